@@ -1,0 +1,292 @@
+"""Counts of a Graph: a fold over its nodes. What each quantity means is said in `docs/counting.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
+
+from .errors import UsageError, did_you_mean
+from .graph import Graph, Node, Span
+from .ops import Op, OpError, Param, Shape
+from .ops.base import LIMIT, numel
+
+ITEMSIZE = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
+
+
+class Facts(NamedTuple):
+    """What a node costs for one sample, whatever its place."""
+
+    params: tuple[Param, ...]
+    weights: int
+    biases: int
+    norm_params: int
+    norm_stats: int
+    macs: int
+    elementwise: dict[str, int]
+    numel: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A node and its counts: parameters for the network, the rest for the whole batch."""
+
+    node: Node
+    facts: Facts = field(repr=False)
+    params: int
+    macs: int
+    activation_bytes: int
+
+    @property
+    def path(self) -> str:
+        return self.node.path
+
+    @property
+    def op(self) -> str:
+        return self.node.op.word
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.node.shape
+
+    @property
+    def weights(self) -> int:
+        return self.facts.weights
+
+    @property
+    def biases(self) -> int:
+        return self.facts.biases
+
+    @property
+    def norm_params(self) -> int:
+        return self.facts.norm_params
+
+    @property
+    def norm_stats(self) -> int:
+        return self.facts.norm_stats
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.macs
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over nodes; `flops` = 2 × `macs`. Bytes, MACs and FLOPs are for the whole batch."""
+
+    params: int
+    weights: int
+    biases: int
+    norm_params: int
+    norm_stats: int
+    macs: int
+    flops: int
+    param_bytes: int
+    activation_bytes: int
+    peak_memory_bytes: int
+    weight_layers: int
+    elementwise: dict[str, int] = field(repr=False)
+
+    def counts(self) -> dict[str, int]:
+        """The numbers by name, without the element-wise kinds."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "elementwise"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The counts of a Graph at one batch size and dtype. `totals` are the main path's."""
+
+    graph: Graph = field(repr=False)
+    batch: int
+    dtype: str
+    layers: tuple[Layer, ...] = field(repr=False)
+    totals: Totals
+    totals_with_heads: Totals | None = None
+
+    def subtotal(self, span: Span) -> Totals:
+        """The counts of a row or block; its peak memory is not a sum and stays 0."""
+        return _totals(self.layers[span.start : span.stop], self.batch, self.dtype, span.start, 0)
+
+
+class Storages(NamedTuple):
+    """Where outputs stand. `root[i]` is the node that allocated what node i's output stands in (−1, … an input);
+    `in_place[i]`: node i overwrites its input."""
+
+    root: list[int]
+    in_place: list[bool]
+
+
+def last_uses(graph: Graph) -> list[int]:
+    """For every node the last node that reads its output; `len(nodes)` where it is an output of the network."""
+    last = list(range(len(graph.nodes)))
+    for index, node in enumerate(graph.nodes):
+        for value in node.inputs:
+            if value >= 0:
+                last[value] = index
+    for value in (*graph.outputs, *(value for _, value in graph.head_outputs)):
+        if value >= 0:
+            last[value] = len(graph.nodes)
+    return last
+
+
+def storages(graph: Graph, training: bool = False) -> Storages:
+    """Settle which outputs are views of their input, which overwrite it, and which are new memory.
+
+    An activation or an evaluation-time dropout works in place exactly when no later node reads its input or anything
+    that shares its storage; never on the network's input; in training neither where the producer keeps its output for
+    the backward pass.
+    """
+    last = last_uses(graph)
+    nodes = graph.nodes
+    root: list[int] = []
+    in_place: list[bool] = []
+    needed = list(last)  # by root: the last node that reads anything standing in it, so far
+    for index, node in enumerate(nodes):
+        own, overwrites = index, False
+        storage = node.op.storage
+        if storage != "new":
+            source = node.inputs[0]
+            behind = root[source] if source >= 0 else source
+            if storage == "view":
+                own = behind
+            elif behind >= 0 and needed[behind] <= index:
+                keeps = training and (node.op.word == "dropout" or _producer(nodes, source).op.keeps_output)
+                if not keeps:
+                    own, overwrites = behind, True
+            if own >= 0 and own != index:
+                needed[own] = max(needed[own], last[index])
+        root.append(own)
+        in_place.append(overwrites)
+    return Storages(root, in_place)
+
+
+def _producer(nodes: tuple[Node, ...], value: int) -> Node:
+    node = nodes[value]
+    while node.op.storage == "view" and node.inputs[0] >= 0:
+        node = nodes[node.inputs[0]]
+    return node
+
+
+def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, int]:
+    """The largest sum of live tensors and the node at which it is reached (−1: nothing runs).
+
+    `sizes` are the bytes of each node's own storage (0 where it allocates none), inputs in front. Every tensor is
+    freed after its last use; the network's inputs are held to the end.
+    """
+    count = len(graph.nodes)
+    offset = len(graph.inputs)
+    last = last_uses(graph)
+    until: dict[int, int] = {}
+    for index in range(count):
+        until[root[index]] = max(until.get(root[index], 0), last[index])
+    ends: list[list[int]] = [[] for _ in range(count + 1)]
+    for own, end in until.items():
+        if own >= 0:
+            ends[end].append(own)
+    live = peak = sum(sizes[:offset])
+    at = -1
+    for index in range(count):
+        live += sizes[offset + index]
+        if live > peak:
+            peak, at = live, index
+        for own in ends[index]:
+            live -= sizes[offset + own]
+    return peak, at
+
+
+def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
+    """Count `graph` at a batch size and dtype. Raises UsageError, and SpecError where a count passes 10¹⁸."""
+    if batch < 1:
+        raise UsageError(f"a batch has at least one sample, here it is {batch}")
+    if dtype not in ITEMSIZE:
+        raise UsageError(f"`{dtype}` is not a dtype archcalc counts in", did_you_mean(dtype, ITEMSIZE))
+    memo: dict[tuple[Op, tuple[Shape, ...]], Facts] = {}
+    facts = [_facts(graph, node, memo) for node in graph.nodes]
+    main = graph.without_heads()
+    layers, totals = _count(main, facts[: main.main], batch, dtype)
+    if main is graph:
+        return Report(graph, batch, dtype, layers, totals)
+    every, with_heads = _count(graph, facts, batch, dtype)
+    return Report(graph, batch, dtype, layers + every[main.main :], totals, with_heads)
+
+
+def _facts(graph: Graph, node: Node, memo: dict[tuple[Op, tuple[Shape, ...]], Facts]) -> Facts:
+    shapes = tuple([graph.shape(value) for value in node.inputs])
+    key = (node.op, shapes)
+    facts = memo.get(key)
+    if facts is None:
+        try:
+            facts = facts_of(node.op, shapes, node.shape)
+        except OpError as error:
+            raise node.where.error(error.message) from None
+        memo[key] = facts
+    return facts
+
+
+def facts_of(op: Op, x: tuple[Shape, ...], y: Shape) -> Facts:
+    """What `op` costs from input shapes `x` to output shape `y`. Raises OpError above 10¹⁸."""
+    params = op.params(*x)
+    by_kind = {"weight": 0, "bias": 0, "norm": 0, "stat": 0}
+    for param in params:
+        by_kind[param.kind] += numel(param.shape)
+    macs = op.macs(*x, y)
+    if max(macs, *by_kind.values()) > LIMIT:
+        raise OpError(f"`{op.word}` has more than 10¹⁸ parameters or MACs here")
+    return Facts(params, *by_kind.values(), macs, op.elementwise(*x, y), numel(y))
+
+
+def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:
+    unit = batch * ITEMSIZE[dtype]
+    root = storages(graph).root
+    sizes = [f.numel * unit if root[i] == i else 0 for i, f in enumerate(facts)]
+    layers = tuple(
+        Layer(node, f, f.weights + f.biases + f.norm_params, f.macs * batch, size)
+        for node, f, size in zip(graph.nodes, facts, sizes, strict=True)
+    )
+    inputs = [numel(shape) * unit for _, shape in graph.inputs]
+    peak, _ = peak_memory(graph, inputs + sizes, root)
+    totals = _totals(layers, batch, dtype, 0, peak)
+    for name, value in totals.counts().items():
+        if value > LIMIT:
+            raise graph.nodes[0].where.error(f"`{name}` of this network is above 10¹⁸")
+    return layers, totals
+
+
+def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak: int) -> Totals:
+    weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
+    elementwise: dict[str, int] = {}
+    for layer in layers:
+        facts = layer.facts
+        weights += facts.weights
+        biases += facts.biases
+        norm_params += facts.norm_params
+        norm_stats += facts.norm_stats
+        macs += layer.macs
+        activation_bytes += layer.activation_bytes
+        for kind, count in facts.elementwise.items():
+            elementwise[kind] = elementwise.get(kind, 0) + count * batch
+    params = weights + biases + norm_params
+    return Totals(
+        params,
+        weights,
+        biases,
+        norm_params,
+        norm_stats,
+        macs,
+        2 * macs,
+        params * ITEMSIZE[dtype],
+        activation_bytes,
+        peak,
+        weight_layers([layer.node for layer in layers], start),
+        elementwise,
+    )
+
+
+def weight_layers(nodes: Sequence[Node], start: int = 0) -> int:
+    """The largest number of convolutions and fully connected layers on any path through `nodes`, a slice of a graph
+    from node `start` on; what comes from before it is an input."""
+    longest: list[int] = []
+    for node in nodes:
+        before = max([longest[value - start] for value in node.inputs if value >= start], default=0)
+        longest.append(before + node.op.weight_layers)
+    return max(longest, default=0)

@@ -1,0 +1,175 @@
+"""Where a text stands, and the errors that point at it.
+
+Every word, cell and number of a spec is a `Text`: its characters and the place where they stand. Whatever goes wrong
+is an `ArchcalcError`; `main()` prints it and leaves with its exit code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+class ArchcalcError(Exception):
+    """An error that a user can read; `exit_code` is what the command leaves with.
+
+    1: a check failed · 2: wrong use or a bad spec · 3: the environment cannot do it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def render(self) -> str:
+        return f"error: {self.message}" + (f"\n{self.hint}" if self.hint else "")
+
+
+class UsageError(ArchcalcError):
+    """A command or an argument that makes no sense."""
+
+
+class CheckFailed(ArchcalcError):
+    """A check that was asked for did not hold."""
+
+    exit_code = 1
+
+
+class Unavailable(ArchcalcError):
+    """This machine cannot do what was asked: no torch, no GPU, not enough memory."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A spec file: the name by which messages call it, and its lines."""
+
+    name: str
+    lines: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of a spec: `value` as read, standing in `source` at `line` and `col` (both from 1, in characters).
+
+    `exact` says that the characters of `value` stand one after the other from there, so that parts have places of
+    their own; `block` marks a `|` scalar, whose rows do.
+    """
+
+    value: str
+    source: Source = field(repr=False, compare=False)
+    line: int = field(compare=False)
+    col: int = field(compare=False)
+    exact: bool = field(default=True, repr=False, compare=False)
+    block: bool = field(default=False, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def where(self) -> str:
+        """`specs/vgg.yaml:22:41`."""
+        return f"{self.source.name}:{self.line}:{self.col}"
+
+    def part(self, start: int, stop: int | None = None) -> Text:
+        """The characters from `start` to `stop`, with their place (the whole text's where it is not known better)."""
+        value = self.value[start:stop]
+        return Text(value, self.source, self.line, self.col + start if self.exact else self.col, self.exact)
+
+    def strip(self) -> Text:
+        value = self.value.strip()
+        start = len(self.value) - len(self.value.lstrip())
+        return self if len(value) == len(self.value) else self.part(start, start + len(value))
+
+    def rows(self) -> list[Text]:
+        """The lines of a `|` block, each with its place; another text is one row."""
+        if not self.block:
+            return [self]
+        rows = self.value.rstrip("\n").split("\n")
+        cut = 0
+        for offset, row in enumerate(rows, self.line):
+            if row.strip():
+                cut = len(self.source.lines[offset]) - len(row)
+                break
+        return [Text(row, self.source, self.line + 1 + n, cut + 1) for n, row in enumerate(rows)]
+
+    def error(self, message: str, hint: str = "") -> SpecError:
+        return SpecError(message, self, hint)
+
+
+class SpecError(ArchcalcError):
+    """A spec that breaks a rule, with the place: `file:line:col`, the line, and a caret."""
+
+    def __init__(self, message: str, text: Text | None = None, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.text = text
+        self.context: list[str] = []
+
+    @property
+    def where(self) -> str:
+        return self.text.where if self.text else ""
+
+    def within(self, what: str) -> SpecError:
+        """Add what was being built when it failed, innermost first."""
+        self.context.append(what)
+        return self
+
+    def render(self) -> str:
+        parts = [f"error: {printable(self.message)}"]
+        if self.text is not None:
+            parts.append(excerpt(self.text))
+        parts += [f"  in {printable(what)}" for what in self.context[:4]]
+        if self.hint:
+            parts.append(printable(self.hint))
+        return "\n".join(parts)
+
+
+WIDTH = 100  # of an excerpt; longer lines are cut round the caret
+
+
+def excerpt(text: Text) -> str:
+    """The line that `text` stands in, with carets below it."""
+    lines = text.source.lines
+    line = lines[text.line - 1] if 0 < text.line <= len(lines) else ""
+    start = min(text.col - 1, len(line))
+    first = text.value.split("\n")[0] if not text.block else "|"
+    width = max(1, min(len(first), len(line) - start))
+    if len(line) > WIDTH:
+        left = max(0, min(start - WIDTH // 3, len(line) - WIDTH))
+        line = ("…" if left else "") + line[left : left + WIDTH] + ("…" if left + WIDTH < len(line) else "")
+        start -= left - (1 if left else 0)
+        width = min(width, WIDTH - start)
+    number = str(text.line)
+    bar = " " * len(number) + " │"
+    caret = " " * start + "^" * max(1, width)
+    return f"  ——▶ {printable(text.where)}\n{bar}\n{number} │ {printable(line)}\n{bar} {caret}".rstrip()
+
+
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey: control characters become `·`, a tab a space."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", "·", text.replace("\t", " "))
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The known word nearest to `word`, or None where none is near."""
+    import difflib  # on the error path only: 6 ms
+
+    known = list(dict.fromkeys(words))
+    if len(word) > 200:
+        return None
+    lower = {w.lower(): w for w in reversed(known)}
+    found = difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
+    return lower[found[0]] if found else None
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """``Did you mean `conv`?``, a short list of what there is, or nothing."""
+    known = list(dict.fromkeys(words))
+    near = nearest(word, known)
+    if near is not None and near != word:
+        return f"Did you mean `{near}`?"
+    return f"Known here: {', '.join(known)}" if 0 < len(known) <= 12 else ""

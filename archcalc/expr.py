@@ -1,0 +1,294 @@
+"""Expressions of the spec language: arithmetic, comparisons, `and or not`, `a if c else b` and a few functions.
+
+A text is parsed by Python's own parser, checked against a whitelist and turned into closures; nothing is evaluated by
+Python itself. Numbers are exact: `1.1` is 11/10, a whole quotient is an integer.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from .errors import SpecError, Text, did_you_mean
+
+Number = int | Fraction | float
+Env = Mapping[str, Any]
+
+LIMIT = 10**18
+MAX_LENGTH = 500
+MAX_NESTING = 20
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+RESERVED = frozenset({"and", "or", "not", "if", "else", "in", "is", "True", "False", "None", "lambda", "for", "x"})
+IMPLICIT = frozenset({"cin", "hin", "first"})  # given by the language
+
+
+class ExprError(Exception):
+    """Something wrong between `start` and `stop` of the expression."""
+
+    def __init__(self, message: str, start: int = 0, stop: int | None = None, hint: str = "") -> None:
+        super().__init__(message)
+        self.start, self.stop, self.hint = start, stop, hint
+
+
+class Opaque:
+    """A cell that is neither a number nor a name: it can be read by people, and not used in an expression."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+
+
+def simplify(value: Any) -> Any:
+    """A whole fraction becomes an integer; what is not finite or above 10¹⁸ is refused."""
+    if isinstance(value, Fraction) and value.denominator == 1:
+        value = value.numerator
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ExprError("this is not a finite number")
+    if not isinstance(value, bool) and abs(value) > LIMIT:
+        raise ExprError("numbers above 10¹⁸ are refused")
+    if isinstance(value, Fraction) and value.denominator > LIMIT:
+        raise ExprError("a fraction with a denominator above 10¹⁸ is refused")
+    return value
+
+
+def make_divisible(value: Number, divisor: int) -> int:
+    """`value` rounded to the nearest multiple of `divisor`, at least `divisor`, never below 90 % of `value`.
+
+    Source: tensorflow/models, research/slim/nets/mobilenet; used by MobileNet v2/v3 and EfficientNet.
+    """
+    if divisor <= 0:
+        raise ExprError("make_divisible needs a positive divisor")
+    rounded = max(divisor, math.floor((Fraction(value) + Fraction(divisor, 2)) / divisor) * divisor)
+    return rounded + divisor if rounded < Fraction(9, 10) * Fraction(value) else rounded
+
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
+    "ceil": (math.ceil, 1, 1),
+    "floor": (math.floor, 1, 1),
+    "round": (round, 1, 1),
+    "min": (min, 2, 8),
+    "max": (max, 2, 8),
+    "make_divisible": (make_divisible, 2, 2),
+}
+
+
+def _divide(a: Any, b: Any) -> Any:
+    if isinstance(a, float) or isinstance(b, float):
+        return a / b
+    return Fraction(a) / Fraction(b)
+
+
+def _power(a: Any, b: Any) -> Any:
+    if abs(b) > 64:
+        raise ExprError("an exponent above 64 is refused")
+    if isinstance(b, int):
+        return Fraction(a) ** b if b < 0 and not isinstance(a, float) else a**b
+    return float(a) ** float(b) if a >= 0 else math.nan
+
+
+BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: _divide,
+    ast.FloorDiv: lambda a, b: a // b,
+    ast.Mod: lambda a, b: a % b,
+    ast.Pow: _power,
+}
+COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: lambda a, b: a == b,
+    ast.NotEq: lambda a, b: a != b,
+    ast.Lt: lambda a, b: a < b,
+    ast.LtE: lambda a, b: a <= b,
+    ast.Gt: lambda a, b: a > b,
+    ast.GtE: lambda a, b: a >= b,
+}
+
+Evaluate = Callable[[Env], Any]
+
+
+class Expr:
+    """A parsed expression. `names` are what it needs; `name` is set where it is a bare name and nothing else."""
+
+    __slots__ = ("_evaluate", "constant", "name", "names", "text")
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+        self.names: dict[str, int] = {}
+        try:
+            tree = _parse(text.value)
+            self._evaluate = self._compile(tree, 0)
+        except ExprError as error:
+            raise self._at(error) from None
+        self.name = tree.id if isinstance(tree, ast.Name) else None
+        self.constant = not self.names
+        if self.constant:
+            value = self({})
+            self._evaluate = lambda env: value
+
+    def __call__(self, env: Env) -> Any:
+        """The value under `env`. Raises SpecError at the place of the expression."""
+        try:
+            return self._evaluate(env)
+        except ExprError as error:
+            raise self._at(error) from None
+        except ZeroDivisionError:
+            raise self.text.error(f"`{self.text}` divides by zero") from None
+        except OverflowError:
+            raise self.text.error(f"`{self.text}` is too large") from None
+
+    def number(self, env: Env) -> Number:
+        value = self(env)
+        if isinstance(value, bool) or not isinstance(value, (int, Fraction, float)):
+            raise self.text.error(f"`{self.text}` is not a number")
+        return value
+
+    def _at(self, error: ExprError) -> SpecError:
+        whole = self.text
+        text = whole if not whole.exact or error.stop is None else whole.part(error.start, error.stop)
+        return text.error(str(error), error.hint)
+
+    def _compile(self, node: ast.expr, depth: int) -> Evaluate:
+        start, stop = node.col_offset, node.end_col_offset
+        if depth > MAX_NESTING:
+            raise ExprError("this expression is nested too deep", start, stop)
+
+        def sub(child: ast.expr) -> Evaluate:
+            return self._compile(child, depth + 1)
+
+        match node:
+            case ast.Constant(value=bool() as constant):
+                return lambda env: constant
+            case ast.Constant(value=int() | float() as literal):
+                if isinstance(literal, float) and not math.isfinite(literal):
+                    raise ExprError("this is not a finite number", start, stop)
+                number = simplify(Fraction(str(literal)) if isinstance(literal, float) else literal)
+                return lambda env: number
+            case ast.Name(id=name):
+                self.names.setdefault(name, start)
+                return self._lookup(name, start, stop)
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+                apply, a, b = BINARY[type(op)], sub(left), sub(right)
+                return lambda env: simplify(apply(_number(a(env), left), _number(b(env), right)))
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                a = sub(operand)
+                return lambda env: -_number(a(env), operand)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                a = sub(operand)
+                return lambda env: not a(env)
+            case ast.BoolOp(op=ast.And(), values=values):
+                parts = [sub(value) for value in values]
+                return lambda env: all(part(env) for part in parts)
+            case ast.BoolOp(op=ast.Or(), values=values):
+                parts = [sub(value) for value in values]
+                return lambda env: any(part(env) for part in parts)
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                condition, a, b = sub(test), sub(body), sub(orelse)
+                return lambda env: a(env) if condition(env) else b(env)
+            case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(o) in COMPARE for o in ops):
+                operands = [left, *comparators]
+                values_ = [sub(operand) for operand in operands]
+                tests = [COMPARE[type(o)] for o in ops]
+
+                def compare(env: Env) -> bool:
+                    got = [_number(value(env), operand) for value, operand in zip(values_, operands, strict=True)]
+                    return all(test(a, b) for test, a, b in zip(tests, got, got[1:], strict=False))
+
+                return compare
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+                if name not in FUNCTIONS:
+                    hint = did_you_mean(name, FUNCTIONS)
+                    raise ExprError(f"`{name}` is not a function", start, start + len(name), hint)
+                function, low, high = FUNCTIONS[name]
+                if not low <= len(args) <= high:
+                    wanted = str(low) if low == high else f"{low} to {high}"
+                    raise ExprError(f"`{name}` takes {wanted} values, here are {len(args)}", start, stop)
+                given = [(sub(arg), arg) for arg in args]
+                return lambda env: simplify(function(*(_number(value(env), arg) for value, arg in given)))
+        raise ExprError("this is not part of the expression language", start, stop)
+
+    def _lookup(self, name: str, start: int, stop: int | None) -> Evaluate:
+        def lookup(env: Env) -> Any:
+            try:
+                value = env[name]
+            except KeyError:
+                what = "is known only where a call is repeated" if name == "first" else "is not known here"
+                known = [n for n, v in env.items() if not isinstance(v, Opaque)]
+                hint = "" if name == "first" else did_you_mean(name, known)
+                raise ExprError(f"`{name}` {what}", start, stop, hint) from None
+            if isinstance(value, Opaque):
+                raise ExprError(f"`{name}` is `{value.text}` here, which is not a number", start, stop)
+            return value
+
+        return lookup
+
+
+def _number(value: Any, node: ast.expr) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, Fraction, float)):
+        raise ExprError("a number is wanted here", node.col_offset, node.end_col_offset)
+    return value
+
+
+def _parse(text: str) -> ast.expr:
+    if len(text) > MAX_LENGTH:
+        raise ExprError(f"an expression of more than {MAX_LENGTH} characters is refused")
+    if not text.strip():
+        raise ExprError("an expression is missing here")
+    for position, char in enumerate(text):
+        if not " " <= char <= "~":
+            raise ExprError(f"`{char}` is not part of the expression language", position, position + 1)
+    depth = 0
+    for char in text:
+        depth += (char in "([{") - (char in ")]}")
+        if depth > MAX_NESTING:
+            raise ExprError("this expression is nested too deep")
+    if re.search(r"\d{20}", text):
+        raise ExprError("numbers above 10¹⁸ are refused")
+    import warnings
+
+    lead = len(text) - len(text.lstrip())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `1if x`: Python warns and reads on
+            tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        offset = getattr(error, "offset", None) or 1
+        start = min(lead + offset - 1, max(0, len(text) - 1))
+        raise ExprError(f"`{text.strip()}` is not an expression", start, start + 1) from None
+    if lead:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.expr):
+                node.col_offset += lead
+                node.end_col_offset = (node.end_col_offset or 0) + lead
+    return tree
+
+
+TIMES = re.compile(r"×|(?<=[0-9)])\s*x\s*(?=[0-9(])")
+
+
+class Argument:
+    """What stands between the commas of a call: an expression, or a size such as `1×7` (rule 13)."""
+
+    __slots__ = ("constant", "name", "names", "parts", "text")
+
+    def __init__(self, text: Text) -> None:
+        self.text = text = text.strip()
+        pieces, start = [], 0
+        for match in TIMES.finditer(text.value):
+            pieces.append(Expr(text.part(start, match.start())))
+            start = match.end()
+        pieces.append(Expr(text.part(start)))
+        self.parts = tuple(pieces)
+        self.names = {name for piece in pieces for name in piece.names}
+        self.constant = not self.names
+        self.name = pieces[0].name if len(pieces) == 1 else None
+
+    def __call__(self, env: Env) -> Any:
+        if len(self.parts) == 1:
+            return self.parts[0](env)
+        return tuple(part.number(env) for part in self.parts)

@@ -1,0 +1,24 @@
+"""The ops of the spec language, one class each."""
+
+from . import conv, merge, norm, pointwise, pool, tokens
+from .base import ARGUMENTS, KINDS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
+
+__all__ = [
+    "ARGUMENTS",
+    "KINDS",
+    "OPS",
+    "Op",
+    "OpError",
+    "Param",
+    "Shape",
+    "Tokens",
+    "channels",
+    "conv",
+    "convert",
+    "dims",
+    "merge",
+    "norm",
+    "pointwise",
+    "pool",
+    "tokens",
+]

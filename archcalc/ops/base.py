@@ -1,0 +1,241 @@
+"""What an op is: its arguments, and its rules for shape, parameters, MACs and the torch module side by side.
+
+Shapes are without the batch, channels first; a sequence is `Tokens` [tokens, width]. No module here imports torch:
+the runtime hands it in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from fractions import Fraction
+from typing import Any, ClassVar, Literal, NamedTuple, dataclass_transform
+
+Shape = tuple[int, ...]
+Count = int  # at least 1
+Size = int | tuple[int, ...]  # at least 1 on every axis; one number means every axis
+Pad = int | tuple[int, ...]  # at least 0 on every axis
+
+LIMIT = 10**18
+
+
+class Tokens(tuple[int, ...]):
+    """The shape [tokens, width] of a sequence; never equal to [channels, length] of a signal."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokens) and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(("tokens", tuple(self)))
+
+
+class OpError(Exception):
+    """An op cannot be built so, or does not fit its input; `field` names the argument at fault, where it is one."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.message, self.field = message, field
+
+
+Kind = Literal["weight", "bias", "norm", "stat"]
+
+
+class Param(NamedTuple):
+    """A parameter (or, with kind `stat`, a running statistic) as torch names it in the op's module."""
+
+    name: str
+    shape: Shape
+    kind: Kind
+
+
+class Op:
+    """One op of the spec language. A subclass is one word; its fields are the arguments of a call.
+
+    `storage` says where the output stands: `new` memory, a `view` of the input, or, where nobody needs the input
+    any more, in its place (`inplace`). `keeps_output`: the backward pass reads the output. `free` says why an op
+    without MACs and element-wise operations costs nothing by definition. `weight_layers` is how many convolutions and
+    fully connected layers stand on a path through the op.
+    """
+
+    __slots__ = ()
+    word: ClassVar[str] = ""
+    inputs: ClassVar[tuple[int, int]] = (1, 1)  # how many values: least, most
+    storage: ClassVar[Literal["new", "view", "inplace"]] = "new"
+    keeps_output: ClassVar[bool] = False
+    free: ClassVar[str] = ""
+    weight_layers: ClassVar[int] = 0
+
+    def shape(self, *x: Any) -> Shape:
+        """The output shape for the input shapes `x`. Raises OpError where they do not fit."""
+        raise NotImplementedError
+
+    def params(self, *x: Any) -> tuple[Param, ...]:
+        """The parameters and running statistics for the input shapes `x`."""
+        return ()
+
+    def macs(self, *xy: Any) -> int:
+        """Multiply-accumulates of convolutions, fully connected layers and matrix products, for one sample.
+
+        Arguments: the input shapes, then the output shape.
+        """
+        raise NotImplementedError
+
+    def elementwise(self, *xy: Any) -> dict[str, int]:
+        """Operations that are no MACs, by kind, for one sample: elements that pass a norm, an activation, an add, …"""
+        raise NotImplementedError
+
+    def torch(self, rt: Any, *x: Any) -> Any:
+        """The torch module for the input shapes `x`; `rt` is `archcalc.runtime.modules`."""
+        raise NotImplementedError
+
+
+class Weightless(Op):
+    """No matrix product in it: no MACs by definition."""
+
+    __slots__ = ()
+
+    def macs(self, *xy: Any) -> int:
+        return 0
+
+
+class Free(Weightless):
+    """Only moves or names values: no arithmetic by definition; `free` says what it does instead."""
+
+    __slots__ = ()
+
+    def elementwise(self, *xy: Any) -> dict[str, int]:
+        return {}
+
+
+# The kinds of element-wise operations: what one unit of each is.
+KINDS = {
+    "bias": "elements to which a bias is added",
+    "norm": "elements normalised",
+    "activation": "elements through an activation",
+    "pool": "window elements read by pooling",
+    "add": "additions of two elements",
+    "multiply": "multiplications of two elements",
+    "softmax": "elements through a softmax",
+}
+
+
+class Argument(NamedTuple):
+    """A field of an op as a call sees it."""
+
+    name: str
+    kind: str
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+
+OPS: dict[str, type[Op]] = {}
+ARGUMENTS: dict[str, tuple[Argument, ...]] = {}
+
+
+@dataclass_transform(frozen_default=True)
+def op(word: str) -> Callable[[type], type]:
+    """Register a class as the op `word`, as a frozen dataclass. Raises TypeError where a cost rule is missing."""
+
+    def register(cls: type) -> type:
+        made: Any = dataclass(frozen=True, slots=True)(cls)
+        made.word = word
+        for rule in ("shape", "macs", "elementwise", "torch"):
+            if getattr(made, rule) is getattr(Op, rule):
+                raise TypeError(f"the op `{word}` has no rule `{rule}`")
+        OPS[word] = made
+        ARGUMENTS[word] = tuple(Argument(f.name, str(f.type), f.default) for f in fields(made))
+        return made  # type: ignore[no-any-return]
+
+    return register
+
+
+def convert(value: Any, kind: str, name: str) -> Any:
+    """`value`, as an expression gave it, for an argument of this kind. Raises OpError."""
+    optional = kind.endswith("| None")
+    kind = kind.removesuffix("| None").strip()
+    if value is None and optional:
+        return None
+    if kind == "bool":
+        if value in (0, 1):
+            return bool(value)
+        raise OpError(f"`{name}` is True or False, here it is {show(value)}", name)
+    if kind == "float":
+        if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
+            raise OpError(f"`{name}` is a number, here it is {show(value)}", name)
+        return float(value)
+    if kind in ("Size", "Pad") and isinstance(value, tuple):
+        return tuple(whole(v, name, kind != "Pad") for v in value)
+    return whole(value, name, kind in ("Count", "Size"))
+
+
+def whole(value: Any, name: str, positive: bool) -> int:
+    """`value` as a count. Raises OpError where it is not whole, or too small."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
+        raise OpError(f"`{name}` is a count, here it is {show(value)}", name)
+    if value != int(value):
+        raise OpError(f"`{name}` is a count, here it is {show(value)}, which is not whole", name)
+    if value < (1 if positive else 0):
+        raise OpError(f"`{name}` is at least {1 if positive else 0}, here it is {show(value)}", name)
+    if value > LIMIT:
+        raise OpError(f"`{name}` is above 10¹⁸", name)
+    return int(value)
+
+
+def show(value: Any) -> str:
+    """A value as a person would write it."""
+    if isinstance(value, tuple):
+        return "×".join(show(v) for v in value)
+    if isinstance(value, Fraction):
+        short = f"{float(value):.6g}"
+        return short if Fraction(short) == value else f"{value} ≈ {short}"
+    return str(value)
+
+
+def dims(shape: Shape) -> str:
+    """`64×112×112`, or `197 tokens × 768`."""
+    if isinstance(shape, Tokens):
+        return f"{shape[0]} tokens × {shape[1]}"
+    return "×".join(map(str, shape)) if shape else "a single number"
+
+
+def spread(size: Size, axes: int, name: str) -> tuple[int, ...]:
+    """`size` on every one of `axes` axes. Raises OpError where it is given for another number of them."""
+    if isinstance(size, int):
+        return (size,) * axes
+    if len(size) != axes:
+        raise OpError(f"`{name}` is {show(size)}, for {len(size)} axes; the value has {axes}", name)
+    return size
+
+
+def spatial(x: Shape, what: str) -> tuple[int, ...]:
+    """The axes behind the channels. Raises OpError for tokens and vectors."""
+    if isinstance(x, Tokens) or len(x) < 2:
+        kind = "a sequence" if isinstance(x, Tokens) else f"a vector of {dims(x)}"
+        shown = f"{kind} ({dims(x)})" if isinstance(x, Tokens) else kind
+        raise OpError(f"{what} works on channels × height × width; this value is {shown}")
+    if len(x) > 4:
+        raise OpError(f"{what} works on one to three axes; this value is {dims(x)}")
+    return x[1:]
+
+
+def channels(x: Shape) -> int:
+    """The channels of a value: the width of tokens, else the first axis."""
+    return x[-1] if isinstance(x, Tokens) else x[0]
+
+
+def with_channels(x: Shape, count: int) -> Shape:
+    """`x` with another number of channels."""
+    return Tokens((*x[:-1], count)) if isinstance(x, Tokens) else (count, *x[1:])
+
+
+def numel(shape: Shape) -> int:
+    return math.prod(shape)

@@ -1,0 +1,98 @@
+"""Merges of branches, and channels added to one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import Count, Free, OpError, Shape, Tokens, Weightless, channels, dims, numel, op, spatial, with_channels
+
+MANY = (2, 1000)
+
+
+def _listed(x: tuple[Shape, ...]) -> str:
+    return " and ".join(dims(shape) for shape in x[:4]) + (" and …" if len(x) > 4 else "")
+
+
+def _broadcast(word: str, x: tuple[Shape, ...], spread_ones: bool) -> Shape:
+    """The shape that branches have together: missing leading axes are spread, axes of size 1 only for `mul`."""
+    wide = max(x, key=lambda shape: (len(shape), numel(shape)))
+    out = list(wide)
+    for shape in x:
+        offset = len(wide) - len(shape)
+        for axis, size in enumerate(shape, offset):
+            if size == out[axis] or (spread_ones and size == 1):
+                continue
+            if spread_ones and out[axis] == 1:
+                out[axis] = size
+                continue
+            raise OpError(f"the branches of `{word}` do not fit: {_listed(x)}")
+    return Tokens(out) if isinstance(wide, Tokens) else tuple(out)
+
+
+@op("add")
+class Add(Weightless):
+    """The sum of the branches; missing axes are spread."""
+
+    inputs = MANY
+
+    def shape(self, *x: Shape) -> Shape:
+        return _broadcast("add", x, spread_ones=False)
+
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        return {"add": (len(xy) - 2) * numel(xy[-1])}
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Add()
+
+
+@op("mul")
+class Multiply(Weightless):
+    """The product of the branches, element by element; axes of size 1 are spread."""
+
+    inputs = MANY
+
+    def shape(self, *x: Shape) -> Shape:
+        return _broadcast("mul", x, spread_ones=True)
+
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        return {"multiply": (len(xy) - 2) * numel(xy[-1])}
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Multiply()
+
+
+@op("concat")
+class Concat(Free):
+    """The branches side by side, along the channels."""
+
+    inputs = MANY
+    free = "a copy"
+
+    def shape(self, *x: Shape) -> Shape:
+        first = x[0]
+        for shape in x[1:]:
+            alike = isinstance(shape, Tokens) == isinstance(first, Tokens) and len(shape) == len(first)
+            if not alike or with_channels(shape, 1) != with_channels(first, 1):
+                raise OpError(f"the branches of `concat` differ in more than channels: {_listed(x)}")
+        return with_channels(first, sum(channels(shape) for shape in x))
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Concat(-1 if isinstance(x[0], Tokens) else 1)
+
+
+@op("pad_channels")
+class PadChannels(Free):
+    """Channels of zeros behind the others, up to `out` (He et al., arXiv:1512.03385, section 3.3, option A)."""
+
+    out: Count
+
+    free = "a copy"
+
+    def shape(self, x: Shape) -> Shape:
+        spatial(x, "`pad_channels`")
+        if self.out < x[0]:
+            raise OpError(f"{x[0]} channels cannot be padded to {self.out}", "out")
+        return (self.out, *x[1:])
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.PadChannels(self.out - x[0])

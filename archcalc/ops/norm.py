@@ -1,0 +1,76 @@
+"""Normalisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import Count, OpError, Param, Shape, Tokens, Weightless, channels, numel, op, spatial
+
+
+class _Norm(Weightless):
+    __slots__ = ()
+
+    def shape(self, x: Shape) -> Shape:
+        return x
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"norm": numel(y)}
+
+
+@op("bn")
+class BatchNorm(_Norm):
+    """Batch normalisation: scale and shift for each channel, and its running mean and variance.
+
+    Source: Ioffe & Szegedy, arXiv:1502.03167. Parameters 2C; statistics 2C, counted apart.
+    """
+
+    def shape(self, x: Shape) -> Shape:
+        if isinstance(x, Tokens) or not 1 <= len(x) <= 4:
+            raise OpError("`bn` works on channels first; for [tokens, width] there is `layernorm`")
+        return x
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        c = (x[0],)
+        return (
+            Param("weight", c, "norm"),
+            Param("bias", c, "norm"),
+            Param("running_mean", c, "stat"),
+            Param("running_var", c, "stat"),
+        )
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        norms = (rt.nn.BatchNorm1d, rt.nn.BatchNorm1d, rt.nn.BatchNorm2d, rt.nn.BatchNorm3d)
+        return norms[len(x) - 1](x[0])
+
+
+@op("layernorm")
+class LayerNorm(_Norm):
+    """Layer normalisation over the width of tokens or of a vector; on C×H×W over the channels of each position.
+
+    Source: Ba et al., arXiv:1607.06450. Parameters: 2 × width.
+    """
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        c = (channels(x),)
+        return Param("weight", c, "norm"), Param("bias", c, "norm")
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        norm = rt.nn.LayerNorm if isinstance(x, Tokens) or len(x) == 1 else rt.ChannelLayerNorm
+        return norm(channels(x), eps=1e-6)
+
+
+@op("lrn")
+class LocalResponseNorm(_Norm):
+    """Local response normalisation over `size` neighbouring channels; it has no parameters.
+
+    Source: Krizhevsky et al., NIPS 2012, section 3.3.
+    """
+
+    size: Count = 5
+
+    def shape(self, x: Shape) -> Shape:
+        spatial(x, "`lrn`")
+        return x
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.nn.LocalResponseNorm(self.size)

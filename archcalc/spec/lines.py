@@ -1,0 +1,250 @@
+"""Layer lines and bodies: `conv(64, 3) bn relu x3 if c`, lists of lines, merges, and what blocks are called with.
+
+Only the shape of the text is read here; what the words mean is for the expander.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import Text, did_you_mean
+from ..expr import IMPLICIT, NAME, RESERVED, Argument, Expr
+from .reader import List, Map, Tree
+
+MERGES = ("add", "concat", "mul")
+MAX_CALLS = 200
+REPEAT = re.compile(r"x(\d+)(?=\s|$)|x(?=\()")
+WORD = re.compile(r"[^\s(),]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`word(args, name=value) x(times)`."""
+
+    word: Text
+    args: tuple[Argument, ...] = ()
+    named: tuple[tuple[Text, Argument], ...] = ()
+    times: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Calls, one after the other; present where `condition` holds or is None."""
+
+    text: Text
+    calls: tuple[Call, ...]
+    condition: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Branches that start from one value and are brought together by the op `word`."""
+
+    word: Text
+    branches: tuple[Body, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Lines and merges in order. A branch that is one line with a condition is absent where it does not hold."""
+
+    where: Text
+    items: tuple[Line | Merge, ...]
+
+    @property
+    def optional(self) -> Line | None:
+        if len(self.items) == 1 and isinstance(self.items[0], Line) and self.items[0].condition is not None:
+            return self.items[0]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`name(parameter, parameter=default): body`."""
+
+    name: Text
+    parameters: tuple[tuple[Text, Argument | None], ...]
+    body: Body
+
+
+def read_body(tree: Tree, what: str) -> Body:
+    """A line, a list of lines and merges, or a merge. Raises SpecError."""
+    if isinstance(tree, List):
+        if not tree.items:
+            raise tree.where.error(f"{what} is an empty list; nothing at all is written `identity`")
+        return Body(tree.where, tuple(_read_item(item, what) for item in tree.items))
+    where = tree if isinstance(tree, Text) else tree.where
+    return Body(where, (_read_item(tree, what),))
+
+
+def _read_item(tree: Tree, what: str) -> Line | Merge:
+    if isinstance(tree, Text):
+        if tree.block:
+            raise tree.error(f"{what} holds a table here; layer lines are wanted")
+        return read_line(tree)
+    if isinstance(tree, List):
+        raise tree.where.error("a list directly in a list: only a branch of a merge is a list of its own")
+    if len(tree.entries) != 1:
+        raise tree.where.error("one merge word is wanted here: `add:`, `concat:` or `mul:` with a list of branches")
+    [(word, branches)] = tree.items()
+    if word.value not in MERGES:
+        raise word.error(f"`{word}` is not a merge", did_you_mean(word.value, MERGES))
+    if not isinstance(branches, List) or not branches.items:
+        where = branches if isinstance(branches, Text) else branches.where
+        raise (where if not isinstance(branches, Text) or branches.value else word).error(
+            f"`{word}:` wants a list of branches"
+        )
+    return Merge(word, tuple(read_body(branch, f"a branch of `{word}`") for branch in branches.items))
+
+
+def read_line(text: Text) -> Line:
+    """`call call x3 call if condition`. Raises SpecError at the word that breaks a rule."""
+    source, at, calls = text.value, 0, list[Call]()
+    if not source.strip():
+        raise text.error("a layer line is wanted here; nothing at all is written `identity`")
+    condition: Expr | None = None
+    while at < len(source):
+        if source[at].isspace():
+            at += 1
+            continue
+        repeat = REPEAT.match(source, at) if calls else None
+        if repeat:
+            if calls[-1].times is not None:
+                raise text.part(at, repeat.end()).error("a call is repeated once: `x3` or `x(n)`")
+            if repeat.group(1):
+                times, at = text.part(repeat.start(1), repeat.end(1)), repeat.end()
+            else:
+                end = closing(text, repeat.end())
+                times, at = text.part(repeat.end() + 1, end), end + 1
+            last = calls[-1]
+            calls[-1] = Call(last.word, last.args, last.named, Expr(times.strip()))
+            continue
+        match = WORD.match(source, at)
+        word = text.part(at, match.end()) if match else text.part(at, at + 1)
+        if not match or not NAME.fullmatch(word.value):
+            hint = "Branches and lines are separated by YAML, calls by spaces." if word.value in (",", ")") else ""
+            raise word.error(f"`{word}` is not the name of an op or a block", hint)
+        at = match.end()
+        if word.value == "if":
+            if not calls:
+                raise word.error("a condition stands behind the calls: `conv(64, 3) if s == 1`")
+            condition = Expr(text.part(at).strip())
+            break
+        if word.value in RESERVED:
+            raise word.error(f"`{word}` is a word of the language and cannot be called")
+        args: tuple[Argument, ...] = ()
+        named: tuple[tuple[Text, Argument], ...] = ()
+        if at < len(source) and source[at] == "(":
+            end = closing(text, at)
+            args, named = _read_arguments(text.part(at + 1, end))
+            at = end + 1
+            if at < len(source) and not source[at].isspace():
+                raise text.part(at, at + 1).error("a space is wanted between two calls")
+        if len(calls) == MAX_CALLS:
+            raise word.error(f"a line of more than {MAX_CALLS} calls is refused")
+        calls.append(Call(word, args, named))
+    return Line(text, tuple(calls), condition)
+
+
+def closing(text: Text, opening: int) -> int:
+    """Where the bracket at `opening` is closed. Raises SpecError where it is not."""
+    depth = 0
+    for at in range(opening, len(text.value)):
+        depth += (text.value[at] == "(") - (text.value[at] == ")")
+        if depth == 0:
+            return at
+    raise text.part(opening, opening + 1).error(
+        "this bracket is never closed",
+        "In a YAML flow list (`[a, b]`) a comma ends the item: write such branches on their own lines.",
+    )
+
+
+def split_commas(text: Text) -> Iterator[Text]:
+    """The pieces between the commas that stand in no bracket."""
+    depth = start = 0
+    for at, char in enumerate(text.value):
+        depth += (char == "(") - (char == ")")
+        if char == "," and depth == 0:
+            yield text.part(start, at).strip()
+            start = at + 1
+    yield text.part(start).strip()
+
+
+NAMED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=(?!=)")
+
+
+def _read_arguments(text: Text) -> tuple[tuple[Argument, ...], tuple[tuple[Text, Argument], ...]]:
+    args: list[Argument] = []
+    named: dict[str, tuple[Text, Argument]] = {}
+    if not text.value.strip():
+        return (), ()
+    for piece in split_commas(text):
+        match = NAMED.match(piece.value)
+        if match:
+            name = piece.part(match.start(1), match.end(1))
+            if name.value in named:
+                raise name.error(f"the argument `{name}` is given twice")
+            named[name.value] = (name, Argument(piece.part(match.end())))
+        elif named:
+            raise piece.error("an argument without a name stands before those with one")
+        else:
+            args.append(Argument(piece))
+    return tuple(args), tuple(named.values())
+
+
+def read_block(key: Text, tree: Tree) -> Block:
+    """A block from its key, `name` or `name(a, b=1)`, and its body. Raises SpecError."""
+    match = re.match(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*", key.value)
+    if not match:
+        raise key.error(f"`{key}` is not a name for a block", "A block is called `name` or `name(a, b=1)`.")
+    name = key.part(match.start(1), match.end(1))
+    check_name(name, "a block")
+    parameters: dict[str, tuple[Text, Argument | None]] = {}
+    if match.end() < len(key.value):
+        if key.value[match.end()] != "(":
+            raise key.part(match.end()).error("`(` is wanted here: a block is called `name` or `name(a, b=1)`")
+        end = closing(key, match.end())
+        if key.value[end + 1 :].strip():
+            raise key.part(end + 1).error("nothing stands behind the parameters of a block")
+        inside = key.part(match.end() + 1, end)
+        for piece in split_commas(inside) if inside.value.strip() else ():
+            word, equals, _ = piece.value.partition("=")
+            parameter = piece.part(0, len(word)).strip()
+            check_name(parameter, "a parameter")
+            if parameter.value in parameters:
+                raise parameter.error(f"the parameter `{parameter}` stands here twice")
+            default = Argument(piece.part(len(word) + 1)) if equals else None
+            if default is None and any(d is not None for _, d in parameters.values()):
+                raise parameter.error("a parameter without a default stands before those with one")
+            parameters[parameter.value] = (parameter, default)
+    return Block(name, tuple(parameters.values()), read_body(tree, f"the block `{name}`"))
+
+
+def check_name(name: Text, what: str) -> None:
+    """Raise SpecError where `name` cannot be used in expressions."""
+    if not NAME.fullmatch(name.value):
+        raise name.error(f"`{name}` is not a name for {what}", "A name is letters, digits and `_`.")
+    if name.value in RESERVED or name.value in IMPLICIT:
+        raise name.error(f"`{name}` is a word of the language and cannot name {what}")
+
+
+def words_of(body: Body) -> Iterator[tuple[str, bool]]:
+    """Every name that `body` uses: (name, whether it is called)."""
+    for item in body.items:
+        if isinstance(item, Merge):
+            for branch in item.branches:
+                yield from words_of(branch)
+            continue
+        if item.condition is not None:
+            yield from ((name, False) for name in item.condition.names)
+        for call in item.calls:
+            yield call.word.value, True
+            if call.times is not None:
+                yield from ((name, False) for name in call.times.names)
+            for argument in (*call.args, *(value for _, value in call.named)):
+                yield from ((name, False) for name in argument.names)
+
+
+__all__ = ["Block", "Body", "Call", "Line", "Map", "Merge", "read_block", "read_body", "read_line"]

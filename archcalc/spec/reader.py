@@ -1,0 +1,205 @@
+"""YAML to a tree in which every scalar is a `Text` with its place.
+
+Scalars stay text. Read from parser events, as libyaml's own tree builder crashes on deep nesting; tags, anchors,
+aliases, several documents and a key given twice are refused, and size, depth and count are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from ..errors import Source, SpecError, Text, did_you_mean
+
+LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 40
+MAX_EVENTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """A YAML sequence; `flow`: written in brackets."""
+
+    where: Text
+    items: tuple[Tree, ...]
+    flow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A YAML mapping in its order: key text to (key, value)."""
+
+    where: Text
+    entries: dict[str, tuple[Text, Tree]] = field(default_factory=dict)
+
+    def get(self, key: str) -> Tree | None:
+        entry = self.entries.get(key)
+        return entry[1] if entry else None
+
+    def key(self, key: str) -> Text:
+        return self.entries[key][0]
+
+    def items(self) -> Iterator[tuple[Text, Tree]]:
+        return iter(self.entries.values())
+
+    def only(self, known: tuple[str, ...], what: str) -> None:
+        """Raise SpecError at the first key that is not among `known`."""
+        for key, _ in self.items():
+            if key.value not in known:
+                raise key.error(f"`{key}` is not a key of {what}", did_you_mean(key.value, known))
+
+
+Tree = Text | List | Map
+
+
+def read_file(path: Path, name: str) -> Map:
+    """Read the spec at `path`, called `name` in messages. Raises SpecError, also where there is no such file."""
+    try:
+        if path.is_dir():
+            raise SpecError(f"`{name}` is a directory, not a spec file")
+        if not path.is_file() and path.exists():
+            raise SpecError(f"`{name}` is not a regular file")
+        if path.stat().st_size > MAX_BYTES:
+            raise SpecError(f"`{name}` is larger than 1 MiB: not read")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise SpecError(f"there is no file `{name}`") from None
+    except OSError as error:
+        raise SpecError(f"cannot read `{name}`: {error.strerror or error}") from None
+    return read_text(data, name)
+
+
+def read_text(data: bytes | str, name: str) -> Map:
+    """Read a spec from its bytes (UTF-8, with or without BOM; LF or CRLF) or its text. Raises SpecError."""
+    if isinstance(data, bytes):
+        if len(data) > MAX_BYTES:
+            raise SpecError(f"`{name}` is larger than 1 MiB: not read")
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            raise SpecError(f"`{name}` is not UTF-8 text (byte {error.start + 1}, line {line})") from None
+    else:
+        text = data.removeprefix("\ufeff")
+    source = Source(name, tuple(re.split(r"\r\n|\r|\n", text)))
+    odd = re.search("[\x85\u2028\u2029\ufeff]", text)
+    if odd:
+        line = len(re.findall(r"\r\n|\r|\n", text[: odd.start()])) + 1
+        column = odd.start() - max(text.rfind("\n", 0, odd.start()), text.rfind("\r", 0, odd.start()))
+        raise SpecError(
+            f"the character U+{ord(odd.group()):04X} is refused: YAML reads it as a line break or a mark",
+            Text(odd.group(), source, line, column),
+        )
+    tree = _Builder(text, source).document()
+    if not isinstance(tree, Map):
+        where = tree if isinstance(tree, Text) else tree.where
+        raise where.error("a spec is a mapping of keys such as `name:`, `input:` and `layers:`")
+    return tree
+
+
+class _Builder:
+    def __init__(self, text: str, source: Source) -> None:
+        self.source = source
+        self.text = text
+        self.count = 0
+        self.events = self._events(text)
+
+    def _events(self, text: str) -> Iterator[Event]:
+        try:
+            for event in yaml.parse(text, LOADER):
+                self.count += 1
+                if self.count > MAX_EVENTS:
+                    raise self._at(event).error(f"a spec of more than {MAX_EVENTS:,} YAML nodes is refused")
+                yield event
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            message = (error.problem or "this is not YAML").strip()
+            if "cannot start any token" in message and self._tab(mark):
+                message = "a tab cannot indent YAML: use spaces"
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            line = min(line, len(self.source.lines))
+            raise Text("", self.source, line, column).error(f"this is not YAML: {message}") from None
+        except yaml.reader.ReaderError as error:
+            start = min(error.position, len(text))
+            line = len(re.findall(r"\r\n|\r|\n", text[:start])) + 1
+            raise Text("", self.source, line, 1).error(
+                f"the character U+{_codepoint(error.character):04X} is not allowed in YAML"
+            ) from None
+
+    def _tab(self, mark: Any) -> bool:
+        line = self.source.lines[mark.line] if mark and mark.line < len(self.source.lines) else ""
+        return "\t" in line[: mark.column + 1]
+
+    def _at(self, event: Event) -> Text:
+        mark = event.start_mark
+        return Text("", self.source, mark.line + 1, mark.column + 1)
+
+    def document(self) -> Tree:
+        tree: Tree | None = None
+        for event in self.events:
+            if isinstance(event, DocumentStartEvent) and tree is not None:
+                raise self._at(event).error("one spec a file: a second document begins here")
+            if isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent, AliasEvent)):
+                tree = self.node(event, 0)
+        if tree is None:
+            raise SpecError(f"`{self.source.name}` is empty")
+        return tree
+
+    def node(self, event: Event, depth: int) -> Tree:
+        where = self._at(event)
+        if isinstance(event, AliasEvent):
+            raise where.error("aliases (`*name`) are refused in specs")
+        if getattr(event, "anchor", None):
+            raise where.error("anchors (`&name`) are refused in specs")
+        if getattr(event, "tag", None):
+            raise where.error(f"tags are refused in specs: `{event.tag}`")  # type: ignore[attr-defined]
+        if depth > MAX_DEPTH:
+            raise where.error(f"this spec is nested deeper than {MAX_DEPTH}")
+        if isinstance(event, ScalarEvent):
+            return self.scalar(event)
+        if isinstance(event, SequenceStartEvent):
+            items: list[Tree] = []
+            while not isinstance(event := next(self.events), SequenceEndEvent):
+                items.append(self.node(event, depth + 1))
+            return List(where, tuple(items), bool(event.flow_style) if hasattr(event, "flow_style") else False)
+        tree = Map(where)
+        while not isinstance(event := next(self.events), MappingEndEvent):
+            key = self.node(event, depth + 1)
+            if not isinstance(key, Text):
+                raise key.where.error("a key is a word, not a list or a mapping")
+            if key.value in tree.entries:
+                first = tree.key(key.value)
+                raise key.error(f"the key `{key}` is given twice", f"It is given first in line {first.line}.")
+            tree.entries[key.value] = (key, self.node(next(self.events), depth + 1))
+        return tree
+
+    def scalar(self, event: ScalarEvent) -> Text:
+        line, column, value = event.start_mark.line, event.start_mark.column, event.value
+        if event.style == "|":
+            return Text(value, self.source, line + 1, column + 1, exact=False, block=True)
+        if event.style in ("'", '"'):
+            column += 1
+        row = self.source.lines[line] if line < len(self.source.lines) else ""
+        exact = row.startswith(value, column) if value else False
+        return Text(value, self.source, line + 1, column + 1, exact)
+
+
+def _codepoint(character: Any) -> int:
+    return character if isinstance(character, int) else ord(str(character)[:1] or "\0")

@@ -1,0 +1,100 @@
+"""Tables of pipe-separated cells, as papers print them, with a place for every cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import Text
+
+MAX_ROWS = 5_000
+MAX_COLUMNS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A row: a cell for every heading (the last one given spans the rest). `ruled`: a row of dashes stands above."""
+
+    cells: tuple[Text, ...]
+    ruled: bool
+    spans: int  # the column from which the last cell spans
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A `|` block read as a table: its first row is the heading, rows of dashes are skipped."""
+
+    headings: tuple[Text, ...]
+    rows: tuple[TableRow, ...]
+
+    def index(self, heading: str) -> int | None:
+        for n, text in enumerate(self.headings):
+            if same(text.value, heading):
+                return n
+        return None
+
+
+def same(a: str, b: str) -> bool:
+    """Whether two printed words are the same but for spaces and ×/x."""
+    return squeeze(a) == squeeze(b)
+
+
+def squeeze(text: str) -> str:
+    """`text` without spaces and with x for ×: what two printed words are compared by."""
+    return "".join(text.split()).replace("×", "x")
+
+
+def read_table(block: Text) -> Table:
+    """Read `block`. Raises SpecError at the row or the cell that breaks a rule."""
+    if not block.block and "|" not in block.value:
+        raise block.error("a table is wanted here", "A table is a `|` block: a row a line, cells separated by pipes.")
+    headings: tuple[Text, ...] = ()
+    rows: list[TableRow] = []
+    ruled = False
+    for line in block.rows():
+        if not line.value.strip():
+            continue
+        if set(line.value) <= set("-|+: ") and "-" in line.value:
+            ruled = True
+            continue
+        cells = split_row(line)
+        if not headings:
+            headings = tuple(cells)
+            _check_headings(headings)
+            ruled = False
+            continue
+        if len(cells) > len(headings):
+            extra = cells[len(headings)]
+            raise (extra if extra.value else line).error(
+                f"this row has {len(cells)} cells, the heading has {len(headings)}"
+            )
+        if len(rows) == MAX_ROWS:
+            raise line.error(f"a table of more than {MAX_ROWS} rows is refused")
+        full = tuple(cells) + (cells[-1],) * (len(headings) - len(cells))
+        rows.append(TableRow(full, ruled and bool(rows), len(cells) - 1))
+        ruled = False
+    if not headings:
+        raise block.error("this table is empty: a heading and at least one row are wanted")
+    if not rows:
+        raise block.error("this table has a heading and no rows")
+    return Table(headings, tuple(rows))
+
+
+def split_row(line: Text) -> list[Text]:
+    """The cells of a line, each stripped and with its place."""
+    cells, start = [], 0
+    for piece in line.value.split("|"):
+        cells.append(line.part(start, start + len(piece)).strip())
+        start += len(piece) + 1
+    return cells
+
+
+def _check_headings(headings: tuple[Text, ...]) -> None:
+    if len(headings) > MAX_COLUMNS:
+        raise headings[0].error(f"a table of more than {MAX_COLUMNS} columns is refused")
+    seen: set[str] = set()
+    for heading in headings:
+        if not heading.value:
+            raise heading.error("a heading is empty")
+        if squeeze(heading.value) in seen:
+            raise heading.error(f"the heading `{heading}` stands here twice")
+        seen.add(squeeze(heading.value))
