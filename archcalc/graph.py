@@ -146,6 +146,10 @@ class GraphBuilder:
         self.scope = outer
         entry[3] = len(self._nodes)
 
+    def row_spans(self) -> list[tuple[str, str, int]]:
+        """The rows so far: name, group and output value."""
+        return [(entry[8], entry[0].name, entry[-1]) for entry in self._spans if entry[1] == 0 and not entry[9]]
+
     def finish(self, main: int, outputs: tuple[int, ...], heads: tuple[tuple[str, int], ...]) -> Graph:
         """The graph, with the paths settled."""
         paths: dict[int, str] = {}

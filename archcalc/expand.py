@@ -1,0 +1,374 @@
+"""A family's variant to a Graph: rows are read, blocks are opened, conditions decided, shapes inferred."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING
+from fractions import Fraction
+from typing import Any
+
+from .errors import SpecError, Text, UsageError, did_you_mean
+from .expr import Argument, Expr
+from .graph import MAX_NODES, Graph, GraphBuilder, Scope
+from .ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens, channels, convert
+from .ops.base import show
+from .spec.family import INHERITS, Family, Variant
+from .spec.lines import Block, Body, Call, Line, Merge
+from .spec.notation import cell_value
+from .spec.rows import row_called, rows_of
+from .table import same
+
+MAX_DEPTH = 40  # of blocks in blocks
+MAX_STEPS = 600_000  # calls, lines and merges opened, nodes or not
+
+Env = Mapping[str, Any]
+Settings = Mapping[str, int | Fraction]
+
+
+def expand(
+    family: Family,
+    variant: Variant,
+    *,
+    laid: frozenset[str] = frozenset(),
+    settings: Settings | None = None,
+    input: Shape | None = None,
+) -> Graph:
+    """Build the Graph of a variant.
+
+    `laid` are names of `given:` that the model lays over its variant's row; `settings` replace values by name, `input`
+    the printed input. Raises SpecError at the place in the spec, UsageError for a setting that the spec does not have.
+    """
+    return _Expander(family, variant, laid, settings or {}, input).graph()
+
+
+def parameters(family: Family, variant: Variant) -> dict[str, Any]:
+    """The names that `settings` may replace, with their values as numbers: `given:` and the variant's columns."""
+    values: dict[str, Any] = {}
+    for name, (_, expr) in family.given.items():
+        values[name] = expr({**values})
+    for heading, cell in variant.cells.items():
+        role = family.role(heading)
+        if role is not None and role.kind == "name":
+            values[role.name] = cell_value(cell)
+    return values
+
+
+class _Expander:
+    def __init__(
+        self, family: Family, variant: Variant, laid: frozenset[str], settings: Settings, input: Shape | None
+    ) -> None:
+        self.family = family
+        self.variant = variant
+        self.constants = self._constants(laid, settings)
+        self.later: list[tuple[str, Expr]] = []
+        self.constants = self._lets(self.constants, list(self.family.let.items()))
+        self.builder = GraphBuilder((("input", input or self._input()),))
+        self.steps = 0
+        self.depth = 0
+        self.opening: list[str] = []
+        self._ops: dict[tuple[int, tuple[Any, ...]], Op] = {}
+        self._bound: dict[int, tuple[type[Op], tuple[tuple[str, str, Argument], ...]]] = {}
+
+    # --- names ---------------------------------------------------------------------------------------------------
+
+    def _constants(self, laid: frozenset[str], settings: Settings) -> dict[str, Any]:
+        columns = {}
+        for heading, cell in self.variant.cells.items():
+            role = self.family.role(heading)
+            if role is not None and role.kind == "name":
+                columns[role.name] = cell_value(cell)
+        known = [*self.family.given, *columns]
+        for name in settings:
+            if name not in known:
+                hint = did_you_mean(name, known) or "This spec has nothing that can be set."
+                raise UsageError(f"`{name}` is not a value that `{self.family.name}` lets one set", hint)
+        values: dict[str, Any] = {}
+        for name, (_, expr) in self.family.given.items():
+            values[name] = settings[name] if name in settings else expr(values)
+        values.update((name, value) for name, value in columns.items() if name not in laid)
+        values.update(settings)
+        return values
+
+    def _lets(self, env: dict[str, Any], lets: list[tuple[str, tuple[Text, Expr]]]) -> dict[str, Any]:
+        """`env` with what can be derived from it; what needs a row's columns waits for the row."""
+        for name, (_, expr) in lets:
+            if all(needed in env for needed in expr.names):
+                env[name] = expr(env)
+            else:
+                self.later.append((name, expr))
+        return env
+
+    def _row_env(self, columns: Mapping[str, Any], value: int) -> dict[str, Any]:
+        env = {**self.constants, **columns, **self._entering(value)}
+        for name, expr in self.later:
+            if all(needed in env for needed in expr.names):
+                env[name] = expr(env)
+        return env
+
+    def _entering(self, value: int) -> dict[str, Any]:
+        """`cin` and `hin`: the channels and the height of what enters a body."""
+        shape = self.builder.shape(value)
+        env = {"cin": channels(shape)}
+        if not isinstance(shape, Tokens) and len(shape) > 1:
+            env["hin"] = shape[-2] if len(shape) > 2 else shape[-1]
+        return env
+
+    def _input(self) -> Shape:
+        argument = self.family.input
+        if argument is None:
+            where = self.family.tree.where
+            raise where.error("`input:` is missing: the size of the data, channels first, such as `3 × 224 × 224`")
+        value = argument(self.constants)
+        try:
+            size = convert(value, "Size", "input")
+        except OpError as error:
+            raise argument.text.error(error.message) from None
+        return size if isinstance(size, tuple) else (size,)
+
+    # --- rows ----------------------------------------------------------------------------------------------------
+
+    def graph(self) -> Graph:
+        family, builder = self.family, self.builder
+        if family.layers is None:
+            raise family.tree.where.error("`layers:` is missing: a quoted table, or a list of layer lines")
+        value = self._table() if family.layers.quoted else self._list()
+        if not len(builder):
+            raise family.tree.key("layers").error("this network has no layer")
+        main = len(builder)
+        heads = tuple((name, self._head(name)) for name in family.heads)
+        return builder.finish(main, (value,), heads)
+
+    def _table(self) -> int:
+        rows = rows_of(self.family, self.variant)
+        replaced: dict[str, Body] = {}
+        for _, (name, body) in self.family.rows.items():
+            named = row_called(rows, name)
+            if len(named) > 1:
+                raise name.error(f"`{name}` names {len(named)} rows", f"Name one: {', '.join(r.name for r in named)}.")
+            replaced[named[0].name] = body
+        value, group, scope = -1, "", self.builder.root
+        for row in rows:
+            if row.group != group:
+                group, scope = row.group, Scope(row.group, self.builder.root)
+            env = self._row_env(row.columns, value)
+            try:
+                with self.builder.span(
+                    value, row.cell, row.cell.value, scope=scope, label=row.label, name=row.name
+                ) as span:
+                    value = span[-1] = self.body(replaced.get(row.name, row.body), env, value)
+            except SpecError as error:
+                raise error.within(f"the row `{row.name}`, {row.cell.where}") from None
+        return value
+
+    def _list(self) -> int:
+        assert self.family.layers is not None and self.family.layers.body is not None
+        if self.family.rows:
+            key = next(iter(self.family.rows.values()))[0]
+            raise key.error("`rows:` replaces rows of a table; these layers are a list")
+        value = -1
+        for item in self.family.layers.body.items:
+            text = item.text if isinstance(item, Line) else item.word
+            body = Body(text, (item,))
+            with self.builder.span(
+                value, text, text.value, scope=self.builder.root, name=text.value
+            ) as span:
+                value = span[-1] = self.body(body, self._row_env({}, value), value)
+        return value
+
+    def _head(self, name: str) -> int:
+        head = self.family.heads[name]
+        rows = self.builder.row_spans()
+        at = head.at.value
+        found = [output for row, group, output in rows if same(row, at) or same(group, at)]
+        if not found:
+            raise head.at.error(f"no row is called `{at}`", did_you_mean(at, [row for row, _, _ in rows]))
+        value = found[-1]
+        self.builder.head = name
+        env = self._row_env({}, value)
+        with self.builder.span(
+            value, head.name, name, scope=Scope(name, self.builder.root), label=name, name=name
+        ) as span:
+            span[-1] = out = self.body(head.body, env, value)
+        self.builder.head = ""
+        return out
+
+    # --- bodies --------------------------------------------------------------------------------------------------
+
+    def body(self, body: Body, env: Env, value: int) -> int:
+        """Append what `body` says, from `value` on, and return where it ends."""
+        for item in body.items:
+            value = self.line(item, env, value) if isinstance(item, Line) else self.merge(item, env, value)
+        return value
+
+    def line(self, line: Line, env: Env, value: int) -> int:
+        self._step(line.text)
+        if line.condition is not None and not line.condition(env):
+            return value
+        for call in line.calls:
+            if call.times is None:
+                value = self.call(call, env, value)
+                continue
+            for n in range(self._times(call.times, env)):
+                value = self.call(call, {**env, "first": n == 0}, value)
+        return value
+
+    def merge(self, merge: Merge, env: Env, value: int) -> int:
+        self._step(merge.word)
+        ends = []
+        for branch in merge.branches:
+            optional = branch.optional
+            if optional is not None and optional.condition is not None and not optional.condition(env):
+                continue
+            ends.append(self.body(branch, env, value))
+        if not ends:
+            raise merge.word.error(f"no branch of `{merge.word}` is present here")
+        if len(ends) == 1:
+            return ends[0]
+        return self._append(_MERGES[merge.word.value], tuple(ends), merge.word)
+
+    def call(self, call: Call, env: Env, value: int) -> int:
+        word = call.word.value
+        block = self.family.blocks.get(word)
+        if block is not None:
+            return self._open(block, call, env, value)
+        self._step(call.word)
+        if word == "identity":
+            if call.args or call.named:
+                raise call.word.error("`identity` takes no arguments")
+            return value
+        return self._append(self._op(call, env), (value,), call.word, call)
+
+    def _step(self, where: Text) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise where.error(f"this spec opens more than {MAX_STEPS:,} lines and calls: refused")
+
+    def _times(self, times: Expr, env: Env) -> int:
+        try:
+            count: int = convert(times(env), "int", "the number of repeats")
+        except OpError as error:
+            raise times.text.error(error.message.replace("`", "")) from None
+        if count > MAX_NODES:
+            raise times.text.error(f"a call is repeated at most {MAX_NODES:,} times")
+        return count
+
+    def _append(self, op: Op, inputs: tuple[int, ...], where: Text, call: Call | None = None) -> int:
+        try:
+            return self.builder.append(op, inputs, where)
+        except OpError as error:
+            raise self._at_fault(error, where, call).error(error.message) from None
+
+    def _at_fault(self, error: OpError, where: Text, call: Call | None) -> Text:
+        """The argument that an OpError names, where the call gives it, else the call's word."""
+        if call is not None and error.field:
+            names = [argument.name for argument in ARGUMENTS[call.word.value]]
+            given = dict(zip(names, call.args, strict=False)) | {name.value: value for name, value in call.named}
+            if error.field in given:
+                return given[error.field].text
+        return where
+
+    # --- ops and blocks ------------------------------------------------------------------------------------------
+
+    def _op(self, call: Call, env: Env) -> Op:
+        bound = self._bound.get(id(call))
+        if bound is None:
+            bound = self._bound[id(call)] = self._bind_op(call)
+        cls, pairs = bound
+        values = tuple([argument(env) for _, _, argument in pairs])
+        key = (id(call), values)
+        op = self._ops.get(key)
+        if op is None:
+            arguments = {}
+            for (name, kind, argument), value in zip(pairs, values, strict=True):
+                try:
+                    arguments[name] = convert(value, kind, name)
+                except OpError as error:
+                    raise argument.text.error(error.message) from None
+            op = self._ops[key] = cls(**arguments)
+        return op
+
+    def _bind_op(self, call: Call) -> tuple[type[Op], tuple[tuple[str, str, Argument], ...]]:
+        word = call.word.value
+        cls = OPS.get(word)
+        if cls is None or cls.inputs[0] > 1:
+            if cls is not None or word in _MERGES:
+                raise call.word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
+            raise call.word.error(
+                f"`{word}` is neither an op nor a block of this file",
+                did_you_mean(word, [*self.family.blocks, *OPS, "identity"]),
+            )
+        fields = ARGUMENTS[word]
+        kinds = {argument.name: argument.kind for argument in fields}
+        given = _bind(call, [argument.name for argument in fields])
+        for source in (word, INHERITS.get(word, "")):
+            for name, (_, argument) in self.family.defaults.get(source, {}).items():
+                if name in kinds:
+                    given.setdefault(name, argument)
+        missing = [argument.name for argument in fields if argument.default is MISSING and argument.name not in given]
+        if missing:
+            raise call.word.error(f"`{word}` wants {_listed(missing)}", _usage(word))
+        return cls, tuple((name, kinds[name], argument) for name, argument in given.items())
+
+    def _open(self, block: Block, call: Call, env: Env, value: int) -> int:
+        self._step(call.word)
+        name = block.name.value
+        if name in self.opening:
+            raise call.word.error(f"the block `{name}` contains itself", f"It is opened by: {' → '.join(self.opening)}.")
+        if len(self.opening) >= MAX_DEPTH:
+            raise call.word.error(f"blocks are nested deeper than {MAX_DEPTH}")
+        given = _bind(call, [parameter.value for parameter, _ in block.parameters], name)
+        inner = {**self.constants, **self._entering(value)}
+        own: dict[str, Any] = {}
+        for parameter, default in block.parameters:
+            argument = given.get(parameter.value)
+            if argument is not None:
+                own[parameter.value] = argument(env)
+            elif default is not None:
+                own[parameter.value] = default(inner)
+            else:
+                wanted = [p.value for p, d in block.parameters if d is None and p.value not in given]
+                signature = ", ".join(p.value if d is None else f"{p}={d.text}" for p, d in block.parameters)
+                raise call.word.error(f"`{name}` wants {_listed(wanted)}", f"It is `{name}({signature})`.")
+        inner.update(own)
+        self.opening.append(name)
+        try:
+            with self.builder.span(value, call.word, name) as span:
+                value = span[-1] = self.body(block.body, inner, value)
+        except SpecError as error:
+            values = ", ".join(f"{key}={show(v)}" for key, v in own.items() if isinstance(v, (int, Fraction, tuple)))
+            raise error.within(f"`{name}({values})`, {call.word.where}") from None
+        finally:
+            self.opening.pop()
+        return value
+
+
+_MERGES: dict[str, Op] = {word: OPS[word]() for word in ("add", "concat", "mul")}
+
+
+def _bind(call: Call, names: list[str], block: str = "") -> dict[str, Argument]:
+    """The arguments of a call by name. Raises SpecError where there are too many, or one is unknown or given twice."""
+    if len(call.args) > len(names):
+        extra = call.args[len(names)].text
+        takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"
+        raise extra.error(f"`{call.word}` {takes}, here are {len(call.args)}", "" if block else _usage(call.word.value))
+    given = dict(zip(names, call.args, strict=False))
+    for name, argument in call.named:
+        if name.value not in names:
+            what = "parameter" if block else "argument"
+            raise name.error(f"`{call.word}` has no {what} `{name}`", did_you_mean(name.value, names))
+        if name.value in given:
+            raise name.error(f"the argument `{name}` is given twice")
+        given[name.value] = argument
+    return given
+
+
+def _usage(word: str) -> str:
+    fields = ARGUMENTS[word]
+    if not fields:
+        return f"It is written `{word}`."
+    shown = ", ".join(a.name if a.default is MISSING else f"{a.name}={a.default}" for a in fields)
+    return f"It is `{word}({shown})`."
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)

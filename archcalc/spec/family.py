@@ -1,0 +1,601 @@
+"""A spec file as data: `read_family` turns the YAML tree into a `Family` and refuses what breaks a rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..errors import SpecError, Text, did_you_mean
+from ..expr import Argument, Expr
+from ..ops import ARGUMENTS, OPS
+from ..table import Table, read_table, same, squeeze
+from .lines import Block, Body, check_name, read_block, read_body, words_of
+from .notation import Pattern, is_name
+from .reader import List, Map, Tree
+
+KEYS = (
+    "name",
+    "title",
+    "cite",
+    "input",
+    "variants",
+    "models",
+    "namesakes",
+    "given",
+    "let",
+    "defaults",
+    "columns",
+    "baseline",
+    "reading",
+    "layers",
+    "notation",
+    "heads",
+    "rows",
+    "blocks",
+    "reported",
+    "errata",
+)
+# What a model may lay over its variant, and a file over the families of its models.
+OVERLAY = ("input", "given", "let", "defaults", "layers", "notation", "heads", "rows", "blocks")
+METRICS = ("params", "weights", "biases", "macs", "flops", "weight_layers", "shape", "input")
+WITH_HEADS = " with heads"
+SCALES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+# Which ops take the defaults of another op, besides their own.
+INHERITS = {"dwconv": "conv"}
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a column is for. `claim`: its `metric`, with the printed order of its parts in `pattern`."""
+
+    kind: Literal["layer", "label", "readers", "name", "parts", "claim"]
+    name: str = ""
+    pattern: Pattern | None = None
+    metric: str = ""
+    with_heads: bool = False
+    scale: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A table as a document prints it: what it quotes (`from:`), and its cells."""
+
+    source: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What a network is built of: a quoted table, or a plain list of lines."""
+
+    quoted: Quoted | None
+    body: Body | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    name: Text
+    at: Text
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A variant by its printed name, with the cells of its row where `variants:` is a table."""
+
+    name: Text
+    cells: dict[str, Text] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A name that people type: a variant of `family` (empty: of its own file), with keys laid over it."""
+
+    name: Text
+    family: str
+    variant: Text
+    overlay: Map | None
+
+
+@dataclass(frozen=True, slots=True)
+class Erratum:
+    """Printed figures that are known to be wrong: of these rows or variants, in these columns."""
+
+    where: Text
+    rows: tuple[Text, ...]
+    variants: tuple[Text, ...]
+    figures: tuple[Text, ...]
+    note: Text
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedTable:
+    quoted: Quoted
+    reading: dict[str, Text]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Everything that a spec file says."""
+
+    tree: Map = field(repr=False)
+    name: str
+    title: str
+    cite: str
+    input: Argument | None
+    variants: tuple[Variant, ...]
+    variants_from: str
+    models: dict[str, ModelEntry]
+    namesakes: dict[str, Text]
+    given: dict[str, tuple[Text, Expr]]
+    let: dict[str, tuple[Text, Expr]]
+    defaults: dict[str, dict[str, tuple[Text, Argument]]]
+    columns: dict[str, tuple[Text, Role]]
+    baseline: Text | None
+    reading: dict[str, Text]
+    layers: Layers | None
+    notation: tuple[tuple[Pattern, Body], ...]
+    heads: dict[str, Head]
+    rows: dict[str, tuple[Text, Body]]
+    blocks: dict[str, Block]
+    reported: tuple[ReportedTable, ...]
+    errata: tuple[Erratum, ...]
+
+    def role(self, heading: str) -> Role | None:
+        """The role of a heading: given in `columns:`, or a name usable in expressions; None for a variant."""
+        for key, (_, role) in self.columns.items():
+            if key != "variants" and same(key, heading):
+                return role
+        if self.variant(heading) is not None:
+            return None
+        return Role("name", heading) if is_name(heading) else None
+
+    def variant(self, name: str) -> Variant | None:
+        return next((variant for variant in self.variants if same(variant.name.value, name)), None)
+
+    def read_cell(self, cell: Text) -> tuple[Pattern, dict[str, Text], Body] | None:
+        """The first line of the notation that fits `cell`, what its holes hold, and what it means."""
+        for pattern, body in self.notation:
+            holes = pattern.match(cell)
+            if holes is not None:
+                return pattern, holes, body
+        return None
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
+    """Read a spec. `name` is the file's stem, which names the one variant where there is no `variants:`.
+
+    `laid_over`: the tree is one file's with another's keys laid over it, so that columns may have lost their table.
+    Raises SpecError at the first place that breaks a rule.
+    """
+    tree.only(KEYS, "a spec")
+    blocks: dict[str, Block] = {}
+    for key, value in _map(tree, "blocks").items():
+        block = read_block(key, value)
+        if block.name.value in OPS or block.name.value in ("add", "concat", "mul", "identity"):
+            raise block.name.error(f"`{block.name}` is an op and cannot name a block")
+        if block.name.value in blocks:
+            raise block.name.error(f"the block `{block.name}` is given twice")
+        blocks[block.name.value] = block
+    variants, variants_from = _variants(tree, name)
+    models = {key.value: _model(key, value) for key, value in _map(tree, "models").items()}
+    family = Family(
+        tree=tree,
+        name=_text(tree, "name", name),
+        title=_text(tree, "title"),
+        cite=_text(tree, "cite"),
+        input=_input(tree),
+        variants=variants,
+        variants_from=variants_from,
+        models=models,
+        namesakes={key.value: _scalar(value, "a sentence") for key, value in _map(tree, "namesakes").items()},
+        given=_expressions(tree, "given"),
+        let=_expressions(tree, "let"),
+        defaults=_defaults(tree),
+        columns={key.value: (key, _role(key, value)) for key, value in _map(tree, "columns").items()},
+        baseline=_optional(tree, "baseline"),
+        reading=_reading(tree),
+        layers=_layers(tree),
+        notation=tuple(
+            (Pattern(key), read_body(value, f"the notation `{key}`")) for key, value in _map(tree, "notation").items()
+        ),
+        heads={key.value: _head(key, value) for key, value in _map(tree, "heads").items()},
+        rows={
+            key.value: (key, read_body(value, f"the row `{key}`")) for key, value in _map(tree, "rows").items()
+        },
+        blocks=blocks,
+        reported=tuple(_reported(item) for item in _items(tree, "reported")),
+        errata=tuple(_erratum(item) for item in _items(tree, "errata")),
+    )
+    _check(family, laid_over)
+    return family
+
+
+def overlay(base: Map, top: Iterable[tuple[Text, Tree]]) -> Map:
+    """`base` with the keys of `top` laid over it: mappings merge by name, all else replaces."""
+    entries = dict(base.entries)
+    for key, value in top:
+        below = entries.get(key.value)
+        if below and isinstance(below[1], Map) and isinstance(value, Map) and not _is_table(value):
+            merged = {_plain_name(k): (text, sub) for k, (text, sub) in below[1].entries.items()}
+            merged.update((_plain_name(text.value), (text, sub)) for text, sub in value.items())
+            laid = Map(value.where)
+            laid.entries.update((text.value, (text, sub)) for text, sub in merged.values())
+            entries[key.value] = (key, laid)
+        else:
+            entries[key.value] = (key, value)
+    merged_map = Map(base.where)
+    merged_map.entries.update(entries)
+    return merged_map
+
+
+def _plain_name(key: str) -> str:
+    """The name under which a key merges: a block's without its parameters."""
+    match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*\(.*\)\s*", key)
+    return match.group(1) if match else key
+
+
+def _is_table(tree: Map) -> bool:
+    return "table" in tree.entries
+
+
+def _map(tree: Map, key: str) -> Map:
+    value = tree.get(key)
+    if value is None:
+        return Map(tree.where)
+    if not isinstance(value, Map):
+        raise tree.key(key).error(f"`{key}:` wants a mapping: `name: value`")
+    return value
+
+
+def _items(tree: Map, key: str) -> tuple[Tree, ...]:
+    value = tree.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, List):
+        raise tree.key(key).error(f"`{key}:` wants a list")
+    return value.items
+
+
+def _scalar(value: Tree | None, what: str) -> Text:
+    if not isinstance(value, Text) or value.block or not value.value.strip():
+        where = value if isinstance(value, Text) else value.where if value is not None else None
+        raise SpecError(f"{what} is wanted here", where)
+    return value
+
+
+def _text(tree: Map, key: str, default: str = "") -> str:
+    value = tree.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, Text) or not value.value.strip():
+        raise tree.key(key).error(f"`{key}:` wants a line of text")
+    return " ".join(value.value.split())
+
+
+def _optional(tree: Map, key: str) -> Text | None:
+    return None if tree.get(key) is None else _scalar(tree.get(key), f"a value for `{key}:`")
+
+
+def _input(tree: Map) -> Argument | None:
+    value = tree.get("input")
+    if value is None:
+        return None
+    if not isinstance(value, Text) or not value.value.strip():
+        raise tree.key("input").error("`input:` wants the size of the data, channels first, such as `3 × 224 × 224`")
+    return Argument(value)
+
+
+def _expressions(tree: Map, key: str) -> dict[str, tuple[Text, Expr]]:
+    found = {}
+    for name, value in _map(tree, key).items():
+        check_name(name, f"a value of `{key}:`")
+        found[name.value] = (name, Expr(_scalar(value, "an expression").strip()))
+    return found
+
+
+def _defaults(tree: Map) -> dict[str, dict[str, tuple[Text, Argument]]]:
+    found: dict[str, dict[str, tuple[Text, Argument]]] = {}
+    for word, values in _map(tree, "defaults").items():
+        if word.value not in OPS:
+            raise word.error(f"`{word}` is not an op", did_you_mean(word.value, OPS))
+        if not isinstance(values, Map):
+            raise word.error(f"the defaults of `{word}` are a mapping: `{word}: {{bias: False}}`")
+        known = [argument.name for argument in ARGUMENTS[word.value]]
+        for name, value in values.items():
+            if name.value not in known:
+                raise name.error(f"`{word}` has no argument `{name}`", did_you_mean(name.value, known))
+            found.setdefault(word.value, {})[name.value] = (name, Argument(_scalar(value, "a value")))
+    return found
+
+
+def _quoted(tree: Map, what: str) -> Quoted:
+    table = tree.get("table")
+    if not isinstance(table, Text):
+        raise tree.where.error(f"{what} wants `table: |` with rows of pipe-separated cells")
+    return Quoted(_text(tree, "from"), read_table(table))
+
+
+def _variants(tree: Map, name: str) -> tuple[tuple[Variant, ...], str]:
+    value = tree.get("variants")
+    if value is None:
+        return (Variant(Text(name, tree.where.source, tree.where.line, tree.where.col, exact=False)),), ""
+    if isinstance(value, List):
+        if not value.items:
+            raise value.where.error("`variants:` is empty")
+        variants = tuple(Variant(_scalar(item, "the name of a variant").strip()) for item in value.items)
+        source = ""
+    elif isinstance(value, Map):
+        value.only(("from", "table"), "`variants:`")
+        quoted = _quoted(value, "`variants:`")
+        headings = [heading.value for heading in quoted.table.headings]
+        variants = tuple(
+            Variant(row.cells[0], dict(zip(headings, row.cells, strict=True))) for row in quoted.table.rows
+        )
+        source = quoted.source
+    else:
+        raise tree.key("variants").error("`variants:` wants a list of names, or a table with a variant a row")
+    seen: set[str] = set()
+    for variant in variants:
+        if not variant.name.value:
+            raise variant.name.error("a variant without a name")
+        if squeeze(variant.name.value) in seen:
+            raise variant.name.error(f"the variant `{variant.name}` is given twice")
+        seen.add(squeeze(variant.name.value))
+    return variants, source
+
+
+def _model(key: Text, value: Tree) -> ModelEntry:
+    overlay_map: Map | None = None
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", key.value):
+        raise key.error(f"`{key}` is not a name for a model", "A model is named in lower case: `resnet50-v1.5`.")
+    if isinstance(value, Map):
+        value.only(("variant", *OVERLAY), "a model")
+        variant = _scalar(value.get("variant"), "`variant:` with the variant that the model is laid over")
+        overlay_map = Map(value.where)
+        overlay_map.entries.update((k, entry) for k, entry in value.entries.items() if k != "variant")
+    else:
+        variant = _scalar(value, "a variant")
+    family, colon, name = variant.value.partition(":")
+    if colon and re.fullmatch(r"[A-Za-z0-9._-]+", family):
+        return ModelEntry(key, family, variant.part(len(family) + 1).strip(), overlay_map)
+    return ModelEntry(key, "", variant, overlay_map)
+
+
+def _role(key: Text, value: Tree) -> Role:
+    text = _scalar(value, "the role of a column")
+    word = text.value.strip()
+    if word == "-":
+        return Role("readers")
+    if word in ("layer", "label"):
+        return Role(word)  # type: ignore[arg-type]
+    if word.startswith("="):
+        return _claim_role(text)
+    if "{" in word:
+        return Role("parts", pattern=Pattern(text))
+    check_name(text, "a column")
+    return Role("name", word)
+
+
+def _claim_role(text: Text) -> Role:
+    match = re.fullmatch(r"=\s*(\w+)( with heads)?\s*(.*)", text.value.strip())
+    metric = match.group(1) if match else text.value[1:].strip()
+    if not match or metric not in METRICS:
+        raise text.error(f"`{metric}` is not a figure that archcalc computes", did_you_mean(metric, METRICS))
+    rest = match.group(3)
+    if rest in SCALES:
+        return Role("claim", metric=metric, with_heads=bool(match.group(2)), scale=SCALES[rest])
+    pattern = None
+    if rest:
+        start = text.value.rindex(rest)
+        pattern = Pattern(text.part(start, start + len(rest)))
+        if metric not in ("shape", "input") or not set(pattern.holes) <= {"c", "d", "h", "w"}:
+            raise text.error(f"`{rest}` is neither a unit nor an order of axes such as `{{h}}×{{w}}×{{c}}`")
+    return Role("claim", metric=metric, with_heads=bool(match.group(2)), pattern=pattern)
+
+
+def metric_of(figure: Text) -> Role:
+    """The claim that a `figure` row of a `reported:` table makes: `params`, `params with heads`, … Raises SpecError."""
+    word = figure.value.strip()
+    base = word.removesuffix(WITH_HEADS)
+    known = [metric for metric in METRICS if metric not in ("shape", "input")]
+    if base not in known:
+        raise figure.error(f"`{word}` is not a figure that archcalc computes", did_you_mean(base, known))
+    return Role("claim", metric=base, with_heads=base != word)
+
+
+def _reading(tree: Map) -> dict[str, Text]:
+    return {key.value: _scalar(value, "a reading") for key, value in _map(tree, "reading").items()}
+
+
+def _layers(tree: Map) -> Layers | None:
+    value = tree.get("layers")
+    if value is None:
+        return None
+    if isinstance(value, Map) and _is_table(value):
+        value.only(("from", "table"), "`layers:`")
+        return Layers(_quoted(value, "`layers:`"), None)
+    return Layers(None, read_body(value, "`layers:`"))
+
+
+def _head(key: Text, value: Tree) -> Head:
+    if not isinstance(value, Map):
+        raise key.error("a head is `{at: row, layers: line}`")
+    value.only(("at", "layers"), "a head")
+    layers = value.get("layers")
+    if layers is None:
+        raise key.error("a head wants `layers:`")
+    return Head(key, _scalar(value.get("at"), "`at:` with the row that the head hangs on"), read_body(layers, "a head"))
+
+
+def _reported(tree: Tree) -> ReportedTable:
+    if not isinstance(tree, Map):
+        raise (tree if isinstance(tree, Text) else tree.where).error("a reported table is `from:` and `table:`")
+    tree.only(("from", "table", "reading"), "a reported table")
+    quoted = _quoted(tree, "a reported table")
+    first = quoted.table.headings[0]
+    if first.value not in ("figure", "model"):
+        raise first.error("the first heading of a reported table is `figure` or `model`")
+    if not quoted.source:
+        raise tree.where.error("a reported table says where it is printed: `from: Table 2`")
+    return ReportedTable(quoted, _reading(tree))
+
+
+def _names(tree: Map, key: str) -> tuple[Text, ...]:
+    value = tree.get(key)
+    if value is None:
+        return ()
+    if isinstance(value, List):
+        return tuple(_scalar(item, "a name").strip() for item in value.items)
+    return (_scalar(value, "a name").strip(),)
+
+
+def _erratum(tree: Tree) -> Erratum:
+    if not isinstance(tree, Map):
+        where = tree if isinstance(tree, Text) else tree.where
+        raise where.error("an erratum is `row:` or `variant:`, `figures:` and `note:`")
+    tree.only(("row", "variant", "figures", "note"), "an erratum")
+    rows, variants, figures = _names(tree, "row"), _names(tree, "variant"), _names(tree, "figures")
+    if not figures:
+        raise tree.where.error("an erratum names the printed `figures:` that are wrong")
+    note = _scalar(tree.get("note"), "`note:` with the printed figure and the likely cause")
+    return Erratum(tree.where, rows, variants, figures, note)
+
+
+# --- checks that need the whole file ----------------------------------------------------------------------------
+
+
+def _check(family: Family, laid_over: bool) -> None:
+    constants = {name: text for name, (text, _) in (*family.given.items(), *family.let.items())}
+    for name, (text, _) in family.let.items():
+        if name in family.given:
+            raise text.error(f"`{name}` stands under `given:` already")
+    for pattern, _ in family.notation:
+        for hole in pattern.holes:
+            if hole in constants:
+                raise pattern.text.error(f"the hole `{{{hole}}}` has the name of a value of `given:` or `let:`")
+    for table, what in _tables(family):
+        for heading in table.headings[1:] if what != "layers" else table.headings:
+            _check_heading(family, heading, what)
+    headings = [heading.value for table, _ in _tables(family) for heading in table.headings]
+    for key, (text, role) in family.columns.items():
+        if key == "variants":
+            if role.kind != "name":
+                raise text.error("`variants:` in `columns:` wants a name: a variant's own cell is that number")
+        elif not laid_over and not any(same(key, heading) for heading in headings):
+            raise text.error(f"no table has the heading `{key}`", did_you_mean(key, headings))
+    if family.baseline is not None and family.variant(family.baseline.value) is None:
+        raise family.baseline.error(
+            f"`{family.baseline}` is not a variant of this file",
+            did_you_mean(family.baseline.value, [variant.name.value for variant in family.variants]),
+        )
+
+
+def _tables(family: Family) -> Iterator[tuple[Table, str]]:
+    if family.layers and family.layers.quoted:
+        yield family.layers.quoted.table, "layers"
+    value = family.tree.get("variants")
+    if isinstance(value, Map):
+        yield read_table(_scalar_block(value)), "variants"
+    for reported in family.reported:
+        if reported.quoted.table.headings[0].value == "model":
+            yield reported.quoted.table, "reported"
+
+
+def _scalar_block(tree: Map) -> Text:
+    table = tree.get("table")
+    assert isinstance(table, Text)
+    return table
+
+
+def _check_heading(family: Family, heading: Text, what: str) -> None:
+    role = family.role(heading.value)
+    if what == "layers" and family.variant(heading.value) is not None:
+        return
+    if role is None or (what == "reported" and role.kind != "claim"):
+        words = [variant.name.value for variant in family.variants] if what == "layers" else []
+        hint = did_you_mean(heading.value, [*words, *family.columns]) if words or family.columns else ""
+        raise heading.error(
+            f"the column `{heading}` has no role",
+            hint or "Say under `columns:` what it is: layer, label, -, a name, or a claim such as =params.",
+        )
+
+
+def references(family: Family) -> set[str]:
+    """Every name that the file's expressions, calls and models use."""
+    found: set[str] = set()
+    bodies = [body for _, body in family.notation]
+    bodies += [head.body for head in family.heads.values()]
+    bodies += [body for _, body in family.rows.values()]
+    if family.layers and family.layers.body:
+        bodies.append(family.layers.body)
+    for body in bodies:
+        found.update(name for name, _ in words_of(body))
+    for block in family.blocks.values():
+        own = {parameter.value for parameter, _ in block.parameters}
+        found.update(name for name, called in words_of(block.body) if called or name not in own)
+        for _, default in block.parameters:
+            found.update(default.names if default else ())
+    for _, expr in (*family.given.values(), *family.let.values()):
+        found.update(expr.names)
+    if family.input:
+        found.update(family.input.names)
+    for values in family.defaults.values():
+        for _, argument in values.values():
+            found.update(argument.names)
+    for model in family.models.values():
+        if model.overlay:
+            for key, value in model.overlay.items():
+                if key.value != "given":
+                    found.update(_identifiers(value))
+    return found
+
+
+def _identifiers(tree: Tree) -> Iterator[str]:
+    if isinstance(tree, Text):
+        yield from re.findall(r"[A-Za-z_]\w*", tree.value)
+    elif isinstance(tree, List):
+        for item in tree.items:
+            yield from _identifiers(item)
+    else:
+        for key, value in tree.items():
+            yield from _identifiers(key)
+            yield from _identifiers(value)
+
+
+def check_used(family: Family, elsewhere: set[str]) -> None:
+    """Raise SpecError at a name of the file that nothing uses; `elsewhere` are names used by what it is laid over."""
+    used = references(family) | elsewhere
+    named: list[tuple[Text, str, str]] = [(text, name, "given") for name, (text, _) in family.given.items()]
+    named += [(text, name, "let") for name, (text, _) in family.let.items()]
+    named += [(block.name, name, "blocks") for name, block in family.blocks.items()]
+    for table, what in _tables(family):
+        if what == "reported":
+            continue
+        for heading in table.headings[1:] if what == "variants" else table.headings:
+            role = family.role(heading.value)
+            if role is not None and role.kind == "name":
+                key = next((text for k, (text, _) in family.columns.items() if same(k, heading.value)), heading)
+                named.append((key, role.name, "columns"))
+    for text, name, what in named:
+        if name not in used:
+            raise text.error(f"nothing uses `{name}`, a name of `{what}:`", did_you_mean_used(name, used))
+    for block in family.blocks.values():
+        inside = {name for name, _ in words_of(block.body)}
+        inside |= {name for _, default in block.parameters if default for name in default.names}
+        for parameter, _ in block.parameters:
+            if parameter.value not in inside:
+                raise parameter.error(f"the block `{block.name}` does not use its parameter `{parameter}`")
+
+
+def did_you_mean_used(name: str, used: set[str]) -> str:
+    hint = did_you_mean(name, sorted(used - set(OPS)))
+    return hint if hint.startswith("Did") else ""
+
+
+__all__: list[Any] = ["Family", "Variant", "check_used", "metric_of", "overlay", "read_family", "references"]

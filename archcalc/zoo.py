@@ -1,0 +1,201 @@
+"""From what people type to a family and a variant: names of the zoo, `family:variant`, and paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import ArchcalcError, SpecError, Text, UsageError, did_you_mean
+from .spec.family import Family, ModelEntry, Variant, check_used, overlay, read_family, references
+from .spec.reader import read_file
+from .spec.rows import check_notation
+from .table import same
+
+SUFFIXES = (".yaml", ".yml")
+# What a file without `layers:` lays over the families of its models.
+LAID_BY_FILE = ("input", "given", "let", "defaults", "notation", "heads", "rows", "blocks")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A model as it is built: `family` with everything laid over it, and which of its variants.
+
+    `file` is the spec that names the model and carries its claims; `plain` says that nothing is laid over the
+    variant, so that the file's claims about the variant are judged on this model. `laid` are the names of `given:`
+    that win over the variant's row.
+    """
+
+    name: str
+    file: Family = field(repr=False)
+    family: Family = field(repr=False)
+    variant: Variant
+    spec: str
+    plain: bool
+    laid: frozenset[str] = frozenset()
+    entry: ModelEntry | None = None
+
+
+def specs_dir() -> Path:
+    """The folder of the shipped specs: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "specs"
+    return inside if inside.is_dir() else package.parent / "specs"
+
+
+def spec_files() -> list[Path]:
+    """The shipped specs, by name."""
+    return sorted(path for path in specs_dir().glob("*.yaml"))
+
+
+def read_spec(path: Path, name: str | None = None) -> Family:
+    """Read and check one spec file. Raises SpecError."""
+    family = read_family(read_file(path, name or str(path)), path.stem)
+    if family.layers is not None:
+        check_used(family, set())
+        check_notation(family)
+    else:
+        bases = {entry.family: entry.variant for entry in family.models.values()}
+        if not bases or "" in bases:
+            raise family.tree.where.error(
+                "`layers:` is missing: a quoted table, or a list of layer lines",
+                "A file without `layers:` is laid over other families: its models are `family:variant`.",
+            )
+        used: set[str] = set()
+        for base, where in bases.items():
+            used |= references(_family(base, where))
+        check_used(family, used)
+    return family
+
+
+def _shipped(path: Path) -> Family:
+    return read_spec(path, f"specs/{path.name}")
+
+
+def _family(name: str, where: Text) -> Family:
+    """The shipped family called `name`, for what `where` says about it. Raises SpecError."""
+    path = specs_dir() / f"{name}.yaml"
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or not path.is_file():
+        raise where.error(f"there is no family `{name}`", did_you_mean(name, [p.stem for p in spec_files()]))
+    return _shipped(path)
+
+
+def select(reference: str) -> Selection:
+    """Find a model by name (`vgg16`), by `family:variant` (`vgg:D`), or by path (`./my.yaml`, `./my.yaml:NAME`).
+
+    Raises UsageError for an unknown name, or where several variants could be meant; SpecError for a bad spec.
+    """
+    reference = reference.strip()
+    path, colon, wanted = _split(reference)
+    if path is not None:
+        family = read_spec(Path(path).expanduser(), path)
+        return _choose(family, wanted if colon else None, path, reference)
+    for candidate in _holding(reference):
+        try:
+            family = _shipped(candidate)
+        except SpecError:
+            if candidate.stem == reference.partition(":")[0]:
+                raise
+            continue
+        if reference in family.models:
+            return _model(family, family.models[reference], candidate.name)
+    name, colon, wanted = reference.partition(":")
+    candidate = specs_dir() / f"{name}.yaml"
+    if re.fullmatch(r"[A-Za-z0-9._-]+", name) and candidate.is_file():
+        return _choose(_shipped(candidate), wanted if colon else None, candidate.name, reference)
+    if Path(reference).exists():
+        raise UsageError(f"no model is called `{reference}`", f"For the file, write `./{reference}`.")
+    hint = did_you_mean(reference, [*model_names(), *(path.stem for path in spec_files())])
+    raise UsageError(f"no model is called `{reference}`", hint or "`archcalc list` shows the models there are.")
+
+
+def model_names() -> Iterator[str]:
+    """The names of the zoo's models. A spec that cannot be read has none."""
+    for path in spec_files():
+        try:
+            yield from read_family(read_file(path, path.name), path.stem).models
+        except ArchcalcError:
+            continue
+
+
+def _split(reference: str) -> tuple[str | None, str, str]:
+    """A path with what stands behind its colon; no path where the reference is a name."""
+    for suffix in SUFFIXES:
+        head, found, tail = reference.partition(f"{suffix}:")
+        if found:
+            return head + suffix, ":", tail
+    if reference.endswith(SUFFIXES) or reference.startswith((".", "~", "/")) or "/" in reference:
+        return reference, "", ""
+    return None, "", ""
+
+
+def _holding(name: str) -> Iterator[Path]:
+    """The shipped specs that hold the text `name`: only those are worth reading."""
+    word = name.encode()
+    for path in spec_files():
+        if word and word in path.read_bytes():
+            yield path
+
+
+def _choose(family: Family, wanted: str | None, spec: str, reference: str) -> Selection:
+    """The model or variant of `family` that is called `wanted`; its only one where that is None."""
+    if wanted is None:
+        if family.layers is not None and len(family.variants) == 1:
+            return _variant(family, family.variants[0], spec)
+        names = _names(family)
+        if family.layers is None and len(names) == 1:
+            return _model(family, family.models[names[0]], spec)
+        shown = "\n".join(f"  {reference}:{name}" for name in names)
+        raise UsageError(f"`{reference}` has {len(names)} models: name one", shown)
+    if wanted in family.models:
+        return _model(family, family.models[wanted], spec)
+    variant = family.variant(wanted) if family.layers is not None else None
+    if variant is not None:
+        return _variant(family, variant, spec)
+    known = [*family.models, *(v.name.value for v in family.variants)] if family.layers else list(family.models)
+    raise UsageError(f"`{reference}`: there is no model or variant `{wanted}`", did_you_mean(wanted, known))
+
+
+def _names(family: Family) -> list[str]:
+    """How the models of a file are best called: typed names, and printed ones of variants without."""
+    plain = {entry.variant.value for entry in family.models.values() if entry.overlay is None}
+    unnamed = [v.name.value for v in family.variants if not any(same(v.name.value, name) for name in plain)]
+    return [*family.models, *(unnamed if family.layers is not None else [])]
+
+
+def _variant(family: Family, variant: Variant, spec: str) -> Selection:
+    """A variant under its printed name: the model that names it plainly, where there is one."""
+    for entry in family.models.values():
+        if not entry.family and entry.overlay is None and same(entry.variant.value, variant.name.value):
+            return _model(family, entry, spec)
+    name = variant.name.value
+    name = name if len(family.variants) == 1 else f"{family.name}:{name}"
+    return Selection(name, family, family, variant, spec, plain=True)
+
+
+def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
+    """A model: its variant, with the file's keys and its own laid over it."""
+    base = _family(entry.family, entry.variant) if entry.family else file
+    tree = base.tree
+    laid: set[str] = set()
+    if entry.family:
+        own = [(key, value) for key, value in file.tree.items() if key.value in LAID_BY_FILE]
+        laid |= set(file.given)
+        tree = overlay(tree, own)
+    if entry.overlay is not None:
+        tree = overlay(tree, entry.overlay.items())
+    family = base if tree is base.tree else read_family(tree, base.name, laid_over=True)
+    if entry.overlay is not None:
+        given = entry.overlay.get("given")
+        laid |= set(getattr(given, "entries", {}))
+        known = set(base.given) | set(file.given) | {h for v in base.variants for h in v.cells} | references(family)
+        for key, _ in given.items() if given is not None and not isinstance(given, Text) else ():  # type: ignore
+            if key.value not in known:  # type: ignore[union-attr]
+                raise key.error(f"nothing uses `{key}`", did_you_mean(key.value, known))  # type: ignore[union-attr]
+    variant = family.variant(entry.variant.value)
+    if variant is None:
+        names = [v.name.value for v in family.variants]
+        raise entry.variant.error(f"`{entry.variant}` is not a variant of `{base.name}`", did_you_mean(entry.variant.value, names))
+    plain = entry.overlay is None and not entry.family
+    return Selection(entry.name.value, file, family, variant, spec, plain, frozenset(laid), entry)
