@@ -142,7 +142,7 @@ def excerpt(text: Text) -> str:
         left = max(0, min(start - WIDTH // 3, len(line) - WIDTH))
         line = ("…" if left else "") + line[left : left + WIDTH] + ("…" if left + WIDTH < len(line) else "")
         start -= left - (1 if left else 0)
-        width = min(width, WIDTH - start)
+        width = min(width, len(line) - start - 1)
     number = str(text.line)
     bar = " " * len(number) + " │"
     caret = " " * start + "^" * max(1, width)

@@ -1,0 +1,158 @@
+"""The library: `archcalc.load("vgg16")`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from .analyse import Layer, Report, Totals, analyse
+from .errors import Unavailable, UsageError, did_you_mean
+from .expand import expand, parameters
+from .graph import Graph
+from .measured import Measurement
+from .ops import Shape, dims
+from .reported import Judgement, judge
+from .summary import Summary
+from .zoo import Selection, select
+
+if TYPE_CHECKING:
+    from .runtime.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network built from a spec: its Graph, and what is known about where it comes from.
+
+    `input` is without the batch, channels first. `settings` are the constants that were set by hand, `printed` says
+    that nothing was changed, so that the paper's claims apply.
+    """
+
+    name: str
+    family: str
+    variant: str
+    title: str
+    cite: str
+    spec: str
+    input: Shape
+    graph: Graph = field(repr=False)
+    selection: Selection = field(repr=False)
+    settings: dict[str, int | Fraction] = field(default_factory=dict)
+    printed: bool = True
+
+    def report(self, batch: int = 1, dtype: str = "float32") -> Report:
+        """The counts of every node, and their totals. Raises UsageError, and SpecError above 10¹⁸."""
+        return analyse(self.graph, batch, dtype)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every node with its counts at batch 1 in float32."""
+        return self.report().layers
+
+    @property
+    def totals(self) -> Totals:
+        """The main path's totals at batch 1 in float32."""
+        return self.report().totals
+
+    @property
+    def claims(self) -> tuple[Judgement, ...]:
+        """The figures that the spec quotes for this model, judged; empty where input or constants were changed."""
+        if not self.printed:
+            return ()
+        name = self.selection.entry.name.value if self.selection.entry else self.selection.variant.name.value
+        return judge(self.selection.file, name, self.report())
+
+    def torch(
+        self, device: str | None = None, dtype: str = "float32", heads: bool = False
+    ) -> Network:
+        """The network as a `torch.nn.Module`: the main path, or with `heads=True` also what hangs on it.
+
+        The paths of the nodes are the names in its `state_dict`. Takes [batch, *input], gives the main path's output,
+        with heads a pair of it and a dict by head. Raises Unavailable where torch or the device is missing.
+        """
+        return runtime().build(self.graph, device=device, dtype=dtype, heads=heads)  # type: ignore[no-any-return]
+
+    def measure(self, **options: Any) -> Measurement:
+        """Run the main path and time every node; the options are those of `archcalc.runtime.measure.measure`."""
+        return runtime().measure(self.graph, **options)  # type: ignore[no-any-return]
+
+    def summary(self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None) -> Summary:
+        """All that `archcalc summary` shows, as data."""
+        file, layers = self.selection.file, self.selection.family.layers
+        sentence = file.namesakes.get(self.name)
+        return Summary(
+            model=self.name,
+            family=self.family,
+            variant=self.variant,
+            title=self.title,
+            cite=self.cite,
+            spec=self.spec,
+            source=layers.quoted.source if layers and layers.quoted else "",
+            namesake=sentence.value if sentence else "",
+            settings={name: str(value) for name, value in self.settings.items()},
+            report=self.report(batch, dtype),
+            judgements=self.claims,
+            measured=measured,
+        )
+
+
+def load(
+    model: str, *, input: Shape | None = None, settings: Mapping[str, int | float | str | Fraction] | None = None
+) -> Model:
+    """Build a model: `vgg16`, `vgg:D`, `./my.yaml` or `./my.yaml:NAME`.
+
+    `input` (channels first, without the batch) replaces the printed one, `settings` the spec's constants by name.
+    Raises UsageError for an unknown name or setting, SpecError for a bad spec.
+    """
+    selection = select(model)
+    values = {name: _number(name, value) for name, value in (settings or {}).items()}
+    known = parameters(selection.family, selection.variant)
+    for name in values:
+        if name not in known:
+            hint = did_you_mean(name, known) or "This spec has nothing that can be set."
+            raise UsageError(f"`{name}` is not a value that `{selection.name}` lets one set", hint)
+    shape = None if input is None else _shape(input)
+    graph = expand(selection.family, selection.variant, laid=selection.laid, settings=values, input=shape)
+    return Model(
+        name=selection.name,
+        family=selection.file.name,
+        variant=selection.variant.name.value,
+        title=selection.file.title,
+        cite=selection.file.cite,
+        spec=selection.spec,
+        input=graph.inputs[0][1],
+        graph=graph,
+        selection=selection,
+        settings=values,
+        printed=shape is None and not values,
+    )
+
+
+def runtime() -> Any:
+    """The package that needs torch. Raises Unavailable (exit 3) where torch is missing."""
+    try:
+        from . import runtime as package
+        from .runtime import measure, network
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            f"this needs {error.name}, which is not installed",
+            "Install it with `pip install torch`, or count without measuring: `--static`.",
+        ) from None
+    package.build, package.measure = network.build, measure.measure  # type: ignore[attr-defined]
+    return package
+
+
+def _number(name: str, value: int | float | str | Fraction) -> int | Fraction:
+    try:
+        number = Fraction(str(value).strip())
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"`{name}` wants a number, here it is `{value}`") from None
+    return number.numerator if number.denominator == 1 else number
+
+
+def _shape(input: Shape) -> Shape:
+    shape = tuple(input)
+    if not shape or len(shape) > 4 or any(not isinstance(n, int) or not 1 <= n <= 10**9 for n in shape):
+        raise UsageError(f"an input has one to four axes of at least 1, here it is {dims(shape)}")
+    return shape

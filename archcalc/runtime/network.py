@@ -1,0 +1,175 @@
+"""A Graph as a torch module: the same flat tuple of nodes, interpreted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..analyse import ITEMSIZE, last_uses, storages
+from ..errors import UsageError, did_you_mean
+from ..graph import Graph
+from . import modules
+
+
+class Step(NamedTuple):
+    """One node, ready to run. Slots are positions in a list of values: the network's inputs, then the nodes' outputs.
+
+    `free` are the slots that nobody reads after this step.
+    """
+
+    call: Callable[..., Tensor]
+    inputs: tuple[int, ...]
+    output: int
+    free: tuple[int, ...]
+
+
+def execute(steps: Iterable[Step], values: list[Any]) -> None:
+    """Run `steps` on `values`, which holds the inputs in front and room for every node's output behind them.
+
+    Each value is dropped after its last use; the inputs and the network's outputs stay.
+    """
+    for call, inputs, output, free in steps:
+        values[output] = call(*[values[slot] for slot in inputs])
+        for slot in free:
+            values[slot] = None
+
+
+class Part(nn.Module):
+    """A part of a network's paths. Its children may have any name, also one that a module has itself."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "training":  # the flag; torch would take it for the child of that name
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+
+class Network(Part):
+    """The torch twin of a Graph: takes a tensor for each input, batch first.
+
+    Returns the output; a tuple where the graph has several; with heads (output, {head: its output}). A node's
+    parameters stand in the `state_dict` under `<path of the node>.<name>`. `program` is what runs, one step a node.
+    """
+
+    def __init__(self, graph: Graph, device: torch.device | str | None, dtype: torch.dtype, heads: bool) -> None:
+        super().__init__()
+        self.graph = graph
+        self.heads = heads
+        made = []
+        for node in graph.nodes:
+            shapes = [graph.shape(value) for value in node.inputs]
+            module: nn.Module = node.op.torch(modules, *shapes).to(dtype)
+            _place(self, node.path, module)
+            made.append(module)
+        if device is not None:
+            self.to(device)
+        _settle_in_place(graph, made)
+        self.program = _program(graph, made)
+
+    def slot(self, value: int) -> int:
+        """Where a value of the graph stands among the values of a run."""
+        return _slot(self.graph, value)
+
+    def values(self, x: Iterable[Tensor]) -> list[Any]:
+        """The list of values that a run begins with. Raises TypeError where `x` is not one tensor for each input."""
+        values: list[Any] = list(x)
+        if len(values) != len(self.graph.inputs):
+            names = ", ".join(name or "x" for name, _ in self.graph.inputs)
+            raise TypeError(f"the network takes {len(self.graph.inputs)} values ({names}), here are {len(values)}")
+        return values + [None] * len(self.program)
+
+    def forward(self, *x: Tensor) -> Any:
+        values = self.values(x)
+        execute(self.program, values)
+        outputs = tuple(values[self.slot(value)] for value in self.graph.outputs)
+        main = outputs[0] if len(outputs) == 1 else outputs
+        if not self.heads:
+            return main
+        return main, {name: values[self.slot(value)] for name, value in self.graph.head_outputs}
+
+
+def build(
+    graph: Graph, device: torch.device | str | None = None, dtype: str = "float32", heads: bool = False
+) -> Network:
+    """The network of `graph`, its parameters initialised as torch does (from torch's global generator).
+
+    `heads`: with the heads, which are left out otherwise. Without `device` it stands where torch makes tensors by
+    default; on `meta` it takes no memory. Raises UsageError for an unknown dtype.
+    """
+    graph = graph if heads else graph.without_heads()
+    if device is None:
+        return Network(graph, None, torch_dtype(dtype), heads)
+    with torch.device(device):
+        return Network(graph, device, torch_dtype(dtype), heads)
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """torch's dtype of this name. Raises UsageError where archcalc does not count in it."""
+    if name not in ITEMSIZE:
+        raise UsageError(f"`{name}` is not a dtype archcalc counts in", did_you_mean(name, ITEMSIZE))
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Parameters of a module, shared ones once; running statistics are none."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _slot(graph: Graph, value: int) -> int:
+    return len(graph.inputs) + value if value >= 0 else -1 - value
+
+
+def _program(graph: Graph, made: list[nn.Module]) -> tuple[Step, ...]:
+    free: list[list[int]] = [[] for _ in range(len(graph.nodes) + 1)]
+    for index, last in enumerate(last_uses(graph)):
+        free[last].append(_slot(graph, index))
+    return tuple(
+        Step(module, tuple(_slot(graph, value) for value in node.inputs), _slot(graph, index), tuple(free[index]))
+        for index, (node, module) in enumerate(zip(graph.nodes, made, strict=True))
+    )
+
+
+def _place(root: nn.Module, path: str, module: nn.Module) -> None:
+    """Hang `module` into the tree so that its `state_dict` keys begin with `path`, dots and all.
+
+    `add_module` refuses names such as `type`, which a row of a table may have.
+    """
+    *outer, name = path.split(".")
+    for part in outer:
+        below = root._modules.get(part)
+        if below is None:
+            below = root._modules[part] = Part()
+        root = below
+    there = root._modules.get(name)
+    if there is not None:  # `a.1` came before `a`
+        module._modules.update(there._modules)
+    root._modules[name] = module
+
+
+def _settle_in_place(graph: Graph, made: list[nn.Module]) -> None:
+    """Tell every activation and dropout whether it works in place: as the counts of memory say."""
+    inference, training = storages(graph).in_place, _in_place_in_training(graph)
+    for index, module in enumerate(made):
+        if isinstance(module, modules.InPlace):
+            module.in_place, module.in_place_training = inference[index], training[index]
+
+
+def _in_place_in_training(graph: Graph) -> list[bool]:
+    """`storages(graph, training=True).in_place`, less the nodes whose input another node has read.
+
+    That other node (a convolution, say) may have kept it for its backward pass, and autograd would find it changed.
+    """
+    root, in_place = storages(graph, training=True)
+    settled = list(in_place)
+    read: set[int] = set()  # the storages that a node has read, other than to overwrite or view them
+    for index, node in enumerate(graph.nodes):
+        sources = {root[value] for value in node.inputs if value >= 0}
+        if in_place[index]:
+            settled[index] = read.isdisjoint(sources)
+        if not settled[index] and node.op.storage != "view":
+            read |= sources
+    return settled

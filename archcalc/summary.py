@@ -1,0 +1,31 @@
+"""What `archcalc summary` shows, before anything renders it: the counts, the claims' verdicts and the measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .analyse import Report
+from .measured import Measurement
+from .reported import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One model at one input, batch and dtype.
+
+    `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
+    `settings` what was set by hand. `judgements` are empty where the printed input or constants were changed.
+    """
+
+    model: str
+    family: str
+    variant: str
+    title: str
+    cite: str
+    spec: str
+    source: str
+    namesake: str
+    settings: dict[str, str]
+    report: Report = field(repr=False)
+    judgements: tuple[Judgement, ...] = field(default=(), repr=False)
+    measured: Measurement | None = field(default=None, repr=False)

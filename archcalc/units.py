@@ -1,0 +1,78 @@
+"""Figures as documents print them, and numbers as people read them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+# Decimal units; a reading may say that K is 1024.
+UNITS = {"": 0, "K": 3, "k": 3, "M": 6, "G": 9, "B": 9, "T": 12}
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+FIGURE = re.compile(
+    r"(?P<approx>[~≈]\s*)?(?P<digits>\d{1,3}(?:,\d{3})+|\d{1,20})(?P<decimals>\.\d{1,20})?"
+    r"(?:\s*[×x·*]\s*10(?:\^(?P<power>-?\d{1,2})|(?P<super>[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]{1,3})))?\s*(?P<unit>[KkMGBT])?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A printed figure: `value` in base units, and half a unit of its last printed place (0: printed exactly).
+
+    `digits` and `ulp` are the number in front of its unit and one unit of its last place there; `unit` is the letter.
+    """
+
+    text: str
+    value: Fraction
+    half: Fraction
+    digits: Fraction
+    ulp: Fraction
+    unit: str
+
+    @property
+    def exact(self) -> bool:
+        return self.half == 0
+
+
+def read_figure(text: str, scale: int = 1) -> Figure | None:
+    """Read `138M`, `1.8×10^9`, `2.7K`, `151,277,313`, or `11.78` in a column whose unit is `scale`; None if it is none.
+
+    A whole number without a unit is exact; otherwise the last printed place is rounded.
+    """
+    match = FIGURE.fullmatch(text.strip())
+    if not match:
+        return None
+    decimals = match["decimals"] or ""
+    digits = Fraction(match["digits"].replace(",", "") + decimals)
+    power = int(match["power"] or (match["super"] or "0").translate(SUPERSCRIPTS))
+    unit = match["unit"] or ""
+    factor = Fraction(10) ** (power + UNITS[unit]) * scale
+    ulp = Fraction(1, 10 ** max(0, len(decimals) - 1))
+    scaled = bool(decimals or unit or power or scale != 1 or match["approx"])
+    return Figure(text.strip(), digits * factor, ulp * factor / 2 if scaled else Fraction(0), digits, ulp, unit)
+
+
+def with_separators(value: int | Fraction | float) -> str:
+    """`138,357,544`; a fraction with up to three decimals."""
+    if isinstance(value, Fraction) and value.denominator == 1:
+        value = value.numerator
+    return f"{value:,}" if isinstance(value, int) else f"{float(value):,.3f}".rstrip("0").rstrip(".")
+
+
+def scaled(value: float, digits: int = 3) -> tuple[str, str]:
+    """A number with its decimal unit: 15470264320 is ('15.5', 'G')."""
+    unit = "T" if value >= 1e12 else "G" if value >= 1e9 else "M" if value >= 1e6 else "K" if value >= 1e4 else ""
+    number = value / 10.0 ** UNITS[unit]
+    if not unit and value == int(value):
+        return f"{int(value):,}", ""
+    return f"{number:,.{max(0, digits - len(str(int(number))))}f}", unit
+
+
+def binary(size: float) -> tuple[str, str]:
+    """Bytes with their binary unit: 26292224 is ('25.1', 'MiB')."""
+    units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+    step = 0
+    while size >= 1024 and step < len(units) - 1:
+        size /= 1024
+        step += 1
+    return (f"{int(size)}" if step == 0 else f"{size:.{max(0, 3 - len(str(int(size))))}f}"), units[step]
