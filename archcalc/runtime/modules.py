@@ -186,7 +186,7 @@ class _Merge(nn.Module):
     def forward(self, *x: Tensor) -> Tensor:
         axes = max(branch.ndim for branch in x)
         first, second, *others = (_with_axes(branch, axes) for branch in x)
-        shape = torch.broadcast_shapes(first.shape, second.shape, *(branch.shape for branch in others))
+        shape = tuple(map(max, zip(*(branch.shape for branch in (first, second, *others)), strict=True)))
         result = self.join(first, second)
         for branch in others:  # into what the first two made, where it has room: no second buffer
             result = self.join_in_place(result, branch) if result.shape == shape else self.join(result, branch)
