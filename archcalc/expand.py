@@ -8,20 +8,23 @@ from fractions import Fraction
 from typing import Any
 
 from .errors import SpecError, Text, UsageError, did_you_mean
-from .expr import Argument, Expr
+from .expr import Argument, Expr, Ref
 from .graph import MAX_NODES, Graph, GraphBuilder, Scope
 from .ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens, channels, convert
 from .ops.base import show
 from .spec.family import INHERITS, Family, Variant
-from .spec.lines import Block, Body, Call, Line, Merge
+from .spec.lines import MERGES, Block, Body, Call, Item, Line, Merge, Named
 from .spec.notation import cell_value
 from .spec.rows import row_called, rows_of
 from .table import same
 
+Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 10)
+
 MAX_DEPTH = 40  # of blocks in blocks
 MAX_STEPS = 600_000  # calls, lines and merges opened, nodes or not
 
-Env = Mapping[str, Any]
+Env = dict[str, Any]
+Pairs = tuple[tuple[str, str, Argument], ...]  # name, kind and argument of what a call gives an op
 Settings = Mapping[str, int | Fraction]
 
 
@@ -62,12 +65,12 @@ class _Expander:
         self.constants = self._constants(laid, settings)
         self.later: list[tuple[str, Expr]] = []
         self.constants = self._lets(self.constants, list(self.family.let.items()))
-        self.builder = GraphBuilder((("input", input or self._input()),))
+        self.builder = GraphBuilder(self._inputs(input))
         self.steps = 0
         self.depth = 0
         self.opening: list[str] = []
         self._ops: dict[tuple[int, tuple[Any, ...]], Op] = {}
-        self._bound: dict[int, tuple[type[Op], tuple[tuple[str, str, Argument], ...]]] = {}
+        self._bound: dict[int, tuple[type[Op], Pairs]] = {}
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -98,32 +101,39 @@ class _Expander:
                 self.later.append((name, expr))
         return env
 
-    def _row_env(self, columns: Mapping[str, Any], value: int) -> dict[str, Any]:
+    def _row_env(self, columns: Mapping[str, Any], value: Value) -> dict[str, Any]:
         env = {**self.constants, **columns, **self._entering(value)}
         for name, expr in self.later:
             if all(needed in env for needed in expr.names):
                 env[name] = expr(env)
         return env
 
-    def _entering(self, value: int) -> dict[str, Any]:
-        """`cin` and `hin`: the channels and the height of what enters a body."""
-        shape = self.builder.shape(value)
+    def _entering(self, value: Value) -> dict[str, Any]:
+        """`cin` and `hin`: the channels and the height of what enters a body (of its first part)."""
+        shape = self.builder.shape(value[0])
         env = {"cin": channels(shape)}
         if not isinstance(shape, Tokens) and len(shape) > 1:
             env["hin"] = shape[-2] if len(shape) > 2 else shape[-1]
         return env
 
-    def _input(self) -> Shape:
-        argument = self.family.input
-        if argument is None:
+    def _inputs(self, replaced: Shape | None) -> tuple[tuple[str, Shape], ...]:
+        inputs = self.family.inputs
+        if not inputs:
             where = self.family.tree.where
             raise where.error("`input:` is missing: the size of the data, channels first, such as `3 × 224 × 224`")
-        value = argument(self.constants)
-        try:
-            size = convert(value, "Size", "input")
-        except OpError as error:
-            raise argument.text.error(error.message) from None
-        return size if isinstance(size, tuple) else (size,)
+        if replaced is not None:
+            if len(inputs) > 1:
+                names = ", ".join(name.value for name, _ in inputs)
+                raise UsageError(f"`{self.family.name}` has {len(inputs)} inputs ({names}): one size cannot replace them")
+            return ((inputs[0][0].value, replaced),)
+        sizes = []
+        for name, argument in inputs:
+            try:
+                size = convert(argument(self.constants), "Size", "input")
+            except OpError as error:
+                raise argument.text.error(error.message) from None
+            sizes.append((name.value, size if isinstance(size, tuple) else (size,)))
+        return tuple(sizes)
 
     # --- rows ----------------------------------------------------------------------------------------------------
 
@@ -131,14 +141,18 @@ class _Expander:
         family, builder = self.family, self.builder
         if family.layers is None:
             raise family.tree.where.error("`layers:` is missing: a quoted table, or a list of layer lines")
-        value = self._table() if family.layers.quoted else self._list()
+        start = tuple(-1 - n for n in range(len(builder.inputs)))
+        names = {}
+        if len(start) > 1:
+            names = {name: Ref((value,)) for (name, _), value in zip(builder.inputs, start, strict=True)}
+        value = self._table(start, names) if family.layers.quoted else self._list(start, names)
         if not len(builder):
             raise family.tree.key("layers").error("this network has no layer")
         main = len(builder)
         heads = tuple((name, self._head(name)) for name in family.heads)
-        return builder.finish(main, (value,), heads)
+        return builder.finish(main, value, heads)
 
-    def _table(self) -> int:
+    def _table(self, value: Value, names: dict[str, Ref]) -> Value:
         rows = rows_of(self.family, self.variant)
         replaced: dict[str, Body] = {}
         for _, (name, body) in self.family.rows.items():
@@ -146,33 +160,34 @@ class _Expander:
             if len(named) > 1:
                 raise name.error(f"`{name}` names {len(named)} rows", f"Name one: {', '.join(r.name for r in named)}.")
             replaced[named[0].name] = body
-        value, group, scope = -1, "", self.builder.root
+        group, scope = "", self.builder.root
         for row in rows:
             if row.group != group:
                 group, scope = row.group, Scope(row.group, self.builder.root)
-            env = self._row_env(row.columns, value)
+            env = {**self._row_env(row.columns, value), **names}
             try:
                 with self.builder.span(
-                    value, row.cell, row.cell.value, scope=scope, label=row.label, name=row.name
+                    value[-1], row.cell, row.cell.value, scope=scope, label=row.label, name=row.name
                 ) as span:
-                    value = span[-1] = self.body(replaced.get(row.name, row.body), env, value)
+                    value = self.body(replaced.get(row.name, row.body), env, value)
+                    span[-1] = value[0]
             except SpecError as error:
                 raise error.within(f"the row `{row.name}`, {row.cell.where}") from None
         return value
 
-    def _list(self) -> int:
+    def _list(self, value: Value, names: dict[str, Ref]) -> Value:
         assert self.family.layers is not None and self.family.layers.body is not None
         if self.family.rows:
             key = next(iter(self.family.rows.values()))[0]
             raise key.error("`rows:` replaces rows of a table; these layers are a list")
-        value = -1
         for item in self.family.layers.body.items:
-            text = item.text if isinstance(item, Line) else item.word
-            body = Body(text, (item,))
-            with self.builder.span(
-                value, text, text.value, scope=self.builder.root, name=text.value
-            ) as span:
-                value = span[-1] = self.body(body, self._row_env({}, value), value)
+            text = _text_of(item)
+            name = ", ".join(map(str, item.names)) if isinstance(item, Named) else text.value
+            env = {**self._row_env({}, value), **names}
+            with self.builder.span(value[0], text, text.value, scope=self.builder.root, name=name) as span:
+                value = self.item(item, env, value)
+                span[-1] = value[0]
+            names = {key: ref for key, ref in env.items() if isinstance(ref, Ref)}
         return value
 
     def _head(self, name: str) -> int:
@@ -182,37 +197,58 @@ class _Expander:
         found = [output for row, group, output in rows if same(row, at) or same(group, at)]
         if not found:
             raise head.at.error(f"no row is called `{at}`", did_you_mean(at, [row for row, _, _ in rows]))
-        value = found[-1]
+        value: Value = (found[-1],)
         self.builder.head = name
         env = self._row_env({}, value)
         with self.builder.span(
-            value, head.name, name, scope=Scope(name, self.builder.root), label=name, name=name
+            value[0], head.name, name, scope=Scope(name, self.builder.root), label=name, name=name
         ) as span:
-            span[-1] = out = self.body(head.body, env, value)
+            value = self.body(head.body, env, value)
+            span[-1] = value[0]
         self.builder.head = ""
-        return out
+        return value[0]
 
     # --- bodies --------------------------------------------------------------------------------------------------
 
-    def body(self, body: Body, env: Env, value: int) -> int:
+    def body(self, body: Body, env: Env, value: Value) -> Value:
         """Append what `body` says, from `value` on, and return where it ends."""
+        plain = len(body.items) == 1 and not isinstance(body.items[0], Named)
+        inner = env if plain else {**env}  # names that a body gives are known in it alone
         for item in body.items:
-            value = self.line(item, env, value) if isinstance(item, Line) else self.merge(item, env, value)
+            value = self.item(item, inner, value)
         return value
 
-    def line(self, line: Line, env: Env, value: int) -> int:
+    def item(self, item: Item, env: Env, value: Value) -> Value:
+        if isinstance(item, Line):
+            return self.line(item, env, value)
+        if isinstance(item, Merge):
+            return self.merge(item, env, value)
+        value = self.item(item.item, env, value)
+        names = item.names
+        if len(names) > 1 and len(names) != len(value):
+            raise names[0].error(f"{len(names)} names for {_parts(value)}")
+        for n, name in enumerate(names):
+            env[name.value] = Ref(value if len(names) == 1 else (value[n],))
+        return value
+
+    def line(self, line: Line, env: Env, value: Value) -> Value:
         self._step(line.text)
         if line.condition is not None and not line.condition(env):
             return value
-        for call in line.calls:
-            if call.times is None:
+        for n, call in enumerate(line.calls):
+            named = env.get(call.word.value)
+            if isinstance(named, Ref) and not call.args and not call.named:
+                if n:
+                    raise call.word.error(f"the value `{call.word}` stands first in a line", "A line starts from it.")
+                value = named.value
+            elif call.times is None:
                 value = self.call(call, env, value)
-                continue
-            for n in range(self._times(call.times, env)):
-                value = self.call(call, {**env, "first": n == 0}, value)
+            else:
+                for turn in range(self._times(call.times, env)):
+                    value = self.call(call, {**env, "first": turn == 0}, value)
         return value
 
-    def merge(self, merge: Merge, env: Env, value: int) -> int:
+    def merge(self, merge: Merge, env: Env, value: Value) -> Value:
         self._step(merge.word)
         ends = []
         for branch in merge.branches:
@@ -222,11 +258,16 @@ class _Expander:
             ends.append(self.body(branch, env, value))
         if not ends:
             raise merge.word.error(f"no branch of `{merge.word}` is present here")
+        if merge.word.value == "parts":
+            return tuple([part for end in ends for part in end])
         if len(ends) == 1:
             return ends[0]
-        return self._append(_MERGES[merge.word.value], tuple(ends), merge.word)
+        for end in ends:
+            if len(end) > 1:
+                raise merge.word.error(f"a branch of `{merge.word}` has {_parts(end)}; it needs one value")
+        return self._append(_MERGES[merge.word.value], tuple([end[0] for end in ends]), merge.word)
 
-    def call(self, call: Call, env: Env, value: int) -> int:
+    def call(self, call: Call, env: Env, value: Value) -> Value:
         word = call.word.value
         block = self.family.blocks.get(word)
         if block is not None:
@@ -236,7 +277,15 @@ class _Expander:
             if call.args or call.named:
                 raise call.word.error("`identity` takes no arguments")
             return value
-        return self._append(self._op(call, env), (value,), call.word, call)
+        if len(value) > 1:
+            raise call.word.error(
+                f"`{word}` takes one value, here are {_parts(value)}", "Give the parts names: `left, right: split(2)`."
+            )
+        op, values = self._op(call, env)
+        pieces = op.pieces
+        if len(pieces) > 1:
+            return tuple([self._append(piece, value, call.word, call)[0] for piece in pieces])
+        return self._append(op, (*value, *values), call.word, call)
 
     def _step(self, where: Text) -> None:
         self.steps += 1
@@ -252,9 +301,9 @@ class _Expander:
             raise times.text.error(f"a call is repeated at most {MAX_NODES:,} times")
         return count
 
-    def _append(self, op: Op, inputs: tuple[int, ...], where: Text, call: Call | None = None) -> int:
+    def _append(self, op: Op, inputs: Value, where: Text, call: Call | None = None) -> Value:
         try:
-            return self.builder.append(op, inputs, where)
+            return (self.builder.append(op, inputs, where),)
         except OpError as error:
             raise self._at_fault(error, where, call).error(error.message) from None
 
@@ -269,12 +318,16 @@ class _Expander:
 
     # --- ops and blocks ------------------------------------------------------------------------------------------
 
-    def _op(self, call: Call, env: Env) -> Op:
+    def _op(self, call: Call, env: Env) -> tuple[Op, Value]:
+        """The op that a call means, and the values among its arguments (a second input, as in `crop(wide)`)."""
         bound = self._bound.get(id(call))
         if bound is None:
             bound = self._bound[id(call)] = self._bind_op(call)
         cls, pairs = bound
         values = tuple([argument(env) for _, _, argument in pairs])
+        refs: Value = ()
+        if any([isinstance(value, Ref) for value in values]):
+            refs, pairs, values = self._refs(call, pairs, values)
         key = (id(call), values)
         op = self._ops.get(key)
         if op is None:
@@ -285,9 +338,24 @@ class _Expander:
                 except OpError as error:
                     raise argument.text.error(error.message) from None
             op = self._ops[key] = cls(**arguments)
-        return op
+        return op, refs
 
-    def _bind_op(self, call: Call) -> tuple[type[Op], tuple[tuple[str, str, Argument], ...]]:
+    def _refs(self, call: Call, pairs: Pairs, values: tuple[Any, ...]) -> tuple[Value, Pairs, tuple[Any, ...]]:
+        """Take the values out of the arguments; an op's field of the kind `Value` takes True for one."""
+        refs: list[int] = []
+        kept = []
+        for (name, kind, argument), value in zip(pairs, values, strict=True):
+            if isinstance(value, Ref):
+                if kind != "Value":
+                    raise argument.text.error(f"`{argument.text}` is a value, and `{name}` of `{call.word}` is none")
+                if len(value.value) > 1:
+                    raise argument.text.error(f"`{argument.text}` is {_parts(value.value)}; one value is wanted")
+                refs += value.value
+                value = True
+            kept.append(value)
+        return tuple(refs), pairs, tuple(kept)
+
+    def _bind_op(self, call: Call) -> tuple[type[Op], Pairs]:
         word = call.word.value
         cls = OPS.get(word)
         if cls is None or cls.inputs[0] > 1:
@@ -309,7 +377,7 @@ class _Expander:
             raise call.word.error(f"`{word}` wants {_listed(missing)}", _usage(word))
         return cls, tuple((name, kinds[name], argument) for name, argument in given.items())
 
-    def _open(self, block: Block, call: Call, env: Env, value: int) -> int:
+    def _open(self, block: Block, call: Call, env: Env, value: Value) -> Value:
         self._step(call.word)
         name = block.name.value
         if name in self.opening:
@@ -332,8 +400,9 @@ class _Expander:
         inner.update(own)
         self.opening.append(name)
         try:
-            with self.builder.span(value, call.word, name) as span:
-                value = span[-1] = self.body(block.body, inner, value)
+            with self.builder.span(value[0], call.word, name) as span:
+                value = self.body(block.body, inner, value)
+                span[-1] = value[0]
         except SpecError as error:
             values = ", ".join(f"{key}={show(v)}" for key, v in own.items() if isinstance(v, (int, Fraction, tuple)))
             raise error.within(f"`{name}({values})`, {call.word.where}") from None
@@ -342,7 +411,17 @@ class _Expander:
         return value
 
 
-_MERGES: dict[str, Op] = {word: OPS[word]() for word in ("add", "concat", "mul")}
+_MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts"}
+
+
+def _parts(value: Value) -> str:
+    return f"{len(value)} part{'s' * (len(value) != 1)}"
+
+
+def _text_of(item: Item) -> Text:
+    if isinstance(item, Named):
+        return _text_of(item.item)
+    return item.text if isinstance(item, Line) else item.word
 
 
 def _bind(call: Call, names: list[str], block: str = "") -> dict[str, Argument]:

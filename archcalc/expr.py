@@ -43,6 +43,15 @@ class Opaque:
         self.text = text
 
 
+class Ref:
+    """A value of the network under a name (rule 9): it can be an argument, and not be calculated with."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: tuple[int, ...]) -> None:
+        self.value = value
+
+
 def simplify(value: Any) -> Any:
     """A whole fraction becomes an integer; what is not finite or above 10¹⁸ is refused."""
     if isinstance(value, Fraction) and value.denominator == 1:

@@ -16,6 +16,7 @@ Shape = tuple[int, ...]
 Count = int  # at least 1
 Size = int | tuple[int, ...]  # at least 1 on every axis; one number means every axis
 Pad = int | tuple[int, ...]  # at least 0 on every axis
+Value = bool  # a value of the network as an argument: True where it is given, and then a further input
 
 LIMIT = 10**18
 
@@ -70,6 +71,11 @@ class Op:
     keeps_output: ClassVar[bool] = False
     free: ClassVar[str] = ""
     weight_layers: ClassVar[int] = 0
+
+    @property
+    def pieces(self) -> tuple[Op, ...]:
+        """The ops that a call appends: this one, or for an op with several outputs one for each."""
+        return (self,)
 
     def shape(self, *x: Any) -> Shape:
         """The output shape for the input shapes `x`. Raises OpError where they do not fit."""
@@ -152,7 +158,8 @@ def op(word: str) -> Callable[[type], type]:
             if getattr(made, rule) is getattr(Op, rule):
                 raise TypeError(f"the op `{word}` has no rule `{rule}`")
         OPS[word] = made
-        ARGUMENTS[word] = tuple(Argument(f.name, str(f.type), f.default) for f in fields(made))
+        shown = [f for f in fields(made) if not f.name.startswith("_")]
+        ARGUMENTS[word] = tuple(Argument(f.name, str(f.type), f.default) for f in shown)
         return made  # type: ignore[no-any-return]
 
     return register
@@ -164,10 +171,14 @@ def convert(value: Any, kind: str, name: str) -> Any:
     kind = kind.removesuffix("| None").strip()
     if value is None and optional:
         return None
+    if kind == "Value" and value is True:
+        return True  # the value itself is an input of the node
     if kind == "bool":
         if value in (0, 1):
             return bool(value)
         raise OpError(f"`{name}` is True or False, here it is {show(value)}", name)
+    if kind == "Value":
+        raise OpError(f"`{name}` is a value of the network, by its name; here it is {show(value)}", name)
     if kind == "float":
         if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
             raise OpError(f"`{name}` is a number, here it is {show(value)}", name)

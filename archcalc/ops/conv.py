@@ -36,11 +36,11 @@ def window(
     p = tuple(e * (n - 1) // 2 for e, n in zip(d, k, strict=True)) if pad is None else spread(pad, axes, "pad")
     out = []
     for n, ki, si, pi, di in zip(size, k, s, p, d, strict=True):
-        room = n + 2 * pi - di * (ki - 1) - 1
-        if room < 0:
-            reach = di * (ki - 1) + 1
-            raise OpError(f"a window of {reach} does not fit a side of {n} with {pi} of padding", "kernel")
+        reach = di * (ki - 1) + 1
+        room = n + 2 * pi - reach
         o = -(-room // si) + 1 if ceil else room // si + 1
+        if o < 1:  # with `ceil` a window may reach over the end
+            raise OpError(f"a window of {reach} does not fit a side of {n} with {pi} of padding", "kernel")
         out.append(o - 1 if ceil and (o - 1) * si >= n + pi else o)
     return k, s, p, tuple(out)
 

@@ -16,6 +16,8 @@ def _listed(x: tuple[Shape, ...]) -> str:
 def _broadcast(word: str, x: tuple[Shape, ...], spread_ones: bool) -> Shape:
     """The shape that branches have together: missing leading axes are spread, axes of size 1 only for `mul`."""
     wide = max(x, key=lambda shape: (len(shape), numel(shape)))
+    if any(isinstance(shape, Tokens) != isinstance(wide, Tokens) for shape in x if len(shape) > 1):
+        raise OpError(f"the branches of `{word}` do not fit, tokens and maps: {_listed(x)}")
     out = list(wide)
     for shape in x:
         offset = len(wide) - len(shape)
@@ -61,6 +63,24 @@ class Multiply(Weightless):
         return rt.Multiply()
 
 
+@op("mean")
+class Mean(Weightless):
+    """The mean of the branches, element by element (Larsson et al., arXiv:1605.07648, section 2)."""
+
+    inputs = MANY
+
+    def shape(self, *x: Shape) -> Shape:
+        if any(shape != x[0] for shape in x):
+            raise OpError(f"the branches of `mean` do not fit: {_listed(x)}")
+        return x[0]
+
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        return {"add": (len(xy) - 2) * numel(xy[-1]), "multiply": numel(xy[-1])}
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Mean()
+
+
 @op("concat")
 class Concat(Free):
     """The branches side by side, along the channels."""
@@ -96,3 +116,26 @@ class PadChannels(Free):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.PadChannels(self.out - x[0])
+
+
+@op("split")
+class Split(Free):
+    """The channels cut into equal parts, side by side, each a node of its own (Ma et al., arXiv:1807.11164)."""
+
+    parts: Count
+    _index: int = 0
+
+    storage = "view"
+    free = "a view"
+
+    @property
+    def pieces(self) -> tuple[Split, ...]:
+        return tuple(Split(self.parts, index) for index in range(self.parts))
+
+    def shape(self, x: Shape) -> Shape:
+        if channels(x) % self.parts:
+            raise OpError(f"{channels(x)} channels cannot be cut into {self.parts} parts", "parts")
+        return with_channels(x, channels(x) // self.parts)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Part(self.parts, self._index, -1 if isinstance(x, Tokens) else 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .base import OpError, Pad, Shape, Size, Weightless, numel, op, spatial
+from .base import OpError, Pad, Shape, Size, Weightless, dims, numel, op, spatial
 from .conv import window
 
 
@@ -55,6 +55,12 @@ class AvgPool(_Pool):
     stride: Size | None = None
     pad: Pad | None = None
     ceil: bool = False
+
+    def shape(self, x: Shape) -> Shape:
+        kernel = self._window(x)[0]
+        if len(kernel) == 3 and any(n < k for n, k in zip(x[1:], kernel, strict=True)):
+            raise OpError(f"on three axes torch averages no window that is larger than the map {dims(x)}", "kernel")
+        return _Pool.shape(self, x)  # without arguments `super` looks in the class that `slots` replaces
 
     def torch(self, rt: Any, x: Shape) -> Any:
         kernel, stride, pad, _ = self._window(x)

@@ -11,7 +11,7 @@ from ..errors import SpecError, Text, did_you_mean
 from ..expr import Argument, Expr
 from ..ops import ARGUMENTS, OPS
 from ..table import Table, read_table, same, squeeze
-from .lines import Block, Body, check_name, read_block, read_body, words_of
+from .lines import MERGES, Block, Body, bodies_of, check_name, read_block, read_body, words_of
 from .notation import Pattern, is_name
 from .reader import List, Map, Tree
 
@@ -124,7 +124,7 @@ class Family:
     name: str
     title: str
     cite: str
-    input: Argument | None
+    inputs: tuple[tuple[Text, Argument], ...]  # name and size; the only one of most networks is called `input`
     variants: tuple[Variant, ...]
     variants_from: str
     models: dict[str, ModelEntry]
@@ -177,7 +177,7 @@ def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
     blocks: dict[str, Block] = {}
     for key, value in _map(tree, "blocks").items():
         block = read_block(key, value)
-        if block.name.value in OPS or block.name.value in ("add", "concat", "mul", "identity"):
+        if block.name.value in OPS or block.name.value in (*MERGES, "identity"):
             raise block.name.error(f"`{block.name}` is an op and cannot name a block")
         if block.name.value in blocks:
             raise block.name.error(f"the block `{block.name}` is given twice")
@@ -189,7 +189,7 @@ def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
         name=_text(tree, "name", name),
         title=_text(tree, "title"),
         cite=_text(tree, "cite"),
-        input=_input(tree),
+        inputs=_inputs(tree),
         variants=variants,
         variants_from=variants_from,
         models=models,
@@ -282,13 +282,18 @@ def _optional(tree: Map, key: str) -> Text | None:
     return None if tree.get(key) is None else _scalar(tree.get(key), f"a value for `{key}:`")
 
 
-def _input(tree: Map) -> Argument | None:
+def _inputs(tree: Map) -> tuple[tuple[Text, Argument], ...]:
     value = tree.get("input")
     if value is None:
-        return None
-    if not isinstance(value, Text) or not value.value.strip():
-        raise tree.key("input").error("`input:` wants the size of the data, channels first, such as `3 × 224 × 224`")
-    return Argument(value)
+        return ()
+    key = tree.key("input")
+    if isinstance(value, Text) and value.value.strip() and not value.block:
+        return ((key, Argument(value)),)
+    if not isinstance(value, Map) or not value.entries:
+        raise key.error("`input:` wants the size of the data, channels first, such as `3 × 224 × 224`")
+    for name, _ in value.items():
+        check_name(name, "an input")
+    return tuple((name, Argument(_scalar(size, "the size of this input"))) for name, size in value.items())
 
 
 def _expressions(tree: Map, key: str) -> dict[str, tuple[Text, Expr]]:
@@ -482,6 +487,7 @@ def _check(family: Family, laid_over: bool) -> None:
     for table, what in _tables(family):
         for heading in table.headings[1:] if what != "layers" else table.headings:
             _check_heading(family, heading, what)
+    _check_values(family)
     headings = [heading.value for table, _ in _tables(family) for heading in table.headings]
     for key, (text, role) in family.columns.items():
         if key == "variants":
@@ -494,6 +500,27 @@ def _check(family: Family, laid_over: bool) -> None:
             f"`{family.baseline}` is not a variant of this file",
             did_you_mean(family.baseline.value, [variant.name.value for variant in family.variants]),
         )
+
+
+def _check_values(family: Family) -> None:
+    """Names of values are given once in a body, unlike any op, block, input or number, and used."""
+    bodies = [body for _, body in family.notation] + [block.body for block in family.blocks.values()]
+    bodies += [head.body for head in family.heads.values()] + [body for _, body in family.rows.values()]
+    listed = family.layers.body if family.layers else None
+    inputs = [name for name, _ in family.inputs] if len(family.inputs) > 1 else []
+    numbers = {*family.given, *family.let}
+    for body in [*bodies, *([listed] if listed else [])]:
+        used = {name for name, _ in words_of(body)}
+        for part in bodies_of(body):
+            seen = {name.value for name in inputs} if body is listed else set()
+            for name in part.names:
+                if name.value in OPS or name.value in family.blocks or name.value in numbers:
+                    raise name.error(f"`{name}` is an op, a block or a number already and cannot name a value")
+                if name.value in seen:
+                    raise name.error(f"the value `{name}` is given twice in one body")
+                if name.value not in used and body is not listed:
+                    raise name.error(f"nothing uses the value `{name}`", did_you_mean_used(name.value, used))
+                seen.add(name.value)
 
 
 def _tables(family: Family) -> Iterator[tuple[Table, str]]:
@@ -543,8 +570,8 @@ def references(family: Family) -> set[str]:
             found.update(default.names if default else ())
     for _, expr in (*family.given.values(), *family.let.values()):
         found.update(expr.names)
-    if family.input:
-        found.update(family.input.names)
+    for _, size in family.inputs:
+        found.update(size.names)
     for values in family.defaults.values():
         for _, argument in values.values():
             found.update(argument.names)

@@ -13,7 +13,7 @@ from ..errors import Text, did_you_mean
 from ..expr import IMPLICIT, NAME, RESERVED, Argument, Expr
 from .reader import List, Map, Tree
 
-MERGES = ("add", "concat", "mul")
+MERGES = ("add", "concat", "mul", "mean", "parts")
 MAX_CALLS = 200
 REPEAT = re.compile(r"x(\d+)(?=\s|$)|x(?=\()")
 WORD = re.compile(r"[^\s(),]+")
@@ -40,10 +40,21 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Branches that start from one value and are brought together by the op `word`."""
+    """Branches that start from one value and are brought together by the op `word`, or stay side by side (`parts`)."""
 
     word: Text
     branches: tuple[Body, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """`name: line` or `a, b: line`: the value of `item`, or its parts, under names (rules 9 and 10)."""
+
+    names: tuple[Text, ...]
+    item: Line | Merge
+
+
+Item = Line | Merge | Named
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,12 @@ class Body:
     """Lines and merges in order. A branch that is one line with a condition is absent where it does not hold."""
 
     where: Text
-    items: tuple[Line | Merge, ...]
+    items: tuple[Item, ...]
+
+    @property
+    def names(self) -> Iterator[Text]:
+        """The names that this body gives, not those inside its branches."""
+        return (name for item in self.items if isinstance(item, Named) for name in item.names)
 
     @property
     def optional(self) -> Line | None:
@@ -79,7 +95,7 @@ def read_body(tree: Tree, what: str) -> Body:
     return Body(where, (_read_item(tree, what),))
 
 
-def _read_item(tree: Tree, what: str) -> Line | Merge:
+def _read_item(tree: Tree, what: str) -> Item:
     if isinstance(tree, Text):
         if tree.block:
             raise tree.error(f"{what} holds a table here; layer lines are wanted")
@@ -87,16 +103,37 @@ def _read_item(tree: Tree, what: str) -> Line | Merge:
     if isinstance(tree, List):
         raise tree.where.error("a list directly in a list: only a branch of a merge is a list of its own")
     if len(tree.entries) != 1:
-        raise tree.where.error("one merge word is wanted here: `add:`, `concat:` or `mul:` with a list of branches")
-    [(word, branches)] = tree.items()
+        raise tree.where.error(f"one merge word ({_MERGE_WORDS}) or one name is wanted here")
+    [(word, value)] = tree.items()
     if word.value not in MERGES:
-        raise word.error(f"`{word}` is not a merge", did_you_mean(word.value, MERGES))
-    if not isinstance(branches, List) or not branches.items:
-        where = branches if isinstance(branches, Text) else branches.where
-        raise (where if not isinstance(branches, Text) or branches.value else word).error(
+        return _read_named(word, value, what)
+    if not isinstance(value, List) or not value.items:
+        where = value if isinstance(value, Text) else value.where
+        raise (where if not isinstance(value, Text) or value.value else word).error(
             f"`{word}:` wants a list of branches"
         )
-    return Merge(word, tuple(read_body(branch, f"a branch of `{word}`") for branch in branches.items))
+    return Merge(word, tuple(read_body(branch, f"a branch of `{word}`") for branch in value.items))
+
+
+_MERGE_WORDS = ", ".join(f"`{word}:`" for word in MERGES)
+
+
+def _read_named(key: Text, value: Tree, what: str) -> Named:
+    names = tuple(split_commas(key))
+    if isinstance(value, List):
+        hint = did_you_mean(key.value, MERGES)
+        raise key.error(f"`{key}` is not a merge, and a name holds one line or one merge, not a list", hint)
+    for name in names:
+        check_name(name, "a value")
+        if name.value in _TAKEN:
+            raise name.error(f"`{name}` is a word of the language and cannot name a value")
+    item = _read_item(value, what)
+    if isinstance(item, Named):
+        raise key.error("a name directly in a name: give both to one line, `a, b: line`, or use two lines")
+    return Named(names, item)
+
+
+_TAKEN = frozenset((*MERGES, "identity"))
 
 
 def read_line(text: Text) -> Line:
@@ -233,6 +270,8 @@ def check_name(name: Text, what: str) -> None:
 def words_of(body: Body) -> Iterator[tuple[str, bool]]:
     """Every name that `body` uses: (name, whether it is called)."""
     for item in body.items:
+        if isinstance(item, Named):
+            item = item.item
         if isinstance(item, Merge):
             for branch in item.branches:
                 yield from words_of(branch)
@@ -247,4 +286,14 @@ def words_of(body: Body) -> Iterator[tuple[str, bool]]:
                 yield from ((name, False) for name in argument.names)
 
 
-__all__ = ["Block", "Body", "Call", "Line", "Map", "Merge", "read_block", "read_body", "read_line"]
+def bodies_of(body: Body) -> Iterator[Body]:
+    """`body` and the branches inside it."""
+    yield body
+    for item in body.items:
+        merge = item.item if isinstance(item, Named) else item
+        if isinstance(merge, Merge):
+            for branch in merge.branches:
+                yield from bodies_of(branch)
+
+
+__all__ = ["Block", "Body", "Call", "Line", "Map", "Merge", "Named", "read_block", "read_body", "read_line"]
