@@ -1,6 +1,6 @@
 """The ops of the spec language, one class each."""
 
-from . import conv, merge, norm, pointwise, pool, tokens
+from . import conv, layout, merge, norm, pointwise, pool, recurrent, tokens
 from .base import ARGUMENTS, KINDS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 
 __all__ = [
@@ -16,9 +16,11 @@ __all__ = [
     "conv",
     "convert",
     "dims",
+    "layout",
     "merge",
     "norm",
     "pointwise",
     "pool",
+    "recurrent",
     "tokens",
 ]

@@ -128,6 +128,7 @@ KINDS = {
     "add": "additions of two elements",
     "multiply": "multiplications of two elements",
     "softmax": "elements through a softmax",
+    "interpolation": "elements made by upsampling",
 }
 
 

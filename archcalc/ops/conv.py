@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from .base import (
     Count,
@@ -14,35 +14,71 @@ from .base import (
     Shape,
     Size,
     Tokens,
+    Value,
     dims,
     numel,
     op,
     spatial,
     spread,
+    with_channels,
 )
 
 
-def window(
-    x: Shape, kernel: Size, stride: Size, pad: Pad | None, dilation: Size = 1, ceil: bool = False, what: str = "conv"
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Kernel, stride, pad and output size on every axis: ⌊(n + 2p − d·(k − 1) − 1) / s⌋ + 1.
+class Window(NamedTuple):
+    """A window that slides over every axis: its size, its step, the padding before and behind, and the output size."""
 
-    The pad is d·(k − 1) // 2 unless given. With `ceil` the division is rounded up, where the last window still
-    begins inside the input or its left pad (Dumoulin & Visin, arXiv:1603.07285, section 2; torch.nn.MaxPool2d).
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    before: tuple[int, ...]
+    behind: tuple[int, ...]
+    out: tuple[int, ...]
+
+    @property
+    def even(self) -> bool:
+        """Whether the padding is the same on both sides, as torch's own ops take it."""
+        return self.before == self.behind
+
+
+def window(
+    x: Shape,
+    kernel: Size,
+    stride: Size,
+    pad: Pad | None,
+    pad_end: Pad | None = None,
+    same: bool = False,
+    dilation: Size = 1,
+    ceil: bool = False,
+    what: str = "conv",
+) -> Window:
+    """Place a window: ⌊(n + p + q − d·(k − 1) − 1) / s⌋ + 1 outputs on every axis.
+
+    The padding p before the data is d·(k − 1) // 2 unless given, q behind it is p unless given. `same` pads as
+    TensorFlow does, so that there are ⌈n / s⌉ outputs, the odd zero behind. With `ceil` the division is rounded up,
+    where the last window still begins inside the input or the padding before it.
+
+    Source: Dumoulin & Visin, arXiv:1603.07285, section 2; torch.nn.MaxPool2d.
     """
     size = spatial(x, f"`{what}`")
     axes = len(size)
     k, s, d = spread(kernel, axes, "kernel"), spread(stride, axes, "stride"), spread(dilation, axes, "dilation")
-    p = tuple(e * (n - 1) // 2 for e, n in zip(d, k, strict=True)) if pad is None else spread(pad, axes, "pad")
+    reach = tuple(di * (ki - 1) + 1 for ki, di in zip(k, d, strict=True))
+    if same:
+        if pad is not None or pad_end is not None:
+            raise OpError("`same` settles the padding: `pad` cannot be given beside it", "same")
+        total = tuple(max((-(-n // si) - 1) * si + r - n, 0) for n, si, r in zip(size, s, reach, strict=True))
+        p, q = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+    else:
+        p = tuple((r - 1) // 2 for r in reach) if pad is None else spread(pad, axes, "pad")
+        q = p if pad_end is None else spread(pad_end, axes, "pad_end")
     out = []
-    for n, ki, si, pi, di in zip(size, k, s, p, d, strict=True):
-        reach = di * (ki - 1) + 1
-        room = n + 2 * pi - reach
+    for n, r, si, pi, qi in zip(size, reach, s, p, q, strict=True):
+        room = n + pi + qi - r
         o = -(-room // si) + 1 if ceil else room // si + 1
         if o < 1:  # with `ceil` a window may reach over the end
-            raise OpError(f"a window of {reach} does not fit a side of {n} with {pi} of padding", "kernel")
+            padding = f"{pi} of padding" if pi == qi else f"{pi} + {qi} of padding"
+            raise OpError(f"a window of {r} does not fit a side of {n} with {padding}", "kernel")
         out.append(o - 1 if ceil and (o - 1) * si >= n + pi else o)
-    return k, s, p, tuple(out)
+    return Window(k, s, p, q, tuple(out))
 
 
 @op("conv")
@@ -59,14 +95,16 @@ class Conv(Op):
     groups: Count = 1
     dilation: Size = 1
     bias: bool = True
+    pad_end: Pad | None = None
+    same: bool = False
 
     weight_layers = 1
 
-    def _window(self, x: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        return window(x, self.kernel, self.stride, self.pad, self.dilation)
+    def _window(self, x: Shape) -> Window:
+        return window(x, self.kernel, self.stride, self.pad, self.pad_end, self.same, self.dilation)
 
     def shape(self, x: Shape) -> Shape:
-        size = self._window(x)[3]
+        size = self._window(x).out
         for count, what in ((x[0], "input"), (self.out, "output")):
             if count % self.groups:
                 raise OpError(f"{count} {what} channels cannot be cut into {self.groups} groups", "groups")
@@ -84,10 +122,12 @@ class Conv(Op):
         return {"bias": numel(y)} if self.bias else {}
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        kernel, stride, pad, _ = self._window(x)
-        conv = (rt.nn.Conv1d, rt.nn.Conv2d, rt.nn.Conv3d)[len(kernel) - 1]
-        dilation = spread(self.dilation, len(kernel), "dilation")
-        return conv(x[0], self.out, kernel, stride, pad, dilation, self.groups, self.bias)
+        w = self._window(x)
+        conv = (rt.nn.Conv1d, rt.nn.Conv2d, rt.nn.Conv3d)[len(w.kernel) - 1]
+        dilation = spread(self.dilation, len(w.kernel), "dilation")
+        pad = w.before if w.even else 0
+        made = conv(x[0], self.out, w.kernel, w.stride, pad, dilation, self.groups, self.bias)
+        return made if w.even else rt.padded(made, w.before, w.behind)
 
 
 @op("dwconv")
@@ -103,12 +143,17 @@ class DepthwiseConv(Op):
     dilation: Size = 1
     multiplier: Count = 1
     bias: bool = True
+    pad_end: Pad | None = None
+    same: bool = False
 
     weight_layers = 1
 
     def _conv(self, x: Shape) -> Conv:
         spatial(x, "`dwconv`")
-        return Conv(x[0] * self.multiplier, self.kernel, self.stride, self.pad, x[0], self.dilation, self.bias)
+        out = x[0] * self.multiplier
+        return Conv(
+            out, self.kernel, self.stride, self.pad, x[0], self.dilation, self.bias, self.pad_end, self.same
+        )
 
     def shape(self, x: Shape) -> Shape:
         return self._conv(x).shape(x)
@@ -124,6 +169,63 @@ class DepthwiseConv(Op):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return self._conv(x).torch(rt, x)
+
+
+@op("deconv")
+class TransposedConv(Op):
+    """Transposed convolution: (n − 1)·s − 2p + d·(k − 1) + out_pad + 1 outputs on every axis; no padding unless given.
+
+    Weights: in × (out / groups) × kernel. MACs: every input element meets every weight of its channel once.
+    Source: Dumoulin & Visin, arXiv:1603.07285, section 4.
+    """
+
+    out: Count
+    kernel: Size
+    stride: Size = 1
+    pad: Pad = 0
+    out_pad: Pad = 0
+    groups: Count = 1
+    dilation: Size = 1
+    bias: bool = True
+
+    weight_layers = 1
+
+    def shape(self, x: Shape) -> Shape:
+        axes = len(spatial(x, "`deconv`"))
+        for count, what in ((x[0], "input"), (self.out, "output")):
+            if count % self.groups:
+                raise OpError(f"{count} {what} channels cannot be cut into {self.groups} groups", "groups")
+        fields = (self.kernel, self.stride, self.pad, self.out_pad, self.dilation)
+        names = ("kernel", "stride", "pad", "out_pad", "dilation")
+        size = []
+        each = zip(x[1:], *(spread(f, axes, name) for f, name in zip(fields, names, strict=True)), strict=True)
+        for n, k, s, p, extra, d in each:
+            if extra >= max(s, d):
+                raise OpError(f"`out_pad` is smaller than the stride or the dilation; here it is {extra}", "out_pad")
+            side = (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
+            if side < 1:
+                raise OpError(f"a padding of {p} leaves nothing of a side of {n}", "pad")
+            size.append(side)
+        return (self.out, *size)
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        kernel = spread(self.kernel, len(x) - 1, "kernel")
+        weight = Param("weight", (x[0], self.out // self.groups, *kernel), "weight")
+        return (weight, Param("bias", (self.out,), "bias")) if self.bias else (weight,)
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        return numel(x) * (self.out // self.groups) * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"bias": numel(y)} if self.bias else {}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        axes = len(x) - 1
+        conv = (rt.nn.ConvTranspose1d, rt.nn.ConvTranspose2d, rt.nn.ConvTranspose3d)[axes - 1]
+        kernel, stride = spread(self.kernel, axes, "kernel"), spread(self.stride, axes, "stride")
+        pad, out_pad = spread(self.pad, axes, "pad"), spread(self.out_pad, axes, "out_pad")
+        dilation = spread(self.dilation, axes, "dilation")
+        return conv(x[0], self.out, kernel, stride, pad, out_pad, self.groups, self.bias, dilation)
 
 
 @op("linear")
@@ -160,3 +262,37 @@ class Linear(Op):
     def torch(self, rt: Any, x: Shape) -> Any:
         linear = rt.nn.Linear if isinstance(x, Tokens) or len(x) == 1 else rt.FlatLinear
         return linear(self._width(x), self.out, self.bias)
+
+
+@op("bilinear")
+class Bilinear(Op):
+    """y = aᵀ W b + c of two vectors (or of two sequences, token by token).
+
+    Weights: out × in₁ × in₂. MACs: out · in₁ · in₂ for W b, and out · in₁ for the product with a (torch.nn.Bilinear).
+    """
+
+    other: Value
+    out: Count
+    bias: bool = True
+
+    inputs = (2, 2)
+    weight_layers = 1
+
+    def shape(self, x: Shape, other: Shape) -> Shape:
+        alike = isinstance(x, Tokens) == isinstance(other, Tokens) and x[:-1] == other[:-1]
+        if not alike or (len(x) > 1 and not isinstance(x, Tokens)):
+            raise OpError(f"`bilinear` works on two vectors or two sequences alike: {dims(x)} and {dims(other)}")
+        return with_channels(x, self.out)
+
+    def params(self, x: Shape, other: Shape) -> tuple[Param, ...]:
+        weight = Param("weight", (self.out, x[-1], other[-1]), "weight")
+        return (weight, Param("bias", (self.out,), "bias")) if self.bias else (weight,)
+
+    def macs(self, x: Shape, other: Shape, y: Shape) -> int:
+        return numel(y) * (x[-1] * other[-1] + x[-1])
+
+    def elementwise(self, x: Shape, other: Shape, y: Shape) -> dict[str, int]:
+        return {"bias": numel(y)} if self.bias else {}
+
+    def torch(self, rt: Any, x: Shape, other: Shape) -> Any:
+        return rt.nn.Bilinear(x[-1], other[-1], self.out, self.bias)

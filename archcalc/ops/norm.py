@@ -59,6 +59,43 @@ class LayerNorm(_Norm):
         return norm(channels(x), eps=1e-6)
 
 
+@op("groupnorm")
+class GroupNorm(_Norm):
+    """Normalisation over groups of channels (Wu & He, arXiv:1803.08494). Parameters: 2C."""
+
+    groups: Count = 32
+
+    def shape(self, x: Shape) -> Shape:
+        spatial(x, "`groupnorm`")
+        if x[0] % self.groups:
+            raise OpError(f"{x[0]} channels cannot be cut into {self.groups} groups", "groups")
+        return x
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        return Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.nn.GroupNorm(self.groups, x[0])
+
+
+@op("instancenorm")
+class InstanceNorm(_Norm):
+    """Normalisation of each map by itself (Ulyanov et al., arXiv:1607.08022). Parameters: 2C with `affine`."""
+
+    affine: bool = False
+
+    def shape(self, x: Shape) -> Shape:
+        spatial(x, "`instancenorm`")
+        return x
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        return (Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")) if self.affine else ()
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        norm = (rt.nn.InstanceNorm1d, rt.nn.InstanceNorm2d, rt.nn.InstanceNorm3d)[len(x) - 2]
+        return norm(x[0], affine=self.affine)
+
+
 @op("lrn")
 class LocalResponseNorm(_Norm):
     """Local response normalisation over `size` neighbouring channels; it has no parameters.

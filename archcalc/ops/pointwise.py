@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import OpError, Shape, Tokens, Weightless, numel, op
+from .base import Count, OpError, Param, Shape, Tokens, Weightless, channels, numel, op
 
 
 class _Activation(Weightless):
@@ -50,6 +50,153 @@ class Sigmoid(_Activation):
     """1 / (1 + e^−x)."""
 
     keeps_output = True
+
+
+@op("leaky_relu")
+class LeakyRelu(_Activation):
+    """max(x, slope · x) (Maas et al., ICML 2013)."""
+
+    slope: float = 0.01
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Activation("leaky_relu", self.slope)
+
+
+@op("elu")
+class Elu(_Activation):
+    """x, below zero α · (e^x − 1) (Clevert et al., arXiv:1511.07289)."""
+
+    alpha: float = 1.0
+    keeps_output = True
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Activation("elu", self.alpha)
+
+
+@op("selu")
+class Selu(_Activation):
+    """The self-normalising ELU (Klambauer et al., arXiv:1706.02515)."""
+
+    keeps_output = True
+
+
+@op("hardswish")
+class HardSwish(_Activation):
+    """x · relu6(x + 3) / 6 (Howard et al., arXiv:1905.02244, section 5.2)."""
+
+
+@op("hardsigmoid")
+class HardSigmoid(_Activation):
+    """relu6(x + 3) / 6 (Howard et al., arXiv:1905.02244, section 5.2)."""
+
+
+@op("quickgelu")
+class QuickGelu(_Activation):
+    """x · sigmoid(1.702 x) (Hendrycks & Gimpel, arXiv:1606.08415, section 2)."""
+
+
+@op("mish")
+class Mish(_Activation):
+    """x · tanh(softplus(x)) (Misra, arXiv:1908.08681)."""
+
+
+@op("tanh")
+class Tanh(_Activation):
+    """The hyperbolic tangent."""
+
+    keeps_output = True
+
+
+@op("softplus")
+class Softplus(_Activation):
+    """log(1 + e^x)."""
+
+
+@op("prelu")
+class PRelu(_Activation):
+    """max(x, 0) + a · min(x, 0), with a learned slope for each channel, or one for all (He et al., arXiv:1502.01852)."""
+
+    shared: bool = False
+    storage = "new"
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        return (Param("weight", (1 if self.shared else channels(x),), "weight"),)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.PRelu(1 if self.shared else channels(x), -1 if isinstance(x, Tokens) else 1)
+
+
+@op("scale")
+class Scale(Weightless):
+    """Every element times a constant (Szegedy et al., arXiv:1602.07261, section 3.3)."""
+
+    factor: float
+
+    def shape(self, x: Shape) -> Shape:
+        return x
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"multiply": numel(y)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Scale(self.factor)
+
+
+@op("affine")
+class Affine(Weightless):
+    """Every channel times a learned factor, plus a learned bias: LeNet-5's subsampling, and, with `bias=False`, the layer
+    scale of transformers (Touvron et al., arXiv:2103.17239). Parameters: a weight and a bias for each channel.
+    """
+
+    bias: bool = True
+
+    def shape(self, x: Shape) -> Shape:
+        return x
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        weight = Param("weight", (channels(x),), "weight")
+        return (weight, Param("bias", (channels(x),), "bias")) if self.bias else (weight,)
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"multiply": numel(y), **({"bias": numel(y)} if self.bias else {})}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Affine(channels(x), self.bias, len(x), isinstance(x, Tokens))
+
+
+@op("unit_bias")
+class UnitBias(Weightless):
+    """A learned bias for each element of a map, not shared over positions (LeCun et al., Neural Computation 1989)."""
+
+    def shape(self, x: Shape) -> Shape:
+        return x
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        return (Param("bias", tuple(x), "bias"),)
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"bias": numel(y)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.UnitBias(tuple(x))
+
+
+@op("rbf")
+class RadialBasis(Weightless):
+    """Squared distances of a vector to `out` fixed codes of ±1 (LeCun et al., Proc. IEEE 1998, section II.B, eq. 7)."""
+
+    out: Count
+
+    def shape(self, x: Shape) -> Shape:
+        if isinstance(x, Tokens) or len(x) != 1:
+            raise OpError("`rbf` works on a vector")
+        return (self.out,)
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"add": 2 * self.out * x[0], "multiply": self.out * x[0]}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.RadialBasis(x[0], self.out)
 
 
 @op("dropout")

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .base import OpError, Pad, Shape, Size, Weightless, dims, numel, op, spatial
-from .conv import window
+from .conv import Window, window
 
 
 class _Pool(Weightless):
@@ -18,18 +18,22 @@ class _Pool(Weightless):
     pad: Pad | None
     ceil: bool
 
-    def _window(self, x: Shape) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    pad_end: Pad | None
+    same: bool
+
+    def _window(self, x: Shape) -> Window:
         stride = self.kernel if self.stride is None else self.stride
-        found = window(x, self.kernel, stride, self.pad, 1, self.ceil, type(self).word)
-        if any(2 * pad > kernel for kernel, pad in zip(found[0], found[2], strict=True)):
+        word = type(self).word
+        found = window(x, self.kernel, stride, self.pad, self.pad_end, self.same, 1, self.ceil, word)
+        if any(2 * max(p, q) > k for k, p, q in zip(found.kernel, found.before, found.behind, strict=True)):
             raise OpError("`pad` is at most half of the kernel: some windows would hold nothing but padding", "pad")
         return found
 
     def shape(self, x: Shape) -> Shape:
-        return (x[0], *self._window(x)[3])
+        return (x[0], *self._window(x).out)
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"pool": numel(y) * math.prod(self._window(x)[0])}
+        return {"pool": numel(y) * math.prod(self._window(x).kernel)}
 
 
 @op("maxpool")
@@ -40,32 +44,38 @@ class MaxPool(_Pool):
     stride: Size | None = None
     pad: Pad | None = None
     ceil: bool = False
+    pad_end: Pad | None = None
+    same: bool = False
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        kernel, stride, pad, _ = self._window(x)
-        pool = (rt.nn.MaxPool1d, rt.nn.MaxPool2d, rt.nn.MaxPool3d)[len(kernel) - 1]
-        return pool(*(_single(v) for v in (kernel, stride, pad)), ceil_mode=self.ceil)
+        w = self._window(x)
+        pool = (rt.nn.MaxPool1d, rt.nn.MaxPool2d, rt.nn.MaxPool3d)[len(w.kernel) - 1]
+        if w.even:
+            return pool(_single(w.kernel), _single(w.stride), _single(w.before), ceil_mode=self.ceil)
+        return rt.padded(pool(_single(w.kernel), _single(w.stride), 0), w.before, w.behind, float("-inf"))
 
 
 @op("avgpool")
 class AvgPool(_Pool):
-    """Mean of each window, zeros of the padding included; stride and pad as for `maxpool`."""
+    """Mean of each window; stride and pad as for `maxpool`. `count_pad`: the zeros of the padding are counted in."""
 
     kernel: Size
     stride: Size | None = None
     pad: Pad | None = None
     ceil: bool = False
-
-    def shape(self, x: Shape) -> Shape:
-        kernel = self._window(x)[0]
-        if len(kernel) == 3 and any(n < k for n, k in zip(x[1:], kernel, strict=True)):
-            raise OpError(f"on three axes torch averages no window that is larger than the map {dims(x)}", "kernel")
-        return _Pool.shape(self, x)  # without arguments `super` looks in the class that `slots` replaces
+    count_pad: bool = True
+    pad_end: Pad | None = None
+    same: bool = False
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        kernel, stride, pad, _ = self._window(x)
-        pool = (rt.nn.AvgPool1d, rt.nn.AvgPool2d, rt.nn.AvgPool3d)[len(kernel) - 1]
-        return pool(*(_single(v) for v in (kernel, stride, pad)), ceil_mode=self.ceil)
+        w = self._window(x)
+        pool = (rt.nn.AvgPool1d, rt.nn.AvgPool2d, rt.nn.AvgPool3d)[len(w.kernel) - 1]
+        kernel, stride = _single(w.kernel), _single(w.stride)
+        if w.even:
+            return pool(kernel, stride, _single(w.before), ceil_mode=self.ceil, count_include_pad=self.count_pad)
+        if self.count_pad:
+            return rt.padded(pool(kernel, stride, 0), w.before, w.behind)
+        return rt.PaddedMean(pool(kernel, stride, 0), w.before, w.behind)
 
 
 def _single(size: tuple[int, ...]) -> int | tuple[int, ...]:
@@ -77,10 +87,18 @@ class GlobalAvgPool(Weightless):
     """Mean of each channel over the whole map: C×H×W to C×1×1 (Lin et al., arXiv:1312.4400, section 3.2)."""
 
     def shape(self, x: Shape) -> Shape:
-        return (x[0], *(1 for _ in spatial(x, "`gap`")))
+        return (x[0], *(1 for _ in spatial(x, f"`{type(self).word}`")))
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(x)}
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return (rt.nn.AdaptiveAvgPool1d, rt.nn.AdaptiveAvgPool2d, rt.nn.AdaptiveAvgPool3d)[len(x) - 2](1)
+
+
+@op("gmp")
+class GlobalMaxPool(GlobalAvgPool):
+    """Largest value of each channel over the whole map: C×H×W to C×1×1."""
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return (rt.nn.AdaptiveMaxPool1d, rt.nn.AdaptiveMaxPool2d, rt.nn.AdaptiveMaxPool3d)[len(x) - 2](1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Count, Free, Op, OpError, Param, Shape, Tokens, Weightless, dims, numel, op, spatial
+from .base import Count, Free, Op, OpError, Param, Shape, Tokens, Value, Weightless, dims, numel, op, spatial
 
 
 def sequence(x: Shape, what: str) -> Tokens:
@@ -83,39 +83,57 @@ class Take(Free):
 
 @op("attention")
 class Attention(Op):
-    """Multi-head self-attention: queries, keys and values, softmax(QKᵀ/√d)·V for each head, and a projection.
+    """Multi-head attention: softmax(QKᵀ/√d)·V for each head, and a projection; the queries come from the sequence, keys
+    and values from it too or, given `memory`, from that.
 
-    Source: Vaswani et al., arXiv:1706.03762, section 3.2. Weights: 4 · width². MACs for T tokens of width D:
-    4·T·D² in the projections, T²·D in QKᵀ and T²·D in AV.
+    Source: Vaswani et al., arXiv:1706.03762, section 3.2. `key` and `value` are the widths of all heads together (the
+    sequence's unless given). MACs for T tokens of width D reading M of width E: T·D·key + M·E·(key + value) + T·value·D
+    in the projections, T·M·key in QKᵀ and T·M·value in AV; `causal` masks scores and saves none of them.
     """
 
     heads: Count
+    memory: Value = False
+    key: Count | None = None
+    value: Count | None = None
     bias: bool = True
+    causal: bool = False
 
+    inputs = (1, 2)
     weight_layers = 2
 
-    def shape(self, x: Shape) -> Shape:
-        _, width = sequence(x, "attention")
-        if width % self.heads:
-            raise OpError(f"a width of {width} cannot be cut into {self.heads} heads", "heads")
+    def _sizes(self, x: Shape, memory: Shape | None) -> tuple[int, int, int, int, int, int]:
+        source = x if memory is None else memory
+        return x[0], x[1], source[0], source[1], self.key or x[1], self.value or x[1]
+
+    def shape(self, x: Shape, memory: Shape | None = None) -> Shape:
+        sequence(x, "attention")
+        if memory is not None:
+            sequence(memory, "attention")
+        *_, key, value = self._sizes(x, memory)
+        for width, name in ((key, "key"), (value, "value")):
+            if width % self.heads:
+                raise OpError(f"a {name} width of {width} cannot be cut into {self.heads} heads", "heads")
         return x
 
-    def params(self, x: Shape) -> tuple[Param, ...]:
-        width = x[1]
-        qkv, out = Param("qkv.weight", (3 * width, width), "weight"), Param("out.weight", (width, width), "weight")
-        if not self.bias:
-            return qkv, out
-        return qkv, Param("qkv.bias", (3 * width,), "bias"), out, Param("out.bias", (width,), "bias")
+    def params(self, x: Shape, memory: Shape | None = None) -> tuple[Param, ...]:
+        _, width, _, other, key, value = self._sizes(x, memory)
+        found = []
+        for name, out, into in (("q", key, width), ("k", key, other), ("v", value, other), ("out", width, value)):
+            found.append(Param(f"{name}.weight", (out, into), "weight"))
+            if self.bias:
+                found.append(Param(f"{name}.bias", (out,), "bias"))
+        return tuple(found)
 
-    def macs(self, x: Shape, y: Shape) -> int:
-        tokens, width = x
-        return 4 * tokens * width * width + 2 * tokens * tokens * width
+    def macs(self, *xy: Shape) -> int:
+        t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
+        return t * d * key + m * e * (key + value) + t * value * d + t * m * (key + value)
 
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        tokens, width = x
-        scores = self.heads * tokens * tokens
-        bias = {"bias": 4 * tokens * width} if self.bias else {}
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        t, d, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
+        scores = self.heads * t * m
+        bias = {"bias": t * key + m * (key + value) + t * d} if self.bias else {}
         return {"softmax": scores, "multiply": scores, **bias}
 
-    def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Attention(x[1], self.heads, self.bias)
+    def torch(self, rt: Any, x: Shape, memory: Shape | None = None) -> Any:
+        _, width, _, other, key, value = self._sizes(x, memory)
+        return rt.Attention(width, other, key, value, self.heads, self.bias, self.causal)

@@ -1,0 +1,225 @@
+"""Ops that move, cut, widen or spread values, and sizes that they leave behind."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .base import (
+    Count,
+    Free,
+    OpError,
+    Pad,
+    Shape,
+    Size,
+    Tokens,
+    Value,
+    Weightless,
+    channels,
+    dims,
+    numel,
+    op,
+    spatial,
+    spread,
+)
+
+
+@op("flatten")
+class Flatten(Free):
+    """A map as one vector: C×H×W to [C·H·W]."""
+
+    storage = "view"
+    free = "a view"
+
+    def shape(self, x: Shape) -> Shape:
+        return (numel(x),)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.nn.Flatten()
+
+
+@op("reshape")
+class Reshape(Free):
+    """The same elements in another shape, channels first: `reshape(1024×4×4)`."""
+
+    size: Size
+
+    storage = "view"
+    free = "a view"
+
+    def shape(self, x: Shape) -> Shape:
+        size = (self.size,) if isinstance(self.size, int) else self.size
+        if numel(size) != numel(x):
+            raise OpError(f"{dims(x)} has {numel(x)} elements, {dims(size)} has {numel(size)}", "size")
+        return size
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Reshape(self.shape(x))
+
+
+@op("pad")
+class ZeroPad(Free):
+    """Zeros around a map: `size` before each axis, and behind it unless `end` is given."""
+
+    size: Pad
+    end: Pad | None = None
+
+    free = "a copy"
+
+    def _sides(self, x: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        axes = len(spatial(x, "`pad`"))
+        before = spread(self.size, axes, "size")
+        return before, before if self.end is None else spread(self.end, axes, "end")
+
+    def shape(self, x: Shape) -> Shape:
+        before, behind = self._sides(x)
+        return (x[0], *(a + n + b for a, n, b in zip(before, x[1:], behind, strict=True)))
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.ZeroPad(*self._sides(x))
+
+
+@op("crop")
+class Crop(Free):
+    """The middle of a map: of the height and width of another value (`crop(wide)`), or of a given size.
+
+    Where the margin is odd, the smaller half is cut in front (Ronneberger et al., arXiv:1505.04597, section 2).
+    """
+
+    like: Value = False
+    size: Size | None = None
+
+    inputs = (1, 2)
+    storage = "view"
+    free = "a view"
+
+    def shape(self, x: Shape, like: Shape | None = None) -> Shape:
+        axes = len(spatial(x, "`crop`"))
+        if (like is None) == (self.size is None):
+            raise OpError("`crop` wants a value to be like, or a `size`: one of the two")
+        size = spatial(like, "`crop`") if like is not None else spread(self.size or 1, axes, "size")
+        if len(size) != axes or any(small > large for small, large in zip(size, x[1:], strict=False)):
+            raise OpError(f"{dims(x)} cannot be cropped to {dims(tuple(size))}", "like" if like else "size")
+        return (x[0], *size)
+
+    def torch(self, rt: Any, x: Shape, like: Shape | None = None) -> Any:
+        return rt.Crop(x[1:], self.shape(x, like)[1:])
+
+
+@op("upsample")
+class Upsample(Weightless):
+    """Each axis `factor` times as long, by repeating the nearest element or, with `smooth`, by linear interpolation."""
+
+    factor: Size
+    smooth: bool = False
+
+    def shape(self, x: Shape) -> Shape:
+        factors = spread(self.factor, len(spatial(x, "`upsample`")), "factor")
+        return (x[0], *(n * f for n, f in zip(x[1:], factors, strict=True)))
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"interpolation": numel(y)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        mode = ("linear", "bilinear", "trilinear")[len(x) - 2] if self.smooth else "nearest"
+        factors = tuple(float(f) for f in spread(self.factor, len(x) - 1, "factor"))
+        return rt.nn.Upsample(scale_factor=factors, mode=mode)
+
+
+@op("shuffle")
+class ChannelShuffle(Free):
+    """The channels of `groups` groups dealt out in turn (Zhang et al., arXiv:1707.01083, section 3.1)."""
+
+    groups: Count
+
+    free = "a copy"
+
+    def shape(self, x: Shape) -> Shape:
+        spatial(x, "`shuffle`")
+        if x[0] % self.groups:
+            raise OpError(f"{x[0]} channels cannot be cut into {self.groups} groups", "groups")
+        return x
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.ChannelShuffle(self.groups)
+
+
+@op("adaptive_avgpool")
+class AdaptiveAvgPool(Weightless):
+    """Means over windows that bring every axis to `size`: window i is ⌊i·n/o⌋ … ⌈(i + 1)·n/o⌉ (torch's rule)."""
+
+    size: Size
+
+    def shape(self, x: Shape) -> Shape:
+        return (x[0], *spread(self.size, len(spatial(x, f"`{type(self).word}`")), "size"))
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        windows = [
+            sum(-(-(i + 1) * n // o) - i * n // o for i in range(o)) if o < 10_000 else n + o
+            for n, o in zip(x[1:], y[1:], strict=True)
+        ]
+        return {"pool": x[0] * math.prod(windows)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        pool = (rt.nn.AdaptiveAvgPool1d, rt.nn.AdaptiveAvgPool2d, rt.nn.AdaptiveAvgPool3d)[len(x) - 2]
+        return pool(self.shape(x)[1:] if len(x) > 2 else self.shape(x)[1])
+
+
+@op("adaptive_maxpool")
+class AdaptiveMaxPool(AdaptiveAvgPool):
+    """Largest values over the windows of `adaptive_avgpool`."""
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        pool = (rt.nn.AdaptiveMaxPool1d, rt.nn.AdaptiveMaxPool2d, rt.nn.AdaptiveMaxPool3d)[len(x) - 2]
+        return pool(self.shape(x)[1:] if len(x) > 2 else self.shape(x)[1])
+
+
+@op("embed")
+class Embedding(Free):
+    """A learned vector for each of `words` ids: [tokens] to [tokens, width]. Weights: words × width."""
+
+    words: Count
+    width: Count
+
+    free = "a look-up"
+
+    def shape(self, x: Shape) -> Shape:
+        if isinstance(x, Tokens) or len(x) != 1:
+            raise OpError(f"`embed` reads ids, an input such as `50`; this value is {dims(x)}")
+        return Tokens((x[0], self.width))
+
+    def params(self, x: Shape) -> Any:
+        from .base import Param
+
+        return (Param("weight", (self.words, self.width), "weight"),)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.nn.Embedding(self.words, self.width)
+
+
+@op("matmul")
+class MatMul(Weightless):
+    """The matrix product of two sequences: [n, k] · [k, m], with `transpose` [n, k] · [m, k]ᵀ. MACs: n · k · m."""
+
+    other: Value
+    transpose: bool = False
+
+    inputs = (2, 2)
+    free = "its cost is in its MACs"
+
+    def shape(self, x: Shape, other: Shape) -> Shape:
+        if len(x) != 2 or len(other) != 2:
+            raise OpError(f"`matmul` works on two sequences; these values are {dims(x)} and {dims(other)}")
+        inner, outer = (other[1], other[0]) if self.transpose else (other[0], other[1])
+        if x[1] != inner:
+            raise OpError(f"the sides of `matmul` do not fit: {dims(x)} and {dims(other)}", "other")
+        return Tokens((x[0], outer))
+
+    def macs(self, x: Shape, other: Shape, y: Shape) -> int:
+        return numel(y) * channels(Tokens(x))
+
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        return {}
+
+    def torch(self, rt: Any, x: Shape, other: Shape) -> Any:
+        return rt.MatMul(self.transpose)

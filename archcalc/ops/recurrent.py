@@ -1,0 +1,87 @@
+"""Recurrent layers: tokens of width d to tokens of width n, one op a layer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .base import Count, Op, OpError, Param, Shape, Tokens, op
+from .tokens import sequence
+
+
+class _Recurrent(Op):
+    """`gates` matrices from the input and as many from the state: gates · n · (d + n) weights and MACs a token."""
+
+    __slots__ = ()
+    gates: ClassVar[int]
+    cost: ClassVar[dict[str, int]]  # element-wise operations for each unit of the state, every token
+    width: Count
+    bias: bool
+    biases: Count
+
+    def shape(self, x: Shape) -> Shape:
+        if self.biases > 2:
+            raise OpError(f"`biases` is 1, as in papers, or 2, as in torch; here it is {self.biases}", "biases")
+        return Tokens((sequence(x, type(self).word)[0], self.width))
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        rows = self.gates * self.width
+        found = [Param("weight_ih_l0", (rows, x[1]), "weight"), Param("weight_hh_l0", (rows, self.width), "weight")]
+        if self.bias:
+            found.append(Param("bias_ih_l0", (rows,), "bias"))
+            if self.biases == 2:
+                found.append(Param("bias_hh_l0", (rows,), "bias"))
+        return tuple(found)
+
+    def macs(self, x: Shape, y: Shape) -> int:
+        return x[0] * self.gates * self.width * (x[1] + self.width)
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        found = {kind: count * x[0] * self.width for kind, count in self.cost.items()}
+        if self.bias:
+            found["bias"] = self.biases * self.gates * x[0] * self.width
+        return found
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Recurrent(type(self).word, x[1], self.width, self.bias, self.biases)
+
+
+@op("rnn")
+class Rnn(_Recurrent):
+    """Elman's recurrent layer: h = tanh(W x + U h + b) (Elman, Cognitive Science 1990)."""
+
+    width: Count
+    bias: bool = True
+    biases: Count = 1
+
+    gates = 1
+    cost = {"activation": 1, "add": 1}  # noqa: RUF012 — read only
+
+
+@op("lstm")
+class Lstm(_Recurrent):
+    """Long short-term memory: gates i, f, o and candidate g; c = f∘c + i∘g, h = o∘tanh c.
+
+    Source: Hochreiter & Schmidhuber, Neural Computation 1997, with the forget gate of Gers et al., 2000.
+    """
+
+    width: Count
+    bias: bool = True
+    biases: Count = 1
+
+    gates = 4
+    cost = {"activation": 5, "add": 5, "multiply": 3}  # noqa: RUF012 — read only
+
+
+@op("gru")
+class Gru(_Recurrent):
+    """Gated recurrent unit: reset r, update z and candidate n; h = (1 − z)∘n + z∘h (Cho et al., arXiv:1406.1078).
+
+    As in torch the reset gate stands behind U's product: n = tanh(W x + b + r∘(U h)).
+    """
+
+    width: Count
+    bias: bool = True
+    biases: Count = 1
+
+    gates = 3
+    cost = {"activation": 3, "add": 5, "multiply": 3}  # noqa: RUF012 — read only
