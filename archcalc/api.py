@@ -60,8 +60,7 @@ class Model:
         """The figures that the spec quotes for this model, judged; empty where input or constants were changed."""
         if not self.printed:
             return ()
-        name = self.selection.entry.name.value if self.selection.entry else self.selection.variant.name.value
-        return judge(self.selection.file, name, self.report())
+        return judge(self.selection.file, self.selection.subject, self.report())
 
     def torch(
         self, device: str | None = None, dtype: str = "float32", heads: bool = False

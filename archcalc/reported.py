@@ -196,13 +196,13 @@ def _check(claim: Claim) -> None:
         )
 
 
-def claims_on(family: Family, subject: str) -> list[Claim]:
+def claims_on(family: Family, subject: str, claims: tuple[Claim, ...] | None = None) -> list[Claim]:
     """The claims that are judged on one model: those that name it, and its variant's where it names that plainly."""
     entry = family.models.get(subject)
     plain = entry.variant.value if entry is not None and entry.overlay is None and not entry.family else None
     return [
         claim
-        for claim in claims_of(family)
+        for claim in (claims_of(family) if claims is None else claims)
         if claim.subject == subject or (plain is not None and same(claim.subject, plain))
         or (entry is None and same(claim.subject, subject))
     ]
@@ -211,11 +211,16 @@ def claims_on(family: Family, subject: str) -> list[Claim]:
 # --- judging ----------------------------------------------------------------------------------------------------
 
 
-def judge(family: Family, subject: str, report: Report) -> tuple[Judgement, ...]:
-    """Judge the claims on a model against its report (batch 1, the printed input). Raises SpecError."""
+def judge(
+    family: Family, subject: str, report: Report, claims: tuple[Claim, ...] | None = None
+) -> tuple[Judgement, ...]:
+    """Judge the claims on a model against its report (batch 1, the printed input). Raises SpecError.
+
+    `claims` are the family's, where they are at hand already.
+    """
     rows = {span.name: span for span in report.graph.rows if not span.head}
     found = []
-    for claim in claims_on(family, subject):
+    for claim in claims_on(family, subject, claims):
         judged = judge_one(claim, report, rows.get(claim.row))
         if not judged.holds:
             erratum = next((e for e in family.errata if _covers(e, claim, family)), None)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from .errors import ArchcalcError, SpecError, Text, UsageError, did_you_mean
-from .spec.family import Family, ModelEntry, Variant, check_used, overlay, read_family, references
+from .spec.family import Family, ModelEntry, Variant, check_used, overlay, read_constants, read_family, references
 from .spec.reader import read_file
 from .spec.rows import check_notation
 from .table import same
@@ -35,6 +36,11 @@ class Selection:
     plain: bool
     laid: frozenset[str] = frozenset()
     entry: ModelEntry | None = None
+
+    @property
+    def subject(self) -> str:
+        """What claims call it: the typed name, or the variant's printed one where it has none."""
+        return self.entry.name.value if self.entry is not None else self.variant.name.value
 
 
 def specs_dir() -> Path:
@@ -70,6 +76,13 @@ def read_spec(path: Path, name: str | None = None) -> Family:
 
 
 def _shipped(path: Path) -> Family:
+    stat = path.stat()
+    return _read_shipped(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=256)
+def _read_shipped(path: Path, changed: int, size: int) -> Family:
+    """A shipped spec; read again where the file has changed."""
     return read_spec(path, f"specs/{path.name}")
 
 
@@ -117,6 +130,22 @@ def model_names() -> Iterator[str]:
             yield from read_family(read_file(path, path.name), path.stem).models
         except ArchcalcError:
             continue
+
+
+def selections(path: Path, name: str | None = None) -> tuple[Family, list[Selection]]:
+    """A spec file and all of its models: the named ones, and the variants that no model names plainly.
+
+    `name` is how messages call the file; a shipped one is called `specs/…`. Raises SpecError.
+    """
+    shipped = name is None and path.parent == specs_dir()
+    family = _shipped(path) if shipped else read_spec(path, name)
+    spec = path.name if shipped else name or str(path)
+    found = [_model(family, entry, spec) for entry in family.models.values()]
+    if family.layers is not None:
+        plain = [entry.variant.value for entry in family.models.values() if entry.overlay is None and not entry.family]
+        unnamed = [v for v in family.variants if not any(same(v.name.value, word) for word in plain)]
+        found += [_variant(family, variant, spec) for variant in unnamed]
+    return family, found
 
 
 def _split(reference: str) -> tuple[str | None, str, str]:
@@ -177,25 +206,26 @@ def _variant(family: Family, variant: Variant, spec: str) -> Selection:
 def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
     """A model: its variant, with the file's keys and its own laid over it."""
     base = _family(entry.family, entry.variant) if entry.family else file
-    tree = base.tree
-    laid: set[str] = set()
+    family, laid = base, set[str]()
     if entry.family:
-        own = [(key, value) for key, value in file.tree.items() if key.value in LAID_BY_FILE]
         laid |= set(file.given)
-        tree = overlay(tree, own)
+        own = [(key, value) for key, value in file.tree.items() if key.value in LAID_BY_FILE]
+        family = read_family(overlay(base.tree, own), base.name, laid_over=True)
     if entry.overlay is not None:
-        tree = overlay(tree, entry.overlay.items())
-    family = base if tree is base.tree else read_family(tree, base.name, laid_over=True)
-    if entry.overlay is not None:
-        given = entry.overlay.get("given")
-        laid |= set(getattr(given, "entries", {}))
-        known = set(base.given) | set(file.given) | {h for v in base.variants for h in v.cells} | references(family)
-        for key, _ in given.items() if given is not None and not isinstance(given, Text) else ():  # type: ignore
-            if key.value not in known:  # type: ignore[union-attr]
-                raise key.error(f"nothing uses `{key}`", did_you_mean(key.value, known))  # type: ignore[union-attr]
+        constants = read_constants(entry.overlay)
+        laid |= set(constants)
+        known = {*base.given, *file.given, *references(family), *(heading for v in base.variants for heading in v.cells)}
+        for name, (key, _) in constants.items():
+            if name not in known:
+                raise key.error(f"nothing uses `{key}`", did_you_mean(name, known))
+        if set(entry.overlay.entries) <= {"given"}:
+            family = replace(family, given={**family.given, **constants})  # the same, without reading all again
+        else:
+            family = read_family(overlay(family.tree, entry.overlay.items()), base.name, laid_over=True)
     variant = family.variant(entry.variant.value)
     if variant is None:
         names = [v.name.value for v in family.variants]
-        raise entry.variant.error(f"`{entry.variant}` is not a variant of `{base.name}`", did_you_mean(entry.variant.value, names))
+        hint = did_you_mean(entry.variant.value, names)
+        raise entry.variant.error(f"`{entry.variant}` is not a variant of `{base.name}`", hint)
     plain = entry.overlay is None and not entry.family
     return Selection(entry.name.value, file, family, variant, spec, plain, frozenset(laid), entry)

@@ -24,8 +24,10 @@ __all__ = [
     "FlatLinear",
     "InPlace",
     "MapToTokens",
+    "Mean",
     "Multiply",
     "PadChannels",
+    "Part",
     "Position",
     "Take",
     "nn",
@@ -214,6 +216,13 @@ class Add(_Merge):
         return x.add_(y)
 
 
+class Mean(Add):
+    """The mean of the branches."""
+
+    def forward(self, *x: Tensor) -> Tensor:
+        return super().forward(*x).div_(len(x))
+
+
 class Multiply(_Merge):
     """The product of the branches."""
 
@@ -250,3 +259,18 @@ class PadChannels(nn.Module):
 
     def extra_repr(self) -> str:
         return str(self.extra)
+
+
+class Part(nn.Module):
+    """The part number `index`, counted from 0, of the axis `dim` cut into `parts`, as a view."""
+
+    def __init__(self, parts: int, index: int, dim: int) -> None:
+        super().__init__()
+        self.parts, self.index, self.dim = parts, index, dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        length = x.shape[self.dim] // self.parts
+        return x.narrow(self.dim, self.index * length, length)
+
+    def extra_repr(self) -> str:
+        return f"{self.index} of {self.parts}, dim={self.dim}"

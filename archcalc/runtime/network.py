@@ -37,8 +37,8 @@ def execute(steps: Iterable[Step], values: list[Any]) -> None:
             values[slot] = None
 
 
-class Part(nn.Module):
-    """A part of a network's paths. Its children may have any name, also one that a module has itself."""
+class Level(nn.Module):
+    """A level of a network's paths. Its children may have any name, also one that a module has itself."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "training":  # the flag; torch would take it for the child of that name
@@ -47,7 +47,7 @@ class Part(nn.Module):
             super().__setattr__(name, value)
 
 
-class Network(Part):
+class Network(Level):
     """The torch twin of a Graph: takes a tensor for each input, batch first.
 
     Returns the output; a tuple where the graph has several; with heads (output, {head: its output}). A node's
@@ -142,7 +142,7 @@ def _place(root: nn.Module, path: str, module: nn.Module) -> None:
     for part in outer:
         below = root._modules.get(part)
         if below is None:
-            below = root._modules[part] = Part()
+            below = root._modules[part] = Level()
         root = below
     there = root._modules.get(name)
     if there is not None:  # `a.1` came before `a`

@@ -304,6 +304,11 @@ def _expressions(tree: Map, key: str) -> dict[str, tuple[Text, Expr]]:
     return found
 
 
+def read_constants(tree: Map) -> dict[str, tuple[Text, Expr]]:
+    """The `given:` of a spec or of an overlay. Raises SpecError."""
+    return _expressions(tree, "given")
+
+
 def _defaults(tree: Map) -> dict[str, dict[str, tuple[Text, Argument]]]:
     found: dict[str, dict[str, tuple[Text, Argument]]] = {}
     for word, values in _map(tree, "defaults").items():

@@ -1,0 +1,63 @@
+"""The models there are, each with its numbers computed afresh."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .check import build
+from .ops import Shape
+from .zoo import Selection, selections, spec_files
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model: its paper and year as cited, its totals at batch 1 and the printed input, without the batch."""
+
+    name: str
+    family: str
+    variant: str
+    title: str
+    cite: str
+    year: int | None
+    params: int
+    macs: int
+    input: tuple[Shape, ...]
+
+
+def catalogue(word: str = "") -> Iterator[Entry]:
+    """The shipped models whose name, family, title or cite holds `word`, by family. Raises SpecError."""
+    wanted = word.lower()
+    for path in spec_files():
+        family, found = selections(path)
+        about = f"{family.name} {family.title} {family.cite}".lower()
+        for selection in found:
+            if wanted in about or wanted in selection.name.lower():
+                yield entry(selection)
+
+
+def entry(selection: Selection) -> Entry:
+    """One model of the list. Raises SpecError where it cannot be built."""
+    report = build(selection)
+    file = selection.file
+    return Entry(
+        selection.name,
+        file.name,
+        selection.variant.name.value,
+        file.title,
+        file.cite,
+        year_of(file.cite),
+        report.totals.params,
+        report.totals.macs,
+        tuple(shape for _, shape in report.graph.inputs),
+    )
+
+
+def year_of(cite: str) -> int | None:
+    """The year of publication in a citation: the first that is no part of an arXiv number."""
+    found = re.search(r"\b(19[4-9]\d|20\d\d)\b", re.sub(r"arXiv:\S+", "", cite))
+    return int(found.group()) if found else None
+
+
+__all__ = ["Entry", "catalogue", "entry", "year_of"]

@@ -1,0 +1,169 @@
+"""A summary as text for a terminal, a pipe, or a slide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..summary import Summary
+from . import rows, sentences
+from .layout import PERCENT, Layout, bar, choose, left, right, width_of, wrap
+from .rows import Line
+
+# The styles, as ANSI codes. One accent colour; `LOUD` is what must not be overlooked.
+PLAIN, DIM, BOLD, ACCENT, LOUD = "", "2", "1", "36", "1;36"
+PROSE = 100  # the width of prose, where nothing else gives one
+
+Piece = tuple[str, str]  # a text and its style
+Pieces = list[Piece]
+
+
+def render(summary: Summary, depth: int = 0, width: int | None = None, color: bool = False) -> str:
+    """The whole report. Lines are at most `width` wide, as wide as they need be where that is None."""
+    main = rows.lines(summary, depth)
+    totals = rows.totals(summary)
+    share = rows.share_of(summary)
+    table = [*(line for line in main if not line.head), totals[0], *(line for line in main if line.head), *totals[1:]]
+    layout = choose(rows.columns(summary), table, bool(share), width)
+    prose = max(PROSE, layout.width) if width is None else width
+    notes = sentences.Notes()
+    found = [
+        *_heading(summary, prose),
+        [],
+        *_headings(layout, share),
+        *_table(table, layout, notes, prose),
+        [],
+        *_facts(summary, notes, prose),
+        [],
+        *_conventions(summary, prose),
+    ]
+    return "\n".join(paint(pieces, color) for pieces in found) + "\n"
+
+
+def paint(pieces: Iterable[Piece], color: bool) -> str:
+    """A line as text, with ANSI styles where `color` is on, without blanks at its end."""
+    if not color:
+        return "".join(text for text, _ in pieces).rstrip()
+    kept = list(pieces)
+    while kept and not kept[-1][0].strip():
+        kept.pop()
+    if kept:
+        kept[-1] = (kept[-1][0].rstrip(), kept[-1][1])
+    return "".join(f"\033[{style}m{text}\033[0m" if style and text.strip() else text for text, style in kept)
+
+
+def _heading(summary: Summary, width: int) -> Iterator[Pieces]:
+    """The model's name, title and source, and where another network goes by this name which one this is."""
+    title, *rest = sentences.heading(summary)
+    one_line = width_of(summary.model) + 2 + width_of(title) <= width
+    yield [(summary.model, LOUD), *([("  ", PLAIN), (title, BOLD)] if one_line else [])]
+    for text in rest if one_line else (title, *rest):
+        for line in wrap(text, width):
+            yield [(line, PLAIN)]
+    if summary.namesake:
+        for line in wrap(summary.namesake, width):
+            yield [(line, ACCENT)]
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+
+def _headings(layout: Layout, share: str) -> Iterator[Pieces]:
+    gap = " " * layout.gap
+    heads: Pieces = [(" " * layout.name_width, PLAIN)]
+    units: Pieces = [(" " * layout.name_width, PLAIN)]
+    for column in layout.numbers:
+        heads.append((gap + right(column.heading, column.width), BOLD))
+        units.append((gap + right(column.unit, column.width), DIM))
+    if layout.bar:
+        heads.append((gap + (f"% of {share}" if layout.share is not None else "share"), BOLD))
+    yield heads
+    yield units
+    yield _rule(layout)
+
+
+def _rule(layout: Layout) -> Pieces:
+    return [("─" * layout.width, DIM)]
+
+
+def _table(lines: Sequence[Line], layout: Layout, notes: sentences.Notes, width: int) -> Iterator[Pieces]:
+    shares = [line.share or 0.0 for line in lines if line.kind != "total" and not line.depth]
+    most = max(shares, default=0.0)
+    heads = False
+    for index, line in enumerate(lines):
+        if line.kind == "total" and not heads:
+            yield _rule(layout)
+        if line.head and not heads:
+            heads = True
+            yield [("heads, counted apart", DIM)]
+        yield from _line(index, line, layout, most, width)
+        for failure in notes.failures(line.judgements):
+            yield from _failure(failure, layout.names.bars[index] or "  ", width)
+
+
+def _line(index: int, line: Line, layout: Layout, most: float, width: int) -> Iterator[Pieces]:
+    """A line of the table; an overlong name stands above its numbers."""
+    names = layout.names
+    front, name = names.fronts[index], names.texts[index]
+    if names.titles[index]:
+        yield [(names.titles[index], PLAIN)]
+    style = BOLD if line.kind == "total" else PLAIN
+    front_style = DIM if line.depth else PLAIN
+    room = layout.name_width - width_of(front)
+    if width_of(name) > room:
+        for number, part in enumerate(wrap(name, max(8, width - width_of(front)))):
+            yield [(front if not number else left(names.bars[index], width_of(front)), front_style), (part, style)]
+        yield [(left(names.bars[index], layout.name_width), DIM), *_numbers(index, line, layout, most)]
+    else:
+        yield [(front, front_style), (left(name, room), style), *_numbers(index, line, layout, most)]
+
+
+def _numbers(index: int, line: Line, layout: Layout, most: float) -> Iterator[Piece]:
+    gap = " " * layout.gap
+    style = BOLD if line.kind == "total" else PLAIN
+    for column in layout.numbers:
+        text = gap + right(column.texts[index], column.width)
+        yield text, DIM if text.strip() == "0" else style
+    if layout.bar:
+        percent = "" if layout.share is None else right(layout.share[index], PERCENT) + " "
+        yield gap + percent, style
+        if line.kind != "total" and line.share:
+            yield bar(line.share, most, layout.bar), DIM if line.depth else ACCENT
+
+
+def _failure(failure: sentences.Failure, front: str, width: int) -> Iterator[Pieces]:
+    """A printed figure that does not hold, below its row."""
+    front = front + "  " if front.endswith("│") else front
+    sign, figure = "✗ ", f"{failure.figure}: "
+    first = width_of(front + sign)
+    text = failure.arithmetic + failure.mark
+    for number, part in enumerate(wrap(figure + text, width - first)):
+        if number:
+            yield [(" " * first + part, PLAIN)]
+        else:
+            yield [(front, DIM), (sign + part[: len(figure)], LOUD), (part[len(figure) :], PLAIN)]
+
+
+# --- below the table ----------------------------------------------------------------------------------------------
+
+
+def _facts(summary: Summary, notes: sentences.Notes, width: int) -> Iterator[Pieces]:
+    found = sentences.facts(summary)
+    room = max(width_of(label) for label, _ in [*found, ("claims", "")]) + 2
+    for label, text in found:
+        yield from _hanging(label, text, room, width)
+    yield from _hanging("claims", sentences.verdict(summary), room, width)
+    for failure in notes.failures(j for j in summary.judgements if not j.claim.row):
+        yield from _failure(failure, " " * room, width)
+    for mark, note in notes.numbered():
+        yield from _hanging(f"{mark}", note, room, width, DIM)
+
+
+def _hanging(label: str, text: str, room: int, width: int, style: str = PLAIN) -> Iterator[Pieces]:
+    for number, line in enumerate(wrap(text, width - room)):
+        front = left(label, room) if not number else " " * room
+        yield [(front, style or BOLD), (line, style)]
+
+
+def _conventions(summary: Summary, width: int) -> Iterator[Pieces]:
+    for label, text in sentences.conventions(summary):
+        yield from _hanging(label, text, 12, width, DIM)

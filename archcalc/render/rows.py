@@ -1,0 +1,334 @@
+"""What a summary's table holds: its lines, and its columns. Text, csv and markdown are all made of these two.
+
+A line is a row of the paper's table, or, where it is opened, a block or a single op below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from ..analyse import Layer, Totals
+from ..graph import Span
+from ..measured import Latency
+from ..ops import Op, Shape, Tokens
+from ..ops.base import ARGUMENTS, show
+from ..reported import Judgement
+from ..summary import Summary
+from ..units import with_separators
+
+FULL = 1000  # a depth that opens everything
+
+
+class Line(NamedTuple):
+    """One line of the table.
+
+    `name` is the paper's cell, a block's word, or a call; `label` the row's label as printed; `group` tells which
+    label a row stands under. `lasts` says for this line and each above it, up to the row, whether it is the last of
+    its siblings; `opened` that the lines below it are its parts.
+    """
+
+    kind: Literal["row", "block", "op", "total"]
+    name: str
+    counts: Totals | Layer
+    label: str = ""
+    group: str = ""
+    path: str = ""
+    depth: int = 0
+    head: str = ""
+    where: str = ""
+    shape: Shape | None = None
+    latency: Latency | None = None
+    share: float | None = None
+    judgements: tuple[Judgement, ...] = ()
+    lasts: tuple[bool, ...] = ()
+    opened: bool = False
+
+
+class Shown(NamedTuple):
+    """The texts of a column, and the unit that they share."""
+
+    unit: str
+    texts: list[str]
+
+
+Value = int | float | str | None
+
+
+class Column(NamedTuple):
+    """A column: its name in csv, where its exact value comes from, and, where people see it, under which heading and
+    how; `short` stands where the heading is too wide."""
+
+    name: str
+    value: Callable[[Line], Value]
+    heading: str = ""
+    short: str = ""
+    show: Callable[[Sequence[Value]], Shown] | None = None
+
+
+# --- how numbers are shown ----------------------------------------------------------------------------------------
+
+DECIMAL = (("", 1.0), ("K", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12), ("P", 1e15))
+BINARY = tuple((unit, 1024.0**n) for n, unit in enumerate(("B", "KiB", "MiB", "GiB", "TiB", "PiB")))
+TIMES = (("µs", 1e-3), ("ms", 0.1), ("s", 1e4))  # from which number of ms a unit is used
+MS = {"µs": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+def exact(values: Sequence[Value]) -> Shown:
+    """Whole numbers with separators; scaled where they are longer than a column."""
+    if max((v for v in values if isinstance(v, int)), default=0) >= 10**12:
+        return decimal(values)
+    return Shown("", ["" if v is None else with_separators(v) if isinstance(v, int) else str(v) for v in values])
+
+
+def decimal(values: Sequence[Value]) -> Shown:
+    unit, factor = _unit(values, DECIMAL)
+    return Shown(unit, fixed(values, factor, 4, 3))
+
+
+def binary(values: Sequence[Value]) -> Shown:
+    unit, factor = _unit(values, BINARY)
+    return Shown(unit, fixed(values, factor, 4, 3))
+
+
+def time(values: Sequence[Value]) -> Shown:
+    unit, _ = _unit(values, TIMES)
+    most = max((v for v in values if isinstance(v, float)), default=0.0) / MS[unit]
+    return Shown(unit, fixed(values, MS[unit], 3, 3 if most < 10 else 2))
+
+
+def percent(values: Sequence[Value]) -> Shown:
+    return Shown("%", fixed(values, 1.0, 3, 1))
+
+
+def words(values: Sequence[Value]) -> Shown:
+    return Shown("", ["" if v is None else str(v) for v in values])
+
+
+def _unit(values: Sequence[Value], units: Sequence[tuple[str, float]]) -> tuple[str, float]:
+    """The largest unit in which the largest number is at least 1."""
+    most = max((v for v in values if isinstance(v, (int, float))), default=0)
+    return next(((unit, least) for unit, least in reversed(units) if most >= least), units[0])
+
+
+def fixed(values: Sequence[Value], factor: float, digits: int, places: int) -> list[str]:
+    """Numbers in one unit, with as many decimals as give the largest `digits` digits and the smallest one, at most
+    `places`, so that their points stand below each other; a smaller one is `<0.001`, and nothing is `0`."""
+    numbers = [v / factor if isinstance(v, (int, float)) else None for v in values]
+    there = [n for n in numbers if n]
+    if not there or (factor == 1 and all(n == int(n) for n in there)):
+        return ["" if n is None else f"{n:,.0f}" for n in numbers]
+    decimals = min(places, max(0, digits - len(str(int(max(there))))))
+    while decimals < places and min(there) < 0.5 * 10.0**-decimals:
+        decimals += 1
+    while decimals and all(round(n, decimals) == round(n, decimals - 1) for n in there):
+        decimals -= 1
+    return [_fixed(n, decimals) for n in numbers]
+
+
+def _fixed(number: float | None, decimals: int) -> str:
+    if number is None:
+        return ""
+    room = decimals + 1 if decimals else 0
+    if not number:
+        return "0" + " " * room
+    least = 10.0**-decimals
+    return f"<{least:.{decimals}f}" if number < least / 2 else f"{number:,.{decimals}f}"
+
+
+def size(shape: Shape) -> str:
+    """`64×112×112`, or `197 × 768` for tokens."""
+    return (" × " if isinstance(shape, Tokens) else "×").join(map(str, shape)) or "1"
+
+
+# --- the columns --------------------------------------------------------------------------------------------------
+
+
+def _latency(part: str) -> Callable[[Line], Value]:
+    return lambda line: None if line.latency is None else getattr(line.latency, part)
+
+
+def _count(name: str) -> Callable[[Line], Value]:
+    return lambda line: getattr(line.counts, name)  # type: ignore[no-any-return]
+
+
+COLUMNS = (
+    Column("kind", lambda line: line.kind),
+    Column("depth", lambda line: line.depth),
+    Column("path", lambda line: line.path),
+    Column("label", lambda line: line.label),
+    Column("name", lambda line: line.name),
+    Column("head", lambda line: line.head),
+    Column("where", lambda line: line.where),
+    Column("output_shape", lambda line: None if line.shape is None else size(line.shape), "output", "output", words),
+    Column("params", _count("params"), "params", "params", exact),
+    Column("weights", _count("weights")),
+    Column("biases", _count("biases")),
+    Column("norm_params", _count("norm_params")),
+    Column("norm_stats", _count("norm_stats")),
+    Column("macs", _count("macs"), "MACs", "MACs", decimal),
+    Column("flops", _count("flops")),
+    Column("activation_bytes", _count("activation_bytes"), "activation", "activ.", binary),
+    Column("latency_ms_median", _latency("median"), "latency", "latency", time),
+    Column("latency_ms_iqr", _latency("iqr"), "IQR", "IQR", time),
+    Column("latency_runs", _latency("runs")),
+)
+SHARE = Column("share", lambda line: line.share, "share", "share", percent)
+
+
+def columns(summary: Summary) -> list[Column]:
+    """The columns that people see: those of latency where it was measured."""
+    return [c for c in COLUMNS if c.show and (summary.measured is not None or not c.name.startswith("latency"))]
+
+
+# --- the lines ----------------------------------------------------------------------------------------------------
+
+
+def lines(summary: Summary, depth: int = 0) -> list[Line]:
+    """The rows of the paper's table, those of heads behind the others, each opened `depth` levels."""
+    return list(_Opener(summary).rows(depth))
+
+
+def totals(summary: Summary) -> list[Line]:
+    """The main path's sum, and with heads the sum of all."""
+    report, measured = summary.report, summary.measured
+    latency = measured.whole if measured is not None else None
+    share = 100.0 if share_of(summary) else None
+    found = [Line("total", "total", report.totals, latency=latency, share=share)]
+    if report.totals_with_heads is not None:
+        found.append(Line("total", "total with heads", report.totals_with_heads))
+    return found
+
+
+def share_of(summary: Summary) -> str:
+    """What shares are of: latency where it was measured, else MACs; nothing where there are none."""
+    if summary.measured is not None:
+        return "latency" if summary.measured.whole.median else ""
+    return "MACs" if summary.report.totals.macs else ""
+
+
+class Part(NamedTuple):
+    """A block, by its place among the spans, or a node."""
+
+    block: bool
+    index: int
+
+
+class _Opener:
+    """Makes lines of the spans and nodes of a graph."""
+
+    def __init__(self, summary: Summary) -> None:
+        self.summary, self.report, self.measured = summary, summary.report, summary.measured
+        self.graph = self.report.graph
+        self.share = share_of(summary)
+        self.judged: dict[str, list[Judgement]] = {}
+        for judgement in summary.judgements:
+            self.judged.setdefault(judgement.claim.row, []).append(judgement)
+        self.inner = self._inner()
+
+    def _inner(self) -> dict[int, list[int]]:
+        """For each span the spans directly inside it; an empty one is nothing to show."""
+        inner: dict[int, list[int]] = {}
+        above: list[int] = []
+        for index, span in enumerate(self.graph.spans):
+            del above[span.depth :]
+            if above and span.start < span.stop:
+                inner.setdefault(above[-1], []).append(index)
+            above.append(index)
+        return inner
+
+    def rows(self, depth: int) -> Iterator[Line]:
+        found = [index for index, span in enumerate(self.graph.spans) if span.depth == 0]
+        for index in sorted(found, key=lambda i: bool(self.graph.spans[i].head)):
+            span = self.graph.spans[index]
+            judgements = () if span.head else tuple(self.judged.get(span.name, ()))
+            parts = self._parts(index) if depth > 0 else []
+            yield self._span(span, "row", span.text, 0, (), bool(parts))._replace(
+                label=span.label, group=span.path, judgements=judgements
+            )
+            yield from self._open(parts, span, 1, depth, ())
+
+    def _open(
+        self, parts: Sequence[Part], above: Span, level: int, depth: int, lasts: tuple[bool, ...]
+    ) -> Iterator[Line]:
+        for number, part in enumerate(parts, 1):
+            here = (*lasts, number == len(parts))
+            if not part.block:
+                yield self._op(part.index, level, here)
+                continue
+            span = self.graph.spans[part.index]
+            inside = self._parts(part.index) if level < depth else []
+            name = span.path[len(above.path) + 1 :] if above.path else span.path
+            yield self._span(span, "block", name, level, here, bool(inside))
+            yield from self._open(inside, span, level + 1, depth, here)
+
+    def _parts(self, index: int) -> list[Part]:
+        """What stands directly inside a span, in order. A block that is all of a span is no level of its own."""
+        span = self.graph.spans[index]
+        inner = self.inner.get(index, [])
+        if len(inner) == 1 and self.graph.spans[inner[0]][2:4] == span[2:4]:
+            return self._parts(inner[0])
+        found: list[Part] = []
+        at = span.start
+        for child in inner:
+            found += [Part(False, node) for node in range(at, self.graph.spans[child].start)]
+            found.append(Part(True, child))
+            at = self.graph.spans[child].stop
+        return found + [Part(False, node) for node in range(at, span.stop)]
+
+    def _span(
+        self, span: Span, kind: Literal["row", "block"], name: str, level: int, lasts: tuple[bool, ...], opened: bool
+    ) -> Line:
+        counts = self.report.subtotal(span)
+        measured = None if span.head or self.measured is None else self.measured.span(span.start, span.stop)
+        return Line(
+            kind,
+            name,
+            counts,
+            path=span.path,
+            depth=level,
+            head=span.head,
+            where=span.where.where,
+            shape=self.graph.shape(span.output),
+            latency=measured,
+            share=self._share(counts, measured, span.head),
+            lasts=lasts,
+            opened=opened,
+        )
+
+    def _op(self, index: int, level: int, lasts: tuple[bool, ...]) -> Line:
+        layer = self.report.layers[index]
+        node = layer.node
+        latency = None if node.head or self.measured is None else self.measured.layers[index]
+        return Line(
+            "op",
+            call(node.op),
+            layer,
+            path=node.path,
+            depth=level,
+            head=node.head,
+            where=node.where.where,
+            shape=node.shape,
+            latency=latency,
+            share=self._share(layer, latency, node.head),
+            lasts=lasts,
+        )
+
+    def _share(self, counts: Totals | Layer, latency: Latency | None, head: str) -> float | None:
+        if head or not self.share:
+            return None
+        if latency is not None and self.measured is not None:
+            return 100 * latency.median / self.measured.whole.median
+        return 100 * counts.macs / self.report.totals.macs
+
+
+def call(op: Op) -> str:
+    """An op as a layer line calls it: `conv(64, 7, 2, bias=False)`; what has its default is left out."""
+    arguments = []
+    for argument in ARGUMENTS[op.word]:
+        value = getattr(op, argument.name)
+        if argument.required or (argument.name == "stride" and value != argument.default):
+            arguments.append(show(value))
+        elif value != argument.default:
+            arguments.append(f"{argument.name}={show(value)}")
+    return f"{op.word}({', '.join(arguments)})" if arguments else op.word

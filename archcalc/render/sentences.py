@@ -1,0 +1,140 @@
+"""What is said round the table: where the network comes from, its totals, its claims, and what each number means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ..measured import Measurement
+from ..reported import Judgement
+from ..summary import Summary
+from ..units import binary, scaled, with_separators
+from .rows import size
+
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def heading(summary: Summary) -> list[str]:
+    """Who printed the network, and what is counted: title, citation, table, input, batch, dtype, settings."""
+    inputs = summary.report.graph.inputs
+    shown = ", ".join(f"{name} {size(shape)}" if len(inputs) > 1 else size(shape) for name, shape in inputs)
+    variant = f"{summary.variant} · " if summary.variant not in (summary.family, summary.model) else ""
+    counted = [f"input {shown}", f"batch {summary.report.batch}", summary.report.dtype]
+    counted += [f"{name} = {value}" for name, value in summary.settings.items()]
+    source = variant + (summary.source or "written as layer lines")
+    return [part for part in (summary.title, summary.cite, source, " · ".join(counted)) if part]
+
+
+def facts(summary: Summary) -> list[tuple[str, str]]:
+    """The totals, each with what it is made of."""
+    totals = summary.report.totals
+    parts = [(totals.weights, "weights"), (totals.biases, "biases"), (totals.norm_params, "norm")]
+    made = " + ".join(f"{with_separators(count)} {what}" for count, what in parts if count)
+    stats = f"; {with_separators(totals.norm_stats)} running statistics apart" if totals.norm_stats else ""
+    memory = [(totals.param_bytes, "parameters "), (totals.activation_bytes, "activations ")]
+    sizes = ", ".join(what + " ".join(binary(count)) for count, what in memory)
+    found = [
+        ("params", (f"{with_separators(totals.params)} = {made}" if made else "none") + stats),
+        ("MACs", f"{_scaled(totals.macs)}; FLOPs = 2 × MACs = {_scaled(totals.flops)}"),
+        ("memory", f"{sizes}, {' '.join(binary(totals.peak_memory_bytes))} at the peak"),
+        ("depth", f"{totals.weight_layers} weight layers"),
+    ]
+    heads = summary.report.totals_with_heads
+    if heads is not None:
+        text = f"counted apart; with them {with_separators(heads.params)} params and {_scaled(heads.macs)} MACs"
+        found.append(("heads", text))
+    return found + (measured(summary.measured) if summary.measured is not None else [])
+
+
+def _scaled(count: int) -> str:
+    return " ".join(filter(None, scaled(count)))
+
+
+def measured(run: Measurement) -> list[tuple[str, str]]:
+    """`161 ms, median of 30 runs (IQR 0.938 ms, …)`, and on what."""
+    whole = run.whole
+    early = "" if run.complete else "; stopped early by --time-limit"
+    pinned = "; malloc pinned" if run.malloc_pinned else ""
+    runs = f"median of {run.runs} runs" if run.runs > 1 else "one run"
+    least, most, iqr = (ms(time).removesuffix(" ms") for time in (whole.min, whole.max, whole.iqr))
+    spread = f" (IQR {iqr}, {least} to {most} ms)" if run.runs > 1 else ""
+    threads = f", {run.threads} thread{'s' * (run.threads != 1)}" if run.device == "cpu" else ""
+    return [
+        ("latency", f"{ms(whole.median)}, {runs}{spread}{early}{pinned}"),
+        ("device", f"{run.device}: {run.device_name}{threads}, torch {run.torch}"),
+    ]
+
+
+def ms(time: float) -> str:
+    """Milliseconds with three digits: `1.23 ms`, `164 ms`, `8,210 ms`."""
+    places = 0 if time >= 99.95 else 1 if time >= 9.995 else 2 if time >= 0.9995 else 3
+    return f"{time:,.{places}f} ms"
+
+
+class Failure(NamedTuple):
+    """A printed figure that does not hold: which, how far off, and the number of its note."""
+
+    figure: str
+    arithmetic: str
+    mark: str
+
+    def __str__(self) -> str:
+        return f"{self.figure}: {self.arithmetic}{self.mark}"
+
+
+class Notes:
+    """The notes of errata in the order of their first use; each is printed once, with a number."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def failures(self, judgements: Iterable[Judgement]) -> list[Failure]:
+        """What is said where printed figures do not hold."""
+        return [
+            Failure(judgement.claim.heading.value, judgement.arithmetic, self._mark(judgement))
+            for judgement in judgements
+            if not judgement.holds
+        ]
+
+    def _mark(self, judgement: Judgement) -> str:
+        if judgement.erratum is None:
+            return ", and no erratum says so"
+        note = " ".join(judgement.erratum.note.value.split())
+        if note not in self.texts:
+            self.texts.append(note)
+        return " " + str(self.texts.index(note) + 1).translate(SUPERSCRIPTS)
+
+    def numbered(self) -> list[tuple[str, str]]:
+        return [(str(n).translate(SUPERSCRIPTS), f"known erratum: {text}") for n, text in enumerate(self.texts, 1)]
+
+
+def verdict(summary: Summary) -> str:
+    """How many printed figures hold, and how."""
+    judged = summary.judgements
+    if not judged:
+        return "no printed figure applies to this input and these settings"
+    wrong = [judgement for judgement in judged if not judgement.holds]
+    count = len(judged)
+    if not wrong:
+        return f"✓ all {count} printed figures hold" if count > 1 else "✓ the one printed figure holds"
+    known = sum(j.erratum is not None for j in wrong)
+    what = "known erratum" if len(wrong) == 1 else "known errata"
+    tail = f": {what}" if known == len(wrong) else f", {known} of them {what}" if known else ""
+    mark = "✓" if known == len(wrong) else "✗"
+    return f"{mark} {count - len(wrong)} of {count} printed figures hold, {len(wrong)} do{'es' * (len(wrong) == 1)} not{tail}"
+
+
+def conventions(summary: Summary) -> list[tuple[str, str]]:
+    """What each number means."""
+    batch = summary.report.batch
+    found = [
+        ("params", "weights, biases and norm parameters; running statistics apart"),
+        ("MACs", "multiply-accumulates of convolutions, linear layers, matrix products"),
+        ("activation", "bytes newly allocated for outputs; none for views and in-place ops"),
+        ("peak", "most bytes alive at once, freed at last use; parameters not counted"),
+    ]
+    if summary.measured is not None:
+        found.append(("latency", "median of runs in inference mode; rows need not add up to the total"))
+    if batch > 1:
+        found.append(("batch", f"MACs, bytes and latency are for all {with_separators(batch)} samples"))
+    return found

@@ -1,0 +1,45 @@
+"""The spec that `archcalc new` writes: a small network that runs, with a comment for every key."""
+
+from __future__ import annotations
+
+STARTER = """\
+# A spec quotes a table and says how to read it. Try:  archcalc summary ./NAME.yaml:NAME-small
+name:   NAME
+title:  The title of the paper
+cite:   Authors, venue and year, arXiv number
+input:  3 × 32 × 32                        # channels first
+variants: [small, large]                   # the columns that are networks, as printed
+models: {NAME-small: small, NAME-large: large}    # the names that people type
+given:  {classes: 10}                      # constants; change one with --set classes=100
+defaults: {conv: {bias: False}}            # arguments that every call of an op takes
+columns: {stage: label, output: =shape}    # what the other columns are; `=` is a figure that archcalc checks
+layers:
+  from: Table 1                            # where the table stands in the paper
+  table: |
+    stage | output | small            | large
+    ------|--------|------------------|------------------
+    stem  | 32×32  | 3×3, 16
+    body  | 16×16  | [3×3, 32] × 2    | [3×3, 32] × 4
+    head  | 1×1    | pool, classifier
+notation:                                  # how to read a cell; {holes} take what is printed there
+  "{k}×{k}, {c}":       conv(c, k) bn relu
+  "[3×3, {c}] × {n}":   block(c, 2 if first else 1) x(n)
+  pool, classifier:     gap linear(classes)
+blocks:                                    # lines under a name; `cin` is what enters
+  block(c, s):
+    - add:
+        - conv(c, 3, s) bn relu conv(c, 3) bn
+        - shortcut(c, s)
+    - relu
+  shortcut(c, s): conv(c, 1, s) bn if s != 1 or cin != c
+reported:                                  # other figures that the paper prints
+  - from: Table 2
+    table: |
+      figure | small | large
+      params | 0.03M | 0.07M
+"""
+
+
+def starter(name: str) -> str:
+    """The starter spec for a family called `name`."""
+    return STARTER.replace("NAME", name)
