@@ -226,13 +226,14 @@ def _facts(graph: Graph, node: Node, memo: dict[tuple[Op, tuple[Shape, ...]], Fa
 def facts_of(op: Op, x: tuple[Shape, ...], y: Shape) -> Facts:
     """What `op` costs from input shapes `x` to output shape `y`. Raises OpError above 10¹⁸."""
     params = op.params(*x)
-    by_kind = {"weight": 0, "bias": 0, "norm": 0, "stat": 0}
+    kinds = {"weight": 0, "bias": 0, "norm": 0, "stat": 0}
     for param in params:
-        by_kind[param.kind] += numel(param.shape)
+        kinds[param.kind] += numel(param.shape)
     macs = op.macs(*x, y)
-    if max(macs, *by_kind.values()) > LIMIT:
+    if max(macs, *kinds.values()) > LIMIT:
         raise OpError(f"`{op.word}` has more than 10¹⁸ parameters or MACs here")
-    return Facts(params, *by_kind.values(), macs, op.elementwise(*x, y), numel(y))
+    counts = (kinds["weight"], kinds["bias"], kinds["norm"], kinds["stat"])
+    return Facts(params, *counts, macs, op.elementwise(*x, y), numel(y))
 
 
 def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:

@@ -62,19 +62,19 @@ class Model:
             return ()
         return judge(self.selection.file, self.selection.subject, self.report())
 
-    def torch(
-        self, device: str | None = None, dtype: str = "float32", heads: bool = False
-    ) -> Network:
+    def torch(self, device: str | None = None, dtype: str = "float32", heads: bool = False) -> Network:
         """The network as a `torch.nn.Module`: the main path, or with `heads=True` also what hangs on it.
 
         The paths of the nodes are the names in its `state_dict`. Takes [batch, *input], gives the main path's output,
         with heads a pair of it and a dict by head. Raises Unavailable where torch or the device is missing.
         """
-        return runtime().build(self.graph, device=device, dtype=dtype, heads=heads)  # type: ignore[no-any-return]
+        network, _ = _runtime()
+        return network.build(self.graph, device=device, dtype=dtype, heads=heads)  # type: ignore[no-any-return]
 
     def measure(self, **options: Any) -> Measurement:
         """Run the main path and time every node; the options are those of `archcalc.runtime.measure.measure`."""
-        return runtime().measure(self.graph, **options)  # type: ignore[no-any-return]
+        _, measure = _runtime()
+        return measure.measure(self.graph, **options)  # type: ignore[no-any-return]
 
     def summary(self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None) -> Summary:
         """All that `archcalc summary` shows, as data."""
@@ -128,18 +128,16 @@ def load(
     )
 
 
-def runtime() -> Any:
-    """The package that needs torch. Raises Unavailable (exit 3) where torch is missing."""
+def _runtime() -> tuple[Any, Any]:
+    """The modules that need torch. Raises Unavailable (exit 3) where torch is missing."""
     try:
-        from . import runtime as package
         from .runtime import measure, network
     except ModuleNotFoundError as error:
         raise Unavailable(
             f"this needs {error.name}, which is not installed",
             "Install it with `pip install torch`, or count without measuring: `--static`.",
         ) from None
-    package.build, package.measure = network.build, measure.measure  # type: ignore[attr-defined]
-    return package
+    return network, measure
 
 
 def _number(name: str, value: int | float | str | Fraction) -> int | Fraction:

@@ -124,7 +124,8 @@ class _Expander:
         if replaced is not None:
             if len(inputs) > 1:
                 names = ", ".join(name.value for name, _ in inputs)
-                raise UsageError(f"`{self.family.name}` has {len(inputs)} inputs ({names}): one size cannot replace them")
+                message = f"`{self.family.name}` has {len(inputs)} inputs ({names}): one size cannot replace them"
+                raise UsageError(message)
             return ((inputs[0][0].value, replaced),)
         sizes = []
         for name, argument in inputs:
@@ -326,7 +327,7 @@ class _Expander:
         cls, pairs = bound
         values = tuple([argument(env) for _, _, argument in pairs])
         refs: Value = ()
-        if any([isinstance(value, Ref) for value in values]):
+        if any(isinstance(value, Ref) for value in values):
             refs, pairs, values = self._refs(call, pairs, values)
         key = (id(call), values)
         op = self._ops.get(key)
@@ -381,7 +382,8 @@ class _Expander:
         self._step(call.word)
         name = block.name.value
         if name in self.opening:
-            raise call.word.error(f"the block `{name}` contains itself", f"It is opened by: {' → '.join(self.opening)}.")
+            opened = " → ".join(self.opening)
+            raise call.word.error(f"the block `{name}` contains itself", f"It is opened by: {opened}.")
         if len(self.opening) >= MAX_DEPTH:
             raise call.word.error(f"blocks are nested deeper than {MAX_DEPTH}")
         given = _bind(call, [parameter.value for parameter, _ in block.parameters], name)

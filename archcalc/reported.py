@@ -14,7 +14,7 @@ from .analyse import Report, Totals
 from .errors import SpecError, Text, did_you_mean
 from .graph import Span
 from .ops import Shape, Tokens
-from .spec.family import Erratum, Family, Role, Variant, metric_of
+from .spec.family import Erratum, Family, Role, metric_of
 from .spec.rows import row_called, rows_of
 from .table import same
 from .units import Figure, read_figure, with_separators
@@ -203,7 +203,8 @@ def claims_on(family: Family, subject: str, claims: tuple[Claim, ...] | None = N
     return [
         claim
         for claim in (claims_of(family) if claims is None else claims)
-        if claim.subject == subject or (plain is not None and same(claim.subject, plain))
+        if claim.subject == subject
+        or (plain is not None and same(claim.subject, plain))
         or (entry is None and same(claim.subject, subject))
     ]
 
@@ -317,6 +318,7 @@ def _group(row: str) -> str:
 
 def _same_subject(family: Family, name: str, subject: str) -> bool:
     """Whether two names mean one model: the same, or a variant and the model that names it plainly."""
+
     def variant(word: str) -> str:
         entry = family.models.get(word)
         return entry.variant.value if entry is not None and entry.overlay is None and not entry.family else word

@@ -76,13 +76,13 @@ def read_spec(path: Path, name: str | None = None) -> Family:
 
 
 def _shipped(path: Path) -> Family:
+    """A shipped spec; read again where the file has changed."""
     stat = path.stat()
-    return _read_shipped(path, stat.st_mtime_ns, stat.st_size)
+    return _read_version(path, (stat.st_mtime_ns, stat.st_size))
 
 
 @lru_cache(maxsize=256)
-def _read_shipped(path: Path, changed: int, size: int) -> Family:
-    """A shipped spec; read again where the file has changed."""
+def _read_version(path: Path, _version: tuple[int, int]) -> Family:
     return read_spec(path, f"specs/{path.name}")
 
 
@@ -214,7 +214,8 @@ def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
     if entry.overlay is not None:
         constants = read_constants(entry.overlay)
         laid |= set(constants)
-        known = {*base.given, *file.given, *references(family), *(heading for v in base.variants for heading in v.cells)}
+        columns = {heading for variant in base.variants for heading in variant.cells}
+        known = {*base.given, *file.given, *references(family), *columns}
         for name, (key, _) in constants.items():
             if name not in known:
                 raise key.error(f"nothing uses `{key}`", did_you_mean(name, known))

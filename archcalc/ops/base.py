@@ -45,6 +45,7 @@ class OpError(Exception):
 
 
 Kind = Literal["weight", "bias", "norm", "stat"]
+Storage = Literal["new", "view", "inplace"]
 
 
 class Param(NamedTuple):
@@ -67,7 +68,7 @@ class Op:
     __slots__ = ()
     word: ClassVar[str] = ""
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how many values: least, most
-    storage: ClassVar[Literal["new", "view", "inplace"]] = "new"
+    storage: ClassVar[Storage] = "new"
     keeps_output: ClassVar[bool] = False
     free: ClassVar[str] = ""
     weight_layers: ClassVar[int] = 0

@@ -151,9 +151,7 @@ class DepthwiseConv(Op):
     def _conv(self, x: Shape) -> Conv:
         spatial(x, "`dwconv`")
         out = x[0] * self.multiplier
-        return Conv(
-            out, self.kernel, self.stride, self.pad, x[0], self.dilation, self.bias, self.pad_end, self.same
-        )
+        return Conv(out, self.kernel, self.stride, self.pad, x[0], self.dilation, self.bias, self.pad_end, self.same)
 
     def shape(self, x: Shape) -> Shape:
         return self._conv(x).shape(x)

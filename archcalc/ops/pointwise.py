@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from .base import Count, OpError, Param, Shape, Tokens, Weightless, channels, numel, op
+from .base import Count, OpError, Param, Shape, Storage, Tokens, Weightless, channels, numel, op
 
 
 class _Activation(Weightless):
     """One function of each element; in place where nobody needs the input any more."""
 
     __slots__ = ()
-    storage = "inplace"
+    storage: ClassVar[Storage] = "inplace"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -114,7 +114,7 @@ class Softplus(_Activation):
 
 @op("prelu")
 class PRelu(_Activation):
-    """max(x, 0) + a · min(x, 0), with a learned slope for each channel, or one for all (He et al., arXiv:1502.01852)."""
+    """max(x, 0) + a · min(x, 0), a learned for each channel or once for all (He et al., arXiv:1502.01852)."""
 
     shared: bool = False
     storage = "new"
@@ -144,8 +144,10 @@ class Scale(Weightless):
 
 @op("affine")
 class Affine(Weightless):
-    """Every channel times a learned factor, plus a learned bias: LeNet-5's subsampling, and, with `bias=False`, the layer
-    scale of transformers (Touvron et al., arXiv:2103.17239). Parameters: a weight and a bias for each channel.
+    """Every channel times a learned factor, plus a learned bias: a weight and a bias for each channel.
+
+    LeNet-5's subsampling (LeCun et al., 1998, section II.B), and, with `bias=False`, the layer scale of transformers
+    (Touvron et al., arXiv:2103.17239).
     """
 
     bias: bool = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .base import OpError, Pad, Shape, Size, Weightless, dims, numel, op, spatial
+from .base import OpError, Pad, Shape, Size, Weightless, numel, op, spatial
 from .conv import Window, window
 
 

@@ -197,7 +197,7 @@ def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
         given=_expressions(tree, "given"),
         let=_expressions(tree, "let"),
         defaults=_defaults(tree),
-        columns={key.value: (key, _role(key, value)) for key, value in _map(tree, "columns").items()},
+        columns={key.value: (key, _role(value)) for key, value in _map(tree, "columns").items()},
         baseline=_optional(tree, "baseline"),
         reading=_reading(tree),
         layers=_layers(tree),
@@ -205,9 +205,7 @@ def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
             (Pattern(key), read_body(value, f"the notation `{key}`")) for key, value in _map(tree, "notation").items()
         ),
         heads={key.value: _head(key, value) for key, value in _map(tree, "heads").items()},
-        rows={
-            key.value: (key, read_body(value, f"the row `{key}`")) for key, value in _map(tree, "rows").items()
-        },
+        rows={key.value: (key, read_body(value, f"the row `{key}`")) for key, value in _map(tree, "rows").items()},
         blocks=blocks,
         reported=tuple(_reported(item) for item in _items(tree, "reported")),
         errata=tuple(_erratum(item) for item in _items(tree, "errata")),
@@ -371,13 +369,13 @@ def _model(key: Text, value: Tree) -> ModelEntry:
         overlay_map.entries.update((k, entry) for k, entry in value.entries.items() if k != "variant")
     else:
         variant = _scalar(value, "a variant")
-    family, colon, name = variant.value.partition(":")
+    family, colon, _ = variant.value.partition(":")
     if colon and re.fullmatch(r"[A-Za-z0-9._-]+", family):
         return ModelEntry(key, family, variant.part(len(family) + 1).strip(), overlay_map)
     return ModelEntry(key, "", variant, overlay_map)
 
 
-def _role(key: Text, value: Tree) -> Role:
+def _role(value: Tree) -> Role:
     text = _scalar(value, "the role of a column")
     word = text.value.strip()
     if word == "-":

@@ -148,7 +148,7 @@ class _Builder:
         return "\t" in line[: mark.column + 1]
 
     def _at(self, event: Event) -> Text:
-        mark = event.start_mark
+        mark: Any = event.start_mark
         return Text("", self.source, mark.line + 1, mark.column + 1)
 
     def document(self) -> Tree:
@@ -191,7 +191,8 @@ class _Builder:
         return tree
 
     def scalar(self, event: ScalarEvent) -> Text:
-        line, column, value = event.start_mark.line, event.start_mark.column, event.value
+        mark: Any = event.start_mark
+        line, column, value = mark.line, mark.column, event.value
         if event.style == "|":
             return Text(value, self.source, line + 1, column + 1, exact=False, block=True)
         if event.style in ("'", '"'):

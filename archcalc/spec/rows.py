@@ -69,11 +69,10 @@ def rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
         found.append((base or cell.value, label, cell, row, read[2], read[1]))
     if not found:
         raise variant.name.error(f"the variant `{variant.name}` has no row in the table of layers")
-    return tuple(_named(family, table.headings, roles, found, groups, own if count else None, count))
+    return tuple(_named(table.headings, roles, found, groups, own if count else None, count))
 
 
 def _named(
-    family: Family,
     headings: tuple[Text, ...],
     roles: list[Role | None],
     found: list[tuple[str, str, Text, TableRow, Body, dict[str, Text]]],
