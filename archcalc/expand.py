@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING
 from fractions import Fraction
 from typing import Any
 
@@ -21,7 +20,8 @@ from .table import same
 Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 10)
 
 MAX_DEPTH = 40  # of blocks in blocks
-MAX_STEPS = 600_000  # calls, lines and merges opened, nodes or not
+MAX_STEPS = 300_000  # calls, lines and merges, nodes or not; a block that is opened counts as three
+MAX_BODIES = 60  # merges in merges and blocks, all together
 
 Env = dict[str, Any]
 Pairs = tuple[tuple[str, str, Argument], ...]  # name, kind and argument of what a call gives an op
@@ -234,7 +234,7 @@ class _Expander:
 
     def line(self, line: Line, env: Env, value: Value) -> Value:
         self._step(line.text)
-        if line.condition is not None and not line.condition(env):
+        if line.condition is not None and not line.condition.holds(env):
             return value
         for n, call in enumerate(line.calls):
             named = env.get(call.word.value)
@@ -251,12 +251,16 @@ class _Expander:
 
     def merge(self, merge: Merge, env: Env, value: Value) -> Value:
         self._step(merge.word)
+        self.depth += 1
+        if self.depth > MAX_BODIES:
+            raise merge.word.error(f"merges and blocks are nested deeper than {MAX_BODIES}")
         ends = []
         for branch in merge.branches:
             optional = branch.optional
-            if optional is not None and optional.condition is not None and not optional.condition(env):
+            if optional is not None and optional.condition is not None and not optional.condition.holds(env):
                 continue
             ends.append(self.body(branch, env, value))
+        self.depth -= 1
         if not ends:
             raise merge.word.error(f"no branch of `{merge.word}` is present here")
         if merge.word.value == "parts":
@@ -288,10 +292,10 @@ class _Expander:
             return tuple([self._append(piece, value, call.word, call)[0] for piece in pieces])
         return self._append(op, (*value, *values), call.word, call)
 
-    def _step(self, where: Text) -> None:
-        self.steps += 1
+    def _step(self, where: Text, count: int = 1) -> None:
+        self.steps += count
         if self.steps > MAX_STEPS:
-            raise where.error(f"this spec opens more than {MAX_STEPS:,} lines and calls: refused")
+            raise where.error(f"this spec opens more than {MAX_STEPS:,} blocks, lines and calls: refused")
 
     def _times(self, times: Expr, env: Env) -> int:
         try:
@@ -373,13 +377,13 @@ class _Expander:
             for name, (_, argument) in self.family.defaults.get(source, {}).items():
                 if name in kinds:
                     given.setdefault(name, argument)
-        missing = [argument.name for argument in fields if argument.default is MISSING and argument.name not in given]
+        missing = [argument.name for argument in fields if argument.required and argument.name not in given]
         if missing:
             raise call.word.error(f"`{word}` wants {_listed(missing)}", _usage(word))
         return cls, tuple((name, kinds[name], argument) for name, argument in given.items())
 
     def _open(self, block: Block, call: Call, env: Env, value: Value) -> Value:
-        self._step(call.word)
+        self._step(call.word, 3)
         name = block.name.value
         if name in self.opening:
             opened = " → ".join(self.opening)
@@ -401,15 +405,17 @@ class _Expander:
                 raise call.word.error(f"`{name}` wants {_listed(wanted)}", f"It is `{name}({signature})`.")
         inner.update(own)
         self.opening.append(name)
+        self.depth += 1
         try:
             with self.builder.span(value[0], call.word, name) as span:
                 value = self.body(block.body, inner, value)
                 span[-1] = value[0]
         except SpecError as error:
             values = ", ".join(f"{key}={show(v)}" for key, v in own.items() if isinstance(v, (int, Fraction, tuple)))
-            raise error.within(f"`{name}({values})`, {call.word.where}") from None
-        finally:
-            self.opening.pop()
+            called = f"{name}({values})" if values else name
+            raise error.within(f"`{called}`, {call.word.where}") from None
+        self.depth -= 1
+        self.opening.pop()
         return value
 
 
@@ -447,7 +453,7 @@ def _usage(word: str) -> str:
     fields = ARGUMENTS[word]
     if not fields:
         return f"It is written `{word}`."
-    shown = ", ".join(a.name if a.default is MISSING else f"{a.name}={a.default}" for a in fields)
+    shown = ", ".join(a.name if a.required else f"{a.name}={a.default}" for a in fields)
     return f"It is `{word}({shown})`."
 
 

@@ -6,7 +6,7 @@ therefore what is counted; there is no second formula.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from .graph import Graph, Node
@@ -146,7 +146,7 @@ def _with_terms(op: Op) -> Op:
             changed[argument.name] = tuple(Term(n) for n in value)
         elif isinstance(value, int) and not isinstance(value, bool):
             changed[argument.name] = Term(value)
-    return replace(op, **changed) if changed else op  # type: ignore[type-var]
+    return op.but(**changed) if changed else op
 
 
 def equation(count: Term) -> str:

@@ -20,10 +20,15 @@ Env = Mapping[str, Any]
 
 LIMIT = 10**18
 MAX_LENGTH = 500
-MAX_NESTING = 20
+MAX_NESTING = 20  # of brackets
+MAX_TERMS = 60  # of operators in operators; `a + b + c` are two
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 RESERVED = frozenset({"and", "or", "not", "if", "else", "in", "is", "True", "False", "None", "lambda", "for", "x"})
 IMPLICIT = frozenset({"cin", "hin", "first"})  # given by the language
+
+
+_LANGUAGE = "An expression is arithmetic, comparisons, `and or not`, `a if c else b`, and functions such as `floor`."
+_ASCII = {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "≤": "<=", "≥": ">=", "≠": "!="}
 
 
 class ExprError(Exception):
@@ -70,8 +75,8 @@ def make_divisible(value: Number, divisor: int) -> int:
 
     Source: tensorflow/models, research/slim/nets/mobilenet; used by MobileNet v2/v3 and EfficientNet.
     """
-    if divisor <= 0:
-        raise ExprError("make_divisible needs a positive divisor")
+    if not isinstance(divisor, int) or divisor <= 0:
+        raise ExprError("`make_divisible` needs a whole divisor above 0")
     rounded = max(divisor, math.floor((Fraction(value) + Fraction(divisor, 2)) / divisor) * divisor)
     return rounded + divisor if rounded < Fraction(9, 10) * Fraction(value) else rounded
 
@@ -97,7 +102,9 @@ def _power(a: Any, b: Any) -> Any:
         raise ExprError("an exponent above 64 is refused")
     if isinstance(b, int):
         return Fraction(a) ** b if b < 0 and not isinstance(a, float) else a**b
-    return float(a) ** float(b) if a >= 0 else math.nan
+    if a < 0:
+        raise ExprError("a negative number has no power that is not whole")
+    return float(a) ** float(b)
 
 
 BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -151,6 +158,13 @@ class Expr:
         except OverflowError:
             raise self.text.error(f"`{self.text}` is too large") from None
 
+    def holds(self, env: Env) -> bool:
+        """The value as a condition: a number other than 0 holds."""
+        value = self(env)
+        if not isinstance(value, (bool, int, Fraction, float)):
+            raise self.text.error(f"`{self.text}` is neither a number nor a comparison")
+        return bool(value)
+
     def number(self, env: Env) -> Number:
         value = self(env)
         if isinstance(value, bool) or not isinstance(value, (int, Fraction, float)):
@@ -164,8 +178,8 @@ class Expr:
 
     def _compile(self, node: ast.expr, depth: int) -> Evaluate:
         start, stop = node.col_offset, node.end_col_offset
-        if depth > MAX_NESTING:
-            raise ExprError("this expression is nested too deep", start, stop)
+        if depth > MAX_TERMS:
+            raise ExprError("this expression is too long: give a part of it a name under `let:`", 0, len(self.text.value))
 
         def sub(child: ast.expr) -> Evaluate:
             return self._compile(child, depth + 1)
@@ -174,9 +188,7 @@ class Expr:
             case ast.Constant(value=bool() as constant):
                 return lambda env: constant
             case ast.Constant(value=int() | float() as literal):
-                if isinstance(literal, float) and not math.isfinite(literal):
-                    raise ExprError("this is not a finite number", start, stop)
-                number = simplify(Fraction(str(literal)) if isinstance(literal, float) else literal)
+                number = _literal(literal, self.text.value[start:stop], start, stop)
                 return lambda env: number
             case ast.Name(id=name):
                 self.names.setdefault(name, start)
@@ -189,16 +201,16 @@ class Expr:
                 return lambda env: -_number(a(env), operand)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 a = sub(operand)
-                return lambda env: not a(env)
+                return lambda env: not _truth(a(env), operand)
             case ast.BoolOp(op=ast.And(), values=values):
-                parts = [sub(value) for value in values]
-                return lambda env: all(part(env) for part in parts)
+                parts = [(sub(value), value) for value in values]
+                return lambda env: all(_truth(part(env), value) for part, value in parts)
             case ast.BoolOp(op=ast.Or(), values=values):
-                parts = [sub(value) for value in values]
-                return lambda env: any(part(env) for part in parts)
+                parts = [(sub(value), value) for value in values]
+                return lambda env: any(_truth(part(env), value) for part, value in parts)
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 condition, a, b = sub(test), sub(body), sub(orelse)
-                return lambda env: a(env) if condition(env) else b(env)
+                return lambda env: a(env) if _truth(condition(env), test) else b(env)
             case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(o) in COMPARE for o in ops):
                 operands = [left, *comparators]
                 values_ = [sub(operand) for operand in operands]
@@ -219,7 +231,8 @@ class Expr:
                     raise ExprError(f"`{name}` takes {wanted} values, here are {len(args)}", start, stop)
                 given = [(sub(arg), arg) for arg in args]
                 return lambda env: simplify(function(*(_number(value(env), arg) for value, arg in given)))
-        raise ExprError("this is not part of the expression language", start, stop)
+        hint = "A power is written `**`." if isinstance(getattr(node, "op", None), ast.BitXor) else _LANGUAGE
+        raise ExprError("this is not part of the expression language", start, stop, hint)
 
     def _lookup(self, name: str, start: int, stop: int | None) -> Evaluate:
         def lookup(env: Env) -> Any:
@@ -243,6 +256,21 @@ def _number(value: Any, node: ast.expr) -> Any:
     return value
 
 
+def _truth(value: Any, node: ast.expr) -> bool:
+    return bool(value) if isinstance(value, bool) else bool(_number(value, node))
+
+
+def _literal(value: int | float, text: str, start: int, stop: int | None) -> int | Fraction:
+    """A number as it is written: `0.1` is 1/10. Raises ExprError at it."""
+    exponent = re.search(r"e([+-]?\d+)$", text, re.IGNORECASE) if isinstance(value, float) else None
+    if exponent and abs(int(exponent.group(1))) > 64:
+        raise ExprError("an exponent above 64 is refused", start, stop)
+    try:
+        return simplify(Fraction(text) if isinstance(value, float) else value)  # type: ignore[no-any-return]
+    except ExprError as error:
+        raise ExprError(str(error), start, stop) from None
+
+
 def _parse(text: str) -> ast.expr:
     if len(text) > MAX_LENGTH:
         raise ExprError(f"an expression of more than {MAX_LENGTH} characters is refused")
@@ -250,14 +278,16 @@ def _parse(text: str) -> ast.expr:
         raise ExprError("an expression is missing here")
     for position, char in enumerate(text):
         if not " " <= char <= "~":
-            raise ExprError(f"`{char}` is not part of the expression language", position, position + 1)
+            hint = f"Did you mean `{_ASCII[char]}`?" if char in _ASCII else _LANGUAGE
+            raise ExprError(f"`{char}` is not part of the expression language", position, position + 1, hint)
     depth = 0
-    for char in text:
+    for position, char in enumerate(text):
         depth += (char in "([{") - (char in ")]}")
         if depth > MAX_NESTING:
-            raise ExprError("this expression is nested too deep")
-    if re.search(r"\d{20}", text):
-        raise ExprError("numbers above 10¹⁸ are refused")
+            raise ExprError(f"brackets are nested deeper than {MAX_NESTING} here", position, position + 1)
+    long = re.search(r"\d{20,}", text)
+    if long:
+        raise ExprError("a number of more than 19 digits is refused", long.start(), long.end())
     import warnings
 
     lead = len(text) - len(text.lstrip())

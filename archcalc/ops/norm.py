@@ -8,8 +8,6 @@ from .base import Count, OpError, Param, Shape, Tokens, Weightless, channels, nu
 
 
 class _Norm(Weightless):
-    __slots__ = ()
-
     def shape(self, x: Shape) -> Shape:
         return x
 

@@ -10,7 +10,6 @@ from .base import Count, OpError, Param, Shape, Storage, Tokens, Weightless, cha
 class _Activation(Weightless):
     """One function of each element; in place where nobody needs the input any more."""
 
-    __slots__ = ()
     storage: ClassVar[Storage] = "inplace"
 
     def shape(self, x: Shape) -> Shape:

@@ -12,7 +12,6 @@ from .conv import Window, window
 class _Pool(Weightless):
     """A window that slides like a convolution's, on each channel by itself."""
 
-    __slots__ = ()
     kernel: Size
     stride: Size | None
     pad: Pad | None

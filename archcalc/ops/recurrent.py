@@ -11,7 +11,6 @@ from .tokens import sequence
 class _Recurrent(Op):
     """`gates` matrices from the input and as many from the state: gates · n · (d + n) weights and MACs a token."""
 
-    __slots__ = ()
     gates: ClassVar[int]
     cost: ClassVar[dict[str, int]]  # element-wise operations for each unit of the state, every token
     width: Count

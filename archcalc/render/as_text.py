@@ -108,19 +108,23 @@ def _line(index: int, line: Line, layout: Layout, most: float, width: int) -> It
         yield [(names.titles[index], PLAIN)]
     style = BOLD if line.kind == "total" else PLAIN
     front_style = DIM if line.depth else PLAIN
-    room = layout.name_width - width_of(front)
-    if width_of(name) > room:
+    first = layout.numbers[0]
+    field = layout.name_width + layout.gap + first.width
+    behind = first.texts[index]
+    room = field - width_of(front + name + behind)
+    if room < layout.gap:
         for number, part in enumerate(wrap(name, max(8, width - width_of(front)))):
             yield [(front if not number else left(names.bars[index], width_of(front)), front_style), (part, style)]
-        yield [(left(names.bars[index], layout.name_width), DIM), *_numbers(index, line, layout, most)]
+        start: Pieces = [(names.bars[index], DIM), (" " * (field - width_of(names.bars[index] + behind)), PLAIN)]
     else:
-        yield [(front, front_style), (left(name, room), style), *_numbers(index, line, layout, most)]
+        start = [(front, front_style), (name, style), (" " * room, PLAIN)]
+    yield [*start, (behind, PLAIN), *_numbers(index, line, layout, most)]
 
 
 def _numbers(index: int, line: Line, layout: Layout, most: float) -> Iterator[Piece]:
     gap = " " * layout.gap
     style = BOLD if line.kind == "total" else PLAIN
-    for column in layout.numbers:
+    for column in layout.numbers[1:]:
         text = gap + right(column.texts[index], column.width)
         yield text, DIM if text.strip() == "0" else style
     if layout.bar:

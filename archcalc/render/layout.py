@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .rows import SHARE, Column, Line
+from .rows import SHARE, SPREAD, Column, Line
 
 LEAST_BAR, MOST_BAR = 8, 40
 PERCENT = 5  # the width of a percentage
@@ -55,6 +55,18 @@ def bar(share: float, most: float, width: int) -> str:
     return "█" * (eighths // 8) + EIGHTHS[eighths % 8]
 
 
+class Numbers(NamedTuple):
+    """A column as it is printed; all lines' numbers are in one unit."""
+
+    heading: str
+    unit: str
+    texts: list[str]
+
+    @property
+    def width(self) -> int:
+        return max(map(width_of, (self.heading, self.unit, *self.texts)))
+
+
 class Names(NamedTuple):
     """What stands in front of the numbers, a text for every line: `fronts` (the label, or the tree), the lines' own
     names, and for a number line without its name `bars` (the tree again); `titles` are labels on lines of their own."""
@@ -64,9 +76,11 @@ class Names(NamedTuple):
     texts: list[str]
     bars: list[str]
 
-    @property
-    def widths(self) -> list[int]:
-        return [width_of(front + text) for front, text in zip(self.fronts, self.texts, strict=True)]
+    def widths(self, behind: Numbers) -> list[int]:
+        """What each needs: it may reach into the column behind it, where a short number leaves room."""
+        room = behind.width
+        parts = zip(self.fronts, self.texts, behind.texts, strict=True)
+        return [width_of(front + text) - (room - width_of(number) if number else 0) for front, text, number in parts]
 
 
 def names(lines: Sequence[Line], stacked: bool) -> Names:
@@ -107,18 +121,6 @@ def below(line: Line) -> str:
 
 def _guides(lasts: Sequence[bool]) -> str:
     return "".join("   " if last else "│  " for last in lasts)
-
-
-class Numbers(NamedTuple):
-    """A column as it is printed; all lines' numbers are in one unit."""
-
-    heading: str
-    unit: str
-    texts: list[str]
-
-    @property
-    def width(self) -> int:
-        return max(map(width_of, (self.heading, self.unit, *self.texts)))
 
 
 class Layout(NamedTuple):
@@ -165,10 +167,10 @@ def choose(columns: Sequence[Column], lines: Sequence[Line], share: bool, width:
             chosen = [
                 shown[column.name]._replace(heading=column.short if short else column.heading)
                 for column in columns
-                if iqr or column.name != "latency_ms_iqr"
+                if iqr or column is not SPREAD
             ]
             bar_width = LEAST_BAR if bars and share else 0
-            layout = Layout(named, max(named.widths), chosen, gap, shares if percent and share else None, bar_width)
+            layout = Layout(named, max(named.widths(chosen[0])), chosen, gap, shares if percent and share else None, bar_width)
             if width is None or layout.width <= width:
                 return layout.filled(width)
             layouts.append(layout)
@@ -179,7 +181,7 @@ def choose(columns: Sequence[Column], lines: Sequence[Line], share: bool, width:
 def _overlong(barest: Layout, layouts: Sequence[Layout], width: int) -> Layout:
     """A layout where some names are too long: as few as can be, and then with all that there is room for."""
     rest = barest.width - barest.name_width
-    name_width = max((n for n in barest.names.widths if n <= width - rest), default=0)
+    name_width = max((n for n in barest.names.widths(barest.numbers[0]) if n <= width - rest), default=0)
     found = [layout._replace(name_width=name_width) for layout in layouts]
     return next((layout for layout in found if layout.width <= width), found[-1]).filled(width)
 

@@ -170,15 +170,24 @@ COLUMNS = (
     Column("flops", _count("flops")),
     Column("activation_bytes", _count("activation_bytes"), "activation", "activ.", binary),
     Column("latency_ms_median", _latency("median"), "latency", "latency", time),
-    Column("latency_ms_iqr", _latency("iqr"), "IQR", "IQR", time),
+    Column("latency_ms_iqr", _latency("iqr")),
     Column("latency_runs", _latency("runs")),
 )
+# For people only, made of numbers that other columns hold.
+SPREAD = Column("spread", lambda line: _spread(line.latency), "IQR", "IQR", percent)
 SHARE = Column("share", lambda line: line.share, "share", "share", percent)
 
 
+def _spread(latency: Latency | None) -> float | None:
+    """The inter-quartile range in percent of the median; None where there are no runs to compare."""
+    return 100 * latency.iqr / latency.median if latency and latency.runs > 1 and latency.median else None
+
+
 def columns(summary: Summary) -> list[Column]:
-    """The columns that people see: those of latency where it was measured."""
-    return [c for c in COLUMNS if c.show and (summary.measured is not None or not c.name.startswith("latency"))]
+    """The columns that people see, those of latency where it was measured."""
+    if summary.measured is None:
+        return [column for column in COLUMNS if column.show and not column.name.startswith("latency")]
+    return [*(column for column in COLUMNS if column.show), SPREAD]
 
 
 # --- the lines ----------------------------------------------------------------------------------------------------

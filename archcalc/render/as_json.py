@@ -1,0 +1,153 @@
+"""A summary as JSON: the contract that other tools rely on. One layer a line, exact numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from json import JSONEncoder
+from typing import Any
+
+from .. import __version__
+from ..analyse import Layer, Report, Totals
+from ..graph import Span
+from ..measured import Latency, Measurement
+from ..reported import Judgement
+from ..summary import Summary
+
+SCHEMA = 1
+
+
+def render(summary: Summary) -> str:
+    """The whole summary; `layers` are all nodes."""
+    encode = JSONEncoder(ensure_ascii=False, check_circular=False).encode
+    parts = []
+    for key, value in document(summary):
+        if isinstance(value, list):
+            items = ",\n  ".join(map(encode, value))
+            shown = f"[\n  {items}\n]" if value else "[]"
+        else:
+            shown = encode(value)
+        parts.append(f"{encode(key)}: {shown}")
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def document(summary: Summary) -> Iterator[tuple[str, Any]]:
+    """The keys and values, in order; a list is one of entries that stand on lines of their own."""
+    report, measured = summary.report, summary.measured
+    inputs = report.graph.inputs
+    yield "schema", SCHEMA
+    yield "archcalc", __version__
+    for key in ("model", "family", "variant", "title", "cite", "spec"):
+        yield key, getattr(summary, key)
+    yield "source", summary.source or None
+    yield "namesake", summary.namesake or None
+    yield "settings", summary.settings
+    yield "input", inputs[0][1]
+    if len(inputs) > 1:
+        yield "named_inputs", {name: shape for name, shape in inputs}
+    yield "batch", report.batch
+    yield "dtype", report.dtype
+    yield "totals", _totals(report.totals)
+    if report.totals_with_heads is not None:
+        yield "totals_with_heads", _totals(report.totals_with_heads)
+    yield "measured", None if measured is None else _measured(measured)
+    yield "rows", [_row(summary, span) for span in report.graph.rows]
+    yield "claims", [_claim(judgement) for judgement in summary.judgements]
+    yield "layers", _layers(report, measured)
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    return {**totals.counts(), "elementwise": totals.elementwise}
+
+
+def _layers(report: Report, measured: Measurement | None) -> list[dict[str, Any]]:
+    labels: list[str] = []
+    for span in sorted(report.graph.rows, key=lambda span: span.start):
+        labels += [span.label or span.text] * (span.stop - span.start)
+    times = measured.layers if measured is not None else ()
+    return [
+        _layer(layer, label, times[index] if index < len(times) else None)
+        for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True))
+    ]
+
+
+def _layer(layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
+    node, facts = layer.node, layer.facts
+    found = {
+        "path": node.path,
+        "op": node.op.word,
+        "label": label,
+        "where": node.where.where,
+        "inputs": node.inputs,
+        "output_shape": node.shape,
+        "params": layer.params,
+        "weights": facts.weights,
+        "biases": facts.biases,
+        "norm_params": facts.norm_params,
+        "norm_stats": facts.norm_stats,
+        "macs": layer.macs,
+        "flops": layer.flops,
+        "activation_bytes": layer.activation_bytes,
+        "latency_ms": None if latency is None else _latency(latency),
+    }
+    if node.head:
+        found["head"] = node.head
+    return found
+
+
+def _row(summary: Summary, span: Span) -> dict[str, Any]:
+    counts = summary.report.subtotal(span)
+    measured = None if span.head or summary.measured is None else summary.measured.span(span.start, span.stop)
+    found = {
+        "name": span.name,
+        "label": span.label,
+        "text": span.text,
+        "where": span.where.where,
+        "start": span.start,
+        "stop": span.stop,
+        "output_shape": summary.report.graph.shape(span.output),
+        **{name: value for name, value in counts.counts().items() if name != "peak_memory_bytes"},
+        "latency_ms": None if measured is None else _latency(measured),
+    }
+    if span.head:
+        found["head"] = span.head
+    return found
+
+
+def _claim(judgement: Judgement) -> dict[str, Any]:
+    claim, erratum = judgement.claim, judgement.erratum
+    return {
+        "row": claim.row or None,
+        "figure": claim.heading.value,
+        "metric": claim.metric,
+        "printed": claim.printed.value,
+        "computed": judgement.computed,
+        "verdict": judgement.verdict,
+        "reading": claim.reading or None,
+        "erratum": " ".join(erratum.note.value.split()) if erratum is not None else None,
+        "source": claim.source,
+        "where": claim.printed.where,
+    }
+
+
+def _latency(latency: Latency) -> dict[str, Any]:
+    return {"median": _ms(latency.median), "iqr": _ms(latency.iqr), "runs": latency.runs}
+
+
+def _measured(run: Measurement) -> dict[str, Any]:
+    whole = run.whole
+    return {
+        "device": run.device,
+        "device_name": run.device_name,
+        "torch": run.torch,
+        "threads": run.threads,
+        "dtype": run.dtype,
+        "batch": run.batch,
+        "runs": run.runs,
+        "complete": run.complete,
+        "malloc_pinned": run.malloc_pinned,
+        "latency_ms": {key: _ms(getattr(whole, key)) for key in ("median", "iqr", "min", "max")},
+    }
+
+
+def _ms(time: float) -> float:
+    return round(time, 6)  # the clock counts nanoseconds

@@ -1,0 +1,81 @@
+"""A summary as Markdown: a table as GitHub shows it, with what it means below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ..summary import Summary
+from . import rows, sentences
+from .layout import names
+from .rows import Line
+
+
+def render(summary: Summary, depth: int = 0) -> str:
+    """The heading, the table opened `depth` levels, the totals, the claims that fail, and the conventions."""
+    main, totals = rows.lines(summary, depth), rows.totals(summary)
+    table = [*(line for line in main if not line.head), totals[0], *(line for line in main if line.head), *totals[1:]]
+    notes = sentences.Notes()
+    title, *rest = map(escape, sentences.heading(summary))
+    return "\n".join(
+        [
+            f"### {escape(summary.model)}: {title}",
+            "",
+            "  \n".join([*rest, *([f"*{escape(summary.namesake)}*"] if summary.namesake else [])]),
+            "",
+            *_table(summary, table),
+            "",
+            *(f"- **{label}**: {escape(text)}" for label, text in sentences.facts(summary)),
+            f"- **claims**: {escape(sentences.verdict(summary))}",
+            *_failures(summary, main, notes),
+            *(f"- {mark} {escape(note)}" for mark, note in notes.numbered()),
+            "",
+            *(f"- *{label}*: {escape(text)}" for label, text in sentences.conventions(summary)),
+            "",
+        ]
+    )
+
+
+def _table(summary: Summary, table: Sequence[Line]) -> Iterator[str]:
+    shares = rows.share_of(summary)
+    columns = [*rows.columns(summary), *([rows.SHARE] if shares else [])]
+    labelled = any(line.label and line.label != line.name for line in table)
+    heads, texts = [""] * (1 + labelled), [_names(table, labelled)]
+    for column in columns:
+        assert column.show is not None
+        unit, shown = column.show([column.value(line) for line in table])
+        heading = f"% of {shares}" if column is rows.SHARE else f"{column.heading} ({unit})" if unit else column.heading
+        heads.append(heading)
+        texts.append([text.strip() for text in shown])
+    yield _row(heads)
+    yield _row([":---"] * (1 + labelled) + ["---:"] * len(columns))
+    for cells in zip(*texts, strict=True):
+        yield _row(cells)
+
+
+def _names(table: Sequence[Line], labelled: bool) -> list[str]:
+    """The first cell, or with labels the first two."""
+    found = []
+    fronts = names(table, stacked=False).fronts
+    for line, front in zip(table, fronts, strict=True):
+        name = escape(line.name)
+        name = f"**{name}**" if line.kind == "total" else front.strip().replace(" ", "\u00a0") + " " + name if line.depth else name
+        found.append(f"{escape(line.label) if line.label != line.name else ''} | {name}" if labelled else name)
+    return found
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _failures(summary: Summary, main: Sequence[Line], notes: sentences.Notes) -> Iterator[str]:
+    for line in main:
+        for failure in notes.failures(line.judgements):
+            yield f"- ✗ {escape(f'{line.label or line.name}, {failure}')}"
+    for failure in notes.failures(j for j in summary.judgements if not j.claim.row):
+        yield f"- ✗ {escape(str(failure))}"
+
+
+def escape(text: str) -> str:
+    """`text` with what Markdown would read as its own."""
+    return re.sub(r"([\\|*`<>~]|(?<!\w)_|_(?!\w)|\[(?=[^\]]*\]\())", r"\\\1", text)
