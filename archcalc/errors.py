@@ -25,7 +25,7 @@ class ArchcalcError(Exception):
         self.hint = hint
 
     def render(self) -> str:
-        return f"error: {self.message}" + (f"\n{self.hint}" if self.hint else "")
+        return f"error: {sentence(self.message)}" + (f"\n{printable(self.hint)}" if self.hint else "")
 
 
 class UsageError(ArchcalcError):
@@ -119,16 +119,18 @@ class SpecError(ArchcalcError):
         return self
 
     def render(self) -> str:
-        parts = [f"error: {printable(self.message)}"]
+        parts = [f"error: {sentence(self.message)}"]
         if self.text is not None:
             parts.append(excerpt(self.text))
-        parts += [f"  in {printable(what)}" for what in self.context[:4]]
+        shown = self.context if len(self.context) <= 4 else [*self.context[:3], "…", self.context[-1]]
+        parts += [f"  in {printable(what)}" if what != "…" else "  …" for what in shown]
         if self.hint:
             parts.append(printable(self.hint))
         return "\n".join(parts)
 
 
 WIDTH = 100  # of an excerpt; longer lines are cut round the caret
+QUOTED = 80  # of what a message quotes; a longer piece is cut
 
 
 def excerpt(text: Text) -> str:
@@ -152,6 +154,12 @@ def excerpt(text: Text) -> str:
 def printable(text: str) -> str:
     """`text` without what a terminal would obey: control characters become `·`, a tab a space."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", "·", text.replace("\t", " "))
+
+
+def sentence(text: str) -> str:
+    """A message as it is printed: on one line, and what it quotes cut where that is long."""
+    cut = re.sub(rf"`([^`]{{{QUOTED - 20}}})[^`]{{20,}}`", r"`\1…`", text.replace("\n", " "))
+    return printable(cut)
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:

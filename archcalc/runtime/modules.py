@@ -7,6 +7,8 @@ the op's shape: N×C×H×W, N×tokens×width.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -16,22 +18,37 @@ __all__ = [
     "ACTIVATIONS",
     "Activation",
     "Add",
+    "Affine",
     "Attention",
     "ChannelLayerNorm",
+    "ChannelShuffle",
     "ClassToken",
     "Concat",
+    "Crop",
     "Dropout",
     "FlatLinear",
     "InPlace",
     "MapToTokens",
+    "MatMul",
     "Mean",
     "Multiply",
+    "PRelu",
     "PadChannels",
+    "PaddedMean",
     "Part",
     "Position",
+    "RadialBasis",
+    "Recurrent",
+    "Reshape",
+    "Scale",
     "Take",
+    "UnitBias",
+    "ZeroPad",
     "nn",
+    "padded",
 ]
+
+Sizes = tuple[int, ...]
 
 
 class FlatLinear(nn.Linear):
@@ -48,26 +65,51 @@ class ChannelLayerNorm(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
+# Activations that torch.nn.functional does not have, or not in place.
+
+
 def _relu6_(x: Tensor) -> Tensor:
     return F.hardtanh_(x, 0.0, 6.0)
 
 
-def _silu_(x: Tensor) -> Tensor:
-    return F.silu(x, inplace=True)
-
-
 def _gelu_(x: Tensor) -> Tensor:
-    overwritten: Tensor = torch.ops.aten.gelu_(x)  # torch.nn.functional has no name for it
+    overwritten: Tensor = torch.ops.aten.gelu_(x)
     return overwritten
 
 
-# What computes an activation: into new memory, and in its input's place.
-ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+def _quickgelu(x: Tensor) -> Tensor:
+    return torch.sigmoid(1.702 * x).mul_(x)
+
+
+def _quickgelu_(x: Tensor) -> Tensor:
+    return x.mul_(torch.sigmoid(1.702 * x))
+
+
+def _softplus_(x: Tensor) -> Tensor:
+    kept = x.clone() if torch.is_grad_enabled() else x  # the backward pass needs the input
+    return x.copy_(F.softplus(kept))
+
+
+def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return partial(function, inplace=True)
+
+
+# What computes an activation: into new memory, and in its input's place; further arguments are the op's.
+ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
     "relu": (torch.relu, torch.relu_),
     "relu6": (F.relu6, _relu6_),
-    "swish": (F.silu, _silu_),
+    "swish": (F.silu, _in_place(F.silu)),
     "gelu": (F.gelu, _gelu_),
     "sigmoid": (torch.sigmoid, torch.sigmoid_),
+    "leaky_relu": (F.leaky_relu, _in_place(F.leaky_relu)),
+    "elu": (F.elu, _in_place(F.elu)),
+    "selu": (F.selu, _in_place(F.selu)),
+    "hardswish": (F.hardswish, _in_place(F.hardswish)),
+    "hardsigmoid": (F.hardsigmoid, _in_place(F.hardsigmoid)),
+    "quickgelu": (_quickgelu, _quickgelu_),
+    "mish": (F.mish, _in_place(F.mish)),
+    "tanh": (torch.tanh, torch.tanh_),
+    "softplus": (F.softplus, _softplus_),
 }
 
 
@@ -88,17 +130,17 @@ class InPlace(nn.Module):
 
 
 class Activation(InPlace):
-    """The activation `word` of `ACTIVATIONS`."""
+    """The activation `word` of `ACTIVATIONS`, with the op's arguments."""
 
-    def __init__(self, word: str) -> None:
+    def __init__(self, word: str, *arguments: float) -> None:
         super().__init__()
-        self.word = word
+        self.word, self.arguments = word, arguments
 
     def forward(self, x: Tensor) -> Tensor:
-        return ACTIVATIONS[self.word][self.overwrites()](x)
+        return ACTIVATIONS[self.word][self.overwrites()](x, *self.arguments)
 
     def extra_repr(self) -> str:
-        return self.word
+        return ", ".join(map(str, (self.word, *self.arguments)))
 
 
 class Dropout(InPlace):
@@ -162,24 +204,44 @@ class Take(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention; `qkv` holds the rows of all queries, then keys, then values."""
+    """Multi-head attention of a sequence of width `width` to another of width `other`, or to itself.
 
-    def __init__(self, width: int, heads: int, bias: bool = True) -> None:
+    `key` and `value` are the widths of all heads together; `causal` hides later tokens.
+    """
+
+    def __init__(
+        self, width: int, other: int, key: int, value: int, heads: int, bias: bool = True, causal: bool = False
+    ) -> None:
         super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width, bias)
-        self.out = nn.Linear(width, width, bias)
+        self.heads, self.causal = heads, causal
+        self.q = nn.Linear(width, key, bias)
+        self.k = nn.Linear(other, key, bias)
+        self.v = nn.Linear(other, value, bias)
+        self.out = nn.Linear(value, width, bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        n, tokens, width = x.shape
-        qkv = self.qkv(x).view(n, tokens, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(q, k, v)
-        projected: Tensor = self.out(mixed.transpose(1, 2).reshape(n, tokens, width))
+    def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
+        source = x if memory is None else memory
+        q, k, v = self._by_head(self.q(x)), self._by_head(self.k(source)), self._by_head(self.v(source))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        projected: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return projected
 
+    def _by_head(self, x: Tensor) -> Tensor:
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
     def extra_repr(self) -> str:
-        return f"heads={self.heads}"
+        return f"heads={self.heads}" + (", causal" if self.causal else "")
+
+
+class MatMul(nn.Module):
+    """The matrix product of two sequences; with `transpose` of the first and the other's transpose."""
+
+    def __init__(self, transpose: bool) -> None:
+        super().__init__()
+        self.transpose = transpose
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        return torch.bmm(x, other.transpose(1, 2) if self.transpose else other)
 
 
 class _Merge(nn.Module):
@@ -274,3 +336,206 @@ class Part(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.index} of {self.parts}, dim={self.dim}"
+
+
+class Reshape(nn.Module):
+    """Each sample in the shape `size`."""
+
+    def __init__(self, size: Sizes) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(x.shape[0], *self.size)
+
+    def extra_repr(self) -> str:
+        return "×".join(map(str, self.size))
+
+
+class Crop(nn.Module):
+    """The middle of a map of size `full`, of size `size`; a second value is not read."""
+
+    def __init__(self, full: Sizes, size: Sizes) -> None:
+        super().__init__()
+        self.margins = tuple((n - small) // 2 for n, small in zip(full, size, strict=True))
+        self.size = size
+
+    def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
+        for axis, (start, length) in enumerate(zip(self.margins, self.size, strict=True), 2):
+            x = x.narrow(axis, start, length)
+        return x
+
+    def extra_repr(self) -> str:
+        return "×".join(map(str, self.size))
+
+
+class ChannelShuffle(nn.Module):
+    """The channels of `groups` groups dealt out in turn, into new memory also where that changes nothing."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        dealt = x.unflatten(1, (self.groups, -1)).transpose(1, 2)
+        return dealt.clone(memory_format=torch.contiguous_format).flatten(1, 2)
+
+    def extra_repr(self) -> str:
+        return f"groups={self.groups}"
+
+
+def _pads(before: Sizes, behind: Sizes) -> Sizes:
+    """The padding as `F.pad` takes it: the last axis first."""
+    return tuple(n for pair in zip(reversed(before), reversed(behind), strict=True) for n in pair)
+
+
+class ZeroPad(nn.Module):
+    """Zeros before and behind each axis of a map."""
+
+    def __init__(self, before: Sizes, behind: Sizes) -> None:
+        super().__init__()
+        self.pads = _pads(before, behind)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x, self.pads)
+
+    def extra_repr(self) -> str:
+        return str(self.pads)
+
+
+@dataclass(frozen=True)
+class PadFirst:
+    """A hook that pads the input of a module. A class, as a function within another could not be pickled."""
+
+    pads: Sizes
+    value: float
+
+    def __call__(self, module: nn.Module, x: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (F.pad(x[0], self.pads, value=self.value),)
+
+
+def padded(module: nn.Module, before: Sizes, behind: Sizes, value: float = 0.0) -> nn.Module:
+    """`module`, with its names, its input padded by `value` first: torch's windows pad both sides alike."""
+    module.register_forward_pre_hook(PadFirst(_pads(before, behind), value))
+    return module
+
+
+class PaddedMean(nn.Module):
+    """The means of the windows of `pool` on a padded map, of what is data in them."""
+
+    def __init__(self, pool: nn.Module, before: Sizes, behind: Sizes) -> None:
+        super().__init__()
+        self.pool, self.pads = pool, _pads(before, behind)
+
+    def forward(self, x: Tensor) -> Tensor:
+        means: Tensor = self.pool(F.pad(x, self.pads))
+        return means.div_(self.pool(F.pad(torch.ones_like(x[:1, :1]), self.pads)))
+
+
+class PRelu(nn.Module):
+    """The identity above zero, a learned slope below: `count` slopes along the axis `dim`."""
+
+    def __init__(self, count: int, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.weight = nn.Parameter(torch.full((count,), 0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.prelu(x.movedim(self.dim, 1), self.weight).movedim(1, self.dim)
+
+
+class Scale(nn.Module):
+    """Every element times `factor`."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+    def extra_repr(self) -> str:
+        return f"{self.factor:g}"
+
+
+class Affine(nn.Module):
+    """Every channel times a learned factor, plus a learned bias; of values with `axes` axes behind the batch."""
+
+    bias: Tensor | None
+
+    def __init__(self, channels: int, bias: bool, axes: int, tokens: bool) -> None:
+        super().__init__()
+        self.form = (-1,) if tokens else (-1, *(1,) * (axes - 1))
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.register_parameter("bias", nn.Parameter(torch.zeros(channels)) if bias else None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scaled = x * self.weight.view(self.form)
+        return scaled if self.bias is None else scaled.add_(self.bias.view(self.form))
+
+
+class UnitBias(nn.Module):
+    """A learned bias for each element."""
+
+    def __init__(self, shape: Sizes) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
+
+
+class RadialBasis(nn.Module):
+    """Squared distances to `out` fixed codes of ±1, drawn with a fixed seed. They are not in the `state_dict`."""
+
+    codes: Tensor
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        generator = torch.Generator("cpu").manual_seed(0)
+        bits = torch.randint(2, (out, width), generator=generator, device="cpu")
+        self.register_buffer("codes", 2.0 * bits.to(self._default_device()) - 1.0, persistent=False)
+
+    @staticmethod
+    def _default_device() -> torch.device:
+        return torch.empty(0).device
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.unsqueeze(1) - self.codes).square().sum(2)
+
+
+class _OnlySequence:
+    """A recurrent layer of torch that returns its states at each token, without the last one apart."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        states: Tensor = super().forward(x)[0]  # type: ignore[misc]
+        return states
+
+
+class Rnn(_OnlySequence, nn.RNN):
+    """Elman's layer."""
+
+
+class Lstm(_OnlySequence, nn.LSTM):
+    """Long short-term memory."""
+
+
+class Gru(_OnlySequence, nn.GRU):
+    """Gated recurrent units."""
+
+
+RECURRENT: dict[str, type[nn.RNNBase]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru}
+
+
+def Recurrent(word: str, width: int, out: int, bias: bool, biases: int) -> nn.RNNBase:  # noqa: N802 - read as a class
+    """The recurrent layer `word`, from tokens of `width` to tokens of `out`.
+
+    torch adds two biases; where there is to be one, the second is held at zero, out of the parameters.
+    """
+    layer = RECURRENT[word](width, out, bias=bias, batch_first=True)
+    if bias and biases == 1:
+        zeros = torch.zeros_like(layer.bias_hh_l0)
+        del layer.bias_hh_l0
+        layer.register_buffer("bias_hh_l0", zeros.detach(), persistent=False)
+        layer._init_flat_weights()
+    return layer

@@ -1,0 +1,39 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install test lint format types layers check bench clean
+
+help:  ## show this
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+install: .venv/installed  ## .venv with archcalc and all that the checks need
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -c constraints.txt -e '.[test]'
+	@touch $@
+
+test: install  ## all tests
+	$(BIN)/pytest -n auto
+
+lint: install  ## rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: install  ## mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: install  ## mypy --strict
+	$(BIN)/mypy
+
+layers: install  ## who imports whom
+	$(BIN)/lint-imports
+
+check: test lint types layers  ## all that CI does
+
+bench: install  ## the benchmarks
+	$(BIN)/python -m tests.benchmarks
+
+clean:  ## remove what was built here
+	rm -rf .venv .ci/venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find archcalc tests -name __pycache__ -prune -exec rm -rf {} +
