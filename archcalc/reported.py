@@ -69,9 +69,14 @@ class Judgement:
         text = f"computed {with_separators(self.computed)}, printed {claim.printed}{under}"
         if self.holds or not self.difference:
             return text
-        side = "above" if self.difference > 0 else "below"
-        base = abs(self.difference) / self.computed if self.computed else None
-        share = f": {float(100 * base):.2g} % {side}" if base is not None and base < 1 else f": far {side}"
+        printed = self.computed - self.difference
+        ratio = self.computed / printed if printed else 0
+        if ratio >= 2:
+            share = f": {float(ratio):.2g} times the printed"
+        elif not printed:
+            share = ""
+        else:
+            share = f": {float(100 * abs(ratio - 1)):.2g} % {'above' if ratio > 1 else 'below'} the printed"
         return text + share
 
 

@@ -1,0 +1,143 @@
+"""`make bench`: start-up, counting speed and the peers, as ratios of one run, written to `docs/benchmarks.md`."""
+
+from __future__ import annotations
+
+import platform
+import time
+import tracemalloc
+from datetime import date
+from pathlib import Path
+
+from archcalc.analyse import analyse
+from archcalc.catalogue import catalogue
+from archcalc.expand import expand
+from archcalc.zoo import select
+
+from .processes import ROOT, compare, run
+
+PEERS = ("torchinfo", "fvcore", "FlopCounterMode")
+MODELS = ("vgg16", "resnet50", "densenet201", "efficientnet-b0")
+CHAIN = """\
+input: 16 × 32 × 32
+given: {n: 4800}
+layers:
+  - unit x(n)
+blocks:
+  unit:
+    add:
+      - identity
+      - conv(16, 3) bn relu
+"""
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+
+def summary(model: str) -> list[str]:
+    return ["-m", "archcalc", "summary", model, "--static", "--format", "json"]
+
+
+def start_up() -> list[str]:
+    """Static commands against T = `python -c "import torch"`, in one run."""
+    names = [entry.name for entry in catalogue()]
+    commands = {"T": ["-c", "import torch"], "--version": ["-m", "archcalc", "--version"]}
+    timings = compare({**commands, **{name: summary(name) for name in MODELS}}, 7)
+    unit = timings["T"].seconds
+    lines = ["| command | time | peak memory |", "|---|---|---|"]
+    lines.append(f"| `python -c \"import torch\"` (T) | 1 T | {timings['T'].mebibytes:.0f} MiB |")
+    lines.append(f"| `archcalc --version` | {timings['--version'].seconds / unit:.3f} T | {timings['--version'].mebibytes:.0f} MiB |")
+    for name in MODELS:
+        lines.append(
+            f"| `archcalc summary {name} --static --format json` | {timings[name].seconds / unit:.3f} T "
+            f"| {timings[name].mebibytes:.0f} MiB |"
+        )
+    every = {name: min((run(summary(name)) for _ in range(3)), key=lambda timing: timing.seconds) for name in names}
+    slowest = max(every, key=lambda name: every[name].seconds)
+    largest = max(every, key=lambda name: every[name].mebibytes)
+    lines.append(
+        f"| the slowest of all {len(every)} models (best of three), `{slowest}` "
+        f"| {every[slowest].seconds / unit:.3f} T | {every[slowest].mebibytes:.0f} MiB |"
+    )
+    lines.append(f"| the largest of all, `{largest}` | | {every[largest].mebibytes:.0f} MiB |")
+    return lines
+
+
+def counting(folder: Path) -> list[str]:
+    """From spec text to all counts: microseconds a node, and how it grows with depth."""
+    path = folder / "chain.yaml"
+    path.write_text(CHAIN, encoding="utf-8")
+    unit = run(["-c", "import torch"]).seconds
+    lines = ["| chain of | nodes | time | a node | memory |", "|---|---|---|---|---|"]
+    for depth in (1200, 2400, 4800, 9600):
+        best, nodes = float("inf"), 0
+        for _ in range(3):
+            start = time.perf_counter()
+            nodes = count(path, depth)
+            best = min(best, time.perf_counter() - start)
+        tracemalloc.start()
+        count(path, depth)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        lines.append(
+            f"| {depth:,} × `add: [identity, conv bn relu]` | {nodes:,} | {best / unit:.2f} T "
+            f"| {1e6 * best / nodes:.1f} µs | {peak / 2**20:.1f} MiB |"
+        )
+    whole = run(summary(str(path)))
+    lines.append(f"| 4,800, whole `summary --format json` | 19,200 | {whole.seconds / unit:.2f} T | | {whole.mebibytes:.0f} MiB |")
+    return lines
+
+
+def count(path: Path, depth: int) -> int:
+    chosen = select(str(path))
+    graph = expand(chosen.family, chosen.variant, settings={"n": depth})
+    return len(analyse(graph).layers)
+
+
+def peers() -> list[str]:
+    """archcalc beside other tools on the same networks, whole processes."""
+    commands = {("T", ""): ["-c", "import torch"]}
+    for model in MODELS:
+        commands["archcalc", model] = summary(model)
+        for tool in PEERS:
+            commands[tool, model] = ["-m", "tests.benchmarks.peer", tool, model]
+    timings = compare({" ".join(key): value for key, value in commands.items()}, 3)
+    unit = timings["T "].seconds
+    lines = ["| network | archcalc | " + " | ".join(PEERS) + " |", "|---|---|" + "---|" * len(PEERS)]
+    for model in MODELS:
+        cells = [timings[f"{tool} {model}"] for tool in ("archcalc", *PEERS)]
+        lines.append(f"| {model} | " + " | ".join(f"{c.seconds / unit:.2f} T, {c.mebibytes:.0f} MiB" for c in cells) + " |")
+    return lines
+
+
+def main() -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        parts = [
+            "# Benchmarks",
+            "",
+            "Written by `make bench`. T is the time of `python -c \"import torch\"` in the same run: on another machine the",
+            "seconds differ, the ratios hardly. Times are medians of whole processes run in turn.",
+            "",
+            f"Python {platform.python_version()}, {platform.machine()}, {date.today():%Y-%m-%d}.",
+            "",
+            "## Start-up",
+            "Wanted: a static summary at most 0.15 T and 45 MiB for every model, `--version` at most 0.06 T.",
+            "",
+            *start_up(),
+            "",
+            "## From spec text to all counts",
+            "Wanted: at most 40 µs a node; the chain of 4,800 at most 1 T and 100 MiB; twice the depth at most 2.3 × the time",
+            "and 2.2 × the memory.",
+            "",
+            *counting(Path(folder)),
+            "",
+            "## Beside other tools",
+            "Whole processes on the same networks (archcalc's torch twins, whose building costs the others about 0.1 T).",
+            "",
+            *peers(),
+        ]
+    PAGE.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    print("\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
