@@ -57,6 +57,15 @@ class Ref:
         self.value = value
 
 
+class Waiting:
+    """A name whose value is not known yet; `why` says what it waits for."""
+
+    __slots__ = ("hint", "why")
+
+    def __init__(self, why: str, hint: str = "") -> None:
+        self.why, self.hint = why, hint
+
+
 def simplify(value: Any) -> Any:
     """A whole fraction becomes an integer; what is not finite or above 10¹⁸ is refused."""
     if isinstance(value, Fraction) and value.denominator == 1:
@@ -227,8 +236,9 @@ class Expr:
                     raise ExprError(f"`{name}` is not a function", start, start + len(name), hint)
                 function, low, high = FUNCTIONS[name]
                 if not low <= len(args) <= high:
-                    wanted = str(low) if low == high else f"{low} to {high}"
-                    raise ExprError(f"`{name}` takes {wanted} values, here are {len(args)}", start, stop)
+                    wanted = "one value" if high == 1 else f"{low} values" if low == high else f"{low} to {high} values"
+                    here = "here is one" if len(args) == 1 else f"here are {len(args)}"
+                    raise ExprError(f"`{name}` takes {wanted}, {here}", start, stop)
                 given = [(sub(arg), arg) for arg in args]
                 return lambda env: simplify(function(*(_number(value(env), arg) for value, arg in given)))
         hint = "A power is written `**`." if isinstance(getattr(node, "op", None), ast.BitXor) else _LANGUAGE
@@ -240,11 +250,13 @@ class Expr:
                 value = env[name]
             except KeyError:
                 what = "is known only where a call is repeated" if name == "first" else "is not known here"
-                known = [n for n, v in env.items() if not isinstance(v, Opaque)]
+                known = [n for n, v in env.items() if not isinstance(v, (Opaque, Waiting))]
                 hint = "" if name == "first" else did_you_mean(name, known)
                 raise ExprError(f"`{name}` {what}", start, stop, hint) from None
             if isinstance(value, Opaque):
                 raise ExprError(f"`{name}` is `{value.text}` here, which is not a number", start, stop)
+            if isinstance(value, Waiting):
+                raise ExprError(f"`{name}` {value.why}", start, stop, value.hint)
             return value
 
         return lookup
@@ -252,7 +264,9 @@ class Expr:
 
 def _number(value: Any, node: ast.expr) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, Fraction, float)):
-        raise ExprError("a number is wanted here", node.col_offset, node.end_col_offset)
+        kinds = {bool: "True or False", tuple: "a size", Ref: "a value of the network"}
+        message = f"a number is wanted here; this is {kinds.get(type(value), 'none')}"
+        raise ExprError(message, node.col_offset, node.end_col_offset)
     return value
 
 
@@ -272,6 +286,9 @@ def _literal(value: int | float, text: str, start: int, stop: int | None) -> int
 
 
 def _parse(text: str) -> ast.expr:
+    long = re.search(r"\d{20,}", text)
+    if long:
+        raise ExprError("a number of more than 19 digits is refused", long.start(), long.end())
     if len(text) > MAX_LENGTH:
         raise ExprError(f"an expression of more than {MAX_LENGTH} characters is refused")
     if not text.strip():
@@ -285,9 +302,6 @@ def _parse(text: str) -> ast.expr:
         depth += (char in "([{") - (char in ")]}")
         if depth > MAX_NESTING:
             raise ExprError(f"brackets are nested deeper than {MAX_NESTING} here", position, position + 1)
-    long = re.search(r"\d{20,}", text)
-    if long:
-        raise ExprError("a number of more than 19 digits is refused", long.start(), long.end())
     import warnings
 
     lead = len(text) - len(text.lstrip())
@@ -296,6 +310,11 @@ def _parse(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # `1if x`: Python warns and reads on
             tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        equals = re.search(r"(?<![=<>!])=(?!=)", text)
+        if equals:
+            raise ExprError(
+                f"`{text.strip()}` is not an expression", equals.start(), equals.end(), "Two values are compared by `==`."
+            ) from None
         offset = getattr(error, "offset", None) or 1
         start = min(lead + offset - 1, max(0, len(text) - 1))
         raise ExprError(f"`{text.strip()}` is not an expression", start, start + 1) from None
@@ -307,7 +326,7 @@ def _parse(text: str) -> ast.expr:
     return tree
 
 
-TIMES = re.compile(r"×|(?<=[0-9)])\s*x\s*(?=[0-9(])")
+TIMES = re.compile(r"(×|(?<=[0-9)])\s*x\s*(?=[0-9(]))|[A-Za-z_]\w*")  # names are passed over whole: `s1x1`
 
 
 class Argument:
@@ -319,6 +338,8 @@ class Argument:
         self.text = text = text.strip()
         pieces, start = [], 0
         for match in TIMES.finditer(text.value):
+            if match.group(1) is None:
+                continue
             pieces.append(Expr(text.part(start, match.start())))
             start = match.end()
         pieces.append(Expr(text.part(start)))

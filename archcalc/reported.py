@@ -16,7 +16,7 @@ from .graph import Span
 from .ops import Shape, Tokens
 from .spec.family import Erratum, Family, Role, metric_of
 from .spec.rows import row_called, rows_of
-from .table import same
+from .table import same, squeeze
 from .units import Figure, read_figure, with_separators
 
 Verdict = Literal["exact", "rounds", "reads as", "truncates", "contradicts"]
@@ -273,11 +273,12 @@ def _rounds(computed: int, printed: Fraction, half: Fraction) -> bool:
 
 
 def _printed_size(claim: Claim) -> tuple[int, ...]:
-    pieces = claim.printed.value.replace("x", "×").split("×")
-    if not all(piece.strip().isdecimal() for piece in pieces):
+    pattern = claim.role.pattern
+    parts = pattern.match(claim.printed) if pattern is not None else None
+    pieces = [part.value for part in parts.values()] if parts else squeeze(claim.printed.value).split("x")
+    if not all(piece.isdecimal() and len(piece) < 19 for piece in pieces):
         raise claim.printed.error(f"`{claim.printed}` is not a size such as 112×112×64")
     size = tuple(int(piece) for piece in pieces)
-    pattern = claim.role.pattern
     if pattern is not None and len(size) > len(pattern.holes):
         raise claim.printed.error(f"`{claim.printed}` has more parts than `{pattern.text}`")
     return size
