@@ -10,7 +10,10 @@ from .errors import UsageError, did_you_mean
 from .graph import Graph, Node, Span
 from .ops import Op, OpError, Param, Shape
 from .ops.base import LIMIT, numel
+from .ops.layout import Embedding
+from .ops.pointwise import Dropout
 
+ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype
 ITEMSIZE = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
 
 
@@ -134,13 +137,14 @@ def storages(graph: Graph, training: bool = False) -> Storages:
 
     An activation or an evaluation-time dropout works in place exactly when no later node reads its input or anything
     that shares its storage; never on the network's input; in training neither where the producer keeps its output for
-    the backward pass.
+    the backward pass, nor where an earlier reader may have kept it as its input.
     """
     last = last_uses(graph)
     nodes = graph.nodes
     root: list[int] = []
     in_place: list[bool] = []
     needed = list(last)  # by root: the last node that reads anything standing in it, so far
+    kept: set[int] = set()  # roots that a node has read, other than to view or to overwrite them
     for index, node in enumerate(nodes):
         own, overwrites = index, False
         storage = node.op.storage
@@ -150,13 +154,15 @@ def storages(graph: Graph, training: bool = False) -> Storages:
             if storage == "view":
                 own = behind
             elif behind >= 0 and needed[behind] <= index:
-                keeps = training and (node.op.word == "dropout" or _producer(nodes, source).op.keeps_output)
-                if not keeps:
+                dropout = isinstance(node.op, Dropout)
+                if not training or not (dropout or behind in kept or _producer(nodes, source).op.keeps_output):
                     own, overwrites = behind, True
             if own >= 0 and own != index:
                 needed[own] = max(needed[own], last[index])
         root.append(own)
         in_place.append(overwrites)
+        if not overwrites and storage != "view":
+            kept.update(root[value] for value in node.inputs if value >= 0)
     return Storages(root, in_place)
 
 
@@ -192,6 +198,15 @@ def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, i
         for own in ends[index]:
             live -= sizes[offset + own]
     return peak, at
+
+
+def looked_up(graph: Graph) -> dict[int, int]:
+    """The inputs (−1, −2, …) that are ids for a look-up, and below which number the ids are."""
+    words: dict[int, int] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, Embedding) and node.inputs[0] < 0:
+            words[node.inputs[0]] = min(node.op.words, words.get(node.inputs[0], node.op.words))
+    return words
 
 
 def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
@@ -244,7 +259,10 @@ def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tu
         Layer(node, f, f.weights + f.biases + f.norm_params, f.macs * batch, size)
         for node, f, size in zip(graph.nodes, facts, sizes, strict=True)
     )
-    inputs = [numel(shape) * unit for _, shape in graph.inputs]
+    ids = looked_up(graph)
+    inputs = [
+        numel(shape) * (batch * ID_BYTES if -1 - n in ids else unit) for n, (_, shape) in enumerate(graph.inputs)
+    ]
     peak, _ = peak_memory(graph, inputs + sizes, root)
     totals = _totals(layers, batch, dtype, 0, peak)
     for name, value in totals.counts().items():

@@ -25,7 +25,7 @@ class ArchcalcError(Exception):
         self.hint = hint
 
     def render(self) -> str:
-        return f"error: {sentence(self.message)}" + (f"\n{printable(self.hint)}" if self.hint else "")
+        return f"error: {printable(self.message)}" + (f"\n{printable(self.hint)}" if self.hint else "")
 
 
 class UsageError(ArchcalcError):
@@ -122,15 +122,15 @@ class SpecError(ArchcalcError):
         parts = [f"error: {sentence(self.message)}"]
         if self.text is not None:
             parts.append(excerpt(self.text))
-        shown = self.context if len(self.context) <= 4 else [*self.context[:3], "…", self.context[-1]]
-        parts += [f"  in {printable(what)}" if what != "…" else "  …" for what in shown]
+        within = [f"  in {sentence(what)}" for what in self.context]
+        parts += within if len(within) <= 4 else [*within[:3], "  …", within[-1]]
         if self.hint:
-            parts.append(printable(self.hint))
+            parts.append(sentence(self.hint))
         return "\n".join(parts)
 
 
 WIDTH = 100  # of an excerpt; longer lines are cut round the caret
-QUOTED = 80  # of what a message quotes; a longer piece is cut
+QUOTED = 80  # characters of what a message quotes; a longer piece is cut
 
 
 def excerpt(text: Text) -> str:
@@ -153,13 +153,13 @@ def excerpt(text: Text) -> str:
 
 def printable(text: str) -> str:
     """`text` without what a terminal would obey: control characters become `·`, a tab a space."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", "·", text.replace("\t", " "))
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "·", text.replace("\t", " "))
 
 
 def sentence(text: str) -> str:
-    """A message as it is printed: on one line, and what it quotes cut where that is long."""
-    cut = re.sub(rf"`([^`]{{{QUOTED - 20}}})[^`]{{20,}}`", r"`\1…`", text.replace("\n", " "))
-    return printable(cut)
+    """What is said about a spec, as it is printed: on one line, and cut where what it quotes is long."""
+    text = re.sub(rf"`([^`]{{{QUOTED}}})[^`]{{20,}}`", r"`\1…`", text.replace("\n", " "))
+    return printable(text if len(text) <= 5 * QUOTED else text[: 5 * QUOTED] + "…")
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:

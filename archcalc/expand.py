@@ -7,14 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 from .errors import SpecError, Text, UsageError, did_you_mean
-from .expr import Argument, Expr, Ref
+from .expr import Argument, Expr, Ref, Waiting
 from .graph import MAX_NODES, Graph, GraphBuilder, Scope
 from .ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens, channels, convert
 from .ops.base import show
 from .spec.family import INHERITS, Family, Variant
 from .spec.lines import MERGES, Block, Body, Call, Item, Line, Merge, Named
 from .spec.notation import cell_value
-from .spec.rows import row_called, rows_of
+from .spec.rows import no_row, row_called, rows_of
 from .table import same
 
 Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 10)
@@ -46,14 +46,37 @@ def expand(
 
 def parameters(family: Family, variant: Variant) -> dict[str, Any]:
     """The names that `settings` may replace, with their values as numbers: `given:` and the variant's columns."""
-    values: dict[str, Any] = {}
-    for name, (_, expr) in family.given.items():
-        values[name] = expr({**values})
+    values = _given(family, {})
     for heading, cell in variant.cells.items():
         role = family.role(heading)
         if role is not None and role.kind == "name":
             values[role.name] = cell_value(cell)
     return values
+
+
+def _given(family: Family, settings: Settings) -> dict[str, Any]:
+    """The values of `given:`; each may use those above it."""
+    values: dict[str, Any] = dict.fromkeys(family.given, Waiting("stands further down: values use those above them"))
+    for name, (_, expr) in family.given.items():
+        values[name] = settings[name] if name in settings else expr(values)
+    return values
+
+
+def _derive(env: dict[str, Any], lets: Iterable[tuple[str, Expr]]) -> list[tuple[str, Expr]]:
+    """Add to `env` those of `lets` that follow from it, and return the others."""
+    left = list(lets)
+    while left:
+        ready = [(name, expr) for name, expr in left if not any(_missing(needed, env) for needed in expr.names)]
+        if not ready:
+            break
+        for name, expr in ready:
+            env[name] = expr(env)
+        left = [(name, expr) for name, expr in left if _missing(name, env)]
+    return left
+
+
+def _missing(name: str, env: Mapping[str, Any]) -> bool:
+    return name not in env or isinstance(env[name], Waiting)
 
 
 class _Expander:
@@ -63,8 +86,7 @@ class _Expander:
         self.family = family
         self.variant = variant
         self.constants = self._constants(laid, settings)
-        self.later: list[tuple[str, Expr]] = []
-        self.constants = self._lets(self.constants, list(self.family.let.items()))
+        self.later = self._lets()
         self.builder = GraphBuilder(self._inputs(input))
         self.steps = 0
         self.depth = 0
@@ -85,27 +107,29 @@ class _Expander:
             if name not in known:
                 hint = did_you_mean(name, known) or "This spec has nothing that can be set."
                 raise UsageError(f"`{name}` is not a value that `{self.family.name}` lets one set", hint)
-        values: dict[str, Any] = {}
-        for name, (_, expr) in self.family.given.items():
-            values[name] = settings[name] if name in settings else expr(values)
+        values = _given(self.family, settings)
         values.update((name, value) for name, value in columns.items() if name not in laid)
         values.update(settings)
         return values
 
-    def _lets(self, env: dict[str, Any], lets: list[tuple[str, tuple[Text, Expr]]]) -> dict[str, Any]:
-        """`env` with what can be derived from it; what needs a row's columns waits for the row."""
-        for name, (_, expr) in lets:
-            if all(needed in env for needed in expr.names):
-                env[name] = expr(env)
-            else:
-                self.later.append((name, expr))
-        return env
+    def _lets(self) -> list[tuple[str, Expr]]:
+        """Derive from the constants what follows from them; what needs a row's columns waits for the row."""
+        lets = [(name, expr) for name, (_, expr) in self.family.let.items()]
+        left = _derive(self.constants, lets)
+        quoted = self.family.layers.quoted if self.family.layers else None
+        roles = [self.family.role(heading.value) for heading in quoted.table.headings] if quoted else []
+        columns = [role.name for role in roles if role is not None and role.kind == "name"]
+        for name, expr in left:
+            needed = next(needed for needed in expr.names if _missing(needed, self.constants))
+            hint = "A block knows a row's columns only as its arguments."
+            if needed not in columns:
+                hint = did_you_mean(needed, [*self.constants, *columns])
+            self.constants[name] = Waiting(f"needs `{needed}`, which is not known here", hint)
+        return left
 
     def _row_env(self, columns: Mapping[str, Any], value: Value) -> dict[str, Any]:
         env = {**self.constants, **columns, **self._entering(value)}
-        for name, expr in self.later:
-            if all(needed in env for needed in expr.names):
-                env[name] = expr(env)
+        _derive(env, self.later)
         return env
 
     def _entering(self, value: Value) -> dict[str, Any]:
@@ -197,14 +221,17 @@ class _Expander:
         at = head.at.value
         found = [output for row, group, output in rows if same(row, at) or same(group, at)]
         if not found:
-            raise head.at.error(f"no row is called `{at}`", did_you_mean(at, [row for row, _, _ in rows]))
+            raise no_row(head.at, [row for row, _, _ in rows])
         value: Value = (found[-1],)
         self.builder.head = name
         env = self._row_env({}, value)
         with self.builder.span(
             value[0], head.name, name, scope=Scope(name, self.builder.root), label=name, name=name
         ) as span:
-            value = self.body(head.body, env, value)
+            try:
+                value = self.body(head.body, env, value)
+            except SpecError as error:
+                raise error.within(f"the head `{name}`, {head.name.where}") from None
             span[-1] = value[0]
         self.builder.head = ""
         return value[0]
@@ -352,7 +379,7 @@ class _Expander:
         for (name, kind, argument), value in zip(pairs, values, strict=True):
             if isinstance(value, Ref):
                 if kind != "Value":
-                    raise argument.text.error(f"`{argument.text}` is a value, and `{name}` of `{call.word}` is none")
+                    raise argument.text.error(f"`{name}` of `{call.word}` cannot be a value of the network")
                 if len(value.value) > 1:
                     raise argument.text.error(f"`{argument.text}` is {_parts(value.value)}; one value is wanted")
                 refs += value.value
@@ -364,7 +391,7 @@ class _Expander:
         word = call.word.value
         cls = OPS.get(word)
         if cls is None or cls.inputs[0] > 1:
-            if cls is not None or word in _MERGES:
+            if cls is not None or word in MERGES:
                 raise call.word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
             raise call.word.error(
                 f"`{word}` is neither an op nor a block of this file",
@@ -386,8 +413,8 @@ class _Expander:
         self._step(call.word, 3)
         name = block.name.value
         if name in self.opening:
-            opened = " → ".join(self.opening)
-            raise call.word.error(f"the block `{name}` contains itself", f"It is opened by: {opened}.")
+            chain = " → ".join([*self.opening[self.opening.index(name) :], name])
+            raise call.word.error(f"the block `{name}` contains itself: {chain}")
         if len(self.opening) >= MAX_DEPTH:
             raise call.word.error(f"blocks are nested deeper than {MAX_DEPTH}")
         given = _bind(call, [parameter.value for parameter, _ in block.parameters], name)
@@ -437,7 +464,8 @@ def _bind(call: Call, names: list[str], block: str = "") -> dict[str, Argument]:
     if len(call.args) > len(names):
         extra = call.args[len(names)].text
         takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"
-        raise extra.error(f"`{call.word}` {takes}, here are {len(call.args)}", "" if block else _usage(call.word.value))
+        here = "here is one" if len(call.args) == 1 else f"here are {len(call.args)}"
+        raise extra.error(f"`{call.word}` {takes}, {here}", "" if block else _usage(call.word.value))
     given = dict(zip(names, call.args, strict=False))
     for name, argument in call.named:
         if name.value not in names:
@@ -453,7 +481,9 @@ def _usage(word: str) -> str:
     fields = ARGUMENTS[word]
     if not fields:
         return f"It is written `{word}`."
-    shown = ", ".join(a.name if a.required else f"{a.name}={a.default}" for a in fields)
+    shown = ", ".join(
+        a.name if a.required else f"{a.name}=…" if a.default is None else f"{a.name}={a.default}" for a in fields
+    )
     return f"It is `{word}({shown})`."
 
 

@@ -22,6 +22,7 @@ LIMIT = 10**18
 MAX_LENGTH = 500
 MAX_NESTING = 20  # of brackets
 MAX_TERMS = 60  # of operators in operators; `a + b + c` are two
+MAX_AXES = 4
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 RESERVED = frozenset({"and", "or", "not", "if", "else", "in", "is", "True", "False", "None", "lambda", "for", "x"})
 IMPLICIT = frozenset({"cin", "hin", "first"})  # given by the language
@@ -341,6 +342,8 @@ class Argument:
             if match.group(1) is None:
                 continue
             pieces.append(Expr(text.part(start, match.start())))
+            if len(pieces) == MAX_AXES:
+                raise text.error(f"a size of more than {MAX_AXES} axes is refused")
             start = match.end()
         pieces.append(Expr(text.part(start)))
         self.parts = tuple(pieces)

@@ -5,9 +5,11 @@ Reported and computed stay apart: a claim holds what is printed, a `Judgement` w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain, islice
 from typing import Literal
 
 from .analyse import Report, Totals
@@ -70,13 +72,13 @@ class Judgement:
         if self.holds or not self.difference:
             return text
         printed = self.computed - self.difference
-        ratio = self.computed / printed if printed else 0
+        ratio = Fraction(self.computed) / printed if printed else Fraction(0)
         if ratio >= 2:
             share = f": {float(ratio):.2g} times the printed"
         elif not printed:
             share = ""
         else:
-            share = f": {float(100 * abs(ratio - 1)):.2g} % {'above' if ratio > 1 else 'below'} the printed"
+            share = f": {100 * abs(float(ratio) - 1):.2g} % {'above' if ratio > 1 else 'below'} the printed"
         return text + share
 
 
@@ -98,9 +100,15 @@ def _with_norm_stats(totals: Totals, metric: str) -> int:
     return value + totals.norm_stats if metric == "params" else value
 
 
+def _without_norm(totals: Totals, metric: str) -> int:
+    value = _metric(totals, metric)
+    return value - totals.norm_params if metric == "params" else value
+
+
 READINGS: dict[str, tuple[Counted, dict[str, int]]] = {
     "K = 1024": (_metric, {"K": 1024, "k": 1024}),
     "no biases": (_without_biases, {}),
+    "no norm parameters": (_without_norm, {}),
     "with norm statistics": (_with_norm_stats, {}),
 }
 
@@ -113,23 +121,27 @@ def check_reading(reading: Text) -> str:
     raise reading.error(f"`{reading}` is not a reading", did_you_mean(reading.value, READINGS))
 
 
+MAX_CLAIMS = 10_000
+
 # --- collecting -------------------------------------------------------------------------------------------------
 
 
 def claims_of(family: Family) -> tuple[Claim, ...]:
     """All claims of a spec file. Raises SpecError where one cannot be read."""
-    claims = [*_variant_claims(family), *_row_claims(family), *_reported_claims(family)]
+    claims = list(islice(chain(_variant_claims(family), _row_claims(family), _reported_claims(family)), MAX_CLAIMS + 1))
+    if len(claims) > MAX_CLAIMS:
+        raise claims[-1].printed.error(f"more than {MAX_CLAIMS:,} claims are refused")
     for claim in claims:
         _check(claim)
     for key in (*family.reading, *(key for table in family.reported for key in table.reading)):
         if not any(same(key, claim.heading.value) or key == claim.metric for claim in claims):
-            text = family.reading.get(key) or next(t.reading[key] for t in family.reported if key in t.reading)
+            text, _ = family.reading.get(key) or next(t.reading[key] for t in family.reported if key in t.reading)
             raise text.error(f"no claim is called `{key}`", did_you_mean(key, [c.heading.value for c in claims]))
     return tuple(claims)
 
 
-def _reading_of(readings: Mapping[str, Text], heading: Text, metric: str) -> str:
-    found = next((text for key, text in readings.items() if same(key, heading.value) or key == metric), None)
+def _reading_of(readings: Mapping[str, tuple[Text, Text]], heading: Text, metric: str) -> str:
+    found = next((text for key, (_, text) in readings.items() if same(key, heading.value) or key == metric), None)
     return check_reading(found) if found is not None else ""
 
 
@@ -358,16 +370,27 @@ def stale_errata(family: Family, judged: Mapping[str, tuple[Judgement, ...]]) ->
                 about = f"`{name}`" if name is figure else f"`{name}`, `{figure}`"
                 wrong = [j for j in covered if not j.holds]
                 if not covered:
-                    found.append(figure.error(f"no claim answers to this erratum: {about}"))
+                    hint = "" if erratum.rows or erratum.variants else "An erratum about a row names it: `row: …`."
+                    found.append(figure.error(f"no claim answers to this erratum: {about}", hint))
                 elif not wrong:
                     detail = covered[0].arithmetic
                     found.append(name.error(f"this erratum no longer applies: {about} holds ({detail})"))
                 for j in wrong:
-                    if j.claim.printed.value not in erratum.note.value:
+                    if not _quotes(erratum.note.value, j.claim.printed.value):
                         found.append(
                             erratum.note.error(f"the note does not quote the printed `{j.claim.printed}` of {about}")
                         )
+                if len(found) > MANY:
+                    return found
     return found
+
+
+MANY = 100  # errors are enough
+
+
+def _quotes(note: str, printed: str) -> bool:
+    """Whether `printed` stands in `note`, not as a part of another figure."""
+    return re.search(rf"(?<![\w.,]){re.escape(printed)}(?!\w|[.,]\d)", note) is not None
 
 
 def _known_row(family: Family, name: Text) -> None:

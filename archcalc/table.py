@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from .errors import Text
 
-MAX_ROWS = 5_000
 MAX_COLUMNS = 100
+MAX_CELLS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def squeeze(text: str) -> str:
 
 def read_table(block: Text) -> Table:
     """Read `block`. Raises SpecError at the row or the cell that breaks a rule."""
-    if not block.block and "|" not in block.value:
+    if not block.block:
         raise block.error("a table is wanted here", "A table is a `|` block: a row a line, cells separated by pipes.")
     headings: tuple[Text, ...] = ()
     rows: list[TableRow] = []
@@ -56,6 +56,8 @@ def read_table(block: Text) -> Table:
         if set(line.value) <= set("-|+: ") and "-" in line.value:
             ruled = True
             continue
+        if line.value.count("|") >= MAX_COLUMNS:
+            raise line.error(f"a table of more than {MAX_COLUMNS} columns is refused")
         cells = split_row(line)
         if not headings:
             headings = tuple(cells)
@@ -64,11 +66,15 @@ def read_table(block: Text) -> Table:
             continue
         if len(cells) > len(headings):
             extra = cells[len(headings)]
-            raise (extra if extra.value else line).error(
-                f"this row has {len(cells)} cells, the heading has {len(headings)}"
+            if not extra.value:
+                pipe = sum(len(piece) + 1 for piece in line.value.split("|")[: len(headings)]) - 1
+                extra = line.part(pipe, pipe + 1)
+            raise extra.error(
+                f"this row has {len(cells)} cells, the heading has {len(headings)}",
+                "" if extra.value != "|" else "A pipe at the end of a row opens an empty cell.",
             )
-        if len(rows) == MAX_ROWS:
-            raise line.error(f"a table of more than {MAX_ROWS} rows is refused")
+        if (len(rows) + 1) * len(headings) > MAX_CELLS:
+            raise line.error(f"a table of more than {MAX_CELLS:,} cells is refused")
         full = tuple(cells) + (cells[-1],) * (len(headings) - len(cells))
         rows.append(TableRow(full, ruled and bool(rows), len(cells) - 1))
         ruled = False
@@ -89,8 +95,6 @@ def split_row(line: Text) -> list[Text]:
 
 
 def _check_headings(headings: tuple[Text, ...]) -> None:
-    if len(headings) > MAX_COLUMNS:
-        raise headings[0].error(f"a table of more than {MAX_COLUMNS} columns is refused")
     seen: set[str] = set()
     for heading in headings:
         if not heading.value:

@@ -10,8 +10,8 @@ from fractions import Fraction
 UNITS = {"": 0, "K": 3, "k": 3, "M": 6, "G": 9, "B": 9, "T": 12}
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 FIGURE = re.compile(
-    r"(?P<approx>[~≈]\s*)?(?P<digits>\d{1,3}(?:,\d{3})+|\d{1,20})(?P<decimals>\.\d{1,20})?"
-    r"(?:\s*[×x·*]\s*10(?:\^(?P<power>-?\d{1,2})|(?P<super>[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]{1,3})))?\s*(?P<unit>[KkMGBT])?"
+    r"(?P<approx>[~≈]\s*)?(?P<digits>\d{1,3}(?:,\d{3}){1,6}|\d{1,20})(?P<decimals>\.\d{1,20})?"
+    r"(?:\s*[×x·*]\s*10(?:\^(?P<power>-?\d{1,2})|(?P<super>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})))?\s*(?P<unit>[KkMGBT])?"
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Count, OpError, Param, Shape, Tokens, Weightless, channels, numel, op, spatial
+from .base import Count, OpError, Param, Shape, Tokens, Weightless, channels, dims, numel, op, spatial
 
 
 class _Norm(Weightless):
@@ -83,7 +83,8 @@ class InstanceNorm(_Norm):
     affine: bool = False
 
     def shape(self, x: Shape) -> Shape:
-        spatial(x, "`instancenorm`")
+        if numel(spatial(x, "`instancenorm`")) == 1:
+            raise OpError(f"`instancenorm` of a single element is nothing: the value is {dims(x)}")
         return x
 
     def params(self, x: Shape) -> tuple[Param, ...]:

@@ -56,6 +56,7 @@ class LeakyRelu(_Activation):
     """max(x, slope · x) (Maas et al., ICML 2013)."""
 
     slope: float = 0.01
+    keeps_output = True
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Activation("leaky_relu", self.slope)

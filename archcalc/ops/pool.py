@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .base import OpError, Pad, Shape, Size, Weightless, numel, op, spatial
+from .base import OpError, Pad, Shape, Size, Weightless, dims, numel, op, spatial
 from .conv import Window, window
 
 
@@ -16,7 +16,6 @@ class _Pool(Weightless):
     stride: Size | None
     pad: Pad | None
     ceil: bool
-
     pad_end: Pad | None
     same: bool
 
@@ -26,6 +25,8 @@ class _Pool(Weightless):
         found = window(x, self.kernel, stride, self.pad, self.pad_end, self.same, 1, self.ceil, word)
         if any(2 * max(p, q) > k for k, p, q in zip(found.kernel, found.before, found.behind, strict=True)):
             raise OpError("`pad` is at most half of the kernel: some windows would hold nothing but padding", "pad")
+        if self.ceil and not found.even:
+            raise OpError("`ceil` wants the same padding before and behind: it is not defined for another", "ceil")
         return found
 
     def shape(self, x: Shape) -> Shape:
@@ -65,6 +66,12 @@ class AvgPool(_Pool):
     count_pad: bool = True
     pad_end: Pad | None = None
     same: bool = False
+
+    def shape(self, x: Shape) -> Shape:
+        w = self._window(x)
+        if len(w.kernel) == 3 and w.even and any(n < k for n, k in zip(x[1:], w.kernel, strict=True)):
+            raise OpError(f"on three axes torch averages no window that is larger than the map {dims(x)}", "kernel")
+        return (x[0], *w.out)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)

@@ -17,6 +17,8 @@ class _Recurrent(Op):
     bias: bool
     biases: Count
 
+    keeps_output = True  # torch's fused kernels read it
+
     def shape(self, x: Shape) -> Shape:
         if self.biases > 2:
             raise OpError(f"`biases` is 1, as in papers, or 2, as in torch; here it is {self.biases}", "biases")
@@ -41,7 +43,7 @@ class _Recurrent(Op):
         return found
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Recurrent(type(self).word, x[1], self.width, self.bias, self.biases)
+        return rt.recurrent(type(self).word, x[1], self.width, self.bias, self.biases)
 
 
 @op("rnn")

@@ -38,21 +38,20 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "archcalc", __version__
     for key in ("model", "family", "variant", "title", "cite", "spec"):
         yield key, getattr(summary, key)
-    yield "source", summary.source or None
-    yield "namesake", summary.namesake or None
-    yield "settings", summary.settings
     yield "input", inputs[0][1]
-    if len(inputs) > 1:
-        yield "named_inputs", {name: shape for name, shape in inputs}
     yield "batch", report.batch
     yield "dtype", report.dtype
     yield "totals", _totals(report.totals)
     if report.totals_with_heads is not None:
         yield "totals_with_heads", _totals(report.totals_with_heads)
+    yield "layers", _layers(report, measured)
     yield "measured", None if measured is None else _measured(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
     yield "claims", [_claim(judgement) for judgement in summary.judgements]
-    yield "layers", _layers(report, measured)
+    yield "inputs", [{"name": name, "shape": shape} for name, shape in inputs]
+    yield "settings", summary.settings
+    yield "source", summary.source or None
+    yield "namesake", summary.namesake or None
 
 
 def _totals(totals: Totals) -> dict[str, Any]:

@@ -13,21 +13,20 @@ from .rows import Line
 
 def render(summary: Summary, depth: int = 0) -> str:
     """The heading, the table opened `depth` levels, the totals, the claims that fail, and the conventions."""
-    main, totals = rows.lines(summary, depth), rows.totals(summary)
-    table = [*(line for line in main if not line.head), totals[0], *(line for line in main if line.head), *totals[1:]]
+    table = rows.table(summary, depth)
     notes = sentences.Notes()
     title, *rest = map(escape, sentences.heading(summary))
     return "\n".join(
         [
-            f"### {escape(summary.model)}: {title}",
+            f"### {escape(sentences.clean(summary.model))}: {title}",
             "",
-            "  \n".join([*rest, *([f"*{escape(summary.namesake)}*"] if summary.namesake else [])]),
+            "  \n".join([*rest, *([f"*{escape(sentences.clean(summary.namesake))}*"] if summary.namesake else [])]),
             "",
             *_table(summary, table),
             "",
-            *(f"- **{label}**: {escape(text)}" for label, text in sentences.facts(summary)),
+            *(f"- **{label}**: {escape(text)}" if label else f"  {text}" for label, text in sentences.facts(summary)),
             f"- **claims**: {escape(sentences.verdict(summary))}",
-            *_failures(summary, main, notes),
+            *_failures(summary, table, notes),
             *(f"- {mark} {escape(note)}" for mark, note in notes.numbered()),
             "",
             *(f"- *{label}*: {escape(text)}" for label, text in sentences.conventions(summary)),
@@ -59,7 +58,10 @@ def _names(table: Sequence[Line], labelled: bool) -> list[str]:
     fronts = names(table, stacked=False).fronts
     for line, front in zip(table, fronts, strict=True):
         name = escape(line.name)
-        name = f"**{name}**" if line.kind == "total" else front.strip().replace(" ", "\u00a0") + " " + name if line.depth else name
+        if line.kind == "total":
+            name = f"**{name}**"
+        elif line.depth:
+            name = front.strip().replace(" ", "\u00a0") + " " + name
         found.append(f"{escape(line.label) if line.label != line.name else ''} | {name}" if labelled else name)
     return found
 
@@ -68,8 +70,8 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _failures(summary: Summary, main: Sequence[Line], notes: sentences.Notes) -> Iterator[str]:
-    for line in main:
+def _failures(summary: Summary, table: Sequence[Line], notes: sentences.Notes) -> Iterator[str]:
+    for line in table:
         for failure in notes.failures(line.judgements):
             yield f"- ✗ {escape(f'{line.label or line.name}, {failure}')}"
     for failure in notes.failures(j for j in summary.judgements if not j.claim.row):
@@ -78,4 +80,4 @@ def _failures(summary: Summary, main: Sequence[Line], notes: sentences.Notes) ->
 
 def escape(text: str) -> str:
     """`text` with what Markdown would read as its own."""
-    return re.sub(r"([\\|*`<>~]|(?<!\w)_|_(?!\w)|\[(?=[^\]]*\]\())", r"\\\1", text)
+    return re.sub(r"([\\|*<>~]|(?<!\w)_|_(?!\w)|\[(?=[^\]]*\]\())", r"\\\1", text)

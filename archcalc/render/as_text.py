@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..errors import printable
 from ..summary import Summary
 from . import rows, sentences
 from .layout import PERCENT, Layout, bar, choose, left, right, width_of, wrap
@@ -19,10 +20,7 @@ Pieces = list[Piece]
 
 def render(summary: Summary, depth: int = 0, width: int | None = None, color: bool = False) -> str:
     """The whole report. Lines are at most `width` wide, as wide as they need be where that is None."""
-    main = rows.lines(summary, depth)
-    totals = rows.totals(summary)
-    share = rows.share_of(summary)
-    table = [*(line for line in main if not line.head), totals[0], *(line for line in main if line.head), *totals[1:]]
+    table, share = rows.table(summary, depth), rows.share_of(summary)
     layout = choose(rows.columns(summary), table, bool(share), width)
     prose = max(PROSE, layout.width) if width is None else width
     notes = sentences.Notes()
@@ -55,12 +53,12 @@ def _heading(summary: Summary, width: int) -> Iterator[Pieces]:
     """The model's name, title and source, and where another network goes by this name which one this is."""
     title, *rest = sentences.heading(summary)
     one_line = width_of(summary.model) + 2 + width_of(title) <= width
-    yield [(summary.model, LOUD), *([("  ", PLAIN), (title, BOLD)] if one_line else [])]
+    yield [(printable(summary.model), LOUD), *([("  ", PLAIN), (title, BOLD)] if one_line else [])]
     for text in rest if one_line else (title, *rest):
         for line in wrap(text, width):
             yield [(line, PLAIN)]
     if summary.namesake:
-        for line in wrap(summary.namesake, width):
+        for line in wrap(sentences.clean(summary.namesake), width):
             yield [(line, ACCENT)]
 
 
@@ -113,9 +111,11 @@ def _line(index: int, line: Line, layout: Layout, most: float, width: int) -> It
     behind = first.texts[index]
     room = field - width_of(front + name + behind)
     if room < layout.gap:
-        for number, part in enumerate(wrap(name, max(8, width - width_of(front)))):
-            yield [(front if not number else left(names.bars[index], width_of(front)), front_style), (part, style)]
-        start: Pieces = [(names.bars[index], DIM), (" " * (field - width_of(names.bars[index] + behind)), PLAIN)]
+        bars = names.bars[index]
+        for number, part in enumerate(wrap(name, max(8, width - width_of(front) - 2))):
+            yield [(left(bars, width_of(front)) + "  " if number else front, front_style), (part, style)]
+        bars = bars if width_of(bars) < field - width_of(behind) else ""
+        start: Pieces = [(bars, DIM), (" " * (field - width_of(bars + behind)), PLAIN)]
     else:
         start = [(front, front_style), (name, style), (" " * room, PLAIN)]
     yield [*start, (behind, PLAIN), *_numbers(index, line, layout, most)]

@@ -5,6 +5,7 @@ Nothing is cut: a name that is too long for its place gets a line of its own abo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,12 +13,14 @@ from .rows import SHARE, SPREAD, Column, Line
 
 LEAST_BAR, MOST_BAR = 8, 40
 PERCENT = 5  # the width of a percentage
+# Where characters of no width or of two columns are; none of those that archcalc itself prints.
+UNUSUAL = re.compile("[\u0300-\u10ff\u1100-\u1fff\u2e80-\uffff\U00010000-\U0010ffff]")
 EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 
 def width_of(text: str) -> int:
     """How many columns of a terminal `text` takes."""
-    if text.isascii():
+    if not UNUSUAL.search(text):
         return len(text)
     from unicodedata import combining, east_asian_width
 
@@ -56,15 +59,12 @@ def bar(share: float, most: float, width: int) -> str:
 
 
 class Numbers(NamedTuple):
-    """A column as it is printed; all lines' numbers are in one unit."""
+    """A column as it is printed, `width` wide; all lines' numbers are in one unit."""
 
     heading: str
     unit: str
     texts: list[str]
-
-    @property
-    def width(self) -> int:
-        return max(map(width_of, (self.heading, self.unit, *self.texts)))
+    width: int
 
 
 class Names(NamedTuple):
@@ -157,20 +157,17 @@ PLANS = (
 
 def choose(columns: Sequence[Column], lines: Sequence[Line], share: bool, width: int | None) -> Layout:
     """The first layout that fits; where none does, overlong names stand on lines of their own."""
-    shown = {column.name: _numbers(column, lines) for column in columns}
+    shown = {short: [_numbers(column, lines, short) for column in columns] for short in (False, True)}
     shares = SHARE.show([SHARE.value(line) for line in lines]).texts if SHARE.show else []
     labelled = any(line.label and line.label != line.name for line in lines)
     layouts = []
     for stacked in (False, True) if labelled else (False,):
         named = names(lines, stacked)
         for gap, iqr, short, percent, bars in PLANS:
-            chosen = [
-                shown[column.name]._replace(heading=column.short if short else column.heading)
-                for column in columns
-                if iqr or column is not SPREAD
-            ]
-            bar_width = LEAST_BAR if bars and share else 0
-            layout = Layout(named, max(named.widths(chosen[0])), chosen, gap, shares if percent and share else None, bar_width)
+            chosen = [n for n, column in zip(shown[short], columns, strict=True) if iqr or column is not SPREAD]
+            widest = max(named.widths(chosen[0]))
+            percents, bar_width = shares if percent and share else None, LEAST_BAR if bars and share else 0
+            layout = Layout(named, widest, chosen, gap, percents, bar_width)
             if width is None or layout.width <= width:
                 return layout.filled(width)
             layouts.append(layout)
@@ -186,7 +183,8 @@ def _overlong(barest: Layout, layouts: Sequence[Layout], width: int) -> Layout:
     return next((layout for layout in found if layout.width <= width), found[-1]).filled(width)
 
 
-def _numbers(column: Column, lines: Sequence[Line]) -> Numbers:
+def _numbers(column: Column, lines: Sequence[Line], short: bool) -> Numbers:
     assert column.show is not None
     unit, texts = column.show([column.value(line) for line in lines])
-    return Numbers(column.heading, unit, texts)
+    heading = column.short if short else column.heading
+    return Numbers(heading, unit, texts, max(map(width_of, (heading, unit, *texts))))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from ..analyse import Layer, Totals
+from ..errors import printable
 from ..graph import Span
 from ..measured import Latency
 from ..ops import Op, Shape, Tokens
@@ -17,15 +18,13 @@ from ..reported import Judgement
 from ..summary import Summary
 from ..units import with_separators
 
-FULL = 1000  # a depth that opens everything
-
 
 class Line(NamedTuple):
     """One line of the table.
 
     `name` is the paper's cell, a block's word, or a call; `label` the row's label as printed; `group` tells which
-    label a row stands under. `lasts` says for this line and each above it, up to the row, whether it is the last of
-    its siblings; `opened` that the lines below it are its parts.
+    label a row stands under, `row` which row (as errata name it) a line belongs to. `lasts` says for this line and
+    each above it, up to the row, whether it is the last of its siblings; `opened` that the lines below are its parts.
     """
 
     kind: Literal["row", "block", "op", "total"]
@@ -33,6 +32,7 @@ class Line(NamedTuple):
     counts: Totals | Layer
     label: str = ""
     group: str = ""
+    row: str = ""
     path: str = ""
     depth: int = 0
     head: str = ""
@@ -94,11 +94,12 @@ def binary(values: Sequence[Value]) -> Shown:
 def time(values: Sequence[Value]) -> Shown:
     unit, _ = _unit(values, TIMES)
     most = max((v for v in values if isinstance(v, float)), default=0.0) / MS[unit]
-    return Shown(unit, fixed(values, MS[unit], 3, 3 if most < 10 else 2))
+    places = 3 if most < 10 else 2 if most < 1000 else 1
+    return Shown(unit, fixed(values, MS[unit], 5, places))
 
 
 def percent(values: Sequence[Value]) -> Shown:
-    return Shown("%", fixed(values, 1.0, 3, 1))
+    return Shown("%", fixed(values, 1.0, 4, 1))
 
 
 def words(values: Sequence[Value]) -> Shown:
@@ -121,7 +122,7 @@ def fixed(values: Sequence[Value], factor: float, digits: int, places: int) -> l
     decimals = min(places, max(0, digits - len(str(int(max(there))))))
     while decimals < places and min(there) < 0.5 * 10.0**-decimals:
         decimals += 1
-    while decimals and all(round(n, decimals) == round(n, decimals - 1) for n in there):
+    while decimals and all(n == round(n, decimals - 1) for n in there):
         decimals -= 1
     return [_fixed(n, decimals) for n in numbers]
 
@@ -149,12 +150,13 @@ def _latency(part: str) -> Callable[[Line], Value]:
 
 
 def _count(name: str) -> Callable[[Line], Value]:
-    return lambda line: getattr(line.counts, name)  # type: ignore[no-any-return]
+    return lambda line: getattr(line.counts, name)
 
 
 COLUMNS = (
     Column("kind", lambda line: line.kind),
     Column("depth", lambda line: line.depth),
+    Column("row", lambda line: line.row),
     Column("path", lambda line: line.path),
     Column("label", lambda line: line.label),
     Column("name", lambda line: line.name),
@@ -187,7 +189,7 @@ def columns(summary: Summary) -> list[Column]:
     """The columns that people see, those of latency where it was measured."""
     if summary.measured is None:
         return [column for column in COLUMNS if column.show and not column.name.startswith("latency")]
-    return [*(column for column in COLUMNS if column.show), SPREAD]
+    return [*(column for column in COLUMNS if column.show), *([SPREAD] if summary.measured.runs > 1 else [])]
 
 
 # --- the lines ----------------------------------------------------------------------------------------------------
@@ -196,6 +198,13 @@ def columns(summary: Summary) -> list[Column]:
 def lines(summary: Summary, depth: int = 0) -> list[Line]:
     """The rows of the paper's table, those of heads behind the others, each opened `depth` levels."""
     return list(_Opener(summary).rows(depth))
+
+
+def table(summary: Summary, depth: int = 0) -> list[Line]:
+    """The lines with their sums: the main path, its total, and then what hangs on it."""
+    every = lines(summary, depth)
+    total, *with_heads = totals(summary)
+    return [*(line for line in every if not line.head), total, *(line for line in every if line.head), *with_heads]
 
 
 def totals(summary: Summary) -> list[Line]:
@@ -220,7 +229,7 @@ class Part(NamedTuple):
     """A block, by its place among the spans, or a node."""
 
     block: bool
-    index: int
+    at: int
 
 
 class _Opener:
@@ -233,43 +242,44 @@ class _Opener:
         self.judged: dict[str, list[Judgement]] = {}
         for judgement in summary.judgements:
             self.judged.setdefault(judgement.claim.row, []).append(judgement)
-        self.inner = self._inner()
+        self.inner: dict[int, list[int]] = {}  # for each span the spans directly inside it
+        self.names: dict[int, str] = {}  # how each of these is called there: `bottleneck.2`
+        self._nest()
+        self.row = ""
 
-    def _inner(self) -> dict[int, list[int]]:
-        """For each span the spans directly inside it; an empty one is nothing to show."""
-        inner: dict[int, list[int]] = {}
+    def _nest(self) -> None:
+        """Find which block stands in which; an empty one is nothing to show."""
         above: list[int] = []
         for index, span in enumerate(self.graph.spans):
             del above[span.depth :]
             if above and span.start < span.stop:
-                inner.setdefault(above[-1], []).append(index)
+                path = self.graph.spans[above[-1]].path
+                self.inner.setdefault(above[-1], []).append(index)
+                self.names[index] = span.path[len(path) + 1 :] if path else span.path
             above.append(index)
-        return inner
 
     def rows(self, depth: int) -> Iterator[Line]:
         found = [index for index, span in enumerate(self.graph.spans) if span.depth == 0]
         for index in sorted(found, key=lambda i: bool(self.graph.spans[i].head)):
             span = self.graph.spans[index]
+            self.row = span.name
             judgements = () if span.head else tuple(self.judged.get(span.name, ()))
             parts = self._parts(index) if depth > 0 else []
             yield self._span(span, "row", span.text, 0, (), bool(parts))._replace(
-                label=span.label, group=span.path, judgements=judgements
+                label=printable(span.label), group=span.path, judgements=judgements
             )
-            yield from self._open(parts, span, 1, depth, ())
+            yield from self._open(parts, 1, depth, ())
 
-    def _open(
-        self, parts: Sequence[Part], above: Span, level: int, depth: int, lasts: tuple[bool, ...]
-    ) -> Iterator[Line]:
+    def _open(self, parts: Sequence[Part], level: int, depth: int, lasts: tuple[bool, ...]) -> Iterator[Line]:
         for number, part in enumerate(parts, 1):
             here = (*lasts, number == len(parts))
             if not part.block:
-                yield self._op(part.index, level, here)
+                yield self._op(part.at, level, here)
                 continue
-            span = self.graph.spans[part.index]
-            inside = self._parts(part.index) if level < depth else []
-            name = span.path[len(above.path) + 1 :] if above.path else span.path
-            yield self._span(span, "block", name, level, here, bool(inside))
-            yield from self._open(inside, span, level + 1, depth, here)
+            span = self.graph.spans[part.at]
+            inside = self._parts(part.at) if level < depth else []
+            yield self._span(span, "block", self.names[part.at], level, here, bool(inside))
+            yield from self._open(inside, level + 1, depth, here)
 
     def _parts(self, index: int) -> list[Part]:
         """What stands directly inside a span, in order. A block that is all of a span is no level of its own."""
@@ -292,8 +302,9 @@ class _Opener:
         measured = None if span.head or self.measured is None else self.measured.span(span.start, span.stop)
         return Line(
             kind,
-            name,
+            printable(name),
             counts,
+            row=self.row,
             path=span.path,
             depth=level,
             head=span.head,
@@ -313,6 +324,7 @@ class _Opener:
             "op",
             call(node.op),
             layer,
+            row=self.row,
             path=node.path,
             depth=level,
             head=node.head,

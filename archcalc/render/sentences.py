@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..errors import printable
 from ..measured import Measurement
 from ..reported import Judgement
 from ..summary import Summary
@@ -22,7 +24,12 @@ def heading(summary: Summary) -> list[str]:
     counted = [f"input {shown}", f"batch {summary.report.batch}", summary.report.dtype]
     counted += [f"{name} = {value}" for name, value in summary.settings.items()]
     source = variant + (summary.source or "written as layer lines")
-    return [part for part in (summary.title, summary.cite, source, " · ".join(counted)) if part]
+    return [clean(part) for part in (summary.title, summary.cite, source, " · ".join(counted)) if part]
+
+
+def clean(text: str) -> str:
+    """Text of a spec on one line, without what a terminal would obey."""
+    return printable(" ".join(text.split()))
 
 
 def facts(summary: Summary) -> list[tuple[str, str]]:
@@ -37,7 +44,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("params", (f"{with_separators(totals.params)} = {made}" if made else "none") + stats),
         ("MACs", f"{_scaled(totals.macs)}; FLOPs = 2 × MACs = {_scaled(totals.flops)}"),
         ("memory", f"{sizes}, {' '.join(binary(totals.peak_memory_bytes))} at the peak"),
-        ("depth", f"{totals.weight_layers} weight layers"),
+        ("depth", f"{totals.weight_layers} weight layer{'s' * (totals.weight_layers != 1)}"),
     ]
     heads = summary.report.totals_with_heads
     if heads is not None:
@@ -51,16 +58,17 @@ def _scaled(count: int) -> str:
 
 
 def measured(run: Measurement) -> list[tuple[str, str]]:
-    """`161 ms, median of 30 runs (IQR 0.938 ms, …)`, and on what."""
+    """`161 ms, median of 30 runs (IQR 0.938, …)`, under which conditions, and on what."""
     whole = run.whole
-    early = "" if run.complete else "; stopped early by --time-limit"
-    pinned = "; malloc pinned" if run.malloc_pinned else ""
+    conditions = [] if run.complete else ["stopped early, by --time-limit"]
+    conditions += ["malloc pinned: freed memory is kept"] if run.malloc_pinned else []
     runs = f"median of {run.runs} runs" if run.runs > 1 else "one run"
     least, most, iqr = (ms(time).removesuffix(" ms") for time in (whole.min, whole.max, whole.iqr))
     spread = f" (IQR {iqr}, {least} to {most} ms)" if run.runs > 1 else ""
     threads = f", {run.threads} thread{'s' * (run.threads != 1)}" if run.device == "cpu" else ""
     return [
-        ("latency", f"{ms(whole.median)}, {runs}{spread}{early}{pinned}"),
+        ("latency", f"{ms(whole.median)}, {runs}{spread}"),
+        *([("", "; ".join(conditions))] if conditions else []),
         ("device", f"{run.device}: {run.device_name}{threads}, torch {run.torch}"),
     ]
 
@@ -91,15 +99,15 @@ class Notes:
     def failures(self, judgements: Iterable[Judgement]) -> list[Failure]:
         """What is said where printed figures do not hold."""
         return [
-            Failure(judgement.claim.heading.value, judgement.arithmetic, self._mark(judgement))
+            Failure(clean(judgement.claim.heading.value), _short(judgement.arithmetic), self._mark(judgement))
             for judgement in judgements
             if not judgement.holds
         ]
 
     def _mark(self, judgement: Judgement) -> str:
         if judgement.erratum is None:
-            return ", and no erratum says so"
-        note = " ".join(judgement.erratum.note.value.split())
+            return ", undeclared"
+        note = clean(judgement.erratum.note.value)
         if note not in self.texts:
             self.texts.append(note)
         return " " + str(self.texts.index(note) + 1).translate(SUPERSCRIPTS)
@@ -108,11 +116,16 @@ class Notes:
         return [(str(n).translate(SUPERSCRIPTS), f"known erratum: {text}") for n, text in enumerate(self.texts, 1)]
 
 
+def _short(arithmetic: str) -> str:
+    """`computed …, printed …: 1.9 % above`: above what goes without saying."""
+    return re.sub(r"(above|below) the printed$", r"\1", arithmetic)
+
+
 def verdict(summary: Summary) -> str:
     """How many printed figures hold, and how."""
     judged = summary.judgements
     if not judged:
-        return "no printed figure applies to this input and these settings"
+        return "no printed figure to judge here"
     wrong = [judgement for judgement in judged if not judgement.holds]
     count = len(judged)
     if not wrong:
@@ -121,7 +134,8 @@ def verdict(summary: Summary) -> str:
     what = "known erratum" if len(wrong) == 1 else "known errata"
     tail = f": {what}" if known == len(wrong) else f", {known} of them {what}" if known else ""
     mark = "✓" if known == len(wrong) else "✗"
-    return f"{mark} {count - len(wrong)} of {count} printed figures hold, {len(wrong)} do{'es' * (len(wrong) == 1)} not{tail}"
+    does = "does" if len(wrong) == 1 else "do"
+    return f"{mark} {count - len(wrong)} of {count} printed figures hold, {len(wrong)} {does} not{tail}"
 
 
 def conventions(summary: Summary) -> list[tuple[str, str]]:

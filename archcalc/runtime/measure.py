@@ -27,7 +27,7 @@ from ..errors import Unavailable, UsageError
 from ..graph import Graph
 from ..measured import Latency, Measurement
 from ..units import binary
-from .network import Network, Step, build, execute, torch_dtype
+from .network import Network, Step, build, example_inputs, execute, torch_dtype
 
 RUNS = 30
 WARM_UPS = 3
@@ -205,10 +205,7 @@ def _prepare(
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(SEED)
             network = build(graph, "cpu", dtype).to(where).eval()
-        generator = torch.Generator().manual_seed(SEED)
-        return network, [
-            torch.randn(batch, *shape, generator=generator).to(where, number) for _, shape in graph.inputs
-        ]
+        return network, [x.to(where) for x in example_inputs(graph, batch, number, SEED)]
     except (RuntimeError, MemoryError) as error:
         if out_of_memory(error):
             raise Unavailable("memory ran out while the parameters and the input were made") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +39,6 @@ __all__ = [
     "Part",
     "Position",
     "RadialBasis",
-    "Recurrent",
     "Reshape",
     "Scale",
     "Take",
@@ -46,6 +46,7 @@ __all__ = [
     "ZeroPad",
     "nn",
     "padded",
+    "recurrent",
 ]
 
 Sizes = tuple[int, ...]
@@ -78,16 +79,19 @@ def _gelu_(x: Tensor) -> Tensor:
 
 
 def _quickgelu(x: Tensor) -> Tensor:
-    return torch.sigmoid(1.702 * x).mul_(x)
+    gate = (1.702 * x).sigmoid_()
+    return x * gate if torch.is_grad_enabled() else gate.mul_(x)  # the backward pass needs the gate
 
 
 def _quickgelu_(x: Tensor) -> Tensor:
-    return x.mul_(torch.sigmoid(1.702 * x))
+    return x.mul_((1.702 * x).sigmoid_())
 
 
 def _softplus_(x: Tensor) -> Tensor:
-    kept = x.clone() if torch.is_grad_enabled() else x  # the backward pass needs the input
-    return x.copy_(F.softplus(kept))
+    if torch.is_grad_enabled():  # the backward pass needs the input
+        return x.copy_(F.softplus(x.clone()))
+    overwritten: Tensor = torch.ops.aten.softplus.out(x, out=x)
+    return overwritten
 
 
 def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -220,14 +224,16 @@ class Attention(nn.Module):
         self.out = nn.Linear(value, width, bias)
 
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
-        source = x if memory is None else memory
-        q, k, v = self._by_head(self.q(x)), self._by_head(self.k(source)), self._by_head(self.v(source))
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
-        projected: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        projected: Tensor = self.out(self._mixed(x, x if memory is None else memory))
         return projected
 
+    def _mixed(self, x: Tensor, source: Tensor) -> Tensor:
+        """The values mixed; in a function of its own, so that queries, keys and values are gone when it is left."""
+        q, k, v = self._by_head(self.q(x)), self._by_head(self.k(source)), self._by_head(self.v(source))
+        return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal).transpose(1, 2).flatten(2)
+
     def _by_head(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def extra_repr(self) -> str:
         return f"heads={self.heads}" + (", causal" if self.causal else "")
@@ -377,8 +383,8 @@ class ChannelShuffle(nn.Module):
         self.groups = groups
 
     def forward(self, x: Tensor) -> Tensor:
-        dealt = x.unflatten(1, (self.groups, -1)).transpose(1, 2)
-        return dealt.clone(memory_format=torch.contiguous_format).flatten(1, 2)
+        dealt = x.reshape(x.shape[0], self.groups, -1, *x.shape[2:]).transpose(1, 2)
+        return dealt.clone(memory_format=torch.contiguous_format).view(x.shape)
 
     def extra_repr(self) -> str:
         return f"groups={self.groups}"
@@ -494,48 +500,29 @@ class RadialBasis(nn.Module):
         super().__init__()
         generator = torch.Generator("cpu").manual_seed(0)
         bits = torch.randint(2, (out, width), generator=generator, device="cpu")
-        self.register_buffer("codes", 2.0 * bits.to(self._default_device()) - 1.0, persistent=False)
-
-    @staticmethod
-    def _default_device() -> torch.device:
-        return torch.empty(0).device
+        self.register_buffer("codes", 2.0 * bits.to(torch.get_default_device()) - 1.0, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return (x.unsqueeze(1) - self.codes).square().sum(2)
 
 
-class _OnlySequence:
-    """A recurrent layer of torch that returns its states at each token, without the last one apart."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        states: Tensor = super().forward(x)[0]  # type: ignore[misc]
-        return states
+def _states(_layer: nn.Module, _x: tuple[Tensor, ...], y: tuple[Tensor, Any]) -> Tensor:
+    """A hook: of what a recurrent layer returns the states at all tokens, without the last one apart."""
+    return y[0]
 
 
-class Rnn(_OnlySequence, nn.RNN):
-    """Elman's layer."""
+RECURRENT: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
-class Lstm(_OnlySequence, nn.LSTM):
-    """Long short-term memory."""
-
-
-class Gru(_OnlySequence, nn.GRU):
-    """Gated recurrent units."""
-
-
-RECURRENT: dict[str, type[nn.RNNBase]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru}
-
-
-def Recurrent(word: str, width: int, out: int, bias: bool, biases: int) -> nn.RNNBase:  # noqa: N802 - read as a class
+def recurrent(word: str, width: int, out: int, bias: bool, biases: int) -> nn.Module:
     """The recurrent layer `word`, from tokens of `width` to tokens of `out`.
 
     torch adds two biases; where there is to be one, the second is held at zero, out of the parameters.
     """
     layer = RECURRENT[word](width, out, bias=bias, batch_first=True)
     if bias and biases == 1:
-        zeros = torch.zeros_like(layer.bias_hh_l0)
         del layer.bias_hh_l0
-        layer.register_buffer("bias_hh_l0", zeros.detach(), persistent=False)
+        layer.register_buffer("bias_hh_l0", torch.zeros_like(layer.get_parameter("bias_ih_l0")), persistent=False)
         layer._init_flat_weights()
+    layer.register_forward_hook(_states)
     return layer

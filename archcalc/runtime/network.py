@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..analyse import ITEMSIZE, last_uses, storages
+from ..analyse import ITEMSIZE, last_uses, looked_up, storages
 from ..errors import UsageError, did_you_mean
 from ..graph import Graph
 from . import modules
@@ -106,6 +106,20 @@ def build(
         return Network(graph, device, torch_dtype(dtype), heads)
 
 
+def example_inputs(graph: Graph, batch: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> list[Tensor]:
+    """Random inputs on the CPU: normal, or ids where a look-up reads the input. torch's random state stays as it is."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    words = looked_up(graph)
+    made = []
+    for number, (_, shape) in enumerate(graph.inputs):
+        size = (batch, *shape)
+        if -1 - number in words:
+            made.append(torch.randint(words[-1 - number], size, generator=generator, device="cpu"))
+        else:
+            made.append(torch.randn(size, generator=generator, device="cpu").to(dtype))
+    return made
+
+
 def torch_dtype(name: str) -> torch.dtype:
     """torch's dtype of this name. Raises UsageError where archcalc does not count in it."""
     if name not in ITEMSIZE:
@@ -152,24 +166,7 @@ def _place(root: nn.Module, path: str, module: nn.Module) -> None:
 
 def _settle_in_place(graph: Graph, made: list[nn.Module]) -> None:
     """Tell every activation and dropout whether it works in place: as the counts of memory say."""
-    inference, training = storages(graph).in_place, _in_place_in_training(graph)
+    inference, training = storages(graph).in_place, storages(graph, training=True).in_place
     for index, module in enumerate(made):
         if isinstance(module, modules.InPlace):
             module.in_place, module.in_place_training = inference[index], training[index]
-
-
-def _in_place_in_training(graph: Graph) -> list[bool]:
-    """`storages(graph, training=True).in_place`, less the nodes whose input another node has read.
-
-    That other node (a convolution, say) may have kept it for its backward pass, and autograd would find it changed.
-    """
-    root, in_place = storages(graph, training=True)
-    settled = list(in_place)
-    read: set[int] = set()  # the storages that a node has read, other than to overwrite or view them
-    for index, node in enumerate(graph.nodes):
-        sources = {root[value] for value in node.inputs if value >= 0}
-        if in_place[index]:
-            settled[index] = read.isdisjoint(sources)
-        if not settled[index] and node.op.storage != "view":
-            read |= sources
-    return settled

@@ -11,7 +11,7 @@ from ..errors import SpecError, Text, did_you_mean
 from ..expr import Argument, Expr
 from ..ops import ARGUMENTS, OPS
 from ..table import Table, read_table, same, squeeze
-from .lines import MERGES, Block, Body, bodies_of, check_name, read_block, read_body, words_of
+from .lines import MERGES, Block, Body, bodies_of, check_name, lines_of, read_block, read_body, words_of
 from .notation import Pattern, is_name
 from .reader import List, Map, Tree
 
@@ -42,6 +42,9 @@ OVERLAY = ("input", "given", "let", "defaults", "layers", "notation", "heads", "
 METRICS = ("params", "weights", "biases", "macs", "flops", "weight_layers", "shape", "input")
 WITH_HEADS = " with heads"
 SCALES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+MAX_VARIANTS = 200
+MAX_MODELS = 1_000
+MAX_ITEMS = 200  # of any other list or mapping
 # Which ops take the defaults of another op, besides their own.
 INHERITS = {"dwconv": "conv"}
 
@@ -113,7 +116,7 @@ class Erratum:
 @dataclass(frozen=True, slots=True)
 class ReportedTable:
     quoted: Quoted
-    reading: dict[str, Text]
+    reading: dict[str, tuple[Text, Text]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class Family:
     defaults: dict[str, dict[str, tuple[Text, Argument]]]
     columns: dict[str, tuple[Text, Role]]
     baseline: Text | None
-    reading: dict[str, Text]
+    reading: dict[str, tuple[Text, Text]]
     layers: Layers | None
     notation: tuple[tuple[Pattern, Body], ...]
     heads: dict[str, Head]
@@ -142,9 +145,15 @@ class Family:
     blocks: dict[str, Block]
     reported: tuple[ReportedTable, ...]
     errata: tuple[Erratum, ...]
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # of what was worked out
 
     def role(self, heading: str) -> Role | None:
         """The role of a heading: given in `columns:`, or a name usable in expressions; None for a variant."""
+        if ("role", heading) not in self.memo:
+            self.memo["role", heading] = self._role(heading)
+        return self.memo["role", heading]  # type: ignore[no-any-return]
+
+    def _role(self, heading: str) -> Role | None:
         for key, (_, role) in self.columns.items():
             if key != "variants" and same(key, heading):
                 return role
@@ -153,7 +162,9 @@ class Family:
         return Role("name", heading) if is_name(heading) else None
 
     def variant(self, name: str) -> Variant | None:
-        return next((variant for variant in self.variants if same(variant.name.value, name)), None)
+        if "variants" not in self.memo:
+            self.memo["variants"] = {squeeze(variant.name.value): variant for variant in self.variants}
+        return self.memo["variants"].get(squeeze(name))  # type: ignore[no-any-return]
 
     def read_cell(self, cell: Text) -> tuple[Pattern, dict[str, Text], Body] | None:
         """The first line of the notation that fits `cell`, what its holes hold, and what it means."""
@@ -248,6 +259,9 @@ def _map(tree: Map, key: str) -> Map:
         return Map(tree.where)
     if not isinstance(value, Map):
         raise tree.key(key).error(f"`{key}:` wants a mapping: `name: value`")
+    most = MAX_MODELS if key in ("models", "namesakes") else MAX_ITEMS
+    if len(value.entries) > most:
+        raise tree.key(key).error(f"more than {most:,} entries of `{key}:` are refused")
     return value
 
 
@@ -257,12 +271,15 @@ def _items(tree: Map, key: str) -> tuple[Tree, ...]:
         return ()
     if not isinstance(value, List):
         raise tree.key(key).error(f"`{key}:` wants a list")
+    if len(value.items) > MAX_ITEMS:
+        raise tree.key(key).error(f"more than {MAX_ITEMS} entries of `{key}:` are refused")
     return value.items
 
 
-def _scalar(value: Tree | None, what: str) -> Text:
+def _scalar(value: Tree | None, what: str, missing: Text | None = None) -> Text:
+    """A word or a line; `missing` is where one is wanted that is not there at all."""
     if not isinstance(value, Text) or value.block or not value.value.strip():
-        where = value if isinstance(value, Text) else value.where if value is not None else None
+        where = value if isinstance(value, Text) else value.where if value is not None else missing
         raise SpecError(f"{what} is wanted here", where)
     return value
 
@@ -298,7 +315,7 @@ def _expressions(tree: Map, key: str) -> dict[str, tuple[Text, Expr]]:
     found = {}
     for name, value in _map(tree, key).items():
         check_name(name, f"a value of `{key}:`")
-        found[name.value] = (name, Expr(_scalar(value, "an expression").strip()))
+        found[name.value] = (name, Expr(_scalar(value, "a number or an expression").strip()))
     return found
 
 
@@ -348,6 +365,8 @@ def _variants(tree: Map, name: str) -> tuple[tuple[Variant, ...], str]:
         source = quoted.source
     else:
         raise tree.key("variants").error("`variants:` wants a list of names, or a table with a variant a row")
+    if len(variants) > MAX_VARIANTS:
+        raise tree.key("variants").error(f"more than {MAX_VARIANTS} variants are refused")
     seen: set[str] = set()
     for variant in variants:
         if not variant.name.value:
@@ -364,7 +383,7 @@ def _model(key: Text, value: Tree) -> ModelEntry:
         raise key.error(f"`{key}` is not a name for a model", "A model is named in lower case: `resnet50-v1.5`.")
     if isinstance(value, Map):
         value.only(("variant", *OVERLAY), "a model")
-        variant = _scalar(value.get("variant"), "`variant:` with the variant that the model is laid over")
+        variant = _scalar(value.get("variant"), "`variant:` with the variant that the model is laid over", key)
         overlay_map = Map(value.where)
         overlay_map.entries.update((k, entry) for k, entry in value.entries.items() if k != "variant")
     else:
@@ -403,7 +422,8 @@ def _claim_role(text: Text) -> Role:
         start = text.value.rindex(rest)
         pattern = Pattern(text.part(start, start + len(rest)))
         if metric not in ("shape", "input") or not set(pattern.holes) <= {"c", "d", "h", "w"}:
-            raise text.error(f"`{rest}` is neither a unit nor an order of axes such as `{{h}}×{{w}}×{{c}}`")
+            units = ", ".join(SCALES)
+            raise text.error(f"`{rest}` is neither a unit ({units}) nor an order of axes such as `{{h}}×{{w}}×{{c}}`")
     return Role("claim", metric=metric, with_heads=bool(match.group(2)), pattern=pattern)
 
 
@@ -417,15 +437,15 @@ def metric_of(figure: Text) -> Role:
     return Role("claim", metric=base, with_heads=base != word)
 
 
-def _reading(tree: Map) -> dict[str, Text]:
-    return {key.value: _scalar(value, "a reading") for key, value in _map(tree, "reading").items()}
+def _reading(tree: Map) -> dict[str, tuple[Text, Text]]:
+    return {key.value: (key, _scalar(value, "a reading")) for key, value in _map(tree, "reading").items()}
 
 
 def _layers(tree: Map) -> Layers | None:
     value = tree.get("layers")
     if value is None:
         return None
-    if isinstance(value, Map) and _is_table(value):
+    if isinstance(value, Map) and (_is_table(value) or "from" in value.entries):
         value.only(("from", "table"), "`layers:`")
         return Layers(_quoted(value, "`layers:`"), None)
     return Layers(None, read_body(value, "`layers:`"))
@@ -438,7 +458,8 @@ def _head(key: Text, value: Tree) -> Head:
     layers = value.get("layers")
     if layers is None:
         raise key.error("a head wants `layers:`")
-    return Head(key, _scalar(value.get("at"), "`at:` with the row that the head hangs on"), read_body(layers, "a head"))
+    at = _scalar(value.get("at"), "`at:` with the row that the head hangs on", key)
+    return Head(key, at, read_body(layers, "a head"))
 
 
 def _reported(tree: Tree) -> ReportedTable:
@@ -458,9 +479,15 @@ def _names(tree: Map, key: str) -> tuple[Text, ...]:
     value = tree.get(key)
     if value is None:
         return ()
-    if isinstance(value, List):
-        return tuple(_scalar(item, "a name").strip() for item in value.items)
-    return (_scalar(value, "a name").strip(),)
+    if not isinstance(value, List):
+        return (_scalar(value, "a name").strip(),)
+    names: dict[str, Text] = {}
+    for item in _items(tree, key):
+        name = _scalar(item, "a name").strip()
+        if squeeze(name.value) in names:
+            raise name.error(f"`{name}` stands here twice")
+        names[squeeze(name.value)] = name
+    return tuple(names.values())
 
 
 def _erratum(tree: Tree) -> Erratum:
@@ -471,7 +498,7 @@ def _erratum(tree: Tree) -> Erratum:
     rows, variants, figures = _names(tree, "row"), _names(tree, "variant"), _names(tree, "figures")
     if not figures:
         raise tree.where.error("an erratum names the printed `figures:` that are wrong")
-    note = _scalar(tree.get("note"), "`note:` with the printed figure and the likely cause")
+    note = _scalar(tree.get("note"), "`note:` with the printed figure and the likely cause", tree.where)
     return Erratum(tree.where, rows, variants, figures, note)
 
 
@@ -484,15 +511,21 @@ def _check(family: Family, laid_over: bool) -> None:
         if name in family.given:
             raise text.error(f"`{name}` stands under `given:` already")
     for pattern, _ in family.notation:
-        for hole in pattern.holes:
+        for hole, where in zip(pattern.holes, pattern.places, strict=True):
             if hole in constants:
-                raise pattern.text.error(f"the hole `{{{hole}}}` has the name of a value of `given:` or `let:`")
+                raise where.error(f"the hole `{{{hole}}}` has the name of a value of `given:` or `let:`")
     for table, what in _tables(family):
         for heading in table.headings[1:] if what != "layers" else table.headings:
             _check_heading(family, heading, what)
     _check_values(family)
+    if family.layers is not None:
+        _check_calls(family)
     headings = [heading.value for table, _ in _tables(family) for heading in table.headings]
+    roles: set[str] = set()
     for key, (text, role) in family.columns.items():
+        if squeeze(key) in roles:
+            raise text.error(f"the column `{key}` is given twice: spaces do not matter, nor × or x")
+        roles.add(squeeze(key))
         if key == "variants":
             if role.kind != "name":
                 raise text.error("`variants:` in `columns:` wants a name: a variant's own cell is that number")
@@ -505,14 +538,37 @@ def _check(family: Family, laid_over: bool) -> None:
         )
 
 
-def _check_values(family: Family) -> None:
-    """Names of values are given once in a body, unlike any op, block, input or number, and used."""
+def _bodies(family: Family) -> list[Body]:
     bodies = [body for _, body in family.notation] + [block.body for block in family.blocks.values()]
     bodies += [head.body for head in family.heads.values()] + [body for _, body in family.rows.values()]
+    return [*bodies, family.layers.body] if family.layers and family.layers.body else bodies
+
+
+def _check_calls(family: Family) -> None:
+    """Raise SpecError at a call of nothing, also in a line that no model of the file has."""
+    bodies = _bodies(family)
+    values = {name.value for body in bodies for part in bodies_of(body) for name in part.names}
+    values |= {name.value for name, _ in family.inputs}
+    values |= {parameter.value for block in family.blocks.values() for parameter, _ in block.parameters}
+    for body in bodies:
+        for line in lines_of(body):
+            for call in line.calls:
+                word = call.word.value
+                if word in MERGES:
+                    raise call.word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
+                if word not in OPS and word not in family.blocks and word not in values and word != "identity":
+                    raise call.word.error(
+                        f"`{word}` is neither an op nor a block of this file",
+                        did_you_mean(word, [*family.blocks, *OPS, "identity"]),
+                    )
+
+
+def _check_values(family: Family) -> None:
+    """Names of values are given once in a body, unlike any op, block, input or number, and used."""
     listed = family.layers.body if family.layers else None
     inputs = [name for name, _ in family.inputs] if len(family.inputs) > 1 else []
     numbers = {*family.given, *family.let}
-    for body in [*bodies, *([listed] if listed else [])]:
+    for body in _bodies(family):
         used = {name for name, _ in words_of(body)}
         for part in bodies_of(body):
             seen = {name.value for name in inputs} if body is listed else set()
@@ -549,11 +605,13 @@ def _check_heading(family: Family, heading: Text, what: str) -> None:
         return
     if role is None or (what == "reported" and role.kind != "claim"):
         words = [variant.name.value for variant in family.variants] if what == "layers" else []
-        hint = did_you_mean(heading.value, [*words, *family.columns]) if words or family.columns else ""
-        raise heading.error(
-            f"the column `{heading}` has no role",
-            hint or "Say under `columns:` what it is: layer, label, -, a name, or a claim such as =params.",
-        )
+        hint = did_you_mean(heading.value, [*words, *family.columns])
+        known = "Say under `columns:` what it is: layer, label, -, a name, or a claim such as =params."
+        if what == "reported":
+            known = "Say under `columns:` which figure it is, such as =params."
+        raise heading.error(f"the column `{heading}` has no role", hint if hint.startswith("Did") else known)
+    if role.kind == "name" and role.name == heading.value:
+        check_name(heading, "a column")
 
 
 def references(family: Family) -> set[str]:

@@ -15,6 +15,7 @@ from .reader import List, Map, Tree
 
 MERGES = ("add", "concat", "mul", "mean", "parts")
 MAX_CALLS = 200
+MAX_ARGUMENTS = 50
 REPEAT = re.compile(r"x(\d+)(?=\s|$)|x(?=\()")
 WORD = re.compile(r"[^\s(),]+")
 
@@ -85,11 +86,14 @@ class Block:
     body: Body
 
 
+_NOTHING = "Nothing at all is written `identity`."
+
+
 def read_body(tree: Tree, what: str) -> Body:
     """A line, a list of lines and merges, or a merge. Raises SpecError."""
     if isinstance(tree, List):
         if not tree.items:
-            raise tree.where.error(f"{what} is an empty list; nothing at all is written `identity`")
+            raise tree.where.error(f"{what} is an empty list", "" if what == "`layers:`" else _NOTHING)
         return Body(tree.where, tuple(_read_item(item, what) for item in tree.items))
     where = tree if isinstance(tree, Text) else tree.where
     return Body(where, (_read_item(tree, what),))
@@ -125,7 +129,7 @@ def _read_named(key: Text, value: Tree, what: str) -> Named:
         raise key.error(f"`{key}` is not a merge, and a name holds one line or one merge, not a list", hint)
     for name in names:
         check_name(name, "a value")
-        if name.value in _TAKEN:
+        if name.value in _TAKEN or REPEAT.fullmatch(name.value):
             raise name.error(f"`{name}` is a word of the language and cannot name a value")
     item = _read_item(value, what)
     if isinstance(item, Named):
@@ -140,14 +144,16 @@ def read_line(text: Text) -> Line:
     """`call call x3 call if condition`. Raises SpecError at the word that breaks a rule."""
     source, at, calls = text.value, 0, list[Call]()
     if not source.strip():
-        raise text.error("a layer line is wanted here; nothing at all is written `identity`")
+        raise text.error("a layer line is wanted here", _NOTHING)
     condition: Expr | None = None
     while at < len(source):
         if source[at].isspace():
             at += 1
             continue
-        repeat = REPEAT.match(source, at) if calls else None
+        repeat = REPEAT.match(source, at)
         if repeat:
+            if not calls:
+                raise text.part(at, repeat.end()).error("a repeat stands behind a call: `conv(64, 3) x3`")
             if calls[-1].times is not None:
                 raise text.part(at, repeat.end()).error("a call is repeated once: `x3` or `x(n)`")
             if repeat.group(1):
@@ -155,14 +161,15 @@ def read_line(text: Text) -> Line:
             else:
                 end = closing(text, repeat.end())
                 times, at = text.part(repeat.end() + 1, end), end + 1
+                _space(text, at)
             last = calls[-1]
             calls[-1] = Call(last.word, last.args, last.named, Expr(times.strip()))
             continue
         match = WORD.match(source, at)
         word = text.part(at, match.end()) if match else text.part(at, at + 1)
         if not match or not NAME.fullmatch(word.value):
-            hint = "Branches and lines are separated by YAML, calls by spaces." if word.value in (",", ")") else ""
-            raise word.error(f"`{word}` is not the name of an op or a block", hint)
+            _space(text, at)
+            raise word.error(f"`{word}` is not the name of an op or a block")
         at = match.end()
         if word.value == "if":
             if not calls:
@@ -177,12 +184,24 @@ def read_line(text: Text) -> Line:
             end = closing(text, at)
             args, named = _read_arguments(text.part(at + 1, end))
             at = end + 1
-            if at < len(source) and not source[at].isspace():
-                raise text.part(at, at + 1).error("a space is wanted between two calls")
+            _space(text, at)
         if len(calls) == MAX_CALLS:
             raise word.error(f"a line of more than {MAX_CALLS} calls is refused")
         calls.append(Call(word, args, named))
     return Line(text, tuple(calls), condition)
+
+
+def _space(text: Text, at: int) -> None:
+    """Raise SpecError where a call goes on at `at` with something that ends none."""
+    char = text.part(at, at + 1)
+    if char.value == ",":
+        raise char.error("calls are separated by spaces, not by commas")
+    if char.value == ")":
+        raise char.error("this bracket closes nothing")
+    if char.value in ("(", "") or char.value.isspace():
+        return
+    if at and not text.value[at - 1].isspace():
+        raise char.error("a space is wanted between two calls")
 
 
 def closing(text: Text, opening: int) -> int:
@@ -192,17 +211,18 @@ def closing(text: Text, opening: int) -> int:
         depth += (text.value[at] == "(") - (text.value[at] == ")")
         if depth == 0:
             return at
-    raise text.part(opening, opening + 1).error(
-        "this bracket is never closed",
-        "In a YAML flow list (`[a, b]`) a comma ends the item: write such branches on their own lines.",
-    )
+    bracket = text.part(opening, opening + 1)
+    before = text.source.lines[text.line - 1][: bracket.col - 1]
+    cut = "[" in before or "{" in before
+    hint = "Inside `[…]` and `{…}` YAML cuts at every comma: write this on a line of its own." if cut else ""
+    raise bracket.error("this bracket is never closed", hint)
 
 
 def split_commas(text: Text) -> Iterator[Text]:
     """The pieces between the commas that stand in no bracket."""
     depth = start = 0
     for at, char in enumerate(text.value):
-        depth += (char == "(") - (char == ")")
+        depth += (char in "([{") - (char in ")]}")
         if char == "," and depth == 0:
             yield text.part(start, at).strip()
             start = at + 1
@@ -217,7 +237,9 @@ def _read_arguments(text: Text) -> tuple[tuple[Argument, ...], tuple[tuple[Text,
     named: dict[str, tuple[Text, Argument]] = {}
     if not text.value.strip():
         return (), ()
-    for piece in split_commas(text):
+    for n, piece in enumerate(split_commas(text)):
+        if n == MAX_ARGUMENTS:
+            raise piece.error(f"more than {MAX_ARGUMENTS} arguments are refused")
         match = NAMED.match(piece.value)
         if match:
             name = piece.part(match.start(1), match.end(1))
@@ -238,6 +260,8 @@ def read_block(key: Text, tree: Tree) -> Block:
         raise key.error(f"`{key}` is not a name for a block", "A block is called `name` or `name(a, b=1)`.")
     name = key.part(match.start(1), match.end(1))
     check_name(name, "a block")
+    if REPEAT.fullmatch(name.value):
+        raise name.error(f"`{name}` repeats a call and cannot name a block")
     parameters: dict[str, tuple[Text, Argument | None]] = {}
     if match.end() < len(key.value):
         if key.value[match.end()] != "(":
@@ -252,6 +276,8 @@ def read_block(key: Text, tree: Tree) -> Block:
             check_name(parameter, "a parameter")
             if parameter.value in parameters:
                 raise parameter.error(f"the parameter `{parameter}` stands here twice")
+            if len(parameters) == MAX_ARGUMENTS:
+                raise parameter.error(f"more than {MAX_ARGUMENTS} parameters are refused")
             default = Argument(piece.part(len(word) + 1)) if equals else None
             if default is None and any(d is not None for _, d in parameters.values()):
                 raise parameter.error("a parameter without a default stands before those with one")
@@ -267,18 +293,21 @@ def check_name(name: Text, what: str) -> None:
         raise name.error(f"`{name}` is a word of the language and cannot name {what}")
 
 
+def lines_of(body: Body) -> Iterator[Line]:
+    """Every line of `body` and of its branches."""
+    for part in bodies_of(body):
+        for item in part.items:
+            line = item.item if isinstance(item, Named) else item
+            if isinstance(line, Line):
+                yield line
+
+
 def words_of(body: Body) -> Iterator[tuple[str, bool]]:
     """Every name that `body` uses: (name, whether it is called)."""
-    for item in body.items:
-        if isinstance(item, Named):
-            item = item.item
-        if isinstance(item, Merge):
-            for branch in item.branches:
-                yield from words_of(branch)
-            continue
-        if item.condition is not None:
-            yield from ((name, False) for name in item.condition.names)
-        for call in item.calls:
+    for line in lines_of(body):
+        if line.condition is not None:
+            yield from ((name, False) for name in line.condition.names)
+        for call in line.calls:
             yield call.word.value, True
             if call.times is not None:
                 yield from ((name, False) for name in call.times.names)

@@ -22,15 +22,18 @@ class Pattern:
     the same text twice.
     """
 
-    __slots__ = ("holes", "literals", "text")
+    __slots__ = ("holes", "literals", "places", "text")
 
     def __init__(self, text: Text) -> None:
         self.text = text
         self.holes: list[str] = []
+        self.places: list[Text] = []  # of the holes
         self.literals: list[str] = []
         at = 0
         for match in HOLE.finditer(text.value):
             name = text.part(match.start(1), match.end(1))
+            if not name.value.strip():
+                raise text.part(match.start(), match.end()).error("this hole has no name", "A hole is written `{name}`.")
             check_name(name, "a hole")
             literal = squeeze(text.value[at : match.start()])
             if self.holes and not literal:
@@ -40,20 +43,22 @@ class Pattern:
                 )
             self.literals.append(literal)
             self.holes.append(name.value)
+            self.places.append(name)
             at = match.end()
-        rest = text.value[at:]
-        if "{" in rest or "}" in rest:
-            raise text.error("a brace without its partner", "A hole is written `{name}`.")
-        self.literals.append(squeeze(rest))
+        alone = re.search(r"[{}]", HOLE.sub(lambda hole: " " * len(hole.group()), text.value))
+        if alone:
+            brace = text.part(alone.start(), alone.end())
+            raise brace.error("a brace without its partner", "A hole is written `{name}`.")
+        self.literals.append(squeeze(text.value[at:]))
 
     def match(self, cell: Text) -> dict[str, Text] | None:
         """What the holes hold where `cell` fits, else None."""
-        places = [n for n, char in enumerate(cell.value) if not char.isspace()]
-        bare = "".join(cell.value[n] for n in places).replace("×", "x")
+        bare = squeeze(cell.value)
         if not bare.startswith(self.literals[0]):
             return None
         if not self.holes:
             return {} if bare == self.literals[0] else None
+        places = [n for n, char in enumerate(cell.value) if not char.isspace()]
         at, found = len(self.literals[0]), dict[str, Text]()
         last = len(self.holes) - 1
         for n, name in enumerate(self.holes):

@@ -34,11 +34,10 @@ MAX_EVENTS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """A YAML sequence; `flow`: written in brackets."""
+    """A YAML sequence."""
 
     where: Text
     items: tuple[Tree, ...]
-    flow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +98,51 @@ def read_text(data: bytes | str, name: str) -> Map:
     else:
         text = data.removeprefix("\ufeff")
     source = Source(name, tuple(re.split(r"\r\n|\r|\n", text)))
-    odd = re.search("[\x85\u2028\u2029\ufeff]", text)
+    odd = _ODD.search(text)
     if odd:
         line = len(re.findall(r"\r\n|\r|\n", text[: odd.start()])) + 1
         column = odd.start() - max(text.rfind("\n", 0, odd.start()), text.rfind("\r", 0, odd.start()))
-        raise SpecError(
-            f"the character U+{ord(odd.group()):04X} is refused: YAML reads it as a line break or a mark",
-            Text(odd.group(), source, line, column),
+        raise Text(odd.group(), source, line, column).error(
+            f"the character U+{ord(odd.group()):04X} is refused: it is {_oddity(odd.group())}"
         )
     tree = _Builder(text, source).document()
     if not isinstance(tree, Map):
         where = tree if isinstance(tree, Text) else tree.where
         raise where.error("a spec is a mapping of keys such as `name:`, `input:` and `layers:`")
     return tree
+
+
+# What YAML does not print, and what it takes for a line break or a byte order mark.
+_ODD = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+def _oddity(character: str) -> str:
+    if character in "\x85\u2028\u2029":
+        return "a line break to YAML only"
+    return "a byte order mark inside the text" if character == "\ufeff" else "not a character of a text"
+
+
+# What the parser calls a problem, what it is to who writes a spec, and whether it is where the parser began to read.
+_PROBLEMS: tuple[tuple[str, str, str, bool], ...] = (
+    ("mapping values are not allowed", "a second `: ` in one value", "Text that holds `: ` stands in quotes.", False),
+    (
+        "did not find expected key|expected <block end>|block sequence entries",
+        "this does not go on with the lines above",
+        "Lines that belong together begin in the same column. Text that begins with a quote, `[` or `{` stands in "
+        "quotes as a whole.",
+        False,
+    ),
+    ("expected ',' or '([]}])'", "this bracket is not closed: `,` or `{}` is wanted in line {}", "", True),
+    ("could not find expected ':'", "a `:` is wanted behind this word", "", True),
+    ("unexpected end of stream", "this quote is never closed", "", True),
+    ("found unknown escape", "a backslash means something in double quotes", "In single quotes it is itself.", False),
+    ("scanning a directive", "a line cannot begin with `%`", "", True),
+    ("undefined tag handle", "tags are refused in specs", "", True),
+    ("expected comment or line break|expected a comment", "only a comment may stand behind `|` or `>`", "", False),
+    ("expected node content|expected the node content", "a value is wanted here", "", False),
+)
+# Where it is the first `:` of its line.
+_FURTHER = {"mapping values are not allowed": ("this line is indented further than the lines above allow", "")}
 
 
 class _Builder:
@@ -129,23 +160,30 @@ class _Builder:
                     raise self._at(event).error(f"a spec of more than {MAX_EVENTS:,} YAML nodes is refused")
                 yield event
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            message = (error.problem or "this is not YAML").strip()
-            if "cannot start any token" in message and self._tab(mark):
-                message = "a tab cannot indent YAML: use spaces"
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            line = min(line, len(self.source.lines))
-            raise Text("", self.source, line, column).error(f"this is not YAML: {message}") from None
-        except yaml.reader.ReaderError as error:
-            start = min(error.position, len(text))
-            line = len(re.findall(r"\r\n|\r|\n", text[:start])) + 1
-            raise Text("", self.source, line, 1).error(
-                f"the character U+{_codepoint(error.character):04X} is not allowed in YAML"
-            ) from None
+            raise self._not_yaml(error) from None
 
-    def _tab(self, mark: Any) -> bool:
-        line = self.source.lines[mark.line] if mark and mark.line < len(self.source.lines) else ""
-        return "\t" in line[: mark.column + 1]
+    def _not_yaml(self, error: yaml.MarkedYAMLError) -> SpecError:
+        """What the parser stumbled over, in other words than its own."""
+        problem = (error.problem or "").strip()
+        mark = error.problem_mark or error.context_mark
+        for pattern, message, hint, begun in _PROBLEMS:
+            found = re.search(pattern, f"{error.context}: {problem}")
+            if found:
+                message = message.format(*found.groups(), mark.line + 1 if mark else 1)
+                if mark and ":" not in self.source.lines[min(mark.line, len(self.source.lines) - 1)][: mark.column]:
+                    message, hint = _FURTHER.get(pattern, (message, hint))
+                return self._place(error.context_mark if begun and error.context_mark else mark).error(message, hint)
+        where = self._place(mark)
+        line = self.source.lines[where.line - 1]
+        if "\t" in line[: where.col]:
+            return where.error("a tab cannot indent YAML: use spaces")
+        if "cannot start any token" in problem:
+            return where.error("this character cannot begin a value: write the value in quotes")
+        return where.error(f"this is not YAML: {problem or error}")
+
+    def _place(self, mark: Any) -> Text:
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        return Text("", self.source, min(line, len(self.source.lines)), column)
 
     def _at(self, event: Event) -> Text:
         mark: Any = event.start_mark
@@ -169,7 +207,8 @@ class _Builder:
         if getattr(event, "anchor", None):
             raise where.error("anchors (`&name`) are refused in specs")
         if getattr(event, "tag", None):
-            raise where.error(f"tags are refused in specs: `{event.tag}`")  # type: ignore[attr-defined]
+            tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")  # type: ignore[attr-defined]
+            raise where.error(f"tags are refused in specs: `{tag}`")
         if depth > MAX_DEPTH:
             raise where.error(f"this spec is nested deeper than {MAX_DEPTH}")
         if isinstance(event, ScalarEvent):
@@ -178,15 +217,25 @@ class _Builder:
             items: list[Tree] = []
             while not isinstance(event := next(self.events), SequenceEndEvent):
                 items.append(self.node(event, depth + 1))
-            return List(where, tuple(items), bool(event.flow_style) if hasattr(event, "flow_style") else False)
+            return List(where, tuple(items))
         tree = Map(where)
         while not isinstance(event := next(self.events), MappingEndEvent):
             key = self.node(event, depth + 1)
             if not isinstance(key, Text):
-                raise key.where.error("a key is a word, not a list or a mapping")
+                raise key.where.error(
+                    "a key is a word, not a list or a mapping", "Text that begins with `[` or `{` stands in quotes."
+                )
+            if "\n" in key.value:
+                raise key.error("a key is one line")
             if key.value in tree.entries:
                 first = tree.key(key.value)
-                raise key.error(f"the key `{key}` is given twice", f"It is given first in line {first.line}.")
+                cut = key.value.count("(") != key.value.count(")")
+                raise key.error(
+                    f"the key `{key}` is given twice",
+                    "Inside `{…}` YAML cuts at every comma: write this on a line of its own."
+                    if cut
+                    else f"It is given first in line {first.line}.",
+                )
             tree.entries[key.value] = (key, self.node(next(self.events), depth + 1))
         return tree
 
@@ -200,7 +249,3 @@ class _Builder:
         row = self.source.lines[line] if line < len(self.source.lines) else ""
         exact = row.startswith(value, column) if value else False
         return Text(value, self.source, line + 1, column + 1, exact)
-
-
-def _codepoint(character: Any) -> int:
-    return character if isinstance(character, int) else ord(str(character)[:1] or "\0")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import Text, did_you_mean
+from ..errors import SpecError, Text, did_you_mean
 from ..table import TableRow, same, squeeze
 from .family import Family, Role, Variant
 from .lines import Body
@@ -35,6 +36,13 @@ class Row:
 
 def rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
     """The rows of the family's table that `variant` has. Raises SpecError at a cell that nothing reads."""
+    key = "rows", variant.name.value
+    if key not in family.memo:
+        family.memo[key] = _rows_of(family, variant)
+    return family.memo[key]  # type: ignore[no-any-return]
+
+
+def _rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
     assert family.layers is not None and family.layers.quoted is not None
     table = family.layers.quoted.table
     roles = [family.role(heading.value) for heading in table.headings]
@@ -49,23 +57,21 @@ def rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
         )
     label_at = next((n for n, role in enumerate(roles) if role is not None and role.kind == "label"), None)
     found: list[tuple[str, str, Text, TableRow, Body, dict[str, Text]]] = []
-    base = ""
+    base, begun = "", False  # the label above that goes on, and whether this variant has a row of it
     groups: list[int] = []
     for row in table.rows:
         cell = row.cells[build]
         label = row.cells[label_at].value if label_at is not None else ""
-        continues = bool(found) and label_at is not None and not label and not row.ruled and bool(base)
-        if label:
-            base = label
+        if label or row.ruled:
+            base, begun = label, False
         if not cell.value:
             continue
         read = family.read_cell(cell)
         if read is None:
             raise cell.error(f"no notation reads `{cell}`", _suggest(family, cell))
-        if not continues:
-            if not label:
-                base = "" if label_at is not None else cell.value
+        if not (base and begun):
             groups.append(len(found))
+        begun = True
         found.append((base or cell.value, label, cell, row, read[2], read[1]))
     if not found:
         raise variant.name.error(f"the variant `{variant.name}` has no row in the table of layers")
@@ -81,12 +87,13 @@ def _named(
     count: tuple[Text, Role] | None,
 ) -> Iterable[Row]:
     bases = [found[start][0] for start in groups]
+    alike = Counter(squeeze(base) for base in bases)
     ends = [*groups[1:], len(found)]
     seen: dict[str, int] = {}
+    names: set[str] = set()
     for base, start, end in zip(bases, groups, ends, strict=True):
         seen[squeeze(base)] = number = seen.get(squeeze(base), 0) + 1
-        alone = sum(same(base, other) for other in bases) == 1
-        group = base if alone else f"{base}.{number}"
+        group = base if alike[squeeze(base)] == 1 else f"{base}.{number}"
         for n in range(start, end):
             _, label, cell, row, body, holes = found[n]
             columns, claims = _columns(headings, roles, row)
@@ -94,6 +101,9 @@ def _named(
                 columns[count[1].name] = cell_value(row.cells[own])
             columns.update((name, cell_value(text)) for name, text in holes.items())
             name = group if end - start == 1 else f"{group}.{n - start + 1}"
+            if squeeze(name) in names:
+                raise cell.error(f"two rows are called `{name}`", "Rows alike are numbered; call one of them otherwise.")
+            names.add(squeeze(name))
             yield Row(name, group, label, cell, columns, tuple(claims), body)
 
 
@@ -147,14 +157,16 @@ def _reads(family: Family, text: str, like: Text) -> bool:
 def check_notation(family: Family) -> None:
     """Read the cells of all variants. Raises SpecError at a line of the notation that no cell uses."""
     if family.layers is None or family.layers.quoted is None:
-        used: set[int] = set()
+        read_by = []
     else:
         cells = {squeeze(row.cell.value): row.cell for v in family.variants for row in rows_of(family, v)}
-        reads = (family.read_cell(cell) for cell in cells.values())
-        used = {id(read[0]) for read in reads if read}
+        read_by = [(cell, family.read_cell(cell)) for cell in cells.values()]
+    used = {id(read[0]) for _, read in read_by if read}
     for pattern, _ in family.notation:
         if id(pattern) not in used:
-            raise pattern.text.error(f"no cell is read by the notation `{pattern.text}`")
+            fits = [(cell, read[0]) for cell, read in read_by if read and pattern.match(cell) is not None]
+            hint = f"`{fits[0][0]}` is read by `{fits[0][1].text}` above it: the first that fits wins." if fits else ""
+            raise pattern.text.error(f"no cell is read by the notation `{pattern.text}`", hint)
 
 
 def row_called(rows: Iterable[Row], name: Text) -> list[Row]:
@@ -162,10 +174,15 @@ def row_called(rows: Iterable[Row], name: Text) -> list[Row]:
     rows = tuple(rows)
     found = [row for row in rows if row.is_called(name.value)]
     if not found:
-        numbered = [row.name for row in rows if row.name.rpartition(".")[0] == name.value]
-        hint = f"There are several: {', '.join(numbered[:6])}." if numbered else ""
-        raise name.error(f"no row is called `{name}`", hint or did_you_mean(name.value, [row.name for row in rows]))
+        raise no_row(name, [row.name for row in rows])
     return found
 
 
-__all__ = ["Row", "check_notation", "row_called", "rows_of"]
+def no_row(name: Text, rows: list[str]) -> SpecError:
+    """The error where none of `rows` is called `name`."""
+    numbered = [row for row in rows if same(row.rpartition(".")[0], name.value)]
+    hint = f"There are several: {', '.join(numbered[:6])}." if numbered else did_you_mean(name.value, rows)
+    return name.error(f"no row is called `{name}`", hint)
+
+
+__all__ = ["Row", "check_notation", "no_row", "row_called", "rows_of"]

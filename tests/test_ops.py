@@ -1,0 +1,954 @@
+"""The table of ops: what each op gives for arguments and shapes, worked out by hand; torch holds the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from archcalc.analyse import facts_of
+from archcalc.ops import OPS, Op, OpError, Shape, Tokens
+from archcalc.runtime import modules
+from archcalc.runtime.network import example_inputs
+from archcalc.runtime.verify import verify
+from tests.graphs import call, single
+
+Arguments = dict[str, Any]
+Params = list[tuple[str, Shape]]
+
+
+class Row(NamedTuple):
+    """A call, the shapes of its values, and what comes out for one sample."""
+
+    word: str
+    arguments: Arguments
+    inputs: list[Shape]
+    shape: Shape
+    params: Params
+    macs: int
+    elementwise: dict[str, int]
+
+
+def weights(weight: Shape, bias: bool = True) -> Params:
+    return [("weight", weight), ("bias", weight[:1])] if bias else [("weight", weight)]
+
+
+def norms(width: int) -> Params:
+    return [("weight", (width,)), ("bias", (width,))]
+
+
+def with_stats(width: int) -> Params:
+    return [*norms(width), ("running_mean", (width,)), ("running_var", (width,))]
+
+
+def same(word: str, kind: str, *shapes: Shape) -> list[Row]:
+    """Rows of an op that keeps the shape and touches each element once."""
+    return [Row(word, {}, [shape], shape, [], 0, {kind: count(shape)}) for shape in shapes]
+
+
+def count(shape: Shape) -> int:
+    product = 1
+    for size in shape:
+        product *= size
+    return product
+
+
+def recurrent(gates: int, width: int, out: int, biases: int) -> Params:
+    matrices = [("weight_ih_l0", (gates * out, width)), ("weight_hh_l0", (gates * out, out))]
+    return [*matrices, *[("bias_ih_l0", (gates * out,)), ("bias_hh_l0", (gates * out,))][:biases]]
+
+
+MORE_ACTIVATIONS = ("leaky_relu", "elu", "selu", "hardswish", "hardsigmoid", "quickgelu", "mish", "tanh", "softplus")
+MAP, VECTOR, SEQUENCE = (6, 5, 4), (7,), Tokens((5, 8))
+
+# Output sizes: ⌊(n + 2p − d·(k − 1) − 1) / s⌋ + 1.
+ROWS = [
+    # VGG's conv1_1: (224 + 2 − 3) / 1 + 1 = 224
+    Row(
+        "conv", {"out": 64, "kernel": 3}, [(3, 224, 224)],
+        (64, 224, 224), weights((64, 3, 3, 3)), 64 * 224 * 224 * 3 * 9, {"bias": 64 * 224 * 224},
+    ),
+    # ResNet's conv1: pad 3, ⌊(224 + 6 − 7) / 2⌋ + 1 = ⌊111.5⌋ + 1 = 112
+    Row(
+        "conv", {"out": 64, "kernel": 7, "stride": 2, "bias": False}, [(3, 224, 224)],
+        (64, 112, 112), weights((64, 3, 7, 7), False), 64 * 112 * 112 * 3 * 49, {},
+    ),
+    # AlexNet's conv1: (227 − 11) / 4 + 1 = 55
+    Row(
+        "conv", {"out": 96, "kernel": 11, "stride": 4, "pad": 0}, [(3, 227, 227)],
+        (96, 55, 55), weights((96, 3, 11, 11)), 105_415_200, {"bias": 96 * 55 * 55},
+    ),
+    # AlexNet's conv2, two groups of 48 channels
+    Row(
+        "conv", {"out": 256, "kernel": 5, "groups": 2}, [(96, 27, 27)],
+        (256, 27, 27), weights((256, 48, 5, 5)), 223_948_800, {"bias": 256 * 27 * 27},
+    ),
+    # dilated, pad 2·2 // 2 = 2: (9 + 4 − 4 − 1) / 1 + 1 = 9
+    Row(
+        "conv", {"out": 8, "kernel": 3, "dilation": 2}, [(4, 9, 9)],
+        (8, 9, 9), weights((8, 4, 3, 3)), 8 * 81 * 4 * 9, {"bias": 8 * 81},
+    ),
+    # dilated by 1 and 3, no pad: 9 − 2 = 7 and 9 − 6 = 3
+    Row(
+        "conv", {"out": 8, "kernel": 3, "dilation": (1, 3), "pad": 0, "bias": False}, [(4, 9, 9)],
+        (8, 7, 3), weights((8, 4, 3, 3), False), 8 * 21 * 4 * 9, {},
+    ),
+    # an even kernel pads (2 − 1) // 2 = 0: 5 − 1 = 4
+    Row("conv", {"out": 4, "kernel": 2}, [(3, 5, 5)], (4, 4, 4), weights((4, 3, 2, 2)), 64 * 12, {"bias": 64}),
+    # 1×7 pads 0 and 3
+    Row(
+        "conv", {"out": 16, "kernel": (1, 7)}, [(8, 10, 12)],
+        (16, 10, 12), weights((16, 8, 1, 7)), 16 * 120 * 8 * 7, {"bias": 16 * 120},
+    ),
+    # a signal: pad 2, ⌊(20 + 4 − 5) / 2⌋ + 1 = 10
+    Row(
+        "conv", {"out": 6, "kernel": 5, "stride": 2}, [(3, 20)],
+        (6, 10), weights((6, 3, 5)), 60 * 15, {"bias": 60},
+    ),
+    # video: pad 1: (4 + 2 − 3) / 1 + 1 = 4, ⌊5 / 2⌋ + 1 = 3, ⌊7 / 2⌋ + 1 = 4
+    Row(
+        "conv", {"out": 5, "kernel": 3, "stride": (1, 2, 2)}, [(2, 4, 6, 8)],
+        (5, 4, 3, 4), weights((5, 2, 3, 3, 3)), 5 * 48 * 2 * 27, {"bias": 240},
+    ),
+    # EfficientNet's stem: ⌈224 / 2⌉ = 112, no zero before and 111·2 + 3 − 224 = 1 behind
+    Row(
+        "conv", {"out": 32, "kernel": 3, "stride": 2, "same": True, "bias": False}, [(3, 224, 224)],
+        (32, 112, 112), weights((32, 3, 3, 3), False), 32 * 112 * 112 * 27, {},
+    ),
+    # one zero before and two behind: 10 + 3 − 4 + 1 = 10
+    Row(
+        "conv", {"out": 4, "kernel": 4, "pad": 1, "pad_end": 2}, [(3, 10, 10)],
+        (4, 10, 10), weights((4, 3, 4, 4)), 400 * 48, {"bias": 400},
+    ),
+    # MobileNetV1's first depth-wise layer
+    Row(
+        "dwconv", {"kernel": 3, "bias": False}, [(32, 112, 112)],
+        (32, 112, 112), weights((32, 1, 3, 3), False), 32 * 112 * 112 * 9, {},
+    ),
+    # stride 2 on an odd side: ⌊(15 + 2 − 3) / 2⌋ + 1 = 8
+    Row(
+        "dwconv", {"kernel": 3, "stride": 2}, [(10, 15, 15)],
+        (10, 8, 8), weights((10, 1, 3, 3)), 640 * 9, {"bias": 640},
+    ),
+    # two kernels a channel, dilated: pad 4, 12 + 8 − 8 − 1 + 1 = 12
+    Row(
+        "dwconv", {"kernel": 5, "dilation": 2, "multiplier": 2}, [(3, 12)],
+        (6, 12), weights((6, 1, 5)), 72 * 5, {"bias": 72},
+    ),
+    # ⌈15 / 2⌉ = 8, (7·2 + 5 − 15) / 2 = 2 zeros on both sides
+    Row(
+        "dwconv", {"kernel": 5, "stride": 2, "same": True, "bias": False}, [(6, 15)],
+        (6, 8), weights((6, 1, 5), False), 48 * 5, {},
+    ),
+    # U-Net's way up: 27·2 + 1 + 1 = 56
+    Row(
+        "deconv", {"out": 512, "kernel": 2, "stride": 2}, [(1024, 28, 28)],
+        (512, 56, 56), [("weight", (1024, 512, 2, 2)), ("bias", (512,))],
+        1024 * 28 * 28 * 512 * 4, {"bias": 512 * 56 * 56},
+    ),
+    # DCGAN: 15·2 − 2 + 3 + 1 = 32
+    Row(
+        "deconv", {"out": 64, "kernel": 4, "stride": 2, "pad": 1, "bias": False}, [(128, 16, 16)],
+        (64, 32, 32), [("weight", (128, 64, 4, 4))], 128 * 256 * 64 * 16, {},
+    ),
+    # 4·2 − 2 + 2 + 1 + 1 = 10; each of the 4·5 inputs meets 3·3 weights
+    Row(
+        "deconv", {"out": 6, "kernel": 3, "stride": 2, "pad": 1, "out_pad": 1, "groups": 2}, [(4, 5)],
+        (6, 10), [("weight", (4, 3, 3)), ("bias", (6,))], 180, {"bias": 60},
+    ),
+    # 3·1 + 2·2 + 1 = 8, 4·3 + 2·2 + 1 = 17
+    Row(
+        "deconv", {"out": 2, "kernel": 3, "stride": (1, 3), "dilation": 2}, [(3, 4, 5)],
+        (2, 8, 17), [("weight", (3, 2, 3, 3)), ("bias", (2,))], 60 * 18, {"bias": 2 * 8 * 17},
+    ),
+    # 5·3·4 for W b, 5·3 for the product with a
+    Row(
+        "bilinear", {"other": True, "out": 5}, [(3,), (4,)],
+        (5,), [("weight", (5, 3, 4)), ("bias", (5,))], 75, {"bias": 5},
+    ),
+    Row(
+        "bilinear", {"other": True, "out": 5, "bias": False}, [Tokens((7, 3)), Tokens((7, 4))],
+        Tokens((7, 5)), [("weight", (5, 3, 4))], 7 * 75, {},
+    ),
+    # VGG's fc6
+    Row(
+        "linear", {"out": 4096}, [(512, 7, 7)],
+        (4096,), weights((4096, 25088)), 4096 * 25088, {"bias": 4096},
+    ),
+    Row("linear", {"out": 10, "bias": False}, [(84,)], (10,), weights((10, 84), False), 840, {}),
+    # each of ViT's 197 tokens
+    Row(
+        "linear", {"out": 3072}, [Tokens((197, 768))],
+        Tokens((197, 3072)), weights((3072, 768)), 197 * 3072 * 768, {"bias": 197 * 3072},
+    ),
+    Row("add", {}, [MAP, MAP], MAP, [], 0, {"add": 120}),
+    Row("add", {}, [MAP, MAP, MAP], MAP, [], 0, {"add": 2 * 120}),
+    # a missing axis is one behind the batch: 5×4 for each of the 6 channels
+    Row("add", {}, [(5, 4), MAP], MAP, [], 0, {"add": 120}),
+    Row("add", {}, [SEQUENCE, (8,)], SEQUENCE, [], 0, {"add": 40}),
+    # squeeze and excitation: one factor a channel
+    Row("mul", {}, [MAP, (6, 1, 1)], MAP, [], 0, {"multiply": 120}),
+    Row("mul", {}, [(1, 5, 4), (6, 1, 1), (4,)], MAP, [], 0, {"multiply": 2 * 120}),
+    Row("mul", {}, [SEQUENCE, SEQUENCE], SEQUENCE, [], 0, {"multiply": 40}),
+    Row("mean", {}, [MAP, MAP, MAP], MAP, [], 0, {"add": 2 * 120, "multiply": 120}),
+    Row("mean", {}, [SEQUENCE, SEQUENCE], SEQUENCE, [], 0, {"add": 40, "multiply": 40}),
+    # GoogLeNet's inception (3a): 64 + 128 + 32 + 32 = 256
+    Row("concat", {}, [(c, 28, 28) for c in (64, 128, 32, 32)], (256, 28, 28), [], 0, {}),
+    Row("concat", {}, [SEQUENCE, Tokens((5, 3))], Tokens((5, 11)), [], 0, {}),
+    Row("concat", {}, [(4,), (3,)], (7,), [], 0, {}),
+    Row("pad_channels", {"out": 32}, [(16, 8, 8)], (32, 8, 8), [], 0, {}),
+    Row("pad_channels", {"out": 6}, [(6, 9)], (6, 9), [], 0, {}),
+    # ShuffleNetV2 halves its channels
+    Row("split", {"parts": 2}, [(116, 28, 28)], (58, 28, 28), [], 0, {}),
+    Row("split", {"parts": 4, "_index": 3}, [SEQUENCE], Tokens((5, 2)), [], 0, {}),
+    Row("bn", {}, [(64, 8, 8)], (64, 8, 8), with_stats(64), 0, {"norm": 4096}),
+    Row("bn", {}, [VECTOR], VECTOR, with_stats(7), 0, {"norm": 7}),
+    Row("bn", {}, [(3, 9)], (3, 9), with_stats(3), 0, {"norm": 27}),
+    Row("bn", {}, [(2, 3, 4, 5)], (2, 3, 4, 5), with_stats(2), 0, {"norm": 120}),
+    Row("layernorm", {}, [SEQUENCE], SEQUENCE, norms(8), 0, {"norm": 40}),
+    Row("layernorm", {}, [VECTOR], VECTOR, norms(7), 0, {"norm": 7}),
+    Row("layernorm", {}, [MAP], MAP, norms(6), 0, {"norm": 120}),
+    Row("groupnorm", {}, [(64, 8, 8)], (64, 8, 8), norms(64), 0, {"norm": 4096}),
+    Row("groupnorm", {"groups": 2}, [MAP], MAP, norms(6), 0, {"norm": 120}),
+    Row("instancenorm", {}, [MAP], MAP, [], 0, {"norm": 120}),
+    Row("instancenorm", {"affine": True}, [(3, 9)], (3, 9), norms(3), 0, {"norm": 27}),
+    Row("lrn", {}, [(96, 55, 55)], (96, 55, 55), [], 0, {"norm": 96 * 55 * 55}),
+    Row("lrn", {"size": 4}, [(3, 9)], (3, 9), [], 0, {"norm": 27}),
+    Row("lrn", {"size": 3}, [(3, 2, 4, 5)], (3, 2, 4, 5), [], 0, {"norm": 120}),
+    *same("relu", "activation", MAP, SEQUENCE),
+    *same("relu6", "activation", MAP, VECTOR),
+    *same("swish", "activation", MAP, SEQUENCE),
+    *same("gelu", "activation", MAP, SEQUENCE),
+    *same("sigmoid", "activation", VECTOR, (6, 1, 1)),
+    *(row for word in MORE_ACTIVATIONS for row in same(word, "activation", MAP, SEQUENCE)),
+    Row("leaky_relu", {"slope": 0.2}, [VECTOR], VECTOR, [], 0, {"activation": 7}),
+    Row("elu", {"alpha": 0.5}, [VECTOR], VECTOR, [], 0, {"activation": 7}),
+    Row("prelu", {}, [MAP], MAP, [("weight", (6,))], 0, {"activation": 120}),
+    Row("prelu", {}, [SEQUENCE], SEQUENCE, [("weight", (8,))], 0, {"activation": 40}),
+    Row("prelu", {"shared": True}, [SEQUENCE], SEQUENCE, [("weight", (1,))], 0, {"activation": 40}),
+    Row("scale", {"factor": 0.1}, [MAP], MAP, [], 0, {"multiply": 120}),
+    Row("scale", {"factor": 2.0}, [SEQUENCE], SEQUENCE, [], 0, {"multiply": 40}),
+    # LeNet-5's S2: two parameters for each of 6 maps
+    Row("affine", {}, [(6, 14, 14)], (6, 14, 14), weights((6,)), 0, {"multiply": 1176, "bias": 1176}),
+    Row("affine", {"bias": False}, [SEQUENCE], SEQUENCE, weights((8,), False), 0, {"multiply": 40}),
+    # the zip-code net's H1: 12 maps of 8×8 units, each with a bias of its own
+    Row("unit_bias", {}, [(12, 8, 8)], (12, 8, 8), [("bias", (12, 8, 8))], 0, {"bias": 768}),
+    Row("unit_bias", {}, [VECTOR], VECTOR, [("bias", (7,))], 0, {"bias": 7}),
+    # LeNet-5's output: 84 differences, squares and additions for each of 10 digits
+    Row("rbf", {"out": 10}, [(84,)], (10,), [], 0, {"add": 2 * 840, "multiply": 840}),
+    Row("rbf", {"out": 3}, [VECTOR], (3,), [], 0, {"add": 42, "multiply": 21}),
+    Row("dropout", {}, [MAP], MAP, [], 0, {}),
+    Row("dropout", {"p": 0.0}, [SEQUENCE], SEQUENCE, [], 0, {}),
+    *same("softmax", "softmax", (1000,), SEQUENCE, MAP),
+    # VGG: 224 / 2
+    Row("maxpool", {"kernel": 2}, [(64, 224, 224)], (64, 112, 112), [], 0, {"pool": 64 * 112 * 112 * 4}),
+    # ResNet: pad 1, ⌊(112 + 2 − 3) / 2⌋ + 1 = 56
+    Row(
+        "maxpool", {"kernel": 3, "stride": 2}, [(64, 112, 112)],
+        (64, 56, 56), [], 0, {"pool": 64 * 56 * 56 * 9},
+    ),
+    # GoogLeNet's pool1 rounds up: ⌈(112 − 3) / 2⌉ + 1 = 55 + 1 = 56
+    Row(
+        "maxpool", {"kernel": 3, "stride": 2, "pad": 0, "ceil": True}, [(64, 112, 112)],
+        (64, 56, 56), [], 0, {"pool": 64 * 56 * 56 * 9},
+    ),
+    # pad 1, ⌈(4 + 2 − 2) / 3⌉ + 1 = 3, but the third window would begin at 6 − 1, outside of 4 + 1: 2
+    Row(
+        "maxpool", {"kernel": 2, "stride": 3, "pad": 1, "ceil": True}, [(1, 4)],
+        (1, 2), [], 0, {"pool": 4},
+    ),
+    # a window over the end: ⌈(2 − 3) / 2⌉ + 1 = 1
+    Row(
+        "maxpool", {"kernel": 3, "stride": 2, "pad": 0, "ceil": True}, [(5, 2, 2)],
+        (5, 1, 1), [], 0, {"pool": 5 * 9},
+    ),
+    Row("avgpool", {"kernel": 7}, [(2048, 7, 7)], (2048, 1, 1), [], 0, {"pool": 2048 * 49}),
+    # ⌊(6 + 2 − 3) / 1⌋ + 1 = 6; 1×3 pads 0 and 1, ⌊(9 + 2 − 3) / 2⌋ + 1 = 5
+    Row(
+        "avgpool", {"kernel": (1, 3), "stride": (1, 2)}, [(4, 6, 9)],
+        (4, 6, 5), [], 0, {"pool": 120 * 3},
+    ),
+    # pad (2 − 1) // 2 = 0: ⌈(5 − 2) / 2⌉ + 1 = 3, on each of three axes
+    Row("avgpool", {"kernel": 2, "ceil": True}, [(2, 5, 5, 5)], (2, 3, 3, 3), [], 0, {"pool": 54 * 8}),
+    # without the zeros; ⌈4 / 2⌉ = 2, no zero before and 2 + 3 − 4 = 1 behind
+    Row(
+        "avgpool", {"kernel": 3, "stride": 2, "same": True, "count_pad": False}, [(4, 4, 4)],
+        (4, 2, 2), [], 0, {"pool": 16 * 9},
+    ),
+    Row(
+        "avgpool", {"kernel": 3, "stride": 1, "count_pad": False}, [(4, 4, 4)],
+        (4, 4, 4), [], 0, {"pool": 64 * 9},
+    ),
+    # ⌈6 / 2⌉ = 3; and 6 + 1 − 2, by steps of 2: ⌊5 / 2⌋ + 1 = 3
+    Row("maxpool", {"kernel": 3, "stride": 2, "same": True}, [(5, 6, 6)], (5, 3, 3), [], 0, {"pool": 45 * 9}),
+    Row("maxpool", {"kernel": 2, "pad": 0, "pad_end": 1}, [(5, 6)], (5, 3), [], 0, {"pool": 30}),
+    Row("gmp", {}, [(512, 7, 7)], (512, 1, 1), [], 0, {"pool": 512 * 49}),
+    Row("gmp", {}, [(6, 9)], (6, 1), [], 0, {"pool": 54}),
+    # windows of 2, 2, 3, 2, 3, 2, 2 on the side of 10, of 2 each on the side of 8
+    Row("adaptive_avgpool", {"size": 7}, [(512, 10, 8)], (512, 7, 7), [], 0, {"pool": 512 * 16 * 14}),
+    Row("adaptive_avgpool", {"size": 1}, [(6, 9)], (6, 1), [], 0, {"pool": 54}),
+    Row("adaptive_maxpool", {"size": (2, 3)}, [(4, 4, 9)], (4, 2, 3), [], 0, {"pool": 4 * 4 * 9}),
+    # windows of 2, 3 and 2
+    Row("adaptive_maxpool", {"size": 3}, [(2, 5)], (2, 3), [], 0, {"pool": 14}),
+    Row("flatten", {}, [MAP], (120,), [], 0, {}),
+    Row("flatten", {}, [VECTOR], VECTOR, [], 0, {}),
+    # DCGAN's first map
+    Row("reshape", {"size": (1024, 4, 4)}, [(16384,)], (1024, 4, 4), [], 0, {}),
+    Row("reshape", {"size": 120}, [MAP], (120,), [], 0, {}),
+    Row("pad", {"size": 3}, [(3, 224, 224)], (3, 230, 230), [], 0, {}),
+    # 0 + 5 + 1 = 6, 1 + 4 + 2 = 7
+    Row("pad", {"size": (0, 1), "end": (1, 2)}, [MAP], (6, 6, 7), [], 0, {}),
+    # U-Net's lowest connection
+    Row("crop", {"like": True}, [(512, 64, 64), (1024, 56, 56)], (512, 56, 56), [], 0, {}),
+    Row("crop", {"size": (3, 2)}, [MAP], (6, 3, 2), [], 0, {}),
+    Row("upsample", {"factor": 2}, [(256, 13, 13)], (256, 26, 26), [], 0, {"interpolation": 256 * 676}),
+    Row("upsample", {"factor": (2, 3), "smooth": True}, [MAP], (6, 10, 12), [], 0, {"interpolation": 720}),
+    Row("shuffle", {"groups": 3}, [MAP], MAP, [], 0, {}),
+    Row("shuffle", {"groups": 1}, [(4, 9)], (4, 9), [], 0, {}),
+    Row("gap", {}, [(2048, 7, 7)], (2048, 1, 1), [], 0, {"pool": 2048 * 49}),
+    Row("gap", {}, [(6, 9)], (6, 1), [], 0, {"pool": 54}),
+    # ViT-B/16: 14 · 14 patches
+    Row("tokens", {}, [(768, 14, 14)], Tokens((196, 768)), [], 0, {}),
+    Row("tokens", {}, [(6, 9)], Tokens((9, 6)), [], 0, {}),
+    Row("class_token", {}, [Tokens((196, 768))], Tokens((197, 768)), [("token", (1, 768))], 0, {}),
+    Row("class_token", {}, [SEQUENCE], Tokens((6, 8)), [("token", (1, 8))], 0, {}),
+    Row(
+        "position", {}, [Tokens((197, 768))],
+        Tokens((197, 768)), [("positions", (197, 768))], 0, {"add": 197 * 768},
+    ),
+    Row("position", {}, [SEQUENCE], SEQUENCE, [("positions", (5, 8))], 0, {"add": 40}),
+    Row("take", {}, [Tokens((197, 768))], (768,), [], 0, {}),
+    Row("take", {"index": 4}, [SEQUENCE], (8,), [], 0, {}),
+    Row(
+        "embed", {"words": 1000, "width": 16}, [(50,)],
+        Tokens((50, 16)), [("weight", (1000, 16))], 0, {},
+    ),
+    Row("embed", {"words": 10, "width": 4}, [VECTOR], Tokens((7, 4)), [("weight", (10, 4))], 0, {}),
+    # 5·8·3
+    Row("matmul", {"other": True}, [SEQUENCE, Tokens((8, 3))], Tokens((5, 3)), [], 120, {}),
+    Row("matmul", {"other": True, "transpose": True}, [SEQUENCE, Tokens((6, 8))], Tokens((5, 6)), [], 240, {}),
+    # 5 tokens · 4 units · (8 + 4)
+    Row(
+        "rnn", {"width": 4}, [SEQUENCE], Tokens((5, 4)), recurrent(1, 8, 4, 1),
+        240, {"activation": 20, "add": 20, "bias": 20},
+    ),
+    Row("rnn", {"width": 4, "bias": False}, [SEQUENCE], Tokens((5, 4)), recurrent(1, 8, 4, 0),
+        240, {"activation": 20, "add": 20}),
+    # 5 tokens · 4·3 rows · (8 + 3)
+    Row(
+        "lstm", {"width": 3}, [SEQUENCE], Tokens((5, 3)), recurrent(4, 8, 3, 1),
+        660, {"activation": 75, "add": 75, "multiply": 45, "bias": 60},
+    ),
+    Row(
+        "lstm", {"width": 3, "biases": 2}, [SEQUENCE], Tokens((5, 3)), recurrent(4, 8, 3, 2),
+        660, {"activation": 75, "add": 75, "multiply": 45, "bias": 120},
+    ),
+    # 5 tokens · 3·3 rows · (8 + 3)
+    Row(
+        "gru", {"width": 3}, [SEQUENCE], Tokens((5, 3)), recurrent(3, 8, 3, 1),
+        495, {"activation": 45, "add": 75, "multiply": 45, "bias": 45},
+    ),
+    Row(
+        "gru", {"width": 3, "biases": 2}, [SEQUENCE], Tokens((5, 3)), recurrent(3, 8, 3, 2),
+        495, {"activation": 45, "add": 75, "multiply": 45, "bias": 90},
+    ),
+    # ViT-B: 4 projections of 768², and 197² scores of width 768 twice; 12 heads
+    Row(
+        "attention", {"heads": 12}, [Tokens((197, 768))], Tokens((197, 768)),
+        [
+            ("q.weight", (768, 768)), ("q.bias", (768,)), ("k.weight", (768, 768)), ("k.bias", (768,)),
+            ("v.weight", (768, 768)), ("v.bias", (768,)), ("out.weight", (768, 768)), ("out.bias", (768,)),
+        ],
+        4 * 197 * 768**2 + 2 * 197**2 * 768,
+        {"softmax": 12 * 197**2, "multiply": 12 * 197**2, "bias": 4 * 197 * 768},
+    ),
+    # 4·5·8² + 2·5²·8 = 1280 + 400
+    Row(
+        "attention", {"heads": 2, "bias": False, "causal": True}, [SEQUENCE], SEQUENCE,
+        [(f"{name}.weight", (8, 8)) for name in ("q", "k", "v", "out")], 1680, {"softmax": 50, "multiply": 50},
+    ),
+    # 5 tokens of 8 read 7 of 3: 5·8·4 + 7·3·(4 + 6) + 5·6·8 + 5·7·(4 + 6) = 160 + 210 + 240 + 350
+    Row(
+        "attention", {"heads": 2, "memory": True, "key": 4, "value": 6}, [SEQUENCE, Tokens((7, 3))], SEQUENCE,
+        [
+            ("q.weight", (4, 8)), ("q.bias", (4,)), ("k.weight", (4, 3)), ("k.bias", (4,)),
+            ("v.weight", (6, 3)), ("v.bias", (6,)), ("out.weight", (8, 6)), ("out.bias", (8,)),
+        ],
+        960, {"softmax": 70, "multiply": 70, "bias": 5 * 4 + 7 * (4 + 6) + 5 * 8},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.word}-{row.arguments}-{row.inputs}")
+def test_row(row: Row) -> None:
+    op = call(row.word, **row.arguments)
+    shape = op.shape(*row.inputs)
+    assert shape == row.shape
+    assert [(p.name, p.shape) for p in op.params(*row.inputs)] == row.params
+    assert op.macs(*row.inputs, shape) == row.macs
+    assert op.elementwise(*row.inputs, shape) == row.elementwise
+    assert verify(single(op, *row.inputs)) == []
+
+
+@pytest.mark.parametrize("word", OPS)
+def test_every_op_has_rows(word: str) -> None:
+    assert sum(row.word == word for row in ROWS) >= 2, f"give `{word}` two rows in ROWS"
+
+
+# What must be refused, and the argument that is named as the one at fault.
+REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
+    ("conv", {"out": 4, "kernel": 5, "pad": 0}, [(3, 4, 9)], "kernel"),
+    ("conv", {"out": 4, "kernel": 3, "groups": 2}, [(3, 9, 9)], "groups"),
+    ("conv", {"out": 3, "kernel": 3, "groups": 2}, [(4, 9, 9)], "groups"),
+    ("conv", {"out": 4, "kernel": (3, 3, 3)}, [(3, 9, 9)], "kernel"),
+    ("conv", {"out": 4, "kernel": 3}, [VECTOR], ""),
+    ("conv", {"out": 4, "kernel": 3}, [SEQUENCE], ""),
+    ("conv", {"out": 4, "kernel": 1}, [(1, 2, 3, 4, 5)], ""),
+    ("conv", {"out": 4, "kernel": 3, "same": True, "pad": 1}, [MAP], "same"),
+    ("conv", {"out": 4, "kernel": 7, "pad": 0, "pad_end": 1}, [MAP], "kernel"),
+    ("dwconv", {"kernel": 3}, [VECTOR], ""),
+    ("deconv", {"out": 4, "kernel": 3, "groups": 4}, [MAP], "groups"),
+    ("deconv", {"out": 4, "kernel": 3, "stride": 2, "out_pad": 2}, [MAP], "out_pad"),
+    ("deconv", {"out": 4, "kernel": 1, "pad": 2}, [MAP], "pad"),
+    ("bilinear", {"other": True, "out": 4}, [SEQUENCE, Tokens((4, 8))], ""),
+    ("bilinear", {"other": True, "out": 4}, [MAP, MAP], ""),
+    ("groupnorm", {"groups": 4}, [MAP], "groups"),
+    ("instancenorm", {}, [(6, 1, 1)], ""),
+    ("rbf", {"out": 4}, [MAP], ""),
+    ("rnn", {"width": 4}, [MAP], ""),
+    ("lstm", {"width": 4, "biases": 3}, [SEQUENCE], "biases"),
+    ("reshape", {"size": (6, 21)}, [MAP], "size"),
+    ("pad", {"size": (1, 2, 3)}, [MAP], "size"),
+    ("crop", {}, [MAP], ""),
+    ("crop", {"size": 5}, [MAP], "size"),
+    ("crop", {"like": True}, [MAP, (6, 5)], "like"),
+    ("crop", {"like": True, "size": 2}, [MAP, MAP], ""),
+    ("upsample", {"factor": 2}, [SEQUENCE], ""),
+    ("shuffle", {"groups": 4}, [MAP], "groups"),
+    ("adaptive_avgpool", {"size": (1, 2, 3)}, [MAP], "size"),
+    ("adaptive_maxpool", {"size": 1}, [VECTOR], ""),
+    ("embed", {"words": 9, "width": 4}, [SEQUENCE], ""),
+    ("matmul", {"other": True}, [SEQUENCE, SEQUENCE], "other"),
+    ("matmul", {"other": True}, [VECTOR, SEQUENCE], ""),
+    ("maxpool", {"kernel": 3, "pad": 0, "pad_end": 1, "ceil": True}, [MAP], "ceil"),
+    ("maxpool", {"kernel": 3, "pad": 0, "pad_end": 2}, [MAP], "pad"),
+    ("gmp", {}, [VECTOR], ""),
+    ("attention", {"heads": 2, "value": 5}, [SEQUENCE], "heads"),
+    ("attention", {"heads": 2, "memory": True}, [SEQUENCE, MAP], ""),
+    ("linear", {"out": 4}, [()], ""),
+    ("add", {}, [MAP, (6, 1, 1)], ""),  # axes of size 1 are spread by `mul` alone
+    ("add", {}, [MAP, (6,)], ""),
+    ("add", {}, [SEQUENCE, (5, 8)], ""),  # a signal of 5 channels is no sequence of 5 tokens
+    ("add", {}, [MAP, Tokens((5, 4))], ""),
+    ("mul", {}, [MAP, (6, 5, 3)], ""),
+    ("mul", {}, [(2, 1), (1, 3), (3, 1)], ""),
+    ("concat", {}, [MAP, (6, 5, 5)], ""),
+    ("concat", {}, [SEQUENCE, (5, 8)], ""),
+    ("concat", {}, [MAP, (6, 5)], ""),
+    ("pad_channels", {"out": 5}, [MAP], "out"),
+    ("mean", {}, [MAP, (6, 5, 1)], ""),
+    ("mean", {}, [SEQUENCE, (5, 8)], ""),
+    ("split", {"parts": 4}, [MAP], "parts"),
+    ("bn", {}, [SEQUENCE], ""),
+    ("bn", {}, [(1, 2, 3, 4, 5)], ""),
+    ("lrn", {}, [VECTOR], ""),
+    ("dropout", {"p": 1.5}, [MAP], "p"),
+    ("maxpool", {"kernel": 3, "pad": 2}, [(3, 9, 9)], "pad"),
+    ("maxpool", {"kernel": 3, "pad": 0, "stride": 1, "ceil": True}, [(3, 2, 9)], "kernel"),
+    ("avgpool", {"kernel": 8, "pad": 0}, [(3, 2, 2)], "kernel"),
+    ("avgpool", {"kernel": 3}, [(3, 2, 9, 9)], "kernel"),  # as torch; it takes the two axes
+    ("gap", {}, [SEQUENCE], ""),
+    ("tokens", {}, [SEQUENCE], ""),
+    ("class_token", {}, [MAP], ""),
+    ("position", {}, [VECTOR], ""),
+    ("take", {"index": 5}, [SEQUENCE], "index"),
+    ("attention", {"heads": 3}, [SEQUENCE], "heads"),
+    ("attention", {"heads": 2}, [MAP], ""),
+]
+
+
+@pytest.mark.parametrize(("word", "arguments", "inputs", "field"), REFUSED)
+def test_refused(word: str, arguments: Arguments, inputs: list[Shape], field: str) -> None:
+    with pytest.raises(OpError) as caught:
+        call(word, **arguments).shape(*inputs)
+    assert caught.value.field == field
+
+
+# Arguments and input shapes of every op, drawn.
+
+Drawn = tuple[Op, list[Shape]]
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+small = st.integers(1, 6)
+maps = st.integers(1, 3).flatmap(lambda axes: st.tuples(*[small] * (axes + 1)))
+vectors = st.tuples(st.integers(1, 12))
+sequences = st.tuples(small, small).map(Tokens)
+values: st.SearchStrategy[Shape] = st.one_of(maps, vectors, sequences)
+
+
+def sizes(axes: int, low: int, high: int) -> st.SearchStrategy[int | tuple[int, ...]]:
+    """A number for every axis, or one for each."""
+    one = st.integers(low, high)
+    return st.one_of(one, st.tuples(*[one] * axes))
+
+
+def paddings(axes: int, most: int) -> st.SearchStrategy[Arguments]:
+    """Arguments of a window: padding as usual, given, given for each side, or settled by `same`."""
+    pads = sizes(axes, 0, most)
+    both = {"pad": pads, "pad_end": pads}
+    return st.one_of(
+        st.just({}), *(st.fixed_dictionaries({name: pads}) for name in both), st.fixed_dictionaries(both), same_padding
+    )
+
+
+same_padding: st.SearchStrategy[Arguments] = st.just({"same": True})
+
+
+@st.composite
+def conv(draw: Draw) -> Drawn:
+    x = draw(maps)
+    axes, groups = len(x) - 1, draw(st.sampled_from([n for n in range(1, x[0] + 1) if x[0] % n == 0]))
+    op = call(
+        "conv",
+        out=groups * draw(small),
+        kernel=draw(sizes(axes, 1, 4)),
+        stride=draw(sizes(axes, 1, 3)),
+        groups=groups,
+        dilation=draw(sizes(axes, 1, 3)),
+        bias=draw(st.booleans()),
+        **draw(paddings(axes, 4)),
+    )
+    return op, [x]
+
+
+@st.composite
+def dwconv(draw: Draw) -> Drawn:
+    x = draw(maps)
+    axes = len(x) - 1
+    op = call(
+        "dwconv",
+        kernel=draw(sizes(axes, 1, 4)),
+        stride=draw(sizes(axes, 1, 3)),
+        dilation=draw(sizes(axes, 1, 2)),
+        multiplier=draw(st.integers(1, 3)),
+        bias=draw(st.booleans()),
+        **draw(paddings(axes, 4)),
+    )
+    return op, [x]
+
+
+@st.composite
+def deconv(draw: Draw) -> Drawn:
+    x = draw(maps)
+    axes, groups = len(x) - 1, draw(st.sampled_from([n for n in range(1, x[0] + 1) if x[0] % n == 0]))
+    op = call(
+        "deconv",
+        out=groups * draw(st.integers(1, 4)),
+        kernel=draw(sizes(axes, 1, 3)),
+        stride=draw(sizes(axes, 1, 3)),
+        pad=draw(sizes(axes, 0, 3)),
+        out_pad=draw(sizes(axes, 0, 2)),
+        groups=groups,
+        dilation=draw(sizes(axes, 1, 2)),
+        bias=draw(st.booleans()),
+    )
+    return op, [x]
+
+
+@st.composite
+def pool(draw: Draw, /, word: str, **more: st.SearchStrategy[Any]) -> Drawn:
+    x = draw(maps)
+    axes = len(x) - 1
+    ceil = draw(st.booleans())
+    pad = st.fixed_dictionaries({}, optional={"pad": sizes(axes, 0, 3)}) if ceil else paddings(axes, 3)
+    op = call(
+        word,
+        kernel=draw(sizes(axes, 1, 5)),
+        stride=draw(st.none() | sizes(axes, 1, 4)),
+        ceil=ceil,
+        **draw(pad),
+        **{name: draw(value) for name, value in more.items()},
+    )
+    return op, [x]
+
+
+@st.composite
+def bilinear(draw: Draw) -> Drawn:
+    op = call("bilinear", other=True, out=draw(small), bias=draw(st.booleans()))
+    one, two, tokens = draw(small), draw(small), draw(st.none() | small)
+    return op, [(one,), (two,)] if tokens is None else [Tokens((tokens, one)), Tokens((tokens, two))]
+
+
+@st.composite
+def in_groups(draw: Draw, word: str) -> Drawn:
+    """An op that cuts the channels into groups."""
+    x, groups = draw(maps), draw(st.integers(1, 4))
+    return call(word, groups=groups), [(x[0] * groups, *x[1:])]
+
+
+@st.composite
+def reshape(draw: Draw) -> Drawn:
+    size = draw(st.lists(small, min_size=1, max_size=4))
+    return call("reshape", size=tuple(size)), [tuple(draw(st.permutations(size)))]
+
+
+@st.composite
+def pad(draw: Draw) -> Drawn:
+    x = draw(maps)
+    sides = sizes(len(x) - 1, 0, 3)
+    return call("pad", size=draw(sides), end=draw(st.none() | sides)), [x]
+
+
+@st.composite
+def crop(draw: Draw) -> Drawn:
+    x = draw(maps)
+    size = tuple(draw(st.integers(1, n)) for n in x[1:])
+    if draw(st.booleans()):
+        return call("crop", like=True), [x, (draw(small), *size)]
+    return call("crop", size=size), [x]
+
+
+@st.composite
+def per_axis(draw: Draw, /, word: str, name: str, **more: st.SearchStrategy[Any]) -> Drawn:
+    """An op with one argument for every axis."""
+    x = draw(maps)
+    arguments = {name: draw(sizes(len(x) - 1, 1, 4)), **{key: draw(value) for key, value in more.items()}}
+    return call(word, **arguments), [x]
+
+
+@st.composite
+def matmul(draw: Draw) -> Drawn:
+    n, k, m, transpose = draw(small), draw(small), draw(small), draw(st.booleans())
+    return call("matmul", other=True, transpose=transpose), [Tokens((n, k)), Tokens((m, k) if transpose else (k, m))]
+
+
+@st.composite
+def add(draw: Draw) -> Drawn:
+    x = draw(values)
+    missing = draw(st.lists(st.integers(0, len(x) - 1), min_size=1, max_size=3))
+    branches = [x, *(x[n:] if n else x for n in missing)]
+    return call("add"), draw(st.permutations(branches))
+
+
+@st.composite
+def mul(draw: Draw) -> Drawn:
+    x = draw(maps)
+    branches = []
+    for _ in range(draw(st.integers(2, 4))):
+        ones = draw(st.tuples(*[st.booleans()] * len(x)))
+        shape = tuple(1 if one else size for size, one in zip(x, ones, strict=True))
+        branches.append(shape[draw(st.integers(0, len(x) - 1)) :])
+    return call("mul"), branches
+
+
+@st.composite
+def concat(draw: Draw) -> Drawn:
+    x = draw(values)
+    counts = draw(st.lists(small, min_size=2, max_size=4))
+    if isinstance(x, Tokens):
+        return call("concat"), [Tokens((x[0], n)) for n in counts]
+    return call("concat"), [(n, *x[1:]) for n in counts]
+
+
+@st.composite
+def pad_channels(draw: Draw) -> Drawn:
+    x = draw(maps)
+    return call("pad_channels", out=x[0] + draw(st.integers(0, 5))), [x]
+
+
+@st.composite
+def mean(draw: Draw) -> Drawn:
+    return call("mean"), [draw(values)] * draw(st.integers(2, 4))
+
+
+@st.composite
+def split(draw: Draw) -> Drawn:
+    parts, x = draw(small), draw(values)
+    cut = Tokens((x[0], x[1] * parts)) if isinstance(x, Tokens) else (x[0] * parts, *x[1:])
+    return call("split", parts=parts, _index=draw(st.integers(0, parts - 1))), [cut]
+
+
+@st.composite
+def take(draw: Draw) -> Drawn:
+    x = draw(sequences)
+    return call("take", index=draw(st.integers(0, x[0] - 1))), [x]
+
+
+@st.composite
+def attention(draw: Draw) -> Drawn:
+    heads, memory = draw(small), draw(st.none() | sequences)
+    widths = {name: heads * draw(small) for name in ("key", "value")} if draw(st.booleans()) else {}
+    x = Tokens((draw(small), draw(small) * (1 if widths else heads)))
+    op = call("attention", heads=heads, memory=memory is not None, bias=draw(st.booleans()), **widths)
+    return op, [x] if memory is None else [x, memory]
+
+
+def plain(word: str, x: st.SearchStrategy[Any], **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Drawn]:
+    """An op of one value whose arguments do not depend on its shape."""
+    return st.tuples(st.fixed_dictionaries(arguments).map(lambda drawn: call(word, **drawn)), x.map(lambda x: [x]))
+
+
+STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
+    "conv": conv(),
+    "dwconv": dwconv(),
+    "deconv": deconv(),
+    "bilinear": bilinear(),
+    "linear": plain("linear", values, out=small, bias=st.booleans()),
+    "add": add(),
+    "mul": mul(),
+    "mean": mean(),
+    "split": split(),
+    "concat": concat(),
+    "pad_channels": pad_channels(),
+    "bn": plain("bn", maps | vectors),
+    "layernorm": plain("layernorm", values),
+    "groupnorm": in_groups("groupnorm"),
+    "instancenorm": plain("instancenorm", maps.filter(lambda x: count(x) > x[0]), affine=st.booleans()),
+    "lrn": plain("lrn", maps, size=small),
+    **{word: plain(word, values) for word in ("relu", "relu6", "swish", "gelu", "sigmoid", "softmax")},
+    **{word: plain(word, values) for word in MORE_ACTIVATIONS},
+    "leaky_relu": plain("leaky_relu", values, slope=st.floats(0, 1)),
+    "elu": plain("elu", values, alpha=st.floats(0, 2)),
+    "prelu": plain("prelu", values, shared=st.booleans()),
+    "scale": plain("scale", values, factor=st.floats(-2, 2)),
+    "affine": plain("affine", values, bias=st.booleans()),
+    "unit_bias": plain("unit_bias", values),
+    "rbf": plain("rbf", vectors, out=small),
+    "dropout": plain("dropout", values, p=st.floats(0, 1)),
+    "maxpool": pool("maxpool"),
+    "avgpool": pool("avgpool", count_pad=st.booleans()),
+    "gap": plain("gap", maps),
+    "gmp": plain("gmp", maps),
+    "adaptive_avgpool": per_axis("adaptive_avgpool", "size"),
+    "adaptive_maxpool": per_axis("adaptive_maxpool", "size"),
+    "flatten": plain("flatten", values),
+    "reshape": reshape(),
+    "pad": pad(),
+    "crop": crop(),
+    "upsample": per_axis("upsample", "factor", smooth=st.booleans()),
+    "shuffle": in_groups("shuffle"),
+    "embed": plain("embed", vectors, words=small, width=small),
+    "matmul": matmul(),
+    **{
+        word: plain(word, sequences, width=small, bias=st.booleans(), biases=st.integers(1, 2))
+        for word in ("rnn", "lstm", "gru")
+    },
+    "tokens": plain("tokens", maps),
+    "class_token": plain("class_token", sequences),
+    "position": plain("position", sequences),
+    "take": take(),
+    "attention": attention(),
+}
+
+
+@pytest.mark.parametrize("word", OPS)
+def test_every_op_has_a_strategy(word: str) -> None:
+    assert word in STRATEGIES, f"give `{word}` a strategy in STRATEGIES"
+
+
+@pytest.mark.parametrize("word", sorted(STRATEGIES))
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_torch_agrees(word: str, data: st.DataObject) -> None:
+    """Parameters, shape and MACs are torch's."""
+    op, inputs = data.draw(STRATEGIES[word])
+    try:
+        shape = op.shape(*inputs)
+    except OpError:
+        assert word in RAW, f"{op} was to be drawn so that it fits {inputs}"
+        return  # that torch refuses it too is tested below
+    facts = facts_of(op, tuple(inputs), shape)
+    assert facts.macs >= 0
+    assert all(n > 0 for n in op.elementwise(*inputs, shape).values())
+    assert verify(single(op, *inputs)) == []
+
+
+# The ops whose window may not fit, as torch's own modules, asked without our rules in between.
+
+
+def tuples(size: Any, axes: int) -> tuple[int, ...]:
+    return (size,) * axes if isinstance(size, int) else tuple(size)
+
+
+def sides(op: Any, x: Shape, dilation: tuple[int, ...], stride: tuple[int, ...]) -> list[tuple[int, int]]:
+    """The padding before and behind each axis."""
+    axes = len(x) - 1
+    reach = [d * (k - 1) + 1 for k, d in zip(tuples(op.kernel, axes), dilation, strict=True)]
+    if op.same:
+        total = [max((math.ceil(n / s) - 1) * s + r - n, 0) for n, s, r in zip(x[1:], stride, reach, strict=True)]
+        return [(t // 2, t - t // 2) for t in total]
+    before = [(r - 1) // 2 for r in reach] if op.pad is None else tuples(op.pad, axes)
+    behind = before if op.pad_end is None else tuples(op.pad_end, axes)
+    return list(zip(before, behind, strict=True))
+
+
+class Padding(nn.Module):
+    def __init__(self, around: list[int], value: float) -> None:
+        super().__init__()
+        self.around, self.value = around, value
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.pad(x, self.around, value=self.value)
+
+
+def with_padding(make: Callable[[Any], nn.Module], pads: list[tuple[int, int]], value: float = 0.0) -> nn.Module:
+    """torch's module where it can pad so; else zeros (or `value`) around its input, and a module without padding."""
+    if all(before == behind for before, behind in pads):
+        return make(tuple(before for before, _ in pads))
+    around = [n for pair in reversed(pads) for n in pair]
+    return nn.Sequential(Padding(around, value), make(0))
+
+
+def raw_conv(op: Any, x: Shape, out: int | None = None, groups: int | None = None) -> nn.Module:
+    axes = len(x) - 1
+    kernel, stride, dilation = (tuples(size, axes) for size in (op.kernel, op.stride, op.dilation))
+    kind: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[axes - 1]
+    return with_padding(
+        lambda pad: kind(x[0], out or op.out, kernel, stride, pad, dilation, groups or op.groups),
+        sides(op, x, dilation, stride),
+    )
+
+
+def raw_dwconv(op: Any, x: Shape) -> nn.Module:
+    return raw_conv(op, x, x[0] * op.multiplier, x[0])
+
+
+def raw_deconv(op: Any, x: Shape) -> nn.Module:
+    kind: Any = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[len(x) - 2]
+    made: nn.Module = kind(x[0], op.out, op.kernel, op.stride, op.pad, op.out_pad, op.groups, op.bias, op.dilation)
+    return made
+
+
+def raw_pool(value: float, *kinds: Any) -> Callable[[Any, Shape], nn.Module]:
+    def make(op: Any, x: Shape) -> nn.Module:
+        axes = len(x) - 1
+        kernel = tuples(op.kernel, axes)
+        stride = kernel if op.stride is None else tuples(op.stride, axes)
+        pads = sides(op, x, (1,) * axes, stride)
+        if any(2 * max(pair) > k for pair, k in zip(pads, kernel, strict=True)):
+            raise ValueError("pad should be at most half of kernel size")  # torch's rule, also for uneven sides
+        return with_padding(lambda pad: kinds[axes - 1](kernel, stride, pad, ceil_mode=op.ceil), pads, value)
+
+    return make
+
+
+RAW: dict[str, Callable[[Any, Shape], nn.Module]] = {
+    "conv": raw_conv,
+    "dwconv": raw_dwconv,
+    "deconv": raw_deconv,
+    "maxpool": raw_pool(float("-inf"), nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
+    "avgpool": raw_pool(0.0, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+}
+
+
+@pytest.mark.parametrize("word", sorted(RAW))
+@settings(max_examples=120, deadline=None)
+@given(data=st.data())
+def test_windows_fit_where_torch_says_so(word: str, data: st.DataObject) -> None:
+    """Refused by both, or of the same size in both."""
+    op, (x,) = data.draw(STRATEGIES[word])
+    try:
+        said: Shape | None = op.shape(x)
+    except OpError:
+        said = None
+    with torch.inference_mode():
+        data_in = torch.randn(1, *x, generator=torch.Generator().manual_seed(5))
+        try:
+            there = RAW[word](op, x)(data_in)
+        except (RuntimeError, ValueError):
+            assert said is None
+            return
+        if there.numel() == 0:  # torch lets a transposed convolution leave nothing
+            assert said is None
+            return
+        assert said == tuple(there.shape[1:])
+        if word.endswith("pool") and getattr(op, "count_pad", True):  # nothing in it is random: the values agree too
+            ours = op.torch(modules, x)(data_in)
+            torch.testing.assert_close(ours, there)
+
+
+@settings(max_examples=100, deadline=None)
+@given(channels=small, out=small, groups=small)
+def test_groups_fit_where_torch_says_so(channels: int, out: int, groups: int) -> None:
+    op, x = call("conv", out=out, kernel=1, groups=groups), (channels, 2)
+    if channels % groups == 0 and out % groups == 0:
+        op.shape(x)
+        raw_conv(op, x)
+        return
+    with pytest.raises(OpError) as caught:
+        op.shape(x)
+    assert caught.value.field == "groups"
+    with pytest.raises(ValueError, match="divisible"):
+        raw_conv(op, x)
+
+
+def test_bilinear_is_counted_as_two_products() -> None:
+    """torch's counter does not know `bilinear`, so here it is: W b as a matrix product, then the product with a."""
+    op, a, b = call("bilinear", other=True, out=5), torch.randn(2, 3), torch.randn(2, 4)
+    module = op.torch(modules, (3,), (4,))
+    with FlopCounterMode(display=False) as counter:
+        rows = b @ module.weight.view(15, 4).T
+        product = torch.bmm(rows.view(2, 5, 3), a.unsqueeze(2)).squeeze(2)
+    torch.testing.assert_close(product + module.bias, module(a, b))
+    assert counter.get_total_flops() == 2 * 2 * op.macs((3,), (4,), (5,))
+
+
+# Where outputs stand, and what a backward pass keeps: what `analyse.storages` builds on.
+
+
+def made(op: Op, shapes: list[Shape]) -> tuple[nn.Module, list[torch.Tensor]]:
+    inputs = example_inputs(single(op, *shapes), 2)
+    module: nn.Module = op.torch(modules, *shapes)
+    return module, inputs
+
+
+@pytest.mark.parametrize("word", sorted(STRATEGIES))
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_only_views_share_memory(word: str, data: st.DataObject) -> None:
+    op, shapes = data.draw(STRATEGIES[word])
+    try:
+        op.shape(*shapes)
+    except OpError:
+        return
+    module, inputs = made(op, shapes)
+    with torch.inference_mode():
+        y = module.eval()(*inputs)
+    shared = [x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr() for x in inputs]
+    assert shared == [op.storage == "view"] + [False] * (len(inputs) - 1)
+
+
+def smallest(word: str) -> Row:
+    return min((row for row in ROWS if row.word == word), key=lambda row: sum(map(count, row.inputs)))
+
+
+@pytest.mark.parametrize("word", sorted(OPS))
+def test_outputs_that_the_backward_pass_keeps(word: str) -> None:
+    """What reads its own output in the backward pass says `keeps_output`; of activations also the other way round."""
+    row = smallest(word)
+    op = call(row.word, **row.arguments)
+    module, inputs = made(op, row.inputs)
+    if isinstance(module, modules.Activation):
+        module.in_place_training = True
+    saved: list[int] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved.append(tensor.untyped_storage().data_ptr())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        y = module.train()(*(x if x.dtype == torch.long else x.requires_grad_() * 1 for x in inputs))
+    kept = y.untyped_storage().data_ptr() in saved
+    if op.storage == "view":
+        assert not kept
+    elif isinstance(module, modules.Activation):
+        assert op.keeps_output == kept
+    else:
+        assert op.keeps_output or not kept

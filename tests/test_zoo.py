@@ -1,0 +1,20 @@
+"""Every model of the zoo against its torch twin on `meta`: parameters, shapes and MACs, node by node."""
+
+from __future__ import annotations
+
+import pytest
+
+from archcalc.runtime.verify import verify
+from archcalc.zoo import Selection, selections, spec_files
+from archcalc.expand import expand
+
+MODELS = [selection for path in spec_files() for selection in selections(path)[1]]
+
+
+def test_there_are_models() -> None:
+    assert len(MODELS) > 30
+
+
+@pytest.mark.parametrize("selection", MODELS, ids=[selection.name for selection in MODELS])
+def test_a_model_equals_its_torch_twin(selection: Selection) -> None:
+    assert verify(expand(selection.family, selection.variant, laid=selection.laid)) == []
