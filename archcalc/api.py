@@ -58,9 +58,10 @@ class Model:
     @property
     def claims(self) -> tuple[Judgement, ...]:
         """The figures that the spec quotes for this model, judged; empty where input or constants were changed."""
-        if not self.printed:
-            return ()
-        return judge(self.selection.file, self.selection.subject, self.report())
+        return self._judge(self.report()) if self.printed else ()
+
+    def _judge(self, printed: Report) -> tuple[Judgement, ...]:
+        return judge(self.selection.file, self.selection.subject, printed)
 
     def torch(self, device: str | None = None, dtype: str = "float32", heads: bool = False) -> Network:
         """The network as a `torch.nn.Module`: the main path, or with `heads=True` also what hangs on it.
@@ -80,6 +81,8 @@ class Model:
         """All that `archcalc summary` shows, as data."""
         file, layers = self.selection.file, self.selection.family.layers
         sentence = file.namesakes.get(self.name)
+        report = self.report(batch, dtype)
+        as_printed = report if batch == 1 and dtype == "float32" else None
         return Summary(
             model=self.name,
             family=self.family,
@@ -90,8 +93,8 @@ class Model:
             source=layers.quoted.source if layers and layers.quoted else "",
             namesake=sentence.value if sentence else "",
             settings={name: str(value) for name, value in self.settings.items()},
-            report=self.report(batch, dtype),
-            judgements=self.claims,
+            report=report,
+            judgements=self._judge(as_printed or self.report()) if self.printed else (),
             measured=measured,
         )
 
@@ -133,10 +136,10 @@ def _runtime() -> tuple[Any, Any]:
     try:
         from .runtime import measure, network
     except ModuleNotFoundError as error:
-        raise Unavailable(
-            f"this needs {error.name}, which is not installed",
-            "Install it with `pip install torch`, or count without measuring: `--static`.",
-        ) from None
+        hint = "Install it with `pip install torch`, or count without measuring: `--static`."
+        raise Unavailable(f"this needs {error.name}, which is not installed", hint) from None
+    except (ImportError, OSError) as error:
+        raise Unavailable(f"torch does not load here: {error}", "Count without measuring: `--static`.") from None
     return network, measure
 
 

@@ -170,8 +170,12 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     if len(word) > 200:
         return None
     lower = {w.lower(): w for w in reversed(known)}
-    found = difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
-    return lower[found[0]] if found else None
+    low = word.lower()
+    found = difflib.get_close_matches(low, list(lower), n=5, cutoff=0.6)
+    if not found:
+        return None
+    swapped = next((near for near in found if sorted(near) == sorted(low)), found[0])  # `vgg61` is `vgg16`
+    return lower[swapped]
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

@@ -74,11 +74,11 @@ class Judgement:
         printed = self.computed - self.difference
         ratio = Fraction(self.computed) / printed if printed else Fraction(0)
         if ratio >= 2:
-            share = f": {float(ratio):.2g} times the printed"
+            share = f": {float(ratio):.2g} × the printed"
         elif not printed:
             share = ""
         else:
-            share = f": {100 * abs(float(ratio) - 1):.2g} % {'above' if ratio > 1 else 'below'} the printed"
+            share = f": {100 * abs(float(ratio) - 1):.2g} % {'above' if ratio > 1 else 'below'}"
         return text + share
 
 

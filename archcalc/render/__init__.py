@@ -16,9 +16,7 @@ def known_format(name: str) -> str:
     return name
 
 
-def render(
-    summary: Summary, output_format: str, depth: int = 0, width: int | None = None, color: bool = False
-) -> str:
+def render(summary: Summary, output_format: str, depth: int = 0, width: int | None = None, color: bool = False) -> str:
     """A summary in one of `FORMATS`, its rows opened `depth` levels; `width` and `color` are for text."""
     if output_format == "json":
         from . import as_json

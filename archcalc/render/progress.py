@@ -14,15 +14,19 @@ def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(complete_style="cyan"), MofNCompleteColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(style="dim", complete_style="cyan", finished_style="cyan", pulse_style="dim"),
+        TextColumn("{task.fields[runs]}", markup=False),
+    )
     with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as shown:
-        task = shown.add_task(what, total=None)
+        task = shown.add_task(what, total=None, runs="")
         shown.refresh()
 
         def tick(done: int, planned: int) -> None:
-            shown.update(task, completed=done, total=planned)
+            shown.update(task, completed=done, total=planned, runs=f"{done} of {planned} runs")
             shown.refresh()
 
         yield tick

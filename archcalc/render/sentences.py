@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -99,7 +98,7 @@ class Notes:
     def failures(self, judgements: Iterable[Judgement]) -> list[Failure]:
         """What is said where printed figures do not hold."""
         return [
-            Failure(clean(judgement.claim.heading.value), _short(judgement.arithmetic), self._mark(judgement))
+            Failure(clean(judgement.claim.heading.value), judgement.arithmetic, self._mark(judgement))
             for judgement in judgements
             if not judgement.holds
         ]
@@ -114,11 +113,6 @@ class Notes:
 
     def numbered(self) -> list[tuple[str, str]]:
         return [(str(n).translate(SUPERSCRIPTS), f"known erratum: {text}") for n, text in enumerate(self.texts, 1)]
-
-
-def _short(arithmetic: str) -> str:
-    """`computed …, printed …: 1.9 % above`: above what goes without saying."""
-    return re.sub(r"(above|below) the printed$", r"\1", arithmetic)
 
 
 def verdict(summary: Summary) -> str:

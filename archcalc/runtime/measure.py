@@ -233,7 +233,7 @@ def _device(name: str) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         built = "" if torch.version.cuda or torch.version.hip else ": this torch is built for the CPU alone"
-        raise Unavailable(f"no GPU that torch can use{built}")
+        raise Unavailable(f"no GPU that torch can use{built}", "Without `--gpu` the CPU is measured.")
     index, count = int(number) if number else torch.cuda.current_device(), torch.cuda.device_count()
     if index >= count:
         raise Unavailable(f"no GPU number {index}: there {'is' if count == 1 else 'are'} {count}, counted from 0")

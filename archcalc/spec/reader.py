@@ -30,6 +30,7 @@ LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
 MAX_EVENTS = 100_000
+MAX_KEY = 1_024  # what the YAML parser looks ahead for a `:`
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,10 @@ class _Builder:
                 message = message.format(*found.groups(), mark.line + 1 if mark else 1)
                 if mark and ":" not in self.source.lines[min(mark.line, len(self.source.lines) - 1)][: mark.column]:
                     message, hint = _FURTHER.get(pattern, (message, hint))
-                return self._place(error.context_mark if begun and error.context_mark else mark).error(message, hint)
+                where = self._place(error.context_mark if begun and error.context_mark else mark)
+                if ("':'" in pattern or "mapping" in pattern) and len(self.source.lines[where.line - 1]) > MAX_KEY:
+                    message, hint = f"a key of more than {MAX_KEY:,} characters is refused", ""
+                return where.error(message, hint)
         where = self._place(mark)
         line = self.source.lines[where.line - 1]
         if "\t" in line[: where.col]:
