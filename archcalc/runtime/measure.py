@@ -27,7 +27,7 @@ from ..errors import Unavailable, UsageError
 from ..graph import Graph
 from ..measured import Latency, Measurement
 from ..units import binary
-from .network import Network, Step, build, example_inputs, execute, torch_dtype
+from .network import Network, Step, build, example_inputs, execute, torch_dtype, usable
 
 RUNS = 30
 WARM_UPS = 3
@@ -231,13 +231,7 @@ def _device(name: str) -> torch.device:
         raise UsageError(f"`{name}` is not a device archcalc measures on: `cpu`, `cuda` or `cuda:1`")
     if kind == "cpu":
         return torch.device("cpu")
-    if not torch.cuda.is_available():
-        built = "" if torch.version.cuda or torch.version.hip else ": this torch is built for the CPU alone"
-        raise Unavailable(f"no GPU that torch can use{built}", "Without `--gpu` the CPU is measured.")
-    index, count = int(number) if number else torch.cuda.current_device(), torch.cuda.device_count()
-    if index >= count:
-        raise Unavailable(f"no GPU number {index}: there {'is' if count == 1 else 'are'} {count}, counted from 0")
-    return torch.device("cuda", index)
+    return usable(torch.device(name))
 
 
 def _device_name(where: torch.device) -> str:

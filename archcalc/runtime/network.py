@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..analyse import ITEMSIZE, last_uses, looked_up, storages
-from ..errors import UsageError, did_you_mean
+from ..errors import Unavailable, UsageError, did_you_mean
 from ..graph import Graph
 from . import modules
 
@@ -97,13 +97,27 @@ def build(
     """The network of `graph`, its parameters initialised as torch does (from torch's global generator).
 
     `heads`: with the heads, which are left out otherwise. Without `device` it stands where torch makes tensors by
-    default; on `meta` it takes no memory. Raises UsageError for an unknown dtype.
+    default; on `meta` it takes no memory. Raises UsageError for an unknown dtype, Unavailable without that GPU.
     """
     graph = graph if heads else graph.without_heads()
     if device is None:
         return Network(graph, None, torch_dtype(dtype), heads)
-    with torch.device(device):
-        return Network(graph, device, torch_dtype(dtype), heads)
+    where = usable(torch.device(device))
+    with where:
+        return Network(graph, where, torch_dtype(dtype), heads)
+
+
+def usable(device: torch.device) -> torch.device:
+    """`device`, with its number where it is a GPU. Raises Unavailable where there is no such GPU."""
+    if device.type != "cuda":
+        return device
+    if not torch.cuda.is_available():
+        built = "" if torch.version.cuda or torch.version.hip else ": this torch is built for the CPU alone"
+        raise Unavailable(f"no GPU that torch can use{built}", "Without a GPU the CPU can be used.")
+    index, count = torch.cuda.current_device() if device.index is None else device.index, torch.cuda.device_count()
+    if index >= count:
+        raise Unavailable(f"no GPU number {index}: there {'is' if count == 1 else 'are'} {count}, counted from 0")
+    return torch.device("cuda", index)
 
 
 def example_inputs(graph: Graph, batch: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> list[Tensor]:

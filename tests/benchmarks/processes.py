@@ -6,7 +6,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,19 +27,26 @@ def environment() -> dict[str, str]:
     return {**env, "PYTHONPATH": str(ROOT)}
 
 
+# The system counts a new process's memory from its parent's: a lean one in between keeps the benchmark's own out of it.
+LAUNCHER = """
+import os, sys, time
+start = time.perf_counter()
+process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[
+    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+_, status, usage = os.wait4(process, 0)
+print(time.perf_counter() - start, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 def run(arguments: Sequence[str]) -> Timing:
     """One run of `python …`. Raises RuntimeError where it fails."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), cwd=ROOT
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        assert process.stderr is not None
-        raise RuntimeError(f"{' '.join(arguments)}: {process.stderr.read().decode()[-2000:]}")
-    return Timing(seconds, usage.ru_maxrss / 1024)
+    command = [sys.executable, "-S", "-E", "-c", LAUNCHER, sys.executable, *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=ROOT, check=False)
+    if ran.returncode:
+        raise RuntimeError(f"{' '.join(arguments)}: {ran.stderr[-2000:]}")
+    seconds, kibibytes = ran.stdout.split()
+    return Timing(float(seconds), int(kibibytes) / 1024)
 
 
 def compare(commands: dict[str, Sequence[str]], rounds: int) -> dict[str, Timing]:
