@@ -1,0 +1,297 @@
+"""Writes what is made from the code: `docs/ops.md`, `docs/models.md` and the JSON Schemas. Run it by `make docs`.
+
+Everything is computed, by counting alone: torch is not needed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+from archcalc.catalogue import year_of
+from archcalc.check import Checked, check_spec
+from archcalc.errors import Source, Text
+from archcalc.explain import Explanation, explain_node, usage
+from archcalc.graph import GraphBuilder
+from archcalc.ops import ARGUMENTS, KINDS, OPS, Op, OpError, Shape, Tokens, dims
+from archcalc.ops.base import show
+from archcalc.reported import Judgement
+from archcalc.schema import MERGE_SENTENCES, argument_sentence, shipped
+from archcalc.spec.lines import MERGES
+from archcalc.zoo import Selection, selections, spec_files
+
+DOCS = Path(__file__).resolve().parent
+WRITTEN = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->"
+
+# --- ops ------------------------------------------------------------------------------------------------------------
+
+Arguments = dict[str, Any]
+
+# An op's arguments and values for its example. An op that is not here gets arguments by their kinds.
+EXAMPLES: dict[str, tuple[Arguments, list[Shape]]] = {
+    "adaptive_avgpool": ({"size": 6}, [(64, 12, 12)]),
+    "adaptive_maxpool": ({"size": 6}, [(64, 12, 12)]),
+    "attention": ({"heads": 12}, [Tokens((197, 768))]),
+    "avgpool": ({"kernel": 7, "stride": 1, "pad": 0}, [(1024, 7, 7)]),
+    "bilinear": ({"other": True, "out": 10}, [(64,), (32,)]),
+    "bn": ({}, [(64, 112, 112)]),
+    "class_token": ({}, [Tokens((196, 768))]),
+    "concat": ({}, [(64, 28, 28), (128, 28, 28), (32, 28, 28)]),
+    "conv": ({"out": 64, "kernel": 7, "stride": 2}, [(3, 224, 224)]),
+    "crop": ({"like": True}, [(64, 64, 64), (128, 56, 56)]),
+    "deconv": ({"out": 64, "kernel": 2, "stride": 2}, [(128, 28, 28)]),
+    "dwconv": ({"kernel": 3, "bias": False}, [(32, 112, 112)]),
+    "embed": ({"words": 30522, "width": 768}, [(128,)]),
+    "groupnorm": ({}, [(64, 56, 56)]),
+    "gru": ({"width": 128}, [Tokens((50, 64))]),
+    "layernorm": ({}, [Tokens((197, 768))]),
+    "linear": ({"out": 4096}, [(512, 7, 7)]),
+    "lrn": ({}, [(96, 55, 55)]),
+    "lstm": ({"width": 128}, [Tokens((50, 64))]),
+    "matmul": ({"other": True, "transpose": True}, [Tokens((50, 64)), Tokens((20, 64))]),
+    "maxpool": ({"kernel": 3, "stride": 2}, [(64, 112, 112)]),
+    "mul": ({}, [(64, 56, 56), (64, 1, 1)]),
+    "pad_channels": ({"out": 128}, [(64, 28, 28)]),
+    "position": ({}, [Tokens((197, 768))]),
+    "rbf": ({"out": 10}, [(84,)]),
+    "reshape": ({"size": (64, 4, 4)}, [(1024,)]),
+    "rnn": ({"width": 128}, [Tokens((50, 64))]),
+    "softmax": ({}, [(1000,)]),
+    "split": ({"parts": 2}, [(64, 28, 28)]),
+    "take": ({}, [Tokens((197, 768))]),
+    "tokens": ({}, [(768, 14, 14)]),
+    "upsample": ({"factor": 2}, [(64, 14, 14)]),
+}
+BY_KIND: Arguments = {"Count": 4, "Size": 2, "Pad": 1, "Value": True, "bool": True, "float": 0.5, "int": 0}
+VALUES: tuple[Shape, ...] = ((64, 28, 28), Tokens((50, 64)), (64,))
+STORAGE = {
+    "new": "new memory",
+    "view": "a view of the input",
+    "inplace": "in place of the input where nobody needs that any more, else new memory",
+}
+# The quantities of the page about counting by the kinds of parameters.
+QUANTITY = {"weight": "weights", "bias": "biases", "norm": "norm_params", "stat": "norm_stats"}
+LONG = 100  # characters: arithmetic beyond it is not worth reading
+
+
+def explained(word: str) -> Explanation:
+    """The example of an op with its arithmetic. Raises LookupError where none can be made up."""
+    op = OPS[word]
+    required = {a.name: BY_KIND[a.kind] for a in ARGUMENTS[word] if a.required}
+    made_up = [(required, [value] * op.inputs[0]) for value in VALUES]
+    for arguments, values in [EXAMPLES[word]] if word in EXAMPLES else made_up:
+        builder = GraphBuilder(tuple((f"value {n}", value) for n, value in enumerate(values)))
+        inputs = tuple(-1 - n for n in range(len(values)))
+        try:
+            builder.append(op(**arguments), inputs, Text(word, Source(word, (word,)), 1, 1))
+        except OpError:
+            continue
+        graph = builder.finish(1, (0,), ())
+        return explain_node(graph, graph.nodes[0])
+    raise LookupError(f"`{word}` needs an example: add it to EXAMPLES of docs/generate.py")
+
+
+def ops_page() -> str:
+    """`docs/ops.md`."""
+    modules: dict[str, list[str]] = {}
+    for word, op in OPS.items():
+        modules.setdefault(op.__module__, []).append(word)
+    lines = [WRITTEN, "# Ops", "", *_opening(modules)]
+    for module, words in modules.items():
+        lines += ["", f"## {_title(module)}"]
+        for word in words:
+            lines += ["", *_op(word)]
+    lines += ["", "## Words that are no ops", "", *_no_ops()]
+    return "\n".join(lines) + "\n"
+
+
+def _opening(modules: dict[str, list[str]]) -> Iterator[str]:
+    yield f"The {len(OPS)} ops of the [spec language](spec-language.md), each with an example and its arithmetic,"
+    yield "written out by the rule that counts it. What a quantity means is on the page about [counting](counting.md)."
+    yield "Shapes are without the batch, channels first; *n tokens × d* is a sequence. Costs are for one sample."
+    yield ""
+    for module, words in modules.items():
+        yield f"- {_title(module)}: " + " · ".join(f"[{word}](#{word})" for word in words)
+    yield ""
+    yield (
+        "Beside MACs, these operations are counted by kind: "
+        + "; ".join(f"`{k}`, {what}" for k, what in KINDS.items())
+        + "."
+    )
+
+
+def _title(module: str) -> str:
+    """What the ops of a module have in common: its docstring up to the first colon."""
+    return (sys.modules[module].__doc__ or module).strip().split("\n")[0].split(":")[0].rstrip(".")
+
+
+def _op(word: str) -> Iterator[str]:
+    op, arguments = OPS[word], ARGUMENTS[word]
+    yield f"### `{word}`"
+    if word in MERGES:
+        yield f"`{word}: [branch, branch, …]`"
+    else:
+        given = [a.name if a.required else f"{a.name}={show(a.default)}" for a in arguments]
+        yield f"`{word}({', '.join(given)})`" if given else f"`{word}`"
+    yield ""
+    yield cleandoc(op.__doc__ or "")
+    yield ""
+    for argument in arguments:
+        yield f"- `{argument.name}`: {argument_sentence(word, argument)}"
+    if arguments:
+        yield ""
+    yield from _example(op, explained(word))
+
+
+def _example(op: type[Op], found: Explanation) -> Iterator[str]:
+    node = found.node
+    call = usage(node.op)
+    for argument in ARGUMENTS[op.word]:
+        if argument.kind == "Value":
+            call = call.replace(f"{argument.name}=True", f"{argument.name}=b")
+    on = " and ".join((", ".join(found.inputs[:-1]), found.inputs[-1])) if len(found.inputs) > 1 else found.inputs[0]
+    yield f"Example: `{call}{':' if op.word in MERGES else ''}` of {on} gives {dims(node.shape)}."
+    yield ""
+    if any(size.replace(",", "") != text for size, text in found.shape):
+        sizes = " × ".join(text if text.isdigit() else f"({text})" for _, text in found.shape)
+        yield f"- shape: {sizes if len(found.shape) > 1 else found.shape[0][1]}"
+    yield from _parameters(found)
+    yield f"- MACs: {_short(found.macs) or 'none by definition'}"
+    costs = " · ".join(f"{kind}: {_short(count)}" for kind, count in found.elementwise)
+    yield f"- other operations: {costs or (f'none by definition, {found.free}' if found.free else 'none')}"
+    yield f"- output: {STORAGE[op.storage]}"
+
+
+def _parameters(found: Explanation) -> Iterator[str]:
+    """A line for each kind of parameters that the example has."""
+    by_kind: dict[str, list[str]] = {}
+    for what, count in found.params:
+        name, _, kind = what.rstrip(")").rpartition(" (")
+        by_kind.setdefault(QUANTITY[kind], []).append(f"`{name}` {_short(count)}")
+    for quantity, counts in by_kind.items():
+        yield f"- {quantity}: {' · '.join(counts)}"
+    if not by_kind:
+        yield "- parameters: none"
+
+
+def _short(equation: str) -> str:
+    return equation.rpartition(" = ")[2] if len(equation) > LONG else equation
+
+
+def _no_ops() -> Iterator[str]:
+    yield "### `identity`"
+    yield "The value itself, also where no line of a body is left. It is no node and costs nothing."
+    for word in MERGES:
+        if word not in OPS:
+            yield ""
+            yield f"### `{word}`"
+            yield f"`{word}: [branch, branch, …]`"
+            yield ""
+            yield f"{MERGE_SENTENCES.get(word, '')} It is no node and costs nothing."
+
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+def models_page() -> str:
+    """`docs/models.md`."""
+    checked = [(path, check_spec(path)) for path in spec_files()]
+    count = sum(len(found.reports) for _, found in checked)
+    judged = [j for _, found in checked for judgements in found.judged.values() for j in judgements]
+    lines = [
+        WRITTEN,
+        "# Models",
+        "",
+        f"{len(checked)} families, {count} models. Every number is computed at batch 1 and the printed input, for the",
+        "main path; what it means is on the page about [counting](counting.md): MACs are multiply–accumulates,",
+        "parameters are without running statistics. Claims are the figures that papers and other publishers print for",
+        "a model, held against the computed ones:",
+        f"{_claims(judged)}. An erratum gives the likely cause of a figure that does not hold.",
+        "",
+        *(
+            f"- [{found.family.name}](#{_anchor(found.family.name)}): {', '.join(found.reports)}"
+            for _, found in checked
+        ),
+    ]
+    for path, found in checked:
+        lines += ["", *_family(path, found)]
+    return "\n".join(lines) + "\n"
+
+
+def _anchor(heading: str) -> str:
+    return "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_")
+
+
+def _family(path: Path, found: Checked) -> Iterator[str]:
+    family = found.family
+    year = year_of(family.cite)
+    yield f"## {family.name}"
+    yield " · ".join(filter(None, (f"{year or ''}", f"*{family.title}*" if family.title else "", family.cite)))
+    yield ""
+    quoted = family.layers.quoted if family.layers else None
+    source = f" quotes: {quoted.source}." if quoted and quoted.source else ""
+    yield f"[specs/{path.name}](../specs/{path.name}){source}"
+    yield ""
+    yield "| model | printed as | input | params | MACs | weight layers | claims |"
+    yield "|---|---|---|--:|--:|--:|---|"
+    _, models = selections(path)
+    for selection in models:
+        yield _model(selection, found)
+    if family.namesakes:
+        yield ""
+    for name, sentence in family.namesakes.items():
+        yield f"- `{name}`: {' '.join(sentence.value.split())}"
+
+
+def _model(selection: Selection, found: Checked) -> str:
+    report = found.reports[selection.name]
+    variant = selection.variant.name.value
+    if selection.family.name != selection.file.name:
+        variant = f"{selection.family.name}:{variant}"
+    inputs = " and ".join(dims(shape) for _, shape in report.graph.inputs)
+    totals = report.totals
+    cells = [
+        f"`{selection.name}`",
+        variant,
+        inputs,
+        f"{totals.params:,}",
+        f"{totals.macs:,}",
+        f"{totals.weight_layers}",
+        _claims(found.judged[selection.name]),
+    ]
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+
+def _claims(judged: tuple[Judgement, ...] | list[Judgement]) -> str:
+    """`92 of 102 hold, 10 under errata`."""
+    if not judged:
+        return "none"
+    holding = sum(j.holds for j in judged)
+    errata = sum(j.erratum is not None for j in judged)
+    text = f"{holding} of {len(judged)} hold"
+    text += f", {errata} under errata" if errata else ""
+    return text + (f", {len(judged) - holding - errata} open" if holding + errata < len(judged) else "")
+
+
+# --- all --------------------------------------------------------------------------------------------------------------
+
+
+def pages() -> dict[Path, str]:
+    """The pages and what should stand in them."""
+    return {DOCS / "ops.md": ops_page(), DOCS / "models.md": models_page()}
+
+
+def main() -> None:
+    """Write what is stale."""
+    for path, text in {**pages(), **shipped()}.items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+            print(f"wrote {path.relative_to(DOCS.parent)}")
+
+
+if __name__ == "__main__":
+    main()
