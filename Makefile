@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install test lint format types layers check bench clean
+.PHONY: help install test lint format types layers check docs bench clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -30,6 +30,9 @@ layers: install  ## who imports whom
 	$(BIN)/lint-imports
 
 check: test lint types layers  ## all that CI does
+
+docs: install  ## write docs/ops.md, docs/models.md and the JSON Schemas anew
+	$(BIN)/python -m docs.generate
 
 bench: install  ## the benchmarks
 	$(BIN)/python -m tests.benchmarks

@@ -151,9 +151,12 @@ def excerpt(text: Text) -> str:
     return f"  ——▶ {printable(text.where)}\n{bar}\n{number} │ {printable(line)}\n{bar} {caret}".rstrip()
 
 
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
 def printable(text: str) -> str:
     """`text` without what a terminal would obey: control characters become `·`, a tab a space."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "·", text.replace("\t", " "))
+    return _OBEYED.sub("·", text.replace("\t", " "))
 
 
 def sentence(text: str) -> str:

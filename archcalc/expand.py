@@ -20,7 +20,7 @@ from .table import same
 Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 10)
 
 MAX_DEPTH = 40  # of blocks in blocks
-MAX_STEPS = 300_000  # calls, lines and merges, nodes or not; a block that is opened counts as three
+MAX_STEPS = 250_000  # calls, lines and merges, nodes or not; a block that is opened counts as four
 MAX_BODIES = 60  # merges in merges and blocks, all together
 
 Env = dict[str, Any]
@@ -188,7 +188,7 @@ class _Expander:
         group, scope = "", self.builder.root
         for row in rows:
             if row.group != group:
-                group, scope = row.group, Scope(row.group, self.builder.root)
+                group, scope = row.group, Scope(_part_of_path(row.group), self.builder.root)
             env = {**self._row_env(row.columns, value), **names}
             try:
                 with self.builder.span(
@@ -219,14 +219,14 @@ class _Expander:
         head = self.family.heads[name]
         rows = self.builder.row_spans()
         at = head.at.value
-        found = [output for row, group, output in rows if same(row, at) or same(group, at)]
+        found = [output for row, group, output in rows if same(row, at) or same(group, _part_of_path(at))]
         if not found:
             raise no_row(head.at, [row for row, _, _ in rows])
         value: Value = (found[-1],)
         self.builder.head = name
         env = self._row_env({}, value)
         with self.builder.span(
-            value[0], head.name, name, scope=Scope(name, self.builder.root), label=name, name=name
+            value[0], head.name, name, scope=Scope(_part_of_path(name), self.builder.root), label=name, name=name
         ) as span:
             try:
                 value = self.body(head.body, env, value)
@@ -410,7 +410,7 @@ class _Expander:
         return cls, tuple((name, kinds[name], argument) for name, argument in given.items())
 
     def _open(self, block: Block, call: Call, env: Env, value: Value) -> Value:
-        self._step(call.word, 3)
+        self._step(call.word, 4)
         name = block.name.value
         if name in self.opening:
             chain = " → ".join([*self.opening[self.opening.index(name) :], name])
@@ -447,6 +447,11 @@ class _Expander:
 
 
 _MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts"}
+
+
+def _part_of_path(name: str) -> str:
+    """`name` without the character that stands between the parts of a path."""
+    return name.replace("/", "∕")
 
 
 def _parts(value: Value) -> str:

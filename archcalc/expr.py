@@ -189,7 +189,8 @@ class Expr:
     def _compile(self, node: ast.expr, depth: int) -> Evaluate:
         start, stop = node.col_offset, node.end_col_offset
         if depth > MAX_TERMS:
-            raise ExprError("this expression is too long: give a part of it a name under `let:`", 0, len(self.text.value))
+            message = "this expression is too long: give a part of it a name under `let:`"
+            raise ExprError(message, 0, len(self.text.value))
 
         def sub(child: ast.expr) -> Evaluate:
             return self._compile(child, depth + 1)
@@ -313,9 +314,8 @@ def _parse(text: str) -> ast.expr:
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         equals = re.search(r"(?<![=<>!])=(?!=)", text)
         if equals:
-            raise ExprError(
-                f"`{text.strip()}` is not an expression", equals.start(), equals.end(), "Two values are compared by `==`."
-            ) from None
+            hint = "Two values are compared by `==`."
+            raise ExprError(f"`{text.strip()}` is not an expression", equals.start(), equals.end(), hint) from None
         offset = getattr(error, "offset", None) or 1
         start = min(lead + offset - 1, max(0, len(text) - 1))
         raise ExprError(f"`{text.strip()}` is not an expression", start, start + 1) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .errors import Text
 
@@ -38,6 +39,7 @@ def same(a: str, b: str) -> bool:
     return squeeze(a) == squeeze(b)
 
 
+@lru_cache(maxsize=4096)
 def squeeze(text: str) -> str:
     """`text` without spaces and with x for ×: what two printed words are compared by."""
     return "".join(text.split()).replace("×", "x")

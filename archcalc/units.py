@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 # Decimal units; a reading may say that K is 1024.
 UNITS = {"": 0, "K": 3, "k": 3, "M": 6, "G": 9, "B": 9, "T": 12}
@@ -34,6 +35,7 @@ class Figure:
         return self.half == 0
 
 
+@lru_cache(maxsize=1024)
 def read_figure(text: str, scale: int = 1) -> Figure | None:
     """Read `138M`, `1.8×10^9`, `2.7K`, `151,277,313`, or `11.78` in a column whose unit is `scale`; None if it is none.
 

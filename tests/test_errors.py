@@ -110,13 +110,13 @@ LARGE = {
         "more than 10,000 claims are refused",
     ),
     "200,001 nodes": (SPEC + "  - relu x200000\n", "a network of more than 200,000 nodes is refused"),
-    "300,000 calls of nothing": (SPEC + "  - identity x200000\n" * 2, "this spec opens more than 300,000 blocks"),
+    "250,000 calls of nothing": (SPEC + "  - identity x200000\n" * 2, "this spec opens more than 250,000 blocks"),
     "blocks of nothing": (
-        SPEC + "  - nothing x200000\nblocks: {nothing: relu if cin > 3}\n", "this spec opens more than 300,000 blocks"
+        SPEC + "  - nothing x200000\nblocks: {nothing: relu if cin > 3}\n", "this spec opens more than 250,000 blocks"
     ),
     "1,000 branches, 400 times": (
         SPEC + f"  - wide x400\nblocks:\n  wide: {{add: [{'identity, ' * 999}relu]}}\n",
-        "this spec opens more than 300,000 blocks",
+        "this spec opens more than 250,000 blocks",
     ),
 }
 

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from ..errors import UsageError, did_you_mean
-from ..summary import Summary
+
+if TYPE_CHECKING:
+    from ..summary import Summary
+    from .rows import Pick
 
 FORMATS = ("text", "json", "csv", "markdown")
+SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}  # of files to write to
+SORTS = ("params", "macs", "activation", "latency")
 FULL = 10_000  # a depth that opens every block
 
 
-def known_format(name: str) -> str:
+def known_format(name: str, formats: Sequence[str] = FORMATS) -> str:
     """The name of a format. Raises UsageError."""
-    if name not in FORMATS:
-        raise UsageError(f"`{name}` is not a format archcalc writes", did_you_mean(name, FORMATS))
+    if name not in formats:
+        what = "archcalc writes" if name not in FORMATS else "this is written in"
+        raise UsageError(f"`{name}` is not a format {what}", did_you_mean(name, formats))
     return name
 
 
-def render(summary: Summary, output_format: str, depth: int = 0, width: int | None = None, color: bool = False) -> str:
-    """A summary in one of `FORMATS`, its rows opened `depth` levels; `width` and `color` are for text."""
+def render(
+    summary: Summary,
+    output_format: str,
+    depth: int = 0,
+    width: int | None = None,
+    color: bool = False,
+    pick: Pick | None = None,
+) -> str:
+    """A summary in one of `FORMATS`, its rows opened `depth` levels; `width` and `color` are for text, `pick` says
+    which lines are shown and in which order."""
     if output_format == "json":
         from . import as_json
 
-        return as_json.render(summary)
+        return as_json.render(summary, depth, pick)
     if output_format == "csv":
         from . import as_csv
 
-        return as_csv.render(summary, depth)
+        return as_csv.render(summary, depth, pick)
     if output_format == "markdown":
         from . import as_markdown
 
-        return as_markdown.render(summary, depth)
+        return as_markdown.render(summary, depth, pick)
     from . import as_text
 
-    return as_text.render(summary, depth, width, color)
+    return as_text.render(summary, depth, width, color, pick)

@@ -1,21 +1,28 @@
-"""A summary as csv: one heading, then a line for each row, block or op, with exact numbers."""
+"""Tables as csv: one heading, then a line for each record, with exact numbers."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..summary import Summary
 from . import rows
 
 
-def render(summary: Summary, depth: int = 0) -> str:
-    """The lines of the table opened `depth` levels; an opened line comes before its parts and is their sum."""
+def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> str:
+    """A summary's lines, opened `depth` levels; an opened line comes before its parts and is their sum."""
+    return table(rows.COLUMNS, rows.lines(summary, depth, pick))
+
+
+def table(columns: Sequence[rows.Column], records: Iterable[Any]) -> str:
+    """A line for each record, under the columns' names."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.name for column in rows.COLUMNS])
-    for line in rows.lines(summary, depth):
-        writer.writerow([_exact(column.value(line)) for column in rows.COLUMNS])
+    writer.writerow([column.name for column in columns])
+    for record in records:
+        writer.writerow([_exact(column.value(record)) for column in columns])
     return out.getvalue()
 
 

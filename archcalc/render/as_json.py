@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from json import JSONEncoder
 from typing import Any
 
@@ -12,15 +12,25 @@ from ..graph import Span
 from ..measured import Latency, Measurement
 from ..reported import Judgement
 from ..summary import Summary
+from .rows import Pick, lines
 
 SCHEMA = 1
 
 
-def render(summary: Summary) -> str:
-    """The whole summary; `layers` are all nodes."""
+def render(summary: Summary, depth: int = 0, pick: Pick | None = None) -> str:
+    """The whole summary; `layers` are all nodes. What is picked stands by name under `shown`."""
+    found = list(document(summary))
+    if pick is not None and pick.active:
+        shown = lines(summary, depth, pick)
+        found.append(("shown", [line.row if line.kind == "row" else line.path for line in shown]))
+    return write(found)
+
+
+def write(found: Iterable[tuple[str, Any]]) -> str:
+    """The keys and values of a document, each on a line; the entries of a list on lines of their own."""
     encode = JSONEncoder(ensure_ascii=False, check_circular=False).encode
     parts = []
-    for key, value in document(summary):
+    for key, value in found:
         if isinstance(value, list):
             items = ",\n  ".join(map(encode, value))
             shown = f"[\n  {items}\n]" if value else "[]"

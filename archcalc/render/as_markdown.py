@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..summary import Summary
 from . import rows, sentences
@@ -11,9 +11,10 @@ from .layout import names
 from .rows import Line
 
 
-def render(summary: Summary, depth: int = 0) -> str:
+def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> str:
     """The heading, the table opened `depth` levels, the totals, the claims that fail, and the conventions."""
-    table = rows.table(summary, depth)
+    table = rows.table(summary, depth, pick)
+    shown = sentences.shown(summary, depth, pick)
     notes = sentences.Notes()
     title, *rest = map(escape, sentences.heading(summary))
     return "\n".join(
@@ -24,6 +25,7 @@ def render(summary: Summary, depth: int = 0) -> str:
             "",
             *_table(summary, table),
             "",
+            *([f"- **shown**: {escape(shown)}"] if shown else []),
             *(f"- **{label}**: {escape(text)}" if label else f"  {text}" for label, text in sentences.facts(summary)),
             f"- **claims**: {escape(sentences.verdict(summary))}",
             *_failures(summary, table, notes),
@@ -46,10 +48,14 @@ def _table(summary: Summary, table: Sequence[Line]) -> Iterator[str]:
         heading = f"% of {shares}" if column is rows.SHARE else f"{column.heading} ({unit})" if unit else column.heading
         heads.append(heading)
         texts.append([text.strip() for text in shown])
+    yield from pipes(heads, [False] * (1 + labelled) + [True] * len(columns), zip(*texts, strict=True))
+
+
+def pipes(heads: Sequence[str], to_the_right: Sequence[bool], cells: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table: its headings, on which side each column stands, and its rows. The cells are escaped already."""
     yield _row(heads)
-    yield _row([":---"] * (1 + labelled) + ["---:"] * len(columns))
-    for cells in zip(*texts, strict=True):
-        yield _row(cells)
+    yield _row(["---:" if right else ":---" for right in to_the_right])
+    yield from map(_row, cells)
 
 
 def _names(table: Sequence[Line], labelled: bool) -> list[str]:

@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..errors import printable
 from ..summary import Summary
 from . import rows, sentences
 from .layout import PERCENT, Layout, bar, choose, left, right, width_of, wrap
+from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Piece, Pieces, hanging, page, prose, rule
 from .rows import Line
 
-# The styles, as ANSI codes. One accent colour; `LOUD` is what must not be overlooked.
-PLAIN, DIM, BOLD, ACCENT, LOUD = "", "2", "1", "36", "1;36"
-PROSE = 100  # the width of prose, where nothing else gives one
 
-Piece = tuple[str, str]  # a text and its style
-Pieces = list[Piece]
-
-
-def render(summary: Summary, depth: int = 0, width: int | None = None, color: bool = False) -> str:
+def render(
+    summary: Summary,
+    depth: int = 0,
+    width: int | None = None,
+    color: bool = False,
+    pick: rows.Pick | None = None,
+) -> str:
     """The whole report. Lines are at most `width` wide, as wide as they need be where that is None."""
-    table, share = rows.table(summary, depth), rows.share_of(summary)
+    table, share = rows.table(summary, depth, pick), rows.share_of(summary)
     layout = choose(rows.columns(summary), table, bool(share), width)
-    prose = max(PROSE, layout.width) if width is None else width
+    room = max(PROSE, layout.width) if width is None else width
     notes = sentences.Notes()
     found = [
-        *_heading(summary, prose),
+        *_heading(summary, room),
         [],
         *_headings(layout, share),
-        *_table(table, layout, notes, prose),
+        *_table(table, layout, notes, room),
         [],
-        *_facts(summary, notes, prose),
+        *_facts(summary, sentences.shown(summary, depth, pick), notes, room),
         [],
-        *_conventions(summary, prose),
+        *_conventions(summary, room),
     ]
-    return "\n".join(paint(pieces, color) for pieces in found) + "\n"
-
-
-def paint(pieces: Iterable[Piece], color: bool) -> str:
-    """A line as text, with ANSI styles where `color` is on, without blanks at its end."""
-    if not color:
-        return "".join(text for text, _ in pieces).rstrip()
-    kept = list(pieces)
-    while kept and not kept[-1][0].strip():
-        kept.pop()
-    if kept:
-        kept[-1] = (kept[-1][0].rstrip(), kept[-1][1])
-    return "".join(f"\033[{style}m{text}\033[0m" if style and text.strip() else text for text, style in kept)
+    return page(found, color)
 
 
 def _heading(summary: Summary, width: int) -> Iterator[Pieces]:
@@ -55,11 +43,9 @@ def _heading(summary: Summary, width: int) -> Iterator[Pieces]:
     one_line = width_of(summary.model) + 2 + width_of(title) <= width
     yield [(printable(summary.model), LOUD), *([("  ", PLAIN), (title, BOLD)] if one_line else [])]
     for text in rest if one_line else (title, *rest):
-        for line in wrap(text, width):
-            yield [(line, PLAIN)]
+        yield from prose(text, width)
     if summary.namesake:
-        for line in wrap(sentences.clean(summary.namesake), width):
-            yield [(line, ACCENT)]
+        yield from prose(sentences.clean(summary.namesake), width, ACCENT)
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
@@ -76,11 +62,7 @@ def _headings(layout: Layout, share: str) -> Iterator[Pieces]:
         heads.append((gap + (f"% of {share}" if layout.share is not None else "share"), BOLD))
     yield heads
     yield units
-    yield _rule(layout)
-
-
-def _rule(layout: Layout) -> Pieces:
-    return [("─" * layout.width, DIM)]
+    yield rule(layout.width)
 
 
 def _table(lines: Sequence[Line], layout: Layout, notes: sentences.Notes, width: int) -> Iterator[Pieces]:
@@ -89,7 +71,7 @@ def _table(lines: Sequence[Line], layout: Layout, notes: sentences.Notes, width:
     heads = False
     for index, line in enumerate(lines):
         if line.kind == "total" and not heads:
-            yield _rule(layout)
+            yield rule(layout.width)
         if line.head and not heads:
             heads = True
             yield [("heads, counted apart", DIM)]
@@ -150,24 +132,18 @@ def _failure(failure: sentences.Failure, front: str, width: int) -> Iterator[Pie
 # --- below the table ----------------------------------------------------------------------------------------------
 
 
-def _facts(summary: Summary, notes: sentences.Notes, width: int) -> Iterator[Pieces]:
-    found = sentences.facts(summary)
+def _facts(summary: Summary, shown: str, notes: sentences.Notes, width: int) -> Iterator[Pieces]:
+    found = [*([("shown", shown)] if shown else []), *sentences.facts(summary)]
     room = max(width_of(label) for label, _ in [*found, ("claims", "")]) + 2
     for label, text in found:
-        yield from _hanging(label, text, room, width)
-    yield from _hanging("claims", sentences.verdict(summary), room, width)
+        yield from hanging(label, text, room, width)
+    yield from hanging("claims", sentences.verdict(summary), room, width)
     for failure in notes.failures(j for j in summary.judgements if not j.claim.row):
         yield from _failure(failure, " " * room, width)
     for mark, note in notes.numbered():
-        yield from _hanging(f"{mark}", note, room, width, DIM)
-
-
-def _hanging(label: str, text: str, room: int, width: int, style: str = PLAIN) -> Iterator[Pieces]:
-    for number, line in enumerate(wrap(text, width - room)):
-        front = left(label, room) if not number else " " * room
-        yield [(front, style or BOLD), (line, style)]
+        yield from hanging(f"{mark}", note, room, width, DIM)
 
 
 def _conventions(summary: Summary, width: int) -> Iterator[Pieces]:
     for label, text in sentences.conventions(summary):
-        yield from _hanging(label, text, 12, width, DIM)
+        yield from hanging(label, text, 12, width, DIM)

@@ -94,10 +94,10 @@ def names(lines: Sequence[Line], stacked: bool) -> Names:
         if not line.depth:
             own = bool(line.label) and line.label != line.name
             group = line.group if own else group
-            front = left(line.label if own else "", beside) if line.kind == "row" and line.label != line.name else ""
+            front = left(line.label if own else "", beside) if line.kind != "total" and line.label != line.name else ""
             if stacked and own:
                 title = line.label
-            if stacked and line.kind == "row" and line.group == group:
+            if stacked and line.kind != "total" and line.group == group:
                 front = "  "
             row = " " * width_of(front)
         found.titles.append(title)

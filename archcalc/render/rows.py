@@ -6,17 +6,19 @@ A line is a row of the paper's table, or, where it is opened, a block or a singl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..analyse import Layer, Totals
-from ..errors import printable
-from ..graph import Span
+from ..errors import UsageError, did_you_mean, printable
+from ..graph import Node, Span
 from ..measured import Latency
-from ..ops import Op, Shape, Tokens
+from ..ops import OPS, Op, Shape, Tokens
 from ..ops.base import ARGUMENTS, show
 from ..reported import Judgement
 from ..summary import Summary
+from ..table import squeeze
 from ..units import with_separators
+from . import FULL, SORTS
 
 
 class Line(NamedTuple):
@@ -43,6 +45,8 @@ class Line(NamedTuple):
     judgements: tuple[Judgement, ...] = ()
     lasts: tuple[bool, ...] = ()
     opened: bool = False
+    start: int = 0  # the nodes of a row or block
+    stop: int = 0
 
 
 class Shown(NamedTuple):
@@ -60,7 +64,7 @@ class Column(NamedTuple):
     how; `short` stands where the heading is too wide."""
 
     name: str
-    value: Callable[[Line], Value]
+    value: Callable[[Any], Value]  # of a Line, or of whatever else a table is a list of
     heading: str = ""
     short: str = ""
     show: Callable[[Sequence[Value]], Shown] | None = None
@@ -195,16 +199,108 @@ def columns(summary: Summary) -> list[Column]:
 # --- the lines ----------------------------------------------------------------------------------------------------
 
 
-def lines(summary: Summary, depth: int = 0) -> list[Line]:
-    """The rows of the paper's table, those of heads behind the others, each opened `depth` levels."""
-    return list(_Opener(summary).rows(depth))
+def lines(summary: Summary, depth: int = 0, pick: Pick | None = None) -> list[Line]:
+    """The rows of the paper's table, those of heads behind the others, each opened `depth` levels; or, picked, the
+    innermost of these."""
+    found = list(_Opener(summary).rows(depth))
+    return found if pick is None or not pick.active else pick.of(found, summary)
 
 
-def table(summary: Summary, depth: int = 0) -> list[Line]:
+def table(summary: Summary, depth: int = 0, pick: Pick | None = None) -> list[Line]:
     """The lines with their sums: the main path, its total, and then what hangs on it."""
-    every = lines(summary, depth)
+    every = lines(summary, depth, pick)
+    if pick is not None and pick.active:
+        every = [_alone(line) for line in every]
     total, *with_heads = totals(summary)
     return [*(line for line in every if not line.head), total, *(line for line in every if line.head), *with_heads]
+
+
+def _alone(line: Line) -> Line:
+    """A line as it is called where it does not stand among its neighbours: a row by its name, a node by its path."""
+    flat = line._replace(depth=0, lasts=(), group=line.path + line.row)
+    if line.kind == "op":
+        return flat._replace(label=printable(line.path))
+    if line.kind == "block":
+        return flat._replace(name=printable(line.path))
+    name = printable(line.row)
+    if squeeze(name).startswith(squeeze(line.name)):
+        return flat._replace(name=name, label="")
+    return flat._replace(label=name)
+
+
+class Pick(NamedTuple):
+    """Which lines are shown: those that hold `only`, the largest first where `sort` or `top` says so.
+
+    What is picked is the rows, or at some depth what stands innermost; heads are left out.
+    """
+
+    sort: str = ""
+    top: int | None = None
+    only: str = ""
+
+    @property
+    def active(self) -> bool:
+        return bool(self.sort or self.top or self.only)
+
+    def by(self, summary: Summary) -> str:
+        """What decides the order; nothing where the order is the paper's."""
+        return self.sort or (("latency" if summary.measured is not None else "macs") if self.top else "")
+
+    def of(self, found: Sequence[Line], summary: Summary) -> list[Line]:
+        kept = [line for line in candidates(found) if self.holds(line, summary)]
+        by = self.by(summary)
+        if by:
+            kept.sort(key=lambda line: -_measure(line, by))
+        return kept[: self.top]
+
+    def holds(self, line: Line, summary: Summary) -> bool:
+        """An op's word means that op; another text stands in the line's name, or in its row's."""
+        if not self.only:
+            return True
+        word = self.only.lower()
+        if word in OPS:
+            return any(node.op.word == word for node in nodes_of(line, summary))
+        return any(word in text.lower() for text in (line.name, line.label, line.row, line.path))
+
+    def check(self, summary: Summary, depth: int) -> None:
+        """Raise UsageError where nothing is called so that is shown at this depth."""
+        if not self.only or any(self.holds(line, summary) for line in candidates(lines(summary, depth))):
+            return
+        words = sorted({node.op.word for node in summary.report.graph.nodes})
+        deeper = any(self.holds(line, summary) for line in lines(summary, FULL))
+        near = did_you_mean(self.only, [*words, *(span.name for span in summary.report.graph.rows)])
+        hint = "`--depth N` or `--full` opens the rows." if deeper else near if near.startswith("Did") else ""
+        what = "no row" if deeper else "nothing"
+        hint = hint or f"Its ops are {', '.join(words)}."
+        raise UsageError(f"`--only {self.only}`: {what} of `{summary.model}` is called so", hint)
+
+
+def candidates(found: Sequence[Line]) -> list[Line]:
+    """The lines that are picked from: those of the main path that are not opened."""
+    return [line for line in found if not line.opened and not line.head]
+
+
+def nodes_of(line: Line, summary: Summary) -> Sequence[Node]:
+    """The nodes that a line counts."""
+    if isinstance(line.counts, Layer):
+        return (line.counts.node,)
+    return summary.report.graph.nodes[line.start : line.stop]
+
+
+def _measure(line: Line, by: str) -> float:
+    if by == "latency":
+        return line.latency.median if line.latency is not None else 0.0
+    counted: int = getattr(line.counts, "activation_bytes" if by == "activation" else by)
+    return counted
+
+
+def known_sort(name: str, measured: bool) -> str:
+    """What `--sort` names; nothing where it is not given. Raises UsageError."""
+    if name and name not in SORTS:
+        raise UsageError(f"`--sort {name}` is nothing to sort by", did_you_mean(name, SORTS))
+    if name == "latency" and not measured:
+        raise UsageError("`--sort latency` needs a measurement, and `--static` makes none")
+    return name
 
 
 def totals(summary: Summary) -> list[Line]:
@@ -314,6 +410,8 @@ class _Opener:
             share=self._share(counts, measured, span.head),
             lasts=lasts,
             opened=opened,
+            start=span.start,
+            stop=span.stop,
         )
 
     def _op(self, index: int, level: int, lasts: tuple[bool, ...]) -> Line:

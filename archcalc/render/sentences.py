@@ -10,6 +10,7 @@ from ..measured import Measurement
 from ..reported import Judgement
 from ..summary import Summary
 from ..units import binary, scaled, with_separators
+from . import rows
 from .rows import size
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -29,6 +30,36 @@ def heading(summary: Summary) -> list[str]:
 def clean(text: str) -> str:
     """Text of a spec on one line, without what a terminal would obey."""
     return printable(" ".join(text.split()))
+
+
+def shown(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> str:
+    """How much of the network the picked lines are: `12 of 39 nodes: 93 % of MACs`; nothing where all are shown."""
+    if pick is None or not pick.active:
+        return ""
+    every = rows.candidates(rows.lines(summary, depth))
+    picked = rows.lines(summary, depth, pick)
+    kinds = {line.kind for line in every}
+    what = {"row": "row", "op": "node"}[kinds.pop()] if len(kinds) == 1 and kinds != {"block"} else "part"
+    by = pick.by(summary)
+    names = {"macs": "MACs", "activation": "activation bytes"}
+    only = f" with `{clean(pick.only)}`" if pick.only else ""
+    order = f", the largest by {names.get(by, by)} first" if by else ""
+    totals, measured = summary.report.totals, summary.measured
+    wholes = [("MACs", "macs", totals.macs), ("params", "params", totals.params)]
+    wholes += [("activation bytes", "activation_bytes", totals.activation_bytes)] if by == "activation" else []
+    found = [_share(sum(getattr(line.counts, key) for line in picked), whole, name) for name, key, whole in wholes]
+    if measured is not None:
+        found.insert(0, _share(sum(line.latency.median for line in picked if line.latency), measured.whole.median, "latency"))
+    parts = ", ".join(filter(None, found))
+    return f"{len(picked)} of {len(every)} {what}s{only}{order}" + (f": {parts}" if parts else "")
+
+
+def _share(part: float, whole: float, name: str) -> str:
+    if not whole:
+        return ""
+    percent = 100 * part / whole
+    text = f"{percent:.0f}" if part in (0, whole) or 1 <= percent < 99.5 else "<1" if percent < 1 else ">99"
+    return f"{text} % of {name}"
 
 
 def facts(summary: Summary) -> list[tuple[str, str]]:

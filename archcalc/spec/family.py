@@ -166,6 +166,13 @@ class Family:
             self.memo["variants"] = {squeeze(variant.name.value): variant for variant in self.variants}
         return self.memo["variants"].get(squeeze(name))  # type: ignore[no-any-return]
 
+    @property
+    def bodies(self) -> list[Body]:
+        """All layer lines of the file: of the notation, blocks, heads, replaced rows and a plain list."""
+        bodies = [body for _, body in self.notation] + [block.body for block in self.blocks.values()]
+        bodies += [head.body for head in self.heads.values()] + [body for _, body in self.rows.values()]
+        return [*bodies, self.layers.body] if self.layers and self.layers.body else bodies
+
     def read_cell(self, cell: Text) -> tuple[Pattern, dict[str, Text], Body] | None:
         """The first line of the notation that fits `cell`, what its holes hold, and what it means."""
         for pattern, body in self.notation:
@@ -538,15 +545,9 @@ def _check(family: Family, laid_over: bool) -> None:
         )
 
 
-def _bodies(family: Family) -> list[Body]:
-    bodies = [body for _, body in family.notation] + [block.body for block in family.blocks.values()]
-    bodies += [head.body for head in family.heads.values()] + [body for _, body in family.rows.values()]
-    return [*bodies, family.layers.body] if family.layers and family.layers.body else bodies
-
-
 def _check_calls(family: Family) -> None:
     """Raise SpecError at a call of nothing, also in a line that no model of the file has."""
-    bodies = _bodies(family)
+    bodies = family.bodies
     values = {name.value for body in bodies for part in bodies_of(body) for name in part.names}
     values |= {name.value for name, _ in family.inputs}
     values |= {parameter.value for block in family.blocks.values() for parameter, _ in block.parameters}
@@ -568,7 +569,7 @@ def _check_values(family: Family) -> None:
     listed = family.layers.body if family.layers else None
     inputs = [name for name, _ in family.inputs] if len(family.inputs) > 1 else []
     numbers = {*family.given, *family.let}
-    for body in _bodies(family):
+    for body in family.bodies:
         used = {name for name, _ in words_of(body)}
         for part in bodies_of(body):
             seen = {name.value for name in inputs} if body is listed else set()

@@ -33,7 +33,8 @@ class Pattern:
         for match in HOLE.finditer(text.value):
             name = text.part(match.start(1), match.end(1))
             if not name.value.strip():
-                raise text.part(match.start(), match.end()).error("this hole has no name", "A hole is written `{name}`.")
+                hole = text.part(match.start(), match.end())
+                raise hole.error("this hole has no name", "A hole is written `{name}`.")
             check_name(name, "a hole")
             literal = squeeze(text.value[at : match.start()])
             if self.holes and not literal:

@@ -127,13 +127,13 @@ def _oddity(character: str) -> str:
 _PROBLEMS: tuple[tuple[str, str, str, bool], ...] = (
     ("mapping values are not allowed", "a second `: ` in one value", "Text that holds `: ` stands in quotes.", False),
     (
-        "did not find expected key|expected <block end>|block sequence entries",
+        "expected key|expected <block end>|block sequence entries|expected <document start>|expected '-' indicator",
         "this does not go on with the lines above",
         "Lines that belong together begin in the same column. Text that begins with a quote, `[` or `{` stands in "
         "quotes as a whole.",
         False,
     ),
-    ("expected ',' or '([]}])'", "this bracket is not closed: `,` or `{}` is wanted in line {}", "", True),
+    ("expected ',' or '([]}])'", "`,` or `{}` is wanted in line {}: this bracket is not closed yet", "", True),
     ("could not find expected ':'", "a `:` is wanted behind this word", "", True),
     ("unexpected end of stream", "this quote is never closed", "", True),
     ("found unknown escape", "a backslash means something in double quotes", "In single quotes it is itself.", False),
@@ -181,7 +181,7 @@ class _Builder:
         line = self.source.lines[where.line - 1]
         if "\t" in line[: where.col]:
             return where.error("a tab cannot indent YAML: use spaces")
-        if "cannot start any token" in problem:
+        if re.search("cannot start any token|expected alphabetic|mapping keys are not allowed|unexpected ':'", problem):
             return where.error("this character cannot begin a value: write the value in quotes")
         return where.error(f"this is not YAML: {problem or error}")
 

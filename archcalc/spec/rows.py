@@ -102,7 +102,7 @@ def _named(
             columns.update((name, cell_value(text)) for name, text in holes.items())
             name = group if end - start == 1 else f"{group}.{n - start + 1}"
             if squeeze(name) in names:
-                raise cell.error(f"two rows are called `{name}`", "Rows alike are numbered; call one of them otherwise.")
+                raise cell.error(f"two rows are called `{name}`", "Rows alike are numbered: call one otherwise.")
             names.add(squeeze(name))
             yield Row(name, group, label, cell, columns, tuple(claims), body)
 

@@ -1,0 +1,116 @@
+"""What commands share: the options that mean the same everywhere, and where the output goes."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from . import complete
+
+Job = Callable[[], int | None]  # what it gives is the exit code, 0 where that is None
+
+ModelName = Annotated[
+    str,
+    Argument(
+        metavar="MODEL",
+        help="A name (vgg16), family:variant (vgg:D), or a spec file (./my.yaml, ./my.yaml:NAME).",
+        autocompletion=complete.models,
+    ),
+]
+InputSize = Annotated[str, Option("--input", metavar="SIZE", help="Use this input, channels first, as 3x256x256.")]
+Settings = Annotated[
+    list[str] | None,
+    Option("--set", metavar="NAME=VALUE", help="Set a constant of the spec, as classes=10; may be repeated."),
+]
+Format = Annotated[
+    str,
+    Option(
+        "--format",
+        metavar="FORMAT",
+        help="Write text, json, csv or markdown; text, or what FILE's suffix says, unless given.",
+        autocompletion=complete.formats,
+    ),
+]
+OutputFile = Annotated[
+    str, Option("--output", "-o", metavar="FILE", help="Write to FILE, which changes only when all is done.")
+]
+
+
+def size(text: str) -> tuple[int, ...] | None:
+    """`3x256x256` or `3 × 256 × 256`; None where nothing is given. Raises UsageError."""
+    from ..errors import UsageError
+
+    if not text:
+        return None
+    axes = [axis.strip() for axis in text.lower().replace("×", "x").split("x")]
+    if not all(axis.isascii() and axis.isdigit() and len(axis) < 20 for axis in axes):
+        raise UsageError(f"`--input {text}` is not a size", "A size is written channels first: `--input 3x256x256`.")
+    return tuple(map(int, axes))
+
+
+def pairs(texts: Sequence[str] | None) -> dict[str, str]:
+    """`name=value`, each name once. Raises UsageError."""
+    from ..errors import UsageError
+
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise UsageError(f"`--set {text}` is not `name=value`", "For example `--set classes=10`.")
+        if name in found:
+            raise UsageError(f"`--set` gives `{name}` twice")
+        found[name] = value
+    return found
+
+
+def in_color() -> bool:
+    """Whether standard output is a terminal that wants color."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class Output:
+    """In which form a result is written, and where: standard output, or a file that is replaced whole.
+
+    Both are checked before anything is computed; raises UsageError.
+    """
+
+    def __init__(self, output_format: str, path: str, formats: Sequence[str] = ()) -> None:
+        from ..errors import UsageError, printable
+        from ..render import FORMATS, SUFFIXES, known_format
+
+        formats = formats or FORMATS
+        by_suffix = SUFFIXES.get(Path(path).suffix.lower(), "")
+        self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
+        self.path = Path(path).resolve() if path else None
+        if self.path is not None and (self.path.is_dir() or not self.path.parent.is_dir()):
+            what = "a folder" if self.path.is_dir() else "in a folder that does not exist"
+            raise UsageError(f"`--output {printable(path)}` is {what}")
+
+    def __call__(self, render: Callable[[int | None, bool], str]) -> None:
+        """Write what `render` gives for a width (None: as wide as it needs be) and for whether color is wanted."""
+        from shutil import get_terminal_size
+
+        if self.path is not None:
+            replace(self.path, render(None, False))
+            return
+        width = max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
+        sys.stdout.write(render(width, in_color()))
+        sys.stdout.flush()
+
+
+def replace(path: Path, text: str) -> None:
+    """Write beside the file and move it there, so that nobody ever reads half of it."""
+    if path.exists() and not path.is_file():  # /dev/null, a pipe
+        path.write_text(text, encoding="utf-8")
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="")
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o777)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,111 @@
+"""`archcalc summary MODEL`."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option, Typer
+
+from . import complete
+from .common import Format, InputSize, Job, ModelName, Output, OutputFile, Settings, pairs, size
+
+if TYPE_CHECKING:
+    from ..api import Model
+    from ..measured import Measurement
+
+
+def register(app: Typer, jobs: list[Job]) -> None:
+    @app.command("summary", short_help="Show a network row by row, as its paper prints it.")
+    def summary(
+        model: ModelName,
+        static: Annotated[bool, Option("--static", help="Only count: run nothing, and do without torch.")] = False,
+        depth: Annotated[
+            int, Option("--depth", metavar="N", min=0, help="Open blocks N levels below the paper's rows.")
+        ] = 0,
+        full: Annotated[bool, Option("--full", help="Open blocks down to single ops.")] = False,
+        sort: Annotated[
+            str,
+            Option(
+                "--sort",
+                metavar="BY",
+                help="Put the largest first, by params, macs, activation or latency.",
+                autocompletion=complete.sorts,
+            ),
+        ] = "",
+        top: Annotated[
+            int | None,
+            Option("--top", metavar="N", min=1, help="Show only the N largest, by --sort or else by their share."),
+        ] = None,
+        only: Annotated[
+            str,
+            Option(
+                "--only",
+                metavar="WORD",
+                help="Show only what is or holds this op, or has this text in its name.",
+                autocompletion=complete.ops,
+            ),
+        ] = "",
+        input_size: InputSize = "",
+        batch: Annotated[
+            int, Option("--batch", metavar="N", help="Samples in the batch that MACs, bytes and latency are for.")
+        ] = 1,
+        dtype: Annotated[
+            str,
+            Option(
+                "--dtype",
+                metavar="NAME",
+                help="Type of all numbers: float32, float64, float16, bfloat16.",
+                autocompletion=complete.dtypes,
+            ),
+        ] = "float32",
+        settings: Settings = None,
+        output_format: Format = "",
+        time_limit: Annotated[
+            float, Option("--time-limit", metavar="SECONDS", help="Start no new run after this many seconds.")
+        ] = 10.0,
+        gpu: Annotated[bool, Option("--gpu", help="Measure on the GPU, not on the CPU.")] = False,
+        output: OutputFile = "",
+    ) -> None:
+        """Show a network row by row, as its paper prints it: shape, params, MACs, memory, latency on this machine."""
+
+        def job() -> None:
+            from dataclasses import replace
+
+            from .. import api
+            from ..errors import Unavailable, UsageError
+            from ..render import FULL, render
+            from ..render.rows import Pick, known_sort
+
+            if static and gpu:
+                raise UsageError("`--gpu` measures and `--static` does not: one of the two")
+            write = Output(output_format, output)
+            pick = Pick(known_sort(sort, measured=not static), top, only)
+            loaded = api.load(model, input=size(input_size), settings=pairs(settings))
+            found = loaded.summary(batch, dtype)
+            levels = FULL if full else depth
+            pick.check(found, levels)
+
+            def show() -> None:
+                write(lambda width, color: render(found, write.format, levels, width, color, pick))
+
+            if not static:
+                try:
+                    measured = _measure(loaded, batch, dtype, "cuda" if gpu else "cpu", time_limit)
+                except Unavailable:
+                    if sys.modules.get("torch"):  # not enough memory: what is known without running still stands
+                        show()
+                    raise
+                found = replace(found, measured=measured)
+            show()
+
+        jobs.append(job)
+
+
+def _measure(model: "Model", batch: int, dtype: str, device: str, time_limit: float) -> "Measurement":
+    """Measure, with a progress bar where somebody may be watching."""
+    import gc
+
+    from ..render.progress import progress
+
+    gc.enable()
+    with progress(f"running {model.name}") as tick:
+        return model.measure(batch=batch, dtype=dtype, device=device, time_limit=time_limit, progress=tick)

@@ -1,0 +1,708 @@
+"""JSON Schemas of specs and of what the commands write as JSON, made from the tables that the code itself reads.
+
+A new key, op, argument, metric, reading or count appears by itself; what is written here is the sentence that an
+editor shows beside it. Only keywords that draft-07 has too are used, as editors know those best, and their own
+`patternErrorMessage`. Where an editor finds several descriptions of one value it shows the innermost. The shipped
+copies, `schemas/*.json`, are written by `make docs`; `python -m archcalc.schema` says how an editor finds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any, get_args
+
+from .analyse import ITEMSIZE, Layer, Totals
+from .catalogue import Entry
+from .expr import IMPLICIT, NAME, RESERVED
+from .measured import Latency, Measurement
+from .ops import ARGUMENTS, KINDS, OPS
+from .ops.base import LIMIT, Argument, show
+from .reported import READINGS, Verdict
+from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, METRICS, OVERLAY, SCALES, WITH_HEADS
+from .spec.lines import MERGES
+from .summary import Summary
+
+Schema = dict[str, Any]
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+FOLDER = Path(__file__).resolve().parent / "schemas"
+
+# --- sentences ----------------------------------------------------------------------------------------------------
+
+# What a key of a spec is for.
+KEY_SENTENCES = {
+    "name": "The name of the family; the file's name unless given.",
+    "title": "The title of the paper.",
+    "cite": "Where the paper stands: authors, venue and year, arXiv number with its version.",
+    "input": "The size of the data, channels first, or a size for each of several inputs by name.",
+    "variants": "The networks of the family as printed: a list of names, or a table with a variant a row.",
+    "models": "The names that people type, each for a variant, or for a variant with keys of the file laid over it.",
+    "namesakes": "For a model by whose name another network goes too: a sentence that says which of them this is.",
+    "given": "The paper's constants by name; `--set name=value` changes them.",
+    "let": "Values that follow from constants and columns, by name.",
+    "defaults": "Arguments that an op takes wherever it is called without them.",
+    "columns": "What the columns of the tables are, by heading.",
+    "baseline": "The variant whose sizes the `=shape` and `=input` columns print, where a table prints one of several.",
+    "reading": "The counting term that a column of figures needs, by heading or figure.",
+    "layers": "What the network is built of: a quoted table, or a list of layer lines.",
+    "notation": "How to read a cell: its text, with {holes} for what varies, and the layer line that it means.",
+    "heads": "Auxiliary outputs that hang on a row, by name; they are counted apart.",
+    "rows": "Rows of the table that are built otherwise than their cells say, by name.",
+    "blocks": "Lines under a name, `name(parameter, parameter=default)`, that layer lines call like an op.",
+    "reported": "Tables of figures about whole networks, as they are printed anywhere; each figure is a claim.",
+    "errata": "Printed figures that are known to be wrong, with the likely cause.",
+}
+
+# What an argument of an op is, by its name, or by the op and its name where that means something else.
+ARGUMENT_SENTENCES = {
+    "affine": "whether a scale and a shift are learned for each channel",
+    "alpha": "the value that the function goes to far below zero, with the other sign",
+    "bias": "whether a bias is learned",
+    "biases": "how many biases each gate has: 1 as in papers, 2 as in torch",
+    "causal": "whether a token reads only itself and those before it",
+    "ceil": "whether the number of windows is rounded up",
+    "count_pad": "whether the zeros of the padding count in the mean",
+    "deconv.pad": "how much is cut off both ends of every axis of the output",
+    "dilation": "the distance between neighbouring elements of the window, on every axis",
+    "end": "zeros behind every axis",
+    "factor": "how many times as long every axis becomes",
+    "groups": "how many groups the channels are cut into",
+    "heads": "how many heads share the widths of keys and values",
+    "index": "which token is taken, counted from 0",
+    "kernel": "the size of the window on every axis",
+    "key": "the width of the keys of all heads together",
+    "like": "the value whose height and width the map is cut to",
+    "lrn.size": "how many neighbouring channels are read",
+    "memory": "the sequence that keys and values come from",
+    "multiplier": "how many kernels each channel has",
+    "other": "the second value",
+    "out": "the channels, or the width, of the output",
+    "out_pad": "what is added behind every axis of the output",
+    "p": "the share of elements that is zeroed in training",
+    "pad": "zeros before the data on every axis, and behind it unless `pad_end` is given",
+    "pad.size": "zeros before every axis",
+    "pad_end": "zeros behind the data on every axis",
+    "parts": "how many parts there are",
+    "same": "whether to pad as TensorFlow does, to ⌈n / stride⌉ outputs",
+    "scale.factor": "the constant",
+    "shared": "whether one slope is learned for all channels",
+    "size": "the size of the output",
+    "slope": "the factor below zero",
+    "smooth": "whether to interpolate linearly",
+    "stride": "the step of the window on every axis",
+    "transpose": "whether the second value is transposed first",
+    "value": "the width of the values of all heads together",
+    "width": "the width of the output",
+    "words": "how many ids there are",
+}
+
+# What the kinds of arguments are in words.
+KIND_SENTENCES = {
+    "Count": "a whole number of at least 1",
+    "Size": "a size of at least 1, such as 3 or 1×7",
+    "Pad": "a size of at least 0, such as 1 or 0×3",
+    "Value": "a value of the network by its name",
+    "bool": "True or False",
+    "float": "a number",
+    "int": "a whole number of at least 0",
+}
+
+# What the roles of columns are; claims and parts have a form of their own.
+ROLE_SENTENCES = {
+    "layer": "The cell says what the row builds.",
+    "label": "The cell is the row's name; where it is empty, the row goes on with the label above.",
+    "-": "The cell is for readers only.",
+}
+
+# What a merge that is no op does.
+MERGE_SENTENCES = {"parts": "The branches stay side by side as the parts of one value."}
+
+# What the keys of the report are.
+REPORT_SENTENCES = {
+    "schema": "The version of this format; additions do not change it.",
+    "archcalc": "The version of archcalc that wrote the report.",
+    "model": "The name by which the network was asked for.",
+    "family": "The name of the spec's family.",
+    "variant": "The variant as the paper prints it.",
+    "title": "The title of the paper.",
+    "cite": "Where the paper stands, as the spec cites it.",
+    "spec": "The spec file.",
+    "input": "The shape of the first input, channels first, without the batch.",
+    "batch": "The number of samples that MACs, FLOPs, bytes and latency are for.",
+    "dtype": "The type of all numbers, on which bytes depend.",
+    "totals": "The sums over the main path, and its peak memory.",
+    "totals_with_heads": "The same with the heads, where there are some.",
+    "layers": "All nodes of the network in execution order, those of heads behind the main path.",
+    "measured": "The measurement, null where nothing was measured.",
+    "rows": "The rows of the paper's table, each a run of layers.",
+    "claims": "The printed figures about this network and the verdicts on them.",
+    "inputs": "All inputs of the network by name.",
+    "settings": "The constants that were set by hand, as they were given.",
+    "source": "What the layers quote, such as Table 1; null where they quote no table.",
+    "namesake": "Which network this is, where another goes by its name; else null.",
+    # counts
+    "params": "Weights, biases and parameters of normalisations; shared ones count once.",
+    "weights": "Weights; class tokens, positions and embeddings are among them.",
+    "biases": "Biases.",
+    "norm_params": "Scale and shift of normalisations.",
+    "norm_stats": "Running means and variances; never in params.",
+    "macs": "Multiply–accumulates of convolutions, fully connected layers and matrix products.",
+    "flops": "Twice the MACs.",
+    "param_bytes": "The parameters in bytes.",
+    "activation_bytes": "The bytes newly allocated for outputs; 0 for views and what works in place.",
+    "peak_memory_bytes": "The largest sum of live tensors in an inference that frees each at its last use.",
+    "weight_layers": "The largest number of convolutions and fully connected layers on a path from input to output.",
+    "elementwise": "Operations that are no MACs, by kind.",
+    # layers and rows
+    "path": "The unique name of the node; also its name in the torch network.",
+    "op": "The word of the spec language for what the node does.",
+    "label": "The row's label as printed; of a layer, its row's label or cell.",
+    "where": "The place in the spec: file:line:column.",
+    "output_shape": "The shape of the output, channels first, without the batch; of a sequence tokens and width.",
+    "latency_ms": "The latency in milliseconds; null where nothing was measured.",
+    "head": "The head that this belongs to; on the main path the key is absent.",
+    "text": "The cell of the table that the row was read from.",
+    "start": "The index of the row's first layer.",
+    "stop": "The index behind the row's last layer.",
+    "shape": "The shape, channels first, without the batch.",
+    # measurements
+    "median": "The median of the runs.",
+    "iqr": "The inter-quartile range of the runs.",
+    "min": "The fastest run.",
+    "max": "The slowest run.",
+    "runs": "The number of timed runs.",
+    "device": "The device by its name in torch.",
+    "device_name": "The device by its maker's name.",
+    "torch": "The version of torch.",
+    "threads": "The number of threads that torch used.",
+    "complete": "Whether all runs were made before the time limit.",
+    "malloc_pinned": "Whether freed memory was kept for the next run.",
+    # claims
+    "row": "The row that the figure is printed for; null where it is the whole network's.",
+    "figure": "What the document calls the figure.",
+    "metric": "What archcalc computes for it.",
+    "printed": "The figure as it is printed.",
+    "computed": "What archcalc computed, in base units; a size in the printed order.",
+    "verdict": "Whether the printed figure holds, and how.",
+    "reading": "The counting term that the spec says the figure needs, else null.",
+    "erratum": "The note of the erratum that the figure stands under, else null.",
+    # list
+    "name": "The name that people type.",
+    "year": "The year of publication in the citation; null where it has none.",
+}
+# Where a key of a part of the report means something of its own.
+PART_SENTENCES = {
+    "layer.inputs": "What the node reads: indices of earlier layers; −1, −2, … are the network's inputs.",
+    "row.name": "The name by which `rows:`, `heads:` and `errata:` of the spec call the row.",
+    "input.name": "The name of the input in the spec.",
+    "claim.source": "Where the figure is printed, as the spec says it.",
+    "measured.dtype": "The type of the numbers that the measured run used.",
+    "measured.batch": "The number of samples in a measured run.",
+    "measured.latency_ms": "The latency of the whole main path in milliseconds.",
+    "list.input": "The shape of the input, channels first, without the batch.",
+    "list.title": "The title of the spec.",
+    "list.cite": "The citation of the spec.",
+}
+
+
+def argument_sentence(word: str, argument: Argument) -> str:
+    """What an argument of the op `word` is: `the step of the window on every axis; a size …, 1 unless given`."""
+    kind = argument.kind.removesuffix("| None").strip()
+    words = KIND_SENTENCES.get(kind, kind)
+    if not argument.required and argument.default is not None and kind != "Value":
+        words += f", {show(argument.default)} unless given"
+    elif not argument.required:
+        words += ", or nothing"
+    sentence = ARGUMENT_SENTENCES.get(f"{word}.{argument.name}") or ARGUMENT_SENTENCES.get(argument.name)
+    return f"{sentence}; {words}" if sentence else words
+
+
+def about(word: str) -> str:
+    """The first paragraph of an op's docstring on one line; of a merge that is no op, what it does."""
+    if word not in OPS:
+        return MERGE_SENTENCES.get(word, "")
+    return " ".join(cleandoc(OPS[word].__doc__ or "").split("\n\n")[0].split())
+
+
+def _said(schema: Schema, sentence: str | None) -> Schema:
+    return {"description": sentence, **schema} if sentence else schema
+
+
+def _capital(words: str) -> str:
+    """Words as a sentence."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+# --- specs --------------------------------------------------------------------------------------------------------
+
+# Scalars are read as text; an editor's parser types some of them. An empty one is null to it, and refused.
+_SCALAR: Schema = {"type": ["string", "number", "boolean"], "pattern": r"\S"}
+_NAME = NAME.pattern
+_WORDS = sorted(RESERVED | IMPLICIT)
+
+
+def spec_schema() -> Schema:
+    """The schema of a spec file. What it refuses the reader refuses too; the reader knows more rules."""
+    values = _values()
+    properties = {key: _said(values.get(key, {}), KEY_SENTENCES.get(key)) for key in KEYS}
+    elsewhere = _said({"type": "string", "pattern": "^[A-Za-z0-9._-]+:"}, "`family:variant` of another file.")
+    laid = {"anyOf": [elsewhere, {"type": "object", "properties": {"variant": elsewhere}}]}
+    return {
+        "$schema": DRAFT,
+        "title": "archcalc spec",
+        "description": "A network family: the paper's table as it is printed, and how to read it.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        # Without layers a file is laid over the families that its models name.
+        "if": {"not": {"required": ["layers"]}},
+        "then": {
+            "required": ["models"],
+            "properties": {"models": {"minProperties": 1, "additionalProperties": laid}},
+        },
+        "else": {"anyOf": [{"required": ["input"]}, {"required": ["models"]}]},
+        "$defs": _definitions(),
+    }
+
+
+def _definitions() -> dict[str, Schema]:
+    """What several keys of a spec hold."""
+    name = rf"(?!(?:{_taken()})\s*(?:,|$)){_NAME}"
+    return {
+        "scalar": {"description": "A word, a number or a line of text.", **_SCALAR},
+        "scalars": {
+            "description": "One name, or a list of names.",
+            "if": {"type": "array"},
+            "then": {"items": {"$ref": "#/$defs/scalar"}, "minItems": 1, "maxItems": MAX_ITEMS},
+            "else": _SCALAR,
+        },
+        "expression": {
+            "description": "A number, a size such as 1×7, or an expression.",
+            "examples": ["32", "make_divisible(width * channels, 8)"],
+            **_SCALAR,
+        },
+        "size": {
+            "type": ["string", "integer"],
+            "minimum": 1,
+            "pattern": r"\S",
+            "examples": ["3 × 224 × 224", "3 × resolution × resolution"],
+        },
+        "from": {"description": "Where the document prints the table, such as Table 1.", **_SCALAR},
+        "table": {
+            "description": "A `|` block of cells between pipes, its first row the heading; rows of dashes are skipped.",
+            "type": "string",
+            "pattern": r"^\s*\S[^\n]*\n[\s\S]*\S",
+            "patternErrorMessage": "A table is a `|` block of rows with pipes between the cells, the heading first.",
+            "examples": ["layer | output\n------|-------\nconv1 | 112×112\n"],
+        },
+        "line": {
+            "description": "Calls of ops and blocks in order; `x3` repeats a call, `if …` leaves the line out or not.",
+            "type": "string",
+            "pattern": r"^\s*[A-Za-z_][^|]*$",
+            "patternErrorMessage": "A layer line is wanted here: calls of ops and blocks, as in `conv(64, 3) relu`.",
+            "examples": ["conv(64, 3) bn relu", "block(c, 2 if first else 1) x(n)", "identity if s == 1"],
+        },
+        "merge": _merge({}),
+        "item": {
+            "if": {"type": "object"},
+            "then": _merge(
+                {
+                    rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": {
+                        "description": "A value, or the parts of one, under names of their own.",
+                        "if": {"type": "object"},
+                        "then": {"$ref": "#/$defs/merge"},
+                        "else": {"$ref": "#/$defs/line"},
+                    }
+                }
+            ),
+            "else": {"$ref": "#/$defs/line"},
+        },
+        "body": {
+            "if": {"type": "array"},
+            "then": {"items": {"$ref": "#/$defs/item"}, "minItems": 1},
+            "else": {"$ref": "#/$defs/item"},
+        },
+        "quoted": _closed({"from": {"$ref": "#/$defs/from"}, "table": {"$ref": "#/$defs/table"}}, ["table"]),
+        "reading": {
+            "description": "The counting term under which the figures are meant.",
+            "anyOf": [
+                {"enum": list(READINGS)},
+                {"type": "string", "pattern": rf"^\s*(?:{_any(READINGS)})\s*$"},
+            ],
+        },
+        "readings": _map({"$ref": "#/$defs/reading"}),
+    }
+
+
+def _values() -> dict[str, Schema]:
+    """The value of each key of a spec; a key that stands only in KEYS may hold anything."""
+    scalar, size, body = ({"$ref": f"#/$defs/{name}"} for name in ("scalar", "size", "body"))
+    values: dict[str, Schema] = {
+        "name": {**scalar, "examples": ["vgg"]},
+        "title": {**scalar, "examples": ["Going Deeper with Convolutions"]},
+        "cite": {**scalar, "examples": ["He et al., CVPR 2016, arXiv:1512.03385v1"]},
+        "input": {
+            "if": {"type": "object"},
+            "then": _named(_said(size, "The size of this input, channels first.")) | {"minProperties": 1},
+            "else": size,
+            "examples": ["3 × 224 × 224"],
+        },
+        "variants": {
+            "if": {"type": "object"},
+            "then": {"$ref": "#/$defs/quoted"},
+            "else": {"type": "array", "items": scalar, "minItems": 1, "maxItems": MAX_VARIANTS},
+            "examples": [["A", "B"]],
+        },
+        "namesakes": _map(scalar, MAX_MODELS),
+        "given": {**_named({"$ref": "#/$defs/expression"}), "examples": [{"classes": 1000}]},
+        "let": {**_named({"$ref": "#/$defs/expression"}), "examples": [{"C": "make_divisible(width * channels, 8)"}]},
+        "defaults": {**_defaults(), "examples": [{"conv": {"bias": False}}]},
+        "columns": {
+            **_map(_role()),
+            "properties": {"variants": _name_role()},
+            "examples": [{"layer name": "label", "output size": "=shape"}],
+        },
+        "baseline": scalar,
+        "reading": {"$ref": "#/$defs/readings", "examples": [{"params": "K = 1024"}]},
+        "layers": {
+            "if": {"type": "object", "anyOf": [{"required": ["table"]}, {"required": ["from"]}]},
+            "then": {"$ref": "#/$defs/quoted"},
+            "else": body,
+        },
+        "notation": {
+            **_map(_said(body, "What a cell of this text builds.")),
+            "propertyNames": {"pattern": _pattern("*")},
+            "examples": [{"conv{k}-{c}": "conv(c, k) relu"}],
+        },
+        "heads": _map(
+            _closed(
+                {
+                    "at": _said(scalar, "The row that the head hangs on, by its label or cell."),
+                    "layers": _said(body, "What the head is built of."),
+                },
+                ["at", "layers"],
+                "A head: the row that it hangs on, and its layers.",
+            )
+        ),
+        "rows": _map(_said(body, "What is built in the place of this row.")),
+        "blocks": {
+            **_map(_said(body, "What a call of this block stands for.")),
+            "propertyNames": {"pattern": rf"^(?!\s*(?:{_taken()})\s*(?:\(|$))\s*{_NAME}\s*(?:\(.*\)\s*)?$"},
+            "examples": [{"unit(c, s=1)": "conv(c, 3, s) bn relu"}],
+        },
+        "reported": _list(
+            _closed(
+                {
+                    "from": {"$ref": "#/$defs/from"},
+                    "table": {
+                        "description": "A figure a row under the heading `figure`, or a model a row under `model`.",
+                        "allOf": [{"$ref": "#/$defs/table"}],
+                        "pattern": r"^[\s|+:-]*(?:figure|model)\s*(?:\||\n)",
+                    },
+                    "reading": _said({"$ref": "#/$defs/readings"}, KEY_SENTENCES["reading"]),
+                },
+                ["from", "table"],
+                "A table of figures about whole networks.",
+            )
+        ),
+        "errata": _list(
+            _closed(
+                {
+                    "row": _said({"$ref": "#/$defs/scalars"}, "The rows that the figures are printed for."),
+                    "variant": _said({"$ref": "#/$defs/scalars"}, "The variants or models that the figures are about."),
+                    "figures": _said({"$ref": "#/$defs/scalars"}, "The columns, or figures, that are wrong."),
+                    "note": _said(scalar, "What is printed, quoted figure by figure, and the likely cause."),
+                },
+                ["figures", "note"],
+                "Printed figures that are known to be wrong.",
+            )
+        ),
+    }
+    laid = {key: {"$ref": f"#/properties/{key}"} for key in OVERLAY}
+    variant = _said(
+        {**scalar, "examples": ["D", "resnet:50-layer"]}, "The variant, or `family:variant` of another file."
+    )
+    values["models"] = {
+        "type": "object",
+        "propertyNames": {"pattern": "^[a-z0-9][a-z0-9._-]*$"},
+        "additionalProperties": {
+            "if": {"type": "object"},
+            "then": _closed({"variant": variant, **laid}, ["variant"], "A variant with keys laid over it."),
+            "else": variant,
+        },
+        "maxProperties": MAX_MODELS,
+        "examples": [{"vgg16": "D", "resnet50-v1.5": {"variant": "50-layer", "given": {"v15": 1}}}],
+    }
+    return values
+
+
+def _closed(properties: Schema, required: list[str], sentence: str = "") -> Schema:
+    """A mapping with these keys and no others."""
+    found = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return _said(found, sentence)
+
+
+def _map(value: Schema, most: int = MAX_ITEMS) -> Schema:
+    """A mapping by names of the document's own."""
+    return {"type": "object", "additionalProperties": value, "maxProperties": most}
+
+
+def _named(value: Schema) -> Schema:
+    """A mapping by names that expressions use."""
+    return {**_map(value), "propertyNames": {"pattern": f"^{_NAME}$", "not": {"enum": _WORDS}}}
+
+
+def _list(item: Schema) -> Schema:
+    return {"type": "array", "items": item, "maxItems": MAX_ITEMS}
+
+
+def _any(words: Iterable[str]) -> str:
+    """A pattern of one of `words`, spaces or none where they have some."""
+    return "|".join(r"\s*".join(map(re.escape, word.split())) for word in words)
+
+
+def _taken() -> str:
+    """A pattern of what cannot name a block or a value."""
+    return rf"{_any(dict.fromkeys([*OPS, *MERGES, 'identity', *_WORDS]))}|x[0-9]+"
+
+
+def _pattern(holes: str) -> str:
+    """A pattern of a notation's text with `{holes}`: `*` any number of them, `+` at least one."""
+    return rf"^[^{{}}]*(?:\{{(?!(?:{_any(_WORDS)})\}}){_NAME}\}}[^{{}}]*){holes}$"
+
+
+def _merge(others: Schema) -> Schema:
+    """One merge word with its branches, or one key of `others`."""
+    branches = {"type": "array", "items": {"$ref": "#/$defs/body"}, "minItems": 1}
+    return {
+        "description": "A merge word, or a name, with what stands under it.",
+        "type": "object",
+        "properties": {word: _said(branches, about(word)) for word in MERGES},
+        "patternProperties": others,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+
+
+def _defaults() -> Schema:
+    ops = {}
+    for word, arguments in ARGUMENTS.items():
+        properties = {a.name: _said(_argument(a), _capital(argument_sentence(word, a))) for a in arguments}
+        ops[word] = _said({"type": "object", "properties": properties, "additionalProperties": False}, about(word))
+    return {"type": "object", "properties": ops, "additionalProperties": False}
+
+
+def _argument(argument: Argument) -> Schema:
+    """What an argument may be: by its kind, or an expression."""
+    kind = argument.kind.removesuffix("| None").strip()
+    if kind in ("Count", "Size", "Pad", "int"):
+        return {"type": ["integer", "string"], "minimum": 1 if kind in ("Count", "Size") else 0, "pattern": r"\S"}
+    if kind == "float":
+        return {"type": ["number", "string"], "pattern": r"\S"}
+    if kind == "bool":
+        return {"anyOf": [{"enum": [True, False, 0, 1]}, {"type": "string", "pattern": r"\S"}]}
+    return _SCALAR
+
+
+def _role() -> Schema:
+    """The role of a column."""
+    sizes = [metric for metric in METRICS if metric in ("shape", "input")]
+    metrics, heads = _any(METRICS), f"(?:{WITH_HEADS})?"
+    claims = [f"={metric}" for metric in METRICS]
+    return {
+        "description": "What a column is: a role, a name that expressions use, the parts of a cell, or a claim.",
+        "anyOf": [
+            *({"const": role, "description": sentence} for role, sentence in ROLE_SENTENCES.items()),
+            {"enum": claims, "description": "The cell is a printed figure that is held against the computed one."},
+            {
+                "description": "A claim: a figure, with its unit where the heading has one.",
+                "type": "string",
+                "pattern": rf"^\s*=\s*(?:{metrics}){heads}(?:\s+(?:{_any(SCALES)}))?\s*$",
+                "examples": ["=macs G", f"=params{WITH_HEADS}"],
+            },
+            {
+                "description": "A claim: a size, with the printed order of its axes.",
+                "type": "string",
+                "pattern": rf"^\s*=\s*(?:{_any(sizes)}){heads}\s*[^{{}}]*(?:\{{[cdhw]\}}[^{{}}]*)+$",
+                "examples": ["=shape {h}×{w}×{c}"],
+            },
+            {
+                "description": "The parts of the cell, by name.",
+                "type": "string",
+                "pattern": rf"^(?!\s*=){_pattern('+')[1:]}",
+                "examples": ["{k}×{k}/{s}"],
+            },
+            _name_role(),
+        ],
+    }
+
+
+def _name_role() -> Schema:
+    words = _any([*_WORDS, *(role for role in ROLE_SENTENCES if role != "-")])
+    return {
+        "description": "A name by which expressions use the cell.",
+        "type": "string",
+        "pattern": rf"^\s*(?!(?:{words})\s*$){_NAME}\s*$",
+        "examples": ["channels"],
+    }
+
+
+# --- what the commands write --------------------------------------------------------------------------------------
+
+_COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": LIMIT}
+_SHAPE: Schema = {"type": "array", "items": {"type": "integer", "minimum": 1}}
+_TEXT: Schema = {"type": "string"}
+_MAYBE: Schema = {"type": ["string", "null"]}
+_INDEX: Schema = {"type": "integer", "minimum": 0}
+_MS: Schema = {"type": "number", "minimum": 0}
+# The fields of dataclasses by their annotations.
+_FIELDS: dict[str, Schema] = {
+    "int": _COUNT,
+    "str": _TEXT,
+    "bool": {"type": "boolean"},
+    "float": _MS,
+    "int | None": {"type": ["integer", "null"]},
+    "dict[str, int]": {"$ref": "#/$defs/elementwise"},
+    "dict[str, str]": {"type": "object", "additionalProperties": _TEXT},
+    "Shape": _SHAPE,
+    "tuple[Shape, ...]": _SHAPE,
+}
+
+
+def report_schema() -> Schema:
+    """The schema of `archcalc summary MODEL --format json`. Keys may be added, so others than these are allowed."""
+    texts = {f.name: _TEXT for f in fields(Summary) if f.type == "str"}
+    maybe = dict.fromkeys(("source", "namesake"), _MAYBE)
+    totals = {f.name: _FIELDS[str(f.type)] for f in fields(Totals)}
+    counts = {name: schema for name, schema in totals.items() if name != "elementwise"}
+    place: Schema = {**_TEXT, "pattern": r":\d+:\d+$"}
+    timed: Schema = {"anyOf": [{"$ref": "#/$defs/latency"}, {"type": "null"}]}
+    run = {f.name: _FIELDS[str(f.type)] for f in fields(Measurement) if str(f.type) in ("str", "int", "bool")}
+    whole = {f.name: _MS for f in fields(Latency) if f.name != "runs"}
+    dtype: Schema = {"enum": list(ITEMSIZE)}
+    document = {
+        "schema": {"const": 1},
+        "archcalc": _TEXT,
+        **{name: schema for name, schema in texts.items() if name not in maybe},
+        "input": _SHAPE,
+        "batch": {"type": "integer", "minimum": 1},
+        "dtype": dtype,
+        "totals": {"$ref": "#/$defs/totals"},
+        "totals_with_heads": {"$ref": "#/$defs/totals"},
+        "layers": {"type": "array", "items": {"$ref": "#/$defs/layer"}},
+        "measured": {"anyOf": [{"$ref": "#/$defs/measured"}, {"type": "null"}]},
+        "rows": {"type": "array", "items": {"$ref": "#/$defs/row"}},
+        "claims": {"type": "array", "items": {"$ref": "#/$defs/claim"}},
+        "inputs": {"type": "array", "items": {"$ref": "#/$defs/input"}, "minItems": 1},
+        "settings": _FIELDS["dict[str, str]"],
+        **{name: maybe[name] for name in maybe if name in texts},
+    }
+    layer = {
+        "path": _TEXT,
+        "op": {"enum": sorted(OPS)},
+        "label": _TEXT,
+        "where": place,
+        "inputs": {"type": "array", "items": {"type": "integer"}},
+        "output_shape": _SHAPE,
+        **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
+        "latency_ms": timed,
+        "head": _TEXT,
+    }
+    row = {
+        "name": _TEXT,
+        "label": _TEXT,
+        "text": _TEXT,
+        "where": place,
+        "start": _INDEX,
+        "stop": _INDEX,
+        "output_shape": _SHAPE,
+        **{name: schema for name, schema in counts.items() if name != "peak_memory_bytes"},
+        "latency_ms": timed,
+        "head": _TEXT,
+    }
+    claim = {
+        "row": _MAYBE,
+        "figure": _TEXT,
+        "metric": {"enum": [*METRICS, *(f"{metric}{WITH_HEADS}" for metric in METRICS)]},
+        "printed": _TEXT,
+        "computed": {"anyOf": [_INDEX, _SHAPE]},
+        "verdict": {"enum": list(get_args(Verdict))},
+        "reading": {"enum": [*READINGS, None]},
+        "erratum": _MAYBE,
+        "source": _TEXT,
+        "where": place,
+    }
+    return {
+        "$schema": DRAFT,
+        "title": "archcalc summary",
+        "description": "What `archcalc summary MODEL --format json` writes; keys may be added.",
+        **_record("report", document, ("totals_with_heads",)),
+        "$defs": {
+            "totals": _record("totals", totals),
+            "elementwise": {
+                "type": "object",
+                "properties": {kind: _said(_INDEX, _capital(said)) for kind, said in KINDS.items()},
+                "additionalProperties": _INDEX,
+            },
+            "layer": _record("layer", layer, ("head",)),
+            "row": _record("row", row, ("head",)),
+            "claim": _record("claim", claim),
+            "input": _record("input", {"name": _TEXT, "shape": _SHAPE}),
+            "latency": _record("latency", {"median": _MS, "iqr": _MS, "runs": {"type": "integer", "minimum": 1}}),
+            "measured": _record("measured", {**run, "dtype": dtype, "latency_ms": _record("latency", whole)}),
+        },
+    }
+
+
+LISTED = ("name", "family", "params", "macs", "input")
+
+
+def list_schema() -> Schema:
+    """The schema of `archcalc list --format json`. Keys may be added, so others than these are allowed."""
+    entry = {f.name: _FIELDS[str(f.type)] for f in fields(Entry)}
+    found = _record("list", entry, [name for name in entry if name not in LISTED])
+    return {
+        "$schema": DRAFT,
+        "title": "archcalc list",
+        "description": "What `archcalc list --format json` writes; keys may be added.",
+        "type": "array",
+        "items": found,
+    }
+
+
+def _record(part: str, properties: Mapping[str, Schema], optional: Iterable[str] = ()) -> Schema:
+    """A mapping that has these keys, and may have others."""
+    left_out = set(optional)
+    return {
+        "type": "object",
+        "properties": {name: _said(schema, _sentence(part, name)) for name, schema in properties.items()},
+        "required": [name for name in properties if name not in left_out],
+    }
+
+
+def _sentence(part: str, name: str) -> str | None:
+    return PART_SENTENCES.get(f"{part}.{name}") or REPORT_SENTENCES.get(name)
+
+
+# --- the shipped copies -------------------------------------------------------------------------------------------
+
+SCHEMAS = {"spec": spec_schema, "report": report_schema, "list": list_schema}
+
+
+def shipped() -> dict[Path, str]:
+    """The files of `schemas/` and what should stand in them."""
+    from json import dumps
+
+    return {
+        FOLDER / f"{name}.schema.json": dumps(make(), ensure_ascii=False, indent=2) + "\n"
+        for name, make in SCHEMAS.items()
+    }
+
+
+if __name__ == "__main__":
+    print(f"# yaml-language-server: $schema={(FOLDER / 'spec.schema.json').as_uri()}")
