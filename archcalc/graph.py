@@ -77,7 +77,7 @@ class Graph:
 
 
 class Scope:
-    """A part of the paths under construction; siblings of one name are numbered once it is known that there are some."""
+    """A part of the paths under construction; siblings of one name are numbered once several are known."""
 
     __slots__ = ("counts", "index", "name", "parent")
 

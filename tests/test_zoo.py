@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from archcalc.expand import expand
 from archcalc.runtime.verify import verify
 from archcalc.zoo import Selection, selections, spec_files
-from archcalc.expand import expand
 
 MODELS = [selection for path in spec_files() for selection in selections(path)[1]]
 

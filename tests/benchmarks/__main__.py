@@ -42,13 +42,11 @@ def start_up() -> list[str]:
     timings = compare({**commands, **{name: summary(name) for name in MODELS}}, 7)
     unit = timings["T"].seconds
     lines = ["| command | time | peak memory |", "|---|---|---|"]
-    lines.append(f"| `python -c \"import torch\"` (T) | 1 T | {timings['T'].mebibytes:.0f} MiB |")
-    lines.append(f"| `archcalc --version` | {timings['--version'].seconds / unit:.3f} T | {timings['--version'].mebibytes:.0f} MiB |")
-    for name in MODELS:
-        lines.append(
-            f"| `archcalc summary {name} --static --format json` | {timings[name].seconds / unit:.3f} T "
-            f"| {timings[name].mebibytes:.0f} MiB |"
-        )
+    lines.append(f'| `python -c "import torch"` (T) | 1 T | {timings["T"].mebibytes:.0f} MiB |')
+    shown = {"archcalc --version": timings["--version"]}
+    shown |= {f"archcalc summary {name} --static --format json": timings[name] for name in MODELS}
+    for command, timing in shown.items():
+        lines.append(f"| `{command}` | {timing.seconds / unit:.3f} T | {timing.mebibytes:.0f} MiB |")
     every = {name: min((run(summary(name)) for _ in range(3)), key=lambda timing: timing.seconds) for name in names}
     slowest = max(every, key=lambda name: every[name].seconds)
     largest = max(every, key=lambda name: every[name].mebibytes)
@@ -81,7 +79,8 @@ def counting(folder: Path) -> list[str]:
             f"| {1e6 * best / nodes:.1f} µs | {peak / 2**20:.1f} MiB |"
         )
     whole = run(summary(str(path)))
-    lines.append(f"| 4,800, whole `summary --format json` | 19,200 | {whole.seconds / unit:.2f} T | | {whole.mebibytes:.0f} MiB |")
+    share = f"{whole.seconds / unit:.2f} T | | {whole.mebibytes:.0f} MiB"
+    lines.append(f"| 4,800, whole `summary --static --format json` | 19,200 | {share} |")
     return lines
 
 
@@ -103,7 +102,8 @@ def peers() -> list[str]:
     lines = ["| network | archcalc | " + " | ".join(PEERS) + " |", "|---|---|" + "---|" * len(PEERS)]
     for model in MODELS:
         cells = [timings[f"{tool} {model}"] for tool in ("archcalc", *PEERS)]
-        lines.append(f"| {model} | " + " | ".join(f"{c.seconds / unit:.2f} T, {c.mebibytes:.0f} MiB" for c in cells) + " |")
+        shown = " | ".join(f"{cell.seconds / unit:.2f} T, {cell.mebibytes:.0f} MiB" for cell in cells)
+        lines.append(f"| {model} | {shown} |")
     return lines
 
 
@@ -114,8 +114,8 @@ def main() -> None:
         parts = [
             "# Benchmarks",
             "",
-            "Written by `make bench`. T is the time of `python -c \"import torch\"` in the same run: on another machine the",
-            "seconds differ, the ratios hardly. Times are medians of whole processes run in turn.",
+            'Written by `make bench`. T is the time of `python -c "import torch"` in the same run: on another machine',
+            "the seconds differ, the ratios hardly. Times are medians of whole processes run in turn.",
             "",
             f"Python {platform.python_version()}, {platform.machine()}, {date.today():%Y-%m-%d}.",
             "",
@@ -125,13 +125,13 @@ def main() -> None:
             *start_up(),
             "",
             "## From spec text to all counts",
-            "Wanted: at most 40 µs a node; the chain of 4,800 at most 1 T and 100 MiB; twice the depth at most 2.3 × the time",
-            "and 2.2 × the memory.",
+            "Wanted: at most 40 µs a node; the chain of 4,800 at most 1 T and 100 MiB; twice the depth at most 2.3 × the",
+            "time and 2.2 × the memory.",
             "",
             *counting(Path(folder)),
             "",
             "## Beside other tools",
-            "Whole processes on the same networks (archcalc's torch twins, whose building costs the others about 0.1 T).",
+            "Whole processes on the same networks (archcalc's torch twins; building them costs the others 0.1 T).",
             "",
             *peers(),
         ]
