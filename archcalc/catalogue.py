@@ -13,7 +13,8 @@ from .zoo import Selection, selections, spec_files
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model: its paper and year as cited, its totals at batch 1 and the printed input, without the batch."""
+    """A model: its paper and year as cited, its totals at batch 1 and the printed input, without the batch; `spec` is
+    the file that names it."""
 
     name: str
     family: str
@@ -24,6 +25,7 @@ class Entry:
     params: int
     macs: int
     input: tuple[Shape, ...]
+    spec: str
 
 
 def catalogue(word: str = "") -> Iterator[Entry]:
@@ -51,6 +53,7 @@ def entry(selection: Selection) -> Entry:
         report.totals.params,
         report.totals.macs,
         tuple(shape for _, shape in report.graph.inputs),
+        selection.spec,
     )
 
 

@@ -104,5 +104,5 @@ def _app(jobs: "list[Job]") -> "Typer":
             raise Exit
 
     for command in COMMANDS:
-        command.register(app, jobs)
+        command(app, jobs)
     return app

@@ -1,101 +1,29 @@
-"""The arithmetic behind a number, written out by the rule that computes it.
+"""Why a number is what it is: of a node by its op's rules, of a row or block by its parts, of a network by its rows.
 
-A rule of an op is run with `Term`s for the input shape: integers that remember how they came about. What is shown is
-therefore what is counted; there is no second formula.
+Nothing is counted here a second time: the arithmetic is written out by the rules that count (`arithmetic`), and what
+`analyse` settled about storage and lifetimes is put in words.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NamedTuple
 
-from .graph import Graph, Node
-from .ops import ARGUMENTS, Op, Shape, Tokens, dims
+from .analyse import ID_BYTES, ITEMSIZE, Layer, Report, Totals, last_uses, looked_up, peak_memory, storages
+from .arithmetic import Arithmetic, Count, arithmetic, terms, usage
+from .errors import Unavailable, UsageError, did_you_mean
+from .graph import Graph, Node, Span
+from .ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens, dims
 from .ops.base import numel, show
+from .reported import Judgement
+from .table import same, squeeze
+from .units import read_figure, with_separators
 
-SUM, PRODUCT, ATOM = 1, 2, 3
+FEW = 8  # addends that are worth a line each
 
-
-class Term(int):
-    """An integer with the text of its computation; `rank` says how tightly the text binds."""
-
-    text: str
-    rank: int
-
-    def __new__(cls, value: int, text: str | None = None, rank: int = ATOM) -> Term:
-        term = super().__new__(cls, value)
-        term.text = f"{value}" if text is None else text
-        term.rank = rank
-        return term
-
-    def within(self, rank: int) -> str:
-        return self.text if self.rank >= rank else f"({self.text})"
-
-    def __mul__(self, other: Any) -> Any:
-        return _product(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return _product(other, self)
-
-    def __add__(self, other: Any) -> Any:
-        return _sum(self, other, "+")
-
-    def __radd__(self, other: Any) -> Any:
-        return _sum(other, self, "+")
-
-    def __sub__(self, other: Any) -> Any:
-        return _sum(self, other, "−")
-
-    def __rsub__(self, other: Any) -> Any:
-        return _sum(other, self, "−")
-
-    def __floordiv__(self, other: Any) -> Any:
-        return _quotient(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return _quotient(other, self)
-
-    def __neg__(self) -> Term:
-        return Term(-int(self), f"−{self.within(ATOM)}", PRODUCT)
-
-
-def term(value: Any) -> Term:
-    return value if isinstance(value, Term) else Term(int(value))
-
-
-def _product(a: Any, b: Any) -> Any:
-    if not (isinstance(a, int) and isinstance(b, int)):
-        return NotImplemented
-    left, right = term(a), term(b)
-    value = int(a) * int(b)
-    if left == 1 and left.rank == ATOM and left.text == "1":
-        return right
-    if right == 1 and right.rank == ATOM and right.text == "1":
-        return left
-    return Term(value, f"{left.within(PRODUCT)}·{right.within(PRODUCT)}", PRODUCT)
-
-
-def _sum(a: Any, b: Any, sign: str) -> Any:
-    if not (isinstance(a, int) and isinstance(b, int)):
-        return NotImplemented
-    left, right = term(a), term(b)
-    value = int(a) + int(b) if sign == "+" else int(a) - int(b)
-    if right == 0 and right.text == "0":
-        return left
-    if left == 0 and left.text == "0" and sign == "+":
-        return right
-    return Term(value, f"{left.text} {sign} {right.within(PRODUCT)}", SUM)
-
-
-def _quotient(a: Any, b: Any) -> Any:
-    if not (isinstance(a, int) and isinstance(b, int)):
-        return NotImplemented
-    left, right = term(a), term(b)
-    if right == 1:
-        return left
-    value = int(a) // int(b)
-    shown = f"{left.within(PRODUCT)}/{right.within(ATOM)}"
-    return Term(value, shown if int(a) % int(b) == 0 else f"⌊{shown}⌋", PRODUCT if int(a) % int(b) == 0 else ATOM)
+# --- a node -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,57 +42,573 @@ class Explanation:
 
 def explain_node(graph: Graph, node: Node) -> Explanation:
     """Write out the arithmetic of one node. Raises OpError only where the graph could not have been built."""
-    shapes = tuple(_terms(graph.shape(value)) for value in node.inputs)
-    inferred = node.op.shape(*shapes)
-    op = _with_terms(node.op)
-    axes = tuple((f"{int(size):,}", term(size).text) for size in inferred)
-    plain = _terms(node.shape)
-    params = []
-    for param in op.params(*shapes):
-        count = term(numel(tuple(term(n) for n in param.shape)))
-        params.append((f"{param.name} ({param.kind})", equation(count)))
-    macs = term(op.macs(*shapes, plain))
-    costs = tuple((kind, equation(term(count))) for kind, count in op.elementwise(*shapes, plain).items())
+    found = arithmetic(node.op, [graph.shape(value) for value in node.inputs], node.shape)
     return Explanation(
         node,
         usage(node.op),
         tuple(dims(graph.shape(value)) for value in node.inputs),
-        axes,
-        tuple(params),
-        equation(macs) if macs else "",
-        costs,
-        op.free,
+        tuple((f"{count.value:,}", count.text or str(count.value)) for count in found.shape),
+        tuple((f"{count.name} ({count.kind})", count.equation) for count in found.params),
+        found.macs.equation if found.macs.value else "",
+        tuple((count.name, count.equation) for count in found.elementwise),
+        node.op.free,
     )
 
 
-def _with_terms(op: Op) -> Op:
-    """`op` with its counts and sizes as Terms, so that a kernel shows as 7·7."""
-    changed: dict[str, Any] = {}
-    for argument in ARGUMENTS[op.word]:
-        value = getattr(op, argument.name)
-        if isinstance(value, tuple):
-            changed[argument.name] = tuple(Term(n) for n in value)
-        elif isinstance(value, int) and not isinstance(value, bool):
-            changed[argument.name] = Term(value)
-    return op.but(**changed) if changed else op
+class Value(NamedTuple):
+    """A value that a node reads: what made it, and its shape."""
+
+    name: str
+    shape: Shape
 
 
-def equation(count: Term) -> str:
-    """`64·3·7·7 = 9,408`, or the number alone where nothing was computed."""
-    number = f"{int(count):,}"
-    return number if count.rank == ATOM and count.text == f"{int(count)}" else f"{count.text} = {number}"
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """A node in its network: `because` says why its output is new memory, a view or in place, `until` who reads what
+    stands there last."""
+
+    node: Node
+    index: int
+    of: int
+    row: Span | None
+    inputs: tuple[Value, ...]
+    counts: Arithmetic = field(repr=False)
+    activation: Count
+    storage: str
+    because: str
+    until: str
 
 
-def usage(op: Op) -> str:
-    """The op as a spec calls it, with every argument that is set: `conv(out=64, kernel=7, stride=2)`."""
-    given = []
-    for argument in ARGUMENTS[op.word]:
-        value = getattr(op, argument.name)
-        if argument.required or value != argument.default:
-            given.append(f"{argument.name}={show(value)}")
-    return f"{op.word}({', '.join(given)})" if given else op.word
+class Network:
+    """A report with what is needed to explain it, worked out once."""
+
+    def __init__(self, report: Report) -> None:
+        self.report, self.graph = report, report.graph
+        self.last = last_uses(self.graph)
+        self.storage = storages(self.graph)
+        self.until: dict[int, int] = {}  # by storage: the last node that reads anything standing in it
+        for index, root in enumerate(self.storage.root):
+            self.until[root] = max(self.until.get(root, -1), self.last[index])
+
+    def called(self, value: int) -> str:
+        """What a value is called: the path of its node, or the network's input."""
+        if value >= 0:
+            return self.graph.nodes[value].path if value < len(self.graph.nodes) else "the end"
+        name = self.graph.inputs[-1 - value][0]
+        return "the input" if len(self.graph.inputs) == 1 else f"the input `{name}`"
+
+    def node(self, index: int) -> NodeFacts:
+        """Explain a node."""
+        node = self.graph.nodes[index]
+        row = next((span for span in self.graph.rows if span.start <= index < span.stop), None)
+        shapes = [self.graph.shape(value) for value in node.inputs]
+        storage, because = self._storage(index)
+        return NodeFacts(
+            node,
+            index,
+            len(self.graph.nodes),
+            row,
+            tuple(Value(self.called(value), self.graph.shape(value)) for value in node.inputs),
+            arithmetic(node.op, shapes, node.shape),
+            self._activation(index),
+            storage,
+            because,
+            self._until(index),
+        )
+
+    def _activation(self, index: int) -> Count:
+        layer = self.report.layers[index]
+        if not layer.activation_bytes:
+            return Count("activation", 0)
+        size: Any = numel(terms(layer.node.shape)) * terms((ITEMSIZE[self.report.dtype],))[0]
+        size = size * terms((self.report.batch,))[0]
+        return Count("activation", int(size), size.text)
+
+    def _storage(self, index: int) -> tuple[str, str]:
+        """Where the output stands, and why."""
+        node, root = self.graph.nodes[index], self.storage.root
+        if node.op.storage == "new":
+            return "new", "new memory"
+        source = self.called(node.inputs[0])
+        if node.op.storage == "view":
+            return "view", f"a view of {source}: nothing is copied"
+        if self.storage.in_place[index]:
+            return "inplace", f"in place: overwrites {source}, which nothing reads later"
+        behind = root[node.inputs[0]] if node.inputs[0] >= 0 else node.inputs[0]
+        if behind < 0:
+            return "new", "new memory: the network's input is never overwritten"
+        sharing = [at for at in range(index) if root[at] == behind]
+        reader = max(self.last[at] for at in sharing)
+        if reader >= len(self.graph.nodes):
+            return "new", f"new memory: {source} is an output of the network"
+        return "new", f"new memory: {self.called(reader)} reads {source} later"
+
+    def _until(self, index: int) -> str:
+        root = self.storage.root[index]
+        if root < 0:
+            return "the network's input is held to the end"
+        until = self.until[root]
+        if until >= len(self.graph.nodes):
+            return "held to the end: an output of the network"
+        return f"held until {self.called(until)} has run" if until > root else "read by nothing"
+
+    # --- sums -----------------------------------------------------------------------------------------------------
+
+    def parts(self, start: int, stop: int, depth: int, prefix: str) -> list[Part]:
+        """The blocks and nodes from `start` to `stop` that stand directly inside what is `depth` deep."""
+        spans = [span for span in self.graph.spans if span.depth == depth and start <= span.start < span.stop <= stop]
+        if len(spans) == 1 and (spans[0].start, spans[0].stop) == (start, stop):
+            return self.parts(start, stop, depth + 1, spans[0].path)  # a block that is all of it is no level of its own
+        found: list[Part] = []
+        at = start
+        for span in spans:
+            found += [self._single(index, prefix) for index in range(at, span.start)]
+            found.append(Part(_tail(span.path, prefix), span.start, span.stop, self.report.subtotal(span)))
+            at = span.stop
+        return found + [self._single(index, prefix) for index in range(at, stop)]
+
+    def _single(self, index: int, prefix: str) -> Part:
+        layer = self.report.layers[index]
+        return Part(_tail(layer.path, prefix), index, index + 1, layer)
+
+    def sums(self, parts: Sequence[Part]) -> tuple[Sum, ...]:
+        """Parameters, MACs and activation bytes of the parts, each as a sum."""
+        found = []
+        for name, key in (("params", "params"), ("MACs", "macs"), ("activation", "activation_bytes")):
+            each = []
+            for part in parts:
+                by = [at for at in range(part.start, part.stop) if getattr(self.report.layers[at], key)]
+                if by:
+                    value = getattr(part.counts, key)
+                    each.append(Addend(part.name, 1, value, by[0] if len(by) == 1 else None))
+            added = _together(each, blocks=True)
+            added = added if len(added) <= FEW else _together(each)
+            found.append(Sum(name, sum(addend.value for addend in each), tuple(added)))
+        return tuple(found)
+
+    def spelled(self, found: Sum, addend: Addend) -> str:
+        """The arithmetic of an addend that comes from one node; nothing where that says no more."""
+        if addend.node is None or addend.times > 1:
+            return ""
+        if found.name == "activation":
+            return self._activation(addend.node).text
+        counts = self.node(addend.node).counts
+        return (counts.total if found.name == "params" else counts.macs).text
 
 
-def _terms(shape: Shape) -> Shape:
-    terms = tuple(Term(n) for n in shape)
-    return Tokens(terms) if isinstance(shape, Tokens) else terms
+class Part(NamedTuple):
+    """A block or node of a row: what it is called there, which nodes it is, and what these cost."""
+
+    name: str
+    start: int
+    stop: int
+    counts: Totals | Layer
+
+
+class Addend(NamedTuple):
+    """A number of a sum: of one part, or of several alike that follow each other; `node` is the one that it comes
+    from, where that is one."""
+
+    name: str
+    times: int
+    each: int
+    node: int | None = None
+    last: str = ""  # of several: the name of the last
+
+    @property
+    def value(self) -> int:
+        return self.times * self.each
+
+    @property
+    def called(self) -> str:
+        """`bottleneck.2–6`."""
+        return self.name if self.times == 1 else f"{self.name}–{self.last.rpartition('.')[2]}"
+
+    @property
+    def text(self) -> str:
+        """`5·1,117,184`."""
+        return f"{self.each:,}" if self.times == 1 else f"{self.times}·{self.each:,}"
+
+
+class Sum(NamedTuple):
+    name: str
+    value: int
+    added: tuple[Addend, ...]
+
+    @property
+    def text(self) -> str:
+        """`4,096 + 128 + 5·70,400`."""
+        return " + ".join(addend.text for addend in self.added)
+
+
+def _together(each: Iterable[Addend], blocks: bool = False) -> list[Addend]:
+    """Count those together that are alike and numbered one after the other; `blocks`: single nodes stay apart."""
+    found: list[Addend] = []
+    for new in each:
+        base, _, number = new.name.rpartition(".")
+        if found and number.isdecimal() and not (blocks and new.node is not None):
+            last = found[-1]
+            before, _, at = (last.last or last.name).rpartition(".")
+            if before == base and last.each == new.each and at.isdecimal() and int(at) + 1 == int(number):
+                found[-1] = Addend(last.name, last.times + 1, last.each, None, new.name)
+                continue
+        found.append(new)
+    return found
+
+
+def _tail(path: str, prefix: str) -> str:
+    return path[len(prefix) + 1 :] if prefix and path.startswith(f"{prefix}/") else path
+
+
+# --- a row or a block ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SpanFacts:
+    """A row, a group of rows that share a label, or a block: its sums, and the figures that are printed for it."""
+
+    kind: str  # row, rows, block
+    name: str
+    spans: tuple[Span, ...]
+    input: Value
+    output: Shape
+    totals: Totals
+    parts: tuple[Part, ...]
+    sums: tuple[Sum, ...]
+    judged: tuple[JudgementFacts, ...]
+
+
+def explain_spans(network: Network, spans: Sequence[Span], judgements: Sequence[Judgement]) -> SpanFacts:
+    """Explain a row or block, or several rows that follow each other."""
+    report, first, last = network.report, spans[0], spans[-1]
+    whole = first._replace(stop=last.stop, output=last.output)
+    if len(spans) == 1:
+        kind = "row" if first.depth == 0 else "block"
+        name = first.name if first.depth == 0 else first.path
+        parts = network.parts(first.start, first.stop, first.depth + 1, first.path)
+    else:
+        kind, name = "rows", first.path
+        parts = [Part(span.name, span.start, span.stop, report.subtotal(span)) for span in spans]
+    rows = {span.name for span in spans if span.depth == 0}
+    judged = tuple(explain_judgement(j) for j in judgements if j.claim.row and j.claim.row in rows and not first.head)
+    return SpanFacts(
+        kind,
+        name,
+        tuple(spans),
+        Value(network.called(first.input), report.graph.shape(first.input)),
+        report.graph.shape(last.output),
+        report.subtotal(whole),
+        tuple(parts),
+        network.sums(parts),
+        judged,
+    )
+
+
+class JudgementFacts(NamedTuple):
+    """A verdict with its arithmetic: `|9,472 − 2.7·1024| = 6,707.2 > 51.2`."""
+
+    judgement: Judgement
+    arithmetic: str
+
+
+def explain_judgement(judgement: Judgement) -> JudgementFacts:
+    """Write out how the verdict on a printed figure comes about."""
+    claim, computed = judgement.claim, judgement.computed
+    if isinstance(computed, tuple) or judgement.difference is None:
+        shown = "×".join(map(str, computed)) if isinstance(computed, tuple) else f"{computed:,}"
+        sign = "=" if judgement.holds else "≠"
+        return JudgementFacts(judgement, f"{shown} {sign} {claim.printed}")
+    figure = read_figure(claim.printed.value, claim.role.scale)
+    assert figure is not None
+    printed = computed - judgement.difference
+    if figure.exact:
+        return JudgementFacts(judgement, f"{computed:,} {'=' if judgement.holds else '≠'} {_number(printed)}")
+    factor = printed / figure.digits if figure.digits else Fraction(1)
+    half = figure.ulp * factor / 2
+    shown = f"{_number(figure.digits)}·{_number(factor)}" if factor != 1 else _number(printed)
+    off = abs(judgement.difference)
+    if judgement.verdict == "truncates":
+        arithmetic = f"{shown} = {_number(printed)} ≤ {computed:,} < {_number(printed + 2 * half)}"
+    else:
+        arithmetic = f"|{computed:,} − {shown}| = {_number(off)} {'≤' if off <= half else '>'} {_number(half)}"
+    return JudgementFacts(judgement, arithmetic)
+
+
+def _number(value: Fraction) -> str:
+    """`2,764.8`; powers of ten as such."""
+    if value.denominator == 1 and value >= 10**6:
+        digits = str(value.numerator)
+        if set(digits[1:]) == {"0"} and digits[0] == "1":
+            return "10" + f"{len(digits) - 1}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return with_separators(value)
+
+
+# --- a network ----------------------------------------------------------------------------------------------------
+
+
+class Alive(NamedTuple):
+    """A tensor that is held: whose it is, its shape, and its bytes."""
+
+    name: str
+    shape: Shape
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """A whole network, its main path: sums over its rows, the longest path of weight layers by row, and what is held
+    when memory is at its peak."""
+
+    totals: Totals
+    sums: tuple[Sum, ...]
+    depth: tuple[Addend, ...]
+    peak_at: str
+    alive: tuple[Alive, ...]
+    judged: tuple[JudgementFacts, ...]
+
+
+def explain_network(network: Network, judgements: Sequence[Judgement]) -> NetworkFacts:
+    """Explain the totals of the main path."""
+    report = network.report
+    rows = [span for span in report.graph.rows if not span.head]
+    parts = [Part(span.name, span.start, span.stop, report.subtotal(span)) for span in rows]
+    main = Network(Report(report.graph.without_heads(), report.batch, report.dtype, report.layers, report.totals))
+    at, alive = peak(main)
+    return NetworkFacts(
+        report.totals,
+        network.sums(parts),
+        tuple(depth_by_row(main.graph)),
+        main.called(at) if at >= 0 else "the input",
+        tuple(alive),
+        tuple(explain_judgement(j) for j in judgements if not j.claim.row),
+    )
+
+
+def depth_by_row(graph: Graph) -> list[Addend]:
+    """The weight layers of each row on the longest path from input to output."""
+    longest: list[int] = []
+    via: list[int] = []
+    for node in graph.nodes:
+        source = max(node.inputs, key=lambda value: longest[value] if value >= 0 else 0, default=-1)
+        via.append(source)
+        longest.append((longest[source] if source >= 0 else 0) + node.op.weight_layers)
+    at = max(range(len(longest)), key=longest.__getitem__, default=-1)
+    counts: dict[int, int] = {}
+    rows = [(number, span) for number, span in enumerate(graph.rows)]
+    while at >= 0:
+        layers = graph.nodes[at].op.weight_layers
+        if layers:
+            row = next((number for number, span in rows if span.start <= at < span.stop), -1)
+            counts[row] = counts.get(row, 0) + layers
+        at = via[at]
+    return _together(Addend(graph.rows[number].name, 1, counts[number]) for number in sorted(counts))
+
+
+def peak(network: Network) -> tuple[int, list[Alive]]:
+    """The node at which most bytes are held (−1: before any runs), and the tensors that are held then."""
+    report, graph = network.report, network.graph
+    ids = looked_up(graph)
+    unit = report.batch * ITEMSIZE[report.dtype]
+    inputs = [
+        Alive(network.called(-1 - n), shape, numel(shape) * (report.batch * ID_BYTES if -1 - n in ids else unit))
+        for n, (_, shape) in enumerate(graph.inputs)
+    ]
+    sizes = [layer.activation_bytes for layer in report.layers[: len(graph.nodes)]]
+    _, at = peak_memory(graph, [value.bytes for value in inputs] + sizes, network.storage.root)
+    return at, inputs + [
+        Alive(node.path, node.shape, size)
+        for root, (node, size) in enumerate(zip(graph.nodes, sizes, strict=True))
+        if size and root <= at <= network.until[root]
+    ]
+
+
+# --- finding ------------------------------------------------------------------------------------------------------
+
+
+def find(graph: Graph, name: str) -> int | tuple[Span, ...]:
+    """A node by its path, a row by its name, a block by its path, or either by a part that only it has.
+
+    Raises UsageError, with the nearest names.
+    """
+    nodes = {node.path: index for index, node in enumerate(graph.nodes)}
+    rows = [span for span in graph.rows if span.start < span.stop]
+    blocks = [span for span in graph.spans if span.depth and span.start < span.stop]
+    if name in nodes:
+        return nodes[name]
+    found: list[Span]
+    for found in (
+        [span for span in rows if same(span.name, name)],
+        [span for span in blocks if span.path == name],
+        [span for span in rows if same(span.path, name) and not span.head],  # a label over several rows
+    ):
+        if found:
+            return tuple(found)
+    word = squeeze(name).lower()
+    several: list[str] = []
+    for named in (
+        [(span.name, (span,)) for span in rows],
+        [(span.path, (span,)) for span in blocks],
+        list(nodes.items()),
+    ):
+        held = [(text, target) for text, target in named if word and word in squeeze(text).lower()]
+        if len(held) == 1:
+            target = held[0][1]
+            return target if isinstance(target, tuple) else int(target)
+        several = several or [text for text, _ in held]
+    if several:
+        shown = "\n".join(f"  {text}" for text in several[:12]) + ("\n  …" if len(several) > 12 else "")
+        raise UsageError(f"`{name}` could be {len(several)} parts of this network: name one", shown)
+    known = [*(span.name for span in rows), *(span.path for span in blocks), *nodes]
+    hint = did_you_mean(name, known)
+    hint = hint or "The names are those of `archcalc summary MODEL`; of single ops those of its `--full --format csv`."
+    raise UsageError(f"no row, block or op of this network is called `{name}`", hint)
+
+
+# --- an op --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpFacts:
+    """A word of the spec language: how it is called, what it does, and its rules on an example."""
+
+    word: str
+    signature: str
+    doc: str
+    where: str  # archcalc/ops/conv.py:91
+    storage: str
+    free: str
+    weight_layers: int
+    example: Op
+    inputs: tuple[Shape, ...]
+    output: Shape
+    counts: Arithmetic = field(repr=False)
+
+
+# The values and arguments that examples are tried with: small, and different where the letters of a formula are.
+VALUES: tuple[Shape, ...] = ((4, 8, 8), Tokens((6, 8)), (16,), (32, 8, 8))
+ARGUMENT_VALUES: dict[str, tuple[Any, ...]] = {
+    "kernel": (3,),
+    "stride": (2,),
+    "out": (8,),
+    "width": (5,),
+    "words": (100,),
+    "heads": (2,),
+    "p": (0.5,),
+    "factor": (2,),
+    "size": (2, (4, 2, 2)),
+}
+BY_KIND: dict[str, tuple[Any, ...]] = {"Value": (True,), "float": (0.5,), "bool": (True,), "Size": (2,), "Pad": (1,)}
+
+
+def explain_op(word: str) -> OpFacts:
+    """Explain an op by an example that it takes. Raises UsageError where there is no such op."""
+    from inspect import cleandoc
+
+    if word not in OPS:
+        raise UsageError(f"`{word}` is no op", did_you_mean(word, OPS))
+    cls = OPS[word]
+    op, inputs = example(cls)
+    output = op.shape(*inputs)
+    return OpFacts(
+        word,
+        signature(cls),
+        cleandoc(cls.__doc__ or ""),
+        _place(cls),
+        cls.storage,
+        cls.free,
+        cls.weight_layers,
+        op,
+        inputs,
+        output,
+        arithmetic(op, inputs, output),
+    )
+
+
+def signature(cls: type[Op]) -> str:
+    """`conv(out, kernel, stride=1, …)`; a merge as specs write it."""
+    if cls.inputs[0] > 1 and not ARGUMENTS[cls.word]:
+        return f"{cls.word}: [branch, branch, …]"
+    shown = [a.name if a.required else f"{a.name}={show(a.default)}" for a in ARGUMENTS[cls.word]]
+    return f"{cls.word}({', '.join(shown)})" if shown else cls.word
+
+
+def example(cls: type[Op]) -> tuple[Op, tuple[Shape, ...]]:
+    """The first of some calls and values that the op takes. Raises LookupError."""
+    for call in _calls(cls):
+        count = max(cls.inputs[0], 1 + sum(value is True and kind == "Value" for kind, value in call.values()))
+        for value in VALUES:
+            op = cls(**{name: value for name, (_, value) in call.items()})
+            inputs = (value,) * count
+            try:
+                numel(op.shape(*inputs))
+            except OpError:
+                continue
+            return op, inputs
+    raise LookupError(f"`{cls.word}` takes none of the examples")
+
+
+def _calls(cls: type[Op]) -> Iterator[dict[str, tuple[str, Any]]]:
+    """Arguments by name, with their kinds: what is wanted and steps, then with values of the network as well."""
+    from itertools import product
+
+    for also in (("stride",), ("stride", "like", "transpose")):
+        wanted = [a for a in ARGUMENTS[cls.word] if a.required or a.name in also]
+        options = [
+            ARGUMENT_VALUES.get(a.name) or BY_KIND.get(a.kind.removesuffix("| None").strip(), (2,)) for a in wanted
+        ]
+        for values in product(*options):
+            yield {a.name: (a.kind, value) for a, value in zip(wanted, values, strict=True)}
+
+
+def _place(cls: type[Op]) -> str:
+    """Where the class stands: `archcalc/ops/conv.py:91`."""
+    import sys
+    from inspect import getsourcelines
+
+    path = "/".join(cls.__module__.split(".")) + ".py"
+    try:
+        return f"{path}:{getsourcelines(sys.modules[cls.__module__].__dict__[cls.__name__])[1]}"
+    except (OSError, KeyError):
+        return path
+
+
+def source(word: str) -> str:
+    """The class of an op, what it inherits of its rules, and the functions that it calls. Raises Unavailable."""
+    import sys
+    from inspect import getsource
+    from types import FunctionType
+
+    try:
+        pieces: dict[str, str] = {}
+        for cls in OPS[word].__mro__:
+            if not cls.__module__.startswith(f"{Op.__module__.rpartition('.')[0]}.") or cls.__module__ == Op.__module__:
+                continue
+            pieces[cls.__qualname__] = getsource(cls)
+            scope = vars(sys.modules[cls.__module__])
+            for rule in vars(cls).values():
+                for name in rule.__code__.co_names if isinstance(rule, FunctionType) else ():
+                    helper = scope.get(name)
+                    if isinstance(helper, FunctionType) and helper.__module__ not in (Op.__module__, "math"):
+                        pieces.setdefault(name, getsource(helper))
+    except OSError as error:
+        raise Unavailable(f"the source of `{word}` is not installed: {error}") from None
+    return "\n\n\n".join(piece.rstrip() for piece in pieces.values()) + "\n"
+
+
+__all__ = [
+    "Explanation",
+    "JudgementFacts",
+    "Network",
+    "NetworkFacts",
+    "NodeFacts",
+    "OpFacts",
+    "SpanFacts",
+    "explain_judgement",
+    "explain_network",
+    "explain_node",
+    "explain_op",
+    "explain_spans",
+    "find",
+    "source",
+    "usage",
+]

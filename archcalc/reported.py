@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from itertools import chain, islice
 from typing import Literal
 
@@ -73,13 +74,20 @@ class Judgement:
             return text
         printed = self.computed - self.difference
         ratio = Fraction(self.computed) / printed if printed else Fraction(0)
-        if ratio >= 2:
-            share = f": {float(ratio):.2g} × the printed"
-        elif not printed:
+        if not printed or not ratio:
             share = ""
+        elif ratio >= 2:
+            share = f": {_about(ratio)} × the printed"
+        elif ratio <= Fraction(1, 2):
+            share = f": the printed is {_about(1 / ratio)} × that"
         else:
-            share = f": {100 * abs(float(ratio) - 1):.2g} % {'above' if ratio > 1 else 'below'}"
+            share = f": {_about(100 * abs(ratio - 1))} % {'above' if ratio > 1 else 'below'}"
         return text + share
+
+
+def _about(value: Fraction) -> str:
+    """Two digits of a number, as people write it."""
+    return f"{float(f'{float(value):.2g}'):,.15g}"
 
 
 # Readings: counting terms under which a figure may be meant. Each says what is counted then, from the totals.
@@ -207,10 +215,15 @@ def _subject(family: Family, text: Text) -> str:
 def _check(claim: Claim) -> None:
     if claim.role.metric in ("shape", "input"):
         _printed_size(claim)
-    elif read_figure(claim.printed.value, claim.role.scale) is None:
+        return
+    figure = read_figure(claim.printed.value, claim.role.scale)
+    if figure is None:
         raise claim.printed.error(
             f"`{claim.printed}` is not a printed figure", "Figures are written 138M, 0.39B, 1.8×10^9 or 151,277,313."
         )
+    if figure.unit and claim.role.scale != 1:
+        message = f"`{claim.printed}` has a unit, and so has the role of `{claim.heading}`: one of the two"
+        raise claim.printed.error(message)
 
 
 def claims_on(family: Family, subject: str, claims: tuple[Claim, ...] | None = None) -> list[Claim]:
@@ -237,9 +250,10 @@ def judge(
     `claims` are the family's, where they are at hand already.
     """
     rows = {span.name: span for span in report.graph.rows if not span.head}
+    subtotal = cache(report.subtotal)  # a row has several claims
     found = []
     for claim in claims_on(family, subject, claims):
-        judged = judge_one(claim, report, rows.get(claim.row))
+        judged = judge_one(claim, report, rows.get(claim.row), subtotal)
         if not judged.holds:
             erratum = next((e for e in family.errata if _covers(e, claim, family)), None)
             judged = Judgement(claim, judged.computed, judged.computed_base, judged.verdict, judged.difference, erratum)
@@ -247,13 +261,13 @@ def judge(
     return tuple(found)
 
 
-def judge_one(claim: Claim, report: Report, span: Span | None) -> Judgement:
+def judge_one(claim: Claim, report: Report, span: Span | None, subtotal: Callable[[Span], Totals]) -> Judgement:
     """The verdict on one claim: the first that fits of exact, rounds, reads as, truncates, contradicts."""
     if claim.role.metric in ("shape", "input"):
         assert span is not None
         return _judge_size(claim, report.graph.shape(span.output if claim.role.metric == "shape" else span.input))
     if span is not None:
-        totals = report.subtotal(span)
+        totals = subtotal(span)
     elif claim.role.with_heads:
         totals = report.totals_with_heads or report.totals
     else:
@@ -287,7 +301,8 @@ def _rounds(computed: int, printed: Fraction, half: Fraction) -> bool:
 def _printed_size(claim: Claim) -> tuple[int, ...]:
     pattern = claim.role.pattern
     parts = pattern.match(claim.printed) if pattern is not None else None
-    pieces = [part.value for part in parts.values()] if parts else squeeze(claim.printed.value).split("x")
+    holes = pattern.holes if pattern is not None else ()
+    pieces = [parts[hole].value for hole in holes] if parts else squeeze(claim.printed.value).split("x")
     if not all(piece.isdecimal() and len(piece) < 19 for piece in pieces):
         raise claim.printed.error(f"`{claim.printed}` is not a size such as 112×112×64")
     size = tuple(int(piece) for piece in pieces)

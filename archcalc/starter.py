@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
+from .errors import UsageError, nearest
+
 STARTER = """\
 # A spec quotes a table and says how to read it. Try:  archcalc summary ./NAME.yaml:NAME-small
 name:   NAME
@@ -43,3 +48,18 @@ reported:                                  # other figures that the paper prints
 def starter(name: str) -> str:
     """The starter spec for a family called `name`."""
     return STARTER.replace("NAME", name)
+
+
+def check_name(name: str, taken: Sequence[str]) -> None:
+    """Raise UsageError where `name` is no name for a family, or one of `taken` is called so."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", name) or len(name) > 60:
+        plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")[:60].rstrip("._-")
+        hint = f"Did you mean `{plain}`?" if plain else ""
+        rule = "a name is lower case letters and digits, with `.`, `_` or `-` between them"
+        raise UsageError(f"`{name}` cannot name a spec: {rule}", hint)
+    made = (name, f"{name}-small", f"{name}-large")
+    for word in made:
+        if word in taken:
+            near = nearest(name, [other for other in taken if other != word])
+            hint = f"`archcalc show {word}` prints its spec" + (f"; `{near}` is there too." if near else ".")
+            raise UsageError(f"`{word}` is a model or a family of the zoo: choose another name", hint)

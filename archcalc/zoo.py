@@ -62,7 +62,7 @@ def read_spec(path: Path, name: str | None = None) -> Family:
         check_used(family, set())
         check_notation(family)
     else:
-        bases = {entry.family: entry.variant for entry in family.models.values()}
+        bases = {entry.family: entry.where for entry in family.models.values()}
         if not bases or "" in bases:
             raise family.tree.where.error(
                 "`layers:` is missing: a quoted table, or a list of layer lines",
@@ -205,7 +205,7 @@ def _variant(family: Family, variant: Variant, spec: str) -> Selection:
 
 def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
     """A model: its variant, with the file's keys and its own laid over it."""
-    base = _family(entry.family, entry.variant) if entry.family else file
+    base = _family(entry.family, entry.where) if entry.family else file
     family, laid = base, set[str]()
     if entry.family:
         laid |= set(file.given)

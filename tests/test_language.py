@@ -40,9 +40,7 @@ def shown(checked: Checked, name: str, fact: str) -> Any:
         case "paths" | "nodes":
             return [node.path for node in graph.nodes]
         case "verdicts":
-            return [
-                f"{j.claim.row} {j.claim.metric} {j.claim.printed} {j.verdict}" for j in checked.judged[name]
-            ]
+            return [f"{j.claim.row} {j.claim.metric} {j.claim.printed} {j.verdict}" for j in checked.judged[name]]
         case "params with heads":
             assert report.totals_with_heads is not None
             return report.totals_with_heads.params

@@ -49,7 +49,9 @@ def test_a_row_knows_from_where_its_last_cell_spans() -> None:
 
 
 @pytest.mark.parametrize("indent", [" ", "    ", "          "])
-@pytest.mark.parametrize("before", ["table: |\n", "table: |-\n", "table: |+\n", "# c\nx: y\ntable:  |  # c\n", "table: |\n\n\n"])
+@pytest.mark.parametrize(
+    "before", ["table: |\n", "table: |-\n", "table: |+\n", "# c\nx: y\ntable:  |  # c\n", "table: |\n\n\n"]
+)
 def test_a_cell_stands_where_its_characters_stand(before: str, indent: str) -> None:
     found = table("aa | b  c |  ×\n   | é | 3×3\n\n1 |  2", before, indent)
     for cell in (*found.headings, *(cell for row in found.rows for cell in row.cells)):
@@ -69,7 +71,13 @@ def test_an_indentation_that_is_said_is_kept() -> None:
 
 @pytest.mark.parametrize(
     ("a", "b", "alike"),
-    [("3×3", "3x3", True), ("3 × 3", "3x3", True), ("max pool", "maxpool", True), ("A", "a", False), ("3*3", "3×3", False)],
+    [
+        ("3×3", "3x3", True),
+        ("3 × 3", "3x3", True),
+        ("max pool", "maxpool", True),
+        ("A", "a", False),
+        ("3*3", "3×3", False),
+    ],
 )
 def test_spaces_and_times_signs_do_not_matter(a: str, b: str, alike: bool) -> None:
     assert same(a, b) == alike

@@ -42,7 +42,22 @@ def test_a_figure_is_read(printed: str, scale: int, value: Fraction, half: Fract
 
 @pytest.mark.parametrize(
     "printed",
-    ["", "-", "n/a", "138 Mio", "1,00", "1.2.3", "-5", "1e9", "5 %", "1×10⁻⁻", "1×10^999", "1" * 21, "1" + ",000" * 7, "½"],
+    [
+        "",
+        "-",
+        "n/a",
+        "138 Mio",
+        "1,00",
+        "1.2.3",
+        "-5",
+        "1e9",
+        "5 %",
+        "1×10⁻⁻",
+        "1×10^999",
+        "1" * 21,
+        "1" + ",000" * 7,
+        "½",
+    ],
 )
 def test_what_is_no_figure_is_none(printed: str) -> None:
     assert read_figure(printed) is None

@@ -3,6 +3,11 @@
 Nothing here imports the core before a job runs, so that `--help` and completion are quick.
 """
 
-from . import check, explain, list, new, show, summary
+from .check import register as check
+from .explain import register as explain
+from .list import register as list_models
+from .new import register as new
+from .show import register as show
+from .summary import register as summary
 
-COMMANDS = (summary, explain, list, show, new, check)  # in the order of `--help`
+COMMANDS = (summary, explain, list_models, show, new, check)  # in the order of `--help`

@@ -18,13 +18,16 @@ def models(incomplete: str) -> Offers:
     return _begin(incomplete, _titles())
 
 
-def models_and_families(incomplete: str) -> Offers:
-    """The zoo's models and families, and spec files where a path begins."""
+def families(incomplete: str) -> Offers:
+    """The zoo's families."""
     from ..zoo import spec_files
 
-    if incomplete.startswith((".", "/", "~")):
-        return files(incomplete)
-    return _begin(incomplete, [*_titles(), *((path.stem, "family") for path in spec_files())])
+    return _begin(incomplete, ((path.stem, names_of(path)[1]) for path in spec_files()))
+
+
+def models_and_families(incomplete: str) -> Offers:
+    """The zoo's models and families, and spec files where a path begins."""
+    return list(dict([*families(incomplete), *models(incomplete)]).items())
 
 
 def models_and_ops(incomplete: str) -> Offers:
@@ -62,6 +65,11 @@ def formats(incomplete: str) -> Offers:
     return _begin(incomplete, ((name, "") for name in FORMATS))
 
 
+def formats_of_texts(incomplete: str) -> Offers:
+    """Formats of what is no table."""
+    return [offer for offer in formats(incomplete) if offer[0] != "csv"]
+
+
 def dtypes(incomplete: str) -> Offers:
     from ..analyse import ITEMSIZE
 
@@ -76,6 +84,13 @@ def sorts(incomplete: str) -> Offers:
 
 def _begin(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offers:
     return [(name, about) for name, about in offers if name.startswith(incomplete)]
+
+
+def known() -> set[str]:
+    """The models and families of the zoo."""
+    from ..zoo import spec_files
+
+    return {name for path in spec_files() for name in (path.stem, *names_of(path)[0])}
 
 
 def _titles() -> Iterator[tuple[str, str]]:

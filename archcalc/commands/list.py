@@ -1,1 +1,40 @@
-def register(app, jobs): pass
+"""`archcalc list [WORD]`."""
+
+import sys
+from typing import Annotated
+
+from typer import Argument, Typer
+
+from . import complete
+from .common import Format, Job, Output, OutputFile
+
+
+def register(app: Typer, jobs: list[Job]) -> None:
+    @app.command("list", short_help="List the models that there are, with what they cost.")
+    def list_models(
+        word: Annotated[
+            str,
+            Argument(
+                metavar="[WORD]",
+                help="Only models whose name, family, title or citation holds this text, as mobile or 2019.",
+                autocompletion=complete.families,
+            ),
+        ] = "",
+        output_format: Format = "",
+        output: OutputFile = "",
+    ) -> None:
+        """List the models that there are: name, paper, year, parameters, MACs and input, all computed afresh."""
+
+        def job() -> None:
+            from ..catalogue import catalogue
+            from ..errors import did_you_mean, sentence
+            from ..render.listing import render
+
+            write = Output(output_format, output)
+            found = tuple(catalogue(word))
+            write(lambda width, color: render(found, write.format, width, color))
+            if not found:  # an answer too, and none that a program should trip over
+                near = did_you_mean(word, sorted(complete.known()))
+                print(sentence(f"no model holds `{word}`. {near}".rstrip()), file=sys.stderr)
+
+        jobs.append(job)

@@ -57,7 +57,7 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "layers", _layers(report, measured)
     yield "measured", None if measured is None else _measured(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
-    yield "claims", [_claim(judgement) for judgement in summary.judgements]
+    yield "claims", [claim(judgement) for judgement in summary.judgements]
     yield "inputs", [{"name": name, "shape": shape} for name, shape in inputs]
     yield "settings", summary.settings
     yield "source", summary.source or None
@@ -122,7 +122,8 @@ def _row(summary: Summary, span: Span) -> dict[str, Any]:
     return found
 
 
-def _claim(judgement: Judgement) -> dict[str, Any]:
+def claim(judgement: Judgement) -> dict[str, Any]:
+    """A printed figure with its verdict."""
     claim, erratum = judgement.claim, judgement.erratum
     return {
         "row": claim.row or None,

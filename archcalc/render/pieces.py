@@ -37,7 +37,9 @@ def prose(text: str, width: int, style: str = PLAIN) -> Iterator[Pieces]:
         yield [(line, style)]
 
 
-def hanging(label: str, text: str, room: int, width: int, style: str = PLAIN, label_style: str = "") -> Iterator[Pieces]:
+def hanging(
+    label: str, text: str, room: int, width: int, style: str = PLAIN, label_style: str = ""
+) -> Iterator[Pieces]:
     """A label of `room` columns and the text beside it."""
     for number, line in enumerate(wrap(text, max(8, width - room))):
         front = left(label, room) if not number else " " * room
@@ -47,5 +49,3 @@ def hanging(label: str, text: str, room: int, width: int, style: str = PLAIN, la
 def rule(width: int) -> Pieces:
     """A line across."""
     return [("─" * width, DIM)]
-
-

@@ -1,4 +1,4 @@
-"""A progress bar for whoever is watching, drawn only between runs: a bar that moves by itself would be measured too."""
+"""A progress bar for whoever is watching, drawn only when told to: a bar that moves by itself would be measured too."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Gives what is to be called with the runs done and planned; None where standard error is no terminal."""
+def progress(what: str, unit: str = "runs") -> Iterator[Callable[[int, int], None] | None]:
+    """Gives what is to be called with how many are done and planned; None where standard error is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -19,14 +19,14 @@ def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(style="dim", complete_style="cyan", finished_style="cyan", pulse_style="dim"),
-        TextColumn("{task.fields[runs]}", markup=False),
+        TextColumn("{task.fields[count]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as shown:
-        task = shown.add_task(what, total=None, runs="")
+        task = shown.add_task(what, total=None, count="")
         shown.refresh()
 
         def tick(done: int, planned: int) -> None:
-            shown.update(task, completed=done, total=planned, runs=f"{done} of {planned} runs")
+            shown.update(task, completed=done, total=planned, count=f"{done} of {planned} {unit}")
             shown.refresh()
 
         yield tick

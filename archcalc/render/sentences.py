@@ -45,12 +45,17 @@ def shown(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> st
     only = f" with `{clean(pick.only)}`" if pick.only else ""
     order = f", the largest by {names.get(by, by)} first" if by else ""
     totals, measured = summary.report.totals, summary.measured
-    wholes = [("MACs", "macs", totals.macs), ("params", "params", totals.params)]
-    wholes += [("activation bytes", "activation_bytes", totals.activation_bytes)] if by == "activation" else []
-    found = [_share(sum(getattr(line.counts, key) for line in picked), whole, name) for name, key, whole in wholes]
+    keys = {"macs": "macs", "params": "params", "activation": "activation_bytes"}
+    keys = {name: key for name, key in keys.items() if name in ("macs", "params", by)}
+    found = {
+        name: _share(sum(getattr(line.counts, key) for line in picked), getattr(totals, key), names.get(name, name))
+        for name, key in keys.items()
+    }
     if measured is not None:
-        found.insert(0, _share(sum(line.latency.median for line in picked if line.latency), measured.whole.median, "latency"))
-    parts = ", ".join(filter(None, found))
+        times = [line.latency.median for line in picked if line.latency is not None]
+        found["latency"] = _share(sum(times), measured.whole.median, "latency")
+    first = by or ("latency" if measured is not None else "macs")
+    parts = ", ".join(filter(None, [found.pop(first, ""), *found.values()]))
     return f"{len(picked)} of {len(every)} {what}s{only}{order}" + (f": {parts}" if parts else "")
 
 

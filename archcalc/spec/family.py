@@ -100,6 +100,7 @@ class ModelEntry:
     family: str
     variant: Text
     overlay: Map | None
+    where: Text  # of the family's name, or else of the variant's
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,8 +398,9 @@ def _model(key: Text, value: Tree) -> ModelEntry:
         variant = _scalar(value, "a variant")
     family, colon, _ = variant.value.partition(":")
     if colon and re.fullmatch(r"[A-Za-z0-9._-]+", family):
-        return ModelEntry(key, family, variant.part(len(family) + 1).strip(), overlay_map)
-    return ModelEntry(key, "", variant, overlay_map)
+        base = variant.part(0, len(family))
+        return ModelEntry(key, family, variant.part(len(family) + 1).strip(), overlay_map, base)
+    return ModelEntry(key, "", variant, overlay_map, variant)
 
 
 def _role(value: Tree) -> Role:
@@ -612,7 +614,7 @@ def _check_heading(family: Family, heading: Text, what: str) -> None:
             known = "Say under `columns:` which figure it is, such as =params."
         raise heading.error(f"the column `{heading}` has no role", hint if hint.startswith("Did") else known)
     if role.kind == "name" and role.name == heading.value:
-        check_name(heading, "a column")
+        check_name(heading, "a column", f"Give it another name under `columns:`, `{heading}: n_{heading}`.")
 
 
 def references(family: Family) -> set[str]:
@@ -673,7 +675,10 @@ def check_used(family: Family, elsewhere: set[str]) -> None:
                 named.append((key, role.name, "columns"))
     for text, name, what in named:
         if name not in used:
-            raise text.error(f"nothing uses `{name}`, a name of `{what}:`", did_you_mean_used(name, used))
+            hint = did_you_mean_used(name, used)
+            if what == "columns" and not hint:
+                hint = "A column for readers only has the role `-`."
+            raise text.error(f"nothing uses `{name}`, a name of `{what}:`", hint)
     for block in family.blocks.values():
         inside = {name for name, _ in words_of(block.body)}
         inside |= {name for _, default in block.parameters if default for name in default.names}

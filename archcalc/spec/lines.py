@@ -268,7 +268,7 @@ def read_block(key: Text, tree: Tree) -> Block:
             raise key.part(match.end()).error("`(` is wanted here: a block is called `name` or `name(a, b=1)`")
         end = closing(key, match.end())
         if key.value[end + 1 :].strip():
-            raise key.part(end + 1).error("nothing stands behind the parameters of a block")
+            raise key.part(end + 1).error("nothing may stand behind the parameters of a block")
         inside = key.part(match.end() + 1, end)
         for piece in split_commas(inside) if inside.value.strip() else ():
             word, equals, _ = piece.value.partition("=")
@@ -285,12 +285,12 @@ def read_block(key: Text, tree: Tree) -> Block:
     return Block(name, tuple(parameters.values()), read_body(tree, f"the block `{name}`"))
 
 
-def check_name(name: Text, what: str) -> None:
+def check_name(name: Text, what: str, hint: str = "") -> None:
     """Raise SpecError where `name` cannot be used in expressions."""
     if not NAME.fullmatch(name.value):
         raise name.error(f"`{name}` is not a name for {what}", "A name is letters, digits and `_`.")
     if name.value in RESERVED or name.value in IMPLICIT:
-        raise name.error(f"`{name}` is a word of the language and cannot name {what}")
+        raise name.error(f"`{name}` is a word of the language and cannot name {what}", hint)
 
 
 def lines_of(body: Body) -> Iterator[Line]:
