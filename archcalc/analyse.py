@@ -260,9 +260,7 @@ def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tu
         for node, f, size in zip(graph.nodes, facts, sizes, strict=True)
     )
     ids = looked_up(graph)
-    inputs = [
-        numel(shape) * (batch * ID_BYTES if -1 - n in ids else unit) for n, (_, shape) in enumerate(graph.inputs)
-    ]
+    inputs = [numel(shape) * (batch * ID_BYTES if -1 - n in ids else unit) for n, (_, shape) in enumerate(graph.inputs)]
     peak, _ = peak_memory(graph, inputs + sizes, root)
     totals = _totals(layers, batch, dtype, 0, peak)
     for name, value in totals.counts().items():

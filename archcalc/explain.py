@@ -110,13 +110,14 @@ class Network:
             row,
             tuple(Value(self.called(value), self.graph.shape(value)) for value in node.inputs),
             arithmetic(node.op, shapes, node.shape),
-            self._activation(index),
+            self.activation(index),
             storage,
             because,
             self._until(index),
         )
 
-    def _activation(self, index: int) -> Count:
+    def activation(self, index: int) -> Count:
+        """The bytes that a node newly allocates, and how many elements of which size they are."""
         layer = self.report.layers[index]
         if not layer.activation_bytes:
             return Count("activation", 0)
@@ -191,7 +192,7 @@ class Network:
         if addend.node is None or addend.times > 1:
             return ""
         if found.name == "activation":
-            return self._activation(addend.node).text
+            return self.activation(addend.node).text
         counts = self.node(addend.node).counts
         return (counts.total if found.name == "params" else counts.macs).text
 

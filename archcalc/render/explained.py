@@ -9,18 +9,19 @@ from typing import Any
 from .. import __version__
 from ..arithmetic import Arithmetic, Count, axes_of, usage
 from ..errors import Text, excerpt, printable
-from ..explain import FEW, JudgementFacts, Network, NetworkFacts, NodeFacts, OpFacts, SpanFacts, Sum
+from ..explain import FEW, Alive, JudgementFacts, Network, NetworkFacts, NodeFacts, OpFacts, SpanFacts, Sum
 from ..ops import KINDS, Shape, Tokens
 from ..summary import Summary
 from ..units import binary, with_separators
-from . import sentences
+from . import records, sentences
 from .as_json import SCHEMA, claim, write
 from .layout import left, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
-from .rows import size
+from .rows import Column, Shown, size, words
 from .sentences import clean
 
 ROOM = 12  # the width of labels
+LEAST = 30  # columns that arithmetic wants beside a label
 FORMATS = ("text", "json", "markdown")
 
 Facts = NodeFacts | SpanFacts | NetworkFacts | OpFacts
@@ -62,11 +63,12 @@ def _text(facts: Facts, network: Network | None, summary: Summary | None, width:
 def _heading(name: str, what: str, about: str, width: int) -> Iterator[Pieces]:
     """The network, what of it is explained, and which of how many that is."""
     name, what = printable(name), printable(what)
-    if width_of(f"{name}  {what}  {about}") <= width:
+    if width_of(f"{name}  {what}  {about}".rstrip()) <= width:
         yield [(name, LOUD), ("  ", PLAIN), (what, BOLD), ("  ", PLAIN), (about, DIM)]
-    else:
-        yield [(name, LOUD)]
-        yield from prose(what, width, BOLD)
+        return
+    yield [(name, LOUD)]
+    yield from prose(what, width, BOLD)
+    if about:
         yield from prose(about, width, DIM)
 
 
@@ -87,7 +89,11 @@ def _place(where: Text, width: int) -> Iterator[Pieces]:
 
 def _fact(label: str, text: str, width: int, style: str = PLAIN, indent: int = 0) -> Iterator[Pieces]:
     room = max(ROOM, width_of(label) + indent + 2)
-    yield from hanging(" " * indent + label, text, room, width, style, PLAIN if indent else BOLD)
+    label_style = PLAIN if indent else BOLD
+    if room > max(ROOM, width - LEAST):  # no room beside the label
+        yield from hanging(" " * indent, label.rstrip(), indent, width, label_style)
+        room, label, indent = ROOM, "", 0
+    yield from hanging(" " * indent + label, text, room, width, style, label_style)
 
 
 def _count(label: str, count: Count, width: int, behind: str = "", indent: int = 0) -> Iterator[Pieces]:
@@ -328,13 +334,20 @@ def _network(facts: NetworkFacts, network: Network, summary: Summary, width: int
     yield from _fact("", f"= {layers}", width)
     most = " ".join(binary(totals.peak_memory_bytes))
     yield from _fact("peak", f"{most} while {clean(facts.peak_at)} runs", width)
-    room = max(width_of(value.name) for value in facts.alive)
-    sizes = [f"{value.bytes:,}" for value in facts.alive]
-    widest = max(map(len, [*sizes, f"{totals.peak_memory_bytes:,}"]))
-    for value, shown in zip(facts.alive, sizes, strict=True):
-        yield [(f"  {left(clean(value.name), room)}  {shown:>{widest}} bytes  ", PLAIN), (size(value.shape), DIM)]
-    yield [(f"  {left('together', room)}  {totals.peak_memory_bytes:>{widest},} bytes", BOLD)]
+    alive = [*facts.alive, Alive("together", (), totals.peak_memory_bytes)]
+    yield from records.text(ALIVE, alive, width, headings=False, indent=2, style=_alive_style)
     yield from _judged(facts.judged, width)
+
+
+ALIVE = (
+    Column("name", lambda value: clean(value.name), "", "", words),
+    Column("bytes", lambda value: value.bytes, "", "", lambda sizes: Shown("", [f"{size:,} bytes" for size in sizes])),
+    Column("shape", lambda value: size(value.shape) if value.shape else "", "", "", words),
+)
+
+
+def _alive_style(value: Alive, column: Column) -> str:
+    return BOLD if not value.shape else DIM if column.name == "shape" else PLAIN
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------------
