@@ -6,6 +6,7 @@ Nothing is counted here a second time: the arithmetic is written out by the rule
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -395,14 +396,15 @@ def depth_by_row(graph: Graph) -> list[Addend]:
         longest.append((longest[source] if source >= 0 else 0) + node.op.weight_layers)
     at = max(range(len(longest)), key=longest.__getitem__, default=-1)
     counts: dict[int, int] = {}
-    rows = [(number, span) for number, span in enumerate(graph.rows)]
+    rows = [span for span in graph.rows if span.start < span.stop]
+    stops = [span.stop for span in rows]
     while at >= 0:
         layers = graph.nodes[at].op.weight_layers
         if layers:
-            row = next((number for number, span in rows if span.start <= at < span.stop), -1)
+            row = bisect_right(stops, at)
             counts[row] = counts.get(row, 0) + layers
         at = via[at]
-    return _together(Addend(graph.rows[number].name, 1, counts[number]) for number in sorted(counts))
+    return _together(Addend(rows[number].name, 1, counts[number]) for number in sorted(counts))
 
 
 def peak(network: Network) -> tuple[int, list[Alive]]:
@@ -436,14 +438,22 @@ def find(graph: Graph, name: str) -> int | tuple[Span, ...]:
     blocks = [span for span in graph.spans if span.depth and span.start < span.stop]
     if name in nodes:
         return nodes[name]
-    found: list[Span]
-    for found in (
-        [span for span in rows if same(span.name, name)],
-        [span for span in blocks if span.path == name],
-        [span for span in rows if same(span.path, name) and not span.head],  # a label over several rows
-    ):
-        if found:
-            return tuple(found)
+    called = [span for span in rows if same(span.name, name)]
+    if len(called) == 1:
+        return (called[0],)
+    if called:  # lines of a list may be alike
+        shown = "\n".join(f"  {name}.{number}" for number in range(1, min(len(called), 12) + 1))
+        raise UsageError(f"{len(called)} rows are called `{name}`: name one", shown)
+    base, _, number = name.rpartition(".")
+    called = [span for span in rows if same(span.name, base)]
+    if number.isdecimal() and 0 < int(number) <= len(called):
+        return (called[int(number) - 1],)
+    block = next((span for span in blocks if span.path == name), None)
+    if block is not None:
+        return (block,)
+    together = tuple(span for span in rows if same(span.path, name) and not span.head)  # a label over several rows
+    if together:
+        return together
     word = squeeze(name).lower()
     several: list[str] = []
     for named in (

@@ -52,6 +52,9 @@ def starter(name: str) -> str:
 
 def check_name(name: str, taken: Sequence[str]) -> None:
     """Raise UsageError where `name` is no name for a family, or one of `taken` is called so."""
+    stem, _, suffix = name.rpartition(".")
+    if suffix in ("yaml", "yml"):
+        raise UsageError(f"`{name}` is a file; a family is called without `.{suffix}`", f"Did you mean `{stem}`?")
     if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", name) or len(name) > 60:
         plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")[:60].rstrip("._-")
         hint = f"Did you mean `{plain}`?" if plain else ""

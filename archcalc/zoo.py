@@ -55,8 +55,11 @@ def spec_files() -> list[Path]:
     return sorted(path for path in specs_dir().glob("*.yaml"))
 
 
-def read_spec(path: Path, name: str | None = None) -> Family:
-    """Read and check one spec file. Raises SpecError."""
+def read_spec(path: Path, name: str | None = None, whole: bool = True) -> Family:
+    """Read and check one spec file. Raises SpecError.
+
+    Without `whole`, what a file is laid over is not read for the check of its names: that takes longer than one model.
+    """
     family = read_family(read_file(path, name or str(path)), path.stem)
     if family.layers is not None:
         check_used(family, set())
@@ -68,11 +71,17 @@ def read_spec(path: Path, name: str | None = None) -> Family:
                 "`layers:` is missing: a quoted table, or a list of layer lines",
                 "A file without `layers:` is laid over other families: its models are `family:variant`.",
             )
-        used: set[str] = set()
-        for base, where in bases.items():
-            used |= references(_family(base, where))
-        check_used(family, used)
+        if whole:
+            check_over(family)
     return family
+
+
+def check_over(family: Family) -> None:
+    """Raise SpecError at a name that neither a file without `layers:` uses nor any family that it is laid over."""
+    used: set[str] = set()
+    for base, where in {entry.family: entry.where for entry in family.models.values()}.items():
+        used |= references(_family(base, where))
+    check_used(family, used)
 
 
 def _shipped(path: Path) -> Family:
@@ -83,7 +92,7 @@ def _shipped(path: Path) -> Family:
 
 @lru_cache(maxsize=256)
 def _read_version(path: Path, _version: tuple[int, int]) -> Family:
-    return read_spec(path, f"specs/{path.name}")
+    return read_spec(path, f"specs/{path.name}", whole=False)
 
 
 def _family(name: str, where: Text) -> Family:
@@ -139,6 +148,8 @@ def selections(path: Path, name: str | None = None) -> tuple[Family, list[Select
     """
     shipped = name is None and path.parent == specs_dir()
     family = _shipped(path) if shipped else read_spec(path, name)
+    if shipped and family.layers is None:
+        check_over(family)
     spec = path.name if shipped else name or str(path)
     found = [_model(family, entry, spec) for entry in family.models.values()]
     if family.layers is not None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -97,6 +98,16 @@ def without_torch(tmp_path: Path) -> dict[str, str]:
         ["summary", "--help"],
         *[["summary", "googlenet", "--static", "--format", name] for name in ("text", "json", "csv", "markdown")],
         ["summary", "resnet50", "--static", "--full"],
+        ["summary", "resnet50", "--static", "--sort", "macs", "--top", "3", "--only", "conv"],
+        *[["list", "vgg", "--format", name] for name in ("text", "json", "csv", "markdown")],
+        ["show", "vgg16"],
+        ["explain", "vgg16"],
+        ["explain", "vgg16", "FC-1000", "--format", "json"],
+        ["explain", "conv"],
+        ["explain", "conv", "--source"],
+        ["check", "specs/vgg.yaml"],
+        ["check", "no-such.yaml"],
+        ["new", "vgg"],
         ["summary", "vgg61", "--static"],
     ],
     ids=" ".join,
@@ -118,6 +129,8 @@ finally:
     assert not loaded & {*HEAVY, "rich", "pygments", "pydantic_core"} - _of_typer()
     if arguments == ["--version"]:
         assert not loaded & {"typer", "yaml", "dataclasses"}
+    if "--help" in arguments:
+        assert not loaded & {"yaml", "fractions"}  # the core
 
 
 def _of_typer() -> set[str]:
@@ -292,11 +305,25 @@ def test_an_output_in_another_encoding_is_utf_8_all_the_same() -> None:
     assert "64×112×112" in done.stdout
 
 
-def test_the_shell_completes_models() -> None:
-    asked = {"_ARCHCALC_COMPLETE": "complete_bash", "COMP_WORDS": "archcalc summary resnet1", "COMP_CWORD": "2"}
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("words", ["archcalc su", "archcalc summary resnet1"])
+def test_the_shell_completes_and_loads_little_for_it(shell: str, words: str) -> None:
+    asked = {
+        "_ARCHCALC_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "PYTHONVERBOSE": "1",
+    }
     done = run(extra=asked)
-    assert {"resnet101", "resnet152", "resnet18"} <= set(done.stdout.split())
+    wanted = {"summary"} if words.endswith("su") else {"resnet101", "resnet152", "resnet18"}
+    assert wanted <= set(re.findall(r"[\w.-]+", done.stdout))
     assert "vgg16" not in done.stdout
+    loaded = set(re.findall(r"^import '([\w.]+)'", done.stderr, re.M))
+    assert "typer" in loaded
+    assert not loaded & {*HEAVY, "rich", "pygments", "archcalc.expand", "archcalc.analyse"}
+    assert ("yaml" in loaded) is words.endswith("resnet1")
 
 
 # --- measured -----------------------------------------------------------------------------------------------------

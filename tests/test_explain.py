@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -398,7 +399,7 @@ def test_a_layer_is_found_by_its_name_or_by_a_part_of_it(model: str, name: str, 
 def named(graph: Graph, target: int | tuple[object, ...]) -> str:
     if isinstance(target, int):
         return graph.nodes[target].path
-    span = graph.spans[graph.spans.index(target[0])]  # type: ignore[arg-type]
+    span = graph.spans[graph.spans.index(target[0])]
     return span.path if span.depth else span.name
 
 
@@ -417,6 +418,20 @@ def test_a_name_that_is_none_or_several_offers_what_there_is(name: str, says: st
     with pytest.raises(UsageError) as raised:
         find(load("resnet50").graph, name)
     assert says in raised.value.render()
+
+
+def test_lines_of_a_list_that_are_alike_are_numbered(tmp_path: Path) -> None:
+    path = tmp_path / "alike.yaml"
+    path.write_text("input: 4 × 8 × 8\nlayers:\n  - conv(4, 3)\n  - bn\n  - conv(4, 3)\n", encoding="utf-8")
+    graph = load(str(path)).graph
+    with pytest.raises(UsageError) as raised:
+        find(graph, "conv(4, 3)")
+    assert raised.value.render() == ("error: 2 rows are called `conv(4, 3)`: name one\n  conv(4, 3).1\n  conv(4, 3).2")
+    second = find(graph, "conv(4, 3).2")
+    assert isinstance(second, tuple)
+    assert [(span.start, span.stop) for span in second] == [(2, 3)]
+    with pytest.raises(UsageError):
+        find(graph, "conv(4, 3).3")
 
 
 # --- ops ----------------------------------------------------------------------------------------------------------

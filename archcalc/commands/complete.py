@@ -99,7 +99,7 @@ def _titles() -> Iterator[tuple[str, str]]:
 
     for path in spec_files():
         names, title = names_of(path)
-        yield from ((name, title) for name in names)
+        yield from ((name, title) for name in names or [path.stem])  # a family of one network goes by its own name
 
 
 def names_of(path: Path) -> tuple[list[str], str]:

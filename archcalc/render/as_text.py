@@ -68,9 +68,10 @@ def _headings(layout: Layout, share: str) -> Iterator[Pieces]:
 def _table(lines: Sequence[Line], layout: Layout, notes: sentences.Notes, width: int) -> Iterator[Pieces]:
     shares = [line.share or 0.0 for line in lines if line.kind != "total" and not line.depth]
     most = max(shares, default=0.0)
-    heads = False
+    heads = ruled = False
     for index, line in enumerate(lines):
-        if line.kind == "total" and not heads:
+        if line.kind == "total" and not ruled:
+            ruled = True
             yield rule(layout.width)
         if line.head and not heads:
             heads = True

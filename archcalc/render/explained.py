@@ -96,9 +96,11 @@ def _fact(label: str, text: str, width: int, style: str = PLAIN, indent: int = 0
     yield from hanging(" " * indent + label, text, room, width, style, label_style)
 
 
-def _count(label: str, count: Count, width: int, behind: str = "", indent: int = 0) -> Iterator[Pieces]:
+def _count(
+    label: str, count: Count, width: int, behind: str = "", indent: int = 0, room: int = ROOM
+) -> Iterator[Pieces]:
     """`label   out·C·k·k = 64·3·7·7 = 9,408`: by which formula, with which numbers, and what it is."""
-    room = max(ROOM, width_of(label) + indent + 2)
+    room = max(room, width_of(label) + indent + 2)
     label = left(" " * indent + label, room)
     formula = count.rule if count.rule != count.text else ""
     text = (f"{count.text} = " if count.text else "") + f"{count.value:,}"
@@ -150,6 +152,7 @@ def _node(facts: NodeFacts, summary: Summary, width: int) -> Iterator[Pieces]:
     node = facts.node
     row = f", in the row {clean(facts.row.name)}" if facts.row is not None else ""
     yield from _heading(summary.model, node.path, f"op {facts.index + 1} of {facts.of}{row}", width)
+    yield from prose(sentences.heading(summary)[-1], width, DIM)
     yield []
     yield from _place(node.where, width)
     yield []
@@ -188,11 +191,12 @@ def _costs(counts: Arithmetic, word: str, free: str, width: int) -> Iterator[Pie
         yield from _count("params", counted[0], width, f"  {counted[0].name}")
     else:
         yield from _count("params", counts.total._replace(rule=""), width)
+    room = max((width_of(count.name) + 4 for count in tensors), default=0)
     for count in tensors:
         if count.kind == "stat":
-            yield from _count(count.name, count, width, ", a running statistic: counted apart", indent=2)
+            yield from _count(count.name, count, width, ", a running statistic: counted apart", 2, room)
         elif len(counted) > 1:
-            yield from _count(count.name, count, width, indent=2)
+            yield from _count(count.name, count, width, "", 2, room)
     if counts.macs.value:
         yield from _count("MACs", counts.macs, width)
         yield from _fact("FLOPs", f"2 × MACs = {2 * counts.macs.value:,}", width)
@@ -209,9 +213,9 @@ def _op(facts: OpFacts, width: int) -> Iterator[Pieces]:
     yield [(facts.word, LOUD), ("  ", PLAIN), (facts.where, DIM)]
     yield from hanging("", facts.signature, 0, width, BOLD)
     yield []
-    for line in facts.doc.split("\n"):
-        yield from prose(line, width) if line else [[]]
-    yield []
+    for paragraph in facts.doc.split("\n\n"):
+        yield from prose(" ".join(paragraph.split()), width)
+        yield []
     yield [("for example", BOLD)]
     yield from _fact("op", usage(facts.example), width, ACCENT)
     letters = _letters(facts.counts)
@@ -249,6 +253,7 @@ def _span(facts: SpanFacts, network: Network, summary: Summary, width: int) -> I
     elif first.head:
         about = f"head, {about}: counted apart"
     yield from _heading(summary.model, facts.name, about, width)
+    yield from prose(sentences.heading(summary)[-1], width, DIM)
     yield []
     yield from _place(first.where, width)
     yield []
