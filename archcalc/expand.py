@@ -46,12 +46,13 @@ def expand(
 
 def parameters(family: Family, variant: Variant) -> dict[str, Any]:
     """The names that `settings` may replace, with their values as numbers: `given:` and the variant's columns."""
-    values = _given(family, {})
-    for heading, cell in variant.cells.items():
-        role = family.role(heading)
-        if role is not None and role.kind == "name":
-            values[role.name] = cell_value(cell)
-    return values
+    return {**_given(family, {}), **_columns(family, variant)}
+
+
+def _columns(family: Family, variant: Variant) -> dict[str, Any]:
+    """The values that a variant's row gives, by name."""
+    roles = [(family.role(heading), cell) for heading, cell in variant.cells.items()]
+    return {role.name: cell_value(cell) for role, cell in roles if role is not None and role.kind == "name"}
 
 
 def _given(family: Family, settings: Settings) -> dict[str, Any]:
@@ -97,11 +98,7 @@ class _Expander:
     # --- names ---------------------------------------------------------------------------------------------------
 
     def _constants(self, laid: frozenset[str], settings: Settings) -> dict[str, Any]:
-        columns = {}
-        for heading, cell in self.variant.cells.items():
-            role = self.family.role(heading)
-            if role is not None and role.kind == "name":
-                columns[role.name] = cell_value(cell)
+        columns = _columns(self.family, self.variant)
         known = [*self.family.given, *columns]
         for name in settings:
             if name not in known:
