@@ -6,8 +6,11 @@ import math
 from typing import Any
 
 from .base import (
+    Buffer,
     Count,
+    INDEX_BYTES,
     Free,
+    Keeps,
     OpError,
     Pad,
     Shape,
@@ -29,6 +32,7 @@ class Flatten(Free):
     """A map as one vector: C×H×W to [C·H·W]."""
 
     storage = "view"
+    gradient = "view"
     free = "a view"
 
     def shape(self, x: Shape) -> Shape:
@@ -45,6 +49,7 @@ class Reshape(Free):
     size: Size
 
     storage = "view"
+    gradient = "view"
     free = "a view"
 
     def shape(self, x: Shape) -> Shape:
@@ -90,6 +95,7 @@ class Crop(Free):
     size: Size | None = None
 
     inputs = (1, 2)
+    read = 1
     storage = "view"
     free = "a view"
 
@@ -112,6 +118,8 @@ class Upsample(Weightless):
 
     factor: Size
     smooth: bool = False
+
+    keeps = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         factors = spread(self.factor, len(spatial(x, "`upsample`")), "factor")
@@ -150,6 +158,11 @@ class AdaptiveAvgPool(Weightless):
 
     size: Size
 
+    keeps = "inputs"
+
+    def kept(self, x: Shape, y: Shape) -> Keeps:
+        return "nothing" if numel(y[1:]) == 1 else "inputs"  # torch takes a plain mean then
+
     def shape(self, x: Shape) -> Shape:
         return (x[0], *spread(self.size, len(spatial(x, f"`{type(self).word}`")), "size"))
 
@@ -169,6 +182,15 @@ class AdaptiveAvgPool(Weightless):
 class AdaptiveMaxPool(AdaptiveAvgPool):
     """Largest values over the windows of `adaptive_avgpool`."""
 
+    def kept(self, x: Shape, y: Shape) -> Keeps:
+        return "inputs"
+
+    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("the indices", numel(y), INDEX_BYTES),)
+
+    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return self.buffer_bytes(batch, itemsize, x, y)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         pool = (rt.nn.AdaptiveMaxPool1d, rt.nn.AdaptiveMaxPool2d, rt.nn.AdaptiveMaxPool3d)[len(x) - 2]
         return pool(self.shape(x)[1:] if len(x) > 2 else self.shape(x)[1])
@@ -182,6 +204,7 @@ class Embedding(Free):
     width: Count
 
     free = "a look-up"
+    keeps = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         if isinstance(x, Tokens) or len(x) != 1:
@@ -206,6 +229,7 @@ class MatMul(Weightless):
 
     inputs = (2, 2)
     free = "its cost is in its MACs"
+    keeps = "factors"
 
     def shape(self, x: Shape, other: Shape) -> Shape:
         if len(x) != 2 or len(other) != 2:
@@ -217,6 +241,9 @@ class MatMul(Weightless):
 
     def macs(self, x: Shape, other: Shape, y: Shape) -> int:
         return numel(y) * channels(Tokens(x))
+
+    def backward_macs(self, needs: tuple[bool, ...], x: Shape, other: Shape, y: Shape) -> int:
+        return self.macs(x, other, y) * sum(needs)
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {}

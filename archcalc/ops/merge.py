@@ -36,6 +36,8 @@ class Add(Weightless):
     """The sum of the branches; missing axes are spread."""
 
     inputs = MANY
+    keeps = "nothing"
+    gradient = "passed"
 
     def shape(self, *x: Shape) -> Shape:
         return _broadcast("add", x, spread_ones=False)
@@ -52,12 +54,17 @@ class Multiply(Weightless):
     """The product of the branches, element by element; axes of size 1 are spread."""
 
     inputs = MANY
+    keeps = "factors"
 
     def shape(self, *x: Shape) -> Shape:
         return _broadcast("mul", x, spread_ones=True)
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"multiply": (len(xy) - 2) * numel(xy[-1])}
+
+    def backward_scratch(self, batch: int, *xy: Shape) -> int:
+        spread = sum(numel(x) < numel(xy[-1]) for x in xy[:-1])  # made in the output's size, then summed
+        return batch * spread * numel(xy[-1])
 
     def torch(self, rt: Any, *x: Shape) -> Any:
         return rt.Multiply()
@@ -68,6 +75,8 @@ class Mean(Weightless):
     """The mean of the branches, element by element (Larsson et al., arXiv:1605.07648, section 2)."""
 
     inputs = MANY
+    keeps = "nothing"
+    gradient = "shared"
 
     def shape(self, *x: Shape) -> Shape:
         if any(shape != x[0] for shape in x):
@@ -86,6 +95,7 @@ class Concat(Free):
     """The branches side by side, along the channels."""
 
     inputs = MANY
+    gradient = "view"
     free = "a copy"
 
     def shape(self, *x: Shape) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .base import OpError, Pad, Shape, Size, Weightless, dims, numel, op, spatial
+from .base import INDEX_BYTES, Buffer, Keeps, OpError, Pad, Shape, Size, Weightless, dims, numel, op, spatial
 from .conv import Window, window
 
 
@@ -18,6 +18,8 @@ class _Pool(Weightless):
     ceil: bool
     pad_end: Pad | None
     same: bool
+
+    keeps = "inputs"
 
     def _window(self, x: Shape) -> Window:
         stride = self.kernel if self.stride is None else self.stride
@@ -35,6 +37,15 @@ class _Pool(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(y) * math.prod(self._window(x).kernel)}
 
+    def kept(self, x: Shape, y: Shape) -> Keeps:
+        return "inputs" if self._window(x).even else "nothing"
+
+    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return self._window(x).padded(x)
+
+    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return self.buffer_bytes(batch, itemsize, x, y)
+
 
 @op("maxpool")
 class MaxPool(_Pool):
@@ -46,6 +57,13 @@ class MaxPool(_Pool):
     ceil: bool = False
     pad_end: Pad | None = None
     same: bool = False
+
+    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (*super().buffers(x, y), Buffer("the indices", numel(y), INDEX_BYTES))
+
+    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        made = super().buffers(x, y) if len(x) == 2 else self.buffers(x, y)  # of a signal no indices are made
+        return sum(buffer.bytes(batch, itemsize) for buffer in made)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)
@@ -66,6 +84,10 @@ class AvgPool(_Pool):
     count_pad: bool = True
     pad_end: Pad | None = None
     same: bool = False
+
+    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        padded = super().buffers(x, y)
+        return (*padded, Buffer("how many are data", numel(y[1:]), once=True)) if padded and not self.count_pad else padded
 
     def shape(self, x: Shape) -> Shape:
         w = self._window(x)
@@ -92,6 +114,8 @@ def _single(size: tuple[int, ...]) -> int | tuple[int, ...]:
 class GlobalAvgPool(Weightless):
     """Mean of each channel over the whole map: C×H×W to C×1×1 (Lin et al., arXiv:1312.4400, section 3.2)."""
 
+    keeps = "nothing"
+
     def shape(self, x: Shape) -> Shape:
         return (x[0], *(1 for _ in spatial(x, f"`{type(self).word}`")))
 
@@ -105,6 +129,14 @@ class GlobalAvgPool(Weightless):
 @op("gmp")
 class GlobalMaxPool(GlobalAvgPool):
     """Largest value of each channel over the whole map: C×H×W to C×1×1."""
+
+    keeps = "inputs"
+
+    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("the indices", numel(y), INDEX_BYTES),)
+
+    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return self.buffer_bytes(batch, itemsize, x, y)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return (rt.nn.AdaptiveMaxPool1d, rt.nn.AdaptiveMaxPool2d, rt.nn.AdaptiveMaxPool3d)[len(x) - 2](1)

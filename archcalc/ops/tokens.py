@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Count, Free, Op, OpError, Param, Shape, Tokens, Value, Weightless, dims, numel, op, spatial
+from .base import SUM_BYTES, Buffer, Count, Free, Op, OpError, Param, Shape, Tokens, Value, Weightless, dims, numel, op, spatial
 
 
 def sequence(x: Shape, what: str) -> Tokens:
@@ -19,6 +19,7 @@ class MapToTokens(Free):
     """The positions of a map as a sequence: C×H×W to [H·W, C]."""
 
     storage = "view"
+    gradient = "view"
     free = "a view"
 
     def shape(self, x: Shape) -> Shape:
@@ -32,6 +33,7 @@ class MapToTokens(Free):
 class ClassToken(Free):
     """A learned token before the others (Dosovitskiy et al., arXiv:2010.11929, eq. 1). Weights: its width."""
 
+    gradient = "view"
     free = "a copy"
 
     def shape(self, x: Shape) -> Shape:
@@ -48,6 +50,9 @@ class ClassToken(Free):
 @op("position")
 class Position(Weightless):
     """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
+
+    keeps = "nothing"
+    gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
         return sequence(x, "position")
@@ -100,6 +105,7 @@ class Attention(Op):
 
     inputs = (1, 2)
     weight_layers = 2
+    keeps = "inputs"
 
     def _sizes(self, x: Shape, memory: Shape | None) -> tuple[int, int, int, int, int, int]:
         source = x if memory is None else memory
@@ -127,6 +133,38 @@ class Attention(Op):
     def macs(self, *xy: Shape) -> int:
         t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         return t * d * key + m * e * (key + value) + t * value * d + t * m * (key + value)
+
+    def backward_macs(self, needs: tuple[bool, ...], *xy: Shape) -> int:
+        t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
+        into_x, into_memory = needs[0], needs[-1]  # without a memory both are the sequence
+        macs = 2 * self.macs(*xy)
+        return macs - (0 if into_x else t * d * key) - (0 if into_memory else m * e * (key + value))
+
+    def buffers(self, *xy: Shape) -> tuple[Buffer, ...]:
+        t, _, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
+        projected = Buffer("queries, keys and values", t * key + m * (key + value))
+        mixed = Buffer("the mixed values", t * value)
+        if key != value:  # torch has no fused kernel for it, and keeps the weights of all pairs
+            return projected, mixed, Buffer("the attention weights", self.heads * t * m)
+        return projected, mixed, Buffer("the logarithms of the sums", self.heads * t, SUM_BYTES)
+
+    def scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
+        t, d, *_, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
+        before = self.buffer_bytes(batch, itemsize, *xy) - t * d * batch * itemsize  # the output is not there yet
+        return max(t * value * batch * itemsize, before)
+
+    def backward_scratch(self, batch: int, *xy: Shape) -> int:
+        t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
+        own = sum(numel(param.shape) for param in self.params(*xy[:-1]))
+        kept = sum(buffer.numel for buffer in self.buffers(*xy))
+        projected = t * key + m * (key + value)
+        scores = 0 if key == value else 2 * self.heads * t * m
+        # At the mixing the output's gradient is gone, those of the input and of three projections are not there yet;
+        # at the first projection what the mixing kept is gone too.
+        mixing = batch * (projected + t * value + scores - 2 * t * d) + d * value - own
+        first = batch * (projected - t * d - kept) + (d + e) * value - own
+        last = batch * (t * key - kept)
+        return max(mixing, first, last)
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         t, d, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
