@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from .analyse import Layer, Report, Totals, analyse
 from .errors import Unavailable, UsageError, did_you_mean
 from .expand import expand, parameters
+from .fit import Fit, fit
 from .graph import Graph
 from .measured import Measurement
 from .ops import Shape, dims
 from .reported import Judgement, judge
 from .summary import Summary
+from .training import Training, train
 from .zoo import Selection, select
 
 if TYPE_CHECKING:
@@ -44,6 +46,17 @@ class Model:
     def report(self, batch: int = 1, dtype: str = "float32") -> Report:
         """The counts of every node, and their totals. Raises UsageError, and SpecError above 10¹⁸."""
         return analyse(self.graph, batch, dtype)
+
+    def training(
+        self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", heads: bool = False
+    ) -> Training:
+        """Memory and MACs of a training step. Raises UsageError, and SpecError above 10¹⁸."""
+        return train(self.report(batch, dtype), optimizer, heads)
+
+    def fit(self, memory: int, optimizer: str = "", dtype: str = "float32") -> Fit:
+        """The largest batch whose inference, or with an `optimizer` whose training step, takes `memory` bytes at most;
+        parameters are in it. Raises UsageError."""
+        return fit(self.graph, memory, optimizer, dtype)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -77,8 +90,10 @@ class Model:
         _, measure = _runtime()
         return measure.measure(self.graph, **options)  # type: ignore[no-any-return]
 
-    def summary(self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None) -> Summary:
-        """All that `archcalc summary` shows, as data."""
+    def summary(
+        self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None, optimizer: str = ""
+    ) -> Summary:
+        """All that `archcalc summary` shows, as data; with an `optimizer` also what a training step takes."""
         file, layers = self.selection.file, self.selection.family.layers
         sentence = file.namesakes.get(self.name)
         report = self.report(batch, dtype)
@@ -96,6 +111,7 @@ class Model:
             report=report,
             judgements=self._judge(as_printed or self.report()) if self.printed else (),
             measured=measured,
+            training=train(report, optimizer) if optimizer else None,
         )
 
 

@@ -25,6 +25,7 @@ from .reported import READINGS, Verdict
 from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, METRICS, OVERLAY, SCALES, WITH_HEADS
 from .spec.lines import MERGES
 from .summary import Summary
+from .training import OPTIMIZERS, Phase
 
 Schema = dict[str, Any]
 
@@ -136,6 +137,7 @@ REPORT_SENTENCES = {
     "dtype": "The type of all numbers, on which bytes depend.",
     "totals": "The sums over the main path, and its peak memory.",
     "totals_with_heads": "The same with the heads, where there are some.",
+    "training": "What a training step of the main path takes, by kind.",
     "layers": "All nodes of the network in execution order, those of heads behind the main path.",
     "measured": "The measurement, null where nothing was measured.",
     "rows": "The rows of the paper's table, each a run of layers.",
@@ -155,8 +157,21 @@ REPORT_SENTENCES = {
     "param_bytes": "The parameters in bytes.",
     "activation_bytes": "The bytes newly allocated for outputs; 0 for views and what works in place.",
     "peak_memory_bytes": "The largest sum of live tensors in an inference that frees each at its last use.",
+    "training_memory_bytes": "The largest sum of live tensors in a training step: parameters and all that hangs on them.",
+    "training_macs": "The MACs of the forward and the backward pass.",
     "weight_layers": "The largest number of convolutions and fully connected layers on a path from input to output.",
     "elementwise": "Operations that are no MACs, by kind.",
+    # training
+    "optimizer": "The optimiser that the state is for.",
+    "stat_bytes": "The running means and variances in bytes.",
+    "gradient_bytes": "The gradients of the parameters in bytes.",
+    "optimizer_bytes": "What the optimiser holds between steps, in bytes.",
+    "input_bytes": "The network's inputs in bytes.",
+    "saved_bytes": "What is saved for the backward pass, in bytes, inputs and parameters not counted.",
+    "saved_bytes_by_op": "The same by op.",
+    "peak_bytes": "The largest sum of live tensors in the step.",
+    "phase": "Where the most is held: in the forward or the backward pass, or in the optimiser's step.",
+    "at": "The node that runs then; null in the optimiser's step.",
     # layers and rows
     "path": "The unique name of the node; also its name in the torch network.",
     "op": "The word of the spec language for what the node does.",
@@ -200,6 +215,9 @@ PART_SENTENCES = {
     "row.name": "The name by which `rows:`, `heads:` and `errata:` of the spec call the row.",
     "input.name": "The name of the input in the spec.",
     "claim.source": "Where the figure is printed, as the spec says it.",
+    "training.macs": "The MACs of the forward and the backward pass.",
+    "layer.backward_macs": "The MACs of the layer's backward pass; null for layers of heads.",
+    "layer.saved_bytes": "What the layer is the first to save for the backward pass; null for layers of heads.",
     "measured.dtype": "The type of the numbers that the measured run used.",
     "measured.batch": "The number of samples in a measured run.",
     "measured.latency_ms": "The latency of the whole main path in milliseconds.",
@@ -594,6 +612,7 @@ def report_schema() -> Schema:
         "dtype": dtype,
         "totals": {"$ref": "#/$defs/totals"},
         "totals_with_heads": {"$ref": "#/$defs/totals"},
+        "training": {"$ref": "#/$defs/training"},
         "layers": {"type": "array", "items": {"$ref": "#/$defs/layer"}},
         "measured": {"anyOf": [{"$ref": "#/$defs/measured"}, {"type": "null"}]},
         "rows": {"type": "array", "items": {"$ref": "#/$defs/row"}},
@@ -610,6 +629,8 @@ def report_schema() -> Schema:
         "inputs": {"type": "array", "items": {"type": "integer"}},
         "output_shape": _SHAPE,
         **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
+        "backward_macs": {**_COUNT, "type": ["integer", "null"]},
+        "saved_bytes": {**_COUNT, "type": ["integer", "null"]},
         "latency_ms": timed,
         "head": _TEXT,
     }
@@ -624,6 +645,16 @@ def report_schema() -> Schema:
         **{name: schema for name, schema in counts.items() if name != "peak_memory_bytes"},
         "latency_ms": timed,
         "head": _TEXT,
+    }
+    training = {
+        "optimizer": {"enum": list(OPTIMIZERS)},
+        **dict.fromkeys(("param_bytes", "stat_bytes", "gradient_bytes"), _COUNT),
+        **dict.fromkeys(("optimizer_bytes", "input_bytes", "saved_bytes"), _COUNT),
+        "saved_bytes_by_op": {"type": "object", "additionalProperties": _COUNT},
+        "peak_bytes": _COUNT,
+        "phase": {"enum": list(get_args(Phase))},
+        "at": _MAYBE,
+        "macs": _COUNT,
     }
     claim = {
         "row": _MAYBE,
@@ -643,7 +674,8 @@ def report_schema() -> Schema:
         "description": "What `archcalc summary MODEL --format json` writes; keys may be added.",
         **_record("report", document, ("totals_with_heads",)),
         "$defs": {
-            "totals": _record("totals", totals),
+            "totals": _record("totals", {**totals, "training_memory_bytes": _COUNT, "training_macs": _COUNT}),
+            "training": _record("training", training),
             "elementwise": {
                 "type": "object",
                 "properties": {kind: _said(_INDEX, _capital(said)) for kind, said in KINDS.items()},

@@ -60,6 +60,18 @@ class Training:
         return sum(self.saved)
 
     @property
+    def parts(self) -> dict[str, int]:
+        """What is held in the course of a step, in bytes: by kind, not all of it at once."""
+        return {
+            "parameters": self.param_bytes,
+            "running statistics": self.stat_bytes,
+            "gradients": self.gradient_bytes,
+            "optimiser state": self.optimizer_bytes,
+            "inputs": self.input_bytes,
+            "saved activations": self.saved_bytes,
+        }
+
+    @property
     def macs(self) -> int:
         """The MACs of the forward and the backward pass."""
         return self.forward_macs + sum(self.backward_macs)

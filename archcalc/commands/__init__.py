@@ -5,9 +5,10 @@ Nothing here imports the core before a job runs, so that `--help` and completion
 
 from .check import register as check
 from .explain import register as explain
+from .fit import register as fit
 from .list import register as list_models
 from .new import register as new
 from .show import register as show
 from .summary import register as summary
 
-COMMANDS = (summary, explain, list_models, show, new, check)  # in the order of `--help`
+COMMANDS = (summary, explain, fit, list_models, show, new, check)  # in the order of `--help`

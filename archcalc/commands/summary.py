@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option, Typer
 
 from . import complete
-from .common import Format, InputSize, Job, ModelName, Output, OutputFile, Settings, pairs, size
+from .common import (
+    Dtype,
+    Format,
+    InputSize,
+    Job,
+    ModelName,
+    Optimizer,
+    Output,
+    OutputFile,
+    Settings,
+    pairs,
+    size,
+    trained,
+)
 
 if TYPE_CHECKING:
     from ..api import Model
@@ -48,15 +61,9 @@ def register(app: Typer, jobs: list[Job]) -> None:
         batch: Annotated[
             int, Option("--batch", metavar="N", help="Samples in the batch that MACs, bytes and latency are for.")
         ] = 1,
-        dtype: Annotated[
-            str,
-            Option(
-                "--dtype",
-                metavar="NAME",
-                help="Type of all numbers: float32, float64, float16, bfloat16.",
-                autocompletion=complete.dtypes,
-            ),
-        ] = "float32",
+        dtype: Dtype = "float32",
+        train: Annotated[bool, Option("--train", help="Count a training step too: memory by kind and op, MACs.")] = False,
+        optimizer: Optimizer = "",
         settings: Settings = None,
         output_format: Format = "",
         time_limit: Annotated[
@@ -80,7 +87,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
             write = Output(output_format, output)
             pick = Pick(known_sort(sort, measured=not static), top, only)
             loaded = api.load(model, input=size(input_size), settings=pairs(settings))
-            found = loaded.summary(batch, dtype)
+            found = loaded.summary(batch, dtype, optimizer=trained(train, optimizer))
             levels = FULL if full else depth
             pick.check(found, levels)
 

@@ -12,6 +12,7 @@ from ..graph import Span
 from ..measured import Latency, Measurement
 from ..reported import Judgement
 from ..summary import Summary
+from ..training import Training, train
 from .rows import Pick, lines
 
 SCHEMA = 1
@@ -51,10 +52,12 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "input", inputs[0][1]
     yield "batch", report.batch
     yield "dtype", report.dtype
-    yield "totals", _totals(report.totals)
+    training = summary.training or train(report)
+    yield "totals", _totals(report.totals, training)
     if report.totals_with_heads is not None:
-        yield "totals_with_heads", _totals(report.totals_with_heads)
-    yield "layers", _layers(report, measured)
+        yield "totals_with_heads", _totals(report.totals_with_heads, train(report, training.optimizer, heads=True))
+    yield "training", training_document(training)
+    yield "layers", _layers(report, training, measured)
     yield "measured", None if measured is None else _measured(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
     yield "claims", [claim(judgement) for judgement in summary.judgements]
@@ -64,22 +67,51 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "namesake", summary.namesake or None
 
 
-def _totals(totals: Totals) -> dict[str, Any]:
-    return {**totals.counts(), "elementwise": totals.elementwise}
+def _totals(totals: Totals, training: Training) -> dict[str, Any]:
+    return {
+        **totals.counts(),
+        "training_memory_bytes": training.peak_bytes,
+        "training_macs": training.macs,
+        "elementwise": totals.elementwise,
+    }
 
 
-def _layers(report: Report, measured: Measurement | None) -> list[dict[str, Any]]:
+def training_document(training: Training) -> dict[str, Any]:
+    """What a training step takes, by kind and, of saved activations, by op; and where the most is held."""
+    return {
+        "optimizer": training.optimizer,
+        "param_bytes": training.param_bytes,
+        "stat_bytes": training.stat_bytes,
+        "gradient_bytes": training.gradient_bytes,
+        "optimizer_bytes": training.optimizer_bytes,
+        "input_bytes": training.input_bytes,
+        "saved_bytes": training.saved_bytes,
+        "saved_bytes_by_op": training.saved_by_op(),
+        "peak_bytes": training.peak_bytes,
+        "phase": training.phase,
+        "at": training.node.path if training.node is not None else None,
+        "macs": training.macs,
+    }
+
+
+def _layers(report: Report, training: Training, measured: Measurement | None) -> list[dict[str, Any]]:
     labels: list[str] = []
     for span in sorted(report.graph.rows, key=lambda span: span.start):
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
+    steps = list(zip(training.backward_macs, training.saved, strict=True))
     return [
-        _layer(layer, label, times[index] if index < len(times) else None)
+        _layer(
+            layer,
+            label,
+            steps[index] if index < len(steps) else (None, None),
+            times[index] if index < len(times) else None,
+        )
         for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True))
     ]
 
 
-def _layer(layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
+def _layer(layer: Layer, label: str, step: tuple[int | None, int | None], latency: Latency | None) -> dict[str, Any]:
     node, facts = layer.node, layer.facts
     found = {
         "path": node.path,
@@ -96,6 +128,8 @@ def _layer(layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
         "macs": layer.macs,
         "flops": layer.flops,
         "activation_bytes": layer.activation_bytes,
+        "backward_macs": step[0],
+        "saved_bytes": step[1],
         "latency_ms": None if latency is None else _latency(latency),
     }
     if node.head:

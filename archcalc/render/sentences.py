@@ -9,6 +9,7 @@ from ..errors import printable
 from ..measured import Measurement
 from ..reported import Judgement
 from ..summary import Summary
+from ..training import Training
 from ..units import binary, scaled, with_separators
 from . import rows
 from .rows import size
@@ -81,11 +82,36 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("memory", f"{sizes}, {' '.join(binary(totals.peak_memory_bytes))} at the peak"),
         ("depth", f"{totals.weight_layers} weight layer{'s' * (totals.weight_layers != 1)}"),
     ]
+    if summary.training is not None:
+        found += trained(summary.training)
     heads = summary.report.totals_with_heads
     if heads is not None:
         text = f"counted apart; with them {with_separators(heads.params)} params and {_scaled(heads.macs)} MACs"
         found.append(("heads", text))
     return found + (measured(summary.measured) if summary.measured is not None else [])
+
+
+def trained(training: Training) -> list[tuple[str, str]]:
+    """What a training step takes: the most that is held, its parts, and what is saved by op."""
+    parts = [f"{name} {' '.join(binary(size))}" for name, size in training.parts.items() if size]
+    saved = [f"{word} {' '.join(binary(size))}" for word, size in training.saved_by_op().items()]
+    forward = training.forward_macs
+    return [
+        ("training", f"{' '.join(binary(training.peak_bytes))} with {training.optimizer}, {reached(training)}"),
+        ("", ", ".join(parts)),
+        *([("", f"saved by op: {', '.join(saved)}")] if saved else []),
+        (
+            "",
+            f"{_scaled(training.macs)} MACs = {_scaled(forward)} forward + {_scaled(training.macs - forward)} backward",
+        ),
+    ]
+
+
+def reached(training: Training) -> str:
+    """Where the most is held."""
+    if training.node is None:
+        return "at the peak in the optimiser's step" if training.phase == "step" else "before anything runs"
+    return f"at the peak in the {training.phase} pass of {clean(training.node.path)}"
 
 
 def _scaled(count: int) -> str:
