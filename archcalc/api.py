@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ from .ops import Shape, dims
 from .reported import Judgement, judge
 from .summary import Summary
 from .training import Training, train
-from .zoo import Selection, select
+from .verified import Verified
+from .zoo import Selection, select, selections, spec_files
 
 if TYPE_CHECKING:
     from .runtime.network import Network
@@ -145,6 +146,22 @@ def load(
         settings=values,
         printed=shape is None and not values,
     )
+
+
+def models() -> tuple[str, ...]:
+    """The names of all models that ship, by family."""
+    return tuple(selection.name for path in spec_files() for selection in selections(path)[1])
+
+
+def verify(names: Sequence[str], tick: Callable[[int, int], None] | None = None) -> tuple[Verified, ...]:
+    """Hold models against their torch networks; `tick` hears how many are done, and of how many.
+
+    Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable where torch or fvcore is missing.
+    """
+    _runtime()
+    from .runtime.verify import verify_all
+
+    return tuple(verify_all(names, tick))
 
 
 def _runtime() -> tuple[Any, Any]:

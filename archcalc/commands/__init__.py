@@ -10,5 +10,6 @@ from .list import register as list_models
 from .new import register as new
 from .show import register as show
 from .summary import register as summary
+from .verify import register as verify
 
-COMMANDS = (summary, explain, fit, list_models, show, new, check)  # in the order of `--help`
+COMMANDS = (summary, explain, fit, list_models, show, new, check, verify)  # in the order of `--help`
