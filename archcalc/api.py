@@ -13,6 +13,7 @@ from .expand import expand, parameters
 from .fit import Fit, fit
 from .graph import Graph
 from .measured import Measurement
+from .memory import Memory
 from .ops import Shape, dims
 from .reported import Judgement, judge
 from .summary import Summary
@@ -90,6 +91,13 @@ class Model:
         """Run the main path and time every node; the options are those of `archcalc.runtime.measure.measure`."""
         _, measure = _runtime()
         return measure.measure(self.graph, **options)  # type: ignore[no-any-return]
+
+    def memory(self, batch: int = 1, dtype: str = "float32", device: str = "cpu") -> Memory:
+        """Run the main path and watch the tensors that it holds. Raises Unavailable where torch or a GPU is missing."""
+        _runtime()
+        from .runtime.memory import measure_memory
+
+        return measure_memory(self.graph, batch=batch, dtype=dtype, device=device)
 
     def summary(
         self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None, optimizer: str = ""

@@ -195,6 +195,10 @@ REPORT_SENTENCES = {
     "torch": "The version of torch.",
     "threads": "The number of threads that torch used.",
     "complete": "Whether all runs were made before the time limit.",
+    "peak_memory_at": "The node that ran when the most was live.",
+    "eager_memory_bytes": "The same in nested modules, where whoever calls a row or block holds its input.",
+    "workspace_bytes": "What kernels took from the allocator beside tensors; null where this device does not say.",
+    "requested_bytes": "What the GPU's allocator was asked for at most; null on the CPU.",
     "malloc_pinned": "Whether freed memory was kept for the next run.",
     # claims
     "row": "The row that the figure is printed for; null where it is the whole network's.",
@@ -218,6 +222,7 @@ PART_SENTENCES = {
     "training.macs": "The MACs of the forward and the backward pass.",
     "layer.backward_macs": "The MACs of the layer's backward pass; null for layers of heads.",
     "layer.saved_bytes": "What the layer is the first to save for the backward pass; null for layers of heads.",
+    "measured.peak_memory_bytes": "The largest sum of live tensors in a run that frees each at its last use, watched.",
     "measured.dtype": "The type of the numbers that the measured run used.",
     "measured.batch": "The number of samples in a measured run.",
     "measured.latency_ms": "The latency of the whole main path in milliseconds.",
@@ -603,6 +608,9 @@ def report_schema() -> Schema:
     run = {f.name: _FIELDS[str(f.type)] for f in fields(Measurement) if str(f.type) in ("str", "int", "bool")}
     whole = {f.name: _MS for f in fields(Latency) if f.name != "runs"}
     dtype: Schema = {"enum": list(ITEMSIZE)}
+    maybe_count: Schema = {**_COUNT, "type": ["integer", "null"]}
+    held = dict.fromkeys(("peak_memory_bytes", "eager_memory_bytes", "workspace_bytes", "requested_bytes"), maybe_count)
+    held["peak_memory_at"] = _MAYBE
     document = {
         "schema": {"const": 1},
         "archcalc": _TEXT,
@@ -629,8 +637,8 @@ def report_schema() -> Schema:
         "inputs": {"type": "array", "items": {"type": "integer"}},
         "output_shape": _SHAPE,
         **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
-        "backward_macs": {**_COUNT, "type": ["integer", "null"]},
-        "saved_bytes": {**_COUNT, "type": ["integer", "null"]},
+        "backward_macs": maybe_count,
+        "saved_bytes": maybe_count,
         "latency_ms": timed,
         "head": _TEXT,
     }
@@ -686,7 +694,7 @@ def report_schema() -> Schema:
             "claim": _record("claim", claim),
             "input": _record("input", {"name": _TEXT, "shape": _SHAPE}),
             "latency": _record("latency", {"median": _MS, "iqr": _MS, "runs": {"type": "integer", "minimum": 1}}),
-            "measured": _record("measured", {**run, "dtype": dtype, "latency_ms": _record("latency", whole)}),
+            "measured": _record("measured", {**run, "dtype": dtype, "latency_ms": _record("latency", whole), **held}),
         },
     }
 

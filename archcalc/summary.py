@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from .analyse import Report
 from .measured import Measurement
+from .memory import Memory
 from .reported import Judgement
 from .training import Training
 
@@ -16,7 +17,7 @@ class Summary:
 
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
     `settings` what was set by hand. `judgements` are empty where the printed input or constants were changed.
-    `training` is there where a training step was asked for.
+    `training` is there where a training step was asked for, `memory` where that was measured.
     """
 
     model: str
@@ -32,3 +33,4 @@ class Summary:
     judgements: tuple[Judgement, ...] = field(default=(), repr=False)
     measured: Measurement | None = field(default=None, repr=False)
     training: Training | None = field(default=None, repr=False)
+    memory: Memory | None = field(default=None, repr=False)

@@ -97,11 +97,12 @@ def register(app: Typer, jobs: list[Job]) -> None:
             if not static:
                 try:
                     measured = _measure(loaded, batch, dtype, "cuda" if gpu else "cpu", time_limit)
+                    memory = loaded.memory(batch, dtype, measured.device)
                 except Unavailable:
                     if sys.modules.get("torch"):  # not enough memory: what is known without running still stands
                         show()
                     raise
-                found = replace(found, measured=measured)
+                found = replace(found, measured=measured, memory=memory)
             show()
 
         jobs.append(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Count, Free, OpError, Shape, Tokens, Weightless, channels, dims, numel, op, spatial, with_channels
+from .base import Buffer, Count, Free, OpError, Shape, Tokens, Weightless, channels, dims, numel, op, spatial, with_channels
 
 MANY = (2, 1000)
 
@@ -61,6 +61,13 @@ class Multiply(Weightless):
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"multiply": (len(xy) - 2) * numel(xy[-1])}
+
+    def buffers(self, *xy: Shape) -> tuple[Buffer, ...]:
+        x = xy[:-1]  # joined one after the other: what the earlier ones made is a factor of the next
+        return tuple(
+            Buffer(f"the product of {count}", numel(_broadcast("mul", x[:count], spread_ones=True)))
+            for count in range(2, len(x))
+        )
 
     def backward_scratch(self, batch: int, *xy: Shape) -> int:
         spread = sum(numel(x) < numel(xy[-1]) for x in xy[:-1])  # made in the output's size, then summed

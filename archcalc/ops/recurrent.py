@@ -44,7 +44,8 @@ class _Recurrent(Op):
         return 2 * self.macs(x, y) - first - (0 if needs[0] else into_x)
 
     def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        states = Buffer("states and gates", self.inside * x[0] * self.width)
+        first = self.inside == 1  # the state before the first token is one of those kept
+        states = Buffer("states and gates", (self.inside * x[0] + first) * self.width)
         return Buffer("the input, tokens first", x[0] * x[1]), states
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:

@@ -10,6 +10,7 @@ from .. import __version__
 from ..analyse import Layer, Report, Totals
 from ..graph import Span
 from ..measured import Latency, Measurement
+from ..memory import Memory
 from ..reported import Judgement
 from ..summary import Summary
 from ..training import Training, train
@@ -58,7 +59,7 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
         yield "totals_with_heads", _totals(report.totals_with_heads, train(report, training.optimizer, heads=True))
     yield "training", training_document(training)
     yield "layers", _layers(report, training, measured)
-    yield "measured", None if measured is None else _measured(measured)
+    yield "measured", None if measured is None else _measured(measured) | memory_document(summary.memory)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
     yield "claims", [claim(judgement) for judgement in summary.judgements]
     yield "inputs", [{"name": name, "shape": shape} for name, shape in inputs]
@@ -190,6 +191,17 @@ def _measured(run: Measurement) -> dict[str, Any]:
         "complete": run.complete,
         "malloc_pinned": run.malloc_pinned,
         "latency_ms": {key: _ms(getattr(whole, key)) for key in ("median", "iqr", "min", "max")},
+    }
+
+
+def memory_document(memory: Memory | None) -> dict[str, Any]:
+    """What a run held at most; null where it was not watched."""
+    return {
+        "peak_memory_bytes": memory.peak_bytes if memory is not None else None,
+        "peak_memory_at": memory.at if memory is not None else None,
+        "eager_memory_bytes": memory.eager_bytes if memory is not None else None,
+        "workspace_bytes": memory.workspace_bytes if memory is not None else None,
+        "requested_bytes": memory.requested_bytes if memory is not None else None,
     }
 
 

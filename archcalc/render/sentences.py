@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..errors import printable
 from ..measured import Measurement
+from ..memory import Memory
 from ..reported import Judgement
 from ..summary import Summary
 from ..training import Training
@@ -88,7 +89,22 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
     if heads is not None:
         text = f"counted apart; with them {with_separators(heads.params)} params and {_scaled(heads.macs)} MACs"
         found.append(("heads", text))
-    return found + (measured(summary.measured) if summary.measured is not None else [])
+    if summary.measured is not None:
+        found += measured(summary.measured)
+    return found + ([("held", held(summary.memory))] if summary.memory is not None else [])
+
+
+def held(memory: Memory) -> str:
+    """What a run held: `9.76 MiB of live tensors at the peak; …`."""
+    parts = [
+        f"{' '.join(binary(memory.peak_bytes))} of live tensors at the peak",
+        f"{' '.join(binary(memory.eager_bytes))} where callers hold inputs",
+    ]
+    if memory.workspace_bytes is not None:
+        parts.append(f"workspace of kernels {' '.join(binary(memory.workspace_bytes))}")
+    if memory.requested_bytes is not None:
+        parts.append(f"{' '.join(binary(memory.requested_bytes))} asked of the allocator")
+    return "; ".join(parts)
 
 
 def trained(training: Training) -> list[tuple[str, str]]:
