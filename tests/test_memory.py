@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,9 +12,12 @@ from archcalc import api
 from archcalc.analyse import analyse
 from archcalc.expand import expand
 from archcalc.graph import Graph
+from archcalc.runtime.memory import allocated_peak, held_by_callers, live_peak, measure_memory, requested_peak
+from archcalc.runtime.network import build
 from archcalc.training import train
 from archcalc.zoo import select
 from tests.steps import step
+from tests.graphs import TEXT, Build, call, chain
 from tests.test_training import groups_of
 
 BATCH = 2
@@ -50,4 +56,115 @@ def test_model(model: str) -> None:
         assert sum(mine.backward_macs) + groups_of(graph) == theirs.backward_macs
 
 
-_ = torch
+
+def test_exceptions_are_explained() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "memory.md").read_text(encoding="utf-8")
+    for start in EXCEPTIONS:
+        assert any(model.startswith(start) for model in MODELS)
+        assert f"`{start}" in page, f"docs/memory.md does not explain {start}"
+
+
+def test_efficientnet_on_a_cpu() -> None:
+    """Where silu's backward pass is one operator, the peak is met: on a CPU, at a small input."""
+    selection = select("efficientnet-b0")
+    graph = expand(selection.family, selection.variant, laid=selection.laid, input=(3, 64, 64))
+    assert train(analyse(graph, BATCH)).peak_bytes == step(graph, BATCH, "cpu").peak
+
+
+# --- measured -----------------------------------------------------------------------------------------------------
+
+
+def block() -> Graph:
+    """A convolution, and a block of two whose caller holds what it begins with."""
+    b = Build((3, 8, 8))
+    y = b("conv", -1, out=16, kernel=3)
+    with b.builder.span(y, TEXT, "block") as entry:
+        y = b("conv", b("conv", y, out=4, kernel=1), out=8, kernel=3)
+        entry[-1] = y
+    return b.finish(y)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_measured_is_computed(batch: int) -> None:
+    graph = block()
+    found = measure_memory(graph, batch=batch)
+    assert (found.device, found.dtype, found.batch) == ("cpu", "float32", batch)
+    assert found.peak_bytes == analyse(graph, batch).totals.peak_memory_bytes == batch * 4 * (3 + 16 + 4) * 64
+    assert found.at == "block/conv.1"
+    assert found.eager_bytes == batch * 4 * (3 + 16 + 4 + 8) * 64  # the block's input is there to its end
+    assert found.requested_bytes is None
+    assert found.workspace_bytes is not None
+    assert found.workspace_bytes >= 0
+
+
+def test_held_by_callers_frees_everything() -> None:
+    network = build(block(), "meta")
+    freed = [sorted(slot for step in program for slot in step.free) for program in (network.program, held_by_callers(network))]
+    assert freed[0] == freed[1]
+
+
+def test_allocations_are_those_of_tensors() -> None:
+    """1,000 and then 500 floats beside them, the first gone before another 100 come."""
+
+    def allocate() -> None:
+        x = torch.empty(1000)
+        y = torch.empty(500)
+        del x
+        torch.empty(100)
+        del y
+
+    assert allocated_peak(allocate) == 6000
+
+
+def test_without_the_old_profiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.autograd, "_enable_profiler_legacy")
+    assert allocated_peak(lambda: None) is None
+    assert measure_memory(block()).workspace_bytes is None
+
+
+class FakeCuda:
+    """A GPU's allocator: what is there, the most there was, and what was done in which order."""
+
+    def __init__(self) -> None:
+        self.current = self.peak = 700
+        self.calls: list[str] = []
+
+    def allocate(self, size: int) -> None:
+        self.calls.append("run")
+        self.current += size
+        self.peak = max(self.peak, self.current)
+
+    def synchronize(self) -> None:
+        self.calls.append("synchronize")
+
+    def reset_peak_memory_stats(self) -> None:
+        self.calls.append("reset")
+        self.peak = self.current
+
+    def memory_stats(self) -> dict[str, Any]:
+        return {"requested_bytes.all.current": self.current, "requested_bytes.all.peak": self.peak}
+
+
+def test_requested_on_a_gpu() -> None:
+    """A fake GPU, as there is none here: what was there before, and an earlier peak, are no part of it."""
+    cuda = FakeCuda()
+    cuda.allocate(10_000)
+    cuda.allocate(-10_000)
+    cuda.calls.clear()
+
+    def run() -> None:
+        cuda.allocate(500)
+        cuda.allocate(300)
+        cuda.allocate(-800)
+
+    assert requested_peak(run, cuda) == 800
+    assert cuda.calls == ["synchronize", "reset", "run", "run", "run", "synchronize"]
+
+
+def test_live_tensors_see_views_once() -> None:
+    network = build(chain((4, 6, 6), call("split", parts=2), call("flatten"), call("linear", out=3)))
+    x = torch.zeros(1, 4, 6, 6)
+    with torch.no_grad():
+        peak, at = live_peak(network, [x])
+    assert peak == analyse(network.graph).totals.peak_memory_bytes
+    assert at
