@@ -154,9 +154,10 @@ def storages(graph: Graph, training: bool = False) -> Storages:
             behind = root[source] if source >= 0 else source
             if storage == "view":
                 own = behind
-            elif behind >= 0 and needed[behind] <= index:
-                if not training or not (_keeps_input(node.op) or behind in kept or keeping[source]):
-                    own, overwrites = behind, True
+            elif (behind >= 0 and needed[behind] <= index) and not (
+                training and (_keeps_input(node.op) or behind in kept or keeping[source])
+            ):
+                own, overwrites = behind, True
             if own >= 0 and own != index:
                 needed[own] = max(needed[own], last[index])
         root.append(own)

@@ -49,9 +49,7 @@ class Model:
         """The counts of every node, and their totals. Raises UsageError, and SpecError above 10¹⁸."""
         return analyse(self.graph, batch, dtype)
 
-    def training(
-        self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", heads: bool = False
-    ) -> Training:
+    def training(self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", heads: bool = False) -> Training:
         """Memory and MACs of a training step. Raises UsageError, and SpecError above 10¹⁸."""
         return train(self.report(batch, dtype), optimizer, heads)
 

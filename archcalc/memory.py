@@ -10,7 +10,7 @@ class Memory:
     """Bytes that an inference of the main path held, its inputs among them, its parameters not.
 
     `peak_bytes`: live tensors of the flat interpreter, which frees each value at its last use, at most, and `at` which
-    node. `eager_bytes`: the same of nested modules, where whoever calls a row or block holds its input until it is left.
+    node. `eager_bytes`: the same of nested modules, where whoever calls a row or block holds its input until it ends.
     `workspace_bytes`: what kernels took from the allocator beside tensors. `requested_bytes`: what the GPU's allocator
     was asked for at most. None where this device or this torch does not say.
     """

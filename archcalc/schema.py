@@ -157,7 +157,7 @@ REPORT_SENTENCES = {
     "param_bytes": "The parameters in bytes.",
     "activation_bytes": "The bytes newly allocated for outputs; 0 for views and what works in place.",
     "peak_memory_bytes": "The largest sum of live tensors in an inference that frees each at its last use.",
-    "training_memory_bytes": "The largest sum of live tensors in a training step: parameters and all that hangs on them.",
+    "training_memory_bytes": "The largest sum of live tensors in a training step, parameters and all.",
     "training_macs": "The MACs of the forward and the backward pass.",
     "weight_layers": "The largest number of convolutions and fully connected layers on a path from input to output.",
     "elementwise": "Operations that are no MACs, by kind.",
@@ -620,7 +620,6 @@ def report_schema() -> Schema:
         "dtype": dtype,
         "totals": {"$ref": "#/$defs/totals"},
         "totals_with_heads": {"$ref": "#/$defs/totals"},
-        "training": {"$ref": "#/$defs/training"},
         "layers": {"type": "array", "items": {"$ref": "#/$defs/layer"}},
         "measured": {"anyOf": [{"$ref": "#/$defs/measured"}, {"type": "null"}]},
         "rows": {"type": "array", "items": {"$ref": "#/$defs/row"}},
@@ -628,6 +627,7 @@ def report_schema() -> Schema:
         "inputs": {"type": "array", "items": {"$ref": "#/$defs/input"}, "minItems": 1},
         "settings": _FIELDS["dict[str, str]"],
         **{name: maybe[name] for name in maybe if name in texts},
+        "training": {"$ref": "#/$defs/training"},
     }
     layer = {
         "path": _TEXT,
@@ -637,9 +637,9 @@ def report_schema() -> Schema:
         "inputs": {"type": "array", "items": {"type": "integer"}},
         "output_shape": _SHAPE,
         **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
+        "latency_ms": timed,
         "backward_macs": maybe_count,
         "saved_bytes": maybe_count,
-        "latency_ms": timed,
         "head": _TEXT,
     }
     row = {

@@ -201,7 +201,9 @@ class _Step:
         for index, root in enumerate(self.roots):
             until[root] = max(until.get(root, 0), last[index])
         self.ends: list[list[int]] = [[] for _ in range(len(nodes) + 1)]  # in the forward pass: roots to drop
-        self.kept_by: list[list[int]] = [[] for _ in nodes]  # in the backward pass: roots that are read for the last time
+        self.kept_by: list[list[int]] = [
+            [] for _ in nodes
+        ]  # in the backward pass: roots that are read for the last time
         for root, end in until.items():
             if root < 0:
                 continue
@@ -233,7 +235,7 @@ class _Step:
         return found
 
     def _rule(self, node: Node) -> tuple[str, int]:
-        op, shapes = node.op, ()
+        op, shapes = node.op, list[tuple[int, ...]]()
         if type(op).kept is not Op.kept or type(op).buffers is not Op.buffers:
             shapes = self._shapes(node)
         return op.kept(*shapes), op.buffer_bytes(self.batch, self.itemsize, *shapes)
@@ -301,6 +303,8 @@ class _Step:
         scratch = 0
         if type(node.op).backward_scratch is not Op.backward_scratch:
             scratch = node.op.backward_scratch(self.batch, *self._shapes(node)) * self.itemsize
+        if node.op.outlives and gradient.holders == 1:
+            scratch -= gradient.size
         self._reach(self.live + scratch, "backward", index)
         self._drop(gradient)
 

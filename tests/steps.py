@@ -26,7 +26,7 @@ class Step(NamedTuple):
     inference_peak: int
 
 
-class Watched(LiveTensors):
+class Watched(LiveTensors):  # type: ignore[no-untyped-call]
     """Live tensors of a backward pass as well.
 
     Where a gradient arrives at a value that has one, torch's engine adds in place if nobody else holds that tensor, but
@@ -59,7 +59,7 @@ class Loss(torch.autograd.Function):
         return values[0].new_empty(())
 
     @staticmethod
-    def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, *_gradient: Tensor) -> tuple[Tensor, ...]:
         return tuple(torch.ones(shape, dtype=dtype, device=device) for shape, dtype, device in ctx.like)
 
 
@@ -69,16 +69,16 @@ def step(graph: Graph, batch: int, device: str = "meta", dtype: str = "float32")
     kernels save a workspace of their own."""
     network = build(graph, "meta" if device == "fake" else device, dtype, heads=bool(graph.head_outputs))
     if device != "fake":
-        with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[no-untyped-call]
+        with torch.backends.mkldnn.flags(enabled=False):
             return _step(network, graph, batch, device, getattr(torch, dtype))
     with FakeTensorMode():
         for module in network.modules():
             for name, tensor in module._parameters.items():
                 if tensor is not None:
                     module._parameters[name] = nn.Parameter(torch.empty(tensor.shape, dtype=tensor.dtype))
-            for name, tensor in module._buffers.items():
-                if tensor is not None:
-                    module._buffers[name] = torch.empty(tensor.shape, dtype=tensor.dtype)
+            for name, buffer in module._buffers.items():
+                if buffer is not None:
+                    module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
         return _step(network, graph, batch, "cpu", getattr(torch, dtype))
 
 

@@ -55,7 +55,7 @@ def small() -> Graph:
 
 
 def test_by_hand() -> None:
-    """3·64 and 4·64 floats a sample, twice (bn is not in place), beside 112 + 8 + 8 + 1,285 parameters and statistics."""
+    """3·64 and 4·64 floats a sample, twice (bn is not in place); 112 + 8 + 1,285 parameters, 8 statistics."""
     fixed, sample = 4 * (112 + 8 + 8 + 4 * 64 * 5 + 5), 4 * (3 * 64 + 2 * 4 * 64)
     assert need(small(), 7).bytes == fixed + 7 * sample
     assert fit(small(), fixed + 7 * sample).batch == 7
@@ -67,7 +67,9 @@ def test_by_hand() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(graph=graphs(), batch=st.integers(1, 300), optimizer=st.sampled_from(["", "sgd", "adam"]), less=st.integers(0, 1))
+@given(
+    graph=graphs(), batch=st.integers(1, 300), optimizer=st.sampled_from(["", "sgd", "adam"]), less=st.integers(0, 1)
+)
 def test_it_is_the_largest(graph: Graph, batch: int, optimizer: str, less: int) -> None:
     memory = need(graph, batch, optimizer).bytes - less
     found = fit(graph, memory, optimizer)
@@ -131,7 +133,7 @@ def test_command_in_every_form() -> None:
         (["--memory", "4GiB", "--optimizer", "adam"], 2, "`--optimizer adam` is for a training step"),
         (["--memory", "4GiB", "--train", "--optimizer", "adan"], 2, "Did you mean `adam`?"),
         (["--memory", "4GiB", "--dtype", "float31"], 2, "Did you mean `float32`?"),
-        # 276,715,088 bytes of parameters, and a sample at pool1: 2·(3·224² + 64·224² + 64·112²) and 8·64·112² of indices
+        # 276,715,088 of parameters; a sample at pool1: 2·(3·224² + 64·224² + 64·112²), and 8·64·112² of indices
         (["--memory", "700MiB", "--dtype", "float16"], 0, "the largest batch is 30"),
     ],
 )

@@ -62,7 +62,9 @@ def register(app: Typer, jobs: list[Job]) -> None:
             int, Option("--batch", metavar="N", help="Samples in the batch that MACs, bytes and latency are for.")
         ] = 1,
         dtype: Dtype = "float32",
-        train: Annotated[bool, Option("--train", help="Count a training step too: memory by kind and op, MACs.")] = False,
+        train: Annotated[
+            bool, Option("--train", help="Count a training step too: memory by kind and op, MACs.")
+        ] = False,
         optimizer: Optimizer = "",
         settings: Settings = None,
         output_format: Format = "",

@@ -111,6 +111,7 @@ class Op:
     read: ClassVar[int] = 10**6  # how many of its inputs are read; further ones only lend their shape
     keeps: ClassVar[Keeps] = ""
     gradient: ClassVar[Gradient] = "new"
+    outlives: ClassVar[bool] = False  # the backward pass drops the output's gradient on the way, not at its end
     free: ClassVar[str] = ""
     weight_layers: ClassVar[int] = 0
 
@@ -212,7 +213,7 @@ class Weightless(Op):
 class Free(Weightless):
     """Only moves or names values: no arithmetic by definition; `free` says what it does instead."""
 
-    keeps = "nothing"
+    keeps: ClassVar[Keeps] = "nothing"
 
     def elementwise(self, *xy: Any) -> dict[str, int]:
         return {}

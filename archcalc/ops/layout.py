@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from .base import (
+    INDEX_BYTES,
     Buffer,
     Count,
-    INDEX_BYTES,
     Free,
     Keeps,
     OpError,

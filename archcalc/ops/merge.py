@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Buffer, Count, Free, OpError, Shape, Tokens, Weightless, channels, dims, numel, op, spatial, with_channels
+from .base import (
+    Buffer,
+    Count,
+    Free,
+    OpError,
+    Shape,
+    Tokens,
+    Weightless,
+    channels,
+    dims,
+    numel,
+    op,
+    spatial,
+    with_channels,
+)
 
 MANY = (2, 1000)
 

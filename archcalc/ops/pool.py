@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from .base import INDEX_BYTES, Buffer, Keeps, OpError, Pad, Shape, Size, Weightless, dims, numel, op, spatial
 from .conv import Window, window
@@ -87,7 +87,9 @@ class AvgPool(_Pool):
 
     def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         padded = super().buffers(x, y)
-        return (*padded, Buffer("how many are data", numel(y[1:]), once=True)) if padded and not self.count_pad else padded
+        return (
+            (*padded, Buffer("how many are data", numel(y[1:]), once=True)) if padded and not self.count_pad else padded
+        )
 
     def shape(self, x: Shape) -> Shape:
         w = self._window(x)
@@ -114,7 +116,7 @@ def _single(size: tuple[int, ...]) -> int | tuple[int, ...]:
 class GlobalAvgPool(Weightless):
     """Mean of each channel over the whole map: C×H×W to C×1×1 (Lin et al., arXiv:1312.4400, section 3.2)."""
 
-    keeps = "nothing"
+    keeps: ClassVar[Keeps] = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         return (x[0], *(1 for _ in spatial(x, f"`{type(self).word}`")))

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import SUM_BYTES, Buffer, Count, Free, Op, OpError, Param, Shape, Tokens, Value, Weightless, dims, numel, op, spatial
+from .base import (
+    SUM_BYTES,
+    Buffer,
+    Count,
+    Free,
+    Op,
+    OpError,
+    Param,
+    Shape,
+    Tokens,
+    Value,
+    Weightless,
+    dims,
+    numel,
+    op,
+    spatial,
+)
 
 
 def sequence(x: Shape, what: str) -> Tokens:
@@ -106,6 +122,7 @@ class Attention(Op):
     inputs = (1, 2)
     weight_layers = 2
     keeps = "inputs"
+    outlives = True
 
     def _sizes(self, x: Shape, memory: Shape | None) -> tuple[int, int, int, int, int, int]:
         source = x if memory is None else memory
@@ -159,11 +176,11 @@ class Attention(Op):
         kept = sum(buffer.numel for buffer in self.buffers(*xy))
         projected = t * key + m * (key + value)
         scores = 0 if key == value else 2 * self.heads * t * m
-        # At the mixing the output's gradient is gone, those of the input and of three projections are not there yet;
-        # at the first projection what the mixing kept is gone too.
-        mixing = batch * (projected + t * value + scores - 2 * t * d) + d * value - own
-        first = batch * (projected - t * d - kept) + (d + e) * value - own
-        last = batch * (t * key - kept)
+        # At the mixing the gradients of the input and of three projections are not there yet; at the first of these
+        # projections what the mixing kept is gone, at the last one all but the queries' gradient too.
+        mixing = batch * (projected + t * value + scores - t * d) + d * value - own
+        first = batch * (projected - kept) + (d + e) * value - own
+        last = batch * (t * key + t * d - kept)
         return max(mixing, first, last)
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:

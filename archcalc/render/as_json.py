@@ -57,7 +57,6 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "totals", _totals(report.totals, training)
     if report.totals_with_heads is not None:
         yield "totals_with_heads", _totals(report.totals_with_heads, train(report, training.optimizer, heads=True))
-    yield "training", training_document(training)
     yield "layers", _layers(report, training, measured)
     yield "measured", None if measured is None else _measured(measured) | memory_document(summary.memory)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
@@ -66,14 +65,15 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "settings", summary.settings
     yield "source", summary.source or None
     yield "namesake", summary.namesake or None
+    yield "training", training_document(training)
 
 
 def _totals(totals: Totals, training: Training) -> dict[str, Any]:
     return {
         **totals.counts(),
+        "elementwise": totals.elementwise,
         "training_memory_bytes": training.peak_bytes,
         "training_macs": training.macs,
-        "elementwise": totals.elementwise,
     }
 
 
@@ -129,9 +129,9 @@ def _layer(layer: Layer, label: str, step: tuple[int | None, int | None], latenc
         "macs": layer.macs,
         "flops": layer.flops,
         "activation_bytes": layer.activation_bytes,
+        "latency_ms": None if latency is None else _latency(latency),
         "backward_macs": step[0],
         "saved_bytes": step[1],
-        "latency_ms": None if latency is None else _latency(latency),
     }
     if node.head:
         found["head"] = node.head

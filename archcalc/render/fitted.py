@@ -89,8 +89,14 @@ def verdict(fit: Fit) -> str:
     """The largest batch, and what one more would take."""
     there = _size(fit.memory)
     if fit.fits is None:
-        return f"not even one sample fits into {there}" + (f": it takes {_size(fit.beyond.bytes)}" if fit.beyond else "")
-    beyond = f"; {with_separators(fit.beyond.batch)} would take {_size(fit.beyond.bytes)}" if fit.beyond else "; no larger one is looked for"
+        return f"not even one sample fits into {there}" + (
+            f": it takes {_size(fit.beyond.bytes)}" if fit.beyond else ""
+        )
+    beyond = (
+        f"; {with_separators(fit.beyond.batch)} would take {_size(fit.beyond.bytes)}"
+        if fit.beyond
+        else "; no larger one is looked for"
+    )
     return f"the largest batch is {with_separators(fit.batch)}: {_size(fit.fits.bytes)} of {there}{beyond}"
 
 

@@ -7,20 +7,25 @@ from typing import Any
 
 from .. import __version__
 from ..errors import printable
-from ..ops import dims
 from ..verified import Verified
 from . import as_csv, records
 from .as_json import SCHEMA, write
 from .as_markdown import escape
-from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
+from .pieces import BOLD, DIM, LOUD, PROSE, Pieces, hanging, page, prose
 from .rows import Column, Value, exact, size, words
+
+
+def _found(found: Verified) -> Value:
+    count = len(found.differences)
+    return "✓" if found.ok else f"✗ {count} difference{'s' * (count != 1)}"
+
 
 MODEL = Column("model", lambda found: printable(found.model), "model", "model", words)
 NODES = Column("nodes", lambda found: found.nodes, "nodes", "nodes", exact)
 PARAMS = Column("params", lambda found: found.params, "params", "params", exact)
 MACS = Column("macs", lambda found: found.macs, "MACs", "MACs", records.counts)
 INPUT = Column("input", lambda found: size(found.input), "ran at", "ran at", words)
-FOUND = Column("found", lambda found: _found(found), "found", "found", words)
+FOUND = Column("found", _found, "found", "found", words)
 TABLE = (MODEL, NODES, PARAMS, MACS, INPUT, FOUND)
 COLUMNS = (
     MODEL,
@@ -33,11 +38,6 @@ COLUMNS = (
     Column("gaps", lambda found: "; ".join(found.gaps)),
     Column("differences", lambda found: "; ".join(map(printable, found.differences))),
 )
-
-
-def _found(found: Verified) -> Value:
-    count = len(found.differences)
-    return "✓" if found.ok else f"✗ {count} difference{'s' * (count != 1)}"
 
 
 def render(found: Sequence[Verified], output_format: str, width: int | None = None, color: bool = False) -> str:
@@ -87,7 +87,11 @@ def verdict(found: Sequence[Verified]) -> str:
     wrong = sum(not verified.ok for verified in found)
     many = f"{len(found)} models" if len(found) != 1 else "the model"
     if wrong:
-        return f"✗ {wrong} of {many} differ{'s' * (wrong == 1)} from torch" if len(found) > 1 else "✗ it differs from torch"
+        return (
+            f"✗ {wrong} of {many} differ{'s' * (wrong == 1)} from torch"
+            if len(found) > 1
+            else "✗ it differs from torch"
+        )
     agree = "agree" if len(found) != 1 else "agrees"
     return f"✓ {many} {agree} with torch in parameters, shapes and MACs, and run{'s' * (len(found) == 1)}"
 

@@ -114,7 +114,7 @@ def _run(network: Network, inputs: Sequence[Tensor]) -> None:
 
 
 def requested_peak(run: Callable[[], None], cuda: Any = torch.cuda) -> int:
-    """The bytes that a run asks the GPU's allocator for at most, beyond what was there: not rounded up to its blocks."""
+    """The bytes that a run asks the GPU's allocator for at most, beyond what was there; not rounded up to blocks."""
     cuda.synchronize()
     cuda.reset_peak_memory_stats()
     before: int = cuda.memory_stats()["requested_bytes.all.current"]
@@ -145,8 +145,8 @@ def _allocations() -> Iterator[list[int] | None]:
     By torch's old profiler, which is told of every call of the allocator and prints nothing.
     """
     try:
+        from torch._C._autograd import _disable_profiler_legacy, _enable_profiler_legacy
         from torch._C._profiler import ProfilerConfig, ProfilerState, _ExperimentalConfig
-        from torch.autograd import _disable_profiler_legacy, _enable_profiler_legacy
     except ImportError:
         yield None
         return
@@ -156,5 +156,6 @@ def _allocations() -> Iterator[list[int] | None]:
     try:
         yield changes
     finally:
-        for thread in _disable_profiler_legacy():
+        threads: Any = _disable_profiler_legacy()
+        for thread in threads:
             changes += [event.cpu_memory_usage() for event in thread if event.kind() == "memory_alloc"]

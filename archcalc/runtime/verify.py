@@ -146,7 +146,7 @@ def _key(graph: Graph, node: Node) -> Key:
 
 
 def smallest(selection: Selection, printed: Graph) -> Graph:
-    """The network at the smallest square input that its spec takes; as printed where the input is no map, or several."""
+    """The network at the smallest square input that its spec takes; as printed where there is no one map."""
     shape = printed.inputs[0][1]
     if len(printed.inputs) > 1 or len(shape) < 2:
         return printed
