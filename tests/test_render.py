@@ -280,7 +280,7 @@ def test_a_training_step_is_shown_where_it_is_asked_for(name: str) -> None:
     plain = archcalc.load("resnet18").summary()
     assert "saved by op" not in render(plain, name)
     shown = " ".join(render(archcalc.load("resnet18").summary(optimizer="adam"), name).split())
-    assert "with adam, at the peak in the backward pass of" in shown
+    assert "with adam, at the peak in the optimiser's step" in shown
     assert "optimiser state 89.2 MiB" in shown  # 2 · 11,689,512 · 4 bytes and a step for each of 62 tensors
     assert "5.32 G MACs = 1.81 G forward + 3.51 G backward" in shown
 
