@@ -728,7 +728,7 @@ def offered(command: Run, monkeypatch: pytest.MonkeyPatch, words: str) -> list[s
 @pytest.mark.parametrize(
     ("words", "some", "not_these"),
     [
-        ("archcalc ", ["summary", "explain", "list", "show", "new", "check"], []),
+        ("archcalc ", ["summary", "explain", "fit", "list", "show", "new", "check", "verify"], []),
         ("archcalc su", ["summary"], ["show"]),
         ("archcalc summary resnet1", ["resnet18", "resnet101", "resnet152"], ["vgg16", "resnet50"]),
         ("archcalc summary vgg16 --", ["--static", "--sort", "--only", "--format"], []),
