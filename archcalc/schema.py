@@ -21,7 +21,8 @@ from .expr import IMPLICIT, NAME, RESERVED
 from .measured import Latency, Measurement
 from .ops import ARGUMENTS, KINDS, OPS
 from .ops.base import LIMIT, Argument, show
-from .reported import READINGS, Verdict
+from .readings import READINGS
+from .reported import Verdict
 from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, METRICS, OVERLAY, SCALES, WITH_HEADS
 from .spec.lines import MERGES
 from .summary import Summary
@@ -328,10 +329,10 @@ def _definitions() -> dict[str, Schema]:
         },
         "quoted": _closed({"from": {"$ref": "#/$defs/from"}, "table": {"$ref": "#/$defs/table"}}, ["table"]),
         "reading": {
-            "description": "The counting term under which the figures are meant.",
+            "description": "The counting terms under which the figures are meant, separated by commas.",
             "anyOf": [
                 {"enum": list(READINGS)},
-                {"type": "string", "pattern": rf"^\s*(?:{_any(READINGS)})\s*$"},
+                {"type": "string", "pattern": rf"^\s*(?:{_any(READINGS)})\s*(?:,\s*(?:{_any(READINGS)})\s*)*$"},
             ],
         },
         "readings": _map({"$ref": "#/$defs/reading"}),
@@ -632,7 +633,7 @@ def report_schema() -> Schema:
         "printed": _TEXT,
         "computed": {"anyOf": [_INDEX, _SHAPE]},
         "verdict": {"enum": list(get_args(Verdict))},
-        "reading": {"enum": [*READINGS, None]},
+        "reading": _MAYBE,
         "erratum": _MAYBE,
         "source": _TEXT,
         "where": place,

@@ -132,7 +132,7 @@ def claim(judgement: Judgement) -> dict[str, Any]:
         "printed": claim.printed.value,
         "computed": judgement.computed,
         "verdict": judgement.verdict,
-        "reading": claim.reading or None,
+        "reading": str(claim.reading) or None,
         "erratum": " ".join(erratum.note.value.split()) if erratum is not None else None,
         "source": claim.source,
         "where": claim.printed.where,

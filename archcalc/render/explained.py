@@ -305,7 +305,7 @@ def _judged(judged: Sequence[JudgementFacts], width: int) -> Iterator[Pieces]:
         for name, figure, found in zip(names, figures, there, strict=True):
             judgement = found.judgement
             same = len(set(found.arithmetic.replace(",", "").split(" = ")) | {figure.replace(",", "")}) == 1
-            reading = judgement.claim.reading if judgement.claim.reading and judgement.verdict != "exact" else ""
+            reading = str(judgement.claim.reading) if judgement.verdict != "exact" else ""
             text = judgement.verdict + (f" ({reading})" if reading else "") + ("" if same else f": {found.arithmetic}")
             text += "".join(failure.mark for failure in notes.failures([judgement]))
             mark, style = ("✓", BOLD) if judgement.holds else ("✗", LOUD)

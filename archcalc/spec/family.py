@@ -36,6 +36,7 @@ KEYS = (
     "blocks",
     "reported",
     "errata",
+    "documents",
 )
 # What a model may lay over its variant, and a file over the families of its models.
 OVERLAY = ("input", "given", "let", "defaults", "layers", "notation", "heads", "rows", "blocks")
@@ -121,6 +122,17 @@ class ReportedTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Cited:
+    """Under which ids other documents print claims of the file: a table of ids whose first heading is `row`, `model` or
+    `figure`. `sources` are where, `system` what the documents call the network (a column of that name wins)."""
+
+    where: Text
+    sources: tuple[Text, ...]
+    system: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """Everything that a spec file says."""
 
@@ -146,6 +158,7 @@ class Family:
     blocks: dict[str, Block]
     reported: tuple[ReportedTable, ...]
     errata: tuple[Erratum, ...]
+    documents: tuple[Cited, ...]
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # of what was worked out
 
     def role(self, heading: str) -> Role | None:
@@ -228,6 +241,7 @@ def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
         blocks=blocks,
         reported=tuple(_reported(item) for item in _items(tree, "reported")),
         errata=tuple(_erratum(item) for item in _items(tree, "errata")),
+        documents=tuple(_cited(item) for item in _items(tree, "documents")),
     )
     _check(family, laid_over)
     return family
@@ -482,6 +496,30 @@ def _reported(tree: Tree) -> ReportedTable:
     if not quoted.source:
         raise tree.where.error("a reported table says where it is printed: `from: Table 2`")
     return ReportedTable(quoted, _reading(tree))
+
+
+def _cited(tree: Tree) -> Cited:
+    if not isinstance(tree, Map):
+        raise (tree if isinstance(tree, Text) else tree.where).error("an entry is `from:`, `system:` and `table:`")
+    tree.only(("from", "system", "table"), "an entry of `documents:`")
+    table = tree.get("table")
+    if not isinstance(table, Text):
+        raise tree.where.error("an entry of `documents:` wants `table: |` with the ids of figures")
+    found = read_table(table)
+    first = found.headings[0]
+    if first.value not in ("row", "model", "figure"):
+        raise first.error("the first heading of a table of ids is `row`, `model` or `figure`")
+    return Cited(tree.where, read_sources(tree), _text(tree, "system"), found)
+
+
+def read_sources(tree: Map) -> tuple[Text, ...]:
+    """Where documents print something: `from:`, a text or a list, each `document — place`. Raises SpecError."""
+    value = tree.get("from")
+    texts = [_scalar(item, "a source").strip() for item in (value.items if isinstance(value, List) else (value,))]
+    for text in texts:
+        if " — " not in text.value:
+            raise text.error("a source is written `document — place`")
+    return tuple(texts)
 
 
 def _names(tree: Map, key: str) -> tuple[Text, ...]:
