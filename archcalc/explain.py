@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -66,7 +66,8 @@ class Value(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
     """A node in its network: `because` says why its output is new memory, a view or in place, `until` who reads what
-    stands there last."""
+    stands there last. `shares` is the node whose parameters it works with, where they are counted there; `users` are
+    those that work with this one's."""
 
     node: Node
     index: int
@@ -78,6 +79,8 @@ class NodeFacts:
     storage: str
     because: str
     until: str
+    shares: str
+    users: tuple[str, ...]
 
 
 class Network:
@@ -104,17 +107,22 @@ class Network:
         row = next((span for span in self.graph.rows if span.start <= index < span.stop), None)
         shapes = [self.graph.shape(value) for value in node.inputs]
         storage, because = self._storage(index)
+        counts = arithmetic(node.op, shapes, node.shape)
+        if node.shares is not None:
+            counts = replace(counts, params=(), total=Count("params", 0))
         return NodeFacts(
             node,
             index,
             len(self.graph.nodes),
             row,
             tuple(Value(self.called(value), self.graph.shape(value)) for value in node.inputs),
-            arithmetic(node.op, shapes, node.shape),
+            counts,
             self.activation(index),
             storage,
             because,
             self._until(index),
+            self.called(node.shares) if node.shares is not None else "",
+            tuple(user.path for user in self.graph.nodes if user.shares == index),
         )
 
     def activation(self, index: int) -> Count:
@@ -496,7 +504,7 @@ class OpFacts:
 
 
 # The values and arguments that examples are tried with: small, and different where the letters of a formula are.
-VALUES: tuple[Shape, ...] = ((4, 8, 8), Tokens((6, 8)), (16,), (32, 8, 8))
+VALUES: tuple[Shape, ...] = ((4, 8, 8), Tokens((6, 8)), (16,), (32, 8, 8), Tokens((6, 1)))
 ARGUMENT_VALUES: dict[str, tuple[Any, ...]] = {
     "kernel": (3,),
     "stride": (2,),

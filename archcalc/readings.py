@@ -15,14 +15,15 @@ from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
-from .analyse import Layer
+from .analyse import Layer, weight_layers
 from .errors import Text, did_you_mean
 from .ops import Tokens
 from .ops.conv import Conv
 from .ops.layout import Embedding
+from .ops.merge import Multiply
 from .table import squeeze
 
-Delta = Callable[[Sequence[Layer]], int]
+Delta = Callable[[Sequence[Layer]], int]  # over layers in a row, in the order of the graph
 
 
 class Term(NamedTuple):
@@ -79,6 +80,15 @@ def _not_convolutions(layers: Sequence[Layer]) -> int:
     return -sum(layer.macs for layer in layers if not isinstance(layer.node.op, Conv))
 
 
+def _no_gates(layers: Sequence[Layer]) -> int:
+    """What the longest path loses where it may not run through the gate of a scaling: through `mul`'s other inputs."""
+    nodes = [layer.node for layer in layers]
+    # Which node of the graph the first one is: some node reads the one before it.
+    start = max((max(node.inputs) - at + 1 for at, node in enumerate(nodes)), default=0)
+    plain = [node._replace(inputs=node.inputs[:1]) if isinstance(node.op, Multiply) else node for node in nodes]
+    return weight_layers(plain, start) - weight_layers(nodes, start)
+
+
 PARAMS, MACS = ("params",), ("macs",)
 TERMS: tuple[Term, ...] = (
     Term("K = 1024", "K stands for 1,024.", units=(("K", 1024), ("k", 1024))),
@@ -101,7 +111,8 @@ TERMS: tuple[Term, ...] = (
         _no_classifier("params"),
     ),
     Term(
-        "no classifier's MACs", "The last layer with weights is left out.", MACS, "MACs − those of the last weight layer",
+        "no classifier's MACs", "The last layer with weights is left out.", MACS,
+        "MACs − those of the last weight layer",
         _no_classifier("macs"),
     ),
     Term(
@@ -126,6 +137,8 @@ TERMS: tuple[Term, ...] = (
          _elementwise("activation")),
     Term("pooling", "An operation for each element that a pooling window reads.", MACS, "MACs + pool",
          _elementwise("pool")),
+    Term("no gates", "Paths do not run through the gate of a scaling, as that of squeeze-and-excitation.",
+         ("weight_layers",), "weight layers on paths past gates", _no_gates),
     Term("multiply and add", "A MAC is two operations.", MACS, "2 · MACs",
          lambda layers: sum(layer.macs for layer in layers)),
 )  # fmt: skip

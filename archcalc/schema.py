@@ -23,8 +23,9 @@ from .ops import ARGUMENTS, KINDS, OPS
 from .ops.base import LIMIT, Argument, show
 from .readings import READINGS
 from .reported import Verdict
-from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, METRICS, OVERLAY, SCALES, WITH_HEADS
-from .spec.lines import MERGES
+from .spec.columns import METRICS, SCALES, WITH_HEADS
+from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
+from .spec.lines import MERGES, STEPS
 from .summary import Summary
 
 Schema = dict[str, Any]
@@ -56,6 +57,7 @@ KEY_SENTENCES = {
     "blocks": "Lines under a name, `name(parameter, parameter=default)`, that layer lines call like an op.",
     "reported": "Tables of figures about whole networks, as they are printed anywhere; each figure is a claim.",
     "errata": "Printed figures that are known to be wrong, with the likely cause.",
+    "documents": "Under which ids the ledger knows claims of this file, and which documents print them.",
 }
 
 # What an argument of an op is, by its name, or by the op and its name where that means something else.
@@ -72,6 +74,7 @@ ARGUMENT_SENTENCES = {
     "end": "zeros behind every axis",
     "factor": "how many times as long every axis becomes",
     "groups": "how many groups the channels are cut into",
+    "by": "the weight of each token",
     "heads": "how many heads share the widths of keys and values",
     "index": "which token is taken, counted from 0",
     "kernel": "the size of the window on every axis",
@@ -80,6 +83,7 @@ ARGUMENT_SENTENCES = {
     "lrn.size": "how many neighbouring channels are read",
     "memory": "the sequence that keys and values come from",
     "multiplier": "how many kernels each channel has",
+    "of": "how many neighbours the largest is taken of",
     "other": "the second value",
     "out": "the channels, or the width, of the output",
     "out_pad": "what is added behind every axis of the output",
@@ -166,6 +170,7 @@ REPORT_SENTENCES = {
     "output_shape": "The shape of the output, channels first, without the batch; of a sequence tokens and width.",
     "latency_ms": "The latency in milliseconds; null where nothing was measured.",
     "head": "The head that this belongs to; on the main path the key is absent.",
+    "shares": "The layer whose parameters this one works with, where they are counted; else the key is absent.",
     "text": "The cell of the table that the row was read from.",
     "start": "The index of the row's first layer.",
     "stop": "The index behind the row's last layer.",
@@ -272,7 +277,8 @@ def spec_schema() -> Schema:
 
 def _definitions() -> dict[str, Schema]:
     """What several keys of a spec hold."""
-    name = rf"(?!(?:{_taken()})\s*(?:,|$)){_NAME}"
+    name = rf"(?!(?:{_taken('x')})\s*(?:,|$)){_NAME}"
+    several = {"type": "object", "required": ["table"], "properties": {"table": {"pattern": "\n"}}}
     return {
         "scalar": {"description": "A word, a number or a line of text.", **_SCALAR},
         "scalars": {
@@ -310,17 +316,36 @@ def _definitions() -> dict[str, Schema]:
         "merge": _merge({}),
         "item": {
             "if": {"type": "object"},
-            "then": _merge(
-                {
-                    rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": {
-                        "description": "A value, or the parts of one, under names of their own.",
-                        "if": {"type": "object"},
-                        "then": {"$ref": "#/$defs/merge"},
-                        "else": {"$ref": "#/$defs/line"},
-                    }
-                }
-            ),
+            "then": {"if": several, "then": {"$ref": "#/$defs/rows"}, "else": {"$ref": "#/$defs/named"}},
             "else": {"$ref": "#/$defs/line"},
+        },
+        "named": _merge(
+            {
+                rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": {
+                    "description": "A value, or the parts of one, under names of their own.",
+                    "if": {"type": "object"},
+                    "then": {"$ref": "#/$defs/merge"},
+                    "else": {"$ref": "#/$defs/line"},
+                }
+            }
+        ),
+        "rows": {
+            "description": "A quoted table, and what a row of it means.",
+            **_closed(
+                {
+                    "from": {"$ref": "#/$defs/from"},
+                    "table": {"$ref": "#/$defs/table"},
+                    "row": _said(
+                        {
+                            "if": {"type": "object"},
+                            "then": {"$ref": "#/$defs/named"},
+                            "else": {"$ref": "#/$defs/line"},
+                        },
+                        "The line or merge that each row means; a heading in it stands for its cell.",
+                    ),
+                },
+                ["table"],
+            ),
         },
         "body": {
             "if": {"type": "array"},
@@ -371,7 +396,7 @@ def _values() -> dict[str, Schema]:
         "reading": {"$ref": "#/$defs/readings", "examples": [{"params": "K = 1024"}]},
         "layers": {
             "if": {"type": "object", "anyOf": [{"required": ["table"]}, {"required": ["from"]}]},
-            "then": {"$ref": "#/$defs/quoted"},
+            "then": {"$ref": "#/$defs/rows"},
             "else": body,
         },
         "notation": {
@@ -422,6 +447,21 @@ def _values() -> dict[str, Schema]:
                 "Printed figures that are known to be wrong.",
             )
         ),
+        "documents": _list(
+            _closed(
+                {
+                    "from": _said({"$ref": "#/$defs/scalars"}, "Where: `document — place`, once or as a list."),
+                    "system": _said(scalar, "What the documents call the network."),
+                    "table": {
+                        "description": "Ids of figures; the first heading is `row`, `model` or `figure`.",
+                        "allOf": [{"$ref": "#/$defs/table"}],
+                        "pattern": r"^[\s|+:-]*(?:row|model|figure)\s*(?:\||\n)",
+                    },
+                },
+                ["from", "table"],
+                "A table of the ids of figures.",
+            )
+        ),
     }
     laid = {key: {"$ref": f"#/properties/{key}"} for key in OVERLAY}
     variant = _said(
@@ -466,9 +506,10 @@ def _any(words: Iterable[str]) -> str:
     return "|".join(r"\s*".join(map(re.escape, word.split())) for word in words)
 
 
-def _taken() -> str:
-    """A pattern of what cannot name a block or a value."""
-    return rf"{_any(dict.fromkeys([*OPS, *MERGES, 'identity', *_WORDS]))}|x[0-9]+"
+def _taken(but: str = "") -> str:
+    """A pattern of what cannot name a block or, without one word that may, a value."""
+    words = dict.fromkeys([*OPS, *MERGES, STEPS, "identity", *_WORDS])
+    return rf"{_any(word for word in words if word != but)}|x[0-9]+"
 
 
 def _pattern(holes: str) -> str:
@@ -482,7 +523,15 @@ def _merge(others: Schema) -> Schema:
     return {
         "description": "A merge word, or a name, with what stands under it.",
         "type": "object",
-        "properties": {word: _said(branches, about(word)) for word in MERGES},
+        "properties": {
+            **{word: _said(branches, about(word)) for word in MERGES},
+            STEPS: {
+                "description": "What is done for each token of the value, with the same weights.",
+                "type": "array",
+                "items": {"$ref": "#/$defs/item"},
+                "minItems": 1,
+            },
+        },
         "patternProperties": others,
         "additionalProperties": False,
         "minProperties": 1,
@@ -613,6 +662,7 @@ def report_schema() -> Schema:
         **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
         "latency_ms": timed,
         "head": _TEXT,
+        "shares": _TEXT,
     }
     row = {
         "name": _TEXT,
@@ -650,7 +700,7 @@ def report_schema() -> Schema:
                 "properties": {kind: _said(_INDEX, _capital(said)) for kind, said in KINDS.items()},
                 "additionalProperties": _INDEX,
             },
-            "layer": _record("layer", layer, ("head",)),
+            "layer": _record("layer", layer, ("head", "shares")),
             "row": _record("row", row, ("head",)),
             "claim": _record("claim", claim),
             "input": _record("input", {"name": _TEXT, "shape": _SHAPE}),

@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from .errors import ArchcalcError, SpecError, Text, UsageError, did_you_mean
-from .spec.family import Family, ModelEntry, Variant, check_used, overlay, read_constants, read_family, references
+from .spec.checks import check_used, references
+from .spec.family import Family, ModelEntry, Variant, overlay, read_constants, read_family
 from .spec.reader import read_file
 from .spec.rows import check_notation
 from .table import same

@@ -50,6 +50,7 @@ EXAMPLES: dict[str, tuple[Arguments, list[Shape]]] = {
     "layernorm": ({}, [Tokens((197, 768))]),
     "linear": ({"out": 4096}, [(512, 7, 7)]),
     "lrn": ({}, [(96, 55, 55)]),
+    "maxout": ({"of": 2}, [(1000,)]),
     "lstm": ({"width": 128}, [Tokens((50, 64))]),
     "matmul": ({"other": True, "transpose": True}, [Tokens((50, 64)), Tokens((20, 64))]),
     "maxpool": ({"kernel": 3, "stride": 2}, [(64, 112, 112)]),
@@ -58,12 +59,19 @@ EXAMPLES: dict[str, tuple[Arguments, list[Shape]]] = {
     "position": ({}, [Tokens((197, 768))]),
     "rbf": ({"out": 10}, [(84,)]),
     "reshape": ({"size": (64, 4, 4)}, [(1024,)]),
+    "roipool": ({"size": 7}, [(512, 37, 62)]),
     "rnn": ({"width": 128}, [Tokens((50, 64))]),
+    "shift": ({}, [(64, 56, 56)]),
+    "similarity": ({"other": True}, [(512,), (512,)]),
+    "sinusoid": ({}, [Tokens((25, 512))]),
     "softmax": ({}, [(1000,)]),
     "split": ({"parts": 2}, [(64, 28, 28)]),
+    "stack": ({}, [(64,), (64,), (64,)]),
     "take": ({}, [Tokens((197, 768))]),
     "tokens": ({}, [(768, 14, 14)]),
     "upsample": ({"factor": 2}, [(64, 14, 14)]),
+    "weighted": ({"by": True}, [Tokens((50, 64)), Tokens((50, 1))]),
+    "zeros": ({"width": 200}, [Tokens((20, 64))]),
 }
 BY_KIND: Arguments = {"Count": 4, "Size": 2, "Pad": 1, "Value": True, "bool": True, "float": 0.5, "int": 0}
 VALUES: tuple[Shape, ...] = ((64, 28, 28), Tokens((50, 64)), (64,))

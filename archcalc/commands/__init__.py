@@ -7,7 +7,8 @@ from .check import register as check
 from .explain import register as explain
 from .list import register as list_models
 from .new import register as new
+from .paper import register as paper
 from .show import register as show
 from .summary import register as summary
 
-COMMANDS = (summary, explain, list_models, show, new, check)  # in the order of `--help`
+COMMANDS = (summary, explain, paper, list_models, show, new, check)  # in the order of `--help`

@@ -74,12 +74,12 @@ def _layers(report: Report, measured: Measurement | None) -> list[dict[str, Any]
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
     return [
-        _layer(layer, label, times[index] if index < len(times) else None)
+        _layer(report, layer, label, times[index] if index < len(times) else None)
         for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True))
     ]
 
 
-def _layer(layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
+def _layer(report: Report, layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
     node, facts = layer.node, layer.facts
     found = {
         "path": node.path,
@@ -100,6 +100,8 @@ def _layer(layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
     }
     if node.head:
         found["head"] = node.head
+    if node.shares is not None:
+        found["shares"] = report.graph.nodes[node.shares].path
     return found
 
 
