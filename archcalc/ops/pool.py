@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .base import OpError, Pad, Shape, Size, Weightless, dims, numel, op, spatial
+from .base import WHOLE, OpError, Pad, Reaches, Shape, Size, Weightless, dims, numel, op, spatial
 from .conv import Window, window
 
 
@@ -34,6 +34,9 @@ class _Pool(Weightless):
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(y) * math.prod(self._window(x).kernel)}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (self._window(x).reach(),)
 
 
 @op("maxpool")
@@ -97,6 +100,9 @@ class GlobalAvgPool(Weightless):
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(x)}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return (rt.nn.AdaptiveAvgPool1d, rt.nn.AdaptiveAvgPool2d, rt.nn.AdaptiveAvgPool3d)[len(x) - 2](1)
