@@ -18,7 +18,7 @@ from .errors import Unavailable, UsageError, did_you_mean
 from .graph import Graph, Node, Span
 from .ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens, dims
 from .ops.base import WHOLE, Reach, numel, show
-from .receptive import Field, ReceptiveFields
+from .receptive import Field, receptive_fields
 from .reported import Judgement
 from .table import same, squeeze
 from .units import read_figure, with_separators
@@ -105,7 +105,7 @@ class Network:
         self.report, self.graph = report, report.graph
         self.last = last_uses(self.graph)
         self.storage = storages(self.graph)
-        self.fields = ReceptiveFields(self.graph)
+        self.fields = receptive_fields(self.graph)
         self.until: dict[int, int] = {}  # by storage: the last node that reads anything standing in it
         for index, root in enumerate(self.storage.root):
             self.until[root] = max(self.until.get(root, -1), self.last[index])

@@ -102,6 +102,11 @@ class ReceptiveFields:
         return _walk(self.graph, seeds, output + 1)[output] if output >= 0 else seeds.get(output)
 
 
+def receptive_fields(graph: Graph) -> ReceptiveFields:
+    """The receptive fields of a graph: `receptive_fields(graph).at(output, input)`, or by the index of a node."""
+    return ReceptiveFields(graph)
+
+
 def _seed(shape: Shape) -> Fields:
     """A value that is looked at sees itself; a vector has no axis."""
     return (POINT,) * (1 if isinstance(shape, Tokens) else len(shape) - 1)

@@ -10,7 +10,7 @@ from .. import __version__
 from ..analyse import Layer, Report, Totals
 from ..graph import Span
 from ..measured import Latency, Measurement
-from ..receptive import ReceptiveFields
+from ..receptive import receptive_fields
 from ..reported import Judgement
 from ..summary import Summary
 from .rows import Pick, lines
@@ -74,7 +74,7 @@ def _layers(report: Report, measured: Measurement | None) -> list[dict[str, Any]
     for span in sorted(report.graph.rows, key=lambda span: span.start):
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
-    fields = ReceptiveFields(report.graph)
+    fields = receptive_fields(report.graph)
     return [
         _layer(layer, label, fields.pair(index), times[index] if index < len(times) else None)
         for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True))

@@ -15,7 +15,7 @@ from ..graph import Node, Span
 from ..measured import Latency
 from ..ops import OPS, Op, Shape, Tokens
 from ..ops.base import ARGUMENTS, show
-from ..receptive import ReceptiveFields
+from ..receptive import ReceptiveFields, receptive_fields
 from ..reported import Judgement
 from ..summary import Summary
 from ..table import squeeze
@@ -287,7 +287,7 @@ def _alone(line: Line) -> Line:
 
 
 class Pick(NamedTuple):
-    """Which lines are shown: those that hold `only`, the largest first where `sort` or `top` says so; `columns` if named.
+    """Which lines are shown: those that hold `only`, the largest first where `sort` or `top` says so; which `columns`.
 
     What is picked is the rows, or at some depth what stands innermost; heads are left out.
     """
@@ -394,7 +394,7 @@ class _Opener:
         self.summary, self.report, self.measured = summary, summary.report, summary.measured
         self.graph = self.report.graph
         self.share = share_of(summary)
-        self.fields = ReceptiveFields(self.graph)
+        self.fields = receptive_fields(self.graph)
         self.judged: dict[str, list[Judgement]] = {}
         for judgement in summary.judgements:
             self.judged.setdefault(judgement.claim.row, []).append(judgement)
