@@ -168,6 +168,7 @@ REPORT_SENTENCES = {
     "label": "The row's label as printed; of a layer, its row's label or cell.",
     "where": "The place in the spec: file:line:column.",
     "output_shape": "The shape of the output, channels first, without the batch; of a sequence tokens and width.",
+    "receptive_field": "Input positions that an element sees, on its shortest path and on all; null where unbounded.",
     "latency_ms": "The latency in milliseconds; null where nothing was measured.",
     "head": "The head that this belongs to; on the main path the key is absent.",
     "shares": "The layer whose parameters this one works with, where they are counted; else the key is absent.",
@@ -610,6 +611,7 @@ _TEXT: Schema = {"type": "string"}
 _MAYBE: Schema = {"type": ["string", "null"]}
 _INDEX: Schema = {"type": "integer", "minimum": 0}
 _MS: Schema = {"type": "number", "minimum": 0}
+_FIELD: Schema = {"type": ["array", "null"], "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
 # The fields of dataclasses by their annotations.
 _FIELDS: dict[str, Schema] = {
     "int": _COUNT,
@@ -660,6 +662,7 @@ def report_schema() -> Schema:
         "inputs": {"type": "array", "items": {"type": "integer"}},
         "output_shape": _SHAPE,
         **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
+        "receptive_field": _FIELD,
         "latency_ms": timed,
         "head": _TEXT,
         "shares": _TEXT,

@@ -306,8 +306,8 @@ ROWS = [
     Row("adaptive_maxpool", {"size": (2, 3)}, [(4, 4, 9)], (4, 2, 3), [], 0, {"pool": 4 * 4 * 9}),
     # windows of 2, 3 and 2
     Row("adaptive_maxpool", {"size": 3}, [(2, 5)], (2, 3), [], 0, {"pool": 14}),
-    # Fast R-CNN: 7×7 values of a region; windows of 6, 7, 7, 7, 7, 7, 6 rows and of 9, 10, 10, 10, 10, 10, 9 columns
-    Row("roipool", {"size": 7}, [(512, 37, 62)], (512, 7, 7), [], 0, {"pool": 512 * 47 * 68}),
+    # Fast R-CNN: 7×7 values of a region; windows of 6, 6, 6, 7, 6, 6, 6 rows and of 9, 10, 10, 10, 10, 10, 9 columns
+    Row("roipool", {"size": 7}, [(512, 37, 62)], (512, 7, 7), [], 0, {"pool": 512 * 43 * 68}),
     Row("roipool", {"size": (2, 3)}, [(4, 4, 9)], (4, 2, 3), [], 0, {"pool": 4 * 4 * 9}),
     Row("shift", {}, [(64, 56, 56)], (64, 56, 56), [], 0, {}),
     Row("shift", {}, [(3, 9)], (3, 9), [], 0, {}),
@@ -748,10 +748,6 @@ def attention(draw: Draw) -> Drawn:
     return op, [x] if memory is None else [x, memory]
 
 
-def repeated(shapes: list[Shape]) -> st.SearchStrategy[list[Shape]]:
-    return st.integers(1, 5).map(lambda times: shapes * times)
-
-
 def plain(word: str, x: st.SearchStrategy[Any], **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Drawn]:
     """An op of one value whose arguments do not depend on its shape."""
     return st.tuples(st.fixed_dictionaries(arguments).map(lambda drawn: call(word, **drawn)), x.map(lambda x: [x]))
@@ -817,7 +813,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "weighted": weighted(),
     "similarity": vectors.map(lambda x: (call("similarity", other=True), [x, x])),
     "zeros": plain("zeros", values, width=small),
-    "stack": st.tuples(st.just(call("stack")), st.lists(vectors, min_size=1, max_size=1).flatmap(repeated)),
+    "stack": st.tuples(vectors, st.integers(1, 5)).map(lambda drawn: (call("stack"), [drawn[0]] * drawn[1])),
     "complement": plain("complement", values),
 }
 

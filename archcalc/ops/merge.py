@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Count, Free, OpError, Shape, Tokens, Weightless, channels, dims, numel, op, spatial, with_channels
+from .base import (
+    POINT,
+    WHOLE,
+    Count,
+    Free,
+    OpError,
+    Reaches,
+    Shape,
+    Tokens,
+    Weightless,
+    channels,
+    dims,
+    numel,
+    op,
+    spatial,
+    with_channels,
+)
 
 MANY = (2, 1000)
 
@@ -58,6 +74,11 @@ class Multiply(Weightless):
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"multiply": (len(xy) - 2) * numel(xy[-1])}
+
+    def reach(self, *x: Shape) -> tuple[Reaches, ...]:
+        """A branch that is spread over positions is read by outputs however far from where it was made."""
+        y = self.shape(*x)
+        return tuple(POINT if len(shape) == len(y) and shape[1:] == y[1:] else WHOLE for shape in x)
 
     def torch(self, rt: Any, *x: Shape) -> Any:
         return rt.Multiply()

@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 from .base import (
+    WHOLE,
     Count,
     OpError,
     Pad,
+    Reaches,
     Shape,
     Size,
     Tokens,
@@ -48,6 +50,9 @@ class _Pool(Weightless):
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(y) * math.prod(self._window(x).kernel)}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (self._window(x).reach(),)
 
 
 @op("maxpool")
@@ -111,6 +116,9 @@ class GlobalAvgPool(Weightless):
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(x)}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return (rt.nn.AdaptiveAvgPool1d, rt.nn.AdaptiveAvgPool2d, rt.nn.AdaptiveAvgPool3d)[len(x) - 2](1)

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Count, Free, Op, OpError, Param, Shape, Tokens, Value, Weightless, dims, numel, op, spatial
+from .base import (
+    WHOLE,
+    Count,
+    Free,
+    Op,
+    OpError,
+    Param,
+    Reaches,
+    Shape,
+    Tokens,
+    Value,
+    Weightless,
+    dims,
+    numel,
+    op,
+    spatial,
+)
 
 
 def sequence(x: Shape, what: str) -> Tokens:
@@ -217,6 +233,9 @@ class Attention(Op):
         scores = self.heads * t * m
         bias = {"bias": t * key + m * (key + value) + t * d} if self.bias else {}
         return {"softmax": scores, "multiply": scores, **bias}
+
+    def reach(self, *x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,) * len(x)
 
     def torch(self, rt: Any, x: Shape, memory: Shape | None = None) -> Any:
         _, width, _, other, key, value = self._sizes(x, memory)

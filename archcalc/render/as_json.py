@@ -10,6 +10,7 @@ from .. import __version__
 from ..analyse import Layer, Report, Totals
 from ..graph import Span
 from ..measured import Latency, Measurement
+from ..receptive import receptive_fields
 from ..reported import Judgement
 from ..summary import Summary
 from .rows import Pick, lines
@@ -73,13 +74,16 @@ def _layers(report: Report, measured: Measurement | None) -> list[dict[str, Any]
     for span in sorted(report.graph.rows, key=lambda span: span.start):
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
+    fields = receptive_fields(report.graph)
     return [
-        _layer(report, layer, label, times[index] if index < len(times) else None)
+        _layer(report, layer, label, fields.pair(index), times[index] if index < len(times) else None)
         for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True))
     ]
 
 
-def _layer(report: Report, layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
+def _layer(
+    report: Report, layer: Layer, label: str, seen: tuple[int, int] | None, latency: Latency | None
+) -> dict[str, Any]:
     node, facts = layer.node, layer.facts
     found = {
         "path": node.path,
@@ -96,6 +100,7 @@ def _layer(report: Report, layer: Layer, label: str, latency: Latency | None) ->
         "macs": layer.macs,
         "flops": layer.flops,
         "activation_bytes": layer.activation_bytes,
+        "receptive_field": seen,
         "latency_ms": None if latency is None else _latency(latency),
     }
     if node.head:

@@ -23,7 +23,7 @@ def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> s
             "",
             "  \n".join([*rest, *([f"*{escape(sentences.clean(summary.namesake))}*"] if summary.namesake else [])]),
             "",
-            *_table(summary, table),
+            *_table(summary, table, pick),
             "",
             *([f"- **shown**: {escape(shown)}"] if shown else []),
             *(f"- **{label}**: {escape(text)}" if label else f"  {text}" for label, text in sentences.facts(summary)),
@@ -37,9 +37,9 @@ def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> s
     )
 
 
-def _table(summary: Summary, table: Sequence[Line]) -> Iterator[str]:
+def _table(summary: Summary, table: Sequence[Line], pick: rows.Pick | None) -> Iterator[str]:
     shares = rows.share_of(summary)
-    columns = [*rows.columns(summary), *([rows.SHARE] if shares else [])]
+    columns = [*rows.columns(summary, pick), *([rows.SHARE] if shares else [])]
     labelled = any(line.label and line.label != line.name for line in table)
     heads, texts = [""] * (1 + labelled), [_names(table, labelled)]
     for column in columns:

@@ -9,8 +9,9 @@ from typing import Any
 from .. import __version__
 from ..arithmetic import Arithmetic, Count, axes_of, usage
 from ..errors import Text, excerpt, printable
-from ..explain import FEW, Alive, JudgementFacts, Network, NetworkFacts, NodeFacts, OpFacts, SpanFacts, Sum
+from ..explain import FEW, Alive, FieldFacts, JudgementFacts, Network, NetworkFacts, NodeFacts, OpFacts, SpanFacts, Sum
 from ..ops import KINDS, Shape, Tokens
+from ..ops.base import show
 from ..summary import Summary
 from ..units import binary, with_separators
 from . import records, sentences
@@ -174,6 +175,26 @@ def _node(facts: NodeFacts, summary: Summary, width: int) -> Iterator[Pieces]:
     yield from _count("activation", count, width, unit)
     until = f"; {facts.until}" if facts.until else ""
     yield from _fact("", f"{clean(facts.because)}{until}", width)
+    yield from _receptive(facts.fields, width)
+
+
+def _receptive(fields: Sequence[FieldFacts], width: int) -> Iterator[Pieces]:
+    """The receptive field: one line where all axes are alike."""
+    alike = len({found[1:] for found in fields}) == 1
+    for number, found in enumerate(fields[:1] if alike else fields):
+        least, most = found.field.least, found.field.most
+        axis = "" if alike else f"{found.axis}: "
+        if most is None:
+            on = f"; {least} on the shortest path" if least is not None else ""
+            text = f"unbounded: {clean(found.because)}{on}"
+        else:
+            text = (f"{found.size} = " if found.size else "") + str(most)
+            text += f"; {least} on the shortest path" if least != most else ""
+        yield from _fact("" if number else "field", axis + text, width)
+        if most is not None:
+            for name, spelled in (("stride", found.stride), ("offset", found.offset)):
+                value = show(getattr(found.field, name)).replace("-", "−")
+                yield from _fact(name, (f"{spelled} = " if spelled else "") + value, width, indent=2)
 
 
 def _marked(shape: Shape, number: int, of: int) -> str:
@@ -413,9 +434,22 @@ def _node_document(facts: NodeFacts) -> Entry:
         "activation_bytes",
         {**_number(facts.activation), "storage": facts.storage, "because": facts.because, "until": facts.until},
     )
+    yield "receptive_field", [_field(found) for found in facts.fields]
     yield "free", node.op.free or None
     yield "shares", facts.shares or None
     yield "shared_by", facts.users
+
+
+def _field(found: FieldFacts) -> dict[str, Any]:
+    field = found.field
+    return {
+        "axis": found.axis,
+        "size": None if field.most is None else [field.least, field.most],
+        "arithmetic": found.size or None,
+        "stride": None if field.stride is None else float(field.stride),
+        "offset": None if field.offset is None else float(field.offset),
+        "because": found.because or None,
+    }
 
 
 def _op_document(facts: OpFacts) -> Entry:
