@@ -11,16 +11,17 @@ from .expr import Argument, Expr, Opaque, Ref, Waiting
 from .graph import MAX_NODES, Graph, GraphBuilder, Scope
 from .ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 from .ops.base import show
+from .spec.checks import value_names
 from .spec.family import INHERITS, Family, Variant
 from .spec.lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled
 from .spec.notation import cell_value
-from .spec.rows import no_row, row_called, rows_of, unread
+from .spec.rows import no_row, row_called, rows_of, unknown_value, unread
 from .table import same
 
-Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 10)
+Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 11)
 
 MAX_DEPTH = 40  # of blocks in blocks
-MAX_STEPS = 250_000  # calls, lines and merges, nodes or not; a block that is opened counts as four
+MAX_STEPS = 250_000  # calls, lines and merges, nodes or not; a block that is opened, and a step, counts as four
 MAX_BODIES = 60  # merges in merges and blocks, all together
 
 Env = dict[str, Any]
@@ -355,6 +356,7 @@ class _Expander:
         owners: list[int] = []
         ends: list[int] = []
         for index in range(tokens[0]):
+            self._step(steps.word, 4)
             with self.builder.span(value[0], steps.word, "step") as span:
                 end = self._append(OPS["take"](index=index), value, steps.word)
                 start, inner = len(self.builder), {**env, **self._entering(end)}
@@ -384,15 +386,16 @@ class _Expander:
         if not owners:
             return here
         if len(here) != len(owners):
-            first = self.builder.where(owners[0]).line
-            raise where.error(f"{_layers(here)} with weights, and {_layers(owners)} in line {first}: they cannot share")
+            line = self.builder.where(owners[0]).line
+            raise where.error(
+                f"`{where}` are the weights of {_layers(owners)} in line {line}; here {_layers(here)} would have them"
+            )
         for index, owner in zip(here, owners, strict=True):
             new, old = self.builder.params(index), self.builder.params(owner)
             if new != old:
                 call, word = self.builder.where(owner), self.builder.where(index)
                 raise where.error(
-                    f"the weights are {_tensors(old)} for `{call}` in line {call.line}, "
-                    f"and would be {_tensors(new)} for `{word}`"
+                    f"`{where}` is {_tensors(old)} of `{call}` in line {call.line}; `{word}` wants {_tensors(new)} here"
                 )
             self.builder.share(index, owner)
         return owners
@@ -502,6 +505,8 @@ class _Expander:
         word = call.word.value
         cls = OPS.get(word)
         if cls is None or word in MERGES:
+            if word in value_names(self.family):
+                raise unknown_value(call.word)
             if word in MERGES:
                 raise call.word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
             raise call.word.error(
@@ -582,7 +587,8 @@ def _layers(nodes: list[int]) -> str:
 
 
 def _tensors(params: tuple[Param, ...]) -> str:
-    return " and ".join(f"{param.name} {dims(param.shape)}" for param in params)
+    kinds = {"norm": "norm ", "stat": "statistic "}
+    return " and ".join(kinds.get(param.kind, "") + f"{param.name} {dims(param.shape)}" for param in params)
 
 
 def _text_of(item: Item) -> Text:

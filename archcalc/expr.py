@@ -50,7 +50,7 @@ class Opaque:
 
 
 class Ref:
-    """A value of the network under a name (rule 9): it can be an argument, and not be calculated with."""
+    """A value of the network under a name (rule 11): it can be an argument, and not be calculated with."""
 
     __slots__ = ("value",)
 
@@ -334,7 +334,7 @@ TIMES = re.compile(r"(×|(?<=[0-9)])\s*x\s*(?=[0-9(]))|[A-Za-z_]\w*")  # names a
 
 
 class Argument:
-    """What stands between the commas of a call: an expression, or a size such as `1×7` (rule 13)."""
+    """What stands between the commas of a call: an expression, or a size such as `1×7` (rule 12)."""
 
     __slots__ = ("constant", "name", "names", "parts", "text")
 

@@ -53,7 +53,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A network: `nodes` in execution order, those of heads (rule 15) behind the `main` nodes of the main path."""
+    """A network: `nodes` in execution order, those of heads (rule 9) behind the `main` nodes of the main path."""
 
     inputs: tuple[tuple[str, Shape], ...]
     nodes: tuple[Node, ...] = field(repr=False)

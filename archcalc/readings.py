@@ -85,8 +85,12 @@ def _no_gates(layers: Sequence[Layer]) -> int:
     nodes = [layer.node for layer in layers]
     # Which node of the graph the first one is: some node reads the one before it.
     start = max((max(node.inputs) - at + 1 for at, node in enumerate(nodes)), default=0)
-    plain = [node._replace(inputs=node.inputs[:1]) if isinstance(node.op, Multiply) else node for node in nodes]
-    return weight_layers(plain, start) - weight_layers(nodes, start)
+    longest: list[int] = []
+    for node in nodes:
+        read = node.inputs[:1] if isinstance(node.op, Multiply) else node.inputs
+        before = max([longest[value - start] for value in read if value >= start], default=0)
+        longest.append(before + node.op.weight_layers)
+    return longest[-1] - weight_layers(nodes, start) if nodes else 0
 
 
 PARAMS, MACS = ("params",), ("macs",)

@@ -453,6 +453,7 @@ def _values() -> dict[str, Schema]:
                 {
                     "from": _said({"$ref": "#/$defs/scalars"}, "Where: `document — place`, once or as a list."),
                     "system": _said(scalar, "What the documents call the network."),
+                    "of": _said(scalar, "The `from:` of the claims, where several tables print the same figure."),
                     "table": {
                         "description": "Ids of figures; the first heading is `row`, `model` or `figure`.",
                         "allOf": [{"$ref": "#/$defs/table"}],

@@ -20,7 +20,7 @@ from ..spec.family import Cited, Erratum, Family, read_sources
 from ..spec.reader import List, Map, Tree, read_file
 from ..table import read_table, same
 from ..units import read_figure
-from ..zoo import read_spec, spec_files, specs_dir
+from ..zoo import shipped_family, spec_files, specs_dir
 from .quantity import Formula, Number, read_formula
 
 Kind = Literal["computed", "specification", "symbolic"]
@@ -47,7 +47,7 @@ class Entry:
 
     `formula` says how it is computed, or `claim`, where a spec claims it, with the `family` of that. `missing`: what
     would be needed to compute it. A symbolic figure is the formula `symbols`, checked for all values of its letters
-    that `instances` name.
+    that `instances` name; of another figure these are constants of the network, each with one value.
     """
 
     id: Text
@@ -247,7 +247,7 @@ def _erratum(tree: Tree) -> Erratum:
 
 def cited(path: Path) -> Iterator[Entry]:
     """The figures of the ledger that a spec claims. Raises SpecError."""
-    family = read_spec(path, f"specs/{path.name}", whole=False)
+    family = shipped_family(path)
     claims = claims_of(family)
     found: dict[str, Entry] = {}
     for table in family.documents:
@@ -275,18 +275,20 @@ def _cited(family: Family, cited: Cited, claims: tuple[Claim, ...], path: Path) 
             if not cell.value or heading.value in BESIDE:
                 continue
             subject, figure = (heading, row.cells[0]) if first == "figure" else (row.cells[0], heading)
-            claim = _claim(claims, subject, figure, cell, first == "row", beside.get("model", ""))
+            claim = _claim(claims, subject, figure, cell, first == "row", beside.get("model", ""), cited.of)
             yield _of_claim(family, cell, claim, cited, beside.get("system") or cited.system, path)
 
 
-def _claim(claims: tuple[Claim, ...], subject: Text, figure: Text, cell: Text, by_row: bool, model: str = "") -> Claim:
-    """The claim of a row (of `model`), or about a model, that is called `figure`. Raises SpecError.
+def _claim(
+    claims: tuple[Claim, ...], subject: Text, figure: Text, cell: Text, by_row: bool, model: str, of: str
+) -> Claim:
+    """The claim of a row (of `model`), or about a model, that is called `figure`, in the table whose `from:` is `of`.
 
-    Of several about a model it is the first of the file.
+    Raises SpecError where there is none, or several that print different figures.
     """
 
     def answers(claim: Claim) -> bool:
-        if not same(claim.heading.value, figure.value) and claim.metric != figure.value:
+        if not same(claim.heading.value, figure.value) or (of and claim.source != of):
             return False
         if by_row:
             return same(claim.row, subject.value) and (not model or same(claim.subject, model))
@@ -295,8 +297,9 @@ def _claim(claims: tuple[Claim, ...], subject: Text, figure: Text, cell: Text, b
     found = [claim for claim in claims if answers(claim)]
     if not found:
         raise cell.error(f"no claim of this file is `{figure}` of `{subject}`")
-    if by_row and len({(claim.subject, claim.printed.value) for claim in found}) > 1:
-        raise cell.error(f"{len(found)} claims are `{figure}` of `{subject}`", "A column `model` says of which.")
+    if len({(claim.subject if by_row else "", claim.printed.value) for claim in found}) > 1:
+        hint = "A column `model` says of which." if by_row else "`of:` says in which table, by its `from:`."
+        raise cell.error(f"{len(found)} claims are `{figure}` of `{subject}`", hint)
     return found[0]
 
 

@@ -66,6 +66,7 @@ class Ledger:
         self.networks = Networks()
         self._findings: dict[str, Finding] = {}
         self._asking: list[str] = []
+        self._claims: dict[str, tuple[Claim, ...]] = {}
         self._judged: dict[tuple[str, str], dict[tuple[int, int], Judgement]] = {}
 
     def finding(self, name: str) -> Finding:
@@ -121,7 +122,10 @@ class Ledger:
         report = self.networks.report(model)
         if judged is None:
             selection = self.networks.selection(model)
-            found = judge(entry.family, selection.subject, report, claims_of(entry.family))
+            if entry.family.name not in self._claims:
+                self._claims[entry.family.name] = claims_of(entry.family)
+            claims = self._claims[entry.family.name]
+            found = judge(entry.family, selection.subject, report, claims)
             judged = {(j.claim.printed.line, j.claim.printed.col): j for j in found}
             self._judged[entry.family.name, model] = judged
         judgement = judged[claim.printed.line, claim.printed.col]
@@ -143,8 +147,9 @@ class Ledger:
 
     def _counted(self, entry: Entry, formula: Formula) -> Finding:
         """A figure of quantities alone."""
-        base = self._value(entry, formula, BASE)
-        read = self._value(entry, formula, entry.reading) if entry.reading else None
+        given: dict[str, Number] = {name: values[0] for name, values in entry.instances}
+        base = self._value(entry, formula, BASE, given)
+        read = self._value(entry, formula, entry.reading, given) if entry.reading else None
         verdict = self._decide(entry, base, read)
         under = read is not None and (verdict == "reads as" or (verdict in ("contradicts", "truncates")))
         computed = read if under and read is not None else base

@@ -68,11 +68,13 @@ def _several_terms(asked: Search) -> Iterator[str]:
 def _under(asked: Search, most: int) -> Iterator[str]:
     if not asked.layers or asked.metric not in ("params", "macs", "weight_layers") or not isinstance(asked.base, int):
         return
-    for reading in explaining(asked.metric, asked.base, asked.layers, asked.fits):
-        if len(reading.terms) <= most:
-            number = reading.count(asked.base, asked.metric, asked.layers)
-            tried = len([r for r in candidates(asked.metric) if len(r.terms) <= len(reading.terms)])
-            yield f"{with_separators(number)} under the reading `{reading}` ({tried} tried)"
+    fitting = [r for r in explaining(asked.metric, asked.base, asked.layers, asked.fits) if len(r.terms) <= most]
+    for reading in fitting:
+        number = reading.count(asked.base, asked.metric, asked.layers)
+        tried = sum(len(r.terms) == len(reading.terms) for r in candidates(asked.metric))
+        others = sum(len(r.terms) == len(reading.terms) for r in fitting)
+        luck = f"{others} of {tried} such readings fit" if others > 1 else f"the only one of {tried} such readings"
+        yield f"{with_separators(number)} under the reading `{reading}` ({luck})"
 
 
 def _units(asked: Search) -> Iterator[str]:

@@ -61,7 +61,7 @@ class Headings:
         if build is None:
             raise table.headings[0].error(
                 f"no column says what `{variant}` builds",
-                "Give the variant a column of its own, or a column the role `layer` under `columns:`.",
+                "Give it a column of its own, or a column the role `layer`, or say by `row:` what a row means.",
             )
         return build, own if self.count else None
 

@@ -112,11 +112,13 @@ class ReportedTable:
 @dataclass(frozen=True, slots=True)
 class Cited:
     """Under which ids other documents print claims of the file: a table of ids whose first heading is `row`, `model` or
-    `figure`. `sources` are where, `system` what the documents call the network (a column of that name wins)."""
+    `figure`. `sources` are where, `system` what the documents call the network (a column of that name wins); `of` is
+    the `from:` of the claims, where several tables of the file print the same figure."""
 
     where: Text
     sources: tuple[Text, ...]
     system: str
+    of: str
     table: Table
 
 
@@ -263,8 +265,9 @@ def overlay(base: Map, top: Iterable[tuple[Text, Tree]]) -> Map:
     for key, value in top:
         below = entries.get(key.value)
         if below and isinstance(below[1], Map) and isinstance(value, Map) and not _is_table(value):
-            merged = {_plain_name(k): (text, sub) for k, (text, sub) in below[1].entries.items()}
-            merged.update((_plain_name(text.value), (text, sub)) for text, sub in value.items())
+            name = _block_name if key.value == "blocks" else str
+            merged = {name(k): (text, sub) for k, (text, sub) in below[1].entries.items()}
+            merged.update((name(text.value), (text, sub)) for text, sub in value.items())
             laid = Map(value.where)
             laid.entries.update((text.value, (text, sub)) for text, sub in merged.values())
             entries[key.value] = (key, laid)
@@ -275,8 +278,8 @@ def overlay(base: Map, top: Iterable[tuple[Text, Tree]]) -> Map:
     return merged_map
 
 
-def _plain_name(key: str) -> str:
-    """The name under which a key merges: a block's without its parameters."""
+def _block_name(key: str) -> str:
+    """The name under which a block merges: without its parameters."""
     match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*\(.*\)\s*", key)
     return match.group(1) if match else key
 
@@ -468,7 +471,7 @@ def _reported(tree: Tree) -> ReportedTable:
 def _cited(tree: Tree) -> Cited:
     if not isinstance(tree, Map):
         raise (tree if isinstance(tree, Text) else tree.where).error("an entry is `from:`, `system:` and `table:`")
-    tree.only(("from", "system", "table"), "an entry of `documents:`")
+    tree.only(("from", "system", "of", "table"), "an entry of `documents:`")
     table = tree.get("table")
     if not isinstance(table, Text):
         raise tree.where.error("an entry of `documents:` wants `table: |` with the ids of figures")
@@ -476,7 +479,7 @@ def _cited(tree: Tree) -> Cited:
     first = found.headings[0]
     if first.value not in ("row", "model", "figure"):
         raise first.error("the first heading of a table of ids is `row`, `model` or `figure`")
-    return Cited(tree.where, read_sources(tree), _text(tree, "system"), found)
+    return Cited(tree.where, read_sources(tree), _text(tree, "system"), _text(tree, "of"), found)
 
 
 def read_sources(tree: Map) -> tuple[Text, ...]:

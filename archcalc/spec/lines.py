@@ -25,7 +25,7 @@ WORD = re.compile(r"[^\s(),]+")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`word(args, name=value) x(times)`. `weights` is what its weights are called (rule 12); `cell`: the word is a
+    """`word(args, name=value) x(times)`. `weights` is what its weights are called (rule 14); `cell`: the word is a
     table's cell, the name of a value or read by the notation."""
 
     word: Text
@@ -55,7 +55,7 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Unrolled:
-    """`steps:` (rule 14): a body that is built once for each token of the value, with the same weights."""
+    """`steps:` (rule 15): a body that is built once for each token of the value, with the same weights."""
 
     word: Text
     body: Body
@@ -66,7 +66,7 @@ Plain = Line | Merge | Unrolled
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """`name: line` or `a, b: line`: the value of `item`, or its parts, under names (rules 9 and 10)."""
+    """`name: line` or `a, b: line`: the value of `item`, or its parts, under names (rule 11)."""
 
     names: tuple[Text, ...]
     item: Plain
@@ -74,7 +74,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """A table of steps (rule 11), and the line or merge that each of its rows means, where `row:` says it."""
+    """A table of steps (rule 13), and the line or merge that each of its rows means, where `row:` says it."""
 
     table: Table
     means: Plain | Named | None
@@ -400,7 +400,18 @@ def words_of(body: Body) -> Iterator[tuple[str, bool]]:
             for argument in (*call.args, *(value for _, value in call.named)):
                 yield from ((name, False) for name in argument.names)
     for step in steps_of(body):  # an argument may be a cell that holds the name of a value
-        yield from ((value.text.value, False) for value in step.columns.values() if isinstance(value, Opaque))
+        spoken = words_in_row(step.steps)
+        for name, value in step.columns.items():
+            if isinstance(value, Opaque) and name not in spoken:
+                yield value.text.value, False
+
+
+def words_in_row(steps: Steps) -> set[str]:
+    """What `row:` calls and the names that it gives: headings among these stand for their cells."""
+    if steps.means is None:
+        return set()
+    body = Body(steps.table.headings[0], (steps.means,))
+    return {call.word.value for line in lines_of(body) for call in line.calls} | {name.value for name in body.names}
 
 
 def bodies_of(body: Body) -> Iterator[Body]:

@@ -120,12 +120,20 @@ def _numbered(found: list[Row], groups: list[int]) -> Iterator[Row]:
 
 def unread(family: Family, cell: Text, names: Iterable[str] = ()) -> SpecError:
     """The error at a cell that no line of the notation reads; `names` are values that it could have been."""
+    if cell.value in value_names(family):
+        return unknown_value(cell)
     known = _suggest(family, cell)
     if names:
         near = did_you_mean(cell.value, names)
         what = f"no notation reads `{cell}`, and no value is called so"
         return cell.error(what, near if near.startswith("Did") else known)
     return cell.error(f"no notation reads `{cell}`", known)
+
+
+def unknown_value(name: Text) -> SpecError:
+    """The error at the name of a value that is given elsewhere."""
+    hint = "A name is known from where it is given to the end of its body, not inside blocks."
+    return name.error(f"the value `{name}` is not known here", hint)
 
 
 def _suggest(family: Family, cell: Text) -> str:

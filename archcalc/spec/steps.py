@@ -1,4 +1,4 @@
-"""Tables of steps (rule 11): `row:` says what a row means, and a heading in it stands for the row's cell."""
+"""Tables of steps (rule 13): `row:` says what a row means, and a heading in it stands for the row's cell."""
 
 from __future__ import annotations
 
@@ -19,31 +19,33 @@ from .lines import (
     Steps,
     Unrolled,
     check_names,
-    lines_of,
     read_item,
     split_commas,
+    words_in_row,
 )
 from .notation import cell_value
-from .reader import Map, Tree
+from .reader import List, Map, Tree
 
 Cells = Mapping[str, Text]  # of a row, by the names of their columns
 
 
 def read_steps(table: Table, row: Tree | None, headings: Headings) -> tuple[Step, ...]:
     """The rows of a table as steps; those with nothing but empty cells are none. Raises SpecError."""
+    if isinstance(row, List):
+        raise row.where.error("`row:` is the line or the merge that a row means, not a list")
     means = None if row is None else read_item(row, "`row:`", _no_table)
     steps = Steps(table, means)
     return tuple(_read(steps, headings) if means is None else _meant(steps, means, headings))
 
 
-def _no_table(tree: Map, what: str) -> tuple[Step, ...]:
-    raise tree.where.error(f"{what} says what a row means, and holds no table of its own")
+def _no_table(tree: Map, _: str) -> tuple[Step, ...]:
+    raise tree.where.error("`row:` says what a row means, and holds no table of its own")
 
 
 def _meant(steps: Steps, means: Plain | Named, headings: Headings) -> Iterator[Step]:
     """The steps by `row:`."""
     roles = [headings.role(heading.value) for heading in steps.table.headings]
-    words = [call.word.value for line in lines_of(Body(steps.table.headings[0], (means,))) for call in line.calls]
+    words = words_in_row(steps)
     called = [n for n, role in enumerate(roles) if role is not None and role.kind == "name" and role.name in words]
     layer = next((n for n, role in enumerate(roles) if role is not None and role.kind == "layer"), None)
     if layer is None and len(called) == 1:
@@ -67,7 +69,7 @@ def _first(row: TableRow) -> Text:
 def _filled(item: Item, cells: Cells) -> Plain | Named | None:
     """`item` with the cells in the place of their headings; None where nothing is left of it."""
     if isinstance(item, Unrolled):
-        raise item.word.error("`row:` says the line or the merge that a row means")
+        raise item.word.error(f"`row:` is the line or the merge that a row means, not `{item.word}:`")
     if isinstance(item, Line):
         calls = tuple(call for part in item.calls for call in _called(part, cells))
         return Line(item.text, calls, item.condition) if calls else None
