@@ -14,6 +14,9 @@ from .zoo import Selection, selections, spec_files
 if TYPE_CHECKING:
     from .ledger.accuracies import System
 
+# How a system of the list is known, where the list holds all that documents name.
+KNOWN_BY = ("spec", "printed result", "description")
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from .analyse import ITEMSIZE, Layer, Totals
-from .catalogue import Entry
+from .catalogue import KNOWN_BY, Entry
 from .expr import IMPLICIT, NAME, RESERVED
+from .ledger.accuracies import METRICS as RESULTS
 from .measured import Latency, Measurement
 from .ops import ARGUMENTS, KINDS, OPS
 from .ops.base import LIMIT, Argument, show
@@ -213,6 +214,20 @@ PART_SENTENCES = {
     "list.input": "The shape of the input, channels first, without the batch.",
     "list.title": "The title of the spec.",
     "list.cite": "The citation of the spec.",
+    "list.known_by": "What the system is known by; with `--all` only.",
+    "system.name": "What documents call the system.",
+    "system.year": "The first year that they name; null where they name none.",
+    "system.known_by": "Whether a result is printed, or a description and no more.",
+    "system.described": "What documents show of the system.",
+    "system.results": "All results that they print for it.",
+    "result.id": "The id of the result.",
+    "result.variant": "What stands beside the figure.",
+    "result.dataset": "The data set, or what else the figure is about.",
+    "result.metric": "What is printed.",
+    "result.setting": "How the network was trained and tested, as printed.",
+    "result.value": "The figure as a number.",
+    "result.unit": "The unit of that number.",
+    "result.source": "Where it is printed: `document — place`.",
 }
 
 
@@ -719,15 +734,36 @@ LISTED = ("name", "family", "params", "macs", "input")
 
 def list_schema() -> Schema:
     """The schema of `archcalc list --format json`. Keys may be added, so others than these are allowed."""
-    entry = {f.name: _FIELDS[str(f.type)] for f in fields(Entry)}
-    found = _record("list", entry, [name for name in entry if name not in LISTED])
+    entry = {f.name: _FIELDS[str(f.type)] for f in fields(Entry)} | {"known_by": {"const": KNOWN_BY[0]}}
     return {
         "$schema": DRAFT,
         "title": "archcalc list",
         "description": "What `archcalc list --format json` writes; keys may be added.",
         "type": "array",
-        "items": found,
+        "items": {"anyOf": [_record("list", entry, [name for name in entry if name not in LISTED]), _system()]},
     }
+
+
+def _system() -> Schema:
+    """A system that no spec builds, in a list with `--all`: what a model has is null."""
+    result = {
+        **dict.fromkeys(("id", "variant", "dataset"), _TEXT),
+        "metric": {"enum": list(RESULTS)},
+        **dict.fromkeys(("setting", "printed"), _TEXT),
+        "value": {"type": "number"},
+        "unit": _TEXT,
+        "source": {"type": "array", "items": _TEXT, "minItems": 1},
+    }
+    empty = {"type": "null", "description": "Always null: no spec builds it."}
+    system = {
+        "name": _TEXT,
+        **{f.name: empty for f in fields(Entry) if f.name not in ("name", "year")},
+        "year": _FIELDS["int | None"],
+        "known_by": {"enum": list(KNOWN_BY[1:])},
+        "described": _TEXT,
+        "results": {"type": "array", "items": _record("result", result)},
+    }
+    return _record("system", system)
 
 
 def _record(part: str, properties: Mapping[str, Schema], optional: Iterable[str] = ()) -> Schema:

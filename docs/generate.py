@@ -12,13 +12,16 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
-from archcalc.catalogue import year_of
+from archcalc.catalogue import named, year_of
 from archcalc.check import Checked, check_spec
 from archcalc.errors import Source, Text
 from archcalc.explain import Explanation, explain_node, usage
 from archcalc.graph import GraphBuilder
+from archcalc.ledger.accuracies import accuracies
 from archcalc.ops import ARGUMENTS, KINDS, OPS, Op, OpError, Shape, Tokens, dims
 from archcalc.ops.base import show
+from archcalc.render import records
+from archcalc.render.listing import NAMED, ONLY_PRINTED
 from archcalc.reported import Judgement
 from archcalc.schema import MERGE_SENTENCES, argument_sentence, shipped
 from archcalc.spec.lines import MERGES
@@ -229,7 +232,21 @@ def models_page() -> str:
     ]
     for path, found in checked:
         lines += ["", *_family(path, found)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_only_printed()]) + "\n"
+
+
+def _only_printed() -> Iterator[str]:
+    """What documents name and no spec builds."""
+    systems = list(named())
+    printed = len(accuracies())
+    models = sum(bool(result.models) for result in accuracies())
+    yield f"## {ONLY_PRINTED}"
+    yield f"The documents of the [ledger](papers.md) print {printed} accuracies, errors and times: {models} of models above,"
+    yield f"and others of these {len(systems)} systems, which `archcalc list --all` shows too. They are reported, never"
+    yield "computed; where no result is printed, the words say what documents show. The data, and which printed network"
+    yield "is which model, are in [specs/documents/accuracies](../specs/documents/accuracies)."
+    yield ""
+    yield records.markdown(NAMED, systems).rstrip("\n")
 
 
 def _anchor(heading: str) -> str:

@@ -1,4 +1,4 @@
-"""`docs/papers.md` and `docs/readings.md`: the ledger as pages. Every number in them is computed when they are written."""
+"""`docs/papers.md` and `docs/readings.md`: the ledger as pages, every number in them computed as they are written."""
 
 from __future__ import annotations
 
@@ -88,34 +88,36 @@ def _table(findings: list[Finding]) -> Iterator[str]:
 
 def readings_page(written: str) -> str:
     """`docs/readings.md`: the counting terms with their formulas."""
-    lines = [
-        written,
-        "# Readings",
-        "",
-        "A printed figure may be meant under another convention than [archcalc's own](counting.md). A reading names it: a list",
-        "of terms that add up, `reading: no biases, with norm statistics`. A reading is declared for a table or a figure; only",
-        "then does it count for a verdict, and the ledger says how many rows of the table it explains. Other readings are",
-        "searched where a figure contradicts, and proposed with how many were tried.",
-        "",
-        "| term | it changes | what is counted | |",
-        "|---|---|---|---|",
-    ]  # fmt: skip
+    lines = [written, *READINGS_OPENING.split("\n")]
     for term in TERMS:
         units = ", ".join(f"{letter} = {value:,}" for letter, value in term.units)
         changes = ", ".join(name.replace("_", " ") for name in term.of) or "the print"
         lines.append(f"| `{term.name}` | {changes} | {term.formula or units} | {term.meaning} |")
-    lines += [
-        "",
-        "These mean another network, or another input, than the name says; in the ledger only, as a spec gives such a network",
-        "a name of its own:",
-        "",
-        "| term | which network |",
-        "|---|---|",
-        *(f"| `{words}` | with `{name} = {value}` in its spec |" for words, (name, value) in KNOWN_SETTINGS.items()),
-        "| `NAME = VALUE` | with this constant of its spec, as `option = 1` |",
-        "| `input 320×320` | at this input |",
-        "",
-        f"A ratio of printed figures is computed from these as printed. `{BEFORE_ROUNDING}`: some numbers that round to the",
-        "printed operands give the printed ratio.",
-    ]  # fmt: skip
+    lines += READINGS_OTHERS.split("\n")
+    lines += [f"| `{words}` | with `{name} = {value}` in its spec |" for words, (name, value) in KNOWN_SETTINGS.items()]
+    lines += READINGS_END.format(before=BEFORE_ROUNDING).split("\n")
     return "\n".join(lines) + "\n"
+
+
+READINGS_OPENING = """\
+# Readings
+
+A printed figure may be meant under another convention than [archcalc's own](counting.md). A reading names it: a list of
+terms that add up, `reading: no biases, with norm statistics`. A reading is declared for a table or a figure; only then does
+it count for a verdict, and the ledger says how many rows of the table it explains. Other readings are searched where a
+figure contradicts, and proposed with how many were tried and how many fit.
+
+| term | it changes | what is counted | |
+|---|---|---|---|"""
+READINGS_OTHERS = """
+These mean another network, or another input, than the name says; in the ledger only, as a spec gives such a network a
+name of its own:
+
+| term | which network |
+|---|---|"""
+READINGS_END = """\
+| `NAME = VALUE` | with this constant of its spec, as `option = 1` |
+| `input 320×320` | at this input |
+
+A ratio of printed figures is computed from these as printed. `{before}`: some numbers that round to the printed
+operands give the printed ratio."""

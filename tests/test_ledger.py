@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from fractions import Fraction
 from functools import cache
@@ -298,7 +299,8 @@ def test_the_first_verdict_that_fits(base: Any, printed: int, margin: Any, read:
 )
 def test_a_printed_figure_is_read(printed: str, value: Any, margin: int) -> None:
     found = read_printed(text(printed))
-    assert (found.value, found.half) == (value, margin)
+    assert found.value == value
+    assert found.half == margin
 
 
 # --- a document of one's own: reasons, errata and errors ------------------------------------------------------------
@@ -336,8 +338,6 @@ def test_a_slip_is_found(row: str, reason: str, tmp_path: Path) -> None:
     last = f" | {metric[0] if metric else 'input_elements'}" if heads.endswith("metric") else ""
     found = of(tmp_path, f"{heads}\na-figure | {printed} | {computed}{last}").finding("a-figure")
     assert found.verdict == "contradicts"
-    import re
-
     assert re.search(reason, found.reason), found.reason
     assert found.undeclared
 
@@ -383,9 +383,11 @@ wrong | 9C      | symbolic | params | params of one-3x3 | 9 * C     | C = 1, 2, 
 
 @pytest.mark.parametrize("name", [n for n, e in ledger().entries.items() if e.kind == "symbolic" and e.instances])
 def test_the_instances_settle_a_formula(name: str) -> None:
-    """What is counted is a polynomial in each letter, or one plus the floor of a quotient by the stride. Two polynomials
-    of degree d that agree on d + 1 values of every letter, in all combinations, are the same; a floor of a quotient by s
-    is settled by s values in a row and one more."""
+    """What is counted is a polynomial in each letter, or one plus the floor of a quotient by the stride.
+
+    Two polynomials of degree d that agree on d + 1 values of every letter, in all combinations, are the same; a floor
+    of a quotient by s is settled by s values in a row and one more.
+    """
     sympy = pytest.importorskip("sympy")
     entry = ledger().entries[name]
     assert entry.symbols is not None

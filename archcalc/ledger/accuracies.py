@@ -113,6 +113,13 @@ class Accuracy:
         return METRICS[self.metric]
 
     @property
+    def unit_behind(self) -> str:
+        """The unit, where a bare number is printed and what is printed does not say it: ` %`."""
+        unit = self.unit.removesuffix(NOT_PRINTED)
+        said = unit in self.printed.value or unit in ("none", self.in_words)
+        return "" if said or PLAIN.fullmatch(self.printed.value) is None else f" {unit}"
+
+    @property
     def in_percent(self) -> bool:
         return self.unit.removesuffix(NOT_PRINTED) == "%"
 
@@ -379,7 +386,7 @@ class Listed:
 
     def benchmark(self, dataset: str) -> str:
         name = self.benchmarks.get(dataset)
-        return name.value if name is not None else dataset.removesuffix(NOT_PRINTED)
+        return name.value if name is not None else dataset.removesuffix(NOT_PRINTED).removesuffix("not printed")
 
     def models_of(self, words: Mapping[str, str]) -> tuple[str, ...]:
         """The models that a result is of: those of the first network that fits it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..catalogue import Entry, first_year
+from ..catalogue import KNOWN_BY, Entry, first_year
 from ..errors import printable
 from . import as_csv, records
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, page, prose
@@ -44,8 +44,7 @@ SYSTEM_YEAR = Column("year", lambda system: system.year, "year", "year", words)
 NAMED = (SYSTEM, SYSTEM_YEAR, PRINTED)
 ONLY_PRINTED = "Known only by what documents print"
 # What the list with `--all` says of each: whether a spec builds it, and else how it is known.
-SPEC, RESULT, MENTION = "spec", "printed result", "mention"
-KNOWN_BY = (SPEC, RESULT, MENTION)
+SPEC, RESULT, DESCRIPTION = KNOWN_BY
 
 
 def render(
@@ -112,7 +111,7 @@ def _text(entries: Sequence[Entry], width: int | None) -> Iterator[Pieces]:
 
 
 def known_by(system: System) -> str:
-    return RESULT if system.results else MENTION
+    return RESULT if system.results else DESCRIPTION
 
 
 def named(system: System) -> dict[str, Any]:
@@ -146,20 +145,21 @@ def about(system: System) -> str:
 
 
 def said(accuracy: Accuracy) -> str:
-    """`Maxout CNN [10]: 4.0 % error, SVHN (not printed)`, with the figure as it is printed."""
+    """`Maxout CNN [10]: 4.0 % (error, SVHN)`, with the figure as it is printed."""
     printed = accuracy.printed.value
     for word, sign in (("\\pm", "±"), ("\\sim ", "~"), ("$\\dagger$", "†"), ("$\\ddagger$", "‡"), ("\\%", "%")):
         printed = printed.replace(word, sign)
-    unit = " %" if accuracy.in_percent and "%" not in printed else ""
-    return clean(f"{accuracy.variant}: {printed}{unit} {accuracy.in_words}, {accuracy.dataset}")
+    what = ", ".join(filter(None, (accuracy.in_words, accuracy.benchmark)))
+    return clean(f"{accuracy.variant}: {printed}{accuracy.unit_behind} ({what})")
 
 
 def _named_text(systems: Sequence[System], width: int | None) -> Iterator[Pieces]:
     def style(system: System, column: Column) -> str:
         return PLAIN if system.results or column is SYSTEM else DIM
 
+    room = PROSE if width is None else width
     yield [(ONLY_PRINTED, LOUD)]
-    yield from records.text(NAMED, systems, width, indent=2, style=style)
+    yield from records.text(NAMED, systems, room, indent=2, style=style)
     yield []
     printed = sum(bool(system.results) for system in systems)
     many = f"{len(systems)} systems without a spec" if len(systems) > 1 else "1 system without a spec"
