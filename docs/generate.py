@@ -241,10 +241,11 @@ def _only_printed() -> Iterator[str]:
     printed = len(accuracies())
     models = sum(bool(result.models) for result in accuracies())
     yield f"## {ONLY_PRINTED}"
-    yield f"The documents of the [ledger](papers.md) print {printed} accuracies, errors and times: {models} of models above,"
-    yield f"and others of these {len(systems)} systems, which `archcalc list --all` shows too. They are reported, never"
-    yield "computed; where no result is printed, the words say what documents show. The data, and which printed network"
-    yield "is which model, are in [the list of systems](../specs/documents/accuracies/systems.yaml) and beside it."
+    yield f"The documents of the [ledger](papers.md) print {printed} accuracies, errors and times, {models} of them for"
+    yield "models above. They are reported, never computed. The data, and which printed network is which model, are in"
+    yield "[the list of systems](../specs/documents/accuracies/systems.yaml) and beside it."
+    yield f"No spec builds these {len(systems)} systems. Of each stands here the first of its results, or, where none"
+    yield "is printed, what documents show of it; `archcalc list --all` shows them too."
     yield ""
     yield records.markdown(NAMED, systems).rstrip("\n")
 

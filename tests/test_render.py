@@ -148,7 +148,9 @@ def test_rows_add_up_to_the_totals(model: str) -> None:
         main = sum(getattr(line.counts, name) for line in found if not line.head)
         every = sum(getattr(line.counts, name) for line in found)
         assert main == getattr(report.totals, name)
-        assert every == getattr(report.totals_with_heads or report.totals, name)
+        whole = getattr(report.totals_with_heads or report.totals, name)
+        # With heads a value that a head reads later is not overwritten: its reader takes new memory.
+        assert every == whole or (name == "activation_bytes" and report.totals_with_heads and every < whole)
 
 
 def test_a_failing_claim_is_said_below_its_row_and_its_erratum_below_the_table() -> None:
@@ -244,7 +246,7 @@ def test_json_keeps_its_contract(model: str) -> None:
     assert [layer["path"] for layer in found["layers"]] == [node.path for node in graph.nodes]
     for layer, counted in zip(found["layers"], report.layers, strict=True):
         head = ["head"] if counted.node.head else []
-        assert list(layer) == LAYER_KEYS + head
+        assert list(layer) == [*LAYER_KEYS, *head, *(["shares"] if counted.node.shares is not None else [])]
         assert {name: layer[name] for name in COUNTS} == {name: getattr(counted, name) for name in COUNTS}
         assert tuple(layer["inputs"]) == counted.node.inputs
         assert (layer["latency_ms"] is None) is bool(head)

@@ -354,13 +354,11 @@ def test_a_cell_written_as_steps_is_torchs_lstm(tmp_path: Path) -> None:
     assert verify(graph) == []
     weights = dict(net.named_parameters())
     lstm = nn.LSTM(4, 3, batch_first=True)
-    gates = [weights.pop(f"cell/step.1/linear.{gate}.{name}") for gate in (1, 2, 3, 4) for name in ("weight", "bias")]
-    matrix = torch.cat(gates[::2])  # each [n, d + n]
-    with torch.no_grad():
-        lstm.weight_ih_l0.copy_(matrix[:, :4])
-        lstm.weight_hh_l0.copy_(matrix[:, 4:])
-        lstm.bias_ih_l0.copy_(torch.cat(gates[1::2]))
-        lstm.bias_hh_l0.zero_()
+    gates = [weights.pop(f"cell/step.1/linear.{gate}.weight") for gate in (1, 2, 3, 4)]
+    biases = [weights.pop(f"cell/step.1/linear.{gate}.bias") for gate in (1, 2, 3, 4)]
+    matrix = torch.cat([*gates])  # each [n, d + n]
+    parameters = {"weight_ih_l0": matrix[:, :4], "weight_hh_l0": matrix[:, 4:], "bias_ih_l0": torch.cat([*biases])}
+    lstm.load_state_dict({**parameters, "bias_hh_l0": torch.zeros(12)})
     assert list(weights) == ["embed.weight"]
     torch.testing.assert_close(net(ids), lstm(weights["embed.weight"][ids])[0])
 

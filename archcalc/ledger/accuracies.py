@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -170,7 +169,7 @@ def accuracies() -> tuple[Accuracy, ...]:
 
 
 def systems() -> tuple[System, ...]:
-    """Every system that the documents name, by year as they tell it. Raises SpecError."""
+    """Every system that the documents name, each with its results. Raises SpecError."""
     return known().systems
 
 
@@ -290,22 +289,28 @@ def read_result(printed: Text, value: Text | None = None) -> tuple[Number, Numbe
     if value is None:
         assert found is not None
         spread = found["spread"]
-        return _number(found["number"]), None if spread is None else _number(spread), bool(found["about"])
+        return (
+            _number(found["number"], printed),
+            None if spread is None else _number(spread, printed),
+            bool(found["about"]),
+        )
     if found is not None:
         raise value.error(f"`{printed}` says its number by itself")
     said = re.fullmatch(rf"~?({NUMBER})", value.value)
     if said is None:
         raise value.error(f"`{value}` is not a number")
-    number, there = _number(said[1]), [_number(text) for text in re.findall(NUMBER, printed.value)]
+    number = _number(said[1], value)
+    there = [_number(text, printed) for text in re.findall(NUMBER, printed.value)]
     if there and number not in there:
         raise value.error(f"`{value}` is none of the numbers in `{printed}`")
     return number, None, value.value.startswith("~")
 
 
-def _number(text: str) -> Number:
+def _number(text: str, where: Text) -> Number:
     figure = read_figure(text)
-    assert figure is not None
-    return int(figure.value) if figure.value.denominator == 1 else Fraction(figure.value)
+    if figure is None:
+        raise where.error(f"`{text}` is not a number")
+    return int(figure.value) if figure.value.denominator == 1 else figure.value
 
 
 DIFFERS = re.compile(r"(?P<printed>.+?) in (?P<id>[a-z0-9-]+)(?: \(.+\))?")
@@ -350,9 +355,10 @@ class Listed:
     def __init__(self, tree: Map) -> None:
         tree.only(("systems", "networks", "datasets"), "the list of systems")
         self.benchmarks: dict[str, Text] = {}  # by what is printed
-        datasets = tree.get("datasets")
-        for name, _ in datasets.items() if isinstance(datasets, Map) else ():
-            assert isinstance(datasets, Map)
+        datasets = tree.get("datasets") or Map(tree.where)
+        if not isinstance(datasets, Map):
+            raise tree.key("datasets").error("`datasets:` has a name for each data set, and what else it is called")
+        for name, _ in datasets.items():
             for printed in _list(datasets, name.value):
                 if not isinstance(printed, Text) or printed.value in self.benchmarks:
                     raise _where(printed).error(f"a name of `{name}` is one text, and of one data set")

@@ -20,6 +20,7 @@ from ..ops import ARGUMENTS, OPS, Shape, Tokens
 from ..ops.base import numel
 from ..ops.conv import Conv, DepthwiseConv, Linear
 from ..readings import BASE, Reading
+from ..receptive import receptive_fields
 from ..table import same
 from ..zoo import Selection, select
 
@@ -216,9 +217,10 @@ def _padding(place: Place) -> int:
 
 
 def _receptive_field(place: Place) -> tuple[int, ...]:
-    from ..receptive import receptive_fields
-
-    return receptive_fields(place.report.graph).at(place.output, place.value)
+    found = receptive_fields(place.report.graph).at(place.output, place.value)
+    if found is None:
+        raise ArchcalcError("the receptive field is unbounded here")
+    return found
 
 
 def _axis(name: str) -> Callable[[Place], int]:

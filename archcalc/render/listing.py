@@ -37,11 +37,6 @@ COLUMNS = (
 )
 
 
-# Of a system that no spec builds.
-SYSTEM = Column("name", lambda system: clean(system.name.value), "system", "system", words)
-PRINTED = Column("printed", lambda system: about(system), "what is printed", "printed", words)
-SYSTEM_YEAR = Column("year", lambda system: system.year, "year", "year", words)
-NAMED = (SYSTEM, SYSTEM_YEAR, PRINTED)
 ONLY_PRINTED = "Known only by what documents print"
 # What the list with `--all` says of each: whether a spec builds it, and else how it is known.
 SPEC, RESULT, DESCRIPTION = KNOWN_BY
@@ -153,6 +148,15 @@ def said(accuracy: Accuracy) -> str:
     return clean(f"{accuracy.variant}: {printed}{accuracy.unit_behind} ({what})")
 
 
+# Of a system that no spec builds.
+SYSTEM = Column("name", lambda system: clean(system.name.value), "system", "system", words)
+NAMED = (
+    SYSTEM,
+    Column("year", lambda system: system.year, "year", "year", words),
+    Column("printed", about, "what is printed", "printed", words),
+)
+
+
 def _named_text(systems: Sequence[System], width: int | None) -> Iterator[Pieces]:
     def style(system: System, column: Column) -> str:
         return PLAIN if system.results or column is SYSTEM else DIM
@@ -163,7 +167,7 @@ def _named_text(systems: Sequence[System], width: int | None) -> Iterator[Pieces
     yield []
     printed = sum(bool(system.results) for system in systems)
     many = f"{len(systems)} systems without a spec" if len(systems) > 1 else "1 system without a spec"
-    yield [(f"{many}: {printed} with printed results, {len(systems) - printed} only described", DIM)]
+    yield from prose(f"{many}: {printed} with printed results, {len(systems) - printed} only described", room, DIM)
 
 
 def _flat(entry: Entry) -> dict[str, Value]:
