@@ -158,7 +158,7 @@ class Measurement:
     @property
     def complete(self) -> bool:
         """Whether the rounds ended because they were enough, not because time was up or somebody stopped them."""
-        return self.stopped in ("confidence", "runs")
+        return self.stopped in ("confidence", "runs") and self.settled
 
     @cached_property
     def whole(self) -> Latency:

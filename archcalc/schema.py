@@ -15,6 +15,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
 
+from . import regression
 from .analyse import ITEMSIZE, Layer, Totals
 from .catalogue import Entry
 from .expr import IMPLICIT, NAME, RESERVED
@@ -221,6 +222,13 @@ REPORT_SENTENCES = {
     "clocks": "The GPU's clocks before the runs.",
     "measurements": "What was measured, one for each batch.",
     "samples_ms": "Every run in milliseconds.",
+    "comparison": "How the run compares with an earlier one, one for each batch that both measured.",
+    "before_ms": "The median of the earlier run; null where the layer is not in it.",
+    "now_ms": "The median of this run; null where the layer is not in it.",
+    "ratio": "Now as a share of before; null where one of them is missing.",
+    "p": "The chance of ranks so far apart where nothing changed, corrected for many layers.",
+    "drift": "The median of all layers' ratios; null without layers.",
+    "notes": "What makes the comparison doubtful.",
     "whole": "The whole network in each run, the clock read at both ends only.",
     "backward": "The backward pass of each layer in each run; empty for inference.",
     "compiled": "The compiled network in each run; empty where that was not asked for.",
@@ -246,6 +254,11 @@ PART_SENTENCES = {
     "claim.source": "Where the figure is printed, as the spec says it.",
     "measured.dtype": "The type of the numbers that the measured run used.",
     "measured.batch": "The number of samples in a measured run.",
+    "change.path": "The layer's path; `whole` is the whole network.",
+    "change.verdict": "What the layer is beside the earlier run.",
+    "comparison.batch": "The batch that both runs measured.",
+    "comparison.whole": "The whole network beside the earlier run.",
+    "comparison.layers": "Every layer beside the earlier run.",
     "run.title": "What the file is.",
     "run.layers": "The nodes of the main path in execution order.",
     "run.complete": "Whether all that was asked for was measured.",
@@ -717,7 +730,7 @@ def run_schema() -> Schema:
             "samples_ms": _record("samples", {"whole": samples, "layers": rows, "backward": rows, "compiled": samples}),
         },
     )
-    run = {
+    run: dict[str, Schema] = {
         "title": {"const": TITLE},
         "schema": {"const": RUN_SCHEMA},
         "archcalc": _TEXT,
@@ -728,12 +741,13 @@ def run_schema() -> Schema:
         "complete": _FIELDS["bool"],
         "layers": {"type": "array", "items": _record("layer", {"path": _TEXT, "op": {"enum": sorted(OPS)}})},
         "measurements": {"type": "array", "items": {"$ref": "#/$defs/measured"}},
+        "comparison": {"type": "array", "items": _comparison()},
     }
     return {
         "$schema": DRAFT,
         "title": TITLE,
         "description": "What `archcalc measure MODEL --save FILE` writes; keys may be added.",
-        **_record("run", run),
+        **_record("run", run, ("comparison",)),
         "$defs": measured,
     }
 
@@ -745,6 +759,32 @@ def _measurements() -> dict[str, Schema]:
         "latency": _record("latency", {**spread, "runs": {"type": "integer", "minimum": 1}}),
         "measured": _record("measured", _measured_properties()),
     }
+
+
+def _comparison() -> Schema:
+    """What `--against` adds for a batch."""
+    maybe: Schema = {"type": ["number", "null"]}
+    change = _record(
+        "change",
+        {
+            "path": _TEXT,
+            "before_ms": maybe,
+            "now_ms": maybe,
+            "ratio": maybe,
+            "p": maybe,
+            "verdict": {"enum": list(get_args(regression.Verdict))},
+        },
+    )
+    return _record(
+        "comparison",
+        {
+            "batch": {"type": "integer", "minimum": 1},
+            "whole": change,
+            "layers": {"type": "array", "items": change},
+            "drift": maybe,
+            "notes": {"type": "array", "items": _TEXT},
+        },
+    )
 
 
 def _measured_properties() -> Schema:

@@ -54,11 +54,13 @@ class _Timed(NamedTuple):
     run: Measurement
     backward: Latency | None
     waits: int  # nodes for which the GPU waited
+    change: Change | None  # against the earlier run, of a single node
 
 
-def _timed(summary: Summary, lines: Sequence[Line]) -> list[_Timed]:
+def _timed(summary: Summary, lines: Sequence[Line], comparisons: Sequence[Comparison] = ()) -> list[_Timed]:
     run = summary.measured
     assert run is not None
+    changes = {change.path: change for found in comparisons if found.batch == run.batch for change in found.layers}
     graph = summary.report.graph
     places = {node.path: at for at, node in enumerate(graph.nodes)}
     found = []
@@ -70,7 +72,8 @@ def _timed(summary: Summary, lines: Sequence[Line]) -> list[_Timed]:
             start, stop = 0, graph.main
         there = line.latency is not None
         backward = run.backward_span(start, stop) if there else None
-        found.append(_Timed(line, run, backward, sum(start <= at < stop for at in run.launch_bound) if there else 0))
+        waits = sum(start <= at < stop for at in run.launch_bound) if there else 0
+        found.append(_Timed(line, run, backward, waits, changes.get(line.path) if line.kind == "op" else None))
     return found
 
 
@@ -90,6 +93,10 @@ COLUMNS = (
     Column("latency_runs", lambda timed: None if timed.line.latency is None else timed.line.latency.runs),
     Column("backward_ms_median", lambda timed: None if timed.backward is None else ms(timed.backward.median)),
     Column("launch_bound", lambda timed: timed.waits),
+    Column("before_ms_median", lambda timed: None if timed.change is None else _median(timed.change.before)),
+    Column("ratio", lambda timed: timed.change and timed.change.ratio),
+    Column("p", lambda timed: timed.change and timed.change.p),
+    Column("verdict", lambda timed: timed.change and timed.change.verdict),
 )
 
 
@@ -145,7 +152,7 @@ BATCHES = (
     Column("p90", lambda run: run.whole.p90, "90 %", "", time),
     Column("each", lambda run: run.whole.median / run.batch, "a sample", "", time),
     Column("throughput", lambda run: run.throughput, "samples", "", _rates),
-    Column("ratio", lambda run: run.reconciliation, "Σ layers ÷ whole", "", _ratio(3)),
+    Column("ratio", lambda run: run.reconciliation, "Σ ÷ whole", "", _ratio(3)),
     Column("runs", lambda run: run.runs, "runs", "", records.plain),
     Column("stable", lambda run: "stable" if run.stable else "unstable", "", "", words),
 )
@@ -215,8 +222,8 @@ def _change(change: Change) -> dict[str, Any]:
 
 
 def _csv(found: Measured, depth: int, pick: rows.Pick | None) -> str:
-    lines = [timed for summary in found.summaries for timed in _timed(summary, rows.lines(summary, depth, pick))]
-    return as_csv.table(COLUMNS, lines)
+    lines = (_timed(summary, rows.lines(summary, depth, pick), found.comparisons) for summary in found.summaries)
+    return as_csv.table(COLUMNS, [timed for some in lines for timed in some])
 
 
 def _text(found: Measured, depth: int, width: int | None, pick: rows.Pick | None) -> Iterator[Pieces]:
@@ -266,6 +273,7 @@ def _of_all(runs: Sequence[Measurement]) -> list[tuple[str, str]]:
     """What is to be said below a table of batches: what makes them unstable, and once how they were run."""
     facts = [("unstable", f"batch {run.batch}: {doubt.reason}. {doubt.advice}") for run in runs for doubt in run.doubts]
     facts += [(f"batch {run.batch}", "incomplete") for run in runs if not run.complete]
+    facts.append(("Σ ÷ whole", "the layers' medians together, as a share of the median of whole runs"))
     return facts + [fact for fact in sentences.measured(runs[0]) if fact[0] in ("run", "device")]
 
 

@@ -79,21 +79,27 @@ def measure(
             stack.enter_context(torch.cuda.device(where))
         if training:
             stack.enter_context(torch.random.fork_rng(devices=[where] if where.type == "cuda" else []))
-        network, inputs = _prepare(graph, batch, number, dtype, where, layout)
-        network.train(training)
         stack.enter_context(torch.enable_grad() if training else torch.inference_mode())
-        flush = _flusher(where) if cold else None
         clock = CudaClock() if where.type == "cuda" else CpuClock()
-        compiled = _compiled(network, inputs) if compile else None
-        bench = Bench(network, inputs, clock, training=training, compiled=compiled, flush=flush)
         about = machine(where)  # before the runs, which are themselves load
-        stack.enter_context(_no_garbage_collection())
+        failed = ""
         try:
-            done = rounds(bench, runs, time_limit, precision, progress)
+            network, inputs = _prepare(graph, batch, number, dtype, where, layout)
+            bench = Bench(
+                network.train(training),
+                inputs,
+                clock,
+                training=training,
+                compiled=_compiled(network, inputs) if compile else None,
+                flush=_flusher(where) if cold else None,
+            )
+            with _no_garbage_collection():
+                done = rounds(bench, runs, time_limit, precision, progress)
         except OutOfMemory as error:
-            del bench, network, inputs, compiled
-            fits = _largest_batch(graph, batch, number, dtype, where, layout, training)
-            raise OutOfMemory(f"{error.message} at batch {batch}", fits) from error
+            failed = f"{error.message} at batch {batch}"  # the error holds the tensors: let it go first
+        if failed:
+            bench = network = inputs = None  # type: ignore[assignment]
+            raise OutOfMemory(failed, _largest_batch(graph, batch, number, dtype, where, layout, training))
         found = Measurement(
             device=str(where),
             device_name=device_name(where),
@@ -205,7 +211,7 @@ def rounds(bench: Runner, runs: int, time_limit: float, wanted: float, progress:
             if len(sums) >= enough:
                 stopped = "confidence"
                 break
-            if now >= until and len(sums) < runs:
+            if time.monotonic() >= until and len(sums) < runs:
                 stopped = "time limit"
                 break
     except KeyboardInterrupt:
