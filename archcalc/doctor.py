@@ -259,5 +259,6 @@ def difference(peer: Peer, macs: int) -> str:
     if not much:
         return "none"
     sign = "+" if much > 0 else "−"
-    share = f" ({sign}{100 * abs(much) / macs:.2g} %)" if macs else ""
+    percent = 100 * abs(much) / macs if macs else 0.0
+    share = f" ({sign}{percent:{'.2g' if percent < 10 else ',.0f'}} %)" if macs else ""
     return f"{sign}{with_separators(abs(much))}{share}"
