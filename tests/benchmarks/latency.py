@@ -162,11 +162,11 @@ def section(rows: Sequence[Row], summary_seconds: float) -> str:
     return "\n".join(
         [
             HEADING,
-            "Written by `make latency`. Batch 1, float32, malloc pinned. Wanted: Σ of the layers' medians within 3 % of",
-            "archcalc's own untimed run and within 5 % of the plain torch module, the clock at most 2 %, an IQR of at most",
-            "10 % for 90 % of the layers over 0.1 ms. The last three columns are what other ways make of the plain module:",
-            "hooks on its modules (merges and reshapes are functions elsewhere, and have none), each layer alone, and the",
-            "operators' own time in torch.profiler.",
+            "Written by `make latency`. Batch 1, float32, malloc pinned. Wanted: Σ of the layers' medians within 3 %",
+            "of archcalc's own untimed run and within 5 % of the plain torch module, the clock at most 2 %, an IQR of",
+            "at most 10 % for 90 % of the layers over 0.1 ms. The last three columns are what other ways make of the",
+            "plain module: hooks on its modules (merges and reshapes are functions elsewhere, and have none), each",
+            "layer alone, and the operators' own time in torch.profiler.",
             "",
             f"{about}.",
             "",
