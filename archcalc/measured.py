@@ -124,9 +124,9 @@ class Measurement:
     `samples[i]` are the milliseconds of node i in each run; in training those of its forward and backward pass, and
     `backward[i]` of the latter alone. `whole_samples` read the clock at both ends only; `compiled_samples` are those
     of what torch.compile made of the network. `wanted` is the share of the median that its interval is to be within;
-    `stopped` says what ended the rounds, `warm_ups` how many came before, `settled` whether they had stopped getting
-    faster. `overhead_ms` is what the clock cost in a run by nodes. `launch_bound` are the nodes for which the GPU
-    waited.
+    `stopped` says what ended the rounds, `warm_ups` how many runs came before, `settled` whether they had stopped
+    getting faster. `overhead_ms` is what the clock cost in a run by nodes. `launch_bound` are the nodes for which the
+    GPU waited.
     """
 
     device: str

@@ -6,8 +6,8 @@ least difference beside it: two runs on one machine differ by more than the spre
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from .errors import Unavailable, UsageError
 from .measured import Latency, Measurement, median
@@ -135,15 +135,21 @@ def rank_tests(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list
     """
     if not pairs:
         return []
+    mannwhitneyu, corrected = library()
+    alike = [len({*one, *other}) == 1 for one, other in pairs]
+    found = [
+        1.0 if same else float(mannwhitneyu(one, other, alternative="two-sided").pvalue)
+        for (one, other), same in zip(pairs, alike, strict=True)
+    ]
+    return [float(p) for p in corrected(found, method="bh")]
+
+
+def library() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The rank test, and the correction. Raises Unavailable where scipy is missing."""
     try:
         from scipy.stats import false_discovery_control, mannwhitneyu
     except ImportError:
         raise Unavailable(
             "comparing runs needs scipy, which is not installed", "Install it with `pip install scipy`."
         ) from None
-    alike = [len({*one, *other}) == 1 for one, other in pairs]
-    found = [
-        1.0 if same else float(mannwhitneyu(one, other, alternative="two-sided").pvalue)
-        for (one, other), same in zip(pairs, alike, strict=True)
-    ]
-    return [float(p) for p in false_discovery_control(found, method="bh")]
+    return mannwhitneyu, false_discovery_control

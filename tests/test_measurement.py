@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import random
+import subprocess
+import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
@@ -370,10 +373,21 @@ def test_what_makes_a_comparison_doubtful_is_said() -> None:
 
 
 def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "scipy.stats", None)
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
     with pytest.raises(Unavailable, match="needs scipy") as caught:
         rank_tests([([1.0], [2.0])])
     assert caught.value.exit_code == 3
+
+
+def test_without_scipy_nothing_is_measured_in_vain(
+    fake: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "run.json")
+    assert command("--save", path) == 0
+    fake.clear()
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    assert command("--against", path) == 3
+    assert not fake
 
 
 # --- shown --------------------------------------------------------------------------------------------------------
@@ -572,6 +586,44 @@ def test_memory_that_runs_out_at_one_batch_leaves_the_others(
     assert "The largest batch that fits is 33." in said.err
     assert "lenet5" in said.out
     assert len(read(tmp_path / "run.json").measurements) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_from_outside(tmp_path: Path) -> None:
+    """A real signal, in the midst of a real run."""
+    pytest.importorskip("torch")
+    path = tmp_path / "run.json"
+    script = (
+        "import os, signal, sys, archcalc.api as api\n"
+        "from archcalc.cli import main\n"
+        "measure, seen = api.Model.measure, []\n"
+        "def slowly(self, progress, **options):\n"
+        "    def tick(done, planned):\n"
+        "        if done == 3: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return measure(self, progress=tick, **options)\n"
+        "api.Model.measure = slowly\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = [
+        "measure",
+        "lenet5",
+        "--threads",
+        "1",
+        "--time-limit",
+        "60",
+        "--save",
+        str(path),
+        "--precision",
+        "0.01",
+    ]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=env, check=False
+    )
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    (found,) = read(path).measurements
+    assert (found.runs, found.stopped) == (3, "interrupted")
 
 
 @pytest.mark.parametrize(

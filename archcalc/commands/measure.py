@@ -99,7 +99,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
         def job() -> int | None:
             from .. import api
             from ..errors import UsageError
-            from ..regression import same_conditions
+            from ..regression import library, same_conditions
             from ..render import FULL
             from ..render.measuring import render
             from ..render.rows import Pick, known_sort
@@ -129,6 +129,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
             }
             sizes = batches(batch)
             if before is not None:  # as far as it is known already
+                library()
                 conditions: dict[str, object] = {"dtype": dtype, "cold": cold}
                 conditions |= {"mode": "training" if train else "inference"}
                 conditions |= {"threads": threads} if threads is not None else {}

@@ -124,7 +124,7 @@ def available_memory(where: torch.device) -> int | None:
 def cache_size(where: torch.device) -> int:
     """Bytes that, once written, have driven everything else out of the device's caches."""
     if where.type == "cuda":
-        return 2 * int(torch.cuda.get_device_properties(where).L2_cache_size)
+        return 2 * int(getattr(torch.cuda.get_device_properties(where), "L2_cache_size", CACHE))
     folder = Path("/sys/devices/system/cpu/cpu0/cache")
     sizes = [_kibibytes(" ".join(_lines(path))) for path in folder.glob("index*/size")]
     return max(CACHE, 2 * max(sizes, default=0))

@@ -226,15 +226,21 @@ def rounds(bench: Runner, runs: int, time_limit: float, wanted: float, progress:
 
 
 def _warm_up(bench: Runner, until: float) -> tuple[int, bool, int]:
-    """How many rounds it took, whether the runs had settled when they ended, and how many nodes there are."""
+    """How many runs it took, whole ones and runs by nodes in turn; whether they had settled when they ended; and how
+    many nodes there are."""
     times: list[float] = []
+    nodes: int | None = None
     while True:
-        times.append(bench.whole())
-        nodes = len(bench.layers().total)
-        if bench.compiled_network is not None:
-            bench.compiled()
+        if len(times) % 2:
+            by_node = bench.layers()
+            nodes = len(by_node.total)
+            times.append(sum(by_node.total))
+        else:
+            times.append(bench.whole())
+            if bench.compiled_network is not None:
+                bench.compiled()
         settled = has_settled(times)
-        if settled or time.monotonic() >= until:
+        if nodes is not None and (settled or time.monotonic() >= until):
             return len(times), settled, nodes
 
 
