@@ -257,7 +257,8 @@ def _doubts(run: Measurement) -> list[Doubt]:
         elif run.launch_bound:
             found.append(Doubt(away, "The GPU waits for launches: a larger `--batch` gives it more to do."))
         else:
-            found.append(Doubt(away, QUIET))
+            paused = abs(median(run.sums) / run.whole.median - 1) <= TOLERANCE  # each run by nodes is as long as a whole
+            found.append(Doubt(away + ": pauses hit now one, now another" * paused, QUIET))
     if halves is None:
         few = f"{run.runs} run{'s' * (run.runs != 1)} {'are' if run.runs != 1 else 'is'} too few to tell"
         found.append(Doubt(few, f"At least {LEAST_RUNS} are needed: a longer `--time-limit`."))

@@ -132,6 +132,10 @@ DOUBTS = {
     "few runs": (FEW, ["3 runs are too few to tell"]),
     "one run": (measured([[1.0]]), ["1 run is too few to tell"]),
     "parts": (measured([[1.0] * 9], whole=[1.1] * 9), ["the layers add up to 91 % of the run"]),
+    "pauses": (
+        measured([[9.0 if run % 3 == at else 1.0 for run in range(9)] for at in range(3)]),
+        ["the layers add up to 27 % of the run: pauses hit now one, now another"],
+    ),
     "the clock": (
         measured([[1.1] * 9], whole=[1.0] * 9, overhead_ms=0.08),
         ["the layers add up to 110 % of the run, and 8 % is what the clock costs"],
