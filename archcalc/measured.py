@@ -257,7 +257,7 @@ def _doubts(run: Measurement) -> list[Doubt]:
         elif run.launch_bound:
             found.append(Doubt(away, "The GPU waits for launches: a larger `--batch` gives it more to do."))
         else:
-            paused = abs(median(run.sums) / run.whole.median - 1) <= TOLERANCE  # each run by nodes is as long as a whole
+            paused = abs(median(run.sums) / run.whole.median - 1) <= TOLERANCE  # each run by nodes is as long
             found.append(Doubt(away + ": pauses hit now one, now another" * paused, QUIET))
     if halves is None:
         few = f"{run.runs} run{'s' * (run.runs != 1)} {'are' if run.runs != 1 else 'is'} too few to tell"

@@ -17,16 +17,19 @@ from typing import Any, get_args
 
 from . import regression
 from .analyse import ITEMSIZE, Layer, Totals
-from .catalogue import Entry
+from .catalogue import KNOWN_BY, Entry
 from .expr import IMPLICIT, NAME, RESERVED
+from .ledger.accuracies import METRICS as RESULTS
 from .measured import Confidence, Doubt, Machine, Measurement, Mode, Stopped
 from .ops import ARGUMENTS, KINDS, OPS
 from .ops.base import LIMIT, Argument, show
-from .reported import READINGS, Verdict
+from .readings import READINGS
+from .reported import Verdict
 from .runs import PLAIN, SPREAD, TITLE
 from .runs import SCHEMA as RUN_SCHEMA
-from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, METRICS, OVERLAY, SCALES, WITH_HEADS
-from .spec.lines import MERGES
+from .spec.columns import METRICS, SCALES, WITH_HEADS
+from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
+from .spec.lines import MERGES, STEPS
 from .summary import Summary
 
 Schema = dict[str, Any]
@@ -58,6 +61,7 @@ KEY_SENTENCES = {
     "blocks": "Lines under a name, `name(parameter, parameter=default)`, that layer lines call like an op.",
     "reported": "Tables of figures about whole networks, as they are printed anywhere; each figure is a claim.",
     "errata": "Printed figures that are known to be wrong, with the likely cause.",
+    "documents": "Under which ids the ledger knows claims of this file, and which documents print them.",
 }
 
 # What an argument of an op is, by its name, or by the op and its name where that means something else.
@@ -74,6 +78,7 @@ ARGUMENT_SENTENCES = {
     "end": "zeros behind every axis",
     "factor": "how many times as long every axis becomes",
     "groups": "how many groups the channels are cut into",
+    "by": "the weight of each token",
     "heads": "how many heads share the widths of keys and values",
     "index": "which token is taken, counted from 0",
     "kernel": "the size of the window on every axis",
@@ -82,6 +87,7 @@ ARGUMENT_SENTENCES = {
     "lrn.size": "how many neighbouring channels are read",
     "memory": "the sequence that keys and values come from",
     "multiplier": "how many kernels each channel has",
+    "of": "how many neighbours the largest is taken of",
     "other": "the second value",
     "out": "the channels, or the width, of the output",
     "out_pad": "what is added behind every axis of the output",
@@ -166,8 +172,10 @@ REPORT_SENTENCES = {
     "label": "The row's label as printed; of a layer, its row's label or cell.",
     "where": "The place in the spec: file:line:column.",
     "output_shape": "The shape of the output, channels first, without the batch; of a sequence tokens and width.",
+    "receptive_field": "Input positions that an element sees, on its shortest path and on all; null where unbounded.",
     "latency_ms": "The latency in milliseconds; null where nothing was measured.",
     "head": "The head that this belongs to; on the main path the key is absent.",
+    "shares": "The layer whose parameters this one works with, where they are counted; else the key is absent.",
     "text": "The cell of the table that the row was read from.",
     "start": "The index of the row's first layer.",
     "stop": "The index behind the row's last layer.",
@@ -267,6 +275,20 @@ PART_SENTENCES = {
     "list.input": "The shape of the input, channels first, without the batch.",
     "list.title": "The title of the spec.",
     "list.cite": "The citation of the spec.",
+    "list.known_by": "What the system is known by; with `--all` only.",
+    "system.name": "What documents call the system.",
+    "system.year": "The first year that they name; null where they name none.",
+    "system.known_by": "Whether a result is printed, or a description and no more.",
+    "system.described": "What documents show of the system.",
+    "system.results": "All results that they print for it.",
+    "result.id": "The id of the result.",
+    "result.variant": "What stands beside the figure.",
+    "result.dataset": "The data set, or what else the figure is about.",
+    "result.metric": "What is printed.",
+    "result.setting": "How the network was trained and tested, as printed.",
+    "result.value": "The figure as a number.",
+    "result.unit": "The unit of that number.",
+    "result.source": "Where it is printed: `document — place`.",
 }
 
 
@@ -332,7 +354,8 @@ def spec_schema() -> Schema:
 
 def _definitions() -> dict[str, Schema]:
     """What several keys of a spec hold."""
-    name = rf"(?!(?:{_taken()})\s*(?:,|$)){_NAME}"
+    name = rf"(?!(?:{_taken('x')})\s*(?:,|$)){_NAME}"
+    several = {"type": "object", "required": ["table"], "properties": {"table": {"pattern": "\n"}}}
     return {
         "scalar": {"description": "A word, a number or a line of text.", **_SCALAR},
         "scalars": {
@@ -370,17 +393,36 @@ def _definitions() -> dict[str, Schema]:
         "merge": _merge({}),
         "item": {
             "if": {"type": "object"},
-            "then": _merge(
-                {
-                    rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": {
-                        "description": "A value, or the parts of one, under names of their own.",
-                        "if": {"type": "object"},
-                        "then": {"$ref": "#/$defs/merge"},
-                        "else": {"$ref": "#/$defs/line"},
-                    }
-                }
-            ),
+            "then": {"if": several, "then": {"$ref": "#/$defs/rows"}, "else": {"$ref": "#/$defs/named"}},
             "else": {"$ref": "#/$defs/line"},
+        },
+        "named": _merge(
+            {
+                rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": {
+                    "description": "A value, or the parts of one, under names of their own.",
+                    "if": {"type": "object"},
+                    "then": {"$ref": "#/$defs/merge"},
+                    "else": {"$ref": "#/$defs/line"},
+                }
+            }
+        ),
+        "rows": {
+            "description": "A quoted table, and what a row of it means.",
+            **_closed(
+                {
+                    "from": {"$ref": "#/$defs/from"},
+                    "table": {"$ref": "#/$defs/table"},
+                    "row": _said(
+                        {
+                            "if": {"type": "object"},
+                            "then": {"$ref": "#/$defs/named"},
+                            "else": {"$ref": "#/$defs/line"},
+                        },
+                        "The line or merge that each row means; a heading in it stands for its cell.",
+                    ),
+                },
+                ["table"],
+            ),
         },
         "body": {
             "if": {"type": "array"},
@@ -389,10 +431,10 @@ def _definitions() -> dict[str, Schema]:
         },
         "quoted": _closed({"from": {"$ref": "#/$defs/from"}, "table": {"$ref": "#/$defs/table"}}, ["table"]),
         "reading": {
-            "description": "The counting term under which the figures are meant.",
+            "description": "The counting terms under which the figures are meant, separated by commas.",
             "anyOf": [
                 {"enum": list(READINGS)},
-                {"type": "string", "pattern": rf"^\s*(?:{_any(READINGS)})\s*$"},
+                {"type": "string", "pattern": rf"^\s*(?:{_any(READINGS)})\s*(?:,\s*(?:{_any(READINGS)})\s*)*$"},
             ],
         },
         "readings": _map({"$ref": "#/$defs/reading"}),
@@ -431,7 +473,7 @@ def _values() -> dict[str, Schema]:
         "reading": {"$ref": "#/$defs/readings", "examples": [{"params": "K = 1024"}]},
         "layers": {
             "if": {"type": "object", "anyOf": [{"required": ["table"]}, {"required": ["from"]}]},
-            "then": {"$ref": "#/$defs/quoted"},
+            "then": {"$ref": "#/$defs/rows"},
             "else": body,
         },
         "notation": {
@@ -482,6 +524,22 @@ def _values() -> dict[str, Schema]:
                 "Printed figures that are known to be wrong.",
             )
         ),
+        "documents": _list(
+            _closed(
+                {
+                    "from": _said({"$ref": "#/$defs/scalars"}, "Where: `document — place`, once or as a list."),
+                    "system": _said(scalar, "What the documents call the network."),
+                    "of": _said(scalar, "The `from:` of the claims, where several tables print the same figure."),
+                    "table": {
+                        "description": "Ids of figures; the first heading is `row`, `model` or `figure`.",
+                        "allOf": [{"$ref": "#/$defs/table"}],
+                        "pattern": r"^[\s|+:-]*(?:row|model|figure)\s*(?:\||\n)",
+                    },
+                },
+                ["from", "table"],
+                "A table of the ids of figures.",
+            )
+        ),
     }
     laid = {key: {"$ref": f"#/properties/{key}"} for key in OVERLAY}
     variant = _said(
@@ -526,9 +584,10 @@ def _any(words: Iterable[str]) -> str:
     return "|".join(r"\s*".join(map(re.escape, word.split())) for word in words)
 
 
-def _taken() -> str:
-    """A pattern of what cannot name a block or a value."""
-    return rf"{_any(dict.fromkeys([*OPS, *MERGES, 'identity', *_WORDS]))}|x[0-9]+"
+def _taken(but: str = "") -> str:
+    """A pattern of what cannot name a block or, without one word that may, a value."""
+    words = dict.fromkeys([*OPS, *MERGES, STEPS, "identity", *_WORDS])
+    return rf"{_any(word for word in words if word != but)}|x[0-9]+"
 
 
 def _pattern(holes: str) -> str:
@@ -542,7 +601,15 @@ def _merge(others: Schema) -> Schema:
     return {
         "description": "A merge word, or a name, with what stands under it.",
         "type": "object",
-        "properties": {word: _said(branches, about(word)) for word in MERGES},
+        "properties": {
+            **{word: _said(branches, about(word)) for word in MERGES},
+            STEPS: {
+                "description": "What is done for each token of the value, with the same weights.",
+                "type": "array",
+                "items": {"$ref": "#/$defs/item"},
+                "minItems": 1,
+            },
+        },
         "patternProperties": others,
         "additionalProperties": False,
         "minProperties": 1,
@@ -621,6 +688,7 @@ _TEXT: Schema = {"type": "string"}
 _MAYBE: Schema = {"type": ["string", "null"]}
 _INDEX: Schema = {"type": "integer", "minimum": 0}
 _MS: Schema = {"type": "number", "minimum": 0}
+_FIELD: Schema = {"type": ["array", "null"], "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
 # The fields of dataclasses by their annotations.
 _FIELDS: dict[str, Schema] = {
     "int": _COUNT,
@@ -670,8 +738,10 @@ def report_schema() -> Schema:
         "inputs": {"type": "array", "items": {"type": "integer"}},
         "output_shape": _SHAPE,
         **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
+        "receptive_field": _FIELD,
         "latency_ms": timed,
         "head": _TEXT,
+        "shares": _TEXT,
     }
     row = {
         "name": _TEXT,
@@ -692,7 +762,7 @@ def report_schema() -> Schema:
         "printed": _TEXT,
         "computed": {"anyOf": [_INDEX, _SHAPE]},
         "verdict": {"enum": list(get_args(Verdict))},
-        "reading": {"enum": [*READINGS, None]},
+        "reading": _MAYBE,
         "erratum": _MAYBE,
         "source": _TEXT,
         "where": place,
@@ -709,7 +779,7 @@ def report_schema() -> Schema:
                 "properties": {kind: _said(_INDEX, _capital(said)) for kind, said in KINDS.items()},
                 "additionalProperties": _INDEX,
             },
-            "layer": _record("layer", layer, ("head",)),
+            "layer": _record("layer", layer, ("head", "shares")),
             "row": _record("row", row, ("head",)),
             "claim": _record("claim", claim),
             "input": _record("input", {"name": _TEXT, "shape": _SHAPE}),
@@ -825,15 +895,36 @@ LISTED = ("name", "family", "params", "macs", "input")
 
 def list_schema() -> Schema:
     """The schema of `archcalc list --format json`. Keys may be added, so others than these are allowed."""
-    entry = {f.name: _FIELDS[str(f.type)] for f in fields(Entry)}
-    found = _record("list", entry, [name for name in entry if name not in LISTED])
+    entry = {f.name: _FIELDS[str(f.type)] for f in fields(Entry)} | {"known_by": {"const": KNOWN_BY[0]}}
     return {
         "$schema": DRAFT,
         "title": "archcalc list",
         "description": "What `archcalc list --format json` writes; keys may be added.",
         "type": "array",
-        "items": found,
+        "items": {"anyOf": [_record("list", entry, [name for name in entry if name not in LISTED]), _system()]},
     }
+
+
+def _system() -> Schema:
+    """A system that no spec builds, in a list with `--all`: what a model has is null."""
+    result = {
+        **dict.fromkeys(("id", "variant", "dataset"), _TEXT),
+        "metric": {"enum": list(RESULTS)},
+        **dict.fromkeys(("setting", "printed"), _TEXT),
+        "value": {"type": "number"},
+        "unit": _TEXT,
+        "source": {"type": "array", "items": _TEXT, "minItems": 1},
+    }
+    empty = {"type": "null", "description": "Always null: no spec builds it."}
+    system = {
+        "name": _TEXT,
+        **{f.name: empty for f in fields(Entry) if f.name not in ("name", "year")},
+        "year": _FIELDS["int | None"],
+        "known_by": {"enum": list(KNOWN_BY[1:])},
+        "described": _TEXT,
+        "results": {"type": "array", "items": _record("result", result)},
+    }
+    return _record("system", system)
 
 
 def _record(part: str, properties: Mapping[str, Schema], optional: Iterable[str] = ()) -> Schema:

@@ -24,7 +24,7 @@ BIG = ("densenet264", "efficientnet-b7", "resnet152")
 OPENED = [*{archcalc.load(model).spec: model for model in reversed(MODELS)}.values(), *BIG]
 LOOKS = [(model, 0) for model in MODELS] + [(model, depth) for model in OPENED for depth in DEPTHS[1:]]
 COUNTS = ("params", "weights", "biases", "norm_params", "norm_stats", "macs", "flops", "activation_bytes")
-LAYER_KEYS = ["path", "op", "label", "where", "inputs", "output_shape", *COUNTS, "latency_ms"]
+LAYER_KEYS = ["path", "op", "label", "where", "inputs", "output_shape", *COUNTS, "receptive_field", "latency_ms"]
 TOTAL_KEYS = [*COUNTS[:7], "param_bytes", "activation_bytes", "peak_memory_bytes", "weight_layers", "elementwise"]
 
 

@@ -26,7 +26,8 @@ from archcalc.measured import Measurement
 from archcalc.ops import ARGUMENTS, KINDS, OPS
 from archcalc.ops import base as ops_base
 from archcalc.render import as_json
-from archcalc.spec.family import KEYS, METRICS, OVERLAY
+from archcalc.spec.columns import METRICS
+from archcalc.spec.family import KEYS, OVERLAY
 from archcalc.spec.lines import MERGES
 from archcalc.summary import Summary
 from archcalc.zoo import spec_files

@@ -9,7 +9,8 @@ from .explain import register as explain
 from .list import register as list_models
 from .measure import register as measure
 from .new import register as new
+from .paper import register as paper
 from .show import register as show
 from .summary import register as summary
 
-COMMANDS = (summary, measure, explain, list_models, show, new, check, doctor)  # in the order of `--help`
+COMMANDS = (summary, measure, explain, paper, list_models, show, new, check, doctor)  # in the order of `--help`

@@ -34,6 +34,14 @@ Format = Annotated[
         autocompletion=complete.formats,
     ),
 ]
+Columns = Annotated[
+    str,
+    Option(
+        "--columns",
+        metavar="NAMES",
+        help="Show these columns, by their names in csv or how these begin, as params,receptive_field.",
+    ),
+]
 OutputFile = Annotated[
     str, Option("--output", "-o", metavar="FILE", help="Write to FILE, which changes only when all is done.")
 ]
@@ -49,6 +57,11 @@ def size(text: str) -> tuple[int, ...] | None:
     if not all(axis.isascii() and axis.isdigit() and len(axis) < 20 for axis in axes):
         raise UsageError(f"`--input {text}` is not a size", "A size is written channels first: `--input 3x256x256`.")
     return tuple(map(int, axes))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """`params,macs` as names."""
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
 
 
 def pairs(texts: Sequence[str] | None) -> dict[str, str]:

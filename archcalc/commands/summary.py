@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Option, Typer
 
 from . import complete
-from .common import Format, InputSize, Job, ModelName, Output, OutputFile, Settings, pairs, size
+from .common import Columns, Format, InputSize, Job, ModelName, Output, OutputFile, Settings, names, pairs, size
 from .measure import Device, Gpu, Threads, TimeLimit, chosen_device, run_all
 
 
@@ -41,6 +41,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
                 autocompletion=complete.ops,
             ),
         ] = "",
+        columns: Columns = "",
         input_size: InputSize = "",
         batch: Annotated[
             int, Option("--batch", metavar="N", help="Samples in the batch that MACs, bytes and latency are for.")
@@ -70,13 +71,14 @@ def register(app: Typer, jobs: list[Job]) -> None:
             from .. import api
             from ..errors import Unavailable, UsageError
             from ..render import FULL, render
-            from ..render.rows import Pick, known_sort
+            from ..render.rows import Pick, chosen, known_sort
 
             where = chosen_device(gpu, device)
             if static and (gpu or device):
                 raise UsageError("`--gpu` and `--device` measure and `--static` does not: one of the two")
             write = Output(output_format, output)
-            pick = Pick(known_sort(sort, measured=not static), top, only)
+            pick = Pick(known_sort(sort, measured=not static), top, only, names(columns))
+            chosen(pick.columns)
             loaded = api.load(model, input=size(input_size), settings=pairs(settings))
             found = loaded.summary(batch, dtype)
             levels = FULL if full else depth

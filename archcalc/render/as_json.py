@@ -10,6 +10,7 @@ from .. import __version__
 from ..analyse import Layer, Report, Totals
 from ..graph import Span
 from ..measured import Latency, Measurement
+from ..receptive import receptive_fields
 from ..reported import Judgement
 from ..runs import described
 from ..runs import latency as _latency
@@ -75,13 +76,16 @@ def _layers(report: Report, measured: Measurement | None) -> list[dict[str, Any]
     for span in sorted(report.graph.rows, key=lambda span: span.start):
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
+    fields = receptive_fields(report.graph)
     return [
-        _layer(layer, label, times[index] if index < len(times) else None)
+        _layer(report, layer, label, fields.pair(index), times[index] if index < len(times) else None)
         for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True))
     ]
 
 
-def _layer(layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
+def _layer(
+    report: Report, layer: Layer, label: str, seen: tuple[int, int] | None, latency: Latency | None
+) -> dict[str, Any]:
     node, facts = layer.node, layer.facts
     found = {
         "path": node.path,
@@ -98,10 +102,13 @@ def _layer(layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
         "macs": layer.macs,
         "flops": layer.flops,
         "activation_bytes": layer.activation_bytes,
+        "receptive_field": seen,
         "latency_ms": None if latency is None else _latency(latency),
     }
     if node.head:
         found["head"] = node.head
+    if node.shares is not None:
+        found["shares"] = report.graph.nodes[node.shares].path
     return found
 
 
@@ -134,7 +141,7 @@ def claim(judgement: Judgement) -> dict[str, Any]:
         "printed": claim.printed.value,
         "computed": judgement.computed,
         "verdict": judgement.verdict,
-        "reading": claim.reading or None,
+        "reading": str(claim.reading) or None,
         "erratum": " ".join(erratum.note.value.split()) if erratum is not None else None,
         "source": claim.source,
         "where": claim.printed.where,

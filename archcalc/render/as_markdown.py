@@ -23,7 +23,7 @@ def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> s
             "",
             "  \n".join([*rest, *([f"*{escape(sentences.clean(summary.namesake))}*"] if summary.namesake else [])]),
             "",
-            *table_of(summary, table, rows.columns(summary)),
+            *table_of(summary, table, rows.columns(summary, pick)),
             "",
             *([f"- **shown**: {escape(shown)}"] if shown else []),
             *(f"- **{label}**: {escape(text)}" if label else f"  {text}" for label, text in sentences.facts(summary)),

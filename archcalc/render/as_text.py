@@ -21,7 +21,7 @@ def render(
 ) -> str:
     """The whole report. Lines are at most `width` wide, as wide as they need be where that is None."""
     table, share = rows.table(summary, depth, pick), rows.share_of(summary)
-    layout = choose(rows.columns(summary), table, bool(share), width)
+    layout = choose(rows.columns(summary, pick), table, bool(share), width)
     room = max(PROSE, layout.width) if width is None else width
     notes = sentences.Notes()
     found = [
