@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from .analyse import ID_BYTES, ITEMSIZE, Layer, Report, Totals, last_uses, looked_up, peak_memory, storages
+from .analyse import ID_BYTES, ITEMSIZE, Layer, Report, Storages, Totals, last_uses, looked_up, peak_memory, storages
 from .arithmetic import Arithmetic, Count, arithmetic, axes_of, terms, usage
 from .errors import Unavailable, UsageError, did_you_mean
 from .graph import Graph, Node, Span
@@ -108,6 +108,12 @@ class Network:
         self.report, self.graph = report, report.graph
         self.last = last_uses(self.graph)
         self.storage = storages(self.graph)
+        main = self.graph.without_heads()
+        if main is not self.graph:  # what hangs on the main path changes nothing of its counts
+            end, own = main.main, storages(main)
+            held = [len(self.last) if last == end else last for last in last_uses(main)]
+            self.last = held + self.last[end:]
+            self.storage = Storages(own.root + self.storage.root[end:], own.in_place + self.storage.in_place[end:])
         self.fields = receptive_fields(self.graph)
         self.until: dict[int, int] = {}  # by storage: the last node that reads anything standing in it
         for index, root in enumerate(self.storage.root):

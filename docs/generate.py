@@ -244,7 +244,7 @@ def _only_printed() -> Iterator[str]:
     yield f"The documents of the [ledger](papers.md) print {printed} accuracies, errors and times: {models} of models above,"
     yield f"and others of these {len(systems)} systems, which `archcalc list --all` shows too. They are reported, never"
     yield "computed; where no result is printed, the words say what documents show. The data, and which printed network"
-    yield "is which model, are in [specs/documents/accuracies](../specs/documents/accuracies)."
+    yield "is which model, are in [the list of systems](../specs/documents/accuracies/systems.yaml) and beside it."
     yield ""
     yield records.markdown(NAMED, systems).rstrip("\n")
 

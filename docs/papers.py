@@ -103,9 +103,9 @@ READINGS_OPENING = """\
 # Readings
 
 A printed figure may be meant under another convention than [archcalc's own](counting.md). A reading names it: a list of
-terms that add up, `reading: no biases, with norm statistics`. A reading is declared for a table or a figure; only then does
-it count for a verdict, and the ledger says how many rows of the table it explains. Other readings are searched where a
-figure contradicts, and proposed with how many were tried and how many fit.
+terms that add up, `reading: no biases, with norm statistics`. A reading is declared for a table or a figure; only then
+does it count for a verdict, and the ledger says how many rows of the table it explains. Other readings are searched
+where a figure contradicts, and proposed with how many were tried and how many fit.
 
 | term | it changes | what is counted | |
 |---|---|---|---|"""

@@ -35,7 +35,16 @@ from tests.test_docs import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 VALID = sorted((ROOT / "tests" / "data" / "valid").rglob("*.yaml"))
-MODELS = ("vgg16", "googlenet", "resnet50", "resnet50-v1.5", "efficientnet-b0", "vit-b-16", "inception-module:naive")
+MODELS = (
+    "vgg16",
+    "googlenet",
+    "resnet50",
+    "resnet50-v1.5",
+    "efficientnet-b0",
+    "vit-b-16",
+    "inception-module:naive",
+    "resnet18-cbam",
+)
 
 
 def as_an_editor_reads(text: str) -> Any:

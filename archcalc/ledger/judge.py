@@ -151,7 +151,7 @@ class Ledger:
         base = self._value(entry, formula, BASE, given)
         read = self._value(entry, formula, entry.reading, given) if entry.reading else None
         verdict = self._decide(entry, base, read)
-        under = read is not None and (verdict == "reads as" or (verdict in ("contradicts", "truncates")))
+        under = read is not None and verdict not in ("exact", "rounds")
         computed = read if under and read is not None else base
         value = entry.value.value
         difference = None
@@ -185,7 +185,10 @@ class Ledger:
                 layout = entry.layout if formula.plain is not None else ""
                 operands[name] = ask(self.networks, operand, reading, layout, settings)
             else:
-                operands[name] = self._operand(entry, operand.value).base or 0
+                base = self._operand(entry, operand.value).base
+                if base is None:
+                    raise problem(entry, f"`{operand}` is not computable")
+                operands[name] = base
         return formula(operands, names)
 
     def _operand(self, entry: Entry, name: str) -> Finding:
@@ -209,20 +212,18 @@ class Ledger:
         operands = formula.operands
         found = {name: self._operand(entry, o.value) for name, o in operands.items() if not isinstance(o, Quantity)}
         own = {n: ask(self.networks, o) for n, o in operands.items() if isinstance(o, Quantity)}
-        printed: dict[str, Value] = {**own, **{name: _number(finding.entry) for name, finding in found.items()}}
-        computed = formula(printed)
+        printed = {name: _number(finding.entry) for name, finding in found.items()}
+        computed = formula.number({**own, **printed})
         base: Value | None = None
         bases = {name: finding.base for name, finding in found.items() if finding.base is not None}
         if len(bases) == len(found):
             base = formula({**own, **bases})
-        value, half = entry.value.value, entry.value.half
-        assert isinstance(computed, (int, Fraction)), "a relation of figures is a number"
-        assert isinstance(value, (int, Fraction))
+        value, half = _number(entry), entry.value.half
         verdict: Verdict = decide(computed, Fraction(value), half)
         reading, tried = "", 1
         if verdict not in ("exact", "rounds") and entry.before_rounding:
             tried = 2
-            low, high = _bounds(formula, printed, {n: f.entry.value.half for n, f in found.items()})
+            low, high = _bounds(formula, own, {n: (printed[n], f.entry.value.half) for n, f in found.items()})
             if low <= value + half and value - half <= high:
                 verdict, reading = "reads as", BEFORE_ROUNDING
         finding = Finding(
@@ -320,8 +321,7 @@ def _model(family: Family, claim: Claim) -> str:
 
 def _as_read(entry: Entry) -> tuple[Number, Fraction]:
     """The printed number and half of its last place under the declared reading's units."""
-    value, half = entry.value.value, entry.value.half
-    assert isinstance(value, (int, Fraction))
+    value, half = _number(entry), entry.value.half
     units = entry.reading.units
     letter = entry.printed.value.rstrip()[-1:]
     if letter in units:
@@ -337,18 +337,14 @@ def _number(entry: Entry) -> Number:
     return value
 
 
-def _bounds(formula: Formula, printed: Mapping[str, Value], halves: Mapping[str, Fraction]) -> tuple[Number, Number]:
-    """The least and the largest value over all operands that round to the printed ones."""
+def _bounds(
+    formula: Formula, own: Mapping[str, Value], printed: Mapping[str, tuple[Number, Fraction]]
+) -> tuple[Number, Number]:
+    """The least and the largest value at the ends of what rounds to the printed operands."""
     corners = []
-    for signs in product((-1, 1), repeat=len(halves)):
-        moved = dict(printed)
-        for sign, (name, half) in zip(signs, halves.items(), strict=True):
-            value = printed[name]
-            assert isinstance(value, (int, Fraction))
-            moved[name] = value + sign * half
-        value = formula(moved)
-        assert isinstance(value, (int, Fraction))
-        corners.append(value)
+    for signs in product((-1, 1), repeat=len(printed)):
+        moved = {n: value + sign * half for sign, (n, (value, half)) in zip(signs, printed.items(), strict=True)}
+        corners.append(formula.number({**own, **moved}))
     return min(corners), max(corners)
 
 

@@ -312,6 +312,13 @@ class Formula:
         exact = tuple(value if isinstance(value, int) else Fraction(value) for value in values)
         return exact[0] if len(exact) == 1 else exact
 
+    def number(self, operands: Mapping[str, Value]) -> Number:
+        """The value of a formula that is to give one number. Raises SpecError."""
+        value = self(operands)
+        if isinstance(value, tuple):
+            raise self.text.error(f"`{self.text}` is a list; one number is wanted here")
+        return value
+
 
 def read_formula(text: Text) -> Formula:
     """`params of vgg16`, or `[params of alexnet] / [params of squeezenet1.0]`, `[id of a figure] * 4`.
