@@ -15,15 +15,18 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
 
+from . import regression
 from .analyse import ITEMSIZE, Layer, Totals
 from .catalogue import KNOWN_BY, Entry
 from .expr import IMPLICIT, NAME, RESERVED
 from .ledger.accuracies import METRICS as RESULTS
-from .measured import Latency, Measurement
+from .measured import Confidence, Doubt, Machine, Measurement, Mode, Stopped
 from .ops import ARGUMENTS, KINDS, OPS
 from .ops.base import LIMIT, Argument, show
 from .readings import READINGS
 from .reported import Verdict
+from .runs import PLAIN, SPREAD, TITLE
+from .runs import SCHEMA as RUN_SCHEMA
 from .spec.columns import METRICS, SCALES, WITH_HEADS
 from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
 from .spec.lines import MERGES, STEPS
@@ -181,13 +184,62 @@ REPORT_SENTENCES = {
     "median": "The median of the runs.",
     "iqr": "The inter-quartile range of the runs.",
     "min": "The fastest run.",
+    "p90": "Nine of ten runs are faster.",
+    "p99": "99 of 100 runs are faster.",
     "max": "The slowest run.",
     "runs": "The number of timed runs.",
     "device": "The device by its name in torch.",
     "device_name": "The device by its maker's name.",
     "torch": "The version of torch.",
     "threads": "The number of threads that torch used.",
-    "complete": "Whether all runs were made before the time limit.",
+    "complete": "Whether the runs were enough; false where the time limit or Ctrl-C ended them.",
+    "mode": "What a run is: inference, or training, which is the forward and the backward pass.",
+    "memory_format": "How maps lie in memory: contiguous, channels_last or channels_last_3d.",
+    "cold": "Whether everything was driven out of the caches before each run.",
+    "stopped": "What ended the runs.",
+    "warm_ups": "The number of runs before the first that counts.",
+    "settled": "Whether runs had stopped getting faster before the first that counts.",
+    "throughput": "Samples a second by the median; null where it is 0.",
+    "layers_sum_ms": "The medians of all layers together, in milliseconds.",
+    "reconciliation": "The layers' sum as a share of the median of runs that no clock interrupts; null without layers.",
+    "stable": "Whether there is no doubt about the run.",
+    "doubts": "Why the run is unstable, each with what to do about it.",
+    "reason": "Why the run is unstable.",
+    "advice": "What to do about it.",
+    "halves": "By which share the medians of every other run and of the rest differ; null for too few runs.",
+    "overhead_ms": "What reading the clock at each layer's end cost in a run by layers, in milliseconds.",
+    "confidence": "How well the whole's median is known: an interval by order statistics.",
+    "level": "The probability that the interval holds the median.",
+    "low": "The lower end of the interval in milliseconds; null for too few runs.",
+    "high": "The upper end of the interval in milliseconds; null for too few runs.",
+    "within": "The larger distance of an end from the median, as a share of it; null for too few runs.",
+    "wanted": "The share that ends the runs once the ends are within it.",
+    "reached": "Whether the ends are.",
+    "compiled_ms": "The latency of what torch.compile makes of the network; null where that was not asked for.",
+    "launch_bound": "The indices of the layers for which the GPU waited.",
+    "machine": "What else decides how fast it runs; what is not known is empty or null.",
+    "system": "The operating system.",
+    "python": "The version of Python.",
+    "libc": "The C library, whose malloc can be pinned if it is glibc.",
+    "processors": "The processors that the process might use.",
+    "governor": "How the kernel chooses the processors' clock.",
+    "load": "The processes that ran or wanted to in the minute before.",
+    "driver": "The GPU's driver.",
+    "cuda": "The version of CUDA that torch was built for.",
+    "tf32": "Where the GPU rounds float32 to TF32.",
+    "clocks": "The GPU's clocks before the runs.",
+    "measurements": "What was measured, one for each batch.",
+    "samples_ms": "Every run in milliseconds.",
+    "comparison": "How the run compares with an earlier one, one for each batch that both measured.",
+    "before_ms": "The median of the earlier run; null where the layer is not in it.",
+    "now_ms": "The median of this run; null where the layer is not in it.",
+    "ratio": "Now as a share of before; null where one of them is missing.",
+    "p": "The chance of ranks so far apart where nothing changed, corrected for many layers.",
+    "drift": "The median of all layers' ratios; null without layers.",
+    "notes": "What makes the comparison doubtful.",
+    "whole": "The whole network in each run, the clock read at both ends only.",
+    "backward": "The backward pass of each layer in each run; empty for inference.",
+    "compiled": "The compiled network in each run; empty where that was not asked for.",
     "malloc_pinned": "Whether freed memory was kept for the next run.",
     # claims
     "row": "The row that the figure is printed for; null where it is the whole network's.",
@@ -210,6 +262,15 @@ PART_SENTENCES = {
     "claim.source": "Where the figure is printed, as the spec says it.",
     "measured.dtype": "The type of the numbers that the measured run used.",
     "measured.batch": "The number of samples in a measured run.",
+    "change.path": "The layer's path; `whole` is the whole network.",
+    "change.verdict": "What the layer is beside the earlier run.",
+    "comparison.batch": "The batch that both runs measured.",
+    "comparison.whole": "The whole network beside the earlier run.",
+    "comparison.layers": "Every layer beside the earlier run.",
+    "run.title": "What the file is.",
+    "run.layers": "The nodes of the main path in execution order.",
+    "run.complete": "Whether all that was asked for was measured.",
+    "samples.layers": "Each layer in each run; in training its forward and backward pass together.",
     "measured.latency_ms": "The latency of the whole main path in milliseconds.",
     "list.input": "The shape of the input, channels first, without the batch.",
     "list.title": "The title of the spec.",
@@ -635,6 +696,7 @@ _FIELDS: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "float": _MS,
     "int | None": {"type": ["integer", "null"]},
+    "float | None": {"type": ["number", "null"]},
     "dict[str, int]": {"$ref": "#/$defs/elementwise"},
     "dict[str, str]": {"type": "object", "additionalProperties": _TEXT},
     "Shape": _SHAPE,
@@ -650,8 +712,6 @@ def report_schema() -> Schema:
     counts = {name: schema for name, schema in totals.items() if name != "elementwise"}
     place: Schema = {**_TEXT, "pattern": r":\d+:\d+$"}
     timed: Schema = {"anyOf": [{"$ref": "#/$defs/latency"}, {"type": "null"}]}
-    run = {f.name: _FIELDS[str(f.type)] for f in fields(Measurement) if str(f.type) in ("str", "int", "bool")}
-    whole = {f.name: _MS for f in fields(Latency) if f.name != "runs"}
     dtype: Schema = {"enum": list(ITEMSIZE)}
     document = {
         "schema": {"const": 1},
@@ -723,9 +783,110 @@ def report_schema() -> Schema:
             "row": _record("row", row, ("head",)),
             "claim": _record("claim", claim),
             "input": _record("input", {"name": _TEXT, "shape": _SHAPE}),
-            "latency": _record("latency", {"median": _MS, "iqr": _MS, "runs": {"type": "integer", "minimum": 1}}),
-            "measured": _record("measured", {**run, "dtype": dtype, "latency_ms": _record("latency", whole)}),
+            **_measurements(),
         },
+    }
+
+
+def run_schema() -> Schema:
+    """The schema of `archcalc measure MODEL --format json` and `--save`. Keys may be added, so others are allowed."""
+    samples = {"type": "array", "items": _MS}
+    rows: Schema = {"type": "array", "items": samples}
+    measured = _measurements()
+    measured["measured"] = _record(
+        "measured",
+        {
+            **_measured_properties(),
+            "samples_ms": _record("samples", {"whole": samples, "layers": rows, "backward": rows, "compiled": samples}),
+        },
+    )
+    run: dict[str, Schema] = {
+        "title": {"const": TITLE},
+        "schema": {"const": RUN_SCHEMA},
+        "archcalc": _TEXT,
+        "model": _TEXT,
+        "spec": _TEXT,
+        "input": _SHAPE,
+        "settings": _FIELDS["dict[str, str]"],
+        "complete": _FIELDS["bool"],
+        "layers": {"type": "array", "items": _record("layer", {"path": _TEXT, "op": {"enum": sorted(OPS)}})},
+        "measurements": {"type": "array", "items": {"$ref": "#/$defs/measured"}},
+        "comparison": {"type": "array", "items": _comparison()},
+    }
+    return {
+        "$schema": DRAFT,
+        "title": TITLE,
+        "description": "What `archcalc measure MODEL --save FILE` writes; keys may be added.",
+        **_record("run", run, ("comparison",)),
+        "$defs": measured,
+    }
+
+
+def _measurements() -> dict[str, Schema]:
+    """A layer's latency, and a measurement."""
+    spread = dict.fromkeys(SPREAD, _MS)
+    return {
+        "latency": _record("latency", {**spread, "runs": {"type": "integer", "minimum": 1}}),
+        "measured": _record("measured", _measured_properties()),
+    }
+
+
+def _comparison() -> Schema:
+    """What `--against` adds for a batch."""
+    maybe: Schema = {"type": ["number", "null"]}
+    change = _record(
+        "change",
+        {
+            "path": _TEXT,
+            "before_ms": maybe,
+            "now_ms": maybe,
+            "ratio": maybe,
+            "p": maybe,
+            "verdict": {"enum": list(get_args(regression.Verdict))},
+        },
+    )
+    return _record(
+        "comparison",
+        {
+            "batch": {"type": "integer", "minimum": 1},
+            "whole": change,
+            "layers": {"type": "array", "items": change},
+            "drift": maybe,
+            "notes": {"type": "array", "items": _TEXT},
+        },
+    )
+
+
+def _measured_properties() -> Schema:
+    types = {f.name: str(f.type) for f in fields(Measurement)}
+    words = {"Mode": {"enum": list(get_args(Mode))}, "Stopped": {"enum": list(get_args(Stopped))}}
+    plain = {name: {**_FIELDS, **words}[types[name]] for name in PLAIN}
+    maybe: Schema = {"type": ["number", "null"]}
+    spread = _record("latency", dict.fromkeys(SPREAD, _MS))
+    confidence: dict[str, Schema] = {
+        **dict.fromkeys(Confidence._fields, maybe),
+        "level": _MS,
+        "wanted": _MS,
+        "reached": _FIELDS["bool"],
+    }
+    machine = {f.name: _FIELDS[str(f.type)] for f in fields(Machine)}
+    return {
+        **plain,
+        "dtype": {"enum": list(ITEMSIZE)},
+        "runs": {"type": "integer", "minimum": 1},
+        "complete": _FIELDS["bool"],
+        "latency_ms": spread,
+        "throughput": maybe,
+        "layers_sum_ms": _MS,
+        "reconciliation": maybe,
+        "stable": _FIELDS["bool"],
+        "doubts": {"type": "array", "items": _record("doubt", dict.fromkeys(Doubt._fields, _TEXT))},
+        "halves": maybe,
+        "overhead_ms": _MS,
+        "confidence": _record("confidence", confidence),
+        "compiled_ms": {"anyOf": [spread, {"type": "null"}]},
+        "launch_bound": {"type": "array", "items": _INDEX},
+        "machine": _record("machine", machine),
     }
 
 
@@ -782,7 +943,7 @@ def _sentence(part: str, name: str) -> str | None:
 
 # --- the shipped copies -------------------------------------------------------------------------------------------
 
-SCHEMAS = {"spec": spec_schema, "report": report_schema, "list": list_schema}
+SCHEMAS = {"spec": spec_schema, "report": report_schema, "list": list_schema, "run": run_schema}
 
 
 def shipped() -> dict[Path, str]:

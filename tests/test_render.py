@@ -12,7 +12,7 @@ import pytest
 
 import archcalc
 from archcalc.errors import UsageError
-from archcalc.measured import Latency, Measurement
+from archcalc.measured import Measurement
 from archcalc.render import FORMATS, FULL, as_csv, as_json, as_markdown, as_text, known_format, layout, render, rows
 from archcalc.summary import Summary
 from archcalc.zoo import model_names
@@ -35,10 +35,17 @@ def run_of(summary: Summary, runs: int = 5, complete: bool = True) -> Measuremen
         array("d", [(1 + run / 100) * (layer.macs / 1e8 + layer.activation_bytes / 3e7 + 0.002) for run in range(runs)])
         for layer in layers
     )
-    whole = [sum(run) for run in zip(*samples, strict=True)]
-    times = tuple(map(Latency.of, samples))
     return Measurement(
-        "cpu", "A processor", "2.13.0", 2, "float32", 1, runs, complete, True, Latency.of(whole), times, samples
+        device="cpu",
+        device_name="A processor",
+        torch="2.13.0",
+        threads=2,
+        dtype="float32",
+        batch=1,
+        whole_samples=array("d", [sum(run) for run in zip(*samples, strict=True)]),
+        samples=samples,
+        malloc_pinned=True,
+        stopped="runs" if complete else "time limit",
     )
 
 
@@ -253,8 +260,8 @@ def test_json_keeps_its_contract(model: str) -> None:
         assert re.fullmatch(r"specs/[a-z0-9.-]+\.yaml:\d+:\d+", layer["where"])
         assert layer["label"]
     assert set(found["measured"]) >= {"device", "torch", "threads", "dtype", "runs", "complete", "latency_ms"}
-    assert list(found["measured"]["latency_ms"]) == ["median", "iqr", "min", "max"]
-    assert set(found["layers"][0]["latency_ms"]) == {"median", "iqr", "runs"}
+    assert list(found["measured"]["latency_ms"]) == ["median", "iqr", "min", "max", "p90", "p99"]
+    assert list(found["layers"][0]["latency_ms"]) == ["median", "iqr", "min", "max", "p90", "p99", "runs"]
     assert len(found["claims"]) == len(summary.judgements)
 
 

@@ -4,11 +4,13 @@ Nothing here imports the core before a job runs, so that `--help` and completion
 """
 
 from .check import register as check
+from .doctor import register as doctor
 from .explain import register as explain
 from .list import register as list_models
+from .measure import register as measure
 from .new import register as new
 from .paper import register as paper
 from .show import register as show
 from .summary import register as summary
 
-COMMANDS = (summary, explain, paper, list_models, show, new, check)  # in the order of `--help`
+COMMANDS = (summary, measure, explain, paper, list_models, show, new, check, doctor)  # in the order of `--help`

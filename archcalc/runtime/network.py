@@ -122,7 +122,7 @@ def usable(device: torch.device) -> torch.device:
         return device
     if not torch.cuda.is_available():
         built = "" if torch.version.cuda or torch.version.hip else ": this torch is built for the CPU alone"
-        raise Unavailable(f"no GPU that torch can use{built}", "Without a GPU the CPU can be used.")
+        raise Unavailable(f"no GPU that torch can use{built}")
     index, count = torch.cuda.current_device() if device.index is None else device.index, torch.cuda.device_count()
     if index >= count:
         raise Unavailable(f"no GPU number {index}: there {'is' if count == 1 else 'are'} {count}, counted from 0")
