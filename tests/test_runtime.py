@@ -308,7 +308,7 @@ def test_gradients_of_shared_weights_add_up() -> None:
     net, x = network(b.finish(y)), torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
     net(x).sum().backward()
     weight, bias = (parameter.detach().clone().requires_grad_() for parameter in net.parameters())
-    F.linear(F.linear(x, weight, bias), weight, bias).sum().backward()
+    torch.autograd.backward(F.linear(F.linear(x, weight, bias), weight, bias).sum())
     torch.testing.assert_close([parameter.grad for parameter in net.parameters()], [weight.grad, bias.grad])
 
 
