@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import UsageError, did_you_mean
 from .graph import Graph, Node, Span
@@ -18,7 +18,7 @@ ITEMSIZE = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
 
 
 class Facts(NamedTuple):
-    """What a node costs for one sample, whatever its place."""
+    """What a node costs for one sample. Of a node that works with another's parameters these are not its own."""
 
     params: tuple[Param, ...]
     weights: int
@@ -30,9 +30,15 @@ class Facts(NamedTuple):
     numel: int
 
 
+NO_PARAMS: dict[str, Any] = {"params": (), "weights": 0, "biases": 0, "norm_params": 0, "norm_stats": 0}
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A node and its counts: parameters for the network, the rest for the whole batch."""
+    """A node and its counts: parameters for the network, the rest for the whole batch.
+
+    A node that works with another's parameters (`node.shares`) has none: they are counted there.
+    """
 
     node: Node
     facts: Facts = field(repr=False)
@@ -164,7 +170,7 @@ def storages(graph: Graph, training: bool = False) -> Storages:
         in_place.append(overwrites)
         keeps = node.op.keeps
         viewed = storage == "view" and node.inputs[0] >= 0 and keeping[node.inputs[0]]
-        keeping.append(viewed or keeps == "output" or (keeps == "either" and overwrites))
+        keeping.append(viewed or keeps in ("output", "both") or (keeps == "either" and overwrites))
         if not overwrites and storage != "view":
             kept.update(root[value] for value in node.inputs if value >= 0)
     return Storages(root, in_place)
@@ -172,15 +178,14 @@ def storages(graph: Graph, training: bool = False) -> Storages:
 
 def _keeps_input(op: Op) -> bool:
     """Whether an op that could work in place must not, for the sake of its own backward pass: torch would copy."""
-    return op.keeps == "inputs" or isinstance(op, Dropout)
+    return op.keeps in ("inputs", "both") or isinstance(op, Dropout)
 
 
-def peak_memory(graph: Graph, sizes: list[int], root: list[int], scratch: list[int]) -> tuple[int, int]:
+def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, int]:
     """The largest sum of live tensors and the node at which it is reached (−1: nothing runs).
 
-    `sizes` are the bytes of each node's own storage (0 where it allocates none), inputs in front; `scratch` those of
-    the tensors inside each node, while it runs. Every tensor is freed after its last use; the network's inputs are held
-    to the end.
+    `sizes` are the bytes of each node's own storage (0 where it allocates none), inputs in front. Every tensor is
+    freed after its last use; the network's inputs are held to the end.
     """
     count = len(graph.nodes)
     offset = len(graph.inputs)
@@ -196,26 +201,11 @@ def peak_memory(graph: Graph, sizes: list[int], root: list[int], scratch: list[i
     at = -1
     for index in range(count):
         live += sizes[offset + index]
-        if live + scratch[index] > peak:
-            peak, at = live + scratch[index], index
+        if live > peak:
+            peak, at = live, index
         for own in ends[index]:
             live -= sizes[offset + own]
     return peak, at
-
-
-def scratches(graph: Graph, facts: Iterable[Facts], batch: int, dtype: str) -> list[int]:
-    """The bytes of the tensors inside each node of an inference, at its worst moment, beside inputs and output."""
-    memo: dict[int, int] = {}
-    found = []
-    for node, fact in zip(graph.nodes, facts, strict=False):
-        if type(node.op).scratch is Op.scratch:
-            found.append(0)
-            continue
-        if id(fact) not in memo:  # shared by nodes of the same op and shapes
-            x = [graph.shape(value) for value in node.inputs]
-            memo[id(fact)] = node.op.scratch(batch, ITEMSIZE[dtype], *x, node.shape)
-        found.append(memo[id(fact)])
-    return found
 
 
 def looked_up(graph: Graph) -> dict[int, int]:
@@ -260,7 +250,7 @@ def _facts(graph: Graph, node: Node, memo: dict[tuple[Op, tuple[Shape, ...]], Fa
         except OpError as error:
             raise node.where.error(error.message) from None
         memo[key] = facts
-    return facts
+    return facts if node.shares is None else facts._replace(**NO_PARAMS)
 
 
 def facts_of(op: Op, x: tuple[Shape, ...], y: Shape) -> Facts:
@@ -284,7 +274,7 @@ def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tu
         Layer(node, f, f.weights + f.biases + f.norm_params, f.macs * batch, size)
         for node, f, size in zip(graph.nodes, facts, sizes, strict=True)
     )
-    peak, _ = peak_memory(graph, input_bytes(graph, batch, dtype) + sizes, root, scratches(graph, facts, batch, dtype))
+    peak, _ = peak_memory(graph, input_bytes(graph, batch, dtype) + sizes, root)
     totals = _totals(layers, batch, dtype, 0, peak)
     for name, value in totals.counts().items():
         if value > LIMIT:
@@ -325,8 +315,13 @@ def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak:
 def weight_layers(nodes: Sequence[Node], start: int = 0) -> int:
     """The largest number of convolutions and fully connected layers on any path through `nodes`, a slice of a graph
     from node `start` on; what comes from before it is an input."""
+    return longest_path(nodes, start, lambda op: op.weight_layers)
+
+
+def longest_path(nodes: Sequence[Node], start: int, length: Callable[[Op], int]) -> int:
+    """The largest sum of `length` on any path through `nodes`, a slice of a graph from node `start` on."""
     longest: list[int] = []
     for node in nodes:
         before = max([longest[value - start] for value in node.inputs if value >= start], default=0)
-        longest.append(before + node.op.weight_layers)
+        longest.append(before + length(node.op))
     return max(longest, default=0)

@@ -13,7 +13,6 @@ from .expand import expand, parameters
 from .fit import Fit, fit
 from .graph import Graph
 from .measured import Measurement
-from .memory import Memory
 from .ops import Shape, dims
 from .reported import Judgement, judge
 from .summary import Summary
@@ -22,6 +21,7 @@ from .verified import Verified
 from .zoo import Selection, select, selections, spec_files
 
 if TYPE_CHECKING:
+    from .doctor import Examined, Peer
     from .runtime.network import Network
 
 
@@ -90,12 +90,12 @@ class Model:
         _, measure = _runtime()
         return measure.measure(self.graph, **options)  # type: ignore[no-any-return]
 
-    def memory(self, batch: int = 1, dtype: str = "float32", device: str = "cpu") -> Memory:
-        """Run the main path and watch the tensors that it holds. Raises Unavailable where torch or a GPU is missing."""
+    def peer(self, tool: str, tick: Callable[[int, int], None] | None = None) -> Peer:
+        """What another tool (`fvcore`, …) counts of the main path at batch 1, and why it is not what `totals` says."""
         _runtime()
-        from .runtime.memory import measure_memory
+        from .runtime import doctor
 
-        return measure_memory(self.graph, batch=batch, dtype=dtype, device=device)
+        return doctor.peer(tool, self.graph, tick)
 
     def summary(
         self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None, optimizer: str = ""
@@ -168,6 +168,14 @@ def verify(names: Sequence[str], tick: Callable[[int, int], None] | None = None)
     from .runtime.verify import verify_all
 
     return tuple(verify_all(names, tick))
+
+
+def examine(device: str = "cpu") -> Examined:
+    """What this machine has that decides how fast a network runs. Raises UsageError, Unavailable."""
+    _runtime()
+    from .runtime import doctor
+
+    return doctor.examine(device)
 
 
 def _runtime() -> tuple[Any, Any]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from .analyse import Report
 from .measured import Measurement
-from .memory import Memory
 from .reported import Judgement
 from .training import Training
 
@@ -17,7 +16,7 @@ class Summary:
 
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
     `settings` what was set by hand. `judgements` are empty where the printed input or constants were changed.
-    `training` is there where a training step was asked for, `memory` where that was measured.
+    `training` is there where a training step was asked for.
     """
 
     model: str
@@ -33,4 +32,3 @@ class Summary:
     judgements: tuple[Judgement, ...] = field(default=(), repr=False)
     measured: Measurement | None = field(default=None, repr=False)
     training: Training | None = field(default=None, repr=False)
-    memory: Memory | None = field(default=None, repr=False)

@@ -13,7 +13,7 @@ from .analyse import ITEMSIZE, Facts, Report, input_bytes, last_uses, storages
 from .errors import UsageError, did_you_mean
 from .graph import Graph, Node
 from .ops import Op
-from .ops.base import LIMIT, numel
+from .ops.base import LIMIT, Needs, numel
 
 
 class Optimizer(NamedTuple):
@@ -107,7 +107,8 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
     state = held.copies * parameters + held.each * len(tensors)
     step.run()
     peak, phase, at = step.peak, step.phase, step.at
-    updating = inputs + parameters + held.scratch * max(tensors, default=0)  # gradients, and what the update needs
+    gradients = step.gradient_bytes
+    updating = inputs + gradients + held.scratch * max(tensors, default=0)  # gradients, and what the update needs
     if updating > peak:
         peak, phase, at = updating, "step", -1
     found = Training(
@@ -116,7 +117,7 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
         input_bytes=inputs,
         param_bytes=parameters,
         stat_bytes=statistics,
-        gradient_bytes=parameters,
+        gradient_bytes=gradients,
         optimizer_bytes=state,
         saved=tuple(step.saved),
         peak_bytes=peak + parameters + statistics + state,
@@ -152,18 +153,24 @@ class _Step:
         self.sizes = [fact.numel * batch * self.itemsize for fact in facts]
         self.roots, self.in_place = storages(graph, training=True)
         self.needs: list[bool] = []  # of each node whether its output gets a gradient
-        for node, fact in zip(graph.nodes, facts, strict=True):
-            trained = fact.weights + fact.biases + fact.norm_params > 0
-            self.needs.append(trained or any(self._wanted(node)))
+        used = self._used()
+        for index, node in enumerate(graph.nodes):
+            self.needs.append(used[index] and (self._parameters(index) > 0 or any(self._wanted(node))))
+        self.trained: set[int] = set()  # owners of parameters that have their gradients
         self.saved = [0] * len(facts)
         self.buffers = [0] * len(facts)
         self.live = self.peak = sum(self.inputs)
         self.phase: Phase = "forward"
         self.at = -1
 
+    @property
+    def gradient_bytes(self) -> int:
+        """All gradients of parameters."""
+        return sum(self._parameters(owner) for owner in self.trained) * self.itemsize
+
     def backward_macs(self) -> list[int]:
         """The MACs of each node's backward pass, for the whole batch."""
-        memo: dict[tuple[int, tuple[bool, ...]], int] = {}
+        memo: dict[tuple[int, Needs], int] = {}
         found = []
         for node, fact, needed in zip(self.graph.nodes, self.facts, self.needs, strict=True):
             if not needed or not fact.macs:
@@ -183,7 +190,22 @@ class _Step:
     def _shapes(self, node: Node) -> list[tuple[int, ...]]:
         return [*map(self.graph.shape, node.inputs), node.shape]
 
-    def _wanted(self, node: Node) -> tuple[bool, ...]:
+    def _used(self) -> list[bool]:
+        """Of each node whether an output of the network depends on it."""
+        nodes = self.graph.nodes
+        found = {*self.graph.outputs, *(value for _, value in self.graph.head_outputs)}
+        for index in range(len(nodes) - 1, -1, -1):
+            if index in found:
+                found.update(nodes[index].inputs)
+        return [index in found for index in range(len(nodes))]
+
+    def _parameters(self, index: int) -> int:
+        """How many parameters a node trains, its own or another's."""
+        owner = self.graph.nodes[index].shares
+        fact = self.facts[index if owner is None else owner]
+        return fact.weights + fact.biases + fact.norm_params
+
+    def _wanted(self, node: Node) -> Needs:
         """Of each input of a node whether it gets a gradient from it."""
         read = node.op.read
         return tuple([value >= 0 and self.needs[value] and n < read for n, value in enumerate(node.inputs)])
@@ -219,14 +241,14 @@ class _Step:
     def _keepers(self) -> dict[int, int]:
         """For each root that is saved the first node that keeps it: the last one to read it in the backward pass."""
         found: dict[int, int] = {}
-        memo: dict[int, tuple[str, int]] = {}
+        memo: dict[tuple[int, Needs], tuple[str, int]] = {}
         for index, node in enumerate(self.graph.nodes):
             if not self.needs[index]:
                 continue
-            fact = self.facts[index]
-            if id(fact) not in memo:
-                memo[id(fact)] = self._rule(node)
-            keeps, self.buffers[index] = memo[id(fact)]
+            key = id(self.facts[index]), self._wanted(node)
+            if key not in memo:
+                memo[key] = self._rule(node, key[1])
+            keeps, self.buffers[index] = memo[key]
             self.saved[index] = self.buffers[index]
             for root in self._kept(index, node, keeps):
                 if root not in found:
@@ -234,11 +256,12 @@ class _Step:
                     self.saved[index] += self.sizes[root] if root >= 0 else 0
         return found
 
-    def _rule(self, node: Node) -> tuple[str, int]:
+    def _rule(self, node: Node, needs: Needs) -> tuple[str, int]:
         op, shapes = node.op, list[tuple[int, ...]]()
         if type(op).kept is not Op.kept or type(op).buffers is not Op.buffers:
             shapes = self._shapes(node)
-        return op.kept(*shapes), op.buffer_bytes(self.batch, self.itemsize, *shapes)
+        buffers = op.buffers(needs, *shapes)
+        return op.kept(needs, *shapes), sum(buffer.bytes(self.batch, self.itemsize) for buffer in buffers)
 
     def _kept(self, index: int, node: Node, keeps: str) -> list[int]:
         """The roots that a node keeps."""
@@ -250,7 +273,8 @@ class _Step:
         if keeps == "factors":
             wanted = self._wanted(node)
             values = [value for n, value in enumerate(values) if any(wanted[:n]) or any(wanted[n + 1 :])]
-        return [self.roots[value] if value >= 0 else value for value in values]
+        found = [self.roots[value] if value >= 0 else value for value in values]
+        return [*found, self.roots[index]] if keeps == "both" else found
 
     def _backward(self) -> None:
         """Give every output a gradient of its size, as a loss does, and pass it back."""
@@ -298,14 +322,18 @@ class _Step:
                 gradient.whole = False
             made.holders += 1
             self.arrived.append((value, made))
-        fact = self.facts[index]
-        self.live += (fact.weights + fact.biases + fact.norm_params) * self.itemsize
+        own = self._parameters(index) * self.itemsize
+        self.live += own
         scratch = 0
         if type(node.op).backward_scratch is not Op.backward_scratch:
-            scratch = node.op.backward_scratch(self.batch, *self._shapes(node)) * self.itemsize
+            scratch = node.op.backward_scratch(self.batch, self.itemsize, *self._shapes(node))
         if node.op.outlives and gradient.holders == 1:
             scratch -= gradient.size
         self._reach(self.live + scratch, "backward", index)
+        owner = index if node.shares is None else node.shares
+        if owner in self.trained:
+            self.live -= own  # added to what another node has made
+        self.trained.add(owner)
         self._drop(gradient)
 
     def _arrive(self, index: int) -> None:

@@ -2,28 +2,67 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._prims_common import is_non_overlapping_and_dense
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from archcalc.analyse import looked_up
 from archcalc.graph import Graph
-from archcalc.runtime.memory import LiveTensors, live_peak
+from archcalc.runtime.memory import held_peak
 from archcalc.runtime.network import Network, build
 
 
 class Step(NamedTuple):
     """Bytes saved for the backward pass in distinct storages (inputs and parameters not among them), the most bytes
     live (both among them), and the MACs that torch's counter saw backward, for the whole batch; and the most bytes
-    live in an inference of the same network (inputs among them, parameters not)."""
+    that an inference of the same network holds between its nodes (inputs among them, parameters not)."""
 
     saved: int
     peak: int
     backward_macs: int
     inference_peak: int
+
+
+class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The bytes of all storages that torch's operators made and that are alive, and the most there were at once.
+
+    `known` are tensors that are there already and not counted. `at` is whatever `place` was when the most were live.
+    """
+
+    def __init__(self, *known: Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sizes = {tensor.untyped_storage()._cdata: 0 for tensor in known}
+        self.live = self.peak = 0
+        self.place = self.at = ""
+
+    def note(self, tensor: Tensor) -> None:
+        """Count a tensor, unless its storage is known."""
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self.sizes:
+            self.sizes[storage._cdata] = storage.nbytes()
+            self.live += storage.nbytes()
+            if self.live > self.peak:
+                self.peak, self.at = self.live, self.place
+            weakref.finalize(storage, self._drop, storage._cdata)
+
+    def _drop(self, key: int) -> None:
+        self.live -= self.sizes.pop(key)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        # On `meta` batch norm gives statistics also in an evaluation, where args[5] is False; elsewhere there are none.
+        evaluated = func is torch.ops.aten.native_batch_norm.default and not args[5]
+        for tensor in tree_leaves(made[0] if evaluated else made):
+            if isinstance(tensor, Tensor):
+                self.note(tensor)
+        return made
 
 
 class Watched(LiveTensors):  # type: ignore[no-untyped-call]
@@ -42,7 +81,12 @@ class Watched(LiveTensors):  # type: ignore[no-untyped-call]
             old, new = args
             storage = old.untyped_storage()
             alone = torch._C._storage_Use_Count(storage._cdata) <= 2
-            if alone and old.is_contiguous() and old.shape == new.shape and storage.nbytes() == old.nbytes:
+            if (
+                alone
+                and is_non_overlapping_and_dense(old)
+                and old.shape == new.shape
+                and storage.nbytes() == old.nbytes
+            ):
                 return old.add_(new)
         made = super().__torch_dispatch__(func, types, args, kwargs)
         if self.backward and func._overloadpacket in flop_registry:  # as torch's FlopCounterMode does
@@ -97,7 +141,7 @@ def _step(network: Network, graph: Graph, batch: int, device: str, dtype: torch.
         return tensor
 
     with torch.no_grad():
-        inference_peak, _ = live_peak(network.eval(), inputs)
+        inference_peak, _ = held_peak(network.eval(), inputs)
     network.train()
     watched = Watched(*network.parameters(), *network.buffers())
     for x in inputs:

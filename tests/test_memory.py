@@ -12,8 +12,10 @@ from archcalc import api
 from archcalc.analyse import analyse
 from archcalc.expand import expand
 from archcalc.graph import Graph
-from archcalc.runtime.memory import allocated_peak, held_by_callers, live_peak, measure_memory, requested_peak
-from archcalc.runtime.network import build
+from archcalc.measured import Memory
+from archcalc.runtime.measure import measure
+from archcalc.runtime.memory import allocated_peak, held_by_callers, held_peak, measure_memory, requested_peak
+from archcalc.runtime.network import build, example_inputs
 from archcalc.training import train
 from archcalc.zoo import select
 from tests.graphs import TEXT, Build, call, chain
@@ -84,14 +86,19 @@ def block() -> Graph:
     return b.finish(y)
 
 
+def measured(graph: Graph, batch: int = 1) -> Memory:
+    with torch.inference_mode():
+        return measure_memory(build(graph).eval(), example_inputs(graph, batch))
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 def test_measured_is_computed(batch: int) -> None:
     graph = block()
-    found = measure_memory(graph, batch=batch)
-    assert (found.device, found.dtype, found.batch) == ("cpu", "float32", batch)
-    assert found.peak_bytes == analyse(graph, batch).totals.peak_memory_bytes == batch * 4 * (3 + 16 + 4) * 64
-    assert found.at == "block/conv.1"
-    assert found.eager_bytes == batch * 4 * (3 + 16 + 4 + 8) * 64  # the block's input is there to its end
+    found = measured(graph, batch)
+    computed = analyse(graph, batch).totals.peak_memory_bytes
+    assert found.peak_memory_bytes == computed == batch * 4 * (3 + 16 + 4) * 64
+    assert found.peak_memory_at == "block/conv.1"
+    assert found.eager_memory_bytes == batch * 4 * (3 + 16 + 4 + 8) * 64  # the block's input is there to its end
     assert found.requested_bytes is None
     assert found.workspace_bytes is not None
     assert found.workspace_bytes >= 0
@@ -122,7 +129,20 @@ def test_allocations_are_those_of_tensors() -> None:
 def test_without_the_old_profiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch._C._autograd, "_enable_profiler_legacy")
     assert allocated_peak(lambda: None) is None
-    assert measure_memory(block()).workspace_bytes is None
+    assert measured(block()).workspace_bytes is None
+
+
+def test_a_measurement_has_it_unless_it_is_of_training() -> None:
+    graph = block()
+    assert measure(graph, runs=1, time_limit=0).memory == measured(graph)
+    assert measure(graph, runs=1, time_limit=0, training=True).memory is None
+
+
+def test_what_is_inside_an_op_is_workspace() -> None:
+    """The indices of a max pool, 8 bytes each; nothing else is made beside values."""
+    found = measured(chain((4, 8, 8), call("maxpool", kernel=2)))
+    assert found.peak_memory_bytes == 4 * (4 * 64 + 4 * 16)
+    assert found.workspace_bytes == 8 * 4 * 16
 
 
 class FakeCuda:
@@ -164,10 +184,10 @@ def test_requested_on_a_gpu() -> None:
     assert cuda.calls == ["synchronize", "reset", "run", "run", "run", "synchronize"]
 
 
-def test_live_tensors_see_views_once() -> None:
+def test_views_are_held_once() -> None:
     network = build(chain((4, 6, 6), call("split", parts=2), call("flatten"), call("linear", out=3)))
     x = torch.zeros(1, 4, 6, 6)
     with torch.no_grad():
-        peak, at = live_peak(network, [x])
+        peak, at = held_peak(network, [x])
     assert peak == analyse(network.graph).totals.peak_memory_bytes
     assert at

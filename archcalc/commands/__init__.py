@@ -4,12 +4,16 @@ Nothing here imports the core before a job runs, so that `--help` and completion
 """
 
 from .check import register as check
+from .doctor import register as doctor
 from .explain import register as explain
 from .fit import register as fit
 from .list import register as list_models
+from .measure import register as measure
 from .new import register as new
+from .paper import register as paper
 from .show import register as show
 from .summary import register as summary
 from .verify import register as verify
 
-COMMANDS = (summary, explain, fit, list_models, show, new, check, verify)  # in the order of `--help`
+# In the order of `--help`.
+COMMANDS = (summary, measure, explain, fit, paper, list_models, show, new, check, verify, doctor)

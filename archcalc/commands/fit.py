@@ -14,6 +14,7 @@ from .common import (
     Output,
     OutputFile,
     Settings,
+    Train,
     pairs,
     size,
     trained,
@@ -27,7 +28,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
         memory: Annotated[
             str, Option("--memory", metavar="SIZE", help="How much there is: 4GiB (1024³), 4GB (1000³), 512MiB, …")
         ],
-        train: Annotated[bool, Option("--train", help="Fit a training step, not an inference.")] = False,
+        train: Train = False,
         optimizer: Optimizer = "",
         dtype: Dtype = "float32",
         input_size: InputSize = "",

@@ -13,6 +13,7 @@ from inspect import get_annotations
 from typing import Any, ClassVar, Literal, NamedTuple, Self, dataclass_transform
 
 Shape = tuple[int, ...]
+Needs = tuple[bool, ...]  # of each input whether its gradient is needed
 Count = int  # at least 1
 Size = int | tuple[int, ...]  # at least 1 on every axis; one number means every axis
 Pad = int | tuple[int, ...]  # at least 0 on every axis
@@ -48,7 +49,7 @@ class OpError(Exception):
 
 Kind = Literal["weight", "bias", "norm", "stat"]
 Storage = Literal["new", "view", "inplace"]
-Keeps = Literal["", "nothing", "inputs", "factors", "output", "either"]
+Keeps = Literal["", "nothing", "inputs", "factors", "output", "either", "both"]
 Gradient = Literal["new", "passed", "view", "shared"]
 
 
@@ -79,6 +80,20 @@ class Buffer(NamedTuple):
 MISSING: Any = object()  # what stands for a default where there is none
 
 
+class Reach(NamedTuple):
+    """What an output reads along one axis: output i reads the inputs from step · i + first to step · i + last."""
+
+    step: int | Fraction = 1
+    first: int | Fraction = 0
+    last: int | Fraction = 0
+
+
+# An op reads of an input one reach an axis; a point; or all of it, whatever its size.
+Reaches = tuple[Reach, ...] | None
+POINT: Reaches = ()
+WHOLE: Reaches = None
+
+
 class Argument(NamedTuple):
     """A field of an op as a call sees it."""
 
@@ -99,9 +114,9 @@ class Op:
     definition. `weight_layers` is how many convolutions and fully connected layers stand on a path through the op.
 
     `keeps` says which values the backward pass reads, so that autograd keeps them: the `inputs`, the `output`, `either`
-    (the output where the op works in place, else the input), `factors` (each input that another one's gradient is
-    made of), or `nothing`. `gradient` says where the gradients of the inputs stand: each in `new` memory, in one new
-    tensor `shared` by them all, in a `view` of the output's gradient, or it is `passed` on as it is.
+    (the output where the op works in place, else the input), `both` (inputs and output), `factors` (each input that
+    another one's gradient is made of), or `nothing`. `gradient` says where the gradients of the inputs stand: each in
+    `new` memory, in one new tensor `shared` by them all, in a `view` of the output's gradient, or it is `passed` on.
     """
 
     word: ClassVar[str] = ""
@@ -169,31 +184,28 @@ class Op:
         """Operations that are no MACs, by kind, for one sample: elements that pass a norm, an activation, an add, …"""
         raise NotImplementedError
 
-    def backward_macs(self, needs: tuple[bool, ...], *xy: Any) -> int:
+    def backward_macs(self, needs: Needs, *xy: Any) -> int:
         """Multiply-accumulates of the backward pass, for one sample: of the gradients of the parameters, and of each
         input whose gradient is needed. Arguments: which are, the input shapes, the output shape."""
         raise NotImplementedError
 
-    def kept(self, *xy: Any) -> Keeps:
-        """Which values the backward pass reads, for these shapes."""
+    def kept(self, needs: Needs, *xy: Any) -> Keeps:
+        """Which values the backward pass reads, for these needs and shapes."""
         return self.keeps
 
-    def buffers(self, *xy: Any) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, *xy: Any) -> tuple[Buffer, ...]:
         """What else autograd keeps for the backward pass: masks, indices, statistics, values inside the op."""
         return ()
 
-    def buffer_bytes(self, batch: int, itemsize: int, *xy: Any) -> int:
-        """The bytes of `buffers` for the whole batch."""
-        return sum(buffer.bytes(batch, itemsize) for buffer in self.buffers(*xy))
-
-    def scratch(self, batch: int, itemsize: int, *xy: Any) -> int:
-        """The most bytes that tensors inside the op take in an inference of the batch, beside inputs and output."""
-        return 0
-
-    def backward_scratch(self, batch: int, *xy: Any) -> int:
-        """The most elements that tensors inside the op take in the backward pass of a batch, beside the gradients of
+    def backward_scratch(self, batch: int, itemsize: int, *xy: Any) -> int:
+        """The most bytes that tensors inside the op take in the backward pass of a batch, beside the gradients of
         input, output and parameters; less than none where these are never there together."""
         return 0
+
+    def reach(self, *x: Any) -> tuple[Reaches, ...]:
+        """Which positions of each value an output position reads, for the input shapes `x`; a point of each by
+        default. Values behind the last are not read: only their sizes are."""
+        return (POINT,) * len(x)
 
     def torch(self, rt: Any, *x: Any) -> Any:
         """The torch module for the input shapes `x`; `rt` is `archcalc.runtime.modules`."""
@@ -206,7 +218,7 @@ class Weightless(Op):
     def macs(self, *xy: Any) -> int:
         return 0
 
-    def backward_macs(self, needs: tuple[bool, ...], *xy: Any) -> int:
+    def backward_macs(self, needs: Needs, *xy: Any) -> int:
         return 0
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from .base import (
+    POINT,
+    WHOLE,
     Buffer,
     Count,
     Keeps,
+    Needs,
     Op,
     OpError,
     Pad,
     Param,
+    Reach,
+    Reaches,
     Shape,
     Size,
     Tokens,
@@ -27,13 +33,18 @@ from .base import (
 
 
 class Window(NamedTuple):
-    """A window that slides over every axis: its size, its step, the padding before and behind, and the output size."""
+    """A window that slides over every axis: its size, its step, the padding before and behind, the output size, and
+    its size with the gaps of a dilation."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     before: tuple[int, ...]
     behind: tuple[int, ...]
     out: tuple[int, ...]
+    extent: tuple[int, ...]
+
+    def reach(self) -> Reaches:
+        return tuple(Reach(s, -p, r - 1 - p) for s, p, r in zip(self.stride, self.before, self.extent, strict=True))
 
     @property
     def even(self) -> bool:
@@ -87,7 +98,7 @@ def window(
             padding = f"{pi} of padding" if pi == qi else f"{pi} + {qi} of padding"
             raise OpError(f"a window of {r} does not fit a side of {n} with {padding}", "kernel")
         out.append(o - 1 if ceil and (o - 1) * si >= n + pi else o)
-    return Window(k, s, p, q, tuple(out))
+    return Window(k, s, p, q, tuple(out), reach)
 
 
 @op("conv")
@@ -128,20 +139,20 @@ class Conv(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(y) * (x[0] // self.groups) * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
 
-    def backward_macs(self, needs: tuple[bool, ...], x: Shape, y: Shape) -> int:
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
         return self.macs(x, y) * (1 + sum(needs))
 
-    def kept(self, x: Shape, y: Shape) -> Keeps:
+    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
         return "inputs" if self._window(x).even else "nothing"
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return self._window(x).padded(x)
-
-    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return self.buffer_bytes(batch, itemsize, x, y)
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (self._window(x).reach(),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)
@@ -185,20 +196,20 @@ class DepthwiseConv(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return self._conv(x).macs(x, y)
 
-    def backward_macs(self, needs: tuple[bool, ...], x: Shape, y: Shape) -> int:
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
         return self._conv(x).backward_macs(needs, x, y)
 
-    def kept(self, x: Shape, y: Shape) -> Keeps:
-        return self._conv(x).kept(x, y)
+    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+        return self._conv(x).kept(needs, x, y)
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        return self._conv(x).buffers(x, y)
-
-    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return self.buffer_bytes(batch, itemsize, x, y)
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return self._conv(x).buffers(needs, x, y)
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return self._conv(x).elementwise(x, y)
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return self._conv(x).reach(x)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return self._conv(x).torch(rt, x)
@@ -250,11 +261,17 @@ class TransposedConv(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(x) * (self.out // self.groups) * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
 
-    def backward_macs(self, needs: tuple[bool, ...], x: Shape, y: Shape) -> int:
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
         return self.macs(x, y) * (1 + sum(needs))
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        """Output o reads the inputs i with o = s·i − p + d·t for some t below k."""
+        fields = ((self.kernel, "kernel"), (self.stride, "stride"), (self.pad, "pad"), (self.dilation, "dilation"))
+        each = zip(*(spread(size, len(x) - 1, name) for size, name in fields), strict=True)
+        return (tuple(Reach(Fraction(1, s), Fraction(p - d * (k - 1), s), Fraction(p, s)) for k, s, p, d in each),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         axes = len(x) - 1
@@ -294,11 +311,14 @@ class Linear(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(y) * self._width(x)
 
-    def backward_macs(self, needs: tuple[bool, ...], x: Shape, y: Shape) -> int:
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
         return self.macs(x, y) * (1 + sum(needs))
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (POINT if isinstance(x, Tokens) or numel(x[1:]) == 1 else WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         linear = rt.nn.Linear if isinstance(x, Tokens) or len(x) == 1 else rt.FlatLinear
@@ -333,7 +353,7 @@ class Bilinear(Op):
     def macs(self, x: Shape, other: Shape, y: Shape) -> int:
         return numel(y) * (x[-1] * other[-1] + x[-1])
 
-    def backward_macs(self, needs: tuple[bool, ...], x: Shape, other: Shape, y: Shape) -> int:
+    def backward_macs(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> int:
         into_x, into_other = needs  # (W b) g, (aᵀ W) g and, for W, g a bᵀ: the first product, and the second
         both = x[-1] * other[-1]
         return numel(y) * ((both + x[-1]) * (1 + into_x) + (both + other[-1]) * into_other)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .base import (
+    POINT,
+    WHOLE,
     Buffer,
     Count,
     Free,
+    Needs,
     OpError,
+    Reaches,
     Shape,
     Tokens,
     Weightless,
@@ -76,16 +80,21 @@ class Multiply(Weightless):
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"multiply": (len(xy) - 2) * numel(xy[-1])}
 
-    def buffers(self, *xy: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
         x = xy[:-1]  # joined one after the other: what the earlier ones made is a factor of the next
         return tuple(
             Buffer(f"the product of {count}", numel(_broadcast("mul", x[:count], spread_ones=True)))
             for count in range(2, len(x))
         )
 
-    def backward_scratch(self, batch: int, *xy: Shape) -> int:
+    def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
         spread = sum(numel(x) < numel(xy[-1]) for x in xy[:-1])  # made in the output's size, then summed
-        return batch * spread * numel(xy[-1])
+        return batch * spread * numel(xy[-1]) * itemsize
+
+    def reach(self, *x: Shape) -> tuple[Reaches, ...]:
+        """A branch that is spread over positions is read by outputs however far from where it was made."""
+        y = self.shape(*x)
+        return tuple(POINT if len(shape) == len(y) and shape[1:] == y[1:] else WHOLE for shape in x)
 
     def torch(self, rt: Any, *x: Shape) -> Any:
         return rt.Multiply()
@@ -129,6 +138,24 @@ class Concat(Free):
 
     def torch(self, rt: Any, *x: Shape) -> Any:
         return rt.Concat(-1 if isinstance(x[0], Tokens) else 1)
+
+
+@op("stack")
+class Stack(Free):
+    """Vectors as the tokens of a sequence, one after the other: what `steps:` gives. One vector is one token."""
+
+    inputs = (1, 200_000)
+    gradient = "view"
+    free = "a copy"
+
+    def shape(self, *x: Shape) -> Shape:
+        for shape in x:
+            if len(shape) != 1 or shape != x[0]:
+                raise OpError(f"`stack` works on vectors of one width: {_listed(x)}")
+        return Tokens((len(x), x[0][0]))
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Stack()
 
 
 @op("pad_channels")

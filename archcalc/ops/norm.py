@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Buffer, Count, OpError, Param, Shape, Tokens, Weightless, channels, dims, numel, op, spatial
+from .base import (
+    WHOLE,
+    Buffer,
+    Count,
+    Needs,
+    OpError,
+    Param,
+    Reaches,
+    Shape,
+    Tokens,
+    Weightless,
+    channels,
+    dims,
+    numel,
+    op,
+    spatial,
+)
 
 
 class _Norm(Weightless):
@@ -38,7 +54,7 @@ class BatchNorm(_Norm):
             Param("running_var", c, "stat"),
         )
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * x[0], once=True),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -57,11 +73,8 @@ class LayerNorm(_Norm):
         c = (channels(x),)
         return Param("weight", c, "norm"), Param("bias", c, "norm")
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * (numel(x) // channels(x))),)
-
-    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return self.buffer_bytes(batch, itemsize, x, y)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         norm = rt.nn.LayerNorm if isinstance(x, Tokens) or len(x) == 1 else rt.ChannelLayerNorm
@@ -83,11 +96,11 @@ class GroupNorm(_Norm):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * self.groups),)
 
-    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return self.buffer_bytes(batch, itemsize, x, y)
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.GroupNorm(self.groups, x[0])
@@ -107,12 +120,12 @@ class InstanceNorm(_Norm):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")) if self.affine else ()
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         repeated = (Buffer("the scale of each map", x[0]),) if self.affine else ()
         return (Buffer("mean and deviation", 2 * x[0]), *repeated)
 
-    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return self.buffer_bytes(batch, itemsize, x, y)
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         norm = (rt.nn.InstanceNorm1d, rt.nn.InstanceNorm2d, rt.nn.InstanceNorm3d)[len(x) - 2]
@@ -132,15 +145,12 @@ class LocalResponseNorm(_Norm):
         spatial(x, "`lrn`")
         return x
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         padded = Buffer("the padded squares", self._padded(x))
         return padded, Buffer("the means of the squares", numel(x)), Buffer("the divisors", numel(x))
 
-    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return max(self._padded(x), 2 * numel(x)) * batch * itemsize  # three of: squares, means, scaled means, divisors
-
-    def backward_scratch(self, batch: int, x: Shape, y: Shape) -> int:
-        return batch * 3 * numel(x)  # on the way to the divisors' gradient
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return batch * 3 * numel(x) * itemsize  # on the way to the divisors' gradient
 
     def _padded(self, x: Shape) -> int:
         return numel(x) // x[0] * (x[0] + self.size - 1)

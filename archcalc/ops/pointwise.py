@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import Buffer, Count, Keeps, OpError, Param, Shape, Storage, Tokens, Weightless, channels, numel, op
+from .base import (
+    Buffer,
+    Count,
+    Free,
+    Keeps,
+    Needs,
+    OpError,
+    Param,
+    Shape,
+    Storage,
+    Tokens,
+    Weightless,
+    channels,
+    numel,
+    op,
+)
 
 
 class _Activation(Weightless):
@@ -95,7 +110,7 @@ class HardSigmoid(_Activation):
 class QuickGelu(_Activation):
     """x · sigmoid(1.702 x) (Hendrycks & Gimpel, arXiv:1606.08415, section 2)."""
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the gate", numel(x)),)
 
 
@@ -126,8 +141,8 @@ class PRelu(_Activation):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("weight", (1 if self.shared else channels(x),), "weight"),)
 
-    def backward_scratch(self, batch: int, x: Shape, y: Shape) -> int:
-        return batch * numel(y)  # the weights' gradient before it is summed
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return batch * numel(y) * itemsize  # the weights' gradient before it is summed
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.PRelu(1 if self.shared else channels(x), -1 if isinstance(x, Tokens) else 1)
@@ -149,6 +164,38 @@ class Scale(Weightless):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Scale(self.factor)
+
+
+@op("complement")
+class Complement(Weightless):
+    """1 − x, element by element: the other side of a gate."""
+
+    keeps = "nothing"
+
+    def shape(self, x: Shape) -> Shape:
+        return x
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"add": numel(y)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Complement()
+
+
+@op("zeros")
+class Zeros(Free):
+    """A vector of `width` zeros, whatever the value is: the state before the first step of `steps:`."""
+
+    width: Count
+
+    read = 0
+    free = "zeros"
+
+    def shape(self, x: Shape) -> Shape:
+        return (self.width,)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Zeros(self.width)
 
 
 @op("affine")
@@ -173,8 +220,8 @@ class Affine(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"multiply": numel(y), **({"bias": numel(y)} if self.bias else {})}
 
-    def backward_scratch(self, batch: int, x: Shape, y: Shape) -> int:
-        return batch * numel(y)  # the weights' gradient before it is summed
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return batch * numel(y) * itemsize  # the weights' gradient before it is summed
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Affine(channels(x), self.bias, len(x), isinstance(x, Tokens))
@@ -216,15 +263,11 @@ class RadialBasis(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"add": 2 * self.out * x[0], "multiply": self.out * x[0]}
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the differences", self.out * x[0]),)
 
-    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        differences = self.out * x[0]  # and their squares, which stay until they are summed
-        return max(2 * differences - self.out, differences) * batch * itemsize
-
-    def backward_scratch(self, batch: int, x: Shape, y: Shape) -> int:
-        return 2 * batch * self.out * x[0]  # twice the differences, and these times the gradient
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return 2 * batch * self.out * x[0] * itemsize  # twice the differences, and these times the gradient
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.RadialBasis(x[0], self.out)
@@ -248,7 +291,7 @@ class Dropout(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {}
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the mask", numel(x)),) if 0 < self.p < 1 else ()
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -257,7 +300,7 @@ class Dropout(Weightless):
 
 @op("softmax")
 class Softmax(Weightless):
-    """e^x over its sum: over the width of tokens, else over the channels."""
+    """e^x over its sum: over the width of tokens (where that is 1, over the tokens), else over the channels."""
 
     keeps = "output"
 
@@ -268,4 +311,4 @@ class Softmax(Weightless):
         return {"softmax": numel(y)}
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.nn.Softmax(-1 if isinstance(x, Tokens) else 1)
+        return rt.nn.Softmax(-1 if isinstance(x, Tokens) and x[1] > 1 else 1)

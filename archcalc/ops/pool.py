@@ -5,7 +5,27 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from .base import INDEX_BYTES, Buffer, Keeps, OpError, Pad, Shape, Size, Weightless, dims, numel, op, spatial
+from .base import (
+    INDEX_BYTES,
+    WHOLE,
+    Buffer,
+    Count,
+    Keeps,
+    Needs,
+    OpError,
+    Pad,
+    Reaches,
+    Shape,
+    Size,
+    Tokens,
+    Weightless,
+    channels,
+    dims,
+    numel,
+    op,
+    spatial,
+    with_channels,
+)
 from .conv import Window, window
 
 
@@ -37,14 +57,14 @@ class _Pool(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(y) * math.prod(self._window(x).kernel)}
 
-    def kept(self, x: Shape, y: Shape) -> Keeps:
+    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
         return "inputs" if self._window(x).even else "nothing"
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return self._window(x).padded(x)
 
-    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return self.buffer_bytes(batch, itemsize, x, y)
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (self._window(x).reach(),)
 
 
 @op("maxpool")
@@ -58,12 +78,8 @@ class MaxPool(_Pool):
     pad_end: Pad | None = None
     same: bool = False
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        return (*super().buffers(x, y), Buffer("the indices", numel(y), INDEX_BYTES))
-
-    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        made = super().buffers(x, y) if len(x) == 2 else self.buffers(x, y)  # of a signal no indices are made
-        return sum(buffer.bytes(batch, itemsize) for buffer in made)
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (*super().buffers(needs, x, y), Buffer("the indices", numel(y), INDEX_BYTES))
 
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)
@@ -85,8 +101,8 @@ class AvgPool(_Pool):
     pad_end: Pad | None = None
     same: bool = False
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        padded = super().buffers(x, y)
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        padded = super().buffers(needs, x, y)
         return (
             (*padded, Buffer("how many are data", numel(y[1:]), once=True)) if padded and not self.count_pad else padded
         )
@@ -124,8 +140,65 @@ class GlobalAvgPool(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(x)}
 
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         return (rt.nn.AdaptiveAvgPool1d, rt.nn.AdaptiveAvgPool2d, rt.nn.AdaptiveAvgPool3d)[len(x) - 2](1)
+
+
+@op("channel_mean")
+class ChannelMean(Weightless):
+    """Mean over the channels at each position: C×H×W to 1×H×W (Woo et al., arXiv:1807.06521, section 3.2)."""
+
+    keeps: ClassVar[Keeps] = "nothing"
+
+    def shape(self, x: Shape) -> Shape:
+        return (1, *spatial(x, f"`{type(self).word}`"))
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"pool": numel(x)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.OverChannels("mean")
+
+
+@op("channel_max")
+class ChannelMax(ChannelMean):
+    """Largest value over the channels at each position: C×H×W to 1×H×W (arXiv:1807.06521, section 3.2)."""
+
+    keeps = "both"
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        """Which elements are the largest, how many there are, and the gradient of each."""
+        return batch * (numel(x) + numel(y) * (INDEX_BYTES + itemsize))
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.OverChannels("amax")
+
+
+@op("maxout")
+class Maxout(Weightless):
+    """The largest of every `of` neighbouring channels, or elements of the width (Goodfellow et al., ICML 2013)."""
+
+    of: Count
+
+    keeps = "both"
+
+    def shape(self, x: Shape) -> Shape:
+        if channels(x) % self.of:
+            raise OpError(f"{channels(x)} channels cannot be cut into groups of {self.of}", "of")
+        return with_channels(x, channels(x) // self.of)
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"pool": numel(x)}
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        """Which elements are the largest, how many there are, and the gradient of each."""
+        return batch * (numel(x) + numel(y) * (INDEX_BYTES + itemsize))
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Maxout(self.of, -1 if isinstance(x, Tokens) else 1)
 
 
 @op("gmp")
@@ -134,11 +207,8 @@ class GlobalMaxPool(GlobalAvgPool):
 
     keeps = "inputs"
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the indices", numel(y), INDEX_BYTES),)
-
-    def scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return self.buffer_bytes(batch, itemsize, x, y)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return (rt.nn.AdaptiveMaxPool1d, rt.nn.AdaptiveMaxPool2d, rt.nn.AdaptiveMaxPool3d)[len(x) - 2](1)

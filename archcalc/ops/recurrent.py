@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import Buffer, Count, Op, OpError, Param, Shape, Tokens, op
+from .base import WHOLE, Buffer, Count, Needs, Op, OpError, Param, Reaches, Shape, Tokens, op
 from .tokens import sequence
 
 
@@ -38,12 +38,12 @@ class _Recurrent(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return x[0] * self.gates * self.width * (x[1] + self.width)
 
-    def backward_macs(self, needs: tuple[bool, ...], x: Shape, y: Shape) -> int:
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
         into_x = x[0] * self.gates * self.width * x[1]
         first = self.gates * self.width**2  # the first state is zero for good: it gets no gradient
         return 2 * self.macs(x, y) - first - (0 if needs[0] else into_x)
 
-    def buffers(self, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         first = self.inside == 1  # the state before the first token is one of those kept
         states = Buffer("states and gates", (self.inside * x[0] + first) * self.width)
         return Buffer("the input, tokens first", x[0] * x[1]), states
@@ -53,6 +53,9 @@ class _Recurrent(Op):
         if self.bias:
             found["bias"] = self.biases * self.gates * x[0] * self.width
         return found
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.recurrent(type(self).word, x[1], self.width, self.bias, self.biases)

@@ -6,12 +6,16 @@ from typing import Any
 
 from .base import (
     SUM_BYTES,
+    WHOLE,
     Buffer,
     Count,
     Free,
+    Keeps,
+    Needs,
     Op,
     OpError,
     Param,
+    Reaches,
     Shape,
     Tokens,
     Value,
@@ -83,6 +87,36 @@ class Position(Weightless):
         return rt.Position(*x)
 
 
+@op("sinusoid")
+class Sinusoid(Weightless):
+    """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5)."""
+
+    keeps = "nothing"
+    gradient = "passed"
+
+    def shape(self, x: Shape) -> Shape:
+        return sequence(x, "sinusoid")
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"add": numel(y)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Sinusoid(*x)
+
+
+@op("reverse")
+class Reverse(Free):
+    """The tokens in the opposite order."""
+
+    free = "a copy"
+
+    def shape(self, x: Shape) -> Shape:
+        return sequence(x, "reverse")
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Reverse()
+
+
 @op("take")
 class Take(Free):
     """One token of a sequence, counted from 0: [tokens, width] to [width]."""
@@ -100,6 +134,80 @@ class Take(Free):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Take(self.index)
+
+
+@op("weighted")
+class Weighted(Op):
+    """The sum of the tokens, each times its weight: [T, D] with weights [T, 1] to [D], T·D MACs.
+
+    Source: the context vector of Bahdanau et al., arXiv:1409.0473, eq. 5.
+    """
+
+    by: Value
+
+    inputs = (2, 2)
+    keeps = "factors"
+    free = "its cost is in its MACs"
+
+    def shape(self, x: Shape, by: Shape) -> Shape:
+        tokens, width = sequence(x, "weighted")
+        if not isinstance(by, Tokens) or tuple(by) != (tokens, 1):
+            raise OpError(f"`weighted` wants {tokens} tokens × 1 as weights; these are {dims(by)}", "by")
+        return (width,)
+
+    def macs(self, x: Shape, by: Shape, y: Shape) -> int:
+        return numel(x)
+
+    def backward_macs(self, needs: Needs, x: Shape, by: Shape, y: Shape) -> int:
+        return sum(needs) * numel(x)
+
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        return {}
+
+    def torch(self, rt: Any, x: Shape, by: Shape) -> Any:
+        return rt.Weighted()
+
+
+@op("similarity")
+class Similarity(Op):
+    """The cosine of two vectors, times a learned temperature: D MACs, one weight.
+
+    Source: Radford et al., arXiv:2103.00020, figure 3; one pair, as counts are for one sample.
+    """
+
+    other: Value
+
+    inputs = (2, 2)
+    keeps = "inputs"
+
+    def shape(self, x: Shape, other: Shape) -> Shape:
+        if len(x) != 1 or other != x:
+            raise OpError(f"`similarity` works on two vectors of one width: {dims(x)} and {dims(other)}")
+        return (1,)
+
+    def params(self, x: Shape, other: Shape) -> tuple[Param, ...]:
+        return (Param("temperature", (1,), "weight"),)
+
+    def macs(self, x: Shape, other: Shape, y: Shape) -> int:
+        return numel(x)
+
+    def backward_macs(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> int:
+        return sum(needs) * numel(x)
+
+    def kept(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> Keeps:
+        return "inputs" if any(needs) else "nothing"
+
+    def buffers(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> tuple[Buffer, ...]:
+        found = [Buffer("the cosine", 1), Buffer("the temperature's power", 1, once=True)]
+        if any(needs):
+            found += [Buffer("vectors of length 1", 2 * numel(x)), Buffer("lengths", 4)]
+        return tuple(found)
+
+    def elementwise(self, x: Shape, other: Shape, y: Shape) -> dict[str, int]:
+        return {"norm": 2 * numel(x), "multiply": 1}
+
+    def torch(self, rt: Any, x: Shape, other: Shape) -> Any:
+        return rt.Similarity()
 
 
 @op("attention")
@@ -151,13 +259,13 @@ class Attention(Op):
         t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         return t * d * key + m * e * (key + value) + t * value * d + t * m * (key + value)
 
-    def backward_macs(self, needs: tuple[bool, ...], *xy: Shape) -> int:
+    def backward_macs(self, needs: Needs, *xy: Shape) -> int:
         t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         into_x, into_memory = needs[0], needs[-1]  # without a memory both are the sequence
         macs = 2 * self.macs(*xy)
         return macs - (0 if into_x else t * d * key) - (0 if into_memory else m * e * (key + value))
 
-    def buffers(self, *xy: Shape) -> tuple[Buffer, ...]:
+    def buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
         t, _, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         projected = Buffer("queries, keys and values", t * key + m * (key + value))
         mixed = Buffer("the mixed values", t * value)
@@ -165,15 +273,10 @@ class Attention(Op):
             return projected, mixed, Buffer("the attention weights", self.heads * t * m)
         return projected, mixed, Buffer("the logarithms of the sums", self.heads * t, SUM_BYTES)
 
-    def scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
-        t, d, *_, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
-        before = self.buffer_bytes(batch, itemsize, *xy) - t * d * batch * itemsize  # the output is not there yet
-        return max(t * value * batch * itemsize, before)
-
-    def backward_scratch(self, batch: int, *xy: Shape) -> int:
+    def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
         t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         own = sum(numel(param.shape) for param in self.params(*xy[:-1]))
-        kept = sum(buffer.numel for buffer in self.buffers(*xy))
+        kept = sum(buffer.numel for buffer in self.buffers((True,) * len(xy), *xy))
         projected = t * key + m * (key + value)
         scores = 0 if key == value else 2 * self.heads * t * m
         # At the mixing the gradients of the input and of three projections are not there yet; at the first of these
@@ -181,13 +284,16 @@ class Attention(Op):
         mixing = batch * (projected + t * value + scores - t * d) + d * value - own
         first = batch * (projected - kept) + (d + e) * value - own
         last = batch * (t * key + t * d - kept)
-        return max(mixing, first, last)
+        return max(mixing, first, last) * itemsize
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         t, d, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         scores = self.heads * t * m
         bias = {"bias": t * key + m * (key + value) + t * d} if self.bias else {}
         return {"softmax": scores, "multiply": scores, **bias}
+
+    def reach(self, *x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,) * len(x)
 
     def torch(self, rt: Any, x: Shape, memory: Shape | None = None) -> Any:
         _, width, _, other, key, value = self._sizes(x, memory)

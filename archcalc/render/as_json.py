@@ -10,8 +10,10 @@ from .. import __version__
 from ..analyse import Layer, Report, Totals
 from ..graph import Span
 from ..measured import Latency, Measurement
-from ..memory import Memory
+from ..receptive import receptive_fields
 from ..reported import Judgement
+from ..runs import described
+from ..runs import latency as _latency
 from ..summary import Summary
 from ..training import Training, train
 from .rows import Pick, lines
@@ -58,7 +60,7 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     if report.totals_with_heads is not None:
         yield "totals_with_heads", _totals(report.totals_with_heads, train(report, training.optimizer, heads=True))
     yield "layers", _layers(report, training, measured)
-    yield "measured", None if measured is None else _measured(measured) | memory_document(summary.memory)
+    yield "measured", None if measured is None else described(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
     yield "claims", [claim(judgement) for judgement in summary.judgements]
     yield "inputs", [{"name": name, "shape": shape} for name, shape in inputs]
@@ -100,19 +102,23 @@ def _layers(report: Report, training: Training, measured: Measurement | None) ->
     for span in sorted(report.graph.rows, key=lambda span: span.start):
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
-    steps = list(zip(training.backward_macs, training.saved, strict=True))
+    fields = receptive_fields(report.graph)
+    steps: list[tuple[int | None, int | None]] = [*zip(training.backward_macs, training.saved, strict=True)]
+    steps += [(None, None)] * (len(report.layers) - len(steps))
     return [
-        _layer(
-            layer,
-            label,
-            steps[index] if index < len(steps) else (None, None),
-            times[index] if index < len(times) else None,
-        )
+        _layer(report, layer, label, fields.pair(index), steps[index], times[index] if index < len(times) else None)
         for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True))
     ]
 
 
-def _layer(layer: Layer, label: str, step: tuple[int | None, int | None], latency: Latency | None) -> dict[str, Any]:
+def _layer(
+    report: Report,
+    layer: Layer,
+    label: str,
+    seen: tuple[int, int] | None,
+    step: tuple[int | None, int | None],
+    latency: Latency | None,
+) -> dict[str, Any]:
     node, facts = layer.node, layer.facts
     found = {
         "path": node.path,
@@ -129,12 +135,15 @@ def _layer(layer: Layer, label: str, step: tuple[int | None, int | None], latenc
         "macs": layer.macs,
         "flops": layer.flops,
         "activation_bytes": layer.activation_bytes,
+        "receptive_field": seen,
         "latency_ms": None if latency is None else _latency(latency),
         "backward_macs": step[0],
         "saved_bytes": step[1],
     }
     if node.head:
         found["head"] = node.head
+    if node.shares is not None:
+        found["shares"] = report.graph.nodes[node.shares].path
     return found
 
 
@@ -167,43 +176,8 @@ def claim(judgement: Judgement) -> dict[str, Any]:
         "printed": claim.printed.value,
         "computed": judgement.computed,
         "verdict": judgement.verdict,
-        "reading": claim.reading or None,
+        "reading": str(claim.reading) or None,
         "erratum": " ".join(erratum.note.value.split()) if erratum is not None else None,
         "source": claim.source,
         "where": claim.printed.where,
     }
-
-
-def _latency(latency: Latency) -> dict[str, Any]:
-    return {"median": _ms(latency.median), "iqr": _ms(latency.iqr), "runs": latency.runs}
-
-
-def _measured(run: Measurement) -> dict[str, Any]:
-    whole = run.whole
-    return {
-        "device": run.device,
-        "device_name": run.device_name,
-        "torch": run.torch,
-        "threads": run.threads,
-        "dtype": run.dtype,
-        "batch": run.batch,
-        "runs": run.runs,
-        "complete": run.complete,
-        "malloc_pinned": run.malloc_pinned,
-        "latency_ms": {key: _ms(getattr(whole, key)) for key in ("median", "iqr", "min", "max")},
-    }
-
-
-def memory_document(memory: Memory | None) -> dict[str, Any]:
-    """What a run held at most; null where it was not watched."""
-    return {
-        "peak_memory_bytes": memory.peak_bytes if memory is not None else None,
-        "peak_memory_at": memory.at if memory is not None else None,
-        "eager_memory_bytes": memory.eager_bytes if memory is not None else None,
-        "workspace_bytes": memory.workspace_bytes if memory is not None else None,
-        "requested_bytes": memory.requested_bytes if memory is not None else None,
-    }
-
-
-def _ms(time: float) -> float:
-    return round(time, 6)  # the clock counts nanoseconds

@@ -1,99 +1,79 @@
-"""Memory of a Graph on a device, measured: live tensors by watching torch's operators, and what its allocator gave."""
+"""Memory of a network on a device, measured: the values that its interpreter holds, and what the allocator gave."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from ..analyse import last_uses
-from ..errors import Unavailable
-from ..graph import Graph
-from ..memory import Memory
-from .network import Network, Step, build, example_inputs, execute, torch_dtype, usable
-
-SEED = 0  # of the parameters and of the input
+from ..measured import Memory
+from .network import Network, Step
 
 
-class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """The bytes of all storages that torch's operators made and that are alive, and the most there were at once.
+def measure_memory(network: Network, inputs: Sequence[Tensor]) -> Memory:
+    """Run inferences and watch what they hold; on `meta` nothing is computed. The caller turns gradients off."""
+    device = inputs[0].device.type
+    peak = at = eager = taken = requested = None
 
-    `known` are tensors that are there already and not counted. `at` is whatever `place` was when the most were live.
-    """
+    def run() -> None:
+        nonlocal peak, at
+        peak, at = held_peak(network, inputs)
 
-    def __init__(self, *known: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.sizes = {tensor.untyped_storage()._cdata: 0 for tensor in known}
-        self.live = self.peak = 0
-        self.place = self.at = ""
-
-    def note(self, tensor: Tensor) -> None:
-        """Count a tensor, unless its storage is known."""
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self.sizes:
-            self.sizes[storage._cdata] = storage.nbytes()
-            self.live += storage.nbytes()
-            if self.live > self.peak:
-                self.peak, self.at = self.live, self.place
-            weakref.finalize(storage, self._drop, storage._cdata)
-
-    def _drop(self, key: int) -> None:
-        self.live -= self.sizes.pop(key)
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        # On `meta` batch norm gives statistics also in an evaluation, where args[5] is False; elsewhere there are none.
-        evaluated = func is torch.ops.aten.native_batch_norm.default and not args[5]
-        for tensor in tree_leaves(made[0] if evaluated else made):
-            if isinstance(tensor, Tensor):
-                self.note(tensor)
-        return made
+    if device == "cuda":
+        taken = requested = requested_peak(run)
+    elif device == "cpu":
+        taken = allocated_peak(run)
+    else:
+        run()
+    assert peak is not None and at is not None
+    eager, _ = held_peak(network, inputs, held_by_callers(network))
+    given = sum(x.untyped_storage().nbytes() for x in inputs)
+    return Memory(peak, at, eager, None if taken is None else max(0, taken + given - peak), requested)
 
 
-def measure_memory(graph: Graph, *, batch: int = 1, dtype: str = "float32", device: str = "cpu") -> Memory:
-    """Run inferences of the main path of `graph` and watch what they hold; on `meta` nothing is computed.
+class _Held:
+    """The bytes of the storages that values stand in, each once."""
 
-    Parameters and input are random, with a fixed seed. Raises UsageError for an unknown dtype, Unavailable where there
-    is no such GPU, or memory runs out.
-    """
-    number = torch_dtype(dtype)
-    where = usable(torch.device(device))
-    graph = graph.without_heads()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(SEED)
-            network = build(graph, where, dtype).eval()
-        inputs = [x.to(where) for x in example_inputs(graph, batch, number, SEED)]
-        with torch.no_grad():  # in inference mode the watcher would not see what is inside torch's own compositions
-            peak, at = live_peak(network, inputs)  # first: what is allocated once and for all is no part of the rest
-            eager, _ = live_peak(network, inputs, held_by_callers(network))
-            given = sum(x.untyped_storage().nbytes() for x in inputs)
-            requested = requested_peak(lambda: _run(network, inputs)) if where.type == "cuda" else None
-            taken = allocated_peak(lambda: _run(network, inputs)) if where.type == "cpu" else requested
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise Unavailable("memory ran out", "A smaller batch needs less.") from error
-    workspace = None if taken is None else max(0, taken + given - peak)
-    return Memory(str(where), dtype, batch, peak, at, eager, workspace, requested)
+    def __init__(self) -> None:
+        self.users: dict[int, int] = {}
+        self.bytes = 0
+
+    def take(self, value: Tensor) -> None:
+        storage = value.untyped_storage()
+        users = self.users.get(storage._cdata, 0)
+        if not users:
+            self.bytes += storage.nbytes()
+        self.users[storage._cdata] = users + 1
+
+    def drop(self, value: Tensor) -> None:
+        storage = value.untyped_storage()
+        self.users[storage._cdata] -= 1
+        if not self.users[storage._cdata]:
+            del self.users[storage._cdata]
+            self.bytes -= storage.nbytes()
 
 
-def live_peak(network: Network, inputs: Sequence[Tensor], program: Sequence[Step] | None = None) -> tuple[int, str]:
-    """The most bytes of live tensors while `program` runs (the network's own unless given), inputs among them, and the
-    node at which they were; parameters and running statistics are not counted."""
-    tracker = LiveTensors(*network.parameters(), *network.buffers())
+def held_peak(network: Network, inputs: Sequence[Tensor], program: Sequence[Step] | None = None) -> tuple[int, str]:
+    """The most bytes that the interpreter holds when a node has run, and that node: of values of the network, inputs
+    among them, not of what is inside an op. `program` is the network's own unless given."""
+    held = _Held()
     for x in inputs:
-        tracker.note(x)
+        held.take(x)
     values = network.values(inputs)
-    with tracker:
-        for node, step in zip(network.graph.nodes, network.program if program is None else program, strict=True):
-            tracker.place = node.path
-            execute((step,), values)
-    return tracker.peak, tracker.at
+    peak, at = held.bytes, ""
+    for node, step in zip(network.graph.nodes, network.program if program is None else program, strict=True):
+        values[step.output] = step.call(*[values[slot] for slot in step.inputs])
+        held.take(values[step.output])
+        if held.bytes > peak:
+            peak, at = held.bytes, node.path
+        for slot in step.free:
+            held.drop(values[slot])
+            values[slot] = None
+    return peak, at
 
 
 def held_by_callers(network: Network) -> tuple[Step, ...]:
@@ -107,10 +87,6 @@ def held_by_callers(network: Network) -> tuple[Step, ...]:
     for index, end in enumerate(last):
         free[end].append(network.slot(index))
     return tuple(step._replace(free=tuple(slots)) for step, slots in zip(network.program, free, strict=False))
-
-
-def _run(network: Network, inputs: Sequence[Tensor]) -> None:
-    execute(network.program, network.values(inputs))
 
 
 def requested_peak(run: Callable[[], None], cuda: Any = torch.cuda) -> int:

@@ -52,6 +52,8 @@ OTHER_BUFFERS: dict[str, str] = {
     "num_batches_tracked": "counts the steps of training, for no formula",
     "bias_hh_l0": "a second bias that is held at zero",
     "codes": "the fixed codes of `rbf`",
+    "zeros": "what `zeros` gives",
+    "positions": "the fixed positions of `sinusoid`",
 }
 
 Key = tuple[Op, tuple[Shape, ...]]
@@ -271,21 +273,20 @@ def verify(graph: Graph) -> list[str]:
     found: list[str] = []
     ids = looked_up(graph)
     facts = _facts(graph)
-    expected: set[int] = set()
-    ran: dict[Key, list[str]] = {}
+    ran: dict[tuple[Key, bool], list[str]] = {}
     total = 0
     for index, (node, step) in enumerate(zip(graph.nodes, network.program, strict=True)):
         key = _key(graph, node)
         module = step.call
         assert isinstance(module, nn.Module)
-        if id(module) not in expected:  # modules may be shared
-            expected.add(id(module))
+        if node.shares is None:
             total += facts[index].weights + facts[index].biases + facts[index].norm_params
-        found += _parameters(node, module, key[1])
-        if key not in ran:
+        found += _parameters(node, module.module if isinstance(module, modules.Tied) else module, key[1])
+        run_before = (key, isinstance(module, modules.Tied))
+        if run_before not in ran:
             inputs = [_empty(graph.shape(x), torch.long if x in ids else torch.float32) for x in node.inputs]
-            ran[key] = _run(node, module, inputs, facts[index].macs)
-        found += [f"{node.path}: {difference}" for difference in ran[key]]
+            ran[run_before] = _run(node, module, inputs, facts[index].macs)
+        found += [f"{node.path}: {difference}" for difference in ran[run_before]]
     count = parameter_count(network)
     if count != total:
         found.append(f"the network has {total:,} parameters, torch has {count:,}")
