@@ -4,10 +4,12 @@ Nothing here imports the core before a job runs, so that `--help` and completion
 """
 
 from .check import register as check
+from .compare import register as compare
 from .explain import register as explain
 from .list import register as list_models
 from .new import register as new
+from .scale import register as scale
 from .show import register as show
 from .summary import register as summary
 
-COMMANDS = (summary, explain, list_models, show, new, check)  # in the order of `--help`
+COMMANDS = (summary, compare, scale, explain, list_models, show, new, check)  # in the order of `--help`

@@ -10,7 +10,12 @@ from typer import Argument, Option
 
 from . import complete
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Job = Callable[[], int | None]  # what it gives is the exit code, 0 where that is None
+PICTURES = (".png", ".svg", ".pdf")
 
 ModelName = Annotated[
     str,
@@ -30,7 +35,7 @@ Format = Annotated[
     Option(
         "--format",
         metavar="FORMAT",
-        help="Write text, json, csv or markdown; text, or what FILE's suffix says, unless given.",
+        help="Write text, json, csv, markdown, latex or html; text, or what FILE's suffix says, unless given.",
         autocompletion=complete.formats,
     ),
 ]
@@ -41,6 +46,9 @@ Columns = Annotated[
         metavar="NAMES",
         help="Show these columns, by their names in csv or how these begin, as params,receptive_field.",
     ),
+]
+Units = Annotated[
+    str, Option("--units", metavar="UNITS", help="Show numbers with a unit that suits them, auto, or as they are, raw.")
 ]
 OutputFile = Annotated[
     str, Option("--output", "-o", metavar="FILE", help="Write to FILE, which changes only when all is done.")
@@ -90,17 +98,26 @@ class Output:
     Both are checked before anything is computed; raises UsageError.
     """
 
-    def __init__(self, output_format: str, path: str, formats: Sequence[str] = ()) -> None:
+    def __init__(self, output_format: str, path: str, formats: Sequence[str] = (), pictures: bool = False) -> None:
         from ..errors import UsageError, printable
         from ..render import FORMATS, SUFFIXES, known_format
 
         formats = formats or FORMATS
-        by_suffix = SUFFIXES.get(Path(path).suffix.lower(), "")
+        suffix = Path(path).suffix.lower()
+        self.picture = suffix[1:] if pictures and suffix in PICTURES and not output_format else ""
+        by_suffix = SUFFIXES.get(suffix, "")
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
         self.path = Path(path).resolve() if path else None
         if self.path is not None and (self.path.is_dir() or not self.path.parent.is_dir()):
             what = "a folder" if self.path.is_dir() else "in a folder that does not exist"
             raise UsageError(f"`--output {printable(path)}` is {what}")
+
+    def draw(self, draw: "Callable[[], Figure]") -> None:
+        """Write a picture to the file, in the form that its suffix says."""
+        from ..render.plots import image
+
+        assert self.path is not None
+        replace(self.path, image(draw(), self.picture))
 
     def __call__(self, render: Callable[[int | None, bool], str]) -> None:
         """Write what `render` gives for a width (None: as wide as it needs be) and for whether color is wanted."""
@@ -114,14 +131,15 @@ class Output:
         sys.stdout.flush()
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str | bytes) -> None:
     """Write beside the file and move it there, so that nobody ever reads half of it."""
+    data = text.encode() if isinstance(text, str) else text
     if path.exists() and not path.is_file():  # /dev/null, a pipe
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
         return
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_text(text, encoding="utf-8", newline="")
+        beside.write_bytes(data)
         if path.exists():
             beside.chmod(path.stat().st_mode & 0o777)
         beside.replace(path)

@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Argument, Typer
 
 from . import complete
-from .common import Format, Job, Output, OutputFile
+from .common import Columns, Format, Job, Output, OutputFile, Units, names
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -20,6 +20,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
                 autocompletion=complete.families,
             ),
         ] = "",
+        columns: Columns = "",
+        units: Units = "auto",
         output_format: Format = "",
         output: OutputFile = "",
     ) -> None:
@@ -28,11 +30,12 @@ def register(app: Typer, jobs: list[Job]) -> None:
         def job() -> None:
             from ..catalogue import catalogue
             from ..errors import did_you_mean, sentence
+            from ..render import known_units
             from ..render.listing import render
 
-            write = Output(output_format, output)
+            write, raw = Output(output_format, output), known_units(units) == "raw"
             found = tuple(catalogue(word))
-            write(lambda width, color: render(found, write.format, width, color))
+            write(lambda width, color: render(found, write.format, width, color, names(columns), raw))
             if not found:  # an answer too, and none that a program should trip over
                 near = did_you_mean(word, sorted(complete.known()))
                 print(sentence(f"no model holds `{word}`. {near}".rstrip()), file=sys.stderr)

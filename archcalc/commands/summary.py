@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option, Typer
 
 from . import complete
-from .common import Columns, Format, InputSize, Job, ModelName, Output, OutputFile, Settings, names, pairs, size
+from .common import Columns, Format, InputSize, Job, ModelName, Output, OutputFile, Settings, Units, names, pairs, size
 
 if TYPE_CHECKING:
     from ..api import Model
@@ -45,6 +45,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
             ),
         ] = "",
         columns: Columns = "",
+        units: Units = "auto",
         input_size: InputSize = "",
         batch: Annotated[
             int, Option("--batch", metavar="N", help="Samples in the batch that MACs, bytes and latency are for.")
@@ -73,13 +74,13 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
             from .. import api
             from ..errors import Unavailable, UsageError
-            from ..render import FULL, render
+            from ..render import FULL, known_units, render
             from ..render.rows import Pick, chosen, known_sort
 
             if static and gpu:
                 raise UsageError("`--gpu` measures and `--static` does not: one of the two")
             write = Output(output_format, output)
-            pick = Pick(known_sort(sort, measured=not static), top, only, names(columns))
+            pick = Pick(known_sort(sort, measured=not static), top, only, names(columns), known_units(units) == "raw")
             chosen(pick.columns)
             loaded = api.load(model, input=size(input_size), settings=pairs(settings))
             found = loaded.summary(batch, dtype)

@@ -52,11 +52,11 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "input", inputs[0][1]
     yield "batch", report.batch
     yield "dtype", report.dtype
-    yield "totals", _totals(report.totals)
+    yield "totals", totals_of(report.totals)
     if report.totals_with_heads is not None:
-        yield "totals_with_heads", _totals(report.totals_with_heads)
+        yield "totals_with_heads", totals_of(report.totals_with_heads)
     yield "layers", _layers(report, measured)
-    yield "measured", None if measured is None else _measured(measured)
+    yield "measured", None if measured is None else measured_of(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
     yield "claims", [claim(judgement) for judgement in summary.judgements]
     yield "inputs", [{"name": name, "shape": shape} for name, shape in inputs]
@@ -65,7 +65,7 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "namesake", summary.namesake or None
 
 
-def _totals(totals: Totals) -> dict[str, Any]:
+def totals_of(totals: Totals) -> dict[str, Any]:
     return {**totals.counts(), "elementwise": totals.elementwise}
 
 
@@ -146,7 +146,7 @@ def _latency(latency: Latency) -> dict[str, Any]:
     return {"median": _ms(latency.median), "iqr": _ms(latency.iqr), "runs": latency.runs}
 
 
-def _measured(run: Measurement) -> dict[str, Any]:
+def measured_of(run: Measurement) -> dict[str, Any]:
     whole = run.whole
     return {
         "device": run.device,

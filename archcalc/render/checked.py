@@ -34,6 +34,8 @@ def render(results: Sequence[Result], output_format: str, width: int | None = No
     if output_format == "markdown":
         shown = [column for column in COLUMNS if column.show is not None]
         return f"{records.markdown(shown, results)}\n{verdict(results)}\n"
+    if output_format in ("latex", "html"):
+        return records.render(COLUMNS, results, output_format, title="Checked specs", notes=[verdict(results)])
     return page(_text(results, width), color)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..catalogue import Entry
 from ..errors import printable
-from . import as_csv, records
+from . import records
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, page, prose
-from .rows import Column, exact, size, words
+from .rows import Column, as_is, exact, size, words
 from .sentences import clean
 
 NAME = Column("name", lambda entry: printable(entry.name), "model", "model", words)
@@ -34,15 +34,27 @@ COLUMNS = (
 )
 
 
-def render(entries: Sequence[Entry], output_format: str, width: int | None = None, color: bool = False) -> str:
-    """The models in one of `FORMATS`; `width` and `color` are for text."""
-    if output_format == "json":
-        return records.json([document(entry) for entry in entries])
-    if output_format == "csv":
-        return as_csv.table(COLUMNS, entries)
-    if output_format == "markdown":
-        return records.markdown((NAME, PAPER, YEAR, PARAMS, MACS, INPUT), entries)
-    return page(_text(entries, width), color) if entries else ""
+SHOWN = (NAME, PAPER, YEAR, PARAMS, MACS, INPUT)
+
+
+def render(
+    entries: Sequence[Entry],
+    output_format: str,
+    width: int | None = None,
+    color: bool = False,
+    wanted: Sequence[str] = (),
+    raw: bool = False,
+) -> str:
+    """The models in one of `FORMATS`, of the columns that are wanted or the usual ones; `width` and `color` are for
+    text."""
+    if output_format == "text" and not wanted:
+        return page(_text(entries, width), color) if entries else ""
+    people = output_format in ("text", "markdown", "latex", "html")
+    columns = records.chosen(COLUMNS, wanted or ([column.name for column in SHOWN] if people else ()))
+    if output_format == "text":
+        return page(records.text([as_is(c) if raw else c for c in records.shown(columns)], entries, width), color)
+    title = "Models" if output_format in ("latex", "html") else ""
+    return records.render(columns, entries, output_format, title=title, document=document, raw=raw)
 
 
 def document(entry: Entry) -> dict[str, Any]:
