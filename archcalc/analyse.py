@@ -174,7 +174,14 @@ def _producer(nodes: tuple[Node, ...], value: int) -> Node:
 
 
 def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, int]:
-    """The largest sum of live tensors and the node at which it is reached (−1: nothing runs).
+    """The largest sum of live tensors and the node at which it is reached (−1: nothing runs)."""
+    start, *live = live_bytes(graph, sizes, root)
+    peak = max([start, *live])
+    return peak, live.index(peak) if peak > start else -1
+
+
+def live_bytes(graph: Graph, sizes: list[int], root: list[int]) -> list[int]:
+    """The sum of live tensors before anything runs, and while each node runs.
 
     `sizes` are the bytes of each node's own storage (0 where it allocates none), inputs in front. Every tensor is
     freed after its last use; the network's inputs are held to the end.
@@ -189,15 +196,25 @@ def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, i
     for own, end in until.items():
         if own >= 0:
             ends[end].append(own)
-    live = peak = sum(sizes[:offset])
-    at = -1
+    live = sum(sizes[:offset])
+    found = [live]
     for index in range(count):
         live += sizes[offset + index]
-        if live > peak:
-            peak, at = live, index
+        found.append(live)
         for own in ends[index]:
             live -= sizes[offset + own]
-    return peak, at
+    return found
+
+
+def live_of(report: Report) -> list[int]:
+    """The bytes that are alive before the main path runs, and while each of its nodes does."""
+    main = report.graph.without_heads()
+    ids, unit = looked_up(main), report.batch * ITEMSIZE[report.dtype]
+    inputs = [
+        numel(shape) * (report.batch * ID_BYTES if -1 - n in ids else unit) for n, (_, shape) in enumerate(main.inputs)
+    ]
+    sizes = [layer.activation_bytes for layer in report.layers[: main.main]]
+    return live_bytes(main, inputs + sizes, storages(main).root)
 
 
 def looked_up(graph: Graph) -> dict[int, int]:

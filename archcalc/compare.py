@@ -111,6 +111,8 @@ class Comparison:
 
     def ratio(self, model: Compared, metric: Metric) -> float | None:
         """A figure as a multiple of the first model's; None where there is none, or nothing to divide by."""
+        if metric.unit == "percent":
+            return None
         first, own = metric.of(self.models[0]), metric.of(model)
         return None if not first or own is None or inf in (first, own) else own / first
 

@@ -8,8 +8,9 @@ from .compare import register as compare
 from .explain import register as explain
 from .list import register as list_models
 from .new import register as new
+from .plot import register as plot
 from .scale import register as scale
 from .show import register as show
 from .summary import register as summary
 
-COMMANDS = (summary, compare, scale, explain, list_models, show, new, check)  # in the order of `--help`
+COMMANDS = (summary, compare, scale, plot, explain, list_models, show, new, check)  # in the order of `--help`

@@ -70,6 +70,12 @@ def formats_of_texts(incomplete: str) -> Offers:
     return [offer for offer in formats(incomplete) if offer[0] != "csv"]
 
 
+def kinds(incomplete: str) -> Offers:
+    from ..render.plots import KINDS
+
+    return _begin(incomplete, ((name, "") for name in KINDS))
+
+
 def dtypes(incomplete: str) -> Offers:
     from ..analyse import ITEMSIZE
 

@@ -60,7 +60,7 @@ def table(
     rules: Iterable[int] = (),
 ) -> str:
     """A `table` float with a booktabs table; `rules` are the records above which a line is drawn."""
-    return "\n".join(_lines(columns, records, " ".join([caption, *notes]).strip(), set(rules))) + "\n"
+    return "\n".join(_lines(columns, records, ". ".join(filter(None, [caption, *notes])), set(rules))) + "\n"
 
 
 def _lines(columns: Sequence[Column], records: Sequence[Any], caption: str, rules: set[int]) -> Iterator[str]:

@@ -61,8 +61,10 @@ def render(
     models = Rows(found, keys)
     notes = [_pareto(found), *_settings(found)]
     if not shared:
-        title = "Comparison: " + ", ".join(printable(model.name) for model in found.models)
-        return records.render(models.columns(), found.models, output_format, title=title, notes=notes, raw=raw)
+        title = "Comparison of " + ", ".join(printable(model.name) for model in found.models)
+        if output_format == "csv":
+            return records.render(models.columns(), found.models, output_format)
+        return records.render(_turned(models, raw), models.metrics, output_format, title=title, notes=notes)
     title = f"Comparison by {by}: " + ", ".join(printable(model.name) for model in found.models)
     return records.render(_share_columns(found, by), shared, output_format, title=title, notes=notes, raw=raw)
 
@@ -84,8 +86,34 @@ class Rows:
         columns.append(Column("pareto", lambda m: STAR if m in pareto else "", "Pareto", "Pareto", words))
         return columns
 
+    def ratio(self, model: Compared) -> Callable[[Metric], Value]:
+        return lambda metric: self.found.ratio(model, metric)
+
     def _ratio(self, metric: Metric) -> Callable[[Compared], Value]:
         return lambda model: self.found.ratio(model, metric)
+
+
+def _turned(models: Rows, raw: bool) -> list[Column]:
+    """A figure a row, a model a column, as people read it: each with its ratio to the first."""
+    found, metrics = models.found, models.metrics
+    shown = [_show(metric, raw)([metric.of(model) for model in found.models]) for metric in metrics]
+    heads = [f"{m.heading} ({s.unit})" if s.unit else m.heading for m, s in zip(metrics, shown, strict=True)]
+    columns = [Column("figure", lambda metric: heads[metrics.index(metric)], "", "", words)]
+    for n, model in enumerate(found.models):
+        texts = [s.texts[n].strip() for s in shown]
+        columns.append(_column(printable(model.name), model, texts))
+        if n:
+            ratios = _ratio_of([found.ratio(model, metric) for metric in metrics]).texts
+            columns.append(Column("ratio", models.ratio(model), "×", "×", _texts(ratios)))
+    return columns
+
+
+def _column(name: str, model: Compared, texts: list[str]) -> Column:
+    return Column(name, lambda metric: metric.of(model), name, name, _texts(texts))
+
+
+def _texts(texts: list[str]) -> Callable[[Sequence[Value]], Shown]:
+    return lambda _: Shown("", texts)
 
 
 def chosen(found: Comparison, keys: Sequence[str]) -> list[Metric]:
