@@ -14,6 +14,7 @@ from ...analyse import Layer, live_of
 from ...compare import Compared
 from ...devices import Device
 from ...errors import UsageError, printable
+from ...ops import Tokens
 from ...scale import Point
 from ...summary import Summary
 from ...traffic import moved_bytes
@@ -108,24 +109,22 @@ def memory(summary: Summary) -> Figure:
     ax.step([*steps, len(sizes)], [*sizes, sizes[-1]], where="post", color=BLUE, linewidth=0.9)
     peak = max(sizes, default=0.0)
     at = sizes.index(peak)
-    ax.axhline(start / MIB, color=DIM, linewidth=0.7, linestyle=":")
+    ax.axhline(start / MIB, color=INK, linewidth=0.8, linestyle=":", label="the input, held to the end")
     path = printable(report.graph.nodes[at].path)
     word = "\n".join(textwrap.wrap(f"peak {peak:.3g} MiB, while {path} runs", 44, break_long_words=True))
     left = at < len(sizes) / 2
     ax.plot([at + 0.5], [peak], marker="v", color=RED, markersize=6, clip_on=False, zorder=5)
     ax.annotate(
         word, (at + 0.5, peak), xytext=(10 if left else -10, 2), textcoords="offset points",
-        ha="left" if left else "right", va="bottom", fontsize=7, annotation_clip=False,
+        ha="left" if left else "right", va="bottom", fontsize=7, annotation_clip=False, zorder=6,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
     )  # fmt: skip
     ax.set_ylim(0, peak * 1.3)
     ax.set_xlim(0, len(sizes))
     ax.set_ylabel("live tensors (MiB)")
     ax.set_xlabel("node of the network, in order of execution (number)")
     ax.grid(axis="x", visible=False)
-    end = "left" if sizes[-1] < peak / 2 else "right"
-    ax.text(len(sizes), start / MIB + peak * 0.02, "the input, held to the end", ha="right", va="bottom", fontsize=6.5,
-            color=INK)  # fmt: skip
-    del end
+    ax.legend(loc="upper right", bbox_to_anchor=(1, 0.93), borderaxespad=0.2)
     _stages(ax, summary, peak * 1.3)
     ax.set_title(heading(summary), loc="left")
     return made
@@ -137,7 +136,8 @@ def _stages(ax: Axes, summary: Summary, top: float) -> None:
     spans: list[list[Any]] = []
     for index in range(graph.main):
         shape = graph.nodes[index].shape
-        positions = "×".join(map(str, shape[1:])) if len(shape) > 2 else ""
+        tokens = isinstance(shape, Tokens)
+        positions = "tokens" if tokens else "×".join(map(str, shape[1:])) if len(shape) > 2 else ""
         if positions and positions != "1×1" and (not spans or spans[-1][0] != positions):
             spans.append([positions, index, index])
         elif spans:
@@ -182,16 +182,16 @@ def roofline(summary: Summary, device: Device) -> Figure:
     ax.set_yscale("log")
     ax.set_xlim(low, high)
     bottom = min(min(p[1] for p in points), low * device.bandwidth)
-    ax.set_ylim(bottom / 1.5, peak * 4)
+    ax.set_ylim(bottom / 1.5, peak * 5)
     ax.plot([ridge, ridge], [bottom / 1.5, peak], color=DIM, linewidth=0.7, linestyle=":")
-    ax.text(high, peak * 1.12, f"{short(peak)}FLOP/s in {report.dtype}", ha="right", va="bottom", fontsize=7)
+    roof = ax.text(high, peak * 2.0, f"{short(peak)}FLOP/s in {report.dtype}", ha="right", va="bottom", fontsize=7)
     made.draw_without_rendering()
     a, b = ax.transData.transform([(low, low * device.bandwidth), (ridge, peak)])
     from math import atan2, degrees
 
     angle = degrees(atan2(b[1] - a[1], b[0] - a[0]))
     at = sqrt(low * ridge)
-    ax.text(at, at * device.bandwidth * 1.25, f"{short(device.bandwidth)}B/s", rotation=angle, rotation_mode="anchor",
+    slope = ax.text(at, at * device.bandwidth * 1.25, f"{short(device.bandwidth)}B/s", rotation=angle, rotation_mode="anchor",
             ha="center", va="bottom", fontsize=7)  # fmt: skip
     share = report.totals.macs
     radii = [2.0 + 9 * sqrt(p[2].counts.macs / share) for p in points]
@@ -206,13 +206,17 @@ def roofline(summary: Summary, device: Device) -> Figure:
                        marker=marker, alpha=0.75, edgecolor=INK, linewidth=0.5, zorder=3, label=text)  # fmt: skip
     chosen = _apart(points, radii)
     texts = named([p[2] for p in points], 26)
-    labels(ax, [points[n][:2] for n in chosen], [texts[n] for n in chosen], [radii[n] for n in chosen])
     ax.set_xlabel("arithmetic intensity (FLOPs per byte moved)")
     ax.set_ylabel("measured (FLOP/s)" if measured else "attainable (FLOP/s)")
     plain_log(ax.xaxis)
     plain_log(ax.yaxis)
-    ax.legend(loc="lower right", markerscale=0.5, title="area: share of MACs", title_fontsize=7)
+    legend = ax.legend(loc="lower right", title="area: share of MACs", title_fontsize=7)
+    for handle in legend.legend_handles:
+        handle.set_sizes([40])  # type: ignore[union-attr]
     ax.set_title(f"{heading(summary)}\non {device.name}, by its data sheet", loc="left")
+    ceiling = [(low, low * device.bandwidth), (ridge, peak), (high, peak)]
+    labels(ax, [points[n][:2] for n in chosen], [texts[n] for n in chosen], [radii[n] for n in chosen], [ceiling],
+           [roof, slope, legend])  # fmt: skip
     return made
 
 
@@ -245,12 +249,12 @@ def bubble(models: Sequence[Compared]) -> Figure:
         )
     result = known[0].result
     assert result is not None
-    made = figure(PAGE * 0.75, 3.6)
+    made = figure(PAGE * 0.85, 3.5)
     ax = made.subplots()
     most = max(model.totals.params for model in known)
-    points, radii = [], []
+    points, radii, ways = [], [], []
     for n, (family, members) in enumerate(families(known).items()):
-        members = sorted(members, key=lambda model: model.totals.macs)
+        members = _by_macs(members)
         xs = [model.totals.macs for model in members]
         ys = [model.result.accuracy for model in members if model.result]
         own = [16 * sqrt(model.totals.params / most) for model in members]
@@ -258,6 +262,7 @@ def bubble(models: Sequence[Compared]) -> Figure:
         ax.scatter(xs, ys, s=[(2 * r) ** 2 for r in own], color=CYCLE[n % 6], alpha=0.6, edgecolor=INK, linewidth=0.6,
                    zorder=3, label=printable(family))  # fmt: skip
         points += list(zip(xs, ys, strict=True))
+        ways.append(list(zip(xs, ys, strict=True)))
         radii += own
     ax.set_xscale("log")
     low, high = min(x for x, _ in points), max(x for x, _ in points)
@@ -269,15 +274,15 @@ def bubble(models: Sequence[Compared]) -> Figure:
     what = result.figure.split()[0]
     ax.set_ylabel(f"{what} accuracy as printed (%)")
     names = [printable(model.name) for members in families(known).values() for model in _by_macs(members)]
-    labels(ax, points, names, radii)
-    sizes = [most, most / 4, most / 16]
-    handles = [
-        ax.scatter([], [], s=(32 * sqrt(s / most)) ** 2 * 0.35, color="white", edgecolor=INK, linewidth=0.6) for s in sizes
-    ]
-    ax.legend(handles, [f"{short(s)}" for s in sizes], title="parameters", loc="lower right", labelspacing=0.9,
-              title_fontsize=7, borderpad=0.8)  # fmt: skip
-    for handle, s in zip(ax.get_legend().legend_handles, sizes, strict=True):  # type: ignore[union-attr]
+    largest = next(n * 10.0**power for power in range(12, 0, -1) for n in (5, 2, 1) if n * 10.0**power <= most)
+    sizes = [largest, largest / 5, largest / 20]
+    handles = [ax.scatter([], [], s=1, color="white", edgecolor=INK, linewidth=0.6) for _ in sizes]
+    legend = ax.legend(handles, [short(s) for s in sizes], title="parameters", loc="center left",
+                       bbox_to_anchor=(1.02, 0.5), labelspacing=3.2, handletextpad=2.2, title_fontsize=7,
+                       borderpad=1.2)  # fmt: skip
+    for handle, s in zip(legend.legend_handles, sizes, strict=True):
         handle.set_sizes([(32 * sqrt(s / most)) ** 2])  # type: ignore[union-attr]
+    labels(ax, points, names, radii, ways)
     ax.set_title(f"{result.dataset}; {result.setting}\n{result.source}", loc="left", fontsize=7.5)
     return made
 
@@ -295,7 +300,7 @@ def scaling(models: Sequence[Compared]) -> Figure:
     made = figure(COLUMN * 1.05 if panels == 1 else PAGE, 2.9)
     axes: Any = made.subplots(1, panels, squeeze=False)[0]
     for ax, which in zip(axes, (models, accuracies), strict=False):
-        points, names = [], []
+        points, names, drawn = [], [], []
         for n, (family, members) in enumerate(families(which).items()):
             members = _by_macs(members)
             xs = [model.totals.macs for model in members]
@@ -305,6 +310,7 @@ def scaling(models: Sequence[Compared]) -> Figure:
             ]
             ax.plot(xs, ys, marker=MARKERS[n % 8], color=CYCLE[n % 6], linestyle=DASHES[n % 6], label=printable(family))
             points += list(zip(xs, ys, strict=True))
+            drawn.append(list(zip(xs, ys, strict=True)))
             names += [printable(model.name) for model in members]
         ax.set_xscale("log")
         low, high = min(x for x, _ in points), max(x for x, _ in points)
@@ -324,7 +330,7 @@ def scaling(models: Sequence[Compared]) -> Figure:
             ax.set_ylabel(f"{result.figure.split()[0]} accuracy as printed (%)")
             ax.set_title(f"{result.source}", loc="left", fontsize=7)
         plain_log(ax.xaxis)
-        labels(ax, points, names, [2.5] * len(points))
+        labels(ax, points, names, [2.5] * len(points), drawn)
     if len(families(models)) > 1:
         axes[0].legend(loc="upper left")
     return made
@@ -350,10 +356,10 @@ def sweep(model: str, points: Sequence[Point]) -> Figure:
         about = {"input": "×".join(map(str, point.input)), "batch": str(point.batch), **point.settings}
         return ", ".join(f"{name} {value}" for name, value in about.items() if name != along and counts[name] > 1)
 
-    lines_of: dict[str, list[Point]] = {}
+    waysof: dict[str, list[Point]] = {}
     for point in points:
-        lines_of.setdefault(rest(point), []).append(point)
-    made = figure(PAGE, 2.5 + 0.13 * (len(lines_of) > 1) * ((len(lines_of) + 3) // 4))
+        waysof.setdefault(rest(point), []).append(point)
+    made = figure(PAGE, 2.5 + 0.13 * (len(waysof) > 1) * ((len(waysof) + 3) // 4))
     axes: Any = made.subplots(1, 3)
     panels = (
         ("MACs (billions)", lambda p: p.report.totals.macs / 1e9),
@@ -361,14 +367,14 @@ def sweep(model: str, points: Sequence[Point]) -> Figure:
         ("peak memory (MiB)", lambda p: p.report.totals.peak_memory_bytes / MIB),
     )
     for ax, (what, value) in zip(axes, panels, strict=True):
-        for n, (name, own) in enumerate(lines_of.items()):
+        for n, (name, own) in enumerate(waysof.items()):
             ordered = sorted(own, key=place)
             ax.plot([place(p) for p in ordered], [value(p) for p in ordered], marker=MARKERS[n % 8],
                     color=CYCLE[n % 6], linestyle=DASHES[n % 6], label=name)  # fmt: skip
         ax.set_xlabel({"input": "side of the input (pixels)", "batch": "batch (samples)"}.get(along, along))
         ax.set_ylabel(what)
         ax.set_ylim(bottom=0)
-    if len(lines_of) > 1:
+    if len(waysof) > 1:
         made.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     made.suptitle(f"{clean(model)}, {points[0].report.dtype}: every point counted", fontsize=8.5)
     return made

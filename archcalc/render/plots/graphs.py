@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from ...arithmetic import usage
 from ...errors import UsageError, printable
 from ...explain import find
 from ...graph import Graph, Node, Span
@@ -22,7 +21,7 @@ from ...summary import Summary
 from ..rows import call, size
 from ..sentences import clean
 from .charts import bars_of, heading
-from .style import DIM, INK, SKY, figure
+from .style import DIM, INK, figure
 
 MOST = 160  # boxes
 CHAR, LINE, PAD = 0.056, 0.125, 0.09  # inches
@@ -191,10 +190,7 @@ def _chain(made: Sequence[Box]) -> bool:
 def drawn(summary: Summary, only: str = "") -> Figure:
     """The picture."""
     made, title = boxes(summary, only)
-    if _chain(made) and len(made) > 7:
-        routes = _columns(made)
-    else:
-        routes = _layered(made)
+    made, routes = _arranged(made)
     left, right = min(b.x - b.width / 2 for b in made) - 0.1, max(b.x + b.width / 2 for b in made) + 0.1
     for route in routes:
         left, right = min(left, *(x for x, _ in route)), max(right, *(x for x, _ in route))
@@ -226,11 +222,65 @@ def drawn(summary: Summary, only: str = "") -> Figure:
 
 
 Route = list[tuple[float, float]]
+TALL = 5.0  # inches, from which on a picture is cut into columns
+
+
+def _arranged(made: list[Box]) -> tuple[list[Box], list[Route]]:
+    """The boxes in their places, and the ways of the edges. A tall picture is cut where all runs through one box: that
+    box stands at the foot of a column, and again at the head of the next."""
+    if _chain(made) and len(made) > 7:
+        return made, _columns(made)
+    routes = _layered(made)
+    high = -min(box.y - box.height for box in made)
+    wide = max(box.x + box.width / 2 for box in made) - min(box.x - box.width / 2 for box in made)
+    cuts = _cuts(made)
+    if high <= TALL or not cuts:
+        return made, routes
+    columns = max(2, round((1.4 * high / (wide + 0.6)) ** 0.5))
+    ends: list[int] = []
+    for cut in cuts:
+        if -made[cut].y > (len(ends) + 1) * high / columns - 0.3 and len(ends) < columns - 1:
+            ends.append(cut)
+    parts, start = [], 0
+    for end in [*ends, len(made) - 1]:
+        part = [Box(list(box.texts), box.kind, [i - start for i in box.inputs if i >= start]) for box in made[start : end + 1]]
+        if start:
+            part[0].kind, part[0].inputs = "input", []
+        parts.append(part)
+        start = end
+    found: list[Box] = []
+    every: list[Route] = []
+    edge = 0.0
+    for part in parts:
+        ways = _layered(part)
+        left = min([box.x - box.width / 2 for box in part] + [x for way in ways for x, _ in way])
+        shift = edge - left
+        for box in part:
+            box.x += shift
+        every += [[(x + shift, y) for x, y in way] for way in ways]
+        edge = max([box.x + box.width / 2 for box in part] + [x for way in every for x, _ in way]) + 0.5
+        found += part
+    return found, every
+
+
+def _cuts(made: Sequence[Box]) -> list[int]:
+    """The boxes that every way from before them to behind them runs through."""
+    far, found = 0, []
+    reach = list(range(len(made)))
+    for n, box in enumerate(made):
+        for source in box.inputs:
+            reach[source] = max(reach[source], n)
+    for n, box in enumerate(made):
+        if n and far <= n and box.inputs and n < len(made) - 1 and all(b.inputs for b in made[1 : n + 1]):
+            found.append(n)
+        far = max(far, reach[n])
+    return found
 
 
 def _columns(made: Sequence[Box]) -> list[Route]:
     """A chain in columns from top to bottom, so that the picture is no higher than wide."""
-    per = max(4, round((len(made) * 2.2) ** 0.5 * 1.15))
+    most = max(4, round((len(made) * 2.2) ** 0.5 * 1.15))
+    per = -(-len(made) // -(-len(made) // most))  # columns of about one height
     routes: list[Route] = []
     x, y = 0.0, 0.0
     columns = [list(range(n, min(n + per, len(made)))) for n in range(0, len(made), per)]
@@ -322,7 +372,7 @@ def _layered(made: Sequence[Box]) -> list[Route]:
             x = layers[r][at].x
             route += [(x, tops[r]), (x, bottoms[r])]
         route += [(b.x, tops[rank[target]]), (b.x, b.y)]
-        routes.append(route)
+        routes.append([p for n, p in enumerate(route) if not n or abs(p[0] - route[n - 1][0]) + abs(p[1] - route[n - 1][1]) > 1e-6])
     return routes
 
 
@@ -348,7 +398,12 @@ def _spread(layer: Sequence[_Spot], order: Sequence[int], wanted: Sequence[float
 def _curve(route: Route) -> Path:
     """Straight through boxes' layers, bent between them."""
     points, codes = [route[0]], [Path.MOVETO]
-    for (x0, y0), (x1, y1) in zip(route, route[1:], strict=False):
+    for n, ((x0, y0), (x1, y1)) in enumerate(zip(route, route[1:], strict=False)):
+        if n == len(route) - 2 and abs(x0 - x1) > 1e-6 and abs(y0 - y1) > 0.12:  # the arrow comes from above
+            up = y1 + 0.06
+            points += [(x0, (y0 + up) / 2), (x1, (y0 + up) / 2), (x1, up), (x1, y1)]
+            codes += [Path.CURVE4] * 3 + [Path.LINETO]
+            continue
         if abs(x0 - x1) < 1e-6 or abs(y0 - y1) < 1e-6:
             points.append((x1, y1))
             codes.append(Path.LINETO)
@@ -383,6 +438,3 @@ def _mermaid(made: Sequence[Box], title: str) -> Iterator[str]:
 
 def _quoted(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;").replace("#", "&num;")
-
-
-_ = (usage, SKY)

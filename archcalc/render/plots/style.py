@@ -86,15 +86,33 @@ def plain_log(axis: Any) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def labels(axes: Axes, points: Sequence[tuple[float, float]], texts: Iterable[str], radii: Sequence[float]) -> None:
-    """Names beside points, where they neither stand on each other nor on a point (`radii` in points), nor outside."""
+def labels(
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    texts: Iterable[str],
+    radii: Sequence[float],
+    lines: Sequence[Sequence[tuple[float, float]]] = (),
+    keep: Sequence[Any] = (),
+) -> None:
+    """Names beside points, where they neither stand on each other nor on a point (`radii` in points), nor outside, nor
+    on one of `lines`, nor on the texts of `keep`."""
     drawn = axes.get_figure()
     assert drawn is not None
     drawn.draw_without_rendering()  # type: ignore[union-attr]
     renderer = drawn.canvas.get_renderer()  # type: ignore[attr-defined]
     scale = drawn.dpi / 72  # type: ignore[union-attr]
     spots = [axes.transData.transform(point) for point in points]
-    taken: list[tuple[float, float, float, float]] = []
+    taken: list[Rect] = []
+    for other in keep:
+        box = other.get_window_extent(renderer)
+        taken.append((box.x0 - 3, box.y0 - 3, box.x1 + 3, box.y1 + 3))
+    for line in lines:
+        corners = [axes.transData.transform(point) for point in line]
+        for (x0, y0), (x1, y1) in zip(corners, corners[1:], strict=False):
+            steps = max(1, int(max(abs(x1 - x0), abs(y1 - y0)) / 4))
+            for n in range(steps + 1):
+                px, py = x0 + (x1 - x0) * n / steps, y0 + (y1 - y0) * n / steps
+                taken.append((px - 3, py - 3, px + 3, py + 3))
     discs = [(x, y, radius * scale) for (x, y), radius in zip(spots, radii, strict=True)]
     frame = axes.get_window_extent(renderer)
     order = sorted(range(len(spots)), key=lambda at: -radii[at])
@@ -106,7 +124,7 @@ def labels(axes: Axes, points: Sequence[tuple[float, float]], texts: Iterable[st
         box = probe.get_window_extent(renderer)
         probe.remove()
         w, h, gap = box.width, box.height, 2.5 * scale
-        for far in (0.0, 6.0, 12.0, 20.0, 30.0):
+        for far in (0.0, 6.0, 12.0, 20.0, 30.0, 42.0):
             r = radius + gap + far * scale
             for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7)):
                 cx, cy = x + dx * (r + w / 2 * (abs(dx) > 0.1)), y + dy * (r + h / 2)
