@@ -28,6 +28,7 @@ class Facts(NamedTuple):
     macs: int
     elementwise: dict[str, int]
     numel: int
+    read: int  # elements of its inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +266,7 @@ def facts_of(op: Op, x: tuple[Shape, ...], y: Shape) -> Facts:
     if max(macs, *kinds.values()) > LIMIT:
         raise OpError(f"`{op.word}` has more than 10¹⁸ parameters or MACs here")
     counts = (kinds["weight"], kinds["bias"], kinds["norm"], kinds["stat"])
-    return Facts(params, *counts, macs, op.elementwise(*x, y), numel(y))
+    return Facts(params, *counts, macs, op.elementwise(*x, y), numel(y), sum(map(numel, x)))
 
 
 def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:
@@ -287,10 +288,11 @@ def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tu
 
 
 def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak: int) -> Totals:
-    weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
+    params = weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
     elementwise: dict[str, int] = {}
     for layer in layers:
         facts = layer.facts
+        params += layer.params
         weights += facts.weights
         biases += facts.biases
         norm_params += facts.norm_params
@@ -299,7 +301,6 @@ def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak:
         activation_bytes += layer.activation_bytes
         for kind, count in facts.elementwise.items():
             elementwise[kind] = elementwise.get(kind, 0) + count * batch
-    params = weights + biases + norm_params
     return Totals(
         params,
         weights,

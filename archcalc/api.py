@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from .summary import Summary
 from .zoo import Selection, select
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from .runtime.network import Network
 
 
@@ -40,6 +42,24 @@ class Model:
     selection: Selection = field(repr=False)
     settings: dict[str, int | Fraction] = field(default_factory=dict)
     printed: bool = True
+    folded: bool = False
+
+    def fold_bn(self) -> Model:
+        """The deployed network: batch norms folded into the layers before them. The paper's claims do not apply."""
+        from .fold import fold
+
+        return replace(self, graph=fold(self.graph), printed=False, folded=True)
+
+    def frame(self, depth: int = 0, batch: int = 1, dtype: str = "float32") -> DataFrame:
+        """The table of `archcalc summary` as a pandas DataFrame, opened `depth` levels, with exact numbers."""
+        from .render.frames import frame
+
+        return frame(self.summary(batch, dtype), depth)
+
+    def _repr_html_(self) -> str:
+        from .render.frames import notebook
+
+        return notebook(self.summary())
 
     def report(self, batch: int = 1, dtype: str = "float32") -> Report:
         """The counts of every node, and their totals. Raises UsageError, and SpecError above 10¹⁸."""
@@ -77,12 +97,20 @@ class Model:
         _, measure = _runtime()
         return measure.measure(self.graph, **options)  # type: ignore[no-any-return]
 
-    def summary(self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None) -> Summary:
-        """All that `archcalc summary` shows, as data."""
+    def summary(
+        self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None, like: str = ""
+    ) -> Summary:
+        """All that `archcalc summary` shows, as data; `like` counts as another tool does. Raises UsageError."""
         file, layers = self.selection.file, self.selection.family.layers
         sentence = file.namesakes.get(self.name)
         report = self.report(batch, dtype)
         as_printed = report if batch == 1 and dtype == "float32" else None
+        counted = ["batch norms folded"] if self.folded else []
+        if like:
+            from .conventions import convention, recount
+
+            report = recount(report, convention(like))
+            counted.append(str(convention(like)))
         return Summary(
             model=self.name,
             family=self.family,
@@ -94,8 +122,9 @@ class Model:
             namesake=sentence.value if sentence else "",
             settings={name: str(value) for name, value in self.settings.items()},
             report=report,
-            judgements=self._judge(as_printed or self.report()) if self.printed else (),
+            judgements=self._judge(as_printed or self.report()) if self.printed and not like else (),
             measured=measured,
+            counted="; ".join(counted),
         )
 
 

@@ -145,6 +145,7 @@ REPORT_SENTENCES = {
     "settings": "The constants that were set by hand, as they were given.",
     "source": "What the layers quote, such as Table 1; null where they quote no table.",
     "namesake": "Which network this is, where another goes by its name; else null.",
+    "counted": "How it is counted where that is not as usual: as another tool does, or folded; else null.",
     # counts
     "params": "Weights, biases and parameters of normalisations; shared ones count once.",
     "weights": "Weights; class tokens, positions and embeddings are among them.",
@@ -580,7 +581,7 @@ _FIELDS: dict[str, Schema] = {
 def report_schema() -> Schema:
     """The schema of `archcalc summary MODEL --format json`. Keys may be added, so others than these are allowed."""
     texts = {f.name: _TEXT for f in fields(Summary) if f.type == "str"}
-    maybe = dict.fromkeys(("source", "namesake"), _MAYBE)
+    maybe = dict.fromkeys(("source", "namesake", "counted"), _MAYBE)
     totals = {f.name: _FIELDS[str(f.type)] for f in fields(Totals)}
     counts = {name: schema for name, schema in totals.items() if name != "elementwise"}
     place: Schema = {**_TEXT, "pattern": r":\d+:\d+$"}

@@ -21,9 +21,7 @@ def moved_bytes(report: Report) -> tuple[int, ...]:
         node = layer.node
         if node.op.storage == "view" or (node.op.free and not layer.facts.params and node.op.storage == "inplace"):
             return 0
-        each = [
-            numel(report.graph.shape(value)) * (ID_BYTES if value in ids else size) for value in node.inputs
-        ]
+        each = [numel(report.graph.shape(value)) * (ID_BYTES if value in ids else size) for value in node.inputs]
         if node.inputs[0] in ids:  # a look-up reads the words that it needs, and not the whole table
             return batch * (sum(each) + 2 * numel(node.shape) * size)
         stats = layer.norm_stats

@@ -9,8 +9,9 @@ from .explain import register as explain
 from .list import register as list_models
 from .new import register as new
 from .plot import register as plot
+from .report import register as report
 from .scale import register as scale
 from .show import register as show
 from .summary import register as summary
 
-COMMANDS = (summary, compare, scale, plot, explain, list_models, show, new, check)  # in the order of `--help`
+COMMANDS = (summary, compare, scale, plot, report, explain, list_models, show, new, check)  # in the order of `--help`

@@ -47,6 +47,11 @@ Columns = Annotated[
         help="Show these columns, by their names in csv or how these begin, as params,receptive_field.",
     ),
 ]
+Like = Annotated[
+    str,
+    Option("--like", metavar="TOOL", help="Count as torchvision, fvcore, ptflops, thop or torchinfo does."),
+]
+FoldBn = Annotated[bool, Option("--fold-bn", help="Count the deployed network: batch norms folded into layers.")]
 Units = Annotated[
     str, Option("--units", metavar="UNITS", help="Show numbers with a unit that suits them, auto, or as they are, raw.")
 ]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option, Typer
 
 from . import complete
-from .common import Columns, Format, Job, Output, OutputFile, Settings, Units, names, pairs
+from .common import Columns, FoldBn, Format, Job, Like, Output, OutputFile, Settings, Units, names, pairs
 
 if TYPE_CHECKING:
     from ..api import Model
@@ -33,6 +33,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
         dtype: Annotated[
             str, Option("--dtype", metavar="NAME", help="Type of all numbers.", autocompletion=complete.dtypes)
         ] = "float32",
+        like: Like = "",
+        fold_bn: FoldBn = False,
         settings: Settings = None,
         output_format: Format = "",
         output: OutputFile = "",
@@ -51,7 +53,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
             write, raw, keys = Output(output_format, output), known_units(units) == "raw", names(columns)
             if diff and (len(models) != 2 or by):
                 raise UsageError("`--diff` lines two networks up, and nothing else")
-            found = side_by_side(side(models, batch, dtype, pairs(settings)))
+            found = side_by_side(side(models, batch, dtype, pairs(settings), like, fold_bn))
             if diff:
                 changes = lined_up(*found.models)
                 write(lambda width, color: render_diff(changes, found.models, write.format, width, color))
@@ -63,16 +65,19 @@ def register(app: Typer, jobs: list[Job]) -> None:
         jobs.append(job)
 
 
-def side(references: list[str], batch: int, dtype: str, settings: dict[str, str]) -> "list[Compared]":
+def side(
+    references: list[str], batch: int, dtype: str, settings: dict[str, str], like: str = "", fold_bn: bool = False
+) -> "list[Compared]":
     """The models that are named, each with the accuracy that is printed for it where it is as printed."""
     from ..compare import Compared
     from ..results import common
 
     loaded = [(reference, load_at(reference, settings)) for reference in references]
     printed = {result.model: result for result in common([model.name for _, model in loaded if model.printed])}
+    built = [(reference, model, model.fold_bn() if fold_bn else model) for reference, model in loaded]
     return [
-        Compared(reference, model.summary(batch, dtype), printed.get(model.name) if model.printed else None)
-        for reference, model in loaded
+        Compared(reference, counted.summary(batch, dtype, like=like), printed.get(model.name) if model.printed else None)
+        for reference, model, counted in built
     ]
 
 

@@ -16,7 +16,9 @@ def register(app: Typer, jobs: list[Job]) -> None:
         model: ModelName,
         inputs: Annotated[
             str,
-            Option("--input", metavar="SIZES", help="Sides of the input, as 128..512/32 or 224,256; or whole: 3x64x96."),
+            Option(
+                "--input", metavar="SIZES", help="Sides of the input, as 128..512/32 or 224,256; or whole: 3x64x96."
+            ),
         ] = "",
         batches: Annotated[str, Option("--batch", metavar="NUMBERS", help="Samples, as 1,8 or 1..4.")] = "1",
         settings: Settings = None,
@@ -60,7 +62,9 @@ def sweep(model: str, inputs: str, batches: str, settings: list[str] | None, dty
         shapes = []
         for part in inputs.split(","):
             whole = part.lower().replace("×", "x")
-            sizes = [tuple(int(n) for n in whole.split("x"))] if "x" in whole and whole.replace("x", "").isdigit() else None
+            sizes = (
+                [tuple(int(n) for n in whole.split("x"))] if "x" in whole and whole.replace("x", "").isdigit() else None
+            )
             shapes += [resized(printed.input, size) for size in sizes or [(n,) for n in counts(part, "--input")]]
     varied = {name: [shown(v) for v in values(text, f"--set {name}")] for name, text in pairs(settings).items()}
     found = []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option, Typer
 
 from . import complete
-from .common import Columns, Format, InputSize, Job, ModelName, Output, OutputFile, Settings, Units, names, pairs, size
+from .common import Columns, FoldBn, Format, InputSize, Job, Like, ModelName, Output, OutputFile, Settings, Units, names, pairs, size
 
 if TYPE_CHECKING:
     from ..api import Model
@@ -46,6 +46,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
         ] = "",
         columns: Columns = "",
         units: Units = "auto",
+        like: Like = "",
+        fold_bn: FoldBn = False,
         input_size: InputSize = "",
         batch: Annotated[
             int, Option("--batch", metavar="N", help="Samples in the batch that MACs, bytes and latency are for.")
@@ -83,7 +85,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
             pick = Pick(known_sort(sort, measured=not static), top, only, names(columns), known_units(units) == "raw")
             chosen(pick.columns)
             loaded = api.load(model, input=size(input_size), settings=pairs(settings))
-            found = loaded.summary(batch, dtype)
+            loaded = loaded.fold_bn() if fold_bn else loaded
+            found = loaded.summary(batch, dtype, like=like)
             levels = FULL if full else depth
             pick.check(found, levels)
 

@@ -63,6 +63,7 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "settings", summary.settings
     yield "source", summary.source or None
     yield "namesake", summary.namesake or None
+    yield "counted", summary.counted or None
 
 
 def totals_of(totals: Totals) -> dict[str, Any]:

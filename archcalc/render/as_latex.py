@@ -49,7 +49,9 @@ def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> s
     heading = sentences.heading(summary)
     caption = f"{sentences.clean(summary.model)}: {'. '.join(heading)}."
     meant = " ".join(f"{label}: {text}." for label, text in sentences.conventions(summary))
-    return table(columns, found, f"{caption} {meant}", rules=[n for n, line in enumerate(found) if line.kind == "total"])
+    return table(
+        columns, found, f"{caption} {meant}", rules=[n for n, line in enumerate(found) if line.kind == "total"]
+    )
 
 
 def table(

@@ -59,14 +59,15 @@ def render(
     if output_format == "text":
         return page(_text(found, PROSE if width is None else width, raw, shared, by, keys), color)
     models = Rows(found, keys)
-    notes = [_pareto(found), *_settings(found)]
+    about = notes(found)
     if not shared:
         title = "Comparison of " + ", ".join(printable(model.name) for model in found.models)
         if output_format == "csv":
             return records.render(models.columns(), found.models, output_format)
-        return records.render(_turned(models, raw), models.metrics, output_format, title=title, notes=notes)
+        columns, metrics = turned(found, keys, raw)
+        return records.render(columns, metrics, output_format, title=title, notes=about)
     title = f"Comparison by {by}: " + ", ".join(printable(model.name) for model in found.models)
-    return records.render(_share_columns(found, by), shared, output_format, title=title, notes=notes, raw=raw)
+    return records.render(_share_columns(found, by), shared, output_format, title=title, notes=about, raw=raw)
 
 
 class Rows:
@@ -93,9 +94,16 @@ class Rows:
         return lambda model: self.found.ratio(model, metric)
 
 
-def _turned(models: Rows, raw: bool) -> list[Column]:
+def notes(found: Comparison) -> list[str]:
+    """What is said below a table of figures."""
+    counted = found.models[0].summary.counted
+    return [*([counted] if counted else []), _pareto(found), *(f"accuracy {text}" for text in _settings(found))]
+
+
+def turned(found: Comparison, keys: Sequence[str] = (), raw: bool = False) -> tuple[list[Column], list[Metric]]:
     """A figure a row, a model a column, as people read it: each with its ratio to the first."""
-    found, metrics = models.found, models.metrics
+    models = Rows(found, keys)
+    metrics = models.metrics
     shown = [_show(metric, raw)([metric.of(model) for model in found.models]) for metric in metrics]
     heads = [f"{m.heading} ({s.unit})" if s.unit else m.heading for m, s in zip(metrics, shown, strict=True)]
     columns = [Column("figure", lambda metric: heads[metrics.index(metric)], "", "", words)]
@@ -105,7 +113,7 @@ def _turned(models: Rows, raw: bool) -> list[Column]:
         if n:
             ratios = _ratio_of([found.ratio(model, metric) for metric in metrics]).texts
             columns.append(Column("ratio", models.ratio(model), "×", "×", _texts(ratios)))
-    return columns
+    return columns, metrics
 
 
 def _column(name: str, model: Compared, texts: list[str]) -> Column:
@@ -336,7 +344,10 @@ def _model(found: Comparison, model: Compared) -> dict[str, Any]:
         "batch": summary.report.batch,
         "dtype": summary.report.dtype,
         "settings": summary.settings,
-        "totals": {**as_json.totals_of(summary.report.totals), **{k: own[k] for k in own if not hasattr(model.totals, k)}},
+        "totals": {
+            **as_json.totals_of(summary.report.totals),
+            **{k: own[k] for k in own if not hasattr(model.totals, k)},
+        },
         "measured": None if run is None else as_json.measured_of(run),
         "ratios": {metric.key: found.ratio(model, metric) for metric in found.metrics},
         "reported": None if result is None else result._asdict(),

@@ -29,7 +29,9 @@ def counts(values: Sequence[Value]) -> Shown:
     pairs = [scaled(abs(value)) if isinstance(value, (int, float)) else ("", "") for value in values]
     signs = ["−" if isinstance(value, (int, float)) and value < 0 else "" for value in values]
     units = max((len(unit) for _, unit in pairs), default=0)
-    return Shown("", [f"{s}{number} {unit:<{units}}" if units else s + number for s, (number, unit) in zip(signs, pairs)])
+    return Shown(
+        "", [f"{s}{number} {unit:<{units}}" if units else s + number for s, (number, unit) in zip(signs, pairs)]
+    )
 
 
 def plain(values: Sequence[Value]) -> Shown:

@@ -265,7 +265,9 @@ def as_is(column: Column) -> Column:
 
 def unscaled(values: Sequence[Value]) -> Shown:
     """Numbers without separators and unit."""
-    texts = [str(round(v, 6) if isinstance(v, float) and v != inf else v) for v in ("" if v is None else v for v in values)]
+    texts = [
+        str(round(v, 6) if isinstance(v, float) and v != inf else v) for v in ("" if v is None else v for v in values)
+    ]
     return Shown("", ["∞" if text == "inf" else text for text in texts])
 
 

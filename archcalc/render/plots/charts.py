@@ -164,7 +164,9 @@ def roofline(summary: Summary, device: Device) -> Figure:
     found = [line for line in bars_of(summary) if line.counts.flops]
     points = []
     for line in found:
-        nodes = range(line.start, line.stop) if not isinstance(line.counts, Layer) else range(line.value, line.value + 1)
+        nodes = (
+            range(line.start, line.stop) if not isinstance(line.counts, Layer) else range(line.value, line.value + 1)
+        )
         size = sum(moved[n] for n in nodes)
         if size:
             x = line.counts.flops / size

@@ -204,14 +204,30 @@ def drawn(summary: Summary, only: str = "") -> Figure:
     ax.axis("off")
     for route in routes:
         ax.add_patch(
-            FancyArrowPatch(path=_curve(route), arrowstyle="-|>", mutation_scale=6, color=DIM, linewidth=0.7,
-                            shrinkA=0, shrinkB=0, zorder=1)  # fmt: skip
+            FancyArrowPatch(
+                path=_curve(route),
+                arrowstyle="-|>",
+                mutation_scale=6,
+                color=DIM,
+                linewidth=0.7,
+                shrinkA=0,
+                shrinkB=0,
+                zorder=1,
+            )  # fmt: skip
         )
     for box in made:
         low = box.y - box.height
         ax.add_patch(
-            FancyBboxPatch((box.x - box.width / 2, low), box.width, box.height, boxstyle="round,pad=0,rounding_size=0.05",
-                           facecolor=LIGHT[box.kind], edgecolor=INK, linewidth=0.6, zorder=2)  # fmt: skip
+            FancyBboxPatch(
+                (box.x - box.width / 2, low),
+                box.width,
+                box.height,
+                boxstyle="round,pad=0,rounding_size=0.05",
+                facecolor=LIGHT[box.kind],
+                edgecolor=INK,
+                linewidth=0.6,
+                zorder=2,
+            )  # fmt: skip
         )
         for n, text in enumerate(box.texts):
             last = n == len(box.texts) - 1
@@ -243,7 +259,10 @@ def _arranged(made: list[Box]) -> tuple[list[Box], list[Route]]:
             ends.append(cut)
     parts, start = [], 0
     for end in [*ends, len(made) - 1]:
-        part = [Box(list(box.texts), box.kind, [i - start for i in box.inputs if i >= start]) for box in made[start : end + 1]]
+        part = [
+            Box(list(box.texts), box.kind, [i - start for i in box.inputs if i >= start])
+            for box in made[start : end + 1]
+        ]
         if start:
             part[0].kind, part[0].inputs = "input", []
         parts.append(part)
@@ -372,7 +391,13 @@ def _layered(made: Sequence[Box]) -> list[Route]:
             x = layers[r][at].x
             route += [(x, tops[r]), (x, bottoms[r])]
         route += [(b.x, tops[rank[target]]), (b.x, b.y)]
-        routes.append([p for n, p in enumerate(route) if not n or abs(p[0] - route[n - 1][0]) + abs(p[1] - route[n - 1][1]) > 1e-6])
+        routes.append(
+            [
+                p
+                for n, p in enumerate(route)
+                if not n or abs(p[0] - route[n - 1][0]) + abs(p[1] - route[n - 1][1]) > 1e-6
+            ]
+        )
     return routes
 
 
@@ -437,4 +462,10 @@ def _mermaid(made: Sequence[Box], title: str) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;").replace("#", "&num;")
+    return (
+        text.replace("&", "&amp;")
+        .replace('"', "&quot;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("#", "&num;")
+    )
