@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape as quoted
 from math import inf
+import re
 from typing import Any
 
 from ..summary import Summary
@@ -31,12 +32,13 @@ th { position: sticky; top: 0; background: var(--paper); border-bottom: 2px soli
   font-weight: 600; } th:focus-visible { outline: 2px solid var(--accent); }
 th[aria-sort=ascending]::after { content: " ▲"; } th[aria-sort=descending]::after { content: " ▼"; }
 td { border-bottom: 1px solid var(--line); } tr:hover td { background: var(--soft); }
-td.text, th.text { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 6rem; }
+td.text, th.text { text-align: left; } td.long { white-space: normal; overflow-wrap: anywhere; min-width: 6rem; }
 tr.total td { font-weight: 600; border-top: 2px solid var(--line); }
 figure { margin: 1rem 0; } figure > div { background: #fff; border-radius: 4px; overflow-x: auto; }
-figure svg { display: block; width: 100%; height: auto; min-width: 26rem; }
+figure svg { display: block; height: auto; max-width: 100%; }
+@media (max-width: 600px) { figure svg { max-width: none; width: 38rem !important; } figure svg.small { width: 100% !important; } }
 @media (max-width: 600px) { body { padding: 1rem .6rem 2rem; } dl { display: block; } dd { margin: 0 0 .5rem; }
-  th, td { padding: .25rem .4rem; } td.text, th.text { min-width: 5rem; } }
+  th, td { padding: .25rem .4rem; } td.long { min-width: 5rem; } table { font-size: .8rem; } }
 @media print { th { position: static; } .wide { overflow: visible; } }
 """
 # A click on a heading sorts by its column: numbers by value, texts as texts; a second click turns it round.
@@ -107,7 +109,7 @@ def heading(text: str) -> str:
 def table(columns: Sequence[Column], records: Sequence[Any], totals: Iterable[int] = ()) -> str:
     """A table that a click sorts; the records of `totals` stay at its end. Cells hold their exact values too."""
     last = set(totals)
-    heads, texts, values = [], [], []
+    heads, texts, values, long = [], [], [], []
     for column in columns:
         assert column.show is not None
         values.append([column.value(record) for record in records])
@@ -115,11 +117,12 @@ def table(columns: Sequence[Column], records: Sequence[Any], totals: Iterable[in
         side = ' class="text"' if column.show is words else ""
         heads.append(f'<th scope="col"{side}>{quoted(f"{column.heading} ({unit})" if unit else column.heading)}</th>')
         texts.append(shown)
+        long.append(max(map(len, shown), default=0) > SHORT)
     lines = []
     for number in range(len(records)):
         cells = [
-            _cell(text[number], value[number], column)
-            for text, value, column in zip(texts, values, columns, strict=True)
+            _cell(text[number], value[number], column, wide)
+            for text, value, column, wide in zip(texts, values, columns, long, strict=True)
         ]
         lines.append(f"<tr{' class=total' if number in last else ''}>{''.join(cells)}</tr>")
     body = "\n".join(lines)
@@ -127,9 +130,12 @@ def table(columns: Sequence[Column], records: Sequence[Any], totals: Iterable[in
     return f'<div class="wide"><table>\n{head}\n<tbody>\n{body}\n</tbody>\n</table></div>'
 
 
-def _cell(text: str, value: rows.Value, column: Column) -> str:
+SHORT = 18  # characters that are not broken
+
+
+def _cell(text: str, value: rows.Value, column: Column, wide: bool) -> str:
     if column.show is words:
-        return f'<td class="text">{quoted(text)}</td>'
+        return f'<td class="text{" long" if wide else ""}">{quoted(text)}</td>'
     known = isinstance(value, (int, float)) and value != inf
     return f"<td{f' data-v={chr(34)}{value}{chr(34)}' if known else ''}>{quoted(text.strip())}</td>"
 
@@ -144,7 +150,14 @@ def paragraphs(texts: Iterable[str]) -> str:
     return "\n".join(f"<p>{quoted(text)}</p>" for text in texts)
 
 
+SMALL = 300  # points: a picture that a phone shows whole
+
+
 def figure(svg: str, caption: str) -> str:
     """A picture that stands in the page itself."""
     inside = svg[svg.index("<svg") :]
+    points = re.search(r'width="([\d.]+)pt"', inside)
+    width = float(points[1]) if points else 500.0
+    small = ' class="small"' if width < SMALL else ""
+    inside = f'<svg style="width: {width * 1.5:.0f}px"{small}' + inside[len("<svg") :].replace(points[0] if points else "", "", 1)
     return f"<figure><div>{inside}</div><figcaption>{quoted(caption)}</figcaption></figure>"

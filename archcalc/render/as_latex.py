@@ -29,6 +29,14 @@ SPECIAL = {
     "µ": r"$\mu$",
     "α": r"$\alpha$",
     "φ": r"$\phi$",
+    "Δ": r"$\Delta$",
+    "√": r"$\surd$",
+    "≡": r"$\equiv$",
+    "∘": r"$\circ$",
+    "½": r"$\frac12$",
+    "γ": r"$\gamma$",
+    "β": r"$\beta$",
+    "±": r"$\pm$",
     "✓": r"$\checkmark$",
     "✗": r"$\times$",
     "★": r"$\star$",
@@ -93,4 +101,4 @@ def _lines(columns: Sequence[Column], records: Sequence[Any], caption: str, rule
 
 def escape(text: str) -> str:
     """`text` with what TeX would read as its own, and signs that it has other names for."""
-    return "".join(SPECIAL.get(sign, sign) for sign in text)
+    return "".join(SPECIAL.get(sign, sign if sign.isascii() or sign.isalpha() else "?") for sign in text)

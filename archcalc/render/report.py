@@ -32,7 +32,11 @@ def _parts(
         columns, metrics = compared.turned(found)
         yield as_html.table(columns, metrics)
         yield as_html.paragraphs(compared.notes(found))
+        named = [model.summary.family for model in models]
+        together = len(set(named)) < len(named)
         for kind, caption in (("bubble", "Printed accuracy over operations."), ("scaling", "Size over operations.")):
+            if kind == "scaling" and not together:
+                continue
             try:
                 yield as_html.figure(image(picture(kind, models), "svg").decode(), caption)
             except UsageError:  # fewer than two with a printed accuracy
