@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install test lint format types layers check docs bench clean
+.PHONY: help install test lint format types layers check docs pictures bench clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -31,8 +31,11 @@ layers: install  ## who imports whom
 
 check: test lint types layers  ## all that CI does
 
-docs: install  ## write docs/ops.md, docs/models.md and the JSON Schemas anew
+docs: install  ## write the generated pages and the JSON Schemas anew
 	$(BIN)/python -m docs.generate
+
+pictures: install  ## draw the pictures of the gallery and the README anew
+	$(BIN)/python -m docs.gallery
 
 bench: install  ## the benchmarks
 	$(BIN)/python -m tests.benchmarks

@@ -1,4 +1,4 @@
-"""Writes what is made from the code: `docs/ops.md`, `docs/models.md` and the JSON Schemas. Run it by `make docs`.
+"""Writes what is made from the code: pages of `docs/` and the JSON Schemas. Run it by `make docs`.
 
 Everything is computed, by counting alone: torch is not needed.
 """
@@ -22,6 +22,8 @@ from archcalc.reported import Judgement
 from archcalc.schema import MERGE_SENTENCES, argument_sentence, shipped
 from archcalc.spec.lines import MERGES
 from archcalc.zoo import Selection, selections, spec_files
+from docs import gallery
+from docs.reference import cli_page
 
 DOCS = Path(__file__).resolve().parent
 WRITTEN = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->"
@@ -281,7 +283,12 @@ def _claims(judged: tuple[Judgement, ...] | list[Judgement]) -> str:
 
 def pages() -> dict[Path, str]:
     """The pages and what should stand in them."""
-    return {DOCS / "ops.md": ops_page(), DOCS / "models.md": models_page()}
+    return {
+        DOCS / "ops.md": ops_page(),
+        DOCS / "models.md": models_page(),
+        DOCS / "cli.md": cli_page(WRITTEN),
+        DOCS / "gallery.md": gallery.page(WRITTEN.replace("generate.py", "gallery.py")),
+    }
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442",
 )  # fmt: skip
 INK, DIM, LINE = "#222222", "#666666", "#cccccc"
-CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED)
+CYCLE = (BLUE, ORANGE, GREEN, SKY, RED, PURPLE)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 STYLE = {
