@@ -18,8 +18,6 @@ from .summary import Summary
 from .zoo import Selection, select
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
     from .runtime.network import Network
 
 
@@ -50,7 +48,7 @@ class Model:
 
         return replace(self, graph=fold(self.graph), printed=False, folded=True)
 
-    def frame(self, depth: int = 0, batch: int = 1, dtype: str = "float32") -> DataFrame:
+    def frame(self, depth: int = 0, batch: int = 1, dtype: str = "float32") -> Any:
         """The table of `archcalc summary` as a pandas DataFrame, opened `depth` levels, with exact numbers."""
         from .render.frames import frame
 

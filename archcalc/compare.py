@@ -253,7 +253,7 @@ def _line(layer: Layer) -> tuple[str, Shape, int]:
 # --- what is typed --------------------------------------------------------------------------------------------------
 
 
-def at_input(reference: str, axes: int = 2) -> tuple[str, tuple[int, ...] | None]:
+def at_input(reference: str) -> tuple[str, tuple[int, ...] | None]:
     """`resnet50@256` is resnet50 and (256,), `resnet50@3x256x320` all axes; a size of one number is every side."""
     name, at, size = reference.rpartition("@")
     if not at or not re.fullmatch(r"\d{1,9}(?:[x×]\d{1,9}){0,3}", size):

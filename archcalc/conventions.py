@@ -59,13 +59,13 @@ def _twice(count: Count) -> Count:
 
 def _interpolated(linear: int) -> Count:
     """An operation for each element made from the nearest; `linear` of them where it is interpolated."""
-    return lambda layer: _out(layer) * (linear if layer.node.op.smooth else 1)  # type: ignore[attr-defined]
+    return lambda layer: _out(layer) * (linear if getattr(layer.node.op, "smooth", False) else 1)
 
 
 def _local_norm(layer: Layer) -> int:
     """A square, a mean over channels padded on both sides, a product and a sum."""
     channels, *sides = layer.node.shape
-    size = layer.node.op.size  # type: ignore[attr-defined]
+    size: int = getattr(layer.node.op, "size", 1)
     return (3 * channels + channels + size - 1) * numel(tuple(sides))
 
 
@@ -167,7 +167,7 @@ CONVENTIONS: dict[str, Convention] = dict(
                   _of(("upsample",), _interpolated(11))),
             _term("no attention", "Attention is passed over.", _of(("attention", "bilinear"), _less(_macs))),
             _term("transposed convolutions by output", "A window for each output.", _of(("deconv",), _by_outputs)),
-            _term("no parameters of attention and tokens", "Those of attention, class tokens and positions are not seen.",
+            _term("no parameters of attention and tokens", "Those of attention, class tokens and positions.",
                   _of(("attention", "class_token", "position"), _less(_learned)), PARAMS),
         ),
         _convention(

@@ -8,7 +8,7 @@ from .errors import UsageError, did_you_mean
 
 
 class Device(NamedTuple):
-    """Ceilings of a device: FLOPs per second by dtype (a multiply-accumulate is two), bytes per second of its memory."""
+    """Ceilings of a device: FLOPs per second by dtype (a multiply-accumulate is two), bytes per second of memory."""
 
     name: str
     flops: dict[str, float]

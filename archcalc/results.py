@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from .spec.reader import List, Map, read_file
 from .errors import Text
+from .spec.reader import List, Map, read_file
 from .table import read_table
 from .zoo import specs_dir
 

@@ -62,7 +62,7 @@ def grid(
         size *= len(given)
     if size > MOST:
         raise UsageError(f"{size:,} points are more than {MOST:,}")
-    for shape, batch, *chosen in product(inputs, batches, *settings.values()):
+    for shape, batch, chosen in product(inputs, batches, product(*settings.values())):
         yield shape, batch, dict(zip(settings, chosen, strict=True))
 
 

@@ -14,7 +14,8 @@ class Summary:
     """One model at one input, batch and dtype.
 
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
-    `settings` what was set by hand, `counted` how it is counted where that is not as usual. `judgements` are empty where the printed input or constants were changed.
+    `settings` what was set by hand, `counted` how it is counted where that is not as usual. `judgements` are empty
+    where the printed input or constants were changed.
     """
 
     model: str

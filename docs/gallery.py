@@ -27,8 +27,7 @@ GALLERY = (
     Shown(
         "bubble.png",
         "plot bubble efficientnet resnet50 resnet152 densenet169 densenet264 resnext101-64x4d",
-        "Printed accuracy against operations; the area of a bubble is the parameters. Only accuracies of one setting stand"
-        " in one picture.",
+        "Printed accuracy against operations; the area of a bubble is the parameters. All are of one setting.",
     ),
     Shown("layers.png", "plot layers vgg16", "Where VGG-16's operations, parameters and memory are, row by row."),
     Shown("shapes.png", "plot shapes vgg16", "The shrinking volumes of VGG-16."),
@@ -37,13 +36,22 @@ GALLERY = (
     Shown("memory.png", "plot memory densenet121", "Live tensors over a run of DenseNet-121, the peak marked."),
     Shown("roofline.png", "plot roofline efficientnet-b0", "What limits each row of EfficientNet-B0 on a GPU."),
     Shown("scaling.png", "plot scaling efficientnet densenet", "Two families along their variants."),
-    Shown("sweep.png", "scale efficientnet-b0 --input 128..512/64 --batch 1,8", "One network at many inputs, each counted."),
+    Shown(
+        "sweep.png",
+        "scale efficientnet-b0 --input 128..512/64 --batch 1,8",
+        "One network at many inputs, each counted.",
+    ),
 )
 
 
 def page(written: str, gallery: Sequence[Shown] = GALLERY) -> str:
     """`docs/gallery.md`."""
-    lines = [written, "# Gallery", "", "Every picture is made by the command below it; `svg` and `pdf` work like `png`."]
+    lines = [
+        written,
+        "# Gallery",
+        "",
+        "Every picture is made by the command below it; `svg` and `pdf` work like `png`.",
+    ]
     for shown in gallery:
         lines += ["", f"## {shown.caption.split('.')[0].split(';')[0]}", ""]
         lines += [f"![{shown.caption}](pictures/{shown.file})", "", shown.caption, ""]

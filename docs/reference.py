@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from typing import Any
 
 WIDTH = 96
 
@@ -18,7 +18,7 @@ def _lines(written: str) -> Iterator[str]:
 
     from archcalc import cli
 
-    kept = os.environ.get("TERMINAL_WIDTH")
+    wide: Any = {"max_content_width": WIDTH, "terminal_width": WIDTH}
     root = get_command(cli._app([]))
     yield written
     yield "# Commands"
@@ -29,9 +29,6 @@ def _lines(written: str) -> Iterator[str]:
     yield ""
     yield "\n".join(f"- [`{name}`](#{name}): {command.get_short_help_str(200)}" for name, command in commands.items())
     for name, command in commands.items():
-        with root.context_class(root, info_name="archcalc", max_content_width=WIDTH, terminal_width=WIDTH) as above:
-            with command.context_class(
-                command, info_name=name, parent=above, max_content_width=WIDTH, terminal_width=WIDTH
-            ) as context:
-                yield from ("", f"## {name}", "", "```", command.get_help(context), "```")
-    assert kept == os.environ.get("TERMINAL_WIDTH")
+        above = root.context_class(root, info_name="archcalc", **wide)
+        context = command.context_class(command, info_name=name, parent=above, **wide)
+        yield from ("", f"## {name}", "", "```", command.get_help(context), "```")

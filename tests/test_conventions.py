@@ -129,6 +129,10 @@ def ptflops(plain: nn.Module, x: Tensor) -> int:
     return int(macs)
 
 
+def main_path_of_googlenet() -> Graph:
+    return load("googlenet-torchvision").graph.without_heads()
+
+
 def conv_net() -> Graph:
     b = Build((3, 24, 24))
     x = b("relu", b("bn", b("conv", -1, out=8, kernel=3, stride=2, bias=False)))
@@ -152,7 +156,7 @@ NETWORKS: dict[str, Any] = {
     "resnet18": lambda: load("resnet18", input=(3, 64, 64)).graph,
     "densenet121": lambda: load("densenet121", input=(3, 64, 64)).graph,
     "mobilenetv2": lambda: load("mobilenetv2", input=(3, 64, 64)).graph,
-    "googlenet-torchvision": lambda: load("googlenet-torchvision", input=(3, 224, 224)).graph.without_heads(),
+    "googlenet-torchvision": main_path_of_googlenet,
 }
 TOOLS = {"fvcore": fvcore, "torchinfo": torchinfo, "thop": thop, "ptflops": ptflops}
 

@@ -43,7 +43,9 @@ def boxes(figure: Figure) -> list[tuple[str, Any]]:
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     found = []
     for text in texts(figure):
-        box = Text.get_window_extent(text, renderer) if isinstance(text, Annotation) else text.get_window_extent(renderer)
+        box = (
+            Text.get_window_extent(text, renderer) if isinstance(text, Annotation) else text.get_window_extent(renderer)
+        )
         found.append((text.get_text(), box))
     return found
 
@@ -124,7 +126,8 @@ def test_a_point_on_the_roof() -> None:
     bytes_moved = sum(moved_bytes(summary.report)[:2])
     x = 2 * 86_704_128 / bytes_moved
     ax = plots.picture("roofline", one("vgg16")).axes[0]
-    points = [tuple(p) for c in ax.collections for p in c.get_offsets()]  # type: ignore[union-attr]
+    collections: Any = ax.collections
+    points = [tuple(point) for collection in collections for point in collection.get_offsets()]
     assert any(p[0] == pytest.approx(x) and p[1] == pytest.approx(x * 2.039e12) for p in points)
 
 
@@ -141,9 +144,9 @@ def test_bubbles() -> None:
 def test_a_sweep() -> None:
     points = sweep("vgg16", "64,96,128", "1,2", None, "float32")
     figure = plots.sweep("vgg16", points)
-    lines = figure.axes[0].get_lines()
-    assert [list(line.get_xdata()) for line in lines] == [[64, 96, 128]] * 2  # type: ignore[arg-type]
-    assert lines[0].get_ydata()[0] * 1e9 == pytest.approx(points[0].report.totals.macs)  # type: ignore[index]
+    lines: Any = figure.axes[0].get_lines()
+    assert [list(line.get_xdata()) for line in lines] == [[64, 96, 128]] * 2
+    assert lines[0].get_ydata()[0] * 1e9 == pytest.approx(points[0].report.totals.macs)
     hold(figure)
 
 
@@ -175,7 +178,7 @@ def test_a_family_stands_for_its_models() -> None:
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "archcalc", "plot", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 
@@ -183,7 +186,11 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         path = tmp_path / f"g.{suffix}"
         assert run("graph", "googlenet", "--only", "inception (3a)", "-o", str(path)).returncode == 0
         assert path.stat().st_size > 200
-    for wrong in (["graf", "vgg16", "-o", "x.png"], ["graph", "vgg16", "-o", "x.gif"], ["layers", "vgg16", "vgg19", "-o", "x.png"]):
+    for wrong in (
+        ["graf", "vgg16", "-o", "x.png"],
+        ["graph", "vgg16", "-o", "x.gif"],
+        ["layers", "vgg16", "vgg19", "-o", "x.png"],
+    ):
         done = run(*wrong)
         assert done.returncode == 2
         assert done.stderr.startswith("error: ")

@@ -4,15 +4,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from . import complete
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Job = Callable[[], int | None]  # what it gives is the exit code, 0 where that is None
 PICTURES = (".png", ".svg", ".pdf")
@@ -117,7 +113,7 @@ class Output:
             what = "a folder" if self.path.is_dir() else "in a folder that does not exist"
             raise UsageError(f"`--output {printable(path)}` is {what}")
 
-    def draw(self, draw: "Callable[[], Figure]") -> None:
+    def draw(self, draw: Callable[[], Any]) -> None:
         """Write a picture to the file, in the form that its suffix says."""
         from ..render.plots import image
 

@@ -56,7 +56,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
             found = side_by_side(side(models, batch, dtype, pairs(settings), like, fold_bn))
             if diff:
                 changes = lined_up(*found.models)
-                write(lambda width, color: render_diff(changes, found.models, write.format, width, color))
+                write(lambda width, color: render_diff(changes, found.models, write.format, color))
                 return
             chosen(found, keys)
             shared = shares(found, by) if by else ()
@@ -76,7 +76,9 @@ def side(
     printed = {result.model: result for result in common([model.name for _, model in loaded if model.printed])}
     built = [(reference, model, model.fold_bn() if fold_bn else model) for reference, model in loaded]
     return [
-        Compared(reference, counted.summary(batch, dtype, like=like), printed.get(model.name) if model.printed else None)
+        Compared(
+            reference, counted.summary(batch, dtype, like=like), printed.get(model.name) if model.printed else None
+        )
         for reference, model, counted in built
     ]
 

@@ -9,7 +9,7 @@ from . import complete
 from .common import Job, Output, Settings, pairs
 
 if TYPE_CHECKING:
-    from ..compare import Compared
+    pass
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -42,8 +42,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
         ] = "float32",
         settings: Settings = None,
     ) -> None:
-        """Draw a picture that fits a paper's column: bars by layer, memory over the run, a roofline, the graph of blocks
-        and branches, the shrinking volumes; accuracy against operations, or a family along its variants."""
+        """Draw a picture for a paper: bars by layer, memory over the run, a roofline, the graph of blocks and branches,
+        the shrinking volumes; of several networks accuracy against operations, or a family along its variants."""
 
         def job() -> None:
             from ..devices import device as by_name

@@ -28,8 +28,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
         output_format: Format = "",
         output: OutputFile = "",
     ) -> None:
-        """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and counted
-        exactly, none is extrapolated. FILE may also be a picture: png, svg or pdf."""
+        """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
+        counted, none is extrapolated. FILE may also be a picture: png, svg or pdf."""
 
         def job() -> None:
             from ..render import known_units, records

@@ -6,7 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option, Typer
 
 from . import complete
-from .common import Columns, FoldBn, Format, InputSize, Job, Like, ModelName, Output, OutputFile, Settings, Units, names, pairs, size
+from .common import (
+    Columns,
+    FoldBn,
+    Format,
+    InputSize,
+    Job,
+    Like,
+    ModelName,
+    Output,
+    OutputFile,
+    Settings,
+    Units,
+    names,
+    pairs,
+    size,
+)
 
 if TYPE_CHECKING:
     from ..api import Model

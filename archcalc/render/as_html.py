@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape as quoted
 from math import inf
-import re
 from typing import Any
 
 from ..summary import Summary
@@ -24,7 +24,8 @@ h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .25rem; }
 h2 { font-size: 1.15rem; margin: 2.25rem 0 .5rem; }
 p, dl { margin: .5rem 0; max-width: 46rem; } .dim, figcaption { color: var(--dim); }
 a { color: var(--accent); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; } dt { font-weight: 600; } dd { margin: 0; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; }
+dt { font-weight: 600; } dd { margin: 0; }
 .wide { overflow-x: auto; margin: .75rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; vertical-align: top; }
@@ -36,7 +37,8 @@ td.text, th.text { text-align: left; } td.long { white-space: normal; overflow-w
 tr.total td { font-weight: 600; border-top: 2px solid var(--line); }
 figure { margin: 1rem 0; } figure > div { background: #fff; border-radius: 4px; overflow-x: auto; }
 figure svg { display: block; height: auto; max-width: 100%; }
-@media (max-width: 600px) { figure svg { max-width: none; width: 38rem !important; } figure svg.small { width: 100% !important; } }
+@media (max-width: 600px) { figure svg { max-width: none; width: 38rem !important; }
+  figure svg.small { width: 100% !important; } }
 @media (max-width: 600px) { body { padding: 1rem .6rem 2rem; } dl { display: block; } dd { margin: 0 0 .5rem; }
   th, td { padding: .25rem .4rem; } td.long { min-width: 5rem; } table { font-size: .8rem; } }
 @media print { th { position: static; } .wide { overflow: visible; } }
@@ -44,14 +46,16 @@ figure svg { display: block; height: auto; max-width: 100%; }
 # A click on a heading sorts by its column: numbers by value, texts as texts; a second click turns it round.
 SCRIPT = """
 for (const table of document.querySelectorAll("table")) {
-  const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0], fixed = [...body.rows].filter(r => r.className);
+  const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
+  const fixed = [...body.rows].filter(row => row.className);
   heads.forEach((head, at) => {
     const sort = () => {
       const down = head.ariaSort === "descending" || (head.ariaSort !== "ascending" && head.className === "text");
       heads.forEach(other => other.removeAttribute("aria-sort"));
       head.ariaSort = down ? "ascending" : "descending";
-      const value = row => { const v = row.cells[at].dataset.v; return v === undefined ? row.cells[at].textContent : +v; };
-      const order = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+      const value = ({ cells: { [at]: cell } }) => cell.dataset.v === undefined ? cell.textContent : +cell.dataset.v;
+      const numbers = (a, b) => typeof a === "number" && typeof b === "number";
+      const order = (a, b) => numbers(a, b) ? a - b : String(a).localeCompare(String(b));
       const rows = [...body.rows].filter(row => !row.className);
       rows.sort((a, b) => order(value(a), value(b)) * (down ? 1 : -1));
       body.append(...rows, ...fixed);
@@ -159,5 +163,7 @@ def figure(svg: str, caption: str) -> str:
     points = re.search(r'width="([\d.]+)pt"', inside)
     width = float(points[1]) if points else 500.0
     small = ' class="small"' if width < SMALL else ""
-    inside = f'<svg style="width: {width * 1.5:.0f}px"{small}' + inside[len("<svg") :].replace(points[0] if points else "", "", 1)
+    inside = f'<svg style="width: {width * 1.5:.0f}px"{small}' + inside[len("<svg") :].replace(
+        points[0] if points else "", "", 1
+    )
     return f"<figure><div>{inside}</div><figcaption>{quoted(caption)}</figcaption></figure>"

@@ -238,9 +238,7 @@ def _difference(what: str) -> Callable[[Share], Value]:
 CONTEXT = 2  # lines that stay alike beside a change
 
 
-def render_diff(
-    changes: Sequence[Change], models: Sequence[Compared], output_format: str, width: int | None, color: bool
-) -> str:
+def render_diff(changes: Sequence[Change], models: Sequence[Compared], output_format: str, color: bool = False) -> str:
     """Two networks as a diff: `-` only in the first, `+` only in the second."""
     if output_format == "json":
         entries = [{"sign": change.sign, **_layer(layer)} for change in changes for layer in change.layers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from ..summary import Summary
@@ -24,6 +25,6 @@ def notebook(summary: Summary) -> str:
     """The heading and the table, as a notebook shows a model."""
     columns, found = rows.titled(summary)
     title, *rest = sentences.heading(summary)
-    about = "<br>".join(as_html.quoted(line) for line in rest)
+    about = "<br>".join(escape(line) for line in rest)
     table = as_html.table(columns, found, {n for n, line in enumerate(found) if line.kind == "total"})
-    return f"<p><b>{as_html.quoted(sentences.clean(summary.model))}</b> {as_html.quoted(title)}<br>{about}</p>\n{table}"
+    return f"<p><b>{escape(sentences.clean(summary.model))}</b> {escape(title)}<br>{about}</p>\n{table}"

@@ -30,7 +30,11 @@ def counts(values: Sequence[Value]) -> Shown:
     signs = ["−" if isinstance(value, (int, float)) and value < 0 else "" for value in values]
     units = max((len(unit) for _, unit in pairs), default=0)
     return Shown(
-        "", [f"{s}{number} {unit:<{units}}" if units else s + number for s, (number, unit) in zip(signs, pairs)]
+        "",
+        [
+            f"{s}{number} {unit:<{units}}" if units else s + number
+            for s, (number, unit) in zip(signs, pairs, strict=True)
+        ],
     )
 
 

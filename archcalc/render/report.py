@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from html import escape
 
 from ..compare import Compared, Comparison
 from ..errors import UsageError, printable
@@ -44,7 +45,7 @@ def _parts(
     for number, model in enumerate(models):
         summary = model.summary
         yield as_html.heading(sentences.clean(summary.model))
-        yield "".join(f'<p class="dim">{as_html.quoted(line)}</p>\n' for line in sentences.heading(summary))
+        yield "".join(f'<p class="dim">{escape(line)}</p>\n' for line in sentences.heading(summary))
         yield from as_html.summary_parts(summary)
         for kind, caption in PICTURES:
             try:
@@ -53,5 +54,3 @@ def _parts(
                 continue
         if tick is not None:
             tick(number + 1, len(models))
-
-

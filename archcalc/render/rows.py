@@ -537,7 +537,7 @@ def call(op: Op) -> str:
 
 
 def titled(summary: Summary, depth: int = 0, pick: Pick | None = None) -> tuple[list[Column], list[Line]]:
-    """The table as columns and records, for forms that know no tree: labels in a column of their own, parts indented."""
+    """The table as columns and records, for forms that know no tree: labels in a column, parts indented."""
     found = table(summary, depth, pick)
     labelled = any(line.label and line.label != line.name for line in found)
     label = Column("label", lambda line: line.label if line.label != line.name else "", "", "", words)

@@ -174,8 +174,10 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
     batch = summary.report.batch
     found = [
         *(
-            [("params", "weights, biases and norm parameters; running statistics apart"),
-             ("MACs", "multiply-accumulates of convolutions, linear layers, matrix products")]
+            [
+                ("params", "weights, biases and norm parameters; running statistics apart"),
+                ("MACs", "multiply-accumulates of convolutions, linear layers, matrix products"),
+            ]
             if "counted as" not in summary.counted
             else [("counts", summary.counted)]
         ),

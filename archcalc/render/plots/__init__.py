@@ -1,4 +1,4 @@
-"""Pictures, by matplotlib and without a display. They fit a paper's column, and read in grey and by the colour-blind."""
+"""Pictures, by matplotlib and without a display: for a paper's column, in grey too, and for the colour-blind."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import log10, sqrt
 from typing import Any
 
@@ -21,7 +21,23 @@ from ...traffic import moved_bytes
 from ..rows import Line, lines
 from ..sentences import clean
 from .style import (
-    BLUE, COLUMN, CYCLE, DASHES, DIM, GREEN, INK, MARKERS, ORANGE, PAGE, PURPLE, RED, SKY, figure, labels, plain_log, short,
+    BLUE,
+    COLUMN,
+    CYCLE,
+    DASHES,
+    DIM,
+    GREEN,
+    INK,
+    MARKERS,
+    ORANGE,
+    PAGE,
+    PURPLE,
+    RED,
+    SKY,
+    figure,
+    labels,
+    plain_log,
+    short,
 )  # fmt: skip
 
 MIB = 1024.0**2
@@ -177,13 +193,13 @@ def roofline(summary: Summary, device: Device) -> Figure:
     made = figure(PAGE, 3.3)
     ax = made.subplots()
     ridge = peak / device.bandwidth
-    low = min(min(p[0] for p in points), ridge) / 3
-    high = max(max(p[0] for p in points), ridge) * 4
+    low = min(*(p[0] for p in points), ridge) / 3
+    high = max(*(p[0] for p in points), ridge) * 4
     ax.plot([low, ridge, high], [low * device.bandwidth, peak, peak], color=INK, linewidth=1.4, zorder=2)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(low, high)
-    bottom = min(min(p[1] for p in points), low * device.bandwidth)
+    bottom = min(*(p[1] for p in points), low * device.bandwidth)
     ax.set_ylim(bottom / 1.5, peak * 5)
     ax.plot([ridge, ridge], [bottom / 1.5, peak], color=DIM, linewidth=0.7, linestyle=":")
     roof = ax.text(high, peak * 2.0, f"{short(peak)}FLOP/s in {report.dtype}", ha="right", va="bottom", fontsize=7)
@@ -193,8 +209,9 @@ def roofline(summary: Summary, device: Device) -> Figure:
 
     angle = degrees(atan2(b[1] - a[1], b[0] - a[0]))
     at = sqrt(low * ridge)
-    slope = ax.text(at, at * device.bandwidth * 1.25, f"{short(device.bandwidth)}B/s", rotation=angle, rotation_mode="anchor",
-            ha="center", va="bottom", fontsize=7)  # fmt: skip
+    speed = f"{short(device.bandwidth)}B/s"
+    slope = ax.text(at, at * device.bandwidth * 1.25, speed, rotation=angle, rotation_mode="anchor", ha="center",
+                    va="bottom", fontsize=7)  # fmt: skip
     share = report.totals.macs
     radii = [2.0 + 9 * sqrt(p[2].counts.macs / share) for p in points]
     measured = summary.measured is not None
@@ -358,25 +375,25 @@ def sweep(model: str, points: Sequence[Point]) -> Figure:
         about = {"input": "×".join(map(str, point.input)), "batch": str(point.batch), **point.settings}
         return ", ".join(f"{name} {value}" for name, value in about.items() if name != along and counts[name] > 1)
 
-    waysof: dict[str, list[Point]] = {}
+    by_rest: dict[str, list[Point]] = {}
     for point in points:
-        waysof.setdefault(rest(point), []).append(point)
-    made = figure(PAGE, 2.5 + 0.13 * (len(waysof) > 1) * ((len(waysof) + 3) // 4))
+        by_rest.setdefault(rest(point), []).append(point)
+    made = figure(PAGE, 2.5 + 0.13 * (len(by_rest) > 1) * ((len(by_rest) + 3) // 4))
     axes: Any = made.subplots(1, 3)
-    panels = (
+    panels: tuple[tuple[str, Callable[[Point], float]], ...] = (
         ("MACs (billions)", lambda p: p.report.totals.macs / 1e9),
         ("parameters (millions)", lambda p: p.report.totals.params / 1e6),
         ("peak memory (MiB)", lambda p: p.report.totals.peak_memory_bytes / MIB),
     )
     for ax, (what, value) in zip(axes, panels, strict=True):
-        for n, (name, own) in enumerate(waysof.items()):
+        for n, (name, own) in enumerate(by_rest.items()):
             ordered = sorted(own, key=place)
             ax.plot([place(p) for p in ordered], [value(p) for p in ordered], marker=MARKERS[n % 8],
                     color=CYCLE[n % 6], linestyle=DASHES[n % 6], label=name)  # fmt: skip
         ax.set_xlabel({"input": "side of the input (pixels)", "batch": "batch (samples)"}.get(along, along))
         ax.set_ylabel(what)
         ax.set_ylim(bottom=0)
-    if len(waysof) > 1:
+    if len(by_rest) > 1:
         made.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     made.suptitle(f"{clean(model)}, {points[0].report.dtype}: every point counted", fontsize=8.5)
     return made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -213,7 +214,7 @@ def drawn(summary: Summary, only: str = "") -> Figure:
                 shrinkA=0,
                 shrinkB=0,
                 zorder=1,
-            )  # fmt: skip
+            )
         )
     for box in made:
         low = box.y - box.height
@@ -227,7 +228,7 @@ def drawn(summary: Summary, only: str = "") -> Figure:
                 edgecolor=INK,
                 linewidth=0.6,
                 zorder=2,
-            )  # fmt: skip
+            )
         )
         for n, text in enumerate(box.texts):
             last = n == len(box.texts) - 1
@@ -345,7 +346,7 @@ def _layered(made: Sequence[Box]) -> list[Route]:
                 layers[level].append(_Spot(0.06))
             chain.append(where[n])
             chains.append((source, n, chain))
-            for (r, a), (_, b) in zip(chain, chain[1:], strict=False):
+            for (r, a), (_, b) in pairwise(chain):
                 layers[r][a].down.append(b)
                 layers[r + 1][b].up.append(a)
     orders = [list(range(len(layer))) for layer in layers]
@@ -361,43 +362,38 @@ def _layered(made: Sequence[Box]) -> list[Route]:
             orders[r].sort(key=lambda spot: key[spot])
     for layer, order in zip(layers, orders, strict=True):
         _spread(layer, order, [0.0] * len(order))
-    for sweep in range(24):
-        downwards = sweep % 2 == 0
+    for turn in range(24):
+        downwards = turn % 2 == 0
         for r in range(len(layers)) if downwards else range(len(layers) - 1, -1, -1):
             layer = layers[r]
             wanted = []
-            for spot in orders[r]:
-                ups = [layers[r - 1][j].x for j in layer[spot].up]
-                downs = [layers[r + 1][j].x for j in layer[spot].down]
-                joined = ups + downs if sweep > 3 else (ups if downwards else downs)
-                wanted.append(sum(joined) / len(joined) if joined else layer[spot].x)
+            for own in orders[r]:
+                ups = [layers[r - 1][j].x for j in layer[own].up]
+                downs = [layers[r + 1][j].x for j in layer[own].down]
+                beside_it = ups + downs if turn > 3 else (ups if downwards else downs)
+                wanted.append(sum(beside_it) / len(beside_it) if beside_it else layer[own].x)
             _spread(layer, orders[r], wanted)
     y = 0.0
-    tops, bottoms = [], []
+    tops: list[float] = []
+    bottoms: list[float] = []
     for layer in layers:
-        high = max((made[spot.box].height for spot in layer if spot.box >= 0), default=0.2)
-        for spot in layer:
-            if spot.box >= 0:
-                box = made[spot.box]
-                box.x, box.y = spot.x, y - (high - box.height) / 2
+        standing = [place for place in layer if place.box >= 0]
+        high = max((made[place.box].height for place in standing), default=0.2)
+        for place in standing:
+            box = made[place.box]
+            box.x, box.y = place.x, y - (high - box.height) / 2
         tops.append(y)
         bottoms.append(y - high)
         y -= high + GAP + 0.05 * min(4, max(0, len(layer) - 2))
     routes = []
     for source, target, chain in chains:
-        a, b = made[source], made[target]
-        route = [(a.x, a.y - a.height), (a.x, bottoms[rank[source]])]
+        above, below = made[source], made[target]
+        route = [(above.x, above.y - above.height), (above.x, bottoms[rank[source]])]
         for r, at in chain[1:-1]:
             x = layers[r][at].x
             route += [(x, tops[r]), (x, bottoms[r])]
-        route += [(b.x, tops[rank[target]]), (b.x, b.y)]
-        routes.append(
-            [
-                p
-                for n, p in enumerate(route)
-                if not n or abs(p[0] - route[n - 1][0]) + abs(p[1] - route[n - 1][1]) > 1e-6
-            ]
-        )
+        route += [(below.x, tops[rank[target]]), (below.x, below.y)]
+        routes.append([route[0], *(b for a, b in pairwise(route) if abs(a[0] - b[0]) + abs(a[1] - b[1]) > 1e-6)])
     return routes
 
 
@@ -423,7 +419,7 @@ def _spread(layer: Sequence[_Spot], order: Sequence[int], wanted: Sequence[float
 def _curve(route: Route) -> Path:
     """Straight through boxes' layers, bent between them."""
     points, codes = [route[0]], [Path.MOVETO]
-    for n, ((x0, y0), (x1, y1)) in enumerate(zip(route, route[1:], strict=False)):
+    for n, ((x0, y0), (x1, y1)) in enumerate(pairwise(route)):
         if n == len(route) - 2 and abs(x0 - x1) > 1e-6 and abs(y0 - y1) > 0.12:  # the arrow comes from above
             up = y1 + 0.06
             points += [(x0, (y0 + up) / 2), (x1, (y0 + up) / 2), (x1, up), (x1, y1)]

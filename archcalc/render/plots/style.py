@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from typing import Any
 
 import matplotlib
@@ -20,7 +21,7 @@ INK, DIM, LINE = "#222222", "#666666", "#cccccc"
 CYCLE = (BLUE, ORANGE, GREEN, SKY, RED, PURPLE)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
-STYLE = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.titlesize": 8.5,
@@ -96,11 +97,10 @@ def labels(
 ) -> None:
     """Names beside points, where they neither stand on each other nor on a point (`radii` in points), nor outside, nor
     on one of `lines`, nor on the texts of `keep`."""
-    drawn = axes.get_figure()
-    assert drawn is not None
-    drawn.draw_without_rendering()  # type: ignore[union-attr]
-    renderer = drawn.canvas.get_renderer()  # type: ignore[attr-defined]
-    scale = drawn.dpi / 72  # type: ignore[union-attr]
+    drawn: Any = axes.get_figure()
+    drawn.draw_without_rendering()
+    renderer = drawn.canvas.get_renderer()
+    scale = drawn.dpi / 72
     spots = [axes.transData.transform(point) for point in points]
     taken: list[Rect] = []
     for other in keep:
@@ -108,7 +108,7 @@ def labels(
         taken.append((box.x0 - 3, box.y0 - 3, box.x1 + 3, box.y1 + 3))
     for line in lines:
         corners = [axes.transData.transform(point) for point in line]
-        for (x0, y0), (x1, y1) in zip(corners, corners[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(corners):
             steps = max(1, int(max(abs(x1 - x0), abs(y1 - y0)) / 4))
             for n in range(steps + 1):
                 px, py = x0 + (x1 - x0) * n / steps, y0 + (y1 - y0) * n / steps
