@@ -377,11 +377,11 @@ def _layered(made: Sequence[Box]) -> list[Route]:
     tops: list[float] = []
     bottoms: list[float] = []
     for layer in layers:
-        standing = [place for place in layer if place.box >= 0]
-        high = max((made[place.box].height for place in standing), default=0.2)
-        for place in standing:
-            box = made[place.box]
-            box.x, box.y = place.x, y - (high - box.height) / 2
+        standing = [stand for stand in layer if stand.box >= 0]
+        high = max((made[stand.box].height for stand in standing), default=0.2)
+        for stand in standing:
+            box = made[stand.box]
+            box.x, box.y = stand.x, y - (high - box.height) / 2
         tops.append(y)
         bottoms.append(y - high)
         y -= high + GAP + 0.05 * min(4, max(0, len(layer) - 2))
