@@ -1,5 +1,6 @@
 """`archcalc plot KIND MODEL|FAMILY … -o FILE.{png,svg,pdf}`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,7 +48,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
         def job() -> None:
             from ..devices import device as by_name
-            from ..errors import UsageError, did_you_mean
+            from ..errors import UsageError, did_you_mean, printable
             from ..render.plots import FORMATS, KINDS, ONE, mermaid, picture
             from .compare import side
 
@@ -68,6 +69,9 @@ def register(app: Typer, jobs: list[Job]) -> None:
                 write(lambda width, color: mermaid(found[0].summary, only))
                 return
             write.draw(lambda: picture(kind, found, sheet, only))
+            missing = [printable(model.name) for model in found if kind == "bubble" and model.result is None]
+            if missing:
+                print(f"no accuracy of this setting is known of {', '.join(missing)}", file=sys.stderr)
 
         jobs.append(job)
 
