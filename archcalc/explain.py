@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from .analyse import ID_BYTES, ITEMSIZE, Layer, Report, Totals, last_uses, looked_up, peak_memory, storages
+from .analyse import ID_BYTES, ITEMSIZE, Layer, Report, Storages, Totals, last_uses, looked_up, peak_memory, storages
 from .arithmetic import Arithmetic, Count, arithmetic, axes_of, terms, usage
 from .errors import Unavailable, UsageError, did_you_mean
 from .graph import Graph, Node, Span
@@ -83,7 +83,8 @@ class FieldFacts(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
     """A node in its network: `because` says why its output is new memory, a view or in place, `until` who reads what
-    stands there last."""
+    stands there last. `shares` is the node whose parameters it works with, where they are counted there; `users` are
+    those that work with this one's."""
 
     node: Node
     index: int
@@ -95,6 +96,8 @@ class NodeFacts:
     storage: str
     because: str
     until: str
+    shares: str
+    users: tuple[str, ...]
     fields: tuple[FieldFacts, ...] = ()
 
 
@@ -105,6 +108,12 @@ class Network:
         self.report, self.graph = report, report.graph
         self.last = last_uses(self.graph)
         self.storage = storages(self.graph)
+        main = self.graph.without_heads()
+        if main is not self.graph:  # what hangs on the main path changes nothing of its counts
+            end, own = main.main, storages(main)
+            held = [len(self.last) if last == end else last for last in last_uses(main)]
+            self.last = held + self.last[end:]
+            self.storage = Storages(own.root + self.storage.root[end:], own.in_place + self.storage.in_place[end:])
         self.fields = receptive_fields(self.graph)
         self.until: dict[int, int] = {}  # by storage: the last node that reads anything standing in it
         for index, root in enumerate(self.storage.root):
@@ -123,17 +132,22 @@ class Network:
         row = next((span for span in self.graph.rows if span.start <= index < span.stop), None)
         shapes = [self.graph.shape(value) for value in node.inputs]
         storage, because = self._storage(index)
+        counts = arithmetic(node.op, shapes, node.shape)
+        if node.shares is not None:
+            counts = replace(counts, params=(), total=Count("params", 0))
         return NodeFacts(
             node,
             index,
             len(self.graph.nodes),
             row,
             tuple(Value(self.called(value), self.graph.shape(value)) for value in node.inputs),
-            arithmetic(node.op, shapes, node.shape),
+            counts,
             self.activation(index),
             storage,
             because,
             self._until(index),
+            self.called(node.shares) if node.shares is not None else "",
+            tuple(user.path for user in self.graph.nodes if user.shares == index),
             tuple(self._fields(index)),
         )
 
@@ -550,7 +564,7 @@ class OpFacts:
 
 
 # The values and arguments that examples are tried with: small, and different where the letters of a formula are.
-VALUES: tuple[Shape, ...] = ((4, 8, 8), Tokens((6, 8)), (16,), (32, 8, 8))
+VALUES: tuple[Shape, ...] = ((4, 8, 8), Tokens((6, 8)), (16,), (32, 8, 8), Tokens((6, 1)))
 ARGUMENT_VALUES: dict[str, tuple[Any, ...]] = {
     "kernel": (3,),
     "stride": (2,),

@@ -15,14 +15,15 @@ from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
-from .analyse import Layer
+from .analyse import Layer, weight_layers
 from .errors import Text, did_you_mean
 from .ops import Tokens
 from .ops.conv import Conv
 from .ops.layout import Embedding
+from .ops.merge import Multiply
 from .table import squeeze
 
-Delta = Callable[[Sequence[Layer]], int]
+Delta = Callable[[Sequence[Layer]], int]  # over layers in a row, in the order of the graph
 
 
 class Term(NamedTuple):
@@ -79,6 +80,19 @@ def _not_convolutions(layers: Sequence[Layer]) -> int:
     return -sum(layer.macs for layer in layers if not isinstance(layer.node.op, Conv))
 
 
+def _no_gates(layers: Sequence[Layer]) -> int:
+    """What the longest path loses where it may not run through the gate of a scaling: through `mul`'s other inputs."""
+    nodes = [layer.node for layer in layers]
+    # Which node of the graph the first one is: some node reads the one before it.
+    start = max((max(node.inputs) - at + 1 for at, node in enumerate(nodes)), default=0)
+    longest: list[int] = []
+    for node in nodes:
+        read = node.inputs[:1] if isinstance(node.op, Multiply) else node.inputs
+        before = max([longest[value - start] for value in read if value >= start], default=0)
+        longest.append(before + node.op.weight_layers)
+    return longest[-1] - weight_layers(nodes, start) if nodes else 0
+
+
 PARAMS, MACS = ("params",), ("macs",)
 TERMS: tuple[Term, ...] = (
     Term("K = 1024", "K stands for 1,024.", units=(("K", 1024), ("k", 1024))),
@@ -101,7 +115,8 @@ TERMS: tuple[Term, ...] = (
         _no_classifier("params"),
     ),
     Term(
-        "no classifier's MACs", "The last layer with weights is left out.", MACS, "MACs − those of the last weight layer",
+        "no classifier's MACs", "The last layer with weights is left out.", MACS,
+        "MACs − those of the last weight layer",
         _no_classifier("macs"),
     ),
     Term(
@@ -126,6 +141,8 @@ TERMS: tuple[Term, ...] = (
          _elementwise("activation")),
     Term("pooling", "An operation for each element that a pooling window reads.", MACS, "MACs + pool",
          _elementwise("pool")),
+    Term("no gates", "Paths do not run through the gate of a scaling, as that of squeeze-and-excitation.",
+         ("weight_layers",), "weight layers on paths past gates", _no_gates),
     Term("multiply and add", "A MAC is two operations.", MACS, "2 · MACs",
          lambda layers: sum(layer.macs for layer in layers)),
 )  # fmt: skip
@@ -203,8 +220,10 @@ def read_reading(text: Text, other_network: bool = False) -> Reading:
     for name in text.value.split(","):
         term = _known(name.strip())
         if term is None or ((term.setting or term.size) and not other_network):
-            about = " of another network: give that a name under `models:`" if term is not None else ""
-            raise text.error(f"`{name.strip()}` is not a reading{about}", did_you_mean(name.strip(), READINGS))
+            hint = did_you_mean(name.strip(), READINGS)
+            if not hint.startswith("Did") and term is not None:
+                hint = "It means another network: give that a name under `models:`."
+            raise text.error(f"`{name.strip()}` is not a reading", hint)
         if term not in terms:
             terms.append(term)
     return Reading(tuple(terms))

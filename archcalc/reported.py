@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from itertools import chain, islice
@@ -18,7 +18,8 @@ from .errors import SpecError, Text, did_you_mean
 from .graph import Span
 from .ops import Shape, Tokens
 from .readings import BASE, Reading, read_reading
-from .spec.family import Erratum, Family, Role, metric_of
+from .spec.columns import Role, metric_of
+from .spec.family import Erratum, Family
 from .spec.rows import row_called, rows_of
 from .table import same, squeeze
 from .units import Figure, read_figure, with_separators
@@ -49,7 +50,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was computed for a claim, in base units (sizes: in the printed order), and the verdict."""
+    """What was computed for a claim, in base units (sizes: in the printed order), and the verdict; `as_read` says that
+    it was counted under the claim's reading."""
 
     claim: Claim
     computed: int | tuple[int, ...]
@@ -57,6 +59,7 @@ class Judgement:
     verdict: Verdict
     difference: Fraction | None = None
     erratum: Erratum | None = field(default=None, repr=False)
+    as_read: bool = False
 
     @property
     def holds(self) -> bool:
@@ -126,9 +129,7 @@ def _variant_claims(family: Family) -> Iterator[Claim]:
 
 
 def _headings(family: Family) -> tuple[Text, ...]:
-    from .spec.family import _tables
-
-    return tuple(heading for table, what in _tables(family) if what == "variants" for heading in table.headings)
+    return tuple(heading for table, what in family.tables if what == "variants" for heading in table.headings)
 
 
 def _row_claims(family: Family) -> Iterator[Claim]:
@@ -218,7 +219,7 @@ def judge(
         judged = judge_one(claim, report, rows.get(claim.row), subtotal)
         if not judged.holds:
             erratum = next((e for e in family.errata if _covers(e, claim, family)), None)
-            judged = Judgement(claim, judged.computed, judged.computed_base, judged.verdict, judged.difference, erratum)
+            judged = replace(judged, erratum=erratum)
         found.append(judged)
     return tuple(found)
 
@@ -243,7 +244,7 @@ def judge_one(claim: Claim, report: Report, span: Span | None, subtotal: Callabl
     verdict = decide(base, figure.value, figure.half, computed if claim.reading else None, value, half)
     if verdict in ("exact", "rounds") or (verdict == "truncates" and _cut(base, figure.value, figure.half)):
         return Judgement(claim, base, base, verdict, base - figure.value)
-    return Judgement(claim, computed, base, verdict, computed - value)
+    return Judgement(claim, computed, base, verdict, computed - value, as_read=bool(claim.reading))
 
 
 def decide(

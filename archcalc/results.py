@@ -1,21 +1,24 @@
-"""Accuracies that papers print for networks: reported, never computed.
-
-`specs/results/*.yaml` quote the papers' tables; one table is one setting, so that what stands in it can be compared.
-"""
+"""Printed accuracies side by side: those of one table, so that what stands in it can be compared. Never computed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-from .errors import Text
-from .spec.reader import List, Map, read_file
-from .table import read_table
-from .zoo import specs_dir
+from .ledger.accuracies import accuracies
 
-BETTER = {"accuracy": 1, "error": -1}  # by the last word of a heading: which way is better
+# What is compared, and which way is better.
+FIGURES = {
+    "top1_accuracy": ("top-1 accuracy", 1),
+    "top1_error": ("top-1 error", -1),
+    "top5_accuracy": ("top-5 accuracy", 1),
+    "top5_error": ("top-5 error", -1),
+}
+
+
+SIZE = re.compile(r"^(params|depth|FLOPs)\b|FLOPs$")
 
 
 class Result(NamedTuple):
@@ -32,52 +35,32 @@ class Result(NamedTuple):
     @property
     def accuracy(self) -> float:
         """In percent right, whichever way it is printed."""
-        return self.value if BETTER[self.figure.split()[-1]] > 0 else 100 - self.value
+        return self.value if self.figure.endswith("accuracy") else 100 - self.value
 
 
 @cache
 def results() -> tuple[Result, ...]:
-    """All printed results, in the order of the files and tables. Raises SpecError."""
-    found: list[Result] = []
-    for path in sorted((specs_dir() / "results").glob("*.yaml")):
-        found += _read(path)
-    return tuple(found)
+    """All printed results of models of the zoo, in the order of the documents. Raises SpecError."""
+    return tuple(
+        Result(
+            model,
+            FIGURES[found.metric][0],
+            found.printed.value,
+            float(found.value),
+            found.sources[0],
+            found.dataset,
+            found.setting,
+        )
+        for found in accuracies()
+        if found.metric in FIGURES
+        for model in found.models
+    )
 
 
-def _read(path: Path) -> list[Result]:
-    tree = read_file(path, f"specs/results/{path.name}")
-    tree.only(("tables",), "results")
-    tables = tree.get("tables")
-    if not isinstance(tables, List):
-        raise tree.where.error("`tables:` is missing")
-    found = []
-    for item in tables.items:
-        if not isinstance(item, Map):
-            raise tree.where.error("a table has `from`, `dataset`, `setting` and `table`")
-        item.only(("from", "dataset", "setting", "table"), "a table of results")
-        about = [_text(item, key).value for key in ("from", "dataset", "setting")]
-        table = read_table(_text(item, "table"))
-        for row in table.rows:
-            for heading, cell in list(zip(table.headings, row.cells, strict=True))[1:]:
-                if heading.value.split()[-1] not in BETTER:
-                    raise heading.error("a heading is the model, or ends in `accuracy` or `error`")
-                if cell.value:
-                    found.append(Result(row.cells[0].value, heading.value, cell.value, _percent(cell), *about))
-    return found
-
-
-def _text(item: Map, key: str) -> Text:
-    value = item.get(key)
-    if not isinstance(value, Text):
-        raise item.where.error(f"`{key}:` is missing")
-    return value
-
-
-def _percent(cell: Text) -> float:
-    try:
-        return float(cell.value.rstrip("%").strip())
-    except ValueError:
-        raise cell.error("a percentage is wanted here") from None
+def _tested(setting: str) -> str:
+    """How it was tested: the setting without what it says of the network's size."""
+    parts = [part.strip() for part in setting.replace(";", ",").split(",")]
+    return ", ".join(part for part in parts if not SIZE.search(part))
 
 
 def common(models: Sequence[str], figure: str = "top-1") -> tuple[Result, ...]:
@@ -85,6 +68,7 @@ def common(models: Sequence[str], figure: str = "top-1") -> tuple[Result, ...]:
     sources: dict[tuple[str, str, str], dict[str, Result]] = {}
     for result in results():
         if result.model in models and result.figure.startswith(figure):
-            sources.setdefault((result.source, result.dataset, result.setting), {})[result.model] = result
+            table = result.source, result.dataset, _tested(result.setting)
+            sources.setdefault(table, {}).setdefault(result.model, result)
     best = max(sources.values(), key=len, default={})
     return tuple(best[model] for model in models if model in best)

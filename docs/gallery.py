@@ -26,7 +26,8 @@ class Shown(NamedTuple):
 GALLERY = (
     Shown(
         "bubble.png",
-        "plot bubble efficientnet resnet50 resnet152 densenet169 densenet264 resnext101-64x4d-320",
+        "plot bubble efficientnet resnet50-v1.5 resnet152 densenet169 densenet264 inception-v3 xception polynet"
+        " nasnet-a-large resnext101-64x4d-320",
         "Printed accuracy against operations; the area of a bubble is the parameters. All are of one setting.",
     ),
     Shown("layers.png", "plot layers vgg16", "Where VGG-16's operations, parameters and memory are, row by row."),

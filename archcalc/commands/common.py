@@ -100,7 +100,6 @@ class Output:
     """
 
     def __init__(self, output_format: str, path: str, formats: Sequence[str] = (), pictures: bool = False) -> None:
-        from ..errors import UsageError, printable
         from ..render import FORMATS, SUFFIXES, known_format
 
         formats = formats or FORMATS
@@ -108,10 +107,7 @@ class Output:
         self.picture = suffix[1:] if pictures and suffix in PICTURES and not output_format else ""
         by_suffix = SUFFIXES.get(suffix, "")
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
-        self.path = Path(path).resolve() if path else None
-        if self.path is not None and (self.path.is_dir() or not self.path.parent.is_dir()):
-            what = "a folder" if self.path.is_dir() else "in a folder that does not exist"
-            raise UsageError(f"`--output {printable(path)}` is {what}")
+        self.path = writable(path, "--output") if path else None
 
     def draw(self, draw: Callable[[], Any]) -> None:
         """Write a picture to the file, in the form that its suffix says."""
@@ -130,6 +126,17 @@ class Output:
         width = max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
         sys.stdout.write(render(width, in_color()))
         sys.stdout.flush()
+
+
+def writable(path: str, option: str) -> Path:
+    """Where a file is to be written. Raises UsageError where none can be."""
+    from ..errors import UsageError, printable
+
+    found = Path(path).resolve()
+    if found.is_dir() or not found.parent.is_dir():
+        what = "a folder" if found.is_dir() else "in a folder that does not exist"
+        raise UsageError(f"`{option} {printable(path)}` is {what}")
+    return found
 
 
 def replace(path: Path, text: str | bytes) -> None:

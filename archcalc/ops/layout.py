@@ -98,6 +98,26 @@ class ZeroPad(Free):
         return rt.ZeroPad(*self._sides(x))
 
 
+@op("shift")
+class Shift(Free):
+    """A map moved by one towards the start of each axis, zeros behind: the second path of NASNet's reductions.
+
+    Source: slim/nets/nasnet/nasnet_utils.py, factorized_reduction (Zoph et al., arXiv:1707.07012).
+    """
+
+    free = "a copy"
+
+    def shape(self, x: Shape) -> Shape:
+        spatial(x, "`shift`")
+        return x
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (tuple(Reach(1, 1, 1) for _ in x[1:]),)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Shift()
+
+
 @op("crop")
 class Crop(Free):
     """The middle of a map: of the height and width of another value (`crop(wide)`), or of a given size.
@@ -214,6 +234,15 @@ class AdaptiveMaxPool(AdaptiveAvgPool):
     def torch(self, rt: Any, x: Shape) -> Any:
         pool = (rt.nn.AdaptiveMaxPool1d, rt.nn.AdaptiveMaxPool2d, rt.nn.AdaptiveMaxPool3d)[len(x) - 2]
         return pool(self.shape(x)[1:] if len(x) > 2 else self.shape(x)[1])
+
+
+@op("roipool")
+class RoiPool(AdaptiveMaxPool):
+    """Largest values over the windows of `adaptive_maxpool` of one region of interest: counted, and run, for one region
+    that is the whole map.
+
+    Source: Girshick, arXiv:1504.08083, section 2.1.
+    """
 
 
 @op("embed")

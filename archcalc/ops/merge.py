@@ -121,6 +121,23 @@ class Concat(Free):
         return rt.Concat(-1 if isinstance(x[0], Tokens) else 1)
 
 
+@op("stack")
+class Stack(Free):
+    """Vectors as the tokens of a sequence, one after the other: what `steps:` gives. One vector is one token."""
+
+    inputs = (1, 200_000)
+    free = "a copy"
+
+    def shape(self, *x: Shape) -> Shape:
+        for shape in x:
+            if len(shape) != 1 or shape != x[0]:
+                raise OpError(f"`stack` works on vectors of one width: {_listed(x)}")
+        return Tokens((len(x), x[0][0]))
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Stack()
+
+
 @op("pad_channels")
 class PadChannels(Free):
     """Channels of zeros behind the others, up to `out` (He et al., arXiv:1512.03385, section 3.3, option A)."""

@@ -10,6 +10,7 @@ from .. import __version__
 from ..arithmetic import usage
 from ..compare import Change, Compared, Comparison, Metric, Share
 from ..errors import printable
+from ..runs import described
 from . import as_json, records, sentences
 from .as_json import SCHEMA, write
 from .layout import bar, left, right, width_of
@@ -346,7 +347,7 @@ def _model(found: Comparison, model: Compared) -> dict[str, Any]:
             **as_json.totals_of(summary.report.totals),
             **{k: own[k] for k in own if not hasattr(model.totals, k)},
         },
-        "measured": None if run is None else as_json.measured_of(run),
+        "measured": None if run is None else described(run),
         "ratios": {metric.key: found.ratio(model, metric) for metric in found.metrics},
         "reported": None if result is None else result._asdict(),
     }

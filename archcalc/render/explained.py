@@ -166,7 +166,10 @@ def _node(facts: NodeFacts, summary: Summary, width: int) -> Iterator[Pieces]:
         yield from _fact("" if number else "reads", f"{shape}  {clean(value.name)}", width)
     yield from _fact("gives", size(node.shape), width)
     yield from _axes(facts.counts.shape, width)
-    yield from _costs(facts.counts, node.op.word, node.op.free, width)
+    yield from _costs(facts.counts, node.op.word, node.op.free, width, facts.shares)
+    if facts.users:
+        more = f" and {len(facts.users) - FEW} more" if len(facts.users) > FEW else ""
+        yield from _fact("shared", f"also the parameters of {clean(', '.join(facts.users[:FEW]))}{more}", width)
     count = facts.activation
     unit = f" bytes ({' '.join(binary(count.value))})" if count.value >= 1024 else " bytes"
     yield from _count("activation", count, width, unit)
@@ -202,12 +205,14 @@ def _marked(shape: Shape, number: int, of: int) -> str:
     return f"{sign.join(axis + mark for axis in axes_of(shape))} = {size(shape)}"
 
 
-def _costs(counts: Arithmetic, word: str, free: str, width: int) -> Iterator[Pieces]:
+def _costs(counts: Arithmetic, word: str, free: str, width: int, shares: str = "") -> Iterator[Pieces]:
     """Parameters tensor by tensor, MACs, and what is no MAC."""
     tensors = counts.params
     counted = [count for count in tensors if count.kind != "stat"]
     if not counted:
-        yield from _fact("params", "none", width)
+        yield from _fact(
+            "params", f"none of its own: those of {clean(shares)}, counted there" if shares else "none", width
+        )
     elif len(counted) == 1:
         yield from _count("params", counted[0], width, f"  {counted[0].name}")
     else:
@@ -431,6 +436,8 @@ def _node_document(facts: NodeFacts) -> Entry:
     )
     yield "receptive_field", [_field(found) for found in facts.fields]
     yield "free", node.op.free or None
+    yield "shares", facts.shares or None
+    yield "shared_by", facts.users
 
 
 def _field(found: FieldFacts) -> dict[str, Any]:

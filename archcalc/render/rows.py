@@ -49,6 +49,7 @@ class Line(NamedTuple):
     opened: bool = False
     start: int = 0  # the nodes of a row or block
     stop: int = 0
+    shares: str = ""  # the op whose weights this one works with
     value: int = 0  # what comes out of it, and what that sees
     fields: ReceptiveFields | None = None
 
@@ -191,6 +192,7 @@ COLUMNS = (
     Column("latency_ms_median", _latency("median"), "latency", "latency", time),
     Column("latency_ms_iqr", _latency("iqr")),
     Column("latency_runs", _latency("runs")),
+    Column("shares", lambda line: line.shares),
 )
 # For people only, made of numbers that other columns hold.
 SPREAD = Column("spread", lambda line: _spread(line.latency), "IQR", "IQR", percent)
@@ -499,9 +501,10 @@ class _Opener:
         layer = self.report.layers[index]
         node = layer.node
         latency = None if node.head or self.measured is None else self.measured.layers[index]
+        shares = "" if node.shares is None else self.graph.nodes[node.shares].path
         return Line(
             "op",
-            call(node.op),
+            call(node.op, shares),
             layer,
             row=self.row,
             path=node.path,
@@ -512,6 +515,7 @@ class _Opener:
             latency=latency,
             share=self._share(layer, latency, node.head),
             lasts=lasts,
+            shares=shares,
             value=index,
             fields=self.fields,
         )
@@ -524,8 +528,9 @@ class _Opener:
         return 100 * counts.macs / self.report.totals.macs
 
 
-def call(op: Op) -> str:
-    """An op as a layer line calls it: `conv(64, 7, 2, bias=False)`; what has its default is left out."""
+def call(op: Op, shares: str = "") -> str:
+    """An op as a layer line calls it: `conv(64, 7, 2, bias=False)`; what has its default is left out. `shares` is the
+    node whose weights it works with."""
     arguments = []
     for argument in ARGUMENTS[op.word]:
         value = getattr(op, argument.name)
@@ -533,6 +538,8 @@ def call(op: Op) -> str:
             arguments.append(show(value))
         elif value != argument.default:
             arguments.append(f"{argument.name}={show(value)}")
+    if shares:
+        arguments.append(f"weights={shares}")
     return f"{op.word}({', '.join(arguments)})" if arguments else op.word
 
 

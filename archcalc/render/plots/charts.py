@@ -264,7 +264,7 @@ def bubble(models: Sequence[Compared]) -> Figure:
     if len(known) < 2:
         raise UsageError(
             "fewer than two of these models have a printed accuracy of one setting",
-            "`archcalc plot bubble efficientnet resnet50 resnet152` has.",
+            "`archcalc plot bubble efficientnet resnet50-v1.5 resnet152` has.",
         )
     result = known[0].result
     assert result is not None
