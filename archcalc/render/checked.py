@@ -103,7 +103,7 @@ def _ok(result: Result) -> bool:
 
 
 def _models(result: Result) -> int | None:
-    return len(result.reports) if isinstance(result, Checked) else None
+    return len(result.judged) if isinstance(result, Checked) else None
 
 
 def _figures(result: Result) -> int | None:
@@ -207,8 +207,8 @@ def _spec(result: Result) -> dict[str, Any]:
         "spec": result.spec,
         "ok": result.ok,
         "error": None,
-        "family": result.family.name,
-        "models": list(result.reports),
+        "family": result.family_name,
+        "models": list(result.judged),
         "figures": len(result.figures),
         "verdicts": {name: result.verdicts[name] for name in VERDICTS},
         "undeclared": [{"subject": j.claim.subject, **claim(j)} for j in _wrong(result)],

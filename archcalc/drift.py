@@ -1,0 +1,277 @@
+"""What has changed between a locked network and the present one: its causes, what follows from them, and what becomes
+of old checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from .graph import Graph
+from .lock import Entry, Line
+
+MOST = 4_000_000  # pairs of lines that the search for the shortest difference may look at
+COUNTS = ("params", "macs", "activation_bytes")
+
+
+class Place(NamedTuple):
+    """Where a node stands in its spec: the call, and the row of the table that it is built for (or both are one)."""
+
+    where: str
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field of a node that is not as locked, or a total's (then `path` is empty).
+
+    `field` is `node` where the whole node is new or gone, otherwise what a `Line` calls it. `cause`: it does not follow
+    from another change. `where` is the call in the spec, `row` the row that it is built for; of a node that is gone,
+    where it would stand.
+    """
+
+    path: str
+    field: str
+    locked: Any
+    now: Any
+    where: str
+    row: str
+    cause: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What an old checkpoint holds for the network as it is now: parameters and statistics by name.
+
+    `gone` no longer have a place, `reshaped` have one of another shape (old, new), `renamed` are gone by name but have
+    a node that took their place, `missing` are new. `kept` load as before.
+    """
+
+    kept: int = 0
+    gone: tuple[str, ...] = ()
+    reshaped: tuple[tuple[str, str, str], ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def loads(self) -> bool:
+        return not (self.gone or self.reshaped or self.renamed or self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """All that differs. `totals` are by name, locked and now; `checkpoint` is None where a lock by rows does not say."""
+
+    changes: tuple[Change, ...] = field(repr=False)
+    totals: dict[str, tuple[int | None, int | None]]
+    checkpoint: Checkpoint | None
+
+    @property
+    def causes(self) -> list[Change]:
+        return [change for change in self.changes if change.cause]
+
+
+def places(graph: Graph, by_rows: bool = False) -> list[Place]:
+    """The places of the lines of a lock, in order."""
+    if by_rows:
+        return [Place(row.where.where, row.where.where) for row in graph.rows]
+    found = [Place(node.where.where, node.where.where) for node in graph.nodes]
+    for row in graph.rows:
+        for index in range(row.start, row.stop):
+            found[index] = Place(graph.nodes[index].where.where, row.where.where)
+    return found
+
+
+def compare(old: Entry, new: Entry, where: Sequence[Place], of_input: str) -> Drift:
+    """The difference; `where` are the places of the new lines, `of_input` is where the spec says the input."""
+    links = min(_alignments(old, new), key=lambda found: found.cost)
+    changes = [
+        Change("", name, getattr(old, name), getattr(new, name), of_input, of_input, cause)
+        for name, cause in (("inputs", True), ("outputs", False))
+        if getattr(old, name) != getattr(new, name)
+    ]
+    found = [*changes, *links.changes(where, input_changed=old.inputs != new.inputs)]
+    names = dict.fromkeys((*old.totals, *new.totals))
+    totals = {
+        name: (old.totals.get(name), new.totals.get(name))
+        for name in names
+        if old.totals.get(name) != new.totals.get(name)
+    }
+    if not any(change.cause for change in found):  # nothing else explains it: what an op costs is counted otherwise
+        found = [replace(change, cause=True) for change in found]
+    by_rows = old.by_rows or new.by_rows
+    return Drift(tuple(found), totals, None if by_rows else _checkpoint(old, new, links))
+
+
+# --- which node is which ------------------------------------------------------------------------------------------
+
+
+class Links:
+    """Which new line stands for which old one: `to[i]` of the old line i, `back[j]` of the new line j."""
+
+    def __init__(self, old: Entry, new: Entry, pairs: Sequence[tuple[int, int]]) -> None:
+        self.old, self.new = old, new
+        self.to: dict[int, int] = dict(pairs)
+        self.back = {j: i for i, j in pairs}
+        self._reads = {id(entry): _reads(entry) for entry in (old, new)}
+        self._rewired = {
+            i for i, j in pairs if self._sources(old, i, self.to, 0) != self._sources(new, j, self.back, 1)
+        }
+
+    def _sources(self, entry: Entry, index: int, linked: dict[int, int], is_new: int) -> list[int]:
+        """What a line reads, as old lines; through lines that only one side has, to what stands in front of them."""
+        found = []
+        for value in self._reads[id(entry)][index]:
+            while value >= 0 and value not in linked:
+                value = self._reads[id(entry)][value][0]
+            found.append(linked[value] if is_new and value >= 0 else value)
+        return found
+
+    @property
+    def cost(self) -> int:
+        """How many nodes are no consequence: the fewer, the better the alignment."""
+        changed = sum(self.old.lines[i].op != self.new.lines[j].op for i, j in self.to.items())
+        added, removed = len(self.new.lines) - len(self.to), len(self.old.lines) - len(self.to)
+        return 2 * (changed + len(self._rewired)) + added + removed
+
+    def changes(self, where: Sequence[Place], input_changed: bool) -> Iterator[Change]:
+        """Node by node, in the order of the new network, what is gone behind what stood in front of it."""
+        old, new = self.old.lines, self.new.lines
+        gone: dict[int, list[int]] = {}
+        front = -1
+        for i in range(len(old)):
+            if i in self.to:
+                front = self.to[i]
+            else:
+                gone.setdefault(front, []).append(i)
+        for j in range(-1, len(new)):
+            if j >= 0:
+                yield from self._node(j, where, input_changed)
+            for i in gone.get(j, ()):
+                place = self._where_it_stood(old[i].path, j, where)
+                yield Change(old[i].path, "node", old[i], None, *place, True)
+
+    def _node(self, j: int, where: Sequence[Place], input_changed: bool) -> Iterator[Change]:
+        new = self.new.lines[j]
+        i = self.back.get(j)
+        if i is None:
+            yield Change(new.path, "node", None, new, *where[j], True)
+            return
+        old = self.old.lines[i]
+        if old == new and i not in self._rewired:
+            return
+        follows = self._follows(i, j, input_changed)
+        if old.op != new.op:  # the digest of a row's nodes is another also where only its input is
+            own = not (self.new.by_rows and follows and old.op.split()[0] == new.op.split()[0])
+            yield Change(new.path, "op", old.op, new.op, *where[j], own)
+            follows = True
+        if i in self._rewired:
+            yield Change(new.path, "reads", self._read(self.old, i), self._read(self.new, j), *where[j], True)
+            follows = True
+        if bool(old.shares) != bool(new.shares):
+            yield Change(new.path, "shares", old.shares, new.shares, *where[j], True)
+            follows = True
+        for name in ("output", *COUNTS, "state"):
+            before, now = getattr(old, name), getattr(new, name)
+            if before != now:
+                yield Change(new.path, name, before, now, *where[j], not follows and name != "activation_bytes")
+        if old.path != new.path:
+            yield Change(new.path, "path", old.path, new.path, *where[j], False)
+
+    def _read(self, entry: Entry, index: int) -> tuple[str, ...]:
+        """The paths of what a line reads."""
+        lines = entry.lines
+        return lines[index].reads or (lines[index - 1].path if index else "@",)
+
+    def _follows(self, i: int, j: int, input_changed: bool) -> bool:
+        """Whether a value that the node reads has changed its shape."""
+        sources = zip(self._reads[id(self.old)][i], self._reads[id(self.new)][j], strict=False)
+        for before, now in sources:
+            if before < 0 or now < 0:
+                if input_changed or before >= 0 or now >= 0:
+                    return True
+            elif self.old.lines[before].output != self.new.lines[now].output:
+                return True
+        return False
+
+    def _where_it_stood(self, path: str, front: int, where: Sequence[Place]) -> Place:
+        """Of a line that is gone: the row or block that held it, as far as that still stands, or else its neighbour's."""
+        above = path.rpartition("/")[0]
+        while above:
+            near = [j for j, line in enumerate(self.new.lines) if line.path.startswith(above + "/")]
+            if near:
+                place = where[min(near, key=lambda j: abs(j - front))]
+                return Place(place.row, place.row)
+            above = above.rpartition("/")[0]
+        if not where:
+            return Place("", "")
+        place = where[max(front, 0)]
+        return Place(place.row, place.row)
+
+
+def _reads(entry: Entry) -> list[list[int]]:
+    """What every line reads: indices of earlier lines, −1, −2, … are inputs."""
+    index = {line.path: i for i, line in enumerate(entry.lines)}
+    inputs: dict[str, int] = {}
+    return [
+        [i - 1 if i else -1]
+        if not line.reads
+        else [index[name] if name in index else inputs.setdefault(name, -1 - len(inputs)) for name in line.reads]
+        for i, line in enumerate(entry.lines)
+    ]
+
+
+def _alignments(old: Entry, new: Entry) -> Iterator[Links]:
+    """By path; and, where that leaves something open, by the shortest difference of what the nodes do."""
+    index = {line.path: j for j, line in enumerate(new.lines)}
+    by_path = [(i, index[line.path]) for i, line in enumerate(old.lines) if line.path in index]
+    links = Links(old, new, by_path)
+    yield links
+    if links.cost and len(old.lines) * len(new.lines) <= MOST:
+        yield Links(old, new, _shortest(old.lines, new.lines))
+
+
+def _shortest(old: Sequence[Line], new: Sequence[Line]) -> list[tuple[int, int]]:
+    from difflib import SequenceMatcher
+
+    def leaf(line: Line) -> tuple[str, str]:
+        word = line.op.partition("(")[0]
+        return word if not word[0].isdigit() else "", line.path.rpartition("/")[2].partition(".")[0]
+
+    pairs: list[tuple[int, int]] = []
+    matcher = SequenceMatcher(None, [line.op for line in old], [line.op for line in new], autojunk=False)
+    for tag, a, b, c, d in matcher.get_opcodes():
+        if tag == "equal":
+            pairs += zip(range(a, b), range(c, d), strict=True)
+        elif tag == "replace":
+            inner = SequenceMatcher(None, list(map(leaf, old[a:b])), list(map(leaf, new[c:d])), autojunk=False)
+            for block in inner.get_matching_blocks():
+                pairs += [(a + block.a + n, c + block.b + n) for n in range(block.size)]
+    return pairs
+
+
+# --- checkpoints --------------------------------------------------------------------------------------------------
+
+
+def _checkpoint(old: Entry, new: Entry, links: Links) -> Checkpoint:
+    before = {f"{line.path}.{name}": shape for line in old.lines for name, shape in line.state}
+    now = {f"{line.path}.{name}": shape for line in new.lines for name, shape in line.state}
+    kept, gone, renamed = 0, [], []
+    reshaped: list[tuple[str, str, str]] = []
+    taken: set[str] = set()
+    for i, line in enumerate(old.lines):
+        j = links.to.get(i)
+        for name, shape in line.state:
+            key = f"{line.path}.{name}"
+            if key in now:
+                kept += now[key] == shape
+                reshaped += [(key, shape, now[key])] if now[key] != shape else []
+                continue
+            other = f"{new.lines[j].path}.{name}" if j is not None else ""
+            if other and now.get(other) == shape and other not in before:
+                renamed.append((key, other))
+                taken.add(other)
+            else:
+                gone.append(key)
+    missing = [key for key in now if key not in before and key not in taken]
+    return Checkpoint(kept, tuple(gone), tuple(reshaped), tuple(renamed), tuple(missing))
