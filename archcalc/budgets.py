@@ -1,7 +1,7 @@
 """Budgets: bounds for what networks cost, in a lock or in `[tool.archcalc]` of a `pyproject.toml`.
 
-    params <= 25.6M · macs < 4.1G · peak_memory_bytes <= 64MiB · params with heads <= 14M
-    latency <= 1.1 × resnet18, required
+params <= 25.6M · macs < 4.1G · peak_memory_bytes <= 64MiB · params with heads <= 14M
+latency <= 1.1 × resnet18, required
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "≥": operator.ge,
     ">": operator.gt,
 }
-BYTES = {"B": 1, **{f"{k}iB": 1024**n for n, k in enumerate("KMGT", 1)}, **{f"{k}B": 1000**n for n, k in enumerate("kMGT", 1)}}
+BYTES: dict[str, int] = {
+    "B": 1,
+    **{f"{k}iB": 1024**n for n, k in enumerate("KMGT", 1)},
+    **{f"{k}B": 1000**n for n, k in enumerate("kMGT", 1)},
+}
 BYTES["KB"] = BYTES["kB"]
 
 
@@ -65,7 +69,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A budget held against a network: `value` is what there is, None where it was not measured; `limit` what may be."""
+    """A budget held against a network: `value` is what there is (None: not measured), `limit` what may be."""
 
     budget: Budget
     value: Fraction | None
@@ -111,7 +115,9 @@ def read_budget(text: Text, models: str = EVERY) -> Budget:
     known = (*TOTALS, *MEASURED)
     name = quantity.removesuffix(WITH_HEADS)
     if name not in known or (name in MEASURED and name != quantity):
-        raise text.part(0, max(1, len(quantity))).error(f"`{quantity}` is nothing that a budget bounds", did_you_mean(name, known))
+        raise text.part(0, max(1, len(quantity))).error(
+            f"`{quantity}` is nothing that a budget bounds", did_you_mean(name, known)
+        )
     if force is not None and force not in FORCE:
         raise text.part(match.start(4), match.end(4)).error(f"`{force}` is not known here", did_you_mean(force, FORCE))
     place = text.part(match.start(3), match.end(3))
@@ -131,7 +137,8 @@ def _amount(place: Text, quantity: str) -> Fraction:
         match = re.fullmatch(r"(\d[\d,]*(?:\.\d+)?)\s*([A-Za-z]*)", amount)
         unit = (match[2] or "B") if match else ""
         if match and unit in BYTES:
-            return Fraction(match[1].replace(",", "")) * BYTES[unit]
+            number: str = match[1]
+            return Fraction(number.replace(",", "")) * BYTES[unit]
         raise place.error(f"`{amount}` is no number of bytes", "Bytes are written as 64MiB or 67,108,864.")
     figure = read_figure(amount)
     if figure is None:
@@ -141,7 +148,7 @@ def _amount(place: Text, quantity: str) -> Fraction:
 
 @lru_cache(maxsize=64)
 def project(folder: Path) -> tuple[Budget, ...]:
-    """The budgets of `[tool.archcalc]` in the `pyproject.toml` of a folder or the nearest above it. Raises SpecError."""
+    """The budgets of `[tool.archcalc]` in the nearest `pyproject.toml` at or above a folder. Raises SpecError."""
     for above in (folder, *folder.parents):
         path = above / "pyproject.toml"
         if path.is_file():
@@ -170,7 +177,9 @@ def read_project(path: Path) -> tuple[Budget, ...]:
     budgets = own.get("budgets", [])
     by_model = budgets if isinstance(budgets, dict) else {EVERY: budgets}
     return tuple(
-        read_budget(_find(source, text), models) for models, texts in by_model.items() for text in _texts(source, models, texts)
+        read_budget(_find(source, text), models)
+        for models, texts in by_model.items()
+        for text in _texts(source, models, texts)
     )
 
 

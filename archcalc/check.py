@@ -16,7 +16,6 @@ from .reported import Judgement, claims_of, judge, stale_errata, undeclared
 from .spec.family import Family
 from .zoo import Selection, selections
 
-
 FEW = 8  # specs that are checked sooner than other processes are started
 
 

@@ -27,7 +27,7 @@ class Change:
 
     `field` is `node` where the whole node is new or gone, otherwise what a `Line` calls it. `cause`: it does not follow
     from another change. `where` is the call in the spec, `row` the row that it is built for; of a node that is gone,
-    where it would stand.
+    where it would stand. Nodes that are new or gone side by side have one `run`.
     """
 
     path: str
@@ -37,6 +37,7 @@ class Change:
     where: str
     row: str
     cause: bool
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """All that differs. `totals` are by name, locked and now; `checkpoint` is None where a lock by rows does not say."""
+    """All that differs. `totals` are by name, locked and now; `checkpoint` is None for a lock by rows."""
 
     changes: tuple[Change, ...] = field(repr=False)
     totals: dict[str, tuple[int | None, int | None]]
@@ -144,19 +145,19 @@ class Links:
                 front = self.to[i]
             else:
                 gone.setdefault(front, []).append(i)
+        front = -1
         for j in range(-1, len(new)):
-            if j >= 0:
+            if j in self.back:
                 yield from self._node(j, where, input_changed)
+                front = j
+            elif j >= 0:
+                yield Change(new[j].path, "node", None, new[j], *where[j], True, front)
             for i in gone.get(j, ()):
-                place = self._where_it_stood(old[i].path, j, where)
-                yield Change(old[i].path, "node", old[i], None, *place, True)
+                yield Change(old[i].path, "node", old[i], None, *self._where_it_stood(old[i].path, j, where), True, j)
 
     def _node(self, j: int, where: Sequence[Place], input_changed: bool) -> Iterator[Change]:
         new = self.new.lines[j]
-        i = self.back.get(j)
-        if i is None:
-            yield Change(new.path, "node", None, new, *where[j], True)
-            return
+        i = self.back[j]
         old = self.old.lines[i]
         if old == new and i not in self._rewired:
             return
@@ -195,18 +196,15 @@ class Links:
         return False
 
     def _where_it_stood(self, path: str, front: int, where: Sequence[Place]) -> Place:
-        """Of a line that is gone: the row or block that held it, as far as that still stands, or else its neighbour's."""
-        above = path.rpartition("/")[0]
+        """Of a line that is gone: the row or block that held it, where that still stands, or its neighbour's."""
+        block = above = path.rpartition("/")[0]
         while above:
             near = [j for j, line in enumerate(self.new.lines) if line.path.startswith(above + "/")]
             if near:
                 place = where[min(near, key=lambda j: abs(j - front))]
-                return Place(place.row, place.row)
+                return place if above == block else Place(place.row, place.row)
             above = above.rpartition("/")[0]
-        if not where:
-            return Place("", "")
-        place = where[max(front, 0)]
-        return Place(place.row, place.row)
+        return Place(*[where[max(front, 0)].row] * 2) if where else Place("", "")
 
 
 def _reads(entry: Entry) -> list[list[int]]:

@@ -5,7 +5,7 @@
       input 3×224×224
       params 25,557,032
       nodes 175
-        conv1/conv | conv(out=64, kernel=7, stride=2, bias=False) | 64×112×112 | 9,408 | 118,013,952 | 3,211,264 | weight …
+        conv1/conv | conv(out=64, kernel=7, stride=2, bias=False) | 64×112×112 | 9,408 | 118,013,952 | …
     end
 
 Places in the spec are not in it: a comment in a spec changes no lock. `docs/gate.md` describes the format.
@@ -31,7 +31,7 @@ FIRST = "archcalc lock "
 HEAD = (
     f"{FIRST}{VERSION}",
     "# `archcalc check` compares, `archcalc check --update` accepts what has changed. A node a line:",
-    "# path | op | output | params | MACs | activation bytes | parameters and statistics | reads, if not the line above",
+    "# path | op | output | params | MACs | activation bytes | parameters and statistics | reads (else the line above)",
 )
 LAST = "end"
 BAR = " | "
@@ -170,7 +170,9 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
         counts = report.totals_with_heads.counts()
         totals |= {f"{name} with heads": counts[name] for name in TOTALS[:2]}
     totals["nodes"] = len(lines)
-    inputs = ", ".join(f"{name} {dims(shape)}" if len(graph.inputs) > 1 else dims(shape) for name, shape in graph.inputs)
+    inputs = ", ".join(
+        f"{name} {dims(shape)}" if len(graph.inputs) > 1 else dims(shape) for name, shape in graph.inputs
+    )
     outputs = ", ".join(_dims(graph.shape(value)) for value in graph.outputs)
     if list(graph.outputs) != [graph.main - 1]:
         outputs += " of " + ", ".join(_value(report, value) for value in graph.outputs)
@@ -310,7 +312,9 @@ def _lock(path: Path, source: Source) -> Lock:
             raise text(index).error(f"a line {where} begins with one of {', '.join(known)}", hint)
     if end is None:
         last = max((index for index, line in enumerate(lines) if line), default=0)
-        raise text(last).error("this lock is cut off: its last line is not `end`", "Take it from version control again.")
+        raise text(last).error(
+            "this lock is cut off: its last line is not `end`", "Take it from version control again."
+        )
     sections: dict[str, Section] = {}
     for start, stop in zip(starts, [*starts[1:], end], strict=True):
         model = text(start).part(len("model ")).strip()
@@ -380,15 +384,18 @@ def _line(text: Text) -> Line:
     for count in counts:
         numbers.append(_count(text.part(at, at + len(count))))
         at += len(count) + len(BAR)
+    params, macs, activation_bytes = numbers
     if state.startswith(SHARED):
-        return Line(path, op, output, *numbers, (), state.removeprefix(SHARED), tuple(cells[CELLS:]))
+        shares, state = state.removeprefix(SHARED), NOTHING
+    else:
+        shares = ""
     own = []
     for piece in [] if state == NOTHING else state.split(", "):
         name, blank, shape = piece.partition(" ")
         if not blank:
             raise text.part(at, at + len(state)).error(f"`{piece}` is no name with a shape")
         own.append((name, shape))
-    return Line(path, op, output, *numbers, tuple(own), "", tuple(cells[CELLS:]))
+    return Line(path, op, output, params, macs, activation_bytes, tuple(own), shares, tuple(cells[CELLS:]))
 
 
 def _count(text: Text) -> int:

@@ -13,9 +13,7 @@ Result = TypeVar("Result")
 Tick = Callable[[int, int], None]
 
 
-def over(
-    function: Callable[[Job], Result], jobs: Sequence[Job], least: int, tick: Tick | None = None
-) -> list[Result]:
+def over(function: Callable[[Job], Result], jobs: Sequence[Job], least: int, tick: Tick | None = None) -> list[Result]:
     """What `function` gives for every job, in order; `tick` hears how many are done, and of how many.
 
     Fewer than `least` jobs stay in this process, as starting others costs more. Raises Unavailable where one dies.

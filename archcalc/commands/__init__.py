@@ -6,8 +6,9 @@ Nothing here imports the core before a job runs, so that `--help` and completion
 from .check import register as check
 from .explain import register as explain
 from .list import register as list_models
+from .lock import register as lock
 from .new import register as new
 from .show import register as show
 from .summary import register as summary
 
-COMMANDS = (summary, explain, list_models, show, new, check)  # in the order of `--help`
+COMMANDS = (summary, explain, list_models, show, new, check, lock)  # in the order of `--help`

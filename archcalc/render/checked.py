@@ -95,7 +95,7 @@ def _known(result: Result) -> int:
     return 0 if isinstance(result, Unread) else sum(j.erratum is not None for j in result.figures)
 
 
-def _ok(result: Result) -> bool:
+def holds(result: Result) -> bool:
     return isinstance(result, Checked) and result.ok
 
 
@@ -126,7 +126,7 @@ def _counted(what: str) -> Callable[[Sequence[Value]], Shown]:
 SPEC = Column("spec", lambda result: printable(result.spec), "spec", "spec", words)
 COLUMNS = (
     SPEC,
-    Column("ok", lambda result: "yes" if _ok(result) else "no", "ok", "ok", words),
+    Column("ok", lambda result: "yes" if holds(result) else "no", "ok", "ok", words),
     Column("models", _models, "models", "models", records.plain),
     Column("figures", _figures, "figures", "figures", records.plain),
     *(Column(name.replace(" ", "_"), _verdicts(name), name, name, records.plain) for name in VERDICTS),
@@ -136,7 +136,7 @@ COLUMNS = (
     Column("notes", said, "notes", "notes", words),
 )
 TEXT = (
-    Column("mark", lambda result: "✓" if _ok(result) else "✗", "", "", words),
+    Column("mark", lambda result: "✓" if holds(result) else "✗", "", "", words),
     SPEC,
     Column("models", _models, "", "", _counted("model")),
     Column("figures", _figures, "", "", _counted("figure")),
@@ -148,7 +148,7 @@ TEXT = (
 
 def _text(results: Sequence[Result], width: int | None) -> Iterator[Pieces]:
     def style(result: Result, column: Column) -> str:
-        if _ok(result):
+        if holds(result):
             return DIM if column.name == "notes" else PLAIN
         return LOUD if column.name in ("mark", "spec", "notes") else PLAIN
 
@@ -164,7 +164,7 @@ def _text(results: Sequence[Result], width: int | None) -> Iterator[Pieces]:
     yield []
     if len(results) > 1:
         yield from prose(_totals(results), room)
-    fine = all(map(_ok, results))
+    fine = all(map(holds, results))
     yield from prose(verdict(results), room, BOLD if fine else LOUD)
 
 
@@ -196,7 +196,7 @@ def document(results: Sequence[Result]) -> Iterable[tuple[str, Any]]:
     """The keys and values, in order."""
     yield "schema", SCHEMA
     yield "archcalc", __version__
-    yield "ok", all(map(_ok, results))
+    yield "ok", all(map(holds, results))
     yield "specs", [_spec(result) for result in results]
 
 
