@@ -146,12 +146,14 @@ class Links:
             else:
                 gone.setdefault(front, []).append(i)
         front = -1
+        blocks = {_above(line.path) for line in old}
         for j in range(-1, len(new)):
             if j in self.back:
                 yield from self._node(j, where, input_changed)
                 front = j
             elif j >= 0:
-                yield Change(new[j].path, "node", None, new[j], *where[j], True, front)
+                place = where[j] if _above(new[j].path) in blocks else Place(where[j].row, where[j].row)
+                yield Change(new[j].path, "node", None, new[j], *place, True, front)
             for i in gone.get(j, ()):
                 yield Change(old[i].path, "node", old[i], None, *self._where_it_stood(old[i].path, j, where), True, j)
 
@@ -197,14 +199,19 @@ class Links:
 
     def _where_it_stood(self, path: str, front: int, where: Sequence[Place]) -> Place:
         """Of a line that is gone: the row or block that held it, where that still stands, or its neighbour's."""
-        block = above = path.rpartition("/")[0]
+        block = above = _above(path)
         while above:
             near = [j for j, line in enumerate(self.new.lines) if line.path.startswith(above + "/")]
             if near:
                 place = where[min(near, key=lambda j: abs(j - front))]
                 return place if above == block else Place(place.row, place.row)
-            above = above.rpartition("/")[0]
+            above = _above(above)
         return Place(*[where[max(front, 0)].row] * 2) if where else Place("", "")
+
+
+def _above(path: str) -> str:
+    """The row or block that holds a node."""
+    return path.rpartition("/")[0]
 
 
 def _reads(entry: Entry) -> list[list[int]]:

@@ -193,10 +193,7 @@ def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> 
             locks.append(CheckedLock(name, path, error=error))
             continue
         locks.append(lock)
-        wanted += [
-            Wanted(reference(model, Path(name)), model, section.by_rows, digest(section.lines()))
-            for model, section in lock.sections.items()
-        ]
+        wanted += [_wanted(lock, model) for model in lock.sections]
     built = iter(build_many(wanted, tick))
     return tuple(
         found
@@ -212,6 +209,16 @@ def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> 
         )
         for found in locks
     )
+
+
+def check_model(lock: Lock, name: str) -> CheckedModel:
+    """Check one model of a lock, in this process. Raises SpecError for a budget that is none."""
+    return _model(lock.sections[name], build(_wanted(lock, name)), _budgets(lock))
+
+
+def _wanted(lock: Lock, name: str) -> Wanted:
+    section = lock.sections[name]
+    return Wanted(reference(name, Path(lock.name)), name, section.by_rows, digest(section.lines()))
 
 
 def _model(section: Section, built: Built | ArchcalcError, budgets: Sequence[Budget]) -> CheckedModel:
