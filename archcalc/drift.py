@@ -15,10 +15,11 @@ COUNTS = ("params", "macs", "activation_bytes")
 
 
 class Place(NamedTuple):
-    """Where a node stands in its spec: the call, and the row of the table that it is built for (or both are one)."""
+    """Where a node stands in its spec: its call, and the calls of the blocks that hold it, from the innermost to the
+    row of the table, which is the last."""
 
     where: str
-    row: str
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,15 @@ class Change:
     """A field of a node that is not as locked, or a total's (then `path` is empty).
 
     `field` is `node` where the whole node is new or gone, otherwise what a `Line` calls it. `cause`: it does not follow
-    from another change. `where` is the call in the spec, `row` the row that it is built for; of a node that is gone,
-    where it would stand. Nodes that are new or gone side by side have one `run`.
+    from another change. `place` is where it stands, or would stand. Nodes that are new or gone side by side have one
+    `run`.
     """
 
     path: str
     field: str
     locked: Any
     now: Any
-    where: str
-    row: str
+    place: Place
     cause: bool
     run: int = 0
 
@@ -75,19 +75,23 @@ class Drift:
 def places(graph: Graph, by_rows: bool = False) -> list[Place]:
     """The places of the lines of a lock, in order."""
     if by_rows:
-        return [Place(row.where.where, row.where.where) for row in graph.rows]
-    found = [Place(node.where.where, node.where.where) for node in graph.nodes]
-    for row in graph.rows:
-        for index in range(row.start, row.stop):
-            found[index] = Place(graph.nodes[index].where.where, row.where.where)
-    return found
+        return [Place(row.where.where) for row in graph.rows]
+    within: list[list[str]] = [[] for _ in graph.nodes]
+    for span in graph.spans:  # outer before inner
+        where = span.where.where
+        for index in range(span.start, span.stop):
+            within[index].append(where)
+    return [
+        Place(node.where.where, tuple(dict.fromkeys(w for w in reversed(calls) if w != node.where.where)))
+        for node, calls in zip(graph.nodes, within, strict=True)
+    ]
 
 
 def compare(old: Entry, new: Entry, where: Sequence[Place], of_input: str) -> Drift:
     """The difference; `where` are the places of the new lines, `of_input` is where the spec says the input."""
     links = min(_alignments(old, new), key=lambda found: found.cost)
     changes = [
-        Change("", name, getattr(old, name), getattr(new, name), of_input, of_input, cause)
+        Change("", name, getattr(old, name), getattr(new, name), Place(of_input), cause)
         for name, cause in (("inputs", True), ("outputs", False))
         if getattr(old, name) != getattr(new, name)
     ]
@@ -146,16 +150,16 @@ class Links:
             else:
                 gone.setdefault(front, []).append(i)
         front = -1
-        blocks = {_above(line.path) for line in old}
+        blocks = {above for line in old for above in _all_above(line.path)}
         for j in range(-1, len(new)):
             if j in self.back:
                 yield from self._node(j, where, input_changed)
                 front = j
             elif j >= 0:
-                place = where[j] if _above(new[j].path) in blocks else Place(where[j].row, where[j].row)
-                yield Change(new[j].path, "node", None, new[j], *place, True, front)
+                depth = 0 if _above(new[j].path) in blocks else _missing(new[j].path, blocks)
+                yield Change(new[j].path, "node", None, new[j], _outer(where[j], depth), True, front)
             for i in gone.get(j, ()):
-                yield Change(old[i].path, "node", old[i], None, *self._where_it_stood(old[i].path, j, where), True, j)
+                yield Change(old[i].path, "node", old[i], None, self._where_it_stood(old[i].path, j, where), True, j)
 
     def _node(self, j: int, where: Sequence[Place], input_changed: bool) -> Iterator[Change]:
         new = self.new.lines[j]
@@ -166,20 +170,20 @@ class Links:
         follows = self._follows(i, j, input_changed)
         if old.op != new.op:  # the digest of a row's nodes is another also where only its input is
             own = not (self.new.by_rows and follows and old.op.split()[0] == new.op.split()[0])
-            yield Change(new.path, "op", old.op, new.op, *where[j], own)
+            yield Change(new.path, "op", old.op, new.op, where[j], own)
             follows = True
         if i in self._rewired:
-            yield Change(new.path, "reads", self._read(self.old, i), self._read(self.new, j), *where[j], True)
+            yield Change(new.path, "reads", self._read(self.old, i), self._read(self.new, j), where[j], True)
             follows = True
         if bool(old.shares) != bool(new.shares):
-            yield Change(new.path, "shares", old.shares, new.shares, *where[j], True)
+            yield Change(new.path, "shares", old.shares, new.shares, where[j], True)
             follows = True
         for name in ("output", *COUNTS, "state"):
             before, now = getattr(old, name), getattr(new, name)
             if before != now:
-                yield Change(new.path, name, before, now, *where[j], not follows and name != "activation_bytes")
+                yield Change(new.path, name, before, now, where[j], not follows and name != "activation_bytes")
         if old.path != new.path:
-            yield Change(new.path, "path", old.path, new.path, *where[j], False)
+            yield Change(new.path, "path", old.path, new.path, where[j], False)
 
     def _read(self, entry: Entry, index: int) -> tuple[str, ...]:
         """The paths of what a line reads."""
@@ -199,19 +203,37 @@ class Links:
 
     def _where_it_stood(self, path: str, front: int, where: Sequence[Place]) -> Place:
         """Of a line that is gone: the row or block that held it, where that still stands, or its neighbour's."""
-        block = above = _above(path)
-        while above:
+        steps = 0
+        for above in _all_above(path):
             near = [j for j, line in enumerate(self.new.lines) if line.path.startswith(above + "/")]
             if near:
-                place = where[min(near, key=lambda j: abs(j - front))]
-                return place if above == block else Place(place.row, place.row)
-            above = _above(above)
-        return Place(*[where[max(front, 0)].row] * 2) if where else Place("", "")
+                return _outer(where[min(near, key=lambda j: abs(j - front))], steps)
+            steps += 1
+        return Place(_outer(where[max(front, 0)], steps).where) if where else Place("")
 
 
 def _above(path: str) -> str:
     """The row or block that holds a node."""
     return path.rpartition("/")[0]
+
+
+def _all_above(path: str) -> list[str]:
+    """The blocks that hold a node, innermost first, and the row."""
+    parts = path.split("/")
+    return ["/".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
+
+
+def _missing(path: str, blocks: set[str]) -> int:
+    """How many of the blocks that hold a node are not among `blocks`, from the innermost."""
+    above = _all_above(path)
+    return next((n for n, block in enumerate(above) if block in blocks), len(above))
+
+
+def _outer(place: Place, steps: int) -> Place:
+    """The place `steps` blocks further out, as far as there are any."""
+    every = (place.where, *place.within)
+    steps = min(steps, len(every) - 1)
+    return Place(every[steps], every[steps + 1 :])
 
 
 def _reads(entry: Entry) -> list[list[int]]:
@@ -243,9 +265,18 @@ def _shortest(old: Sequence[Line], new: Sequence[Line]) -> list[tuple[int, int]]
         word = line.op.partition("(")[0]
         return word if not word[0].isdigit() else "", line.path.rpartition("/")[2].partition(".")[0]
 
-    pairs: list[tuple[int, int]] = []
-    matcher = SequenceMatcher(None, [line.op for line in old], [line.op for line in new], autojunk=False)
-    for tag, a, b, c, d in matcher.get_opcodes():
+    top = 0  # what is alike in front and behind is linked first: of equal repeats the last counts as gone
+    while top < min(len(old), len(new)) and old[top].op == new[top].op:
+        top += 1
+    rest = min(len(old), len(new)) - top
+    end = 0
+    while end < rest and old[-1 - end].op == new[-1 - end].op:
+        end += 1
+    pairs = [(n, n) for n in range(top)] + [(len(old) - n, len(new) - n) for n in range(end, 0, -1)]
+    before, now = [line.op for line in old[top : len(old) - end]], [line.op for line in new[top : len(new) - end]]
+    matcher = SequenceMatcher(None, before, now, autojunk=False)
+    for tag, *bounds in matcher.get_opcodes():
+        a, b, c, d = (bound + top for bound in bounds)
         if tag == "equal":
             pairs += zip(range(a, b), range(c, d), strict=True)
         elif tag == "replace":

@@ -30,7 +30,7 @@ class CheckedModel:
     """A model of a lock. `locked` is its name where it stands there, `spec` the file that it is built from.
 
     `drift` is None where all is as locked; then `now` is, too. `totals` are what budgets bound. `error` says why it
-    cannot be compared, and then nothing else is known.
+    cannot be compared. `updated`: the lock holds what is true now.
     """
 
     name: str
@@ -41,10 +41,12 @@ class CheckedModel:
     now: Entry | None = field(default=None, repr=False)
     budgets: tuple[Verdict, ...] = ()
     error: ArchcalcError | None = None
+    updated: bool = False
 
     @property
     def ok(self) -> bool:
-        return self.error is None and self.drift is None and all(verdict.ok for verdict in self.budgets)
+        as_locked = self.updated or (self.error is None and self.drift is None)
+        return as_locked and all(verdict.ok for verdict in self.budgets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,14 @@ class CheckedLock:
         return self.error is None and all(model.ok for model in self.models)
 
     @property
-    def unread(self) -> bool:
-        """Whether something cannot be read or built: exit 2."""
-        return self.error is not None or any(model.error is not None for model in self.models)
+    def errors(self) -> list[ArchcalcError]:
+        """Why the lock, or models of it, cannot be read or built."""
+        every = [self.error, *(model.error for model in self.models if not model.updated)]
+        return [error for error in every if error is not None]
+
+    @property
+    def updated(self) -> bool:
+        return any(model.updated for model in self.models)
 
 
 # --- where locks are ----------------------------------------------------------------------------------------------

@@ -316,7 +316,7 @@ def _lock(path: Path, source: Source) -> Lock:
             "this lock is cut off: its last line is not `end`", "Take it from version control again."
         )
     sections: dict[str, Section] = {}
-    for start, stop in zip(starts, [*starts[1:], end], strict=True):
+    for start, stop in zip(starts, [*starts, end][1:], strict=True):
         model = text(start).part(len("model ")).strip()
         if model.value in sections:
             raise model.error(f"`{model}` is locked twice", "Keep one of the two.")

@@ -115,7 +115,7 @@ MISTAKES = (
         "squeeze_excite(max(1, floor(cin/4)))",
         "squeeze_excite(max(1, floor(cin*expand/4)))",
         "MBConv6, k3×3.1/mbconv.1/inverted/squeeze_excite/conv.1",
-        "gap conv(r, 1, bias=True)",
+        "squeeze_excite(max(1, floor(cin*expand/4)))",
         False,
     ),
     Mistake(

@@ -82,16 +82,13 @@ def register(app: Typer, jobs: list[Job]) -> None:
 def code(run: "Run") -> int:
     """The exit code: 2 where something cannot be read, 1 where something does not hold."""
     from ..check import Unread
-    from ..errors import SpecError
 
     unread = [result for result in run.specs if isinstance(result, Unread)]
     for result in unread:
         print(result.error.render(), file=sys.stderr)
-    errors = [lock.error for lock in run.locks] + [model.error for _, model in run.models]
-    if unread or any(isinstance(error, SpecError) for error in errors):
-        return 2
-    if any(error is not None for error in errors):
-        return max(error.exit_code for error in errors if error is not None)
+    errors = [error for lock in run.locks for error in lock.errors]
+    if errors or unread:
+        return 2 if unread else max(error.exit_code for error in errors)
     return 0 if run.ok else 1
 
 
@@ -202,13 +199,14 @@ def _updated(run: "Run") -> "Run":
 
     from .lock import store
 
-    written = []
+    locks = []
     for lock in run.locks:
         entries = [model.now for model in lock.models if model.now is not None]
         if entries:
             store(lock.path, entries)
-            written.append(lock.name)
-    return replace(run, updated=tuple(written))
+        models = tuple(replace(model, updated=model.now is not None) for model in lock.models)
+        locks.append(replace(lock, models=models))
+    return replace(run, locks=tuple(locks))
 
 
 def _measured(run: "Run") -> "Run":

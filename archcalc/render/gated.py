@@ -31,7 +31,6 @@ class Run:
     locks: tuple[CheckedLock, ...]
     specs: tuple[Result, ...] = ()
     bounded: tuple[CheckedModel, ...] = ()
-    updated: tuple[str, ...] = ()  # locks that were written anew
 
     @property
     def models(self) -> list[tuple[str | None, CheckedModel]]:
@@ -59,14 +58,15 @@ class Cause(NamedTuple):
 
     @property
     def where(self) -> str:
-        """`net.yaml:12:5 for the row at 8:3, 14:5`."""
+        """`net.yaml:12:5, called at 8:3, 4:5; also at 14:5`."""
         if not self.places:
             return ""
-        first, *others = dict.fromkeys(place.where for place in self.places)
-        row = self.places[0].row
-        shown = first if row in ("", first) else f"{first} for the row at {_short(row, first)}"
-        more = ", ".join(_short(other, first) for other in others[:SHOWN])
-        return shown + (f", and at {more}" if more else "") + (", …" if len(others) > SHOWN else "")
+        first = self.places[0]
+        calls = ", ".join(_short(call, first.where) for call in first.within)
+        others = [where for where in dict.fromkeys(place.where for place in self.places) if where != first.where]
+        more = ", ".join(_short(other, first.where) for other in others[:SHOWN])
+        found = first.where + (f", called at {calls}" if calls else "")
+        return found + (f"; also at {more}" if more else "") + (", …" if len(others) > SHOWN else "")
 
 
 def _short(where: str, beside: str) -> str:
@@ -88,7 +88,7 @@ def causes(drift: Drift) -> list[Cause]:
         Cause(
             what + _cost([change for run in runs for change in run]),
             tuple(filter(None, (_common([change.path for change in run]) for run in runs))),
-            tuple(Place(run[0].where, run[0].row) for run in runs if run[0].where),
+            tuple(run[0].place for run in runs if run[0].place.where),
         )
         for what, runs in found.items()
     ]
@@ -246,22 +246,22 @@ def budget(verdict: Verdict) -> str:
 def verdict(run: Run) -> str:
     """One sentence about the locks."""
     models = [model for _, model in run.models]
-    drifted = sum(model.drift is not None for model in models)
+    drifted = sum(model.drift is not None and not model.updated for model in models)
     broken = sum(not found.ok for model in models for found in model.budgets)
-    failed = sum(model.error is not None for model in models) + sum(lock.error is not None for lock in run.locks)
+    failed = sum(len(lock.errors) for lock in run.locks)
     parts = [
         (failed, "lock or model cannot be read", "locks or models cannot be read"),
         (drifted, f"of {len(models)} models is not as locked", f"of {len(models)} models are not as locked"),
         (broken, "budget is broken", "budgets are broken"),
     ]
     bad = [f"{count} {one if count == 1 else many}" for count, one, many in parts if count]
-    if run.updated:
-        return f"✓ {', '.join(run.updated)} {'holds' if len(run.updated) == 1 else 'hold'} what is true now" + (
-            f"; {'; '.join(bad[:1] if failed else [])}" if failed else ""
-        )
+    updated = [lock.name for lock in run.locks if lock.updated]
+    said = [f"{', '.join(updated)} {'holds' if len(updated) == 1 else 'hold'} what is true now"] if updated else []
     if bad:
-        hint = "; `archcalc check --update` accepts what has changed" if drifted else ""
-        return f"✗ {'; '.join(bad)}{hint}"
+        hint = ["`archcalc check --update` accepts what has changed"] if drifted else []
+        return f"✗ {'; '.join([*bad, *said, *hint])}"
+    if said:
+        return f"✓ {said[0]}"
     if not run.locks:
         return "✓ all budgets hold"
     locked = len(models) - len(run.bounded)
@@ -298,7 +298,7 @@ def _models(run: Run, room: int) -> Iterator[Pieces]:
         yield from _model(model, room)
     yield []
     held = all(lock.ok for lock in run.locks) and all(model.ok for model in run.bounded)
-    yield from prose(verdict(run), room, BOLD if held or run.updated else LOUD)
+    yield from prose(verdict(run), room, BOLD if held else LOUD)
 
 
 def _model(model: CheckedModel, room: int) -> Iterator[Pieces]:
@@ -406,7 +406,7 @@ def document(run: Run) -> Iterator[tuple[str, Any]]:
     yield (
         "locks",
         [
-            {"lock": lock.name, "ok": lock.ok, "error": _json_error(lock.error), "updated": lock.name in run.updated}
+            {"lock": lock.name, "ok": lock.ok, "error": _json_error(lock.error), "updated": lock.updated}
             for lock in run.locks
         ],
     )
@@ -452,8 +452,8 @@ def _json_model(lock: str | None, model: CheckedModel) -> dict[str, Any]:
 def _json_change(change: Change) -> dict[str, Any]:
     return {
         "path": change.path or None,
-        "where": change.where or None,
-        "row": change.row or None,
+        "where": change.place.where or None,
+        "within": change.place.within,
         "field": change.field,
         "locked": _json_value(change.field, change.locked),
         "now": _json_value(change.field, change.now),
@@ -506,5 +506,5 @@ def table(locks: Iterable[CheckedLock]) -> tuple[tuple[str, ...], list[tuple[Any
                     for value in (change.locked, change.now)
                 ]
                 cause = "yes" if change.cause else "no"
-                rows.append((lock.name, model.name, change.path, change.where, change.field, *values, cause))
+                rows.append((lock.name, model.name, change.path, change.place.where, change.field, *values, cause))
     return head, rows
