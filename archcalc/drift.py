@@ -12,6 +12,7 @@ from .lock import Entry, Line
 
 MOST = 4_000_000  # pairs of lines that the search for the shortest difference may look at
 COUNTS = ("params", "macs", "activation_bytes")
+FIELDS = ("node", "op", "reads", "shares", "output", *COUNTS, "state", "path", "inputs", "outputs")  # that may change
 
 
 class Place(NamedTuple):

@@ -205,12 +205,15 @@ def _rows(report: Report, lines: Sequence[Line]) -> Iterator[Line]:
     from hashlib import sha256
 
     graph = report.graph
+    seen: dict[str, int] = {}
     for row in graph.rows:
+        name = f"{row.head}/{row.name or row.path}" if row.head else row.name or row.path
+        seen[name] = seen.get(name, 0) + 1  # rows of a plain list may be alike
         span = slice(row.start, row.stop)
         layers: tuple[Layer, ...] = report.layers[span]
         digest = sha256("\n".join([line.text() for line in lines[span]]).encode()).hexdigest()[:12]
         yield Line(
-            f"{row.head}/{row.name or row.path}" if row.head else row.name or row.path,
+            name if seen[name] == 1 else f"{name} #{seen[name]}",
             f"{len(layers)} {'node' if len(layers) == 1 else 'nodes'} {digest}",
             _dims(graph.shape(row.output)),
             sum(layer.params for layer in layers),

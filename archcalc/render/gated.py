@@ -362,7 +362,7 @@ def markdown(run: Run) -> str:
             lines += _markdown(model)
     if run.specs:
         lines.append(checked.render(run.specs, "markdown"))
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(printable(part) for line in lines for part in line.split("\n")).rstrip() + "\n"
 
 
 def _markdown(model: CheckedModel) -> Iterator[str]:
