@@ -1,4 +1,4 @@
-"""Where people put the gate: the pytest plug-in, the pre-commit hook, the GitHub Action, and the README that says how."""
+"""Where people put the gate: the pytest plug-in, the pre-commit hook, the GitHub Action, the README that says how."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_the_hook_with_the_real_pre_commit(here: Path, command: Run) -> None:
     def pre_commit() -> tuple[int, str]:
         env = {**os.environ, "PRE_COMMIT_HOME": str(home)}
         paths = env.pop("PYTHONPATH", "").split(os.pathsep)  # the hook must not see this checkout
-        env |= {"PYTHONPATH": path for path in paths if Path(path, "pre_commit").is_dir()}
+        env["PYTHONPATH"] = os.pathsep.join(path for path in paths if Path(path, "pre_commit").is_dir())
         command = [sys.executable, "-m", "pre_commit", "run", "--all-files"]
         done = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True, check=False, timeout=500)
         return done.returncode, done.stdout + done.stderr

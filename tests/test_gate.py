@@ -595,6 +595,20 @@ def test_watching_shows_a_saved_file(here: Path) -> None:
     assert process.returncode == 130
 
 
+# --- the page -----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_what_is_printed(here: Path, command: Run) -> None:
+    page = (ROOT / "docs" / "gate.md").read_text(encoding="utf-8")
+    shown = re.search(r"```\n\$ archcalc check\n(.*?)```", page, re.DOTALL)
+    assert shown
+    (here / "net.yaml").unlink()
+    command("new", "net")
+    command("lock", "net.yaml:net-small")
+    edit(here / "net.yaml", "conv(c, 3, s) bn relu conv(c, 3) bn", "conv(c, 3) bn relu conv(c, 3, s) bn")
+    assert command("check").out == shown[1]
+
+
 # --- our own zoo --------------------------------------------------------------------------------------------------
 
 

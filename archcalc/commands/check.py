@@ -133,7 +133,7 @@ def _render(run: "Run", name: str, width: int | None, color: bool) -> str:
 def _check(files: Sequence[str], zoo: bool, claims: bool) -> "Run":
     """Check what is named, or every lock below this folder. Raises UsageError where there is none."""
     from ..check import check_all
-    from ..errors import UsageError
+    from ..errors import UsageError, printable
     from ..gate import check_locks, find_locks, idle, specs_of
     from ..render.gated import Run
     from ..render.progress import progress
@@ -141,23 +141,20 @@ def _check(files: Sequence[str], zoo: bool, claims: bool) -> "Run":
 
     locks: dict[Path, tuple[Path, str]] = {}  # each file once, by the name that comes first
     specs: dict[Path, tuple[Path, str | None]] = {}
-    for name in files:
+    whole = not files and not zoo
+    for name in files or (("",) if whole else ()):
         path = Path(name).expanduser()
         if path.is_dir():
-            for found in find_locks(path):
-                locks.setdefault(found.resolve(), (found, str(found)))
+            below = list(find_locks(path))
+            if not below:
+                where = f"`{printable(name)}`" if name else "this folder"
+                hint = "`archcalc lock MODEL` writes one. Specs are named: `archcalc check my.yaml`, or `--zoo`."
+                raise UsageError(f"there is no lock below {where}", hint)
+            locks |= {found.resolve(): (found, str(found)) for found in below if found.resolve() not in locks}
         elif path.suffix == ".lock":
             locks.setdefault(path.resolve(), (path, name))
         else:
             specs.setdefault(path.resolve(), (path, name))
-    whole = not files and not zoo
-    if whole:
-        locks = {found.resolve(): (found, str(found)) for found in find_locks(Path())}
-        if not locks:
-            raise UsageError(
-                "there is no lock below this folder",
-                "`archcalc lock MODEL` writes one. Specs are named: `archcalc check my.yaml`, or `--zoo`.",
-            )
     for path in spec_files() if zoo else ():
         specs.setdefault(path.resolve(), (path, None))
     checked: tuple[CheckedLock, ...] = ()

@@ -249,9 +249,10 @@ def verdict(run: Run) -> str:
     drifted = sum(model.drift is not None and not model.updated for model in models)
     broken = sum(not found.ok for model in models for found in model.budgets)
     failed = sum(len(lock.errors) for lock in run.locks)
+    one = "model" if len(models) == 1 else f"of {len(models)} models"
     parts = [
         (failed, "lock or model cannot be read", "locks or models cannot be read"),
-        (drifted, f"of {len(models)} models is not as locked", f"of {len(models)} models are not as locked"),
+        (drifted, f"{one} is not as locked", f"of {len(models)} models are not as locked"),
         (broken, "budget is broken", "budgets are broken"),
     ]
     bad = [f"{count} {one if count == 1 else many}" for count, one, many in parts if count]
