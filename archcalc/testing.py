@@ -44,7 +44,8 @@ class Assertions:
             if model.error is not None:
                 raise model.error
         run = Run((CheckedLock(found.name, path, checked),))
-        assert run.ok, text(run, None, False)
+        if not run.ok:  # no `assert`: pytest would add to what it says
+            raise AssertionError(text(run, None, False))
 
     def assert_within(self, model: str, *budgets: str) -> None:
         """A model keeps within `params <= 25.6M`, … Raises AssertionError with what it costs."""
@@ -57,7 +58,8 @@ class Assertions:
             if found.measured:
                 raise found.text.error(f"`{found.quantity}` is measured: `Model.measure()` does, or a budget in a lock")
         broken = [found for found in judge(read, model, quantities(self.load(model).report())) if not found.holds]
-        assert not broken, "\n".join([f"{model} is over its budget", *map(budget, broken)])
+        if broken:
+            raise AssertionError("\n".join([f"{model} is over its budget", *map(budget, broken)]))
 
     def assert_claims(self, spec: str | Path) -> None:
         """The figures that a spec file quotes hold or stand under an erratum, and its errata apply. Raises
@@ -67,7 +69,8 @@ class Assertions:
 
         path = self.folder / spec
         found = [problem.render() for problem in problems(check_spec(path, str(path)))]
-        assert not found, "\n".join(found)
+        if found:
+            raise AssertionError("\n".join(found))
 
     def _reference(self, model: str) -> str:
         return reference(model, self.folder / "archcalc.lock")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archcalc.api import load
+from archcalc.drift import Place, compare
 from archcalc.errors import SpecError
 from archcalc.lock import HEAD, VERSION, Entry, Line, Lock, entry_of, read_lock
 from archcalc.zoo import model_names
@@ -197,3 +198,41 @@ def test_whatever_paths_are_called(paths: list[str], data: st.DataObject) -> Non
 def test_the_heading_says_what_the_cells_are() -> None:
     assert HEAD[0] == f"archcalc lock {VERSION}"
     assert HEAD[2].count(" | ") == 7
+
+
+def network(widths: list[int]) -> Entry:
+    """A chain of convolutions, numbered as paths are."""
+    number = [f"conv.{n}" for n in range(1, len(widths) + 1)] if len(widths) > 1 else ["conv"]
+    lines = tuple(
+        Line(path, f"conv(out={width}, kernel=1)", f"{width}×4×4", width, width, 64 * width, (("bias", str(width)),))
+        for path, width in zip(number, widths, strict=True)
+    )
+    return Entry("m", "1×4×4", "1", {"nodes": len(lines)}, lines)
+
+
+@given(st.lists(st.integers(1, 50), min_size=2, max_size=20, unique=True), st.data())
+def test_a_run_that_goes_is_one_run_of_nodes(widths: list[int], data: st.DataObject) -> None:
+    """Whatever it does to the numbers of the others; and what comes back is new at the same place."""
+    start = data.draw(st.integers(0, len(widths) - 1))
+    stop = data.draw(st.integers(start + 1, len(widths) - (start == 0)))
+    old, new = network(widths), network(widths[:start] + widths[stop:])
+    for before, after, gone in ((old, new, True), (new, old, False)):
+        places = [Place(f"s:{n}:1") for n in range(1, len(after.lines) + 1)]
+        found = compare(before, after, places, "s:1:1")
+        assert [change.field for change in found.causes] == ["node"] * (stop - start)
+        assert len({change.run for change in found.causes}) == 1
+        lines = [change.locked if gone else change.now for change in found.causes]
+        assert [line.params for line in lines] == widths[start:stop]
+    assert not compare(old, old, [Place("s:1:1")] * len(widths), "s:1:1").changes
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=20, unique=True), st.data())
+def test_an_old_checkpoint_is_accounted_for_in_full(widths: list[int], data: st.DataObject) -> None:
+    """Every old name is kept, reshaped, renamed or gone; every new one is kept, reshaped, renamed or missing."""
+    other = data.draw(st.lists(st.integers(1, 50), min_size=1, max_size=20, unique=True))
+    old, new = network(widths), network(other)
+    found = compare(old, new, [Place("s:1:1")] * len(other), "s:1:1").checkpoint
+    assert found is not None
+    both = found.kept + len(found.reshaped) + len(found.renamed)
+    assert both + len(found.gone) == len(widths)
+    assert both + len(found.missing) == len(other)
