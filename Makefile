@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install test lint format types layers gate check lock docs bench clean
+.PHONY: help install test lint format types layers gate check lock docs bench latency clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -43,6 +43,9 @@ docs: install  ## write docs/ops.md, docs/models.md and the JSON Schemas anew
 
 bench: install  ## the benchmarks
 	$(BIN)/python -m tests.benchmarks
+
+latency: install  ## the benchmarks of measured latency, ten minutes on a machine that does nothing else
+	$(BIN)/python -m tests.benchmarks.latency
 
 clean:  ## remove what was built here
 	rm -rf .venv .ci/venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import UsageError, did_you_mean
 from .graph import Graph, Node, Span
@@ -18,7 +18,7 @@ ITEMSIZE = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
 
 
 class Facts(NamedTuple):
-    """What a node costs for one sample, whatever its place."""
+    """What a node costs for one sample. Of a node that works with another's parameters these are not its own."""
 
     params: tuple[Param, ...]
     weights: int
@@ -30,9 +30,15 @@ class Facts(NamedTuple):
     numel: int
 
 
+NO_PARAMS: dict[str, Any] = {"params": (), "weights": 0, "biases": 0, "norm_params": 0, "norm_stats": 0}
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A node and its counts: parameters for the network, the rest for the whole batch."""
+    """A node and its counts: parameters for the network, the rest for the whole batch.
+
+    A node that works with another's parameters (`node.shares`) has none: they are counted there.
+    """
 
     node: Node
     facts: Facts = field(repr=False)
@@ -235,7 +241,7 @@ def _facts(graph: Graph, node: Node, memo: dict[tuple[Op, tuple[Shape, ...]], Fa
         except OpError as error:
             raise node.where.error(error.message) from None
         memo[key] = facts
-    return facts
+    return facts if node.shares is None else facts._replace(**NO_PARAMS)
 
 
 def facts_of(op: Op, x: tuple[Shape, ...], y: Shape) -> Facts:
@@ -302,8 +308,13 @@ def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak:
 def weight_layers(nodes: Sequence[Node], start: int = 0) -> int:
     """The largest number of convolutions and fully connected layers on any path through `nodes`, a slice of a graph
     from node `start` on; what comes from before it is an input."""
+    return longest_path(nodes, start, lambda op: op.weight_layers)
+
+
+def longest_path(nodes: Sequence[Node], start: int, length: Callable[[Op], int]) -> int:
+    """The largest sum of `length` on any path through `nodes`, a slice of a graph from node `start` on."""
     longest: list[int] = []
     for node in nodes:
         before = max([longest[value - start] for value in node.inputs if value >= start], default=0)
-        longest.append(before + node.op.weight_layers)
+        longest.append(before + length(node.op))
     return max(longest, default=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from .summary import Summary
 from .zoo import Selection, select
 
 if TYPE_CHECKING:
+    from .doctor import Examined, Peer
     from .runtime.network import Network
 
 
@@ -77,6 +78,13 @@ class Model:
         _, measure = _runtime()
         return measure.measure(self.graph, **options)  # type: ignore[no-any-return]
 
+    def peer(self, tool: str, tick: Callable[[int, int], None] | None = None) -> Peer:
+        """What another tool (`fvcore`, …) counts of the main path at batch 1, and why it is not what `totals` says."""
+        _runtime()
+        from .runtime import doctor
+
+        return doctor.peer(tool, self.graph, tick)
+
     def summary(self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None) -> Summary:
         """All that `archcalc summary` shows, as data."""
         file, layers = self.selection.file, self.selection.family.layers
@@ -129,6 +137,14 @@ def load(
         settings=values,
         printed=shape is None and not values,
     )
+
+
+def examine(device: str = "cpu") -> Examined:
+    """What this machine has that decides how fast a network runs. Raises UsageError, Unavailable."""
+    _runtime()
+    from .runtime import doctor
+
+    return doctor.examine(device)
 
 
 def _runtime() -> tuple[Any, Any]:

@@ -18,10 +18,12 @@ from typing import Any
 
 from .analyse import Report, Totals
 from .errors import Source, SpecError, Text, did_you_mean
+from .receptive import receptive_fields
 from .units import read_figure
 
 KEYS = ("budgets",)  # of `[tool.archcalc]`
 TOTALS = tuple(field.name for field in fields(Totals) if field.name != "elementwise")
+SEEN = "receptive_field"  # the largest that is bounded, of any node: a global pooling behind it sees everything
 MEASURED = ("latency",)
 WITH_HEADS = " with heads"
 EVERY = "*"
@@ -85,11 +87,21 @@ class Verdict:
         return self.holds or self.budget.advisory
 
 
-def quantities(report: Report) -> dict[str, int]:
-    """What a budget may bound without a measurement, by name."""
+def quantities(report: Report, seen: bool = False) -> dict[str, int]:
+    """What a budget may bound without a measurement, by name; the receptive field where it is wanted (`seen`)."""
     found = dict(report.totals.counts())
     heads = report.totals_with_heads or report.totals
-    return found | {f"{name}{WITH_HEADS}": value for name, value in heads.counts().items()}
+    found |= {f"{name}{WITH_HEADS}": value for name, value in heads.counts().items()}
+    if seen:
+        fields = receptive_fields(report.graph)
+        every = [pair[1] for index in range(report.graph.main) if (pair := fields.pair(index)) is not None]
+        found[SEEN] = max(every, default=0)
+    return found
+
+
+def want_seen(budgets: Iterable[Budget]) -> bool:
+    """Whether a budget bounds the receptive field, which takes longer than all the rest."""
+    return any(budget.quantity == SEEN for budget in budgets)
 
 
 def judge(budgets: Iterable[Budget], model: str, found: Mapping[str, int]) -> tuple[Verdict, ...]:
@@ -112,9 +124,9 @@ def read_budget(text: Text, models: str = EVERY) -> Budget:
     if not match:
         raise text.error(f"`{text}` is not a budget", f"A budget is {form}.")
     quantity, comparison, amount, force = match.groups()
-    known = (*TOTALS, *MEASURED)
+    known = (*TOTALS, SEEN, *MEASURED)
     name = quantity.removesuffix(WITH_HEADS)
-    if name not in known or (name in MEASURED and name != quantity):
+    if name not in known or (name not in TOTALS and name != quantity):
         raise text.part(0, max(1, len(quantity))).error(
             f"`{quantity}` is nothing that a budget bounds", did_you_mean(name, known)
         )

@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .check import build
 from .ops import Shape
 from .zoo import Selection, selections, spec_files
+
+if TYPE_CHECKING:
+    from .ledger.accuracies import System
+
+# How a system of the list is known, where the list holds all that documents name.
+KNOWN_BY = ("spec", "printed result", "description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,18 @@ def catalogue(word: str = "") -> Iterator[Entry]:
                 yield entry(selection)
 
 
+def named(word: str = "") -> Iterator[System]:
+    """The systems that documents name and no spec builds, those that hold `word`, also in what is printed beside their
+    results. Raises SpecError."""
+    from .ledger.accuracies import systems  # reads all that is printed: plain lists need none of it
+
+    wanted = word.lower()
+    for system in systems():
+        about = (system.name.value, system.year, *(result.variant for result in system.results))
+        if not system.models and any(wanted in text.lower() for text in about):
+            yield system
+
+
 def entry(selection: Selection) -> Entry:
     """One model of the list. Raises SpecError where it cannot be built."""
     report = build(selection)
@@ -59,8 +78,13 @@ def entry(selection: Selection) -> Entry:
 
 def year_of(cite: str) -> int | None:
     """The year of publication in a citation: the first that is no part of an arXiv number."""
-    found = re.search(r"\b(19[4-9]\d|20\d\d)\b", re.sub(r"arXiv:\S+", "", cite))
+    return first_year(re.sub(r"arXiv:\S+", "", cite))
+
+
+def first_year(text: str) -> int | None:
+    """The first year in a text."""
+    found = re.search(r"\b(19[4-9]\d|20\d\d)\b", text)
     return int(found.group()) if found else None
 
 
-__all__ = ["Entry", "catalogue", "entry", "year_of"]
+__all__ = ["Entry", "catalogue", "entry", "first_year", "named", "year_of"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from .analyse import Report, analyse
-from .budgets import quantities
+from .budgets import project, quantities, want_seen
 from .errors import SpecError
 from .expand import expand
 from .parallel import over
@@ -91,7 +91,8 @@ def check_spec(path: Path, name: str | None = None) -> CheckedSpec:
     for selection in found:
         report = reports[selection.name] = build(selection)
         judged[selection.name] = judge(family, selection.subject, report, claims)
-    counts = {model: quantities(report) for model, report in reports.items()}
+    seen = name is not None and want_seen(project(path.resolve().parent))
+    counts = {model: quantities(report, seen) for model, report in reports.items()}
     spec = found[0].spec if found else str(path)
     return CheckedSpec(spec, family.name, judged, tuple(stale_errata(family, judged)), counts, family, reports)
 

@@ -7,20 +7,21 @@ from fractions import Fraction
 from typing import Any
 
 from .errors import SpecError, Text, UsageError, did_you_mean
-from .expr import Argument, Expr, Ref, Waiting
+from .expr import Argument, Expr, Opaque, Ref, Waiting
 from .graph import MAX_NODES, Graph, GraphBuilder, Scope
-from .ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens, channels, convert
+from .ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 from .ops.base import show
+from .spec.checks import value_names
 from .spec.family import INHERITS, Family, Variant
-from .spec.lines import MERGES, Block, Body, Call, Item, Line, Merge, Named
+from .spec.lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled
 from .spec.notation import cell_value
-from .spec.rows import no_row, row_called, rows_of
+from .spec.rows import no_row, row_called, rows_of, unknown_value, unread
 from .table import same
 
-Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 10)
+Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 11)
 
 MAX_DEPTH = 40  # of blocks in blocks
-MAX_STEPS = 250_000  # calls, lines and merges, nodes or not; a block that is opened counts as four
+MAX_STEPS = 250_000  # calls, lines and merges, nodes or not; a block that is opened, and a step, counts as four
 MAX_BODIES = 60  # merges in merges and blocks, all together
 
 Env = dict[str, Any]
@@ -92,6 +93,7 @@ class _Expander:
         self.steps = 0
         self.depth = 0
         self.opening: list[str] = []
+        self.weights: dict[str, list[int]] = {}  # the nodes that own the weights of this name, in the body under way
         self._ops: dict[tuple[int, tuple[Any, ...]], Op] = {}
         self._bound: dict[int, tuple[type[Op], Pairs]] = {}
 
@@ -171,8 +173,12 @@ class _Expander:
         if not len(builder):
             raise family.tree.key("layers").error("this network has no layer")
         main = len(builder)
-        heads = tuple((name, self._head(name)) for name in family.heads)
-        return builder.finish(main, value, heads)
+        heads = []
+        for name in family.heads:
+            outputs = self._head(name)
+            several = len(outputs) > 1
+            heads += [(f"{name}.{n}" if several else name, output) for n, output in enumerate(outputs, 1)]
+        return builder.finish(main, value, tuple(heads))
 
     def _table(self, value: Value, names: dict[str, Ref]) -> Value:
         rows = rows_of(self.family, self.variant)
@@ -183,15 +189,20 @@ class _Expander:
                 raise name.error(f"`{name}` names {len(named)} rows", f"Name one: {', '.join(r.name for r in named)}.")
             replaced[named[0].name] = body
         group, scope = "", self.builder.root
+        own = self.family.layers is None or self.family.layers.body is None
         for row in rows:
             if row.group != group:
                 group, scope = row.group, Scope(_part_of_path(row.group), self.builder.root)
             env = {**self._row_env(row.columns, value), **names}
+            env.update(_held(row.columns, env))
+            if row.name in replaced or own:
+                self.weights = {}  # a body of its own; what `row:` says is the table's
             try:
                 with self.builder.span(
                     value[-1], row.cell, row.cell.value, scope=scope, label=row.label, name=row.name
                 ) as span:
                     value = self.body(replaced.get(row.name, row.body), env, value)
+                    self._name(row.names, names, value)
                     span[-1] = value[0]
             except SpecError as error:
                 raise error.within(f"the row `{row.name}`, {row.cell.where}") from None
@@ -204,7 +215,8 @@ class _Expander:
             raise key.error("`rows:` replaces rows of a table; these layers are a list")
         for item in self.family.layers.body.items:
             text = _text_of(item)
-            name = ", ".join(map(str, item.names)) if isinstance(item, Named) else text.value
+            named = item.item if isinstance(item, Step) else item
+            name = ", ".join(map(str, named.names)) if isinstance(named, Named) else text.value
             env = {**self._row_env({}, value), **names}
             with self.builder.span(value[0], text, text.value, scope=self.builder.root, name=name) as span:
                 value = self.item(item, env, value)
@@ -212,7 +224,7 @@ class _Expander:
             names = {key: ref for key, ref in env.items() if isinstance(ref, Ref)}
         return value
 
-    def _head(self, name: str) -> int:
+    def _head(self, name: str) -> Value:
         head = self.family.heads[name]
         rows = self.builder.row_spans()
         at = head.at.value
@@ -221,6 +233,7 @@ class _Expander:
             raise no_row(head.at, [row for row, _, _ in rows])
         value: Value = (found[-1],)
         self.builder.head = name
+        self.weights = {}
         env = self._row_env({}, value)
         with self.builder.span(
             value[0], head.name, name, scope=Scope(_part_of_path(name), self.builder.root), label=name, name=name
@@ -231,13 +244,13 @@ class _Expander:
                 raise error.within(f"the head `{name}`, {head.name.where}") from None
             span[-1] = value[0]
         self.builder.head = ""
-        return value[0]
+        return value
 
     # --- bodies --------------------------------------------------------------------------------------------------
 
     def body(self, body: Body, env: Env, value: Value) -> Value:
         """Append what `body` says, from `value` on, and return where it ends."""
-        plain = len(body.items) == 1 and not isinstance(body.items[0], Named)
+        plain = len(body.items) == 1 and isinstance(body.items[0], (Line, Merge))
         inner = env if plain else {**env}  # names that a body gives are known in it alone
         for item in body.items:
             value = self.item(item, inner, value)
@@ -248,13 +261,31 @@ class _Expander:
             return self.line(item, env, value)
         if isinstance(item, Merge):
             return self.merge(item, env, value)
+        if isinstance(item, Step):
+            return self.step(item, env, value)
+        if isinstance(item, Unrolled):
+            return self.unrolled(item, env, value)
         value = self.item(item.item, env, value)
-        names = item.names
+        self._name(item.names, env, value)
+        return value
+
+    def step(self, step: Step, env: Env, value: Value) -> Value:
+        """A row of a table in a list."""
+        if step.variant and step.variant != self.variant.name.value:
+            return value
+        inner = {**env, **step.columns, **_held(step.columns, env)}
+        if not isinstance(step.item, Named):
+            return self.item(step.item, inner, value)
+        value = self.item(step.item.item, inner, value)
+        self._name(step.item.names, env, value)
+        return value
+
+    def _name(self, names: tuple[Text, ...], env: Env, value: Value) -> None:
+        """Give `value`, or its parts, names in `env`."""
         if len(names) > 1 and len(names) != len(value):
             raise names[0].error(f"{len(names)} names for {_parts(value)}")
         for n, name in enumerate(names):
             env[name.value] = Ref(value if len(names) == 1 else (value[n],))
-        return value
 
     def line(self, line: Line, env: Env, value: Value) -> Value:
         self._step(line.text)
@@ -262,7 +293,7 @@ class _Expander:
             return value
         for n, call in enumerate(line.calls):
             named = env.get(call.word.value)
-            if isinstance(named, Ref) and not call.args and not call.named:
+            if isinstance(named, Ref) and not (call.args or call.named or call.weights):
                 if n:
                     raise call.word.error(f"the value `{call.word}` stands first in a line", "A line starts from it.")
                 value = named.value
@@ -296,7 +327,93 @@ class _Expander:
                 raise merge.word.error(f"a branch of `{merge.word}` has {_parts(end)}; it needs one value")
         return self._append(_MERGES[merge.word.value], tuple([end[0] for end in ends]), merge.word)
 
+    def cell(self, call: Call, env: Env, value: Value) -> Value:
+        """A cell that is no value's name: what the notation says, with the names where the table stands."""
+        read = self.family.read_cell(call.word)
+        if read is None:
+            raise unread(self.family, call.word, [name for name, known in env.items() if isinstance(known, Ref)])
+        _, holes, body = read
+        columns = {name: cell_value(text) for name, text in holes.items()}
+        inner = {**env, **columns, **_held(columns, env), **self._entering(value)}
+        outer, self.weights = self.weights, {}
+        try:
+            value = self.body(body, inner, value)
+        except SpecError as error:
+            raise error.within(f"the cell `{call.word}`, {call.word.where}") from None
+        self.weights = outer
+        return value
+
+    def unrolled(self, steps: Unrolled, env: Env, value: Value) -> Value:
+        """The body of `steps:` for each token of the value, with the weights of the first; the ends as tokens.
+
+        Names of `env` that the body gives again come from the step before, and are the last step's from here on.
+        """
+        tokens = self.builder.shape(value[0])
+        if len(value) > 1 or not isinstance(tokens, Tokens):
+            here = _parts(value) if len(value) > 1 else dims(tokens)
+            raise steps.word.error(f"`{steps.word}:` works on the tokens of a sequence; this value is {here}")
+        carried = {name.value: name for name in steps.body.names if isinstance(env.get(name.value), Ref)}
+        owners: list[int] = []
+        ends: list[int] = []
+        for index in range(tokens[0]):
+            self._step(steps.word, 4)
+            with self.builder.span(value[0], steps.word, "step") as span:
+                end = self._append(OPS["take"](index=index), value, steps.word)
+                start, inner = len(self.builder), {**env, **self._entering(end)}
+                for item in steps.body.items:
+                    end = self.item(item, inner, end)
+                span[-1] = end[0]
+            shape = self.builder.shape(end[0])
+            if len(end) > 1 or len(shape) != 1:
+                here = _parts(end) if len(end) > 1 else dims(shape)
+                raise steps.word.error(f"a step ends with a vector; here it ends with {here}")
+            for name, given in carried.items():
+                before, after = (self._sizes(known[name]) for known in (env, inner))
+                if before != after:
+                    raise given.error(f"`{name}` comes to a step as {before}, and goes to the next one as {after}")
+            owners = self._share(owners, start, steps.word)
+            env.update((name, inner[name]) for name in carried)
+            ends.append(end[0])
+        return self._append(OPS["stack"](), tuple(ends), steps.word)
+
+    def _sizes(self, ref: Ref) -> str:
+        return " and ".join(dims(self.builder.shape(value)) for value in ref.value)
+
+    def _share(self, owners: list[int], start: int, where: Text) -> list[int]:
+        """Give the nodes from `start` on the parameters of `owners`, one by one, and return these; where there are no
+        owners yet, they are the owners. Raises SpecError at `where` for parameters of another shape."""
+        here = [index for index in range(start, len(self.builder)) if self.builder.params(index)]
+        if not owners:
+            return here
+        if len(here) != len(owners):
+            line = self.builder.where(owners[0]).line
+            raise where.error(
+                f"`{where}` are the weights of {_layers(owners)} in line {line}; here {_layers(here)} would have them"
+            )
+        for index, owner in zip(here, owners, strict=True):
+            new, old = self.builder.params(index), self.builder.params(owner)
+            if new != old:
+                call, word = self.builder.where(owner), self.builder.where(index)
+                raise where.error(
+                    f"`{where}` is {_tensors(old)} of `{call}` in line {call.line}; `{word}` wants {_tensors(new)} here"
+                )
+            self.builder.share(index, owner)
+        return owners
+
     def call(self, call: Call, env: Env, value: Value) -> Value:
+        if call.cell:
+            return self.cell(call, env, value)
+        if call.weights is None:
+            return self._call(call, env, value)
+        start = len(self.builder)
+        value = self._call(call, env, value)
+        owners = self._share(self.weights.get(call.weights.value, []), start, call.weights)
+        if not owners:
+            raise call.weights.error(f"`{call.word}` has no weights that could be shared")
+        self.weights[call.weights.value] = owners
+        return value
+
+    def _call(self, call: Call, env: Env, value: Value) -> Value:
         word = call.word.value
         block = self.family.blocks.get(word)
         if block is not None:
@@ -387,8 +504,10 @@ class _Expander:
     def _bind_op(self, call: Call) -> tuple[type[Op], Pairs]:
         word = call.word.value
         cls = OPS.get(word)
-        if cls is None or cls.inputs[0] > 1:
-            if cls is not None or word in MERGES:
+        if cls is None or word in MERGES:
+            if word in value_names(self.family):
+                raise unknown_value(call.word)
+            if word in MERGES:
                 raise call.word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
             raise call.word.error(
                 f"`{word}` is neither an op nor a block of this file",
@@ -428,6 +547,7 @@ class _Expander:
                 signature = ", ".join(p.value if d is None else f"{p}={d.text}" for p, d in block.parameters)
                 raise call.word.error(f"`{name}` wants {_listed(wanted)}", f"It is `{name}({signature})`.")
         inner.update(own)
+        outer, self.weights = self.weights, {}
         self.opening.append(name)
         self.depth += 1
         try:
@@ -440,6 +560,7 @@ class _Expander:
             raise error.within(f"`{called}`, {call.word.where}") from None
         self.depth -= 1
         self.opening.pop()
+        self.weights = outer
         return value
 
 
@@ -455,7 +576,24 @@ def _parts(value: Value) -> str:
     return f"{len(value)} part{'s' * (len(value) != 1)}"
 
 
+def _held(columns: Mapping[str, Any], env: Env) -> dict[str, Ref]:
+    """Of the cells of a row those that hold the name of a value."""
+    held = {name: env.get(cell.text.value) for name, cell in columns.items() if isinstance(cell, Opaque)}
+    return {name: value for name, value in held.items() if isinstance(value, Ref)}
+
+
+def _layers(nodes: list[int]) -> str:
+    return f"{len(nodes)} layer{'s' * (len(nodes) != 1)}"
+
+
+def _tensors(params: tuple[Param, ...]) -> str:
+    kinds = {"norm": "norm ", "stat": "statistic "}
+    return " and ".join(kinds.get(param.kind, "") + f"{param.name} {dims(param.shape)}" for param in params)
+
+
 def _text_of(item: Item) -> Text:
+    if isinstance(item, Step):
+        return item.cell
     if isinstance(item, Named):
         return _text_of(item.item)
     return item.text if isinstance(item, Line) else item.word

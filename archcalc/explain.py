@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from .analyse import ID_BYTES, ITEMSIZE, Layer, Report, Totals, last_uses, looked_up, peak_memory, storages
-from .arithmetic import Arithmetic, Count, arithmetic, terms, usage
+from .analyse import ID_BYTES, ITEMSIZE, Layer, Report, Storages, Totals, last_uses, looked_up, peak_memory, storages
+from .arithmetic import Arithmetic, Count, arithmetic, axes_of, terms, usage
 from .errors import Unavailable, UsageError, did_you_mean
 from .graph import Graph, Node, Span
 from .ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens, dims
-from .ops.base import numel, show
+from .ops.base import WHOLE, Reach, numel, show
+from .receptive import Field, receptive_fields
 from .reported import Judgement
 from .table import same, squeeze
 from .units import read_figure, with_separators
@@ -39,6 +40,10 @@ class Explanation:
     macs: str
     elementwise: tuple[tuple[str, str], ...]
     free: str
+
+
+def _signed(value: object) -> str:
+    return str(value).replace("-", "−")
 
 
 def explain_node(graph: Graph, node: Node) -> Explanation:
@@ -63,10 +68,23 @@ class Value(NamedTuple):
     shape: Shape
 
 
+class FieldFacts(NamedTuple):
+    """The receptive field of a node along an axis, with the arithmetic of its widest path: size, stride and offset,
+    each what it is and how it comes about. `because` says what makes it unbounded."""
+
+    axis: str
+    field: Field
+    size: str
+    stride: str
+    offset: str
+    because: str
+
+
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
     """A node in its network: `because` says why its output is new memory, a view or in place, `until` who reads what
-    stands there last."""
+    stands there last. `shares` is the node whose parameters it works with, where they are counted there; `users` are
+    those that work with this one's."""
 
     node: Node
     index: int
@@ -78,6 +96,9 @@ class NodeFacts:
     storage: str
     because: str
     until: str
+    shares: str
+    users: tuple[str, ...]
+    fields: tuple[FieldFacts, ...] = ()
 
 
 class Network:
@@ -87,6 +108,13 @@ class Network:
         self.report, self.graph = report, report.graph
         self.last = last_uses(self.graph)
         self.storage = storages(self.graph)
+        main = self.graph.without_heads()
+        if main is not self.graph:  # what hangs on the main path changes nothing of its counts
+            end, own = main.main, storages(main)
+            held = [len(self.last) if last == end else last for last in last_uses(main)]
+            self.last = held + self.last[end:]
+            self.storage = Storages(own.root + self.storage.root[end:], own.in_place + self.storage.in_place[end:])
+        self.fields = receptive_fields(self.graph)
         self.until: dict[int, int] = {}  # by storage: the last node that reads anything standing in it
         for index, root in enumerate(self.storage.root):
             self.until[root] = max(self.until.get(root, -1), self.last[index])
@@ -104,18 +132,58 @@ class Network:
         row = next((span for span in self.graph.rows if span.start <= index < span.stop), None)
         shapes = [self.graph.shape(value) for value in node.inputs]
         storage, because = self._storage(index)
+        counts = arithmetic(node.op, shapes, node.shape)
+        if node.shares is not None:
+            counts = replace(counts, params=(), total=Count("params", 0))
         return NodeFacts(
             node,
             index,
             len(self.graph.nodes),
             row,
             tuple(Value(self.called(value), self.graph.shape(value)) for value in node.inputs),
-            arithmetic(node.op, shapes, node.shape),
+            counts,
             self.activation(index),
             storage,
             because,
             self._until(index),
+            self.called(node.shares) if node.shares is not None else "",
+            tuple(user.path for user in self.graph.nodes if user.shares == index),
+            tuple(self._fields(index)),
         )
+
+    def _fields(self, index: int) -> Iterator[FieldFacts]:
+        """How the receptive field of a node comes about, an axis each."""
+        node, fields = self.graph.nodes[index], self.fields[index]
+        reaches = node.op.reach(*[self.graph.shape(value) for value in node.inputs])
+        read = list(zip(node.inputs, reaches, strict=False))
+        axes = axes_of(self.graph.inputs[0][1])
+        for at, (axis, seen) in enumerate(zip(axes[:1] if "T" in axes else axes[1:], fields, strict=False)):
+            if seen.most is None:
+                yield FieldFacts(axis, seen, "", "", "", self._unbounded(index, at))
+                continue
+            behind = [
+                (self.fields[value][at], (reach or (Reach(),) * 9)[at]) for value, reach in read if self.fields[value]
+            ]
+            widest, (step, first, last) = max(behind, key=lambda pair: pair[0].most or 0)
+            whole = all(isinstance(n, int) for n in (*widest, step, first, last))
+            if not whole or widest.first is None or widest.most is None or len(behind) > 1:
+                yield FieldFacts(axis, seen, "", "", "", "")
+                continue
+            size = f"{widest.most} + ({last - first + 1} − 1)·{widest.stride}" if last != first else ""
+            moved = f" {'−' if first < 0 else '+'} {abs(first)}·{widest.stride}"
+            offset = f"{_signed(widest.first)}{moved}" if first else ""
+            yield FieldFacts(axis, seen, size, f"{widest.stride}·{step}" if step != 1 else "", offset, "")
+
+    def _unbounded(self, index: int, axis: int) -> str:
+        """The op that first reads all of a map, on the way back from a node."""
+        while True:
+            node = self.graph.nodes[index]
+            before = [value for value in node.inputs if value >= 0 and self.fields[value]]
+            before = [value for value in before if self.fields[value][axis].most is None]
+            if not before:
+                whole = WHOLE in node.op.reach(*[self.graph.shape(value) for value in node.inputs])
+                return f"{node.path} {'reads the whole map' if whole else 'joins paths of different strides'}"
+            index = before[0]
 
     def activation(self, index: int) -> Count:
         """The bytes that a node newly allocates, and how many elements of which size they are."""
@@ -496,7 +564,7 @@ class OpFacts:
 
 
 # The values and arguments that examples are tried with: small, and different where the letters of a formula are.
-VALUES: tuple[Shape, ...] = ((4, 8, 8), Tokens((6, 8)), (16,), (32, 8, 8))
+VALUES: tuple[Shape, ...] = ((4, 8, 8), Tokens((6, 8)), (16,), (32, 8, 8), Tokens((6, 1)))
 ARGUMENT_VALUES: dict[str, tuple[Any, ...]] = {
     "kernel": (3,),
     "stride": (2,),

@@ -50,7 +50,7 @@ class Opaque:
 
 
 class Ref:
-    """A value of the network under a name (rule 9): it can be an argument, and not be calculated with."""
+    """A value of the network under a name (rule 11): it can be an argument, and not be calculated with."""
 
     __slots__ = ("value",)
 
@@ -67,13 +67,13 @@ class Waiting:
         self.why, self.hint = why, hint
 
 
-def simplify(value: Any) -> Any:
-    """A whole fraction becomes an integer; what is not finite or above 10¹⁸ is refused."""
+def simplify(value: Any, limit: int = LIMIT) -> Any:
+    """A whole fraction becomes an integer; what is not finite or above `limit`, 10¹⁸ unless given, is refused."""
     if isinstance(value, Fraction) and value.denominator == 1:
         value = value.numerator
     if isinstance(value, float) and not math.isfinite(value):
         raise ExprError("this is not a finite number")
-    if not isinstance(value, bool) and abs(value) > LIMIT:
+    if not isinstance(value, bool) and abs(value) > limit:
         raise ExprError("numbers above 10¹⁸ are refused")
     if isinstance(value, Fraction) and value.denominator > LIMIT:
         raise ExprError("a fraction with a denominator above 10¹⁸ is refused")
@@ -141,10 +141,11 @@ Evaluate = Callable[[Env], Any]
 class Expr:
     """A parsed expression. `names` are what it needs; `name` is set where it is a bare name and nothing else."""
 
-    __slots__ = ("_evaluate", "constant", "name", "names", "text")
+    __slots__ = ("_evaluate", "constant", "limit", "name", "names", "text")
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, limit: int = LIMIT) -> None:
         self.text = text
+        self.limit = limit
         self.names: dict[str, int] = {}
         try:
             tree = _parse(text.value)
@@ -206,7 +207,8 @@ class Expr:
                 return self._lookup(name, start, stop)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
                 apply, a, b = BINARY[type(op)], sub(left), sub(right)
-                return lambda env: simplify(apply(_number(a(env), left), _number(b(env), right)))
+                limit = self.limit
+                return lambda env: simplify(apply(_number(a(env), left), _number(b(env), right)), limit)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 a = sub(operand)
                 return lambda env: -_number(a(env), operand)
@@ -242,7 +244,8 @@ class Expr:
                     here = "here is one" if len(args) == 1 else f"here are {len(args)}"
                     raise ExprError(f"`{name}` takes {wanted}, {here}", start, stop)
                 given = [(sub(arg), arg) for arg in args]
-                return lambda env: simplify(function(*(_number(value(env), arg) for value, arg in given)))
+                limit = self.limit
+                return lambda env: simplify(function(*(_number(value(env), arg) for value, arg in given)), limit)
         hint = "A power is written `**`." if isinstance(getattr(node, "op", None), ast.BitXor) else _LANGUAGE
         raise ExprError("this is not part of the expression language", start, stop, hint)
 
@@ -331,7 +334,7 @@ TIMES = re.compile(r"(×|(?<=[0-9)])\s*x\s*(?=[0-9(]))|[A-Za-z_]\w*")  # names a
 
 
 class Argument:
-    """What stands between the commas of a call: an expression, or a size such as `1×7` (rule 13)."""
+    """What stands between the commas of a call: an expression, or a size such as `1×7` (rule 12)."""
 
     __slots__ = ("constant", "name", "names", "parts", "text")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .analyse import analyse
-from .budgets import EVERY, Budget, Verdict, judge, project, quantities, read_budget
+from .budgets import EVERY, Budget, Verdict, judge, project, quantities, read_budget, want_seen
 from .drift import Drift, Place, compare, places
 from .errors import ArchcalcError, SpecError, Text, did_you_mean
 from .expand import expand
@@ -127,6 +127,7 @@ class Wanted(NamedTuple):
     name: str
     by_rows: bool
     digest: str
+    seen: bool = False  # whether its receptive field is asked for
 
 
 class Built(NamedTuple):
@@ -148,10 +149,11 @@ def build(wanted: Wanted) -> Built | ArchcalcError:
     except ArchcalcError as error:
         return error
     spec = split(wanted.reference)[0] or f"specs/{selection.spec}"
+    totals = quantities(report, wanted.seen)
     if wanted.digest == digest(entry.text()):
-        return Built(spec, quantities(report), None, [], "")
+        return Built(spec, totals, None, [], "")
     of_input = selection.family.inputs[0][0].where
-    return Built(spec, quantities(report), entry, places(report.graph, wanted.by_rows), of_input)
+    return Built(spec, totals, entry, places(report.graph, wanted.by_rows), of_input)
 
 
 def _build_all(group: Sequence[Wanted]) -> list[Built | ArchcalcError]:
@@ -195,12 +197,12 @@ def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> 
     for path, name in files:
         try:
             lock = read_lock(path, name)
-            _budgets(lock)
+            seen = want_seen(_budgets(lock))
         except ArchcalcError as error:
             locks.append(CheckedLock(name, path, error=error))
             continue
         locks.append(lock)
-        wanted += [_wanted(lock, model) for model in lock.sections]
+        wanted += [_wanted(lock, model, seen) for model in lock.sections]
     built = iter(build_many(wanted, tick))
     return tuple(
         found
@@ -220,12 +222,13 @@ def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> 
 
 def check_model(lock: Lock, name: str) -> CheckedModel:
     """Check one model of a lock, in this process. Raises SpecError for a budget that is none."""
-    return _model(lock.sections[name], build(_wanted(lock, name)), _budgets(lock))
+    budgets = _budgets(lock)
+    return _model(lock.sections[name], build(_wanted(lock, name, want_seen(budgets))), budgets)
 
 
-def _wanted(lock: Lock, name: str) -> Wanted:
+def _wanted(lock: Lock, name: str, seen: bool) -> Wanted:
     section = lock.sections[name]
-    return Wanted(reference(name, Path(lock.name)), name, section.by_rows, digest(section.lines()))
+    return Wanted(reference(name, Path(lock.name)), name, section.by_rows, digest(section.lines()), seen)
 
 
 def _model(section: Section, built: Built | ArchcalcError, budgets: Sequence[Budget]) -> CheckedModel:

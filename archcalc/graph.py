@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .errors import SpecError, Text
-from .ops import Op, OpError, Shape, dims
+from .ops import Op, OpError, Param, Shape, dims
 from .ops.base import LIMIT, numel
 
 MAX_NODES = 200_000
@@ -18,7 +18,8 @@ class Node(NamedTuple):
     """One op. `inputs` are indices of earlier nodes; −1, −2, … are the network's inputs.
 
     `path` is unique: `conv2_x/bottleneck.2/conv.1`. `where` is the call in the spec. `head` names the head that the
-    node belongs to, and is empty on the main path.
+    node belongs to, and is empty on the main path. `shares` is the node whose parameters this one works with, where
+    they are not its own; that node has its own.
     """
 
     op: Op
@@ -27,6 +28,7 @@ class Node(NamedTuple):
     path: str
     where: Text
     head: str = ""
+    shares: int | None = None
 
 
 class Span(NamedTuple):
@@ -51,7 +53,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A network: `nodes` in execution order, those of heads (rule 15) behind the `main` nodes of the main path."""
+    """A network: `nodes` in execution order, those of heads (rule 9) behind the `main` nodes of the main path."""
 
     inputs: tuple[tuple[str, Shape], ...]
     nodes: tuple[Node, ...] = field(repr=False)
@@ -105,6 +107,8 @@ class GraphBuilder:
         self._spans: list[list[Any]] = []
         self._depth = 0
         self._shapes: dict[tuple[Op, tuple[Shape, ...]], Shape] = {}
+        self._params: dict[tuple[Op, tuple[Shape, ...]], tuple[Param, ...]] = {}
+        self._shares: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -130,6 +134,24 @@ class GraphBuilder:
         scope = self.scope
         self._nodes.append((op, inputs, shape, scope, scope.count(op.word), where, self.head))
         return len(self._nodes) - 1
+
+    def params(self, index: int) -> tuple[Param, ...]:
+        """The parameters of a node, its own or shared."""
+        op, inputs = self._nodes[index][:2]
+        key = (op, tuple([self.shape(value) for value in inputs]))
+        if key not in self._params:
+            self._params[key] = op.params(*key[1])
+        return self._params[key]
+
+    def where(self, index: int) -> Text:
+        """The call of a node."""
+        return self._nodes[index][5]
+
+    def share(self, index: int, owner: int) -> None:
+        """Make a node work with the parameters of `owner`, or with those that this one works with."""
+        owner = self._shares.get(owner, owner)
+        if owner != index:
+            self._shares[index] = owner
 
     @contextmanager
     def span(
@@ -167,10 +189,11 @@ class GraphBuilder:
             return found
 
         nodes = []
-        for op, inputs, shape, scope, index, where, head in self._nodes:
+        for number, (op, inputs, shape, scope, index, where, head) in enumerate(self._nodes):
             above = path(scope)
             own = scope.child(op.word, index)
-            nodes.append(Node(op, inputs, shape, f"{above}/{own}" if above else own, where, head))
+            shares = self._shares.get(number)
+            nodes.append(Node(op, inputs, shape, f"{above}/{own}" if above else own, where, head, shares))
         spans = tuple(
             Span(path(scope), depth, start, stop, value, output, where, text, label, name, head)
             for scope, depth, start, stop, value, where, text, label, name, head, output in self._spans

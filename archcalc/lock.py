@@ -186,7 +186,7 @@ def _lines(report: Report) -> Iterator[Line]:
     for index, layer in enumerate(report.layers):
         node = layer.node
         reads = () if node.inputs == (index - 1,) else tuple([_value(report, value) for value in node.inputs])
-        shares = getattr(node, "shares", None)
+        shares = node.shares
         yield Line(
             node.path,
             _call(node.op),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from itertools import chain, islice
@@ -17,7 +17,9 @@ from .analyse import Report, Totals
 from .errors import SpecError, Text, did_you_mean
 from .graph import Span
 from .ops import Shape, Tokens
-from .spec.family import Erratum, Family, Role, metric_of
+from .readings import BASE, Reading, read_reading
+from .spec.columns import Role, metric_of
+from .spec.family import Erratum, Family
 from .spec.rows import row_called, rows_of
 from .table import same, squeeze
 from .units import Figure, read_figure, with_separators
@@ -29,7 +31,7 @@ Verdict = Literal["exact", "rounds", "reads as", "truncates", "contradicts"]
 class Claim:
     """A printed figure of a variant or model (`subject`), or of one of its rows.
 
-    `heading` is what the document calls it, `metric` what archcalc computes for it, `reading` the counting term that
+    `heading` is what the document calls it, `metric` what archcalc computes for it, `reading` the counting terms that
     the spec says it needs.
     """
 
@@ -39,7 +41,7 @@ class Claim:
     role: Role
     printed: Text
     source: str
-    reading: str = ""
+    reading: Reading = BASE
 
     @property
     def metric(self) -> str:
@@ -48,7 +50,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was computed for a claim, in base units (sizes: in the printed order), and the verdict."""
+    """What was computed for a claim, in base units (sizes: in the printed order), and the verdict; `as_read` says that
+    it was counted under the claim's reading."""
 
     claim: Claim
     computed: int | tuple[int, ...]
@@ -56,6 +59,7 @@ class Judgement:
     verdict: Verdict
     difference: Fraction | None = None
     erratum: Erratum | None = field(default=None, repr=False)
+    as_read: bool = False
 
     @property
     def holds(self) -> bool:
@@ -90,45 +94,6 @@ def _about(value: Fraction) -> str:
     return f"{float(f'{float(value):.2g}'):,.15g}"
 
 
-# Readings: counting terms under which a figure may be meant. Each says what is counted then, from the totals.
-Counted = Callable[[Totals, str], int]
-
-
-def _metric(totals: Totals, metric: str) -> int:
-    return totals.counts()[metric]
-
-
-def _without_biases(totals: Totals, metric: str) -> int:
-    value = _metric(totals, metric)
-    return value - totals.biases if metric == "params" else value
-
-
-def _with_norm_stats(totals: Totals, metric: str) -> int:
-    value = _metric(totals, metric)
-    return value + totals.norm_stats if metric == "params" else value
-
-
-def _without_norm(totals: Totals, metric: str) -> int:
-    value = _metric(totals, metric)
-    return value - totals.norm_params if metric == "params" else value
-
-
-READINGS: dict[str, tuple[Counted, dict[str, int]]] = {
-    "K = 1024": (_metric, {"K": 1024, "k": 1024}),
-    "no biases": (_without_biases, {}),
-    "no norm parameters": (_without_norm, {}),
-    "with norm statistics": (_with_norm_stats, {}),
-}
-
-
-def check_reading(reading: Text) -> str:
-    """The reading's name as it is known. Raises SpecError."""
-    for name in READINGS:
-        if same(name, reading.value):
-            return name
-    raise reading.error(f"`{reading}` is not a reading", did_you_mean(reading.value, READINGS))
-
-
 MAX_CLAIMS = 10_000
 
 # --- collecting -------------------------------------------------------------------------------------------------
@@ -148,9 +113,9 @@ def claims_of(family: Family) -> tuple[Claim, ...]:
     return tuple(claims)
 
 
-def _reading_of(readings: Mapping[str, tuple[Text, Text]], heading: Text, metric: str) -> str:
+def _reading_of(readings: Mapping[str, tuple[Text, Text]], heading: Text, metric: str) -> Reading:
     found = next((text for key, (_, text) in readings.items() if same(key, heading.value) or key == metric), None)
-    return check_reading(found) if found is not None else ""
+    return read_reading(found) if found is not None else BASE
 
 
 def _variant_claims(family: Family) -> Iterator[Claim]:
@@ -164,9 +129,7 @@ def _variant_claims(family: Family) -> Iterator[Claim]:
 
 
 def _headings(family: Family) -> tuple[Text, ...]:
-    from .spec.family import _tables
-
-    return tuple(heading for table, what in _tables(family) if what == "variants" for heading in table.headings)
+    return tuple(heading for table, what in family.tables if what == "variants" for heading in table.headings)
 
 
 def _row_claims(family: Family) -> Iterator[Claim]:
@@ -256,7 +219,7 @@ def judge(
         judged = judge_one(claim, report, rows.get(claim.row), subtotal)
         if not judged.holds:
             erratum = next((e for e in family.errata if _covers(e, claim, family)), None)
-            judged = Judgement(claim, judged.computed, judged.computed_base, judged.verdict, judged.difference, erratum)
+            judged = replace(judged, erratum=erratum)
         found.append(judged)
     return tuple(found)
 
@@ -266,36 +229,47 @@ def judge_one(claim: Claim, report: Report, span: Span | None, subtotal: Callabl
     if claim.role.metric in ("shape", "input"):
         assert span is not None
         return _judge_size(claim, report.graph.shape(span.output if claim.role.metric == "shape" else span.input))
+    layers = report.layers[: report.graph.main]
     if span is not None:
-        totals = subtotal(span)
+        totals, layers = subtotal(span), report.layers[span.start : span.stop]
     elif claim.role.with_heads:
-        totals = report.totals_with_heads or report.totals
+        totals, layers = report.totals_with_heads or report.totals, report.layers
     else:
         totals = report.totals
     figure = read_figure(claim.printed.value, claim.role.scale)
     assert figure is not None
-    base = _metric(totals, claim.role.metric)
-    if figure.exact and base == figure.value:
-        return Judgement(claim, base, base, "exact", Fraction(0))
-    if not figure.exact and _rounds(base, figure.value, figure.half):
-        return Judgement(claim, base, base, "rounds", base - figure.value)
-    computed, value, half = base, figure.value, figure.half
-    if claim.reading:
-        counted, units = READINGS[claim.reading]
-        computed = counted(totals, claim.role.metric)
-        if figure.unit in units:
-            value, half = figure.digits * units[figure.unit], figure.ulp * units[figure.unit] / 2
-        if computed == value if figure.exact else _rounds(computed, value, half):
-            return Judgement(claim, computed, base, "reads as", computed - value)
-    if not figure.exact:
-        for count, printed, step in ((base, figure.value, figure.half), (computed, value, half)):
-            if printed <= count < printed + 2 * step:
-                return Judgement(claim, count, base, "truncates", count - printed)
-    return Judgement(claim, computed, base, "contradicts", computed - value)
+    base = totals.counts()[claim.role.metric]
+    computed = claim.reading.count(base, claim.role.metric, layers)
+    value, half = figure.under(claim.reading.units)
+    verdict = decide(base, figure.value, figure.half, computed if claim.reading else None, value, half)
+    if verdict in ("exact", "rounds") or (verdict == "truncates" and _cut(base, figure.value, figure.half)):
+        return Judgement(claim, base, base, verdict, base - figure.value)
+    return Judgement(claim, computed, base, verdict, computed - value, as_read=bool(claim.reading))
 
 
-def _rounds(computed: int, printed: Fraction, half: Fraction) -> bool:
-    return abs(computed - printed) <= half
+def decide(
+    base: int | Fraction,
+    printed: Fraction,
+    half: Fraction,
+    read: int | Fraction | None = None,
+    printed_as_read: Fraction = Fraction(0),
+    half_as_read: Fraction = Fraction(0),
+) -> Verdict:
+    """The first verdict that fits a printed number: `base` in base counting; `read`, `printed_as_read` and
+    `half_as_read` under the declared reading, where there is one. A `half` of 0 is a number that is printed exactly."""
+    if not half and base == printed:
+        return "exact"
+    if half and abs(base - printed) <= half:
+        return "rounds"
+    if read is not None and abs(read - printed_as_read) <= half_as_read:
+        return "reads as"
+    if _cut(base, printed, half) or (read is not None and _cut(read, printed_as_read, half_as_read)):
+        return "truncates"
+    return "contradicts"
+
+
+def _cut(count: int | Fraction, printed: Fraction, half: Fraction) -> bool:
+    return bool(half) and printed <= count < printed + 2 * half
 
 
 def _printed_size(claim: Claim) -> tuple[int, ...]:

@@ -15,16 +15,22 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
 
+from . import regression
 from .analyse import ITEMSIZE, Layer, Totals
-from .catalogue import Entry
+from .catalogue import KNOWN_BY, Entry
 from .drift import FIELDS as CHANGED
 from .expr import IMPLICIT, NAME, RESERVED
-from .measured import Latency, Measurement
+from .ledger.accuracies import METRICS as RESULTS
+from .measured import Confidence, Doubt, Machine, Measurement, Mode, Stopped
 from .ops import ARGUMENTS, KINDS, OPS
 from .ops.base import LIMIT, Argument, show
-from .reported import READINGS, Verdict
-from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, METRICS, OVERLAY, SCALES, WITH_HEADS
-from .spec.lines import MERGES
+from .readings import READINGS
+from .reported import Verdict
+from .runs import PLAIN, SPREAD, TITLE
+from .runs import SCHEMA as RUN_SCHEMA
+from .spec.columns import METRICS, SCALES, WITH_HEADS
+from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
+from .spec.lines import MERGES, STEPS
 from .summary import Summary
 
 Schema = dict[str, Any]
@@ -56,6 +62,7 @@ KEY_SENTENCES = {
     "blocks": "Lines under a name, `name(parameter, parameter=default)`, that layer lines call like an op.",
     "reported": "Tables of figures about whole networks, as they are printed anywhere; each figure is a claim.",
     "errata": "Printed figures that are known to be wrong, with the likely cause.",
+    "documents": "Under which ids the ledger knows claims of this file, and which documents print them.",
 }
 
 # What an argument of an op is, by its name, or by the op and its name where that means something else.
@@ -72,6 +79,7 @@ ARGUMENT_SENTENCES = {
     "end": "zeros behind every axis",
     "factor": "how many times as long every axis becomes",
     "groups": "how many groups the channels are cut into",
+    "by": "the weight of each token",
     "heads": "how many heads share the widths of keys and values",
     "index": "which token is taken, counted from 0",
     "kernel": "the size of the window on every axis",
@@ -80,6 +88,7 @@ ARGUMENT_SENTENCES = {
     "lrn.size": "how many neighbouring channels are read",
     "memory": "the sequence that keys and values come from",
     "multiplier": "how many kernels each channel has",
+    "of": "how many neighbours the largest is taken of",
     "other": "the second value",
     "out": "the channels, or the width, of the output",
     "out_pad": "what is added behind every axis of the output",
@@ -164,8 +173,10 @@ REPORT_SENTENCES = {
     "label": "The row's label as printed; of a layer, its row's label or cell.",
     "where": "The place in the spec: file:line:column.",
     "output_shape": "The shape of the output, channels first, without the batch; of a sequence tokens and width.",
+    "receptive_field": "Input positions that an element sees, on its shortest path and on all; null where unbounded.",
     "latency_ms": "The latency in milliseconds; null where nothing was measured.",
     "head": "The head that this belongs to; on the main path the key is absent.",
+    "shares": "The layer whose parameters this one works with, where they are counted; else the key is absent.",
     "text": "The cell of the table that the row was read from.",
     "start": "The index of the row's first layer.",
     "stop": "The index behind the row's last layer.",
@@ -174,13 +185,62 @@ REPORT_SENTENCES = {
     "median": "The median of the runs.",
     "iqr": "The inter-quartile range of the runs.",
     "min": "The fastest run.",
+    "p90": "Nine of ten runs are faster.",
+    "p99": "99 of 100 runs are faster.",
     "max": "The slowest run.",
     "runs": "The number of timed runs.",
     "device": "The device by its name in torch.",
     "device_name": "The device by its maker's name.",
     "torch": "The version of torch.",
     "threads": "The number of threads that torch used.",
-    "complete": "Whether all runs were made before the time limit.",
+    "complete": "Whether the runs were enough; false where the time limit or Ctrl-C ended them.",
+    "mode": "What a run is: inference, or training, which is the forward and the backward pass.",
+    "memory_format": "How maps lie in memory: contiguous, channels_last or channels_last_3d.",
+    "cold": "Whether everything was driven out of the caches before each run.",
+    "stopped": "What ended the runs.",
+    "warm_ups": "The number of runs before the first that counts.",
+    "settled": "Whether runs had stopped getting faster before the first that counts.",
+    "throughput": "Samples a second by the median; null where it is 0.",
+    "layers_sum_ms": "The medians of all layers together, in milliseconds.",
+    "reconciliation": "The layers' sum as a share of the median of runs that no clock interrupts; null without layers.",
+    "stable": "Whether there is no doubt about the run.",
+    "doubts": "Why the run is unstable, each with what to do about it.",
+    "reason": "Why the run is unstable.",
+    "advice": "What to do about it.",
+    "halves": "By which share the medians of every other run and of the rest differ; null for too few runs.",
+    "overhead_ms": "What reading the clock at each layer's end cost in a run by layers, in milliseconds.",
+    "confidence": "How well the whole's median is known: an interval by order statistics.",
+    "level": "The probability that the interval holds the median.",
+    "low": "The lower end of the interval in milliseconds; null for too few runs.",
+    "high": "The upper end of the interval in milliseconds; null for too few runs.",
+    "within": "The larger distance of an end from the median, as a share of it; null for too few runs.",
+    "wanted": "The share that ends the runs once the ends are within it.",
+    "reached": "Whether the ends are.",
+    "compiled_ms": "The latency of what torch.compile makes of the network; null where that was not asked for.",
+    "launch_bound": "The indices of the layers for which the GPU waited.",
+    "machine": "What else decides how fast it runs; what is not known is empty or null.",
+    "system": "The operating system.",
+    "python": "The version of Python.",
+    "libc": "The C library, whose malloc can be pinned if it is glibc.",
+    "processors": "The processors that the process might use.",
+    "governor": "How the kernel chooses the processors' clock.",
+    "load": "The processes that ran or wanted to in the minute before.",
+    "driver": "The GPU's driver.",
+    "cuda": "The version of CUDA that torch was built for.",
+    "tf32": "Where the GPU rounds float32 to TF32.",
+    "clocks": "The GPU's clocks before the runs.",
+    "measurements": "What was measured, one for each batch.",
+    "samples_ms": "Every run in milliseconds.",
+    "comparison": "How the run compares with an earlier one, one for each batch that both measured.",
+    "before_ms": "The median of the earlier run; null where the layer is not in it.",
+    "now_ms": "The median of this run; null where the layer is not in it.",
+    "ratio": "Now as a share of before; null where one of them is missing.",
+    "p": "The chance of ranks so far apart where nothing changed, corrected for many layers.",
+    "drift": "The median of all layers' ratios; null without layers.",
+    "notes": "What makes the comparison doubtful.",
+    "whole": "The whole network in each run, the clock read at both ends only.",
+    "backward": "The backward pass of each layer in each run; empty for inference.",
+    "compiled": "The compiled network in each run; empty where that was not asked for.",
     "malloc_pinned": "Whether freed memory was kept for the next run.",
     # claims
     "row": "The row that the figure is printed for; null where it is the whole network's.",
@@ -212,7 +272,6 @@ REPORT_SENTENCES = {
     "field": "What changed: `node` where the whole node is new or gone.",
     "locked": "As it is locked; null where there was nothing.",
     "now": "As it is now; null where there is nothing.",
-    "within": "The calls of the blocks that hold the node, from the innermost to the row of the table.",
     "cause": "Whether it follows from no other change.",
     "kept": "How many parameters and statistics load as before.",
     "gone": "Those that have no place any more.",
@@ -235,18 +294,42 @@ PART_SENTENCES = {
     "claim.source": "Where the figure is printed, as the spec says it.",
     "measured.dtype": "The type of the numbers that the measured run used.",
     "measured.batch": "The number of samples in a measured run.",
+    "change.path": "The layer's path; `whole` is the whole network.",
+    "change.verdict": "What the layer is beside the earlier run.",
+    "comparison.batch": "The batch that both runs measured.",
+    "comparison.whole": "The whole network beside the earlier run.",
+    "comparison.layers": "Every layer beside the earlier run.",
+    "run.title": "What the file is.",
+    "run.layers": "The nodes of the main path in execution order.",
+    "run.complete": "Whether all that was asked for was measured.",
+    "samples.layers": "Each layer in each run; in training its forward and backward pass together.",
     "measured.latency_ms": "The latency of the whole main path in milliseconds.",
     "gated.name": "The model as the lock calls it.",
     "gated.spec": "The spec file that the model is built from; null where it cannot be built.",
     "gated.totals": "Sums by name, as locked and now; null where the lock holds none.",
-    "change.path": "The node; null for the input and output of the network.",
-    "change.where": "The call in the spec, or where it would stand: file:line:column.",
+    "difference.path": "The node; null for the input and output of the network.",
+    "difference.within": "The calls of the blocks that hold the node, from the innermost to the row of the table.",
+    "difference.where": "The call in the spec, or where it would stand: file:line:column.",
     "checked.models": "The names of its models.",
     "error.where": "The place: file:line:column; null where it has none.",
     "bound.where": "Where the budget stands: file:line:column.",
     "list.input": "The shape of the input, channels first, without the batch.",
     "list.title": "The title of the spec.",
     "list.cite": "The citation of the spec.",
+    "list.known_by": "What the system is known by; with `--all` only.",
+    "system.name": "What documents call the system.",
+    "system.year": "The first year that they name; null where they name none.",
+    "system.known_by": "Whether a result is printed, or a description and no more.",
+    "system.described": "What documents show of the system.",
+    "system.results": "All results that they print for it.",
+    "result.id": "The id of the result.",
+    "result.variant": "What stands beside the figure.",
+    "result.dataset": "The data set, or what else the figure is about.",
+    "result.metric": "What is printed.",
+    "result.setting": "How the network was trained and tested, as printed.",
+    "result.value": "The figure as a number.",
+    "result.unit": "The unit of that number.",
+    "result.source": "Where it is printed: `document — place`.",
 }
 
 
@@ -312,7 +395,8 @@ def spec_schema() -> Schema:
 
 def _definitions() -> dict[str, Schema]:
     """What several keys of a spec hold."""
-    name = rf"(?!(?:{_taken()})\s*(?:,|$)){_NAME}"
+    name = rf"(?!(?:{_taken('x')})\s*(?:,|$)){_NAME}"
+    several = {"type": "object", "required": ["table"], "properties": {"table": {"pattern": "\n"}}}
     return {
         "scalar": {"description": "A word, a number or a line of text.", **_SCALAR},
         "scalars": {
@@ -350,17 +434,36 @@ def _definitions() -> dict[str, Schema]:
         "merge": _merge({}),
         "item": {
             "if": {"type": "object"},
-            "then": _merge(
-                {
-                    rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": {
-                        "description": "A value, or the parts of one, under names of their own.",
-                        "if": {"type": "object"},
-                        "then": {"$ref": "#/$defs/merge"},
-                        "else": {"$ref": "#/$defs/line"},
-                    }
-                }
-            ),
+            "then": {"if": several, "then": {"$ref": "#/$defs/rows"}, "else": {"$ref": "#/$defs/named"}},
             "else": {"$ref": "#/$defs/line"},
+        },
+        "named": _merge(
+            {
+                rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": {
+                    "description": "A value, or the parts of one, under names of their own.",
+                    "if": {"type": "object"},
+                    "then": {"$ref": "#/$defs/merge"},
+                    "else": {"$ref": "#/$defs/line"},
+                }
+            }
+        ),
+        "rows": {
+            "description": "A quoted table, and what a row of it means.",
+            **_closed(
+                {
+                    "from": {"$ref": "#/$defs/from"},
+                    "table": {"$ref": "#/$defs/table"},
+                    "row": _said(
+                        {
+                            "if": {"type": "object"},
+                            "then": {"$ref": "#/$defs/named"},
+                            "else": {"$ref": "#/$defs/line"},
+                        },
+                        "The line or merge that each row means; a heading in it stands for its cell.",
+                    ),
+                },
+                ["table"],
+            ),
         },
         "body": {
             "if": {"type": "array"},
@@ -369,10 +472,10 @@ def _definitions() -> dict[str, Schema]:
         },
         "quoted": _closed({"from": {"$ref": "#/$defs/from"}, "table": {"$ref": "#/$defs/table"}}, ["table"]),
         "reading": {
-            "description": "The counting term under which the figures are meant.",
+            "description": "The counting terms under which the figures are meant, separated by commas.",
             "anyOf": [
                 {"enum": list(READINGS)},
-                {"type": "string", "pattern": rf"^\s*(?:{_any(READINGS)})\s*$"},
+                {"type": "string", "pattern": rf"^\s*(?:{_any(READINGS)})\s*(?:,\s*(?:{_any(READINGS)})\s*)*$"},
             ],
         },
         "readings": _map({"$ref": "#/$defs/reading"}),
@@ -411,7 +514,7 @@ def _values() -> dict[str, Schema]:
         "reading": {"$ref": "#/$defs/readings", "examples": [{"params": "K = 1024"}]},
         "layers": {
             "if": {"type": "object", "anyOf": [{"required": ["table"]}, {"required": ["from"]}]},
-            "then": {"$ref": "#/$defs/quoted"},
+            "then": {"$ref": "#/$defs/rows"},
             "else": body,
         },
         "notation": {
@@ -462,6 +565,22 @@ def _values() -> dict[str, Schema]:
                 "Printed figures that are known to be wrong.",
             )
         ),
+        "documents": _list(
+            _closed(
+                {
+                    "from": _said({"$ref": "#/$defs/scalars"}, "Where: `document — place`, once or as a list."),
+                    "system": _said(scalar, "What the documents call the network."),
+                    "of": _said(scalar, "The `from:` of the claims, where several tables print the same figure."),
+                    "table": {
+                        "description": "Ids of figures; the first heading is `row`, `model` or `figure`.",
+                        "allOf": [{"$ref": "#/$defs/table"}],
+                        "pattern": r"^[\s|+:-]*(?:row|model|figure)\s*(?:\||\n)",
+                    },
+                },
+                ["from", "table"],
+                "A table of the ids of figures.",
+            )
+        ),
     }
     laid = {key: {"$ref": f"#/properties/{key}"} for key in OVERLAY}
     variant = _said(
@@ -506,9 +625,10 @@ def _any(words: Iterable[str]) -> str:
     return "|".join(r"\s*".join(map(re.escape, word.split())) for word in words)
 
 
-def _taken() -> str:
-    """A pattern of what cannot name a block or a value."""
-    return rf"{_any(dict.fromkeys([*OPS, *MERGES, 'identity', *_WORDS]))}|x[0-9]+"
+def _taken(but: str = "") -> str:
+    """A pattern of what cannot name a block or, without one word that may, a value."""
+    words = dict.fromkeys([*OPS, *MERGES, STEPS, "identity", *_WORDS])
+    return rf"{_any(word for word in words if word != but)}|x[0-9]+"
 
 
 def _pattern(holes: str) -> str:
@@ -522,7 +642,15 @@ def _merge(others: Schema) -> Schema:
     return {
         "description": "A merge word, or a name, with what stands under it.",
         "type": "object",
-        "properties": {word: _said(branches, about(word)) for word in MERGES},
+        "properties": {
+            **{word: _said(branches, about(word)) for word in MERGES},
+            STEPS: {
+                "description": "What is done for each token of the value, with the same weights.",
+                "type": "array",
+                "items": {"$ref": "#/$defs/item"},
+                "minItems": 1,
+            },
+        },
         "patternProperties": others,
         "additionalProperties": False,
         "minProperties": 1,
@@ -601,6 +729,7 @@ _TEXT: Schema = {"type": "string"}
 _MAYBE: Schema = {"type": ["string", "null"]}
 _INDEX: Schema = {"type": "integer", "minimum": 0}
 _MS: Schema = {"type": "number", "minimum": 0}
+_FIELD: Schema = {"type": ["array", "null"], "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
 # The fields of dataclasses by their annotations.
 _FIELDS: dict[str, Schema] = {
     "int": _COUNT,
@@ -608,6 +737,7 @@ _FIELDS: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "float": _MS,
     "int | None": {"type": ["integer", "null"]},
+    "float | None": {"type": ["number", "null"]},
     "dict[str, int]": {"$ref": "#/$defs/elementwise"},
     "dict[str, str]": {"type": "object", "additionalProperties": _TEXT},
     "Shape": _SHAPE,
@@ -623,8 +753,6 @@ def report_schema() -> Schema:
     counts = {name: schema for name, schema in totals.items() if name != "elementwise"}
     place: Schema = {**_TEXT, "pattern": r":\d+:\d+$"}
     timed: Schema = {"anyOf": [{"$ref": "#/$defs/latency"}, {"type": "null"}]}
-    run = {f.name: _FIELDS[str(f.type)] for f in fields(Measurement) if str(f.type) in ("str", "int", "bool")}
-    whole = {f.name: _MS for f in fields(Latency) if f.name != "runs"}
     dtype: Schema = {"enum": list(ITEMSIZE)}
     document = {
         "schema": {"const": 1},
@@ -651,8 +779,10 @@ def report_schema() -> Schema:
         "inputs": {"type": "array", "items": {"type": "integer"}},
         "output_shape": _SHAPE,
         **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
+        "receptive_field": _FIELD,
         "latency_ms": timed,
         "head": _TEXT,
+        "shares": _TEXT,
     }
     row = {
         "name": _TEXT,
@@ -673,7 +803,7 @@ def report_schema() -> Schema:
         "printed": _TEXT,
         "computed": {"anyOf": [_INDEX, _SHAPE]},
         "verdict": {"enum": list(get_args(Verdict))},
-        "reading": {"enum": [*READINGS, None]},
+        "reading": _MAYBE,
         "erratum": _MAYBE,
         "source": _TEXT,
         "where": place,
@@ -690,13 +820,114 @@ def report_schema() -> Schema:
                 "properties": {kind: _said(_INDEX, _capital(said)) for kind, said in KINDS.items()},
                 "additionalProperties": _INDEX,
             },
-            "layer": _record("layer", layer, ("head",)),
+            "layer": _record("layer", layer, ("head", "shares")),
             "row": _record("row", row, ("head",)),
             "claim": _record("claim", claim),
             "input": _record("input", {"name": _TEXT, "shape": _SHAPE}),
-            "latency": _record("latency", {"median": _MS, "iqr": _MS, "runs": {"type": "integer", "minimum": 1}}),
-            "measured": _record("measured", {**run, "dtype": dtype, "latency_ms": _record("latency", whole)}),
+            **_measurements(),
         },
+    }
+
+
+def run_schema() -> Schema:
+    """The schema of `archcalc measure MODEL --format json` and `--save`. Keys may be added, so others are allowed."""
+    samples = {"type": "array", "items": _MS}
+    rows: Schema = {"type": "array", "items": samples}
+    measured = _measurements()
+    measured["measured"] = _record(
+        "measured",
+        {
+            **_measured_properties(),
+            "samples_ms": _record("samples", {"whole": samples, "layers": rows, "backward": rows, "compiled": samples}),
+        },
+    )
+    run: dict[str, Schema] = {
+        "title": {"const": TITLE},
+        "schema": {"const": RUN_SCHEMA},
+        "archcalc": _TEXT,
+        "model": _TEXT,
+        "spec": _TEXT,
+        "input": _SHAPE,
+        "settings": _FIELDS["dict[str, str]"],
+        "complete": _FIELDS["bool"],
+        "layers": {"type": "array", "items": _record("layer", {"path": _TEXT, "op": {"enum": sorted(OPS)}})},
+        "measurements": {"type": "array", "items": {"$ref": "#/$defs/measured"}},
+        "comparison": {"type": "array", "items": _comparison()},
+    }
+    return {
+        "$schema": DRAFT,
+        "title": TITLE,
+        "description": "What `archcalc measure MODEL --save FILE` writes; keys may be added.",
+        **_record("run", run, ("comparison",)),
+        "$defs": measured,
+    }
+
+
+def _measurements() -> dict[str, Schema]:
+    """A layer's latency, and a measurement."""
+    spread = dict.fromkeys(SPREAD, _MS)
+    return {
+        "latency": _record("latency", {**spread, "runs": {"type": "integer", "minimum": 1}}),
+        "measured": _record("measured", _measured_properties()),
+    }
+
+
+def _comparison() -> Schema:
+    """What `--against` adds for a batch."""
+    maybe: Schema = {"type": ["number", "null"]}
+    change = _record(
+        "change",
+        {
+            "path": _TEXT,
+            "before_ms": maybe,
+            "now_ms": maybe,
+            "ratio": maybe,
+            "p": maybe,
+            "verdict": {"enum": list(get_args(regression.Verdict))},
+        },
+    )
+    return _record(
+        "comparison",
+        {
+            "batch": {"type": "integer", "minimum": 1},
+            "whole": change,
+            "layers": {"type": "array", "items": change},
+            "drift": maybe,
+            "notes": {"type": "array", "items": _TEXT},
+        },
+    )
+
+
+def _measured_properties() -> Schema:
+    types = {f.name: str(f.type) for f in fields(Measurement)}
+    words = {"Mode": {"enum": list(get_args(Mode))}, "Stopped": {"enum": list(get_args(Stopped))}}
+    plain = {name: {**_FIELDS, **words}[types[name]] for name in PLAIN}
+    maybe: Schema = {"type": ["number", "null"]}
+    spread = _record("latency", dict.fromkeys(SPREAD, _MS))
+    confidence: dict[str, Schema] = {
+        **dict.fromkeys(Confidence._fields, maybe),
+        "level": _MS,
+        "wanted": _MS,
+        "reached": _FIELDS["bool"],
+    }
+    machine = {f.name: _FIELDS[str(f.type)] for f in fields(Machine)}
+    return {
+        **plain,
+        "dtype": {"enum": list(ITEMSIZE)},
+        "runs": {"type": "integer", "minimum": 1},
+        "complete": _FIELDS["bool"],
+        "latency_ms": spread,
+        "throughput": maybe,
+        "layers_sum_ms": _MS,
+        "reconciliation": maybe,
+        "stable": _FIELDS["bool"],
+        "doubts": {"type": "array", "items": _record("doubt", dict.fromkeys(Doubt._fields, _TEXT))},
+        "halves": maybe,
+        "overhead_ms": _MS,
+        "confidence": _record("confidence", confidence),
+        "compiled_ms": {"anyOf": [spread, {"type": "null"}]},
+        "launch_bound": {"type": "array", "items": _INDEX},
+        "machine": _record("machine", machine),
     }
 
 
@@ -705,14 +936,13 @@ LISTED = ("name", "family", "params", "macs", "input")
 
 def list_schema() -> Schema:
     """The schema of `archcalc list --format json`. Keys may be added, so others than these are allowed."""
-    entry = {f.name: _FIELDS[str(f.type)] for f in fields(Entry)}
-    found = _record("list", entry, [name for name in entry if name not in LISTED])
+    entry = {f.name: _FIELDS[str(f.type)] for f in fields(Entry)} | {"known_by": {"const": KNOWN_BY[0]}}
     return {
         "$schema": DRAFT,
         "title": "archcalc list",
         "description": "What `archcalc list --format json` writes; keys may be added.",
         "type": "array",
-        "items": found,
+        "items": {"anyOf": [_record("list", entry, [name for name in entry if name not in LISTED]), _system()]},
     }
 
 
@@ -735,8 +965,8 @@ def check_schema() -> Schema:
     checkpoint = {
         "kept": _INDEX,
         "gone": texts,
-        "reshaped": {"type": "array", "items": _record("change", {"name": _TEXT, "locked": _SHAPE, "now": _SHAPE})},
-        "renamed": {"type": "array", "items": _record("change", pair)},
+        "reshaped": {"type": "array", "items": _record("difference", {"name": _TEXT, "locked": _SHAPE, "now": _SHAPE})},
+        "renamed": {"type": "array", "items": _record("difference", pair)},
         "missing": texts,
     }
     budget = {"budget": _TEXT, "where": _TEXT, "advisory": flag, "holds": {"type": ["boolean", "null"]}}
@@ -748,7 +978,7 @@ def check_schema() -> Schema:
         "spec": _MAYBE,
         "ok": flag,
         "error": error,
-        "changes": {"type": "array", "items": _record("change", change)},
+        "changes": {"type": "array", "items": _record("difference", change)},
         "totals": {"type": "object", "additionalProperties": _record("gated", both)},
         "checkpoint": {"anyOf": [_record("checkpoint", checkpoint), {"type": "null"}]},
         "budgets": {"type": "array", "items": _record("bound", budget)},
@@ -782,6 +1012,28 @@ def check_schema() -> Schema:
     }
 
 
+def _system() -> Schema:
+    """A system that no spec builds, in a list with `--all`: what a model has is null."""
+    result = {
+        **dict.fromkeys(("id", "variant", "dataset"), _TEXT),
+        "metric": {"enum": list(RESULTS)},
+        **dict.fromkeys(("setting", "printed"), _TEXT),
+        "value": {"type": "number"},
+        "unit": _TEXT,
+        "source": {"type": "array", "items": _TEXT, "minItems": 1},
+    }
+    empty = {"type": "null", "description": "Always null: no spec builds it."}
+    system = {
+        "name": _TEXT,
+        **{f.name: empty for f in fields(Entry) if f.name not in ("name", "year")},
+        "year": _FIELDS["int | None"],
+        "known_by": {"enum": list(KNOWN_BY[1:])},
+        "described": _TEXT,
+        "results": {"type": "array", "items": _record("result", result)},
+    }
+    return _record("system", system)
+
+
 def _record(part: str, properties: Mapping[str, Schema], optional: Iterable[str] = ()) -> Schema:
     """A mapping that has these keys, and may have others."""
     left_out = set(optional)
@@ -798,7 +1050,7 @@ def _sentence(part: str, name: str) -> str | None:
 
 # --- the shipped copies -------------------------------------------------------------------------------------------
 
-SCHEMAS = {"spec": spec_schema, "report": report_schema, "list": list_schema, "check": check_schema}
+SCHEMAS = {"spec": spec_schema, "report": report_schema, "list": list_schema, "run": run_schema, "check": check_schema}
 
 
 def shipped() -> dict[Path, str]:

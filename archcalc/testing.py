@@ -49,7 +49,7 @@ class Assertions:
 
     def assert_within(self, model: str, *budgets: str) -> None:
         """A model keeps within `params <= 25.6M`, … Raises AssertionError with what it costs."""
-        from .budgets import judge, quantities, read_budget
+        from .budgets import judge, quantities, read_budget, want_seen
         from .render.gated import budget
 
         source = Source("assert_within", budgets)
@@ -57,7 +57,8 @@ class Assertions:
         for found in read:
             if found.measured:
                 raise found.text.error(f"`{found.quantity}` is measured: `Model.measure()` does, or a budget in a lock")
-        broken = [found for found in judge(read, model, quantities(self.load(model).report())) if not found.holds]
+        counts = quantities(self.load(model).report(), want_seen(read))
+        broken = [found for found in judge(read, model, counts) if not found.holds]
         if broken:
             raise AssertionError("\n".join([f"{model} is over its budget", *map(budget, broken)]))
 

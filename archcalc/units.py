@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -33,6 +34,12 @@ class Figure:
     @property
     def exact(self) -> bool:
         return self.half == 0
+
+    def under(self, units: Mapping[str, int]) -> tuple[Fraction, Fraction]:
+        """The value and half of its last place where letters stand for other numbers, as K for 1,024."""
+        if self.unit not in units:
+            return self.value, self.half
+        return self.digits * units[self.unit], self.ulp * units[self.unit] / 2
 
 
 @lru_cache(maxsize=1024)

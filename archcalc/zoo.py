@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from .errors import ArchcalcError, SpecError, Text, UsageError, did_you_mean
-from .spec.family import Family, ModelEntry, Variant, check_used, overlay, read_constants, read_family, references
+from .spec.checks import check_used, references
+from .spec.family import Family, ModelEntry, Variant, overlay, read_constants, read_family
 from .spec.reader import read_file
 from .spec.rows import check_notation
 from .table import same
@@ -84,7 +85,7 @@ def check_over(family: Family) -> None:
     check_used(family, used)
 
 
-def _shipped(path: Path) -> Family:
+def shipped_family(path: Path) -> Family:
     """A shipped spec."""
     return _kept(path, f"specs/{path.name}", False)
 
@@ -108,7 +109,7 @@ def _family(name: str, where: Text) -> Family:
     path = specs_dir() / f"{name}.yaml"
     if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or not path.is_file():
         raise where.error(f"there is no family `{name}`", did_you_mean(name, [p.stem for p in spec_files()]))
-    return _shipped(path)
+    return shipped_family(path)
 
 
 def select(reference: str) -> Selection:
@@ -123,7 +124,7 @@ def select(reference: str) -> Selection:
         return _choose(family, wanted if colon else None, path, reference)
     for candidate in _holding(reference):
         try:
-            family = _shipped(candidate)
+            family = shipped_family(candidate)
         except SpecError:
             if candidate.stem == reference.partition(":")[0]:
                 raise
@@ -133,7 +134,7 @@ def select(reference: str) -> Selection:
     name, colon, wanted = reference.partition(":")
     candidate = specs_dir() / f"{name}.yaml"
     if re.fullmatch(r"[A-Za-z0-9._-]+", name) and candidate.is_file():
-        return _choose(_shipped(candidate), wanted if colon else None, candidate.name, reference)
+        return _choose(shipped_family(candidate), wanted if colon else None, candidate.name, reference)
     if Path(reference).exists():
         raise UsageError(f"no model is called `{reference}`", f"For the file, write `./{reference}`.")
     hint = did_you_mean(reference, [*model_names(), *(path.stem for path in spec_files())])
@@ -155,7 +156,7 @@ def selections(path: Path, name: str | None = None) -> tuple[Family, list[Select
     `name` is how messages call the file; a shipped one is called `specs/…`. Raises SpecError.
     """
     shipped = name is None and path.parent == specs_dir()
-    family = _shipped(path) if shipped else read_spec(path, name)
+    family = shipped_family(path) if shipped else read_spec(path, name)
     if shipped and family.layers is None:
         check_over(family)
     spec = path.name if shipped else name or str(path)

@@ -1,4 +1,5 @@
-"""Writes what is made from the code: `docs/ops.md`, `docs/models.md` and the JSON Schemas. Run it by `make docs`.
+"""Writes what is made from the code: `docs/ops.md`, `docs/models.md`, `docs/papers.md`, `docs/readings.md` and the JSON
+Schemas. Run it by `make docs`.
 
 Everything is computed, by counting alone: torch is not needed.
 """
@@ -11,17 +12,22 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
-from archcalc.catalogue import year_of
+from archcalc.catalogue import named, year_of
 from archcalc.check import CheckedSpec, check_spec
 from archcalc.errors import Source, Text
 from archcalc.explain import Explanation, explain_node, usage
 from archcalc.graph import GraphBuilder
+from archcalc.ledger.accuracies import accuracies
 from archcalc.ops import ARGUMENTS, KINDS, OPS, Op, OpError, Shape, Tokens, dims
 from archcalc.ops.base import show
+from archcalc.render import records
+from archcalc.render.listing import NAMED, ONLY_PRINTED
 from archcalc.reported import Judgement
 from archcalc.schema import MERGE_SENTENCES, argument_sentence, shipped
 from archcalc.spec.lines import MERGES
 from archcalc.zoo import Selection, selections, spec_files
+
+from .papers import papers_page, readings_page
 
 DOCS = Path(__file__).resolve().parent
 WRITTEN = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->"
@@ -50,6 +56,7 @@ EXAMPLES: dict[str, tuple[Arguments, list[Shape]]] = {
     "layernorm": ({}, [Tokens((197, 768))]),
     "linear": ({"out": 4096}, [(512, 7, 7)]),
     "lrn": ({}, [(96, 55, 55)]),
+    "maxout": ({"of": 2}, [(1000,)]),
     "lstm": ({"width": 128}, [Tokens((50, 64))]),
     "matmul": ({"other": True, "transpose": True}, [Tokens((50, 64)), Tokens((20, 64))]),
     "maxpool": ({"kernel": 3, "stride": 2}, [(64, 112, 112)]),
@@ -58,12 +65,19 @@ EXAMPLES: dict[str, tuple[Arguments, list[Shape]]] = {
     "position": ({}, [Tokens((197, 768))]),
     "rbf": ({"out": 10}, [(84,)]),
     "reshape": ({"size": (64, 4, 4)}, [(1024,)]),
+    "roipool": ({"size": 7}, [(512, 37, 62)]),
     "rnn": ({"width": 128}, [Tokens((50, 64))]),
+    "shift": ({}, [(64, 56, 56)]),
+    "similarity": ({"other": True}, [(512,), (512,)]),
+    "sinusoid": ({}, [Tokens((25, 512))]),
     "softmax": ({}, [(1000,)]),
     "split": ({"parts": 2}, [(64, 28, 28)]),
+    "stack": ({}, [(64,), (64,), (64,)]),
     "take": ({}, [Tokens((197, 768))]),
     "tokens": ({}, [(768, 14, 14)]),
     "upsample": ({"factor": 2}, [(64, 14, 14)]),
+    "weighted": ({"by": True}, [Tokens((50, 64)), Tokens((50, 1))]),
+    "zeros": ({"width": 200}, [Tokens((20, 64))]),
 }
 BY_KIND: Arguments = {"Count": 4, "Size": 2, "Pad": 1, "Value": True, "bool": True, "float": 0.5, "int": 0}
 VALUES: tuple[Shape, ...] = ((64, 28, 28), Tokens((50, 64)), (64,))
@@ -218,7 +232,22 @@ def models_page() -> str:
     ]
     for path, found in checked:
         lines += ["", *_family(path, found)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_only_printed()]) + "\n"
+
+
+def _only_printed() -> Iterator[str]:
+    """What documents name and no spec builds."""
+    systems = list(named())
+    printed = len(accuracies())
+    models = sum(bool(result.models) for result in accuracies())
+    yield f"## {ONLY_PRINTED}"
+    yield f"The documents of the [ledger](papers.md) print {printed} accuracies, errors and times, {models} of them for"
+    yield "models above. They are reported, never computed. The data, and which printed network is which model, are in"
+    yield "[the list of systems](../specs/documents/accuracies/systems.yaml) and beside it."
+    yield f"No spec builds these {len(systems)} systems. Of each stands here the first of its results, or, where none"
+    yield "is printed, what documents show of it; `archcalc list --all` shows them too."
+    yield ""
+    yield records.markdown(NAMED, systems).rstrip("\n")
 
 
 def _anchor(heading: str) -> str:
@@ -281,7 +310,12 @@ def _claims(judged: tuple[Judgement, ...] | list[Judgement]) -> str:
 
 def pages() -> dict[Path, str]:
     """The pages and what should stand in them."""
-    return {DOCS / "ops.md": ops_page(), DOCS / "models.md": models_page()}
+    return {
+        DOCS / "ops.md": ops_page(),
+        DOCS / "models.md": models_page(),
+        DOCS / "papers.md": papers_page(WRITTEN),
+        DOCS / "readings.md": readings_page(WRITTEN),
+    }
 
 
 def main() -> None:

@@ -344,6 +344,8 @@ MACS = 16 * 16 * (3 * 8 * 9 + 8 * 8 * 9) + 80
         ("weight_layers <= 3", True),
         ("weight_layers < 3", False),
         ("params with heads <= 1K", True),
+        ("receptive_field <= 5", True),  # two 3×3 at stride 1
+        ("receptive_field < 5", False),
         ("params < 1, advisory", True),
         ("params < 1, required", False),
     ],
@@ -410,6 +412,11 @@ def test_budgets_for_some_models(here: Path, command: Run) -> None:
     assert [verdict["holds"] for verdict in small["budgets"]] == [True]
     assert [verdict["holds"] for verdict in wide["budgets"]] == [False]
     assert command("check", "net.yaml").code == 1  # a spec without a lock has its budgets, too
+
+
+def test_the_receptive_field_is_that_of_the_last_map_that_does_not_see_all() -> None:
+    """VGG-16 behind its last pooling, and what global pooling makes of a network (Araujo et al., Distill 2019)."""
+    assert_within("vgg16", "receptive_field <= 212", "receptive_field >= 212")
 
 
 def test_latency_is_judged_against_a_baseline_of_the_same_run(here: Path, command: Run) -> None:

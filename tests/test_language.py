@@ -39,6 +39,11 @@ def shown(checked: CheckedSpec, name: str, fact: str) -> Any:
             return [row.name for row in graph.rows if not row.head]
         case "paths" | "nodes":
             return [node.path for node in graph.nodes]
+        case "shared":
+            sharing = [(node.path, node.shares) for node in graph.nodes if node.shares is not None]
+            return [f"{path} is {graph.nodes[owner].path}" for path, owner in sharing]
+        case "heads":
+            return [name for name, _ in graph.head_outputs]
         case "verdicts":
             return [f"{j.claim.row} {j.claim.metric} {j.claim.printed} {j.verdict}" for j in checked.judged[name]]
         case "params with heads":

@@ -6,8 +6,8 @@ import gc
 import math
 import sys
 import time
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count, cycle, pairwise, repeat
 from statistics import median
 from typing import Any
 
@@ -16,10 +16,12 @@ import torch
 
 from archcalc.errors import Unavailable, UsageError
 from archcalc.graph import Graph
-from archcalc.measured import Latency
+from archcalc.measured import Interrupted, Latency, confidence
+from archcalc.runtime import machine, modules
 from archcalc.runtime import measure as subject
-from archcalc.runtime import modules
-from archcalc.runtime.measure import CpuClock, CudaClock, measure, out_of_memory, pinned_malloc
+from archcalc.runtime.bench import Bench, ByNode, CpuClock, CudaClock, clock_cost, out_of_memory
+from archcalc.runtime.machine import pinned_malloc
+from archcalc.runtime.measure import has_settled, largest, measure, rounds
 from archcalc.runtime.network import example_inputs
 from tests.graphs import Build, call, chain
 
@@ -118,6 +120,228 @@ def test_ids_are_drawn_below_the_number_of_words() -> None:
     assert len(measure(graph, runs=1).layers) == 3
 
 
+# The rounds, on a bench whose times are known.
+
+
+class Bed:
+    """Stands for a bench: the whole takes what `times` says, run by run, its two nodes half of that each."""
+
+    compiled_network: Callable[..., Any] | None = None
+
+    def __init__(self, times: Iterable[float], training: bool = False, waits: int = 0) -> None:
+        self.times, self.training, self.waits = iter(times), training, waits
+        self.now = 0.0
+        self.rounds = 0
+
+    def whole(self) -> float:
+        self.now = next(self.times)
+        return self.now
+
+    def layers(self) -> ByNode:
+        self.rounds += 1
+        half = self.now / 2
+        return ByNode([half, half], [half / 2] * 2 if self.training else [], [self.rounds <= self.waits, False])
+
+    def compiled(self) -> float:
+        return self.now / 4
+
+
+def test_rounds_end_once_the_median_is_known_well_enough() -> None:
+    steady = rounds(Bed(repeat(2.0)), 100, 60, 0.02)
+    assert (len(steady.whole), steady.stopped, steady.settled) == (10, "confidence", True)
+    assert steady.warm_ups == 3
+    assert [sum(run) for run in zip(*steady.total, strict=True)] == list(steady.whole)
+    noise = cycle([1.0, 1.3, 0.8, 1.1, 0.9, 1.2])
+    assert rounds(Bed(noise), 40, 60, 0.02).stopped == "runs"
+    found = rounds(Bed(noise), 10_000, 60, 0.15)
+    assert found.stopped == "confidence"
+    known = confidence(found.whole, 0.15)
+    assert known.within is not None
+    assert known.within <= 0.15
+
+
+def test_warm_up_goes_on_until_runs_get_no_faster() -> None:
+    falling = [50.0, 20.0, 12.0, 11.0, 10.0, *repeat(10.0, 100)]
+    found = rounds(Bed(falling), 10, 60, 0.02)
+    assert found.settled
+    assert max(found.whole) == 10.0, "nothing of the fall is in the samples"
+    assert not has_settled([50, 20])
+    assert not has_settled([50, 20, 12])
+    assert has_settled([10, 11, 10])
+    assert has_settled([10, 9.6, 30]), "a run that is disturbed does not count against it"
+
+
+def test_a_fall_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = count()
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    found = rounds(Bed(0.9**n for n in range(1000)), 10, 5, 0.02)
+    assert not found.settled
+    assert len(found.whole) == 1
+
+
+def test_what_a_round_holds() -> None:
+    bed = Bed(repeat(8.0), training=True, waits=10)
+    bed.compiled_network = lambda x: x
+    found = rounds(bed, 12, 60, 0.02)
+    assert set(found.compiled) == {2.0}
+    assert [set(row) for row in found.backward] == [{2.0}, {2.0}]
+    assert found.launch_bound == (0,), "in 9 of 10 rounds, one being warm-up"
+
+
+def test_an_interrupt_keeps_whole_rounds() -> None:
+    def times() -> Iterator[float]:
+        yield from repeat(1.0, 2 + 4)  # two of warming up
+        raise KeyboardInterrupt
+
+    found = rounds(Bed(times()), 100, 60, 0.02)
+    assert (len(found.whole), found.stopped) == (4, "interrupted")
+    assert {len(row) for row in found.total} == {4}
+    with pytest.raises(KeyboardInterrupt):
+        rounds(Bed(_interrupted()), 1, 60, 0.02)
+
+
+def _interrupted() -> Iterator[float]:
+    yield 1.0
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("fits", range(12))
+def test_the_largest_that_fits(fits: int) -> None:
+    tried: list[int] = []
+
+    def run(count: int) -> bool:
+        tried.append(count)
+        return count <= fits
+
+    assert largest(12, run) == fits
+    assert 0 not in tried
+    assert len(tried) <= 4
+
+
+# Training.
+
+
+def test_training_runs_backward_node_by_node() -> None:
+    """The readings 1, 4, 9, … in order: five nodes forward, autograd's start and the five backward, the last first."""
+    clock = Ticks()
+    found = bench(clock, training=True).layers()
+    # linear, gap, relu, bn, conv: from their hooks at readings 7 … 11 to the next, and to the end at reading 12.
+    assert found.backward == [144 - 121, 121 - 100, 100 - 81, 81 - 64, (49 - 36) + (64 - 49)]
+    forward = [3, 5, 7, 9, 11]
+    assert found.total == [there + back for there, back in zip(forward, found.backward, strict=True)]
+    assert sum(found.total) == 144 - 1, "the parts add up to the run"
+
+
+def test_gradients_are_those_of_one_run() -> None:
+    ready = bench(Ticks(), training=True)
+    ready.layers()
+    by_node = {name: p.grad.clone() for name, p in ready.network.named_parameters() if p.grad is not None}
+    ready.whole()
+    whole = {name: p.grad for name, p in ready.network.named_parameters()}
+    torch.testing.assert_close(by_node, whole)
+    assert by_node.keys() == whole.keys()
+
+
+def test_branches_and_shared_values_in_training() -> None:
+    b = Build((3, 8, 8))
+    x = b("conv", -1, out=4, kernel=3)
+    y = b("relu", b("bn", x))
+    joined = b("concat", b("add", x, y), x)
+    graph = b.finish(b("linear", b("gap", joined), out=2))
+    clock = Ticks()
+    found = bench(clock, graph, training=True).layers()
+    assert sum(found.total) == clock.now**2 - 1
+    assert all(time > 0 for time in found.backward)
+
+
+def test_training_is_measured() -> None:
+    before = state()
+    found = measure(small(), training=True, batch=2, runs=3, time_limit=60)
+    assert state() == before
+    assert found.mode == "training"
+    assert all(
+        0 < back < total
+        for rows in zip(found.backward, found.samples, strict=True)
+        for back, total in zip(*rows, strict=True)
+    )
+    assert found.backward_span(0, 5) is not None
+
+
+def test_dropout_in_training_leaves_the_random_state() -> None:
+    before = torch.get_rng_state().tolist()
+    measure(chain((8,), call("linear", out=8), call("dropout")), training=True, runs=1, time_limit=0)
+    assert torch.get_rng_state().tolist() == before
+
+
+def test_nothing_to_train() -> None:
+    with pytest.raises(UsageError, match="no parameters to train"):
+        measure(chain((3, 8, 8), call("relu")), training=True, runs=1)
+
+
+def test_one_value_per_channel_cannot_be_trained() -> None:
+    graph = chain((3, 8, 8), call("conv", out=4, kernel=3), call("gap"), call("bn"))
+    with pytest.raises(UsageError, match="`bn` cannot be trained on one value per channel"):
+        measure(graph, training=True, runs=1)
+
+
+# Formats, caches, compiled networks.
+
+
+def test_channels_last() -> None:
+    found = measure(small(), channels_last=True, runs=1)
+    assert found.memory_format == "channels_last"
+    network, (x,) = subject._prepare(small().without_heads(), 2, torch.float32, "float32", CPU, torch.channels_last)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    assert not x.is_contiguous()
+    assert network.state_dict()["conv.weight"].is_contiguous(memory_format=torch.channels_last)
+    video = chain((3, 4, 8, 8), call("conv", out=4, kernel=3))
+    assert measure(video, channels_last=True, runs=1).memory_format == "channels_last_3d"
+    with pytest.raises(UsageError, match="input is none"):
+        measure(chain((8,), call("linear", out=8)), channels_last=True)
+
+
+def test_cold_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "cache_size", lambda where: 4096)
+    log: list[str] = []
+    ready = bench(Ticks(), flush=lambda: log.append("flush"))
+    with torch.inference_mode():
+        ready.whole()
+        ready.layers()
+    assert log == ["flush"] * 2
+    assert measure(small(), cold=True, runs=1).cold
+
+
+def test_compiled_networks_run_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+
+    def compile(network: Any, fullgraph: bool) -> Any:
+        assert fullgraph, "no silent fall-back to the program that is not compiled"
+
+        def compiled(*x: Any) -> Any:
+            calls.append(x)
+            return network(*x)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compile)
+    found = measure(small(), compile=True, runs=2, time_limit=60)
+    assert found.compiled is not None
+    assert found.compiled.runs == 2
+    assert len(calls) == 1 + (found.warm_ups + 1) // 2 + 2, (
+        "compiled, with each whole run of warming up, and two rounds"
+    )
+    assert measure(small(), compile=True, training=True, batch=2, runs=1).compiled is not None
+
+
+def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*x: Any) -> Any:
+        raise OSError("no compiler\nat line 3")
+
+    monkeypatch.setattr(torch, "compile", lambda network, fullgraph: fail)
+    with pytest.raises(Unavailable, match=r"torch\.compile does not work here: no compiler$"):
+        measure(small(), compile=True)
+
+
 # The state of the process is as before.
 
 
@@ -138,32 +362,37 @@ def test_the_process_is_as_before() -> None:
     assert state() == before
 
 
-def test_an_interrupt_gets_through_and_leaves_no_trace() -> None:
+def test_an_interrupt_gets_through_with_what_was_measured_and_leaves_no_trace() -> None:
     def interrupt(done: int, planned: int) -> None:
-        raise KeyboardInterrupt
+        if done == 2:
+            raise KeyboardInterrupt
 
     before = state()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         measure(small(), runs=3, threads=1, progress=interrupt)
     assert state() == before
+    assert isinstance(caught.value, Interrupted)
+    found = caught.value.measurement
+    assert (found.runs, found.stopped, found.complete) == (2, "interrupted", False)
+    assert {len(row) for row in found.samples} == {2}
 
 
 def test_the_parameters_and_the_input_are_the_same_each_time() -> None:
     torch.manual_seed(1)
-    one, x = subject._prepare(small().without_heads(), 2, torch.float32, "float32", CPU)
+    one, x = subject._prepare(small().without_heads(), 2, torch.float32, "float32", CPU, None)
     torch.manual_seed(2)
-    two, y = subject._prepare(small().without_heads(), 2, torch.float32, "float32", CPU)
+    two, y = subject._prepare(small().without_heads(), 2, torch.float32, "float32", CPU, None)
     torch.testing.assert_close((one.state_dict(), x), (two.state_dict(), y), rtol=0, atol=0)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux") or subject._glibc() is None, reason="no glibc here")
+@pytest.mark.skipif(not sys.platform.startswith("linux") or machine.glibc() is None, reason="no glibc here")
 def test_malloc_is_pinned_on_glibc() -> None:
     assert measure(small(), runs=1).malloc_pinned
 
 
 def test_malloc_is_pinned_on_request_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not measure(small(), runs=1, pin_malloc=False).malloc_pinned
-    monkeypatch.setattr(subject, "_glibc", lambda: None)
+    monkeypatch.setattr(machine, "glibc", lambda: None)
     assert not measure(small(), runs=1).malloc_pinned
 
 
@@ -180,7 +409,7 @@ def test_malloc_is_let_go() -> None:
             return 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subject, "_glibc", Libc)
+        patch.setattr(machine, "glibc", Libc)
         with pinned_malloc() as pinned:
             assert pinned
             assert calls == [(-4, 0), (-1, -1), (-2, 64 * 2**20)]
@@ -206,17 +435,29 @@ class Ticks:
         self.runs.append(len(marks))
         return [float(stop - start) for start, stop in pairwise(marks)]
 
+    def waited(self, marks: list[int]) -> list[bool]:
+        return [False] * (len(marks) - 1)
 
-def bench(clock: Any) -> subject._Bench:
-    return subject._Bench(*subject._prepare(small().without_heads(), 1, torch.float32, "float32", CPU), clock)
+
+def bench(clock: Any, graph: Graph | None = None, batch: int = 2, **options: Any) -> Bench:
+    graph = (graph or small()).without_heads()
+    network, inputs = subject._prepare(graph, batch, torch.float32, "float32", CPU, None)
+    return Bench(network.train(options.get("training", False)), inputs, clock, **options)
 
 
 def test_the_clock_is_read_once_at_each_boundary() -> None:
     clock = Ticks()
     ready = bench(clock)
-    assert ready.layers() == [3, 5, 7, 9, 11], "between readings 1, 4, 9, 16, 25 and 36"
+    with torch.inference_mode():
+        assert ready.layers().total == [3, 5, 7, 9, 11], "between readings 1, 4, 9, 16, 25 and 36"
     assert ready.whole() == 64 - 49
     assert clock.runs == [6, 2]
+
+
+def test_what_the_clock_costs() -> None:
+    assert clock_cost(Ticks()) == pytest.approx(1001, abs=1), "the median of 3, 5, …, 2001"
+    found = measure(small(), runs=1, time_limit=0)
+    assert 0 < found.overhead_ms < 0.1
 
 
 def test_milliseconds() -> None:
@@ -266,8 +507,53 @@ def test_events_are_queued_and_waited_for_once(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: log.append("wait"))
-    assert bench(CudaClock()).layers() == [1.0] * 5
-    assert log == ["record"] * 6 + ["wait"] + ["read"] * 5
+    with torch.inference_mode():
+        assert bench(CudaClock()).layers().total == [1.0] * 5
+    assert log[:6] == ["record"] * 6, "nothing waits before the last node is queued"
+    assert set(log[6:]) == {"wait", "read"}
+
+
+class Gpu:
+    """A GPU that takes `kernel` ms for each node, behind a processor that takes `queue` ms to tell it so."""
+
+    def __init__(self, kernel: list[float], queue: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.host = self.busy_until = 0.0
+        times = zip([0.0, *queue], [0.0, *kernel], strict=True)
+        gpu = self
+
+        class Event:
+            def __init__(self, enable_timing: bool) -> None:
+                queueing, took = next(times)
+                gpu.host += queueing
+                gpu.busy_until = self.at = max(gpu.host, gpu.busy_until + took)
+
+            def record(self) -> None: ...
+
+            def elapsed_time(self, other: Event) -> float:
+                return other.at - self.at
+
+        monkeypatch.setattr(torch.cuda, "Event", Event)
+        monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+        monkeypatch.setattr(time, "perf_counter_ns", lambda: int(gpu.host * 1e6))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "queue", "waits"),
+    [
+        ([1.0] * 5, [0.01] * 5, []),  # long kernels: the processor is far ahead
+        ([0.001] * 5, [0.01] * 5, [0, 1, 2, 3, 4]),  # short ones: the GPU is done before the next is queued
+        ([1.0, 0.001, 0.001, 0.001, 0.001], [0.01] * 5, []),  # short ones behind a long one: nothing is waited for
+        ([0.001, 0.001, 1.0, 0.001, 0.001], [0.01] * 5, [0, 1]),
+    ],
+)
+def test_layers_for_which_the_gpu_waits(
+    kernel: list[float], queue: list[float], waits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Gpu(kernel, queue, monkeypatch)
+    with torch.inference_mode():
+        found = bench(CudaClock()).layers()
+    assert [at for at, did in enumerate(found.waited) if did] == waits
+    assert sum(found.total) == pytest.approx(gpu.busy_until)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
@@ -298,14 +584,15 @@ def test_what_is_needed_and_what_there_is(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(subject, "available_memory", lambda where: needed)
     measure(small(), batch=2, runs=1)
     monkeypatch.setattr(subject, "available_memory", lambda where: needed - 1)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as caught:
         measure(small(), batch=2, runs=1)
+    assert caught.value.hint == "The largest batch that fits is 1."
     monkeypatch.setattr(subject, "available_memory", lambda where: None)
     measure(small(), runs=1)
 
 
 def test_available_memory_is_what_the_system_says() -> None:
-    there = subject.available_memory(CPU)
+    there = machine.available_memory(CPU)
     assert there is None or there > 2**20
 
 
@@ -329,6 +616,36 @@ def test_memory_that_runs_out_at_a_node(monkeypatch: pytest.MonkeyPatch, error: 
     monkeypatch.setitem(modules.ACTIVATIONS, "relu", failing(error))
     with pytest.raises(Unavailable, match="memory ran out at `relu`"):
         measure(small(), runs=1)
+
+
+def test_the_largest_batch_is_found_where_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def relu(x: Any) -> Any:
+        if len(x) > 5:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return torch.relu(x)
+
+    monkeypatch.setitem(modules.ACTIVATIONS, "relu", (relu, relu))
+    with pytest.raises(Unavailable, match="memory ran out at `relu` at batch 32") as caught:
+        measure(small(), batch=32)
+    assert caught.value.hint == "The largest batch that fits is 5."
+    assert caught.value.exit_code == 3
+
+
+def test_memory_that_runs_out_in_the_backward_pass() -> None:
+    class Fails(torch.autograd.Function):
+        @staticmethod
+        def forward(_ctx: Any, x: Any) -> Any:
+            return x.clone()
+
+        @staticmethod
+        def backward(_ctx: Any, _gradient: Any) -> Any:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(modules.ACTIVATIONS, "relu", (Fails.apply, Fails.apply))
+        ready = bench(Ticks(), training=True)
+        with pytest.raises(Unavailable, match="memory ran out at `relu`"):
+            ready.layers()
 
 
 def test_memory_that_runs_out_before_the_first_node(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,6 +676,8 @@ def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"batch": 0}, "at least one sample"),
         ({"runs": 0}, "at least one run"),
+        ({"precision": 0.0}, "between 0 and 100 %"),
+        ({"device": "cuda:"}, "`cuda:` is not a device"),
         ({"threads": 0}, "at least one thread"),
         ({"time_limit": -1.0}, "at least 0 seconds"),
         ({"time_limit": math.nan}, "at least 0 seconds"),

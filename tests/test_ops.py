@@ -249,6 +249,15 @@ ROWS = [
     *same("softmax", "softmax", (1000,), SEQUENCE, MAP),
     # VGG: 224 / 2
     Row("maxpool", {"kernel": 2}, [(64, 224, 224)], (64, 112, 112), [], 0, {"pool": 64 * 112 * 112 * 4}),
+    # CBAM's two maps of where: one value for each of 56·56 positions, of 256 channels
+    Row("channel_mean", {}, [(256, 56, 56)], (1, 56, 56), [], 0, {"pool": 256 * 3136}),
+    Row("channel_mean", {}, [(6, 9)], (1, 9), [], 0, {"pool": 54}),
+    Row("channel_max", {}, [(256, 56, 56)], (1, 56, 56), [], 0, {"pool": 256 * 3136}),
+    Row("channel_max", {}, [(2, 3, 4, 5)], (1, 3, 4, 5), [], 0, {"pool": 120}),
+    # RNNsearch: the larger of each two of 1,000 elements
+    Row("maxout", {"of": 2}, [(1000,)], (500,), [], 0, {"pool": 1000}),
+    Row("maxout", {"of": 4}, [SEQUENCE], Tokens((5, 2)), [], 0, {"pool": 40}),
+    Row("maxout", {"of": 3}, [MAP], (2, 5, 4), [], 0, {"pool": 120}),
     # ResNet: pad 1, ⌊(112 + 2 − 3) / 2⌋ + 1 = 56
     Row(
         "maxpool", {"kernel": 3, "stride": 2}, [(64, 112, 112)],
@@ -297,6 +306,11 @@ ROWS = [
     Row("adaptive_maxpool", {"size": (2, 3)}, [(4, 4, 9)], (4, 2, 3), [], 0, {"pool": 4 * 4 * 9}),
     # windows of 2, 3 and 2
     Row("adaptive_maxpool", {"size": 3}, [(2, 5)], (2, 3), [], 0, {"pool": 14}),
+    # Fast R-CNN: 7×7 values of a region; windows of 6, 6, 6, 7, 6, 6, 6 rows and of 9, 10, 10, 10, 10, 10, 9 columns
+    Row("roipool", {"size": 7}, [(512, 37, 62)], (512, 7, 7), [], 0, {"pool": 512 * 43 * 68}),
+    Row("roipool", {"size": (2, 3)}, [(4, 4, 9)], (4, 2, 3), [], 0, {"pool": 4 * 4 * 9}),
+    Row("shift", {}, [(64, 56, 56)], (64, 56, 56), [], 0, {}),
+    Row("shift", {}, [(3, 9)], (3, 9), [], 0, {}),
     Row("flatten", {}, [MAP], (120,), [], 0, {}),
     Row("flatten", {}, [VECTOR], VECTOR, [], 0, {}),
     # DCGAN's first map
@@ -324,6 +338,26 @@ ROWS = [
         Tokens((197, 768)), [("positions", (197, 768))], 0, {"add": 197 * 768},
     ),
     Row("position", {}, [SEQUENCE], SEQUENCE, [("positions", (5, 8))], 0, {"add": 40}),
+    *same("sinusoid", "add", Tokens((25, 512)), SEQUENCE),
+    Row("reverse", {}, [Tokens((50, 1000))], Tokens((50, 1000)), [], 0, {}),
+    Row("reverse", {}, [SEQUENCE], SEQUENCE, [], 0, {}),
+    # RNNsearch's context: 50 tokens of 2,000, each times its weight
+    Row("weighted", {"by": True}, [Tokens((50, 2000)), Tokens((50, 1))], (2000,), [], 100_000, {}),
+    Row("weighted", {"by": True}, [SEQUENCE, Tokens((5, 1))], (8,), [], 40, {}),
+    # CLIP: a product of 512 elements, both vectors divided by their lengths, and the temperature
+    Row(
+        "similarity", {"other": True}, [(512,), (512,)],
+        (1,), [("temperature", (1,))], 512, {"norm": 1024, "multiply": 1},
+    ),
+    Row(
+        "similarity", {"other": True}, [VECTOR, VECTOR],
+        (1,), [("temperature", (1,))], 7, {"norm": 14, "multiply": 1},
+    ),
+    Row("zeros", {"width": 650}, [Tokens((35, 650))], (650,), [], 0, {}),
+    Row("zeros", {"width": 3}, [MAP], (3,), [], 0, {}),
+    Row("stack", {}, [VECTOR, VECTOR, VECTOR], Tokens((3, 7)), [], 0, {}),
+    Row("stack", {}, [(8,)], Tokens((1, 8)), [], 0, {}),
+    *same("complement", "add", (1000,), SEQUENCE),
     Row("take", {}, [Tokens((197, 768))], (768,), [], 0, {}),
     Row("take", {"index": 4}, [SEQUENCE], (8,), [], 0, {}),
     Row(
@@ -424,6 +458,18 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("rbf", {"out": 4}, [MAP], ""),
     ("rnn", {"width": 4}, [MAP], ""),
     ("lstm", {"width": 4, "biases": 3}, [SEQUENCE], "biases"),
+    ("channel_max", {}, [SEQUENCE], ""),
+    ("maxout", {"of": 3}, [SEQUENCE], "of"),
+    ("roipool", {"size": 7}, [VECTOR], ""),
+    ("shift", {}, [SEQUENCE], ""),
+    ("sinusoid", {}, [MAP], ""),
+    ("reverse", {}, [(5, 8)], ""),
+    ("weighted", {"by": True}, [SEQUENCE, SEQUENCE], "by"),
+    ("weighted", {"by": True}, [SEQUENCE, (5,)], "by"),
+    ("similarity", {"other": True}, [VECTOR, (8,)], ""),
+    ("similarity", {"other": True}, [SEQUENCE, SEQUENCE], ""),
+    ("stack", {}, [VECTOR, (8,)], ""),
+    ("stack", {}, [SEQUENCE, SEQUENCE], ""),
     ("reshape", {"size": (6, 21)}, [MAP], "size"),
     ("pad", {"size": (1, 2, 3)}, [MAP], "size"),
     ("crop", {}, [MAP], ""),
@@ -682,6 +728,18 @@ def take(draw: Draw) -> Drawn:
 
 
 @st.composite
+def maxout(draw: Draw) -> Drawn:
+    of, x = draw(small), draw(values)
+    return call("maxout", of=of), [Tokens((x[0], x[1] * of)) if isinstance(x, Tokens) else (x[0] * of, *x[1:])]
+
+
+@st.composite
+def weighted(draw: Draw) -> Drawn:
+    x = draw(sequences)
+    return call("weighted", by=True), [x, Tokens((x[0], 1))]
+
+
+@st.composite
 def attention(draw: Draw) -> Drawn:
     heads, memory = draw(small), draw(st.none() | sequences)
     widths = {name: heads * draw(small) for name in ("key", "value")} if draw(st.booleans()) else {}
@@ -745,6 +803,18 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "position": plain("position", sequences),
     "take": take(),
     "attention": attention(),
+    "channel_mean": plain("channel_mean", maps),
+    "channel_max": plain("channel_max", maps),
+    "maxout": maxout(),
+    "roipool": per_axis("roipool", "size"),
+    "shift": plain("shift", maps),
+    "sinusoid": plain("sinusoid", sequences),
+    "reverse": plain("reverse", sequences),
+    "weighted": weighted(),
+    "similarity": vectors.map(lambda x: (call("similarity", other=True), [x, x])),
+    "zeros": plain("zeros", values, width=small),
+    "stack": st.tuples(vectors, st.integers(1, 5)).map(lambda drawn: (call("stack"), [drawn[0]] * drawn[1])),
+    "complement": plain("complement", values),
 }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from archcalc.analyse import analyse, storages
+from archcalc.api import load
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.ops import Op, Param, Shape, Tokens
@@ -90,6 +93,23 @@ def u_net() -> Graph:
     return b.finish(b("reshape", b("affine", b("adaptive_avgpool", down, size=3)), size=18))
 
 
+def shared() -> Graph:
+    """Words to words with one matrix for both; a recurrent layer and a normalisation that read two sequences."""
+    b = Build((7,))
+    words = b("embed", -1, words=11, width=6)
+    few = b("stack", b("take", words), b("take", words, index=3))
+    states = [b("lstm", words, width=6), b("lstm", few, width=6)]
+    states = [b("layernorm", b("linear", state, out=6)) for state in states]
+    last = b("take", b("reverse", b("sinusoid", states[0])))
+    both = b("add", b("complement", last), b("take", states[1], index=1), b("zeros", words, width=6))
+    logits = b("linear", b("stack", both), out=11, bias=False)
+    nodes = [node for node in range(len(b.builder)) if b.builder.params(node)]
+    embed, lstm, lstm_of_few, linear, norm, linear_of_few, norm_of_few, again = nodes
+    for node, owner in ((lstm_of_few, lstm), (linear_of_few, linear), (norm_of_few, norm), (again, embed)):
+        b.builder.share(node, owner)
+    return b.finish(logits)
+
+
 NETWORKS = {
     "residual": residual,
     "transformer": vision_transformer,
@@ -97,6 +117,7 @@ NETWORKS = {
     "parts": two_parts,
     "recurrent": recurrent,
     "u-net": u_net,
+    "shared": shared,
 }
 
 
@@ -124,6 +145,7 @@ def test_state_dict_names(graph: Graph) -> None:
     expected = {
         f"{node.path}.{param.name}": param.shape
         for node in graph.nodes
+        if node.shares is None  # the others' stand there already
         for param in node.op.params(*(graph.shape(value) for value in node.inputs))
     }
     there = {
@@ -252,6 +274,95 @@ def test_travels(graph: Graph, travel: Callable[[Network], Any]) -> None:
         torch.testing.assert_close(there(*x), expected)
 
 
+# Shared weights.
+
+
+def test_shared_weights_are_one_tensor() -> None:
+    """The last layer's matrix is the embedding's: it stands in the parameters once, and both work with it."""
+    net, (ids,) = network(shared()), inputs(shared())
+    before = net(ids)
+    assert sorted(net.state_dict()) == [
+        "embed.weight",
+        "layernorm.1.bias",
+        "layernorm.1.weight",
+        "linear.1.bias",
+        "linear.1.weight",
+        *(f"lstm.1.{name}_l0" for name in ("bias_ih", "weight_hh", "weight_ih")),
+    ]
+    # 11·6 words; 4·6·(6 + 6 + 1) gates; 6·6 + 6; 2·6
+    assert parameter_count(net) == analyse(shared()).totals.params == 66 + 312 + 42 + 12
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name == "embed.weight":
+                parameter.zero_()
+    after = net(ids)
+    assert before.abs().sum() > 0
+    assert after.abs().sum() == 0  # only the last layer's matrix makes it so: there are biases and norms before it
+
+
+def test_gradients_of_shared_weights_add_up() -> None:
+    """y = W(W x + b) + b."""
+    b = Build((4,))
+    y = b("linear", b("linear", -1, out=4), out=4)
+    b.builder.share(y, 0)
+    net, x = network(b.finish(y)), torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+    net(x).sum().backward()
+    weight, bias = (parameter.detach().clone().requires_grad_() for parameter in net.parameters())
+    torch.autograd.backward(F.linear(F.linear(x, weight, bias), weight, bias).sum())
+    torch.testing.assert_close([parameter.grad for parameter in net.parameters()], [weight.grad, bias.grad])
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_shared_weights_follow_their_owner(assign: bool) -> None:
+    """From meta to the CPU, and with tensors that are put in the place of the old ones."""
+    graph = shared()
+    net, x = network(graph), inputs(graph)
+    other = build(graph, "meta").to_empty(device="cpu").eval()
+    for name, buffer in net.named_buffers():  # what no `state_dict` holds
+        other.get_buffer(name).copy_(buffer)
+    other.load_state_dict(net.state_dict(), assign=assign)
+    torch.testing.assert_close(other(*x), net(*x))
+
+
+BY_STEPS = """
+input: 5
+blocks:
+  cell(n):
+    - x: identity
+    - h: zeros(n)
+    - c: zeros(n)
+    - x
+    - steps:
+        - t: identity
+        - th: {concat: [t, h]}
+        - i: th linear(n) sigmoid
+        - f: th linear(n) sigmoid
+        - g: th linear(n) tanh
+        - o: th linear(n) sigmoid
+        - c: {add: [mul: [f, c], mul: [i, g]]}
+        - h: {mul: [o, c tanh]}
+layers:
+  - embed(9, 4) cell(3)
+"""
+
+
+def test_a_cell_written_as_steps_is_torchs_lstm(tmp_path: Path) -> None:
+    path = tmp_path / "steps.yaml"
+    path.write_text(BY_STEPS, encoding="utf-8")
+    graph = load(str(path)).graph
+    net, (ids,) = network(graph), inputs(graph)
+    assert verify(graph) == []
+    weights = dict(net.named_parameters())
+    lstm = nn.LSTM(4, 3, batch_first=True)
+    gates = [weights.pop(f"cell/step.1/linear.{gate}.weight") for gate in (1, 2, 3, 4)]
+    biases = [weights.pop(f"cell/step.1/linear.{gate}.bias") for gate in (1, 2, 3, 4)]
+    matrix = torch.cat([*gates])  # each [n, d + n]
+    parameters = {"weight_ih_l0": matrix[:, :4], "weight_hh_l0": matrix[:, 4:], "bias_ih_l0": torch.cat([*biases])}
+    lstm.load_state_dict({**parameters, "bias_hh_l0": torch.zeros(12)})
+    assert list(weights) == ["embed.weight"]
+    torch.testing.assert_close(net(ids), lstm(weights["embed.weight"][ids])[0])
+
+
 # Training.
 
 
@@ -317,6 +428,41 @@ def test_dropout_allocates_unless_in_place() -> None:
     assert dropout(x) is x
     for p in (0.0, 0.5, 1.0):
         assert modules.Dropout(p).train()(x).data_ptr() != x.data_ptr()
+
+
+def test_small_modules_by_hand() -> None:
+    x = torch.arange(12.0).view(1, 3, 4)
+    assert modules.Shift()(x.view(1, 1, 3, 4)).tolist() == [[[[5, 6, 7, 0], [9, 10, 11, 0], [0, 0, 0, 0]]]]
+    assert modules.Reverse()(x).tolist() == [[[8, 9, 10, 11], [4, 5, 6, 7], [0, 1, 2, 3]]]
+    assert modules.Weighted()(x, torch.tensor([[[1.0], [0], [2]]])).tolist() == [[16, 19, 22, 25]]
+    assert modules.OverChannels("mean")(x).tolist() == [[[4, 5, 6, 7]]]
+    assert modules.OverChannels("amax")(-x).tolist() == [[[0, -1, -2, -3]]]
+    assert modules.Maxout(2, -1)(x).tolist() == [[[1, 3], [5, 7], [9, 11]]]
+    assert modules.Maxout(3, 1)(x).tolist() == [[[8, 9, 10, 11]]]
+    assert modules.Complement()(x).tolist() == (1 - x).tolist()
+    assert modules.Zeros(2)(x).tolist() == [[0, 0]]
+    assert modules.Stack()(x[:, 2], x[:, 0]).tolist() == [[[8, 9, 10, 11], [0, 1, 2, 3]]]
+
+
+def test_sinusoid_is_section_3_5() -> None:
+    """sin(p / 10000^(2i/d)) at 2i, the cosine behind it."""
+    y = modules.Sinusoid(7, 6)(torch.zeros(1, 7, 6))[0]
+    for position in range(7):
+        for i in range(3):
+            angle = position / 10_000 ** (2 * i / 6)
+            assert y[position, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-6)
+            assert y[position, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-6)
+
+
+def test_similarity_is_a_cosine_times_the_temperature() -> None:
+    a, b = torch.tensor([[3.0, 4.0]]), torch.tensor([[4.0, 3.0]])
+    assert modules.Similarity()(a, b).item() == pytest.approx(24 / 25 / 0.07)
+
+
+def test_a_softmax_over_weights_of_tokens_is_over_the_tokens() -> None:
+    """A width of 1 has nothing to be normalised over (Bahdanau et al., eq. 6)."""
+    x = torch.tensor([[[0.0], [math.log(3)]]])
+    torch.testing.assert_close(call("softmax").torch(modules, Tokens((2, 1)))(x), torch.tensor([[[0.25], [0.75]]]))
 
 
 @pytest.mark.parametrize("word", modules.ACTIVATIONS)

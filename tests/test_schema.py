@@ -22,11 +22,12 @@ from archcalc import schema
 from archcalc.catalogue import catalogue
 from archcalc.check import check_spec
 from archcalc.errors import ArchcalcError, SpecError
-from archcalc.measured import Latency, Measurement
+from archcalc.measured import Measurement
 from archcalc.ops import ARGUMENTS, KINDS, OPS
 from archcalc.ops import base as ops_base
 from archcalc.render import as_json
-from archcalc.spec.family import KEYS, METRICS, OVERLAY
+from archcalc.spec.columns import METRICS
+from archcalc.spec.family import KEYS, OVERLAY
 from archcalc.spec.lines import MERGES
 from archcalc.summary import Summary
 from archcalc.zoo import spec_files
@@ -34,7 +35,16 @@ from tests.test_docs import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
 VALID = sorted((ROOT / "tests" / "data" / "valid").rglob("*.yaml"))
-MODELS = ("vgg16", "googlenet", "resnet50", "resnet50-v1.5", "efficientnet-b0", "vit-b-16", "inception-module:naive")
+MODELS = (
+    "vgg16",
+    "googlenet",
+    "resnet50",
+    "resnet50-v1.5",
+    "efficientnet-b0",
+    "vit-b-16",
+    "inception-module:naive",
+    "resnet18-cbam",
+)
 
 
 def as_an_editor_reads(text: str) -> Any:
@@ -118,7 +128,9 @@ def test_the_sentences_are_about_what_there_is() -> None:
                 f"`{word}` has a new argument `{argument.name}`: say what it is in ARGUMENT_SENTENCES"
             )
     described = [
-        name for make in (schema.report_schema, schema.list_schema, schema.check_schema) for name in _names(make())
+        name
+        for make in (schema.report_schema, schema.list_schema, schema.run_schema, schema.check_schema)
+        for name in _names(make())
     ]
     assert not set(schema.REPORT_SENTENCES) - set(described)
 
@@ -389,9 +401,8 @@ def measured(summary: Summary) -> Summary:
     """The summary with a measurement as it could be."""
     main = summary.report.graph.main
     samples = tuple(array("d", [0.5 + layer, 0.75 + layer]) for layer in range(main))
-    times = tuple(map(Latency.of, samples))
-    whole = Latency.of([sum(run) for run in zip(*samples, strict=True)])
-    run = Measurement("cpu", "A processor", "2.13.0", 2, "float32", 1, 2, False, True, whole, times, samples)
+    whole = array("d", [sum(run) for run in zip(*samples, strict=True)])
+    run = Measurement("cpu", "A processor", "2.13.0", 2, "float32", 1, whole, samples, compiled_samples=whole)
     return replace(summary, measured=run)
 
 

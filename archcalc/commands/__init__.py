@@ -4,11 +4,15 @@ Nothing here imports the core before a job runs, so that `--help` and completion
 """
 
 from .check import register as check
+from .doctor import register as doctor
 from .explain import register as explain
 from .list import register as list_models
 from .lock import register as lock
+from .measure import register as measure
 from .new import register as new
+from .paper import register as paper
 from .show import register as show
 from .summary import register as summary
 
-COMMANDS = (summary, explain, list_models, show, new, check, lock)  # in the order of `--help`
+# in the order of `--help`
+COMMANDS = (summary, measure, explain, paper, list_models, show, new, check, lock, doctor)

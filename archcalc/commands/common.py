@@ -34,6 +34,14 @@ Format = Annotated[
         autocompletion=complete.formats,
     ),
 ]
+Columns = Annotated[
+    str,
+    Option(
+        "--columns",
+        metavar="NAMES",
+        help="Show these columns, by their names in csv or how these begin, as params,receptive_field.",
+    ),
+]
 OutputFile = Annotated[
     str, Option("--output", "-o", metavar="FILE", help="Write to FILE, which changes only when all is done.")
 ]
@@ -49,6 +57,11 @@ def size(text: str) -> tuple[int, ...] | None:
     if not all(axis.isascii() and axis.isdigit() and len(axis) < 20 for axis in axes):
         raise UsageError(f"`--input {text}` is not a size", "A size is written channels first: `--input 3x256x256`.")
     return tuple(map(int, axes))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """`params,macs` as names."""
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
 
 
 def pairs(texts: Sequence[str] | None) -> dict[str, str]:
@@ -78,16 +91,12 @@ class Output:
     """
 
     def __init__(self, output_format: str, path: str, formats: Sequence[str] = ()) -> None:
-        from ..errors import UsageError, printable
         from ..render import FORMATS, SUFFIXES, known_format
 
         formats = formats or FORMATS
         by_suffix = SUFFIXES.get(Path(path).suffix.lower(), "")
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
-        self.path = Path(path).resolve() if path else None
-        if self.path is not None and (self.path.is_dir() or not self.path.parent.is_dir()):
-            what = "a folder" if self.path.is_dir() else "in a folder that does not exist"
-            raise UsageError(f"`--output {printable(path)}` is {what}")
+        self.path = writable(path, "--output") if path else None
 
     def __call__(self, render: Callable[[int | None, bool], str]) -> None:
         """Write what `render` gives for a width (None: as wide as it needs be) and for whether color is wanted."""
@@ -99,6 +108,17 @@ class Output:
         width = max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
         sys.stdout.write(render(width, in_color()))
         sys.stdout.flush()
+
+
+def writable(path: str, option: str) -> Path:
+    """Where a file is to be written. Raises UsageError where none can be."""
+    from ..errors import UsageError, printable
+
+    found = Path(path).resolve()
+    if found.is_dir() or not found.parent.is_dir():
+        what = "a folder" if found.is_dir() else "in a folder that does not exist"
+        raise UsageError(f"`{option} {printable(path)}` is {what}")
+    return found
 
 
 def replace(path: Path, text: str) -> None:

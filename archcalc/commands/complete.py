@@ -35,6 +35,21 @@ def models_and_ops(incomplete: str) -> Offers:
     return [*models(incomplete), *ops(incomplete)]
 
 
+def figures(incomplete: str) -> Offers:
+    """Models, documents and the ids of figures."""
+    import re
+
+    from ..zoo import specs_dir
+
+    found = models(incomplete)
+    for path in sorted((specs_dir() / "documents").glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        title = re.search(r"^document: (.*)$", text, re.MULTILINE)
+        ids = re.findall(r"^ {6}([a-z0-9][a-z0-9-]*) +\|", text, re.MULTILINE)
+        found += _begin(incomplete, [(path.stem, title[1] if title else ""), *((name, "a figure") for name in ids)])
+    return found
+
+
 def ops(incomplete: str) -> Offers:
     """The words of the spec language that are ops."""
     from ..ops import OPS

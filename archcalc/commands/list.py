@@ -3,7 +3,7 @@
 import sys
 from typing import Annotated
 
-from typer import Argument, Typer
+from typer import Argument, Option, Typer
 
 from . import complete
 from .common import Format, Job, Output, OutputFile
@@ -20,20 +20,24 @@ def register(app: Typer, jobs: list[Job]) -> None:
                 autocompletion=complete.families,
             ),
         ] = "",
+        every: Annotated[
+            bool, Option("--all", help="Also what documents name and no spec builds, with what they print about it.")
+        ] = False,
         output_format: Format = "",
         output: OutputFile = "",
     ) -> None:
         """List the models that there are: name, paper, year, parameters, MACs and input, all computed afresh."""
 
         def job() -> None:
-            from ..catalogue import catalogue
+            from ..catalogue import catalogue, named
             from ..errors import did_you_mean, sentence
             from ..render.listing import render
 
             write = Output(output_format, output)
             found = tuple(catalogue(word))
-            write(lambda width, color: render(found, write.format, width, color))
-            if not found:  # an answer too, and none that a program should trip over
+            others = tuple(named(word)) if every else None
+            write(lambda width, color: render(found, write.format, width, color, others))
+            if not found and not others:  # an answer too, and none that a program should trip over
                 near = did_you_mean(word, sorted(complete.known()))
                 print(sentence(f"no model holds `{word}`. {near}".rstrip()), file=sys.stderr)
 

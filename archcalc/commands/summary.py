@@ -1,16 +1,13 @@
 """`archcalc summary MODEL`."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Option, Typer
 
 from . import complete
-from .common import Format, InputSize, Job, ModelName, Output, OutputFile, Settings, pairs, size
-
-if TYPE_CHECKING:
-    from ..api import Model
-    from ..measured import Measurement
+from .common import Columns, Format, InputSize, Job, ModelName, Output, OutputFile, Settings, names, pairs, size
+from .measure import Device, Gpu, Threads, TimeLimit, chosen_device, run_all
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -44,6 +41,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
                 autocompletion=complete.ops,
             ),
         ] = "",
+        columns: Columns = "",
         input_size: InputSize = "",
         batch: Annotated[
             int, Option("--batch", metavar="N", help="Samples in the batch that MACs, bytes and latency are for.")
@@ -59,10 +57,10 @@ def register(app: Typer, jobs: list[Job]) -> None:
         ] = "float32",
         settings: Settings = None,
         output_format: Format = "",
-        time_limit: Annotated[
-            float, Option("--time-limit", metavar="SECONDS", help="Start no new run after this many seconds.")
-        ] = 10.0,
-        gpu: Annotated[bool, Option("--gpu", help="Measure on the GPU, not on the CPU.")] = False,
+        time_limit: TimeLimit = 10.0,
+        threads: Threads = None,
+        gpu: Gpu = False,
+        device: Device = "",
         output: OutputFile = "",
     ) -> None:
         """Show a network row by row, as its paper prints it: shape, params, MACs, memory, latency on this machine."""
@@ -73,12 +71,14 @@ def register(app: Typer, jobs: list[Job]) -> None:
             from .. import api
             from ..errors import Unavailable, UsageError
             from ..render import FULL, render
-            from ..render.rows import Pick, known_sort
+            from ..render.rows import Pick, chosen, known_sort
 
-            if static and gpu:
-                raise UsageError("`--gpu` measures and `--static` does not: one of the two")
+            where = chosen_device(gpu, device)
+            if static and (gpu or device):
+                raise UsageError("`--gpu` and `--device` measure and `--static` does not: one of the two")
             write = Output(output_format, output)
-            pick = Pick(known_sort(sort, measured=not static), top, only)
+            pick = Pick(known_sort(sort, measured=not static), top, only, names(columns))
+            chosen(pick.columns)
             loaded = api.load(model, input=size(input_size), settings=pairs(settings))
             found = loaded.summary(batch, dtype)
             levels = FULL if full else depth
@@ -87,25 +87,17 @@ def register(app: Typer, jobs: list[Job]) -> None:
             def show() -> None:
                 write(lambda width, color: render(found, write.format, levels, width, color, pick))
 
+            stopped: BaseException | None = None
             if not static:
-                try:
-                    measured = _measure(loaded, batch, dtype, "cuda" if gpu else "cpu", time_limit)
-                except Unavailable:
-                    if sys.modules.get("torch"):  # not enough memory: what is known without running still stands
-                        show()
-                    raise
-                found = replace(found, measured=measured)
-            show()
+                options = {"dtype": dtype, "device": where, "time_limit": time_limit, "threads": threads}
+                done, stopped = run_all(loaded, [batch], options)
+                if done:
+                    found = replace(found, measured=done[0])
+                elif not (isinstance(stopped, Unavailable) and sys.modules.get("torch")):
+                    assert stopped is not None
+                    raise stopped
+            show()  # with not enough memory: what is known without running still stands
+            if stopped is not None:
+                raise stopped
 
         jobs.append(job)
-
-
-def _measure(model: "Model", batch: int, dtype: str, device: str, time_limit: float) -> "Measurement":
-    """Measure, with a progress bar where somebody may be watching."""
-    import gc
-
-    from ..render.progress import progress
-
-    gc.enable()
-    with progress(f"running {model.name}") as tick:
-        return model.measure(batch=batch, dtype=dtype, device=device, time_limit=time_limit, progress=tick)

@@ -59,6 +59,20 @@ class Param(NamedTuple):
 MISSING: Any = object()  # what stands for a default where there is none
 
 
+class Reach(NamedTuple):
+    """What an output reads along one axis: output i reads the inputs from step · i + first to step · i + last."""
+
+    step: int | Fraction = 1
+    first: int | Fraction = 0
+    last: int | Fraction = 0
+
+
+# An op reads of an input one reach an axis; a point; or all of it, whatever its size.
+Reaches = tuple[Reach, ...] | None
+POINT: Reaches = ()
+WHOLE: Reaches = None
+
+
 class Argument(NamedTuple):
     """A field of an op as a call sees it."""
 
@@ -141,6 +155,11 @@ class Op:
     def elementwise(self, *xy: Any) -> dict[str, int]:
         """Operations that are no MACs, by kind, for one sample: elements that pass a norm, an activation, an add, …"""
         raise NotImplementedError
+
+    def reach(self, *x: Any) -> tuple[Reaches, ...]:
+        """Which positions of each value an output position reads, for the input shapes `x`; a point of each by
+        default. Values behind the last are not read: only their sizes are."""
+        return (POINT,) * len(x)
 
     def torch(self, rt: Any, *x: Any) -> Any:
         """The torch module for the input shapes `x`; `rt` is `archcalc.runtime.modules`."""

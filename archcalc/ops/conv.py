@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from .base import (
+    POINT,
+    WHOLE,
     Count,
     Op,
     OpError,
     Pad,
     Param,
+    Reach,
+    Reaches,
     Shape,
     Size,
     Tokens,
@@ -25,13 +30,18 @@ from .base import (
 
 
 class Window(NamedTuple):
-    """A window that slides over every axis: its size, its step, the padding before and behind, and the output size."""
+    """A window that slides over every axis: its size, its step, the padding before and behind, the output size, and
+    its size with the gaps of a dilation."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     before: tuple[int, ...]
     behind: tuple[int, ...]
     out: tuple[int, ...]
+    extent: tuple[int, ...]
+
+    def reach(self) -> Reaches:
+        return tuple(Reach(s, -p, r - 1 - p) for s, p, r in zip(self.stride, self.before, self.extent, strict=True))
 
     @property
     def even(self) -> bool:
@@ -78,7 +88,7 @@ def window(
             padding = f"{pi} of padding" if pi == qi else f"{pi} + {qi} of padding"
             raise OpError(f"a window of {r} does not fit a side of {n} with {padding}", "kernel")
         out.append(o - 1 if ceil and (o - 1) * si >= n + pi else o)
-    return Window(k, s, p, q, tuple(out))
+    return Window(k, s, p, q, tuple(out), reach)
 
 
 @op("conv")
@@ -120,6 +130,9 @@ class Conv(Op):
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (self._window(x).reach(),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)
@@ -164,6 +177,9 @@ class DepthwiseConv(Op):
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return self._conv(x).elementwise(x, y)
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return self._conv(x).reach(x)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return self._conv(x).torch(rt, x)
@@ -217,6 +233,12 @@ class TransposedConv(Op):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
 
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        """Output o reads the inputs i with o = s·i − p + d·t for some t below k."""
+        fields = ((self.kernel, "kernel"), (self.stride, "stride"), (self.pad, "pad"), (self.dilation, "dilation"))
+        each = zip(*(spread(size, len(x) - 1, name) for size, name in fields), strict=True)
+        return (tuple(Reach(Fraction(1, s), Fraction(p - d * (k - 1), s), Fraction(p, s)) for k, s, p, d in each),)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         axes = len(x) - 1
         conv = (rt.nn.ConvTranspose1d, rt.nn.ConvTranspose2d, rt.nn.ConvTranspose3d)[axes - 1]
@@ -256,6 +278,9 @@ class Linear(Op):
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (POINT if isinstance(x, Tokens) or numel(x[1:]) == 1 else WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         linear = rt.nn.Linear if isinstance(x, Tokens) or len(x) == 1 else rt.FlatLinear

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 from .base import (
+    POINT,
+    WHOLE,
     Count,
     Free,
     OpError,
     Pad,
+    Reach,
+    Reaches,
     Shape,
     Size,
     Tokens,
@@ -24,6 +29,11 @@ from .base import (
 )
 
 
+def _unless_laid_out(x: Shape) -> Reaches:
+    """Where the positions of a map become elements of a vector, what follows tells them apart no more."""
+    return POINT if not isinstance(x, Tokens) and numel(x[1:]) == 1 else WHOLE
+
+
 @op("flatten")
 class Flatten(Free):
     """A map as one vector: C×H×W to [C·H·W]."""
@@ -33,6 +43,9 @@ class Flatten(Free):
 
     def shape(self, x: Shape) -> Shape:
         return (numel(x),)
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (_unless_laid_out(x),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.Flatten()
@@ -52,6 +65,9 @@ class Reshape(Free):
         if numel(size) != numel(x):
             raise OpError(f"{dims(x)} has {numel(x)} elements, {dims(size)} has {numel(size)}", "size")
         return size
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (_unless_laid_out(x),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Reshape(self.shape(x))
@@ -75,8 +91,28 @@ class ZeroPad(Free):
         before, behind = self._sides(x)
         return (x[0], *(a + n + b for a, n, b in zip(before, x[1:], behind, strict=True)))
 
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (tuple(Reach(1, -before, -before) for before in self._sides(x)[0]),)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.ZeroPad(*self._sides(x))
+
+
+@op("shift")
+class Shift(Free):
+    """A map moved by one towards the start of each axis, zeros behind: the second path of NASNet's reductions.
+
+    Source: slim/nets/nasnet/nasnet_utils.py, factorized_reduction (Zoph et al., arXiv:1707.07012).
+    """
+
+    free = "a copy"
+
+    def shape(self, x: Shape) -> Shape:
+        spatial(x, "`shift`")
+        return x
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Shift()
 
 
 @op("crop")
@@ -102,6 +138,10 @@ class Crop(Free):
             raise OpError(f"{dims(x)} cannot be cropped to {dims(tuple(size))}", "like" if like else "size")
         return (x[0], *size)
 
+    def reach(self, x: Shape, like: Shape | None = None) -> tuple[Reaches, ...]:
+        cut = [(n - o) // 2 for n, o in zip(x[1:], self.shape(x, like)[1:], strict=True)]
+        return (tuple(Reach(1, margin, margin) for margin in cut),)
+
     def torch(self, rt: Any, x: Shape, like: Shape | None = None) -> Any:
         return rt.Crop(x[1:], self.shape(x, like)[1:])
 
@@ -119,6 +159,15 @@ class Upsample(Weightless):
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"interpolation": numel(y)}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        """The nearest: ⌊o / f⌋. Linear: the two neighbours of (o + ½) / f − ½, each less than 1 away."""
+        factors = spread(self.factor, len(x) - 1, "factor")
+        if not self.smooth:
+            return (tuple(Reach(Fraction(1, f), Fraction(1 - f, f), 0) for f in factors),)
+        middle, away = Fraction(1, 2), [1 - Fraction(1, 2 * f) for f in factors]
+        at = [middle / f - middle for f in factors]
+        return (tuple(Reach(Fraction(1, f), m - a, m + a) for f, m, a in zip(factors, at, away, strict=True)),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         mode = ("linear", "bilinear", "trilinear")[len(x) - 2] if self.smooth else "nearest"
@@ -160,6 +209,16 @@ class AdaptiveAvgPool(Weightless):
         ]
         return {"pool": x[0] * math.prod(windows)}
 
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        """All where an axis is brought to 1. Else window i begins and ends less than 1 from i·n/o and (i + 1)·n/o."""
+        found = []
+        for n, o in zip(x[1:], self.shape(x)[1:], strict=True):
+            if o == 1 < n:
+                return (WHOLE,)
+            off = 1 - Fraction(math.gcd(n, o), o)
+            found.append(Reach(Fraction(n, o), -off, Fraction(n, o) - 1 + off))
+        return (tuple(found),)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         pool = (rt.nn.AdaptiveAvgPool1d, rt.nn.AdaptiveAvgPool2d, rt.nn.AdaptiveAvgPool3d)[len(x) - 2]
         return pool(self.shape(x)[1:] if len(x) > 2 else self.shape(x)[1])
@@ -172,6 +231,15 @@ class AdaptiveMaxPool(AdaptiveAvgPool):
     def torch(self, rt: Any, x: Shape) -> Any:
         pool = (rt.nn.AdaptiveMaxPool1d, rt.nn.AdaptiveMaxPool2d, rt.nn.AdaptiveMaxPool3d)[len(x) - 2]
         return pool(self.shape(x)[1:] if len(x) > 2 else self.shape(x)[1])
+
+
+@op("roipool")
+class RoiPool(AdaptiveMaxPool):
+    """Largest values over the windows of `adaptive_maxpool` of one region of interest: counted, and run, for one region
+    that is the whole map.
+
+    Source: Girshick, arXiv:1504.08083, section 2.1.
+    """
 
 
 @op("embed")
@@ -220,6 +288,9 @@ class MatMul(Weightless):
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {}
+
+    def reach(self, x: Shape, other: Shape) -> tuple[Reaches, ...]:
+        return POINT, WHOLE
 
     def torch(self, rt: Any, x: Shape, other: Shape) -> Any:
         return rt.MatMul(self.transpose)

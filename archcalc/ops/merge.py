@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Count, Free, OpError, Shape, Tokens, Weightless, channels, dims, numel, op, spatial, with_channels
+from .base import (
+    POINT,
+    WHOLE,
+    Count,
+    Free,
+    OpError,
+    Reaches,
+    Shape,
+    Tokens,
+    Weightless,
+    channels,
+    dims,
+    numel,
+    op,
+    spatial,
+    with_channels,
+)
 
 MANY = (2, 1000)
 
@@ -59,6 +75,11 @@ class Multiply(Weightless):
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"multiply": (len(xy) - 2) * numel(xy[-1])}
 
+    def reach(self, *x: Shape) -> tuple[Reaches, ...]:
+        """A branch that is spread over positions is read by outputs however far from where it was made."""
+        y = self.shape(*x)
+        return tuple(POINT if len(shape) == len(y) and shape[1:] == y[1:] else WHOLE for shape in x)
+
     def torch(self, rt: Any, *x: Shape) -> Any:
         return rt.Multiply()
 
@@ -98,6 +119,23 @@ class Concat(Free):
 
     def torch(self, rt: Any, *x: Shape) -> Any:
         return rt.Concat(-1 if isinstance(x[0], Tokens) else 1)
+
+
+@op("stack")
+class Stack(Free):
+    """Vectors as the tokens of a sequence, one after the other: what `steps:` gives. One vector is one token."""
+
+    inputs = (1, 200_000)
+    free = "a copy"
+
+    def shape(self, *x: Shape) -> Shape:
+        for shape in x:
+            if len(shape) != 1 or shape != x[0]:
+                raise OpError(f"`stack` works on vectors of one width: {_listed(x)}")
+        return Tokens((len(x), x[0][0]))
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Stack()
 
 
 @op("pad_channels")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Count, OpError, Param, Shape, Tokens, Weightless, channels, dims, numel, op, spatial
+from .base import WHOLE, Count, OpError, Param, Reaches, Shape, Tokens, Weightless, channels, dims, numel, op, spatial
 
 
 class _Norm(Weightless):
@@ -72,6 +72,9 @@ class GroupNorm(_Norm):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")
 
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.GroupNorm(self.groups, x[0])
 
@@ -89,6 +92,9 @@ class InstanceNorm(_Norm):
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")) if self.affine else ()
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         norm = (rt.nn.InstanceNorm1d, rt.nn.InstanceNorm2d, rt.nn.InstanceNorm3d)[len(x) - 2]

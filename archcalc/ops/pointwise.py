@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import Count, OpError, Param, Shape, Storage, Tokens, Weightless, channels, numel, op
+from .base import Count, Free, OpError, Param, Shape, Storage, Tokens, Weightless, channels, numel, op
 
 
 class _Activation(Weightless):
@@ -142,6 +142,35 @@ class Scale(Weightless):
         return rt.Scale(self.factor)
 
 
+@op("complement")
+class Complement(Weightless):
+    """1 − x, element by element: the other side of a gate."""
+
+    def shape(self, x: Shape) -> Shape:
+        return x
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"add": numel(y)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Complement()
+
+
+@op("zeros")
+class Zeros(Free):
+    """A vector of `width` zeros, whatever the value is: the state before the first step of `steps:`."""
+
+    width: Count
+
+    free = "zeros"
+
+    def shape(self, x: Shape) -> Shape:
+        return (self.width,)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Zeros(self.width)
+
+
 @op("affine")
 class Affine(Weightless):
     """Every channel times a learned factor, plus a learned bias: a weight and a bias for each channel.
@@ -224,7 +253,7 @@ class Dropout(Weightless):
 
 @op("softmax")
 class Softmax(Weightless):
-    """e^x over its sum: over the width of tokens, else over the channels."""
+    """e^x over its sum: over the width of tokens (where that is 1, over the tokens), else over the channels."""
 
     keeps_output = True
 
@@ -235,4 +264,4 @@ class Softmax(Weightless):
         return {"softmax": numel(y)}
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.nn.Softmax(-1 if isinstance(x, Tokens) else 1)
+        return rt.nn.Softmax(-1 if isinstance(x, Tokens) and x[1] > 1 else 1)

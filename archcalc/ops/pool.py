@@ -5,7 +5,23 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .base import OpError, Pad, Shape, Size, Weightless, dims, numel, op, spatial
+from .base import (
+    WHOLE,
+    Count,
+    OpError,
+    Pad,
+    Reaches,
+    Shape,
+    Size,
+    Tokens,
+    Weightless,
+    channels,
+    dims,
+    numel,
+    op,
+    spatial,
+    with_channels,
+)
 from .conv import Window, window
 
 
@@ -34,6 +50,9 @@ class _Pool(Weightless):
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(y) * math.prod(self._window(x).kernel)}
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (self._window(x).reach(),)
 
 
 @op("maxpool")
@@ -98,8 +117,55 @@ class GlobalAvgPool(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(x)}
 
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         return (rt.nn.AdaptiveAvgPool1d, rt.nn.AdaptiveAvgPool2d, rt.nn.AdaptiveAvgPool3d)[len(x) - 2](1)
+
+
+@op("channel_mean")
+class ChannelMean(Weightless):
+    """Mean over the channels at each position: C×H×W to 1×H×W (Woo et al., arXiv:1807.06521, section 3.2)."""
+
+    def shape(self, x: Shape) -> Shape:
+        return (1, *spatial(x, f"`{type(self).word}`"))
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"pool": numel(x)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.OverChannels("mean")
+
+
+@op("channel_max")
+class ChannelMax(ChannelMean):
+    """Largest value over the channels at each position: C×H×W to 1×H×W (arXiv:1807.06521, section 3.2)."""
+
+    keeps_output = True
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.OverChannels("amax")
+
+
+@op("maxout")
+class Maxout(Weightless):
+    """The largest of every `of` neighbouring channels, or elements of the width (Goodfellow et al., ICML 2013)."""
+
+    of: Count
+
+    keeps_output = True
+
+    def shape(self, x: Shape) -> Shape:
+        if channels(x) % self.of:
+            raise OpError(f"{channels(x)} channels cannot be cut into groups of {self.of}", "of")
+        return with_channels(x, channels(x) // self.of)
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"pool": numel(x)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Maxout(self.of, -1 if isinstance(x, Tokens) else 1)
 
 
 @op("gmp")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import Count, Op, OpError, Param, Shape, Tokens, op
+from .base import WHOLE, Count, Op, OpError, Param, Reaches, Shape, Tokens, op
 from .tokens import sequence
 
 
@@ -41,6 +41,9 @@ class _Recurrent(Op):
         if self.bias:
             found["bias"] = self.biases * self.gates * x[0] * self.width
         return found
+
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.recurrent(type(self).word, x[1], self.width, self.bias, self.biases)

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Count, Free, Op, OpError, Param, Shape, Tokens, Value, Weightless, dims, numel, op, spatial
+from .base import (
+    WHOLE,
+    Count,
+    Free,
+    Op,
+    OpError,
+    Param,
+    Reaches,
+    Shape,
+    Tokens,
+    Value,
+    Weightless,
+    dims,
+    numel,
+    op,
+    spatial,
+)
 
 
 def sequence(x: Shape, what: str) -> Tokens:
@@ -62,6 +78,33 @@ class Position(Weightless):
         return rt.Position(*x)
 
 
+@op("sinusoid")
+class Sinusoid(Weightless):
+    """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5)."""
+
+    def shape(self, x: Shape) -> Shape:
+        return sequence(x, "sinusoid")
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"add": numel(y)}
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Sinusoid(*x)
+
+
+@op("reverse")
+class Reverse(Free):
+    """The tokens in the opposite order."""
+
+    free = "a copy"
+
+    def shape(self, x: Shape) -> Shape:
+        return sequence(x, "reverse")
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Reverse()
+
+
 @op("take")
 class Take(Free):
     """One token of a sequence, counted from 0: [tokens, width] to [width]."""
@@ -79,6 +122,63 @@ class Take(Free):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Take(self.index)
+
+
+@op("weighted")
+class Weighted(Op):
+    """The sum of the tokens, each times its weight: [T, D] with weights [T, 1] to [D], T·D MACs.
+
+    Source: the context vector of Bahdanau et al., arXiv:1409.0473, eq. 5.
+    """
+
+    by: Value
+
+    inputs = (2, 2)
+    free = "its cost is in its MACs"
+
+    def shape(self, x: Shape, by: Shape) -> Shape:
+        tokens, width = sequence(x, "weighted")
+        if not isinstance(by, Tokens) or tuple(by) != (tokens, 1):
+            raise OpError(f"`weighted` wants {tokens} tokens × 1 as weights; these are {dims(by)}", "by")
+        return (width,)
+
+    def macs(self, x: Shape, by: Shape, y: Shape) -> int:
+        return numel(x)
+
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        return {}
+
+    def torch(self, rt: Any, x: Shape, by: Shape) -> Any:
+        return rt.Weighted()
+
+
+@op("similarity")
+class Similarity(Op):
+    """The cosine of two vectors, times a learned temperature: D MACs, one weight.
+
+    Source: Radford et al., arXiv:2103.00020, figure 3; one pair, as counts are for one sample.
+    """
+
+    other: Value
+
+    inputs = (2, 2)
+
+    def shape(self, x: Shape, other: Shape) -> Shape:
+        if len(x) != 1 or other != x:
+            raise OpError(f"`similarity` works on two vectors of one width: {dims(x)} and {dims(other)}")
+        return (1,)
+
+    def params(self, x: Shape, other: Shape) -> tuple[Param, ...]:
+        return (Param("temperature", (1,), "weight"),)
+
+    def macs(self, x: Shape, other: Shape, y: Shape) -> int:
+        return numel(x)
+
+    def elementwise(self, x: Shape, other: Shape, y: Shape) -> dict[str, int]:
+        return {"norm": 2 * numel(x), "multiply": 1}
+
+    def torch(self, rt: Any, x: Shape, other: Shape) -> Any:
+        return rt.Similarity()
 
 
 @op("attention")
@@ -133,6 +233,9 @@ class Attention(Op):
         scores = self.heads * t * m
         bias = {"bias": t * key + m * (key + value) + t * d} if self.bias else {}
         return {"softmax": scores, "multiply": scores, **bias}
+
+    def reach(self, *x: Shape) -> tuple[Reaches, ...]:
+        return (WHOLE,) * len(x)
 
     def torch(self, rt: Any, x: Shape, memory: Shape | None = None) -> Any:
         _, width, _, other, key, value = self._sizes(x, memory)

@@ -13,7 +13,10 @@ from . import rows
 
 def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> str:
     """A summary's lines, opened `depth` levels; an opened line comes before its parts and is their sum."""
-    return table(rows.COLUMNS, rows.lines(summary, depth, pick))
+    columns: Sequence[rows.Column] = rows.COLUMNS
+    if pick is not None and pick.columns:
+        columns = rows.chosen(("row", "name", *pick.columns))
+    return table(columns, rows.lines(summary, depth, pick))
 
 
 def table(columns: Sequence[rows.Column], records: Iterable[Any]) -> str:

@@ -10,7 +10,10 @@ from .. import __version__
 from ..analyse import Layer, Report, Totals
 from ..graph import Span
 from ..measured import Latency, Measurement
+from ..receptive import receptive_fields
 from ..reported import Judgement
+from ..runs import described
+from ..runs import latency as _latency
 from ..summary import Summary
 from .rows import Pick, lines
 
@@ -55,7 +58,7 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     if report.totals_with_heads is not None:
         yield "totals_with_heads", _totals(report.totals_with_heads)
     yield "layers", _layers(report, measured)
-    yield "measured", None if measured is None else _measured(measured)
+    yield "measured", None if measured is None else described(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
     yield "claims", [claim(judgement) for judgement in summary.judgements]
     yield "inputs", [{"name": name, "shape": shape} for name, shape in inputs]
@@ -73,13 +76,16 @@ def _layers(report: Report, measured: Measurement | None) -> list[dict[str, Any]
     for span in sorted(report.graph.rows, key=lambda span: span.start):
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
+    fields = receptive_fields(report.graph)
     return [
-        _layer(layer, label, times[index] if index < len(times) else None)
+        _layer(report, layer, label, fields.pair(index), times[index] if index < len(times) else None)
         for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True))
     ]
 
 
-def _layer(layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
+def _layer(
+    report: Report, layer: Layer, label: str, seen: tuple[int, int] | None, latency: Latency | None
+) -> dict[str, Any]:
     node, facts = layer.node, layer.facts
     found = {
         "path": node.path,
@@ -96,10 +102,13 @@ def _layer(layer: Layer, label: str, latency: Latency | None) -> dict[str, Any]:
         "macs": layer.macs,
         "flops": layer.flops,
         "activation_bytes": layer.activation_bytes,
+        "receptive_field": seen,
         "latency_ms": None if latency is None else _latency(latency),
     }
     if node.head:
         found["head"] = node.head
+    if node.shares is not None:
+        found["shares"] = report.graph.nodes[node.shares].path
     return found
 
 
@@ -132,32 +141,8 @@ def claim(judgement: Judgement) -> dict[str, Any]:
         "printed": claim.printed.value,
         "computed": judgement.computed,
         "verdict": judgement.verdict,
-        "reading": claim.reading or None,
+        "reading": str(claim.reading) or None,
         "erratum": " ".join(erratum.note.value.split()) if erratum is not None else None,
         "source": claim.source,
         "where": claim.printed.where,
     }
-
-
-def _latency(latency: Latency) -> dict[str, Any]:
-    return {"median": _ms(latency.median), "iqr": _ms(latency.iqr), "runs": latency.runs}
-
-
-def _measured(run: Measurement) -> dict[str, Any]:
-    whole = run.whole
-    return {
-        "device": run.device,
-        "device_name": run.device_name,
-        "torch": run.torch,
-        "threads": run.threads,
-        "dtype": run.dtype,
-        "batch": run.batch,
-        "runs": run.runs,
-        "complete": run.complete,
-        "malloc_pinned": run.malloc_pinned,
-        "latency_ms": {key: _ms(getattr(whole, key)) for key in ("median", "iqr", "min", "max")},
-    }
-
-
-def _ms(time: float) -> float:
-    return round(time, 6)  # the clock counts nanoseconds

@@ -23,7 +23,7 @@ def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> s
             "",
             "  \n".join([*rest, *([f"*{escape(sentences.clean(summary.namesake))}*"] if summary.namesake else [])]),
             "",
-            *_table(summary, table),
+            *table_of(summary, table, rows.columns(summary, pick)),
             "",
             *([f"- **shown**: {escape(shown)}"] if shown else []),
             *(f"- **{label}**: {escape(text)}" if label else f"  {text}" for label, text in sentences.facts(summary)),
@@ -37,17 +37,18 @@ def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> s
     )
 
 
-def _table(summary: Summary, table: Sequence[Line]) -> Iterator[str]:
+def table_of(summary: Summary, table: Sequence[Line], shown: Sequence[rows.Column]) -> Iterator[str]:
+    """The table with these columns and the share."""
     shares = rows.share_of(summary)
-    columns = [*rows.columns(summary), *([rows.SHARE] if shares else [])]
+    columns = [*shown, *([rows.SHARE] if shares else [])]
     labelled = any(line.label and line.label != line.name for line in table)
     heads, texts = [""] * (1 + labelled), [_names(table, labelled)]
     for column in columns:
         assert column.show is not None
-        unit, shown = column.show([column.value(line) for line in table])
+        unit, texts_of = column.show([column.value(line) for line in table])
         heading = f"% of {shares}" if column is rows.SHARE else f"{column.heading} ({unit})" if unit else column.heading
         heads.append(heading)
-        texts.append([text.strip() for text in shown])
+        texts.append([text.strip() for text in texts_of])
     yield from pipes(heads, [False] * (1 + labelled) + [True] * len(columns), zip(*texts, strict=True))
 
 

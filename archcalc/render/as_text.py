@@ -21,14 +21,14 @@ def render(
 ) -> str:
     """The whole report. Lines are at most `width` wide, as wide as they need be where that is None."""
     table, share = rows.table(summary, depth, pick), rows.share_of(summary)
-    layout = choose(rows.columns(summary), table, bool(share), width)
+    layout = choose(rows.columns(summary, pick), table, bool(share), width)
     room = max(PROSE, layout.width) if width is None else width
     notes = sentences.Notes()
     found = [
-        *_heading(summary, room),
+        *heading(summary, room),
         [],
-        *_headings(layout, share),
-        *_table(table, layout, notes, room),
+        *headings(layout, share),
+        *table_of(table, layout, notes, room),
         [],
         *_facts(summary, sentences.shown(summary, depth, pick), notes, room),
         [],
@@ -37,7 +37,7 @@ def render(
     return page(found, color)
 
 
-def _heading(summary: Summary, width: int) -> Iterator[Pieces]:
+def heading(summary: Summary, width: int) -> Iterator[Pieces]:
     """The model's name, title and source, and where another network goes by this name which one this is."""
     title, *rest = sentences.heading(summary)
     one_line = width_of(summary.model) + 2 + width_of(title) <= width
@@ -51,7 +51,8 @@ def _heading(summary: Summary, width: int) -> Iterator[Pieces]:
 # --- the table ----------------------------------------------------------------------------------------------------
 
 
-def _headings(layout: Layout, share: str) -> Iterator[Pieces]:
+def headings(layout: Layout, share: str) -> Iterator[Pieces]:
+    """The columns' names and units."""
     gap = " " * layout.gap
     heads: Pieces = [(" " * layout.name_width, PLAIN)]
     units: Pieces = [(" " * layout.name_width, PLAIN)]
@@ -65,7 +66,8 @@ def _headings(layout: Layout, share: str) -> Iterator[Pieces]:
     yield rule(layout.width)
 
 
-def _table(lines: Sequence[Line], layout: Layout, notes: sentences.Notes, width: int) -> Iterator[Pieces]:
+def table_of(lines: Sequence[Line], layout: Layout, notes: sentences.Notes, width: int) -> Iterator[Pieces]:
+    """The lines, with a rule above the sums, and below each what is printed and does not hold."""
     shares = [line.share or 0.0 for line in lines if line.kind != "total" and not line.depth]
     most = max(shares, default=0.0)
     heads = ruled = False

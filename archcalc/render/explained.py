@@ -9,8 +9,9 @@ from typing import Any
 from .. import __version__
 from ..arithmetic import Arithmetic, Count, axes_of, usage
 from ..errors import Text, excerpt, printable
-from ..explain import FEW, Alive, JudgementFacts, Network, NetworkFacts, NodeFacts, OpFacts, SpanFacts, Sum
+from ..explain import FEW, Alive, FieldFacts, JudgementFacts, Network, NetworkFacts, NodeFacts, OpFacts, SpanFacts, Sum
 from ..ops import KINDS, Shape, Tokens
+from ..ops.base import show
 from ..summary import Summary
 from ..units import binary, with_separators
 from . import records, sentences
@@ -165,12 +166,35 @@ def _node(facts: NodeFacts, summary: Summary, width: int) -> Iterator[Pieces]:
         yield from _fact("" if number else "reads", f"{shape}  {clean(value.name)}", width)
     yield from _fact("gives", size(node.shape), width)
     yield from _axes(facts.counts.shape, width)
-    yield from _costs(facts.counts, node.op.word, node.op.free, width)
+    yield from _costs(facts.counts, node.op.word, node.op.free, width, facts.shares)
+    if facts.users:
+        more = f" and {len(facts.users) - FEW} more" if len(facts.users) > FEW else ""
+        yield from _fact("shared", f"also the parameters of {clean(', '.join(facts.users[:FEW]))}{more}", width)
     count = facts.activation
     unit = f" bytes ({' '.join(binary(count.value))})" if count.value >= 1024 else " bytes"
     yield from _count("activation", count, width, unit)
     until = f"; {facts.until}" if facts.until else ""
     yield from _fact("", f"{clean(facts.because)}{until}", width)
+    yield from _receptive(facts.fields, width)
+
+
+def _receptive(fields: Sequence[FieldFacts], width: int) -> Iterator[Pieces]:
+    """The receptive field: one line where all axes are alike."""
+    alike = len({found[1:] for found in fields}) == 1
+    for number, found in enumerate(fields[:1] if alike else fields):
+        least, most = found.field.least, found.field.most
+        axis = "" if alike else f"{found.axis}: "
+        if most is None:
+            on = f"; {least} on the shortest path" if least is not None else ""
+            text = f"unbounded: {clean(found.because)}{on}"
+        else:
+            text = (f"{found.size} = " if found.size else "") + str(most)
+            text += f"; {least} on the shortest path" if least != most else ""
+        yield from _fact("" if number else "field", axis + text, width)
+        if most is not None:
+            for name, spelled in (("stride", found.stride), ("offset", found.offset)):
+                value = show(getattr(found.field, name)).replace("-", "−")
+                yield from _fact(name, (f"{spelled} = " if spelled else "") + value, width, indent=2)
 
 
 def _marked(shape: Shape, number: int, of: int) -> str:
@@ -181,12 +205,14 @@ def _marked(shape: Shape, number: int, of: int) -> str:
     return f"{sign.join(axis + mark for axis in axes_of(shape))} = {size(shape)}"
 
 
-def _costs(counts: Arithmetic, word: str, free: str, width: int) -> Iterator[Pieces]:
+def _costs(counts: Arithmetic, word: str, free: str, width: int, shares: str = "") -> Iterator[Pieces]:
     """Parameters tensor by tensor, MACs, and what is no MAC."""
     tensors = counts.params
     counted = [count for count in tensors if count.kind != "stat"]
     if not counted:
-        yield from _fact("params", "none", width)
+        yield from _fact(
+            "params", f"none of its own: those of {clean(shares)}, counted there" if shares else "none", width
+        )
     elif len(counted) == 1:
         yield from _count("params", counted[0], width, f"  {counted[0].name}")
     else:
@@ -305,7 +331,7 @@ def _judged(judged: Sequence[JudgementFacts], width: int) -> Iterator[Pieces]:
         for name, figure, found in zip(names, figures, there, strict=True):
             judgement = found.judgement
             same = len(set(found.arithmetic.replace(",", "").split(" = ")) | {figure.replace(",", "")}) == 1
-            reading = judgement.claim.reading if judgement.claim.reading and judgement.verdict != "exact" else ""
+            reading = str(judgement.claim.reading) if judgement.verdict != "exact" else ""
             text = judgement.verdict + (f" ({reading})" if reading else "") + ("" if same else f": {found.arithmetic}")
             text += "".join(failure.mark for failure in notes.failures([judgement]))
             mark, style = ("✓", BOLD) if judgement.holds else ("✗", LOUD)
@@ -408,7 +434,22 @@ def _node_document(facts: NodeFacts) -> Entry:
         "activation_bytes",
         {**_number(facts.activation), "storage": facts.storage, "because": facts.because, "until": facts.until},
     )
+    yield "receptive_field", [_field(found) for found in facts.fields]
     yield "free", node.op.free or None
+    yield "shares", facts.shares or None
+    yield "shared_by", facts.users
+
+
+def _field(found: FieldFacts) -> dict[str, Any]:
+    field = found.field
+    return {
+        "axis": found.axis,
+        "size": None if field.most is None else [field.least, field.most],
+        "arithmetic": found.size or None,
+        "stride": None if field.stride is None else float(field.stride),
+        "offset": None if field.offset is None else float(field.offset),
+        "because": found.because or None,
+    }
 
 
 def _op_document(facts: OpFacts) -> Entry:

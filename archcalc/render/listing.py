@@ -1,16 +1,19 @@
-"""The list of models, in every form."""
+"""The list of models, in every form, and of what is known only by what documents print."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..catalogue import Entry
+from ..catalogue import KNOWN_BY, Entry, first_year
 from ..errors import printable
 from . import as_csv, records
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, page, prose
-from .rows import Column, exact, size, words
+from .rows import Column, Value, exact, size, words
 from .sentences import clean
+
+if TYPE_CHECKING:
+    from ..ledger.accuracies import Accuracy, System
 
 NAME = Column("name", lambda entry: printable(entry.name), "model", "model", words)
 PAPER = Column("title", lambda entry: clean(entry.title), "paper", "paper", words)
@@ -34,15 +37,34 @@ COLUMNS = (
 )
 
 
-def render(entries: Sequence[Entry], output_format: str, width: int | None = None, color: bool = False) -> str:
-    """The models in one of `FORMATS`; `width` and `color` are for text."""
+ONLY_PRINTED = "Known only by what documents print"
+# What the list with `--all` says of each: whether a spec builds it, and else how it is known.
+SPEC, RESULT, DESCRIPTION = KNOWN_BY
+
+
+def render(
+    entries: Sequence[Entry],
+    output_format: str,
+    width: int | None = None,
+    color: bool = False,
+    others: Sequence[System] | None = None,
+) -> str:
+    """The models in one of `FORMATS`, with `others` that no spec builds; `width` and `color` are for text."""
     if output_format == "json":
-        return records.json([document(entry) for entry in entries])
+        marked = {} if others is None else {"known_by": SPEC}
+        return records.json([document(entry) | marked for entry in entries] + [named(s) for s in others or ()])
     if output_format == "csv":
-        return as_csv.table(COLUMNS, entries)
+        if others is None:
+            return as_csv.table(COLUMNS, entries)
+        return as_csv.table(ALL, [*map(_flat, entries), *map(_flat_named, others)])
+    models = (NAME, PAPER, YEAR, PARAMS, MACS, INPUT)
     if output_format == "markdown":
-        return records.markdown((NAME, PAPER, YEAR, PARAMS, MACS, INPUT), entries)
-    return page(_text(entries, width), color) if entries else ""
+        tables = [records.markdown(models, entries)] if entries or not others else []
+        tables += [f"{ONLY_PRINTED}:\n\n{records.markdown(NAMED, others)}"] if others else []
+        return "\n".join(tables)
+    parts = [page(_text(entries, width), color)] if entries else []
+    parts += [page(_named_text(others, width), color)] if others else []
+    return "\n".join(parts)
 
 
 def document(entry: Entry) -> dict[str, Any]:
@@ -78,3 +100,87 @@ def _text(entries: Sequence[Entry], width: int | None) -> Iterator[Pieces]:
     yield []
     many = f"{len(entries)} models of {len(seen)} families" if len(seen) > 1 else f"{len(entries)} models"
     yield [(many if len(entries) > 1 else "1 model", DIM)]
+
+
+# --- what is known only by what documents print -------------------------------------------------------------------
+
+
+def known_by(system: System) -> str:
+    return RESULT if system.results else DESCRIPTION
+
+
+def named(system: System) -> dict[str, Any]:
+    """A system that no spec builds as JSON has it: the keys of a model, empty, and then what is printed."""
+    empty = ("family", "params", "macs", "input", "variant", "title", "cite")
+    found = {"name": system.name.value, **dict.fromkeys(empty)}
+    found |= {"year": first_year(system.year), "spec": None, "known_by": known_by(system)}
+    return found | {"described": system.described, "results": [result(a) for a in system.results]}
+
+
+def result(accuracy: Accuracy) -> dict[str, Any]:
+    """A printed result as JSON has it."""
+    value = accuracy.value
+    about = ("variant", "dataset", "metric", "setting")
+    return {
+        "id": accuracy.id.value,
+        **{key: getattr(accuracy, key) for key in about},
+        "printed": accuracy.printed.value,
+        "value": value if isinstance(value, int) else float(value),
+        "unit": accuracy.unit,
+        "source": list(accuracy.sources),
+    }
+
+
+def about(system: System) -> str:
+    """The first printed result of a system and how many more there are, or what documents show of it."""
+    if not system.results:
+        return clean(system.described)
+    more = len(system.results) - 1
+    return said(system.results[0]) + (f", and {more} more" if more else "")
+
+
+def said(accuracy: Accuracy) -> str:
+    """`Maxout CNN [10]: 4.0 % (error, SVHN)`, with the figure as it is printed."""
+    printed = accuracy.printed.value
+    for word, sign in (("\\pm", "±"), ("\\sim ", "~"), ("$\\dagger$", "†"), ("$\\ddagger$", "‡"), ("\\%", "%")):
+        printed = printed.replace(word, sign)
+    what = ", ".join(filter(None, (accuracy.in_words, accuracy.benchmark)))
+    return clean(f"{accuracy.variant}: {printed}{accuracy.unit_behind} ({what})")
+
+
+# Of a system that no spec builds.
+SYSTEM = Column("name", lambda system: clean(system.name.value), "system", "system", words)
+NAMED = (
+    SYSTEM,
+    Column("year", lambda system: system.year, "year", "year", words),
+    Column("printed", about, "what is printed", "printed", words),
+)
+
+
+def _named_text(systems: Sequence[System], width: int | None) -> Iterator[Pieces]:
+    def style(system: System, column: Column) -> str:
+        return PLAIN if system.results or column is SYSTEM else DIM
+
+    room = PROSE if width is None else width
+    yield [(ONLY_PRINTED, LOUD)]
+    yield from records.text(NAMED, systems, room, indent=2, style=style)
+    yield []
+    printed = sum(bool(system.results) for system in systems)
+    many = f"{len(systems)} systems without a spec" if len(systems) > 1 else "1 system without a spec"
+    yield from prose(f"{many}: {printed} with printed results, {len(systems) - printed} only described", room, DIM)
+
+
+def _flat(entry: Entry) -> dict[str, Value]:
+    return {column.name: column.value(entry) for column in COLUMNS} | {"known_by": SPEC}
+
+
+def _flat_named(system: System) -> dict[str, Value]:
+    year = first_year(system.year)
+    return {"name": clean(system.name.value), "year": year, "known_by": known_by(system), "printed": about(system)}
+
+
+def _key(name: str) -> Column:
+    return Column(name, lambda record: record.get(name))
+
+
+ALL = tuple(_key(name) for name in (*(column.name for column in COLUMNS), "known_by", "printed"))

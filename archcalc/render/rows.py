@@ -6,6 +6,7 @@ A line is a row of the paper's table, or, where it is opened, a block or a singl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 from typing import Any, Literal, NamedTuple
 
 from ..analyse import Layer, Totals
@@ -14,6 +15,7 @@ from ..graph import Node, Span
 from ..measured import Latency
 from ..ops import OPS, Op, Shape, Tokens
 from ..ops.base import ARGUMENTS, show
+from ..receptive import ReceptiveFields, receptive_fields
 from ..reported import Judgement
 from ..summary import Summary
 from ..table import squeeze
@@ -47,6 +49,9 @@ class Line(NamedTuple):
     opened: bool = False
     start: int = 0  # the nodes of a row or block
     stop: int = 0
+    shares: str = ""  # the op whose weights this one works with
+    value: int = 0  # what comes out of it, and what that sees
+    fields: ReceptiveFields | None = None
 
 
 class Shown(NamedTuple):
@@ -104,6 +109,11 @@ def time(values: Sequence[Value]) -> Shown:
 
 def percent(values: Sequence[Value]) -> Shown:
     return Shown("%", fixed(values, 1.0, 4, 1))
+
+
+def sizes(values: Sequence[Value]) -> Shown:
+    """Whole numbers that may be unbounded."""
+    return Shown("", ["" if v is None else "∞" if v == inf else str(v) for v in values])
 
 
 def words(values: Sequence[Value]) -> Shown:
@@ -175,9 +185,14 @@ COLUMNS = (
     Column("macs", _count("macs"), "MACs", "MACs", decimal),
     Column("flops", _count("flops")),
     Column("activation_bytes", _count("activation_bytes"), "activation", "activ.", binary),
+    Column("receptive_field_min", lambda line: None if line.fields is None else line.fields.least(line.value)),
+    Column("receptive_field_max", lambda line: None if line.fields is None else line.fields.most(line.value)),
+    Column("receptive_field_stride", lambda line: _geometry(line, "stride")),
+    Column("receptive_field_offset", lambda line: _geometry(line, "offset")),
     Column("latency_ms_median", _latency("median"), "latency", "latency", time),
     Column("latency_ms_iqr", _latency("iqr")),
     Column("latency_runs", _latency("runs")),
+    Column("shares", lambda line: line.shares),
 )
 # For people only, made of numbers that other columns hold.
 SPREAD = Column("spread", lambda line: _spread(line.latency), "IQR", "IQR", percent)
@@ -189,8 +204,53 @@ def _spread(latency: Latency | None) -> float | None:
     return 100 * latency.iqr / latency.median if latency and latency.runs > 1 and latency.median else None
 
 
-def columns(summary: Summary) -> list[Column]:
-    """The columns that people see, those of latency where it was measured."""
+def _geometry(line: Line, name: str) -> Value:
+    """The stride or offset of a line's receptive field, of all its axes where they differ: `16×8`."""
+    found = [] if line.fields is None else [getattr(axis, name) for axis in line.fields[line.value]]
+    if not found or None in found:
+        return None
+    if len(set(found)) == 1 and isinstance(found[0], int):
+        return found[0]
+    return "×".join(map(show, found[:1] if len(set(found)) == 1 else found))
+
+
+# How columns are shown that stand only where they are asked for; others as they are.
+ASKED = {
+    "flops": Column("", _count(""), "FLOPs", "FLOPs", decimal),
+    "receptive_field_min": Column("", _count(""), "least field", "least", sizes),
+    "receptive_field_max": Column("", _count(""), "field", "field", sizes),
+    "receptive_field_stride": Column("", _count(""), "stride", "stride", sizes),
+    "receptive_field_offset": Column("", _count(""), "offset", "offset", sizes),
+    "latency_ms_iqr": Column("", _count(""), "IQR", "IQR", time),
+}
+
+
+def chosen(names: Sequence[str]) -> list[Column]:
+    """The columns of these names, in their order, each by its whole name or by how several begin: `receptive_field`.
+
+    Raises UsageError where there is none.
+    """
+    found: list[Column] = []
+    for name in names:
+        there = [column for column in COLUMNS if column.name == name]
+        there = there or [column for column in COLUMNS if column.name.startswith(f"{name}_")]
+        if not there:
+            known = [column.name for column in COLUMNS]
+            raise UsageError(f"there is no column `{name}`", did_you_mean(name, known))
+        for column in there:
+            if column.show is None:
+                like = ASKED.get(column.name)
+                heading = like.heading if like else column.name.replace("_", " ")
+                show = like.show if like else exact
+                column = Column(column.name, column.value, heading, like.short if like else heading, show)
+            found += [] if column.name in {other.name for other in found} else [column]
+    return found
+
+
+def columns(summary: Summary, pick: Pick | None = None) -> list[Column]:
+    """The columns that people see: those that were asked for, else the usual ones, of latency where it was measured."""
+    if pick is not None and pick.columns:
+        return chosen(pick.columns)
     if summary.measured is None:
         return [column for column in COLUMNS if column.show and not column.name.startswith("latency")]
     return [*(column for column in COLUMNS if column.show), *([SPREAD] if summary.measured.runs > 1 else [])]
@@ -229,7 +289,7 @@ def _alone(line: Line) -> Line:
 
 
 class Pick(NamedTuple):
-    """Which lines are shown: those that hold `only`, the largest first where `sort` or `top` says so.
+    """Which lines are shown: those that hold `only`, the largest first where `sort` or `top` says so; which `columns`.
 
     What is picked is the rows, or at some depth what stands innermost; heads are left out.
     """
@@ -237,6 +297,7 @@ class Pick(NamedTuple):
     sort: str = ""
     top: int | None = None
     only: str = ""
+    columns: tuple[str, ...] = ()
 
     @property
     def active(self) -> bool:
@@ -335,6 +396,7 @@ class _Opener:
         self.summary, self.report, self.measured = summary, summary.report, summary.measured
         self.graph = self.report.graph
         self.share = share_of(summary)
+        self.fields = receptive_fields(self.graph)
         self.judged: dict[str, list[Judgement]] = {}
         for judgement in summary.judgements:
             self.judged.setdefault(judgement.claim.row, []).append(judgement)
@@ -412,15 +474,18 @@ class _Opener:
             opened=opened,
             start=span.start,
             stop=span.stop,
+            value=span.output,
+            fields=self.fields,
         )
 
     def _op(self, index: int, level: int, lasts: tuple[bool, ...]) -> Line:
         layer = self.report.layers[index]
         node = layer.node
         latency = None if node.head or self.measured is None else self.measured.layers[index]
+        shares = "" if node.shares is None else self.graph.nodes[node.shares].path
         return Line(
             "op",
-            call(node.op),
+            call(node.op, shares),
             layer,
             row=self.row,
             path=node.path,
@@ -431,6 +496,9 @@ class _Opener:
             latency=latency,
             share=self._share(layer, latency, node.head),
             lasts=lasts,
+            shares=shares,
+            value=index,
+            fields=self.fields,
         )
 
     def _share(self, counts: Totals | Layer, latency: Latency | None, head: str) -> float | None:
@@ -441,8 +509,9 @@ class _Opener:
         return 100 * counts.macs / self.report.totals.macs
 
 
-def call(op: Op) -> str:
-    """An op as a layer line calls it: `conv(64, 7, 2, bias=False)`; what has its default is left out."""
+def call(op: Op, shares: str = "") -> str:
+    """An op as a layer line calls it: `conv(64, 7, 2, bias=False)`; what has its default is left out. `shares` is the
+    node whose weights it works with."""
     arguments = []
     for argument in ARGUMENTS[op.word]:
         value = getattr(op, argument.name)
@@ -450,4 +519,6 @@ def call(op: Op) -> str:
             arguments.append(show(value))
         elif value != argument.default:
             arguments.append(f"{argument.name}={show(value)}")
+    if shares:
+        arguments.append(f"weights={shares}")
     return f"{op.word}({', '.join(arguments)})" if arguments else op.word

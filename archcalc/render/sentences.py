@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..errors import printable
-from ..measured import Measurement
+from ..measured import Latency, Measurement
 from ..reported import Judgement
 from ..summary import Summary
 from ..units import binary, scaled, with_separators
@@ -93,19 +93,111 @@ def _scaled(count: int) -> str:
 
 
 def measured(run: Measurement) -> list[tuple[str, str]]:
-    """`161 ms, median of 30 runs (IQR 0.938, …)`, under which conditions, and on what."""
-    whole = run.whole
-    conditions = [] if run.complete else ["stopped early, by --time-limit"]
-    conditions += ["malloc pinned: freed memory is kept"] if run.malloc_pinned else []
-    runs = f"median of {run.runs} runs" if run.runs > 1 else "one run"
-    least, most, iqr = (ms(time).removesuffix(" ms") for time in (whole.min, whole.max, whole.iqr))
-    spread = f" (IQR {iqr}, {least} to {most} ms)" if run.runs > 1 else ""
-    threads = f", {run.threads} thread{'s' * (run.threads != 1)}" if run.device == "cpu" else ""
+    """`161 ms, median of 30 runs (IQR 0.938, …)`, whether the layers add up to it, under which conditions, on what."""
     return [
-        ("latency", f"{ms(whole.median)}, {runs}{spread}"),
-        *([("", "; ".join(conditions))] if conditions else []),
-        ("device", f"{run.device}: {run.device_name}{threads}, torch {run.torch}"),
+        ("latency", f"{spread(run.whole)}{_throughput(run)}"),
+        *([("", f"{sure}")] if (sure := _sure(run)) else []),
+        *([("compiled", compiled)] if (compiled := _compiled(run)) else []),
+        *([("layers", layers)] if (layers := _layers(run)) else []),
+        *(("unstable" if not number else "", str(text)) for number, text in enumerate(_unstable(run))),
+        ("run", _conditions(run)),
+        *([("", STOPPED[run.stopped])] if run.stopped in STOPPED else []),
+        ("device", device(run)),
     ]
+
+
+STOPPED = {
+    "time limit": "stopped early, by --time-limit",
+    "interrupted": "interrupted: this is what was measured so far",
+}
+
+
+def spread(latency: Latency) -> str:
+    """`161 ms, median of 30 runs (IQR 0.938, 158 to 190 ms, 90 % below 164)`."""
+    if latency.runs == 1:
+        return f"{ms(latency.median)}, one run"
+    least, most, iqr, p90 = (_bare(time) for time in (latency.min, latency.max, latency.iqr, latency.p90))
+    count = with_separators(latency.runs)
+    return f"{ms(latency.median)}, median of {count} runs (IQR {iqr}, {least} to {most} ms, 90 % below {p90})"
+
+
+def _bare(time: float) -> str:
+    return ms(time).removesuffix(" ms")
+
+
+def _throughput(run: Measurement) -> str:
+    return f"; {rate(run.throughput)} samples/s" if run.throughput else ""
+
+
+def rate(count: float) -> str:
+    """Samples a second, with three digits."""
+    return f"{count:,.0f}" if count >= 99.95 else f"{count:.3g}"
+
+
+def _sure(run: Measurement) -> str:
+    """How well the median is known."""
+    known = run.confidence
+    if known.low is None or known.high is None or known.within is None:
+        return ""
+    wanted = "" if known.reached else f", wanted was ±{_percent(known.wanted)}"
+    level = f"{100 * known.level:.0f} % confidence"
+    return f"±{_percent(known.within)}: {_bare(known.low)} to {ms(known.high)} with {level}{wanted}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+
+
+def _compiled(run: Measurement) -> str:
+    """The compiled network beside the one whose layers are shown."""
+    found = run.compiled
+    if found is None:
+        return ""
+    ratio = run.whole.median / found.median if found.median else 0.0
+    return f"{spread(found)}; {ratio:.2f} × as fast as the program whose layers are shown: a compiled one has none"
+
+
+def _layers(run: Measurement) -> str:
+    """Whether the parts add up, and what it cost to look."""
+    if run.reconciliation is None:
+        return ""
+    share = run.overhead_ms / run.whole.median
+    cost = f"{_percent(share)}" if share >= 0.001 else "<0.1 %"
+    bound = f"; the GPU waits for launches in {len(run.launch_bound)} of {len(run.layers)}" if run.launch_bound else ""
+    return f"{ms(run.layers_sum)} together, {run.reconciliation:.3f} of the whole; their clock cost {cost}{bound}"
+
+
+def _unstable(run: Measurement) -> list[str]:
+    return [f"{doubt.reason}. {doubt.advice}" for doubt in run.doubts]
+
+
+def _conditions(run: Measurement) -> str:
+    """How it was run."""
+    found = [run.mode if run.mode == "inference" else "training: forward and backward pass, no step", run.dtype]
+    found += [f"batch {run.batch}"] if run.batch > 1 else []
+    found += [run.memory_format.replace("_", " ")] if run.memory_format != "contiguous" else []
+    found += ["cold caches"] if run.cold else []
+    found += [malloc(run)] if run.device == "cpu" else []
+    return "; ".join([", ".join(found[:2]), *found[2:]])
+
+
+def malloc(run: Measurement) -> str:
+    """Whether freed memory is kept for the next layer."""
+    if run.malloc_pinned:
+        return "malloc pinned: freed memory is kept"
+    libc = run.machine.libc
+    if libc.startswith("glibc"):
+        return "malloc not pinned: freed memory may go back to the system"
+    return f"malloc not pinned: only glibc's can be{f', here it is {libc}' if libc else ''}"
+
+
+def device(run: Measurement) -> str:
+    """What ran it: `cpu: …, 2 threads, torch 2.13.0`."""
+    threads = f", {run.threads} thread{'s' * (run.threads != 1)}" if run.device == "cpu" else ""
+    gpu = [("driver", run.machine.driver), ("CUDA", run.machine.cuda), ("TF32", run.machine.tf32)]
+    gpu += [("clocks", run.machine.clocks)]
+    about = "".join(f", {what} {said}" for what, said in gpu if said)
+    return f"{run.device}: {run.device_name}{threads}, torch {run.torch}{about}"
 
 
 def ms(time: float) -> str:

@@ -1,37 +1,38 @@
 """Latency of a Graph on a device: the whole network and each layer, from one flat program.
 
-Per layer the clock is chained: it is read once at each node boundary, after the node's dead inputs are freed, so the
-layers of a run add up to the run. Whole runs, which read the clock at both ends only, alternate with such runs.
+Whole runs, which read the clock at both ends only, take turns with runs that read it at every node's end.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import os
-import platform
 import time
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import pairwise
-from operator import length_hint
-from pathlib import Path
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from ..analyse import ITEMSIZE, analyse
+from ..analyse import ITEMSIZE, Totals, analyse
 from ..errors import Unavailable, UsageError
 from ..graph import Graph
-from ..measured import Latency, Measurement
+from ..measured import Interrupted, Measurement, Stopped, confidence
 from ..units import binary
-from .network import Network, Step, build, example_inputs, execute, torch_dtype, usable
+from .bench import Bench, ByNode, CpuClock, CudaClock, OutOfMemory, clock_cost, empty_rows, first_line, out_of_memory
+from .machine import available_memory, cache_size, device_name, device_of, machine, pinned_malloc, threads
+from .network import Network, build, example_inputs, torch_dtype
 
-RUNS = 30
-WARM_UPS = 3
+RUNS = 500  # rounds at most
+LEAST_RUNS = 10  # before the confidence may end them
+WARM_UPS = 3  # at least
+SETTLED = 0.05  # warm are runs of which the last two are not faster by more than this than all before
+WANTED = 0.02  # of the median, to either side
 SEED = 0  # of the parameters and of the input
+
+Progress = Callable[[int, int], None]
 
 
 def measure(
@@ -40,54 +41,97 @@ def measure(
     batch: int = 1,
     dtype: str = "float32",
     device: str = "cpu",
-    time_limit: float = 10.0,
+    training: bool = False,
+    channels_last: bool = False,
+    compile: bool = False,
+    cold: bool = False,
     threads: int | None = None,
-    runs: int = RUNS,
     pin_malloc: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    precision: float = WANTED,
+    runs: int = RUNS,
+    time_limit: float = 10.0,
+    progress: Progress | None = None,
 ) -> Measurement:
-    """Time an inference of the main path of `graph`, in rounds of one whole run and one run per layer.
+    """Time the main path of `graph`, in rounds of one whole run and one run by nodes.
 
-    At most `runs` rounds, and no new one after `time_limit` seconds of warming up and running; at least one.
-    `device` is `cpu`, `cuda` or `cuda:1`; `threads` are those of torch on the CPU (as they are, unless given).
-    `progress` is called with the rounds done and planned, outside of what is timed. The input is random, with a fixed
-    seed; torch's random state, threads and modes are as before afterwards.
+    Rounds end once the 95 % confidence intervals of the medians, the whole's and the nodes' sum's, are within
+    `precision` of them, after `runs` rounds, or, warming up included, after `time_limit` seconds; there is at least
+    one. `training` adds the backward pass; `compile` adds runs of what torch.compile makes of the network to each
+    round; `cold` drives everything out of the caches before each run. `device` is `cpu`, `cuda` or `cuda:1`;
+    `threads` are those of torch on the CPU (as they are, unless given). `progress` is called with the rounds done and
+    expected, outside of what is timed. The input is random, with a fixed seed; torch's random state, threads and
+    modes are as before afterwards.
 
-    Raises UsageError for arguments that make no sense; Unavailable where there is no such GPU, where parameters and
-    activations do not fit the memory that is free, or where memory runs out all the same.
+    Raises UsageError for arguments that make no sense; Unavailable where there is no such GPU, where torch cannot do
+    what is asked, where parameters and activations do not fit the memory that is free, or where memory runs out all
+    the same; Interrupted, with what was measured, for Ctrl-C after the first round.
     """
-    _check(batch, time_limit, threads, runs)
+    _check(batch, time_limit, threads, runs, precision)
     number = torch_dtype(dtype)
-    where = _device(device)
+    where = device_of(device)
     graph = graph.without_heads()
+    layout = _layout(graph, channels_last)
     _require_memory(graph, batch, dtype, where)
     with ExitStack() as stack:
         pinned = stack.enter_context(pinned_malloc()) if pin_malloc and where.type == "cpu" else False
         stack.enter_context(_threads(threads))
         if where.type == "cuda":
             stack.enter_context(torch.cuda.device(where))
-        network, inputs = _prepare(graph, batch, number, dtype, where)
-        stack.enter_context(torch.inference_mode())
-        stack.enter_context(_no_garbage_collection())
-        bench = _Bench(network, inputs, CudaClock() if where.type == "cuda" else CpuClock())
-        whole, samples, complete = _rounds(bench, runs, time_limit, progress)
-        return Measurement(
+        if training:
+            stack.enter_context(torch.random.fork_rng(devices=[where] if where.type == "cuda" else []))
+        stack.enter_context(torch.enable_grad() if training else torch.inference_mode())
+        clock = CudaClock() if where.type == "cuda" else CpuClock()
+        about = machine(where)  # before the runs, which are themselves load
+        failed = ""
+        try:
+            network, inputs = _prepare(graph, batch, number, dtype, where, layout)
+            bench = Bench(
+                network.train(training),
+                inputs,
+                clock,
+                training=training,
+                compiled=_compiled(network, inputs) if compile else None,
+                flush=_flusher(where) if cold else None,
+            )
+            with _no_garbage_collection():
+                done = rounds(bench, runs, time_limit, precision, progress)
+        except OutOfMemory as error:
+            failed = f"{error.message} at batch {batch}"  # the error holds the tensors: let it go first
+        if failed:
+            bench = network = inputs = None  # type: ignore[assignment]
+            raise OutOfMemory(failed, _largest_batch(graph, batch, number, dtype, where, layout, training))
+        found = Measurement(
             device=str(where),
-            device_name=_device_name(where),
+            device_name=device_name(where),
             torch=torch.__version__,
             threads=torch.get_num_threads(),
             dtype=dtype,
             batch=batch,
-            runs=len(whole),
-            complete=complete,
+            whole_samples=done.whole,
+            samples=done.total,
+            backward=done.backward if training else (),
+            compiled_samples=done.compiled,
+            mode="training" if training else "inference",
+            memory_format=_FORMAT_NAMES[layout],
+            cold=cold,
             malloc_pinned=pinned,
-            whole=Latency.of(whole),
-            layers=tuple(Latency.of(row) for row in samples),
-            samples=samples,
+            wanted=precision,
+            stopped=done.stopped,
+            warm_ups=done.warm_ups,
+            settled=done.settled,
+            overhead_ms=len(graph.nodes) * clock_cost(clock),
+            launch_bound=done.launch_bound,
+            machine=about,
         )
+    if done.stopped == "interrupted":
+        raise Interrupted(found)
+    return found
 
 
-def _check(batch: int, time_limit: float, threads: int | None, runs: int) -> None:
+_threads = threads  # `measure` has an argument of that name
+
+
+def _check(batch: int, time_limit: float, threads: int | None, runs: int, precision: float) -> None:
     if batch < 1:
         raise UsageError(f"a batch has at least one sample, here it is {batch}")
     if not time_limit >= 0:  # also not a number
@@ -96,235 +140,247 @@ def _check(batch: int, time_limit: float, threads: int | None, runs: int) -> Non
         raise UsageError(f"there is at least one thread, here it is {threads}")
     if runs < 1:
         raise UsageError(f"there is at least one run, here it is {runs}")
+    if not 0 < precision < 1:
+        raise UsageError(f"the precision is between 0 and 100 %, here it is {100 * precision:g}")
 
 
-def _rounds(
-    bench: _Bench, runs: int, time_limit: float, progress: Callable[[int, int], None] | None
-) -> tuple[list[float], tuple[array[float], ...], bool]:
-    """The times of the whole runs, those of each node, and whether all were done within the time limit."""
-    until = time.monotonic() + time_limit
-    warm_ups = 0
-    while warm_ups < WARM_UPS:
-        bench.layers()
-        warm_ups += 1
-        if time.monotonic() >= until:
-            break
-    whole: list[float] = []
-    samples = tuple(array("d") for _ in bench.network.program)
-    while len(whole) < runs:
-        whole.append(bench.whole())
-        for row, sample in zip(samples, bench.layers(), strict=True):
-            row.append(sample)
-        if progress is not None:
-            progress(len(whole), runs)
-        if time.monotonic() >= until:
-            break
-    return whole, samples, warm_ups == WARM_UPS and len(whole) == runs
+# --- the rounds ---------------------------------------------------------------------------------------------------
 
 
-class Clock(Protocol):
-    """Marks moments, and says afterwards how far apart they were."""
+class Runner(Protocol):
+    """What `rounds` runs: a Bench, or what stands for one in a test."""
 
-    def mark(self) -> Any: ...
+    training: bool
+    compiled_network: Callable[..., Any] | None
 
-    def between(self, marks: list[Any]) -> list[float]:
-        """Milliseconds from each mark to the next."""
+    def whole(self) -> float: ...
 
+    def layers(self) -> ByNode: ...
 
-class CpuClock:
-    """The clock of this process, in nanoseconds."""
-
-    mark = staticmethod(time.perf_counter_ns)
-
-    def between(self, marks: list[int]) -> list[float]:
-        return [(stop - start) / 1e6 for start, stop in pairwise(marks)]
+    def compiled(self) -> float: ...
 
 
-class CudaClock:
-    """Events queued on the GPU's current stream; nothing waits for the GPU until the last of them."""
+class Rounds(NamedTuple):
+    """The samples of all rounds in ms, and how they came about."""
 
-    def mark(self) -> torch.cuda.Event:
-        event: torch.cuda.Event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record()
-        return event
+    whole: array[float]
+    total: tuple[array[float], ...]
+    backward: tuple[array[float], ...]
+    compiled: array[float]
+    launch_bound: tuple[int, ...]
+    warm_ups: int
+    settled: bool
+    stopped: Stopped
 
-    def between(self, marks: list[torch.cuda.Event]) -> list[float]:
-        torch.cuda.synchronize()
-        return [start.elapsed_time(stop) for start, stop in pairwise(marks)]
 
+def rounds(bench: Runner, runs: int, time_limit: float, wanted: float, progress: Progress | None = None) -> Rounds:
+    """Warm up until the runs get no faster, then run rounds until they are enough or time is up.
 
-class _Bench:
-    """A network, its input and a clock."""
-
-    def __init__(self, network: Network, inputs: list[Tensor], clock: Clock) -> None:
-        self.network, self.inputs, self.clock = network, inputs, clock
-
-    def whole(self) -> float:
-        """The time of one run."""
-        return self._run(self._timed_as_one)[0]
-
-    def layers(self) -> list[float]:
-        """The times of the nodes in one run."""
-        return self._run(self._timed_by_node)
-
-    def _run(self, timed: Callable[[Iterator[Step], list[Any]], list[Any]]) -> list[float]:
-        steps = iter(self.network.program)
-        try:
-            return self.clock.between(timed(steps, self.network.values(self.inputs)))
-        except (RuntimeError, MemoryError) as error:
-            at = len(self.network.program) - length_hint(steps) - 1
-            path = self.network.graph.nodes[at].path
-            if out_of_memory(error):
-                raise Unavailable(f"memory ran out at `{path}`", "A smaller batch needs less.") from error
-            if isinstance(error, NotImplementedError) or "not implemented for" in str(error):
-                raise Unavailable(f"torch cannot run `{path}` so on this device: {_first_line(error)}") from error
+    Ctrl-C ends them too, once a round is done; before that it gets through.
+    """
+    start = time.monotonic()
+    until = start + time_limit
+    warm_ups, settled, nodes = _warm_up(bench, until)
+    whole, compiled, sums = array("d"), array("d"), array("d")
+    total, backward = empty_rows(nodes), empty_rows(nodes)
+    waited = [0] * nodes
+    stopped: Stopped = "runs"
+    begun = time.monotonic()
+    try:
+        while len(sums) < runs:
+            one = bench.whole()
+            by_node = bench.layers()
+            fused = bench.compiled() if bench.compiled_network is not None else None
+            whole.append(one)
+            for row, sample in zip(total, by_node.total, strict=True):
+                row.append(sample)
+            if bench.training:
+                for row, sample in zip(backward, by_node.backward, strict=True):
+                    row.append(sample)
+            if fused is not None:
+                compiled.append(fused)
+            for at, did in enumerate(by_node.waited):
+                waited[at] += did
+            sums.append(sum(by_node.total))
+            now = time.monotonic()
+            enough = _rounds_enough((whole, sums), wanted)
+            if progress is not None:
+                a_round = (now - begun) / len(sums)
+                in_time = len(sums) + int(max(0.0, until - now) / a_round) if a_round else runs
+                progress(len(sums), max(len(sums), min(runs, enough, in_time)))
+            if len(sums) >= enough:
+                stopped = "confidence"
+                break
+            if time.monotonic() >= until and len(sums) < runs:
+                stopped = "time limit"
+                break
+    except KeyboardInterrupt:
+        kept = len(sums)
+        if not kept:
             raise
+        for row in (whole, compiled, *total, *backward):
+            del row[kept:]
+        stopped = "interrupted"
+    bound = tuple(at for at, count in enumerate(waited) if 2 * count > len(sums))
+    return Rounds(whole, total, backward, compiled, bound, warm_ups, settled, stopped)
 
-    def _timed_as_one(self, steps: Iterator[Step], values: list[Any]) -> list[Any]:
-        marks = [self.clock.mark()]
-        execute(steps, values)
-        marks.append(self.clock.mark())
-        return marks
 
-    def _timed_by_node(self, steps: Iterator[Step], values: list[Any]) -> list[Any]:
-        mark = self.clock.mark
-        marks = [mark()]
-        for call, inputs, output, free in steps:  # as `execute` does
-            values[output] = call(*[values[slot] for slot in inputs])
-            for slot in free:
-                values[slot] = None
-            marks.append(mark())
-        return marks
+def _warm_up(bench: Runner, until: float) -> tuple[int, bool, int]:
+    """How many runs it took, whole ones and runs by nodes in turn; whether they had settled when they ended; and how
+    many nodes there are."""
+    times: list[float] = []
+    nodes: int | None = None
+    while True:
+        if len(times) % 2:
+            by_node = bench.layers()
+            nodes = len(by_node.total)
+            times.append(sum(by_node.total))
+        else:
+            times.append(bench.whole())
+            if bench.compiled_network is not None:
+                bench.compiled()
+        settled = has_settled(times)
+        if nodes is not None and (settled or time.monotonic() >= until):
+            return len(times), settled, nodes
+
+
+def has_settled(times: list[float]) -> bool:
+    """Whether runs have stopped getting faster: the last two gained less than a twentieth on all before."""
+    return len(times) >= WARM_UPS and min(times[-2:]) >= (1 - SETTLED) * min(times[:-2])
+
+
+def _rounds_enough(series: tuple[array[float], ...], wanted: float) -> int:
+    """How many rounds the intervals of all series are expected to need to be as narrow as wanted; those there are
+    where they are. An interval narrows with the root of the number of rounds."""
+    done = len(series[0])
+    if done < LEAST_RUNS:
+        return max(LEAST_RUNS, done + 1)
+    if done > 60 and done % 10:  # each look sorts all samples
+        return done + 1
+    within = [found.within for found in (confidence(samples, wanted) for samples in series)]
+    worst = max(1.0 if share is None else share for share in within)
+    return done if worst <= wanted else max(done + 1, int(done * (worst / wanted) ** 2))
+
+
+# --- the network --------------------------------------------------------------------------------------------------
+
+_FORMAT_NAMES: dict[torch.memory_format | None, str] = {
+    None: "contiguous",
+    torch.channels_last: "channels_last",
+    torch.channels_last_3d: "channels_last_3d",
+}
+
+
+def _layout(graph: Graph, channels_last: bool) -> torch.memory_format | None:
+    """The memory format of maps. Raises UsageError where channels cannot be last as there are no maps."""
+    if not channels_last:
+        return None
+    axes = max(len(shape) for _, shape in graph.inputs)
+    if axes not in (3, 4):
+        raise UsageError("channels can only be last in maps, and this network's input is none")
+    return torch.channels_last if axes == 3 else torch.channels_last_3d
 
 
 def _prepare(
-    graph: Graph, batch: int, number: torch.dtype, dtype: str, where: torch.device
+    graph: Graph, batch: int, number: torch.dtype, dtype: str, where: torch.device, layout: torch.memory_format | None
 ) -> tuple[Network, list[Tensor]]:
     """The network and its inputs on the device, from fixed seeds; torch's own random state stays as it is."""
     try:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(SEED)
             network = build(graph, "cpu", dtype).to(where).eval()
-        return network, [x.to(where) for x in example_inputs(graph, batch, number, SEED)]
+        inputs = [x.to(where) for x in example_inputs(graph, batch, number, SEED)]
+        if layout is not None:
+            axes = 4 if layout is torch.channels_last else 5
+            network.to(memory_format=layout)  # type: ignore[call-overload]
+            inputs = [x.contiguous(memory_format=layout) if x.ndim == axes else x for x in inputs]
+        return network, inputs
     except (RuntimeError, MemoryError) as error:
         if out_of_memory(error):
-            raise Unavailable("memory ran out while the parameters and the input were made") from error
+            raise OutOfMemory("memory ran out while the parameters and the input were made") from error
         raise
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception of torch says that there was no memory left; on the CPU only its text does."""
-    text = str(error).lower()
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or any(
-        words in text for words in ("can't allocate memory", "out of memory", "not enough memory")
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).split("\n", 1)[0]
-
-
-def _device(name: str) -> torch.device:
-    """torch's device of this name. Raises UsageError, and Unavailable where it is a GPU that cannot be used."""
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
-        raise UsageError(f"`{name}` is not a device archcalc measures on: `cpu`, `cuda` or `cuda:1`")
-    if kind == "cpu":
-        return torch.device("cpu")
-    return usable(torch.device(name))
-
-
-def _device_name(where: torch.device) -> str:
-    if where.type == "cuda":
-        return torch.cuda.get_device_name(where)
+def _compiled(network: Network, inputs: list[Tensor]) -> Callable[..., Any]:
+    """What torch.compile makes of the whole network, compiled already. Raises Unavailable where it cannot."""
+    compiled: Callable[..., Any] = torch.compile(network, fullgraph=True)
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+        compiled(*inputs)
+    except Exception as error:  # no compiler, a graph it cannot take: it raises whatever it likes
+        if out_of_memory(error):
+            raise OutOfMemory("memory ran out while the network was compiled") from error
+        raise Unavailable(f"torch.compile does not work here: {first_line(error)}") from error
+    return compiled
+
+
+def _flusher(where: torch.device) -> Callable[[], object]:
+    """Writes as much as no cache holds; on a GPU that is queued in front of what is timed."""
+    return partial(Tensor.zero_, torch.empty(cache_size(where), dtype=torch.uint8, device=where))
+
+
+# --- memory -------------------------------------------------------------------------------------------------------
 
 
 def _require_memory(graph: Graph, batch: int, dtype: str, where: torch.device) -> None:
     """Raises Unavailable where parameters and live activations are more than the memory that is free."""
     totals = analyse(graph, batch, dtype).totals
-    parameters = totals.param_bytes + totals.norm_stats * ITEMSIZE[dtype]
+    parameters = _parameter_bytes(totals, dtype)
     needed = parameters + totals.peak_memory_bytes
     there = available_memory(where)
     if there is not None and needed > there:
+        fits = (there - parameters) * batch // totals.peak_memory_bytes if totals.peak_memory_bytes else 0
         raise Unavailable(
             f"this needs {_bytes(needed)} of memory ({_bytes(parameters)} of parameters, "
             f"{_bytes(totals.peak_memory_bytes)} of activations at batch {batch}), free are {_bytes(there)}",
-            "A smaller batch needs less." if batch > 1 else "",
+            _fits(fits) if batch > 1 else "",
         )
 
 
-def available_memory(where: torch.device) -> int | None:
-    """Bytes that can be allocated on a device without swapping; None where this system does not say."""
-    if where.type == "cuda":
-        return torch.cuda.mem_get_info(where)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        sizes = dict(line.split(":", 1) for line in lines)
-        return int(sizes["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
+def _parameter_bytes(totals: Totals, dtype: str) -> int:
+    return totals.param_bytes + totals.norm_stats * ITEMSIZE[dtype]
+
+
+def _fits(batch: int) -> str:
+    return f"The largest batch that fits is {batch:,}." if batch > 0 else "Not even one sample fits."
+
+
+def _largest_batch(
+    graph: Graph,
+    batch: int,
+    number: torch.dtype,
+    dtype: str,
+    where: torch.device,
+    layout: torch.memory_format | None,
+    training: bool,
+) -> str:
+    """Try smaller batches, one run each, and say which is the largest that fits."""
+
+    def fits(count: int) -> bool:
+        if where.type == "cuda":
+            torch.cuda.empty_cache()
+        try:
+            network, inputs = _prepare(graph, count, number, dtype, where, layout)
+            Bench(network.train(training), inputs, CpuClock(), training=training).whole()
+            if where.type == "cuda":
+                torch.cuda.synchronize()
+        except OutOfMemory:
+            return False
+        return True
+
+    return _fits(largest(batch, fits))
+
+
+def largest(above: int, fits: Callable[[int], bool]) -> int:
+    """The largest number below `above` that fits, where all smaller ones do too; 0 where none does."""
+    low, high = 0, above  # `low` fits, `high` does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
 
 
 def _bytes(count: int) -> str:
     return " ".join(binary(count))
-
-
-# Of glibc's malloc.h, and what they are unless set.
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
-_MMAP_MAX_DEFAULT = 65536
-_MMAP_THRESHOLD_MOST = 32 * 2**20  # what it grows to by itself once large blocks are freed
-
-
-@contextmanager
-def pinned_malloc() -> Iterator[bool]:
-    """Keep glibc from returning memory to the kernel, so that no layer pays for pages that another gave back.
-
-    Gives whether that worked: False on other C libraries. Afterwards glibc behaves as it does once large blocks
-    were freed (its thresholds do not move by themselves any more, so they are set), and free memory is returned.
-    """
-    libc = _glibc()
-    if libc is None:
-        yield False
-        return
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, -1), (_M_TOP_PAD, 64 * 2**20))
-    try:
-        yield sum(libc.mallopt(option, value) for option, value in settings) == len(settings)
-    finally:
-        libc.mallopt(_M_MMAP_MAX, _MMAP_MAX_DEFAULT)
-        libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_MOST)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2 * _MMAP_THRESHOLD_MOST)
-        libc.mallopt(_M_TOP_PAD, 0)
-        libc.malloc_trim(0)
-
-
-def _glibc() -> Any:
-    """The C library of this process where it is glibc, else None."""
-    if os.name != "posix":
-        return None
-    try:
-        libc = ctypes.CDLL(None)
-        libc.gnu_get_libc_version, libc.mallopt, libc.malloc_trim  # noqa: B018 - looking them up is the question
-    except (OSError, AttributeError):
-        return None
-    return libc
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        if count is not None:
-            torch.set_num_threads(before)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ the op's shape: N×C×H×W, N×tokens×width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ __all__ = [
     "ChannelLayerNorm",
     "ChannelShuffle",
     "ClassToken",
+    "Complement",
     "Concat",
     "Crop",
     "Dropout",
@@ -31,8 +33,10 @@ __all__ = [
     "InPlace",
     "MapToTokens",
     "MatMul",
+    "Maxout",
     "Mean",
     "Multiply",
+    "OverChannels",
     "PRelu",
     "PadChannels",
     "PaddedMean",
@@ -40,10 +44,18 @@ __all__ = [
     "Position",
     "RadialBasis",
     "Reshape",
+    "Reverse",
     "Scale",
+    "Shift",
+    "Similarity",
+    "Sinusoid",
+    "Stack",
     "Take",
+    "Tied",
     "UnitBias",
+    "Weighted",
     "ZeroPad",
+    "Zeros",
     "nn",
     "padded",
     "recurrent",
@@ -207,6 +219,67 @@ class Take(nn.Module):
         return str(self.index)
 
 
+class Sinusoid(nn.Module):
+    """Adds sines of the positions to the even elements of tokens, and cosines to the odd ones."""
+
+    positions: Tensor
+
+    def __init__(self, tokens: int, width: int) -> None:
+        super().__init__()
+        element = torch.arange(width)
+        angles = torch.arange(tokens).unsqueeze(1) / 10_000.0 ** (2 * (element // 2) / width)
+        self.register_buffer("positions", torch.where(element % 2 == 0, angles.sin(), angles.cos()), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.positions
+
+
+class Reverse(nn.Module):
+    """The tokens in the opposite order."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(1)
+
+
+class Weighted(nn.Module):
+    """The sum of the tokens, each times its weight."""
+
+    def forward(self, x: Tensor, by: Tensor) -> Tensor:
+        return torch.bmm(by.transpose(1, 2), x).squeeze(1)
+
+
+class Similarity(nn.Module):
+    """The cosine of two vectors, times e to a learned temperature, which begins at log(1 / 0.07)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.full((1,), math.log(1 / 0.07)))
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        cosine = torch.bmm(F.normalize(x).unsqueeze(1), F.normalize(other).unsqueeze(2)).squeeze(2)
+        return cosine * self.temperature.exp()
+
+
+class Zeros(nn.Module):
+    """A vector of zeros for each sample."""
+
+    zeros: Tensor  # of the network's type and on its device, which those of the value may not be
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("zeros", torch.zeros(width), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.zeros.repeat(x.shape[0], 1)
+
+
+class Complement(nn.Module):
+    """1 − x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1 - x
+
+
 class Attention(nn.Module):
     """Multi-head attention of a sequence of width `width` to another of width `other`, or to itself.
 
@@ -248,6 +321,44 @@ class MatMul(nn.Module):
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         return torch.bmm(x, other.transpose(1, 2) if self.transpose else other)
+
+
+class Tied(nn.Module):
+    """`module` at work with the parameters and statistics of another module that have the same names.
+
+    Both stand outside of its children, so that the parameters are the owner's alone. They are looked up at every call,
+    as moving or loading the owner may give it new ones.
+    """
+
+    def __init__(self, module: nn.Module, owner: nn.Module) -> None:
+        super().__init__()
+        self.modules_of = (module, owner)  # a tuple: no child
+        names = [name for name, _ in (*owner.named_parameters(), *owner.named_buffers())]
+        self.ties = [
+            (module.get_submodule(path), owner.get_submodule(path), tensor)
+            for path, _, tensor in (name.rpartition(".") for name in names)
+        ]
+        self.tie()
+
+    @property
+    def module(self) -> nn.Module:
+        return self.modules_of[0]
+
+    def tie(self) -> None:
+        for module, owner, name in self.ties:
+            tensor = getattr(owner, name)
+            if getattr(module, name) is not tensor:
+                setattr(module, name, tensor)
+
+    def forward(self, *x: Tensor) -> Tensor:
+        self.tie()
+        if self.module.training != self.training:
+            self.module.train(self.training)
+        y: Tensor = self.module(*x)
+        return y
+
+    def extra_repr(self) -> str:
+        return f"{type(self.module).__name__}, {', '.join(name for *_, name in self.ties)} of another module"
 
 
 class _Merge(nn.Module):
@@ -315,6 +426,13 @@ class Concat(nn.Module):
         return f"dim={self.dim}"
 
 
+class Stack(nn.Module):
+    """Vectors as tokens, one after the other."""
+
+    def forward(self, *x: Tensor) -> Tensor:
+        return torch.stack(x, 1)
+
+
 class PadChannels(nn.Module):
     """`extra` channels of zeros behind the others."""
 
@@ -375,6 +493,36 @@ class Crop(nn.Module):
         return "×".join(map(str, self.size))
 
 
+class OverChannels(nn.Module):
+    """The mean (`mean`) or the largest value (`amax`) over the channels."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__()
+        self.word = word
+
+    def forward(self, x: Tensor) -> Tensor:
+        over: Tensor = getattr(x, self.word)(1, keepdim=True)
+        return over
+
+    def extra_repr(self) -> str:
+        return self.word
+
+
+class Maxout(nn.Module):
+    """The largest of every `of` neighbours along the axis `dim`."""
+
+    def __init__(self, of: int, dim: int) -> None:
+        super().__init__()
+        self.of, self.dim = of, dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        grouped = x.movedim(self.dim, -1).reshape(*x.movedim(self.dim, -1).shape[:-1], -1, self.of)
+        return grouped.amax(-1).movedim(-1, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"{self.of}, dim={self.dim}"
+
+
 class ChannelShuffle(nn.Module):
     """The channels of `groups` groups dealt out in turn, into new memory also where that changes nothing."""
 
@@ -407,6 +555,15 @@ class ZeroPad(nn.Module):
 
     def extra_repr(self) -> str:
         return str(self.pads)
+
+
+class Shift(nn.Module):
+    """A map moved by one towards the start of each axis, zeros behind."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis in range(2, x.ndim):
+            x = x.narrow(axis, 1, x.shape[axis] - 1)
+        return F.pad(x, (0, 1) * (x.ndim - 2))
 
 
 @dataclass(frozen=True)

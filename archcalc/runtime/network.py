@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ..analyse import ITEMSIZE, last_uses, looked_up, storages
 from ..errors import Unavailable, UsageError, did_you_mean
-from ..graph import Graph
+from ..graph import Graph, Node
+from ..ops import Shape
 from . import modules
 
 
@@ -51,17 +52,25 @@ class Network(Level):
     """The torch twin of a Graph: takes a tensor for each input, batch first.
 
     Returns the output; a tuple where the graph has several; with heads (output, {head: its output}). A node's
-    parameters stand in the `state_dict` under `<path of the node>.<name>`. `program` is what runs, one step a node.
+    parameters stand in the `state_dict` under `<path of the node>.<name>`; shared ones under the path of the node that
+    they belong to, once. `program` is what runs, one step a node.
     """
 
     def __init__(self, graph: Graph, device: torch.device | str | None, dtype: torch.dtype, heads: bool) -> None:
         super().__init__()
         self.graph = graph
         self.heads = heads
-        made = []
+        made: list[nn.Module] = []
         for node in graph.nodes:
-            shapes = [graph.shape(value) for value in node.inputs]
+            shapes = _shapes(graph, node)
+            if node.shares is not None:
+                owner = graph.nodes[node.shares]
+                if (node.op, shapes) == (owner.op, _shapes(graph, owner)):
+                    made.append(made[node.shares])  # the same work: the same module
+                    continue
             module: nn.Module = node.op.torch(modules, *shapes).to(dtype)
+            if node.shares is not None:
+                module = modules.Tied(module, made[node.shares])
             _place(self, node.path, module)
             made.append(module)
         if device is not None:
@@ -113,7 +122,7 @@ def usable(device: torch.device) -> torch.device:
         return device
     if not torch.cuda.is_available():
         built = "" if torch.version.cuda or torch.version.hip else ": this torch is built for the CPU alone"
-        raise Unavailable(f"no GPU that torch can use{built}", "Without a GPU the CPU can be used.")
+        raise Unavailable(f"no GPU that torch can use{built}")
     index, count = torch.cuda.current_device() if device.index is None else device.index, torch.cuda.device_count()
     if index >= count:
         raise Unavailable(f"no GPU number {index}: there {'is' if count == 1 else 'are'} {count}, counted from 0")
@@ -145,6 +154,10 @@ def torch_dtype(name: str) -> torch.dtype:
 def parameter_count(module: nn.Module) -> int:
     """Parameters of a module, shared ones once; running statistics are none."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _shapes(graph: Graph, node: Node) -> list[Shape]:
+    return [graph.shape(value) for value in node.inputs]
 
 
 def _slot(graph: Graph, value: int) -> int:

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..analyse import facts_of, looked_up
 from ..graph import Graph, Node
 from ..ops import Shape, dims
+from .modules import Tied
 from .network import build, parameter_count
 
 BATCH = 2  # more than one sample, or an axis that slipped into the batch's place would not show
@@ -23,6 +24,8 @@ OTHER_BUFFERS: dict[str, str] = {
     "num_batches_tracked": "counts the steps of training, for no formula",
     "bias_hh_l0": "a second bias that is held at zero",
     "codes": "the fixed codes of `rbf`",
+    "zeros": "what `zeros` gives",
+    "positions": "the fixed positions of `sinusoid`",
 }
 
 
@@ -37,17 +40,15 @@ def verify(graph: Graph) -> list[str]:
     ids = looked_up(graph)
     inputs = range(-1, -1 - len(graph.inputs), -1)
     values = network.values(_empty(graph.shape(x), torch.long if x in ids else torch.float32) for x in inputs)
-    expected: set[int] = set()
     total = 0
     for node, step in zip(graph.nodes, network.program, strict=True):
         x = tuple(graph.shape(value) for value in node.inputs)
         facts = facts_of(node.op, x, node.shape)
         module = step.call
         assert isinstance(module, nn.Module)
-        if id(module) not in expected:  # modules may be shared
-            expected.add(id(module))
+        if node.shares is None:
             total += facts.weights + facts.biases + facts.norm_params
-        found += _parameters(node, module, x)
+        found += _parameters(node, module.module if isinstance(module, Tied) else module, x)
         y, difference = _run(node, module, [values[slot] for slot in step.inputs], facts.macs)
         found += difference
         values[step.output] = y

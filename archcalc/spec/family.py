@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import SpecError, Text, did_you_mean
 from ..expr import Argument, Expr
 from ..ops import ARGUMENTS, OPS
-from ..table import Table, read_table, same, squeeze
-from .lines import MERGES, Block, Body, bodies_of, check_name, lines_of, read_block, read_body, words_of
-from .notation import Pattern, is_name
+from ..table import Table, read_table, squeeze
+from .checks import check
+from .columns import Headings, Role, read_role
+from .lines import MERGES, STEPS, Block, Body, ReadTable, Step, check_name, read_block, read_body, steps_of
+from .notation import Pattern
 from .reader import List, Map, Tree
+from .steps import read_steps
 
 KEYS = (
     "name",
@@ -36,29 +39,15 @@ KEYS = (
     "blocks",
     "reported",
     "errata",
+    "documents",
 )
 # What a model may lay over its variant, and a file over the families of its models.
 OVERLAY = ("input", "given", "let", "defaults", "layers", "notation", "heads", "rows", "blocks")
-METRICS = ("params", "weights", "biases", "macs", "flops", "weight_layers", "shape", "input")
-WITH_HEADS = " with heads"
-SCALES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 MAX_VARIANTS = 200
 MAX_MODELS = 1_000
 MAX_ITEMS = 200  # of any other list or mapping
 # Which ops take the defaults of another op, besides their own.
 INHERITS = {"dwconv": "conv"}
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """What a column is for. `claim`: its `metric`, with the printed order of its parts in `pattern`."""
-
-    kind: Literal["layer", "label", "readers", "name", "parts", "claim"]
-    name: str = ""
-    pattern: Pattern | None = None
-    metric: str = ""
-    with_heads: bool = False
-    scale: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +60,7 @@ class Quoted:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """What a network is built of: a quoted table, or a plain list of lines."""
+    """What a network is built of: a quoted table, with its steps where `row:` says what they are, or a plain list."""
 
     quoted: Quoted | None
     body: Body | None
@@ -121,6 +110,19 @@ class ReportedTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Cited:
+    """Under which ids other documents print claims of the file: a table of ids whose first heading is `row`, `model` or
+    `figure`. `sources` are where, `system` what the documents call the network (a column of that name wins); `of` is
+    the `from:` of the claims, where several tables of the file print the same figure."""
+
+    where: Text
+    sources: tuple[Text, ...]
+    system: str
+    of: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """Everything that a spec file says."""
 
@@ -137,6 +139,7 @@ class Family:
     let: dict[str, tuple[Text, Expr]]
     defaults: dict[str, dict[str, tuple[Text, Argument]]]
     columns: dict[str, tuple[Text, Role]]
+    headings: Headings = field(repr=False)
     baseline: Text | None
     reading: dict[str, tuple[Text, Text]]
     layers: Layers | None
@@ -146,26 +149,35 @@ class Family:
     blocks: dict[str, Block]
     reported: tuple[ReportedTable, ...]
     errata: tuple[Erratum, ...]
+    documents: tuple[Cited, ...]
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # of what was worked out
 
     def role(self, heading: str) -> Role | None:
         """The role of a heading: given in `columns:`, or a name usable in expressions; None for a variant."""
-        if ("role", heading) not in self.memo:
-            self.memo["role", heading] = self._role(heading)
-        return self.memo["role", heading]  # type: ignore[no-any-return]
-
-    def _role(self, heading: str) -> Role | None:
-        for key, (_, role) in self.columns.items():
-            if key != "variants" and same(key, heading):
-                return role
-        if self.variant(heading) is not None:
-            return None
-        return Role("name", heading) if is_name(heading) else None
+        return self.headings.role(heading)
 
     def variant(self, name: str) -> Variant | None:
         if "variants" not in self.memo:
             self.memo["variants"] = {squeeze(variant.name.value): variant for variant in self.variants}
         return self.memo["variants"].get(squeeze(name))  # type: ignore[no-any-return]
+
+    @property
+    def tables(self) -> Iterator[tuple[Table, str]]:
+        """The tables with named columns: of layers, steps, variants and models, each with what it is of."""
+        if self.layers and self.layers.quoted:
+            yield self.layers.quoted.table, "layers"
+        quoted = self.layers.quoted.table if self.layers and self.layers.quoted else None
+        for steps in {id(step.steps): step.steps for body in self.bodies for step in steps_of(body)}.values():
+            if steps.table is not quoted:
+                yield steps.table, "steps"
+        value = self.tree.get("variants")
+        if isinstance(value, Map):
+            table = value.get("table")
+            assert isinstance(table, Text)
+            yield read_table(table), "variants"
+        for reported in self.reported:
+            if reported.quoted.table.headings[0].value == "model":
+                yield reported.quoted.table, "reported"
 
     @property
     def bodies(self) -> list[Body]:
@@ -193,15 +205,24 @@ def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
     Raises SpecError at the first place that breaks a rule.
     """
     tree.only(KEYS, "a spec")
+    variants, variants_from = _variants(tree, name)
+    columns = {
+        key.value: (key, read_role(_scalar(value, "the role of a column")))
+        for key, value in _map(tree, "columns").items()
+    }
+    headings = Headings(columns, [variant.name.value for variant in variants])
+
+    def table(tree: Map, what: str) -> tuple[Step, ...]:
+        return read_steps(_quoted(tree, f"a table in {what}", "row").table, tree.get("row"), headings)
+
     blocks: dict[str, Block] = {}
     for key, value in _map(tree, "blocks").items():
-        block = read_block(key, value)
-        if block.name.value in OPS or block.name.value in (*MERGES, "identity"):
+        block = read_block(key, value, table)
+        if block.name.value in OPS or block.name.value in (*MERGES, STEPS, "identity"):
             raise block.name.error(f"`{block.name}` is an op and cannot name a block")
         if block.name.value in blocks:
             raise block.name.error(f"the block `{block.name}` is given twice")
         blocks[block.name.value] = block
-    variants, variants_from = _variants(tree, name)
     models = {key.value: _model(key, value) for key, value in _map(tree, "models").items()}
     family = Family(
         tree=tree,
@@ -216,20 +237,25 @@ def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
         given=_expressions(tree, "given"),
         let=_expressions(tree, "let"),
         defaults=_defaults(tree),
-        columns={key.value: (key, _role(value)) for key, value in _map(tree, "columns").items()},
+        columns=columns,
+        headings=headings,
         baseline=_optional(tree, "baseline"),
         reading=_reading(tree),
-        layers=_layers(tree),
+        layers=_layers(tree, headings, table),
         notation=tuple(
-            (Pattern(key), read_body(value, f"the notation `{key}`")) for key, value in _map(tree, "notation").items()
+            (Pattern(key), read_body(value, f"the notation `{key}`", table))
+            for key, value in _map(tree, "notation").items()
         ),
-        heads={key.value: _head(key, value) for key, value in _map(tree, "heads").items()},
-        rows={key.value: (key, read_body(value, f"the row `{key}`")) for key, value in _map(tree, "rows").items()},
+        heads={key.value: _head(key, value, table) for key, value in _map(tree, "heads").items()},
+        rows={
+            key.value: (key, read_body(value, f"the row `{key}`", table)) for key, value in _map(tree, "rows").items()
+        },
         blocks=blocks,
         reported=tuple(_reported(item) for item in _items(tree, "reported")),
         errata=tuple(_erratum(item) for item in _items(tree, "errata")),
+        documents=tuple(_cited(item) for item in _items(tree, "documents")),
     )
-    _check(family, laid_over)
+    check(family, laid_over)
     return family
 
 
@@ -239,8 +265,9 @@ def overlay(base: Map, top: Iterable[tuple[Text, Tree]]) -> Map:
     for key, value in top:
         below = entries.get(key.value)
         if below and isinstance(below[1], Map) and isinstance(value, Map) and not _is_table(value):
-            merged = {_plain_name(k): (text, sub) for k, (text, sub) in below[1].entries.items()}
-            merged.update((_plain_name(text.value), (text, sub)) for text, sub in value.items())
+            name = _block_name if key.value == "blocks" else str
+            merged = {name(k): (text, sub) for k, (text, sub) in below[1].entries.items()}
+            merged.update((name(text.value), (text, sub)) for text, sub in value.items())
             laid = Map(value.where)
             laid.entries.update((text.value, (text, sub)) for text, sub in merged.values())
             entries[key.value] = (key, laid)
@@ -251,8 +278,8 @@ def overlay(base: Map, top: Iterable[tuple[Text, Tree]]) -> Map:
     return merged_map
 
 
-def _plain_name(key: str) -> str:
-    """The name under which a key merges: a block's without its parameters."""
+def _block_name(key: str) -> str:
+    """The name under which a block merges: without its parameters."""
     match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*\(.*\)\s*", key)
     return match.group(1) if match else key
 
@@ -347,7 +374,8 @@ def _defaults(tree: Map) -> dict[str, dict[str, tuple[Text, Argument]]]:
     return found
 
 
-def _quoted(tree: Map, what: str) -> Quoted:
+def _quoted(tree: Map, what: str, *more: str) -> Quoted:
+    tree.only(("from", "table", *more), what)
     table = tree.get("table")
     if not isinstance(table, Text):
         raise tree.where.error(f"{what} wants `table: |` with rows of pipe-separated cells")
@@ -364,7 +392,6 @@ def _variants(tree: Map, name: str) -> tuple[tuple[Variant, ...], str]:
         variants = tuple(Variant(_scalar(item, "the name of a variant").strip()) for item in value.items)
         source = ""
     elif isinstance(value, Map):
-        value.only(("from", "table"), "`variants:`")
         quoted = _quoted(value, "`variants:`")
         headings = [heading.value for heading in quoted.table.headings]
         variants = tuple(
@@ -403,64 +430,22 @@ def _model(key: Text, value: Tree) -> ModelEntry:
     return ModelEntry(key, "", variant, overlay_map, variant)
 
 
-def _role(value: Tree) -> Role:
-    text = _scalar(value, "the role of a column")
-    word = text.value.strip()
-    if word == "-":
-        return Role("readers")
-    if word in ("layer", "label"):
-        return Role(word)  # type: ignore[arg-type]
-    if word.startswith("="):
-        return _claim_role(text)
-    if "{" in word:
-        return Role("parts", pattern=Pattern(text))
-    check_name(text, "a column")
-    return Role("name", word)
-
-
-def _claim_role(text: Text) -> Role:
-    match = re.fullmatch(r"=\s*(\w+)( with heads)?\s*(.*)", text.value.strip())
-    metric = match.group(1) if match else text.value[1:].strip()
-    if not match or metric not in METRICS:
-        raise text.error(f"`{metric}` is not a figure that archcalc computes", did_you_mean(metric, METRICS))
-    rest = match.group(3)
-    if rest in SCALES:
-        return Role("claim", metric=metric, with_heads=bool(match.group(2)), scale=SCALES[rest])
-    pattern = None
-    if rest:
-        start = text.value.rindex(rest)
-        pattern = Pattern(text.part(start, start + len(rest)))
-        if metric not in ("shape", "input") or not set(pattern.holes) <= {"c", "d", "h", "w"}:
-            units = ", ".join(SCALES)
-            raise text.error(f"`{rest}` is neither a unit ({units}) nor an order of axes such as `{{h}}×{{w}}×{{c}}`")
-    return Role("claim", metric=metric, with_heads=bool(match.group(2)), pattern=pattern)
-
-
-def metric_of(figure: Text) -> Role:
-    """The claim that a `figure` row of a `reported:` table makes: `params`, `params with heads`, … Raises SpecError."""
-    word = figure.value.strip()
-    base = word.removesuffix(WITH_HEADS)
-    known = [metric for metric in METRICS if metric not in ("shape", "input")]
-    if base not in known:
-        raise figure.error(f"`{word}` is not a figure that archcalc computes", did_you_mean(base, known))
-    return Role("claim", metric=base, with_heads=base != word)
-
-
 def _reading(tree: Map) -> dict[str, tuple[Text, Text]]:
     return {key.value: (key, _scalar(value, "a reading")) for key, value in _map(tree, "reading").items()}
 
 
-def _layers(tree: Map) -> Layers | None:
+def _layers(tree: Map, headings: Headings, table: ReadTable) -> Layers | None:
     value = tree.get("layers")
     if value is None:
         return None
     if isinstance(value, Map) and (_is_table(value) or "from" in value.entries):
-        value.only(("from", "table"), "`layers:`")
-        return Layers(_quoted(value, "`layers:`"), None)
-    return Layers(None, read_body(value, "`layers:`"))
+        quoted = _quoted(value, "`layers:`", "row")
+        steps = read_steps(quoted.table, value.get("row"), headings) if "row" in value.entries else ()
+        return Layers(quoted, Body(value.where, steps) if steps else None)
+    return Layers(None, read_body(value, "`layers:`", table))
 
 
-def _head(key: Text, value: Tree) -> Head:
+def _head(key: Text, value: Tree, table: ReadTable) -> Head:
     if not isinstance(value, Map):
         raise key.error("a head is `{at: row, layers: line}`")
     value.only(("at", "layers"), "a head")
@@ -468,20 +453,43 @@ def _head(key: Text, value: Tree) -> Head:
     if layers is None:
         raise key.error("a head wants `layers:`")
     at = _scalar(value.get("at"), "`at:` with the row that the head hangs on", key)
-    return Head(key, at, read_body(layers, "a head"))
+    return Head(key, at, read_body(layers, "a head", table))
 
 
 def _reported(tree: Tree) -> ReportedTable:
     if not isinstance(tree, Map):
         raise (tree if isinstance(tree, Text) else tree.where).error("a reported table is `from:` and `table:`")
-    tree.only(("from", "table", "reading"), "a reported table")
-    quoted = _quoted(tree, "a reported table")
+    quoted = _quoted(tree, "a reported table", "reading")
     first = quoted.table.headings[0]
     if first.value not in ("figure", "model"):
         raise first.error("the first heading of a reported table is `figure` or `model`")
     if not quoted.source:
         raise tree.where.error("a reported table says where it is printed: `from: Table 2`")
     return ReportedTable(quoted, _reading(tree))
+
+
+def _cited(tree: Tree) -> Cited:
+    if not isinstance(tree, Map):
+        raise (tree if isinstance(tree, Text) else tree.where).error("an entry is `from:`, `system:` and `table:`")
+    tree.only(("from", "system", "of", "table"), "an entry of `documents:`")
+    table = tree.get("table")
+    if not isinstance(table, Text):
+        raise tree.where.error("an entry of `documents:` wants `table: |` with the ids of figures")
+    found = read_table(table)
+    first = found.headings[0]
+    if first.value not in ("row", "model", "figure"):
+        raise first.error("the first heading of a table of ids is `row`, `model` or `figure`")
+    return Cited(tree.where, read_sources(tree), _text(tree, "system"), _text(tree, "of"), found)
+
+
+def read_sources(tree: Map) -> tuple[Text, ...]:
+    """Where documents print something: `from:`, a text or a list, each `document — place`. Raises SpecError."""
+    value = tree.get("from")
+    texts = [_scalar(item, "a source").strip() for item in (value.items if isinstance(value, List) else (value,))]
+    for text in texts:
+        if " — " not in text.value:
+            raise text.error("a source is written `document — place`")
+    return tuple(texts)
 
 
 def _names(tree: Map, key: str) -> tuple[Text, ...]:
@@ -509,187 +517,3 @@ def _erratum(tree: Tree) -> Erratum:
         raise tree.where.error("an erratum names the printed `figures:` that are wrong")
     note = _scalar(tree.get("note"), "`note:` with the printed figure and the likely cause", tree.where)
     return Erratum(tree.where, rows, variants, figures, note)
-
-
-# --- checks that need the whole file ----------------------------------------------------------------------------
-
-
-def _check(family: Family, laid_over: bool) -> None:
-    constants = {name: text for name, (text, _) in (*family.given.items(), *family.let.items())}
-    for name, (text, _) in family.let.items():
-        if name in family.given:
-            raise text.error(f"`{name}` stands under `given:` already")
-    for pattern, _ in family.notation:
-        for hole, where in zip(pattern.holes, pattern.places, strict=True):
-            if hole in constants:
-                raise where.error(f"the hole `{{{hole}}}` has the name of a value of `given:` or `let:`")
-    for table, what in _tables(family):
-        for heading in table.headings[1:] if what != "layers" else table.headings:
-            _check_heading(family, heading, what)
-    _check_values(family)
-    if family.layers is not None:
-        _check_calls(family)
-    headings = [heading.value for table, _ in _tables(family) for heading in table.headings]
-    roles: set[str] = set()
-    for key, (text, role) in family.columns.items():
-        if squeeze(key) in roles:
-            raise text.error(f"the column `{key}` is given twice: spaces do not matter, nor × or x")
-        roles.add(squeeze(key))
-        if key == "variants":
-            if role.kind != "name":
-                raise text.error("`variants:` in `columns:` wants a name: a variant's own cell is that number")
-        elif not laid_over and not any(same(key, heading) for heading in headings):
-            raise text.error(f"no table has the heading `{key}`", did_you_mean(key, headings))
-    if family.baseline is not None and family.variant(family.baseline.value) is None:
-        raise family.baseline.error(
-            f"`{family.baseline}` is not a variant of this file",
-            did_you_mean(family.baseline.value, [variant.name.value for variant in family.variants]),
-        )
-
-
-def _check_calls(family: Family) -> None:
-    """Raise SpecError at a call of nothing, also in a line that no model of the file has."""
-    bodies = family.bodies
-    values = {name.value for body in bodies for part in bodies_of(body) for name in part.names}
-    values |= {name.value for name, _ in family.inputs}
-    values |= {parameter.value for block in family.blocks.values() for parameter, _ in block.parameters}
-    for body in bodies:
-        for line in lines_of(body):
-            for call in line.calls:
-                word = call.word.value
-                if word in MERGES:
-                    raise call.word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
-                if word not in OPS and word not in family.blocks and word not in values and word != "identity":
-                    raise call.word.error(
-                        f"`{word}` is neither an op nor a block of this file",
-                        did_you_mean(word, [*family.blocks, *OPS, "identity"]),
-                    )
-
-
-def _check_values(family: Family) -> None:
-    """Names of values are given once in a body, unlike any op, block, input or number, and used."""
-    listed = family.layers.body if family.layers else None
-    inputs = [name for name, _ in family.inputs] if len(family.inputs) > 1 else []
-    numbers = {*family.given, *family.let}
-    for body in family.bodies:
-        used = {name for name, _ in words_of(body)}
-        for part in bodies_of(body):
-            seen = {name.value for name in inputs} if body is listed else set()
-            for name in part.names:
-                if name.value in OPS or name.value in family.blocks or name.value in numbers:
-                    raise name.error(f"`{name}` is an op, a block or a number already and cannot name a value")
-                if name.value in seen:
-                    raise name.error(f"the value `{name}` is given twice in one body")
-                if name.value not in used and body is not listed:
-                    raise name.error(f"nothing uses the value `{name}`", did_you_mean_used(name.value, used))
-                seen.add(name.value)
-
-
-def _tables(family: Family) -> Iterator[tuple[Table, str]]:
-    if family.layers and family.layers.quoted:
-        yield family.layers.quoted.table, "layers"
-    value = family.tree.get("variants")
-    if isinstance(value, Map):
-        yield read_table(_scalar_block(value)), "variants"
-    for reported in family.reported:
-        if reported.quoted.table.headings[0].value == "model":
-            yield reported.quoted.table, "reported"
-
-
-def _scalar_block(tree: Map) -> Text:
-    table = tree.get("table")
-    assert isinstance(table, Text)
-    return table
-
-
-def _check_heading(family: Family, heading: Text, what: str) -> None:
-    role = family.role(heading.value)
-    if what == "layers" and family.variant(heading.value) is not None:
-        return
-    if role is None or (what == "reported" and role.kind != "claim"):
-        words = [variant.name.value for variant in family.variants] if what == "layers" else []
-        hint = did_you_mean(heading.value, [*words, *family.columns])
-        known = "Say under `columns:` what it is: layer, label, -, a name, or a claim such as =params."
-        if what == "reported":
-            known = "Say under `columns:` which figure it is, such as =params."
-        raise heading.error(f"the column `{heading}` has no role", hint if hint.startswith("Did") else known)
-    if role.kind == "name" and role.name == heading.value:
-        check_name(heading, "a column", f"Give it another name under `columns:`, `{heading}: n_{heading}`.")
-
-
-def references(family: Family) -> set[str]:
-    """Every name that the file's expressions, calls and models use."""
-    found: set[str] = set()
-    bodies = [body for _, body in family.notation]
-    bodies += [head.body for head in family.heads.values()]
-    bodies += [body for _, body in family.rows.values()]
-    if family.layers and family.layers.body:
-        bodies.append(family.layers.body)
-    for body in bodies:
-        found.update(name for name, _ in words_of(body))
-    for block in family.blocks.values():
-        own = {parameter.value for parameter, _ in block.parameters}
-        found.update(name for name, called in words_of(block.body) if called or name not in own)
-        for _, default in block.parameters:
-            found.update(default.names if default else ())
-    for _, expr in (*family.given.values(), *family.let.values()):
-        found.update(expr.names)
-    for _, size in family.inputs:
-        found.update(size.names)
-    for values in family.defaults.values():
-        for _, argument in values.values():
-            found.update(argument.names)
-    for model in family.models.values():
-        if model.overlay:
-            for key, value in model.overlay.items():
-                if key.value != "given":
-                    found.update(_identifiers(value))
-    return found
-
-
-def _identifiers(tree: Tree) -> Iterator[str]:
-    if isinstance(tree, Text):
-        yield from re.findall(r"[A-Za-z_]\w*", tree.value)
-    elif isinstance(tree, List):
-        for item in tree.items:
-            yield from _identifiers(item)
-    else:
-        for key, value in tree.items():
-            yield from _identifiers(key)
-            yield from _identifiers(value)
-
-
-def check_used(family: Family, elsewhere: set[str]) -> None:
-    """Raise SpecError at a name of the file that nothing uses; `elsewhere` are names used by what it is laid over."""
-    used = references(family) | elsewhere
-    named: list[tuple[Text, str, str]] = [(text, name, "given") for name, (text, _) in family.given.items()]
-    named += [(text, name, "let") for name, (text, _) in family.let.items()]
-    named += [(block.name, name, "blocks") for name, block in family.blocks.items()]
-    for table, what in _tables(family):
-        if what == "reported":
-            continue
-        for heading in table.headings[1:] if what == "variants" else table.headings:
-            role = family.role(heading.value)
-            if role is not None and role.kind == "name":
-                key = next((text for k, (text, _) in family.columns.items() if same(k, heading.value)), heading)
-                named.append((key, role.name, "columns"))
-    for text, name, what in named:
-        if name not in used:
-            hint = did_you_mean_used(name, used)
-            if what == "columns" and not hint:
-                hint = "A column for readers only has the role `-`."
-            raise text.error(f"nothing uses `{name}`, a name of `{what}:`", hint)
-    for block in family.blocks.values():
-        inside = {name for name, _ in words_of(block.body)}
-        inside |= {name for _, default in block.parameters if default for name in default.names}
-        for parameter, _ in block.parameters:
-            if parameter.value not in inside:
-                raise parameter.error(f"the block `{block.name}` does not use its parameter `{parameter}`")
-
-
-def did_you_mean_used(name: str, used: set[str]) -> str:
-    hint = did_you_mean(name, sorted(used - set(OPS)))
-    return hint if hint.startswith("Did") else ""
-
-
-__all__: list[Any] = ["Family", "Variant", "check_used", "metric_of", "overlay", "read_family", "references"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import SpecError, Text, did_you_mean
-from ..table import TableRow, same, squeeze
-from .family import Family, Role, Variant
-from .lines import Body
-from .notation import Pattern, cell_value
+from ..table import Table, same, squeeze
+from .checks import value_names
+from .columns import Role, columns_of
+from .family import Family, Variant
+from .lines import Body, Named, cells_of, steps_of
+from .notation import cell_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class Row:
     """A row in one variant.
 
     Rows whose label is empty go on with the label above, up to a row of dashes: they are one `group`, the part of the
-    paths that they share. `name` is the group's, with the number of the row where the group has several.
+    paths that they share. `name` is the group's, with the number of the row where the group has several. `names` are
+    given to the row's value by `row:`.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Row:
     columns: dict[str, Any]
     claims: tuple[tuple[Text, Role, Text], ...]  # heading, role, printed
     body: Body
+    names: tuple[Text, ...] = ()
 
     def is_called(self, name: str) -> bool:
         return same(name, self.name) or same(name, self.group)
@@ -45,97 +49,91 @@ def rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
 def _rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
     assert family.layers is not None and family.layers.quoted is not None
     table = family.layers.quoted.table
+    read = _meant(family.layers.body) if family.layers.body else _read(family, table, variant)
     roles = [family.role(heading.value) for heading in table.headings]
-    own = next((n for n, heading in enumerate(table.headings) if same(heading.value, variant.name.value)), None)
-    count = family.columns.get("variants")
-    layer = next((n for n, role in enumerate(roles) if role is not None and role.kind == "layer"), None)
-    build = layer if count is not None or own is None else own
-    if build is None:
-        raise table.headings[0].error(
-            f"no column says what `{variant.name}` builds",
-            "Give the variant a column of its own, or a column the role `layer` under `columns:`.",
-        )
     label_at = next((n for n, role in enumerate(roles) if role is not None and role.kind == "label"), None)
-    found: list[tuple[str, str, Text, TableRow, Body, dict[str, Text]]] = []
+    found: list[Row] = []  # under the names of their groups
     base, begun = "", False  # the label above that goes on, and whether this variant has a row of it
     groups: list[int] = []
     for row in table.rows:
-        cell = row.cells[build]
         label = row.cells[label_at].value if label_at is not None else ""
         if label or row.ruled:
             base, begun = label, False
+        if id(row) not in read:
+            continue
+        cell, own, body, names = read[id(row)]
+        columns, claims = columns_of(table.headings, roles, row)
+        if not (base and begun):
+            groups.append(len(found))
+        begun = True
+        group = base or cell.value
+        found.append(Row(group, group, label, cell, {**columns, **own}, tuple(claims), body, names))
+    if not found:
+        raise variant.name.error(f"the variant `{variant.name}` has no row in the table of layers")
+    return tuple(_numbered(found, groups))
+
+
+_Read = tuple[Text, dict[str, Any], Body, tuple[Text, ...]]  # the cell, what it says beside columns, body and names
+
+
+def _meant(steps: Body) -> dict[int, _Read]:
+    """The rows that `row:` reads."""
+    found: dict[int, _Read] = {}
+    for step in steps_of(steps):
+        item, names = (step.item.item, step.item.names) if isinstance(step.item, Named) else (step.item, ())
+        found[id(step.row)] = step.cell, {}, Body(step.cell, (item,)), names
+    return found
+
+
+def _read(family: Family, table: Table, variant: Variant) -> dict[int, _Read]:
+    """The rows that the notation reads: the variant's own cells, or those of the `layer` column."""
+    build, own = family.headings.builds(table, variant.name.value)
+    found: dict[int, _Read] = {}
+    for row in table.rows:
+        cell = row.cells[build]
         if not cell.value:
             continue
         read = family.read_cell(cell)
         if read is None:
-            raise cell.error(f"no notation reads `{cell}`", _suggest(family, cell))
-        if not (base and begun):
-            groups.append(len(found))
-        begun = True
-        found.append((base or cell.value, label, cell, row, read[2], read[1]))
-    if not found:
-        raise variant.name.error(f"the variant `{variant.name}` has no row in the table of layers")
-    return tuple(_named(table.headings, roles, found, groups, own if count else None, count))
+            raise unread(family, cell)
+        count = {} if own is None else {family.headings.count: cell_value(row.cells[own])}
+        found[id(row)] = cell, count | {name: cell_value(text) for name, text in read[1].items()}, read[2], ()
+    return found
 
 
-def _named(
-    headings: tuple[Text, ...],
-    roles: list[Role | None],
-    found: list[tuple[str, str, Text, TableRow, Body, dict[str, Text]]],
-    groups: list[int],
-    own: int | None,
-    count: tuple[Text, Role] | None,
-) -> Iterable[Row]:
-    bases = [found[start][0] for start in groups]
-    alike = Counter(squeeze(base) for base in bases)
-    ends = [*groups[1:], len(found)]
+def _numbered(found: list[Row], groups: list[int]) -> Iterator[Row]:
+    """The rows, with those numbered that are called alike."""
+    alike = Counter(squeeze(found[start].group) for start in groups)
     seen: dict[str, int] = {}
     names: set[str] = set()
-    for base, start, end in zip(bases, groups, ends, strict=True):
+    for start, end in zip(groups, [*groups[1:], len(found)], strict=True):
+        base = found[start].group
         seen[squeeze(base)] = number = seen.get(squeeze(base), 0) + 1
         group = base if alike[squeeze(base)] == 1 else f"{base}.{number}"
-        for n in range(start, end):
-            _, label, cell, row, body, holes = found[n]
-            columns, claims = _columns(headings, roles, row)
-            if own is not None and count is not None:
-                columns[count[1].name] = cell_value(row.cells[own])
-            columns.update((name, cell_value(text)) for name, text in holes.items())
-            name = group if end - start == 1 else f"{group}.{n - start + 1}"
+        for n, row in enumerate(found[start:end], 1):
+            name = group if end - start == 1 else f"{group}.{n}"
             if squeeze(name) in names:
-                raise cell.error(f"two rows are called `{name}`", "Rows alike are numbered: call one otherwise.")
+                raise row.cell.error(f"two rows are called `{name}`", "Rows alike are numbered: call one otherwise.")
             names.add(squeeze(name))
-            yield Row(name, group, label, cell, columns, tuple(claims), body)
+            yield replace(row, name=name, group=group)
 
 
-def _columns(
-    headings: tuple[Text, ...], roles: list[Role | None], row: TableRow
-) -> tuple[dict[str, Any], list[tuple[Text, Role, Text]]]:
-    """The names that a row gives, and its claims. A heading's name is meant before a part of a claim."""
-    named: dict[str, Any] = {}
-    parts: dict[str, Any] = {}
-    claims = []
-    for n, (heading, role, cell) in enumerate(zip(headings, roles, row.cells, strict=True)):
-        if role is None:
-            continue
-        if role.kind == "name":
-            named[role.name] = cell_value(cell)
-        elif role.kind == "parts" and role.pattern is not None:
-            named.update(_parts(role.pattern, cell))
-        elif role.kind == "claim" and cell.value and n <= row.spans:
-            claims.append((heading, role, cell))
-            if role.pattern is not None:
-                found = role.pattern.match(cell)
-                parts.update((name, cell_value(text)) for name, text in (found or {}).items())
-    return {**parts, **named}, claims
+def unread(family: Family, cell: Text, names: Iterable[str] = ()) -> SpecError:
+    """The error at a cell that no line of the notation reads; `names` are values that it could have been."""
+    if cell.value in value_names(family):
+        return unknown_value(cell)
+    known = _suggest(family, cell)
+    if names:
+        near = did_you_mean(cell.value, names)
+        what = f"no notation reads `{cell}`, and no value is called so"
+        return cell.error(what, near if near.startswith("Did") else known)
+    return cell.error(f"no notation reads `{cell}`", known)
 
 
-def _parts(pattern: Pattern, cell: Text) -> dict[str, Any]:
-    if not cell.value:
-        return dict.fromkeys(pattern.holes, 0)
-    found = pattern.match(cell)
-    if found is None:
-        raise cell.error(f"`{cell}` does not have the form `{pattern.text}`")
-    return {name: cell_value(text) for name, text in found.items()}
+def unknown_value(name: Text) -> SpecError:
+    """The error at the name of a value that is given elsewhere."""
+    hint = "A name is known from where it is given to the end of its body, not inside blocks."
+    return name.error(f"the value `{name}` is not known here", hint)
 
 
 def _suggest(family: Family, cell: Text) -> str:
@@ -143,8 +141,8 @@ def _suggest(family: Family, cell: Text) -> str:
         guess = pattern.guess(cell.value)
         if guess is not None:
             return f"Did you mean `{guess}`?"
-    assert family.layers is not None and family.layers.quoted is not None
-    cells = {text.value for row in family.layers.quoted.table.rows for text in row.cells if text.value}
+    tables = [table for table, what in family.tables if what in ("layers", "steps")]
+    cells = {text.value for table in tables for row in table.rows for text in row.cells if text.value}
     known = [text for text in sorted(cells) if text != cell.value and _reads(family, text, cell)]
     hint = did_you_mean(cell.value, known)
     return hint if hint.startswith("Did") else "Each cell is read by a line of `notation:`."
@@ -155,12 +153,17 @@ def _reads(family: Family, text: str, like: Text) -> bool:
 
 
 def check_notation(family: Family) -> None:
-    """Read the cells of all variants. Raises SpecError at a line of the notation that no cell uses."""
-    if family.layers is None or family.layers.quoted is None:
-        read_by = []
-    else:
-        cells = {squeeze(row.cell.value): row.cell for v in family.variants for row in rows_of(family, v)}
-        read_by = [(cell, family.read_cell(cell)) for cell in cells.values()]
+    """Read the cells of all variants and tables. Raises SpecError at a line of the notation that no cell uses."""
+    cells: dict[str, Text] = {}
+    if family.layers is not None and family.layers.quoted is not None:
+        for variant in family.variants:
+            cells.update((squeeze(row.cell.value), row.cell) for row in rows_of(family, variant))
+    names = value_names(family)
+    for call in (call for body in family.bodies for call in cells_of(body) if call.word.value not in names):
+        if family.read_cell(call.word) is None:
+            raise unread(family, call.word, names)
+        cells[squeeze(call.word.value)] = call.word
+    read_by = [(cell, family.read_cell(cell)) for cell in cells.values()]
     used = {id(read[0]) for _, read in read_by if read}
     for pattern, _ in family.notation:
         if id(pattern) not in used:
@@ -185,4 +188,4 @@ def no_row(name: Text, rows: list[str]) -> SpecError:
     return name.error(f"no row is called `{name}`", hint)
 
 
-__all__ = ["Row", "check_notation", "no_row", "row_called", "rows_of"]
+__all__ = ["Row", "check_notation", "no_row", "row_called", "rows_of", "unread"]

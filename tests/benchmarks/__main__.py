@@ -16,6 +16,7 @@ from archcalc.catalogue import catalogue
 from archcalc.expand import expand
 from archcalc.zoo import select, selections, spec_files
 
+from .latency import kept
 from .processes import ROOT, compare, run
 
 PEERS = ("torchinfo", "fvcore", "FlopCounterMode")
@@ -166,7 +167,8 @@ def main() -> None:
             "",
             *peers(),
         ]
-    PAGE.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    latency = kept(PAGE.read_text(encoding="utf-8"))  # it is measured apart, on a machine that does nothing else
+    PAGE.write_text("\n".join(parts) + "\n" + (f"\n{latency}" if latency else ""), encoding="utf-8")
     print("\n".join(parts))
 
 

@@ -10,24 +10,7 @@ import sys
 import torch
 
 import archcalc
-from archcalc.runtime.network import Network, execute
-
-
-class Plain(torch.nn.Module):
-    """A network whose modules are called by number: fvcore takes the `/` of a path for a level of its own."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        calls = [step.call for step in network.program]
-        self.nodes = torch.nn.ModuleList(call for call in calls if isinstance(call, torch.nn.Module))
-        self.network = (network,)  # in a tuple, so that it is no child
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        (network,) = self.network
-        values = network.values([x])
-        execute(network.program, values)
-        output: torch.Tensor = values[network.slot(network.graph.outputs[0])]
-        return output
+from archcalc.runtime.doctor import Plain
 
 
 def main(tool: str, model: str) -> None:
@@ -41,7 +24,7 @@ def main(tool: str, model: str) -> None:
     elif tool == "fvcore":
         from fvcore.nn import FlopCountAnalysis, flop_count_table
 
-        plain = Plain(loaded.torch()).eval()
+        plain = Plain(loaded.torch(), [torch.zeros(shape)]).eval()
         print(flop_count_table(FlopCountAnalysis(plain, torch.zeros(shape)), max_depth=10))
     else:
         from torch.utils.flop_counter import FlopCounterMode

@@ -1,0 +1,85 @@
+"""`archcalc doctor [MODEL]`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option, Typer
+
+from . import complete
+from .common import Format, InputSize, Job, Output, OutputFile, Settings, pairs, size
+from .measure import Device, Gpu, chosen_device
+
+if TYPE_CHECKING:
+    from ..api import Model
+    from ..render.examined import Beside
+
+
+def register(app: Typer, jobs: list[Job]) -> None:
+    @app.command("doctor", short_help="Say what this machine means for what is measured on it.")
+    def doctor(
+        model: Annotated[
+            str,
+            Argument(
+                metavar="[MODEL]",
+                help="A network to give to other tools, as for `summary`.",
+                autocompletion=complete.models,
+            ),
+        ] = "",
+        beside: Annotated[
+            str,
+            Option("--vs", metavar="TOOL[,TOOL…]", help="Which tools: torchinfo, fvcore, ptflops, thop; all of them."),
+        ] = "",
+        gpu: Gpu = False,
+        device: Device = "",
+        input_size: InputSize = "",
+        settings: Settings = None,
+        output_format: Format = "",
+        output: OutputFile = "",
+    ) -> None:
+        """Say what this machine has (torch, device, threads, governor, load, malloc), and what that means for what is
+        measured on it.
+
+        With MODEL: what other tools count of it, those that are installed, and why that is not what archcalc counts.
+        """
+
+        def job() -> None:
+            from .. import api
+            from ..errors import UsageError
+            from ..render.examined import render
+
+            write = Output(output_format, output)
+            where = chosen_device(gpu, device)
+            if beside and not model:
+                raise UsageError("`--vs` needs a network", "For example `archcalc doctor resnet50 --vs fvcore`.")
+            tools = known_tools(beside)
+            loaded = api.load(model, input=size(input_size), settings=pairs(settings)) if model else None
+            examined = api.examine(where)
+            found = compare(loaded, tools) if loaded is not None else None
+            write(lambda width, color: render(examined, found, write.format, width, color))
+
+        jobs.append(job)
+
+
+def known_tools(text: str) -> list[str]:
+    """The tools that are named, all where none is. Raises UsageError."""
+    from ..doctor import PEERS
+    from ..errors import UsageError, did_you_mean
+
+    if not text.strip():
+        return list(PEERS)
+    names = list(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    for name in names:
+        if name not in PEERS:
+            raise UsageError(f"`--vs {text}`: `{name}` is no tool that archcalc knows", did_you_mean(name, PEERS))
+    return names
+
+
+def compare(model: "Model", tools: Sequence[str]) -> "Beside":
+    from ..render.examined import Beside
+    from ..render.progress import progress
+
+    peers = []
+    for tool in tools:
+        with progress(f"{tool} on {model.name}", "nodes") as tick:
+            peers.append(model.peer(tool, tick))
+    return Beside(model.name, model.totals.params, model.totals.macs, peers)

@@ -1,0 +1,250 @@
+"""The ledger in every form: what documents print, what archcalc computes, and the verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+from ..errors import printable
+from ..ledger.judge import VERDICTS, Finding, shown
+from ..units import with_separators
+from . import as_csv, records
+from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
+from .rows import Column, Value, words
+
+SAID = {
+    "exact": "exact",
+    "rounds": "round",
+    "reads as": "hold under a reading",
+    "truncates": "are cut",
+    "contradicts": "contradict",
+    "not computable": "cannot be computed",
+}
+
+
+def render(
+    findings: Sequence[Finding],
+    output_format: str,
+    width: int | None = None,
+    color: bool = False,
+    explain: bool = False,
+) -> str:
+    """Findings in one of `FORMATS`; `width` and `color` are for text, which tells all about each if `explain`."""
+    if output_format == "json":
+        return records.json([document(finding) for finding in findings])
+    if output_format == "csv":
+        return as_csv.table(COLUMNS, findings)
+    if output_format == "markdown":
+        return records.markdown(MARKDOWN, findings) + f"\n{totals(findings)}\n"
+    if explain:
+        return page(_about_each(findings, PROSE if width is None else width), color)
+    return page(_tables(findings, width), color)
+
+
+# --- columns ------------------------------------------------------------------------------------------------------
+
+
+def number(value: object) -> Any:
+    """A value as JSON has it: whole numbers exact, others as floats, sizes as lists."""
+    if isinstance(value, tuple):
+        return [number(part) for part in value]
+    if isinstance(value, Fraction):
+        return int(value) if value.denominator == 1 else float(value)
+    return value
+
+
+def document(finding: Finding) -> dict[str, Any]:
+    """A figure as JSON has it."""
+    entry = finding.entry
+    return {
+        "id": entry.id.value,
+        "system": entry.system,
+        "model": finding.model or None,
+        "metric": entry.metric,
+        "printed": entry.printed.value,
+        "value": number(entry.value.value),
+        "precision": number(entry.value.half),
+        "computed": number(finding.computed),
+        "computed_base": number(finding.base),
+        "unit": entry.value.unit or None,
+        "difference": number(finding.difference),
+        "verdict": finding.verdict,
+        "reading": finding.reading or None,
+        "readings_tried": finding.tried,
+        "reason": cause(finding) or None,
+        "kind": entry.kind,
+        "source": list(entry.sources),
+    }
+
+
+def cause(finding: Finding) -> str:
+    """Why a figure does not hold: what was found by searching, and what the erratum says."""
+    parts = [finding.reason] if finding.reason else []
+    if finding.erratum is not None:
+        note = " ".join(finding.erratum.note.value.split())
+        parts = [note] if finding.reason in ("", "unexplained") else [finding.reason, note]
+    return " — ".join(parts)
+
+
+def _cell(key: str) -> Value:
+    def value(finding: Finding) -> Value:
+        found = document(finding)[key]
+        if isinstance(found, list):
+            return "; ".join(map(str, found)) if key == "source" else "×".join(map(str, found))
+        return found  # type: ignore[no-any-return]
+
+    return value  # type: ignore[return-value]
+
+
+KEYS = (
+    "id", "system", "model", "metric", "printed", "value", "precision", "computed", "computed_base", "unit",
+    "difference", "verdict", "reading", "readings_tried", "reason", "kind", "source",
+)  # fmt: skip
+COLUMNS = tuple(Column(key, _cell(key)) for key in KEYS)  # type: ignore[arg-type]
+
+
+def difference(finding: Finding) -> str:
+    """`+3.1 %` of what is printed, in two digits; nothing where they are equal or cannot be compared."""
+    if not isinstance(finding.difference, (int, Fraction)) or not finding.difference:
+        return ""
+    assert isinstance(finding.computed, (int, Fraction))
+    printed = finding.computed - finding.difference
+    if not printed:
+        return with_separators(finding.difference)
+    share = float(100 * Fraction(finding.difference) / Fraction(printed))
+    if abs(share) < 0.005:
+        return "≈ 0"
+    return (
+        f"{share:+.2g} %".replace("-", "−")
+        if abs(share) < 100
+        else f"× {float(finding.computed / Fraction(printed)):.2g}"
+    )
+
+
+def verdict(finding: Finding) -> str:
+    """The verdict, with the reading under which it holds and a mark for what is no evidence."""
+    kind = "" if finding.evidence else f" ({finding.entry.kind})"
+    under = f": {finding.reading}" if finding.verdict == "reads as" else ""
+    known = ", erratum" if finding.erratum is not None and finding.verdict == "contradicts" else ""
+    return f"{finding.verdict}{under}{known}{kind}"
+
+
+def computed(finding: Finding) -> str:
+    return shown(finding.computed) if finding.computed is not None else "—"
+
+
+ID = Column("id", lambda finding: finding.entry.id.value, "figure", "figure", words)
+METRIC = Column("metric", lambda finding: finding.entry.metric.replace("_", " "), "metric", "metric", words)
+PRINTED = Column("printed", lambda finding: printable(finding.entry.printed.value), "printed", "printed", words)
+COMPUTED = Column("computed", computed, "computed", "computed", words)
+DIFFERENCE = Column("difference", difference, "difference", "diff.", words)
+VERDICT = Column("verdict", verdict, "verdict", "verdict", words)
+TEXT = (ID, METRIC, PRINTED, COMPUTED, DIFFERENCE, VERDICT)
+MARKDOWN = (
+    Column("document", lambda finding: finding.entry.document, "document", "document", words),
+    *TEXT,
+    Column("reason", cause, "reason", "reason", words),
+)
+
+
+# --- text ---------------------------------------------------------------------------------------------------------
+
+
+def tables(findings: Sequence[Finding]) -> Iterator[tuple[str, str, list[Finding]]]:
+    """The findings by document and by the place where they are printed first."""
+    ordered: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        ordered.setdefault((finding.entry.document, finding.entry.place), []).append(finding)
+    by_document = sorted(ordered, key=lambda key: [d for d, _ in ordered].index(key[0]))
+    for key in by_document:
+        yield *key, ordered[key]
+
+
+def _tables(findings: Sequence[Finding], width: int | None) -> Iterator[Pieces]:
+    room = PROSE if width is None else width
+    for document_, group in groupby(tables(findings), key=lambda found: found[0]):
+        yield from prose(document_, room, LOUD)
+        yield []
+        for _, place, found in group:
+            yield from prose(place, room, BOLD)
+
+            def below(finding: Finding) -> Iterator[Pieces]:
+                if finding.verdict in ("contradicts", "not computable"):
+                    text = cause(finding)
+                    yield from hanging("    ", text, 4, room, style=PLAIN if finding.undeclared else DIM)
+
+            def style(finding: Finding, column: Column) -> str:
+                if finding.verdict == "contradicts":
+                    return LOUD if column.name in ("verdict", "printed", "computed", "difference") else PLAIN
+                return DIM if column.name in ("verdict", "metric", "difference") else PLAIN
+
+            yield from records.text(TEXT, found, width, indent=2, below=below, style=style)
+            for line in readings(found):
+                yield from hanging("  ", line, 2, room, style=DIM)
+            yield []
+    yield from prose(totals(findings), room, BOLD)
+
+
+def readings(findings: Sequence[Finding]) -> Iterator[str]:
+    """How many figures of a table a reading explains, of how many of that metric, and how many readings were tried."""
+    for reading in dict.fromkeys(f.reading for f in findings if f.verdict == "reads as"):
+        under = [finding for finding in findings if finding.reading == reading and finding.verdict == "reads as"]
+        metrics = {finding.entry.metric for finding in under}
+        others = [f for f in findings if f.entry.metric in metrics and f.evidence]
+        meant = [f for f in others if f.reading == reading or str(f.entry.reading) == reading]
+        tried = max(finding.tried for finding in under)
+        yield (
+            f"reading `{reading}`: explains {len(under)} of the {len(meant)} figures it is declared for "
+            f"({len(others)} of this metric in the table; {tried} readings tried)"
+        )
+
+
+def totals(findings: Sequence[Finding]) -> str:
+    """One line about all of it; specifications and formulas are counted apart."""
+    evidence = [finding for finding in findings if finding.evidence]
+    counts: Counter[str] = Counter(finding.verdict for finding in evidence)
+    each = ", ".join(f"{counts[name]:,} {SAID[name]}" for name in VERDICTS if counts[name])
+    text = f"{len(evidence):,} computed figures: {each}" if evidence else ""
+    rest = len(findings) - len(evidence)
+    if rest:
+        text += ("; " if text else "") + f"{rest} specifications and formulas, which are no evidence"
+    undeclared = sum(finding.undeclared for finding in findings)
+    if undeclared:
+        text += f"; {undeclared} of those that contradict stand{'s' * (undeclared == 1)} under no erratum"
+    return text or "no figure"
+
+
+def by_document(findings: Sequence[Finding]) -> Mapping[str, Counter[str]]:
+    """The verdicts on computed figures, by document."""
+    found: dict[str, Counter[str]] = {}
+    for finding in findings:
+        if finding.evidence:
+            found.setdefault(finding.entry.document, Counter())[finding.verdict] += 1
+    return found
+
+
+def _about_each(findings: Sequence[Finding], width: int) -> Iterator[Pieces]:
+    for n, finding in enumerate(findings):
+        if n:
+            yield []
+        entry = finding.entry
+        yield [(entry.id.value, LOUD), (f"  {entry.metric.replace('_', ' ')} of {entry.system}", BOLD)]
+        lines = [("printed", entry.printed.value)]
+        lines += [("in", source) for source in entry.sources]
+        if finding.formula:
+            lines.append(("computed", f"{finding.formula} = {computed(finding)}"))
+        if finding.base is not None and finding.base != finding.computed:
+            lines.append(("base", f"{shown(finding.base)} in base counting"))
+        if finding.reading:
+            lines.append(("reading", finding.reading))
+        lines.append(("tried", f"{finding.tried} reading{'s' * (finding.tried != 1)}"))
+        apart = difference(finding)
+        lines.append(("verdict", verdict(finding) + (f", {apart}" if apart else "")))
+        if cause(finding):
+            lines.append(("reason", cause(finding)))
+        lines.append(("kept in", entry.id.where))
+        for label, text in lines:
+            yield from hanging(label, printable(text), 10, width, label_style=DIM)

@@ -1,0 +1,480 @@
+"""What documents print about how well networks do: the data, which model it is of, and `archcalc list --all`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from archcalc import schema
+from archcalc.catalogue import Entry, catalogue
+from archcalc.errors import ArchcalcError, Source, Text
+from archcalc.ledger.accuracies import (
+    METRICS,
+    NOT_PRINTED,
+    UNITS,
+    Accuracy,
+    accuracies,
+    accuracy_of,
+    known,
+    read,
+    read_result,
+    systems,
+)
+from archcalc.ledger.documents import documents_dir
+from archcalc.render import FORMATS
+from archcalc.render.listing import ALL, COLUMNS, ONLY_PRINTED, render, said
+from archcalc.zoo import spec_files
+from tests.test_cli import on_a_terminal
+from tests.test_commands import Run, command
+
+__all__ = ["command"]  # the fixture
+
+RESULTS = {result.id.value: result for result in accuracies()}
+
+
+@cache
+def zoo() -> dict[str, Entry]:
+    return {entry.name: entry for entry in catalogue()}
+
+
+# --- the data -------------------------------------------------------------------------------------------------------
+
+
+def test_every_result_is_there_once() -> None:
+    """How many there are was counted when they were typed from the documents, all with a source, each id once."""
+    assert len(accuracies()) == len(RESULTS) == 811
+    assert Counter(result.sources[0].partition(" — ")[0] for result in accuracies()) == {
+        "CNN, GAN, RNN and Transformer slides": 447,
+        "Raissi, Large Networks": 319,
+        "MINERVA, CNNs and Vision Transformers": 30,
+        "CSE 473/573 L25 Deep Learning": 12,
+        "Introduction to Deep Learning": 3,
+    }
+    assert len(known().unassigned) == 19
+
+
+def test_the_documents_are_called_as_in_the_ledger() -> None:
+    for path in (documents_dir() / "accuracies").glob("*.yaml"):
+        if path.stem == "systems":
+            continue
+        first = path.read_text(encoding="utf-8").partition("\n")[0]
+        assert first == (documents_dir() / path.name).read_text(encoding="utf-8").partition("\n")[0]
+        title = first.removeprefix("document: ")
+        assert {r.sources[0].partition(" — ")[0] for r in accuracies() if r.id.source.name.endswith(path.name)} == {
+            title
+        }
+
+
+# Figures that are printed in words.
+IN_WORDS = {"six times faster": 6, "a factor of two": 2, "doubles training time": 2, "roughly twice": 2}
+
+
+@pytest.mark.parametrize("result", accuracies(), ids=lambda result: result.id.value)
+def test_the_value_is_what_is_printed(result: Accuracy) -> None:
+    printed = result.printed.value
+    numbers = [Fraction(n) * (1000 if k else 1) for n, k in re.findall(r"(\d+(?:\.\d+)?)(k?)", printed)]
+    assert result.value in (numbers or [Fraction(IN_WORDS[printed])])
+    if "±" in printed or "\\pm" in printed:
+        assert (result.value, result.spread) == tuple(numbers)
+    else:
+        assert result.spread is None
+    assert result.unit.removesuffix(NOT_PRINTED) in UNITS
+    assert result.metric in METRICS
+    if result.in_percent:
+        assert 0 < result.value <= 100
+    if "%" in printed:
+        assert result.in_percent
+
+
+def test_what_differs_is_printed_there() -> None:
+    """`35.67 in id` quotes what stands under that id, and that one quotes this one."""
+    for result in accuracies():
+        for text in result.differs:
+            quoted, _, other = text.partition(" in ")
+            there = RESULTS[other.split(" ")[0]]
+            assert quoted in (there.printed.value, f"{there.printed.value} {there.unit}"), result.id
+            assert any(f" in {result.id}" in back for back in there.differs), (result.id.value, other)
+
+
+def test_the_top_5_error_is_the_smaller() -> None:
+    """A swapped pair of cells would show."""
+    pairs = 0
+    for result in accuracies():
+        other = RESULTS.get(result.id.value.replace("top1", "top5"))
+        if other is not None and result.metric.startswith("top1_"):
+            pairs += 1
+            assert other.metric == result.metric.replace("top1", "top5")
+            assert (other.value < result.value) == result.metric.endswith("error"), result.id
+    assert pairs > 100
+
+
+@pytest.mark.parametrize(
+    ("result", "dataset", "metric", "value", "paper"),
+    [
+        ("alexnet-1-net-ilsvrc-val-top5-error", "ImageNet", "top5_error", "18.2", "Krizhevsky et al. 2012, Table 2"),
+        (
+            "resnet-152-imagenet-val-top1-error-single-model",
+            "ImageNet",
+            "top1_error",
+            "19.38",
+            "He et al. 2016, Table 4",
+        ),
+        ("wrn-28-10-cifar-100-error", "CIFAR-100", "error", "20.50", "Zagoruyko and Komodakis, arXiv v1, Table 4"),
+        ("densenet-bc-190-40-cifar-10-augmented-error", "CIFAR-10", "error", "3.46", "Huang et al. 2017, Table 2"),
+        ("efficientnet-b7-imagenet-top1-accuracy", "ImageNet", "top1_accuracy", "84.3", "Tan and Le 2019, Table 2"),
+        ("capsnet-routing-3-reconstruction-mnist-error", "MNIST", "error", "0.25", "Sabour et al. 2017, Table 1"),
+    ],
+)
+def test_well_known_results_are_those_of_the_papers(
+    result: str, dataset: str, metric: str, value: str, paper: str
+) -> None:
+    found = RESULTS[result]
+    assert (found.benchmark, found.metric, found.value) == (dataset, metric, Fraction(value)), paper
+
+
+# --- which model it is ----------------------------------------------------------------------------------------------
+
+
+def test_the_models_of_systems_are_in_the_zoo() -> None:
+    for system in systems():
+        unknown = set(system.models) - set(zoo())
+        assert not unknown, f"{system.name.where}: {unknown}"
+
+
+def test_every_system_has_a_place() -> None:
+    """Models, or printed results, or words about it, and never a spec beside an empty list of models."""
+    assert len(systems()) >= 181
+    stems = {_squeezed(name) for name in (*zoo(), *(path.stem for path in spec_files()))}
+    for system in systems():
+        assert system.models or system.results or system.described
+        if not system.models:
+            names = re.split(r" / |, |; ", system.key)
+            there = [name for name in names if _squeezed(name) in stems]
+            assert not there, f"{system.name.where}: `{there}` has a spec: add it to `models`"
+    assert {r.system for r in accuracies()} == {s.key for s in systems() if s.results}
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[^a-z0-9.]", "", name.lower())
+
+
+def test_an_ensemble_is_no_model() -> None:
+    for result in accuracies():
+        text = f"{result.variant} {result.setting}"
+        if re.search(r"\b(\d\d|[2-9]) (nets|models|networks)\b|ensemble", text, re.I) and "before" not in text:
+            assert not result.models, result.id
+
+
+# Printed beside a result, and known to be wrong: the ledger has an erratum or a reading for each.
+WRONG_PARAMS = {"fractalnet-20", "resnet1202-cifar", "resnet1202-cifar-stochastic", "inception-v4", "senet154-320"}
+WRONG_MACS = {"inception-resnet-v2", "se-inception-resnet-v2", "pnasnet-5-large"}
+
+
+def test_a_model_is_as_large_as_is_printed_beside_its_result() -> None:
+    """`params 36.5M` and `3.86 GFLOPs` stand in the setting: the model that a result is given to has as many."""
+    checked, wrong = Counter[str](), []
+    for result in accuracies():
+        params = re.search(r"params ([\d.]+)M", result.setting)
+        macs = re.search(r"([\d.]+) GFLOPs|FLOPs ([\d.]+)B", result.setting)
+        for model in result.models:
+            entry = zoo()[model]
+            for what, match, count, unit, known_wrong in (
+                ("params", params, entry.params, 1e6, WRONG_PARAMS),
+                ("macs", macs, entry.macs, 1e9, WRONG_MACS),
+            ):
+                if match is None or model in known_wrong:
+                    continue
+                figure = next(group for group in match.groups() if group)
+                place = 10.0 ** -len(figure.partition(".")[2])
+                checked[what] += 1
+                if abs(count / unit - float(figure)) > max(place, 0.07 * float(figure)):
+                    wrong.append((result.id.value, model, figure, count))
+    assert not wrong
+    assert checked["params"] > 120
+    assert checked["macs"] > 80
+
+
+@pytest.mark.parametrize(
+    ("model", "dataset", "metric", "values"),
+    [
+        # He et al. 2016, Tables 3 and 4; Hu et al. 2018, Table 2 (original, re-implementation); Woo et al. 2018
+        ("resnet50", "ImageNet", "top1_error", ["22.85", "20.74", "24.7", "24.80", "24.56"]),
+        ("resnet50-v1.5", "ImageNet", "top1_accuracy", ["76.0"]),
+        ("alexnet", "ImageNet", "top1_error", ["40.7"]),
+        ("alexnet", "ImageNet ILSVRC-2010 test", "top1_error", ["37.5"]),
+        ("wrn-28-12", "CIFAR-100", "error", ["20.43"]),
+        ("densenet-40-12", "SVHN", "error", ["1.79"]),
+        ("senet154", "ImageNet", "top1_error", ["18.68"]),
+        ("googlenet-torchvision", "ImageNet", "top1_error", []),
+        ("no-such-model", "ImageNet", "top1_error", []),
+    ],
+)
+def test_results_of_a_model(model: str, dataset: str, metric: str, values: list[str]) -> None:
+    found = [result for result in accuracy_of(model, dataset, metric) if result.metric == metric]
+    assert sorted(result.value for result in found) == sorted(map(Fraction, values))
+    assert all(result.setting and result.sources for result in found)
+
+
+def test_an_accuracy_is_an_error_too() -> None:
+    (result,) = accuracy_of("efficientnet-b0")
+    assert (result.metric, result.value) == ("top1_accuracy", Fraction("77.1"))
+    assert result.as_metric("top1_error") == Fraction("22.9")
+    assert result.as_metric("top5_error") is None
+    (result,) = accuracy_of("transformer-big", "newstest2014 EN-DE", "bleu")
+    assert (result.value, result.as_metric("error")) == (Fraction("28.4"), None)
+
+
+# --- the reader -----------------------------------------------------------------------------------------------------
+
+DOCUMENT = """\
+document: Some slides
+tables:
+  - from: Some slides — Table 1
+    unit: "%"
+    dataset: MNIST
+    metric: error
+    setting: not printed
+    table: |
+      id   | system | variant | printed     | value | with  | differs
+      first | net    | Net 5   | 0.40 \\pm 0.1 |       |       | 2 days in last
+      last | other  | Other   | 2 to 3 days | 2     | net   |
+unassigned:
+  - from: Some slides — Table 1
+    printed: best other 0.3
+    why: not named
+"""
+SYSTEMS = """\
+systems: |
+  system        | year | described | models
+  net (Network) | 1998 | table     | lenet5
+  other         | 1999 | mention   |
+networks: |
+  system | variant | dataset | setting | models
+  net    | Net 5   |         |         | lenet5
+datasets:
+  MNIST: [MNIST test]
+"""
+
+
+def written(folder: Path, document: str = DOCUMENT, listed: str = SYSTEMS) -> Path:
+    (folder / "some.yaml").write_text(document, encoding="utf-8")
+    (folder / "systems.yaml").write_text(listed, encoding="utf-8")
+    return folder
+
+
+def test_a_folder_is_read(tmp_path: Path) -> None:
+    found = read(written(tmp_path))
+    first, last = found.results
+    assert (first.value, first.spread, first.models, first.unit) == (Fraction("0.4"), Fraction("0.1"), ("lenet5",), "%")
+    assert (last.value, last.spread, last.models, last.together) == (2, None, (), ("net",))
+    assert [(system.key, system.results) for system in found.systems] == [("net", (first,)), ("other", (last,))]
+    assert found.unassigned[0].printed == "best other 0.3"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "says"),
+    [
+        ("tables:", "tabels:", "some.yaml:2:1", "`tabels` is not a key of a document of results"),
+        ("document: Some slides\n", "", "some.yaml:1:1", "`document:` with the title of the document is missing"),
+        ("Some slides — Table 1\n    unit", "Table 1\n    unit", "some.yaml:3:11", "a source is written"),
+        ('unit: "%"', "unit: percent", "some.yaml:4:11", "`percent` is not a unit"),
+        ("metric: error", "metric: eror", "some.yaml:6:13", "Did you mean `error`?"),
+        ("    dataset: MNIST\n", "", "some.yaml:9:7", "`first` has no `dataset`"),
+        ("| with ", "| wiht ", "some.yaml:9:55", "`wiht` is not a column here"),
+        ("id   | system", "system | id", "some.yaml:9:7", "the first heading of a table of results is `id`"),
+        ("      last |", "      first |", "some.yaml:11:7", "the result `first` is given already"),
+        ("| other ", "| othr ", "some.yaml:11:14", "`othr` is not a system of the list"),
+        ("| net   |", "| met   |", "some.yaml:11:55", "`met` is not a system of the list"),
+        ("2 to 3 days | 2 ", "2 to 3 days | ", "some.yaml:11:33", "which number is `2 to 3 days`?"),
+        ("2 to 3 days | 2 ", "2 to 3 days | 4 ", "some.yaml:11:47", "`4` is none of the numbers in `2 to 3 days`"),
+        ("2 to 3 days | 2 ", "2 to 3 days | x ", "some.yaml:11:47", "`x` is not a number"),
+        ("2 to 3 days | 2 ", "2 | 2 ", "some.yaml:11:37", "`2` says its number by itself"),
+        ("2 days in last", "2 days in lst", "some.yaml:10:7", "there is no such id"),
+        ("2 days in last", "2 days", "some.yaml:10:65", "is not `what is printed in id`"),
+        ("    why: not named\n", "", "some.yaml:13:5", "a figure of no network has `printed:` and `why:`"),
+        ("0.40 \\pm 0.1", "4,0", "some.yaml:10:34", "`4,0` is not a number"),
+        ("  MNIST: [MNIST test]", "- MNIST", "systems.yaml:8:1", "`datasets:` has a name for each data set"),
+        ("| year |", "| when |", "systems.yaml:2:19", "`when` is not a column here"),
+        ("  other         |", "  net           |", "systems.yaml:4:3", "the system `net` stands here twice"),
+        ("| mention ", "|         ", "systems.yaml:4:3", "`described` says what documents show of it"),
+        ("  net    | Net 5 ", "  ned    | Net 5 ", "systems.yaml:7:3", "Did you mean `net`?"),
+        ("|         | lenet5\nd", "|         | lenet\nd", "systems.yaml:7:42", "`lenet` is not a model of `net`"),
+        ("  net    | Net 5 ", "  net    | Net 6 ", "systems.yaml:7:12", "no result of `net` is of `Net 6`"),
+        ("|         | lenet5\nd", "| of 1998 | lenet5\nd", "systems.yaml:7:12", "no result of `net` is of `Net 5`"),
+        ("[MNIST test]", "[MNIST test, MNIST test]", "systems.yaml:9:23", "is one text, and of one data set"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, place: str, says: str) -> None:
+    assert (old in DOCUMENT) != (old in SYSTEMS), "the mistake is in one of the two"
+    folder = written(tmp_path, DOCUMENT.replace(old, new, 1), SYSTEMS.replace(old, new, 1))
+    with pytest.raises(ArchcalcError) as caught:
+        read(folder)
+    message = caught.value.render()
+    assert f"specs/documents/accuracies/{place}\n" in message
+    assert says in message
+
+
+@pytest.mark.parametrize(
+    ("printed", "value", "spread", "about"),
+    [
+        ("0.40", "0.4", None, False),
+        ("7.89%", "7.89", None, False),
+        ("88.5*", "88.5", None, False),
+        ("4.9%*", "4.9", None, False),
+        ("16.88‡", "16.88", None, False),
+        ("66.9 $\\dagger$", "66.9", None, False),
+        ("30.84 \\pm 0.19", "30.84", "0.19", False),
+        ("99.74 ± 0.00", "99.74", "0", False),
+        ("12.3k", "12300", None, False),
+        ("\\sim 93.3\\%", "93.3", None, True),
+    ],
+)
+def test_what_is_printed_is_read_by_itself(printed: str, value: str, spread: str | None, about: bool) -> None:
+    text = Text(printed, Source("x", (printed,)), 1, 1)
+    assert read_result(text) == (Fraction(value), None if spread is None else Fraction(spread), about)
+
+
+# --- archcalc list --all --------------------------------------------------------------------------------------------
+
+
+def test_the_list_says_what_no_spec_builds(command: Run) -> None:
+    every = json.loads(command("list", "--all", "--format", "json").out)
+    models = [entry for entry in every if entry["known_by"] == "spec"]
+    others = [entry for entry in every if entry["known_by"] != "spec"]
+    assert [(entry["name"], entry["params"]) for entry in models] == [(e.name, e.params) for e in zoo().values()]
+    for entry in others:
+        assert list(entry)[:5] == ["name", "family", "params", "macs", "input"]
+        assert [entry[key] for key in ("family", "params", "macs", "input", "spec")] == [None] * 5
+        assert (entry["known_by"] == "printed result") == bool(entry["results"])
+        assert entry["described"]
+    by_name = {entry["name"]: entry for entry in others}
+    assert len(by_name) == len(others)
+    # A system with a spec is not listed twice.
+    assert not set(by_name) & set(zoo())
+    assert set(by_name) == {system.name.value for system in systems() if not system.models}
+    coding = by_name["sparse-coding / SIFT+FVs"]
+    assert [(result["metric"], result["value"]) for result in coding["results"]] == [
+        ("top1_error", 47.1),  # Krizhevsky et al. 2012, Table 1
+        ("top5_error", 28.2),
+        ("top1_error", 45.7),
+        ("top5_error", 25.7),
+    ]
+    assert (coding["year"], coding["results"][0]["printed"], coding["known_by"]) == (2010, "47.1%", "printed result")
+    assert by_name["classic pipeline (SIFT, bag of words, Harris corners)"]["known_by"] == "description"
+    validator = Draft202012Validator(schema.list_schema())
+    assert not list(validator.iter_errors(every))
+    assert list(validator.iter_errors([{**coding, "params": 1}]))
+    assert list(validator.iter_errors([{**coding, "known_by": "hearsay"}]))
+
+
+def test_a_plain_list_is_as_before(command: Run) -> None:
+    plain, every = (json.loads(command("list", "vgg", *more, "--format", "json").out) for more in ((), ("--all",)))
+    assert plain == [
+        {key: value for key, value in entry.items() if key != "known_by"}
+        for entry in every
+        if entry["known_by"] == "spec"
+    ]
+    assert all("known_by" not in entry for entry in plain)
+
+
+@pytest.mark.parametrize(("word", "models", "others"), [("sift", 0, 2), ("lenet5", 2, 0), ("BiDAF", 0, 1)])
+def test_a_word_is_looked_for_there_too(command: Run, word: str, models: int, others: int) -> None:
+    """Also in what stands beside a result: BiDAF is one of twelve readers that share a line."""
+    done = command("list", word, "--all", "--format", "json")
+    found = [entry["known_by"] == "spec" for entry in json.loads(done.out)]
+    assert (found.count(True), found.count(False)) == (models, others)
+    assert done.err == ""
+    text = command("list", word, "--all").out
+    assert (ONLY_PRINTED in text) == bool(others)
+    assert ("MACs" in text) == bool(models)
+
+
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_nothing_is_an_answer_in_every_form(command: Run, output_format: str) -> None:
+    done = command("list", "vgk", "--all", "--format", output_format)
+    assert (done.code, done.err) == (0, "no model holds `vgk`. Did you mean `vgg`?\n")
+    assert done.out == {"text": "", "json": "[]\n", "csv": f"{','.join(c.name for c in ALL)}\n"}.get(
+        output_format, command("list", "vgk", "--format", output_format).out
+    )
+
+
+def test_csv_has_two_columns_more(command: Run) -> None:
+    plain, lines = (
+        list(csv.DictReader(io.StringIO(command("list", "vgg", *more, "--format", "csv").out)))
+        for more in ((), ("--all",))
+    )
+    assert list(lines[0]) == [*(column.name for column in COLUMNS), "known_by", "printed"]
+    assert [{key: line[key] for key in plain[0]} for line in lines[: len(plain)]] == plain
+    ensembles = next(line for line in lines if line["name"].startswith("simonyan/zisserman"))
+    assert (ensembles["params"], ensembles["macs"], ensembles["known_by"]) == ("", "", "printed result")
+    assert ensembles["printed"].startswith(
+        "VGG (2 nets, multi-crop & dense eval.): 23.7 % (top-1 error, ImageNet), and"
+    )
+
+
+def test_text_and_markdown_have_a_part_of_their_own(command: Run) -> None:
+    text, markdown = (command("list", "vgg", "--all", "--format", form).out for form in ("text", "markdown"))
+    for page in (text, markdown):
+        assert page.count(ONLY_PRINTED) == 1
+    assert text.startswith(command("list", "vgg").out)
+    assert markdown.startswith(command("list", "vgg", "--format", "markdown").out)
+    assert re.search(r"^  simonyan/zisserman .* 2014 +VGG \(2 nets", text, re.M)
+    assert "| simonyan/zisserman ILSVRC ensembles (2 nets, 7 nets) | 2014 | VGG (2 nets" in markdown
+    assert re.search(r"\d+ systems without a spec: \d+ with printed results, \d+ only described\n$", text)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_part_fits_a_terminal(columns: int) -> None:
+    text = re.sub(r"\033\[[0-9;]*m", "", on_a_terminal("list", "--all", "reader", columns=columns))
+    assert max(map(len, text.split("\n"))) <= columns
+    assert "Single-pass Reader" in text
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        ("mlp-5-mnist-error", "MLP [5]: 0.35 % (error, MNIST)"),
+        ("nin-svhn-error", "NIN + Dropout: 2.35% (error, SVHN)"),
+        ("capsnet-routing-3-reconstruction-mnist-error", "CapsNet: 0.25 ± 0.005 % (error, MNIST)"),
+        ("lenet5-handwritten-digits-accuracy", "LeNet: ~92% (accuracy, handwritten digit recognition)"),
+        (
+            "bit-l-pretraining-tpuv3-core-days",
+            "BiT-L (ResNet152x4): 9.9k TPUv3-core-days (training cost, pre-training)",
+        ),
+        ("dropout-training-time-factor", "Dropout: doubles training time (factor of training time)"),
+    ],
+)
+def test_a_result_is_said_as_it_is_printed(result: str, text: str) -> None:
+    assert said(RESULTS[result]) == text
+
+
+def test_a_list_without_others_is_as_before() -> None:
+    some = list(catalogue("vgg"))
+    for output_format in FORMATS:
+        assert render(some, output_format) == render(some, output_format, None, False, None)
+
+
+@pytest.mark.parametrize(("arguments", "reads"), [(["list", "vgg"], False), (["list", "vgg", "--all"], True)])
+def test_a_plain_list_reads_none_of_it(arguments: list[str], reads: bool) -> None:
+    code = (
+        "import sys\n"
+        "from archcalc import cli\n"
+        "try:\n"
+        f"    cli.main({arguments!r})\n"
+        "finally:\n"
+        "    heavy = {'torch', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "    print(sorted(heavy), 'archcalc.ledger.accuracies' in sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == f"[] {reads}\n"

@@ -1,0 +1,346 @@
+"""What a machine means for the numbers, and why other tools count otherwise."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import archcalc
+from archcalc import cli
+from archcalc.analyse import facts_of
+from archcalc.doctor import PEERS, Counted, Examined, Peer, Reason, difference, findings, reasons, room, why_not
+from archcalc.measured import Machine
+from archcalc.ops import Op, Shape
+from archcalc.render import FORMATS, examined
+from archcalc.render.examined import Beside
+from archcalc.runtime import doctor as subject
+from archcalc.runtime import machine
+from archcalc.runtime.doctor import examine, peer
+from tests.graphs import Build, call, chain
+
+QUIET = Examined(
+    machine=Machine("Linux", "3.12", "glibc 2.40", processors=8, governor="performance", load=0.1),
+    device="cpu",
+    device_name="A processor",
+    torch="2.13.0",
+    threads=8,
+    quota=None,
+    memory=2**34,
+    pinnable=True,
+    clock_ms=5e-5,
+    gpu="none: no GPU that torch can use",
+)
+
+
+def at(**changes: Any) -> Examined:
+    """The quiet machine with something else."""
+    return replace(QUIET, machine=replace(QUIET.machine, **changes))
+
+
+MEANT = {
+    "nothing": (QUIET, {}),
+    "others run": (at(load=3.0), {"load": "`--threads 5`"}),
+    "a little load": (at(load=2.0), {}),
+    "no word of the load": (at(load=None), {}),
+    "a slow governor": (at(governor="powersave"), {"governor": "the clock follows the load"}),
+    "a virtual machine": (at(governor=""), {}),
+    "a container": (
+        replace(QUIET, quota=2.5),
+        {"processors": "more than 2.5 threads", "threads": "`--threads 2`"},
+    ),
+    "half a processor": (replace(QUIET, quota=0.5, threads=1), {"processors": "0.5", "threads": "`--threads 1`"}),
+    "a wide container": (replace(QUIET, quota=16.0), {}),
+    "many threads": (replace(QUIET, threads=16), {"threads": "`--threads 8`"}),
+    "musl": (replace(QUIET, pinnable=False), {"malloc": "pay for new pages"}),
+    "a GPU": (
+        replace(
+            QUIET,
+            device="cuda:0",
+            gpu="A GPU",
+            machine=replace(QUIET.machine, driver="580", cuda="13.0", tf32="matrix products on", clocks="1 GHz"),
+        ),
+        {"TF32": "10 bits"},
+    ),
+}
+HARMLESS = {"GPU", "clock"}
+
+
+@pytest.mark.parametrize(("there", "means"), MEANT.values(), ids=MEANT)
+def test_what_a_machine_means(there: Examined, means: dict[str, str]) -> None:
+    found = {finding.name: finding for finding in findings(there)}
+    assert {name for name in found if found[name].means} - HARMLESS == set(means)
+    for name, words in means.items():
+        assert words in found[name].means
+    assert all(finding.found for finding in found.values())
+
+
+def test_the_clock_says_how_short_a_layer_may_be() -> None:
+    """A reading of 50 ns is 2 % of 2.5 µs."""
+    (clock,) = (finding for finding in findings(QUIET) if finding.name == "clock")
+    assert clock.found == "50 ns a reading"
+    assert "below 2.5 µs" in clock.means
+
+
+def test_this_machine_is_examined() -> None:
+    found = examine()
+    assert (found.device, found.torch) == ("cpu", torch.__version__)
+    assert found.threads == torch.get_num_threads() > 0
+    assert 0 < found.clock_ms < 0.1
+    assert found.machine.processors is None or 0 < room(found) <= found.machine.processors
+    assert found.gpu
+
+
+@pytest.mark.parametrize(
+    ("text", "processors"),
+    [("200000 100000", 2.0), ("50000 100000", 0.5), ("max 100000", None), ("", None), ("1 2 3", None)],
+)
+def test_the_time_that_a_container_gets(text: str, processors: float | None, tmp_path: Path) -> None:
+    path = tmp_path / "cpu.max"
+    path.write_text(text)
+    assert machine.quota(str(path)) == processors
+    assert machine.quota(str(tmp_path / "none")) is None
+
+
+def test_driver_and_clocks_are_what_nvidia_smi_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = tmp_path / "nvidia-smi"
+    said.write_text('#!/bin/sh\necho "$@" > "$0.asked"\necho "580.82, 1980 MHz, 1980 MHz, 3201 MHz"\n')
+    said.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    class Properties:
+        uuid = "1-2"
+        L2_cache_size = 50 * 2**20
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda where: Properties)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    where = torch.device("cuda", 1)
+    found = machine.machine(where)
+    assert (found.driver, found.cuda, found.clocks) == ("580.82", "13.0", "1980 MHz of 1980 MHz, memory 3201 MHz")
+    assert found.tf32.startswith("matrix products o")
+    assert "--id=GPU-1-2" in (tmp_path / "nvidia-smi.asked").read_text()
+    assert machine.cache_size(where) == 100 * 2**20
+    said.write_text("#!/bin/sh\nexit 9\n")
+    assert machine.machine(where).driver == ""
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    assert machine.machine(where).clocks == ""
+
+
+# --- other tools --------------------------------------------------------------------------------------------------
+
+
+def counted(op: Op, x: Shape, macs: int) -> Counted:
+    y = op.shape(x)
+    return Counted(op.word, facts_of(op, (x,), y), (x,), y, macs)
+
+
+def tokens(count: int, width: int) -> Shape:
+    """A sequence, as an op makes one."""
+    return call("tokens").shape((width, count, 1))
+
+
+CONV = call("conv", out=4, kernel=3)  # 3×8×8 to 4×8×8: 27 · 4 · 64 = 6,912 MACs, 256 outputs
+WHYS = {
+    "a bias an output": (CONV, (3, 8, 8), 6912 + 256, "adds one for each output of conv: its bias"),
+    "nothing": (CONV, (3, 8, 8), 0, "does not know conv"),
+    "something else": (CONV, (3, 8, 8), 7000, "counts conv otherwise: more than its multiply-accumulates"),
+    "less": (CONV, (3, 8, 8), 100, "counts conv otherwise: less than its multiply-accumulates"),
+    "one token": (call("linear", out=5), tokens(7, 3), 20, "counts linear for one token, not for each"),
+    "a token's bias": (call("linear", out=5), tokens(7, 3), 7 * 20, "adds one for each output of linear: its bias"),
+    "products": (
+        call("attention", heads=2),
+        tokens(7, 4),
+        7 * 4 * 16,
+        "does not see the products of queries, keys and values (scaled_dot_product_attention)",
+    ),
+    "products and biases": (
+        call("attention", heads=2),
+        tokens(7, 4),
+        7 * 4 * 20,
+        "does not see the products of queries, keys and values (scaled_dot_product_attention), and adds its biases",
+    ),
+    "an output of a transposed convolution": (
+        call("deconv", out=2, kernel=3, stride=2),
+        (3, 8, 8),
+        3 * 2 * 9 * 17 * 17,
+        "applies the kernel of deconv at each output, not at each input",
+    ),
+    "norm by value": (call("bn"), (4, 8, 8), 512, "counts 2 for each output of bn: element-wise"),
+    "norm by parameter": (call("bn"), (4, 8, 8), 8, "counts the parameters of bn, once each"),
+    "a pool's inputs": (call("gap"), (4, 8, 8), 256, "counts 1 for each input of gap: element-wise"),
+    "and outputs": (call("gap"), (4, 8, 8), 260, "counts 1 for each input and output of gap: element-wise"),
+    "neither": (call("gap"), (4, 8, 8), 3, "counts operations of gap: element-wise"),
+}
+
+
+@pytest.mark.parametrize(("op", "x", "macs", "why"), WHYS.values(), ids=WHYS)
+def test_why_a_tool_counts_otherwise(op: Op, x: Shape, macs: int, why: str) -> None:
+    assert why_not(counted(op, x, macs)).startswith(why)
+
+
+def test_reasons_add_up_to_the_difference() -> None:
+    nodes = [counted(CONV, (3, 8, 8), 6912 + 256), counted(call("bn"), (4, 8, 8), 512)]
+    nodes += [counted(CONV, (3, 8, 8), 6912), counted(call("gap"), (4, 8, 8), 0)]
+    found = reasons(15_000, nodes)
+    assert sum(reason.difference for reason in found) == 15_000 - 2 * 6912
+    assert [reason.difference for reason in found] == [512, 408, 256], "the largest first"
+    assert found[1].why == "counted in the network otherwise than in its layers one by one"
+
+
+@pytest.mark.parametrize(
+    ("macs", "says"),
+    [(None, ""), (1000, "none"), (1010, "+10 (+1 %)"), (0, "−1,000 (−100 %)"), (900, "−100 (−10 %)")],
+)
+def test_differences(macs: int | None, says: str) -> None:
+    assert difference(Peer("thop", macs=macs), 1000) == says
+
+
+def small() -> Any:
+    """A residual block and a classifier: 3·4·9·64 + 4·4·9·64 + 4·5 MACs."""
+    b = Build((3, 8, 8))
+    x = b("relu", b("bn", b("conv", -1, out=4, kernel=3)))
+    y = b("add", b("conv", x, out=4, kernel=3), x)
+    return b.finish(b("linear", b("gap", y), out=5))
+
+
+MACS = 3 * 4 * 9 * 64 + 4 * 4 * 9 * 64 + 4 * 5
+
+
+def test_torchinfo_counts_biases_and_parameters() -> None:
+    """By its own rule, (weights and biases) × positions, and every other parameter once."""
+    pytest.importorskip("torchinfo")
+    found = peer("torchinfo", small())
+    assert found.failed == ""
+    assert found.macs == (3 * 4 * 9 + 4) * 64 + (4 * 4 * 9 + 4) * 64 + (4 * 5 + 5) + 8
+    assert {reason.why.split(":")[0]: reason.difference for reason in found.reasons} == {
+        "adds one for each output of conv": 512,
+        "counts the parameters of bn, once each": 8,
+        "adds one for each output of linear": 5,
+    }
+
+
+def test_fvcore_counts_norms_and_pools() -> None:
+    pytest.importorskip("fvcore")
+    found = peer("fvcore", small())
+    assert found.failed == ""
+    assert found.version
+    assert found.macs == MACS + 2 * 256 + 256
+    assert [reason.difference for reason in found.reasons] == [512, 256]
+    assert found.params == 3 * 4 * 9 + 4 + 8 + 4 * 4 * 9 + 4 + 25
+
+
+@pytest.mark.parametrize("tool", PEERS)
+def test_tools_on_networks_of_all_kinds(tool: str) -> None:
+    """Several inputs, ids, and attention: a tool gives a figure with reasons that add up, fails, or is missing."""
+    b = Build((50,), (8,))
+    graph = b.finish(b("add", b("attention", b("embed", -1, words=3, width=8), heads=2), -2))
+    found = peer(tool, graph)
+    assert found.missing or found.failed or found.macs is not None
+    if found.macs is not None:
+        macs = archcalc.analyse.analyse(graph).totals.macs
+        assert sum(reason.difference for reason in found.reasons) == found.macs - macs
+
+
+def test_a_tool_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "thop", None)
+    assert peer("thop", small()) == Peer("thop", missing=True)
+
+
+def test_a_tool_that_fails_talks_and_warns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def count(model: Any, x: Any) -> tuple[int, int]:
+        print("loud")
+        raise KeyError("no rule\nat line 3")
+
+    monkeypatch.setitem(subject.TOOLS, "torchinfo", count)
+    monkeypatch.setattr(subject, "import_module", lambda name: None)
+    found = peer("torchinfo", small())
+    assert found.failed.startswith("KeyError: ")
+    assert found.macs is None
+    assert capsys.readouterr().out == ""
+
+
+def test_nodes_that_are_alike_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def count(model: Any, x: Any) -> tuple[int, int]:
+        model(x)
+        seen.append(len(model.nodes))
+        return 0, 0
+
+    monkeypatch.setitem(subject.TOOLS, "torchinfo", count)
+    monkeypatch.setattr(subject, "import_module", lambda name: None)
+    ticks: list[tuple[int, int]] = []
+    peer("torchinfo", chain((4, 8, 8), *[call("conv", out=4, kernel=3)] * 3), lambda *done: ticks.append(done))
+    assert seen == [3, 1]
+    assert ticks == [(1, 3), (2, 3), (3, 3)]
+
+
+# --- shown --------------------------------------------------------------------------------------------------------
+
+BESIDE = Beside(
+    "vgg16",
+    100,
+    1000,
+    [
+        Peer("fvcore", "0.1", 100, 1010, (Reason(10, "counts 2 for each output of bn"),)),
+        Peer("torchinfo", "1.8", 90, 1000),
+        Peer("ptflops", "0.7", failed="KeyError: x"),
+        Peer("thop", missing=True),
+    ],
+)
+
+
+@pytest.mark.parametrize("output_format", FORMATS)
+@pytest.mark.parametrize("beside", [None, BESIDE], ids=["machine", "beside"])
+def test_every_form(beside: Beside | None, output_format: str) -> None:
+    text = examined.render(QUIET, beside, output_format)
+    assert text.endswith("\n")
+    assert "\033" not in text
+    if beside is None:
+        assert all(word in text for word in ("governor", "threads", "malloc", "A processor"))
+    else:
+        assert all(word in text for word in ("fvcore", "torchinfo", "counts 2 for each output of bn", "KeyError: x"))
+    if output_format == "json":
+        found = json.loads(text)
+        assert found["schema"] == 1
+        assert [peer["tool"] for peer in found.get("peers", [])] == ([p.tool for p in BESIDE.peers] if beside else [])
+    elif beside is not None and output_format != "csv":
+        assert "thop is not installed: `pip install thop`." in text
+    assert ("\033" in examined.render(QUIET, beside, output_format, 80, True)) is (output_format == "text")
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._run(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "torch" in said
+    assert "processors" in said
+    assert cli._run(["doctor", "lenet5", "--vs", "torchinfo", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (torchinfo,) = found["peers"]
+    assert (
+        torchinfo["missing"] or sum(r["difference"] for r in torchinfo["reasons"]) == torchinfo["macs"] - found["macs"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--vs", "fvcore"], 2, "`--vs` needs a network"),
+        (["lenet5", "--vs", "fvcor"], 2, "Did you mean `fvcore`?"),
+        (["lenet55"], 2, "lenet"),
+        (["--device", "tpu"], 2, "`tpu` is not a device"),
+    ],
+)
+def test_wrong_use(arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._run(["doctor", *arguments]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_without_a_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert cli._run(["doctor", "--gpu"]) == 3
+    assert "no GPU that torch can use" in capsys.readouterr().err

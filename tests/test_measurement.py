@@ -1,0 +1,661 @@
+"""Measurements as data: what follows from samples, what is saved and read again, what two runs say of each other."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+import archcalc
+from archcalc import cli, regression, schema
+from archcalc.errors import Unavailable, UsageError
+from archcalc.measured import (
+    Interrupted,
+    Latency,
+    Machine,
+    Measurement,
+    Mode,
+    apart,
+    confidence,
+    median_interval,
+)
+from archcalc.regression import compare, rank_tests
+from archcalc.render import FORMATS, measuring, sentences
+from archcalc.render.measuring import Measured
+from archcalc.runs import Run, document, parse, read
+
+RUN = Draft202012Validator(schema.run_schema())
+
+
+def measured(rows: Sequence[Sequence[float]], whole: Sequence[float] | None = None, **changes: Any) -> Measurement:
+    """A measurement with these samples of its nodes; the whole is their sum, unless given."""
+    samples = tuple(array("d", row) for row in rows)
+    total = array("d", whole if whole is not None else [sum(run) for run in zip(*rows, strict=True)])
+    return Measurement("cpu", "A processor", "2.13.0", 2, "float32", 1, total, samples, **changes)
+
+
+def steady(count: int, level: float, seed: int = 0) -> list[float]:
+    """Samples with a little noise."""
+    noise = random.Random(seed)
+    return [level * (1 + noise.uniform(-0.01, 0.01)) for _ in range(count)]
+
+
+# --- what follows from samples ------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60))
+def test_figures_are_those_of_numpy(samples: list[float]) -> None:
+    found = Latency.of(samples)
+    low, middle, high, p90, p99 = np.percentile(samples, [25, 50, 75, 90, 99])
+    assert (found.median, found.p90, found.p99) == pytest.approx((middle, p90, p99))
+    assert found.iqr == pytest.approx(high - low, abs=1e-6)
+    assert (found.min, found.max, found.runs) == (min(samples), max(samples), len(samples))
+
+
+# The ranks of the 95 % interval of a median for n samples, as tables of order statistics print them
+# (Dixon & Massey, Introduction to Statistical Analysis; NIST handbook).
+RANKS = {6: (1, 6), 8: (1, 8), 9: (2, 8), 10: (2, 9), 15: (4, 12), 20: (6, 15), 25: (8, 18), 30: (10, 21), 50: (18, 33)}
+
+
+@pytest.mark.parametrize(("n", "ranks"), RANKS.items())
+def test_the_interval_of_a_median_is_the_tables(n: int, ranks: tuple[int, int]) -> None:
+    samples = list(range(1, n + 1))
+    random.Random(n).shuffle(samples)
+    assert median_interval(samples) == ranks
+
+
+@pytest.mark.parametrize("n", range(6))
+def test_too_few_samples_have_no_interval(n: int) -> None:
+    assert median_interval([1.0] * n) is None
+
+
+def test_the_interval_holds_the_median_as_often_as_it_says() -> None:
+    noise = random.Random(1)
+    held = 0
+    for _ in range(2000):
+        low, high = median_interval([noise.expovariate(1.0) for _ in range(25)]) or (0.0, 0.0)
+        held += low <= 0.6931471805599453 <= high
+    assert 0.94 <= held / 2000 <= 0.98, "95 % or a little more, as ranks are whole"
+
+
+def test_confidence() -> None:
+    found = confidence([*range(90, 111)], 0.1)  # 21 samples, median 100, ranks 6 and 16
+    assert (found.low, found.high, found.within, found.reached) == (95, 105, 0.05, True)
+    assert not confidence([*range(90, 111)], 0.04).reached
+    assert not confidence([1.0] * 5, 0.1).reached
+    assert confidence([0.0] * 9, 0.1).within == 0.0
+
+
+def test_parts_and_whole() -> None:
+    run = measured([[1, 2, 1], [3, 3, 3]], whole=[4, 5, 4])
+    assert run.layers_sum == 4
+    assert run.reconciliation == 1
+    assert run.sums == [4, 5, 4]
+    assert run.throughput == 250
+    assert measured([], whole=[1.0]).reconciliation is None
+    assert measured([[0.0]]).throughput is None
+
+
+def test_halves_are_every_other_run() -> None:
+    assert apart([1.0, 1.2] * 6) == pytest.approx(0.2)
+    assert apart([1.0] * 6 + [2.0] * 6) == 0, "drift hits both alike"
+
+
+def test_a_span_is_summed_within_each_run() -> None:
+    run = measured([[1, 5], [5, 1], [1, 1]], backward=tuple(array("d", row) for row in ([1, 1], [2, 2], [0, 0])))
+    assert run.span(0, 2).iqr == 0
+    assert run.span(1, 1).median == 0
+    assert run.backward_span(0, 2) == Latency.of([3.0, 3.0])
+
+
+FEW = measured([[1.0] * 3])
+STABLE = measured([steady(20, 1.0), steady(20, 2.0, 1)])
+DOUBTS = {
+    "nothing": (STABLE, []),
+    "few runs": (FEW, ["3 runs are too few to tell"]),
+    "one run": (measured([[1.0]]), ["1 run is too few to tell"]),
+    "parts": (measured([[1.0] * 9], whole=[1.1] * 9), ["the layers add up to 91 % of the run"]),
+    "pauses": (
+        measured([[9.0 if run % 3 == at else 1.0 for run in range(9)] for at in range(3)]),
+        ["the layers add up to 27 % of the run: pauses hit now one, now another"],
+    ),
+    "the clock": (
+        measured([[1.1] * 9], whole=[1.0] * 9, overhead_ms=0.08),
+        ["the layers add up to 110 % of the run, and 8 % is what the clock costs"],
+    ),
+    "halves": (measured([[1.0, 1.1] * 5]), ["every other run was 10 % slower than the rest"]),
+    "not warm": (measured([[1.0] * 9], settled=False), ["runs were still getting faster after warming up"]),
+}
+
+
+@pytest.mark.parametrize(("run", "reasons"), DOUBTS.values(), ids=DOUBTS)
+def test_doubts(run: Measurement, reasons: list[str]) -> None:
+    assert [doubt.reason for doubt in run.doubts] == reasons
+    assert all(doubt.advice.endswith(".") for doubt in run.doubts)
+    assert run.stable is not bool(reasons)
+
+
+def test_five_percent_is_still_stable() -> None:
+    assert measured([[1.0] * 9], whole=[1.05] * 9).stable
+    assert not measured([[1.0] * 9], whole=[1.06] * 9).stable
+
+
+# --- as JSON ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def lenet() -> archcalc.api.Model:
+    return archcalc.load("lenet5")
+
+
+def run_of(*measurements: Measurement) -> Run:
+    model = lenet()
+    return Run.of(model.graph, measurements, model.name, model.spec, {"classes": "10"})
+
+
+def like_lenet(seed: int = 0, factor: float = 1.0, slow: Sequence[int] = (), **changes: Any) -> Measurement:
+    """A measurement of lenet5 as it could be; the nodes `slow` take twice as long."""
+    rows = [
+        [round(sample, 6) for sample in steady(20, factor * (2 if at in slow else 1) * (1 + at / 10), seed * 100 + at)]
+        for at in range(lenet().graph.main)
+    ]
+    whole = [round(sum(run), 6) for run in zip(*rows, strict=True)]
+    return measured(rows, whole, **changes)
+
+
+TRAINED = replace(
+    like_lenet(),
+    mode="training",
+    backward=tuple(array("d", [0.5] * 20) for _ in range(lenet().graph.main)),
+    compiled_samples=array("d", [1.0] * 20),
+    batch=8,
+    launch_bound=(0, 3),
+    stopped="interrupted",
+    machine=Machine("Linux", "3.12", "glibc 2.40", 8, "performance", 0.5, "580", "13.0", "off", "1980 MHz"),
+)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    run = run_of(like_lenet(), TRAINED)
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document(run)), encoding="utf-8")
+    assert read(path) == run
+    assert not run.complete
+
+
+@pytest.mark.parametrize("run", [run_of(like_lenet()), run_of(TRAINED), run_of(FEW)], ids=["whole", "trained", "few"])
+def test_a_run_is_valid(run: Run) -> None:
+    if len(run.measurements[0].samples) == 1:
+        run = replace(run, paths=("a",), ops=("relu",))
+    found = json.loads(json.dumps(document(run), allow_nan=False))
+    assert [error.message for error in RUN.iter_errors(found)] == []
+
+
+def test_the_schema_describes_every_key() -> None:
+    made = schema.run_schema()
+    found = document(run_of(TRAINED))
+    assert set(found) | {"comparison"} == set(made["properties"])
+    (entry,) = found["measurements"]
+    described = made["$defs"]["measured"]["properties"]
+    assert set(entry) == set(described)
+    for key in ("samples_ms", "machine", "confidence", "latency_ms"):
+        assert set(entry[key]) == set(described[key]["properties"])
+
+
+def bent(change: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(document(run_of(like_lenet()))))
+    change(found, found["measurements"][0])
+    return found
+
+
+BENT = {
+    "`title` is missing": lambda run, one: run.pop("title"),
+    "its `title` is not": lambda run, one: run.update(title="x"),
+    "a newer one does": lambda run, one: run.update(schema=2),
+    "`layers` is not a list": lambda run, one: run.update(layers={}),
+    "`path` is missing": lambda run, one: run["layers"][0].pop("path"),
+    "`threads` is not a whole number": lambda run, one: one.update(threads="2"),
+    "`cold` is not true or false": lambda run, one: one.update(cold=1),
+    "`batch` is not a whole number": lambda run, one: one.update(batch=True),
+    "`mode` is `guess`, not one of inference, training": lambda run, one: one.update(mode="guess"),
+    "`layers` has 18 rows for": lambda run, one: one["samples_ms"]["layers"].append([]) or run["layers"].pop(),
+    "not as many as the runs": lambda run, one: one["samples_ms"]["layers"][0].pop(),
+    "a sample is no number": lambda run, one: one["samples_ms"]["whole"].append("x"),
+    "a sample is no time": lambda run, one: one["samples_ms"]["whole"].__setitem__(0, -1.0),
+    "`wanted` is missing": lambda run, one: one.update(confidence={}),
+    "`machine` is not a mapping": lambda run, one: one.update(machine=[]),
+}
+
+
+@pytest.mark.parametrize(("message", "change"), BENT.items(), ids=BENT)
+def test_a_bent_run_is_refused_with_a_reason(message: str, change: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(bent(change)), encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        read(path)
+    assert message.replace("18", str(lenet().graph.main + 1)) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"{", "no JSON"),
+        (b"[]", "`title` is missing"),
+        (b"\xff", "no JSON"),
+        (b"[NaN]", "no number"),
+        (b"[" * 10**5, "no"),
+    ],
+)
+def test_what_is_no_run(text: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_bytes(text)
+    with pytest.raises(UsageError, match=message):
+        read(path)
+    with pytest.raises(UsageError, match="no file"):
+        read(tmp_path / "none.json")
+
+
+def test_what_later_versions_add_is_passed_over() -> None:
+    def add(run: dict[str, Any], one: dict[str, Any]) -> None:
+        run["new"] = one["new"] = one["machine"]["new"] = one["samples_ms"]["new"] = 1
+
+    assert parse(bent(add)) == run_of(like_lenet())
+
+
+# --- one run beside another ---------------------------------------------------------------------------------------
+
+
+def test_rank_tests_are_manns_and_whitneys() -> None:
+    """The exact chance of ranks {1, 2, 3, 4, 5} against {6, …, 10}: 2 of 252 orders are as far apart (their table
+    ends there); Benjamini and Hochberg's corrected values by hand: the i-th smallest of m times m / i."""
+    low, high, mixed = [1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [1, 3, 5, 7, 9]
+    alone = rank_tests([(low, high)])
+    assert alone == pytest.approx([2 / 252])
+    corrected = rank_tests([(low, high), (mixed, [2, 4, 6, 8, 10]), (mixed, mixed)])
+    assert corrected[0] == pytest.approx(3 * 2 / 252)
+    assert corrected[1] > 0.5
+    assert rank_tests([([1, 1], [1, 1])]) == [1.0]
+    assert rank_tests([]) == []
+
+
+def test_two_runs_of_the_same_network_are_the_same() -> None:
+    (found,) = compare(run_of(like_lenet()), run_of(like_lenet(seed=7)))
+    assert {change.verdict for change in (found.whole, *found.layers)} == {"same"}
+    assert found.slower == ()
+    assert found.drift == pytest.approx(1, abs=0.01)
+    assert found.notes == ()
+
+
+def test_the_layers_that_got_slower_are_named() -> None:
+    (found,) = compare(run_of(like_lenet()), run_of(like_lenet(seed=7, slow=[2, 5])))
+    paths = [node.path for node in lenet().graph.nodes]
+    assert [change.path for change in found.slower if change is not found.whole] == [paths[2], paths[5]]
+    assert found.layers[2].ratio == pytest.approx(2, rel=0.03)
+    (back,) = compare(run_of(like_lenet(slow=[2])), run_of(like_lenet(seed=7)))
+    assert [change.path for change in back.layers if change.verdict == "faster"] == [paths[2]]
+
+
+def test_a_small_difference_is_no_regression_however_sure() -> None:
+    (found,) = compare(run_of(like_lenet()), run_of(like_lenet(seed=7, factor=1.06)))
+    assert found.layers[0].p is not None
+    assert found.layers[0].p < 0.01
+    assert found.slower == ()
+    (strict,) = compare(run_of(like_lenet()), run_of(like_lenet(seed=7, factor=1.06)), tolerance=0.03)
+    assert len(strict.slower) == 1 + len(strict.layers)
+
+
+def test_noise_makes_few_false_alarms() -> None:
+    """Of networks where nothing changed, an alarm in about one in a hundred; of 60 with 50 layers each, few."""
+    noise = random.Random(3)
+    alarms = 0
+    for _ in range(60):
+        pairs = [
+            ([noise.gauss(1, 0.2) for _ in range(15)], [noise.gauss(1, 0.2) for _ in range(15)]) for _ in range(50)
+        ]
+        alarms += min(rank_tests(pairs)) < regression.LEVEL
+    assert alarms <= 4
+
+
+def test_layers_of_one_run_only() -> None:
+    was, now = run_of(like_lenet()), run_of(like_lenet(seed=7))
+    was = replace(was, paths=(*was.paths[:-1], "old"))
+    (found,) = compare(was, now)
+    verdicts = {change.path: change.verdict for change in found.layers}
+    assert verdicts["old"] == "gone"
+    assert verdicts[now.paths[-1]] == "new"
+    assert len(found.layers) == len(now.paths) + 1
+
+
+UNLIKE = {
+    "threads was 2, now it is 1": {"threads": 1},
+    "dtype was float32, now it is float16": {"dtype": "float16"},
+    "memory format was contiguous, now it is channels_last": {"memory_format": "channels_last"},
+    "cold was False, now it is True": {"cold": True},
+    "no batch in common: 1 before, 4 now": {"batch": 4},
+}
+
+
+@pytest.mark.parametrize(("message", "changes"), UNLIKE.items(), ids=UNLIKE)
+def test_what_cannot_be_compared(message: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=message):
+        compare(run_of(like_lenet()), run_of(replace(like_lenet(), **changes)))
+
+
+def test_other_networks_cannot_be_compared() -> None:
+    was, now = run_of(like_lenet()), run_of(like_lenet())
+    with pytest.raises(UsageError, match="the input was 1×28×28, now it is 1×32×32"):
+        compare(replace(was, input=(1, 28, 28)), now)
+    with pytest.raises(UsageError, match="no layer in common"):
+        compare(replace(was, paths=tuple(map(str, range(len(was.paths))))), now)
+
+
+def test_what_makes_a_comparison_doubtful_is_said() -> None:
+    other = replace(like_lenet(seed=7), torch="2.14.0", settled=False, stopped="interrupted")
+    (found,) = compare(run_of(like_lenet()), run_of(other))
+    assert found.notes == (
+        "the run now is unstable: runs were still getting faster after warming up",
+        "the run now was interrupted",
+        "torch was 2.13.0, now it is 2.14.0",
+    )
+
+
+def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    with pytest.raises(Unavailable, match="needs scipy") as caught:
+        rank_tests([([1.0], [2.0])])
+    assert caught.value.exit_code == 3
+
+
+def test_without_scipy_nothing_is_measured_in_vain(
+    fake: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "run.json")
+    assert command("--save", path) == 0
+    fake.clear()
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    assert command("--against", path) == 3
+    assert not fake
+
+
+# --- shown --------------------------------------------------------------------------------------------------------
+
+
+def shown(*measurements: Measurement, before: Run | None = None) -> Measured:
+    run = run_of(*measurements)
+    summaries = [replace(lenet().summary(m.batch, "float32", m), judgements=()) for m in measurements]
+    return Measured(run, summaries, "before.json", compare(before, run) if before is not None else ())
+
+
+SHOWN = {
+    "one": shown(like_lenet()),
+    "trained": shown(TRAINED),
+    "batches": shown(like_lenet(), replace(like_lenet(1), batch=8)),
+    "against": shown(like_lenet(slow=[1]), before=run_of(like_lenet(3))),
+}
+
+
+@pytest.mark.parametrize("output_format", FORMATS)
+@pytest.mark.parametrize("found", SHOWN.values(), ids=SHOWN)
+def test_every_form_of_everything(found: Measured, output_format: str) -> None:
+    for depth in (0, 10):
+        for color in (False, True):
+            text = measuring.render(found, output_format, depth, 80, color)
+            assert text.endswith("\n")
+            assert ("\033" in text) is (color and output_format == "text")
+    text = measuring.render(found, output_format, 10, None)
+    if output_format == "json":
+        document = json.loads(text)
+        assert [error.message for error in RUN.iter_errors(document)] == []
+        assert ("comparison" in document) is bool(found.comparisons)
+    elif output_format == "csv":
+        lines = list(csv.DictReader(io.StringIO(text)))
+        assert {line["batch"] for line in lines} == {str(m.batch) for m in found.run.measurements}
+        ops = [line for line in lines if line["kind"] == "op"]
+        assert float(ops[0]["latency_ms_median"]) > 0
+        assert {line["verdict"] for line in ops} == ({"same", "slower"} if found.comparisons else {""})
+        assert all(bool(line["backward_ms_median"]) is bool(found.run.measurements[0].backward) for line in lines)
+    else:
+        assert f"{sentences.ms(found.run.measurements[0].whole.median).removesuffix(' ms')}"[:4] in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_text_is_not_wider_than_the_terminal(width: int) -> None:
+    for found in SHOWN.values():
+        for depth in (0, 10):
+            assert max(map(len, measuring.render(found, "text", depth, width).split("\n"))) <= width
+
+
+def test_the_report_says_what_was_measured() -> None:
+    facts = dict(fact for fact in sentences.measured(TRAINED) if fact[0])
+    assert facts["layers"].startswith(f"{sentences.ms(TRAINED.layers_sum)} together, 1.0")
+    assert "the GPU waits for launches in 2 of" in facts["layers"]
+    assert facts["run"].startswith("training: forward and backward pass, no step, float32; batch 8")
+    assert "glibc" not in facts["run"], "it is known to be pinned or not, and which libc it is is no matter"
+    assert "driver 580, CUDA 13.0, TF32 off, clocks 1980 MHz" in facts["device"]
+    assert "20.0 × as fast" not in facts["compiled"]
+    assert " × as fast as the program whose layers are shown" in facts["compiled"]
+
+
+@pytest.mark.parametrize(
+    ("pinned", "libc", "says"),
+    [
+        (True, "glibc 2.36", "malloc pinned"),
+        (False, "glibc 2.36", "malloc not pinned: freed memory may go back to the system"),
+        (False, "musl", "malloc not pinned: only glibc's can be, here it is musl"),
+        (False, "", "malloc not pinned: only glibc's can be"),
+    ],
+)
+def test_malloc_is_on_the_report(pinned: bool, libc: str, says: str) -> None:
+    run = replace(like_lenet(), malloc_pinned=pinned, machine=Machine(libc=libc))
+    assert any(says in text for _, text in sentences.measured(run))
+
+
+def test_an_unstable_run_is_marked_with_what_to_do() -> None:
+    unstable = replace(like_lenet(), settled=False)
+    for output_format in ("text", "markdown"):
+        text = " ".join(measuring.render(shown(unstable), output_format).split())
+        assert "unstable" in text
+        assert "Give it a longer `--time-limit`." in text
+        assert "unstable" not in measuring.render(shown(like_lenet()), output_format)
+
+
+def test_normal_noise_narrows_as_it_should() -> None:
+    """For normal noise the interval of the median has 1.253 times the width of the mean's: ±1.96 · 1.253 · σ / √n."""
+    noise, n = random.Random(5), 400
+    found = confidence([noise.gauss(100, 10) for _ in range(n)], 0.02)
+    expected = NormalDist().inv_cdf(0.975) * 1.2533 * 10 / n**0.5 / 100
+    assert found.within == pytest.approx(expected, rel=0.35)
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """`Model.measure` without torch: gives, or raises, what stands in the list `next`; notes its options."""
+    seen: list[dict[str, Any]] = []
+
+    def measure(self: archcalc.api.Model, **options: Any) -> Measurement:
+        seen.append(options)
+        mode: Mode = "training" if options.get("training") else "inference"
+        found = replace(like_lenet(len(seen)), batch=options["batch"], mode=mode)
+        return replace(found, backward=TRAINED.backward) if mode == "training" else found
+
+    monkeypatch.setattr(archcalc.api.Model, "measure", measure)
+    return seen
+
+
+def command(*arguments: str) -> int:
+    return cli._run(["measure", "lenet5", *arguments])
+
+
+def test_every_option_gets_through(fake: list[dict[str, Any]]) -> None:
+    options = ["--train", "--compile", "--channels-last", "--dtype", "bfloat16", "--threads", "3", "--cold"]
+    options += ["--device", "cuda:1", "--no-pin-malloc", "--precision", "1", "--runs", "7", "--time-limit", "3"]
+    assert command(*options, "--batch", "1,8") == 0
+    assert [seen.pop("batch") for seen in fake] == [1, 8]
+    for seen in fake:
+        assert seen.pop("progress") is None
+        assert seen == {
+            "dtype": "bfloat16",
+            "device": "cuda:1",
+            "training": True,
+            "channels_last": True,
+            "compile": True,
+            "cold": True,
+            "threads": 3,
+            "pin_malloc": False,
+            "precision": 0.01,
+            "runs": 7,
+            "time_limit": 3.0,
+        }
+
+
+def test_a_run_is_saved_and_compared(
+    fake: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "run.json")
+    assert command("--save", path) == 0
+    saved = read(Path(path))
+    assert saved.measurements == (like_lenet(1),)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"], "nothing is left beside it"
+    assert command("--against", path, "--fail-on-regression") == 0
+    assert "none of" in capsys.readouterr().out
+    monkeypatch.setattr(archcalc.api.Model, "measure", lambda self, **options: like_lenet(9, slow=[4]))
+    assert command("--against", path) == 0
+    assert command("--against", path, "--fail-on-regression") == 1
+    assert "1 of" in capsys.readouterr().out
+    assert command("--against", path, "--fail-on-regression", "--tolerance", "150") == 0
+
+
+def test_ctrl_c_leaves_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(self: archcalc.api.Model, **options: Any) -> Measurement:
+        found = replace(like_lenet(), batch=options["batch"])
+        if options["batch"] == 4:
+            raise Interrupted(replace(found, stopped="interrupted"))
+        return found
+
+    monkeypatch.setattr(archcalc.api.Model, "measure", measure)
+    path = tmp_path / "run.json"
+    assert command("--save", str(path), "--batch", "1,4,8", "--format", "json") == 130
+    document = json.loads(capsys.readouterr().out)
+    assert document == json.loads(path.read_text())
+    assert [(one["batch"], one["complete"]) for one in document["measurements"]] == [(1, True), (4, False)]
+    assert document["complete"] is False
+    assert cli._run(["summary", "lenet5", "--batch", "4"]) == 130
+    assert "interrupted: this is what was measured so far" in capsys.readouterr().out
+
+
+def test_ctrl_c_before_the_first_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(self: archcalc.api.Model, **options: Any) -> Measurement:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(archcalc.api.Model, "measure", measure)
+    path = tmp_path / "run.json"
+    path.write_text("as before")
+    assert command("--save", str(path)) == 130
+    assert path.read_text() == "as before"
+
+
+def test_memory_that_runs_out_at_one_batch_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(self: archcalc.api.Model, **options: Any) -> Measurement:
+        if options["batch"] == 64:
+            raise Unavailable("memory ran out at `conv` at batch 64", "The largest batch that fits is 33.")
+        return like_lenet()
+
+    monkeypatch.setattr(archcalc.api.Model, "measure", measure)
+    assert command("--save", str(tmp_path / "run.json"), "--batch", "1,64") == 3
+    said = capsys.readouterr()
+    assert "The largest batch that fits is 33." in said.err
+    assert "lenet5" in said.out
+    assert len(read(tmp_path / "run.json").measurements) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_from_outside(tmp_path: Path) -> None:
+    """A real signal, in the midst of a real run."""
+    pytest.importorskip("torch")
+    path = tmp_path / "run.json"
+    script = (
+        "import os, signal, sys, archcalc.api as api\n"
+        "from archcalc.cli import main\n"
+        "measure, seen = api.Model.measure, []\n"
+        "def slowly(self, progress, **options):\n"
+        "    def tick(done, planned):\n"
+        "        if done == 3: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return measure(self, progress=tick, **options)\n"
+        "api.Model.measure = slowly\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = [
+        "measure",
+        "lenet5",
+        "--threads",
+        "1",
+        "--time-limit",
+        "60",
+        "--save",
+        str(path),
+        "--precision",
+        "0.01",
+    ]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=env, check=False
+    )
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    (found,) = read(path).measurements
+    assert (found.runs, found.stopped) == (3, "interrupted")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch", "0"], "no batch"),
+        (["--batch", "1,,2"], "no batch"),
+        (["--gpu", "--device", "cpu"], "one of the two"),
+        (["--fail-on-regression"], "needs an earlier run"),
+        (["--against", "none.json"], "there is no file `none.json`"),
+        (["--save", "/nowhere/run.json"], "a folder that does not exist"),
+        (["--tolerance", "-1"], "less than nothing"),
+    ],
+)
+def test_wrong_use(
+    arguments: list[str], message: str, fake: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not fake, "known before anything is measured"
+
+
+def test_what_cannot_be_compared_is_known_before_it_is_measured(
+    fake: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "run.json")
+    assert command("--save", path) == 0
+    fake.clear()
+    assert command("--against", path, "--train") == 2
+    assert "mode was inference, now it is training" in capsys.readouterr().err
+    assert not fake

@@ -1,0 +1,255 @@
+"""Receptive fields: published ones, and what torch's own arithmetic lets an input reach."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil, floor
+
+import pytest
+import torch
+
+from archcalc.api import load
+from archcalc.explain import Network
+from archcalc.graph import Graph
+from archcalc.ops import OPS, Op, Shape, Tokens
+from archcalc.receptive import receptive_fields
+from archcalc.runtime.network import build
+from tests.graphs import Build, call, chain, single
+from tests.test_explain import value_of
+from tests.test_ops import ROWS, Row
+
+# Size, effective stride and effective padding as published with Araujo et al., Distill 2019 (its library's table); the
+# padding is None where slim pads otherwise than the paper does. alexnet_v2 has the paper's kernels.
+PUBLISHED = [
+    ("vgg16", "maxpool.5", 212, 32, 90),
+    ("alexnet", "MAX POOL3", 195, 32, 64),
+    ("resnet50", "conv5_x", 483, 32, None),
+    ("resnet101", "conv5_x", 1027, 32, None),
+    ("resnet152", "conv5_x", 1507, 32, None),
+    ("mobilenetv1", "1×1×1024×1024", 315, 32, None),
+]
+
+
+@pytest.mark.parametrize(("model", "row", "size", "stride", "padding"), PUBLISHED)
+def test_published_fields(model: str, row: str, size: int, stride: int, padding: int | None) -> None:
+    graph = load(model).graph
+    output = next(span.output for span in graph.rows if span.name == row)
+    for axis in receptive_fields(graph)[output]:
+        assert (axis.most, axis.stride) == (size, stride)
+        assert padding is None or axis.offset == -padding
+
+
+def test_three_3x3_are_a_7x7() -> None:
+    convs = chain((3, 32, 32), *[call("conv", out=4, kernel=3)] * 3)
+    assert receptive_fields(convs).pair(2) == (7, 7)
+    assert receptive_fields(convs).at(2, 0) == (5, 5)
+
+
+def test_a_row_on_its_own_input() -> None:
+    graph = load("googlenet").graph
+    fields = receptive_fields(graph)
+    found = {span.name: fields.at(span.output, span.input) for span in graph.rows if span.start < span.stop}
+    assert found["inception (3a)"] == (5, 5)  # its largest branch is a 5×5
+    assert found["max pool.1"] == (3, 3)
+    assert found["avg pool"] == (7, 7)
+    assert found["dropout (40%)"] == (1, 1)
+    assert fields.at(-1, -1) == (1, 1)
+    assert fields.at(0, graph.rows[1].output) == (0, 0)  # nothing of what comes later
+    vgg = load("vgg16").graph
+    fully = next(span for span in vgg.rows if span.name == "FC-4096.1")
+    assert receptive_fields(vgg).at(fully.output, fully.input) is None
+
+
+def test_unbounded_behind_a_gate_an_attention_a_global_pooling_and_a_linear_layer() -> None:
+    for model, row in (
+        ("efficientnet-b0", "MBConv1, k3×3"),
+        ("resnet50", "average pool, 1000-d fc, softmax"),
+        ("vgg16", "FC-4096.1"),
+    ):
+        graph = load(model).graph
+        assert receptive_fields(graph).pair(next(s.output for s in graph.rows if s.name == row)) is None
+    graph = load("efficientnet-b0").graph
+    row_output = next(s.output for s in graph.rows if s.name == "MBConv1, k3×3")
+    assert receptive_fields(graph).least(row_output) == 7  # past the gate: 3×3/2, 3×3
+    vit = load("vit-b-16").graph
+    fields = receptive_fields(vit)
+    first = next(i for i, node in enumerate(vit.nodes) if node.op.word == "attention")
+    assert fields.pair(first - 1) == (16, 16)
+    assert fields.pair(first) is None
+    because = Network(load("vit-b-16").report()).node(first).fields[0].because
+    assert because == f"{vit.nodes[first].path} reads the whole map"
+
+
+# --- against torch ------------------------------------------------------------------------------------------------
+
+
+def reached(graph: Graph, value: int, axis: int) -> list[tuple[int, int]]:
+    """For every output position along an axis, the first and the last input position that reaches it: one input
+    position after the other is changed, and what changes behind it is looked for."""
+    torch.manual_seed(0)
+    network = build(graph, "cpu", "float64").eval()
+    size = graph.shape(-1)[axis + 1]
+    inputs = [torch.rand(1, *shape, dtype=torch.float64) for _, shape in graph.inputs]
+    found: dict[int, tuple[int, int]] = {}
+    with torch.inference_mode():
+        before = network(*inputs)
+        for at in range(size):
+            changed = inputs[0].clone()
+            changed.select(axis + 2, at).add_(10 * torch.rand_like(changed.select(axis + 2, at)) + 1)
+            moved = (network(changed, *inputs[1:]) - before).abs() > 1e-9
+            others = [n for n in range(moved.dim()) if n != axis + 2]
+            for position in moved.any(dim=others).nonzero().flatten().tolist():
+                found[position] = (min(found.get(position, (at, at))[0], at), at)
+    return [found.get(position, (1, 0)) for position in range(graph.shape(value)[axis + 1])]
+
+
+def hold(graph: Graph, value: int, tight: bool = True) -> None:
+    """What reaches an output lies in its field, and somewhere fills it."""
+    fields = receptive_fields(graph).on(value, -1)
+    assert fields is not None
+    assert len(fields) == len(graph.shape(value)) - 1
+    for axis, field in enumerate(fields):
+        seen = reached(graph, value, axis)
+        size = graph.shape(-1)[axis + 1]
+        if field.first is None or field.last is None or field.stride is None:
+            assert all((first, last) == (0, size - 1) for first, last in seen) or not tight
+            continue
+        assert field.most is not None
+        for position, (first, last) in enumerate(seen):
+            low, high = field.stride * position + field.first, field.stride * position + field.last
+            assert last < first or (low <= first and last <= high)
+        sizes = [last - first + 1 for first, last in seen]
+        inside = [p for p in range(len(seen)) if field.stride * p + field.first >= 0]
+        inside = [p for p in inside if field.stride * p + field.last <= size - 1]
+        assert max(sizes) <= field.most
+        if inside and tight:
+            assert max(sizes) == field.most
+
+
+LAID_OUT = {"flatten", "reshape", "linear"}  # their outputs have no positions of the input's
+
+
+def windowed(row: Row) -> bool:
+    """Whether a row of the table of ops is a map to a map of the same axes, small enough to try every position."""
+    x = row.inputs[0]
+    plain = not isinstance(x, Tokens) and not isinstance(row.shape, Tokens)
+    return plain and row.word not in LAID_OUT and len(x) > 1 and len(x) == len(row.shape) and max(x[1:]) <= 30
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if windowed(row)], ids=lambda row: f"{row.word}-{row.arguments}-{row.inputs}"
+)
+def test_op(row: Row) -> None:
+    """Every op on maps says how far it reaches; the default, a point, is held against torch like any other."""
+    small: list[Shape] = [(min(x[0], 8), *x[1:]) for x in row.inputs] if row.word in ("gap", "maxpool") else row.inputs
+    gaps = row.word == "deconv" and "dilation" in row.arguments
+    hold(single(call(row.word, **row.arguments), *small), 0, tight=not gaps)
+
+
+def test_every_op_that_reaches_is_tried() -> None:
+    maps = {row.word for row in ROWS if len(row.inputs[0]) > 1 and not isinstance(row.inputs[0], Tokens)}
+    reaching = {word for word, op in OPS.items() if op.reach is not Op.reach}
+    assert reaching & maps <= {row.word for row in ROWS if windowed(row)} | LAID_OUT
+
+
+def residual() -> tuple[Graph, int]:
+    b = Build((3, 33, 29))
+    x = b("conv", -1, out=4, kernel=7, stride=2)
+    x = b("maxpool", x, kernel=3, stride=2)
+    y = b("conv", b("conv", x, out=4, kernel=1, stride=2), out=4, kernel=3)
+    x = b("add", b("conv", x, out=4, kernel=1, stride=2), y)
+    return b.finish(x), x
+
+
+def inception() -> tuple[Graph, int]:
+    b = Build((3, 24, 24))
+    x = b("conv", -1, out=4, kernel=3, stride=2)
+    branches = [b("conv", x, out=2, kernel=1), b("conv", x, out=2, kernel=3), b("conv", x, out=2, kernel=5)]
+    x = b("concat", *branches, b("maxpool", x, kernel=3, stride=1))
+    return b.finish(x), x
+
+
+def askew() -> tuple[Graph, int]:
+    """Branches whose windows do not stand on the same middle: together they see more than either."""
+    b = Build((2, 20, 20))
+    left = b("conv", -1, out=2, kernel=3, pad=2, pad_end=0)
+    right = b("conv", -1, out=2, kernel=3, pad=0, pad_end=2)
+    x = b("add", left, right)
+    return b.finish(x), x
+
+
+def dilated() -> tuple[Graph, int]:
+    b = Build((2, 40, 21))
+    x = b("conv", -1, out=2, kernel=(3, 1), dilation=2)
+    x = b("conv", b("avgpool", x, kernel=2), out=2, kernel=(1, 3), dilation=(1, 3))
+    return b.finish(x), x
+
+
+def hourglass() -> tuple[Graph, int]:
+    b = Build((2, 32, 32))
+    x = b("conv", -1, out=2, kernel=3)
+    y = b("conv", b("maxpool", x, kernel=2), out=2, kernel=3)
+    y = b("deconv", y, out=2, kernel=2, stride=2)
+    x = b("conv", b("concat", x, y), out=2, kernel=3)
+    return b.finish(x), x
+
+
+@pytest.mark.parametrize("make", [residual, inception, askew, dilated, hourglass])
+def test_network(make: object) -> None:
+    assert callable(make)
+    graph, value = make()
+    hold(graph, value, tight=make is not hourglass)  # what is seen behind an upsampling depends on the place
+
+
+def test_the_shortest_path_is_the_smallest_branch() -> None:
+    graph, value = inception()
+    assert receptive_fields(graph).pair(value) == (3, 3 + 4 * 2)
+    graph, value = residual()
+    assert receptive_fields(graph).pair(value) == (11, 11 + 2 * 8)
+    graph, value = askew()
+    assert receptive_fields(graph).pair(value) == (3, 5)
+
+
+def test_two_strides_that_meet_bound_nothing() -> None:
+    b = Build((2, 9, 9))
+    x = b("conv", -1, out=2, kernel=5, pad=0)
+    y = b("maxpool", -1, kernel=2, stride=2, pad=0)
+    y = b("conv", y, out=2, kernel=1, pad=1)
+    x = b("add", b("crop", x, size=4), b("crop", y, size=4))
+    assert receptive_fields(b.finish(x)).pair(x) is None
+
+
+def test_a_vector_has_no_field() -> None:
+    graph = chain((12,), call("linear", out=4))
+    assert receptive_fields(graph)[0] == ()
+    assert receptive_fields(graph).pair(0) is None
+
+
+# --- explained ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["vgg16", "googlenet", "resnet50", "densenet121", "alexnet"])
+def test_the_arithmetic_comes_to_the_field(model: str) -> None:
+    report = load(model).report()
+    network = Network(report)
+    for index in range(len(report.graph.nodes)):
+        for found in network.node(index).fields:
+            for text, value in (
+                (found.size, found.field.most),
+                (found.stride, found.field.stride),
+                (found.offset, found.field.offset),
+            ):
+                assert not text or value_of(text) == value
+            assert bool(found.because) == (found.field.most is None)
+
+
+def test_upsampling_by_hand() -> None:
+    """Linear by 2: output o lies at (o + ½)/2 − ½, between two neighbours; its field is 2, its stride ½."""
+    graph = chain((2, 8), call("upsample", factor=2, smooth=True))
+    (field,) = receptive_fields(graph)[0]
+    assert (field.most, field.stride) == (2, Fraction(1, 2))
+    assert field.first is not None and field.last is not None and field.stride is not None  # noqa: PT018
+    assert [(ceil(field.first + o * field.stride), floor(field.last + o * field.stride)) for o in (2, 3)] == [
+        (0, 1),
+        (1, 2),
+    ]

@@ -1,0 +1,128 @@
+"""Weights that several nodes work with: counted once in every sum, and said wherever one of them is shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archcalc.analyse import analyse
+from archcalc.api import Model, load
+from archcalc.expand import expand
+from archcalc.explain import Network
+from archcalc.graph import Graph
+from archcalc.ops import Tokens
+from archcalc.render import FULL, as_csv, as_json, as_text, explained
+from archcalc.runtime.network import build, parameter_count
+from archcalc.runtime.verify import verify
+from archcalc.spec.family import read_family
+from archcalc.spec.reader import read_text
+
+TIED = """
+input: {source: 5, target: 5}
+layers:
+  - memory: source embed(50, 8, weights=E) encoder x2
+  - target embed(50, 8, weights=E) attention(2, memory)
+  - linear(50, bias=False, weights=E)
+blocks:
+  encoder: linear(8, weights=W) relu linear(8, weights=W)
+"""
+
+
+def graph_of(text: str) -> Graph:
+    family = read_family(read_text(text, "a.yaml"), "a")
+    return expand(family, family.variants[0])
+
+
+@pytest.fixture
+def tied(tmp_path: Path) -> Model:
+    path = tmp_path / "tied.yaml"
+    path.write_text(TIED, encoding="utf-8")
+    return load(str(path))
+
+
+# --- what is counted ----------------------------------------------------------------------------------------------
+
+# A layer that keeps the shape of its value, and its parameters and MACs for 4 channels, or a width of 4, by hand.
+ONE = {
+    "conv(4, 3)": (4 * 4 * 9 + 4, 36 * 4 * 4 * 9),
+    "dwconv(3, bias=False)": (4 * 9, 36 * 4 * 9),
+    "bn": (8, 0),
+    "pair": (2 * (4 * 4 + 4), 2 * 36 * 16),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(layer=st.sampled_from(sorted(ONE)), calls=st.integers(1, 4), rounds=st.integers(1, 4))
+def test_many_uses_have_the_parameters_of_one_and_the_macs_of_all(layer: str, calls: int, rounds: int) -> None:
+    call = f"{layer[:-1]}, weights=W)" if layer.endswith(")") else f"{layer}(weights=W)"
+    lines = f"  - {call} x({rounds})\n" * calls
+    graph = graph_of(f"input: 4 × 6 × 6\nlayers:\n{lines}blocks:\n  pair: conv(4, 1) relu conv(4, 1)\n")
+    params, macs = ONE[layer]
+    totals = analyse(graph).totals
+    assert (totals.params, totals.macs) == (params, calls * rounds * macs)
+    assert parameter_count(build(graph, "meta")) == params
+    assert verify(graph) == []
+    rows = [analyse(graph).subtotal(row).params for row in graph.rows]
+    assert rows == [params] + [0] * (calls - 1)  # at the first user
+
+
+@settings(max_examples=25, deadline=None)
+@given(tokens=st.integers(1, 8), width=st.integers(1, 5), state=st.integers(1, 5))
+def test_steps_have_the_parameters_of_one_and_the_macs_of_all(tokens: int, width: int, state: int) -> None:
+    graph = graph_of(
+        f"input: {tokens}\nlayers:\n  - x: embed(7, {width})\n  - h: zeros({state})\n  - x\n"
+        f"  - steps: [xt: identity, both: {{concat: [xt, h]}}, h: both linear({state}) tanh]\n"
+    )
+    totals = analyse(graph).totals
+    assert totals.params == 7 * width + state * (width + state) + state
+    assert totals.macs == tokens * state * (width + state)
+    assert totals.weight_layers == tokens
+    assert graph.shape(graph.outputs[0]) == Tokens((tokens, state))
+    assert verify(graph) == []
+
+
+def test_each_sum_counts_them_once(tied: Model) -> None:
+    # 50·8, two encoders of 8·8 + 8, and four projections of 8·8 + 8
+    assert tied.totals.params == 400 + 2 * 72 + 4 * 72
+    assert tied.totals.weights == 400 + 2 * 64 + 4 * 64
+    assert tied.totals.param_bytes == 4 * tied.totals.params
+    rows = [analyse(tied.graph).subtotal(row) for row in tied.graph.rows]
+    assert [row.params for row in rows] == [400 + 2 * 72, 4 * 72, 0]
+    assert rows[2].macs == 5 * 8 * 50
+    assert parameter_count(build(tied.graph, "meta")) == tied.totals.params
+
+
+# --- what is said -------------------------------------------------------------------------------------------------
+
+
+def test_a_summary_says_whose_weights_they_are(tied: Model) -> None:
+    summary = tied.summary()
+    shares = {"embed.2": "embed.1", "linear": "embed.1"}
+    shares |= {f"encoder.{n}/linear.2": f"encoder.{n}/linear.1" for n in (1, 2)}
+    layers = json.loads(as_json.render(summary))["layers"]
+    assert {layer["path"]: layer["shares"] for layer in layers if "shares" in layer} == shares
+    assert all(layer["params"] == layer["weights"] == layer["biases"] == 0 for layer in layers if "shares" in layer)
+    lines = csv.DictReader(io.StringIO(as_csv.render(summary, FULL)))
+    assert {line["path"]: line["shares"] for line in lines if line["shares"]} == shares
+    text = as_text.render(summary, FULL)
+    assert "embed(50, 8, weights=embed.1)" in text
+    assert "linear(50, bias=False, weights=embed.1)" in text
+
+
+def test_an_explanation_says_where_they_are_counted(tied: Model) -> None:
+    network, summary = Network(tied.summary().report), tied.summary()
+    last, first = network.node(len(tied.graph.nodes) - 1), network.node(0)
+    assert (last.shares, last.counts.total.value, last.counts.params) == ("embed.1", 0, ())
+    assert first.users == ("embed.2", "linear")
+    said = explained.render(last, network, summary, "text")
+    assert "none of its own: those of embed.1, counted there" in said
+    assert "MACs        T·out·D = 5·50·8 = 2,000" in said
+    assert "also the parameters of embed.2, linear" in explained.render(first, network, summary, "text")
+    found = json.loads(explained.render(last, network, summary, "json"))
+    assert (found["shares"], found["params"]["value"], found["macs"]["value"]) == ("embed.1", 0, 2000)
