@@ -103,7 +103,8 @@ def gate(folder: Path) -> list[str]:
     firsts = []
     for number in range(200):
         source = specs[number % len(specs)]
-        copy = shutil.copy(source, folder / f"{source.stem}-{number}.yaml")
+        (folder / str(number)).mkdir()
+        copy = shutil.copy(source, folder / str(number))
         _, (first, *others) = selections(source)
         name = first.entry.name if first.entry is not None else first.variant.name
         firsts.append(f"{copy}:{name}" if others else str(copy))
