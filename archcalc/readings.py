@@ -220,8 +220,10 @@ def read_reading(text: Text, other_network: bool = False) -> Reading:
     for name in text.value.split(","):
         term = _known(name.strip())
         if term is None or ((term.setting or term.size) and not other_network):
-            about = " of another network: give that a name under `models:`" if term is not None else ""
-            raise text.error(f"`{name.strip()}` is not a reading{about}", did_you_mean(name.strip(), READINGS))
+            hint = did_you_mean(name.strip(), READINGS)
+            if not hint.startswith("Did") and term is not None:
+                hint = "It means another network: give that a name under `models:`."
+            raise text.error(f"`{name.strip()}` is not a reading", hint)
         if term not in terms:
             terms.append(term)
     return Reading(tuple(terms))

@@ -76,7 +76,7 @@ def test_every_call_and_argument_stands_where_it_says(path: Path) -> None:
     family = read_family(read_text(path.read_bytes(), path.name), path.stem)
     lines = path.read_text(encoding="utf-8").split("\n")
     calls = [call for body in family.bodies for line in lines_of(body) for call in line.calls]
-    assert calls
+    assert calls or (family.layers is None and not family.blocks)  # all lines are another family's
     for call in calls:
         assert stands(call.word, lines), call.word.where
         for argument in (*call.args, *(value for _, value in call.named)):

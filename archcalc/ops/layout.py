@@ -111,6 +111,9 @@ class Shift(Free):
         spatial(x, "`shift`")
         return x
 
+    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+        return (tuple(Reach(1, 1, 1) for _ in x[1:]),)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Shift()
 
