@@ -157,7 +157,7 @@ def test_what_old_checkpoints_miss_is_what_torch_says(here: Path, command: Run) 
 
 def test_a_lock_holds_the_names_and_shapes_of_the_state_dict() -> None:
     pytest.importorskip("torch")
-    for name in ("resnet18", "googlenet", "vit-b-16", "shufflenetv2-0.5"):
+    for name in ("resnet18", "googlenet", "vit-b-16", "shufflenetv2-0.5", "resnet18-cbam"):
         model = load(name)
         entry = entry_of(name, model.report())
         locked = {f"{line.path}.{key}": shape for line in entry.lines for key, shape in line.state}
