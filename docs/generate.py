@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from archcalc.catalogue import named, year_of
-from archcalc.check import Checked, check_spec
+from archcalc.check import CheckedSpec, check_spec
 from archcalc.errors import Source, Text
 from archcalc.explain import Explanation, explain_node, usage
 from archcalc.graph import GraphBuilder
@@ -255,7 +255,7 @@ def _anchor(heading: str) -> str:
     return "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
-def _family(path: Path, found: Checked) -> Iterator[str]:
+def _family(path: Path, found: CheckedSpec) -> Iterator[str]:
     family = found.family
     year = year_of(family.cite)
     yield f"## {family.name}"
@@ -276,7 +276,7 @@ def _family(path: Path, found: Checked) -> Iterator[str]:
         yield f"- `{name}`: {' '.join(sentence.value.split())}"
 
 
-def _model(selection: Selection, found: Checked) -> str:
+def _model(selection: Selection, found: CheckedSpec) -> str:
     report = found.reports[selection.name]
     variant = selection.variant.name.value
     if selection.family.name != selection.file.name:

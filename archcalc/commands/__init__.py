@@ -8,6 +8,7 @@ from .compare import register as compare
 from .doctor import register as doctor
 from .explain import register as explain
 from .list import register as list_models
+from .lock import register as lock
 from .measure import register as measure
 from .new import register as new
 from .paper import register as paper
@@ -18,4 +19,6 @@ from .show import register as show
 from .summary import register as summary
 
 # In the order of `--help`.
-COMMANDS = (summary, measure, compare, scale, plot, report, explain, paper, list_models, show, new, check, doctor)
+COMMANDS = (
+    summary, measure, compare, scale, plot, report, explain, paper, list_models, show, new, check, lock, doctor
+)  # fmt: skip
