@@ -499,7 +499,7 @@ def test_killed_at_every_step_of_writing(here: Path, command: Run, monkeypatch: 
     def die(*_: object, **__: object) -> None:
         raise Killed
 
-    for name in ("write_text", "chmod", "replace"):
+    for name in ("write_bytes", "chmod", "replace"):
         with monkeypatch.context() as patched:
             patched.setattr(Path, name, die)
             with pytest.raises(Killed):
@@ -533,7 +533,7 @@ def test_a_folder_that_takes_nothing_is_said(here: Path, command: Run, monkeypat
         raise PermissionError(13, "Permission denied", str(self))
 
     command("lock", "net.yaml")
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
     assert command("check").code == 0
     done = command("lock", "lenet5")
     assert (done.code, "Permission denied" in done.err) == (3, True)
