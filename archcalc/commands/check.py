@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "csv", "markdown", "github", "junit", "sarif", "gitlab")
 POLL = 0.3  # seconds between two looks at the files
+STAMP = 20_000_000  # nanoseconds that a file's time may be behind the clock
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -240,6 +241,7 @@ def _watch(files: Sequence[str], zoo: bool, claims: bool) -> int:
         before = {path: _version(path) for path in watched}
         if before != seen:
             project.cache_clear()
+            start = time.time_ns() - STAMP
             try:
                 run = _check(files, zoo, claims)
                 shown = _render(run, "text", get_terminal_size().columns if sys.stdout.isatty() else None, in_color())
@@ -250,7 +252,9 @@ def _watch(files: Sequence[str], zoo: bool, claims: bool) -> int:
             print(
                 f"{front}{shown}{time.strftime('%H:%M:%S')}, watching {len(watched)} files; Ctrl-C ends it", flush=True
             )
-            seen = {path: before[path] if path in before else _version(path) for path in watched}
+            now = {path: before[path] if path in before else _version(path) for path in watched}
+            # A file that was saved while it was read for the first time is read again.
+            seen = {path: version if path in before or version[0] < start else (0, 0) for path, version in now.items()}
         time.sleep(POLL)
 
 
