@@ -33,6 +33,11 @@ class Result(NamedTuple):
     setting: str
 
     @property
+    def tested(self) -> str:
+        """On what data, and how."""
+        return ", ".join(filter(None, (self.dataset, self.setting)))
+
+    @property
     def accuracy(self) -> float:
         """In percent right, whichever way it is printed."""
         return self.value if self.figure.endswith("accuracy") else 100 - self.value
@@ -49,7 +54,7 @@ def results() -> tuple[Result, ...]:
             float(found.value),
             found.sources[0],
             found.dataset,
-            found.setting,
+            _tested(found.setting),
         )
         for found in accuracies()
         if found.metric in FIGURES
@@ -68,7 +73,7 @@ def common(models: Sequence[str], figure: str = "top-1") -> tuple[Result, ...]:
     sources: dict[tuple[str, str, str], dict[str, Result]] = {}
     for result in results():
         if result.model in models and result.figure.startswith(figure):
-            table = result.source, result.dataset, _tested(result.setting)
+            table = result.source, result.dataset, result.setting
             sources.setdefault(table, {}).setdefault(result.model, result)
     best = max(sources.values(), key=len, default={})
     return tuple(best[model] for model in models if model in best)

@@ -193,15 +193,12 @@ def _pareto(found: Comparison) -> str:
 
 def _settings(found: Comparison) -> list[str]:
     """Under which conditions the printed accuracies hold."""
-    by_source: dict[tuple[str, str, str], list[str]] = {}
+    by_source: dict[tuple[str, str], list[str]] = {}
     for model in found.models:
         if model.result is not None:
             result = model.result
-            by_source.setdefault((result.source, result.dataset, result.setting), []).append(printable(model.name))
-    return [
-        f"as printed for {', '.join(names)} in {source}: {dataset}, {setting}"
-        for (source, dataset, setting), names in by_source.items()
-    ]
+            by_source.setdefault((result.source, result.tested), []).append(printable(model.name))
+    return [f"as printed for {', '.join(names)} in {source}: {tested}" for (source, tested), names in by_source.items()]
 
 
 # --- where the difference lies --------------------------------------------------------------------------------------

@@ -302,7 +302,7 @@ def bubble(models: Sequence[Compared]) -> Figure:
     for handle, s in zip(legend.legend_handles, sizes, strict=True):
         handle.set_sizes([(32 * sqrt(s / most)) ** 2])  # type: ignore[union-attr]
     labels(ax, points, names, radii, ways)
-    ax.set_title(f"{result.dataset}; {result.setting}\n{result.source}", loc="left", fontsize=7.5)
+    ax.set_title(f"{result.tested}\n{result.source}", loc="left", fontsize=7.5)
     return made
 
 
