@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install test lint format types layers check docs bench latency clean
+.PHONY: help install test lint format types layers gate check lock docs pictures bench latency clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -29,10 +29,20 @@ types: install  ## mypy --strict
 layers: install  ## who imports whom
 	$(BIN)/lint-imports
 
-check: test lint types layers  ## all that CI does
+gate: install  ## the zoo against its lock
+	$(BIN)/archcalc check tests/zoo.lock
 
-docs: install  ## write docs/ops.md, docs/models.md and the JSON Schemas anew
+check: test lint types layers gate  ## all that CI does
+
+lock: install  ## lock the zoo anew, where its numbers are meant to change
+	rm -f tests/zoo.lock
+	$(BIN)/archcalc lock specs/*.yaml --rows -o tests/zoo.lock
+
+docs: install  ## write the generated pages and the JSON Schemas anew
 	$(BIN)/python -m docs.generate
+
+pictures: install  ## draw the pictures of the gallery and the README anew
+	$(BIN)/python -m docs.gallery
 
 bench: install  ## the benchmarks
 	$(BIN)/python -m tests.benchmarks

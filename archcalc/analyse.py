@@ -28,6 +28,7 @@ class Facts(NamedTuple):
     macs: int
     elementwise: dict[str, int]
     numel: int
+    read: int  # elements of its inputs
 
 
 NO_PARAMS: dict[str, Any] = {"params": (), "weights": 0, "biases": 0, "norm_params": 0, "norm_stats": 0}
@@ -182,7 +183,14 @@ def _keeps_input(op: Op) -> bool:
 
 
 def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, int]:
-    """The largest sum of live tensors and the node at which it is reached (−1: nothing runs).
+    """The largest sum of live tensors and the node at which it is reached (−1: nothing runs)."""
+    start, *live = live_bytes(graph, sizes, root)
+    peak = max([start, *live])
+    return peak, live.index(peak) if peak > start else -1
+
+
+def live_bytes(graph: Graph, sizes: list[int], root: list[int]) -> list[int]:
+    """The sum of live tensors before anything runs, and while each node runs.
 
     `sizes` are the bytes of each node's own storage (0 where it allocates none), inputs in front. Every tensor is
     freed after its last use; the network's inputs are held to the end.
@@ -197,15 +205,21 @@ def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, i
     for own, end in until.items():
         if own >= 0:
             ends[end].append(own)
-    live = peak = sum(sizes[:offset])
-    at = -1
+    live = sum(sizes[:offset])
+    found = [live]
     for index in range(count):
         live += sizes[offset + index]
-        if live > peak:
-            peak, at = live, index
+        found.append(live)
         for own in ends[index]:
             live -= sizes[offset + own]
-    return peak, at
+    return found
+
+
+def live_of(report: Report) -> list[int]:
+    """The bytes that are alive before the main path runs, and while each of its nodes does."""
+    main = report.graph.without_heads()
+    sizes = [layer.activation_bytes for layer in report.layers[: main.main]]
+    return live_bytes(main, input_bytes(main, report.batch, report.dtype) + sizes, storages(main).root)
 
 
 def looked_up(graph: Graph) -> dict[int, int]:
@@ -263,7 +277,7 @@ def facts_of(op: Op, x: tuple[Shape, ...], y: Shape) -> Facts:
     if max(macs, *kinds.values()) > LIMIT:
         raise OpError(f"`{op.word}` has more than 10¹⁸ parameters or MACs here")
     counts = (kinds["weight"], kinds["bias"], kinds["norm"], kinds["stat"])
-    return Facts(params, *counts, macs, op.elementwise(*x, y), numel(y))
+    return Facts(params, *counts, macs, op.elementwise(*x, y), numel(y), sum(map(numel, x)))
 
 
 def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:
@@ -283,10 +297,11 @@ def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tu
 
 
 def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak: int) -> Totals:
-    weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
+    params = weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
     elementwise: dict[str, int] = {}
     for layer in layers:
         facts = layer.facts
+        params += layer.params
         weights += facts.weights
         biases += facts.biases
         norm_params += facts.norm_params
@@ -295,7 +310,6 @@ def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak:
         activation_bytes += layer.activation_bytes
         for kind, count in facts.elementwise.items():
             elementwise[kind] = elementwise.get(kind, 0) + count * batch
-    params = weights + biases + norm_params
     return Totals(
         params,
         weights,

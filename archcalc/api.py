@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,24 @@ class Model:
     selection: Selection = field(repr=False)
     settings: dict[str, int | Fraction] = field(default_factory=dict)
     printed: bool = True
+    folded: bool = False
+
+    def fold_bn(self) -> Model:
+        """The deployed network: batch norms folded into the layers before them. The paper's claims do not apply."""
+        from .fold import fold
+
+        return replace(self, graph=fold(self.graph), printed=False, folded=True)
+
+    def frame(self, depth: int = 0, batch: int = 1, dtype: str = "float32") -> Any:
+        """The table of `archcalc summary` as a pandas DataFrame, opened `depth` levels, with exact numbers."""
+        from .render.frames import frame
+
+        return frame(self.summary(batch, dtype), depth)
+
+    def _repr_html_(self) -> str:
+        from .render.frames import notebook
+
+        return notebook(self.summary())
 
     def report(self, batch: int = 1, dtype: str = "float32") -> Report:
         """The counts of every node, and their totals. Raises UsageError, and SpecError above 10¹⁸."""
@@ -98,13 +116,25 @@ class Model:
         return doctor.peer(tool, self.graph, tick)
 
     def summary(
-        self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None, optimizer: str = ""
+        self,
+        batch: int = 1,
+        dtype: str = "float32",
+        measured: Measurement | None = None,
+        like: str = "",
+        optimizer: str = "",
     ) -> Summary:
-        """All that `archcalc summary` shows, as data; with an `optimizer` also what a training step takes."""
+        """All that `archcalc summary` shows, as data; `like` counts as another tool does, with an `optimizer` there is
+        also what a training step takes. Raises UsageError."""
         file, layers = self.selection.file, self.selection.family.layers
         sentence = file.namesakes.get(self.name)
         report = self.report(batch, dtype)
         as_printed = report if batch == 1 and dtype == "float32" else None
+        counted = ["batch norms folded"] if self.folded else []
+        if like:
+            from .conventions import convention, recount
+
+            report = recount(report, convention(like))
+            counted.append(str(convention(like)))
         return Summary(
             model=self.name,
             family=self.family,
@@ -116,8 +146,9 @@ class Model:
             namesake=sentence.value if sentence else "",
             settings={name: str(value) for name, value in self.settings.items()},
             report=report,
-            judgements=self._judge(as_printed or self.report()) if self.printed else (),
+            judgements=self._judge(as_printed or self.report()) if self.printed and not like else (),
             measured=measured,
+            counted="; ".join(counted),
             training=train(report, optimizer) if optimizer else None,
         )
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .check import build
 from .ops import Shape
+from .parallel import over
 from .zoo import Selection, selections, spec_files
 
 if TYPE_CHECKING:
@@ -35,15 +39,19 @@ class Entry:
     spec: str
 
 
+MANY = 40  # spec files: from there on it is worth to have all cores count
+
+
 def catalogue(word: str = "") -> Iterator[Entry]:
     """The shipped models whose name, family, title or cite holds `word`, by family. Raises SpecError."""
-    wanted = word.lower()
-    for path in spec_files():
-        family, found = selections(path)
-        about = f"{family.name} {family.title} {family.cite}".lower()
-        for selection in found:
-            if wanted in about or wanted in selection.name.lower():
-                yield entry(selection)
+    for entries in over(partial(_of_file, word.lower()), spec_files(), MANY if not word else sys.maxsize):
+        yield from entries
+
+
+def _of_file(wanted: str, path: Path) -> list[Entry]:
+    family, found = selections(path)
+    about = f"{family.name} {family.title} {family.cite}".lower()
+    return [entry(each) for each in found if wanted in about or wanted in each.name.lower()]
 
 
 def named(word: str = "") -> Iterator[System]:

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from .analyse import Report, analyse
+from .budgets import project, quantities, want_seen
 from .errors import SpecError
 from .expand import expand
+from .parallel import over
 from .reported import Judgement, claims_of, judge, stale_errata, undeclared
 from .spec.family import Family
 from .zoo import Selection, selections
 
+FEW = 8  # specs that are checked sooner than other processes are started
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A spec file with all of its models. `judged` are the verdicts by model, `stale` what is wrong with its errata."""
+    """What is said about a spec file that can be read: `judged` are the verdicts by model, `stale` what is wrong with
+    its errata, `counts` what budgets bound, by model."""
 
     spec: str
-    family: Family = field(repr=False)
-    reports: dict[str, Report] = field(repr=False)
+    family_name: str
     judged: dict[str, tuple[Judgement, ...]] = field(repr=False)
     stale: tuple[SpecError, ...]
+    counts: dict[str, dict[str, int]] = field(repr=False)
 
     @property
     def undeclared(self) -> list[Judgement]:
@@ -50,6 +55,14 @@ class Checked:
         return Counter(judgement.verdict for judgement in self.figures)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedSpec(Checked):
+    """The same with the spec and the counts of its models."""
+
+    family: Family = field(repr=False)
+    reports: dict[str, Report] = field(repr=False)
+
+
 def _badness(judgement: Judgement) -> int:
     return 0 if judgement.holds else 1 if judgement.erratum is not None else 2
 
@@ -70,7 +83,7 @@ def build(selection: Selection) -> Report:
     return analyse(expand(selection.family, selection.variant, laid=selection.laid))
 
 
-def check_spec(path: Path, name: str | None = None) -> Checked:
+def check_spec(path: Path, name: str | None = None) -> CheckedSpec:
     """Read a spec, build its models, judge its claims. Raises SpecError where it cannot be read or built."""
     family, found = selections(path, name)
     claims = claims_of(family)
@@ -78,19 +91,23 @@ def check_spec(path: Path, name: str | None = None) -> Checked:
     for selection in found:
         report = reports[selection.name] = build(selection)
         judged[selection.name] = judge(family, selection.subject, report, claims)
-    return Checked(found[0].spec if found else str(path), family, reports, judged, tuple(stale_errata(family, judged)))
+    seen = name is not None and want_seen(project(path.resolve().parent))
+    counts = {model: quantities(report, seen) for model, report in reports.items()}
+    spec = found[0].spec if found else str(path)
+    return CheckedSpec(spec, family.name, judged, tuple(stale_errata(family, judged)), counts, family, reports)
 
 
 def check_all(
     files: Sequence[tuple[Path, str | None]], tick: Callable[[int, int], None] | None = None
 ) -> tuple[Result, ...]:
     """Check many spec files, each with its name in messages; `tick` hears how many are done, and of how many."""
-    found: list[Result] = []
-    for path, name in files:
-        try:
-            found.append(check_spec(path, name))
-        except SpecError as error:
-            found.append(Unread(name or path.name, error))
-        if tick is not None:
-            tick(len(found), len(files))
-    return tuple(found)
+    return tuple(over(_checked, files, FEW, tick))
+
+
+def _checked(file: tuple[Path, str | None]) -> Result:
+    path, name = file
+    try:
+        found = check_spec(path, name)
+    except SpecError as error:
+        return Unread(name or path.name, error)
+    return Checked(*(getattr(found, own.name) for own in fields(Checked)))  # the rest stays in its process

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .analyse import Layer, weight_layers
 from .errors import Text, did_you_mean
@@ -41,6 +41,14 @@ class Term(NamedTuple):
     units: tuple[tuple[str, int], ...] = ()
     setting: tuple[str, int | Fraction] | None = None
     size: tuple[int, ...] | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Term], tuple[Any, ...]]:
+        """Another process finds the term by its name: `delta` cannot be sent there."""
+        return (_counting, (self.name,)) if self.delta is not None else (Term, tuple(self))
+
+
+def _counting(name: str) -> Term:
+    return READINGS[name]
 
 
 def _elementwise(kind: str) -> Delta:

@@ -15,8 +15,8 @@ class Summary:
     """One model at one input, batch and dtype.
 
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
-    `settings` what was set by hand. `judgements` are empty where the printed input or constants were changed.
-    `training` is there where a training step was asked for.
+    `settings` what was set by hand, `counted` how it is counted where that is not as usual. `judgements` are empty
+    where the printed input or constants were changed. `training` is there where a training step was asked for.
     """
 
     model: str
@@ -31,4 +31,5 @@ class Summary:
     report: Report = field(repr=False)
     judgements: tuple[Judgement, ...] = field(default=(), repr=False)
     measured: Measurement | None = field(default=None, repr=False)
+    counted: str = ""
     training: Training | None = field(default=None, repr=False)

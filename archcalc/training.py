@@ -123,7 +123,7 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
         peak_bytes=peak + parameters + statistics + state,
         phase=phase,
         at=at,
-        forward_macs=sum(layer.macs for layer in layers),
+        forward_macs=sum(fact.macs for fact in step.facts) * report.batch,  # however the report counts
         backward_macs=tuple(step.backward_macs()),
     )
     if max(found.peak_bytes, found.macs) > LIMIT:

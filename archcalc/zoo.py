@@ -86,14 +86,22 @@ def check_over(family: Family) -> None:
 
 
 def shipped_family(path: Path) -> Family:
-    """A shipped spec; read again where the file has changed."""
-    stat = path.stat()
-    return _read_version(path, (stat.st_mtime_ns, stat.st_size))
+    """A shipped spec."""
+    return _kept(path, f"specs/{path.name}", False)
+
+
+def _kept(path: Path, name: str, whole: bool) -> Family:
+    """`read_spec`, again only where the file has changed."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return read_spec(path, name, whole)  # which says what is wrong
+    return _read_version(path, name, whole, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
 
 
 @lru_cache(maxsize=256)
-def _read_version(path: Path, _version: tuple[int, int]) -> Family:
-    return read_spec(path, f"specs/{path.name}", whole=False)
+def _read_version(path: Path, name: str, whole: bool, _version: tuple[int, ...]) -> Family:
+    return read_spec(path, name, whole)
 
 
 def _family(name: str, where: Text) -> Family:
@@ -110,9 +118,9 @@ def select(reference: str) -> Selection:
     Raises UsageError for an unknown name, or where several variants could be meant; SpecError for a bad spec.
     """
     reference = reference.strip()
-    path, colon, wanted = _split(reference)
+    path, colon, wanted = split(reference)
     if path is not None:
-        family = read_spec(Path(path).expanduser(), path)
+        family = _kept(Path(path).expanduser(), path, True)
         return _choose(family, wanted if colon else None, path, reference)
     for candidate in _holding(reference):
         try:
@@ -160,7 +168,7 @@ def selections(path: Path, name: str | None = None) -> tuple[Family, list[Select
     return family, found
 
 
-def _split(reference: str) -> tuple[str | None, str, str]:
+def split(reference: str) -> tuple[str | None, str, str]:
     """A path with what stands behind its colon; no path where the reference is a name."""
     for suffix in SUFFIXES:
         head, found, tail = reference.partition(f"{suffix}:")

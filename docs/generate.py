@@ -1,5 +1,4 @@
-"""Writes what is made from the code: `docs/ops.md`, `docs/models.md`, `docs/papers.md`, `docs/readings.md` and the JSON
-Schemas. Run it by `make docs`.
+"""Writes what is made from the code: pages of `docs/` and the JSON Schemas. Run it by `make docs`.
 
 Everything is computed, by counting alone: torch is not needed.
 """
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from archcalc.catalogue import named, year_of
-from archcalc.check import Checked, check_spec
+from archcalc.check import CheckedSpec, check_spec
 from archcalc.errors import Source, Text
 from archcalc.explain import Explanation, explain_node, usage
 from archcalc.graph import GraphBuilder
@@ -26,6 +25,8 @@ from archcalc.reported import Judgement
 from archcalc.schema import MERGE_SENTENCES, argument_sentence, shipped
 from archcalc.spec.lines import MERGES
 from archcalc.zoo import Selection, selections, spec_files
+from docs import gallery
+from docs.reference import cli_page
 
 from .papers import papers_page, readings_page
 
@@ -254,7 +255,7 @@ def _anchor(heading: str) -> str:
     return "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
-def _family(path: Path, found: Checked) -> Iterator[str]:
+def _family(path: Path, found: CheckedSpec) -> Iterator[str]:
     family = found.family
     year = year_of(family.cite)
     yield f"## {family.name}"
@@ -275,7 +276,7 @@ def _family(path: Path, found: Checked) -> Iterator[str]:
         yield f"- `{name}`: {' '.join(sentence.value.split())}"
 
 
-def _model(selection: Selection, found: Checked) -> str:
+def _model(selection: Selection, found: CheckedSpec) -> str:
     report = found.reports[selection.name]
     variant = selection.variant.name.value
     if selection.family.name != selection.file.name:
@@ -313,6 +314,8 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "ops.md": ops_page(),
         DOCS / "models.md": models_page(),
+        DOCS / "cli.md": cli_page(WRITTEN),
+        DOCS / "gallery.md": gallery.page(WRITTEN.replace("generate.py", "gallery.py")),
         DOCS / "papers.md": papers_page(WRITTEN),
         DOCS / "readings.md": readings_page(WRITTEN),
     }

@@ -462,7 +462,7 @@ def test_a_result_is_said_as_it_is_printed(result: str, text: str) -> None:
 def test_a_list_without_others_is_as_before() -> None:
     some = list(catalogue("vgg"))
     for output_format in FORMATS:
-        assert render(some, output_format) == render(some, output_format, None, False, None)
+        assert render(some, output_format) == render(some, output_format, others=None)
 
 
 @pytest.mark.parametrize(("arguments", "reads"), [(["list", "vgg"], False), (["list", "vgg", "--all"], True)])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from archcalc.analyse import Report, analyse
-from archcalc.check import Checked, check_spec
+from archcalc.check import CheckedSpec, check_spec
 from archcalc.errors import ArchcalcError, SpecError, Text
 from archcalc.expand import expand
 from archcalc.expr import Opaque
@@ -26,7 +26,7 @@ from archcalc.zoo import read_spec, spec_files, specs_dir
 
 
 @cache
-def checked(path: Path) -> tuple[Checked, tuple[Claim, ...]]:
+def checked(path: Path) -> tuple[CheckedSpec, tuple[Claim, ...]]:
     found = check_spec(path)
     return found, claims_of(found.family)
 

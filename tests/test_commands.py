@@ -453,7 +453,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-@pytest.mark.parametrize("output_format", FORMATS)
+@pytest.mark.parametrize("output_format", ["text", "json", "csv", "markdown"])
 @pytest.mark.usefixtures("folder")
 def test_check_leaves_with_what_it_found(command: Run, files: list[str], code: int, output_format: str) -> None:
     assert command("check", *files, "--format", output_format).code == code

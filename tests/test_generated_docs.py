@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 made = cache(generate.pages)
 
 
-@pytest.mark.parametrize("name", ["ops.md", "models.md"])
+@pytest.mark.parametrize("name", ["ops.md", "models.md", "cli.md", "gallery.md"])
 def test_a_page_is_not_stale(name: str) -> None:
     path = ROOT / "docs" / name
     assert path.read_text(encoding="utf-8") == made()[path], f"docs/{name} is stale: run `make docs`"
@@ -126,3 +126,22 @@ def test_every_link_leads_somewhere(name: str) -> None:
     anchors = {generate._anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)}
     for target in re.findall(r"\]\(([^)]+)\)", text):
         assert target[1:] in anchors if target.startswith("#") else (ROOT / "docs" / target).is_file(), target
+
+
+def test_the_gallery_has_its_pictures() -> None:
+    from docs import gallery
+
+    files = {shown.file for shown in gallery.GALLERY}
+    assert {path.name for path in gallery.PICTURES.iterdir()} == files, "run `make pictures`"
+    assert all((gallery.PICTURES / name).read_bytes().startswith(b"\x89PNG") for name in files)
+
+
+def test_the_commands_of_the_guide_are_commands() -> None:
+    """Every command line of the guide and the gallery names a command and options that there are."""
+    for page in ("guide.md", "gallery.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        lines = re.findall(r"^archcalc (.*?)(?:  +#.*)?$", text, re.M)
+        assert lines
+        for line in lines:
+            said = section("cli.md", f"## {line.split()[0]}")
+            assert all(option in said for option in re.findall(r"(?<= )--[a-z-]+", line)), line

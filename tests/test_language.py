@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from archcalc.analyse import Report
-from archcalc.check import Checked, check_spec
+from archcalc.check import CheckedSpec, check_spec
 
 VALID = sorted((Path(__file__).parent / "data" / "valid").glob("*.yaml"))
 
@@ -29,7 +29,7 @@ def test_a_spec_means(path: Path) -> None:
     assert not checked.undeclared
 
 
-def shown(checked: Checked, name: str, fact: str) -> Any:
+def shown(checked: CheckedSpec, name: str, fact: str) -> Any:
     report: Report = checked.reports[name]
     graph = report.graph
     match fact:

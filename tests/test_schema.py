@@ -128,7 +128,9 @@ def test_the_sentences_are_about_what_there_is() -> None:
                 f"`{word}` has a new argument `{argument.name}`: say what it is in ARGUMENT_SENTENCES"
             )
     described = [
-        name for make in (schema.report_schema, schema.list_schema, schema.run_schema) for name in _names(make())
+        name
+        for make in (schema.report_schema, schema.list_schema, schema.run_schema, schema.check_schema)
+        for name in _names(make())
     ]
     assert not set(schema.REPORT_SENTENCES) - set(described)
 

@@ -4,13 +4,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from . import complete
 
 Job = Callable[[], int | None]  # what it gives is the exit code, 0 where that is None
+PICTURES = (".png", ".svg", ".pdf")
 
 ModelName = Annotated[
     str,
@@ -30,7 +31,7 @@ Format = Annotated[
     Option(
         "--format",
         metavar="FORMAT",
-        help="Write text, json, csv or markdown; text, or what FILE's suffix says, unless given.",
+        help="Write text, json, csv, markdown, latex or html; text, or what FILE's suffix says, unless given.",
         autocompletion=complete.formats,
     ),
 ]
@@ -41,6 +42,14 @@ Columns = Annotated[
         metavar="NAMES",
         help="Show these columns, by their names in csv or how these begin, as params,receptive_field.",
     ),
+]
+Like = Annotated[
+    str,
+    Option("--like", metavar="TOOL", help="Count as torchvision, fvcore, ptflops, thop or torchinfo does."),
+]
+FoldBn = Annotated[bool, Option("--fold-bn", help="Count the deployed network: batch norms folded into layers.")]
+Units = Annotated[
+    str, Option("--units", metavar="UNITS", help="Show numbers with a unit that suits them, auto, or as they are, raw.")
 ]
 OutputFile = Annotated[
     str, Option("--output", "-o", metavar="FILE", help="Write to FILE, which changes only when all is done.")
@@ -124,13 +133,22 @@ class Output:
     Both are checked before anything is computed; raises UsageError.
     """
 
-    def __init__(self, output_format: str, path: str, formats: Sequence[str] = ()) -> None:
+    def __init__(self, output_format: str, path: str, formats: Sequence[str] = (), pictures: bool = False) -> None:
         from ..render import FORMATS, SUFFIXES, known_format
 
         formats = formats or FORMATS
-        by_suffix = SUFFIXES.get(Path(path).suffix.lower(), "")
+        suffix = Path(path).suffix.lower()
+        self.picture = suffix[1:] if pictures and suffix in PICTURES and not output_format else ""
+        by_suffix = SUFFIXES.get(suffix, "")
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
         self.path = writable(path, "--output") if path else None
+
+    def draw(self, draw: Callable[[], Any]) -> None:
+        """Write a picture to the file, in the form that its suffix says."""
+        from ..render.plots import image
+
+        assert self.path is not None
+        replace(self.path, image(draw(), self.picture))
 
     def __call__(self, render: Callable[[int | None, bool], str]) -> None:
         """Write what `render` gives for a width (None: as wide as it needs be) and for whether color is wanted."""
@@ -155,14 +173,15 @@ def writable(path: str, option: str) -> Path:
     return found
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str | bytes) -> None:
     """Write beside the file and move it there, so that nobody ever reads half of it."""
+    data = text.encode() if isinstance(text, str) else text
     if path.exists() and not path.is_file():  # /dev/null, a pipe
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
         return
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_text(text, encoding="utf-8", newline="")
+        beside.write_bytes(data)
         if path.exists():
             beside.chmod(path.stat().st_mode & 0o777)
         beside.replace(path)

@@ -57,8 +57,8 @@ def ops(incomplete: str) -> Offers:
     return _begin(incomplete, ((word, (op.__doc__ or "").partition("\n")[0]) for word, op in OPS.items()))
 
 
-def files(incomplete: str) -> Offers:
-    """Spec files, and folders that may hold some."""
+def files(incomplete: str, suffixes: tuple[str, ...] = (".yaml", ".yml")) -> Offers:
+    """Spec files, or those of other suffixes, and folders that may hold some."""
     typed, slash, begun = incomplete.rpartition("/")
     folder = Path((typed or "/") if slash else ".").expanduser()
     if not folder.is_dir():
@@ -69,8 +69,8 @@ def files(incomplete: str) -> Offers:
         if path.name.startswith(begun) and (begun or not path.name.startswith(".")):
             if path.is_dir():
                 found.append((f"{shown}/", "folder"))
-            elif path.suffix in (".yaml", ".yml"):
-                found.append((shown, "spec file"))
+            elif path.suffix in suffixes:
+                found.append((shown, "lock" if path.suffix == ".lock" else "spec file"))
     return found
 
 
@@ -80,9 +80,27 @@ def formats(incomplete: str) -> Offers:
     return _begin(incomplete, ((name, "") for name in FORMATS))
 
 
+def formats_of_checks(incomplete: str) -> Offers:
+    """Forms of what `check` found."""
+    from .check import FORMATS
+
+    return _begin(incomplete, ((name, "") for name in FORMATS))
+
+
+def checked(incomplete: str) -> Offers:
+    """Locks and spec files, and folders that may hold some."""
+    return files(incomplete, (".yaml", ".yml", ".lock"))
+
+
 def formats_of_texts(incomplete: str) -> Offers:
     """Formats of what is no table."""
     return [offer for offer in formats(incomplete) if offer[0] != "csv"]
+
+
+def kinds(incomplete: str) -> Offers:
+    from ..render.plots import KINDS
+
+    return _begin(incomplete, ((name, "") for name in KINDS))
 
 
 def dtypes(incomplete: str) -> Offers:

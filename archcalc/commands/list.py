@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Argument, Option, Typer
 
 from . import complete
-from .common import Format, Job, Output, OutputFile
+from .common import Columns, Format, Job, Output, OutputFile, Units, names
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -23,6 +23,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
         every: Annotated[
             bool, Option("--all", help="Also what documents name and no spec builds, with what they print about it.")
         ] = False,
+        columns: Columns = "",
+        units: Units = "auto",
         output_format: Format = "",
         output: OutputFile = "",
     ) -> None:
@@ -31,12 +33,13 @@ def register(app: Typer, jobs: list[Job]) -> None:
         def job() -> None:
             from ..catalogue import catalogue, named
             from ..errors import did_you_mean, sentence
+            from ..render import known_units
             from ..render.listing import render
 
-            write = Output(output_format, output)
+            write, raw = Output(output_format, output), known_units(units) == "raw"
             found = tuple(catalogue(word))
             others = tuple(named(word)) if every else None
-            write(lambda width, color: render(found, write.format, width, color, others))
+            write(lambda width, color: render(found, write.format, width, color, names(columns), raw, others))
             if not found and not others:  # an answer too, and none that a program should trip over
                 near = did_you_mean(word, sorted(complete.known()))
                 print(sentence(f"no model holds `{word}`. {near}".rstrip()), file=sys.stderr)

@@ -9,15 +9,18 @@ from . import complete
 from .common import (
     Columns,
     Dtype,
+    FoldBn,
     Format,
     InputSize,
     Job,
+    Like,
     ModelName,
     Optimizer,
     Output,
     OutputFile,
     Settings,
     Train,
+    Units,
     names,
     pairs,
     size,
@@ -58,6 +61,9 @@ def register(app: Typer, jobs: list[Job]) -> None:
             ),
         ] = "",
         columns: Columns = "",
+        units: Units = "auto",
+        like: Like = "",
+        fold_bn: FoldBn = False,
         input_size: InputSize = "",
         batch: Annotated[
             int, Option("--batch", metavar="N", help="Samples in the batch that MACs, bytes and latency are for.")
@@ -80,17 +86,18 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
             from .. import api
             from ..errors import Unavailable, UsageError
-            from ..render import FULL, render
+            from ..render import FULL, known_units, render
             from ..render.rows import Pick, chosen, known_sort
 
             where = chosen_device(gpu, device)
             if static and (gpu or device):
                 raise UsageError("`--gpu` and `--device` measure and `--static` does not: one of the two")
             write = Output(output_format, output)
-            pick = Pick(known_sort(sort, measured=not static), top, only, names(columns))
+            pick = Pick(known_sort(sort, measured=not static), top, only, names(columns), known_units(units) == "raw")
             chosen(pick.columns)
             loaded = api.load(model, input=size(input_size), settings=pairs(settings))
-            found = loaded.summary(batch, dtype, optimizer=trained(train, optimizer))
+            loaded = loaded.fold_bn() if fold_bn else loaded
+            found = loaded.summary(batch, dtype, like=like, optimizer=trained(train, optimizer))
             levels = FULL if full else depth
             pick.check(found, levels)
 

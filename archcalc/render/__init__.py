@@ -11,8 +11,17 @@ if TYPE_CHECKING:
     from ..summary import Summary
     from .rows import Pick
 
-FORMATS = ("text", "json", "csv", "markdown")
-SUFFIXES = {".txt": "text", ".json": "json", ".csv": "csv", ".md": "markdown"}  # of files to write to
+FORMATS = ("text", "json", "csv", "markdown", "latex", "html")
+SUFFIXES = {  # of files to write to
+    ".txt": "text",
+    ".json": "json",
+    ".csv": "csv",
+    ".md": "markdown",
+    ".tex": "latex",
+    ".html": "html",
+    ".htm": "html",
+}
+UNITS = ("auto", "raw")  # numbers with a unit that suits them, or exactly as they are
 SORTS = ("params", "macs", "activation", "latency")
 FULL = 10_000  # a depth that opens every block
 
@@ -22,6 +31,13 @@ def known_format(name: str, formats: Sequence[str] = FORMATS) -> str:
     if name not in formats:
         what = "archcalc writes" if name not in FORMATS else "this is written in"
         raise UsageError(f"`{name}` is not a format {what}", did_you_mean(name, formats))
+    return name
+
+
+def known_units(name: str) -> str:
+    """What `--units` names. Raises UsageError."""
+    if name not in UNITS:
+        raise UsageError(f"`--units {name}` is neither auto nor raw", did_you_mean(name, UNITS))
     return name
 
 
@@ -47,6 +63,14 @@ def render(
         from . import as_markdown
 
         return as_markdown.render(summary, depth, pick)
+    if output_format == "latex":
+        from . import as_latex
+
+        return as_latex.render(summary, depth, pick)
+    if output_format == "html":
+        from . import as_html
+
+        return as_html.render(summary, depth, pick)
     from . import as_text
 
     return as_text.render(summary, depth, width, color, pick)

@@ -21,11 +21,16 @@ def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> s
 
 def table(columns: Sequence[rows.Column], records: Iterable[Any]) -> str:
     """A line for each record, under the columns' names."""
+    names = [column.name for column in columns]
+    return lines(names, ([_exact(column.value(record)) for column in columns] for record in records))
+
+
+def lines(head: Sequence[str], cells: Iterable[Sequence[Any]]) -> str:
+    """A heading, and a line for each row of cells."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.name for column in columns])
-    for record in records:
-        writer.writerow([_exact(column.value(record)) for column in columns])
+    writer.writerow(head)
+    writer.writerows(cells)
     return out.getvalue()
 
 

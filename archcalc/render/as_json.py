@@ -56,9 +56,10 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "batch", report.batch
     yield "dtype", report.dtype
     training = summary.training or train(report)
-    yield "totals", _totals(report.totals, training)
+    yield "totals", {**totals_of(report.totals), **_trained(training)}
     if report.totals_with_heads is not None:
-        yield "totals_with_heads", _totals(report.totals_with_heads, train(report, training.optimizer, heads=True))
+        with_heads = train(report, training.optimizer, heads=True)
+        yield "totals_with_heads", {**totals_of(report.totals_with_heads), **_trained(with_heads)}
     yield "layers", _layers(report, training, measured)
     yield "measured", None if measured is None else described(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
@@ -67,16 +68,16 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "settings", summary.settings
     yield "source", summary.source or None
     yield "namesake", summary.namesake or None
+    yield "counted", summary.counted or None
     yield "training", training_document(training)
 
 
-def _totals(totals: Totals, training: Training) -> dict[str, Any]:
-    return {
-        **totals.counts(),
-        "elementwise": totals.elementwise,
-        "training_memory_bytes": training.peak_bytes,
-        "training_macs": training.macs,
-    }
+def totals_of(totals: Totals) -> dict[str, Any]:
+    return {**totals.counts(), "elementwise": totals.elementwise}
+
+
+def _trained(training: Training) -> dict[str, Any]:
+    return {"training_memory_bytes": training.peak_bytes, "training_macs": training.macs}
 
 
 def training_document(training: Training) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def headings(layout: Layout, share: str) -> Iterator[Pieces]:
     if layout.bar:
         heads.append((gap + (f"% of {share}" if layout.share is not None else "share"), BOLD))
     yield heads
-    yield units
+    if any(column.unit for column in layout.numbers):
+        yield units
     yield rule(layout.width)
 
 

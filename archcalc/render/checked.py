@@ -34,6 +34,8 @@ def render(results: Sequence[Result], output_format: str, width: int | None = No
     if output_format == "markdown":
         shown = [column for column in COLUMNS if column.show is not None]
         return f"{records.markdown(shown, results)}\n{verdict(results)}\n"
+    if output_format in ("latex", "html"):
+        return records.render(COLUMNS, results, output_format, title="Checked specs", notes=[verdict(results)])
     return page(_text(results, width), color)
 
 
@@ -95,7 +97,7 @@ def _known(result: Result) -> int:
     return 0 if isinstance(result, Unread) else sum(j.erratum is not None for j in result.figures)
 
 
-def _ok(result: Result) -> bool:
+def holds(result: Result) -> bool:
     return isinstance(result, Checked) and result.ok
 
 
@@ -103,7 +105,7 @@ def _ok(result: Result) -> bool:
 
 
 def _models(result: Result) -> int | None:
-    return len(result.reports) if isinstance(result, Checked) else None
+    return len(result.judged) if isinstance(result, Checked) else None
 
 
 def _figures(result: Result) -> int | None:
@@ -126,7 +128,7 @@ def _counted(what: str) -> Callable[[Sequence[Value]], Shown]:
 SPEC = Column("spec", lambda result: printable(result.spec), "spec", "spec", words)
 COLUMNS = (
     SPEC,
-    Column("ok", lambda result: "yes" if _ok(result) else "no", "ok", "ok", words),
+    Column("ok", lambda result: "yes" if holds(result) else "no", "ok", "ok", words),
     Column("models", _models, "models", "models", records.plain),
     Column("figures", _figures, "figures", "figures", records.plain),
     *(Column(name.replace(" ", "_"), _verdicts(name), name, name, records.plain) for name in VERDICTS),
@@ -136,7 +138,7 @@ COLUMNS = (
     Column("notes", said, "notes", "notes", words),
 )
 TEXT = (
-    Column("mark", lambda result: "✓" if _ok(result) else "✗", "", "", words),
+    Column("mark", lambda result: "✓" if holds(result) else "✗", "", "", words),
     SPEC,
     Column("models", _models, "", "", _counted("model")),
     Column("figures", _figures, "", "", _counted("figure")),
@@ -148,7 +150,7 @@ TEXT = (
 
 def _text(results: Sequence[Result], width: int | None) -> Iterator[Pieces]:
     def style(result: Result, column: Column) -> str:
-        if _ok(result):
+        if holds(result):
             return DIM if column.name == "notes" else PLAIN
         return LOUD if column.name in ("mark", "spec", "notes") else PLAIN
 
@@ -164,7 +166,7 @@ def _text(results: Sequence[Result], width: int | None) -> Iterator[Pieces]:
     yield []
     if len(results) > 1:
         yield from prose(_totals(results), room)
-    fine = all(map(_ok, results))
+    fine = all(map(holds, results))
     yield from prose(verdict(results), room, BOLD if fine else LOUD)
 
 
@@ -196,7 +198,7 @@ def document(results: Sequence[Result]) -> Iterable[tuple[str, Any]]:
     """The keys and values, in order."""
     yield "schema", SCHEMA
     yield "archcalc", __version__
-    yield "ok", all(map(_ok, results))
+    yield "ok", all(map(holds, results))
     yield "specs", [_spec(result) for result in results]
 
 
@@ -207,8 +209,8 @@ def _spec(result: Result) -> dict[str, Any]:
         "spec": result.spec,
         "ok": result.ok,
         "error": None,
-        "family": result.family.name,
-        "models": list(result.reports),
+        "family": result.family_name,
+        "models": list(result.judged),
         "figures": len(result.figures),
         "verdicts": {name: result.verdicts[name] for name in VERDICTS},
         "undeclared": [{"subject": j.claim.subject, **claim(j)} for j in _wrong(result)],

@@ -9,7 +9,7 @@ from ..catalogue import KNOWN_BY, Entry, first_year
 from ..errors import printable
 from . import as_csv, records
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, page, prose
-from .rows import Column, Value, exact, size, words
+from .rows import Column, Value, as_is, exact, size, words
 from .sentences import clean
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ COLUMNS = (
 )
 
 
+SHOWN = (NAME, PAPER, YEAR, PARAMS, MACS, INPUT)
 ONLY_PRINTED = "Known only by what documents print"
 # What the list with `--all` says of each: whether a spec builds it, and else how it is known.
 SPEC, RESULT, DESCRIPTION = KNOWN_BY
@@ -47,24 +48,32 @@ def render(
     output_format: str,
     width: int | None = None,
     color: bool = False,
+    wanted: Sequence[str] = (),
+    raw: bool = False,
     others: Sequence[System] | None = None,
 ) -> str:
-    """The models in one of `FORMATS`, with `others` that no spec builds; `width` and `color` are for text."""
+    """The models in one of `FORMATS`, of the columns that are wanted or the usual ones, with `others` that no spec
+    builds; `width` and `color` are for text."""
     if output_format == "json":
         marked = {} if others is None else {"known_by": SPEC}
         return records.json([document(entry) | marked for entry in entries] + [named(s) for s in others or ()])
-    if output_format == "csv":
-        if others is None:
-            return as_csv.table(COLUMNS, entries)
+    if output_format == "csv" and others is not None and not wanted:
         return as_csv.table(ALL, [*map(_flat, entries), *map(_flat_named, others)])
-    models = (NAME, PAPER, YEAR, PARAMS, MACS, INPUT)
-    if output_format == "markdown":
-        tables = [records.markdown(models, entries)] if entries or not others else []
-        tables += [f"{ONLY_PRINTED}:\n\n{records.markdown(NAMED, others)}"] if others else []
-        return "\n".join(tables)
-    parts = [page(_text(entries, width), color)] if entries else []
-    parts += [page(_named_text(others, width), color)] if others else []
-    return "\n".join(parts)
+    if output_format == "text" and not wanted:
+        parts = [page(_text(entries, width), color)] if entries else []
+        parts += [page(_named_text(others, width), color)] if others else []
+        return "\n".join(parts)
+    people = output_format in ("text", "markdown", "latex", "html")
+    columns = records.chosen(COLUMNS, wanted or ([column.name for column in SHOWN] if people else ()))
+    if output_format == "text":
+        return page(records.text([as_is(c) if raw else c for c in records.shown(columns)], entries, width), color)
+    title = "Models" if output_format in ("latex", "html") else ""
+    table = records.render(columns, entries, output_format, title=title, document=document, raw=raw)
+    if output_format != "markdown":
+        return table
+    tables = [table] if entries or not others else []
+    tables += [f"{ONLY_PRINTED}:\n\n{records.markdown(NAMED, others)}"] if others else []
+    return "\n".join(tables)
 
 
 def document(entry: Entry) -> dict[str, Any]:

@@ -37,6 +37,9 @@ def render(
         return records.json([document(finding) for finding in findings])
     if output_format == "csv":
         return as_csv.table(COLUMNS, findings)
+    if output_format in ("latex", "html"):
+        columns = TEXT if output_format == "latex" else MARKDOWN
+        return records.render(columns, findings, output_format, title="What documents print")
     if output_format == "markdown":
         return records.markdown(MARKDOWN, findings) + f"\n{totals(findings)}\n"
     if explain:

@@ -10,11 +10,12 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
+from ..errors import UsageError, did_you_mean
 from ..units import scaled
 from .as_markdown import escape, pipes
 from .layout import left, right, width_of, wrap
 from .pieces import BOLD, DIM, PLAIN, Pieces, rule
-from .rows import Column, Shown, Value, words
+from .rows import Column, Shown, Value, as_is, words
 
 GAP = 2
 LEAST = 10  # columns for a text that is broken
@@ -25,9 +26,16 @@ Style = Callable[[Any, Column], str]
 
 def counts(values: Sequence[Value]) -> Shown:
     """Numbers each with its own unit, `15.5 G`, where they are too far apart for one."""
-    pairs = [scaled(value) if isinstance(value, (int, float)) else ("", "") for value in values]
+    pairs = [scaled(abs(value)) if isinstance(value, (int, float)) else ("", "") for value in values]
+    signs = ["−" if isinstance(value, (int, float)) and value < 0 else "" for value in values]
     units = max((len(unit) for _, unit in pairs), default=0)
-    return Shown("", [f"{number} {unit:<{units}}" if units else number for number, unit in pairs])
+    return Shown(
+        "",
+        [
+            f"{s}{number} {unit:<{units}}" if units else s + number
+            for s, (number, unit) in zip(signs, pairs, strict=True)
+        ],
+    )
 
 
 def plain(values: Sequence[Value]) -> Shown:
@@ -102,6 +110,51 @@ def markdown(columns: Sequence[Column], records: Sequence[Any]) -> str:
         texts.append([escape(cell.strip()) for cell in shown])
     aside = [column.show is not words for column in columns]
     return "\n".join(pipes(heads, aside, zip(*texts, strict=True))) + "\n"
+
+
+def render(
+    columns: Sequence[Column],
+    records: Sequence[Any],
+    output_format: str,
+    *,
+    title: str = "",
+    notes: Sequence[str] = (),
+    document: Callable[[Any], Any] | None = None,
+    raw: bool = False,
+) -> str:
+    """A table in any form but text; `document` makes the entry of a record in JSON. Columns that are not shown stand in
+    csv and JSON alone."""
+    if output_format == "json":
+        return json([document(r) if document else {c.name: c.value(r) for c in columns} for r in records])
+    if output_format == "csv":
+        from . import as_csv
+
+        return as_csv.table(columns, records)
+    shown = [as_is(column) if raw else column for column in columns if column.show is not None]
+    if output_format == "latex":
+        from . import as_latex
+
+        return as_latex.table(shown, records, title, notes)
+    if output_format == "html":
+        from . import as_html
+
+        return as_html.page(title, [as_html.table(shown, records), as_html.paragraphs(notes)])
+    about = "".join(f"\n{escape(note)}\n" for note in notes)
+    return (f"### {escape(title)}\n\n" if title else "") + markdown(shown, records) + about
+
+
+def shown(columns: Sequence[Column]) -> list[Column]:
+    """The columns as people see them: what has no heading of its own goes by its name."""
+    return [c if c.show is not None else Column(c.name, c.value, c.name, c.name, words) for c in columns]
+
+
+def chosen(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
+    """The columns of these names, or all. Raises UsageError."""
+    known = {column.name: column for column in columns}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no column `{name}`", did_you_mean(name, known))
+    return [known[name] for name in names] if names else list(columns)
 
 
 def json(records: Sequence[Any]) -> str:

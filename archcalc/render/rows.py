@@ -250,10 +250,27 @@ def chosen(names: Sequence[str]) -> list[Column]:
 def columns(summary: Summary, pick: Pick | None = None) -> list[Column]:
     """The columns that people see: those that were asked for, else the usual ones, of latency where it was measured."""
     if pick is not None and pick.columns:
-        return chosen(pick.columns)
-    if summary.measured is None:
-        return [column for column in COLUMNS if column.show and not column.name.startswith("latency")]
-    return [*(column for column in COLUMNS if column.show), *([SPREAD] if summary.measured.runs > 1 else [])]
+        found = chosen(pick.columns)
+    elif summary.measured is None:
+        found = [column for column in COLUMNS if column.show and not column.name.startswith("latency")]
+    else:
+        found = [*(column for column in COLUMNS if column.show), *([SPREAD] if summary.measured.runs > 1 else [])]
+    return [as_is(column) for column in found] if pick is not None and pick.raw else found
+
+
+def as_is(column: Column) -> Column:
+    """The column with its numbers exactly as they are, under its name."""
+    if column.show in (words, percent) or column.show is None:
+        return column
+    return Column(column.name, column.value, column.name, column.name, unscaled)
+
+
+def unscaled(values: Sequence[Value]) -> Shown:
+    """Numbers without separators and unit."""
+    texts = [
+        str(round(v, 6) if isinstance(v, float) and v != inf else v) for v in ("" if v is None else v for v in values)
+    ]
+    return Shown("", ["∞" if text == "inf" else text for text in texts])
 
 
 # --- the lines ----------------------------------------------------------------------------------------------------
@@ -289,7 +306,8 @@ def _alone(line: Line) -> Line:
 
 
 class Pick(NamedTuple):
-    """Which lines are shown: those that hold `only`, the largest first where `sort` or `top` says so; which `columns`.
+    """Which lines are shown: those that hold `only`, the largest first where `sort` or `top` says so; which `columns`,
+    and whether numbers are shown as they are (`raw`).
 
     What is picked is the rows, or at some depth what stands innermost; heads are left out.
     """
@@ -298,6 +316,7 @@ class Pick(NamedTuple):
     top: int | None = None
     only: str = ""
     columns: tuple[str, ...] = ()
+    raw: bool = False
 
     @property
     def active(self) -> bool:
@@ -522,3 +541,17 @@ def call(op: Op, shares: str = "") -> str:
     if shares:
         arguments.append(f"weights={shares}")
     return f"{op.word}({', '.join(arguments)})" if arguments else op.word
+
+
+def titled(summary: Summary, depth: int = 0, pick: Pick | None = None) -> tuple[list[Column], list[Line]]:
+    """The table as columns and records, for forms that know no tree: labels in a column, parts indented."""
+    found = table(summary, depth, pick)
+    labelled = any(line.label and line.label != line.name for line in found)
+    label = Column("label", lambda line: line.label if line.label != line.name else "", "", "", words)
+    name = Column("name", lambda line: INDENT * line.depth + line.name, "", "", words)
+    shares = share_of(summary)
+    share = [Column("share", SHARE.value, f"% of {shares}", "share", lambda v: Shown("", percent(v).texts))]
+    return [*([label] if labelled else []), name, *columns(summary, pick), *(share if shares else [])], found
+
+
+INDENT = "\u2003"  # an em space

@@ -24,6 +24,7 @@ def heading(summary: Summary) -> list[str]:
     variant = f"{summary.variant} · " if summary.variant not in (summary.family, summary.model) else ""
     counted = [f"input {shown}", f"batch {summary.report.batch}", summary.report.dtype]
     counted += [f"{name} = {value}" for name, value in summary.settings.items()]
+    counted += [summary.counted] if summary.counted else []
     source = variant + (summary.source or "written as layer lines")
     return [clean(part) for part in (summary.title, summary.cite, source, " · ".join(counted)) if part]
 
@@ -306,8 +307,14 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
     """What each number means."""
     batch = summary.report.batch
     found = [
-        ("params", "weights, biases and norm parameters; running statistics apart"),
-        ("MACs", "multiply-accumulates of convolutions, linear layers, matrix products"),
+        *(
+            [
+                ("params", "weights, biases and norm parameters; running statistics apart"),
+                ("MACs", "multiply-accumulates of convolutions, linear layers, matrix products"),
+            ]
+            if "counted as" not in summary.counted
+            else [("counts", summary.counted)]
+        ),
         ("activation", "bytes newly allocated for outputs; none for views and in-place ops"),
         ("peak", "most bytes alive at once, freed at last use; parameters not counted"),
     ]

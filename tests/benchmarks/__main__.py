@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
 import time
 import tracemalloc
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from archcalc.analyse import analyse
 from archcalc.catalogue import catalogue
 from archcalc.expand import expand
-from archcalc.zoo import select
+from archcalc.zoo import select, selections, spec_files
 
 from .latency import kept
 from .processes import ROOT, compare, run
@@ -91,6 +94,30 @@ def count(path: Path, depth: int) -> int:
     return len(analyse(graph).layers)
 
 
+def gate(folder: Path) -> list[str]:
+    """The zoo against its lock, by rows and node by node, and 200 specs with a model each; whole processes."""
+    archcalc = ["-m", "archcalc"]
+    specs = spec_files()
+    nodes, own = folder / "nodes.lock", folder / "own.lock"
+    run([*archcalc, "lock", *map(str, specs), "-o", str(nodes)])
+    firsts = []
+    for number in range(200):
+        source = specs[number % len(specs)]
+        (folder / str(number)).mkdir()
+        copy = shutil.copy(source, folder / str(number))
+        _, (first, *others) = selections(source)
+        name = first.entry.name if first.entry is not None else first.variant.name
+        firsts.append(f"{copy}:{name}" if others else str(copy))
+    run([*archcalc, "lock", *firsts, "-o", str(own)])
+    commands: dict[str, Sequence[str]] = {"T": ["-c", "import torch"]}
+    for what, lock in (("zoo, by rows", "tests/zoo.lock"), ("zoo, node by node", str(nodes)), ("200 specs", str(own))):
+        commands[f"`archcalc check`, {what}"] = [*archcalc, "check", lock]
+    timings = compare(commands, 5)
+    unit = timings.pop("T").seconds
+    lines = ["| command | time | peak memory of the main process |", "|---|---|---|"]
+    return lines + [f"| {name} | {t.seconds / unit:.2f} T | {t.mebibytes:.0f} MiB |" for name, t in timings.items()]
+
+
 def peers() -> list[str]:
     """archcalc beside other tools on the same networks, whole processes."""
     commands = {("T", ""): ["-c", "import torch"]}
@@ -130,6 +157,11 @@ def main() -> None:
             "2.3 × the time and 2.2 × the memory.",
             "",
             *counting(Path(folder)),
+            "",
+            "## The gate",
+            f"Wanted: the zoo against its lock at most 1 T, 200 specs at most 2 T. On {os.cpu_count()} cores.",
+            "",
+            *gate(Path(folder)),
             "",
             "## Beside other tools",
             "Whole processes on the same networks (archcalc's torch twins; building them costs the others 0.1 T).",

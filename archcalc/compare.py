@@ -1,0 +1,272 @@
+"""Networks side by side: their figures, the ratios to the first, and which of them nothing else beats.
+
+Nothing is counted here: every figure is one of `analyse`, of `receptive`, of a measurement, or printed in a paper.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from math import inf, log2
+from typing import Literal, NamedTuple
+
+from .analyse import Layer, Totals
+from .arithmetic import usage
+from .errors import UsageError, did_you_mean
+from .graph import Graph
+from .ops import Shape, Tokens
+from .ops.base import numel
+from .receptive import receptive_fields
+from .results import Result
+from .summary import Summary
+from .traffic import network_intensity
+
+BY = ("stage", "row", "op")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A model as it was asked for, `resnet50@256`, with its summary, and a printed accuracy where there is one.
+
+    `training_bytes` is the peak memory of a training step where it is known.
+    """
+
+    name: str
+    summary: Summary = field(repr=False)
+    result: Result | None = None
+    training_bytes: int | None = None
+
+    @property
+    def totals(self) -> Totals:
+        return self.summary.report.totals
+
+
+Figure = Callable[[Compared], int | float | None]
+
+
+class Metric(NamedTuple):
+    """A figure of a network: its key in JSON and csv, its heading, which way is better (−1: less), where it is from."""
+
+    key: str
+    heading: str
+    better: int
+    of: Figure
+    unit: Literal["count", "bytes", "ms", "ratio", "percent", "plain"] = "count"
+
+
+def _total(name: str) -> Figure:
+    return lambda model: getattr(model.totals, name)
+
+
+def _latency(model: Compared) -> float | None:
+    run = model.summary.measured
+    return None if run is None else run.whole.median
+
+
+def _throughput(model: Compared) -> float | None:
+    run = model.summary.measured
+    return None if run is None or not run.whole.median else 1000 * run.batch / run.whole.median
+
+
+def _field(model: Compared) -> float | None:
+    graph = model.summary.report.graph
+    return receptive_fields(graph).most(last_map(graph))
+
+
+def last_map(graph: Graph) -> int:
+    """The last value of the main path that has more than one position: the last feature map, or sequence; −1: none."""
+    for index in range(graph.main - 1, -1, -1):
+        shape = graph.nodes[index].shape
+        positions = shape[0] if isinstance(shape, Tokens) else numel(shape[1:])
+        if positions > 1:
+            return index
+    return -1
+
+
+METRICS = (
+    Metric("params", "params", -1, _total("params")),
+    Metric("macs", "MACs", -1, _total("macs")),
+    Metric("flops", "FLOPs", -1, _total("flops")),
+    Metric("activation_bytes", "activations", -1, _total("activation_bytes"), "bytes"),
+    Metric("peak_memory_bytes", "peak memory", -1, _total("peak_memory_bytes"), "bytes"),
+    Metric("training_memory_bytes", "peak memory, training", -1, lambda model: model.training_bytes, "bytes"),
+    Metric("weight_layers", "weight layers", 0, _total("weight_layers"), "plain"),
+    Metric("receptive_field", "receptive field", 0, _field, "plain"),
+    Metric("arithmetic_intensity", "FLOPs per byte", 0, lambda m: network_intensity(m.summary.report), "ratio"),
+    Metric("accuracy", "accuracy", 1, lambda model: model.result.accuracy if model.result else None, "percent"),
+    Metric("latency_ms", "latency", -1, _latency, "ms"),
+    Metric("throughput", "samples per s", 1, _throughput, "ratio"),
+)
+PARETO = ("params", "macs", "peak_memory_bytes", "latency_ms", "accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """At least two models. `metrics` are those that at least one of them has."""
+
+    models: tuple[Compared, ...]
+    metrics: tuple[Metric, ...]
+
+    def ratio(self, model: Compared, metric: Metric) -> float | None:
+        """A figure as a multiple of the first model's; None where there is none, or nothing to divide by."""
+        if metric.unit == "percent":
+            return None
+        first, own = metric.of(self.models[0]), metric.of(model)
+        return None if not first or own is None or inf in (first, own) else own / first
+
+    def best(self, metric: Metric) -> tuple[Compared, ...]:
+        """The models with the best figure, where one is better and they are not all alike."""
+        known = [(model, value) for model in self.models if (value := metric.of(model)) is not None]
+        if not metric.better or len(known) < 2 or len({value for _, value in known}) == 1:
+            return ()
+        top = max(metric.better * value for _, value in known)
+        return tuple(model for model, value in known if metric.better * value == top)
+
+    @property
+    def pareto_metrics(self) -> tuple[Metric, ...]:
+        """What decides who is Pareto-optimal: the costs, and accuracy and latency where all models have them."""
+        wanted = [metric for metric in METRICS if metric.key in PARETO]
+        return tuple(metric for metric in wanted if all(metric.of(model) is not None for model in self.models))
+
+    @property
+    def pareto(self) -> tuple[Compared, ...]:
+        """The models that no other is at least as good as in everything, and better in something."""
+        by = self.pareto_metrics
+        figures = [[metric.better * (metric.of(model) or 0) for metric in by] for model in self.models]
+        return tuple(
+            model
+            for model, own in zip(self.models, figures, strict=True)
+            if not any(other != own and all(a >= b for a, b in zip(other, own, strict=True)) for other in figures)
+        )
+
+
+def compare(models: Sequence[Compared]) -> Comparison:
+    """Put models side by side. Raises UsageError where there are fewer than two."""
+    if len(models) < 2:
+        raise UsageError("a comparison needs at least two models", "For example `archcalc compare vgg16 resnet50`.")
+    present = [metric for metric in METRICS if any(metric.of(model) is not None for model in models)]
+    return Comparison(tuple(models), tuple(present))
+
+
+# --- where the difference lies --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A stage, row or kind of op: parameters, MACs and activation bytes in each model, None where it has none such."""
+
+    stage: str
+    name: str
+    params: tuple[int | None, ...]
+    macs: tuple[int | None, ...]
+    activation_bytes: tuple[int | None, ...]
+
+
+def stage_of(shape: Shape, input: Shape) -> tuple[float, str]:
+    """By how much the resolution of a value is smaller than the input's, a power of two: `1/8`, whatever the input.
+
+    A sequence is a stage of its own, and so is what has one position; both stand behind the maps.
+    """
+    if isinstance(shape, Tokens):
+        return 1e6, "tokens"
+    if numel(shape[1:]) == 1 or len(input) < 2:
+        return 1e9, "vector"
+    times = round(log2(numel(input[1:]) / numel(shape[1:])) / (len(input) - 1))
+    return times, f"1/{2**times}" if times >= 0 else f"{2**-times}"
+
+
+def shares(comparison: Comparison, by: str) -> tuple[Share, ...]:
+    """Where the difference lies: by resolution, by the rows within it, or by kind of op. Raises UsageError."""
+    if by not in BY:
+        raise UsageError(f"`--by {by}` is nothing to compare by", did_you_mean(by, BY))
+    parts: Parts = {}
+    count = len(comparison.models)
+    for at, model in enumerate(comparison.models):
+        for key, layers in _parts(model, by):
+            sums = parts.setdefault(key, [None] * count)
+            own = sums[at] or [0, 0, 0]
+            for layer in layers:
+                own = [own[0] + layer.params, own[1] + layer.macs, own[2] + layer.activation_bytes]
+            sums[at] = own
+    ordered = sorted(parts.items(), key=lambda item: item[0][0]) if by != "op" else _by_macs(parts)
+    return tuple(
+        Share(stage, name, *(tuple(None if own is None else own[n] for own in sums) for n in range(3)))
+        for ((_, stage), name), sums in ordered
+    )
+
+
+Key = tuple[tuple[float, str], str]
+Parts = dict[Key, list[list[int] | None]]
+
+
+def _by_macs(parts: Parts) -> list[tuple[Key, list[list[int] | None]]]:
+    return sorted(parts.items(), key=lambda item: [-max(own[n] if own else 0 for own in item[1]) for n in (1, 2)])
+
+
+def _parts(model: Compared, by: str) -> Iterator[tuple[Key, Sequence[Layer]]]:
+    report = model.summary.report
+    layers = report.layers[: report.graph.main]
+    input = report.graph.inputs[0][1]
+    if by == "row":
+        for span in report.graph.rows:
+            if not span.head and span.start < span.stop:
+                stage = stage_of(report.graph.shape(span.output), input)
+                label = f"{span.label}: {span.text}" if span.label and span.label != span.text else span.text
+                yield (stage, label), layers[span.start : span.stop]
+        return
+    for layer in layers:
+        if by == "op":
+            yield ((0, ""), layer.op), (layer,)
+        else:
+            yield (stage_of(layer.node.shape, input), ""), (layer,)
+
+
+class Change(NamedTuple):
+    """A stretch of nodes: alike in both (`=`), only in the first (`-`), or only in the second (`+`)."""
+
+    sign: Literal["=", "-", "+"]
+    layers: tuple[Layer, ...]
+
+
+def diff(first: Compared, second: Compared) -> tuple[Change, ...]:
+    """Two networks node by node, lined up as a diff of code: what stays alike is the same call with the same shape."""
+    a, b = (model.summary.report.layers[: model.summary.report.graph.main] for model in (first, second))
+    found: list[Change] = []
+    matcher = SequenceMatcher(a=[_line(layer) for layer in a], b=[_line(layer) for layer in b], autojunk=False)
+    for what, low, high, start, stop in matcher.get_opcodes():
+        if what == "equal":
+            found.append(Change("=", tuple(a[low:high])))
+            continue
+        if low < high:
+            found.append(Change("-", tuple(a[low:high])))
+        if start < stop:
+            found.append(Change("+", tuple(b[start:stop])))
+    return tuple(found)
+
+
+def _line(layer: Layer) -> tuple[str, Shape, int]:
+    return usage(layer.node.op), layer.node.shape, layer.params
+
+
+# --- what is typed --------------------------------------------------------------------------------------------------
+
+
+def at_input(reference: str) -> tuple[str, tuple[int, ...] | None]:
+    """`resnet50@256` is resnet50 and (256,), `resnet50@3x256x320` all axes; a size of one number is every side."""
+    name, at, size = reference.rpartition("@")
+    if not at or not re.fullmatch(r"\d{1,9}(?:[x×]\d{1,9}){0,3}", size):
+        return reference, None
+    return name, tuple(int(side) for side in re.split("[x×]", size))
+
+
+def resized(printed: Shape, size: tuple[int, ...]) -> Shape:
+    """The printed input at another size: its channels, and the size on every other axis. Raises UsageError."""
+    if len(size) == len(printed):
+        return size
+    if len(size) == 1 and len(printed) > 1:
+        return (printed[0], *size * (len(printed) - 1))
+    if len(size) == len(printed) - 1:
+        return (printed[0], *size)
+    raise UsageError(f"an input of {len(printed)} axes cannot have the size {'×'.join(map(str, size))}")

@@ -1,0 +1,82 @@
+"""Assertions about networks, for tests in Python: what `archcalc check` judges, one at a time.
+
+from archcalc.testing import assert_locked, assert_within
+
+def test_network():
+    assert_locked("archcalc.lock")
+    assert_within("net.yaml:small", "params <= 1.2M", "peak_memory_bytes <= 4MiB")
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .api import Model, load
+from .errors import Source, Text, UsageError
+from .gate import reference
+
+
+@dataclass(frozen=True, slots=True)
+class Assertions:
+    """The assertions, with paths that begin at `folder`. Bad specs, locks and budgets raise ArchcalcError."""
+
+    folder: Path
+
+    def load(self, model: str) -> Model:
+        """`archcalc.load`."""
+        return load(self._reference(model))
+
+    def assert_locked(self, lock: str | Path = "archcalc.lock", *models: str) -> None:
+        """The models of a lock, all of them unless some are named, are what is locked. Raises AssertionError with the
+        difference by layer."""
+        from .gate import CheckedLock, check_model
+        from .lock import read_lock
+        from .render.gated import Run, text
+
+        path = self.folder / lock
+        found = read_lock(path, str(path))
+        for name in models:
+            if name not in found.sections:
+                raise UsageError(f"`{name}` is not in `{path}`", f"There are {', '.join(found.sections)}.")
+        checked = tuple(check_model(found, name) for name in models or found.sections)
+        for model in checked:
+            if model.error is not None:
+                raise model.error
+        run = Run((CheckedLock(found.name, path, checked),))
+        if not run.ok:  # no `assert`: pytest would add to what it says
+            raise AssertionError(text(run, None, False))
+
+    def assert_within(self, model: str, *budgets: str) -> None:
+        """A model keeps within `params <= 25.6M`, … Raises AssertionError with what it costs."""
+        from .budgets import judge, quantities, read_budget, want_seen
+        from .render.gated import budget
+
+        source = Source("assert_within", budgets)
+        read = [read_budget(Text(line, source, number, 1)) for number, line in enumerate(budgets, 1)]
+        for found in read:
+            if found.measured:
+                raise found.text.error(f"`{found.quantity}` is measured: `Model.measure()` does, or a budget in a lock")
+        counts = quantities(self.load(model).report(), want_seen(read))
+        broken = [found for found in judge(read, model, counts) if not found.holds]
+        if broken:
+            raise AssertionError("\n".join([f"{model} is over its budget", *map(budget, broken)]))
+
+    def assert_claims(self, spec: str | Path) -> None:
+        """The figures that a spec file quotes hold or stand under an erratum, and its errata apply. Raises
+        AssertionError with those that do not."""
+        from .check import check_spec
+        from .render.checked import problems
+
+        path = self.folder / spec
+        found = [problem.render() for problem in problems(check_spec(path, str(path)))]
+        if found:
+            raise AssertionError("\n".join(found))
+
+    def _reference(self, model: str) -> str:
+        return reference(model, self.folder / "archcalc.lock")
+
+
+here = Assertions(Path())
+assert_locked, assert_within, assert_claims = here.assert_locked, here.assert_within, here.assert_claims
+__all__ = ["Assertions", "assert_claims", "assert_locked", "assert_within", "load"]

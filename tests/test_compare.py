@@ -1,0 +1,343 @@
+"""Networks side by side, at many sizes, and the same figures in every form."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from fractions import Fraction
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from archcalc.analyse import analyse, live_of
+from archcalc.api import load
+from archcalc.commands.compare import load_at, side
+from archcalc.commands.scale import sweep
+from archcalc.compare import METRICS, Comparison, at_input, compare, diff, last_map, resized, shares, stage_of
+from archcalc.devices import DEVICES
+from archcalc.errors import UsageError
+from archcalc.ops import Tokens
+from archcalc.render import FORMATS, as_latex
+from archcalc.render import render as render_summary
+from archcalc.render.compared import render, render_diff
+from archcalc.render.rows import Pick
+from archcalc.render.scaled import render as render_scaled
+from archcalc.results import common, results
+from archcalc.scale import counts, grid, values
+from archcalc.traffic import moved_bytes, network_intensity
+from tests.graphs import call, chain
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def compared(*names: str) -> Comparison:
+    return compare(side(list(names), 1, "float32", {}))
+
+
+# --- what is compared -------------------------------------------------------------------------------------------------
+
+# Of each model what torchvision's documentation or its paper says; memory and bytes by hand in other tests.
+KNOWN = {"vgg16": (138357544, 15470264320, 16, 212), "resnet50": (25557032, 3857973248, 50, 483)}
+
+
+def test_figures_and_ratios() -> None:
+    found = compared("vgg16", "resnet50")
+    by_key = {metric.key: metric for metric in found.metrics}
+    for model in found.models:
+        params, macs, layers, field = KNOWN[model.name]
+        assert by_key["params"].of(model) == params
+        assert by_key["macs"].of(model) == macs
+        assert by_key["flops"].of(model) == 2 * macs
+        assert by_key["weight_layers"].of(model) == layers
+        assert by_key["receptive_field"].of(model) == field
+    assert found.ratio(found.models[0], by_key["params"]) == 1
+    assert found.ratio(found.models[1], by_key["params"]) == pytest.approx(25557032 / 138357544)
+    assert [model.name for model in found.best(by_key["macs"])] == ["resnet50"]
+    assert found.best(by_key["weight_layers"]) == ()  # deeper is neither better nor worse
+    assert found.ratio(found.models[1], by_key["accuracy"]) is None  # two percentages have no ratio
+
+
+def test_what_is_beaten_in_everything_is_not_pareto_optimal() -> None:
+    found = compared("vgg16", "resnet50", "efficientnet-b0", "mobilenetv1")
+    figures = {m.name: [metric.of(m) or 0 for metric in found.pareto_metrics] for m in found.models}
+    names = {model.name for model in found.pareto}
+    for name, own in figures.items():
+        beaten = any(
+            other != own and all(a <= b for a, b in zip(other, own, strict=True)) for other in figures.values()
+        )
+        assert (name in names) is not beaten
+    assert "vgg16" not in names
+
+
+def test_one_model_is_no_comparison() -> None:
+    with pytest.raises(UsageError, match="at least two models"):
+        compared("vgg16")
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "size"),
+    [
+        ("resnet50@256", "resnet50", (256,)),
+        ("resnet50@256x320", "resnet50", (256, 320)),
+        ("./a@b.yaml:wide@3×64×96", "./a@b.yaml:wide", (3, 64, 96)),
+        ("./me@home.yaml", "./me@home.yaml", None),
+        ("vgg:D", "vgg:D", None),
+    ],
+)
+def test_a_model_at_an_input(typed: str, name: str, size: tuple[int, ...] | None) -> None:
+    assert at_input(typed) == (name, size)
+
+
+def test_an_input_keeps_its_channels() -> None:
+    assert resized((3, 224, 224), (256,)) == (3, 256, 256)
+    assert resized((3, 16, 112, 112), (8, 64, 64)) == (3, 8, 64, 64)
+    assert resized((3, 224, 224), (1, 32, 32)) == (1, 32, 32)
+    assert resized((50,), (60,)) == (60,)
+    with pytest.raises(UsageError):
+        resized((3, 224, 224), (1, 2, 3, 4))
+    assert load_at("resnet50@256", {}).input == (3, 256, 256)
+
+
+def test_stages_are_aligned_by_resolution() -> None:
+    assert stage_of((64, 112, 112), (3, 224, 224)) == (1, "1/2")
+    assert stage_of((64, 128, 128), (3, 256, 256)) == (1, "1/2")
+    assert stage_of((192, 35, 35), (3, 299, 299))[1] == "1/8"  # without padding: 299 / 35 = 8.5
+    assert stage_of(Tokens((197, 768)), (3, 224, 224))[1] == "tokens"
+    assert stage_of((1000,), (3, 224, 224))[1] == "vector"
+
+
+@pytest.mark.parametrize("by", ["stage", "row", "op"])
+def test_shares_add_up(by: str) -> None:
+    found = compared("resnet50", "vit-b-16@256")
+    shared = shares(found, by)
+    for n, model in enumerate(found.models):
+        assert sum(share.params[n] or 0 for share in shared) == model.totals.params
+        assert sum(share.macs[n] or 0 for share in shared) == model.totals.macs
+        assert sum(share.activation_bytes[n] or 0 for share in shared) == model.totals.activation_bytes
+
+
+def test_a_diff_shows_what_differs() -> None:
+    """The stride moves from the 1×1 to the 3×3 in the first block of three stages: four nodes there, four here."""
+    first, second = compared("resnet50", "resnet50-v1.5").models
+    changes = diff(first, second)
+    sums = {sign: sum(len(change.layers) for change in changes if change.sign == sign) for sign in "=-+"}
+    assert sums == {"=": len(first.summary.report.layers) - 12, "-": 12, "+": 12}
+    text = render_diff(changes, (first, second), "text")
+    assert "- conv(out=128, kernel=1, stride=2, bias=False)" in text
+    assert "+ conv(out=128, kernel=3, stride=2, bias=False)" in text
+    assert all(change.sign == "=" for change in diff(first, first))
+
+
+def test_the_last_map() -> None:
+    graph = load("vgg16").graph
+    assert graph.nodes[last_map(graph)].shape == (512, 7, 7)
+
+
+# --- bytes moved, devices, live memory --------------------------------------------------------------------------------
+
+
+def test_bytes_moved_by_hand() -> None:
+    """3·8·8 read, 4·3·9 + 4 parameters, 4·8·8 written; relu in place reads and writes; a flatten moves nothing."""
+    graph = chain((3, 8, 8), call("conv", out=4, kernel=3), call("relu"), call("flatten"), call("linear", out=10))
+    assert moved_bytes(analyse(graph)) == (4 * (192 + 112 + 256), 4 * 512, 0, 4 * (256 + 2570 + 10))
+    doubled = moved_bytes(analyse(graph, 2))
+    assert doubled[0] == 4 * (2 * 192 + 112 + 2 * 256)
+    report = analyse(graph)
+    assert network_intensity(report) == pytest.approx(report.totals.flops / sum(moved_bytes(report)))
+
+
+def test_data_sheets() -> None:
+    """A100 80 GB: 19.5 TFLOP/s in 32 bits, 312 in 16 on tensor cores, 2,039 GB/s."""
+    sheet = DEVICES["a100"]
+    assert (sheet.peak("float32"), sheet.peak("bfloat16"), sheet.bandwidth) == (19.5e12, 312e12, 2.039e12)
+    assert sheet.ridge["float32"] == pytest.approx(9.563, abs=1e-3)
+
+
+@pytest.mark.parametrize("model", ["vgg16", "googlenet", "densenet121"])
+def test_live_memory_peaks_where_the_totals_say(model: str) -> None:
+    report = load(model).report()
+    start, *live = live_of(report)
+    assert max(start, *live) == report.totals.peak_memory_bytes
+    assert start == 3 * 224 * 224 * 4
+
+
+# --- printed results --------------------------------------------------------------------------------------------------
+
+
+def test_results_are_of_models_and_of_one_setting() -> None:
+    from archcalc.zoo import model_names
+
+    known = set(model_names())
+    assert {result.model for result in results()} <= known
+    found = common(["resnet50-v1.5", "resnet152", "densenet169", "efficientnet-b0", "vgg16"])
+    assert [result.model for result in found] == ["resnet50-v1.5", "resnet152", "densenet169", "efficientnet-b0"]
+    assert len({result.source for result in found}) == 1
+    assert [result.printed for result in found] == ["76.0%", "77.8%", "76.2%", "77.1%"]
+    errors = [r for r in results() if r.model == "resnet152" and r.figure == "top-5 error" and r.printed == "5.71"]
+    assert errors[0].accuracy == pytest.approx(94.29)
+
+
+# --- scale ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("128..224/32", (128, 160, 192, 224)),
+        ("1,8", (1, 8)),
+        ("1..3", (1, 2, 3)),
+        ("0.5..2/0.5", (Fraction(1, 2), 1, Fraction(3, 2), 2)),
+        ("8..9/2,32", (8, 32)),
+    ],
+)
+def test_ranges(text: str, found: tuple[Fraction, ...]) -> None:
+    assert values(text, "--input") == found
+
+
+@pytest.mark.parametrize("text", ["", "a", "9..1", "1..2/0", "1..2/-1", "8/2", "1..1000000000"])
+def test_bad_ranges(text: str) -> None:
+    with pytest.raises(UsageError):
+        values(text, "--input")
+
+
+def test_counts_are_whole() -> None:
+    with pytest.raises(UsageError):
+        counts("1.5", "--batch")
+    with pytest.raises(UsageError):
+        list(grid([None], range(1, 100), {"a": [str(n) for n in range(100)]}))
+
+
+def test_every_point_is_the_network_itself() -> None:
+    points = sweep("efficientnet-b0", "64..128/32", "1,3", ["width=1.0,1.1"], "float32")
+    assert len(points) == 3 * 2 * 2
+    for point in points:
+        alone = load("efficientnet-b0", input=point.input, settings=point.settings).report(point.batch)
+        assert point.report.totals == alone.totals
+    one, three = (p.report.totals for p in points[:4:2])
+    assert three.macs == 3 * one.macs
+
+
+# --- the same figures in every form -----------------------------------------------------------------------------------
+
+
+class Cells(HTMLParser):
+    """The cells of a page's tables: their texts, and their exact values where they have some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[tuple[str, str | None]]] = []
+        self.inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "tr":
+            self.rows.append([])
+        self.inside = tag in ("td", "th")
+        if self.inside:
+            self.rows[-1].append(("", dict(attrs).get("data-v")))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False if tag in ("td", "th") else self.inside
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            text, value = self.rows[-1][-1]
+            self.rows[-1][-1] = (text + data, value)
+
+
+MODELS = ("vgg16", "googlenet", "efficientnet-b0")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_summary_in_every_form(model: str) -> None:
+    summary = load(model).summary()
+    rows = [span for span in summary.report.graph.rows if not span.head]
+    expected = [(summary.report.subtotal(span).params, summary.report.subtotal(span).macs) for span in rows]
+    raw = Pick(columns=("params", "macs"), raw=True)
+    made = {form: render_summary(summary, form, pick=raw) for form in FORMATS}
+    entries = json.loads(made["json"])["rows"]
+    assert [(row["params"], row["macs"]) for row in entries if "head" not in row] == expected
+    lines = list(csv.DictReader(io.StringIO(made["csv"])))
+    assert [(int(line["params"]), int(line["macs"])) for line in lines][: len(rows)] == expected
+    for form, cell in (("markdown", r"\| (\d+) \| (\d+) \|"), ("latex", r"& (\d+) & (\d+) &")):
+        found = [(int(a), int(b)) for a, b in re.findall(cell, made[form])]
+        assert found[: len(rows)] == expected
+    page = Cells()
+    page.feed(made["html"])
+    cells = [[value for _, value in row if value is not None] for row in page.rows]
+    assert [(int(row[0]), int(row[1])) for row in cells if len(row) > 1][: len(rows)] == expected
+    for params, macs in expected:
+        assert re.search(rf"\b{params}\b.*\b{macs}\b", made["text"])
+
+
+def test_a_comparison_in_every_form() -> None:
+    found = compared(*MODELS)
+    exact = {m.name: {metric.key: metric.of(m) for metric in METRICS if metric.unit == "count"} for m in found.models}
+    document = json.loads(render(found, "json"))
+    assert set(document) >= {"schema", "models", "pareto"}
+    assert document["pareto"] == [model.name for model in found.pareto]
+    for entry in document["models"]:
+        assert set(entry) >= {"name", "totals", "measured", "ratios"}
+        assert {key: entry["totals"][key] for key in exact[entry["name"]]} == exact[entry["name"]]
+    for line in csv.DictReader(io.StringIO(render(found, "csv"))):
+        assert {key: int(line[key]) for key in exact[line["name"]]} == exact[line["name"]]
+    for form in ("text", "markdown", "latex", "html"):
+        text = render(found, form, raw=True)
+        for figures in exact.values():
+            assert all(str(value) in text for value in figures.values())
+
+
+def test_sizes_in_every_form() -> None:
+    points = sweep("vgg16", "64,96", "1", None, "float32")
+    for form in FORMATS:
+        text = render_scaled("vgg16", points, form, raw=True)
+        assert all(str(point.report.totals.macs) in text for point in points)
+
+
+def test_columns_are_chosen_everywhere() -> None:
+    summary = load("vgg16").summary()
+    line = render_summary(summary, "csv", pick=Pick(columns=("params", "receptive_field_max"))).splitlines()[18]
+    assert line == "maxpool.5,maxpool,0,212"
+    assert "∞" in render_summary(summary, "text", pick=Pick(columns=("receptive_field",)))
+    with pytest.raises(UsageError, match="there is no column"):
+        render_summary(summary, "text", pick=Pick(columns=("parms",)))
+
+
+def test_html_needs_no_network_and_escapes() -> None:
+    text = render_summary(load("resnet50").summary(), "html")
+    assert "http" not in re.sub(r"http://www.w3.org\S*", "", text)
+    assert "<script>" in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_latex_escapes() -> None:
+    assert as_latex.escape("a_b & 50% #1 {x} 3×3") == r"a\_b \& 50\% \#1 \{x\} 3$\times$3"
+    text = render_summary(load("googlenet").summary(), "latex")
+    assert text.count(r"\begin{") == text.count(r"\end{")
+    assert all(sign.isascii() or sign.isalpha() for sign in text)
+
+
+@pytest.mark.parametrize("command", [["compare", "vgg16", "resnet50"], ["scale", "vgg16", "--input", "64"]])
+def test_static_commands_load_nothing_heavy(command: list[str]) -> None:
+    program = (
+        "import sys\nfrom archcalc import cli\n"
+        f"try: cli.main({command!r})\n"
+        "except SystemExit as done: assert not done.code\n"
+        "assert not {'torch', 'pandas', 'matplotlib', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_frame_and_a_notebook() -> None:
+    model = load("vgg16")
+    frame = model.frame()
+    assert int(frame["params"].sum()) == model.totals.params
+    assert int(frame["macs"].sum()) == model.totals.macs
+    assert len(model.frame(depth=3)) > len(frame)
+    assert "<table>" in model._repr_html_()
+    assert "<script" not in model._repr_html_()

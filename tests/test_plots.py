@@ -1,0 +1,196 @@
+"""Pictures: every kind is drawn, in every form, alike each time; texts stand apart and inside."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
+
+from archcalc.commands.compare import side
+from archcalc.commands.plot import members
+from archcalc.commands.scale import sweep
+from archcalc.compare import Compared
+from archcalc.errors import UsageError
+from archcalc.render import plots
+from archcalc.render.plots import charts, graphs, volumes
+from archcalc.render.report import render as report
+from archcalc.traffic import moved_bytes
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ("vgg16", "googlenet", "densenet121", "efficientnet-b0", "vit-b-16")
+BLOCKS = (("googlenet", "inception (3a)"), ("densenet121", "Dense Block (1)"), ("vit-b-16", "encoder.1"))
+
+
+def one(model: str) -> list[Compared]:
+    return side([model], 1, "float32", {})
+
+
+def texts(figure: Figure) -> list[Text]:
+    """What is written, but for ticks, which matplotlib sets apart itself."""
+    ticks = {id(text) for ax in figure.axes for text in [*ax.get_xticklabels(), *ax.get_yticklabels()]}
+    found: list[Any] = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible()]
+    return [text for text in found if id(text) not in ticks]
+
+
+def boxes(figure: Figure) -> list[tuple[str, Any]]:
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    found = []
+    for text in texts(figure):
+        box = (
+            Text.get_window_extent(text, renderer) if isinstance(text, Annotation) else text.get_window_extent(renderer)
+        )
+        found.append((text.get_text(), box))
+    return found
+
+
+def hold(figure: Figure) -> None:
+    """No text stands on another, and each axis of numbers says its unit."""
+    for (a, first), (b, second) in itertools.combinations(boxes(figure), 2):
+        wide = min(first.x1, second.x1) - max(first.x0, second.x0)
+        high = min(first.y1, second.y1) - max(first.y0, second.y0)
+        assert wide <= 1.5 or high <= 1.5, f"`{a}` stands on `{b}`"
+    for ax in figure.axes:
+        if ax.axison:
+            assert ax.get_xlabel()
+            assert any(mark in ax.get_xlabel() for mark in ("(", "MACs"))
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("kind", plots.ONE)
+def test_every_kind(kind: str, model: str) -> None:
+    figure = plots.picture(kind, one(model))
+    assert plots.image(figure, "png").startswith(b"\x89PNG")
+    hold(plots.picture(kind, one(model)))
+
+
+@pytest.mark.parametrize(("model", "only"), BLOCKS)
+def test_graphs_of_blocks(model: str, only: str) -> None:
+    summary = one(model)[0].summary
+    hold(graphs.drawn(summary, only))
+    made, _ = graphs._arranged(graphs.boxes(summary, only)[0])
+    for a, b in itertools.combinations(made, 2):  # no box stands on another
+        apart = abs(a.x - b.x) >= (a.width + b.width) / 2 or a.y <= b.y - b.height or b.y <= a.y - a.height
+        assert apart, (a.texts, b.texts)
+
+
+def test_the_boxes_of_an_inception_module() -> None:
+    made, _ = graphs.boxes(one("googlenet")[0].summary, "inception (3a)")
+    assert [box.texts[0] for box in made if box.kind == "op"] == [
+        "conv(64, 1) relu",
+        "conv(96, 1) relu",
+        "conv(128, 3) relu",
+        "conv(16, 1) relu",
+        "conv(32, 5) relu",
+        "conv(32, 1) relu",
+    ]
+    concat = next(box for box in made if box.kind == "merge")
+    assert len(concat.inputs) == 4
+
+
+def test_mermaid_has_every_box_and_arrow() -> None:
+    summary = one("googlenet")[0].summary
+    made, _ = graphs.boxes(summary, "inception (3a)")
+    text = plots.mermaid(summary, "inception (3a)")
+    assert text.splitlines()[3] == "flowchart TD"
+    assert text.count("-->") == sum(len(box.inputs) for box in made)
+    assert text.count('["') + text.count('(["') + text.count('{{"') >= len(made)
+
+
+def test_the_volumes_of_vgg() -> None:
+    assert volumes.volumes(one("vgg16")[0].summary) == [
+        (3, 224, 224), (64, 224, 224), (64, 112, 112), (128, 112, 112), (128, 56, 56), (256, 56, 56),
+        (256, 28, 28), (512, 28, 28), (512, 14, 14), (512, 7, 7), (4096,), (1000,),
+    ]  # fmt: skip
+
+
+def test_bars_are_the_figures() -> None:
+    summary = one("vgg16")[0].summary
+    axes = plots.picture("layers", one("vgg16")).axes
+    macs = [patch.get_width() for patch in axes[0].patches]  # type: ignore[attr-defined]
+    assert sum(macs) == pytest.approx(15.470264320)
+    params = [patch.get_width() for patch in axes[1].patches]  # type: ignore[attr-defined]
+    assert sum(params) == pytest.approx(138.357544)
+    assert len(macs) == len(summary.report.graph.rows)
+
+
+def test_a_point_on_the_roof() -> None:
+    """VGG-16's conv3-64 (1): 2·86,704,128 FLOPs over its bytes, below the slope of 2.039 TB/s."""
+    summary = one("vgg16")[0].summary
+    bytes_moved = sum(moved_bytes(summary.report)[:2])
+    x = 2 * 86_704_128 / bytes_moved
+    ax = plots.picture("roofline", one("vgg16")).axes[0]
+    collections: Any = ax.collections
+    points = [tuple(point) for collection in collections for point in collection.get_offsets()]
+    assert any(p[0] == pytest.approx(x) and p[1] == pytest.approx(x * 2.039e12) for p in points)
+
+
+def test_bubbles() -> None:
+    models = side(members(["efficientnet", "resnet50", "resnet152"]), 1, "float32", {})
+    hold(plots.picture("bubble", models))
+    hold(plots.picture("scaling", models))
+    with pytest.raises(UsageError, match="printed accuracy"):
+        plots.picture("bubble", side(["lenet5", "alexnet"], 1, "float32", {}))
+    with pytest.raises(UsageError, match="at least two models"):
+        plots.picture("scaling", one("vgg16"))
+
+
+def test_a_sweep() -> None:
+    points = sweep("vgg16", "64,96,128", "1,2", None, "float32")
+    figure = plots.sweep("vgg16", points)
+    lines: Any = figure.axes[0].get_lines()
+    assert [list(line.get_xdata()) for line in lines] == [[64, 96, 128]] * 2
+    assert lines[0].get_ydata()[0] * 1e9 == pytest.approx(points[0].report.totals.macs)
+    hold(figure)
+
+
+@pytest.mark.parametrize("form", plots.FORMATS)
+def test_pictures_are_alike_each_time(form: str) -> None:
+    assert len({plots.image(plots.picture("layers", one("vgg16")), form) for _ in range(2)}) == 1
+
+
+def test_colours_differ_in_grey() -> None:
+    """The luminance of neighbours in the cycle differs by a tenth of the scale."""
+    from matplotlib.colors import to_rgb
+
+    from archcalc.render.plots.style import CYCLE
+
+    greys = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in map(to_rgb, CYCLE)]
+    assert all(abs(a - b) > 0.1 for a, b in itertools.pairwise(greys))
+
+
+def test_a_page_with_pictures() -> None:
+    text = report(one("vgg16"), None, None)
+    assert text.count("<svg") == len(plots.ONE)
+    assert "138,357,544" in text
+
+
+def test_a_family_stands_for_its_models() -> None:
+    assert members(["vgg"])[:2] == ["vgg11", "vgg11-lrn"]
+    assert members(["vgg16", "vgg16"]) == ["vgg16"]
+    assert charts.families(side(["vgg16", "vgg19"], 1, "float32", {})).keys() == {"vgg"}
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "archcalc", "plot", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+    for suffix in ("svg", "mmd"):
+        path = tmp_path / f"g.{suffix}"
+        assert run("graph", "googlenet", "--only", "inception (3a)", "-o", str(path)).returncode == 0
+        assert path.stat().st_size > 200
+    for wrong in (
+        ["graf", "vgg16", "-o", "x.png"],
+        ["graph", "vgg16", "-o", "x.gif"],
+        ["layers", "vgg16", "vgg19", "-o", "x.png"],
+    ):
+        done = run(*wrong)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
