@@ -156,7 +156,7 @@ class _Step:
         used = self._used()
         for index, node in enumerate(graph.nodes):
             self.needs.append(used[index] and (self._parameters(index) > 0 or any(self._wanted(node))))
-        self.trained: set[int] = set()  # owners of parameters that have their gradients
+        self.trained: dict[int, bool] = {}  # by owner of parameters that have their gradients: whether these are views
         self.saved = [0] * len(facts)
         self.buffers = [0] * len(facts)
         self.live = self.peak = sum(self.inputs)
@@ -322,22 +322,26 @@ class _Step:
                 gradient.whole = False
             made.holders += 1
             self.arrived.append((value, made))
-        own = self._parameters(index) * self.itemsize
-        self.live += own
+        self.live += self._parameters(index) * self.itemsize
         scratch = 0
         if type(node.op).backward_scratch is not Op.backward_scratch:
             scratch = node.op.backward_scratch(self.batch, self.itemsize, *self._shapes(node))
         if node.op.outlives and gradient.holders == 1:
             scratch -= gradient.size
         self._reach(self.live + scratch, "backward", index)
-        owner = index if node.shares is None else node.shares
-        if owner in self.trained:
-            self.live -= own  # added to what another node has made
-        self.trained.add(owner)
         self._drop(gradient)
 
     def _arrive(self, index: int) -> None:
         """Add the gradients that a node has made to what is there."""
+        node, own = self.graph.nodes[index], self._parameters(index) * self.itemsize
+        owner = index if node.shares is None else node.shares
+        if owner not in self.trained:
+            self.trained[owner] = node.op.views_gradients
+        else:
+            if self.trained[owner]:  # the sum is new memory, as the gradient there is a view
+                self._reach(self.live + own, "backward", index)
+                self.trained[owner] = False
+            self.live -= own
         for value, made in self.arrived:
             there = self.pending.get(value)
             if there is None:

@@ -80,22 +80,12 @@ class Watched(LiveTensors):  # type: ignore[no-untyped-call]
             old, new = args
             storage = old.untyped_storage()
             alone = torch._C._storage_Use_Count(storage._cdata) <= 2
-            if alone and _dense(old) and old.shape == new.shape and storage.nbytes() == old.nbytes:
+            if alone and old.is_contiguous() and old.shape == new.shape and storage.nbytes() == old.nbytes:
                 return old.add_(new)
         made = super().__torch_dispatch__(func, types, args, kwargs)
         if self.backward and func._overloadpacket in flop_registry:  # as torch's FlopCounterMode does
             self.flops += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=made)
         return made
-
-
-def _dense(tensor: Tensor) -> bool:
-    """Whether its elements lie side by side in some order of the axes."""
-    expected = 1
-    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
-        if size > 1 and stride != expected:
-            return False
-        expected *= size
-    return True
 
 
 class Loss(torch.autograd.Function):

@@ -126,6 +126,7 @@ class Op:
     read: ClassVar[int] = 10**6  # how many of its inputs are read; further ones only lend their shape
     keeps: ClassVar[Keeps] = ""
     gradient: ClassVar[Gradient] = "new"
+    views_gradients: ClassVar[bool] = False  # the gradients of its parameters are views, to which torch adds nothing
     outlives: ClassVar[bool] = False  # the backward pass drops the output's gradient on the way, not at its end
     free: ClassVar[str] = ""
     weight_layers: ClassVar[int] = 0

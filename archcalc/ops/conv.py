@@ -294,6 +294,7 @@ class Linear(Op):
 
     weight_layers = 1
     keeps = "inputs"
+    views_gradients = True
 
     @staticmethod
     def _width(x: Shape) -> int:
