@@ -128,11 +128,12 @@ def _step(network: Network, graph: Graph, batch: int, device: str, dtype: torch.
     ]
     held = [*network.parameters(), *(b for name, b in network.named_buffers() if "running_" in name)]
     there = {tensor.untyped_storage()._cdata for tensor in [*network.parameters(), *network.buffers(), *inputs]}
-    saved: dict[int, Tensor] = {}
+    packed: list[weakref.ref[Tensor]] = []
 
     def keep(tensor: Tensor) -> Tensor:
-        saved[tensor.untyped_storage()._cdata] = tensor
-        return tensor
+        kept = tensor.detach()  # a saved output would keep its own node
+        packed.append(weakref.ref(kept))  # what no output depends on is gone before the backward pass
+        return kept
 
     with torch.no_grad():
         inference_peak, _ = held_peak(network.eval(), inputs)
@@ -143,13 +144,14 @@ def _step(network: Network, graph: Graph, batch: int, device: str, dtype: torch.
     with watched:
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             outputs = _flat(network(*inputs))
-        size = sum(tensor.untyped_storage().nbytes() for key, tensor in saved.items() if key not in there)
-        saved.clear()
+        storages = [tensor.untyped_storage() for tensor in (ref() for ref in packed) if tensor is not None]
+        saved = sum({s._cdata: s.nbytes() for s in storages if s._cdata not in there}.values())
+        del storages
         watched.backward = True
         if any(y.requires_grad for y in outputs):
             Loss.apply(*outputs).backward()  # type: ignore[no-untyped-call]
     fixed = sum(tensor.nbytes for tensor in held) - 2 * dtype.itemsize  # the loss and its gradient are numbers
-    return Step(size, watched.peak + fixed, watched.flops // 2, inference_peak)
+    return Step(saved, watched.peak + fixed, watched.flops // 2, inference_peak)
 
 
 def _flat(outputs: Any) -> tuple[Tensor, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from archcalc.analyse import ITEMSIZE, analyse, storages
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.ops import OPS
+from archcalc.runtime.memory import allocated_peak
 from archcalc.runtime.network import build
 from archcalc.training import OPTIMIZERS, Training, train
 from tests.graphs import TEXT, Build, call, chain, single
@@ -148,6 +150,50 @@ def test_gradients_are_added_in_place() -> None:
         return places[0] == places[1]
 
     assert run(lambda x: x * 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "copies"),
+    [(["linear", "linear"], 3), (["embedding", "linear"], 3), (["linear", "embedding"], 2), (["embedding"] * 2, 2)],
+)
+def test_gradients_of_shared_weights_are_added_in_place_unless_views(words: list[str], copies: int) -> None:
+    """How many copies of a matrix are there at most, when two layers share it; the last runs backward first."""
+    weights = torch.randn(1000, 500, requires_grad=True)
+    ids, x = torch.zeros(3, dtype=torch.long), torch.randn(3, 500)
+    made = {"linear": lambda: F.linear(x, weights), "embedding": lambda: F.embedding(ids, weights)}
+    loss = sum((made[word]().sum() for word in words), torch.zeros(()))
+    peak = allocated_peak(loss.backward)
+    assert peak == pytest.approx(copies * weights.nbytes, rel=0.05)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_shared_parameters_are_trained_once(device: str) -> None:
+    """A convolution thrice with the same weights: one gradient and one state of it, backward MACs each time."""
+    b = Build((4, 8, 8))
+    y = -1
+    for _ in range(3):
+        y = b("relu", b("conv", y, out=4, kernel=3))
+    for borrower in (2, 4):
+        b.builder.share(borrower, 0)
+    graph = b.finish(y)
+    mine, theirs = counted(graph, optimizer="adam"), step(graph, BATCH, device)
+    parameters = 4 * (4 * 4 * 9 + 4)
+    assert mine.param_bytes == mine.gradient_bytes == parameters
+    assert mine.optimizer_bytes == 2 * parameters + 4 * 2
+    assert mine.backward_macs == tuple(count * BATCH * 4 * 4 * 9 * 64 for count in (1, 0, 2, 0, 2, 0))
+    assert sum(mine.backward_macs) == step(graph, BATCH).backward_macs
+    assert (mine.saved_bytes, counted(graph).peak_bytes) == (theirs.saved, theirs.peak)
+
+
+def test_what_no_output_depends_on_is_not_trained() -> None:
+    b = Build((4,))
+    used = b("linear", -1, out=3)
+    b("linear", -1, out=5)
+    graph = b.finish(used)
+    mine = counted(graph, 1)
+    assert mine.backward_macs == (12, 0)
+    assert (mine.param_bytes, mine.gradient_bytes) == (4 * (15 + 25), 4 * 15)
+    assert step(graph, 1).backward_macs == 12
 
 
 def test_in_place_in_training() -> None:

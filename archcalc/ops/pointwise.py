@@ -113,6 +113,9 @@ class QuickGelu(_Activation):
     def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the gate", numel(x)),)
 
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return batch * numel(x) * itemsize  # the gate's gradient beside that of the other factor
+
 
 @op("mish")
 class Mish(_Activation):
