@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -164,6 +164,13 @@ def load(
         settings=values,
         printed=shape is None and not values,
     )
+
+
+def measure_in_turn(models: Sequence[Model], **options: Any) -> tuple[Measurement, ...]:
+    """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; the options are those of
+    `Model.measure`."""
+    _, measure = _runtime()
+    return measure.measure_in_turn([model.graph for model in models], **options)  # type: ignore[no-any-return]
 
 
 def examine(device: str = "cpu") -> Examined:
