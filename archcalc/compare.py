@@ -84,7 +84,9 @@ def _latency_between(model: Compared) -> Interval | None:
 
 def _throughput_between(model: Compared) -> Interval | None:
     run, found = model.summary.measured, _latency_between(model)
-    return None if run is None or not found or not found[0] else (1000 * run.batch / found[1], 1000 * run.batch / found[0])
+    return (
+        None if run is None or not found or not found[0] else (1000 * run.batch / found[1], 1000 * run.batch / found[0])
+    )
 
 
 def _field(model: Compared) -> float | None:

@@ -16,7 +16,7 @@ from .as_json import SCHEMA, write
 from .layout import bar, left, right, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, rule
 from .rows import Column, Shown, Value, binary, decimal, exact, percent, size, time, unscaled, words
-from .sentences import clean
+from .sentences import STOPPED, clean
 
 BAR = 24
 STAR = "★"
@@ -29,7 +29,12 @@ SHOW: dict[str, Callable[[Sequence[Value]], Shown]] = {
 
 
 def _ratio_of(values: Sequence[Value]) -> Shown:
-    return Shown("", ["" if v is None else f"{v:.3g}×" for v in values])
+    return Shown("", ["" if v is None else f"{times(v)}×" for v in values])
+
+
+def times(ratio: float) -> str:
+    """A ratio with three digits, `0.186`, `70.5`, `1,016`."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _small(values: Sequence[Value]) -> Shown:
@@ -167,7 +172,7 @@ def _text(
             yield [
                 ("  " + left(names[n], room), PLAIN),
                 (right(text, max(map(width_of, texts))), BOLD if model in best else PLAIN),
-                (right(ratios[n], 9), DIM),
+                (right(ratios[n], max(9, 2 + max(map(width_of, ratios)))), DIM),
                 ("  ", PLAIN),
                 ("" if not most or values[n] == inf else bar(values[n] or 0, most, BAR), ACCENT),
                 ("  " + "best" if model in best else "", BOLD),
@@ -205,7 +210,7 @@ def _sure(found: Comparison, metric: Metric) -> list[str]:
             texts.append("too few runs to tell" if metric.of(model) and metric.of(first) else "")
             continue
         noise = ", within the noise" if within_noise(model, first, metric) else ""
-        texts.append(f"{between[0]:.3g} to {between[1]:.3g}×{noise}")
+        texts.append(f"{times(between[0])} to {times(between[1])}×{noise}")
     return texts
 
 
@@ -216,11 +221,11 @@ def measured_facts(found: Comparison) -> list[tuple[str, str]]:
         return []
     first = runs[0][1]
     how = f"in turn ({' '.join(name for name, _ in runs)} …), so that what drifts drifts for all alike; "
-    rounds = f"{first.runs} rounds; " if len({run.runs for _, run in runs}) == 1 else ""
+    rounds = f"{first.runs} round{'s' * (first.runs != 1)}; " if len({run.runs for _, run in runs}) == 1 else ""
     facts = [("measured", f"{how if found.in_turn else ''}{rounds}{sentences.conditions(first)}")]
     facts.append(("", sentences.device(first)))
     facts += [("unstable", f"{name}: {doubt.reason}. {doubt.advice}") for name, run in runs for doubt in run.doubts]
-    facts += [("incomplete", f"{name}: stopped by {run.stopped}") for name, run in runs if not run.complete]
+    facts += [("", f"{name}: {STOPPED[run.stopped]}") for name, run in runs if run.stopped in STOPPED]
     return facts
 
 
