@@ -18,6 +18,7 @@ from .summary import Summary
 from .zoo import Selection, select
 
 if TYPE_CHECKING:
+    from .devices import Device
     from .doctor import Examined, Peer
     from .runtime.network import Network
 
@@ -179,6 +180,16 @@ def examine(device: str = "cpu") -> Examined:
     from .runtime import doctor
 
     return doctor.examine(device)
+
+
+def ceilings(device: str = "cpu", dtype: str = "float32", threads: int | None = None) -> Device:
+    """What this machine reaches at best, measured within seconds: FLOPs and bytes per second, for a roofline.
+
+    Raises UsageError, Unavailable."""
+    _runtime()
+    from .runtime import ceilings
+
+    return ceilings.ceilings(device, dtype, threads)
 
 
 def _runtime() -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from ..regression import Change, Comparison
 from ..runs import SPREAD as FIGURES
 from ..runs import Run, document, ms
 from ..summary import Summary
-from . import as_csv, as_json, as_markdown, as_text, records, rows, sentences
+from . import as_csv, as_html, as_json, as_latex, as_markdown, as_text, records, rows, sentences
 from .as_json import SCHEMA
 from .layout import choose, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
@@ -43,7 +43,29 @@ def render(
         return _csv(found, depth, pick)
     if output_format == "markdown":
         return _markdown(found, depth, pick)
+    if output_format in ("latex", "html"):
+        return _typeset(found, output_format, depth, pick)
     return page(_text(found, depth, width, pick), color)
+
+
+def _typeset(found: Measured, output_format: str, depth: int, pick: rows.Pick | None) -> str:
+    """As LaTeX or HTML: the table of one batch, or of several, and then of what changed."""
+    first, runs = found.summaries[0], found.run.measurements
+    one = len(runs) == 1
+    name = sentences.clean(first.model)
+    facts = sentences.measured(runs[0]) if one else _of_all(runs)
+    compared = [
+        (f"against {sentences.clean(found.against)}, batch {each.batch}: {_verdict(each)}", _shown(each))
+        for each in found.comparisons
+    ]
+    if output_format == "html":
+        parts = [*as_html.summary_parts(first, depth, pick)] if one else [as_html.table(BATCHES, runs)]
+        parts.append(as_html.pairs(facts))
+        parts += [part for title, shown in compared for part in (as_html.heading(title), as_html.table(CHANGES, shown))]
+        return as_html.page(name, parts, sentences.heading(first))
+    notes = [f"{label} {text}".lstrip() for label, text in facts]
+    table = as_latex.render(first, depth, pick) if one else as_latex.table(BATCHES, runs, name, notes)
+    return "\n".join([table, *(as_latex.table(CHANGES, shown, title) for title, shown in compared)])
 
 
 def render_judged(
