@@ -143,8 +143,8 @@ def storages(graph: Graph, training: bool = False) -> Storages:
     """Settle which outputs are views of their input, which overwrite it, and which are new memory.
 
     An activation or an evaluation-time dropout works in place exactly when no later node reads its input or anything
-    that shares its storage; never on the network's input; in training neither where the producer keeps its output for
-    the backward pass, nor where an earlier reader may have kept it as its input.
+    that shares its storage; never on the network's input; in training neither where it keeps its input for the backward
+    pass itself, nor where the producer keeps its output, nor where an earlier reader may have kept it as its input.
     """
     last = last_uses(graph)
     nodes = graph.nodes
@@ -152,6 +152,7 @@ def storages(graph: Graph, training: bool = False) -> Storages:
     in_place: list[bool] = []
     needed = list(last)  # by root: the last node that reads anything standing in it, so far
     kept: set[int] = set()  # roots that a node has read, other than to view or to overwrite them
+    keeping: list[bool] = []  # whether the producer keeps the output, itself or through views
     for index, node in enumerate(nodes):
         own, overwrites = index, False
         storage = node.op.storage
@@ -160,24 +161,25 @@ def storages(graph: Graph, training: bool = False) -> Storages:
             behind = root[source] if source >= 0 else source
             if storage == "view":
                 own = behind
-            elif behind >= 0 and needed[behind] <= index:
-                dropout = isinstance(node.op, Dropout)
-                if not training or not (dropout or behind in kept or _producer(nodes, source).op.keeps_output):
-                    own, overwrites = behind, True
+            elif (behind >= 0 and needed[behind] <= index) and not (
+                training and (_keeps_input(node.op) or behind in kept or keeping[source])
+            ):
+                own, overwrites = behind, True
             if own >= 0 and own != index:
                 needed[own] = max(needed[own], last[index])
         root.append(own)
         in_place.append(overwrites)
+        keeps = node.op.keeps
+        viewed = storage == "view" and node.inputs[0] >= 0 and keeping[node.inputs[0]]
+        keeping.append(viewed or keeps in ("output", "both") or (keeps == "either" and overwrites))
         if not overwrites and storage != "view":
             kept.update(root[value] for value in node.inputs if value >= 0)
     return Storages(root, in_place)
 
 
-def _producer(nodes: tuple[Node, ...], value: int) -> Node:
-    node = nodes[value]
-    while node.op.storage == "view" and node.inputs[0] >= 0:
-        node = nodes[node.inputs[0]]
-    return node
+def _keeps_input(op: Op) -> bool:
+    """Whether an op that could work in place must not, for the sake of its own backward pass: torch would copy."""
+    return op.keeps in ("inputs", "both") or isinstance(op, Dropout)
 
 
 def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, int]:
@@ -216,12 +218,8 @@ def live_bytes(graph: Graph, sizes: list[int], root: list[int]) -> list[int]:
 def live_of(report: Report) -> list[int]:
     """The bytes that are alive before the main path runs, and while each of its nodes does."""
     main = report.graph.without_heads()
-    ids, unit = looked_up(main), report.batch * ITEMSIZE[report.dtype]
-    inputs = [
-        numel(shape) * (report.batch * ID_BYTES if -1 - n in ids else unit) for n, (_, shape) in enumerate(main.inputs)
-    ]
     sizes = [layer.activation_bytes for layer in report.layers[: main.main]]
-    return live_bytes(main, inputs + sizes, storages(main).root)
+    return live_bytes(main, input_bytes(main, report.batch, report.dtype) + sizes, storages(main).root)
 
 
 def looked_up(graph: Graph) -> dict[int, int]:
@@ -231,6 +229,13 @@ def looked_up(graph: Graph) -> dict[int, int]:
         if isinstance(node.op, Embedding) and node.inputs[0] < 0:
             words[node.inputs[0]] = min(node.op.words, words.get(node.inputs[0], node.op.words))
     return words
+
+
+def input_bytes(graph: Graph, batch: int, dtype: str) -> list[int]:
+    """The bytes of each input of the network."""
+    ids = looked_up(graph)
+    sizes = (ID_BYTES if -1 - n in ids else ITEMSIZE[dtype] for n in range(len(graph.inputs)))
+    return [numel(shape) * batch * size for (_, shape), size in zip(graph.inputs, sizes, strict=True)]
 
 
 def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
@@ -283,9 +288,7 @@ def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tu
         Layer(node, f, f.weights + f.biases + f.norm_params, f.macs * batch, size)
         for node, f, size in zip(graph.nodes, facts, sizes, strict=True)
     )
-    ids = looked_up(graph)
-    inputs = [numel(shape) * (batch * ID_BYTES if -1 - n in ids else unit) for n, (_, shape) in enumerate(graph.inputs)]
-    peak, _ = peak_memory(graph, inputs + sizes, root)
+    peak, _ = peak_memory(graph, input_bytes(graph, batch, dtype) + sizes, root)
     totals = _totals(layers, batch, dtype, 0, peak)
     for name, value in totals.counts().items():
         if value > LIMIT:

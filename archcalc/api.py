@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from .analyse import Layer, Report, Totals, analyse
 from .errors import Unavailable, UsageError, did_you_mean
 from .expand import expand, parameters
+from .fit import Fit, fit
 from .graph import Graph
 from .measured import Measurement
 from .ops import Shape, dims
 from .reported import Judgement, judge
 from .summary import Summary
-from .zoo import Selection, select
+from .training import Training, train
+from .verified import Verified
+from .zoo import Selection, select, selections, spec_files
 
 if TYPE_CHECKING:
     from .devices import Device
@@ -65,6 +68,15 @@ class Model:
         """The counts of every node, and their totals. Raises UsageError, and SpecError above 10¹⁸."""
         return analyse(self.graph, batch, dtype)
 
+    def training(self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", heads: bool = False) -> Training:
+        """Memory and MACs of a training step. Raises UsageError, and SpecError above 10¹⁸."""
+        return train(self.report(batch, dtype), optimizer, heads)
+
+    def fit(self, memory: int, optimizer: str = "", dtype: str = "float32") -> Fit:
+        """The largest batch whose inference, or with an `optimizer` whose training step, takes `memory` bytes at most;
+        parameters are in it. Raises UsageError."""
+        return fit(self.graph, memory, optimizer, dtype)
+
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Every node with its counts at batch 1 in float32."""
@@ -105,9 +117,15 @@ class Model:
         return doctor.peer(tool, self.graph, tick)
 
     def summary(
-        self, batch: int = 1, dtype: str = "float32", measured: Measurement | None = None, like: str = ""
+        self,
+        batch: int = 1,
+        dtype: str = "float32",
+        measured: Measurement | None = None,
+        like: str = "",
+        optimizer: str = "",
     ) -> Summary:
-        """All that `archcalc summary` shows, as data; `like` counts as another tool does. Raises UsageError."""
+        """All that `archcalc summary` shows, as data; `like` counts as another tool does, with an `optimizer` there is
+        also what a training step takes. Raises UsageError."""
         file, layers = self.selection.file, self.selection.family.layers
         sentence = file.namesakes.get(self.name)
         report = self.report(batch, dtype)
@@ -132,6 +150,7 @@ class Model:
             judgements=self._judge(as_printed or self.report()) if self.printed and not like else (),
             measured=measured,
             counted="; ".join(counted),
+            training=train(report, optimizer) if optimizer else None,
         )
 
 
@@ -172,6 +191,22 @@ def measure_in_turn(models: Sequence[Model], **options: Any) -> tuple[Measuremen
     `Model.measure`."""
     _, measure = _runtime()
     return measure.measure_in_turn([model.graph for model in models], **options)  # type: ignore[no-any-return]
+
+
+def models() -> tuple[str, ...]:
+    """The names of all models that ship, by family."""
+    return tuple(selection.name for path in spec_files() for selection in selections(path)[1])
+
+
+def verify(names: Sequence[str], tick: Callable[[int, int], None] | None = None) -> tuple[Verified, ...]:
+    """Hold models against their torch networks; `tick` hears how many are done, and of how many.
+
+    Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable where torch or fvcore is missing.
+    """
+    _runtime()
+    from .runtime.verify import verify_all
+
+    return tuple(verify_all(names, tick))
 
 
 def examine(device: str = "cpu") -> Examined:

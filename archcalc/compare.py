@@ -29,15 +29,11 @@ BY = ("stage", "row", "op")
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A model as it was asked for, `resnet50@256`, with its summary, and a printed accuracy where there is one.
-
-    `training_bytes` is the peak memory of a training step where it is known.
-    """
+    """A model as it was asked for, `resnet50@256`, with its summary, and a printed accuracy where there is one."""
 
     name: str
     summary: Summary = field(repr=False)
     result: Result | None = None
-    training_bytes: int | None = None
 
     @property
     def totals(self) -> Totals:
@@ -64,6 +60,19 @@ class Metric(NamedTuple):
 
 def _total(name: str) -> Figure:
     return lambda model: getattr(model.totals, name)
+
+
+def _training_bytes(model: Compared) -> int | None:
+    training = model.summary.training
+    return None if training is None else training.peak_bytes
+
+
+def _memory(model: Compared) -> int | None:
+    """What the allocator gave at most in an inference: values and what is inside ops; parameters are not in it."""
+    memory = None if model.summary.measured is None else model.summary.measured.memory
+    if memory is None or memory.workspace_bytes is None:
+        return None
+    return memory.peak_memory_bytes + memory.workspace_bytes
 
 
 def _latency(model: Compared) -> float | None:
@@ -110,13 +119,14 @@ METRICS = (
     Metric("flops", "FLOPs", -1, _total("flops")),
     Metric("activation_bytes", "activations", -1, _total("activation_bytes"), "bytes"),
     Metric("peak_memory_bytes", "peak memory", -1, _total("peak_memory_bytes"), "bytes"),
-    Metric("training_memory_bytes", "peak memory, training", -1, lambda model: model.training_bytes, "bytes"),
+    Metric("training_memory_bytes", "peak memory, training", -1, _training_bytes, "bytes"),
     Metric("weight_layers", "weight layers", 0, _total("weight_layers"), "plain"),
     Metric("receptive_field", "receptive field", 0, _field, "plain"),
     Metric("arithmetic_intensity", "FLOPs per byte", 0, lambda m: network_intensity(m.summary.report), "ratio"),
     Metric("accuracy", "accuracy", 1, lambda model: model.result.accuracy if model.result else None, "percent"),
     Metric("latency_ms", "latency", -1, _latency, "ms", _latency_between),
     Metric("throughput", "samples per s", 1, _throughput, "ratio", _throughput_between),
+    Metric("measured_memory_bytes", "memory, measured", -1, _memory, "bytes"),
 )
 PARETO = ("params", "macs", "peak_memory_bytes", "latency_ms", "accuracy")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from .analyse import ID_BYTES, ITEMSIZE, Layer, Report, Storages, Totals, last_uses, looked_up, peak_memory, storages
+from .analyse import ITEMSIZE, Layer, Report, Storages, Totals, input_bytes, last_uses, peak_memory, storages
 from .arithmetic import Arithmetic, Count, arithmetic, axes_of, terms, usage
 from .errors import Unavailable, UsageError, did_you_mean
 from .graph import Graph, Node, Span
@@ -478,14 +478,13 @@ def depth_by_row(graph: Graph) -> list[Addend]:
 def peak(network: Network) -> tuple[int, list[Alive]]:
     """The node at which most bytes are held (−1: before any runs), and the tensors that are held then."""
     report, graph = network.report, network.graph
-    ids = looked_up(graph)
-    unit = report.batch * ITEMSIZE[report.dtype]
+    given = input_bytes(graph, report.batch, report.dtype)
     inputs = [
-        Alive(network.called(-1 - n), shape, numel(shape) * (report.batch * ID_BYTES if -1 - n in ids else unit))
-        for n, (_, shape) in enumerate(graph.inputs)
+        Alive(network.called(-1 - n), shape, size)
+        for n, ((_, shape), size) in enumerate(zip(graph.inputs, given, strict=True))
     ]
     sizes = [layer.activation_bytes for layer in report.layers[: len(graph.nodes)]]
-    _, at = peak_memory(graph, [value.bytes for value in inputs] + sizes, network.storage.root)
+    _, at = peak_memory(graph, given + sizes, network.storage.root)
     return at, inputs + [
         Alive(node.path, node.shape, size)
         for root, (node, size) in enumerate(zip(graph.nodes, sizes, strict=True))

@@ -33,7 +33,8 @@ def fold(graph: Graph) -> Graph:
                 kept[at] = kept[at]._replace(op=kept[at].op.but(bias=True))
             continue
         new[index] = len(kept)
-        kept.append(node._replace(inputs=tuple(new[value] for value in node.inputs)))
+        shares = None if node.shares is None else new[node.shares]
+        kept.append(node._replace(inputs=tuple(new[value] for value in node.inputs), shares=shares))
     before.append(len(kept))
     spans = tuple(
         span._replace(start=before[span.start], stop=before[span.stop], input=new[span.input], output=new[span.output])

@@ -117,6 +117,22 @@ class Machine:
     clocks: str = ""
 
 
+class Memory(NamedTuple):
+    """Bytes that an inference of the main path held, its inputs among them, its parameters not.
+
+    `peak_memory_bytes`: values of the flat interpreter, which frees each at its last use, at most, and at which node.
+    `eager_memory_bytes`: the same of nested modules, where whoever calls a row or block holds its input until it ends.
+    `workspace_bytes`: what the allocator gave at most beside such values: tensors inside ops, scratch of kernels.
+    `requested_bytes`: what the GPU's allocator was asked for at most. None where the device or this torch does not say.
+    """
+
+    peak_memory_bytes: int
+    peak_memory_at: str
+    eager_memory_bytes: int
+    workspace_bytes: int | None
+    requested_bytes: int | None
+
+
 @dataclass(frozen=True)
 class Measurement:
     """A measured run of the main path: whole runs, and in turn with them runs with a clock read at every node's end.
@@ -126,7 +142,7 @@ class Measurement:
     of what torch.compile made of the network. `wanted` is the share of the median that its interval is to be within;
     `stopped` says what ended the rounds, `warm_ups` how many runs came before, `settled` whether they had stopped
     getting faster. `overhead_ms` is what the clock cost in a run by nodes. `launch_bound` are the nodes for which the
-    GPU waited.
+    GPU waited. `memory` is of an inference, None in training.
     """
 
     device: str
@@ -150,6 +166,7 @@ class Measurement:
     overhead_ms: float = 0.0
     launch_bound: tuple[int, ...] = ()
     machine: Machine = field(default_factory=Machine, repr=False)
+    memory: Memory | None = None
 
     @property
     def runs(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from . import __version__
 from .errors import UsageError, printable
 from .graph import Graph
-from .measured import Latency, Machine, Measurement, Mode, Stopped
+from .measured import Latency, Machine, Measurement, Memory, Mode, Stopped
 from .ops import Shape
 
 SCHEMA = 1  # additions do not change it
@@ -87,6 +87,7 @@ def described(run: Measurement) -> dict[str, Any]:
         "compiled_ms": None if run.compiled is None else spread(run.compiled),
         "launch_bound": list(run.launch_bound),
         "machine": asdict(run.machine),
+        **(dict.fromkeys(Memory._fields) if run.memory is None else run.memory._asdict()),
     }
 
 
@@ -213,6 +214,7 @@ def _measurement(found: Any, nodes: int) -> Measurement:
         overhead_ms=_get(found, "overhead_ms", float),
         launch_bound=tuple(_whole(at, "launch_bound") for at in _get(found, "launch_bound", list)),
         machine=_machine(_get(found, "machine", dict)),
+        memory=_memory(found),
     )
 
 
@@ -220,6 +222,19 @@ def _machine(found: Mapping[str, Any]) -> Machine:
     """What later versions add is passed over, what they leave out is not known."""
     known = {f.name for f in fields(Machine)}
     return Machine(**{name: value for name, value in found.items() if name in known})
+
+
+def _memory(found: Mapping[str, Any]) -> Memory | None:
+    """What was held; None where it was not watched, as in training and by versions that did not."""
+    if found.get("peak_memory_bytes") is None:
+        return None
+    sure = (
+        _get(found, "peak_memory_bytes", int),
+        _get(found, "peak_memory_at", str),
+        _get(found, "eager_memory_bytes", int),
+    )
+    maybe = (None if found.get(key) is None else _get(found, key, int) for key in Memory._fields[len(sure) :])
+    return Memory(*sure, *maybe)
 
 
 def _rows(samples: Any, key: str, nodes: int, runs: int) -> tuple[array[float], ...]:

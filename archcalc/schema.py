@@ -18,20 +18,24 @@ from typing import Any, get_args
 from . import regression
 from .analyse import ITEMSIZE, Layer, Totals
 from .catalogue import KNOWN_BY, Entry
+from .compare import BY
+from .compare import METRICS as FIGURES
 from .drift import FIELDS as CHANGED
 from .expr import IMPLICIT, NAME, RESERVED
 from .ledger.accuracies import METRICS as RESULTS
-from .measured import Confidence, Doubt, Machine, Measurement, Mode, Stopped
+from .measured import Confidence, Doubt, Machine, Measurement, Memory, Mode, Stopped
 from .ops import ARGUMENTS, KINDS, OPS
 from .ops.base import LIMIT, Argument, show
 from .readings import READINGS
 from .reported import Verdict
+from .results import Result
 from .runs import PLAIN, SPREAD, TITLE
 from .runs import SCHEMA as RUN_SCHEMA
 from .spec.columns import METRICS, SCALES, WITH_HEADS
 from .spec.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
 from .spec.lines import MERGES, STEPS
 from .summary import Summary
+from .training import OPTIMIZERS, Phase
 
 Schema = dict[str, Any]
 
@@ -146,6 +150,7 @@ REPORT_SENTENCES = {
     "dtype": "The type of all numbers, on which bytes depend.",
     "totals": "The sums over the main path, and its peak memory.",
     "totals_with_heads": "The same with the heads, where there are some.",
+    "training": "What a training step of the main path takes, by kind.",
     "layers": "All nodes of the network in execution order, those of heads behind the main path.",
     "measured": "The measurement, null where nothing was measured.",
     "rows": "The rows of the paper's table, each a run of layers.",
@@ -166,8 +171,21 @@ REPORT_SENTENCES = {
     "param_bytes": "The parameters in bytes.",
     "activation_bytes": "The bytes newly allocated for outputs; 0 for views and what works in place.",
     "peak_memory_bytes": "The largest sum of live tensors in an inference that frees each at its last use.",
+    "training_memory_bytes": "The largest sum of live tensors in a training step, parameters and all.",
+    "training_macs": "The MACs of the forward and the backward pass.",
     "weight_layers": "The largest number of convolutions and fully connected layers on a path from input to output.",
     "elementwise": "Operations that are no MACs, by kind.",
+    # training
+    "optimizer": "The optimiser that the state is for.",
+    "stat_bytes": "The running means and variances in bytes.",
+    "gradient_bytes": "The gradients of the parameters in bytes.",
+    "optimizer_bytes": "What the optimiser holds between steps, in bytes.",
+    "input_bytes": "The network's inputs in bytes.",
+    "saved_bytes": "What is saved for the backward pass, in bytes, inputs and parameters not counted.",
+    "saved_bytes_by_op": "The same by op.",
+    "peak_bytes": "The largest sum of live tensors in the step.",
+    "phase": "Where the most is held: in the forward or the backward pass, or in the optimiser's step.",
+    "at": "The node that runs then; null in the optimiser's step.",
     # layers and rows
     "path": "The unique name of the node; also its name in the torch network.",
     "op": "The word of the spec language for what the node does.",
@@ -194,6 +212,10 @@ REPORT_SENTENCES = {
     "device_name": "The device by its maker's name.",
     "torch": "The version of torch.",
     "threads": "The number of threads that torch used.",
+    "peak_memory_at": "The node that had run when the most was held; null in training.",
+    "eager_memory_bytes": "The same in modules that call modules, each holding its input; null in training.",
+    "workspace_bytes": "What the allocator gave at most beside these; null in training, or where it does not say.",
+    "requested_bytes": "What the GPU's allocator was asked for at most; null in training and on the CPU.",
     "complete": "Whether the runs were enough; false where the time limit or Ctrl-C ended them.",
     "mode": "What a run is: inference, or training, which is the forward and the backward pass.",
     "memory_format": "How maps lie in memory: contiguous, channels_last or channels_last_3d.",
@@ -283,6 +305,22 @@ REPORT_SENTENCES = {
     "verdicts": "How many figures have which verdict.",
     "undeclared": "Figures that contradict and stand under no erratum.",
     "stale": "Errata that no longer apply.",
+    # comparisons
+    "pareto": "The models that no other is at least as good as in everything, and better in something.",
+    "pareto_by": "The figures that decide that.",
+    "by": "What `shares` are by.",
+    "stage": "By how much its resolution is smaller than the input's, or tokens or vector; empty by op.",
+    "ratios": "Each figure as a multiple of the first model's; null where there is none.",
+    "ratio_intervals": "Between which figures ratios of what was measured lie; null for too few runs.",
+    "within_noise": "Whether the difference is within the noise: the interval holds 1.",
+    "reported": "The accuracy that is printed for the model; null where none of one table is known.",
+    "accuracy": "The printed top-1 accuracy in percent.",
+    "arithmetic_intensity": "FLOPs for each byte that nodes read and write.",
+    "measured_memory_bytes": "What the allocator gave at most in an inference, scratch of kernels too.",
+    "diff": "The nodes of both networks lined up.",
+    "sign": "Whether the node is in both (=), only in the first (-) or only in the second (+).",
+    "call": "The node as the spec language writes it.",
+    "before": "The file of the earlier run.",
     # list
     "name": "The name that people type.",
     "year": "The year of publication in the citation; null where it has none.",
@@ -293,10 +331,32 @@ PART_SENTENCES = {
     "row.name": "The name by which `rows:`, `heads:` and `errata:` of the spec call the row.",
     "input.name": "The name of the input in the spec.",
     "claim.source": "Where the figure is printed, as the spec says it.",
+    "training.macs": "The MACs of the forward and the backward pass.",
+    "layer.backward_macs": "The MACs of the layer's backward pass; null for layers of heads.",
+    "layer.saved_bytes": "What the layer is the first to save for the backward pass; null for layers of heads.",
+    "measured.peak_memory_bytes": "The most bytes of values that a run held, freed at last use; null in training.",
     "measured.dtype": "The type of the numbers that the measured run used.",
     "measured.batch": "The number of samples in a measured run.",
     "change.path": "The layer's path; `whole` is the whole network.",
     "change.verdict": "What the layer is beside the earlier run.",
+    "compared.name": "The model as it was asked for, with its input.",
+    "compared.model": "The name of the model.",
+    "totals.receptive_field": "Input positions that an element of the last feature map sees; null where unbounded.",
+    "ratios.receptive_field": "The ratio of the receptive fields.",
+    "interval.low": "The lower end.",
+    "interval.high": "The upper end.",
+    "share.name": "The row, or the op; empty by stage.",
+    "lines.models": "The two models.",
+    "side.models": "The models, the first of which ratios are to.",
+    "side.shares": "Where the difference lies, each part with a figure a model; null where it has no such part.",
+    "printed.model": "The model that it is printed for.",
+    "printed.figure": "Which accuracy, or error.",
+    "printed.printed": "The figure as it is printed.",
+    "printed.value": "The figure in percent.",
+    "printed.source": "The document and table.",
+    "printed.dataset": "The data that it was tested on.",
+    "printed.setting": "How it was trained and tested.",
+    "judged.now": "The file of the later run.",
     "comparison.batch": "The batch that both runs measured.",
     "comparison.whole": "The whole network beside the earlier run.",
     "comparison.layers": "Every layer beside the earlier run.",
@@ -755,6 +815,7 @@ def report_schema() -> Schema:
     place: Schema = {**_TEXT, "pattern": r":\d+:\d+$"}
     timed: Schema = {"anyOf": [{"$ref": "#/$defs/latency"}, {"type": "null"}]}
     dtype: Schema = {"enum": list(ITEMSIZE)}
+    maybe_count: Schema = {**_COUNT, "type": ["integer", "null"]}
     document = {
         "schema": {"const": 1},
         "archcalc": _TEXT,
@@ -771,6 +832,7 @@ def report_schema() -> Schema:
         "inputs": {"type": "array", "items": {"$ref": "#/$defs/input"}, "minItems": 1},
         "settings": _FIELDS["dict[str, str]"],
         **{name: maybe[name] for name in maybe if name in texts},
+        "training": {"$ref": "#/$defs/training"},
     }
     layer = {
         "path": _TEXT,
@@ -782,6 +844,8 @@ def report_schema() -> Schema:
         **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
         "receptive_field": _FIELD,
         "latency_ms": timed,
+        "backward_macs": maybe_count,
+        "saved_bytes": maybe_count,
         "head": _TEXT,
         "shares": _TEXT,
     }
@@ -796,6 +860,16 @@ def report_schema() -> Schema:
         **{name: schema for name, schema in counts.items() if name != "peak_memory_bytes"},
         "latency_ms": timed,
         "head": _TEXT,
+    }
+    training = {
+        "optimizer": {"enum": list(OPTIMIZERS)},
+        **dict.fromkeys(("param_bytes", "stat_bytes", "gradient_bytes"), _COUNT),
+        **dict.fromkeys(("optimizer_bytes", "input_bytes", "saved_bytes"), _COUNT),
+        "saved_bytes_by_op": {"type": "object", "additionalProperties": _COUNT},
+        "peak_bytes": _COUNT,
+        "phase": {"enum": list(get_args(Phase))},
+        "at": _MAYBE,
+        "macs": _COUNT,
     }
     claim = {
         "row": _MAYBE,
@@ -815,7 +889,8 @@ def report_schema() -> Schema:
         "description": "What `archcalc summary MODEL --format json` writes; keys may be added.",
         **_record("report", document, ("totals_with_heads",)),
         "$defs": {
-            "totals": _record("totals", totals),
+            "totals": _record("totals", {**totals, "training_memory_bytes": _COUNT, "training_macs": _COUNT}),
+            "training": _record("training", training),
             "elementwise": {
                 "type": "object",
                 "properties": {kind: _said(_INDEX, _capital(said)) for kind, said in KINDS.items()},
@@ -912,6 +987,8 @@ def _measured_properties() -> Schema:
         "reached": _FIELDS["bool"],
     }
     machine = {f.name: _FIELDS[str(f.type)] for f in fields(Machine)}
+    maybe_count: Schema = {**_COUNT, "type": ["integer", "null"]}
+    held = {name: _MAYBE if name == "peak_memory_at" else maybe_count for name in Memory._fields}
     return {
         **plain,
         "dtype": {"enum": list(ITEMSIZE)},
@@ -929,6 +1006,7 @@ def _measured_properties() -> Schema:
         "compiled_ms": {"anyOf": [spread, {"type": "null"}]},
         "launch_bound": {"type": "array", "items": _INDEX},
         "machine": _record("machine", machine),
+        **held,
     }
 
 
@@ -945,6 +1023,67 @@ def list_schema() -> Schema:
         "type": "array",
         "items": {"anyOf": [_record("list", entry, [name for name in entry if name not in LISTED]), _system()]},
     }
+
+
+def compare_schema() -> Schema:
+    """The schema of `archcalc compare --format json`. Keys may be added, so others than these are allowed.
+
+    Line by line (`--diff`), and of two runs of one network, there are other keys beside `schema` and `archcalc`.
+    """
+    number: Schema = {"type": ["number", "null"]}
+    count: Schema = {"type": ["integer", "null"]}
+    totals = {f.name: _FIELDS[str(f.type)] for f in fields(Totals)}
+    figures = {metric.key: number for metric in FIGURES if metric.between is None and metric.key not in totals}
+    interval = _record("interval", {"low": _MS, "high": _MS, "within_noise": _FIELDS["bool"]})
+    measured = [metric.key for metric in FIGURES if metric.between is not None]
+    model: Schema = {
+        "name": _TEXT,
+        "model": _TEXT,
+        "spec": _TEXT,
+        "input": _SHAPE,
+        "batch": {"type": "integer", "minimum": 1},
+        "dtype": {"enum": list(ITEMSIZE)},
+        "settings": _FIELDS["dict[str, str]"],
+        "totals": _record("totals", {**totals, **figures, "training_macs": _COUNT}, [*figures, "training_macs"]),
+        "measured": {"anyOf": [{"$ref": "#/$defs/measured"}, {"type": "null"}]},
+        "ratios": _record("ratios", {metric.key: number for metric in FIGURES}, [metric.key for metric in FIGURES]),
+        "ratio_intervals": _record(
+            "intervals", {key: {"anyOf": [interval, {"type": "null"}]} for key in measured}, measured
+        ),
+        "reported": {"anyOf": [_record("printed", _printed()), {"type": "null"}]},
+    }
+    keys = {"enum": [metric.key for metric in FIGURES]}
+    part: dict[str, Schema] = {"type": "array", "items": count}  # type: ignore[dict-item]
+    share = {"stage": _TEXT, "name": _TEXT, **dict.fromkeys(("params", "macs", "activation_bytes"), part)}
+    layer = {"path": _TEXT, "call": _TEXT, "output_shape": _SHAPE, "params": _COUNT, "macs": _COUNT}
+    head = {"schema": {"const": 1}, "archcalc": _TEXT}
+    side = {
+        **head,
+        "models": {"type": "array", "items": _record("compared", model), "minItems": 2},
+        "pareto": {"type": "array", "items": _TEXT},
+        "pareto_by": {"type": "array", "items": keys},
+        "by": {"enum": list(BY)},
+        "shares": {"type": "array", "items": _record("share", share)},
+    }
+    lines = {**head, "models": {"type": "array", "items": _TEXT, "minItems": 2}}
+    lines["diff"] = {"type": "array", "items": _record("line", {"sign": {"enum": ["=", "-", "+"]}, **layer})}
+    judged = {**head, "model": _TEXT, "before": _TEXT, "now": _TEXT}
+    judged["comparison"] = {"type": "array", "items": _comparison()}
+    return {
+        "$schema": DRAFT,
+        "title": "archcalc compare",
+        "description": "What `archcalc compare --format json` writes; keys may be added.",
+        "anyOf": [_record("side", side, ("by", "shares")), _record("lines", lines), _record("judged", judged)],
+        "$defs": {
+            "elementwise": {"type": "object", "additionalProperties": _INDEX},
+            "measured": _record("measured", _measured_properties()),
+        },
+    }
+
+
+def _printed() -> Schema:
+    texts = dict.fromkeys(Result._fields, _TEXT)
+    return {**texts, "value": {"type": "number"}}
 
 
 def check_schema() -> Schema:
@@ -1051,7 +1190,14 @@ def _sentence(part: str, name: str) -> str | None:
 
 # --- the shipped copies -------------------------------------------------------------------------------------------
 
-SCHEMAS = {"spec": spec_schema, "report": report_schema, "list": list_schema, "run": run_schema, "check": check_schema}
+SCHEMAS = {
+    "spec": spec_schema,
+    "report": report_schema,
+    "list": list_schema,
+    "run": run_schema,
+    "check": check_schema,
+    "compare": compare_schema,
+}
 
 
 def shipped() -> dict[Path, str]:

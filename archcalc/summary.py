@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .analyse import Report
 from .measured import Measurement
 from .reported import Judgement
+from .training import Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Summary:
 
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
     `settings` what was set by hand, `counted` how it is counted where that is not as usual. `judgements` are empty
-    where the printed input or constants were changed.
+    where the printed input or constants were changed. `training` is there where a training step was asked for.
     """
 
     model: str
@@ -31,3 +32,4 @@ class Summary:
     judgements: tuple[Judgement, ...] = field(default=(), repr=False)
     measured: Measurement | None = field(default=None, repr=False)
     counted: str = ""
+    training: Training | None = field(default=None, repr=False)

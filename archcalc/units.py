@@ -85,3 +85,19 @@ def binary(size: float) -> tuple[str, str]:
         size /= 1024
         step += 1
     return (f"{int(size)}" if step == 0 else f"{size:.{max(0, 3 - len(str(int(size))))}f}"), units[step]
+
+
+SIZE = re.compile(r"(?P<number>\d{1,20}(?:\.\d{1,20})?)\s*(?:(?P<prefix>[KMGTP])(?P<binary>i?))?B?", re.IGNORECASE)
+
+
+def read_size(text: str) -> int | None:
+    """Bytes: `4GiB` is 4 · 1024³, `4GB` 4 · 1000³, `512` 512; a part of a byte is cut. None where it is no size.
+
+    `4G` is none: it does not say which of the two.
+    """
+    match = SIZE.fullmatch(text.strip())
+    if not match or (match["prefix"] and not text.strip().lower().endswith("b")):
+        return None
+    step = 1024 if match["binary"] else 1000
+    power = " KMGTP".index((match["prefix"] or " ").upper())
+    return int(Fraction(match["number"]) * step**power)

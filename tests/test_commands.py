@@ -453,7 +453,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-@pytest.mark.parametrize("output_format", ("text", "json", "csv", "markdown"))
+@pytest.mark.parametrize("output_format", ["text", "json", "csv", "markdown"])
 @pytest.mark.usefixtures("folder")
 def test_check_leaves_with_what_it_found(command: Run, files: list[str], code: int, output_format: str) -> None:
     assert command("check", *files, "--format", output_format).code == code
@@ -728,7 +728,7 @@ def offered(command: Run, monkeypatch: pytest.MonkeyPatch, words: str) -> list[s
 @pytest.mark.parametrize(
     ("words", "some", "not_these"),
     [
-        ("archcalc ", ["summary", "explain", "list", "show", "new", "check"], []),
+        ("archcalc ", ["summary", "explain", "fit", "list", "show", "new", "check", "verify"], []),
         ("archcalc su", ["summary"], ["show"]),
         ("archcalc summary resnet1", ["resnet18", "resnet101", "resnet152"], ["vgg16", "resnet50"]),
         ("archcalc summary vgg16 --", ["--static", "--sort", "--only", "--format"], []),

@@ -480,6 +480,13 @@ def test_every_form_has_every_figure(form: str, capsys: pytest.CaptureFixture[st
     assert all(name in out for name in names)
 
 
+def test_a_document_is_named_by_its_file_or_its_title(capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = [n for n, e in ledger().entries.items() if any(s.startswith("Raissi, ") for s in e.sources)]
+    for name in ("raissi", "Raissi, Large Networks"):
+        assert run("paper", name, "--format", "json") == 0
+        assert {figure["id"] for figure in json.loads(capsys.readouterr().out)} == set(wanted)
+
+
 def test_one_figure_is_told_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("paper", "efftable-resnet50-flops") == 0
     out = capsys.readouterr().out

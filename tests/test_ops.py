@@ -997,28 +997,3 @@ def test_only_views_share_memory(word: str, data: st.DataObject) -> None:
 
 def smallest(word: str) -> Row:
     return min((row for row in ROWS if row.word == word), key=lambda row: sum(map(count, row.inputs)))
-
-
-@pytest.mark.parametrize("word", sorted(OPS))
-def test_outputs_that_the_backward_pass_keeps(word: str) -> None:
-    """What reads its own output in the backward pass says `keeps_output`; of activations also the other way round."""
-    row = smallest(word)
-    op = call(row.word, **row.arguments)
-    module, inputs = made(op, row.inputs)
-    if isinstance(module, modules.Activation):
-        module.in_place_training = True
-    saved: list[int] = []
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        saved.append(tensor.untyped_storage().data_ptr())
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        y = module.train()(*(x if x.dtype == torch.long else x.requires_grad_() * 1 for x in inputs))
-    kept = y.untyped_storage().data_ptr() in saved
-    if op.storage == "view":
-        assert not kept
-    elif isinstance(module, modules.Activation):
-        assert op.keeps_output == kept
-    else:
-        assert op.keeps_output or not kept

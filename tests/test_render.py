@@ -12,9 +12,10 @@ import pytest
 
 import archcalc
 from archcalc.errors import UsageError
-from archcalc.measured import Measurement
+from archcalc.measured import Measurement, Memory
 from archcalc.render import FORMATS, FULL, as_csv, as_json, as_markdown, as_text, known_format, layout, render, rows
 from archcalc.summary import Summary
+from archcalc.training import train
 from archcalc.zoo import model_names
 
 MODELS = sorted(model_names())
@@ -24,7 +25,20 @@ BIG = ("densenet264", "efficientnet-b7", "resnet152")
 OPENED = [*{archcalc.load(model).spec: model for model in reversed(MODELS)}.values(), *BIG]
 LOOKS = [(model, 0) for model in MODELS] + [(model, depth) for model in OPENED for depth in DEPTHS[1:]]
 COUNTS = ("params", "weights", "biases", "norm_params", "norm_stats", "macs", "flops", "activation_bytes")
-LAYER_KEYS = ["path", "op", "label", "where", "inputs", "output_shape", *COUNTS, "receptive_field", "latency_ms"]
+TRAINING = ["training_memory_bytes", "training_macs"]
+LAYER_KEYS = [
+    "path",
+    "op",
+    "label",
+    "where",
+    "inputs",
+    "output_shape",
+    *COUNTS,
+    "receptive_field",
+    "latency_ms",
+    "backward_macs",
+    "saved_bytes",
+]
 TOTAL_KEYS = [*COUNTS[:7], "param_bytes", "activation_bytes", "peak_memory_bytes", "weight_layers", "elementwise"]
 
 
@@ -248,7 +262,12 @@ def test_json_keeps_its_contract(model: str) -> None:
         *["totals", *heads, "layers", "measured"],
     ]
     assert (found["schema"], found["archcalc"], found["model"]) == (1, archcalc.__version__, model)
-    assert list(found["totals"]) == TOTAL_KEYS
+    assert list(found["totals"]) == TOTAL_KEYS + TRAINING
+    training = train(report)
+    assert [found["totals"][key] for key in TRAINING] == [training.peak_bytes, training.macs]
+    assert found["training"]["saved_bytes"] == sum(layer["saved_bytes"] or 0 for layer in found["layers"])
+    assert sum(found["training"]["saved_bytes_by_op"].values()) == training.saved_bytes
+    assert found["training"]["macs"] == sum(x["macs"] + x["backward_macs"] for x in found["layers"] if "head" not in x)
     assert {key: found["totals"][key] for key in TOTAL_KEYS[:-1]} == report.totals.counts()
     assert [layer["path"] for layer in found["layers"]] == [node.path for node in graph.nodes]
     for layer, counted in zip(found["layers"], report.layers, strict=True):
@@ -263,6 +282,30 @@ def test_json_keeps_its_contract(model: str) -> None:
     assert list(found["measured"]["latency_ms"]) == ["median", "iqr", "min", "max", "p90", "p99"]
     assert list(found["layers"][0]["latency_ms"]) == ["median", "iqr", "min", "max", "p90", "p99", "runs"]
     assert len(found["claims"]) == len(summary.judgements)
+
+
+@pytest.mark.parametrize("name", ["text", "markdown"])
+def test_a_training_step_is_shown_where_it_is_asked_for(name: str) -> None:
+    plain = archcalc.load("resnet18").summary()
+    assert "saved by op" not in render(plain, name)
+    shown = " ".join(render(archcalc.load("resnet18").summary(optimizer="adam"), name).split())
+    assert "with adam, at the peak in the optimiser's step" in shown
+    assert "optimiser state 89.2 MiB" in shown  # 2 · 11,689,512 · 4 bytes and a step for each of 62 tensors
+    assert "5.32 G MACs = 1.81 G forward + 3.51 G backward" in shown
+
+
+def test_measured_memory_is_shown() -> None:
+    memory = Memory(10 * 2**20, "conv", 12 * 2**20, 3 * 2**20, None)
+    summary = summary_of("vgg16")
+    summary = replace(summary, measured=replace(run_of(summary), memory=memory))
+    shown = " ".join(render(summary, "text").split())
+    assert (
+        "held 10.0 MiB of values at the peak; 12.0 MiB where callers hold inputs; "
+        "3.00 MiB beside them inside ops and kernels" in shown
+    )
+    found = json.loads(render(summary, "json"))["measured"]
+    assert (found["peak_memory_bytes"], found["peak_memory_at"]) == (10 * 2**20, "conv")
+    assert (found["workspace_bytes"], found["requested_bytes"]) == (3 * 2**20, None)
 
 
 def test_json_without_a_measurement_says_null() -> None:

@@ -16,8 +16,6 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from archcalc.analyse import analyse, storages
 from archcalc.api import load
@@ -28,6 +26,7 @@ from archcalc.runtime import modules
 from archcalc.runtime.network import Network, build, example_inputs, execute, parameter_count
 from archcalc.runtime.verify import verify
 from tests.graphs import TEXT, Build, call, chain, single
+from tests.steps import LiveTensors
 
 IMAGE = (3, 8, 8)
 
@@ -539,33 +538,6 @@ def test_layer_norm_of_a_map_is_over_its_channels() -> None:
 
 
 # Memory: the storages of a run, and its live tensors, are those that `analyse` counts.
-
-
-class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """The bytes of all storages that torch's operators made and that are alive, and the most there were at once."""
-
-    def __init__(self, *known: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.sizes = {tensor.untyped_storage()._cdata: 0 for tensor in known}
-        self.live = self.peak = 0
-
-    def note(self, tensor: Tensor) -> None:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self.sizes:
-            self.sizes[storage._cdata] = storage.nbytes()
-            self.live += storage.nbytes()
-            self.peak = max(self.peak, self.live)
-            weakref.finalize(storage, self.drop, storage._cdata)
-
-    def drop(self, key: int) -> None:
-        self.live -= self.sizes.pop(key)
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, Tensor):
-                self.note(tensor)
-        return made
 
 
 def tracked_peak(graph: Graph, batch: int) -> int:

@@ -54,6 +54,40 @@ Units = Annotated[
 OutputFile = Annotated[
     str, Option("--output", "-o", metavar="FILE", help="Write to FILE, which changes only when all is done.")
 ]
+Dtype = Annotated[
+    str,
+    Option(
+        "--dtype",
+        metavar="NAME",
+        help="Type of all numbers: float32, float64, float16, bfloat16.",
+        autocompletion=complete.dtypes,
+    ),
+]
+Train = Annotated[
+    bool,
+    Option(
+        "--train",
+        help="Take a training step, not an inference: memory, MACs and time, forward and backward.",
+    ),
+]
+Optimizer = Annotated[
+    str,
+    Option(
+        "--optimizer",
+        metavar="NAME",
+        help="The optimiser of `--train`: sgd (unless given), momentum, adam.",
+        autocompletion=complete.optimizers,
+    ),
+]
+
+
+def trained(train: bool, optimizer: str) -> str:
+    """The optimiser of a training step; nothing where none is asked for. Raises UsageError."""
+    from ..errors import UsageError
+
+    if optimizer and not train:
+        raise UsageError(f"`--optimizer {optimizer}` is for a training step", "Give `--train` too.")
+    return (optimizer or "sgd") if train else ""
 
 
 def size(text: str) -> tuple[int, ...] | None:

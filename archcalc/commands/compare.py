@@ -6,7 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option, Typer
 
 from . import complete
-from .common import Columns, FoldBn, Format, Job, Like, Output, OutputFile, Settings, Units, names, pairs
+from .common import (
+    Columns,
+    FoldBn,
+    Format,
+    Job,
+    Like,
+    Optimizer,
+    Output,
+    OutputFile,
+    Settings,
+    Train,
+    Units,
+    names,
+    pairs,
+    trained,
+)  # fmt: skip
 from .measure import Device, Gpu, Threads, TimeLimit, chosen_device
 
 if TYPE_CHECKING:
@@ -15,6 +30,7 @@ if TYPE_CHECKING:
     from ..measured import Interrupted, Measurement
     from ..results import Result
     from ..runs import Run
+    from ..summary import Summary
 
 Cpu = Annotated[bool, Option("--cpu", help="Measure too, on the CPU.")]
 
@@ -33,6 +49,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
         cpu: Cpu = False,
         gpu: Gpu = False,
         device: Device = "",
+        train: Train = False,
+        optimizer: Optimizer = "",
         threads: Threads = None,
         time_limit: TimeLimit = 10.0,
         by: Annotated[
@@ -92,8 +110,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
                 return judge(runs, write, tolerance / 100, fail)
             if fail:
                 raise UsageError("`--fail-on-regression` needs two saved runs of one network")
-            sides = Sides(runs, batch, dtype, pairs(settings), like, fold_bn)
-            options = {"device": where, "threads": threads, "time_limit": time_limit}
+            sides = Sides(runs, batch, dtype, pairs(settings), like, fold_bn, trained(train, optimizer) or "sgd")
+            options = {"device": where, "training": train, "threads": threads, "time_limit": time_limit}
             loaded, stopped = sides.of(models, options if where else None)
             found = side_by_side(loaded, in_turn=bool(where))
             if diff:
@@ -180,7 +198,14 @@ class Sides:
     """How the networks of a comparison are counted: as a saved run was made where there is one, unless it is said."""
 
     def __init__(
-        self, runs: "dict[str, Run]", batch: int | None, dtype: str, settings: dict[str, str], like: str, fold_bn: bool
+        self,
+        runs: "dict[str, Run]",
+        batch: int | None,
+        dtype: str,
+        settings: dict[str, str],
+        like: str = "",
+        fold_bn: bool = False,
+        optimizer: str = "",
     ) -> None:
         from ..errors import UsageError
 
@@ -189,7 +214,7 @@ class Sides:
             raise UsageError(
                 f"`{'--fold-bn' if fold_bn else '--set'}` changes a network, and a saved run is of one as it was"
             )
-        self.runs, self.settings, self.like, self.fold_bn = runs, settings, like, fold_bn
+        self.runs, self.settings, self.like, self.fold_bn, self.optimizer = runs, settings, like, fold_bn, optimizer
         self.batch = batch if batch is not None else made[0].batch if made else 1
         self.dtype = dtype or (made[0].dtype if made else "float32")
 
@@ -210,21 +235,26 @@ class Sides:
         printed = {result.model: result for result in common([model.name for model in loaded if model.printed])}
         counted = [model.fold_bn() if self.fold_bn else model for model in loaded]
         runs: list[Measurement | None] = [self._measured(reference) for reference in references]
-        summaries = [m.summary(self.batch, self.dtype, run, self.like) for m, run in zip(counted, runs, strict=True)]
         stopped = None
         if measure is not None:
             if len(references) < 2:
                 raise UsageError("a comparison needs at least two models")
+            self._summaries(counted, runs)  # what cannot be counted is known before anything is measured
             measured, stopped = in_turn(counted, batch=self.batch, dtype=self.dtype, **measure)
-            summaries = [
-                m.summary(self.batch, self.dtype, run, self.like) for m, run in zip(counted, measured, strict=True)
-            ]
+            runs = [*measured]
+        summaries = self._summaries(counted, runs)
 
         def known(model: "Model") -> "Result | None":
             return printed.get(model.name) if model.printed else None
 
         sides = zip(references, loaded, summaries, strict=True)
         return [Compared(reference, summary, known(model)) for reference, model, summary in sides], stopped
+
+    def _summaries(self, models: "list[Model]", runs: "list[Measurement | None]") -> "list[Summary]":
+        return [
+            model.summary(self.batch, self.dtype, run, self.like, self.optimizer)
+            for model, run in zip(models, runs, strict=True)
+        ]
 
     def _load(self, reference: str) -> "Model":
         run = self.runs.get(reference)
@@ -239,7 +269,7 @@ def side(
     references: list[str], batch: int, dtype: str, settings: dict[str, str], like: str = "", fold_bn: bool = False
 ) -> "list[Compared]":
     """The models that are named, counted. Raises UsageError, SpecError."""
-    return Sides({}, batch, dtype, settings, like, fold_bn).of(references)[0]
+    return Sides({}, batch, dtype, settings, like, fold_bn, "sgd").of(references)[0]
 
 
 def in_turn(models: "list[Model]", **options: Any) -> "tuple[tuple[Measurement, ...], Interrupted | None]":

@@ -109,6 +109,12 @@ def dtypes(incomplete: str) -> Offers:
     return _begin(incomplete, ((name, f"{size} bytes") for name, size in ITEMSIZE.items()))
 
 
+def optimizers(incomplete: str) -> Offers:
+    from ..training import OPTIMIZERS
+
+    return _begin(incomplete, ((name, "") for name in OPTIMIZERS))
+
+
 def sorts(incomplete: str) -> Offers:
     from ..render import SORTS
 

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option, Typer
 
 from . import complete
-from .common import Format, InputSize, Job, ModelName, Output, OutputFile, Settings, pairs, replace, size, writable
+from .common import (
+    Dtype,
+    Format,
+    InputSize,
+    Job,
+    ModelName,
+    Output,
+    OutputFile,
+    Settings,
+    Train,
+    pairs,
+    replace,
+    size,
+    writable,
+)
 
 if TYPE_CHECKING:
     from ..api import Model
@@ -31,20 +45,12 @@ def register(app: Typer, jobs: list[Job]) -> None:
         batch: Annotated[
             str, Option("--batch", metavar="N[,N…]", help="Samples in the batch; several, as 1,8,32, give a table.")
         ] = "1",
-        train: Annotated[bool, Option("--train", help="Run the backward pass too.")] = False,
+        train: Train = False,
         compile_too: Annotated[
             bool, Option("--compile", help="Also run what torch.compile makes of the network.")
         ] = False,
         channels_last: Annotated[bool, Option("--channels-last", help="Keep maps with the channels last.")] = False,
-        dtype: Annotated[
-            str,
-            Option(
-                "--dtype",
-                metavar="NAME",
-                help="Type of all numbers: float32, float64, float16, bfloat16.",
-                autocompletion=complete.dtypes,
-            ),
-        ] = "float32",
+        dtype: Dtype = "float32",
         threads: Threads = None,
         gpu: Gpu = False,
         device: Device = "",

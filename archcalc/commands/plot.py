@@ -119,9 +119,9 @@ def known_ceilings(kind: str, device: str, cpu: bool, gpu: bool) -> "Callable[[C
 
         run = model.summary.measured
         if cpu or gpu:
-            ceilings = api.ceilings(
-                "cuda" if gpu else "cpu", model.summary.report.dtype, threads or (run and run.threads)
-            )
+            if threads is None and run is not None:
+                threads = run.threads
+            ceilings = api.ceilings("cuda" if gpu else "cpu", model.summary.report.dtype, threads)
             if run is not None and not ceilings.name.startswith(run.device_name):
                 raise UsageError(f"the run is of another machine than this: of {printable(run.device_name)}")
             return ceilings
@@ -141,10 +141,12 @@ def sides(names: list[str], run: str, batch: int | None, dtype: str, settings: d
     from .compare import Sides, saved
 
     if not run:
-        return Sides({}, batch, dtype, settings, "", False).of(names)[0]
+        return Sides({}, batch, dtype, settings).of(names)[0]
     if len(names) != 1:
         raise UsageError(f"a run is of one network, here are {len(names)}")
-    (found,) = Sides(saved([run]), batch, dtype, settings, "", False).of([run])[0]
+    (found,) = Sides(saved([run]), batch, dtype, settings).of([run])[0]
+    if found.summary.measured is not None and found.summary.measured.mode != "inference":
+        raise UsageError(f"`{printable(run)}` is a run of training steps, and a picture shows inference")
     if found.summary.model != names[0]:
         raise UsageError(f"`{printable(run)}` is a run of `{found.summary.model}`, not of `{printable(names[0])}`")
     return [replace(found, name=names[0])]

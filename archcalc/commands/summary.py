@@ -8,19 +8,23 @@ from typer import Option, Typer
 from . import complete
 from .common import (
     Columns,
+    Dtype,
     FoldBn,
     Format,
     InputSize,
     Job,
     Like,
     ModelName,
+    Optimizer,
     Output,
     OutputFile,
     Settings,
+    Train,
     Units,
     names,
     pairs,
     size,
+    trained,
 )
 from .measure import Device, Gpu, Threads, TimeLimit, chosen_device, run_all
 
@@ -64,15 +68,9 @@ def register(app: Typer, jobs: list[Job]) -> None:
         batch: Annotated[
             int, Option("--batch", metavar="N", help="Samples in the batch that MACs, bytes and latency are for.")
         ] = 1,
-        dtype: Annotated[
-            str,
-            Option(
-                "--dtype",
-                metavar="NAME",
-                help="Type of all numbers: float32, float64, float16, bfloat16.",
-                autocompletion=complete.dtypes,
-            ),
-        ] = "float32",
+        dtype: Dtype = "float32",
+        train: Train = False,
+        optimizer: Optimizer = "",
         settings: Settings = None,
         output_format: Format = "",
         time_limit: TimeLimit = 10.0,
@@ -99,7 +97,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
             chosen(pick.columns)
             loaded = api.load(model, input=size(input_size), settings=pairs(settings))
             loaded = loaded.fold_bn() if fold_bn else loaded
-            found = loaded.summary(batch, dtype, like=like)
+            found = loaded.summary(batch, dtype, like=like, optimizer=trained(train, optimizer))
             levels = FULL if full else depth
             pick.check(found, levels)
 
@@ -108,7 +106,13 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
             stopped: BaseException | None = None
             if not static:
-                options = {"dtype": dtype, "device": where, "time_limit": time_limit, "threads": threads}
+                options = {
+                    "dtype": dtype,
+                    "device": where,
+                    "time_limit": time_limit,
+                    "threads": threads,
+                    "training": train,
+                }
                 done, stopped = run_all(loaded, [batch], options)
                 if done:
                     found = replace(found, measured=done[0])

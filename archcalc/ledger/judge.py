@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice, product
+from pathlib import Path
 from typing import Literal, get_args
 
 from ..analyse import Layer
@@ -64,6 +65,9 @@ class Ledger:
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.entries = {entry.id.value: entry for entry in entries}
         self.networks = Networks()
+        # Documents by the names of their files, which are shorter than their titles.
+        own = [entry for entry in self.entries.values() if entry.claim is None]
+        self._files = {entry.document: Path(entry.id.source.name).stem for entry in own}
         self._findings: dict[str, Finding] = {}
         self._asking: list[str] = []
         self._claims: dict[str, tuple[Claim, ...]] = {}
@@ -94,8 +98,13 @@ class Ledger:
 
     def _called(self, entry: Entry) -> set[str]:
         """What a figure is found by."""
-        names = {entry.id.value, entry.system, entry.id.source.name.rpartition("/")[2].removesuffix(".yaml")}
-        names |= {source.partition(" — ")[0] for source in entry.sources}
+        titles = {source.partition(" — ")[0] for source in entry.sources}
+        names = {
+            entry.id.value,
+            entry.system,
+            *titles,
+            *(self._files[title] for title in titles if title in self._files),
+        }
         if entry.family is not None and entry.claim is not None:
             names |= {entry.family.name, _model(entry.family, entry.claim)}
         if entry.formula is not None:

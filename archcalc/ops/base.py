@@ -13,12 +13,15 @@ from inspect import get_annotations
 from typing import Any, ClassVar, Literal, NamedTuple, Self, dataclass_transform
 
 Shape = tuple[int, ...]
+Needs = tuple[bool, ...]  # of each input whether its gradient is needed
 Count = int  # at least 1
 Size = int | tuple[int, ...]  # at least 1 on every axis; one number means every axis
 Pad = int | tuple[int, ...]  # at least 0 on every axis
 Value = bool  # a value of the network as an argument: True where it is given, and then a further input
 
 LIMIT = 10**18
+SUM_BYTES = 4  # at least, of a sum that torch keeps beside half-precision values
+INDEX_BYTES = 8  # of an index that torch keeps: int64, whatever the dtype
 
 
 class Tokens(tuple[int, ...]):
@@ -46,6 +49,8 @@ class OpError(Exception):
 
 Kind = Literal["weight", "bias", "norm", "stat"]
 Storage = Literal["new", "view", "inplace"]
+Keeps = Literal["", "nothing", "inputs", "factors", "output", "either", "both"]
+Gradient = Literal["new", "passed", "view", "shared"]
 
 
 class Param(NamedTuple):
@@ -54,6 +59,22 @@ class Param(NamedTuple):
     name: str
     shape: Shape
     kind: Kind
+
+
+class Buffer(NamedTuple):
+    """A tensor that autograd keeps for the backward pass and that is neither a value of the network nor a parameter.
+
+    `numel` elements for each sample, or `once` for the whole batch, of the network's dtype or at least `least` bytes.
+    """
+
+    name: str
+    numel: int
+    least: int = 0
+    once: bool = False
+
+    def bytes(self, batch: int, itemsize: int) -> int:
+        """Its size at a batch size, in a network whose dtype has `itemsize` bytes."""
+        return self.numel * (1 if self.once else batch) * max(self.least, itemsize)
 
 
 MISSING: Any = object()  # what stands for a default where there is none
@@ -89,16 +110,24 @@ class Op:
     """One op of the spec language. A subclass is one word; its fields are the arguments of a call.
 
     `storage` says where the output stands: `new` memory, a `view` of the input, or, where nobody needs the input
-    any more, in its place (`inplace`). `keeps_output`: the backward pass reads the output. `free` says why an op
-    without MACs and element-wise operations costs nothing by definition. `weight_layers` is how many convolutions and
-    fully connected layers stand on a path through the op.
+    any more, in its place (`inplace`). `free` says why an op without MACs and element-wise operations costs nothing by
+    definition. `weight_layers` is how many convolutions and fully connected layers stand on a path through the op.
+
+    `keeps` says which values the backward pass reads, so that autograd keeps them: the `inputs`, the `output`, `either`
+    (the output where the op works in place, else the input), `both` (inputs and output), `factors` (each input that
+    another one's gradient is made of), or `nothing`. `gradient` says where the gradients of the inputs stand: each in
+    `new` memory, in one new tensor `shared` by them all, in a `view` of the output's gradient, or it is `passed` on.
     """
 
     word: ClassVar[str] = ""
     fields: ClassVar[tuple[Argument, ...]] = ()
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how many values: least, most
     storage: ClassVar[Storage] = "new"
-    keeps_output: ClassVar[bool] = False
+    read: ClassVar[int] = 10**6  # how many of its inputs are read; further ones only lend their shape
+    keeps: ClassVar[Keeps] = ""
+    gradient: ClassVar[Gradient] = "new"
+    views_gradients: ClassVar[bool] = False  # the gradients of its parameters are views, to which torch adds nothing
+    outlives: ClassVar[bool] = False  # the backward pass drops the output's gradient on the way, not at its end
     free: ClassVar[str] = ""
     weight_layers: ClassVar[int] = 0
 
@@ -156,6 +185,24 @@ class Op:
         """Operations that are no MACs, by kind, for one sample: elements that pass a norm, an activation, an add, …"""
         raise NotImplementedError
 
+    def backward_macs(self, needs: Needs, *xy: Any) -> int:
+        """Multiply-accumulates of the backward pass, for one sample: of the gradients of the parameters, and of each
+        input whose gradient is needed. Arguments: which are, the input shapes, the output shape."""
+        raise NotImplementedError
+
+    def kept(self, needs: Needs, *xy: Any) -> Keeps:
+        """Which values the backward pass reads, for these needs and shapes."""
+        return self.keeps
+
+    def buffers(self, needs: Needs, *xy: Any) -> tuple[Buffer, ...]:
+        """What else autograd keeps for the backward pass: masks, indices, statistics, values inside the op."""
+        return ()
+
+    def backward_scratch(self, batch: int, itemsize: int, *xy: Any) -> int:
+        """The most bytes that tensors inside the op take in the backward pass of a batch, beside the gradients of
+        input, output and parameters; less than none where these are never there together."""
+        return 0
+
     def reach(self, *x: Any) -> tuple[Reaches, ...]:
         """Which positions of each value an output position reads, for the input shapes `x`; a point of each by
         default. Values behind the last are not read: only their sizes are."""
@@ -172,9 +219,14 @@ class Weightless(Op):
     def macs(self, *xy: Any) -> int:
         return 0
 
+    def backward_macs(self, needs: Needs, *xy: Any) -> int:
+        return 0
+
 
 class Free(Weightless):
     """Only moves or names values: no arithmetic by definition; `free` says what it does instead."""
+
+    keeps: ClassVar[Keeps] = "nothing"
 
     def elementwise(self, *xy: Any) -> dict[str, int]:
         return {}
@@ -206,7 +258,7 @@ def op(word: str) -> Callable[[type], type]:
 
     def register(cls: Any) -> Any:
         cls.word = word
-        for rule in ("shape", "macs", "elementwise", "torch"):
+        for rule in ("shape", "macs", "backward_macs", "elementwise", "keeps", "torch"):
             if getattr(cls, rule) is getattr(Op, rule):
                 raise TypeError(f"the op `{word}` has no rule `{rule}`")
         found = {field.name: field for field in cls.fields}

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 from .base import (
     POINT,
     WHOLE,
+    Buffer,
     Count,
+    Keeps,
+    Needs,
     Op,
     OpError,
     Pad,
@@ -47,6 +50,13 @@ class Window(NamedTuple):
     def even(self) -> bool:
         """Whether the padding is the same on both sides, as torch's own ops take it."""
         return self.before == self.behind
+
+    def padded(self, x: Shape) -> tuple[Buffer, ...]:
+        """The padded copy of `x` that is kept in its stead where torch's own op cannot pad so."""
+        if self.even:
+            return ()
+        sides = (p + n + q for p, n, q in zip(self.before, x[1:], self.behind, strict=True))
+        return (Buffer("the padded input", x[0] * math.prod(sides)),)
 
 
 def window(
@@ -109,6 +119,7 @@ class Conv(Op):
     same: bool = False
 
     weight_layers = 1
+    keeps = "inputs"
 
     def _window(self, x: Shape) -> Window:
         return window(x, self.kernel, self.stride, self.pad, self.pad_end, self.same, self.dilation)
@@ -127,6 +138,15 @@ class Conv(Op):
 
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(y) * (x[0] // self.groups) * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
+
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
+        return self.macs(x, y) * (1 + sum(needs))
+
+    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+        return "inputs" if self._window(x).even else "nothing"
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return self._window(x).padded(x)
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
@@ -160,6 +180,7 @@ class DepthwiseConv(Op):
     same: bool = False
 
     weight_layers = 1
+    keeps = "inputs"
 
     def _conv(self, x: Shape) -> Conv:
         spatial(x, "`dwconv`")
@@ -174,6 +195,15 @@ class DepthwiseConv(Op):
 
     def macs(self, x: Shape, y: Shape) -> int:
         return self._conv(x).macs(x, y)
+
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
+        return self._conv(x).backward_macs(needs, x, y)
+
+    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+        return self._conv(x).kept(needs, x, y)
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return self._conv(x).buffers(needs, x, y)
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return self._conv(x).elementwise(x, y)
@@ -203,6 +233,7 @@ class TransposedConv(Op):
     bias: bool = True
 
     weight_layers = 1
+    keeps = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         axes = len(spatial(x, "`deconv`"))
@@ -229,6 +260,9 @@ class TransposedConv(Op):
 
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(x) * (self.out // self.groups) * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
+
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
+        return self.macs(x, y) * (1 + sum(needs))
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
@@ -259,6 +293,8 @@ class Linear(Op):
     bias: bool = True
 
     weight_layers = 1
+    keeps = "inputs"
+    views_gradients = True
 
     @staticmethod
     def _width(x: Shape) -> int:
@@ -275,6 +311,9 @@ class Linear(Op):
 
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(y) * self._width(x)
+
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
+        return self.macs(x, y) * (1 + sum(needs))
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
@@ -300,6 +339,7 @@ class Bilinear(Op):
 
     inputs = (2, 2)
     weight_layers = 1
+    keeps = "inputs"
 
     def shape(self, x: Shape, other: Shape) -> Shape:
         alike = isinstance(x, Tokens) == isinstance(other, Tokens) and x[:-1] == other[:-1]
@@ -313,6 +353,11 @@ class Bilinear(Op):
 
     def macs(self, x: Shape, other: Shape, y: Shape) -> int:
         return numel(y) * (x[-1] * other[-1] + x[-1])
+
+    def backward_macs(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> int:
+        into_x, into_other = needs  # (W b) g, (aᵀ W) g and, for W, g a bᵀ: the first product, and the second
+        both = x[-1] * other[-1]
+        return numel(y) * ((both + x[-1]) * (1 + into_x) + (both + other[-1]) * into_other)
 
     def elementwise(self, x: Shape, other: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}

@@ -7,10 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 from .base import (
+    INDEX_BYTES,
     POINT,
     WHOLE,
+    Buffer,
     Count,
     Free,
+    Keeps,
+    Needs,
     OpError,
     Pad,
     Reach,
@@ -39,6 +43,7 @@ class Flatten(Free):
     """A map as one vector: C×H×W to [C·H·W]."""
 
     storage = "view"
+    gradient = "view"
     free = "a view"
 
     def shape(self, x: Shape) -> Shape:
@@ -58,6 +63,7 @@ class Reshape(Free):
     size: Size
 
     storage = "view"
+    gradient = "view"
     free = "a view"
 
     def shape(self, x: Shape) -> Shape:
@@ -129,6 +135,7 @@ class Crop(Free):
     size: Size | None = None
 
     inputs = (1, 2)
+    read = 1
     storage = "view"
     free = "a view"
 
@@ -155,6 +162,8 @@ class Upsample(Weightless):
 
     factor: Size
     smooth: bool = False
+
+    keeps = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         factors = spread(self.factor, len(spatial(x, "`upsample`")), "factor")
@@ -202,6 +211,11 @@ class AdaptiveAvgPool(Weightless):
 
     size: Size
 
+    keeps = "inputs"
+
+    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+        return "nothing" if numel(y[1:]) == 1 else "inputs"  # torch takes a plain mean then
+
     def shape(self, x: Shape) -> Shape:
         return (x[0], *spread(self.size, len(spatial(x, f"`{type(self).word}`")), "size"))
 
@@ -231,6 +245,12 @@ class AdaptiveAvgPool(Weightless):
 class AdaptiveMaxPool(AdaptiveAvgPool):
     """Largest values over the windows of `adaptive_avgpool`."""
 
+    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+        return "inputs"
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("the indices", numel(y), INDEX_BYTES),)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         pool = (rt.nn.AdaptiveMaxPool1d, rt.nn.AdaptiveMaxPool2d, rt.nn.AdaptiveMaxPool3d)[len(x) - 2]
         return pool(self.shape(x)[1:] if len(x) > 2 else self.shape(x)[1])
@@ -253,6 +273,7 @@ class Embedding(Free):
     width: Count
 
     free = "a look-up"
+    keeps = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         if isinstance(x, Tokens) or len(x) != 1:
@@ -277,6 +298,7 @@ class MatMul(Weightless):
 
     inputs = (2, 2)
     free = "its cost is in its MACs"
+    keeps = "factors"
 
     def shape(self, x: Shape, other: Shape) -> Shape:
         if len(x) != 2 or len(other) != 2:
@@ -288,6 +310,9 @@ class MatMul(Weightless):
 
     def macs(self, x: Shape, other: Shape, y: Shape) -> int:
         return numel(y) * channels(Tokens(x))
+
+    def backward_macs(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> int:
+        return self.macs(x, other, y) * sum(needs)
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {}

@@ -7,8 +7,10 @@ from typing import Any
 from .base import (
     POINT,
     WHOLE,
+    Buffer,
     Count,
     Free,
+    Needs,
     OpError,
     Reaches,
     Shape,
@@ -52,6 +54,8 @@ class Add(Weightless):
     """The sum of the branches; missing axes are spread."""
 
     inputs = MANY
+    keeps = "nothing"
+    gradient = "passed"
 
     def shape(self, *x: Shape) -> Shape:
         return _broadcast("add", x, spread_ones=False)
@@ -68,12 +72,24 @@ class Multiply(Weightless):
     """The product of the branches, element by element; axes of size 1 are spread."""
 
     inputs = MANY
+    keeps = "factors"
 
     def shape(self, *x: Shape) -> Shape:
         return _broadcast("mul", x, spread_ones=True)
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"multiply": (len(xy) - 2) * numel(xy[-1])}
+
+    def buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
+        x = xy[:-1]  # joined one after the other: what the earlier ones made is a factor of the next
+        return tuple(
+            Buffer(f"the product of {count}", numel(_broadcast("mul", x[:count], spread_ones=True)))
+            for count in range(2, len(x))
+        )
+
+    def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
+        spread = sum(numel(x) < numel(xy[-1]) for x in xy[:-1])  # made in the output's size, then summed
+        return batch * spread * numel(xy[-1]) * itemsize
 
     def reach(self, *x: Shape) -> tuple[Reaches, ...]:
         """A branch that is spread over positions is read by outputs however far from where it was made."""
@@ -89,6 +105,8 @@ class Mean(Weightless):
     """The mean of the branches, element by element (Larsson et al., arXiv:1605.07648, section 2)."""
 
     inputs = MANY
+    keeps = "nothing"
+    gradient = "shared"
 
     def shape(self, *x: Shape) -> Shape:
         if any(shape != x[0] for shape in x):
@@ -107,6 +125,7 @@ class Concat(Free):
     """The branches side by side, along the channels."""
 
     inputs = MANY
+    gradient = "view"
     free = "a copy"
 
     def shape(self, *x: Shape) -> Shape:
@@ -126,6 +145,7 @@ class Stack(Free):
     """Vectors as the tokens of a sequence, one after the other: what `steps:` gives. One vector is one token."""
 
     inputs = (1, 200_000)
+    gradient = "view"
     free = "a copy"
 
     def shape(self, *x: Shape) -> Shape:

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import WHOLE, Count, OpError, Param, Reaches, Shape, Tokens, Weightless, channels, dims, numel, op, spatial
+from .base import (
+    WHOLE,
+    Buffer,
+    Count,
+    Needs,
+    OpError,
+    Param,
+    Reaches,
+    Shape,
+    Tokens,
+    Weightless,
+    channels,
+    dims,
+    numel,
+    op,
+    spatial,
+)
 
 
 class _Norm(Weightless):
+    keeps = "inputs"
+
     def shape(self, x: Shape) -> Shape:
         return x
 
@@ -36,6 +54,9 @@ class BatchNorm(_Norm):
             Param("running_var", c, "stat"),
         )
 
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("mean and deviation", 2 * x[0], once=True),)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         norms = (rt.nn.BatchNorm1d, rt.nn.BatchNorm1d, rt.nn.BatchNorm2d, rt.nn.BatchNorm3d)
         return norms[len(x) - 1](x[0])
@@ -51,6 +72,9 @@ class LayerNorm(_Norm):
     def params(self, x: Shape) -> tuple[Param, ...]:
         c = (channels(x),)
         return Param("weight", c, "norm"), Param("bias", c, "norm")
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("mean and deviation", 2 * (numel(x) // channels(x))),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         norm = rt.nn.LayerNorm if isinstance(x, Tokens) or len(x) == 1 else rt.ChannelLayerNorm
@@ -71,6 +95,9 @@ class GroupNorm(_Norm):
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         return Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("mean and deviation", 2 * self.groups),)
 
     def reach(self, x: Shape) -> tuple[Reaches, ...]:
         return (WHOLE,)
@@ -93,6 +120,10 @@ class InstanceNorm(_Norm):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")) if self.affine else ()
 
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        repeated = (Buffer("the scale of each map", x[0]),) if self.affine else ()
+        return (Buffer("mean and deviation", 2 * x[0]), *repeated)
+
     def reach(self, x: Shape) -> tuple[Reaches, ...]:
         return (WHOLE,)
 
@@ -113,6 +144,16 @@ class LocalResponseNorm(_Norm):
     def shape(self, x: Shape) -> Shape:
         spatial(x, "`lrn`")
         return x
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        padded = Buffer("the padded squares", self._padded(x))
+        return padded, Buffer("the means of the squares", numel(x)), Buffer("the divisors", numel(x))
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return batch * 3 * numel(x) * itemsize  # on the way to the divisors' gradient
+
+    def _padded(self, x: Shape) -> int:
+        return numel(x) // x[0] * (x[0] + self.size - 1)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.LocalResponseNorm(self.size)

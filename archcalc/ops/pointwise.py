@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import Count, Free, OpError, Param, Shape, Storage, Tokens, Weightless, channels, numel, op
+from .base import (
+    Buffer,
+    Count,
+    Free,
+    Keeps,
+    Needs,
+    OpError,
+    Param,
+    Shape,
+    Storage,
+    Tokens,
+    Weightless,
+    channels,
+    numel,
+    op,
+)
 
 
 class _Activation(Weightless):
     """One function of each element; in place where nobody needs the input any more."""
 
     storage: ClassVar[Storage] = "inplace"
+    keeps: ClassVar[Keeps] = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -26,7 +42,7 @@ class _Activation(Weightless):
 class Relu(_Activation):
     """max(x, 0)."""
 
-    keeps_output = True
+    keeps = "output"
 
 
 @op("relu6")
@@ -48,7 +64,7 @@ class Gelu(_Activation):
 class Sigmoid(_Activation):
     """1 / (1 + e^−x)."""
 
-    keeps_output = True
+    keeps = "output"
 
 
 @op("leaky_relu")
@@ -56,7 +72,7 @@ class LeakyRelu(_Activation):
     """max(x, slope · x) (Maas et al., ICML 2013)."""
 
     slope: float = 0.01
-    keeps_output = True
+    keeps = "either"
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Activation("leaky_relu", self.slope)
@@ -67,7 +83,7 @@ class Elu(_Activation):
     """x, below zero α · (e^x − 1) (Clevert et al., arXiv:1511.07289)."""
 
     alpha: float = 1.0
-    keeps_output = True
+    keeps = "either"
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Activation("elu", self.alpha)
@@ -77,7 +93,7 @@ class Elu(_Activation):
 class Selu(_Activation):
     """The self-normalising ELU (Klambauer et al., arXiv:1706.02515)."""
 
-    keeps_output = True
+    keeps = "either"
 
 
 @op("hardswish")
@@ -94,6 +110,9 @@ class HardSigmoid(_Activation):
 class QuickGelu(_Activation):
     """x · sigmoid(1.702 x) (Hendrycks & Gimpel, arXiv:1606.08415, section 2)."""
 
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("the gate", numel(x)),)
+
 
 @op("mish")
 class Mish(_Activation):
@@ -104,7 +123,7 @@ class Mish(_Activation):
 class Tanh(_Activation):
     """The hyperbolic tangent."""
 
-    keeps_output = True
+    keeps = "output"
 
 
 @op("softplus")
@@ -122,6 +141,9 @@ class PRelu(_Activation):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("weight", (1 if self.shared else channels(x),), "weight"),)
 
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return batch * numel(y) * itemsize  # the weights' gradient before it is summed
+
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.PRelu(1 if self.shared else channels(x), -1 if isinstance(x, Tokens) else 1)
 
@@ -131,6 +153,8 @@ class Scale(Weightless):
     """Every element times a constant (Szegedy et al., arXiv:1602.07261, section 3.3)."""
 
     factor: float
+
+    keeps = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -145,6 +169,8 @@ class Scale(Weightless):
 @op("complement")
 class Complement(Weightless):
     """1 − x, element by element: the other side of a gate."""
+
+    keeps = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -162,6 +188,7 @@ class Zeros(Free):
 
     width: Count
 
+    read = 0
     free = "zeros"
 
     def shape(self, x: Shape) -> Shape:
@@ -181,6 +208,8 @@ class Affine(Weightless):
 
     bias: bool = True
 
+    keeps = "inputs"
+
     def shape(self, x: Shape) -> Shape:
         return x
 
@@ -191,6 +220,9 @@ class Affine(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"multiply": numel(y), **({"bias": numel(y)} if self.bias else {})}
 
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return batch * numel(y) * itemsize  # the weights' gradient before it is summed
+
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Affine(channels(x), self.bias, len(x), isinstance(x, Tokens))
 
@@ -198,6 +230,9 @@ class Affine(Weightless):
 @op("unit_bias")
 class UnitBias(Weightless):
     """A learned bias for each element of a map, not shared over positions (LeCun et al., Neural Computation 1989)."""
+
+    keeps = "nothing"
+    gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -218,6 +253,8 @@ class RadialBasis(Weightless):
 
     out: Count
 
+    keeps = "nothing"
+
     def shape(self, x: Shape) -> Shape:
         if isinstance(x, Tokens) or len(x) != 1:
             raise OpError("`rbf` works on a vector")
@@ -225,6 +262,12 @@ class RadialBasis(Weightless):
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"add": 2 * self.out * x[0], "multiply": self.out * x[0]}
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("the differences", self.out * x[0]),)
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return 2 * batch * self.out * x[0] * itemsize  # twice the differences, and these times the gradient
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.RadialBasis(x[0], self.out)
@@ -237,6 +280,7 @@ class Dropout(Weightless):
     p: float = 0.5
 
     storage = "inplace"
+    keeps = "nothing"
     free = "does nothing in an evaluation"
 
     def shape(self, x: Shape) -> Shape:
@@ -247,6 +291,9 @@ class Dropout(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {}
 
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("the mask", numel(x)),) if 0 < self.p < 1 else ()
+
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Dropout(self.p)
 
@@ -255,7 +302,7 @@ class Dropout(Weightless):
 class Softmax(Weightless):
     """e^x over its sum: over the width of tokens (where that is 1, over the tokens), else over the channels."""
 
-    keeps_output = True
+    keeps = "output"
 
     def shape(self, x: Shape) -> Shape:
         return x

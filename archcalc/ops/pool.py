@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from .base import (
+    INDEX_BYTES,
     WHOLE,
+    Buffer,
     Count,
+    Keeps,
+    Needs,
     OpError,
     Pad,
     Reaches,
@@ -35,6 +39,8 @@ class _Pool(Weightless):
     pad_end: Pad | None
     same: bool
 
+    keeps = "inputs"
+
     def _window(self, x: Shape) -> Window:
         stride = self.kernel if self.stride is None else self.stride
         word = type(self).word
@@ -51,6 +57,12 @@ class _Pool(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(y) * math.prod(self._window(x).kernel)}
 
+    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+        return "inputs" if self._window(x).even else "nothing"
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return self._window(x).padded(x)
+
     def reach(self, x: Shape) -> tuple[Reaches, ...]:
         return (self._window(x).reach(),)
 
@@ -65,6 +77,9 @@ class MaxPool(_Pool):
     ceil: bool = False
     pad_end: Pad | None = None
     same: bool = False
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (*super().buffers(needs, x, y), Buffer("the indices", numel(y), INDEX_BYTES))
 
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)
@@ -85,6 +100,12 @@ class AvgPool(_Pool):
     count_pad: bool = True
     pad_end: Pad | None = None
     same: bool = False
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        padded = super().buffers(needs, x, y)
+        return (
+            (*padded, Buffer("how many are data", numel(y[1:]), once=True)) if padded and not self.count_pad else padded
+        )
 
     def shape(self, x: Shape) -> Shape:
         w = self._window(x)
@@ -111,6 +132,8 @@ def _single(size: tuple[int, ...]) -> int | tuple[int, ...]:
 class GlobalAvgPool(Weightless):
     """Mean of each channel over the whole map: C×H×W to C×1×1 (Lin et al., arXiv:1312.4400, section 3.2)."""
 
+    keeps: ClassVar[Keeps] = "nothing"
+
     def shape(self, x: Shape) -> Shape:
         return (x[0], *(1 for _ in spatial(x, f"`{type(self).word}`")))
 
@@ -128,6 +151,8 @@ class GlobalAvgPool(Weightless):
 class ChannelMean(Weightless):
     """Mean over the channels at each position: C×H×W to 1×H×W (Woo et al., arXiv:1807.06521, section 3.2)."""
 
+    keeps: ClassVar[Keeps] = "nothing"
+
     def shape(self, x: Shape) -> Shape:
         return (1, *spatial(x, f"`{type(self).word}`"))
 
@@ -142,7 +167,11 @@ class ChannelMean(Weightless):
 class ChannelMax(ChannelMean):
     """Largest value over the channels at each position: C×H×W to 1×H×W (arXiv:1807.06521, section 3.2)."""
 
-    keeps_output = True
+    keeps = "both"
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        """Which elements are the largest, how many there are, and the gradient of each."""
+        return batch * (numel(x) + numel(y) * (INDEX_BYTES + itemsize))
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.OverChannels("amax")
@@ -154,7 +183,7 @@ class Maxout(Weightless):
 
     of: Count
 
-    keeps_output = True
+    keeps = "both"
 
     def shape(self, x: Shape) -> Shape:
         if channels(x) % self.of:
@@ -164,6 +193,10 @@ class Maxout(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(x)}
 
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        """Which elements are the largest, how many there are, and the gradient of each."""
+        return batch * (numel(x) + numel(y) * (INDEX_BYTES + itemsize))
+
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Maxout(self.of, -1 if isinstance(x, Tokens) else 1)
 
@@ -171,6 +204,11 @@ class Maxout(Weightless):
 @op("gmp")
 class GlobalMaxPool(GlobalAvgPool):
     """Largest value of each channel over the whole map: C×H×W to C×1×1."""
+
+    keeps = "inputs"
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("the indices", numel(y), INDEX_BYTES),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return (rt.nn.AdaptiveMaxPool1d, rt.nn.AdaptiveMaxPool2d, rt.nn.AdaptiveMaxPool3d)[len(x) - 2](1)

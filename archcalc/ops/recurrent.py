@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import WHOLE, Count, Op, OpError, Param, Reaches, Shape, Tokens, op
+from .base import WHOLE, Buffer, Count, Needs, Op, OpError, Param, Reaches, Shape, Tokens, op
 from .tokens import sequence
 
 
@@ -17,7 +17,9 @@ class _Recurrent(Op):
     bias: bool
     biases: Count
 
-    keeps_output = True  # torch's fused kernels read it
+    inside: ClassVar[int]  # values kept for each unit of the state, every token: states, gates
+
+    keeps = "nothing"  # of the values themselves: torch reads a copy of the input, tokens first
 
     def shape(self, x: Shape) -> Shape:
         if self.biases > 2:
@@ -35,6 +37,16 @@ class _Recurrent(Op):
 
     def macs(self, x: Shape, y: Shape) -> int:
         return x[0] * self.gates * self.width * (x[1] + self.width)
+
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
+        into_x = x[0] * self.gates * self.width * x[1]
+        first = self.gates * self.width**2  # the first state is zero for good: it gets no gradient
+        return 2 * self.macs(x, y) - first - (0 if needs[0] else into_x)
+
+    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        first = self.inside == 1  # the state before the first token is one of those kept
+        states = Buffer("states and gates", (self.inside * x[0] + first) * self.width)
+        return Buffer("the input, tokens first", x[0] * x[1]), states
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         found = {kind: count * x[0] * self.width for kind, count in self.cost.items()}
@@ -58,6 +70,7 @@ class Rnn(_Recurrent):
     biases: Count = 1
 
     gates = 1
+    inside = 1
     cost = {"activation": 1, "add": 1}  # noqa: RUF012 — read only
 
 
@@ -73,6 +86,7 @@ class Lstm(_Recurrent):
     biases: Count = 1
 
     gates = 4
+    inside = 7
     cost = {"activation": 5, "add": 5, "multiply": 3}  # noqa: RUF012 — read only
 
 
@@ -88,4 +102,5 @@ class Gru(_Recurrent):
     biases: Count = 1
 
     gates = 3
+    inside = 7
     cost = {"activation": 3, "add": 5, "multiply": 3}  # noqa: RUF012 — read only

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .base import (
+    SUM_BYTES,
     WHOLE,
+    Buffer,
     Count,
     Free,
+    Keeps,
+    Needs,
     Op,
     OpError,
     Param,
@@ -35,6 +39,7 @@ class MapToTokens(Free):
     """The positions of a map as a sequence: C×H×W to [H·W, C]."""
 
     storage = "view"
+    gradient = "view"
     free = "a view"
 
     def shape(self, x: Shape) -> Shape:
@@ -48,6 +53,7 @@ class MapToTokens(Free):
 class ClassToken(Free):
     """A learned token before the others (Dosovitskiy et al., arXiv:2010.11929, eq. 1). Weights: its width."""
 
+    gradient = "view"
     free = "a copy"
 
     def shape(self, x: Shape) -> Shape:
@@ -65,6 +71,9 @@ class ClassToken(Free):
 class Position(Weightless):
     """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
 
+    keeps = "nothing"
+    gradient = "passed"
+
     def shape(self, x: Shape) -> Shape:
         return sequence(x, "position")
 
@@ -81,6 +90,9 @@ class Position(Weightless):
 @op("sinusoid")
 class Sinusoid(Weightless):
     """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5)."""
+
+    keeps = "nothing"
+    gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
         return sequence(x, "sinusoid")
@@ -134,6 +146,7 @@ class Weighted(Op):
     by: Value
 
     inputs = (2, 2)
+    keeps = "factors"
     free = "its cost is in its MACs"
 
     def shape(self, x: Shape, by: Shape) -> Shape:
@@ -144,6 +157,9 @@ class Weighted(Op):
 
     def macs(self, x: Shape, by: Shape, y: Shape) -> int:
         return numel(x)
+
+    def backward_macs(self, needs: Needs, x: Shape, by: Shape, y: Shape) -> int:
+        return sum(needs) * numel(x)
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {}
@@ -162,6 +178,7 @@ class Similarity(Op):
     other: Value
 
     inputs = (2, 2)
+    keeps = "inputs"
 
     def shape(self, x: Shape, other: Shape) -> Shape:
         if len(x) != 1 or other != x:
@@ -173,6 +190,18 @@ class Similarity(Op):
 
     def macs(self, x: Shape, other: Shape, y: Shape) -> int:
         return numel(x)
+
+    def backward_macs(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> int:
+        return sum(needs) * numel(x)
+
+    def kept(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> Keeps:
+        return "inputs" if any(needs) else "nothing"
+
+    def buffers(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> tuple[Buffer, ...]:
+        found = [Buffer("the cosine", 1), Buffer("the temperature's power", 1, once=True)]
+        if any(needs):
+            found += [Buffer("vectors of length 1", 2 * numel(x)), Buffer("lengths", 4)]
+        return tuple(found)
 
     def elementwise(self, x: Shape, other: Shape, y: Shape) -> dict[str, int]:
         return {"norm": 2 * numel(x), "multiply": 1}
@@ -200,6 +229,8 @@ class Attention(Op):
 
     inputs = (1, 2)
     weight_layers = 2
+    keeps = "inputs"
+    outlives = True
 
     def _sizes(self, x: Shape, memory: Shape | None) -> tuple[int, int, int, int, int, int]:
         source = x if memory is None else memory
@@ -227,6 +258,33 @@ class Attention(Op):
     def macs(self, *xy: Shape) -> int:
         t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         return t * d * key + m * e * (key + value) + t * value * d + t * m * (key + value)
+
+    def backward_macs(self, needs: Needs, *xy: Shape) -> int:
+        t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
+        into_x, into_memory = needs[0], needs[-1]  # without a memory both are the sequence
+        macs = 2 * self.macs(*xy)
+        return macs - (0 if into_x else t * d * key) - (0 if into_memory else m * e * (key + value))
+
+    def buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
+        t, _, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
+        projected = Buffer("queries, keys and values", t * key + m * (key + value))
+        mixed = Buffer("the mixed values", t * value)
+        if key != value:  # torch has no fused kernel for it, and keeps the weights of all pairs
+            return projected, mixed, Buffer("the attention weights", self.heads * t * m)
+        return projected, mixed, Buffer("the logarithms of the sums", self.heads * t, SUM_BYTES)
+
+    def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
+        t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
+        own = sum(numel(param.shape) for param in self.params(*xy[:-1]))
+        kept = sum(buffer.numel for buffer in self.buffers((True,) * len(xy), *xy))
+        projected = t * key + m * (key + value)
+        scores = 0 if key == value else 2 * self.heads * t * m
+        # At the mixing the gradients of the input and of three projections are not there yet; at the first of these
+        # projections what the mixing kept is gone, at the last one all but the queries' gradient too.
+        mixing = batch * (projected + t * value + scores - t * d) + d * value - own
+        first = batch * (projected - kept) + (d + e) * value - own
+        last = batch * (t * key + t * d - kept)
+        return max(mixing, first, last) * itemsize
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         t, d, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)

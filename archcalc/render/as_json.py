@@ -15,6 +15,7 @@ from ..reported import Judgement
 from ..runs import described
 from ..runs import latency as _latency
 from ..summary import Summary
+from ..training import Training, train
 from .rows import Pick, lines
 
 SCHEMA = 1
@@ -54,10 +55,12 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "input", inputs[0][1]
     yield "batch", report.batch
     yield "dtype", report.dtype
-    yield "totals", totals_of(report.totals)
+    training = summary.training or train(report)
+    yield "totals", {**totals_of(report.totals), **trained(training)}
     if report.totals_with_heads is not None:
-        yield "totals_with_heads", totals_of(report.totals_with_heads)
-    yield "layers", _layers(report, measured)
+        with_heads = train(report, training.optimizer, heads=True)
+        yield "totals_with_heads", {**totals_of(report.totals_with_heads), **trained(with_heads)}
+    yield "layers", _layers(report, training, measured)
     yield "measured", None if measured is None else described(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
     yield "claims", [claim(judgement) for judgement in summary.judgements]
@@ -66,26 +69,56 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "source", summary.source or None
     yield "namesake", summary.namesake or None
     yield "counted", summary.counted or None
+    yield "training", training_document(training)
 
 
 def totals_of(totals: Totals) -> dict[str, Any]:
     return {**totals.counts(), "elementwise": totals.elementwise}
 
 
-def _layers(report: Report, measured: Measurement | None) -> list[dict[str, Any]]:
+def trained(training: Training) -> dict[str, Any]:
+    return {"training_memory_bytes": training.peak_bytes, "training_macs": training.macs}
+
+
+def training_document(training: Training) -> dict[str, Any]:
+    """What a training step takes, by kind and, of saved activations, by op; and where the most is held."""
+    return {
+        "optimizer": training.optimizer,
+        "param_bytes": training.param_bytes,
+        "stat_bytes": training.stat_bytes,
+        "gradient_bytes": training.gradient_bytes,
+        "optimizer_bytes": training.optimizer_bytes,
+        "input_bytes": training.input_bytes,
+        "saved_bytes": training.saved_bytes,
+        "saved_bytes_by_op": training.saved_by_op(),
+        "peak_bytes": training.peak_bytes,
+        "phase": training.phase,
+        "at": training.node.path if training.node is not None else None,
+        "macs": training.macs,
+    }
+
+
+def _layers(report: Report, training: Training, measured: Measurement | None) -> list[dict[str, Any]]:
     labels: list[str] = []
     for span in sorted(report.graph.rows, key=lambda span: span.start):
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
     fields = receptive_fields(report.graph)
+    steps: list[tuple[int | None, int | None]] = [*zip(training.backward_macs, training.saved, strict=True)]
+    steps += [(None, None)] * (len(report.layers) - len(steps))
     return [
-        _layer(report, layer, label, fields.pair(index), times[index] if index < len(times) else None)
+        _layer(report, layer, label, fields.pair(index), steps[index], times[index] if index < len(times) else None)
         for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True))
     ]
 
 
 def _layer(
-    report: Report, layer: Layer, label: str, seen: tuple[int, int] | None, latency: Latency | None
+    report: Report,
+    layer: Layer,
+    label: str,
+    seen: tuple[int, int] | None,
+    step: tuple[int | None, int | None],
+    latency: Latency | None,
 ) -> dict[str, Any]:
     node, facts = layer.node, layer.facts
     found = {
@@ -105,6 +138,8 @@ def _layer(
         "activation_bytes": layer.activation_bytes,
         "receptive_field": seen,
         "latency_ms": None if latency is None else _latency(latency),
+        "backward_macs": step[0],
+        "saved_bytes": step[1],
     }
     if node.head:
         found["head"] = node.head

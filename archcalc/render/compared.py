@@ -29,7 +29,7 @@ SHOW: dict[str, Callable[[Sequence[Value]], Shown]] = {
 
 
 def _ratio_of(values: Sequence[Value]) -> Shown:
-    return Shown("", ["" if v is None else f"{times(v)}×" for v in values])
+    return Shown("", [f"{times(v)}×" if isinstance(v, (int, float)) else "" for v in values])
 
 
 def times(ratio: float) -> str:
@@ -187,15 +187,31 @@ def _text(
         yield from hanging("accuracy", note, 9, width)
     for label, text in measured_facts(found):
         yield from hanging(label, text, 10, width, label_style=LOUD if label == "unstable" else "")
-    for label, text in CONVENTIONS:
+    for label, text in conventions(found, chosen(found, keys)):
         yield from hanging(label, text, 17, width, DIM)
 
 
 CONVENTIONS = (
-    ("ratios", "to the first model; best: the lowest cost, the highest accuracy"),
-    ("receptive field", "of the last feature map; ∞ behind attention, gates and global pooling"),
-    ("FLOPs per byte", "2 × MACs over the bytes that all nodes read and write once"),
+    ("receptive_field", "receptive field", "of the last feature map; ∞ behind attention, gates and global pooling"),
+    ("arithmetic_intensity", "FLOPs per byte", "2 × MACs over the bytes that all nodes read and write once"),
+    (
+        "measured_memory_bytes",
+        "memory, measured",
+        "the allocator's peak, scratch of kernels too; parameters not counted",
+    ),
 )
+
+
+def conventions(found: Comparison, metrics: Sequence[Metric]) -> list[tuple[str, str]]:
+    """What the figures that are shown mean."""
+    keys = {metric.key for metric in metrics}
+    said = [("ratios", "to the first model; best: the lowest cost, the highest accuracy, beyond the noise")]
+    training = found.models[0].summary.training
+    if training is not None and "training_memory_bytes" in keys:
+        said.append(
+            ("training", f"a step with {training.optimizer}; parameters, gradients and optimiser's state counted")
+        )
+    return said + [(label, text) for key, label, text in CONVENTIONS if key in keys]
 
 
 def _sure(found: Comparison, metric: Metric) -> list[str]:
@@ -386,6 +402,7 @@ def _model(found: Comparison, model: Compared) -> dict[str, Any]:
         "settings": summary.settings,
         "totals": {
             **as_json.totals_of(summary.report.totals),
+            **({} if summary.training is None else as_json.trained(summary.training)),
             **{k: own[k] for k in own if not hasattr(model.totals, k)},
         },
         "measured": None if run is None else described(run),

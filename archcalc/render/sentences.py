@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..errors import printable
-from ..measured import Latency, Measurement
+from ..measured import Latency, Measurement, Memory
 from ..reported import Judgement
 from ..summary import Summary
+from ..training import Training
 from ..units import binary, scaled, with_separators
 from . import rows
 from .rows import size
@@ -82,11 +83,51 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("memory", f"{sizes}, {' '.join(binary(totals.peak_memory_bytes))} at the peak"),
         ("depth", f"{totals.weight_layers} weight layer{'s' * (totals.weight_layers != 1)}"),
     ]
+    if summary.training is not None:
+        found += trained(summary.training)
     heads = summary.report.totals_with_heads
     if heads is not None:
         text = f"counted apart; with them {with_separators(heads.params)} params and {_scaled(heads.macs)} MACs"
         found.append(("heads", text))
-    return found + (measured(summary.measured) if summary.measured is not None else [])
+    if summary.measured is not None:
+        found += measured(summary.measured)
+    return found
+
+
+def held(memory: Memory) -> str:
+    """What a run held: `9.76 MiB at the peak; …`."""
+    parts = [
+        f"{' '.join(binary(memory.peak_memory_bytes))} of values at the peak",
+        f"{' '.join(binary(memory.eager_memory_bytes))} where callers hold inputs",
+    ]
+    if memory.workspace_bytes is not None:
+        parts.append(f"{' '.join(binary(memory.workspace_bytes))} beside them inside ops and kernels")
+    if memory.requested_bytes is not None:
+        parts.append(f"{' '.join(binary(memory.requested_bytes))} asked of the allocator")
+    return "; ".join(parts)
+
+
+def trained(training: Training) -> list[tuple[str, str]]:
+    """What a training step takes: the most that is held, its parts, and what is saved by op."""
+    parts = [f"{name} {' '.join(binary(size))}" for name, size in training.parts.items() if size]
+    saved = [f"{word} {' '.join(binary(size))}" for word, size in training.saved_by_op().items()]
+    forward = training.forward_macs
+    return [
+        ("training", f"{' '.join(binary(training.peak_bytes))} with {training.optimizer}, {reached(training)}"),
+        ("", ", ".join(parts)),
+        *([("", f"saved by op: {', '.join(saved)}")] if saved else []),
+        (
+            "",
+            f"{_scaled(training.macs)} MACs = {_scaled(forward)} forward + {_scaled(training.macs - forward)} backward",
+        ),
+    ]
+
+
+def reached(training: Training) -> str:
+    """Where the most is held."""
+    if training.node is None:
+        return "at the peak in the optimiser's step" if training.phase == "step" else "before anything runs"
+    return f"at the peak in the {training.phase} pass of {clean(training.node.path)}"
 
 
 def _scaled(count: int) -> str:
@@ -104,6 +145,7 @@ def measured(run: Measurement) -> list[tuple[str, str]]:
         ("run", conditions(run)),
         *([("", STOPPED[run.stopped])] if run.stopped in STOPPED else []),
         ("device", device(run)),
+        *([("held", held(run.memory))] if run.memory is not None else []),
     ]
 
 
@@ -277,7 +319,8 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
         ("peak", "most bytes alive at once, freed at last use; parameters not counted"),
     ]
     if summary.measured is not None:
-        found.append(("latency", "median of runs in inference mode; rows need not add up to the total"))
+        what = {"inference": "runs in inference mode", "training": "training runs, forward and backward"}
+        found.append(("latency", f"median of {what[summary.measured.mode]}; rows need not add up to the total"))
     if batch > 1:
         found.append(("batch", f"MACs, bytes and latency are for all {with_separators(batch)} samples"))
     return found

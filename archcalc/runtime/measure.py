@@ -16,13 +16,14 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from ..analyse import ITEMSIZE, Totals, analyse
 from ..errors import Unavailable, UsageError
+from ..fit import fit, need
 from ..graph import Graph
-from ..measured import Interrupted, Measurement, Stopped, confidence
+from ..measured import Interrupted, Measurement, Memory, Stopped, confidence
 from ..units import binary
 from .bench import Bench, ByNode, CpuClock, CudaClock, OutOfMemory, clock_cost, empty_rows, first_line, out_of_memory
 from .machine import available_memory, cache_size, device_name, device_of, machine, pinned_malloc, threads
+from .memory import measure_memory
 from .network import Network, build, example_inputs, torch_dtype
 
 RUNS = 500  # rounds at most
@@ -113,7 +114,7 @@ def measure_in_turn(
     graphs = [graph.without_heads() for graph in graphs]
     layouts = [_layout(graph, channels_last) for graph in graphs]
     for graph in graphs:
-        _require_memory(graph, batch, dtype, where)
+        _require_memory(graph, batch, dtype, where, training)
     with ExitStack() as stack:
         pinned = stack.enter_context(pinned_malloc()) if pin_malloc and where.type == "cpu" else False
         stack.enter_context(_threads(threads))
@@ -126,11 +127,13 @@ def measure_in_turn(
         about = machine(where)  # before the runs, which are themselves load
         failed = ""
         benches: list[Bench] = []
+        memories: list[Memory | None] = []
         try:
             for graph, layout in zip(graphs, layouts, strict=True):
                 if benches:
-                    _require_memory(graph, batch, dtype, where)  # beside those that stand there already
+                    _require_memory(graph, batch, dtype, where, training)  # beside those that stand there already
                 network, inputs = _prepare(graph, batch, number, dtype, where, layout)
+                memories.append(None if training else _watched(network, inputs))
                 bench = Bench(
                     network.train(training),
                     inputs,
@@ -174,8 +177,9 @@ def measure_in_turn(
                 overhead_ms=len(graph.nodes) * clock_cost(clock),
                 launch_bound=one.launch_bound,
                 machine=about,
+                memory=memory,
             )
-            for graph, layout, one in zip(graphs, layouts, done, strict=True)
+            for graph, layout, memory, one in zip(graphs, layouts, memories, done, strict=True)
         )
     if any(one.stopped == "interrupted" for one in done):
         raise Interrupted(*found)
@@ -250,8 +254,8 @@ def rounds_in_turn(
             wholes = [bench.whole() for bench in benches]
             layers = [bench.layers() for bench in benches]
             fused = [bench.compiled() if bench.compiled_network is not None else None for bench in benches]
-            for samples, bench, *one in zip(kept, benches, wholes, layers, fused, strict=True):
-                samples.add(bench.training, *one)
+            for samples, whole, by_node, one in zip(kept, wholes, layers, fused, strict=True):
+                samples.add(whole, by_node, one)
             count += 1
             now = time.monotonic()
             enough = _rounds_enough([series for samples in kept for series in (samples.whole, samples.sums)], wanted)
@@ -283,11 +287,11 @@ class _Samples:
         self.total, self.backward = empty_rows(nodes), empty_rows(nodes)
         self.waited = [0] * nodes
 
-    def add(self, training: bool, whole: float, by_node: ByNode, fused: float | None) -> None:
+    def add(self, whole: float, by_node: ByNode, fused: float | None) -> None:
         self.whole.append(whole)
         for row, sample in zip(self.total, by_node.total, strict=True):
             row.append(sample)
-        if training:
+        if by_node.backward:
             for row, sample in zip(self.backward, by_node.backward, strict=True):
                 row.append(sample)
         if fused is not None:
@@ -404,23 +408,29 @@ def _flusher(where: torch.device) -> Callable[[], object]:
 # --- memory -------------------------------------------------------------------------------------------------------
 
 
-def _require_memory(graph: Graph, batch: int, dtype: str, where: torch.device) -> None:
-    """Raises Unavailable where parameters and live activations are more than the memory that is free."""
-    totals = analyse(graph, batch, dtype).totals
-    parameters = _parameter_bytes(totals, dtype)
-    needed = parameters + totals.peak_memory_bytes
+def _require_memory(graph: Graph, batch: int, dtype: str, where: torch.device, training: bool) -> None:
+    """Raises Unavailable where an inference, or a training step, takes more than the memory that is free."""
+    optimizer = "sgd" if training else ""  # nothing is updated, so no state is held
     there = available_memory(where)
-    if there is not None and needed > there:
-        fits = (there - parameters) * batch // totals.peak_memory_bytes if totals.peak_memory_bytes else 0
+    needed = need(graph, batch, optimizer, dtype)
+    if there is not None and needed.bytes > there:
+        parameters = sum(size for name, size in needed.parts.items() if name in ("parameters", "running statistics"))
+        what = "gradients and activations" if training else "activations"
         raise Unavailable(
-            f"this needs {_bytes(needed)} of memory ({_bytes(parameters)} of parameters, "
-            f"{_bytes(totals.peak_memory_bytes)} of activations at batch {batch}), free are {_bytes(there)}",
-            _fits(fits) if batch > 1 else "",
+            f"this needs {_bytes(needed.bytes)} of memory ({_bytes(parameters)} of parameters, "
+            f"{_bytes(needed.bytes - parameters)} of {what} at batch {batch}), free are {_bytes(there)}",
+            _fits(fit(graph, max(1, there), optimizer, dtype).batch) if batch > 1 else "",
         )
 
 
-def _parameter_bytes(totals: Totals, dtype: str) -> int:
-    return totals.param_bytes + totals.norm_stats * ITEMSIZE[dtype]
+def _watched(network: Network, inputs: list[Tensor]) -> Memory | None:
+    """What inferences hold; None where there is not enough memory for that."""
+    try:
+        return measure_memory(network, inputs)
+    except (RuntimeError, MemoryError) as error:
+        if out_of_memory(error):
+            return None
+        raise
 
 
 def _fits(batch: int) -> str:

@@ -1,23 +1,51 @@
-"""torch as an oracle: does the network that torch builds have the parameters, shapes and MACs that the ops say?"""
+"""torch as an oracle: does the network that torch builds have the parameters, shapes and MACs that the ops say?
+
+And does it run: finite numbers at the smallest input that the spec takes, the same for a sample alone and in a batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..analyse import facts_of, looked_up
+from ..analyse import Facts, facts_of, looked_up
+from ..errors import SpecError, Unavailable
+from ..expand import expand
 from ..graph import Graph, Node
-from ..ops import Shape, dims
-from .modules import Tied
-from .network import build, parameter_count
+from ..ops import Op, Shape, dims
+from ..verified import Verified
+from ..zoo import Selection, select
+from . import modules
+from .network import build, example_inputs, parameter_count
 
 BATCH = 2  # more than one sample, or an axis that slipped into the batch's place would not show
+TOLERANCE = 1e-4  # of the largest element of a value: between batch sizes torch may add in another order
+SEED = 0
 
 # Ops whose work torch's counter does not know, and why; of them MACs are not compared as long as it counts none.
 UNKNOWN_TO_COUNTER: dict[str, str] = {"bilinear": "the counter passes over aten.bilinear"}
+
+# Ops of whose work fvcore does not know a part, and why; and the MACs that it passes over.
+UNKNOWN_TO_FVCORE: dict[str, str] = {
+    "attention": "fvcore passes over the two products of scaled_dot_product_attention",
+    "bilinear": "fvcore passes over aten::bilinear",
+    "rnn": "fvcore passes over recurrent layers",
+    "lstm": "fvcore passes over recurrent layers",
+    "gru": "fvcore passes over recurrent layers",
+}
+# What fvcore counts of convolutions, fully connected layers and matrix products; the rest is no MACs.
+PRODUCTS = ("conv", "linear", "addmm", "matmul", "mm", "bmm", "baddbmm", "einsum")
 
 # Buffers that are no running statistic of a channel, and why.
 OTHER_BUFFERS: dict[str, str] = {
@@ -28,32 +56,237 @@ OTHER_BUFFERS: dict[str, str] = {
     "positions": "the fixed positions of `sinusoid`",
 }
 
+Key = tuple[Op, tuple[Shape, ...]]
+
+
+# --- many models --------------------------------------------------------------------------------------------------
+
+
+def verify_all(
+    names: Sequence[str], tick: Callable[[int, int], None] | None = None, workers: int | None = None
+) -> Iterator[Verified]:
+    """Verify models of these names, in processes where there are several; `tick` hears how many are done.
+
+    Raises UsageError for an unknown name and SpecError for a bad spec, before any is verified; Unavailable where
+    fvcore is missing or memory runs out.
+    """
+    cost = {name: _cost(name) for name in names}
+    workers = min(len(cost), workers or _cores())
+    if workers < 2:
+        for done, name in enumerate(names, 1):
+            yield verify_model(name)
+            if tick is not None:
+                tick(done, len(names))
+        return
+    largest_first = sorted(cost, key=lambda name: -cost[name])
+    with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
+        futures = {pool.submit(verify_model, name): name for name in largest_first}
+        found: dict[str, Verified] = {}
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                found[futures[future]] = future.result()
+                if tick is not None:
+                    tick(done, len(names))
+        except BrokenProcessPool as error:
+            raise Unavailable("a process was killed, most likely for memory", "Verify fewer models at once.") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+    yield from (found[name] for name in names)
+
+
+def _cost(name: str) -> int:
+    """About how long a model takes. Raises UsageError and SpecError."""
+    selection = select(name)
+    graph = expand(selection.family, selection.variant, laid=selection.laid)
+    return sum(facts.weights for facts in _facts(graph).values()) + 10**5 * len(graph.nodes)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def verify_model(name: str) -> Verified:
+    """Hold one model against torch: at its printed input on `meta` and by fvcore, and running at the smallest one."""
+    start = time.perf_counter()
+    selection = select(name)
+    graph = expand(selection.family, selection.variant, laid=selection.laid)
+    small = smallest(selection, graph)
+    differences = [*verify(graph), *count_with_fvcore(graph), *run(small)]
+    facts = _facts(graph.without_heads())
+    words = {node.op.word for node in graph.nodes}
+    gaps = UNKNOWN_TO_COUNTER | UNKNOWN_TO_FVCORE
+    return Verified(
+        model=name,
+        nodes=len(graph.nodes),
+        params=sum(fact.weights + fact.biases + fact.norm_params for fact in facts.values()),
+        macs=sum(fact.macs for fact in facts.values()),
+        input=small.inputs[0][1],
+        seconds=time.perf_counter() - start,
+        gaps={word: gaps[word] for word in sorted(words & gaps.keys())},
+        differences=tuple(differences),
+    )
+
+
+def _facts(graph: Graph) -> dict[int, Facts]:
+    """The counts of each node, by its index."""
+    memo: dict[Key, Facts] = {}
+    found = {}
+    for index, node in enumerate(graph.nodes):
+        key = _key(graph, node)
+        if key not in memo:
+            memo[key] = facts_of(node.op, key[1], node.shape)
+        found[index] = memo[key]
+    return found
+
+
+def _key(graph: Graph, node: Node) -> Key:
+    return node.op, tuple(graph.shape(value) for value in node.inputs)
+
+
+def smallest(selection: Selection, printed: Graph) -> Graph:
+    """The network at the smallest square input that its spec takes; as printed where there is no one map."""
+    shape = printed.inputs[0][1]
+    if len(printed.inputs) > 1 or len(shape) < 2:
+        return printed
+    for side in range(1, max(shape[1:])):
+        small = (shape[0], *(min(side, axis) for axis in shape[1:]))
+        try:
+            return expand(selection.family, selection.variant, laid=selection.laid, input=small)
+        except SpecError:
+            continue
+    return printed
+
+
+# --- running ------------------------------------------------------------------------------------------------------
+
+
+def run(graph: Graph) -> list[str]:
+    """Run the network in an evaluation, on two samples together and on each alone, node by node.
+
+    What differs, at the first node where it does: numbers that are not finite, or another value of a sample alone.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = build(graph, "cpu", heads=True).eval()
+    together = network.values(example_inputs(graph, BATCH, seed=SEED))
+    alone = [
+        network.values(x[sample : sample + 1].clone() for x in together[: len(graph.inputs)]) for sample in range(BATCH)
+    ]
+    with torch.inference_mode():
+        for node, step in zip(graph.nodes, network.program, strict=True):
+            try:
+                for values in (together, *alone):
+                    values[step.output] = step.call(*[values[slot] for slot in step.inputs])
+            except Exception as error:  # whatever torch raises is a difference
+                return [f"{node.path}: torch refuses it: {str(error).splitlines()[0]}"]
+            y = together[step.output]
+            most = float(y.abs().max())
+            if not most < float("inf"):  # also not a number
+                return [f"{node.path}: the output is not finite at the input {dims(graph.inputs[0][1])}"]
+            for sample, values in enumerate(alone):
+                off = float((values[step.output][0] - y[sample]).abs().max())
+                if not off <= TOLERANCE * most + torch.finfo(y.dtype).tiny:
+                    return [f"{node.path}: sample {sample + 1} differs by {off:.2g} alone and in a batch of {BATCH}"]
+            for values in (together, *alone):
+                for slot in step.free:
+                    values[slot] = None
+    return []
+
+
+# --- fvcore -------------------------------------------------------------------------------------------------------
+
+
+def count_with_fvcore(graph: Graph) -> list[str]:
+    """The nodes whose MACs fvcore counts otherwise, but for its known gaps. Raises Unavailable where it is missing.
+
+    fvcore traces on the CPU. Nodes of the same op and shapes are traced once, each by itself: it takes the `/` of a
+    path for a level of its own.
+    """
+    memo: dict[Key, int] = {}
+    found = []
+    for node, facts in zip(graph.nodes, _facts(graph).values(), strict=True):
+        if not facts.macs:
+            continue
+        key = _key(graph, node)
+        if key not in memo:
+            memo[key] = _fvcore_macs(*key)
+        expected = facts.macs - _unknown_to_fvcore(node.op, key[1], facts.macs)
+        if memo[key] != expected:
+            found.append(f"{node.path}: {expected:,} MACs, fvcore counts {memo[key]:,}")
+    return found
+
+
+def _unknown_to_fvcore(op: Op, x: tuple[Shape, ...], macs: int) -> int:
+    """The MACs that fvcore passes over."""
+    if op.word not in UNKNOWN_TO_FVCORE:
+        return 0
+    if op.word != "attention":
+        return macs
+    weights = {param.name: param.shape for param in op.params(*x) if param.kind == "weight"}
+    tokens, others = x[0][0], x[-1][0]
+    return tokens * others * (weights["q.weight"][0] + weights["v.weight"][0])
+
+
+def _fvcore_macs(op: Op, x: tuple[Shape, ...]) -> int:
+    try:
+        from fvcore.nn import FlopCountAnalysis
+    except ModuleNotFoundError as error:
+        hint = "Install it with `pip install fvcore`."
+        raise Unavailable(f"this needs {error.name}, which is not installed", hint) from None
+    module = op.torch(modules, *x).eval()
+    inputs = tuple(torch.zeros((1, *shape)) for shape in x)
+    with _quiet("fvcore"), torch.no_grad():
+        analysis = FlopCountAnalysis(module, inputs).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        counted = analysis.tracer_warnings("none").by_operator()
+    return sum(int(counted[name]) for name in PRODUCTS)
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Without the warnings of another library about what it passes over: that is known."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+# --- parameters, shapes and MACs on meta --------------------------------------------------------------------------
+
 
 def verify(graph: Graph) -> list[str]:
     """The differences between what the ops say of `graph` and what torch does; empty where there are none.
 
     Builds the network with its heads on torch's `meta` device, which takes no memory, and runs it node by node:
     parameters and running statistics by name and shape, output shapes at a batch of 2, MACs by torch's own counter.
+    Nodes of the same op and shapes run once.
     """
     network = build(graph, "meta", heads=True).eval()
     found: list[str] = []
     ids = looked_up(graph)
-    inputs = range(-1, -1 - len(graph.inputs), -1)
-    values = network.values(_empty(graph.shape(x), torch.long if x in ids else torch.float32) for x in inputs)
+    facts = _facts(graph)
+    ran: dict[tuple[Key, bool], list[str]] = {}
     total = 0
-    for node, step in zip(graph.nodes, network.program, strict=True):
-        x = tuple(graph.shape(value) for value in node.inputs)
-        facts = facts_of(node.op, x, node.shape)
+    for index, (node, step) in enumerate(zip(graph.nodes, network.program, strict=True)):
+        key = _key(graph, node)
         module = step.call
         assert isinstance(module, nn.Module)
         if node.shares is None:
-            total += facts.weights + facts.biases + facts.norm_params
-        found += _parameters(node, module.module if isinstance(module, Tied) else module, x)
-        y, difference = _run(node, module, [values[slot] for slot in step.inputs], facts.macs)
-        found += difference
-        values[step.output] = y
-        for slot in step.free:
-            values[slot] = None
+            total += facts[index].weights + facts[index].biases + facts[index].norm_params
+        found += _parameters(node, module.module if isinstance(module, modules.Tied) else module, key[1])
+        run_before = (key, isinstance(module, modules.Tied))
+        if run_before not in ran:
+            inputs = [_empty(graph.shape(x), torch.long if x in ids else torch.float32) for x in node.inputs]
+            ran[run_before] = _run(node, module, inputs, facts[index].macs)
+        found += [f"{node.path}: {difference}" for difference in ran[run_before]]
     count = parameter_count(network)
     if count != total:
         found.append(f"the network has {total:,} parameters, torch has {count:,}")
@@ -89,20 +322,19 @@ def _dims(shape: Shape | None) -> str:
     return "missing" if shape is None else dims(shape)
 
 
-def _run(node: Node, module: nn.Module, inputs: list[Tensor], macs: int) -> tuple[Tensor, list[str]]:
-    """A node's output, or one of the shape that it should have, and what differs."""
+def _run(node: Node, module: nn.Module, inputs: list[Tensor], macs: int) -> list[str]:
+    """What differs in the shape and the MACs of a node."""
     counter = FlopCounterMode(display=False)
     try:
         with torch.no_grad(), counter:
             y = module(*inputs)
     except Exception as error:  # whatever torch raises is a difference
-        return _empty(node.shape), [f"{node.path}: torch refuses it: {str(error).splitlines()[0]}"]
+        return [f"torch refuses it: {str(error).splitlines()[0]}"]
     found = []
     if tuple(y.shape) != (BATCH, *node.shape):
-        found.append(f"{node.path}: the output is {dims(node.shape)}, in torch {dims(tuple(y.shape[1:]))}")
-        y = _empty(node.shape)
+        found.append(f"the output is {dims(node.shape)}, in torch {dims(tuple(y.shape[1:]))}")
     counted = counter.get_total_flops()
     unknown = node.op.word in UNKNOWN_TO_COUNTER and counted == 0
     if not unknown and counted != 2 * BATCH * macs:
-        found.append(f"{node.path}: {macs:,} MACs, torch counts {counted / (2 * BATCH):,.10g}")
-    return y, found
+        found.append(f"{macs:,} MACs, torch counts {counted / (2 * BATCH):,.10g}")
+    return found

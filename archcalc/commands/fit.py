@@ -1,0 +1,61 @@
+"""`archcalc fit MODEL --memory SIZE`."""
+
+from typing import Annotated
+
+from typer import Option, Typer
+
+from .common import (
+    Dtype,
+    Format,
+    InputSize,
+    Job,
+    ModelName,
+    Optimizer,
+    Output,
+    OutputFile,
+    Settings,
+    Train,
+    pairs,
+    size,
+    trained,
+)
+
+
+def register(app: Typer, jobs: list[Job]) -> None:
+    @app.command("fit", short_help="Find the largest batch that fits into a memory.")
+    def fit(
+        model: ModelName,
+        memory: Annotated[
+            str, Option("--memory", metavar="SIZE", help="How much there is: 4GiB (1024³), 4GB (1000³), 512MiB, …")
+        ],
+        train: Train = False,
+        optimizer: Optimizer = "",
+        dtype: Dtype = "float32",
+        input_size: InputSize = "",
+        settings: Settings = None,
+        output_format: Format = "",
+        output: OutputFile = "",
+    ) -> None:
+        """Find the largest batch whose computed peak fits into a memory, parameters and all.
+
+        Workspace of kernels and what the device keeps for itself are not in it. Exits with 1 where not even one sample
+        fits.
+        """
+
+        def job() -> int:
+            from .. import api
+            from ..errors import UsageError
+            from ..render.fitted import Asked, render
+            from ..units import read_size
+
+            there = read_size(memory)
+            if not there:
+                raise UsageError(f"`--memory {memory}` is not a size", "Sizes are written 4GiB (1024³) or 4GB (1000³).")
+            write = Output(output_format, output)
+            loaded = api.load(model, input=size(input_size), settings=pairs(settings))
+            found = loaded.fit(there, trained(train, optimizer), dtype)
+            asked = Asked(loaded.name, loaded.input, dtype)
+            write(lambda width, color: render(asked, found, write.format, width, color))
+            return 0 if found.fits else 1
+
+        jobs.append(job)

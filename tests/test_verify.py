@@ -1,0 +1,167 @@
+"""`archcalc verify`: it finds what is wrong in a network, names the node, and says so in every form."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+import torch
+
+from archcalc import api, cli
+from archcalc.errors import UsageError
+from archcalc.expand import expand
+from archcalc.graph import Graph
+from archcalc.ops import OPS
+from archcalc.render.verified import render
+from archcalc.runtime import verify as subject
+from archcalc.runtime.verify import UNKNOWN_TO_FVCORE, count_with_fvcore, run, smallest, verify_all, verify_model
+from archcalc.verified import Verified
+from archcalc.zoo import select
+from tests.graphs import call, chain, single
+from tests.test_ops import ROWS, Row
+
+COUNTED = [row for row in ROWS if row.macs]
+
+
+@pytest.mark.parametrize("row", COUNTED, ids=lambda row: f"{row.word}-{row.arguments}-{row.inputs}")
+def test_fvcore_counts_the_same(row: Row) -> None:
+    """Every op that has MACs, but for what fvcore is known to pass over."""
+    assert count_with_fvcore(single(call(row.word, **row.arguments), *row.inputs)) == []
+
+
+@pytest.mark.parametrize("word", UNKNOWN_TO_FVCORE)
+def test_gaps_are_real(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its entry the op would be a difference: the list holds nothing that fvcore has learnt to count."""
+    monkeypatch.delitem(UNKNOWN_TO_FVCORE, word)
+    row = next(row for row in COUNTED if row.word == word)
+    (difference,) = count_with_fvcore(single(call(row.word, **row.arguments), *row.inputs))
+    assert difference.startswith(f"{word}: ")
+
+
+def small() -> Graph:
+    return chain((3, 8, 8), call("conv", out=4, kernel=3), call("bn"), call("relu"), call("gap"), call("linear", out=5))
+
+
+def broken(forward: Any) -> Any:
+    """What builds a ReLU that does something else."""
+
+    class Broken(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            changed: torch.Tensor = forward(x)
+            return changed
+
+    return lambda op, rt, x: Broken()
+
+
+@pytest.mark.parametrize(
+    ("forward", "found"),
+    [
+        (lambda x: x / 0, ["relu: the output is not finite at the input 3×8×8"]),
+        (lambda x: x * float("nan"), ["relu: the output is not finite at the input 3×8×8"]),
+        (lambda x: x - x.mean(0), ["relu: sample 1 differs by "]),
+        (lambda x: x * x.shape[0], ["relu: sample 1 differs by "]),
+        (lambda x: x + 1e-7, []),
+    ],
+)
+def test_running_finds(monkeypatch: pytest.MonkeyPatch, forward: Any, found: list[str]) -> None:
+    assert run(small()) == []
+    monkeypatch.setattr(OPS["relu"], "torch", broken(forward))
+    differences = run(small())
+    assert len(differences) == len(found)
+    assert all(difference.startswith(start) for difference, start in zip(differences, found, strict=True))
+
+
+def test_fvcore_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert count_with_fvcore(small()) == []
+    monkeypatch.setattr(OPS["conv"], "macs", lambda op, x, y: 1)
+    assert count_with_fvcore(small()) == ["conv: 1 MACs, fvcore counts 6,912"]
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        ("vgg16", (3, 32, 32)),  # five pools that halve: 2⁵
+        ("lenet5", (1, 32, 32)),  # ((n − 4) / 2 − 4) / 2 − 4 = 1
+        ("googlenet", (3, 193, 193)),  # a pool of 7 behind five halvings that round up: 2⁵ · 6 + 1
+        ("vit-b-16", (3, 16, 16)),  # one patch
+        ("resnet18", (3, 1, 1)),
+    ],
+)
+def test_smallest_input(model: str, shape: tuple[int, ...]) -> None:
+    selection = select(model)
+    printed = expand(selection.family, selection.variant, laid=selection.laid)
+    assert smallest(selection, printed).inputs[0][1] == shape
+
+
+def test_a_model() -> None:
+    found = verify_model("lenet5")
+    assert found.ok
+    assert (found.model, found.params, found.input, found.gaps) == ("lenet5", 60_000, (1, 32, 32), {})
+    assert verify_model("vit-b-32").gaps.keys() == {"attention"}
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_in_the_order_asked() -> None:
+    names = ["zip-net-1989", "lenet5", "resnet20-cifar"]
+    ticks: list[tuple[int, int]] = []
+    found = list(verify_all(names, lambda done, planned: ticks.append((done, planned)), workers=2))
+    assert [verified.model for verified in found] == names
+    assert all(verified.ok for verified in found)
+    assert ticks == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_unknown_name_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "verify_model", lambda name: pytest.fail("nothing should run"))
+    with pytest.raises(UsageError, match="vgg61"):
+        list(verify_all(["lenet5", "vgg61"]))
+
+
+def test_all_are_all() -> None:
+    assert {"vgg16", "zip-net-1989", "resnet1202-cifar"} <= set(api.models())
+    assert len(set(api.models())) == len(api.models())
+
+
+# --- what is shown ------------------------------------------------------------------------------------------------
+
+GOOD = Verified("good", 5, 1234, 56_789, (3, 32, 32), 0.5, {"attention": "a reason"}, ())
+BAD = Verified("bad", 7, 10, 20, (3, 1, 1), 0.25, {}, ("row/conv.1: 1 MACs, torch counts 2", "the network has …"))
+
+
+def test_forms() -> None:
+    document = json.loads(render([GOOD, BAD], "json"))
+    assert document["ok"] is False
+    assert [model["ok"] for model in document["models"]] == [True, False]
+    assert document["models"][1]["differences"] == list(BAD.differences)
+    rows = list(csv.DictReader(io.StringIO(render([GOOD, BAD], "csv"))))
+    assert [(row["model"], row["ok"]) for row in rows] == [("good", "yes"), ("bad", "no")]
+    assert rows[1]["differences"] == "; ".join(BAD.differences)
+    for name in ("text", "markdown"):
+        shown = render([GOOD, BAD], name)
+        assert "1 of 2 models differs" in shown
+        assert "row/conv.1: 1 MACs, torch counts 2" in shown
+        assert "a reason" in shown
+    assert "the model agrees with torch" in render([GOOD], "text")
+    assert all(len(line) <= 60 for line in render([GOOD, BAD], "text", 60).splitlines())
+
+
+def left_with(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        cli.main(list(arguments))
+    return int(left.value.code or 0)
+
+
+def test_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert left_with("verify", "lenet5", "lenet5", "--format", "json") == 0
+    assert [model["model"] for model in json.loads(capsys.readouterr().out)["models"]] == ["lenet5"]
+    assert left_with("verify") == left_with("verify", "lenet6") == 2
+    assert "verify what?" in capsys.readouterr().err
+
+
+def test_exit_code_of_a_difference(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(OPS["tanh"], "torch", lambda op, rt, x: torch.nn.Flatten())
+    assert left_with("verify", "lenet5") == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "C1/tanh: the output is 6×28×28, in torch 4704" in shown
