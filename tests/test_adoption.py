@@ -33,6 +33,7 @@ def run_pytest(*arguments: str, cwd: Path) -> tuple[int, str]:
     """pytest in a process of its own, with the plug-in as its entry point would load it."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), env.get("PYTHONPATH", "")])
+    env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # whether archcalc is installed or not: the plug-in is named below
     command = [
         sys.executable,
         "-m",

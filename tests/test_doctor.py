@@ -16,7 +16,7 @@ from archcalc.analyse import facts_of
 from archcalc.doctor import PEERS, Counted, Examined, Peer, Reason, difference, findings, reasons, room, why_not
 from archcalc.measured import Machine
 from archcalc.ops import Op, Shape
-from archcalc.render import FORMATS, examined
+from archcalc.render import TABLES, examined
 from archcalc.render.examined import Beside
 from archcalc.runtime import doctor as subject
 from archcalc.runtime import machine
@@ -294,7 +294,7 @@ BESIDE = Beside(
 )
 
 
-@pytest.mark.parametrize("output_format", FORMATS)
+@pytest.mark.parametrize("output_format", TABLES)
 @pytest.mark.parametrize("beside", [None, BESIDE], ids=["machine", "beside"])
 def test_every_form(beside: Beside | None, output_format: str) -> None:
     text = examined.render(QUIET, beside, output_format)

@@ -45,9 +45,10 @@ def register(app: Typer, jobs: list[Job]) -> None:
         def job() -> None:
             from .. import api
             from ..errors import UsageError
+            from ..render import TABLES
             from ..render.examined import render
 
-            write = Output(output_format, output)
+            write = Output(output_format, output, TABLES)
             where = chosen_device(gpu, device)
             if beside and not model:
                 raise UsageError("`--vs` needs a network", "For example `archcalc doctor resnet50 --vs fvcore`.")

@@ -45,13 +45,14 @@ def register(app: Typer, jobs: list[Job]) -> None:
         def job() -> int:
             from .. import api
             from ..errors import UsageError
+            from ..render import TABLES
             from ..render.fitted import Asked, render
             from ..units import read_size
 
             there = read_size(memory)
             if not there:
                 raise UsageError(f"`--memory {memory}` is not a size", "Sizes are written 4GiB (1024³) or 4GB (1000³).")
-            write = Output(output_format, output)
+            write = Output(output_format, output, TABLES)
             loaded = api.load(model, input=size(input_size), settings=pairs(settings))
             found = loaded.fit(there, trained(train, optimizer), dtype)
             asked = Asked(loaded.name, loaded.input, dtype)

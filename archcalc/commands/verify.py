@@ -29,13 +29,14 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
             from .. import api
             from ..errors import UsageError
+            from ..render import TABLES
             from ..render.progress import progress
             from ..render.verified import render
 
             names = list(dict.fromkeys([*(models or ()), *(api.models() if every else ())]))
             if not names:
                 raise UsageError("verify what?", "Name models, `archcalc verify resnet50`, or all that ship: `--all`.")
-            write = Output(output_format, output)
+            write = Output(output_format, output, TABLES)
             gc.enable()
             with progress("verifying models", "models") as tick:
                 found = api.verify(names, tick)

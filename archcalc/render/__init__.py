@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from ..summary import Summary
     from .rows import Pick
 
-FORMATS = ("text", "json", "csv", "markdown", "latex", "html")
+TABLES = ("text", "json", "csv", "markdown")  # what everything is written in
+FORMATS = (*TABLES, "latex", "html")
 SUFFIXES = {  # of files to write to
     ".txt": "text",
     ".json": "json",

@@ -28,7 +28,7 @@ class Beside(NamedTuple):
 def render(
     there: Examined, beside: Beside | None, output_format: str, width: int | None = None, color: bool = False
 ) -> str:
-    """In one of `FORMATS`; `width` and `color` are for text. With a network only what others make of it."""
+    """In one of `TABLES`; `width` and `color` are for text. With a network only what others make of it."""
     if output_format == "json":
         return as_json.write(_document(there, beside))
     if output_format == "csv":

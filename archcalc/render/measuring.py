@@ -34,7 +34,7 @@ def render(
     color: bool = False,
     pick: rows.Pick | None = None,
 ) -> str:
-    """In one of `FORMATS`; `depth` and `pick` are for the rows, `width` and `color` for text."""
+    """In one of `TABLES`; `depth` and `pick` are for the rows, `width` and `color` for text."""
     if output_format == "json":
         return as_json.write(_document(found))
     if output_format == "csv":
