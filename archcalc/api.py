@@ -21,6 +21,7 @@ from .verified import Verified
 from .zoo import Selection, select, selections, spec_files
 
 if TYPE_CHECKING:
+    from .devices import Device
     from .doctor import Examined, Peer
     from .runtime.network import Network
 
@@ -185,6 +186,13 @@ def load(
     )
 
 
+def measure_in_turn(models: Sequence[Model], **options: Any) -> tuple[Measurement, ...]:
+    """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; the options are those of
+    `Model.measure`."""
+    _, measure = _runtime()
+    return measure.measure_in_turn([model.graph for model in models], **options)  # type: ignore[no-any-return]
+
+
 def models() -> tuple[str, ...]:
     """The names of all models that ship, by family."""
     return tuple(selection.name for path in spec_files() for selection in selections(path)[1])
@@ -207,6 +215,16 @@ def examine(device: str = "cpu") -> Examined:
     from .runtime import doctor
 
     return doctor.examine(device)
+
+
+def ceilings(device: str = "cpu", dtype: str = "float32", threads: int | None = None) -> Device:
+    """What this machine reaches at best, measured within seconds: FLOPs and bytes per second, for a roofline.
+
+    Raises UsageError, Unavailable."""
+    _runtime()
+    from .runtime import ceilings
+
+    return ceilings.ceilings(device, dtype, threads)
 
 
 def _runtime() -> tuple[Any, Any]:

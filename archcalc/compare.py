@@ -19,6 +19,7 @@ from .graph import Graph
 from .ops import Shape, Tokens
 from .ops.base import numel
 from .receptive import receptive_fields
+from .regression import SAME, same_conditions
 from .results import Result
 from .summary import Summary
 from .traffic import network_intensity
@@ -28,15 +29,11 @@ BY = ("stage", "row", "op")
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A model as it was asked for, `resnet50@256`, with its summary, and a printed accuracy where there is one.
-
-    `training_bytes` is the peak memory of a training step where it is known.
-    """
+    """A model as it was asked for, `resnet50@256`, with its summary, and a printed accuracy where there is one."""
 
     name: str
     summary: Summary = field(repr=False)
     result: Result | None = None
-    training_bytes: int | None = None
 
     @property
     def totals(self) -> Totals:
@@ -44,20 +41,38 @@ class Compared:
 
 
 Figure = Callable[[Compared], int | float | None]
+Interval = tuple[float, float]
 
 
 class Metric(NamedTuple):
-    """A figure of a network: its key in JSON and csv, its heading, which way is better (−1: less), where it is from."""
+    """A figure of a network: its key in JSON and csv, its heading, which way is better (−1: less), where it is from.
+
+    `between` is there where it is measured with noise: the interval of its median, None for too few runs.
+    """
 
     key: str
     heading: str
     better: int
     of: Figure
     unit: Literal["count", "bytes", "ms", "ratio", "percent", "plain"] = "count"
+    between: Callable[[Compared], Interval | None] | None = None
 
 
 def _total(name: str) -> Figure:
     return lambda model: getattr(model.totals, name)
+
+
+def _training_bytes(model: Compared) -> int | None:
+    training = model.summary.training
+    return None if training is None else training.peak_bytes
+
+
+def _memory(model: Compared) -> int | None:
+    """What the allocator gave at most in an inference: values and what is inside ops; parameters are not in it."""
+    memory = None if model.summary.measured is None else model.summary.measured.memory
+    if memory is None or memory.workspace_bytes is None:
+        return None
+    return memory.peak_memory_bytes + memory.workspace_bytes
 
 
 def _latency(model: Compared) -> float | None:
@@ -67,7 +82,20 @@ def _latency(model: Compared) -> float | None:
 
 def _throughput(model: Compared) -> float | None:
     run = model.summary.measured
-    return None if run is None or not run.whole.median else 1000 * run.batch / run.whole.median
+    return None if run is None else run.throughput
+
+
+def _latency_between(model: Compared) -> Interval | None:
+    run = model.summary.measured
+    known = None if run is None else run.confidence
+    return None if known is None or known.low is None or known.high is None else (known.low, known.high)
+
+
+def _throughput_between(model: Compared) -> Interval | None:
+    run, found = model.summary.measured, _latency_between(model)
+    return (
+        None if run is None or not found or not found[0] else (1000 * run.batch / found[1], 1000 * run.batch / found[0])
+    )
 
 
 def _field(model: Compared) -> float | None:
@@ -91,23 +119,25 @@ METRICS = (
     Metric("flops", "FLOPs", -1, _total("flops")),
     Metric("activation_bytes", "activations", -1, _total("activation_bytes"), "bytes"),
     Metric("peak_memory_bytes", "peak memory", -1, _total("peak_memory_bytes"), "bytes"),
-    Metric("training_memory_bytes", "peak memory, training", -1, lambda model: model.training_bytes, "bytes"),
+    Metric("training_memory_bytes", "peak memory, training", -1, _training_bytes, "bytes"),
     Metric("weight_layers", "weight layers", 0, _total("weight_layers"), "plain"),
     Metric("receptive_field", "receptive field", 0, _field, "plain"),
     Metric("arithmetic_intensity", "FLOPs per byte", 0, lambda m: network_intensity(m.summary.report), "ratio"),
     Metric("accuracy", "accuracy", 1, lambda model: model.result.accuracy if model.result else None, "percent"),
-    Metric("latency_ms", "latency", -1, _latency, "ms"),
-    Metric("throughput", "samples per s", 1, _throughput, "ratio"),
+    Metric("latency_ms", "latency", -1, _latency, "ms", _latency_between),
+    Metric("throughput", "samples per s", 1, _throughput, "ratio", _throughput_between),
+    Metric("measured_memory_bytes", "memory, measured", -1, _memory, "bytes"),
 )
 PARETO = ("params", "macs", "peak_memory_bytes", "latency_ms", "accuracy")
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """At least two models. `metrics` are those that at least one of them has."""
+    """At least two models. `metrics` are those that at least one of them has; `in_turn`: they were measured so."""
 
     models: tuple[Compared, ...]
     metrics: tuple[Metric, ...]
+    in_turn: bool = False
 
     def ratio(self, model: Compared, metric: Metric) -> float | None:
         """A figure as a multiple of the first model's; None where there is none, or nothing to divide by."""
@@ -116,13 +146,23 @@ class Comparison:
         first, own = metric.of(self.models[0]), metric.of(model)
         return None if not first or own is None or inf in (first, own) else own / first
 
+    def ratio_between(self, model: Compared, metric: Metric) -> Interval | None:
+        """Between which figures a measured ratio lies, by the intervals of the two medians; None for too few runs."""
+        return _ratio_between(model, self.models[0], metric)
+
+    def better(self, metric: Metric, one: Compared, other: Compared) -> int:
+        """1 where one model's figure is better than another's, −1 where it is worse; 0 where they are alike, or the
+        difference of what was measured is within the noise."""
+        first, second = metric.of(one) or 0, metric.of(other) or 0
+        if first == second or within_noise(one, other, metric):
+            return 0
+        return metric.better if first > second else -metric.better
+
     def best(self, metric: Metric) -> tuple[Compared, ...]:
-        """The models with the best figure, where one is better and they are not all alike."""
-        known = [(model, value) for model in self.models if (value := metric.of(model)) is not None]
-        if not metric.better or len(known) < 2 or len({value for _, value in known}) == 1:
-            return ()
-        top = max(metric.better * value for _, value in known)
-        return tuple(model for model, value in known if metric.better * value == top)
+        """The models that none beats, where one is better and they are not all alike."""
+        known = [model for model in self.models if metric.of(model) is not None]
+        best = tuple(one for one in known if all(self.better(metric, other, one) <= 0 for other in known))
+        return () if not metric.better or len(best) == len(known) else best
 
     @property
     def pareto_metrics(self) -> tuple[Metric, ...]:
@@ -133,21 +173,39 @@ class Comparison:
     @property
     def pareto(self) -> tuple[Compared, ...]:
         """The models that no other is at least as good as in everything, and better in something."""
-        by = self.pareto_metrics
-        figures = [[metric.better * (metric.of(model) or 0) for metric in by] for model in self.models]
-        return tuple(
-            model
-            for model, own in zip(self.models, figures, strict=True)
-            if not any(other != own and all(a >= b for a, b in zip(other, own, strict=True)) for other in figures)
-        )
+        return tuple(one for one in self.models if not any(self._beats(other, one) for other in self.models))
+
+    def _beats(self, other: Compared, one: Compared) -> bool:
+        found = [self.better(metric, other, one) for metric in self.pareto_metrics]
+        return min(found) >= 0 and max(found) > 0
 
 
-def compare(models: Sequence[Compared]) -> Comparison:
-    """Put models side by side. Raises UsageError where there are fewer than two."""
+def _ratio_between(one: Compared, other: Compared, metric: Metric) -> Interval | None:
+    if metric.between is None:
+        return None
+    own, first = metric.between(one), metric.between(other)
+    return None if own is None or first is None or not first[0] else (own[0] / first[1], own[1] / first[0])
+
+
+def within_noise(one: Compared, other: Compared, metric: Metric) -> bool:
+    """Whether what was measured of two models cannot be told apart: their medians' intervals overlap, or the runs are
+    too few for one. Never of what is counted."""
+    if metric.between is None:
+        return False
+    found = _ratio_between(one, other, metric)
+    return found is None or found[0] <= 1 <= found[1]
+
+
+def compare(models: Sequence[Compared], in_turn: bool = False) -> Comparison:
+    """Put models side by side. Raises UsageError where there are fewer than two, or where what was measured of them
+    was measured under different conditions."""
     if len(models) < 2:
         raise UsageError("a comparison needs at least two models", "For example `archcalc compare vgg16 resnet50`.")
+    runs = [model.summary.measured for model in models if model.summary.measured is not None]
+    for run in runs[1:]:
+        same_conditions(runs[0], {name: getattr(run, name) for name in SAME})
     present = [metric for metric in METRICS if any(metric.of(model) is not None for model in models)]
-    return Comparison(tuple(models), tuple(present))
+    return Comparison(tuple(models), tuple(present), in_turn)
 
 
 # --- where the difference lies --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Devices by their makers' data sheets: what they reach at best, for rooflines where nothing was measured."""
+"""Devices, and what they reach at best: by their makers' data sheets, for rooflines where nothing was measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from .errors import UsageError, did_you_mean
 
 
 class Device(NamedTuple):
-    """Ceilings of a device: FLOPs per second by dtype (a multiply-accumulate is two), bytes per second of memory."""
+    """Ceilings of a device: FLOPs per second by dtype (a multiply-accumulate is two), bytes per second of memory.
+
+    `source` is the data sheet, or says how they were measured.
+    """
 
     name: str
     flops: dict[str, float]
@@ -20,6 +23,11 @@ class Device(NamedTuple):
         if dtype not in self.flops:
             raise UsageError(f"the data sheet of {self.name} gives no figure for {dtype}")
         return self.flops[dtype]
+
+    @property
+    def by(self) -> str:
+        """`by its data sheet`, or how its ceilings were measured."""
+        return self.source if self.source.startswith("measured") else "by its data sheet"
 
     @property
     def ridge(self) -> dict[str, float]:

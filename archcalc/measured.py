@@ -241,11 +241,15 @@ class Measurement:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, with what was measured until then."""
+    """Ctrl-C, with what was measured until then: of one network, or of several in turn."""
 
-    def __init__(self, measurement: Measurement) -> None:
+    def __init__(self, *measurements: Measurement) -> None:
         super().__init__()
-        self.measurement = measurement
+        self.measurements = measurements
+
+    @property
+    def measurement(self) -> Measurement:
+        return self.measurements[0]
 
 
 def _sums(rows: Sequence[Sequence[float]], runs: int) -> list[float]:

@@ -18,6 +18,8 @@ from typing import Any, get_args
 from . import regression
 from .analyse import ITEMSIZE, Layer, Totals
 from .catalogue import KNOWN_BY, Entry
+from .compare import BY
+from .compare import METRICS as FIGURES
 from .drift import FIELDS as CHANGED
 from .expr import IMPLICIT, NAME, RESERVED
 from .ledger.accuracies import METRICS as RESULTS
@@ -26,6 +28,7 @@ from .ops import ARGUMENTS, KINDS, OPS
 from .ops.base import LIMIT, Argument, show
 from .readings import READINGS
 from .reported import Verdict
+from .results import Result
 from .runs import PLAIN, SPREAD, TITLE
 from .runs import SCHEMA as RUN_SCHEMA
 from .spec.columns import METRICS, SCALES, WITH_HEADS
@@ -302,6 +305,22 @@ REPORT_SENTENCES = {
     "verdicts": "How many figures have which verdict.",
     "undeclared": "Figures that contradict and stand under no erratum.",
     "stale": "Errata that no longer apply.",
+    # comparisons
+    "pareto": "The models that no other is at least as good as in everything, and better in something.",
+    "pareto_by": "The figures that decide that.",
+    "by": "What `shares` are by.",
+    "stage": "By how much its resolution is smaller than the input's, or tokens or vector; empty by op.",
+    "ratios": "Each figure as a multiple of the first model's; null where there is none.",
+    "ratio_intervals": "Between which figures ratios of what was measured lie; null for too few runs.",
+    "within_noise": "Whether the difference is within the noise: the interval holds 1.",
+    "reported": "The accuracy that is printed for the model; null where none of one table is known.",
+    "accuracy": "The printed top-1 accuracy in percent.",
+    "arithmetic_intensity": "FLOPs for each byte that nodes read and write.",
+    "measured_memory_bytes": "What the allocator gave at most in an inference, scratch of kernels too.",
+    "diff": "The nodes of both networks lined up.",
+    "sign": "Whether the node is in both (=), only in the first (-) or only in the second (+).",
+    "call": "The node as the spec language writes it.",
+    "before": "The file of the earlier run.",
     # list
     "name": "The name that people type.",
     "year": "The year of publication in the citation; null where it has none.",
@@ -320,6 +339,24 @@ PART_SENTENCES = {
     "measured.batch": "The number of samples in a measured run.",
     "change.path": "The layer's path; `whole` is the whole network.",
     "change.verdict": "What the layer is beside the earlier run.",
+    "compared.name": "The model as it was asked for, with its input.",
+    "compared.model": "The name of the model.",
+    "totals.receptive_field": "Input positions that an element of the last feature map sees; null where unbounded.",
+    "ratios.receptive_field": "The ratio of the receptive fields.",
+    "interval.low": "The lower end.",
+    "interval.high": "The upper end.",
+    "share.name": "The row, or the op; empty by stage.",
+    "lines.models": "The two models.",
+    "side.models": "The models, the first of which ratios are to.",
+    "side.shares": "Where the difference lies, each part with a figure a model; null where it has no such part.",
+    "printed.model": "The model that it is printed for.",
+    "printed.figure": "Which accuracy, or error.",
+    "printed.printed": "The figure as it is printed.",
+    "printed.value": "The figure in percent.",
+    "printed.source": "The document and table.",
+    "printed.dataset": "The data that it was tested on.",
+    "printed.setting": "How it was trained and tested.",
+    "judged.now": "The file of the later run.",
     "comparison.batch": "The batch that both runs measured.",
     "comparison.whole": "The whole network beside the earlier run.",
     "comparison.layers": "Every layer beside the earlier run.",
@@ -988,6 +1025,67 @@ def list_schema() -> Schema:
     }
 
 
+def compare_schema() -> Schema:
+    """The schema of `archcalc compare --format json`. Keys may be added, so others than these are allowed.
+
+    Line by line (`--diff`), and of two runs of one network, there are other keys beside `schema` and `archcalc`.
+    """
+    number: Schema = {"type": ["number", "null"]}
+    count: Schema = {"type": ["integer", "null"]}
+    totals = {f.name: _FIELDS[str(f.type)] for f in fields(Totals)}
+    figures = {metric.key: number for metric in FIGURES if metric.between is None and metric.key not in totals}
+    interval = _record("interval", {"low": _MS, "high": _MS, "within_noise": _FIELDS["bool"]})
+    measured = [metric.key for metric in FIGURES if metric.between is not None]
+    model: Schema = {
+        "name": _TEXT,
+        "model": _TEXT,
+        "spec": _TEXT,
+        "input": _SHAPE,
+        "batch": {"type": "integer", "minimum": 1},
+        "dtype": {"enum": list(ITEMSIZE)},
+        "settings": _FIELDS["dict[str, str]"],
+        "totals": _record("totals", {**totals, **figures, "training_macs": _COUNT}, [*figures, "training_macs"]),
+        "measured": {"anyOf": [{"$ref": "#/$defs/measured"}, {"type": "null"}]},
+        "ratios": _record("ratios", {metric.key: number for metric in FIGURES}, [metric.key for metric in FIGURES]),
+        "ratio_intervals": _record(
+            "intervals", {key: {"anyOf": [interval, {"type": "null"}]} for key in measured}, measured
+        ),
+        "reported": {"anyOf": [_record("printed", _printed()), {"type": "null"}]},
+    }
+    keys = {"enum": [metric.key for metric in FIGURES]}
+    part: dict[str, Schema] = {"type": "array", "items": count}  # type: ignore[dict-item]
+    share = {"stage": _TEXT, "name": _TEXT, **dict.fromkeys(("params", "macs", "activation_bytes"), part)}
+    layer = {"path": _TEXT, "call": _TEXT, "output_shape": _SHAPE, "params": _COUNT, "macs": _COUNT}
+    head = {"schema": {"const": 1}, "archcalc": _TEXT}
+    side = {
+        **head,
+        "models": {"type": "array", "items": _record("compared", model), "minItems": 2},
+        "pareto": {"type": "array", "items": _TEXT},
+        "pareto_by": {"type": "array", "items": keys},
+        "by": {"enum": list(BY)},
+        "shares": {"type": "array", "items": _record("share", share)},
+    }
+    lines = {**head, "models": {"type": "array", "items": _TEXT, "minItems": 2}}
+    lines["diff"] = {"type": "array", "items": _record("line", {"sign": {"enum": ["=", "-", "+"]}, **layer})}
+    judged = {**head, "model": _TEXT, "before": _TEXT, "now": _TEXT}
+    judged["comparison"] = {"type": "array", "items": _comparison()}
+    return {
+        "$schema": DRAFT,
+        "title": "archcalc compare",
+        "description": "What `archcalc compare --format json` writes; keys may be added.",
+        "anyOf": [_record("side", side, ("by", "shares")), _record("lines", lines), _record("judged", judged)],
+        "$defs": {
+            "elementwise": {"type": "object", "additionalProperties": _INDEX},
+            "measured": _record("measured", _measured_properties()),
+        },
+    }
+
+
+def _printed() -> Schema:
+    texts = dict.fromkeys(Result._fields, _TEXT)
+    return {**texts, "value": {"type": "number"}}
+
+
 def check_schema() -> Schema:
     """The schema of `archcalc check --format json`. Keys may be added, so others than these are allowed."""
     flag: Schema = {"type": "boolean"}
@@ -1092,7 +1190,14 @@ def _sentence(part: str, name: str) -> str | None:
 
 # --- the shipped copies -------------------------------------------------------------------------------------------
 
-SCHEMAS = {"spec": spec_schema, "report": report_schema, "list": list_schema, "run": run_schema, "check": check_schema}
+SCHEMAS = {
+    "spec": spec_schema,
+    "report": report_schema,
+    "list": list_schema,
+    "run": run_schema,
+    "check": check_schema,
+    "compare": compare_schema,
+}
 
 
 def shipped() -> dict[Path, str]:

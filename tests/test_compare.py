@@ -8,19 +8,38 @@ import json
 import re
 import subprocess
 import sys
+from array import array
+from dataclasses import replace
 from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from archcalc import api, cli, schema
 from archcalc.analyse import analyse, live_of
 from archcalc.api import load
 from archcalc.commands.compare import load_at, side
 from archcalc.commands.scale import sweep
-from archcalc.compare import METRICS, Comparison, at_input, compare, diff, last_map, resized, shares, stage_of
+from archcalc.compare import (
+    BY,
+    METRICS,
+    Compared,
+    Comparison,
+    at_input,
+    compare,
+    diff,
+    last_map,
+    resized,
+    shares,
+    stage_of,
+    within_noise,
+)  # fmt: skip
 from archcalc.devices import DEVICES
 from archcalc.errors import UsageError
+from archcalc.measured import Interrupted, Measurement, Memory
 from archcalc.ops import Tokens
 from archcalc.render import FORMATS, as_latex
 from archcalc.render import render as render_summary
@@ -28,6 +47,8 @@ from archcalc.render.compared import render, render_diff
 from archcalc.render.rows import Pick
 from archcalc.render.scaled import render as render_scaled
 from archcalc.results import common, results
+from archcalc.runs import Run
+from archcalc.runs import document as run_document
 from archcalc.scale import counts, grid, values
 from archcalc.traffic import moved_bytes, network_intensity
 from tests.graphs import call, chain
@@ -341,3 +362,227 @@ def test_a_frame_and_a_notebook() -> None:
     assert len(model.frame(depth=3)) > len(frame)
     assert "<table>" in model._repr_html_()
     assert "<script" not in model._repr_html_()
+
+
+# --- what was measured ------------------------------------------------------------------------------------------------
+
+
+def timed(model: str, level: float, runs: int = 20, wide: float = 0.01) -> Compared:
+    """A model with whole runs around `level` ms, evenly from −`wide` to `wide`."""
+    samples = [level * (1 + wide * (2 * n / (runs - 1) - 1)) for n in range(runs)]
+    (found,) = side([model], 1, "float32", {})
+    main = found.summary.report.graph.main
+    rows = tuple(array("d", [one / main for one in samples]) for _ in range(main))
+    memory = Memory(1000, "there", 1200, 500, None)
+    run = Measurement("cpu", "A processor", "2.13.0", 2, "float32", 1, array("d", samples), rows, memory=memory)
+    return replace(found, summary=replace(found.summary, measured=run))
+
+
+def test_a_ratio_of_what_was_measured_says_how_sure_it_is() -> None:
+    """20 samples: the interval is from the 6th to the 15th (Dixon & Massey), 2·5/19 − 1 and 2·14/19 − 1 of `wide`."""
+    found = compare([timed("lenet5", 10), timed("alexnet", 20)])
+    latency, throughput = (next(m for m in found.metrics if m.key == key) for key in ("latency_ms", "throughput"))
+    low, high = 1 - 0.01 * 9 / 19, 1 + 0.01 * 9 / 19
+    assert found.ratio(found.models[1], latency) == pytest.approx(2)
+    assert found.ratio_between(found.models[1], latency) == pytest.approx((2 * low / high, 2 * high / low))
+    assert found.ratio_between(found.models[1], throughput) == pytest.approx((low / high / 2, high / low / 2))
+    assert [model.name for model in found.best(latency)] == ["lenet5"]
+    assert found.models[0].summary.measured is not None
+    memory = next(m for m in found.metrics if m.key == "measured_memory_bytes")
+    assert memory.of(found.models[0]) == 1500
+
+
+@pytest.mark.parametrize(("other", "runs"), [(timed("alexnet", 10.04), 20), (timed("alexnet", 20, runs=5), 5)])
+def test_what_is_within_the_noise_is_no_better(other: Compared, runs: int) -> None:
+    found = compare([timed("lenet5", 10), other])
+    latency = next(m for m in found.metrics if m.key == "latency_ms")
+    assert within_noise(found.models[1], found.models[0], latency)
+    assert found.better(latency, found.models[0], found.models[1]) == 0
+    assert found.best(latency) == ()
+    text = render(found, "text")
+    assert ("within the noise" if runs == 20 else "too few runs to tell") in text
+    intervals = json.loads(render(found, "json"))["models"][1]["ratio_intervals"]["latency_ms"]
+    assert intervals is None if runs == 5 else intervals["within_noise"]
+
+
+def test_noise_decides_nothing_about_pareto() -> None:
+    """The same network twice, the second a little slower within the noise: neither beats the other."""
+    twice = compare([timed("lenet5", 10), timed("lenet5", 10.04)])
+    assert len(twice.pareto) == 2
+    apart = compare([timed("lenet5", 10), timed("lenet5", 11)])
+    assert apart.pareto == (apart.models[0],)
+
+
+def test_runs_under_other_conditions_are_not_compared() -> None:
+    one, other = timed("lenet5", 10), timed("alexnet", 20)
+    assert other.summary.measured is not None
+    threads = replace(other, summary=replace(other.summary, measured=replace(other.summary.measured, threads=4)))
+    with pytest.raises(UsageError, match="threads was 2, now it is 4"):
+        compare([one, threads])
+
+
+COMPARE = Draft202012Validator(schema.compare_schema())
+
+
+def test_the_json_of_a_comparison_is_valid() -> None:
+    measured, counted = (
+        compare([timed("lenet5", 10), timed("alexnet", 20)], in_turn=True),
+        compared("vgg16", "vit-b-16"),
+    )
+    documents = {
+        "measured": json.loads(render(measured, "json")),
+        "counted": json.loads(render(counted, "json")),
+        **{by: json.loads(render(counted, "json", shared=shares(counted, by), by=by)) for by in BY},
+        "diff": json.loads(render_diff(diff(*counted.models), counted.models, "json")),
+    }
+    for name, document in documents.items():
+        assert not [error.message[:200] for error in COMPARE.iter_errors(document)], name
+    second = documents["measured"]["models"][1]
+    assert second["measured"]["latency_ms"]["median"] == pytest.approx(20)
+    assert second["ratios"]["latency_ms"] == pytest.approx(2)
+    assert set(second["ratio_intervals"]["latency_ms"]) == {"low", "high", "within_noise"}
+    assert "latency_ms" not in second["totals"]
+    assert second["totals"]["training_memory_bytes"] == load("alexnet").training().peak_bytes
+    assert documents["counted"]["models"][0]["measured"] is None
+    bends: list[dict[str, list[str]]] = [{"models": []}, {"pareto_by": ["beauty"]}]
+    for bent in bends:
+        assert not COMPARE.is_valid({**documents["measured"], **bent})
+
+
+def test_measured_figures_in_every_form() -> None:
+    found = compare([timed("lenet5", 10), timed("alexnet", 20)], in_turn=True)
+    for form in ("text", "markdown", "latex", "html"):
+        text = " ".join(render(found, form).split())
+        assert "in turn (lenet5 alexnet" in text
+        assert "A processor, 2 threads" in text
+    line = list(csv.DictReader(io.StringIO(render(found, "csv"))))[1]
+    assert float(line["latency_ms"]) == pytest.approx(20)
+    assert float(line["latency_ms_ratio"]) == pytest.approx(2)
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def command(*arguments: str) -> int:
+    return cli._run(["compare", *arguments])
+
+
+def save(path: Path, model: str, level: float, **changes: Any) -> str:
+    """A saved run of a model, every layer alike but for a little noise."""
+    built, run = load(model), timed(model, level).summary.measured
+    assert run is not None
+    found = Run.of(built.graph, [replace(run, **changes)], built.name, built.spec, {})
+    path.write_text(json.dumps(run_document(found)), encoding="utf-8")
+    return str(path)
+
+
+def test_networks_are_measured_in_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    """Live, on two tiny networks."""
+    tiny = ["lenet5", "mobilenetv1@32", "--threads", "1", "--time-limit", "0.5"]
+    assert command(*tiny, "--cpu", "--batch", "2", "--format", "json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert not [error.message[:200] for error in COMPARE.iter_errors(document)]
+    first, second = (model["measured"] for model in document["models"])
+    assert first["runs"] == second["runs"]
+    assert first["batch"] == second["batch"] == 2
+    assert document["models"][1]["ratios"]["latency_ms"] == pytest.approx(
+        second["latency_ms"]["median"] / first["latency_ms"]["median"], rel=1e-3
+    )
+    assert "latency_ms" in document["pareto_by"]
+    assert command(*tiny, "--device", "cpu", "--train", "--batch", "2") == 0
+    assert "training: forward and backward pass" in " ".join(capsys.readouterr().out.split())
+
+
+def test_options_get_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[list[str], dict[str, Any]]] = []
+
+    def measure(models: list[api.Model], **options: Any) -> tuple[Measurement, ...]:
+        seen.append(([model.name for model in models], options))
+        runs = [timed(model.name, 10).summary.measured for model in models]
+        return tuple(run for run in runs if run is not None)
+
+    monkeypatch.setattr(api, "measure_in_turn", measure)
+    options = ["--device", "cuda:1", "--dtype", "bfloat16", "--batch", "8", "--threads", "3", "--time-limit", "7"]
+    assert command("lenet5", "alexnet", *options, "--train", "--optimizer", "adam", "-o", "/dev/null") == 0
+    ((names, found),) = seen
+    assert names == ["lenet5", "alexnet"]
+    assert found.pop("progress") is None
+    expected = {"batch": 8, "dtype": "bfloat16", "device": "cuda:1", "training": True, "threads": 3, "time_limit": 7.0}
+    assert found == expected
+
+
+def test_ctrl_c_shows_what_was_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def measure(models: list[api.Model], **options: Any) -> tuple[Measurement, ...]:
+        runs = [timed(model.name, 10).summary.measured for model in models]
+        raise Interrupted(*(replace(run, stopped="interrupted") for run in runs if run is not None))
+
+    monkeypatch.setattr(api, "measure_in_turn", measure)
+    assert command("lenet5", "alexnet", "--cpu") == 130
+    assert "lenet5: interrupted: this is what was measured so far" in " ".join(capsys.readouterr().out.split())
+
+
+def test_two_saved_runs_of_one_network_are_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = save(tmp_path / "old.json", "lenet5", 10), save(tmp_path / "new.json", "lenet5", 15)
+    assert command(old, new) == 0
+    layers = load("lenet5").graph.main
+    assert f"{layers} of {layers} layers slower beyond the noise" in " ".join(capsys.readouterr().out.split())
+    assert command(old, new, "--fail-on-regression") == 1
+    assert command(old, new, "--fail-on-regression", "--tolerance", "60") == 0
+    assert command(new, old, "--fail-on-regression") == 0, "faster is no regression"
+    capsys.readouterr()
+    for form in FORMATS:
+        assert command(old, new, "--format", form) == 0
+        text = capsys.readouterr().out
+        assert "slower" in text
+        if form == "json":
+            document = json.loads(text)
+            assert not [error.message[:200] for error in COMPARE.iter_errors(document)]
+            assert document["comparison"][0]["whole"]["ratio"] == pytest.approx(1.5)
+
+
+def test_a_saved_run_beside_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = save(tmp_path / "run.json", "lenet5", 10)
+    other = save(tmp_path / "other.json", "alexnet", 20)
+    assert command(path, "alexnet", "--format", "json") == 0
+    first, second = json.loads(capsys.readouterr().out)["models"]
+    assert first["totals"]["params"] == load("lenet5").totals.params
+    assert first["measured"]["latency_ms"]["median"] == pytest.approx(10)
+    assert second["measured"] is None
+    assert command(path, other, "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out)["models"][1]["ratios"]["latency_ms"] == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{run}", "alexnet", "--cpu"], "run.json` is measured already"),
+        (["{run}", "alexnet", "--batch", "4"], "measured no batch of 4"),
+        (["{run}", "alexnet", "--set", "classes=10"], "a saved run is of one as it was"),
+        (["{run}", "{threads}"], "threads was 2, now it is 4"),
+        (["{run}", "none.json"], "there is no file `none.json`"),
+        (["{bent}", "alexnet"], "a run of another network than `lenet5` is now"),
+        (["lenet5", "alexnet", "--fail-on-regression"], "needs two saved runs of one network"),
+        (["lenet5", "alexnet", "--cpu", "--gpu"], "one of the two"),
+        (["lenet5", "alexnet", "--optimizer", "adam"], "`--train`"),
+        (["lenet5", "--cpu"], "at least two models"),
+    ],
+)
+def test_what_cannot_be_compared(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = {"run": save(tmp_path / "run.json", "lenet5", 10)}
+    paths["threads"] = save(tmp_path / "threads.json", "alexnet", 20, threads=4)
+    bent = json.loads(Path(paths["run"]).read_text())
+    bent["layers"][0]["path"] = "another"
+    (tmp_path / "bent.json").write_text(json.dumps(bent))
+    paths["bent"] = str(tmp_path / "bent.json")
+    assert command(*(argument.format(**paths) for argument in arguments)) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_no_gpu_is_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert command("lenet5", "alexnet", "--gpu") == 3
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1

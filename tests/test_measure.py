@@ -17,11 +17,11 @@ import torch
 from archcalc.errors import Unavailable, UsageError
 from archcalc.graph import Graph
 from archcalc.measured import Interrupted, Latency, confidence
-from archcalc.runtime import machine, modules
+from archcalc.runtime import ceilings, machine, modules
 from archcalc.runtime import measure as subject
 from archcalc.runtime.bench import Bench, ByNode, CpuClock, CudaClock, clock_cost, out_of_memory
 from archcalc.runtime.machine import pinned_malloc
-from archcalc.runtime.measure import has_settled, largest, measure, rounds
+from archcalc.runtime.measure import has_settled, largest, measure, measure_in_turn, rounds, rounds_in_turn
 from archcalc.runtime.network import example_inputs
 from tests.graphs import Build, call, chain
 
@@ -120,6 +120,55 @@ def test_ids_are_drawn_below_the_number_of_words() -> None:
     assert len(measure(graph, runs=1).layers) == 3
 
 
+# --- ceilings -----------------------------------------------------------------------------------------------------
+
+
+class Intervals:
+    """A clock whose intervals are known, in ms."""
+
+    def __init__(self, times: Iterable[float]) -> None:
+        self.times = iter(times)
+
+    def mark(self) -> None: ...
+
+    def between(self, marks: list[Any]) -> list[float]:
+        return [next(self.times)]
+
+    def waited(self, marks: list[Any]) -> list[bool]:
+        return [False]
+
+
+def test_a_ceiling_is_the_fastest_run_of_the_fastest_work() -> None:
+    works = [ceilings.Work("slow", 100, lambda: None), ceilings.Work("fast", 300, lambda: None)]
+    found = ceilings.best(works, Intervals([0.1, 5, 4, 0.1, 10, 6]), 0)
+    assert found == (300 / 0.006, "fast"), "the first run of each warms up, and is not counted"
+
+
+def test_ceilings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ceilings, "PRODUCTS", {"cpu": (64,)})
+    monkeypatch.setattr(ceilings, "MAPS", {"cpu": ((1, 8, 8),)})
+    monkeypatch.setattr(ceilings, "cache_size", lambda where: 2**20)
+    found = ceilings.ceilings("cpu", "float32", 1, 0)
+    assert found.peak("float32") > 1e6
+    assert found.bandwidth > 1e6
+    assert found.source.startswith("measured: ")
+    assert found.source.endswith("; a copy of 2 MiB")
+    assert found.name.endswith(", 1 thread")
+    with pytest.raises(UsageError, match="no figure for float64"):
+        found.peak("float64")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(Unavailable, match="no GPU"):
+        ceilings.ceilings("cuda")
+
+
+def test_products_and_copies_by_hand() -> None:
+    """2·n³ FLOPs of a product of n×n matrices; 2·b·c²·9·s² of a 3×3 convolution; a copy reads and writes."""
+    works = list(ceilings._products(CPU, torch.float32))
+    assert works[0].amount == 2 * 512**3
+    assert works[3].amount == 2 * 4 * 128 * 128 * 9 * 56 * 56
+    assert next(ceilings._copies(CPU)).amount % 2 == 0
+
+
 # The rounds, on a bench whose times are known.
 
 
@@ -186,6 +235,80 @@ def test_what_a_round_holds() -> None:
     assert set(found.compiled) == {2.0}
     assert [set(row) for row in found.backward] == [{2.0}, {2.0}]
     assert found.launch_bound == (0,), "in 9 of 10 rounds, one being warm-up"
+
+
+def test_several_run_in_turn() -> None:
+    """A B A B …: whole runs, then runs by nodes; what is warm already waits for the other."""
+    order: list[str] = []
+
+    class Told(Bed):
+        def __init__(self, name: str, times: Iterable[float]) -> None:
+            super().__init__(times)
+            self.name = name
+
+        def whole(self) -> float:
+            order.append(self.name)
+            return super().whole()
+
+        def layers(self) -> ByNode:
+            order.append(self.name.lower())
+            return super().layers()
+
+    a, b = Told("A", repeat(2.0)), Told("B", [9.0, 6.0, 4.0, *repeat(3.0)])
+    first, second = rounds_in_turn([a, b], 12, 60, 0.02)
+    assert "".join(order).startswith("ABabAB" + "bBb"), "A has settled after three"
+    assert "".join(order).endswith("ABab" * 10)
+    assert (first.warm_ups, first.settled) == (3, True)
+    assert second.warm_ups > 3
+    assert (set(first.whole), set(second.whole)) == ({2.0}, {3.0})
+    assert len(first.whole) == len(second.whole) == 10
+    assert [set(row) for row in second.total] == [{1.5}, {1.5}]
+
+
+def test_drift_hits_all_that_run_in_turn_alike() -> None:
+    """A machine that gets slower by half a percent with every run: one after the other, B would seem far slower."""
+    speed = (1.005**n for n in count())
+
+    class Drifting(Bed):
+        def whole(self) -> float:
+            self.now = next(speed)
+            return self.now
+
+    first, second = rounds_in_turn([Drifting([]), Drifting([])], 100, 60, 1e-9)
+    assert median(second.whole) / median(first.whole) == pytest.approx(1.005, rel=1e-6)
+
+
+def test_the_one_that_needs_most_decides() -> None:
+    noise = cycle([1.0, 1.3, 0.8, 1.1, 0.9, 1.2])
+    first, second = rounds_in_turn([Bed(repeat(1.0)), Bed(noise)], 10_000, 60, 0.15)
+    assert len(first.whole) == len(second.whole) > 10
+
+
+def test_an_interrupt_in_turn_keeps_whole_rounds_of_all() -> None:
+    def times() -> Iterator[float]:
+        yield from repeat(1.0, 2 + 4)  # two of warming up
+        raise KeyboardInterrupt
+
+    found = rounds_in_turn([Bed(repeat(1.0)), Bed(times())], 100, 60, 0.02)
+    assert [(len(one.whole), one.stopped) for one in found] == [(4, "interrupted")] * 2
+    assert {len(row) for one in found for row in one.total} == {4}
+
+
+def test_two_networks_in_turn() -> None:
+    graphs = [small(), chain((3, 8, 8), call("conv", out=4, kernel=3))]
+    found = measure_in_turn(graphs, batch=2, runs=6, time_limit=60)
+    assert [len(run.layers) for run in found] == [5, 1]
+    assert [run.runs for run in found] == [6, 6]
+    assert all(run.memory is not None and run.memory.peak_memory_bytes > 0 for run in found)
+    assert {run.mode for run in measure_in_turn(graphs, batch=2, runs=1, training=True)} == {"training"}
+
+    def stop(done: int, planned: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as stopped:
+        measure_in_turn(graphs, runs=20, time_limit=60, progress=stop)
+    assert [run.runs for run in stopped.value.measurements] == [2, 2]
 
 
 def test_an_interrupt_keeps_whole_rounds() -> None:

@@ -8,9 +8,13 @@ from typer import Argument, Option, Typer
 
 from . import complete
 from .common import Job, Output, Settings, pairs
+from .measure import Threads
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Callable
+
+    from ..compare import Compared
+    from ..devices import Device
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -36,21 +40,37 @@ def register(app: Typer, jobs: list[Job]) -> None:
             str, Option("--output", "-o", metavar="FILE", help="The picture: png, svg or pdf; a graph also mmd.")
         ],
         only: Annotated[str, Option("--only", metavar="ROW", help="Draw this row or block of a graph.")] = "",
-        device: Annotated[str, Option("--device", metavar="NAME", help="Whose data sheet a roofline is by.")] = "a100",
-        batch: Annotated[int, Option("--batch", metavar="N", help="Samples in the batch.")] = 1,
+        device: Annotated[
+            str,
+            Option("--device", metavar="NAME", help="Whose data sheet a roofline is by: a100, unless it is measured."),
+        ] = "",
+        cpu: Annotated[bool, Option("--cpu", help="Measure a roofline's ceilings, on the CPU.")] = False,
+        gpu: Annotated[bool, Option("--gpu", help="Measure a roofline's ceilings, on the GPU.")] = False,
+        threads: Threads = None,
+        run: Annotated[
+            str,
+            Option("--run", metavar="FILE", help="Draw the latency of rows as in this saved run: layers, roofline."),
+        ] = "",
+        batch: Annotated[
+            int | None, Option("--batch", metavar="N", help="Samples in the batch: 1, or those of the run.")
+        ] = None,
         dtype: Annotated[
-            str, Option("--dtype", metavar="NAME", help="Type of all numbers.", autocompletion=complete.dtypes)
-        ] = "float32",
+            str,
+            Option(
+                "--dtype",
+                metavar="NAME",
+                help="Type of all numbers: float32, or that of the run.",
+                autocompletion=complete.dtypes,
+            ),
+        ] = "",
         settings: Settings = None,
     ) -> None:
         """Draw a picture for a paper: bars by layer, memory over the run, a roofline, the graph of blocks and branches,
         the shrinking volumes; of several networks accuracy against operations, or a family along its variants."""
 
         def job() -> None:
-            from ..devices import device as by_name
             from ..errors import UsageError, did_you_mean, printable
             from ..render.plots import FORMATS, KINDS, ONE, mermaid, picture
-            from .compare import side
 
             if kind not in KINDS:
                 raise UsageError(f"there is no picture `{kind}`", did_you_mean(kind, KINDS) or f"{', '.join(KINDS)}.")
@@ -59,8 +79,10 @@ def register(app: Typer, jobs: list[Job]) -> None:
             if suffix[1:] not in FORMATS and not text:
                 raise UsageError(f"`--output {output}` is no png, svg or pdf", "The suffix says what is written.")
             write = Output("text" if text else "", output, pictures=not text)
-            sheet = by_name(device)
-            found = side(members(models), batch, dtype, pairs(settings))
+            asked = known_ceilings(kind, device, cpu, gpu)
+            if run and kind not in TIMED:
+                raise UsageError(f"a picture of {kind} shows no latency", f"`--run` is for {' and '.join(TIMED)}.")
+            found = sides(members(models), run, batch, dtype, pairs(settings))
             if kind in ONE and len(found) != 1:
                 raise UsageError(f"a picture of {kind} shows one network, here are {len(found)}")
             if only and kind != "graph":
@@ -68,12 +90,66 @@ def register(app: Typer, jobs: list[Job]) -> None:
             if text:
                 write(lambda width, color: mermaid(found[0].summary, only))
                 return
-            write.draw(lambda: picture(kind, found, sheet, only))
+            ceilings = asked(found[0], threads)
+            write.draw(lambda: picture(kind, found, ceilings, only))
             missing = [printable(model.name) for model in found if kind == "bubble" and model.result is None]
             if missing:
                 print(f"no accuracy of this setting is known of {', '.join(missing)}", file=sys.stderr)
 
         jobs.append(job)
+
+
+TIMED = ("layers", "roofline")  # pictures that show latency where it was measured
+
+
+def known_ceilings(kind: str, device: str, cpu: bool, gpu: bool) -> "Callable[[Compared, int | None], Device]":
+    """What tells the ceilings of a roofline: by a data sheet, or measured. Raises UsageError."""
+    from ..devices import DEFAULT
+    from ..devices import device as by_name
+    from ..errors import UsageError, printable
+
+    if kind != "roofline" and (device or cpu or gpu):
+        raise UsageError(f"`--{'device' if device else 'cpu' if cpu else 'gpu'}` is for a roofline")
+    if cpu + gpu + bool(device) > 1:
+        raise UsageError("the ceilings are those of a data sheet, of the CPU or of the GPU: one of the three")
+    sheet = by_name(device or DEFAULT)
+
+    def found(model: "Compared", threads: int | None) -> "Device":
+        from .. import api
+
+        run = model.summary.measured
+        if cpu or gpu:
+            if threads is None and run is not None:
+                threads = run.threads
+            ceilings = api.ceilings("cuda" if gpu else "cpu", model.summary.report.dtype, threads)
+            if run is not None and not ceilings.name.startswith(run.device_name):
+                raise UsageError(f"the run is of another machine than this: of {printable(run.device_name)}")
+            return ceilings
+        if run is not None and run.device == "cpu":
+            hint = "`--cpu` measures those of this machine."
+            raise UsageError(f"the run is of a CPU, and the ceilings are those of {sheet.name}", hint)
+        return sheet
+
+    return found
+
+
+def sides(names: list[str], run: str, batch: int | None, dtype: str, settings: dict[str, str]) -> "list[Compared]":
+    """The networks of a picture, with the run of the one where there is one. Raises UsageError, SpecError."""
+    from dataclasses import replace
+
+    from ..errors import UsageError, printable
+    from .compare import Sides, saved
+
+    if not run:
+        return Sides({}, batch, dtype, settings).of(names)[0]
+    if len(names) != 1:
+        raise UsageError(f"a run is of one network, here are {len(names)}")
+    (found,) = Sides(saved([run]), batch, dtype, settings).of([run])[0]
+    if found.summary.measured is not None and found.summary.measured.mode != "inference":
+        raise UsageError(f"`{printable(run)}` is a run of training steps, and a picture shows inference")
+    if found.summary.model != names[0]:
+        raise UsageError(f"`{printable(run)}` is a run of `{found.summary.model}`, not of `{printable(names[0])}`")
+    return [replace(found, name=names[0])]
 
 
 def members(names: list[str]) -> list[str]:

@@ -17,12 +17,13 @@ from ..spec.family import Erratum, Family
 from ..table import same
 from ..units import with_separators
 from .documents import Entry, problem
-from .quantity import Formula, Networks, Number, Place, Quantity, Value, ask, place_of
+from .quantity import COUNTS, Formula, Networks, Number, Place, Quantity, Value, ask, place_of
 from .reasons import Search, search
 
 Found = Verdict | Literal["not computable"]
 VERDICTS: tuple[str, ...] = (*get_args(Verdict), "not computable")
 MAX_INSTANCES = 500
+MAX_RELATIVES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,25 @@ class Ledger:
         # Documents by the names of their files, which are shorter than their titles.
         own = [entry for entry in self.entries.values() if entry.claim is None]
         self._files = {entry.document: Path(entry.id.source.name).stem for entry in own}
-        self._findings: dict[str, Finding] = {}
+        self._findings: dict[str, Finding] = {}  # without causes
+        self._explained_findings: dict[str, Finding] = {}
         self._asking: list[str] = []
         self._claims: dict[str, tuple[Claim, ...]] = {}
         self._judged: dict[tuple[str, str], dict[tuple[int, int], Judgement]] = {}
 
     def finding(self, name: str) -> Finding:
-        """The verdict on the figure with this id. Raises SpecError where it cannot be computed as it says."""
+        """The verdict on the figure with this id, and, where it contradicts, the likely cause. Raises SpecError where
+        it cannot be computed as it says."""
+        found = self._explained_findings.get(name)
+        if found is None:
+            found = self._verdict(name)
+            if found.verdict == "contradicts" and not found.reason:
+                found = self._explained(found)
+            self._explained_findings[name] = found
+        return found
+
+    def _verdict(self, name: str) -> Finding:
+        """The verdict without the search for a cause."""
         found = self._findings.get(name)
         if found is None:
             entry = self.entries[name]
@@ -139,7 +152,7 @@ class Ledger:
             self._judged[entry.family.name, model] = judged
         judgement = judged[claim.printed.line, claim.printed.col]
         # As the document prints it: of a size the axes that it prints.
-        finding = Finding(
+        return Finding(
             entry, model, judgement.verdict, _printed_axes(entry, judgement.computed),
             _printed_axes(entry, judgement.computed_base), judgement.difference,
             str(claim.reading) if judgement.as_read else "",
@@ -147,10 +160,6 @@ class Ledger:
             f"{entry.metric} of {model}" + (f" at {claim.row}" if claim.row else ""),
             erratum=judgement.erratum,
         )  # fmt: skip
-        if judgement.verdict != "contradicts":
-            return finding
-        place = place_of(report, claim.row)
-        return self._explained(finding, place)
 
     # --- formulas -------------------------------------------------------------------------------------------------
 
@@ -168,17 +177,11 @@ class Ledger:
             difference = computed - (_as_read(entry)[0] if under else value)
         plain = formula.plain
         model = plain.model if plain is not None else self._models(formula)
-        finding = Finding(
+        return Finding(
             entry, model, verdict, computed, base, difference, str(entry.reading) if under else "",
             1 + bool(entry.reading), self._written(entry, formula, entry.reading if under else BASE),
             erratum=entry.errata[0] if entry.errata and verdict == "contradicts" else None,
         )  # fmt: skip
-        if verdict != "contradicts":
-            return finding
-        place = None
-        if plain is not None and not entry.reading.other_network:
-            place = place_of(self.networks.report(plain.model, plain.size), plain.at)
-        return self._explained(finding, place)
 
     def _models(self, formula: Formula) -> str:
         found = [operand.model for operand in formula.operands.values() if isinstance(operand, Quantity)]
@@ -203,7 +206,7 @@ class Ledger:
     def _operand(self, entry: Entry, name: str) -> Finding:
         if name not in self.entries:
             raise problem(entry, f"there is no figure `{name}`")
-        return self.finding(name)
+        return self._verdict(name)
 
     def _decide(self, entry: Entry, base: Value, read: Value | None) -> Verdict:
         value, half = entry.value.value, entry.value.half
@@ -235,14 +238,11 @@ class Ledger:
             low, high = _bounds(formula, own, {n: (printed[n], f.entry.value.half) for n, f in found.items()})
             if low <= value + half and value - half <= high:
                 verdict, reading = "reads as", BEFORE_ROUNDING
-        finding = Finding(
+        return Finding(
             entry, ", ".join(dict.fromkeys(f.model for f in found.values() if f.model)), verdict, computed, base,
             computed - value, reading, tried, self._written(entry, formula, BASE, printed=True),
             erratum=entry.errata[0] if entry.errata and verdict == "contradicts" else None,
         )  # fmt: skip
-        if verdict != "contradicts":
-            return finding
-        return self._explained(finding, None)
 
     def _symbolic(self, entry: Entry, formula: Formula) -> Finding:
         """A formula: held against what is computed for every instance of its letters."""
@@ -290,32 +290,51 @@ class Ledger:
 
     # --- reasons --------------------------------------------------------------------------------------------------
 
-    def _explained(self, finding: Finding, place: Place | None) -> Finding:
+    def _explained(self, finding: Finding) -> Finding:
         """With the likely cause, as far as one is found by searching."""
         entry = finding.entry
+        place = self._place(entry)
         layers: Sequence[Layer] = place.layers if place is not None else ()
         asked = Search(
             metric=entry.metric,
             printed=entry.value.value,
             half=entry.value.half,
             unit=entry.value.unit,
-            layout=entry.layout,
             base=finding.base,
             place=place,
             layers=layers,
             others=tuple(self._others(entry)),
+            relatives=tuple(self._relatives(entry, place)),
             text=entry.printed.value,
         )
         reason = search(asked)
         tried = finding.tried + (len(candidates(entry.metric)) if layers else 0)
         return replace(finding, reason=reason or "unexplained", tried=tried)
 
-    def _others(self, entry: Entry) -> Iterable[tuple[str, Entry, Value | None]]:
-        """The other figures of the same table, with what is computed for them where that is known already."""
-        for other in self.entries.values():
-            if other is not entry and other.sources[0] == entry.sources[0] and other.metric == entry.metric:
-                known = self._findings.get(other.id.value)
-                yield other.id.value, other, known.base if known is not None else None
+    def _place(self, entry: Entry) -> Place | None:
+        """What a figure is asked of, where it is one quantity."""
+        if entry.claim is not None and entry.family is not None:
+            return place_of(self.networks.report(_model(entry.family, entry.claim)), entry.claim.row)
+        plain = entry.formula.plain if entry.formula is not None else None
+        if plain is None or entry.reading.other_network:
+            return None
+        return place_of(self.networks.report(plain.model, plain.size), plain.at)
+
+    def _others(self, entry: Entry) -> Iterable[Finding]:
+        """The other figures of this metric that the document prints, those of the same table first."""
+        alike = [e for e in self.entries.values() if e is not entry and e.metric == entry.metric]
+        alike = [other for other in alike if other.document == entry.document and other.kind == entry.kind]
+        for other in sorted(alike, key=lambda other: other.sources[0] != entry.sources[0]):
+            yield self._verdict(other.id.value)
+
+    def _relatives(self, entry: Entry, place: Place | None) -> Iterable[tuple[str, int]]:
+        """The same count of the other named models of the family, for a count of a whole network."""
+        if place is None or place.stop - place.start != place.report.graph.main or entry.metric not in COUNTS:
+            return
+        model = self._findings[entry.id.value].model
+        for name in islice(self.networks.selection(model).file.models, MAX_RELATIVES):
+            if name != model:
+                yield name, self.networks.report(name).totals.counts()[entry.metric]
 
 
 def _model(family: Family, claim: Claim) -> str:

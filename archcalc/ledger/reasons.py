@@ -26,11 +26,11 @@ class Search(NamedTuple):
     printed: object
     half: Fraction
     unit: str
-    layout: str
     base: object
     place: Place | None
     layers: Sequence[Layer]
-    others: Sequence[tuple[str, Any, object]]
+    others: Sequence[Any]  # findings on other figures
+    relatives: Sequence[tuple[str, int]]  # of other networks of the family
     text: str
 
     @property
@@ -142,13 +142,22 @@ def _another_row(asked: Search) -> Iterator[str]:
 
 
 def _another_figure(asked: Search) -> Iterator[str]:
-    """What is computed, or printed, for another figure of the same table."""
-    for name, _, number in asked.others:
+    """What is computed for another figure of the document, under its reading."""
+    if asked.value * 10 < asked.margin * 200:
+        return  # two digits are not enough to tell among so many
+    for other in asked.others:
+        number = other.computed
         if isinstance(number, (int, Fraction)) and number != asked.base and asked.fits(number):
-            yield f"{with_separators(number)} is computed for `{name}` of the same table"
-    for name, entry, number in asked.others:
-        if entry.value.value == asked.printed and number is not None and number != asked.base:
-            yield f"`{name}` of the same table is printed with the same figure"
+            under = f", {other.reading}" if other.reading else ""
+            about = f"one of {len(asked.others)} such figures of the document"
+            yield f"{with_separators(number)} is computed for `{other.entry.id}`{under} ({about})"
+
+
+def _another_network(asked: Search) -> Iterator[str]:
+    """The same count of another network of the family."""
+    for name, number in asked.relatives:
+        if number != asked.base and asked.fits(number):
+            yield f"{with_separators(number)} is that of `{name}` (one of {len(asked.relatives)} relatives)"
 
 
 def _one_channel(asked: Search) -> Iterator[str]:
@@ -207,6 +216,7 @@ SEARCHES: tuple[Callable[[Search], Iterator[str]], ...] = (
     _another_metric,
     _counted_twice,
     _another_row,
+    _another_network,
     _another_figure,
     _doubled,
     _one_digit,

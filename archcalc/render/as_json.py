@@ -56,10 +56,10 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "batch", report.batch
     yield "dtype", report.dtype
     training = summary.training or train(report)
-    yield "totals", {**totals_of(report.totals), **_trained(training)}
+    yield "totals", {**totals_of(report.totals), **trained(training)}
     if report.totals_with_heads is not None:
         with_heads = train(report, training.optimizer, heads=True)
-        yield "totals_with_heads", {**totals_of(report.totals_with_heads), **_trained(with_heads)}
+        yield "totals_with_heads", {**totals_of(report.totals_with_heads), **trained(with_heads)}
     yield "layers", _layers(report, training, measured)
     yield "measured", None if measured is None else described(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
@@ -76,7 +76,7 @@ def totals_of(totals: Totals) -> dict[str, Any]:
     return {**totals.counts(), "elementwise": totals.elementwise}
 
 
-def _trained(training: Training) -> dict[str, Any]:
+def trained(training: Training) -> dict[str, Any]:
     return {"training_memory_bytes": training.peak_bytes, "training_macs": training.macs}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import __version__
 from ..arithmetic import usage
-from ..compare import Change, Compared, Comparison, Metric, Share
+from ..compare import Change, Compared, Comparison, Metric, Share, within_noise
 from ..errors import printable
 from ..runs import described
 from . import as_json, records, sentences
@@ -16,7 +16,7 @@ from .as_json import SCHEMA, write
 from .layout import bar, left, right, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, rule
 from .rows import Column, Shown, Value, binary, decimal, exact, percent, size, time, unscaled, words
-from .sentences import clean
+from .sentences import STOPPED, clean
 
 BAR = 24
 STAR = "★"
@@ -29,7 +29,12 @@ SHOW: dict[str, Callable[[Sequence[Value]], Shown]] = {
 
 
 def _ratio_of(values: Sequence[Value]) -> Shown:
-    return Shown("", ["" if v is None else f"{v:.3g}×" for v in values])
+    return Shown("", [f"{times(v)}×" if isinstance(v, (int, float)) else "" for v in values])
+
+
+def times(ratio: float) -> str:
+    """A ratio with three digits, `0.186`, `70.5`, `1,016`."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _small(values: Sequence[Value]) -> Shown:
@@ -98,7 +103,11 @@ class Rows:
 def notes(found: Comparison) -> list[str]:
     """What is said below a table of figures."""
     counted = found.models[0].summary.counted
-    return [*([counted] if counted else []), _pareto(found), *(f"accuracy {text}" for text in _settings(found))]
+    facts = [*([counted] if counted else []), _pareto(found), *(f"accuracy {text}" for text in _settings(found))]
+    for metric in found.metrics:
+        sure = zip(found.models, _sure(found, metric), strict=True)
+        facts += [f"ratio of {metric.heading}, {printable(model.name)}: {text}" for model, text in sure if text]
+    return facts + [f"{label} {text}".lstrip() for label, text in measured_facts(found)]
 
 
 def turned(found: Comparison, keys: Sequence[str] = (), raw: bool = False) -> tuple[list[Column], list[Metric]]:
@@ -154,6 +163,7 @@ def _text(
         unit, texts = _show(metric, raw)(values)
         ratios = _ratio_of([None, *(found.ratio(model, metric) for model in found.models[1:])]).texts
         best = found.best(metric)
+        sure = _sure(found, metric)
         finite = [value for value in values if value is not None and value != inf]
         most = max(finite, default=0)
         yield [(metric.heading, BOLD), (f" ({unit})" if unit else "", DIM)]
@@ -162,10 +172,11 @@ def _text(
             yield [
                 ("  " + left(names[n], room), PLAIN),
                 (right(text, max(map(width_of, texts))), BOLD if model in best else PLAIN),
-                (right(ratios[n], 9), DIM),
+                (right(ratios[n], max(9, 2 + max(map(width_of, ratios)))), DIM),
                 ("  ", PLAIN),
                 ("" if not most or values[n] == inf else bar(values[n] or 0, most, BAR), ACCENT),
                 ("  " + "best" if model in best else "", BOLD),
+                (f"  {sure[n]}" if sure[n] else "", DIM),
             ]
     yield []
     if shared:
@@ -174,15 +185,64 @@ def _text(
     yield from hanging("Pareto", _pareto(found), 9, width)
     for note in _settings(found):
         yield from hanging("accuracy", note, 9, width)
-    for label, text in CONVENTIONS:
+    for label, text in measured_facts(found):
+        yield from hanging(label, text, 10, width, label_style=LOUD if label == "unstable" else "")
+    for label, text in conventions(found, chosen(found, keys)):
         yield from hanging(label, text, 17, width, DIM)
 
 
 CONVENTIONS = (
-    ("ratios", "to the first model; best: the lowest cost, the highest accuracy"),
-    ("receptive field", "of the last feature map; ∞ behind attention, gates and global pooling"),
-    ("FLOPs per byte", "2 × MACs over the bytes that all nodes read and write once"),
+    ("receptive_field", "receptive field", "of the last feature map; ∞ behind attention, gates and global pooling"),
+    ("arithmetic_intensity", "FLOPs per byte", "2 × MACs over the bytes that all nodes read and write once"),
+    (
+        "measured_memory_bytes",
+        "memory, measured",
+        "the allocator's peak, scratch of kernels too; parameters not counted",
+    ),
 )
+
+
+def conventions(found: Comparison, metrics: Sequence[Metric]) -> list[tuple[str, str]]:
+    """What the figures that are shown mean."""
+    keys = {metric.key for metric in metrics}
+    said = [("ratios", "to the first model; best: the lowest cost, the highest accuracy, beyond the noise")]
+    training = found.models[0].summary.training
+    if training is not None and "training_memory_bytes" in keys:
+        said.append(
+            ("training", f"a step with {training.optimizer}; parameters, gradients and optimiser's state counted")
+        )
+    return said + [(label, text) for key, label, text in CONVENTIONS if key in keys]
+
+
+def _sure(found: Comparison, metric: Metric) -> list[str]:
+    """How sure each ratio of what was measured is."""
+    first = found.models[0]
+    if metric.between is None:
+        return [""] * len(found.models)
+    texts = [""]
+    for model in found.models[1:]:
+        between = found.ratio_between(model, metric)
+        if between is None:
+            texts.append("too few runs to tell" if metric.of(model) and metric.of(first) else "")
+            continue
+        noise = ", within the noise" if within_noise(model, first, metric) else ""
+        texts.append(f"{times(between[0])} to {times(between[1])}×{noise}")
+    return texts
+
+
+def measured_facts(found: Comparison) -> list[tuple[str, str]]:
+    """What is said of the measurements: how they were made, and what makes them doubtful."""
+    runs = [(printable(m.name), m.summary.measured) for m in found.models if m.summary.measured is not None]
+    if not runs:
+        return []
+    first = runs[0][1]
+    how = f"in turn ({' '.join(name for name, _ in runs)} …), so that what drifts drifts for all alike; "
+    rounds = f"{first.runs} round{'s' * (first.runs != 1)}; " if len({run.runs for _, run in runs}) == 1 else ""
+    facts = [("measured", f"{how if found.in_turn else ''}{rounds}{sentences.conditions(first)}")]
+    facts.append(("", sentences.device(first)))
+    facts += [("unstable", f"{name}: {doubt.reason}. {doubt.advice}") for name, run in runs for doubt in run.doubts]
+    facts += [("", f"{name}: {STOPPED[run.stopped]}") for name, run in runs if run.stopped in STOPPED]
+    return facts
 
 
 def _pareto(found: Comparison) -> str:
@@ -331,7 +391,7 @@ def share_document(share: Share) -> dict[str, Any]:
 
 def _model(found: Comparison, model: Compared) -> dict[str, Any]:
     summary, run, result = model.summary, model.summary.measured, model.result
-    own = {metric.key: _finite(metric.of(model)) for metric in found.metrics}
+    own = {metric.key: _finite(metric.of(model)) for metric in found.metrics if metric.between is None}
     return {
         "name": model.name,
         "model": summary.model,
@@ -342,12 +402,20 @@ def _model(found: Comparison, model: Compared) -> dict[str, Any]:
         "settings": summary.settings,
         "totals": {
             **as_json.totals_of(summary.report.totals),
+            **({} if summary.training is None else as_json.trained(summary.training)),
             **{k: own[k] for k in own if not hasattr(model.totals, k)},
         },
         "measured": None if run is None else described(run),
         "ratios": {metric.key: found.ratio(model, metric) for metric in found.metrics},
+        "ratio_intervals": {metric.key: _interval(found, model, metric) for metric in found.metrics if metric.between},
         "reported": None if result is None else result._asdict(),
     }
+
+
+def _interval(found: Comparison, model: Compared, metric: Metric) -> dict[str, Any] | None:
+    between = found.ratio_between(model, metric)
+    noise = within_noise(model, found.models[0], metric)
+    return None if between is None else {"low": between[0], "high": between[1], "within_noise": noise}
 
 
 def _finite(value: float | None) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalogue import KNOWN_BY, Entry, first_year
 from ..errors import printable
-from . import as_csv, records
+from . import as_csv, as_html, as_latex, records
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, page, prose
 from .rows import Column, Value, as_is, exact, size, words
 from .sentences import clean
@@ -67,12 +67,19 @@ def render(
     columns = records.chosen(COLUMNS, wanted or ([column.name for column in SHOWN] if people else ()))
     if output_format == "text":
         return page(records.text([as_is(c) if raw else c for c in records.shown(columns)], entries, width), color)
+    if output_format == "html" and others:
+        shown = [as_is(c) if raw else c for c in records.shown(columns)]
+        parts = [as_html.table(shown, entries)] if entries else []
+        return as_html.page("Models", [*parts, as_html.heading(ONLY_PRINTED), as_html.table(NAMED, others)])
     title = "Models" if output_format in ("latex", "html") else ""
     table = records.render(columns, entries, output_format, title=title, document=document, raw=raw)
-    if output_format != "markdown":
+    if output_format not in ("markdown", "latex"):
         return table
     tables = [table] if entries or not others else []
-    tables += [f"{ONLY_PRINTED}:\n\n{records.markdown(NAMED, others)}"] if others else []
+    if others and output_format == "latex":
+        tables.append(as_latex.table(NAMED, others, ONLY_PRINTED))
+    elif others:
+        tables.append(f"{ONLY_PRINTED}:\n\n{records.markdown(NAMED, others)}")
     return "\n".join(tables)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from .. import __version__
 from ..measured import Latency, Measurement
 from ..regression import Change, Comparison
 from ..runs import SPREAD as FIGURES
 from ..runs import Run, document, ms
 from ..summary import Summary
-from . import as_csv, as_json, as_markdown, as_text, records, rows, sentences
+from . import as_csv, as_html, as_json, as_latex, as_markdown, as_text, records, rows, sentences
+from .as_json import SCHEMA
 from .layout import choose, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 from .rows import SPREAD, Column, Line, Shown, Value, percent, time, words
@@ -41,7 +43,60 @@ def render(
         return _csv(found, depth, pick)
     if output_format == "markdown":
         return _markdown(found, depth, pick)
+    if output_format in ("latex", "html"):
+        return _typeset(found, output_format, depth, pick)
     return page(_text(found, depth, width, pick), color)
+
+
+def _typeset(found: Measured, output_format: str, depth: int, pick: rows.Pick | None) -> str:
+    """As LaTeX or HTML: the table of one batch, or of several, and then of what changed."""
+    first, runs = found.summaries[0], found.run.measurements
+    one = len(runs) == 1
+    name = sentences.clean(first.model)
+    facts = sentences.measured(runs[0]) if one else _of_all(runs)
+    compared = [
+        (f"against {sentences.clean(found.against)}, batch {each.batch}: {_verdict(each)}", _shown(each))
+        for each in found.comparisons
+    ]
+    if output_format == "html":
+        parts = [*as_html.summary_parts(first, depth, pick)] if one else [as_html.table(BATCHES, runs)]
+        parts.append(as_html.pairs(facts))
+        parts += [part for title, shown in compared for part in (as_html.heading(title), as_html.table(CHANGES, shown))]
+        return as_html.page(name, parts, sentences.heading(first))
+    notes = [f"{label} {text}".lstrip() for label, text in facts]
+    table = as_latex.render(first, depth, pick) if one else as_latex.table(BATCHES, runs, name, notes)
+    return "\n".join([table, *(as_latex.table(CHANGES, shown, title) for title, shown in compared)])
+
+
+def render_judged(
+    found: Sequence[Comparison],
+    before: str,
+    name: str,
+    now: Run,
+    output_format: str,
+    width: int | None = None,
+    color: bool = False,
+) -> str:
+    """Two saved runs, by the names of their files, in one of `FORMATS`: which layers got slower in between."""
+    title = f"{sentences.clean(now.model)}: {sentences.clean(name)} against {sentences.clean(before)}"
+    if output_format == "json":
+        entries: dict[str, Any] = {"schema": SCHEMA, "archcalc": __version__, "model": now.model}
+        entries |= {"before": before, "now": name, "comparison": [_compared(one) for one in found]}
+        return as_json.write(entries.items())
+    if output_format == "text":
+        return page(_judged_text(found, title, width), color)
+    flat = [(one.batch, change) for one in found for change in (one.whole, *one.layers)]
+    if output_format != "csv":
+        flat = [(one.batch, change) for one in found for change in _shown(one)]
+    about = [text for one in found for text in (_verdict(one), *map(sentences.clean, one.notes))]
+    return records.render(JUDGED, flat, output_format, title=title, notes=about)
+
+
+def _judged_text(found: Sequence[Comparison], title: str, width: int | None) -> Iterator[Pieces]:
+    yield from prose(title, PROSE if width is None else width, LOUD)
+    for one in found:
+        yield []
+        yield from _table(one, f"batch {one.batch}", width)
 
 
 # --- the columns --------------------------------------------------------------------------------------------------
@@ -168,6 +223,17 @@ CHANGES = (
 )
 
 
+def _of_change(column: Column) -> Column:
+    return Column(column.name, lambda pair: column.value(pair[1]), column.heading, column.short, column.show)
+
+
+# Of a comparison of two files; a record is a batch and a Change.
+JUDGED = (
+    Column("batch", lambda pair: pair[0], "batch", "batch", records.plain),
+    *map(_of_change, CHANGES),
+)
+
+
 def _chance(p: float | None) -> str:
     return "" if p is None else "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
@@ -285,9 +351,13 @@ def _of_all(runs: Sequence[Measurement]) -> list[tuple[str, str]]:
 
 
 def _comparison(found: Measured, comparison: Comparison, width: int | None) -> Iterator[Pieces]:
-    room = PROSE if width is None else width
     batch = f", batch {comparison.batch}" if len(found.comparisons) > 1 else ""
-    yield [(sentences.clean(f"against {found.against}{batch}"), BOLD)]
+    yield from _table(comparison, f"against {found.against}{batch}", width)
+
+
+def _table(comparison: Comparison, title: str, width: int | None) -> Iterator[Pieces]:
+    room = PROSE if width is None else width
+    yield [(sentences.clean(title), BOLD)]
     changes = _shown(comparison)
     yield from records.text(
         CHANGES, changes, width, style=lambda change, column: LOUD if change.verdict == "slower" else PLAIN

@@ -142,7 +142,7 @@ def measured(run: Measurement) -> list[tuple[str, str]]:
         *([("compiled", compiled)] if (compiled := _compiled(run)) else []),
         *([("layers", layers)] if (layers := _layers(run)) else []),
         *(("unstable" if not number else "", str(text)) for number, text in enumerate(_unstable(run))),
-        ("run", _conditions(run)),
+        ("run", conditions(run)),
         *([("", STOPPED[run.stopped])] if run.stopped in STOPPED else []),
         ("device", device(run)),
         *([("held", held(run.memory))] if run.memory is not None else []),
@@ -214,7 +214,7 @@ def _unstable(run: Measurement) -> list[str]:
     return [f"{doubt.reason}. {doubt.advice}" for doubt in run.doubts]
 
 
-def _conditions(run: Measurement) -> str:
+def conditions(run: Measurement) -> str:
     """How it was run."""
     found = [run.mode if run.mode == "inference" else "training: forward and backward pass, no step", run.dtype]
     found += [f"batch {run.batch}"] if run.batch > 1 else []

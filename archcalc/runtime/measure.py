@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -67,12 +67,54 @@ def measure(
     what is asked, where parameters and activations do not fit the memory that is free, or where memory runs out all
     the same; Interrupted, with what was measured, for Ctrl-C after the first round.
     """
+    (found,) = measure_in_turn(
+        [graph],
+        batch=batch,
+        dtype=dtype,
+        device=device,
+        training=training,
+        channels_last=channels_last,
+        compile=compile,
+        cold=cold,
+        threads=threads,
+        pin_malloc=pin_malloc,
+        precision=precision,
+        runs=runs,
+        time_limit=time_limit,
+        progress=progress,
+    )
+    return found
+
+
+def measure_in_turn(
+    graphs: Sequence[Graph],
+    *,
+    batch: int = 1,
+    dtype: str = "float32",
+    device: str = "cpu",
+    training: bool = False,
+    channels_last: bool = False,
+    compile: bool = False,
+    cold: bool = False,
+    threads: int | None = None,
+    pin_malloc: bool = True,
+    precision: float = WANTED,
+    runs: int = RUNS,
+    time_limit: float = 10.0,
+    progress: Progress | None = None,
+) -> tuple[Measurement, ...]:
+    """Time several graphs in turn, A B A B …, so that what drifts drifts for all alike; otherwise as `measure` does.
+
+    All are as long in the rounds as the one that needs most, and `time_limit` is for each of them. They all stand in
+    memory together, parameters and inputs. Interrupted has the measurements of all.
+    """
     _check(batch, time_limit, threads, runs, precision)
     number = torch_dtype(dtype)
     where = device_of(device)
-    graph = graph.without_heads()
-    layout = _layout(graph, channels_last)
-    _require_memory(graph, batch, dtype, where, training)
+    graphs = [graph.without_heads() for graph in graphs]
+    layouts = [_layout(graph, channels_last) for graph in graphs]
+    for graph in graphs:
+        _require_memory(graph, batch, dtype, where, training)
     with ExitStack() as stack:
         pinned = stack.enter_context(pinned_malloc()) if pin_malloc and where.type == "cpu" else False
         stack.enter_context(_threads(threads))
@@ -84,50 +126,63 @@ def measure(
         clock = CudaClock() if where.type == "cuda" else CpuClock()
         about = machine(where)  # before the runs, which are themselves load
         failed = ""
+        benches: list[Bench] = []
+        memories: list[Memory | None] = []
         try:
-            network, inputs = _prepare(graph, batch, number, dtype, where, layout)
-            memory = None if training else _watched(network, inputs)
-            bench = Bench(
-                network.train(training),
-                inputs,
-                clock,
-                training=training,
-                compiled=_compiled(network, inputs) if compile else None,
-                flush=_flusher(where) if cold else None,
-            )
+            for graph, layout in zip(graphs, layouts, strict=True):
+                if benches:
+                    _require_memory(graph, batch, dtype, where, training)  # beside those that stand there already
+                network, inputs = _prepare(graph, batch, number, dtype, where, layout)
+                memories.append(None if training else _watched(network, inputs))
+                bench = Bench(
+                    network.train(training),
+                    inputs,
+                    clock,
+                    training=training,
+                    compiled=_compiled(network, inputs) if compile else None,
+                    flush=_flusher(where) if cold else None,
+                )
+                benches.append(bench)
             with _no_garbage_collection():
-                done = rounds(bench, runs, time_limit, precision, progress)
+                done = rounds_in_turn(benches, runs, time_limit * len(graphs), precision, progress)
         except OutOfMemory as error:
             failed = f"{error.message} at batch {batch}"  # the error holds the tensors: let it go first
         if failed:
             bench = network = inputs = None  # type: ignore[assignment]
-            raise OutOfMemory(failed, _largest_batch(graph, batch, number, dtype, where, layout, training))
-        found = Measurement(
-            device=str(where),
-            device_name=device_name(where),
-            torch=torch.__version__,
-            threads=torch.get_num_threads(),
-            dtype=dtype,
-            batch=batch,
-            whole_samples=done.whole,
-            samples=done.total,
-            backward=done.backward if training else (),
-            compiled_samples=done.compiled,
-            mode="training" if training else "inference",
-            memory_format=_FORMAT_NAMES[layout],
-            cold=cold,
-            malloc_pinned=pinned,
-            wanted=precision,
-            stopped=done.stopped,
-            warm_ups=done.warm_ups,
-            settled=done.settled,
-            overhead_ms=len(graph.nodes) * clock_cost(clock),
-            launch_bound=done.launch_bound,
-            machine=about,
-            memory=memory,
+            benches.clear()
+            hint = "A smaller batch, or fewer networks at once, need less."
+            if len(graphs) == 1:
+                hint = _largest_batch(graphs[0], batch, number, dtype, where, layouts[0], training)
+            raise OutOfMemory(failed, hint)
+        found = tuple(
+            Measurement(
+                device=str(where),
+                device_name=device_name(where),
+                torch=torch.__version__,
+                threads=torch.get_num_threads(),
+                dtype=dtype,
+                batch=batch,
+                whole_samples=one.whole,
+                samples=one.total,
+                backward=one.backward if training else (),
+                compiled_samples=one.compiled,
+                mode="training" if training else "inference",
+                memory_format=_FORMAT_NAMES[layout],
+                cold=cold,
+                malloc_pinned=pinned,
+                wanted=precision,
+                stopped=one.stopped,
+                warm_ups=one.warm_ups,
+                settled=one.settled,
+                overhead_ms=len(graph.nodes) * clock_cost(clock),
+                launch_bound=one.launch_bound,
+                machine=about,
+                memory=memory,
+            )
+            for graph, layout, memory, one in zip(graphs, layouts, memories, done, strict=True)
         )
-    if done.stopped == "interrupted":
-        raise Interrupted(found)
+    if any(one.stopped == "interrupted" for one in done):
+        raise Interrupted(*found)
     return found
 
 
@@ -181,70 +236,99 @@ def rounds(bench: Runner, runs: int, time_limit: float, wanted: float, progress:
 
     Ctrl-C ends them too, once a round is done; before that it gets through.
     """
-    start = time.monotonic()
-    until = start + time_limit
-    warm_ups, settled, nodes = _warm_up(bench, until)
-    whole, compiled, sums = array("d"), array("d"), array("d")
-    total, backward = empty_rows(nodes), empty_rows(nodes)
-    waited = [0] * nodes
+    return rounds_in_turn([bench], runs, time_limit, wanted, progress)[0]
+
+
+def rounds_in_turn(
+    benches: Sequence[Runner], runs: int, time_limit: float, wanted: float, progress: Progress | None = None
+) -> tuple[Rounds, ...]:
+    """`rounds` of several benches: in each round the whole runs in turn, A B …, and then the runs by nodes."""
+    until = time.monotonic() + time_limit
+    warm = _warm_up(benches, until)
+    kept = [_Samples(nodes) for _, _, nodes in warm]
     stopped: Stopped = "runs"
     begun = time.monotonic()
+    count = 0
     try:
-        while len(sums) < runs:
-            one = bench.whole()
-            by_node = bench.layers()
-            fused = bench.compiled() if bench.compiled_network is not None else None
-            whole.append(one)
-            for row, sample in zip(total, by_node.total, strict=True):
-                row.append(sample)
-            if bench.training:
-                for row, sample in zip(backward, by_node.backward, strict=True):
-                    row.append(sample)
-            if fused is not None:
-                compiled.append(fused)
-            for at, did in enumerate(by_node.waited):
-                waited[at] += did
-            sums.append(sum(by_node.total))
+        while count < runs:
+            wholes = [bench.whole() for bench in benches]
+            layers = [bench.layers() for bench in benches]
+            fused = [bench.compiled() if bench.compiled_network is not None else None for bench in benches]
+            for samples, whole, by_node, one in zip(kept, wholes, layers, fused, strict=True):
+                samples.add(whole, by_node, one)
+            count += 1
             now = time.monotonic()
-            enough = _rounds_enough((whole, sums), wanted)
+            enough = _rounds_enough([series for samples in kept for series in (samples.whole, samples.sums)], wanted)
             if progress is not None:
-                a_round = (now - begun) / len(sums)
-                in_time = len(sums) + int(max(0.0, until - now) / a_round) if a_round else runs
-                progress(len(sums), max(len(sums), min(runs, enough, in_time)))
-            if len(sums) >= enough:
+                a_round = (now - begun) / count
+                in_time = count + int(max(0.0, until - now) / a_round) if a_round else runs
+                progress(count, max(count, min(runs, enough, in_time)))
+            if count >= enough:
                 stopped = "confidence"
                 break
-            if time.monotonic() >= until and len(sums) < runs:
+            if time.monotonic() >= until and count < runs:
                 stopped = "time limit"
                 break
     except KeyboardInterrupt:
-        kept = len(sums)
-        if not kept:
+        if not count:
             raise
-        for row in (whole, compiled, *total, *backward):
-            del row[kept:]
         stopped = "interrupted"
-    bound = tuple(at for at, count in enumerate(waited) if 2 * count > len(sums))
-    return Rounds(whole, total, backward, compiled, bound, warm_ups, settled, stopped)
+    return tuple(
+        samples.rounds(count, warm_ups, settled, stopped)
+        for samples, (warm_ups, settled, _) in zip(kept, warm, strict=True)
+    )
 
 
-def _warm_up(bench: Runner, until: float) -> tuple[int, bool, int]:
-    """How many runs it took, whole ones and runs by nodes in turn; whether they had settled when they ended; and how
-    many nodes there are."""
-    times: list[float] = []
-    nodes: int | None = None
-    while True:
-        if len(times) % 2:
-            by_node = bench.layers()
-            nodes = len(by_node.total)
-            times.append(sum(by_node.total))
-        else:
-            times.append(bench.whole())
-            if bench.compiled_network is not None:
-                bench.compiled()
-        settled = has_settled(times)
-        if nodes is not None and (settled or time.monotonic() >= until):
-            return len(times), settled, nodes
+class _Samples:
+    """What the rounds of one bench gave so far."""
+
+    def __init__(self, nodes: int) -> None:
+        self.whole, self.compiled, self.sums = array("d"), array("d"), array("d")
+        self.total, self.backward = empty_rows(nodes), empty_rows(nodes)
+        self.waited = [0] * nodes
+
+    def add(self, whole: float, by_node: ByNode, fused: float | None) -> None:
+        self.whole.append(whole)
+        for row, sample in zip(self.total, by_node.total, strict=True):
+            row.append(sample)
+        if by_node.backward:
+            for row, sample in zip(self.backward, by_node.backward, strict=True):
+                row.append(sample)
+        if fused is not None:
+            self.compiled.append(fused)
+        for at, did in enumerate(by_node.waited):
+            self.waited[at] += did
+        self.sums.append(sum(by_node.total))
+
+    def rounds(self, count: int, warm_ups: int, settled: bool, stopped: Stopped) -> Rounds:
+        """The first `count` rounds: Ctrl-C may have come in the midst of a further one."""
+        for row in (self.whole, self.compiled, *self.total, *self.backward):
+            del row[count:]
+        bound = tuple(at for at, late in enumerate(self.waited) if 2 * late > count)
+        return Rounds(self.whole, self.total, self.backward, self.compiled, bound, warm_ups, settled, stopped)
+
+
+def _warm_up(benches: Sequence[Runner], until: float) -> list[tuple[int, bool, int]]:
+    """Run all in turn until each has settled; of each, how many runs that took, whole ones and runs by nodes in turn;
+    whether they had settled when they ended; and how many nodes there are."""
+    times: list[list[float]] = [[] for _ in benches]
+    nodes = [0] * len(benches)
+    waiting = list(range(len(benches)))
+    while waiting:
+        for at in waiting:
+            bench = benches[at]
+            if len(times[at]) % 2:
+                by_node = bench.layers()
+                nodes[at] = len(by_node.total)
+                times[at].append(sum(by_node.total))
+            else:
+                times[at].append(bench.whole())
+                if bench.compiled_network is not None:
+                    bench.compiled()
+        waiting = [
+            at for at in waiting if len(times[at]) < 2 or not (has_settled(times[at]) or time.monotonic() >= until)
+        ]
+    return [(len(own), has_settled(own), count) for own, count in zip(times, nodes, strict=True)]
 
 
 def has_settled(times: list[float]) -> bool:
@@ -252,7 +336,7 @@ def has_settled(times: list[float]) -> bool:
     return len(times) >= WARM_UPS and min(times[-2:]) >= (1 - SETTLED) * min(times[:-2])
 
 
-def _rounds_enough(series: tuple[array[float], ...], wanted: float) -> int:
+def _rounds_enough(series: Sequence[array[float]], wanted: float) -> int:
     """How many rounds the intervals of all series are expected to need to be as narrow as wanted; those there are
     where they are. An interval narrows with the root of the number of rounds."""
     done = len(series[0])
@@ -340,11 +424,11 @@ def _require_memory(graph: Graph, batch: int, dtype: str, where: torch.device, t
 
 
 def _watched(network: Network, inputs: list[Tensor]) -> Memory | None:
-    """What inferences hold; None where there is not enough memory for that."""
+    """What inferences hold; None where they do not end: the timed run says at which node, and why."""
     try:
         return measure_memory(network, inputs)
     except (RuntimeError, MemoryError) as error:
-        if out_of_memory(error):
+        if out_of_memory(error) or "not implemented for" in str(error):
             return None
         raise
 

@@ -18,6 +18,7 @@ from ...ops import Tokens
 from ...scale import Point
 from ...summary import Summary
 from ...traffic import moved_bytes
+from .. import sentences
 from ..rows import Line, lines
 from ..sentences import clean
 from .style import (
@@ -200,7 +201,8 @@ def roofline(summary: Summary, device: Device) -> Figure:
     ax.set_yscale("log")
     ax.set_xlim(low, high)
     bottom = min(*(p[1] for p in points), low * device.bandwidth)
-    ax.set_ylim(bottom / 1.5, peak * 5)
+    top = max(*(p[1] for p in points), peak)  # what a cache holds can be faster than memory
+    ax.set_ylim(bottom / 1.5, top * 5)
     ax.plot([ridge, ridge], [bottom / 1.5, peak], color=DIM, linewidth=0.7, linestyle=":")
     roof = ax.text(high, peak * 2.0, f"{short(peak)}FLOP/s in {report.dtype}", ha="right", va="bottom", fontsize=7)
     made.draw_without_rendering()
@@ -232,7 +234,10 @@ def roofline(summary: Summary, device: Device) -> Figure:
     legend = ax.legend(loc="lower right", title="area: share of MACs", title_fontsize=7)
     for handle in legend.legend_handles:
         handle.set_sizes([40])  # type: ignore[union-attr]
-    ax.set_title(f"{heading(summary)}\non {device.name}, by its data sheet", loc="left")
+    about = [heading(summary), f"ceilings: {device.name}, {device.by}"]
+    if summary.measured is not None:
+        about.append(f"rows: measured on {sentences.device(summary.measured)}")
+    ax.set_title("\n".join(line for text in about for line in textwrap.wrap(text, 100)), loc="left")
     ceiling = [(low, low * device.bandwidth), (ridge, peak), (high, peak)]
     labels(ax, [points[n][:2] for n in chosen], [texts[n] for n in chosen], [radii[n] for n in chosen], [ceiling],
            [roof, slope, legend])  # fmt: skip
