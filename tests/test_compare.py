@@ -21,6 +21,7 @@ from jsonschema import Draft202012Validator
 from archcalc import api, cli, schema
 from archcalc.analyse import analyse, live_of
 from archcalc.api import load
+from archcalc.catalogue import catalogue, named
 from archcalc.commands.compare import load_at, side
 from archcalc.commands.scale import sweep
 from archcalc.compare import (
@@ -41,7 +42,7 @@ from archcalc.devices import DEVICES
 from archcalc.errors import UsageError
 from archcalc.measured import Interrupted, Measurement, Memory
 from archcalc.ops import Tokens
-from archcalc.render import FORMATS, as_latex
+from archcalc.render import FORMATS, as_latex, listing
 from archcalc.render import render as render_summary
 from archcalc.render.compared import render, render_diff
 from archcalc.render.rows import Pick
@@ -362,6 +363,18 @@ def test_a_frame_and_a_notebook() -> None:
     assert len(model.frame(depth=3)) > len(frame)
     assert "<table>" in model._repr_html_()
     assert "<script" not in model._repr_html_()
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "html"])
+def test_a_list_has_the_systems_without_a_spec(form: str) -> None:
+    systems, word = tuple(named("maxout")), "Known only by what documents print"
+    assert systems
+    both = listing.render(tuple(catalogue("vgg16")), form, others=systems)
+    assert "vgg16" in both
+    assert word in both
+    for text in (both, listing.render((), form, others=systems)):
+        assert all(system.name.value in text for system in systems)
+    assert word not in listing.render(tuple(catalogue("vgg16")), form)
 
 
 # --- what was measured ------------------------------------------------------------------------------------------------

@@ -254,7 +254,7 @@ def test_several_run_in_turn() -> None:
             order.append(self.name.lower())
             return super().layers()
 
-    a, b = Told("A", repeat(2.0)), Told("B", [9.0, 6.0, 4.0, *repeat(3.0)])
+    a, b = Told("A", repeat(2.0)), Told("B", [9.0, 6.0, 4.0, *repeat(3.0, 100)])
     first, second = rounds_in_turn([a, b], 12, 60, 0.02)
     assert "".join(order).startswith("ABabAB" + "bBb"), "A has settled after three"
     assert "".join(order).endswith("ABab" * 10)

@@ -37,7 +37,7 @@ from archcalc.measured import (
     median_interval,
 )
 from archcalc.regression import compare, rank_tests
-from archcalc.render import TABLES, measuring, sentences
+from archcalc.render import FORMATS, measuring, sentences
 from archcalc.render.measuring import Measured
 from archcalc.runs import Run, document, parse, read
 
@@ -411,7 +411,7 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize("output_format", TABLES)
+@pytest.mark.parametrize("output_format", FORMATS)
 @pytest.mark.parametrize("found", SHOWN.values(), ids=SHOWN)
 def test_every_form_of_everything(found: Measured, output_format: str) -> None:
     for depth in (0, 10):

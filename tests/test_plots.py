@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
+from array import array
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +15,19 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
+from archcalc import api, cli
+from archcalc.api import load
 from archcalc.commands.compare import side
 from archcalc.commands.plot import members
 from archcalc.commands.scale import sweep
 from archcalc.compare import Compared
+from archcalc.devices import Device
 from archcalc.errors import UsageError
+from archcalc.measured import Measurement, Mode
 from archcalc.render import plots
 from archcalc.render.plots import charts, graphs, volumes
 from archcalc.render.report import render as report
+from archcalc.runs import Run, document
 from archcalc.traffic import moved_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,6 +137,82 @@ def test_a_point_on_the_roof() -> None:
     collections: Any = ax.collections
     points = [tuple(point) for collection in collections for point in collection.get_offsets()]
     assert any(p[0] == pytest.approx(x) and p[1] == pytest.approx(x * 2.039e12) for p in points)
+
+
+MEASURED = Device("A processor, 1 thread", {"float32": 1e11}, 2e10, "measured: a product of matrices; a copy of 8 MiB")
+
+
+def test_rows_on_measured_ceilings() -> None:
+    """Every row in 2 ms: VGG-16's conv3-64 (1) does 2·86,704,128 FLOPs in them."""
+    (model,) = one("vgg16")
+    main = model.summary.report.graph.main
+    first = next(line for line in charts.bars_of(model.summary))
+    nodes = [array("d", [0.0] * 8) for _ in range(main)]
+    for span in model.summary.report.graph.rows:
+        nodes[span.start] = array("d", [2.0] * 8)
+    whole = array("d", [sum(run) for run in zip(*nodes, strict=True)])
+    run = Measurement("cpu", "A processor", "2.13.0", 1, "float32", 1, whole, tuple(nodes))
+    figure = plots.picture("roofline", [replace(model, summary=replace(model.summary, measured=run))], MEASURED)
+    collections: Any = figure.axes[0].collections
+    points = [tuple(point) for collection in collections for point in collection.get_offsets()]
+    assert any(p[1] == pytest.approx(first.counts.flops / 0.002) for p in points)
+    assert first.counts.flops == 2 * 86_704_128
+    said = " ".join(text.get_text() for text in texts(figure))
+    assert "ceilings: A processor, 1 thread, measured: a product of matrices; a copy of 8 MiB" in said
+    assert "rows: measured on cpu: A processor, 1 thread" in said
+    hold(figure)
+
+
+def test_a_family_grows_along_its_line() -> None:
+    assert charts.growing([5.3, 7.8, 9.1, 18, 10.2, 5.3, 20, 12.2, 19.3]) == [0, 1, 2, 4, 7, 8]
+    assert charts.growing([3]) == [0]
+    assert charts.growing([]) == []
+
+
+def saved(path: Path, mode: Mode = "inference") -> str:
+    """A saved run of LeNet-5 on a CPU, every node in 1 ms."""
+    model = load("lenet5")
+    rows = tuple(array("d", [1.0] * 8) for _ in range(model.graph.main))
+    whole = array("d", [float(len(rows))] * 8)
+    backward = rows if mode == "training" else ()
+    run = Measurement("cpu", "A processor", "2.13.0", 1, "float32", 1, whole, rows, backward=backward, mode=mode)
+    found = Run.of(model.graph, [run], "lenet5", model.spec, {})
+    path.write_text(json.dumps(document(found)), encoding="utf-8")
+    return str(path)
+
+
+def test_a_roofline_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def ceilings(*arguments: Any) -> Device:
+        seen.append(arguments)
+        return MEASURED
+
+    monkeypatch.setattr(api, "ceilings", ceilings)
+    path = tmp_path / "r.png"
+    run = saved(tmp_path / "run.json")
+    assert cli._run(["plot", "roofline", "lenet5", "--cpu", "--run", run, "-o", str(path)]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert seen == [("cpu", "float32", 1)], "as many threads as in the run"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["roofline", "lenet5", "--run", "{run}"], "`--cpu` measures those of this machine"),
+        (["roofline", "alexnet", "--cpu", "--run", "{run}"], "is a run of `lenet5`, not of `alexnet`"),
+        (["roofline", "lenet5", "--cpu", "--run", "{trained}"], "a run of training steps"),
+        (["roofline", "lenet5", "--cpu", "--device", "a100"], "one of the three"),
+        (["memory", "lenet5", "--cpu"], "`--cpu` is for a roofline"),
+        (["shapes", "lenet5", "--run", "{run}"], "shows no latency"),
+    ],
+)
+def test_what_a_run_cannot_show(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = {"run": saved(tmp_path / "run.json"), "trained": saved(tmp_path / "trained.json", "training")}
+    assert cli._run(["plot", *(a.format(**paths) for a in arguments), "-o", str(tmp_path / "x.png")]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_bubbles() -> None:

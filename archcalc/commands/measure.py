@@ -107,12 +107,12 @@ def register(app: Typer, jobs: list[Job]) -> None:
             from .. import api
             from ..errors import UsageError
             from ..regression import library, same_conditions
-            from ..render import FULL, TABLES
+            from ..render import FULL
             from ..render.measuring import render
             from ..render.rows import Pick, known_sort
             from ..runs import Run, read
 
-            write = Output(output_format, output, TABLES)
+            write = Output(output_format, output)
             kept = writable(save, "--save") if save else None
             if fail and not against:
                 raise UsageError("`--fail-on-regression` needs an earlier run: `--against FILE`")

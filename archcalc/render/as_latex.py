@@ -51,15 +51,14 @@ SPECIAL = {
 PACKAGES = "% needs \\usepackage{booktabs} and, for a star or a check mark, \\usepackage{amssymb}"
 
 
-def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> str:
-    """A summary as a `table` float, its conventions in the caption."""
+def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None, notes: Sequence[str] = ()) -> str:
+    """A summary as a `table` float, its conventions in the caption, and then the notes."""
     columns, found = rows.titled(summary, depth, pick)
     heading = sentences.heading(summary)
     caption = f"{sentences.clean(summary.model)}: {'. '.join(heading)}."
     meant = " ".join(f"{label}: {text}." for label, text in sentences.conventions(summary))
-    return table(
-        columns, found, f"{caption} {meant}", rules=[n for n, line in enumerate(found) if line.kind == "total"]
-    )
+    rules = [n for n, line in enumerate(found) if line.kind == "total"]
+    return table(columns, found, " ".join([caption, meant, *(f"{note}." for note in notes)]), rules=rules)
 
 
 def table(

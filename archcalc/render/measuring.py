@@ -36,7 +36,7 @@ def render(
     color: bool = False,
     pick: rows.Pick | None = None,
 ) -> str:
-    """In one of `TABLES`; `depth` and `pick` are for the rows, `width` and `color` for text."""
+    """In one of `FORMATS`; `depth` and `pick` are for the rows, `width` and `color` for text."""
     if output_format == "json":
         return as_json.write(_document(found))
     if output_format == "csv":
@@ -64,7 +64,7 @@ def _typeset(found: Measured, output_format: str, depth: int, pick: rows.Pick | 
         parts += [part for title, shown in compared for part in (as_html.heading(title), as_html.table(CHANGES, shown))]
         return as_html.page(name, parts, sentences.heading(first))
     notes = [f"{label} {text}".lstrip() for label, text in facts]
-    table = as_latex.render(first, depth, pick) if one else as_latex.table(BATCHES, runs, name, notes)
+    table = as_latex.render(first, depth, pick, notes) if one else as_latex.table(BATCHES, runs, name, notes)
     return "\n".join([table, *(as_latex.table(CHANGES, shown, title) for title, shown in compared)])
 
 

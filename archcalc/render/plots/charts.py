@@ -234,13 +234,18 @@ def roofline(summary: Summary, device: Device) -> Figure:
     legend = ax.legend(loc="lower right", title="area: share of MACs", title_fontsize=7)
     for handle in legend.legend_handles:
         handle.set_sizes([40])  # type: ignore[union-attr]
-    about = [heading(summary), f"ceilings: {device.name}, {device.by}"]
+    about = [f"ceilings: {device.name}, {device.by}"]
     if summary.measured is not None:
         about.append(f"rows: measured on {sentences.device(summary.measured)}")
-    ax.set_title("\n".join(line for text in about for line in textwrap.wrap(text, 100)), loc="left")
+    under = "\n".join(line for text in about for line in textwrap.wrap(text, 105))
+    ax.set_title(heading(summary), loc="left", pad=6 + 9 * (1 + under.count("\n")))
+    ax.annotate(under, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=6.5,
+                color=DIM, va="bottom", annotation_clip=False)  # fmt: skip
     ceiling = [(low, low * device.bandwidth), (ridge, peak), (high, peak)]
-    labels(ax, [points[n][:2] for n in chosen], [texts[n] for n in chosen], [radii[n] for n in chosen], [ceiling],
-           [roof, slope, legend])  # fmt: skip
+    foot = [(ridge, bottom / 1.5), (ridge, peak)]
+    others = [(points[n][:2], radii[n]) for n in range(len(points)) if n not in chosen]
+    labels(ax, [points[n][:2] for n in chosen], [texts[n] for n in chosen], [radii[n] for n in chosen],
+           [ceiling, foot], [roof, slope, legend], others)  # fmt: skip
     return made
 
 
@@ -277,14 +282,17 @@ def bubble(models: Sequence[Compared]) -> Figure:
     ax = made.subplots()
     most = max(model.totals.params for model in known)
     points, radii, ways = [], [], []
-    for n, (family, members) in enumerate(families(known).items()):
+    several = [family for family, members in families(known).items() if len(members) > 1]
+    for family, members in families(known).items():
         members = _by_macs(members)
+        n = several.index(family) if family in several else -1
+        color = CYCLE[n % 6] if n >= 0 else DIM  # a color says that some belong together
         xs = [model.totals.macs for model in members]
         ys = [model.result.accuracy for model in members if model.result]
         own = [16 * sqrt(model.totals.params / most) for model in members]
-        ax.plot(xs, ys, color=CYCLE[n % 6], linestyle=DASHES[n % 6], linewidth=0.8, zorder=1)
-        ax.scatter(xs, ys, s=[(2 * r) ** 2 for r in own], color=CYCLE[n % 6], alpha=0.6, edgecolor=INK, linewidth=0.6,
-                   zorder=3, label=printable(family))  # fmt: skip
+        ax.plot(xs, ys, color=color, linestyle=DASHES[n % 6], linewidth=0.8, zorder=1)
+        ax.scatter(xs, ys, s=[(2 * r) ** 2 for r in own], color=color, alpha=0.6 if n >= 0 else 0.35, edgecolor=INK,
+                   linewidth=0.6, zorder=3, label=printable(family))  # fmt: skip
         points += list(zip(xs, ys, strict=True))
         ways.append(list(zip(xs, ys, strict=True)))
         radii += own
@@ -332,9 +340,17 @@ def scaling(models: Sequence[Compared]) -> Figure:
                 float(model.totals.params) if ax is axes[0] else model.result.accuracy if model.result else 0.0
                 for model in members
             ]
-            ax.plot(xs, ys, marker=MARKERS[n % 8], color=CYCLE[n % 6], linestyle=DASHES[n % 6], label=printable(family))
+            grown = growing(ys)
+            color, marker = CYCLE[n % 6], MARKERS[n % 8]
+            way = [(xs[at], ys[at]) for at in grown]
+            ax.plot(
+                *zip(*way, strict=True), marker=marker, color=color, linestyle=DASHES[n % 6], label=printable(family)
+            )
+            aside = [at for at in range(len(xs)) if at not in grown]
+            ax.plot([xs[at] for at in aside], [ys[at] for at in aside], marker=marker, color=color, linestyle="none",
+                    markerfacecolor="white")  # fmt: skip
             points += list(zip(xs, ys, strict=True))
-            drawn.append(list(zip(xs, ys, strict=True)))
+            drawn.append(way)
             names += [printable(model.name) for model in members]
         ax.set_xscale("log")
         low, high = min(x for x, _ in points), max(x for x, _ in points)
@@ -348,16 +364,25 @@ def scaling(models: Sequence[Compared]) -> Figure:
             plain_log(ax.yaxis)
         else:
             bottom, top = min(y for _, y in points), max(y for _, y in points)
-            ax.set_ylim(bottom - 0.12 * (top - bottom) - 0.2, top + 0.12 * (top - bottom) + 0.2)
+            ax.set_ylim(bottom - 0.12 * (top - bottom) - 0.2, top + 0.22 * (top - bottom) + 0.2)
             result = accuracies[0].result
             assert result is not None
             ax.set_ylabel(f"{result.figure.split()[0]} accuracy as printed (%)")
-            ax.set_title(f"{result.source}", loc="left", fontsize=7)
+            ax.set_title(textwrap.fill(result.source, 52), loc="left", fontsize=7)
         plain_log(ax.xaxis)
         labels(ax, points, names, [2.5] * len(points), drawn)
     if len(families(models)) > 1:
         axes[0].legend(loc="upper left")
     return made
+
+
+def growing(values: Sequence[float]) -> list[int]:
+    """The places of the longest run of growing values, others left out: a family along which both axes grow."""
+    ends: list[list[int]] = []  # of each place, the longest run that ends there
+    for at, value in enumerate(values):
+        before = [run for run in ends if values[run[-1]] <= value]
+        ends.append([*max(before, key=len, default=[]), at])
+    return max(ends, key=len, default=[])
 
 
 def sweep(model: str, points: Sequence[Point]) -> Figure:

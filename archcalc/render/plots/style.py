@@ -94,9 +94,10 @@ def labels(
     radii: Sequence[float],
     lines: Sequence[Sequence[tuple[float, float]]] = (),
     keep: Sequence[Any] = (),
+    others: Sequence[tuple[tuple[float, float], float]] = (),
 ) -> None:
     """Names beside points, where they neither stand on each other nor on a point (`radii` in points), nor outside, nor
-    on one of `lines`, nor on the texts of `keep`."""
+    on one of `lines`, nor on the texts of `keep`, nor on the `others`: points without a name, with their radii."""
     drawn: Any = axes.get_figure()
     drawn.draw_without_rendering()
     renderer = drawn.canvas.get_renderer()
@@ -114,6 +115,7 @@ def labels(
                 px, py = x0 + (x1 - x0) * n / steps, y0 + (y1 - y0) * n / steps
                 taken.append((px - 3, py - 3, px + 3, py + 3))
     discs = [(x, y, radius * scale) for (x, y), radius in zip(spots, radii, strict=True)]
+    discs += [(*axes.transData.transform(point), radius * scale) for point, radius in others]
     frame = axes.get_window_extent(renderer)
     order = sorted(range(len(spots)), key=lambda at: -radii[at])
     words = list(texts)
