@@ -13,11 +13,14 @@ INTO = ("conv", "dwconv", "deconv", "linear")
 
 
 def fold(graph: Graph) -> Graph:
-    """The graph without the batch norms that can be folded: those that alone read the output of a layer."""
+    """The graph without the batch norms that can be folded: those that alone read the output of a layer, unless one of
+    the two shares its parameters, which would differ then."""
     readers: dict[int, int] = {}
     for node in graph.nodes:
         for value in node.inputs:
             readers[value] = readers.get(value, 0) + 1
+    borrowers = {index: node.shares for index, node in enumerate(graph.nodes) if node.shares is not None}
+    shared = {*borrowers, *borrowers.values()}
     ends = {*graph.outputs, *(value for _, value in graph.head_outputs)}
     new: dict[int, int] = {value: value for value in range(-len(graph.inputs), 0)}
     kept: list[Node] = []
@@ -26,7 +29,9 @@ def fold(graph: Graph) -> Graph:
         before.append(len(kept))
         source = node.inputs[0]
         behind = graph.nodes[source] if source >= 0 else None
-        alone = behind is not None and readers[source] == 1 and source not in ends
+        alone = (
+            behind is not None and readers[source] == 1 and source not in ends and shared.isdisjoint((source, index))
+        )
         if node.op.word == "bn" and alone and behind is not None and behind.op.word in INTO:
             at = new[index] = new[source]
             if not behind.op.bias:  # type: ignore[attr-defined]

@@ -227,3 +227,15 @@ def test_static_counting_like_a_tool_loads_none() -> None:
         "assert not {'torch', 'fvcore', 'thop', 'numpy'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+
+
+def test_norms_beside_shared_weights_are_not_folded() -> None:
+    """Their weights would differ then; those of what is shared still are the owner's where nodes before it are gone."""
+    b = Build((3, 8, 8))
+    y = b("bn", b("conv", -1, out=4, kernel=3))
+    for _ in range(2):
+        y = b("bn", b("conv", y, out=4, kernel=3))
+    b.builder.share(4, 2)
+    graph = fold(b.finish(y))
+    assert [node.op.word for node in graph.nodes] == ["conv", "conv", "bn", "conv", "bn"]
+    assert [node.shares for node in graph.nodes] == [None, None, None, 1, None]

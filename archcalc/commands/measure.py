@@ -21,6 +21,7 @@ from .common import (
     pairs,
     replace,
     size,
+    trained,
     writable,
 )
 
@@ -224,7 +225,11 @@ def shown(model: "Model", run: "Run", dtype: str, before: "Run | None", against:
     from ..render.measuring import Measured
 
     summaries = [
-        changed(model.summary(measured.batch, dtype, measured), judgements=()) for measured in run.measurements
+        changed(
+            model.summary(measured.batch, dtype, measured, optimizer=trained(measured.mode == "training", "")),
+            judgements=(),
+        )
+        for measured in run.measurements
     ]
     comparisons = compare(before, run, tolerance) if before is not None else ()
     return Measured(run, summaries, against, comparisons)

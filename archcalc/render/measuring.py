@@ -314,7 +314,14 @@ def _one(summary: Summary, depth: int, width: int | None, pick: rows.Pick | None
     yield from as_text.table_of(table, layout, sentences.Notes(), room)
     yield []
     shown = sentences.shown(summary, depth, pick)
-    yield from _facts([*([("shown", shown)] if shown else []), *sentences.measured(summary.measured)], room)
+    yield from _facts([*([("shown", shown)] if shown else []), *_of_one(summary)], room)
+
+
+def _of_one(summary: Summary) -> list[tuple[str, str]]:
+    """What is to be said below the rows of one batch."""
+    assert summary.measured is not None
+    trained = sentences.trained(summary.training) if summary.training is not None else []
+    return [*sentences.measured(summary.measured), *trained]
 
 
 def _facts(facts: Sequence[tuple[str, str]], width: int) -> Iterator[Pieces]:
@@ -367,7 +374,7 @@ def _markdown(found: Measured, depth: int, pick: rows.Pick | None) -> str:
     if len(found.summaries) == 1:
         assert first.measured is not None
         parts += [*as_markdown.table_of(first, rows.table(first, depth, pick), _columns(first)), ""]
-        facts = sentences.measured(first.measured)
+        facts = _of_one(first)
     else:
         parts.append(records.markdown(BATCHES, found.run.measurements))
         facts = _of_all(found.run.measurements)

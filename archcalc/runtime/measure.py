@@ -424,11 +424,13 @@ def _require_memory(graph: Graph, batch: int, dtype: str, where: torch.device, t
 
 
 def _watched(network: Network, inputs: list[Tensor]) -> Memory | None:
-    """What inferences hold; None where they fail: the runs that follow say at which node, and why."""
+    """What inferences hold; None where they do not end: the timed run says at which node, and why."""
     try:
         return measure_memory(network, inputs)
-    except (RuntimeError, MemoryError, ValueError):
-        return None
+    except (RuntimeError, MemoryError) as error:
+        if out_of_memory(error) or "not implemented for" in str(error):
+            return None
+        raise
 
 
 def _fits(batch: int) -> str:
