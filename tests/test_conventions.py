@@ -230,7 +230,9 @@ def test_static_counting_like_a_tool_loads_none() -> None:
 
 
 def test_norms_beside_shared_weights_are_not_folded() -> None:
-    """Their weights would differ then; those of what is shared still are the owner's where nodes before it are gone."""
+    """Their weights would differ then; the owner is found where nodes before it are gone."""
+    from archcalc.fold import fold
+
     b = Build((3, 8, 8))
     y = b("bn", b("conv", -1, out=4, kernel=3))
     for _ in range(2):
