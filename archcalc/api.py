@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 from .analyse import Layer, Report, Totals, analyse
 from .errors import Unavailable, UsageError, did_you_mean
 from .expand import expand, parameters
-from .fit import Fit, fit
 from .graph import Graph
-from .measured import Measurement
 from .ops import Shape, dims
 from .reported import Judgement, judge
 from .summary import Summary
-from .training import Training, train
-from .verified import Verified
 from .zoo import Selection, select, selections, spec_files
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what a static summary does without
     from .devices import Device
     from .doctor import Examined, Peer
+    from .fit import Fit
+    from .measured import Measurement
     from .runtime.network import Network
+    from .training import Training
+    from .verified import Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,15 @@ class Model:
 
     def training(self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", heads: bool = False) -> Training:
         """Memory and MACs of a training step. Raises UsageError, and SpecError above 10¹⁸."""
+        from .training import train
+
         return train(self.report(batch, dtype), optimizer, heads)
 
     def fit(self, memory: int, optimizer: str = "", dtype: str = "float32") -> Fit:
         """The largest batch whose inference, or with an `optimizer` whose training step, takes `memory` bytes at most;
         parameters are in it. Raises UsageError."""
+        from .fit import fit
+
         return fit(self.graph, memory, optimizer, dtype)
 
     @property
@@ -150,7 +154,7 @@ class Model:
             judgements=self._judge(as_printed or self.report()) if self.printed and not like else (),
             measured=measured,
             counted="; ".join(counted),
-            training=train(report, optimizer) if optimizer else None,
+            training=self.training(batch, dtype, optimizer) if optimizer else None,
         )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .analyse import Report
-from .measured import Measurement
 from .reported import Judgement
-from .training import Training
+
+if TYPE_CHECKING:
+    from .measured import Measurement
+    from .training import Training
 
 
 @dataclass(frozen=True, slots=True)

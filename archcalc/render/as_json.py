@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from json import JSONEncoder
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..analyse import Layer, Report, Totals
 from ..graph import Span
-from ..measured import Latency, Measurement
 from ..receptive import receptive_fields
 from ..reported import Judgement
-from ..runs import described
-from ..runs import latency as _latency
 from ..summary import Summary
 from ..training import Training, train
 from .rows import Pick, lines
+
+if TYPE_CHECKING:
+    from ..measured import Latency, Measurement
 
 SCHEMA = 1
 
@@ -61,7 +61,7 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
         with_heads = train(report, training.optimizer, heads=True)
         yield "totals_with_heads", {**totals_of(report.totals_with_heads), **trained(with_heads)}
     yield "layers", _layers(report, training, measured)
-    yield "measured", None if measured is None else described(measured)
+    yield "measured", _measured(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
     yield "claims", [claim(judgement) for judgement in summary.judgements]
     yield "inputs", [{"name": name, "shape": shape} for name, shape in inputs]
@@ -137,7 +137,7 @@ def _layer(
         "flops": layer.flops,
         "activation_bytes": layer.activation_bytes,
         "receptive_field": seen,
-        "latency_ms": None if latency is None else _latency(latency),
+        "latency_ms": _latency(latency),
         "backward_macs": step[0],
         "saved_bytes": step[1],
     }
@@ -160,11 +160,27 @@ def _row(summary: Summary, span: Span) -> dict[str, Any]:
         "stop": span.stop,
         "output_shape": summary.report.graph.shape(span.output),
         **{name: value for name, value in counts.counts().items() if name != "peak_memory_bytes"},
-        "latency_ms": None if measured is None else _latency(measured),
+        "latency_ms": _latency(measured),
     }
     if span.head:
         found["head"] = span.head
     return found
+
+
+def _measured(run: Measurement | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    from ..runs import described
+
+    return described(run)
+
+
+def _latency(found: Latency | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    from ..runs import latency
+
+    return latency(found)
 
 
 def claim(judgement: Judgement) -> dict[str, Any]:

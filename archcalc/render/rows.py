@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from math import inf
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..analyse import Layer, Totals
 from ..errors import UsageError, did_you_mean, printable
 from ..graph import Node, Span
-from ..measured import Latency
 from ..ops import OPS, Op, Shape, Tokens
 from ..ops.base import ARGUMENTS, show
 from ..receptive import ReceptiveFields, receptive_fields
@@ -21,6 +20,9 @@ from ..summary import Summary
 from ..table import squeeze
 from ..units import with_separators
 from . import FULL, SORTS
+
+if TYPE_CHECKING:
+    from ..measured import Latency
 
 
 class Line(NamedTuple):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import printable
-from ..measured import Latency, Measurement, Memory
 from ..reported import Judgement
 from ..summary import Summary
-from ..training import Training
 from ..units import binary, scaled, with_separators
 from . import rows
 from .rows import size
+
+if TYPE_CHECKING:
+    from ..measured import Latency, Measurement, Memory
+    from ..training import Training
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
