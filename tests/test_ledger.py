@@ -480,6 +480,16 @@ def test_every_form_has_every_figure(form: str, capsys: pytest.CaptureFixture[st
     assert all(name in out for name in names)
 
 
+@pytest.mark.parametrize("form", ["text", "csv", "markdown", "latex", "html"])
+def test_columns_are_chosen(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("paper", "inception-naive", "--columns", "id,computed", "--format", form) == 0
+    out = capsys.readouterr().out
+    assert "854196224" in out
+    assert "MINERVA" not in out
+    assert run("paper", "inception-naive", "--columns", "idd") == 2
+    assert "Did you mean `id`?" in capsys.readouterr().err
+
+
 def test_a_document_is_named_by_its_file_or_its_title(capsys: pytest.CaptureFixture[str]) -> None:
     wanted = [n for n, e in ledger().entries.items() if any(s.startswith("Raissi, ") for s in e.sources)]
     for name in ("raissi", "Raissi, Large Networks"):

@@ -6,7 +6,8 @@ from typing import Annotated
 from typer import Argument, Option, Typer
 
 from . import complete
-from .common import Format, Job, Output, OutputFile
+from .common import Columns, Format, Job, Output, OutputFile, Units
+from .common import names as chosen
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -25,6 +26,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
             str,
             Option("--verdict", metavar="VERDICT", help="Only figures with this verdict, as contradicts."),
         ] = "",
+        columns: Columns = "",
+        units: Units = "auto",
         output_format: Format = "",
         output: OutputFile = "",
     ) -> None:
@@ -37,10 +40,12 @@ def register(app: Typer, jobs: list[Job]) -> None:
             from ..errors import UsageError, did_you_mean
             from ..ledger.documents import read_ledger
             from ..ledger.judge import VERDICTS, Ledger, stale
+            from ..render import known_units
             from ..render.papers import render
             from ..render.progress import progress
 
             write = Output(output_format, output)
+            wanted, raw = chosen(columns), known_units(units) == "raw"
             if verdict and verdict not in VERDICTS:
                 raise UsageError(f"`{verdict}` is not a verdict", did_you_mean(verdict, VERDICTS))
             ledger = Ledger(read_ledger())
@@ -60,7 +65,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
             old = stale(findings)
             shown = [finding for finding in findings if not verdict or finding.verdict == verdict]
             whole = bool(names) and {entry.id.value for entry in entries} == set(names or ())
-            write(lambda width, color: render(shown, write.format, width, color, explain=whole))
+            write(lambda width, color: render(shown, write.format, width, color, whole, wanted, raw))
             for error in old:
                 print(error.render(), file=sys.stderr)
             return int(bool(old) or any(finding.undeclared for finding in findings))

@@ -13,7 +13,7 @@ from ..ledger.judge import VERDICTS, Finding, shown
 from ..units import with_separators
 from . import as_csv, records
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
-from .rows import Column, Value, words
+from .rows import Column, Value, as_is, words
 
 SAID = {
     "exact": "exact",
@@ -31,8 +31,17 @@ def render(
     width: int | None = None,
     color: bool = False,
     explain: bool = False,
+    wanted: Sequence[str] = (),
+    raw: bool = False,
 ) -> str:
-    """Findings in one of `FORMATS`; `width` and `color` are for text, which tells all about each if `explain`."""
+    """Findings in one of `FORMATS`, of the columns that are wanted or the usual ones; `width` and `color` are for text,
+    which tells all about each if `explain`. `raw`: numbers as they are."""
+    if wanted or raw:
+        picked = records.chosen(COLUMNS, wanted or ([] if output_format in ("json", "csv") else USUAL))
+        if output_format == "text":
+            return page(records.text([as_is(c) if raw else c for c in records.shown(picked)], findings, width), color)
+        if output_format != "json":
+            return records.render(records.shown(picked), findings, output_format, raw=raw)
     if output_format == "json":
         return records.json([document(finding) for finding in findings])
     if output_format == "csv":
@@ -139,6 +148,7 @@ def computed(finding: Finding) -> str:
     return shown(finding.computed) if finding.computed is not None else "—"
 
 
+USUAL = ("id", "metric", "printed", "computed", "difference", "verdict")
 ID = Column("id", lambda finding: finding.entry.id.value, "figure", "figure", words)
 METRIC = Column("metric", lambda finding: finding.entry.metric.replace("_", " "), "metric", "metric", words)
 PRINTED = Column("printed", lambda finding: printable(finding.entry.printed.value), "printed", "printed", words)
