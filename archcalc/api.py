@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .analyse import Layer, Report, Totals, analyse
 from .errors import Unavailable, UsageError, did_you_mean
-from .expand import expand, parameters
+from .expand import expand_model, parameters
 from .graph import Graph
 from .ops import Shape, dims
 from .reported import Judgement, judge
@@ -174,7 +174,7 @@ def load(
             hint = did_you_mean(name, known) or "This spec has nothing that can be set."
             raise UsageError(f"`{name}` is not a value that `{selection.name}` lets one set", hint)
     shape = None if input is None else _shape(input)
-    graph = expand(selection.family, selection.variant, laid=selection.laid, settings=values, input=shape)
+    graph = expand_model(selection, settings=values, input=shape)
     return Model(
         name=selection.name,
         family=selection.file.name,

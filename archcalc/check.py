@@ -10,9 +10,9 @@ from pathlib import Path
 from .analyse import Report, analyse
 from .budgets import project, quantities, want_seen
 from .errors import SpecError
-from .expand import expand
+from .expand import expand_model
 from .parallel import over
-from .reported import Judgement, claims_of, judge, stale_errata, undeclared
+from .reported import Judgement, judge, stale_errata, undeclared
 from .spec.family import Family
 from .zoo import Selection, selections
 
@@ -80,17 +80,16 @@ Result = Checked | Unread
 
 def build(selection: Selection) -> Report:
     """The counts of a model as its document prints it: batch 1, the printed input. Raises SpecError."""
-    return analyse(expand(selection.family, selection.variant, laid=selection.laid))
+    return analyse(expand_model(selection))
 
 
 def check_spec(path: Path, name: str | None = None) -> CheckedSpec:
     """Read a spec, build its models, judge its claims. Raises SpecError where it cannot be read or built."""
     family, found = selections(path, name)
-    claims = claims_of(family)
     reports, judged = {}, {}
     for selection in found:
         report = reports[selection.name] = build(selection)
-        judged[selection.name] = judge(family, selection.subject, report, claims)
+        judged[selection.name] = judge(family, selection.subject, report)
     seen = name is not None and want_seen(project(path.resolve().parent))
     counts = {model: quantities(report, seen) for model, report in reports.items()}
     spec = found[0].spec if found else str(path)

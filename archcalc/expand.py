@@ -17,6 +17,7 @@ from .spec.lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Ste
 from .spec.notation import cell_value
 from .spec.rows import no_row, row_called, rows_of, unknown_value, unread
 from .table import same
+from .zoo import Selection
 
 Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 11)
 
@@ -43,6 +44,11 @@ def expand(
     the printed input. Raises SpecError at the place in the spec, UsageError for a setting that the spec does not have.
     """
     return _Expander(family, variant, laid, settings or {}, input).graph()
+
+
+def expand_model(selection: Selection, *, settings: Settings | None = None, input: Shape | None = None) -> Graph:
+    """Build the Graph of a model that was selected. Raises as `expand` does."""
+    return expand(selection.family, selection.variant, laid=selection.laid, settings=settings, input=input)
 
 
 def parameters(family: Family, variant: Variant) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from .analyse import analyse
 from .budgets import EVERY, Budget, Verdict, judge, project, quantities, read_budget, want_seen
 from .drift import Drift, Place, compare, places
 from .errors import ArchcalcError, SpecError, Text, did_you_mean
-from .expand import expand
+from .expand import expand_model
 from .lock import NAME, Entry, Lock, Section, entry_of, is_lock, read_lock
 from .parallel import Tick, over
 from .zoo import select, selections, spec_files, specs_dir, split
@@ -144,7 +144,7 @@ def build(wanted: Wanted) -> Built | ArchcalcError:
     """Build one model; what is wrong with it is given, not raised."""
     try:
         selection = select(wanted.reference)
-        report = analyse(expand(selection.family, selection.variant, laid=selection.laid))
+        report = analyse(expand_model(selection))
         entry = entry_of(wanted.name, report, wanted.by_rows)
     except ArchcalcError as error:
         return error

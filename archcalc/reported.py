@@ -101,6 +101,12 @@ MAX_CLAIMS = 10_000
 
 def claims_of(family: Family) -> tuple[Claim, ...]:
     """All claims of a spec file. Raises SpecError where one cannot be read."""
+    if "claims" not in family.memo:
+        family.memo["claims"] = _read_claims(family)
+    return family.memo["claims"]  # type: ignore[no-any-return]
+
+
+def _read_claims(family: Family) -> tuple[Claim, ...]:
     claims = list(islice(chain(_variant_claims(family), _row_claims(family), _reported_claims(family)), MAX_CLAIMS + 1))
     if len(claims) > MAX_CLAIMS:
         raise claims[-1].printed.error(f"more than {MAX_CLAIMS:,} claims are refused")
@@ -189,13 +195,13 @@ def _check(claim: Claim) -> None:
         raise claim.printed.error(message)
 
 
-def claims_on(family: Family, subject: str, claims: tuple[Claim, ...] | None = None) -> list[Claim]:
+def claims_on(family: Family, subject: str) -> list[Claim]:
     """The claims that are judged on one model: those that name it, and its variant's where it names that plainly."""
     entry = family.models.get(subject)
-    plain = entry.variant.value if entry is not None and entry.overlay is None and not entry.family else None
+    plain = entry.variant.value if entry is not None and entry.plain else None
     return [
         claim
-        for claim in (claims_of(family) if claims is None else claims)
+        for claim in claims_of(family)
         if claim.subject == subject
         or (plain is not None and same(claim.subject, plain))
         or (entry is None and same(claim.subject, subject))
@@ -205,17 +211,12 @@ def claims_on(family: Family, subject: str, claims: tuple[Claim, ...] | None = N
 # --- judging ----------------------------------------------------------------------------------------------------
 
 
-def judge(
-    family: Family, subject: str, report: Report, claims: tuple[Claim, ...] | None = None
-) -> tuple[Judgement, ...]:
-    """Judge the claims on a model against its report (batch 1, the printed input). Raises SpecError.
-
-    `claims` are the family's, where they are at hand already.
-    """
+def judge(family: Family, subject: str, report: Report) -> tuple[Judgement, ...]:
+    """Judge the claims on a model against its report (batch 1, the printed input). Raises SpecError."""
     rows = {span.name: span for span in report.graph.rows if not span.head}
     subtotal = cache(report.subtotal)  # a row has several claims
     found = []
-    for claim in claims_on(family, subject, claims):
+    for claim in claims_on(family, subject):
         judged = judge_one(claim, report, rows.get(claim.row), subtotal)
         if not judged.holds:
             erratum = next((e for e in family.errata if _covers(e, claim, family)), None)
@@ -328,7 +329,7 @@ def _same_subject(family: Family, name: str, subject: str) -> bool:
 
     def variant(word: str) -> str:
         entry = family.models.get(word)
-        return entry.variant.value if entry is not None and entry.overlay is None and not entry.family else word
+        return entry.variant.value if entry is not None and entry.plain else word
 
     return same(variant(name), variant(subject))
 

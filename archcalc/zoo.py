@@ -162,8 +162,7 @@ def selections(path: Path, name: str | None = None) -> tuple[Family, list[Select
     spec = path.name if shipped else name or str(path)
     found = [_model(family, entry, spec) for entry in family.models.values()]
     if family.layers is not None:
-        plain = [entry.variant.value for entry in family.models.values() if entry.overlay is None and not entry.family]
-        unnamed = [v for v in family.variants if not any(same(v.name.value, word) for word in plain)]
+        unnamed = [variant for variant in family.variants if family.plainly(variant.name.value) is None]
         found += [_variant(family, variant, spec) for variant in unnamed]
     return family, found
 
@@ -215,9 +214,9 @@ def _names(family: Family) -> list[str]:
 
 def _variant(family: Family, variant: Variant, spec: str) -> Selection:
     """A variant under its printed name: the model that names it plainly, where there is one."""
-    for entry in family.models.values():
-        if not entry.family and entry.overlay is None and same(entry.variant.value, variant.name.value):
-            return _model(family, entry, spec)
+    entry = family.plainly(variant.name.value)
+    if entry is not None:
+        return _model(family, entry, spec)
     name = variant.name.value
     name = name if len(family.variants) == 1 else f"{family.name}:{name}"
     return Selection(name, family, family, variant, spec, plain=True)
@@ -248,5 +247,4 @@ def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
         names = [v.name.value for v in family.variants]
         hint = did_you_mean(entry.variant.value, names)
         raise entry.variant.error(f"`{entry.variant}` is not a variant of `{base.name}`", hint)
-    plain = entry.overlay is None and not entry.family
-    return Selection(entry.name.value, file, family, variant, spec, plain, frozenset(laid), entry)
+    return Selection(entry.name.value, file, family, variant, spec, entry.plain, frozenset(laid), entry)

@@ -10,7 +10,7 @@ import torch
 
 from archcalc import api
 from archcalc.analyse import analyse
-from archcalc.expand import expand
+from archcalc.expand import expand_model
 from archcalc.graph import Graph
 from archcalc.measured import Memory
 from archcalc.runtime.measure import measure
@@ -48,7 +48,7 @@ CHOSEN = list(dict.fromkeys([*FIRST, *EXCEPTIONS]))
 
 def graph_of(model: str) -> Graph:
     selection = select(model)
-    return expand(selection.family, selection.variant, laid=selection.laid).without_heads()
+    return expand_model(selection).without_heads()
 
 
 def device_of(graph: Graph) -> str:
@@ -79,7 +79,7 @@ def test_exceptions_are_explained() -> None:
 def test_efficientnet_on_a_cpu() -> None:
     """What is tracked on `meta` is what is tracked on a CPU that computes."""
     selection = select("efficientnet-b0")
-    graph = expand(selection.family, selection.variant, laid=selection.laid, input=(3, 64, 64))
+    graph = expand_model(selection, input=(3, 64, 64))
     assert train(analyse(graph, BATCH)).peak_bytes == step(graph, BATCH, "cpu").peak
 
 

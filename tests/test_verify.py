@@ -12,7 +12,7 @@ import torch
 
 from archcalc import api, cli
 from archcalc.errors import UsageError
-from archcalc.expand import expand
+from archcalc.expand import expand_model
 from archcalc.graph import Graph
 from archcalc.ops import OPS
 from archcalc.render.verified import render
@@ -92,7 +92,7 @@ def test_fvcore_finds(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_smallest_input(model: str, shape: tuple[int, ...]) -> None:
     selection = select(model)
-    printed = expand(selection.family, selection.variant, laid=selection.laid)
+    printed = expand_model(selection)
     assert smallest(selection, printed).inputs[0][1] == shape
 
 

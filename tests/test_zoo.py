@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archcalc.expand import expand
+from archcalc.expand import expand_model
 from archcalc.runtime.verify import verify
 from archcalc.zoo import Selection, selections, spec_files
 
@@ -17,4 +17,4 @@ def test_there_are_models() -> None:
 
 @pytest.mark.parametrize("selection", MODELS, ids=[selection.name for selection in MODELS])
 def test_a_model_equals_its_torch_twin(selection: Selection) -> None:
-    assert verify(expand(selection.family, selection.variant, laid=selection.laid)) == []
+    assert verify(expand_model(selection)) == []

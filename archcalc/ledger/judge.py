@@ -12,9 +12,8 @@ from typing import Literal, get_args
 from ..analyse import Layer
 from ..errors import SpecError, UsageError, did_you_mean
 from ..readings import BASE, BEFORE_ROUNDING, Reading, candidates
-from ..reported import Claim, Judgement, Verdict, claims_of, decide, judge
+from ..reported import Claim, Judgement, Verdict, decide, judge
 from ..spec.family import Erratum, Family
-from ..table import same
 from ..units import with_separators
 from .documents import Entry, problem
 from .quantity import COUNTS, Formula, Networks, Number, Place, Quantity, Value, ask, place_of
@@ -72,7 +71,6 @@ class Ledger:
         self._findings: dict[str, Finding] = {}  # without causes
         self._explained_findings: dict[str, Finding] = {}
         self._asking: list[str] = []
-        self._claims: dict[str, tuple[Claim, ...]] = {}
         self._judged: dict[tuple[str, str], dict[tuple[int, int], Judgement]] = {}
 
     def finding(self, name: str) -> Finding:
@@ -144,10 +142,7 @@ class Ledger:
         report = self.networks.report(model)
         if judged is None:
             selection = self.networks.selection(model)
-            if entry.family.name not in self._claims:
-                self._claims[entry.family.name] = claims_of(entry.family)
-            claims = self._claims[entry.family.name]
-            found = judge(entry.family, selection.subject, report, claims)
+            found = judge(entry.family, selection.subject, report)
             judged = {(j.claim.printed.line, j.claim.printed.col): j for j in found}
             self._judged[entry.family.name, model] = judged
         judgement = judged[claim.printed.line, claim.printed.col]
@@ -341,9 +336,9 @@ def _model(family: Family, claim: Claim) -> str:
     """The model that a claim is judged on, as it is typed."""
     if claim.subject in family.models:
         return claim.subject
-    for name, entry in family.models.items():
-        if entry.overlay is None and not entry.family and same(entry.variant.value, claim.subject):
-            return name
+    entry = family.plainly(claim.subject)
+    if entry is not None:
+        return entry.name.value
     return f"{family.name}:{claim.subject}" if len(family.variants) > 1 else family.name
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..analyse import Layer, Report, analyse, longest_path
 from ..errors import ArchcalcError, Text, did_you_mean
-from ..expand import expand, parameters
+from ..expand import expand_model, parameters
 from ..expr import Expr
 from ..ops import ARGUMENTS, OPS, Shape, Tokens
 from ..ops.base import numel
@@ -93,7 +93,7 @@ class Networks:
             if size is not None and len(size) < 3:
                 plain = self.report(model).graph.inputs[0][1]
                 size = (plain[0], *(size if len(size) == 2 else size * 2)) if len(plain) == 3 else size
-            graph = expand(selection.family, selection.variant, laid=selection.laid, settings=settings, input=size)
+            graph = expand_model(selection, settings=settings, input=size)
             found = self._reports[key] = analyse(graph)
         return found
 

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..analyse import Facts, facts_of, looked_up
 from ..errors import SpecError, Unavailable
-from ..expand import expand
+from ..expand import expand_model
 from ..graph import Graph, Node
 from ..ops import Op, Shape, dims
 from ..verified import Verified
@@ -97,7 +97,7 @@ def verify_all(
 def _cost(name: str) -> int:
     """About how long a model takes. Raises UsageError and SpecError."""
     selection = select(name)
-    graph = expand(selection.family, selection.variant, laid=selection.laid)
+    graph = expand_model(selection)
     return sum(facts.weights for facts in _facts(graph).values()) + 10**5 * len(graph.nodes)
 
 
@@ -113,7 +113,7 @@ def verify_model(name: str) -> Verified:
     """Hold one model against torch: at its printed input on `meta` and by fvcore, and running at the smallest one."""
     start = time.perf_counter()
     selection = select(name)
-    graph = expand(selection.family, selection.variant, laid=selection.laid)
+    graph = expand_model(selection)
     small = smallest(selection, graph)
     differences = [*verify(graph), *count_with_fvcore(graph), *run(small)]
     facts = _facts(graph.without_heads())
@@ -155,7 +155,7 @@ def smallest(selection: Selection, printed: Graph) -> Graph:
     for side in range(1, max(shape[1:])):
         small = (shape[0], *(min(side, axis) for axis in shape[1:]))
         try:
-            return expand(selection.family, selection.variant, laid=selection.laid, input=small)
+            return expand_model(selection, input=small)
         except SpecError:
             continue
     return printed

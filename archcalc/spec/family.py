@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import SpecError, Text, did_you_mean
 from ..expr import Argument, Expr
 from ..ops import ARGUMENTS, OPS
-from ..table import Table, read_table, squeeze
+from ..table import Table, read_table, same, squeeze
 from .checks import check
 from .columns import Headings, Role, read_role
 from .lines import MERGES, STEPS, Block, Body, ReadTable, Step, check_name, read_block, read_body, steps_of
@@ -90,6 +90,11 @@ class ModelEntry:
     variant: Text
     overlay: Map | None
     where: Text  # of the family's name, or else of the variant's
+
+    @property
+    def plain(self) -> bool:
+        """Whether it names a variant of its own file and lays nothing over it: claims on either are the other's."""
+        return self.overlay is None and not self.family
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,10 @@ class Family:
         for reported in self.reported:
             if reported.quoted.table.headings[0].value == "model":
                 yield reported.quoted.table, "reported"
+
+    def plainly(self, variant: str) -> ModelEntry | None:
+        """The model that names a variant plainly."""
+        return next((m for m in self.models.values() if m.plain and same(m.variant.value, variant)), None)
 
     @property
     def bodies(self) -> list[Body]:
