@@ -34,15 +34,14 @@ class Facts(NamedTuple):
 NO_PARAMS: dict[str, Any] = {"params": (), "weights": 0, "biases": 0, "norm_params": 0, "norm_stats": 0}
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """A node and its counts: parameters for the network, the rest for the whole batch.
 
     A node that works with another's parameters (`node.shares`) has none: they are counted there.
     """
 
     node: Node
-    facts: Facts = field(repr=False)
+    facts: Facts
     params: int
     macs: int
     activation_bytes: int
@@ -147,13 +146,12 @@ def storages(graph: Graph, training: bool = False) -> Storages:
     pass itself, nor where the producer keeps its output, nor where an earlier reader may have kept it as its input.
     """
     last = last_uses(graph)
-    nodes = graph.nodes
     root: list[int] = []
     in_place: list[bool] = []
     needed = list(last)  # by root: the last node that reads anything standing in it, so far
     kept: set[int] = set()  # roots that a node has read, other than to view or to overwrite them
     keeping: list[bool] = []  # whether the producer keeps the output, itself or through views
-    for index, node in enumerate(nodes):
+    for index, node in enumerate(graph.nodes):
         own, overwrites = index, False
         storage = node.op.storage
         if storage != "new":
@@ -169,6 +167,8 @@ def storages(graph: Graph, training: bool = False) -> Storages:
                 needed[own] = max(needed[own], last[index])
         root.append(own)
         in_place.append(overwrites)
+        if not training:
+            continue
         keeps = node.op.keeps
         viewed = storage == "view" and node.inputs[0] >= 0 and keeping[node.inputs[0]]
         keeping.append(viewed or keeps in ("output", "both") or (keeps == "either" and overwrites))
@@ -198,20 +198,19 @@ def live_bytes(graph: Graph, sizes: list[int], root: list[int]) -> list[int]:
     count = len(graph.nodes)
     offset = len(graph.inputs)
     last = last_uses(graph)
-    until: dict[int, int] = {}
-    for index in range(count):
-        until[root[index]] = max(until.get(root[index], 0), last[index])
-    ends: list[list[int]] = [[] for _ in range(count + 1)]
-    for own, end in until.items():
-        if own >= 0:
-            ends[end].append(own)
+    until = list(last)
+    for own, end in zip(root, last, strict=True):
+        if own >= 0 and end > until[own]:
+            until[own] = end
+    freed = [0] * (count + 1)
+    for end, size in zip(until, sizes[offset:], strict=True):
+        freed[end] += size
     live = sum(sizes[:offset])
     found = [live]
-    for index in range(count):
-        live += sizes[offset + index]
+    for size, gone in zip(sizes[offset:], freed, strict=False):
+        live += size
         found.append(live)
-        for own in ends[index]:
-            live -= sizes[offset + own]
+        live -= gone
     return found
 
 
@@ -244,8 +243,7 @@ def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
         raise UsageError(f"a batch has at least one sample, here it is {batch}")
     if dtype not in ITEMSIZE:
         raise UsageError(f"`{dtype}` is not a dtype archcalc counts in", did_you_mean(dtype, ITEMSIZE))
-    memo: dict[tuple[Op, tuple[Shape, ...]], Facts] = {}
-    facts = [_facts(graph, node, memo) for node in graph.nodes]
+    facts = _facts(graph)
     main = graph.without_heads()
     layers, totals = _count(main, facts[: main.main], batch, dtype)
     if main is graph:
@@ -254,17 +252,20 @@ def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
     return Report(graph, batch, dtype, layers + every[main.main :], totals, with_heads)
 
 
-def _facts(graph: Graph, node: Node, memo: dict[tuple[Op, tuple[Shape, ...]], Facts]) -> Facts:
-    shapes = tuple([graph.shape(value) for value in node.inputs])
-    key = (node.op, shapes)
-    facts = memo.get(key)
-    if facts is None:
-        try:
-            facts = facts_of(node.op, shapes, node.shape)
-        except OpError as error:
-            raise node.where.error(error.message) from None
-        memo[key] = facts
-    return facts if node.shares is None else facts._replace(**NO_PARAMS)
+def _facts(graph: Graph) -> list[Facts]:
+    memo: dict[tuple[Op, tuple[Shape, ...]], Facts] = {}
+    shapes = [node.shape for node in graph.nodes] + [shape for _, shape in reversed(graph.inputs)]  # −1: the first
+    found = []
+    for node in graph.nodes:
+        key = (node.op, tuple([shapes[value] for value in node.inputs]))
+        facts = memo.get(key)
+        if facts is None:
+            try:
+                facts = memo[key] = facts_of(*key, node.shape)
+            except OpError as error:
+                raise node.where.error(error.message) from None
+        found.append(facts if node.shares is None else facts._replace(**NO_PARAMS))
+    return found
 
 
 def facts_of(op: Op, x: tuple[Shape, ...], y: Shape) -> Facts:
@@ -336,6 +337,9 @@ def longest_path(nodes: Sequence[Node], start: int, length: Callable[[Op], int])
     """The largest sum of `length` on any path through `nodes`, a slice of a graph from node `start` on."""
     longest: list[int] = []
     for node in nodes:
-        before = max([longest[value - start] for value in node.inputs if value >= start], default=0)
+        before = 0
+        for value in node.inputs:
+            if value >= start and longest[value - start] > before:
+                before = longest[value - start]
         longest.append(before + length(node.op))
     return max(longest, default=0)

@@ -200,7 +200,7 @@ def recount(report: Report, like: Convention) -> Report:
 
     def counted(layer: Layer) -> Layer:
         macs = report.batch * like.reading.count(layer.facts.macs, "macs", (layer,))
-        return replace(layer, macs=macs, params=like.reading.count(layer.params, "params", (layer,)))
+        return layer._replace(macs=macs, params=like.reading.count(layer.params, "params", (layer,)))
 
     layers = tuple(map(counted, report.layers))
     changed = Report(report.graph, report.batch, report.dtype, layers, report.totals, report.totals_with_heads)

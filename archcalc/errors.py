@@ -52,7 +52,7 @@ class Source:
     lines: tuple[str, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # `frozen` would make reading specs, all of it Text, a tenth slower
 class Text:
     """A piece of a spec: `value` as read, standing in `source` at `line` and `col` (both from 1, in characters).
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import SpecError, Text, UsageError, did_you_mean
 from .expr import Argument, Expr, Opaque, Ref, Waiting
-from .graph import MAX_NODES, Graph, GraphBuilder, Scope
+from .graph import MAX_NODES, Graph, GraphBuilder, Opened
 from .ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 from .ops.base import show
 from .spec.checks import value_names
@@ -28,6 +28,15 @@ MAX_BODIES = 60  # merges in merges and blocks, all together
 Env = dict[str, Any]
 Pairs = tuple[tuple[str, str, Argument], ...]  # name, kind and argument of what a call gives an op
 Settings = Mapping[str, int | Fraction]
+
+
+class Done(NamedTuple):
+    """A block that was opened: what entered it, the value that it gives, and how many steps it took."""
+
+    span: Opened
+    entering: Value
+    value: Value
+    steps: int
 
 
 def expand(
@@ -100,8 +109,10 @@ class _Expander:
         self.depth = 0
         self.opening: list[str] = []
         self.weights: dict[str, list[int]] = {}  # the nodes that own the weights of this name, in the body under way
-        self._ops: dict[tuple[int, tuple[Any, ...]], Op] = {}
+        self._ops: dict[tuple[Any, ...], Op] = {}
+        self._constant: dict[int, Op] = {}  # of calls whose arguments are the same everywhere
         self._bound: dict[int, tuple[type[Op], Pairs]] = {}
+        self._done: dict[tuple[Any, ...], Done] = {}
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -198,18 +209,16 @@ class _Expander:
         own = self.family.layers is None or self.family.layers.body is None
         for row in rows:
             if row.group != group:
-                group, scope = row.group, Scope(_part_of_path(row.group), self.builder.root)
+                group, scope = row.group, self.builder.root.inner(_part_of_path(row.group))
             env = {**self._row_env(row.columns, value), **names}
             env.update(_held(row.columns, env))
             if row.name in replaced or own:
                 self.weights = {}  # a body of its own; what `row:` says is the table's
             try:
-                with self.builder.span(
-                    value[-1], row.cell, row.cell.value, scope=scope, label=row.label, name=row.name
-                ) as span:
-                    value = self.body(replaced.get(row.name, row.body), env, value)
-                    self._name(row.names, names, value)
-                    span[-1] = value[0]
+                self.builder.open(value[-1], row.cell, row.cell.value, scope=scope, label=row.label, name=row.name)
+                value = self.body(replaced.get(row.name, row.body), env, value)
+                self._name(row.names, names, value)
+                self.builder.close(value[0])
             except SpecError as error:
                 raise error.within(f"the row `{row.name}`, {row.cell.where}") from None
         return value
@@ -224,9 +233,9 @@ class _Expander:
             named = item.item if isinstance(item, Step) else item
             name = ", ".join(map(str, named.names)) if isinstance(named, Named) else text.value
             env = {**self._row_env({}, value), **names}
-            with self.builder.span(value[0], text, text.value, scope=self.builder.root, name=name) as span:
-                value = self.item(item, env, value)
-                span[-1] = value[0]
+            self.builder.open(value[0], text, text.value, scope=self.builder.root, name=name)
+            value = self.item(item, env, value)
+            self.builder.close(value[0])
             names = {key: ref for key, ref in env.items() if isinstance(ref, Ref)}
         return value
 
@@ -241,14 +250,13 @@ class _Expander:
         self.builder.head = name
         self.weights = {}
         env = self._row_env({}, value)
-        with self.builder.span(
-            value[0], head.name, name, scope=Scope(_part_of_path(name), self.builder.root), label=name, name=name
-        ) as span:
-            try:
-                value = self.body(head.body, env, value)
-            except SpecError as error:
-                raise error.within(f"the head `{name}`, {head.name.where}") from None
-            span[-1] = value[0]
+        scope = self.builder.root.inner(_part_of_path(name))
+        self.builder.open(value[0], head.name, name, scope=scope, label=name, name=name)
+        try:
+            value = self.body(head.body, env, value)
+        except SpecError as error:
+            raise error.within(f"the head `{name}`, {head.name.where}") from None
+        self.builder.close(value[0])
         self.builder.head = ""
         return value
 
@@ -363,12 +371,12 @@ class _Expander:
         ends: list[int] = []
         for index in range(tokens[0]):
             self._step(steps.word, 4)
-            with self.builder.span(value[0], steps.word, "step") as span:
-                end = self._append(OPS["take"](index=index), value, steps.word)
-                start, inner = len(self.builder), {**env, **self._entering(end)}
-                for item in steps.body.items:
-                    end = self.item(item, inner, end)
-                span[-1] = end[0]
+            self.builder.open(value[0], steps.word, "step")
+            end = self._append(OPS["take"](index=index), value, steps.word)
+            start, inner = len(self.builder), {**env, **self._entering(end)}
+            for item in steps.body.items:
+                end = self.item(item, inner, end)
+            self.builder.close(end[0])
             shape = self.builder.shape(end[0])
             if len(end) > 1 or len(shape) != 1:
                 here = _parts(end) if len(end) > 1 else dims(shape)
@@ -472,15 +480,18 @@ class _Expander:
 
     def _op(self, call: Call, env: Env) -> tuple[Op, Value]:
         """The op that a call means, and the values among its arguments (a second input, as in `crop(wide)`)."""
+        constant = self._constant.get(id(call))
+        if constant is not None:
+            return constant, ()
         bound = self._bound.get(id(call))
         if bound is None:
             bound = self._bound[id(call)] = self._bind_op(call)
         cls, pairs = bound
         values = tuple([argument(env) for _, _, argument in pairs])
         refs: Value = ()
-        if any(isinstance(value, Ref) for value in values):
+        if Ref in map(type, values):
             refs, pairs, values = self._refs(call, pairs, values)
-        key = (id(call), values)
+        key = (id(call), *values, *map(type, values))
         op = self._ops.get(key)
         if op is None:
             arguments = {}
@@ -490,6 +501,8 @@ class _Expander:
                 except OpError as error:
                     raise argument.text.error(error.message) from None
             op = self._ops[key] = cls(**arguments)
+            if all(argument.constant for _, _, argument in pairs):
+                self._constant[id(call)] = op
         return op, refs
 
     def _refs(self, call: Call, pairs: Pairs, values: tuple[Any, ...]) -> tuple[Value, Pairs, tuple[Any, ...]]:
@@ -553,21 +566,39 @@ class _Expander:
                 signature = ", ".join(p.value if d is None else f"{p}={d.text}" for p, d in block.parameters)
                 raise call.word.error(f"`{name}` wants {_listed(wanted)}", f"It is `{name}({signature})`.")
         inner.update(own)
+        entering = (*value, *(entry for ref in own.values() if isinstance(ref, Ref) for entry in ref.value))
+        key = self._alike(name, own, entering)
+        done = self._done.get(key)
+        span, steps = self.builder.open(value[0], call.word, name), self.steps
+        if done is not None:
+            self._step(call.word, done.steps)
+            moved = dict(zip(done.entering, entering, strict=True))
+            offset = self.builder.repeat(done.span, moved)
+            value = tuple([moved[end] if end < done.span.start else end + offset for end in done.value])
+            self.builder.close(value[0])
+            return value
         outer, self.weights = self.weights, {}
         self.opening.append(name)
         self.depth += 1
         try:
-            with self.builder.span(value[0], call.word, name) as span:
-                value = self.body(block.body, inner, value)
-                span[-1] = value[0]
+            value = self.body(block.body, inner, value)
         except SpecError as error:
             values = ", ".join(f"{key}={show(v)}" for key, v in own.items() if isinstance(v, (int, Fraction, tuple)))
             called = f"{name}({values})" if values else name
             raise error.within(f"`{called}`, {call.word.where}") from None
+        self.builder.close(value[0])
         self.depth -= 1
         self.opening.pop()
         self.weights = outer
+        self._done[key] = Done(span, entering, value, self.steps - steps)
         return value
+
+    def _alike(self, name: str, given: dict[str, Any], entering: Value) -> tuple[Any, ...]:
+        """What blocks that give the same nodes have in common; where they stand, as some depths are refused."""
+        values = [len(v.value) if isinstance(v, Ref) else v for v in given.values()]
+        shapes = [self.builder.shape(value) for value in entering]
+        same = [entering.index(value) for value in entering]
+        return name, *self.opening, self.depth, *map(type, given.values()), *values, *same, *shapes
 
 
 _MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts"}

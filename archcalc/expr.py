@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from keyword import iskeyword
 from typing import Any
 
 from .errors import SpecError, Text, did_you_mean
@@ -24,6 +25,7 @@ MAX_NESTING = 20  # of brackets
 MAX_TERMS = 60  # of operators in operators; `a + b + c` are two
 MAX_AXES = 4
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 RESERVED = frozenset({"and", "or", "not", "if", "else", "in", "is", "True", "False", "None", "lambda", "for", "x"})
 IMPLICIT = frozenset({"cin", "hin", "first"})  # given by the language
 
@@ -147,16 +149,26 @@ class Expr:
         self.text = text
         self.limit = limit
         self.names: dict[str, int] = {}
-        try:
-            tree = _parse(text.value)
-            self._evaluate = self._compile(tree, 0)
-        except ExprError as error:
-            raise self._at(error) from None
-        self.name = tree.id if isinstance(tree, ast.Name) else None
+        self.name: str | None = None
+        self._evaluate = self._read(text.value)
         self.constant = not self.names
         if self.constant:
             value = self({})
             self._evaluate = lambda env: value
+
+    def _read(self, value: str) -> Evaluate:
+        if WHOLE.fullmatch(value):  # most arguments are a number or a name, and need no parser
+            number = int(value)
+            return lambda env: number
+        if NAME.fullmatch(value) and not iskeyword(value):
+            self.name, self.names[value] = value, 0
+            return self._lookup(value, 0, len(value))
+        try:
+            tree = _parse(value)
+            self.name = tree.id if isinstance(tree, ast.Name) else None
+            return self._compile(tree, 0)
+        except ExprError as error:
+            raise self._at(error) from None
 
     def __call__(self, env: Env) -> Any:
         """The value under `env`. Raises SpecError at the place of the expression."""

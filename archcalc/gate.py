@@ -19,7 +19,7 @@ from .parallel import Tick, over
 from .zoo import select, selections, spec_files, specs_dir, split
 
 FEW = 12  # groups of models that are built sooner than other processes are started
-GROUP = 6  # models of one spec that one process builds
+SHARES = 16  # parts of the work that a spec with many models is split into at most
 SKIPPED = ("node_modules", "__pycache__", "site-packages")
 
 # --- what is found ------------------------------------------------------------------------------------------------
@@ -171,7 +171,9 @@ def build_many(wanted: Sequence[Wanted], tick: Tick | None = None) -> list[Built
     groups: dict[str, list[int]] = {}
     for index, model in enumerate(wanted):
         groups.setdefault(split(model.reference)[0] or model.reference, []).append(index)
-    parts = [indices[n : n + GROUP] for indices in groups.values() for n in range(0, len(indices), GROUP)]
+    most = max(FEW, len(wanted) // SHARES)  # each process reads a spec once more
+    parts = [indices[n : n + most] for indices in groups.values() for n in range(0, len(indices), most)]
+    parts.sort(key=len, reverse=True)  # the longest first, so that all end together
     jobs = [[wanted[index] for index in part] for part in parts]
 
     def models(done: int, planned: int) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .errors import SpecError, Text
 from .ops import Op, OpError, Param, Shape, dims
@@ -78,15 +77,17 @@ class Graph:
         return Graph(self.inputs, self.nodes[: self.main], self.main, self.outputs, (), spans)
 
 
+@dataclass(slots=True, eq=False)
 class Scope:
     """A part of the paths under construction; siblings of one name are numbered once several are known."""
 
-    __slots__ = ("counts", "index", "name", "parent")
+    name: str
+    parent: Scope | None
+    index: int = 1
+    counts: dict[str, int] = field(default_factory=dict)
 
-    def __init__(self, name: str, parent: Scope | None) -> None:
-        self.name, self.parent = name, parent
-        self.counts: dict[str, int] = {}
-        self.index = parent.count(name) if parent else 1
+    def inner(self, name: str) -> Scope:
+        return Scope(name, self, self.count(name))
 
     def count(self, name: str) -> int:
         index = self.counts[name] = self.counts.get(name, 0) + 1
@@ -96,16 +97,39 @@ class Scope:
         return f"{name}.{index}" if self.counts[name] > 1 else name
 
 
+@dataclass(slots=True)
+class Opened:
+    """A row or block under construction: a Span whose path is not settled.
+
+    From `number` to `last` stand it and the spans in it among all of them, once it is closed.
+    """
+
+    scope: Scope
+    depth: int
+    start: int
+    input: int
+    where: Text
+    text: str
+    label: str
+    name: str
+    head: str
+    number: int
+    stop: int = 0
+    output: int = 0
+    last: int = 0
+
+
 class GraphBuilder:
     """Appends nodes, inferring shapes as it goes, so that a bad layer fails at its place in the spec."""
 
     def __init__(self, inputs: tuple[tuple[str, Shape], ...]) -> None:
         self.inputs = inputs
-        self.scope = self.root = Scope("", None)
+        self.root = Scope("", None)
         self.head = ""
         self._nodes: list[tuple[Op, tuple[int, ...], Shape, Scope, int, Text, str]] = []
-        self._spans: list[list[Any]] = []
-        self._depth = 0
+        self._scope = self.root
+        self._spans: list[Opened] = []
+        self._open: list[Opened] = []
         self._shapes: dict[tuple[Op, tuple[Shape, ...]], Shape] = {}
         self._params: dict[tuple[Op, tuple[Shape, ...]], tuple[Param, ...]] = {}
         self._shares: dict[int, int] = {}
@@ -118,7 +142,8 @@ class GraphBuilder:
 
     def append(self, op: Op, inputs: tuple[int, ...], where: Text) -> int:
         """Append a node and return its index. Raises SpecError at `where`, OpError where an argument is at fault."""
-        shapes = tuple([self.shape(value) for value in inputs])
+        nodes = self._nodes
+        shapes = tuple([nodes[value][2] if value >= 0 else self.inputs[-1 - value][1] for value in inputs])
         key = (op, shapes)
         shape = self._shapes.get(key)
         if shape is None:
@@ -129,11 +154,11 @@ class GraphBuilder:
             if numel(shape) > LIMIT:
                 raise OpError(f"the output {dims(shape)} has more than 10¹⁸ elements")
             self._shapes[key] = shape
-        if len(self._nodes) >= MAX_NODES:
+        if len(nodes) >= MAX_NODES:
             raise SpecError(f"a network of more than {MAX_NODES:,} nodes is refused", where)
-        scope = self.scope
-        self._nodes.append((op, inputs, shape, scope, scope.count(op.word), where, self.head))
-        return len(self._nodes) - 1
+        scope = self._scope
+        nodes.append((op, inputs, shape, scope, scope.count(op.word), where, self.head))
+        return len(nodes) - 1
 
     def params(self, index: int) -> tuple[Param, ...]:
         """The parameters of a node, its own or shared."""
@@ -153,24 +178,62 @@ class GraphBuilder:
         if owner != index:
             self._shares[index] = owner
 
-    @contextmanager
-    def span(
+    def open(
         self, value: int, where: Text, text: str, *, scope: Scope | None = None, label: str = "", name: str = ""
-    ) -> Iterator[list[Any]]:
-        """A row or block that starts from `value`; the caller sets `[…][-1]` of what it gets to the output value."""
-        outer = self.scope
-        self.scope = Scope(text, outer) if scope is None else scope
-        entry = [self.scope, self._depth, len(self._nodes), 0, value, where, text, label, name, self.head, value]
-        self._spans.append(entry)
-        self._depth += 1
-        yield entry
-        self._depth -= 1
-        self.scope = outer
-        entry[3] = len(self._nodes)
+    ) -> Opened:
+        """Begin a row or block that starts from `value`."""
+        scope = self._scope.inner(text) if scope is None else scope
+        depth, start, number = len(self._open), len(self._nodes), len(self._spans)
+        span = Opened(scope, depth, start, value, where, text, label, name, self.head, number)
+        self._spans.append(span)
+        self._open.append(span)
+        self._scope = scope
+        return span
+
+    def close(self, output: int) -> None:
+        """End the row or block that was opened last; `output` is the value that it gives."""
+        span = self._open.pop()
+        span.stop, span.output, span.last = len(self._nodes), output, len(self._spans)
+        self._scope = self._open[-1].scope if self._open else self.root
+
+    def repeat(self, done: Opened, inputs: Mapping[int, int]) -> int:
+        """Append to the block just opened what stands in `done`, and return by how much its values moved.
+
+        `done` is a closed block of this network; `inputs` says which value stands here for each that entered there,
+        one of the same shape. Raises SpecError where there are too many nodes.
+        """
+        here = self._open[-1]
+        offset = len(self._nodes) - done.start
+        if done.stop + offset > MAX_NODES:
+            raise SpecError(f"a network of more than {MAX_NODES:,} nodes is refused", here.where)
+        here.scope.counts = done.scope.counts
+        scopes = {done.scope: here.scope}
+        first = done.start
+        for span in self._spans[done.number + 1 : done.last]:
+            scope = span.scope
+            assert scope.parent is not None
+            scopes[scope] = twin = Scope(scope.name, scopes[scope.parent], scope.index, scope.counts)
+            entered, output = (v + offset if v >= first else inputs[v] for v in (span.input, span.output))
+            moved = len(self._spans) - span.number
+            depth = span.depth + here.depth - done.depth
+            self._spans.append(
+                Opened(
+                    twin, depth, span.start + offset, entered, span.where, span.text, span.label, span.name, self.head,
+                    len(self._spans), span.stop + offset, output, span.last + moved,
+                )
+            )  # fmt: skip
+        for number in range(first, done.stop):
+            op, values, shape, scope, index, where, _ = self._nodes[number]
+            values = tuple([v + offset if v >= first else inputs[v] for v in values])
+            self._nodes.append((op, values, shape, scopes[scope], index, where, self.head))
+            # What the block shares with nodes outside it came after it, and is not its own.
+            if self._shares.get(number, -1) >= first:
+                self._shares[number + offset] = self._shares[number] + offset
+        return offset
 
     def row_spans(self) -> list[tuple[str, str, int]]:
         """The rows so far: name, group and output value."""
-        return [(entry[8], entry[0].name, entry[-1]) for entry in self._spans if entry[1] == 0 and not entry[9]]
+        return [(span.name, span.scope.name, span.output) for span in self._spans if span.depth == 0 and not span.head]
 
     def finish(self, main: int, outputs: tuple[int, ...], heads: tuple[tuple[str, int], ...]) -> Graph:
         """The graph, with the paths settled."""
@@ -189,13 +252,19 @@ class GraphBuilder:
             return found
 
         nodes = []
+        shares = self._shares
+        last, above = self.root, ""
         for number, (op, inputs, shape, scope, index, where, head) in enumerate(self._nodes):
-            above = path(scope)
-            own = scope.child(op.word, index)
-            shares = self._shares.get(number)
-            nodes.append(Node(op, inputs, shape, f"{above}/{own}" if above else own, where, head, shares))
+            if scope is not last:
+                last, above = scope, path(scope)
+                above += "/" * bool(above)
+            own = above + scope.child(op.word, index)
+            nodes.append(Node(op, inputs, shape, own, where, head, shares.get(number) if shares else None))
         spans = tuple(
-            Span(path(scope), depth, start, stop, value, output, where, text, label, name, head)
-            for scope, depth, start, stop, value, where, text, label, name, head, output in self._spans
-        )
+            Span(
+                path(span.scope), span.depth, span.start, span.stop, span.input, span.output, span.where, span.text,
+                span.label, span.name, span.head,
+            )
+            for span in self._spans
+        )  # fmt: skip
         return Graph(self.inputs, tuple(nodes), main, outputs, heads, spans)

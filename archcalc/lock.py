@@ -67,11 +67,17 @@ class Line(NamedTuple):
     reads: tuple[str, ...] = ()
 
     def text(self) -> str:
-        state = ", ".join([f"{name} {shape}" for name, shape in self.state])
-        if self.shares:
-            state = SHARED + self.shares
-        cells = (self.path, self.op, self.output, f"{self.params:,}", f"{self.macs:,}", f"{self.activation_bytes:,}")
-        return "    " + BAR.join((*cells, state or NOTHING, *self.reads))
+        cells = _cells(self.op, self.output, self.params, self.macs, self.activation_bytes, self.state, self.shares)
+        return "    " + BAR.join((self.path, cells, *self.reads))
+
+
+@lru_cache(maxsize=4096)
+def _cells(
+    op: str, output: str, params: int, macs: int, activation_bytes: int, state: tuple[tuple[str, str], ...], shares: str
+) -> str:
+    """What lines of equal layers have in common."""
+    held = SHARED + shares if shares else ", ".join([f"{name} {shape}" for name, shape in state])
+    return BAR.join((op, output, f"{params:,}", f"{macs:,}", f"{activation_bytes:,}", held or NOTHING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,21 +189,15 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
 
 def _lines(report: Report) -> Iterator[Line]:
     graph = report.graph
-    for index, layer in enumerate(report.layers):
-        node = layer.node
+    known: dict[int, tuple[str, str, tuple[tuple[str, str], ...]]] = {}  # equal layers have the same facts
+    for index, (node, facts, params, macs, activation_bytes) in enumerate(report.layers):
         reads = () if node.inputs == (index - 1,) else tuple([_value(report, value) for value in node.inputs])
-        shares = node.shares
-        yield Line(
-            node.path,
-            _call(node.op),
-            _dims(node.shape),
-            layer.params,
-            layer.macs,
-            layer.activation_bytes,
-            _state(layer.facts.params),
-            "" if shares is None else graph.nodes[shares].path,
-            reads,
-        )
+        shares = "" if node.shares is None else graph.nodes[node.shares].path
+        alike = known.get(id(facts))
+        if alike is None:
+            alike = known[id(facts)] = (_call(node.op), dims(node.shape), _state(facts.params))
+        op, output, state = alike
+        yield Line(node.path, op, output, params, macs, activation_bytes, state, shares, reads)
 
 
 def _rows(report: Report, lines: Sequence[Line]) -> Iterator[Line]:

@@ -91,7 +91,9 @@ def split_row(line: Text) -> list[Text]:
     """The cells of a line, each stripped and with its place."""
     cells, start = [], 0
     for piece in line.value.split("|"):
-        cells.append(line.part(start, start + len(piece)).strip())
+        cell = piece.strip()
+        first = start + len(piece) - len(piece.lstrip())
+        cells.append(line.part(first, first + len(cell)))
         start += len(piece) + 1
     return cells
 

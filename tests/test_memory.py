@@ -90,9 +90,9 @@ def block() -> Graph:
     """A convolution, and a block of two whose caller holds what it begins with."""
     b = Build((3, 8, 8))
     y = b("conv", -1, out=16, kernel=3)
-    with b.builder.span(y, TEXT, "block") as entry:
-        y = b("conv", b("conv", y, out=4, kernel=1), out=8, kernel=3)
-        entry[-1] = y
+    b.builder.open(y, TEXT, "block")
+    y = b("conv", b("conv", y, out=4, kernel=1), out=8, kernel=3)
+    b.builder.close(y)
     return b.finish(y)
 
 

@@ -37,10 +37,10 @@ def residual(label: str = "conv2_x") -> Graph:
     y = b("bn", b("conv", -1, out=4, kernel=3, bias=False))
     y = b("relu", y)
     for _ in range(2):
-        with b.builder.span(y, TEXT, label) as entry:
-            branch = b("relu", b("bn", b("conv", y, out=4, kernel=3)))
-            y = b("relu", b("add", b("conv", branch, out=4, kernel=1), y))
-            entry[-1] = y
+        b.builder.open(y, TEXT, label)
+        branch = b("relu", b("bn", b("conv", y, out=4, kernel=3)))
+        y = b("relu", b("add", b("conv", branch, out=4, kernel=1), y))
+        b.builder.close(y)
     return b.finish(b("linear", b("dropout", b("gap", y)), out=5))
 
 
@@ -175,8 +175,9 @@ def test_a_path_below_another() -> None:
     b = Build(IMAGE)
     y = -1
     for word in ("conv", "conv"):
-        with b.builder.span(y, TEXT, "linear") as entry:
-            y = entry[-1] = b(word, y, out=2, kernel=3)
+        b.builder.open(y, TEXT, "linear")
+        y = b(word, y, out=2, kernel=3)
+        b.builder.close(y)
     graph = b.finish(b("linear", y, out=5))
     assert [node.path for node in graph.nodes] == ["linear.1/conv", "linear.2/conv", "linear.3"]
     graph = Graph(graph.inputs, (*graph.nodes[:2], graph.nodes[2]._replace(path="linear")), 3, (2,), (), ())

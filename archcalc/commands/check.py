@@ -111,21 +111,26 @@ def _outputs(formats: Sequence[str], path: str) -> list[Output]:
 
 
 def _render(run: "Run", name: str, width: int | None, color: bool) -> str:
-    from ..errors import UsageError
-    from ..render import as_csv, checked, ci, gated
-    from ..render.as_json import write
+    from ..render import gated
 
-    if name in ci.FORMATS:
-        return ci.FORMATS[name](run)
-    if name == "json":
-        return write(gated.document(run))
+    if name in ("", "text"):
+        return gated.text(run, width, color)
     if name == "markdown":
         return gated.markdown(run)
+    if name == "json":
+        from ..render.as_json import write
+
+        return write(gated.document(run))
     if name == "csv":
+        from ..errors import UsageError
+        from ..render import as_csv, checked
+
         if run.specs and run.models:
             raise UsageError("csv is one table: check locks and specs apart")
         return checked.render(run.specs, "csv") if run.specs else as_csv.lines(*gated.table(run.locks))
-    return gated.text(run, width, color)
+    from ..render import ci
+
+    return ci.FORMATS[name](run)
 
 
 # --- what is checked ----------------------------------------------------------------------------------------------
