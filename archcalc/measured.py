@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 LEVEL = 0.95  # of the confidence intervals
 TOLERANCE = 0.05  # how far apart the halves, or the parts and the whole, of a stable run may be
+DISTURBED = 0.05  # how much slower the processor is when others use it too, at least
 LEAST_RUNS = 6  # with fewer there is no interval at LEVEL, and halves say nothing
 
 Mode = Literal["inference", "training"]
@@ -141,8 +142,10 @@ class Measurement:
     `backward[i]` of the latter alone. `whole_samples` read the clock at both ends only; `compiled_samples` are those
     of what torch.compile made of the network. `wanted` is the share of the median that its interval is to be within;
     `stopped` says what ended the rounds, `warm_ups` how many runs came before, `settled` whether they had stopped
-    getting faster. `overhead_ms` is what the clock cost in a run by nodes. `launch_bound` are the nodes for which the
-    GPU waited. `memory` is of an inference, None in training.
+    getting faster, `disturbed` how many rounds do not count, as others used the processor. `probe_ms` is what a product
+    of two small matrices took beside those that do: how fast the processor was (0 on a GPU). `overhead_ms` is what the
+    clock cost in a run by nodes. `launch_bound` are the nodes for which the GPU waited. `memory` is of an inference,
+    None in training.
     """
 
     device: str
@@ -163,6 +166,8 @@ class Measurement:
     stopped: Stopped = "runs"
     warm_ups: int = 0
     settled: bool = True
+    disturbed: int = 0
+    probe_ms: float = 0.0
     overhead_ms: float = 0.0
     launch_bound: tuple[int, ...] = ()
     machine: Machine = field(default_factory=Machine, repr=False)

@@ -106,6 +106,8 @@ PLAIN = (
     "stopped",
     "warm_ups",
     "settled",
+    "disturbed",
+    "probe_ms",
 )
 
 

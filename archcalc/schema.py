@@ -223,6 +223,8 @@ REPORT_SENTENCES = {
     "stopped": "What ended the runs.",
     "warm_ups": "The number of runs before the first that counts.",
     "settled": "Whether runs had stopped getting faster before the first that counts.",
+    "disturbed": "The number of runs that do not count, as the processor was slower then.",
+    "probe_ms": "What a fixed product of two small matrices took beside the runs, in milliseconds; 0 on a GPU.",
     "throughput": "Samples a second by the median; null where it is 0.",
     "layers_sum_ms": "The medians of all layers together, in milliseconds.",
     "reconciliation": "The layers' sum as a share of the median of runs that no clock interrupts; null without layers.",

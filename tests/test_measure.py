@@ -21,8 +21,8 @@ from archcalc.runtime import ceilings, machine, modules
 from archcalc.runtime import measure as subject
 from archcalc.runtime.bench import Bench, ByNode, CpuClock, CudaClock, clock_cost, out_of_memory
 from archcalc.runtime.machine import pinned_malloc
-from archcalc.runtime.measure import has_settled, largest, measure, measure_in_turn, rounds, rounds_in_turn
-from archcalc.runtime.network import example_inputs
+from archcalc.runtime.measure import has_settled, largest, measure, measure_in_turn, rounds, rounds_in_turn, undisturbed
+from archcalc.runtime.network import build, example_inputs
 from tests.graphs import Build, call, chain
 
 CPU = torch.device("cpu")
@@ -182,6 +182,9 @@ class Bed:
         self.now = 0.0
         self.rounds = 0
 
+    def probe(self) -> float:
+        return 1.0
+
     def whole(self) -> float:
         self.now = next(self.times)
         return self.now
@@ -207,6 +210,39 @@ def test_rounds_end_once_the_median_is_known_well_enough() -> None:
     known = confidence(found.whole, 0.15)
     assert known.within is not None
     assert known.within <= 0.15
+
+
+def test_rounds_that_others_disturb_do_not_count() -> None:
+    """For six rounds of twelve somebody else uses the processor, and slows the network as the probe beside it."""
+
+    class Shared(Bed):
+        def probe(self) -> float:
+            return 1.5 if self.rounds // 6 % 2 else 1.0
+
+        def whole(self) -> float:
+            self.now = 20 * self.probe()
+            return self.now
+
+    found = rounds(Shared([]), 120, 60, 0.02)
+    assert set(found.whole) == {20.0}
+    assert [set(row) for row in found.total] == [{10.0}, {10.0}]
+    assert (len(found.whole), found.stopped) == (10, "confidence"), "as many as without the others"
+    assert found.disturbed >= 7, "six, and that in which they begin or end"
+    assert found.probe_ms == 1.0
+
+
+def test_which_rounds_count() -> None:
+    assert undisturbed([1, 9, 9]) == [True] * 3, "of few rounds all do"
+    assert undisturbed([1] * 12) == [True] * 12
+    assert undisturbed([1, 1.04, 1.06, 2] * 4) == [True, True, False, False] * 4
+    assert sum(undisturbed([1, *[2] * 19])) == 20, "one fast round is no calm"
+    assert undisturbed([0.0] * 12) == [True] * 12, "a GPU, of which nothing is known"
+
+
+def test_a_probe_is_of_the_processor() -> None:
+    network = build(small(), "cpu")
+    assert Bench(network, [torch.zeros(2)], CpuClock()).probe() > 0
+    assert Bench(network, [torch.zeros(2, device="meta")], CpuClock()).probe() == 0
 
 
 def test_warm_up_goes_on_until_runs_get_no_faster() -> None:

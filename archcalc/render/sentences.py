@@ -141,6 +141,7 @@ def measured(run: Measurement) -> list[tuple[str, str]]:
     return [
         ("latency", f"{spread(run.whole)}{_throughput(run)}"),
         *([("", f"{sure}")] if (sure := _sure(run)) else []),
+        *([("", _disturbed(run.disturbed))] if run.disturbed else []),
         *([("compiled", compiled)] if (compiled := _compiled(run)) else []),
         *([("layers", layers)] if (layers := _layers(run)) else []),
         *(("unstable" if not number else "", str(text)) for number, text in enumerate(_unstable(run))),
@@ -187,6 +188,11 @@ def _sure(run: Measurement) -> str:
     wanted = "" if known.reached else f", wanted was ±{_percent(known.wanted)}"
     level = f"{100 * known.level:.0f} % confidence"
     return f"±{_percent(known.within)}: {_bare(known.low)} to {ms(known.high)} with {level}{wanted}"
+
+
+def _disturbed(runs: int) -> str:
+    does, was = ("does", "it") if runs == 1 else ("do", "them")
+    return f"{with_separators(runs)} more {does} not count: others used the processor during {was}"
 
 
 def _percent(share: float) -> str:
@@ -242,6 +248,7 @@ def device(run: Measurement) -> str:
     gpu = [("driver", run.machine.driver), ("CUDA", run.machine.cuda), ("TF32", run.machine.tf32)]
     gpu += [("clocks", run.machine.clocks)]
     about = "".join(f", {what} {said}" for what, said in gpu if said)
+    about += f", probe {_bare(run.probe_ms)} ms" if run.probe_ms else ""
     return f"{run.device}: {run.device_name}{threads}, torch {run.torch}{about}"
 
 

@@ -22,6 +22,7 @@ from ..measured import median
 from .network import Network, Step, execute
 
 CLOCK_READINGS = 1000  # to learn what one costs
+PROBE = 192  # rows and columns of the matrices of a probe: a tenth of a millisecond, from a cache of the processor
 
 
 class Clock(Protocol):
@@ -115,8 +116,24 @@ class Bench:
     ) -> None:
         self.network, self.inputs, self.clock = network, inputs, clock
         self.training, self.compiled_network, self.flush = training, compiled, flush
+        on_cpu = all(x.device.type == "cpu" for x in inputs)
+        self.matrices = [torch.full((PROBE, PROBE), 1 / PROBE) for _ in range(3)] if on_cpu else []
         self.steps: Iterator[Step] = iter(())
         self.backward_from: list[int] = []  # the nodes whose backward pass has begun, in that order
+
+    def probe(self) -> float:
+        """The milliseconds of a product of two small matrices, the faster of two: how fast the processor is now.
+
+        0 on a GPU, which does not share its cores.
+        """
+        if not self.matrices:
+            return 0.0
+        a, b, c = self.matrices
+        marks = [time.perf_counter_ns()]
+        for _ in range(2):
+            torch.mm(a, b, out=c)
+            marks.append(time.perf_counter_ns())
+        return min(stop - start for start, stop in pairwise(marks)) / 1e6
 
     def whole(self) -> float:
         """The milliseconds of one run."""

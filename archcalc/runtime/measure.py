@@ -1,6 +1,8 @@
 """Latency of a Graph on a device: the whole network and each layer, from one flat program.
 
-Whole runs, which read the clock at both ends only, take turns with runs that read it at every node's end.
+Whole runs, which read the clock at both ends only, take turns with runs that read it at every node's end. Between
+them a probe, a piece of work that is always the same, says how fast the processor is: rounds in which others used it
+do not count.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -19,7 +22,7 @@ from torch import Tensor
 from ..errors import Unavailable, UsageError
 from ..fit import fit, need
 from ..graph import Graph
-from ..measured import Interrupted, Measurement, Memory, Stopped, confidence
+from ..measured import DISTURBED, Interrupted, Measurement, Memory, Stopped, confidence, median
 from ..units import binary
 from .bench import Bench, ByNode, CpuClock, CudaClock, OutOfMemory, clock_cost, empty_rows, first_line, out_of_memory
 from .machine import available_memory, cache_size, device_name, device_of, machine, pinned_malloc, threads
@@ -31,6 +34,7 @@ LEAST_RUNS = 10  # before the confidence may end them
 WARM_UPS = 3  # at least
 SETTLED = 0.05  # warm are runs of which the last two are not faster by more than this than all before
 WANTED = 0.02  # of the median, to either side
+CALM = 0.25  # of the rounds are taken to be undisturbed at least
 SEED = 0  # of the parameters and of the input
 
 Progress = Callable[[int, int], None]
@@ -57,11 +61,11 @@ def measure(
 
     Rounds end once the 95 % confidence intervals of the medians, the whole's and the nodes' sum's, are within
     `precision` of them, after `runs` rounds, or, warming up included, after `time_limit` seconds; there is at least
-    one. `training` adds the backward pass; `compile` adds runs of what torch.compile makes of the network to each
-    round; `cold` drives everything out of the caches before each run. `device` is `cpu`, `cuda` or `cuda:1`;
-    `threads` are those of torch on the CPU (as they are, unless given). `progress` is called with the rounds done and
-    expected, outside of what is timed. The input is random, with a fixed seed; torch's random state, threads and
-    modes are as before afterwards.
+    one. Rounds in which others used the processor are left out. `training` adds the backward pass; `compile` adds runs
+    of what torch.compile makes of the network to each round; `cold` drives everything out of the caches before each
+    run. `device` is `cpu`, `cuda` or `cuda:1`; `threads` are those of torch on the CPU (as they are, unless given).
+    `progress` is called with the rounds done and expected, outside of what is timed. The input is random, with a fixed
+    seed; torch's random state, threads and modes are as before afterwards.
 
     Raises UsageError for arguments that make no sense; Unavailable where there is no such GPU, where torch cannot do
     what is asked, where parameters and activations do not fit the memory that is free, or where memory runs out all
@@ -175,6 +179,8 @@ def measure_in_turn(
                 warm_ups=one.warm_ups,
                 settled=one.settled,
                 overhead_ms=len(graph.nodes) * clock_cost(clock),
+                disturbed=one.disturbed,
+                probe_ms=one.probe_ms,
                 launch_bound=one.launch_bound,
                 machine=about,
                 memory=memory,
@@ -211,6 +217,8 @@ class Runner(Protocol):
     training: bool
     compiled_network: Callable[..., Any] | None
 
+    def probe(self) -> float: ...
+
     def whole(self) -> float: ...
 
     def layers(self) -> ByNode: ...
@@ -219,7 +227,7 @@ class Runner(Protocol):
 
 
 class Rounds(NamedTuple):
-    """The samples of all rounds in ms, and how they came about."""
+    """The samples of the rounds that count, in ms, and how they came about."""
 
     whole: array[float]
     total: tuple[array[float], ...]
@@ -229,6 +237,8 @@ class Rounds(NamedTuple):
     warm_ups: int
     settled: bool
     stopped: Stopped
+    disturbed: int
+    probe_ms: float
 
 
 def rounds(bench: Runner, runs: int, time_limit: float, wanted: float, progress: Progress | None = None) -> Rounds:
@@ -249,21 +259,29 @@ def rounds_in_turn(
     stopped: Stopped = "runs"
     begun = time.monotonic()
     count = 0
+    probe, probes = benches[0].probe, array("d")
+    after = probe()
     try:
         while count < runs:
+            before = after
             wholes = [bench.whole() for bench in benches]
+            between = probe()
             layers = [bench.layers() for bench in benches]
             fused = [bench.compiled() if bench.compiled_network is not None else None for bench in benches]
             for samples, whole, by_node, one in zip(kept, wholes, layers, fused, strict=True):
                 samples.add(whole, by_node, one)
+            after = probe()
+            probes.append(max(before, between, after))
             count += 1
             now = time.monotonic()
-            enough = _rounds_enough([series for samples in kept for series in (samples.whole, samples.sums)], wanted)
+            calm = undisturbed(probes)
+            every = [series for samples in kept for series in (samples.whole, samples.sums)]
+            enough = _rounds_enough([array("d", compress(series, calm)) for series in every], wanted)
             if progress is not None:
                 a_round = (now - begun) / count
                 in_time = count + int(max(0.0, until - now) / a_round) if a_round else runs
-                progress(count, max(count, min(runs, enough, in_time)))
-            if count >= enough:
+                progress(count, max(count, min(runs, enough * count // sum(calm), in_time)))
+            if sum(calm) >= enough:
                 stopped = "confidence"
                 break
             if time.monotonic() >= until and count < runs:
@@ -273,10 +291,24 @@ def rounds_in_turn(
         if not count:
             raise
         stopped = "interrupted"
+    calm = undisturbed(probes[:count])
+    speed = median(list(compress(probes, calm)))
     return tuple(
-        samples.rounds(count, warm_ups, settled, stopped)
+        samples.rounds(calm, warm_ups, settled, stopped, speed)
         for samples, (warm_ups, settled, _) in zip(kept, warm, strict=True)
     )
+
+
+def undisturbed(probes: Sequence[float]) -> list[bool]:
+    """Which rounds count: those whose slowest probe is as fast as in the calmest quarter of them.
+
+    What else runs on the processor, or on the same core of a shared machine, slows a probe as it slows a layer. Of few
+    rounds all count.
+    """
+    if len(probes) < LEAST_RUNS:
+        return [True] * len(probes)
+    limit = (1 + DISTURBED) * sorted(probes)[int(CALM * (len(probes) - 1))]
+    return [probe <= limit for probe in probes]
 
 
 class _Samples:
@@ -285,7 +317,7 @@ class _Samples:
     def __init__(self, nodes: int) -> None:
         self.whole, self.compiled, self.sums = array("d"), array("d"), array("d")
         self.total, self.backward = empty_rows(nodes), empty_rows(nodes)
-        self.waited = [0] * nodes
+        self.waited: list[list[bool]] = []
 
     def add(self, whole: float, by_node: ByNode, fused: float | None) -> None:
         self.whole.append(whole)
@@ -296,16 +328,31 @@ class _Samples:
                 row.append(sample)
         if fused is not None:
             self.compiled.append(fused)
-        for at, did in enumerate(by_node.waited):
-            self.waited[at] += did
+        self.waited.append(by_node.waited)
         self.sums.append(sum(by_node.total))
 
-    def rounds(self, count: int, warm_ups: int, settled: bool, stopped: Stopped) -> Rounds:
-        """The first `count` rounds: Ctrl-C may have come in the midst of a further one."""
-        for row in (self.whole, self.compiled, *self.total, *self.backward):
-            del row[count:]
-        bound = tuple(at for at, late in enumerate(self.waited) if 2 * late > count)
-        return Rounds(self.whole, self.total, self.backward, self.compiled, bound, warm_ups, settled, stopped)
+    def rounds(self, calm: Sequence[bool], warm_ups: int, settled: bool, stopped: Stopped, probe_ms: float) -> Rounds:
+        """The rounds that are `calm`; Ctrl-C may have come in the midst of one more, of which nothing is said."""
+
+        def those(row: array[float]) -> array[float]:
+            return array("d", compress(row, calm))
+
+        count = sum(calm)
+        late = map(sum, zip(*compress(self.waited, calm), strict=True))
+        bound = tuple(at for at, times in enumerate(late) if 2 * times > count)
+        total, backward = (tuple(map(those, rows)) for rows in (self.total, self.backward))
+        return Rounds(
+            whole=those(self.whole),
+            total=total,
+            backward=backward,
+            compiled=those(self.compiled),
+            launch_bound=bound,
+            warm_ups=warm_ups,
+            settled=settled,
+            stopped=stopped,
+            disturbed=len(calm) - count,
+            probe_ms=probe_ms,
+        )
 
 
 def _warm_up(benches: Sequence[Runner], until: float) -> list[tuple[int, bool, int]]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
+from itertools import compress
 from typing import Any, NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from archcalc.graph import Graph
 from archcalc.measured import Latency, median
 from archcalc.runtime import machine, modules
 from archcalc.runtime.bench import Bench, CpuClock, clock_cost
-from archcalc.runtime.measure import SEED, _no_garbage_collection, _prepare
+from archcalc.runtime.measure import SEED, _no_garbage_collection, _prepare, undisturbed
 from archcalc.runtime.network import Network
 
 from .processes import ROOT, run
@@ -30,6 +31,7 @@ from .processes import ROOT, run
 MODELS = ("vgg16", "resnet50", "densenet121", "mobilenetv2", "efficientnet-b0", "vit-b-16")
 THREADS = (1, 2)
 WARM_UPS = 5
+LEAST_ROUNDS = 12
 ALONE = 7  # runs of each layer alone
 SHORT = 0.1  # ms: layers below are too short for their spread to say much
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -126,11 +128,18 @@ def measure(model: str, threads: int, seconds: float) -> Row:
         for _ in range(WARM_UPS):
             for call in kinds.values():
                 call()
-        found: dict[str, list[Any]] = {name: [] for name in kinds}
+        every: dict[str, list[Any]] = {name: [] for name in kinds}
+        after, probes = bench.probe(), list[float]()
         until = time.monotonic() + seconds
-        while time.monotonic() < until or len(found["whole"]) < 6:
+        while time.monotonic() < until or len(probes) < LEAST_ROUNDS:
+            between = [after]
             for name, call in kinds.items():
-                found[name].append(call())
+                every[name].append(call())
+                between.append(bench.probe())
+            after = between[-1]
+            probes.append(max(between))
+        calm = undisturbed(probes)
+        found = {name: list(compress(samples, calm)) for name, samples in every.items()}
         single, profiler = alone(graph, network, 1), median([profiled(eager, inputs) for _ in range(3)])
         cost = len(graph.nodes) * clock_cost(CpuClock())
     layers = [Latency.of(row) for row in zip(*found["layers"], strict=True)]
