@@ -32,6 +32,11 @@ class Figure:
     unit: str
 
     @property
+    def number(self) -> int | Fraction:
+        """The value, as an integer where it is whole."""
+        return int(self.value) if self.value.denominator == 1 else self.value
+
+    @property
     def exact(self) -> bool:
         return self.half == 0
 

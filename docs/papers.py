@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 
 from archcalc.errors import Source, Text
@@ -23,9 +22,9 @@ def papers_page(written: str) -> str:
     ledger = Ledger(read_ledger())
     findings = [ledger.finding(name) for name in ledger.entries]
     lines = [written, introduction(ledger), "## Verdicts by document", "", *_by_document(findings)]
-    for document, group in groupby(tables(findings), key=lambda found: found[0]):
+    for document, places in tables(findings).items():
         lines += ["", f"## {document}"]
-        for _, place, found in group:
+        for place, found in places.items():
             lines += ["", f"### {place}", "", *_table(found)]
     return "\n".join(lines) + "\n"
 

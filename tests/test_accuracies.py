@@ -292,7 +292,7 @@ def test_a_folder_is_read(tmp_path: Path) -> None:
         ("metric: error", "metric: eror", "some.yaml:6:13", "Did you mean `error`?"),
         ("    dataset: MNIST\n", "", "some.yaml:9:7", "`first` has no `dataset`"),
         ("| with ", "| wiht ", "some.yaml:9:55", "`wiht` is not a column here"),
-        ("id   | system", "system | id", "some.yaml:9:7", "the first heading of a table of results is `id`"),
+        ("id   | system", "system | id", "some.yaml:9:7", "the first heading of a table of figures is `id`"),
         ("      last |", "      first |", "some.yaml:11:7", "the result `first` is given already"),
         ("| other ", "| othr ", "some.yaml:11:14", "`othr` is not a system of the list"),
         ("| net   |", "| met   |", "some.yaml:11:55", "`met` is not a system of the list"),

@@ -425,7 +425,7 @@ def test_an_erratum_declares_a_figure_and_goes_stale(tmp_path: Path) -> None:
         ("id | printed | computed\na | 12 | parms of vgg16", "`parms` is not a quantity", "own.yaml:7"),
         ("id | printed | computed\na | many | params of vgg16", "`many` is not a printed figure", "own.yaml:7"),
         ("id | printed\na | 12", "neither `computed` nor says what is `missing`", "own.yaml:7"),
-        ("id | print | computed\na | 12 | params of vgg16", "`print` is not a column of figures", "own.yaml:6"),
+        ("id | print | computed\na | 12 | params of vgg16", "`print` is not a column here", "own.yaml:6"),
         ("printed | id | computed\n12 | a | params of vgg16", "the first heading of a table of figures", "own.yaml:6"),
         ("id | printed | computed | kind\na | 1 | params of vgg16 | guess", "`guess` is not a kind", "own.yaml:7"),
         ("id | printed | computed\na | 12 | 3 * 4", "`a` needs a `metric`", "own.yaml:7"),

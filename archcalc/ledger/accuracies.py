@@ -15,10 +15,10 @@ from pathlib import Path
 from .. import zoo
 from ..errors import Text, did_you_mean
 from ..spec.family import read_sources
-from ..spec.reader import List, Map, Tree, read_file
-from ..table import Table, read_table
+from ..spec.reader import Map, read_file
 from ..units import read_figure
 from .quantity import Number
+from .tables import figures, items, maps, parts, rows, where
 
 # What is printed, in words.
 METRICS = {
@@ -216,7 +216,8 @@ def read(folder: Path) -> Known:
             if first is not None:
                 raise result.id.error(f"the result `{result.id}` is given already, {first.id.where}")
             results[result.id.value] = result
-        unassigned += [_unassigned(item) for item in _list(tree, "unassigned")]
+        nowhere = maps(tree, "unassigned", "a figure of no network is `from:`, `printed:` and `why:`")
+        unassigned += [_unassigned(item) for item in nowhere]
     listed.check(results)
     return Known(listed.systems(results.values()), tuple(results.values()), tuple(unassigned))
 
@@ -229,18 +230,10 @@ def _file(path: Path) -> Map:
 
 
 def _results(tree: Map, listed: Listed) -> Iterator[Accuracy]:
-    for item in _list(tree, "tables"):
-        if not isinstance(item, Map):
-            raise _where(item).error("a table of results is `from:` and `table:`")
-        item.only(("from", "table", *COLUMNS[1:]), "a table of results")
+    for item in maps(tree, "tables", "a table of results is `from:` and `table:`"):
         sources = tuple(text.value for text in read_sources(item))
-        beside = {key.value: value for key, value in item.items() if key.value in COLUMNS and isinstance(value, Text)}
-        table = _table(item, "table", COLUMNS)
-        if table.headings[0].value != "id":
-            raise table.headings[0].error("the first heading of a table of results is `id`")
-        for row in table.rows:
-            cells = zip(table.headings, row.cells, strict=True)
-            yield _result({**beside, **{head.value: cell for head, cell in cells if cell.value}}, sources, listed)
+        for cells in figures(item, COLUMNS):
+            yield _result(cells, sources, listed)
 
 
 def _result(cells: Mapping[str, Text], sources: tuple[str, ...], listed: Listed) -> Accuracy:
@@ -252,7 +245,7 @@ def _result(cells: Mapping[str, Text], sources: tuple[str, ...], listed: Listed)
     for column, there in (("metric", tuple(METRICS)), ("unit", (*UNITS, *(unit + NOT_PRINTED for unit in UNITS)))):
         if words[column] not in there:
             raise cells[column].error(f"`{words[column]}` is not a {column}", did_you_mean(words[column], there))
-    together = _parts(cells.get("with"), ";")
+    together = parts(cells.get("with"), ";")
     for name in (cells["system"], *together):
         listed.known(name)
     value, spread, about = read_result(cells["printed"], cells.get("value"))
@@ -269,7 +262,7 @@ def _result(cells: Mapping[str, Text], sources: tuple[str, ...], listed: Listed)
         sources=sources,
         spread=spread,
         about=about,
-        also_printed=tuple(text.value for text in _parts(cells.get("also printed"), ";")),
+        also_printed=tuple(text.value for text in parts(cells.get("also printed"), ";")),
         together=tuple(text.value for text in together),
         differs=tuple(text.value for text in _differing(cells.get("differs"), cells)),
         note=words.get("note", ""),
@@ -310,7 +303,7 @@ def _number(text: str, where: Text) -> Number:
     figure = read_figure(text)
     if figure is None:
         raise where.error(f"`{text}` is not a number")
-    return int(figure.value) if figure.value.denominator == 1 else figure.value
+    return figure.number
 
 
 DIFFERS = re.compile(r"(?P<printed>.+?) in (?P<id>[a-z0-9-]+)(?: \(.+\))?")
@@ -318,16 +311,14 @@ DIFFERS = re.compile(r"(?P<printed>.+?) in (?P<id>[a-z0-9-]+)(?: \(.+\))?")
 
 def _differing(text: Text | None, cells: Mapping[str, Text]) -> tuple[Text, ...]:
     """`35.67 in nin-cifar-100-error-wrn-table; …`."""
-    found = _parts(text, ";")
+    found = parts(text, ";")
     for part in found:
         if DIFFERS.fullmatch(part.value) is None:
             raise part.error(f"`{part}` of `{cells['id']}` is not `what is printed in id`")
     return found
 
 
-def _unassigned(item: Tree) -> Unassigned:
-    if not isinstance(item, Map):
-        raise _where(item).error("a figure of no network is `from:`, `printed:` and `why:`")
+def _unassigned(item: Map) -> Unassigned:
     item.only(("from", "printed", "why"), "a figure of no network")
     printed, why = item.get("printed"), item.get("why")
     if not isinstance(printed, Text) or not isinstance(why, Text):
@@ -359,13 +350,13 @@ class Listed:
         if not isinstance(datasets, Map):
             raise tree.key("datasets").error("`datasets:` has a name for each data set, and what else it is called")
         for name, _ in datasets.items():
-            for printed in _list(datasets, name.value):
+            for printed in items(datasets, name.value):
                 if not isinstance(printed, Text) or printed.value in self.benchmarks:
-                    raise _where(printed).error(f"a name of `{name}` is one text, and of one data set")
+                    raise where(printed).error(f"a name of `{name}` is one text, and of one data set")
                 self.benchmarks[printed.value] = name
         self.by_key: dict[str, System] = {}
-        for name, year, described, models in _rows(tree, "systems", ("system", "year", "described", "models")):
-            system = System(name, year.value, described.value, tuple(t.value for t in _parts(models, ",")))
+        for name, year, described, models in rows(tree, "systems", ("system", "year", "described", "models")):
+            system = System(name, year.value, described.value, tuple(t.value for t in parts(models, ",")))
             if system.key in self.by_key:
                 raise name.error(f"the system `{system.key}` stands here twice")
             if not described.value:
@@ -375,14 +366,14 @@ class Listed:
         self.used: set[int] = set()
         columns = ("system", "variant", "dataset", "setting", "models")
         above: Text | None = None
-        for name, variant, dataset, setting, models in _rows(tree, "networks", columns):
+        for name, variant, dataset, setting, models in rows(tree, "networks", columns):
             above = name if name.value or above is None else above
             self.known(above)
             theirs = self.by_key[above.value].models
-            for model in _parts(models, ","):
+            for model in parts(models, ","):
                 if model.value not in theirs:
                     raise model.error(f"`{model}` is not a model of `{above}`", did_you_mean(model.value, theirs))
-            names = tuple(t.value for t in _parts(models, ","))
+            names = tuple(t.value for t in parts(models, ","))
             self.networks.append(Network(above, variant, dataset.value, setting.value, names))
 
     def known(self, name: Text) -> None:
@@ -425,51 +416,6 @@ class Listed:
         for result in results:
             by_system.setdefault(result.system, []).append(result)
         return tuple(replace(s, results=tuple(by_system.get(key, ()))) for key, s in self.by_key.items())
-
-
-# --- trees --------------------------------------------------------------------------------------------------------
-
-
-def _where(tree: Tree) -> Text:
-    return tree if isinstance(tree, Text) else tree.where
-
-
-def _list(tree: Map, key: str) -> tuple[Tree, ...]:
-    value = tree.get(key)
-    if value is not None and not isinstance(value, List):
-        raise tree.key(key).error(f"`{key}:` is a list")
-    return value.items if value is not None else ()
-
-
-def _table(tree: Map, key: str, columns: tuple[str, ...]) -> Table:
-    block = tree.get(key)
-    if not isinstance(block, Text):
-        raise tree.where.error(f"`{key}: |` with a table is missing")
-    table = read_table(block)
-    for heading in table.headings:
-        if heading.value not in columns:
-            raise heading.error(f"`{heading}` is not a column here", did_you_mean(heading.value, columns))
-    return table
-
-
-def _rows(tree: Map, key: str, columns: tuple[str, ...]) -> Iterator[tuple[Text, ...]]:
-    """The rows of a table whose headings are exactly `columns`."""
-    table = _table(tree, key, columns)
-    if tuple(heading.value for heading in table.headings) != columns:
-        raise table.headings[0].error(f"the headings of `{key}:` are {', '.join(columns)}")
-    for row in table.rows:
-        yield row.cells
-
-
-def _parts(text: Text | None, separator: str) -> tuple[Text, ...]:
-    """The parts of a cell, each with its place; of an empty one none."""
-    if text is None or not text.value:
-        return ()
-    found, start = [], 0
-    for piece in text.value.split(separator):
-        found.append(text.part(start, start + len(piece)).strip())
-        start += len(piece) + len(separator)
-    return tuple(found)
 
 
 __all__ = ["METRICS", "Accuracy", "System", "Unassigned", "accuracies", "accuracy_of", "known", "systems"]

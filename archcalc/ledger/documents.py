@@ -17,11 +17,12 @@ from ..errors import SpecError, Text, did_you_mean
 from ..readings import BASE, BEFORE_ROUNDING, Reading, read_reading
 from ..reported import Claim, claims_of
 from ..spec.family import Cited, Erratum, Family, read_sources
-from ..spec.reader import List, Map, Tree, read_file
-from ..table import read_table, same
+from ..spec.reader import List, Map, read_file
+from ..table import same
 from ..units import read_figure
 from ..zoo import shipped_family, spec_files, specs_dir
 from .quantity import Formula, Number, read_formula
+from .tables import figures, maps
 
 Kind = Literal["computed", "specification", "symbolic"]
 KINDS: tuple[Kind, ...] = ("computed", "specification", "symbolic")
@@ -89,15 +90,16 @@ def read_ledger() -> tuple[Entry, ...]:
     for entry in _all():
         known = entries.get(entry.id.value)
         if known is not None:
-            raise entry.id.error(f"the figure `{entry.id}` is given already, {known.id.where}")
+            again = known.claim is not None and known.claim is entry.claim
+            hint = "All documents that print it: `from: [a, b]`." if again else ""
+            raise entry.id.error(f"the figure `{entry.id}` is given already, {known.id.where}", hint)
         entries[entry.id.value] = entry
     return tuple(entries.values())
 
 
 def _all() -> Iterator[Entry]:
     for path in sorted(documents_dir().glob("*.yaml")):
-        if path.stem != "accuracies":
-            yield from read_document(path)
+        yield from read_document(path)
     for path in spec_files():
         if b"\ndocuments:" in path.read_bytes():
             yield from cited(path)
@@ -110,47 +112,19 @@ def read_document(path: Path) -> Iterator[Entry]:
     """The figures of one document. Raises SpecError."""
     tree = read_file(path, f"specs/documents/{path.name}")
     tree.only(("document", "tables", "errata"), "a document")
-    tables = tree.get("tables")
-    if not isinstance(tables, List):
+    if tree.get("tables") is None:
         raise tree.where.error("`tables:` with the figures of the document is missing")
-    errata = tuple(_erratum(item) for item in _list(tree, "errata"))
+    errata = tuple(_erratum(item) for item in maps(tree, "errata", "an erratum is `figures:` and `note:`"))
     named = {figure.value for erratum in errata for figure in erratum.figures}
-    for item in tables.items:
-        for entry in _table(item, errata):
-            named.discard(entry.id.value)
-            yield entry
+    for item in maps(tree, "tables", "a table of figures is `from:` and `table:`"):
+        sources = tuple(text.value for text in read_sources(item))
+        for cells in figures(item, COLUMNS):
+            named.discard(cells["id"].value)
+            yield _entry(cells, sources, errata)
     for erratum in errata:
         for figure in erratum.figures:
             if figure.value in named:
                 raise figure.error(f"this document has no figure `{figure}`")
-
-
-def _list(tree: Map, key: str) -> tuple[Tree, ...]:
-    value = tree.get(key)
-    return value.items if isinstance(value, List) else ()
-
-
-def _table(tree: Tree, errata: tuple[Erratum, ...]) -> Iterator[Entry]:
-    if not isinstance(tree, Map):
-        raise (tree if isinstance(tree, Text) else tree.where).error("a table of figures is `from:` and `table:`")
-    tree.only(("from", "table", *COLUMNS[1:]), "a table of figures")
-    sources = tuple(text.value for text in read_sources(tree))
-    block = tree.get("table")
-    if not isinstance(block, Text):
-        raise tree.where.error("a table of figures wants `table: |`")
-    table = read_table(block)
-    for heading in table.headings:
-        if heading.value not in COLUMNS:
-            raise heading.error(f"`{heading}` is not a column of figures", did_you_mean(heading.value, COLUMNS))
-    if table.headings[0].value != "id":
-        raise table.headings[0].error("the first heading of a table of figures is `id`")
-    defaults = {key.value: value for key, value in tree.items() if key.value in COLUMNS and isinstance(value, Text)}
-    for row in table.rows:
-        cells = dict(defaults)
-        for heading, cell in zip(table.headings, row.cells, strict=True):
-            if cell.value:
-                cells[heading.value] = cell
-        yield _entry(cells, sources, errata)
 
 
 def _entry(cells: Mapping[str, Text], sources: tuple[str, ...], errata: tuple[Erratum, ...]) -> Entry:
@@ -214,8 +188,7 @@ def read_printed(text: Text, kind: Kind = "computed") -> Printed:
     margin = read_figure(half) if half else None
     if half and margin is None:
         raise text.error(f"`{half.strip()}` is not half of a last place")
-    exact = int(figure.value) if figure.value.denominator == 1 else figure.value
-    return Printed(exact, margin.value if margin is not None else figure.half)
+    return Printed(figure.number, margin.value if margin is not None else figure.half)
 
 
 def _instances(text: Text) -> tuple[tuple[str, tuple[int, ...]], ...]:
@@ -230,9 +203,7 @@ def _instances(text: Text) -> tuple[tuple[str, tuple[int, ...]], ...]:
     return tuple(found)
 
 
-def _erratum(tree: Tree) -> Erratum:
-    if not isinstance(tree, Map):
-        raise (tree if isinstance(tree, Text) else tree.where).error("an erratum is `figures:` and `note:`")
+def _erratum(tree: Map) -> Erratum:
     tree.only(("figures", "note"), "an erratum of a document")
     value, note = tree.get("figures"), tree.get("note")
     items = value.items if isinstance(value, List) else (value,)
@@ -249,17 +220,8 @@ def cited(path: Path) -> Iterator[Entry]:
     """The figures of the ledger that a spec claims. Raises SpecError."""
     family = shipped_family(path)
     claims = claims_of(family)
-    found: dict[str, Entry] = {}
     for table in family.documents:
-        for entry in _cited(family, table, claims, path):
-            known = found.get(entry.id.value)
-            if known is None:
-                found[entry.id.value] = entry
-            elif known.claim is not entry.claim:
-                raise entry.id.error(f"`{entry.id}` is the id of another claim already, {known.id.where}")
-            else:  # another document prints it too
-                raise entry.id.error(f"`{entry.id}` stands here twice", "All documents that print it: `from: [a, b]`.")
-    yield from found.values()
+        yield from _cited(family, table, claims, path)
 
 
 BESIDE = ("system", "model")  # columns beside the ids: what documents call the network, and which model a row is of
@@ -319,8 +281,7 @@ def _of_claim(family: Family, cell: Text, claim: Claim, cited: Cited, system: st
         if figure.unit in claim.reading.units:  # kept as printed: what the letter stands for is the reading's
             printed = Printed(figure.digits, figure.ulp / 2, figure.unit)
         else:
-            exact = int(figure.value) if figure.value.denominator == 1 else figure.value
-            printed = Printed(exact, figure.half)
+            printed = Printed(figure.number, figure.half)
     return Entry(
         id=cell,
         system=system or claim.subject,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..analyse import Layer
@@ -57,18 +58,11 @@ def search(asked: Search) -> str:
     return ""
 
 
-def _one_term(asked: Search) -> Iterator[str]:
-    yield from _under(asked, 1)
-
-
-def _several_terms(asked: Search) -> Iterator[str]:
-    yield from _under(asked, 2)
-
-
-def _under(asked: Search, most: int) -> Iterator[str]:
+def _under(terms: int, asked: Search) -> Iterator[str]:
+    """A reading of at most so many terms."""
     if not asked.layers or asked.metric not in ("params", "macs", "weight_layers") or not isinstance(asked.base, int):
         return
-    fitting = [r for r in explaining(asked.metric, asked.base, asked.layers, asked.fits) if len(r.terms) <= most]
+    fitting = [r for r in explaining(asked.metric, asked.base, asked.layers, asked.fits) if len(r.terms) <= terms]
     for reading in fitting:
         number = reading.count(asked.base, asked.metric, asked.layers)
         tried = sum(len(r.terms) == len(reading.terms) for r in candidates(asked.metric))
@@ -143,7 +137,7 @@ def _another_row(asked: Search) -> Iterator[str]:
 
 def _another_figure(asked: Search) -> Iterator[str]:
     """What is computed for another figure of the document, under its reading."""
-    if asked.value * 10 < asked.margin * 200:
+    if asked.value < 20 * asked.margin:
         return  # two digits are not enough to tell among so many
     for other in asked.others:
         number = other.computed
@@ -210,7 +204,7 @@ def _swapped_axes(asked: Search) -> Iterator[str]:
 
 SEARCHES: tuple[Callable[[Search], Iterator[str]], ...] = (
     _units,
-    _one_term,
+    partial(_under, 1),
     _one_channel,
     _swapped_axes,
     _another_metric,
@@ -220,5 +214,5 @@ SEARCHES: tuple[Callable[[Search], Iterator[str]], ...] = (
     _another_figure,
     _doubled,
     _one_digit,
-    _several_terms,
+    partial(_under, 2),
 )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import groupby
 from typing import Any
 
 from ..errors import printable
@@ -70,52 +69,49 @@ def number(value: object) -> Any:
 
 def document(finding: Finding) -> dict[str, Any]:
     """A figure as JSON has it."""
-    entry = finding.entry
-    return {
-        "id": entry.id.value,
-        "system": entry.system,
-        "model": finding.model or None,
-        "metric": entry.metric,
-        "printed": entry.printed.value,
-        "value": number(entry.value.value),
-        "precision": number(entry.value.half),
-        "computed": number(finding.computed),
-        "computed_base": number(finding.base),
-        "unit": entry.value.unit or None,
-        "difference": number(finding.difference),
-        "verdict": finding.verdict,
-        "reading": finding.reading or None,
-        "readings_tried": finding.tried,
-        "reason": cause(finding) or None,
-        "kind": entry.kind,
-        "source": list(entry.sources),
-    }
+    return {name: field(finding) for name, field in FIELDS.items()}
 
 
 def cause(finding: Finding) -> str:
     """Why a figure does not hold: what was found by searching, and what the erratum says."""
-    parts = [finding.reason] if finding.reason else []
-    if finding.erratum is not None:
-        note = " ".join(finding.erratum.note.value.split())
-        parts = [note] if finding.reason in ("", "unexplained") else [finding.reason, note]
-    return " — ".join(parts)
+    note = " ".join(finding.erratum.note.value.split()) if finding.erratum is not None else ""
+    reason = "" if note and finding.reason == "unexplained" else finding.reason
+    return " — ".join(filter(None, (reason, note)))
 
 
-def _cell(key: str) -> Value:
+FIELDS: dict[str, Callable[[Finding], Any]] = {
+    "id": lambda finding: finding.entry.id.value,
+    "system": lambda finding: finding.entry.system,
+    "model": lambda finding: finding.model or None,
+    "metric": lambda finding: finding.entry.metric,
+    "printed": lambda finding: finding.entry.printed.value,
+    "value": lambda finding: number(finding.entry.value.value),
+    "precision": lambda finding: number(finding.entry.value.half),
+    "computed": lambda finding: number(finding.computed),
+    "computed_base": lambda finding: number(finding.base),
+    "unit": lambda finding: finding.entry.value.unit or None,
+    "difference": lambda finding: number(finding.difference),
+    "verdict": lambda finding: finding.verdict,
+    "reading": lambda finding: finding.reading or None,
+    "readings_tried": lambda finding: finding.tried,
+    "reason": lambda finding: cause(finding) or None,
+    "kind": lambda finding: finding.entry.kind,
+    "source": lambda finding: list(finding.entry.sources),
+}
+
+
+def _flat(name: str) -> Callable[[Finding], Value]:
+    """A field as a cell of a table."""
+    between = "; " if name == "source" else "×"
+
     def value(finding: Finding) -> Value:
-        found = document(finding)[key]
-        if isinstance(found, list):
-            return "; ".join(map(str, found)) if key == "source" else "×".join(map(str, found))
-        return found  # type: ignore[no-any-return]
+        found: Any = FIELDS[name](finding)
+        return between.join(map(str, found)) if isinstance(found, list) else found
 
-    return value  # type: ignore[return-value]
+    return value
 
 
-KEYS = (
-    "id", "system", "model", "metric", "printed", "value", "precision", "computed", "computed_base", "unit",
-    "difference", "verdict", "reading", "readings_tried", "reason", "kind", "source",
-)  # fmt: skip
-COLUMNS = tuple(Column(key, _cell(key)) for key in KEYS)  # type: ignore[arg-type]
+COLUMNS = tuple(Column(name, _flat(name)) for name in FIELDS)
 
 
 def difference(finding: Finding) -> str:
@@ -166,22 +162,20 @@ MARKDOWN = (
 # --- text ---------------------------------------------------------------------------------------------------------
 
 
-def tables(findings: Sequence[Finding]) -> Iterator[tuple[str, str, list[Finding]]]:
-    """The findings by document and by the place where they are printed first."""
-    ordered: dict[tuple[str, str], list[Finding]] = {}
+def tables(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]:
+    """The findings by document, and by the place where they are printed first."""
+    found: dict[str, dict[str, list[Finding]]] = {}
     for finding in findings:
-        ordered.setdefault((finding.entry.document, finding.entry.place), []).append(finding)
-    by_document = sorted(ordered, key=lambda key: [d for d, _ in ordered].index(key[0]))
-    for key in by_document:
-        yield *key, ordered[key]
+        found.setdefault(finding.entry.document, {}).setdefault(finding.entry.place, []).append(finding)
+    return found
 
 
 def _tables(findings: Sequence[Finding], width: int | None) -> Iterator[Pieces]:
     room = PROSE if width is None else width
-    for document_, group in groupby(tables(findings), key=lambda found: found[0]):
-        yield from prose(document_, room, LOUD)
+    for title, places in tables(findings).items():
+        yield from prose(title, room, LOUD)
         yield []
-        for _, place, found in group:
+        for place, found in places.items():
             yield from prose(place, room, BOLD)
 
             def below(finding: Finding) -> Iterator[Pieces]:

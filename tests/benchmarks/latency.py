@@ -1,7 +1,8 @@
 """`python -m tests.benchmarks.latency`: do the layers add up to the run? Written into `docs/benchmarks.md`.
 
 In every round one run of each kind, so that drift hits all alike: archcalc's whole run, its run by nodes, the plain
-torch module, the same with hooks. Each layer alone and torch.profiler follow. Nobody else should use the machine.
+torch module, the same with hooks. Runs between two probes of which one says that others used the processor do not
+count. Each layer alone and torch.profiler follow. Nobody else should use the machine.
 """
 
 from __future__ import annotations
@@ -129,17 +130,16 @@ def measure(model: str, threads: int, seconds: float) -> Row:
             for call in kinds.values():
                 call()
         every: dict[str, list[Any]] = {name: [] for name in kinds}
-        after, probes = bench.probe(), list[float]()
-        until = time.monotonic() + seconds
-        while time.monotonic() < until or len(probes) < LEAST_ROUNDS:
-            between = [after]
+        probes: list[float] = []  # the slower of those before and after each run, of all kinds in turn
+        after, until = bench.probe(), time.monotonic() + seconds
+        while time.monotonic() < until or len(every["whole"]) < LEAST_ROUNDS:
             for name, call in kinds.items():
+                before = after
                 every[name].append(call())
-                between.append(bench.probe())
-            after = between[-1]
-            probes.append(max(between))
+                after = bench.probe()
+                probes.append(max(before, after))
         calm = undisturbed(probes)
-        found = {name: list(compress(samples, calm)) for name, samples in every.items()}
+        found = {name: list(compress(every[name], calm[at :: len(kinds)])) for at, name in enumerate(kinds)}
         single, profiler = alone(graph, network, 1), median([profiled(eager, inputs) for _ in range(3)])
         cost = len(graph.nodes) * clock_cost(CpuClock())
     layers = [Latency.of(row) for row in zip(*found["layers"], strict=True)]
@@ -175,7 +175,8 @@ def section(rows: Sequence[Row], summary_seconds: float) -> str:
             "of archcalc's own untimed run and within 5 % of the plain torch module, the clock at most 2 %, an IQR of",
             "at most 10 % for 90 % of the layers over 0.1 ms. The last three columns are what other ways make of the",
             "plain module: hooks on its modules (merges and reshapes are functions elsewhere, and have none), each",
-            "layer alone, and the operators' own time in torch.profiler.",
+            "layer alone, and the operators' own time in torch.profiler. Runs beside which a probe says that others",
+            "used the processor are left out, as in `archcalc measure`.",
             "",
             f"{about}.",
             "",
