@@ -210,7 +210,7 @@ def verify(names: Sequence[str], tick: Callable[[int, int], None] | None = None)
     _runtime()
     from .runtime.verify import verify_all
 
-    return tuple(verify_all(names, tick))
+    return verify_all(names, tick)
 
 
 def examine(device: str = "cpu") -> Examined:

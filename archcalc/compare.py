@@ -5,7 +5,6 @@ Nothing is counted here: every figure is one of `analyse`, of `receptive`, of a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -306,25 +305,3 @@ def diff(first: Compared, second: Compared) -> tuple[Change, ...]:
 
 def _line(layer: Layer) -> tuple[str, Shape, int]:
     return usage(layer.node.op), layer.node.shape, layer.params
-
-
-# --- what is typed --------------------------------------------------------------------------------------------------
-
-
-def at_input(reference: str) -> tuple[str, tuple[int, ...] | None]:
-    """`resnet50@256` is resnet50 and (256,), `resnet50@3x256x320` all axes; a size of one number is every side."""
-    name, at, size = reference.rpartition("@")
-    if not at or not re.fullmatch(r"\d{1,9}(?:[x×]\d{1,9}){0,3}", size):
-        return reference, None
-    return name, tuple(int(side) for side in re.split("[x×]", size))
-
-
-def resized(printed: Shape, size: tuple[int, ...]) -> Shape:
-    """The printed input at another size: its channels, and the size on every other axis. Raises UsageError."""
-    if len(size) == len(printed):
-        return size
-    if len(size) == 1 and len(printed) > 1:
-        return (printed[0], *size * (len(printed) - 1))
-    if len(size) == len(printed) - 1:
-        return (printed[0], *size)
-    raise UsageError(f"an input of {len(printed)} axes cannot have the size {'×'.join(map(str, size))}")

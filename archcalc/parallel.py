@@ -13,13 +13,23 @@ Result = TypeVar("Result")
 Tick = Callable[[int, int], None]
 
 
-def over(function: Callable[[Job], Result], jobs: Sequence[Job], least: int, tick: Tick | None = None) -> list[Result]:
+def over(
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    least: int,
+    tick: Tick | None = None,
+    *,
+    workers: int | None = None,
+    prepare: Callable[[], None] | None = None,
+) -> list[Result]:
     """What `function` gives for every job, in order; `tick` hears how many are done, and of how many.
 
-    Fewer than `least` jobs stay in this process, as starting others costs more. Raises Unavailable where one dies.
+    Fewer than `least` jobs stay in this process, as starting others costs more. There are as many processes as cores,
+    or `workers`; with `prepare`, which each calls first, they start anew, as what has threads cannot be forked. Raises
+    Unavailable where one dies.
     """
-    workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, len(jobs))
-    pool = _pool(workers) if workers > 1 and len(jobs) >= least else None
+    workers = min(workers or _cores(), len(jobs))
+    pool = _pool(workers, prepare) if workers > 1 and len(jobs) >= least else None
     if pool is None:
         found = []
         for job in jobs:
@@ -45,7 +55,11 @@ def over(function: Callable[[Job], Result], jobs: Sequence[Job], least: int, tic
         return [future.result() for future in futures]
 
 
-def _pool(workers: int) -> Any:
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _pool(workers: int, prepare: Callable[[], None] | None) -> Any:
     """Worker processes; None where the system has none to give."""
     import sys
 
@@ -54,6 +68,7 @@ def _pool(workers: int) -> Any:
         from multiprocessing import get_context
 
         # A forked worker has everything loaded; elsewhere than on Linux forking is not safe.
-        return ProcessPoolExecutor(workers, get_context("fork" if sys.platform == "linux" else None))
+        method = "spawn" if prepare is not None else "fork" if sys.platform == "linux" else None
+        return ProcessPoolExecutor(workers, get_context(method), prepare)
     except (ImportError, OSError, NotImplementedError):
         return None

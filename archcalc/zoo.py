@@ -178,6 +178,25 @@ def split(reference: str) -> tuple[str | None, str, str]:
     return None, "", ""
 
 
+def at_input(reference: str) -> tuple[str, tuple[int, ...] | None]:
+    """`resnet50@256` is resnet50 and (256,), `resnet50@3x256x320` all axes; a size of one number is every side."""
+    name, at, size = reference.rpartition("@")
+    if not at or not re.fullmatch(r"\d{1,9}(?:[x×]\d{1,9}){0,3}", size):
+        return reference, None
+    return name, tuple(int(side) for side in re.split("[x×]", size))
+
+
+def resized(printed: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:
+    """The printed input at another size: its channels, and the size on every other axis. Raises UsageError."""
+    if len(size) == len(printed):
+        return size
+    if len(size) == 1 and len(printed) > 1:
+        return (printed[0], *size * (len(printed) - 1))
+    if len(size) == len(printed) - 1:
+        return (printed[0], *size)
+    raise UsageError(f"an input of {len(printed)} axes cannot have the size {'×'.join(map(str, size))}")
+
+
 def _holding(name: str) -> Iterator[Path]:
     """The shipped specs that hold the text `name`: only those are worth reading."""
     word = name.encode()

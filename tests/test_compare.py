@@ -29,11 +29,9 @@ from archcalc.compare import (
     METRICS,
     Compared,
     Comparison,
-    at_input,
     compare,
     diff,
     last_map,
-    resized,
     shares,
     stage_of,
     within_noise,
@@ -52,6 +50,7 @@ from archcalc.runs import Run
 from archcalc.runs import document as run_document
 from archcalc.scale import counts, grid, values
 from archcalc.traffic import moved_bytes, network_intensity
+from archcalc.zoo import at_input, resized
 from tests.graphs import call, chain
 
 ROOT = Path(__file__).resolve().parent.parent

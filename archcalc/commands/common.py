@@ -51,6 +51,8 @@ FoldBn = Annotated[bool, Option("--fold-bn", help="Count the deployed network: b
 Units = Annotated[
     str, Option("--units", metavar="UNITS", help="Show numbers with a unit that suits them, auto, or as they are, raw.")
 ]
+Depth = Annotated[int, Option("--depth", metavar="N", min=0, help="Open blocks N levels below the paper's rows.")]
+Full = Annotated[bool, Option("--full", help="Open blocks down to single ops.")]
 OutputFile = Annotated[
     str, Option("--output", "-o", metavar="FILE", help="Write to FILE, which changes only when all is done.")
 ]
@@ -88,6 +90,15 @@ def trained(train: bool, optimizer: str) -> str:
     if optimizer and not train:
         raise UsageError(f"`--optimizer {optimizer}` is for a training step", "Give `--train` too.")
     return (optimizer or "sgd") if train else ""
+
+
+def share(percent: float, option: str) -> float:
+    """A percentage as a share. Raises UsageError below 0."""
+    from ..errors import UsageError
+
+    if not percent >= 0:  # also not a number
+        raise UsageError(f"`{option} {percent}` is less than nothing")
+    return percent / 100
 
 
 def size(text: str) -> tuple[int, ...] | None:

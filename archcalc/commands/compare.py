@@ -20,6 +20,7 @@ from .common import (
     Units,
     names,
     pairs,
+    share,
     trained,
 )  # fmt: skip
 from .measure import Device, Gpu, Threads, TimeLimit, chosen_device
@@ -103,11 +104,10 @@ def register(app: Typer, jobs: list[Job]) -> None:
             where = measured_on(cpu, gpu, device)
             if diff and (len(models) != 2 or by or where):
                 raise UsageError("`--diff` lines two networks up, and nothing else")
-            if not tolerance >= 0:
-                raise UsageError(f"`--tolerance {tolerance}` is less than nothing")
+            slower = share(tolerance, "--tolerance")
             runs = saved(models)
             if len(models) == len(runs) == 2 and not (by or diff or where) and of_one_network(*runs.values()):
-                return judge(runs, write, tolerance / 100, fail)
+                return judge(runs, write, slower, fail)
             if fail:
                 raise UsageError("`--fail-on-regression` needs two saved runs of one network")
             sides = Sides(runs, batch, dtype, pairs(settings), like, fold_bn, trained(train, optimizer) or "sgd")
@@ -291,7 +291,7 @@ def in_turn(models: "list[Model]", **options: Any) -> "tuple[tuple[Measurement, 
 def load_at(reference: str, settings: dict[str, str]) -> "Model":
     """A model by what is typed, `resnet50@256`. Raises UsageError, SpecError."""
     from .. import api
-    from ..compare import at_input, resized
+    from ..zoo import at_input, resized
 
     name, size = at_input(reference)
     model = api.load(name, settings=settings)

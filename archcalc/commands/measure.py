@@ -9,8 +9,10 @@ from typer import Option, Typer
 
 from . import complete
 from .common import (
+    Depth,
     Dtype,
     Format,
+    Full,
     InputSize,
     Job,
     ModelName,
@@ -20,6 +22,7 @@ from .common import (
     Train,
     pairs,
     replace,
+    share,
     size,
     trained,
     writable,
@@ -75,10 +78,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
         fail: Annotated[
             bool, Option("--fail-on-regression", help="With --against: leave with 1 if something got slower.")
         ] = False,
-        depth: Annotated[
-            int, Option("--depth", metavar="N", min=0, help="Open blocks N levels below the paper's rows.")
-        ] = 0,
-        full: Annotated[bool, Option("--full", help="Open blocks down to single ops.")] = False,
+        depth: Depth = 0,
+        full: Full = False,
         sort: Annotated[
             str,
             Option(
@@ -117,8 +118,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
             if fail and not against:
                 raise UsageError("`--fail-on-regression` needs an earlier run: `--against FILE`")
             before = read(Path(against).expanduser(), against) if against else None
-            if not tolerance >= 0:
-                raise UsageError(f"`--tolerance {tolerance}` is less than nothing")
+            slower = share(tolerance, "--tolerance")
             pick = Pick(known_sort(sort, measured=True), top, only)
             where = chosen_device(gpu, device)
             options = {
@@ -151,7 +151,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
             run = Run.of(loaded.graph, done, loaded.name, loaded.spec, {k: str(v) for k, v in loaded.settings.items()})
             if kept is not None:
                 save_run(run, kept)
-            found = shown(loaded, run, dtype, before, against, tolerance / 100)
+            found = shown(loaded, run, dtype, before, against, slower)
             write(lambda width, color: render(found, write.format, levels, width, color, pick))
             if stopped is not None:
                 raise stopped

@@ -53,8 +53,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
 def sweep(model: str, inputs: str, batches: str, settings: list[str] | None, dtype: str) -> "list[Point]":
     """All points, each built anew. Raises UsageError, SpecError."""
     from .. import api
-    from ..compare import resized
     from ..scale import Point, counts, grid, shown, values
+    from ..zoo import resized
 
     printed = api.load(model)
     shapes: list[tuple[int, ...] | None] = [None]

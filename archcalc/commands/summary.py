@@ -8,9 +8,11 @@ from typer import Option, Typer
 from . import complete
 from .common import (
     Columns,
+    Depth,
     Dtype,
     FoldBn,
     Format,
+    Full,
     InputSize,
     Job,
     Like,
@@ -34,10 +36,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
     def summary(
         model: ModelName,
         static: Annotated[bool, Option("--static", help="Only count: run nothing, and do without torch.")] = False,
-        depth: Annotated[
-            int, Option("--depth", metavar="N", min=0, help="Open blocks N levels below the paper's rows.")
-        ] = 0,
-        full: Annotated[bool, Option("--full", help="Open blocks down to single ops.")] = False,
+        depth: Depth = 0,
+        full: Full = False,
         sort: Annotated[
             str,
             Option(

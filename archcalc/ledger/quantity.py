@@ -22,7 +22,7 @@ from ..ops.conv import Conv, DepthwiseConv, Linear
 from ..readings import BASE, Reading
 from ..receptive import receptive_fields
 from ..table import same
-from ..zoo import Selection, select
+from ..zoo import Selection, resized, select
 
 Number = int | Fraction
 Value = Number | tuple[Number, ...]
@@ -90,10 +90,8 @@ class Networks:
         found = self._reports.get(key)
         if found is None:
             selection = self.selection(model)
-            if size is not None and len(size) < 3:
-                plain = self.report(model).graph.inputs[0][1]
-                size = (plain[0], *(size if len(size) == 2 else size * 2)) if len(plain) == 3 else size
-            graph = expand_model(selection, settings=settings, input=size)
+            shape = None if size is None else resized(self.report(model).graph.inputs[0][1], size)
+            graph = expand_model(selection, settings=settings, input=shape)
             found = self._reports[key] = analyse(graph)
         return found
 

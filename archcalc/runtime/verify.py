@@ -6,14 +6,10 @@ And does it run: finite numbers at the smallest input that the spec takes, the s
 from __future__ import annotations
 
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +20,7 @@ from ..errors import SpecError, Unavailable
 from ..expand import expand_model
 from ..graph import Graph, Node
 from ..ops import Op, Shape, dims
+from ..parallel import over
 from ..verified import Verified
 from ..zoo import Selection, select
 from . import modules
@@ -64,34 +61,17 @@ Key = tuple[Op, tuple[Shape, ...]]
 
 def verify_all(
     names: Sequence[str], tick: Callable[[int, int], None] | None = None, workers: int | None = None
-) -> Iterator[Verified]:
+) -> tuple[Verified, ...]:
     """Verify models of these names, in processes where there are several; `tick` hears how many are done.
 
     Raises UsageError for an unknown name and SpecError for a bad spec, before any is verified; Unavailable where
     fvcore is missing or memory runs out.
     """
     cost = {name: _cost(name) for name in names}
-    workers = min(len(cost), workers or _cores())
-    if workers < 2:
-        for done, name in enumerate(names, 1):
-            yield verify_model(name)
-            if tick is not None:
-                tick(done, len(names))
-        return
     largest_first = sorted(cost, key=lambda name: -cost[name])
-    with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
-        futures = {pool.submit(verify_model, name): name for name in largest_first}
-        found: dict[str, Verified] = {}
-        try:
-            for done, future in enumerate(as_completed(futures), 1):
-                found[futures[future]] = future.result()
-                if tick is not None:
-                    tick(done, len(names))
-        except BrokenProcessPool as error:
-            raise Unavailable("a process was killed, most likely for memory", "Verify fewer models at once.") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-    yield from (found[name] for name in names)
+    found = over(verify_model, largest_first, 2, tick, workers=workers, prepare=_one_thread)
+    by_name = dict(zip(largest_first, found, strict=True))
+    return tuple(by_name[name] for name in names)
 
 
 def _cost(name: str) -> int:
@@ -99,10 +79,6 @@ def _cost(name: str) -> int:
     selection = select(name)
     graph = expand_model(selection)
     return sum(facts.weights for facts in _facts(graph).values()) + 10**5 * len(graph.nodes)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _one_thread() -> None:
