@@ -167,11 +167,11 @@ def digest(lines: Iterable[str]) -> str:
 
 
 def build_many(wanted: Sequence[Wanted], tick: Tick | None = None) -> list[Built | ArchcalcError]:
-    """Build models on all cores, those of one spec together."""
+    """Build models on all cores, those of one spec together: each process reads a spec once."""
     groups: dict[str, list[int]] = {}
     for index, model in enumerate(wanted):
-        groups.setdefault(split(model.reference)[0] or model.reference, []).append(index)
-    most = max(FEW, len(wanted) // SHARES)  # each process reads a spec once more
+        groups.setdefault(split(model.reference)[0] or "", []).append(index)  # names of one family stand together
+    most = max(FEW, len(wanted) // SHARES)
     parts = [indices[n : n + most] for indices in groups.values() for n in range(0, len(indices), most)]
     parts.sort(key=len, reverse=True)  # the longest first, so that all end together
     jobs = [[wanted[index] for index in part] for part in parts]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from .errors import ArchcalcError, SpecError, Text, UsageError, did_you_mean
@@ -15,6 +15,7 @@ from .spec.reader import read_file
 from .spec.rows import check_notation
 from .table import same
 
+Version = tuple[int, int, int]  # of a file: when it was written, its size, and which it is
 SUFFIXES = (".yaml", ".yml")
 # What a file without `layers:` lays over the families of its models.
 LAID_BY_FILE = ("input", "given", "let", "defaults", "notation", "heads", "rows", "blocks")
@@ -44,6 +45,7 @@ class Selection:
         return self.entry.name.value if self.entry is not None else self.variant.name.value
 
 
+@cache
 def specs_dir() -> Path:
     """The folder of the shipped specs: in the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent
@@ -53,7 +55,9 @@ def specs_dir() -> Path:
 
 def spec_files() -> list[Path]:
     """The shipped specs, by name."""
-    return sorted(path for path in specs_dir().glob("*.yaml"))
+    folder = specs_dir()
+    names = sorted(path.name for path in folder.iterdir())  # paths are slower to sort
+    return [folder / name for name in names if name.endswith(".yaml")]
 
 
 def read_spec(path: Path, name: str | None = None, whole: bool = True) -> Family:
@@ -93,14 +97,19 @@ def shipped_family(path: Path) -> Family:
 def _kept(path: Path, name: str, whole: bool) -> Family:
     """`read_spec`, again only where the file has changed."""
     try:
-        stat = path.stat()
+        version = _version(path)
     except OSError:
         return read_spec(path, name, whole)  # which says what is wrong
-    return _read_version(path, name, whole, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return _read_version(path, name, whole, version)
+
+
+def _version(path: Path) -> Version:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 @lru_cache(maxsize=256)
-def _read_version(path: Path, name: str, whole: bool, _version: tuple[int, ...]) -> Family:
+def _read_version(path: Path, name: str, whole: bool, _version: Version) -> Family:
     return read_spec(path, name, whole)
 
 
@@ -201,8 +210,13 @@ def _holding(name: str) -> Iterator[Path]:
     """The shipped specs that hold the text `name`: only those are worth reading."""
     word = name.encode()
     for path in spec_files():
-        if word and word in path.read_bytes():
+        if word and word in _content(path, _version(path)):
             yield path
+
+
+@lru_cache(maxsize=256)
+def _content(path: Path, _version: Version) -> bytes:
+    return path.read_bytes()
 
 
 def _choose(family: Family, wanted: str | None, spec: str, reference: str) -> Selection:

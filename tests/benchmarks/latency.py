@@ -50,6 +50,7 @@ class Row(NamedTuple):
     of_plain: float
     clock: float  # of archcalc's own run
     steady: float  # of the layers over 0.1 ms, those with an IQR of at most 10 %
+    probe: float  # the probe's own IQR, all rounds: how steady the machine was
     hooks: float
     alone: float
     profiler: float
@@ -146,18 +147,31 @@ def measure(model: str, threads: int, seconds: float) -> Row:
     own, eager_ms, total = median(found["whole"]), median(found["plain"]), sum(layer.median for layer in layers)
     long = [layer for layer in layers if layer.median > SHORT]
     steady = sum(layer.iqr <= 0.1 * layer.median for layer in long) / len(long) if long else 1.0
+    machine_iqr = Latency.of(probes).iqr / median(probes)
     ratios = (median(found["hooks"]) / eager_ms, single / eager_ms, profiler / eager_ms)
-    return Row(model, threads, len(found["whole"]), own, total / own, total / eager_ms, cost / own, steady, *ratios)
+    return Row(
+        model,
+        threads,
+        len(found["whole"]),
+        own,
+        total / own,
+        total / eager_ms,
+        cost / own,
+        steady,
+        machine_iqr,
+        *ratios,
+    )
 
 
 def table(rows: Sequence[Row]) -> list[str]:
     lines = [
-        "| network | threads | rounds | whole | Σ ÷ own run | Σ ÷ plain module | clock | IQR ≤ 10 % "
+        "| network | threads | rounds | whole | Σ ÷ own run | Σ ÷ plain module | clock | IQR ≤ 10 % | probe's IQR "
         "| hooks | each alone | profiler |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         cells = [f"{row.of_own:.3f}", f"{row.of_plain:.3f}", f"{100 * row.clock:.2f} %", f"{100 * row.steady:.0f} %"]
+        cells.append(f"{100 * row.probe:.0f} %")
         cells += [f"{ratio:.2f}" for ratio in (row.hooks, row.alone, row.profiler)]
         lines.append(f"| {row.model} | {row.threads} | {row.rounds} | {row.whole_ms:.1f} ms | {' | '.join(cells)} |")
     return lines
@@ -176,7 +190,8 @@ def section(rows: Sequence[Row], summary_seconds: float) -> str:
             "at most 10 % for 90 % of the layers over 0.1 ms. The last three columns are what other ways make of the",
             "plain module: hooks on its modules (merges and reshapes are functions elsewhere, and have none), each",
             "layer alone, and the operators' own time in torch.profiler. Runs beside which a probe says that others",
-            "used the processor are left out, as in `archcalc measure`.",
+            "used the processor are left out, as in `archcalc measure`. The probe's own IQR is of all runs: it is a product",
+            "of two small matrices, and does not know what archcalc measures. Where it is far from 0 the machine is shared.",
             "",
             f"{about}.",
             "",
