@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .analyse import Facts
-from .measured import Machine
+from .measured import DISTURBED, Latency, Machine
 from .ops import Shape, Tokens
 from .units import binary, with_separators
 
@@ -17,7 +17,8 @@ from .units import binary, with_separators
 @dataclass(frozen=True, slots=True)
 class Examined:
     """What was found. `quota` are the processors' worth of time that a container gets, None without a limit;
-    `clock_ms` is what a reading of the clock costs; `gpu` names the GPU that torch can use, or says why none."""
+    `clock_ms` is what a reading of the clock costs, `probe` what the same small piece of work took for a second; `gpu`
+    names the GPU that torch can use, or says why none."""
 
     machine: Machine
     device: str
@@ -28,6 +29,7 @@ class Examined:
     memory: int | None
     pinnable: bool
     clock_ms: float
+    probe: Latency
     gpu: str
 
 
@@ -61,6 +63,7 @@ def findings(there: Examined) -> list[Finding]:
         Finding("memory", "the system does not say" if there.memory is None else f"{_bytes(there.memory)} are free"),
         _malloc(there),
         Finding("clock", *_clock(there.clock_ms)),
+        _probe(there.probe),
     ]
 
 
@@ -141,6 +144,16 @@ def _malloc(there: Examined) -> Finding:
 def _clock(cost: float) -> tuple[str, str]:
     least = cost / CLOCK_SHARE
     return f"{1e6 * cost:.0f} ns a reading", f"layers below {1e3 * least:.3g} µs are measured to no better than 2 %"
+
+
+def _probe(found: Latency) -> Finding:
+    times = f"{found.min:.3g} to {found.p90:.3g} ms in nine of ten"
+    shown = f"{found.median:.3g} ms for the same small piece of work, {times}"
+    if found.p90 <= (1 + 2 * DISTURBED) * found.min:
+        return Finding("probe", shown)
+    slower = f"{100 * (found.p90 / found.min - 1):.0f} %"
+    means = f"others use it too, and it is up to {slower} slower then: rounds in which they come or go do not count"
+    return Finding("probe", shown, means)
 
 
 def _bytes(count: int) -> str:

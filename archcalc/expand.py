@@ -552,19 +552,8 @@ class _Expander:
             raise call.word.error(f"the block `{name}` contains itself: {chain}")
         if len(self.opening) >= MAX_DEPTH:
             raise call.word.error(f"blocks are nested deeper than {MAX_DEPTH}")
-        given = _bind(call, [parameter.value for parameter, _ in block.parameters], name)
         inner = {**self.constants, **self._entering(value)}
-        own: dict[str, Any] = {}
-        for parameter, default in block.parameters:
-            argument = given.get(parameter.value)
-            if argument is not None:
-                own[parameter.value] = argument(env)
-            elif default is not None:
-                own[parameter.value] = default(inner)
-            else:
-                wanted = [p.value for p, d in block.parameters if d is None and p.value not in given]
-                signature = ", ".join(p.value if d is None else f"{p}={d.text}" for p, d in block.parameters)
-                raise call.word.error(f"`{name}` wants {_listed(wanted)}", f"It is `{name}({signature})`.")
+        own = self._arguments(block, call, env, inner)
         inner.update(own)
         entering = (*value, *(entry for ref in own.values() if isinstance(ref, Ref) for entry in ref.value))
         key = self._alike(name, own, entering)
@@ -572,9 +561,7 @@ class _Expander:
         span, steps = self.builder.open(value[0], call.word, name), self.steps
         if done is not None:
             self._step(call.word, done.steps)
-            moved = dict(zip(done.entering, entering, strict=True))
-            offset = self.builder.repeat(done.span, moved)
-            value = tuple([moved[end] if end < done.span.start else end + offset for end in done.value])
+            value = self._repeat(done, entering)
             self.builder.close(value[0])
             return value
         outer, self.weights = self.weights, {}
@@ -592,6 +579,28 @@ class _Expander:
         self.weights = outer
         self._done[key] = Done(span, entering, value, self.steps - steps)
         return value
+
+    def _arguments(self, block: Block, call: Call, env: Env, inner: Env) -> dict[str, Any]:
+        """The values of a block's parameters: what the call gives, as it stands in `env`, and defaults from `inner`."""
+        given = _bind(call, [parameter.value for parameter, _ in block.parameters], block.name.value)
+        own: dict[str, Any] = {}
+        for parameter, default in block.parameters:
+            argument = given.get(parameter.value)
+            if argument is not None:
+                own[parameter.value] = argument(env)
+            elif default is not None:
+                own[parameter.value] = default(inner)
+            else:
+                wanted = [p.value for p, d in block.parameters if d is None and p.value not in given]
+                signature = ", ".join(p.value if d is None else f"{p}={d.text}" for p, d in block.parameters)
+                raise call.word.error(f"`{block.name}` wants {_listed(wanted)}", f"It is `{block.name}({signature})`.")
+        return own
+
+    def _repeat(self, done: Done, entering: Value) -> Value:
+        """What a block gives that was opened before, for other values of the same shapes."""
+        moved = dict(zip(done.entering, entering, strict=True))
+        offset = self.builder.repeat(done.span, moved)
+        return tuple([moved[end] if end < done.span.start else end + offset for end in done.value])
 
     def _alike(self, name: str, given: dict[str, Any], entering: Value) -> tuple[Any, ...]:
         """What blocks that give the same nodes have in common; where they stand, as some depths are refused."""

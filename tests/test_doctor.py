@@ -14,7 +14,7 @@ import archcalc
 from archcalc import cli
 from archcalc.analyse import facts_of
 from archcalc.doctor import PEERS, Counted, Examined, Peer, Reason, difference, findings, reasons, room, why_not
-from archcalc.measured import Machine
+from archcalc.measured import Latency, Machine
 from archcalc.ops import Op, Shape
 from archcalc.render import TABLES, examined
 from archcalc.render.examined import Beside
@@ -33,6 +33,7 @@ QUIET = Examined(
     memory=2**34,
     pinnable=True,
     clock_ms=5e-5,
+    probe=Latency(median=0.05, iqr=0.001, min=0.049, max=0.09, p90=0.052, p99=0.08, runs=9000),
     gpu="none: no GPU that torch can use",
 )
 
@@ -57,6 +58,10 @@ MEANT = {
     "a wide container": (replace(QUIET, quota=16.0), {}),
     "many threads": (replace(QUIET, threads=16), {"threads": "`--threads 8`"}),
     "musl": (replace(QUIET, pinnable=False), {"malloc": "pay for new pages"}),
+    "neighbours": (
+        replace(QUIET, probe=replace(QUIET.probe, median=0.06, p90=0.0735)),
+        {"probe": "up to 50 % slower"},
+    ),
     "a GPU": (
         replace(
             QUIET,
@@ -91,6 +96,7 @@ def test_this_machine_is_examined() -> None:
     assert (found.device, found.torch) == ("cpu", torch.__version__)
     assert found.threads == torch.get_num_threads() > 0
     assert 0 < found.clock_ms < 0.1
+    assert 0 < found.probe.min <= found.probe.median
     assert found.machine.processors is None or 0 < room(found) <= found.machine.processors
     assert found.gpu
 

@@ -75,6 +75,22 @@ class CudaClock:
         return found
 
 
+class Probe:
+    """A piece of work that is always the same, and takes longer while others use the processor too."""
+
+    def __init__(self) -> None:
+        self._matrices = [torch.full((PROBE, PROBE), 1 / PROBE) for _ in range(3)]
+
+    def __call__(self) -> float:
+        """The milliseconds of a product of two small matrices, the faster of two: the first fetches them."""
+        a, b, c = self._matrices
+        marks = [time.perf_counter_ns()]
+        for _ in range(2):
+            torch.mm(a, b, out=c)
+            marks.append(time.perf_counter_ns())
+        return min(stop - start for start, stop in pairwise(marks)) / 1e6
+
+
 def clock_cost(clock: Clock) -> float:
     """Milliseconds that one reading of the clock takes, kept as a run by nodes keeps it."""
     mark = clock.mark
@@ -116,24 +132,13 @@ class Bench:
     ) -> None:
         self.network, self.inputs, self.clock = network, inputs, clock
         self.training, self.compiled_network, self.flush = training, compiled, flush
-        on_cpu = all(x.device.type == "cpu" for x in inputs)
-        self.matrices = [torch.full((PROBE, PROBE), 1 / PROBE) for _ in range(3)] if on_cpu else []
+        self._probe = Probe() if all(x.device.type == "cpu" for x in inputs) else None
         self.steps: Iterator[Step] = iter(())
         self.backward_from: list[int] = []  # the nodes whose backward pass has begun, in that order
 
     def probe(self) -> float:
-        """The milliseconds of a product of two small matrices, the faster of two: how fast the processor is now.
-
-        0 on a GPU, which does not share its cores.
-        """
-        if not self.matrices:
-            return 0.0
-        a, b, c = self.matrices
-        marks = [time.perf_counter_ns()]
-        for _ in range(2):
-            torch.mm(a, b, out=c)
-            marks.append(time.perf_counter_ns())
-        return min(stop - start for start, stop in pairwise(marks)) / 1e6
+        """How fast the processor is now; 0 on a GPU, which does not share its cores."""
+        return 0.0 if self._probe is None else self._probe()
 
     def whole(self) -> float:
         """The milliseconds of one run."""

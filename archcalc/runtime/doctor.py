@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -18,11 +19,14 @@ from ..analyse import facts_of, looked_up
 from ..doctor import Counted, Examined, Peer, reasons
 from ..errors import ArchcalcError
 from ..graph import Graph
+from ..measured import Latency
 from ..ops import Op, Shape
 from . import modules
-from .bench import CpuClock, clock_cost, first_line
+from .bench import CpuClock, Probe, clock_cost, first_line
 from .machine import available_memory, device_name, device_of, glibc, machine, quota
 from .network import Network, build, execute
+
+WATCHED = 1.0  # seconds, for the neighbours of a processor to show
 
 
 def examine(device: str = "cpu") -> Examined:
@@ -38,8 +42,18 @@ def examine(device: str = "cpu") -> Examined:
         memory=available_memory(where),
         pinnable=glibc() is not None,
         clock_ms=clock_cost(CpuClock()),
+        probe=_steadiness(),
         gpu=_gpu(),
     )
+
+
+def _steadiness() -> Latency:
+    """The same piece of work for a second, again and again."""
+    probe, until = Probe(), time.monotonic() + WATCHED
+    found = [probe()]
+    while time.monotonic() < until:
+        found.append(probe())
+    return Latency.of(found)
 
 
 def _gpu() -> str:

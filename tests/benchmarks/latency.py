@@ -50,7 +50,7 @@ class Row(NamedTuple):
     of_plain: float
     clock: float  # of archcalc's own run
     steady: float  # of the layers over 0.1 ms, those with an IQR of at most 10 %
-    probe: float  # the probe's own IQR, all rounds: how steady the machine was
+    probe_ms: float  # beside the runs that count: how fast the processor was
     hooks: float
     alone: float
     profiler: float
@@ -147,7 +147,7 @@ def measure(model: str, threads: int, seconds: float) -> Row:
     own, eager_ms, total = median(found["whole"]), median(found["plain"]), sum(layer.median for layer in layers)
     long = [layer for layer in layers if layer.median > SHORT]
     steady = sum(layer.iqr <= 0.1 * layer.median for layer in long) / len(long) if long else 1.0
-    machine_iqr = Latency.of(probes).iqr / median(probes)
+    probe_ms = median(list(compress(probes, calm)))
     ratios = (median(found["hooks"]) / eager_ms, single / eager_ms, profiler / eager_ms)
     return Row(
         model,
@@ -158,20 +158,20 @@ def measure(model: str, threads: int, seconds: float) -> Row:
         total / eager_ms,
         cost / own,
         steady,
-        machine_iqr,
+        probe_ms,
         *ratios,
     )
 
 
 def table(rows: Sequence[Row]) -> list[str]:
     lines = [
-        "| network | threads | rounds | whole | Σ ÷ own run | Σ ÷ plain module | clock | IQR ≤ 10 % | probe's IQR "
+        "| network | threads | rounds | whole | Σ ÷ own run | Σ ÷ plain module | clock | IQR ≤ 10 % | probe "
         "| hooks | each alone | profiler |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         cells = [f"{row.of_own:.3f}", f"{row.of_plain:.3f}", f"{100 * row.clock:.2f} %", f"{100 * row.steady:.0f} %"]
-        cells.append(f"{100 * row.probe:.0f} %")
+        cells.append(f"{row.probe_ms:.3f} ms")
         cells += [f"{ratio:.2f}" for ratio in (row.hooks, row.alone, row.profiler)]
         lines.append(f"| {row.model} | {row.threads} | {row.rounds} | {row.whole_ms:.1f} ms | {' | '.join(cells)} |")
     return lines
@@ -190,9 +190,8 @@ def section(rows: Sequence[Row], summary_seconds: float) -> str:
             "at most 10 % for 90 % of the layers over 0.1 ms. The last three columns are what other ways make of the",
             "plain module: hooks on its modules (merges and reshapes are functions elsewhere, and have none), each",
             "layer alone, and the operators' own time in torch.profiler. Runs beside which a probe says that others",
-            "used the processor are left out, as in `archcalc measure`. The probe's own IQR, over all runs, is the",
-            "machine's: a product of two small matrices knows nothing of archcalc. Where it is above a few percent,",
-            "others use the machine too.",
+            "used the processor are left out, as in `archcalc measure`; `probe` is what it took beside the others: where",
+            "it is longer, the processor was slower all the time, whatever ran on it.",
             "",
             f"{about}.",
             "",
