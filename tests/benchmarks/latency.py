@@ -190,7 +190,7 @@ def section(rows: Sequence[Row], summary_seconds: float) -> str:
             "at most 10 % for 90 % of the layers over 0.1 ms. The last three columns are what other ways make of the",
             "plain module: hooks on its modules (merges and reshapes are functions elsewhere, and have none), each",
             "layer alone, and the operators' own time in torch.profiler. Runs beside which a probe says that others",
-            "used the processor are left out, as in `archcalc measure`; `probe` is what it took beside the others: where",
+            "used the processor are left out, as in `archcalc measure`; `probe` is what it took beside the rest: where",
             "it is longer, the processor was slower all the time, whatever ran on it.",
             "",
             f"{about}.",
