@@ -450,9 +450,18 @@ def test_assertions(here: Path, command: Run) -> None:
 # --- robust -------------------------------------------------------------------------------------------------------
 
 
+# Ctrl-C is heard also where a shell's background job runs the tests: these ignore it, and what they start.
+START = """\
+import signal, sys
+from archcalc.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main(sys.argv[1:])
+"""
+
+
 def call(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "archcalc", *arguments]
+    command = [sys.executable, "-c", START, *arguments]
     return subprocess.Popen(command, cwd=cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -600,6 +600,7 @@ def test_ctrl_c_from_outside(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     script = (
         "import os, signal, sys, archcalc.api as api\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which a shell's background jobs ignore
         "from archcalc.cli import main\n"
         "measure, seen = api.Model.measure, []\n"
         "def slowly(self, progress, **options):\n"
