@@ -212,8 +212,9 @@ def test_rounds_end_once_the_median_is_known_well_enough() -> None:
     assert known.within <= 0.15
 
 
-def test_rounds_that_others_disturb_do_not_count() -> None:
+def test_rounds_that_others_disturb_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """For six rounds of twelve somebody else uses the processor, and slows the network as the probe beside it."""
+    monkeypatch.setattr(subject, "BETWEEN", 0.0)
 
     class Shared(Bed):
         def probe(self) -> float:
@@ -229,6 +230,23 @@ def test_rounds_that_others_disturb_do_not_count() -> None:
     assert (len(found.whole), found.stopped) == (10, "confidence"), "as many as without the others"
     assert found.disturbed >= 7, "six, and that in which they begin or end"
     assert found.probe_ms == 1.0
+
+
+def test_a_probe_is_taken_every_twenty_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each round the probes count that stand before, within and after it, however long ago the first was."""
+    now, speeds = [0.0], iter([1.0, 2.0, 3.0, 4.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    watch = subject._Watch(lambda: next(speeds))
+    for within, end in ((0.005, 0.01), (0.015, 0.025), (0.05, 0.055)):
+        watch.begin()
+        now[0] = within
+        watch.look()
+        now[0] = end
+        watch.end()
+    assert watch.times == [1, 2, 3], "at 0, at 25 and at 50 ms"
+    assert watch.slowest() == [2, 2, 3]
+    watch.now()
+    assert watch.slowest() == [2, 2, 4], "the last round ends at 55 ms, and is followed by the last probe"
 
 
 def test_which_rounds_count() -> None:

@@ -34,6 +34,7 @@ LEAST_RUNS = 10  # before the confidence may end them
 WARM_UPS = 3  # at least
 SETTLED = 0.05  # warm are runs of which the last two are not faster by more than this than all before
 WANTED = 0.02  # of the median, to either side
+BETWEEN = 0.02  # seconds from one probe to the next at least: it leaves the caches other than it finds them
 CALM = 0.25  # of the rounds are taken to be undisturbed at least
 SEED = 0  # of the parameters and of the input
 
@@ -259,22 +260,20 @@ def rounds_in_turn(
     stopped: Stopped = "runs"
     begun = time.monotonic()
     count = 0
-    probe, probes = benches[0].probe, array("d")
-    after = probe()
+    watch = _Watch(benches[0].probe)
     try:
         while count < runs:
-            before = after
+            watch.begin()
             wholes = [bench.whole() for bench in benches]
-            between = probe()
+            watch.look()
             layers = [bench.layers() for bench in benches]
             fused = [bench.compiled() if bench.compiled_network is not None else None for bench in benches]
             for samples, whole, by_node, one in zip(kept, wholes, layers, fused, strict=True):
                 samples.add(whole, by_node, one)
-            after = probe()
-            probes.append(max(before, between, after))
+            watch.end()
             count += 1
             now = time.monotonic()
-            calm = undisturbed(probes)
+            calm = undisturbed(watch.slowest())
             every = [series for samples in kept for series in (samples.whole, samples.sums)]
             enough = _rounds_enough([array("d", compress(series, calm)) for series in every], wanted)
             if progress is not None:
@@ -291,12 +290,45 @@ def rounds_in_turn(
         if not count:
             raise
         stopped = "interrupted"
-    calm = undisturbed(probes[:count])
+    watch.now()
+    probes = watch.slowest()[:count]
+    calm = undisturbed(probes)
     speed = median(list(compress(probes, calm)))
     return tuple(
         samples.rounds(calm, warm_ups, settled, stopped, speed)
         for samples, (warm_ups, settled, _) in zip(kept, warm, strict=True)
     )
+
+
+class _Watch:
+    """Takes a probe between runs whenever there was none for a while; the last stands behind the last round."""
+
+    def __init__(self, probe: Callable[[], float]) -> None:
+        self.probe = probe
+        self.times: list[float] = []
+        self.spans: list[tuple[int, int]] = []  # of each round the last probe before it, and the first one after it
+        self.now()
+
+    def now(self) -> None:
+        self.times.append(self.probe())
+        self.due = time.perf_counter() + BETWEEN
+
+    def look(self) -> bool:
+        """Whether a probe was due."""
+        due = time.perf_counter() >= self.due
+        if due:
+            self.now()
+        return due
+
+    def begin(self) -> None:
+        self.first = len(self.times) - 1
+
+    def end(self) -> None:
+        self.spans.append((self.first, len(self.times) - 1 if self.look() else len(self.times)))
+
+    def slowest(self) -> list[float]:
+        """Of each round the slowest of the probes before, within and after it, of those that there are yet."""
+        return [max(self.times[first : last + 1]) for first, last in self.spans]
 
 
 def undisturbed(probes: Sequence[float]) -> list[bool]:
