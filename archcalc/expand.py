@@ -31,7 +31,7 @@ Settings = Mapping[str, int | Fraction]
 
 
 class Done(NamedTuple):
-    """A block that was opened: what entered it, the value that it gives, and how many steps it took."""
+    """A block that was opened: where it stands, what entered it, the value that it gives, how many steps it took."""
 
     span: Opened
     entering: Value
@@ -607,7 +607,7 @@ class _Expander:
         values = [len(v.value) if isinstance(v, Ref) else v for v in given.values()]
         shapes = [self.builder.shape(value) for value in entering]
         same = [entering.index(value) for value in entering]
-        return name, *self.opening, self.depth, *map(type, given.values()), *values, *same, *shapes
+        return name, *self.opening, self.depth, *map(type, given.values()), *values, *same, *shapes  # 1 is not True
 
 
 _MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts"}

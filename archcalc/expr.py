@@ -160,7 +160,7 @@ class Expr:
         if WHOLE.fullmatch(value):  # most arguments are a number or a name, and need no parser
             number = int(value)
             return lambda env: number
-        if NAME.fullmatch(value) and not iskeyword(value):
+        if len(value) <= MAX_LENGTH and NAME.fullmatch(value) and not iskeyword(value):
             self.name, self.names[value] = value, 0
             return self._lookup(value, 0, len(value))
         try:

@@ -19,7 +19,8 @@ from .parallel import Tick, over
 from .zoo import select, selections, spec_files, specs_dir, split
 
 FEW = 12  # groups of models that are built sooner than other processes are started
-SHARES = 16  # parts of the work that a spec with many models is split into at most
+GROUP = 12  # models of one spec that one process builds, or more:
+SHARES = 16  # of so many parts of the work one is enough for a process
 SKIPPED = ("node_modules", "__pycache__", "site-packages")
 
 # --- what is found ------------------------------------------------------------------------------------------------
@@ -170,8 +171,10 @@ def build_many(wanted: Sequence[Wanted], tick: Tick | None = None) -> list[Built
     """Build models on all cores, those of one spec together: each process reads a spec once."""
     groups: dict[str, list[int]] = {}
     for index, model in enumerate(wanted):
-        groups.setdefault(split(model.reference)[0] or "", []).append(index)  # names of one family stand together
-    most = max(FEW, len(wanted) // SHARES)
+        groups.setdefault(split(model.reference)[0] or "", []).append(
+            index
+        )  # in a lock names of one family stand together
+    most = max(GROUP, len(wanted) // SHARES)
     parts = [indices[n : n + most] for indices in groups.values() for n in range(0, len(indices), most)]
     parts.sort(key=len, reverse=True)  # the longest first, so that all end together
     jobs = [[wanted[index] for index in part] for part in parts]

@@ -101,7 +101,8 @@ class Scope:
 class Opened:
     """A row or block under construction: a Span whose path is not settled.
 
-    From `number` to `last` stand it and the spans in it among all of them, once it is closed.
+    Once it is closed, it and the spans in it stand from `number` to `last` among all of them, and `shares` are the
+    nodes in it that work with another's parameters: those that were told so inside it.
     """
 
     scope: Scope
@@ -117,6 +118,7 @@ class Opened:
     stop: int = 0
     output: int = 0
     last: int = 0
+    shares: Mapping[int, int] = field(default_factory=dict)
 
 
 class GraphBuilder:
@@ -193,42 +195,44 @@ class GraphBuilder:
     def close(self, output: int) -> None:
         """End the row or block that was opened last; `output` is the value that it gives."""
         span = self._open.pop()
+        if self._shares:
+            nodes = range(span.start, len(self._nodes))
+            span.shares = {index: self._shares[index] for index in nodes if index in self._shares}
         span.stop, span.output, span.last = len(self._nodes), output, len(self._spans)
         self._scope = self._open[-1].scope if self._open else self.root
 
-    def repeat(self, done: Opened, inputs: Mapping[int, int]) -> int:
-        """Append to the block just opened what stands in `done`, and return by how much its values moved.
+    def repeat(self, block: Opened, inputs: Mapping[int, int]) -> int:
+        """Append to the block just opened what stands in `block`, and return by how much its values moved.
 
-        `done` is a closed block of this network; `inputs` says which value stands here for each that entered there,
+        `block` is a closed one of this network; `inputs` says which value stands here for each that entered there,
         one of the same shape. Raises SpecError where there are too many nodes.
         """
         here = self._open[-1]
-        offset = len(self._nodes) - done.start
-        if done.stop + offset > MAX_NODES:
+        offset = len(self._nodes) - block.start
+        if block.stop + offset > MAX_NODES:
             raise SpecError(f"a network of more than {MAX_NODES:,} nodes is refused", here.where)
-        here.scope.counts = done.scope.counts
-        scopes = {done.scope: here.scope}
-        first = done.start
-        for span in self._spans[done.number + 1 : done.last]:
+        here.scope.counts = block.scope.counts  # nothing is counted in a closed scope
+        scopes = {block.scope: here.scope}
+        first = block.start
+        for span in self._spans[block.number + 1 : block.last]:
             scope = span.scope
             assert scope.parent is not None
             scopes[scope] = twin = Scope(scope.name, scopes[scope.parent], scope.index, scope.counts)
             entered, output = (v + offset if v >= first else inputs[v] for v in (span.input, span.output))
             moved = len(self._spans) - span.number
-            depth = span.depth + here.depth - done.depth
+            depth = span.depth + here.depth - block.depth
+            shares = {index + offset: owner + offset for index, owner in span.shares.items()}
             self._spans.append(
                 Opened(
                     twin, depth, span.start + offset, entered, span.where, span.text, span.label, span.name, self.head,
-                    len(self._spans), span.stop + offset, output, span.last + moved,
+                    len(self._spans), span.stop + offset, output, span.last + moved, shares,
                 )
             )  # fmt: skip
-        for number in range(first, done.stop):
+        for number in range(first, block.stop):
             op, values, shape, scope, index, where, _ = self._nodes[number]
             values = tuple([v + offset if v >= first else inputs[v] for v in values])
             self._nodes.append((op, values, shape, scopes[scope], index, where, self.head))
-            # What the block shares with nodes outside it came after it, and is not its own.
-            if self._shares.get(number, -1) >= first:
-                self._shares[number + offset] = self._shares[number] + offset
+        self._shares.update((index + offset, owner + offset) for index, owner in block.shares.items())
         return offset
 
     def row_spans(self) -> list[tuple[str, str, int]]:

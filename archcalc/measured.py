@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from math import comb, isnan
 from typing import Literal, NamedTuple
@@ -59,7 +60,8 @@ def median_interval(samples: Sequence[float], level: float = LEVEL) -> tuple[flo
     """
     n = len(samples)
     tail, k = 0, 0
-    while 2 * (tail + comb(n, k)) <= (1 - level) * 2**n:
+    outside = Fraction(1 - level).limit_denominator(10**6) * 2**n  # as a float it could not be held
+    while 2 * (tail + comb(n, k)) <= outside:
         tail += comb(n, k)
         k += 1
     if not k:

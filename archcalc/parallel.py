@@ -25,8 +25,8 @@ def over(
     """What `function` gives for every job, in order; `tick` hears how many are done, and of how many.
 
     Fewer than `least` jobs stay in this process, as starting others costs more. There are as many processes as cores,
-    or `workers`; with `prepare`, which each calls first, they start anew, as what has threads cannot be forked. Raises
-    Unavailable where one dies.
+    or `workers`; with `prepare`, which each of these calls first, they start anew, as what has threads cannot be
+    forked. Raises Unavailable where one dies.
     """
     workers = min(workers or _cores(), len(jobs))
     pool = _pool(workers, prepare) if workers > 1 and len(jobs) >= least else None
@@ -41,8 +41,8 @@ def over(
     from concurrent.futures.process import BrokenProcessPool
 
     with pool:
-        futures = [pool.submit(function, job) for job in jobs]
         try:
+            futures = [pool.submit(function, job) for job in jobs]
             for done, future in enumerate(as_completed(futures), 1):
                 future.result()
                 if tick is not None:

@@ -111,6 +111,10 @@ PLAIN = (
 )
 
 
+# What measurements did not have at first: what it is where a file does not say.
+ADDED: Mapping[str, Any] = {"disturbed": 0, "probe_ms": 0.0}
+
+
 def latency(found: Latency) -> dict[str, Any]:
     """A layer's latency: with the number of runs."""
     return {**spread(found), "runs": found.runs}
@@ -194,6 +198,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {"mode": get_args(Mode), "stopped": get_
 
 
 def _measurement(found: Any, nodes: int) -> Measurement:
+    found = {**ADDED, **found} if isinstance(found, dict) else found
     annotations = {f.name: str(f.type) for f in fields(Measurement)}
     plain = {name: _get(found, name, _KINDS[annotations[name]]) for name in PLAIN}
     for name, words in _WORDS.items():

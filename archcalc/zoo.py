@@ -56,8 +56,7 @@ def specs_dir() -> Path:
 def spec_files() -> list[Path]:
     """The shipped specs, by name."""
     folder = specs_dir()
-    names = sorted(path.name for path in folder.iterdir())  # paths are slower to sort
-    return [folder / name for name in names if name.endswith(".yaml")]
+    return [folder / name for name in sorted(path.name for path in folder.glob("*.yaml"))]  # paths are slower to sort
 
 
 def read_spec(path: Path, name: str | None = None, whole: bool = True) -> Family:

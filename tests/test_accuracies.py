@@ -294,6 +294,7 @@ def test_a_folder_is_read(tmp_path: Path) -> None:
         ("| with ", "| wiht ", "some.yaml:9:55", "`wiht` is not a column here"),
         ("id   | system", "system | id", "some.yaml:9:7", "the first heading of a table of figures is `id`"),
         ("      last |", "      first |", "some.yaml:11:7", "the result `first` is given already"),
+        ("      last |", "           |", "some.yaml:11:12", "a figure needs an `id`"),
         ("| other ", "| othr ", "some.yaml:11:14", "`othr` is not a system of the list"),
         ("| net   |", "| met   |", "some.yaml:11:55", "`met` is not a system of the list"),
         ("2 to 3 days | 2 ", "2 to 3 days | ", "some.yaml:11:33", "which number is `2 to 3 days`?"),

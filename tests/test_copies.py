@@ -74,6 +74,32 @@ layers:
 blocks:
   unit(n): conv(4, 3) relu x(n)
 """,
+    "weights shared inside a block that borrows them": """\
+layers:
+  - conv(4, 3)
+  - plain(weights=w)
+  - twice(weights=w)
+  - twice
+  - twice
+blocks:
+  plain: conv(4, 3) relu conv(4, 3)
+  twice: conv(4, 3, weights=v) relu conv(4, 3, weights=v)
+""",
+    "weights shared inside a block in steps": """\
+layers:
+  - conv(4, 3) tokens
+  - steps:
+      - twice
+  - pair(weights=w)
+  - pair(weights=w)
+  - pair
+blocks:
+  twice: linear(4, weights=v) relu linear(4, weights=v)
+  pair: deep relu deep
+  deep:
+    - steps:
+        - linear(4, weights=v) tanh linear(4, weights=v)
+""",
     "steps in a block": """\
 layers:
   - conv(4, 3) tokens unroll unroll unroll

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,10 +20,12 @@ from archcalc.graph import Graph
 from archcalc.measured import Interrupted, Latency, confidence
 from archcalc.runtime import ceilings, machine, modules
 from archcalc.runtime import measure as subject
+from archcalc.runtime import rounds as rounds_of
 from archcalc.runtime.bench import Bench, ByNode, CpuClock, CudaClock, clock_cost, out_of_memory
 from archcalc.runtime.machine import pinned_malloc
-from archcalc.runtime.measure import has_settled, largest, measure, measure_in_turn, rounds, rounds_in_turn, undisturbed
+from archcalc.runtime.measure import largest, measure, measure_in_turn
 from archcalc.runtime.network import build, example_inputs
+from archcalc.runtime.rounds import has_settled, rounds, rounds_in_turn, undisturbed
 from tests.graphs import Build, call, chain
 
 CPU = torch.device("cpu")
@@ -214,7 +217,7 @@ def test_rounds_end_once_the_median_is_known_well_enough() -> None:
 
 def test_rounds_that_others_disturb_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """For six rounds of twelve somebody else uses the processor, and slows the network as the probe beside it."""
-    monkeypatch.setattr(subject, "BETWEEN", 0.0)
+    monkeypatch.setattr(rounds_of, "BETWEEN", 0.0)
 
     class Shared(Bed):
         def probe(self) -> float:
@@ -236,7 +239,7 @@ def test_a_probe_is_taken_every_twenty_milliseconds(monkeypatch: pytest.MonkeyPa
     """Of each round the probes count that stand before, within and after it, however long ago the first was."""
     now, speeds = [0.0], iter([1.0, 2.0, 3.0, 4.0])
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    watch = subject._Watch(lambda: next(speeds))
+    watch = rounds_of._Watch(lambda: next(speeds))
     for within, end in ((0.005, 0.01), (0.015, 0.025), (0.05, 0.055)):
         watch.begin()
         now[0] = within
@@ -245,14 +248,30 @@ def test_a_probe_is_taken_every_twenty_milliseconds(monkeypatch: pytest.MonkeyPa
         watch.end()
     assert watch.times == [1, 2, 3], "at 0, at 25 and at 50 ms"
     assert watch.slowest() == [2, 2, 3]
-    watch.now()
+    watch.take()
     assert watch.slowest() == [2, 2, 4], "the last round ends at 55 ms, and is followed by the last probe"
+
+
+def test_confidence_is_of_the_rounds_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the probe behind the last round says that this one, and some before it, do not."""
+    now = count(0, 0.002)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(now))
+    reached = []
+    for seed in range(60):
+        noise = random.Random(seed)
+        bed = Bed(noise.gauss(1.0, 0.05) for _ in repeat(0))
+        monkeypatch.setattr(bed, "probe", lambda noise=noise: 1.5 if noise.random() < 0.3 else 1.0)
+        found = rounds(bed, 2000, 60, 0.03)
+        assert found.stopped == "confidence"
+        reached.append(confidence(found.whole, 0.03).reached)
+    assert all(reached)
 
 
 def test_which_rounds_count() -> None:
     assert undisturbed([1, 9, 9]) == [True] * 3, "of few rounds all do"
     assert undisturbed([1] * 12) == [True] * 12
-    assert undisturbed([1, 1.04, 1.06, 2] * 4) == [True, True, False, False] * 4
+    assert undisturbed([1, 1.04, 1.06, 2] * 8) == [True, True, False, False] * 8
+    assert sum(undisturbed([1, 1, 1, 1, *[2] * 8])) == 12, "ten are left at least"
     assert sum(undisturbed([1, *[2] * 19])) == 20, "one fast round is no calm"
     assert undisturbed([0.0] * 12) == [True] * 12, "a GPU, of which nothing is known"
 

@@ -86,6 +86,13 @@ def test_too_few_samples_have_no_interval(n: int) -> None:
     assert median_interval([1.0] * n) is None
 
 
+def test_an_interval_of_many_samples() -> None:
+    """n/2 ± 1.96·√n/2 ranks, by the normal approximation: 956 to 1,044 of 2,000."""
+    low, high = median_interval([float(n) for n in range(1, 2001)]) or (0.0, 0.0)
+    assert low == pytest.approx(956, abs=2)
+    assert high == pytest.approx(1044, abs=2)
+
+
 def test_the_interval_holds_the_median_as_often_as_it_says() -> None:
     noise = random.Random(1)
     held = 0
@@ -242,6 +249,14 @@ BENT = {
     "`wanted` is missing": lambda run, one: one.update(confidence={}),
     "`machine` is not a mapping": lambda run, one: one.update(machine=[]),
 }
+
+
+def test_a_run_of_before_there_was_a_probe_is_read() -> None:
+    def older(_run: dict[str, Any], one: dict[str, Any]) -> None:
+        del one["disturbed"], one["probe_ms"]
+
+    (found,) = parse(bent(older)).measurements
+    assert (found.disturbed, found.probe_ms) == (0, 0.0)
 
 
 @pytest.mark.parametrize(("message", "change"), BENT.items(), ids=BENT)

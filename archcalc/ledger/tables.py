@@ -59,6 +59,8 @@ def figures(tree: Map, columns: tuple[str, ...]) -> Iterator[dict[str, Text]]:
         raise table.headings[0].error(f"the first heading of a table of figures is `{columns[0]}`")
     beside = {key.value: value for key, value in tree.items() if key.value in columns and isinstance(value, Text)}
     for row in table.rows:
+        if not row.cells[0].value:
+            raise row.cells[0].error(f"a figure needs an `{columns[0]}`")
         cells = zip(table.headings, row.cells, strict=True)
         yield {**beside, **{heading.value: cell for heading, cell in cells if cell.value}}
 

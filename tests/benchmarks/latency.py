@@ -24,8 +24,9 @@ from archcalc.graph import Graph
 from archcalc.measured import Latency, median
 from archcalc.runtime import machine, modules
 from archcalc.runtime.bench import Bench, CpuClock, clock_cost
-from archcalc.runtime.measure import SEED, _no_garbage_collection, _prepare, undisturbed
+from archcalc.runtime.measure import SEED, _no_garbage_collection, _prepare
 from archcalc.runtime.network import Network
+from archcalc.runtime.rounds import undisturbed
 
 from .processes import ROOT, run
 
