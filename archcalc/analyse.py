@@ -177,6 +177,15 @@ def storages(graph: Graph, training: bool = False) -> Storages:
     return Storages(root, in_place)
 
 
+def held_until(root: Sequence[int], last: Sequence[int]) -> dict[int, int]:
+    """By what allocated it, node or input, the last node that reads anything standing in a storage."""
+    until: dict[int, int] = {}
+    for own, end in zip(root, last, strict=True):
+        if end > until.get(own, -1):
+            until[own] = end
+    return until
+
+
 def _keeps_input(op: Op) -> bool:
     """Whether an op that could work in place must not, for the sake of its own backward pass: torch would copy."""
     return op.keeps in ("inputs", "both") or isinstance(op, Dropout)
@@ -195,16 +204,11 @@ def live_bytes(graph: Graph, sizes: list[int], root: list[int]) -> list[int]:
     `sizes` are the bytes of each node's own storage (0 where it allocates none), inputs in front. Every tensor is
     freed after its last use; the network's inputs are held to the end.
     """
-    count = len(graph.nodes)
     offset = len(graph.inputs)
-    last = last_uses(graph)
-    until = list(last)
-    for own, end in zip(root, last, strict=True):
-        if own >= 0 and end > until[own]:
-            until[own] = end
-    freed = [0] * (count + 1)
-    for end, size in zip(until, sizes[offset:], strict=True):
-        freed[end] += size
+    freed = [0] * (len(graph.nodes) + 1)
+    for own, end in held_until(root, last_uses(graph)).items():
+        if own >= 0:
+            freed[end] += sizes[offset + own]
     live = sum(sizes[:offset])
     found = [live]
     for size, gone in zip(sizes[offset:], freed, strict=False):
@@ -254,10 +258,9 @@ def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
 
 def _facts(graph: Graph) -> list[Facts]:
     memo: dict[tuple[Op, tuple[Shape, ...]], Facts] = {}
-    shapes = [node.shape for node in graph.nodes] + [shape for _, shape in reversed(graph.inputs)]  # −1: the first
     found = []
     for node in graph.nodes:
-        key = (node.op, tuple([shapes[value] for value in node.inputs]))
+        key = (node.op, tuple([graph.shape(value) for value in node.inputs]))
         facts = memo.get(key)
         if facts is None:
             try:

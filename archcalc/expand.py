@@ -110,7 +110,6 @@ class _Expander:
         self.opening: list[str] = []
         self.weights: dict[str, list[int]] = {}  # the nodes that own the weights of this name, in the body under way
         self._ops: dict[tuple[Any, ...], Op] = {}
-        self._constant: dict[int, Op] = {}  # of calls whose arguments are the same everywhere
         self._bound: dict[int, tuple[type[Op], Pairs]] = {}
         self._done: dict[tuple[Any, ...], Done] = {}
 
@@ -480,9 +479,9 @@ class _Expander:
 
     def _op(self, call: Call, env: Env) -> tuple[Op, Value]:
         """The op that a call means, and the values among its arguments (a second input, as in `crop(wide)`)."""
-        constant = self._constant.get(id(call))
-        if constant is not None:
-            return constant, ()
+        always = self._ops.get((id(call),))  # its arguments are the same everywhere
+        if always is not None:
+            return always, ()
         bound = self._bound.get(id(call))
         if bound is None:
             bound = self._bound[id(call)] = self._bind_op(call)
@@ -491,7 +490,8 @@ class _Expander:
         refs: Value = ()
         if Ref in map(type, values):
             refs, pairs, values = self._refs(call, pairs, values)
-        key = (id(call), *values, *map(type, values))
+        varies = not all(argument.constant for _, _, argument in pairs)
+        key = (id(call), *values, *map(type, values)) if varies else (id(call),)
         op = self._ops.get(key)
         if op is None:
             arguments = {}
@@ -501,8 +501,6 @@ class _Expander:
                 except OpError as error:
                     raise argument.text.error(error.message) from None
             op = self._ops[key] = cls(**arguments)
-            if all(argument.constant for _, _, argument in pairs):
-                self._constant[id(call)] = op
         return op, refs
 
     def _refs(self, call: Call, pairs: Pairs, values: tuple[Any, ...]) -> tuple[Value, Pairs, tuple[Any, ...]]:

@@ -12,7 +12,18 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from .analyse import ITEMSIZE, Layer, Report, Storages, Totals, input_bytes, last_uses, peak_memory, storages
+from .analyse import (
+    ITEMSIZE,
+    Layer,
+    Report,
+    Storages,
+    Totals,
+    held_until,
+    input_bytes,
+    last_uses,
+    peak_memory,
+    storages,
+)  # fmt: skip
 from .arithmetic import Arithmetic, Count, arithmetic, axes_of, terms, usage
 from .errors import Unavailable, UsageError, did_you_mean
 from .graph import Graph, Node, Span
@@ -115,9 +126,7 @@ class Network:
             self.last = held + self.last[end:]
             self.storage = Storages(own.root + self.storage.root[end:], own.in_place + self.storage.in_place[end:])
         self.fields = receptive_fields(self.graph)
-        self.until: dict[int, int] = {}  # by storage: the last node that reads anything standing in it
-        for index, root in enumerate(self.storage.root):
-            self.until[root] = max(self.until.get(root, -1), self.last[index])
+        self.until = held_until(self.storage.root, self.last)
 
     def called(self, value: int) -> str:
         """What a value is called: the path of its node, or the network's input."""

@@ -19,8 +19,8 @@ from .parallel import Tick, over
 from .zoo import select, selections, spec_files, specs_dir, split
 
 FEW = 12  # groups of models that are built sooner than other processes are started
-GROUP = 12  # models of one spec that one process builds, or more:
-SHARES = 16  # of so many parts of the work one is enough for a process
+GROUP = 12  # models of one spec that go to one process at least
+SHARES = 16  # parts of the work: a spec that has more of it than one part is split
 SKIPPED = ("node_modules", "__pycache__", "site-packages")
 
 # --- what is found ------------------------------------------------------------------------------------------------
@@ -168,12 +168,13 @@ def digest(lines: Iterable[str]) -> str:
 
 
 def build_many(wanted: Sequence[Wanted], tick: Tick | None = None) -> list[Built | ArchcalcError]:
-    """Build models on all cores, those of one spec together: each process reads a spec once."""
+    """Build models on all cores, those of one spec together: each process reads a spec once.
+
+    Names are one group, cut into parts: in a lock those of one family mostly stand together.
+    """
     groups: dict[str, list[int]] = {}
     for index, model in enumerate(wanted):
-        groups.setdefault(split(model.reference)[0] or "", []).append(
-            index
-        )  # in a lock names of one family stand together
+        groups.setdefault(split(model.reference)[0] or "", []).append(index)
     most = max(GROUP, len(wanted) // SHARES)
     parts = [indices[n : n + most] for indices in groups.values() for n in range(0, len(indices), most)]
     parts.sort(key=len, reverse=True)  # the longest first, so that all end together

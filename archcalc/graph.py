@@ -144,8 +144,7 @@ class GraphBuilder:
 
     def append(self, op: Op, inputs: tuple[int, ...], where: Text) -> int:
         """Append a node and return its index. Raises SpecError at `where`, OpError where an argument is at fault."""
-        nodes = self._nodes
-        shapes = tuple([nodes[value][2] if value >= 0 else self.inputs[-1 - value][1] for value in inputs])
+        shapes = tuple([self.shape(value) for value in inputs])
         key = (op, shapes)
         shape = self._shapes.get(key)
         if shape is None:
@@ -156,11 +155,11 @@ class GraphBuilder:
             if numel(shape) > LIMIT:
                 raise OpError(f"the output {dims(shape)} has more than 10¹⁸ elements")
             self._shapes[key] = shape
-        if len(nodes) >= MAX_NODES:
+        if len(self._nodes) >= MAX_NODES:
             raise SpecError(f"a network of more than {MAX_NODES:,} nodes is refused", where)
         scope = self._scope
-        nodes.append((op, inputs, shape, scope, scope.count(op.word), where, self.head))
-        return len(nodes) - 1
+        self._nodes.append((op, inputs, shape, scope, scope.count(op.word), where, self.head))
+        return len(self._nodes) - 1
 
     def params(self, index: int) -> tuple[Param, ...]:
         """The parameters of a node, its own or shared."""

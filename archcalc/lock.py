@@ -23,7 +23,7 @@ from typing import NamedTuple
 from .analyse import Layer, Report
 from .arithmetic import usage
 from .errors import Source, SpecError, Text, UsageError, did_you_mean
-from .ops import Op, Shape, dims
+from .ops import Op, dims
 
 VERSION = 1
 NAME = "archcalc.lock"
@@ -179,11 +179,11 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
     inputs = ", ".join(
         f"{name} {dims(shape)}" if len(graph.inputs) > 1 else dims(shape) for name, shape in graph.inputs
     )
-    outputs = ", ".join(_dims(graph.shape(value)) for value in graph.outputs)
+    outputs = ", ".join(dims(graph.shape(value)) for value in graph.outputs)
     if list(graph.outputs) != [graph.main - 1]:
         outputs += " of " + ", ".join(_value(report, value) for value in graph.outputs)
     if graph.head_outputs:
-        outputs += "; " + ", ".join(f"{name} {_dims(graph.shape(value))}" for name, value in graph.head_outputs)
+        outputs += "; " + ", ".join(f"{name} {dims(graph.shape(value))}" for name, value in graph.head_outputs)
     return Entry(model, inputs, outputs, totals, tuple(_rows(report, lines)) if by_rows else lines, by_rows)
 
 
@@ -195,7 +195,8 @@ def _lines(report: Report) -> Iterator[Line]:
         shares = "" if node.shares is None else graph.nodes[node.shares].path
         alike = known.get(id(facts))
         if alike is None:
-            alike = known[id(facts)] = (_call(node.op), dims(node.shape), _state(facts.params))
+            state = tuple([(name, dims(shape)) for name, shape, _ in facts.params])
+            alike = known[id(facts)] = (_call(node.op), dims(node.shape), state)
         op, output, state = alike
         yield Line(node.path, op, output, params, macs, activation_bytes, state, shares, reads)
 
@@ -215,7 +216,7 @@ def _rows(report: Report, lines: Sequence[Line]) -> Iterator[Line]:
         yield Line(
             name if seen[name] == 1 else f"{name} #{seen[name]}",
             f"{len(layers)} {'node' if len(layers) == 1 else 'nodes'} {digest}",
-            _dims(graph.shape(row.output)),
+            dims(graph.shape(row.output)),
             sum(layer.params for layer in layers),
             sum(layer.macs for layer in layers),
             sum(layer.activation_bytes for layer in layers),
@@ -233,16 +234,6 @@ def _call(op: Op) -> str:
     """The op as a spec calls it; of an op with several outputs also which of them."""
     hidden = [getattr(op, f.name) for f in op.fields if f.name.startswith("_") and getattr(op, f.name) != f.default]
     return usage(op) + "".join(f" #{value}" for value in hidden)
-
-
-@lru_cache(maxsize=4096)
-def _dims(shape: Shape) -> str:
-    return dims(shape)
-
-
-@lru_cache(maxsize=4096)
-def _state(params: tuple[tuple[str, Shape, str], ...]) -> tuple[tuple[str, str], ...]:
-    return tuple([(name, dims(shape)) for name, shape, _ in params])
 
 
 # --- from a file --------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def read_table(block: Text) -> Table:
             continue
         if line.value.count("|") >= MAX_COLUMNS:
             raise line.error(f"a table of more than {MAX_COLUMNS} columns is refused")
-        cells = split_row(line)
+        cells = split(line, "|")
         if not headings:
             headings = tuple(cells)
             _check_headings(headings)
@@ -87,15 +87,15 @@ def read_table(block: Text) -> Table:
     return Table(headings, tuple(rows))
 
 
-def split_row(line: Text) -> list[Text]:
-    """The cells of a line, each stripped and with its place."""
-    cells, start = [], 0
-    for piece in line.value.split("|"):
-        cell = piece.strip()
-        first = start + len(piece) - len(piece.lstrip())
-        cells.append(line.part(first, first + len(cell)))
-        start += len(piece) + 1
-    return cells
+def split(text: Text, separator: str) -> list[Text]:
+    """The pieces of a text, each stripped and with its place."""
+    pieces, start = [], 0
+    for whole in text.value.split(separator):
+        piece = whole.strip()
+        first = start + len(whole) - len(whole.lstrip())
+        pieces.append(text.part(first, first + len(piece)))
+        start += len(whole) + len(separator)
+    return pieces
 
 
 def _check_headings(headings: tuple[Text, ...]) -> None:

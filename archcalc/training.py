@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from .analyse import ITEMSIZE, Facts, Report, input_bytes, last_uses, storages
+from .analyse import ITEMSIZE, Facts, Report, held_until, input_bytes, last_uses, storages
 from .errors import UsageError, did_you_mean
 from .graph import Graph, Node
 from .ops import Op
@@ -218,15 +218,9 @@ class _Step:
         """Make the values and what is saved of them; drop each value after its last use, unless it is saved."""
         nodes = self.graph.nodes
         keepers = self._keepers()
-        last = last_uses(self.graph)
-        until: dict[int, int] = {}
-        for index, root in enumerate(self.roots):
-            until[root] = max(until.get(root, 0), last[index])
         self.ends: list[list[int]] = [[] for _ in range(len(nodes) + 1)]  # in the forward pass: roots to drop
-        self.kept_by: list[list[int]] = [
-            [] for _ in nodes
-        ]  # in the backward pass: roots that are read for the last time
-        for root, end in until.items():
+        self.kept_by: list[list[int]] = [[] for _ in nodes]  # backward: roots that are read for the last time
+        for root, end in held_until(self.roots, last_uses(self.graph)).items():
             if root < 0:
                 continue
             if root in keepers and end < len(nodes):

@@ -96,13 +96,14 @@ def shipped_family(path: Path) -> Family:
 def _kept(path: Path, name: str, whole: bool) -> Family:
     """`read_spec`, again only where the file has changed."""
     try:
-        version = _version(path)
+        found = version(path)
     except OSError:
         return read_spec(path, name, whole)  # which says what is wrong
-    return _read_version(path, name, whole, version)
+    return _read_version(path, name, whole, found)
 
 
-def _version(path: Path) -> Version:
+def version(path: Path) -> Version:
+    """What changes when a file does."""
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
@@ -209,7 +210,7 @@ def _holding(name: str) -> Iterator[Path]:
     """The shipped specs that hold the text `name`: only those are worth reading."""
     word = name.encode()
     for path in spec_files():
-        if word and word in _content(path, _version(path)):
+        if word and word in _content(path, version(path)):
             yield path
 
 

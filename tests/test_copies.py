@@ -12,8 +12,7 @@ from archcalc.spec.family import read_family
 from archcalc.spec.reader import read_text
 from archcalc.zoo import selections, spec_files
 
-# Each network below would come out wrong if the copy
-# kept something of where the first one stood.
+# Each network below would come out wrong if a copy kept something of where the first one stood.
 COPIED = {
     "two values enter, of which one is the same": """\
 layers:

@@ -15,7 +15,7 @@ from archcalc.errors import ArchcalcError, SpecError, Text
 from archcalc.spec.family import read_family
 from archcalc.spec.lines import lines_of
 from archcalc.spec.reader import List, Map, Tree, read_text
-from archcalc.table import split_row
+from archcalc.table import split
 from archcalc.zoo import spec_files
 
 DATA = Path(__file__).parent / "data"
@@ -37,7 +37,7 @@ def texts(tree: Tree) -> Iterator[Text]:
         if tree.block:
             for row in tree.rows():
                 yield row
-                yield from split_row(row)
+                yield from split(row, "|")
 
 
 def stands(text: Text, lines: list[str]) -> bool:

@@ -15,10 +15,10 @@ from pathlib import Path
 from .. import zoo
 from ..errors import Text, did_you_mean
 from ..spec.family import read_sources
-from ..spec.reader import Map, read_file
+from ..spec.reader import Map, read_file, where_of
 from ..units import read_figure
 from .quantity import Number
-from .tables import figures, items, maps, parts, rows, where
+from .tables import figures, items, maps, parts, rows
 
 # What is printed, in words.
 METRICS = {
@@ -190,12 +190,12 @@ def key_of(name: str) -> str:
 def known() -> Known:
     """What the files say; read again where one has changed. Raises SpecError."""
     folder = zoo.specs_dir() / "documents" / "accuracies"
-    versions = tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(folder.glob("*.yaml")))
+    versions = tuple((path, zoo.version(path)) for path in sorted(folder.glob("*.yaml")))
     return _read_version(folder, versions)
 
 
 @lru_cache(maxsize=4)
-def _read_version(folder: Path, _versions: tuple[tuple[Path, int, int], ...]) -> Known:
+def _read_version(folder: Path, _versions: tuple[tuple[Path, zoo.Version], ...]) -> Known:
     return read(folder)
 
 
@@ -352,7 +352,7 @@ class Listed:
         for name, _ in datasets.items():
             for printed in items(datasets, name.value):
                 if not isinstance(printed, Text) or printed.value in self.benchmarks:
-                    raise where(printed).error(f"a name of `{name}` is one text, and of one data set")
+                    raise where_of(printed).error(f"a name of `{name}` is one text, and of one data set")
                 self.benchmarks[printed.value] = name
         self.by_key: dict[str, System] = {}
         for name, year, described, models in rows(tree, "systems", ("system", "year", "described", "models")):

@@ -219,15 +219,14 @@ def _erratum(tree: Map) -> Erratum:
 def cited(path: Path) -> Iterator[Entry]:
     """The figures of the ledger that a spec claims. Raises SpecError."""
     family = shipped_family(path)
-    claims = claims_of(family)
     for table in family.documents:
-        yield from _cited(family, table, claims, path)
+        yield from _cited(family, table, path)
 
 
 BESIDE = ("system", "model")  # columns beside the ids: what documents call the network, and which model a row is of
 
 
-def _cited(family: Family, cited: Cited, claims: tuple[Claim, ...], path: Path) -> Iterator[Entry]:
+def _cited(family: Family, cited: Cited, path: Path) -> Iterator[Entry]:
     table = cited.table
     first = table.headings[0].value
     for row in table.rows:
@@ -237,7 +236,7 @@ def _cited(family: Family, cited: Cited, claims: tuple[Claim, ...], path: Path) 
             if not cell.value or heading.value in BESIDE:
                 continue
             subject, figure = (heading, row.cells[0]) if first == "figure" else (row.cells[0], heading)
-            claim = _claim(claims, subject, figure, cell, first == "row", beside.get("model", ""), cited.of)
+            claim = _claim(claims_of(family), subject, figure, cell, first == "row", beside.get("model", ""), cited.of)
             yield _of_claim(family, cell, claim, cited, beside.get("system") or cited.system, path)
 
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import Text, did_you_mean
-from ..spec.reader import List, Map, Tree
-from ..table import Table, read_table
-
-
-def where(tree: Tree) -> Text:
-    return tree if isinstance(tree, Text) else tree.where
+from ..spec.reader import List, Map, Tree, where_of
+from ..table import Table, read_table, split
 
 
 def items(tree: Map, key: str) -> tuple[Tree, ...]:
@@ -25,7 +21,7 @@ def maps(tree: Map, key: str, what: str) -> Iterator[Map]:
     """The mappings of the list under `key`. Raises SpecError for anything else: `what` each of them is."""
     for item in items(tree, key):
         if not isinstance(item, Map):
-            raise where(item).error(what)
+            raise where_of(item).error(what)
         yield item
 
 
@@ -69,8 +65,4 @@ def parts(text: Text | None, separator: str) -> tuple[Text, ...]:
     """The parts of a cell, each with its place; of an empty one none."""
     if text is None or not text.value:
         return ()
-    found, start = [], 0
-    for piece in text.value.split(separator):
-        found.append(text.part(start, start + len(piece)).strip())
-        start += len(piece) + len(separator)
-    return tuple(found)
+    return tuple(split(text, separator))

@@ -15,7 +15,7 @@ from .checks import check
 from .columns import Headings, Role, read_role
 from .lines import MERGES, STEPS, Block, Body, ReadTable, Step, check_name, read_block, read_body, steps_of
 from .notation import Pattern
-from .reader import List, Map, Tree
+from .reader import List, Map, Tree, where_of
 from .steps import read_steps
 
 KEYS = (
@@ -323,7 +323,7 @@ def _items(tree: Map, key: str) -> tuple[Tree, ...]:
 def _scalar(value: Tree | None, what: str, missing: Text | None = None) -> Text:
     """A word or a line; `missing` is where one is wanted that is not there at all."""
     if not isinstance(value, Text) or value.block or not value.value.strip():
-        where = value if isinstance(value, Text) else value.where if value is not None else missing
+        where = where_of(value) if value is not None else missing
         raise SpecError(f"{what} is wanted here", where)
     return value
 
@@ -467,7 +467,7 @@ def _head(key: Text, value: Tree, table: ReadTable) -> Head:
 
 def _reported(tree: Tree) -> ReportedTable:
     if not isinstance(tree, Map):
-        raise (tree if isinstance(tree, Text) else tree.where).error("a reported table is `from:` and `table:`")
+        raise where_of(tree).error("a reported table is `from:` and `table:`")
     quoted = _quoted(tree, "a reported table", "reading")
     first = quoted.table.headings[0]
     if first.value not in ("figure", "model"):
@@ -479,7 +479,7 @@ def _reported(tree: Tree) -> ReportedTable:
 
 def _cited(tree: Tree) -> Cited:
     if not isinstance(tree, Map):
-        raise (tree if isinstance(tree, Text) else tree.where).error("an entry is `from:`, `system:` and `table:`")
+        raise where_of(tree).error("an entry is `from:`, `system:` and `table:`")
     tree.only(("from", "system", "of", "table"), "an entry of `documents:`")
     table = tree.get("table")
     if not isinstance(table, Text):
@@ -518,8 +518,7 @@ def _names(tree: Map, key: str) -> tuple[Text, ...]:
 
 def _erratum(tree: Tree) -> Erratum:
     if not isinstance(tree, Map):
-        where = tree if isinstance(tree, Text) else tree.where
-        raise where.error("an erratum is `row:` or `variant:`, `figures:` and `note:`")
+        raise where_of(tree).error("an erratum is `row:` or `variant:`, `figures:` and `note:`")
     tree.only(("row", "variant", "figures", "note"), "an erratum")
     rows, variants, figures = _names(tree, "row"), _names(tree, "variant"), _names(tree, "figures")
     if not figures:

@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 from ..errors import Text, did_you_mean
 from ..expr import IMPLICIT, NAME, RESERVED, Argument, Expr, Opaque
 from ..table import Table, TableRow
-from .reader import List, Map, Tree
+from .reader import List, Map, Tree, where_of
 
 MERGES = ("add", "concat", "mul", "mean", "parts")
 STEPS = "steps"
@@ -135,7 +135,7 @@ ReadTable = Callable[[Map, str], tuple[Step, ...]]  # what reads a table that st
 
 def read_body(tree: Tree, what: str, table: ReadTable) -> Body:
     """A line, a list of lines, merges and tables, a merge or a table. Raises SpecError."""
-    where = tree if isinstance(tree, Text) else tree.where
+    where = where_of(tree)
     if isinstance(tree, List) and not tree.items:
         raise where.error(f"{what} is an empty list", "" if what == "`layers:`" else _NOTHING)
     items: list[Item] = []
@@ -174,7 +174,7 @@ def read_item(tree: Tree, what: str, table: ReadTable) -> Plain | Named:
     if word.value not in MERGES:
         return _read_named(word, value, what, table)
     if not isinstance(value, List) or not value.items:
-        where = value if isinstance(value, Text) else value.where
+        where = where_of(value)
         raise (where if not isinstance(value, Text) or value.value else word).error(
             f"`{word}:` wants a list of branches"
         )

@@ -68,6 +68,11 @@ class Map:
 Tree = Text | List | Map
 
 
+def where_of(tree: Tree) -> Text:
+    """Where a tree stands: a text itself, of others where they begin."""
+    return tree if isinstance(tree, Text) else tree.where
+
+
 def read_file(path: Path, name: str) -> Map:
     """Read the spec at `path`, called `name` in messages. Raises SpecError, also where there is no such file."""
     try:
@@ -108,8 +113,7 @@ def read_text(data: bytes | str, name: str) -> Map:
         )
     tree = _Builder(text, source).document()
     if not isinstance(tree, Map):
-        where = tree if isinstance(tree, Text) else tree.where
-        raise where.error("a spec is a mapping of keys such as `name:`, `input:` and `layers:`")
+        raise where_of(tree).error("a spec is a mapping of keys such as `name:`, `input:` and `layers:`")
     return tree
 
 
