@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Model, load
+    from .models import Model, load
 
 __version__ = "0.1.0"
 __all__ = ["Model", "__version__", "load"]
@@ -13,7 +13,7 @@ __all__ = ["Model", "__version__", "load"]
 
 def __getattr__(name: str) -> Any:
     if name in ("Model", "load"):
-        from . import api
+        from . import models as api
 
         return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

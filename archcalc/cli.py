@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # `typing` itself takes a tenth of what `--version` may
 if TYPE_CHECKING:
     from typer import Typer
 
-    from .commands.common import Job
+    from .commands.options import Job
 
 BROKEN = 70  # the exit code of an error that is ours (EX_SOFTWARE)
 INTERRUPTED = 130

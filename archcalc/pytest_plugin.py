@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """With `--archcalc`, locks count wherever they are, also where `testpaths` leads elsewhere."""
     if config.getoption("--archcalc") and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
-        from .gate import find_locks
+        from .gate.build import find_locks
 
         inside = [Path(config.invocation_params.dir, path) for path in config.args]
         for lock in find_locks(config.rootpath):
@@ -43,7 +43,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if not named and not parent.config.getoption("--archcalc"):
         return None
     if file_path.suffix == ".lock":
-        from .lock import is_lock
+        from .gate.lock import is_lock
 
         return LockFile.from_parent(parent, path=file_path) if is_lock(file_path) else None
     text = file_path.read_text(encoding="utf-8", errors="replace")
@@ -55,7 +55,7 @@ class LockFile(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item]:
         from .errors import ArchcalcError
-        from .lock import read_lock
+        from .gate.lock import read_lock
 
         try:
             lock = read_lock(self.path, _shown(self.path))

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .api import Model, load
 from .errors import Source, Text, UsageError
-from .gate import reference
+from .gate.build import reference
+from .models import Model, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Assertions:
     def assert_locked(self, lock: str | Path = "archcalc.lock", *models: str) -> None:
         """The models of a lock, all of them unless some are named, are what is locked. Raises AssertionError with the
         difference by layer."""
-        from .gate import CheckedLock, check_model
-        from .lock import read_lock
-        from .render.gated import Run, text
+        from .gate.build import CheckedLock, check_model
+        from .gate.lock import read_lock
+        from .show.drift import Run, text
 
         path = self.folder / lock
         found = read_lock(path, str(path))
@@ -49,8 +49,8 @@ class Assertions:
 
     def assert_within(self, model: str, *budgets: str) -> None:
         """A model keeps within `params <= 25.6M`, … Raises AssertionError with what it costs."""
-        from .budgets import judge, quantities, read_budget, want_seen
-        from .render.gated import budget
+        from .gate.budgets import judge, quantities, read_budget, want_seen
+        from .show.drift import budget
 
         source = Source("assert_within", budgets)
         read = [read_budget(Text(line, source, number, 1)) for number, line in enumerate(budgets, 1)]
@@ -65,8 +65,8 @@ class Assertions:
     def assert_claims(self, spec: str | Path) -> None:
         """The figures that a spec file quotes hold or stand under an erratum, and its errata apply. Raises
         AssertionError with those that do not."""
-        from .check import check_spec
-        from .render.checked import problems
+        from .show.check import problems
+        from .tasks.check import check_spec
 
         path = self.folder / spec
         found = [problem.render() for problem in problems(check_spec(path, str(path)))]

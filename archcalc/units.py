@@ -106,3 +106,14 @@ def read_size(text: str) -> int | None:
     step = 1024 if match["binary"] else 1000
     power = " KMGTP".index((match["prefix"] or " ").upper())
     return int(Fraction(match["number"]) * step**power)
+
+
+def same(a: str, b: str) -> bool:
+    """Whether two printed words are the same but for spaces and ×/x."""
+    return squeeze(a) == squeeze(b)
+
+
+@lru_cache(maxsize=4096)
+def squeeze(text: str) -> str:
+    """`text` without spaces and with x for ×: what two printed words are compared by."""
+    return "".join(text.split()).replace("×", "x")

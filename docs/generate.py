@@ -11,20 +11,20 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
-from archcalc.catalogue import named, year_of
-from archcalc.check import CheckedSpec, check_spec
 from archcalc.errors import Source, Text
-from archcalc.explain import Explanation, explain_node, usage
 from archcalc.graph import GraphBuilder
-from archcalc.ledger.accuracies import accuracies
+from archcalc.language.lines import MERGES
+from archcalc.language.zoo import Selection, selections, spec_files
 from archcalc.ops import ARGUMENTS, KINDS, OPS, Op, OpError, Shape, Tokens, dims
 from archcalc.ops.base import show
-from archcalc.render import records
-from archcalc.render.listing import NAMED, ONLY_PRINTED
-from archcalc.reported import Judgement
-from archcalc.schema import MERGE_SENTENCES, argument_sentence, shipped
-from archcalc.spec.lines import MERGES
-from archcalc.zoo import Selection, selections, spec_files
+from archcalc.papers.accuracies import accuracies
+from archcalc.papers.claims import Judgement
+from archcalc.schemas.generate import MERGE_SENTENCES, argument_sentence, shipped
+from archcalc.show import records
+from archcalc.show.list import NAMED, ONLY_PRINTED
+from archcalc.tasks.check import CheckedSpec, check_spec
+from archcalc.tasks.explain import Explanation, explain_node, usage
+from archcalc.tasks.list import named, year_of
 from docs import gallery
 from docs.reference import cli_page
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from archcalc.analysis.readings import BEFORE_ROUNDING, KNOWN_SETTINGS, TERMS
 from archcalc.errors import Source, Text
-from archcalc.ledger.documents import read_ledger
-from archcalc.ledger.judge import VERDICTS, Finding, Ledger, shown
-from archcalc.ledger.quantity import Quantity, ask, read_formula
-from archcalc.readings import BEFORE_ROUNDING, KNOWN_SETTINGS, TERMS
-from archcalc.render.papers import by_document, cause, computed, difference, readings, tables, totals, verdict
+from archcalc.papers.documents import read_ledger
+from archcalc.papers.judge import VERDICTS, Finding, Ledger, shown
+from archcalc.papers.quantity import Quantity, ask, read_formula
+from archcalc.show.paper import by_document, cause, computed, difference, readings, tables, totals, verdict
 
 INTRO = Path(__file__).resolve().parent / "papers.intro.md"
 PLACE = re.compile(r"\{(printed|computed|base):([a-z0-9-]+)\}|\{= ([^{}]+)\}")

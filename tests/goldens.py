@@ -242,8 +242,9 @@ def run_here(folder: Path, arguments: list[str], columns: int = 0) -> tuple[str,
 @contextlib.contextmanager
 def saved_runs() -> Iterator[None]:
     """Instead of measuring, take what was measured once."""
-    from archcalc.runs import read
-    from archcalc.runtime import doctor, measure
+    from archcalc.measurement.runs import read
+    from archcalc.runtime import measure
+    from archcalc.runtime import peers as doctor
     from tests.test_doctor import QUIET
 
     def in_turn(graphs: list, **options: object) -> tuple:  # type: ignore[type-arg]

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from archcalc.analyse import looked_up
+from archcalc.analysis.counts import looked_up
 from archcalc.graph import Graph
 from archcalc.runtime.memory import held_peak
 from archcalc.runtime.network import Network, build

@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from archcalc import schema
-from archcalc.catalogue import Entry, catalogue
 from archcalc.errors import ArchcalcError, Source, Text
-from archcalc.ledger.accuracies import (
+from archcalc.language.zoo import spec_files
+from archcalc.papers.accuracies import (
     METRICS,
     NOT_PRINTED,
     UNITS,
@@ -31,10 +30,11 @@ from archcalc.ledger.accuracies import (
     read_result,
     systems,
 )
-from archcalc.ledger.documents import documents_dir
-from archcalc.render import FORMATS
-from archcalc.render.listing import ALL, COLUMNS, ONLY_PRINTED, render, said
-from archcalc.zoo import spec_files
+from archcalc.papers.documents import documents_dir
+from archcalc.schemas import generate as schema
+from archcalc.show import FORMATS
+from archcalc.show.list import ALL, COLUMNS, ONLY_PRINTED, render, said
+from archcalc.tasks.list import Entry, catalogue
 from tests.test_cli import on_a_terminal
 from tests.test_commands import Run, command
 
@@ -475,7 +475,7 @@ def test_a_plain_list_reads_none_of_it(arguments: list[str], reads: bool) -> Non
         f"    cli.main({arguments!r})\n"
         "finally:\n"
         "    heavy = {'torch', 'pandas', 'matplotlib'} & set(sys.modules)\n"
-        "    print(sorted(heavy), 'archcalc.ledger.accuracies' in sys.modules, file=sys.stderr)\n"
+        "    print(sorted(heavy), 'archcalc.papers.accuracies' in sys.modules, file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == f"[] {reads}\n"

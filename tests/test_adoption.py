@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from archcalc.api import load
+from archcalc.models import load
 from tests.test_commands import Run, command
 from tests.test_gate import NET, edit, here
 from tests.test_packaging import LIGHT, closure

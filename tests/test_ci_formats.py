@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from archcalc import schema
-from archcalc.drift import FIELDS
-from archcalc.render import ci
+from archcalc.gate.drift import FIELDS
+from archcalc.schemas import generate as schema
+from archcalc.show import ci
 from tests.test_commands import Run, command
 from tests.test_gate import edit, here
 

@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from archcalc.analyse import Report, analyse
-from archcalc.check import CheckedSpec, check_spec
+from archcalc.analysis.counts import Report, analyse
 from archcalc.errors import ArchcalcError, SpecError, Text
-from archcalc.expand import expand
-from archcalc.expr import Opaque
-from archcalc.reported import Claim, Judgement, claims_of, judge, undeclared
-from archcalc.spec.family import Family, Layers, Quoted, read_family
-from archcalc.spec.reader import Map, read_text
-from archcalc.spec.rows import rows_of
-from archcalc.table import read_table, same
-from archcalc.zoo import read_spec, spec_files, specs_dir
+from archcalc.language.expand import expand
+from archcalc.language.expr import Opaque
+from archcalc.language.family import Family, Layers, Quoted, read_family
+from archcalc.language.reader import Map, read_text
+from archcalc.language.rows import rows_of
+from archcalc.language.table import read_table
+from archcalc.language.zoo import read_spec, spec_files, specs_dir
+from archcalc.papers.claims import Claim, Judgement, claims_of, judge, undeclared
+from archcalc.tasks.check import CheckedSpec, check_spec
+from archcalc.units import same
 
 # --- every claim of every shipped spec --------------------------------------------------------------------------
 

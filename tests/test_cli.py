@@ -322,7 +322,7 @@ def test_the_shell_completes_and_loads_little_for_it(shell: str, words: str) -> 
     assert "vgg16" not in done.stdout
     loaded = set(re.findall(r"^import '([\w.]+)'", done.stderr, re.M))
     assert "typer" in loaded
-    assert not loaded & {*HEAVY, "rich", "pygments", "archcalc.expand", "archcalc.analyse"}
+    assert not loaded & {*HEAVY, "rich", "pygments", "archcalc.language.expand", "archcalc.analysis.counts"}
     assert ("yaml" in loaded) is words.endswith("resnet1")
 
 

@@ -14,14 +14,17 @@ from typing import NamedTuple
 import pytest
 
 import archcalc
-from archcalc import cli, zoo
-from archcalc.commands.complete import names_of
+from archcalc import cli
+from archcalc.commands.completion import names_of
 from archcalc.errors import UsageError
-from archcalc.render import FORMATS, FULL, SORTS, as_csv, as_json, as_markdown, as_text, rows, sentences
-from archcalc.render.source import render as in_color
-from archcalc.starter import check_name, starter
-from archcalc.summary import Summary
-from archcalc.zoo import model_names, spec_files
+from archcalc.language import zoo
+from archcalc.language.starter import check_name, starter
+from archcalc.language.zoo import model_names, spec_files
+from archcalc.models import Summary
+from archcalc.show import FORMATS, as_csv, as_json, as_markdown, as_text, sentences
+from archcalc.show.source import render as in_color
+from archcalc.tasks import summary as rows
+from archcalc.tasks.summary import FULL, SORTS
 from tests.test_cli import on_a_terminal, run
 from tests.test_render import run_of, summary_of
 
@@ -560,7 +563,7 @@ def test_somebody_who_watches_sees_how_far_it_is() -> None:
 
 
 def test_a_figure_of_several_models_counts_once() -> None:
-    from archcalc.check import check_spec
+    from archcalc.tasks.check import check_spec
 
     checked = check_spec(zoo.specs_dir() / "densenet.yaml")
     places = {(j.claim.printed.where, j.claim.heading.value) for judged in checked.judged.values() for j in judged}
@@ -605,7 +608,9 @@ def test_only_what_is_called_so_is_shown(model: str, only: str, depth: int, coun
     found = rows.lines(summary_of(model), depth, rows.Pick(only=only))
     assert len(found) == count
     if only in ("conv", "linear", "maxpool", "add") and depth == FULL:
-        assert {line.counts.node.op.word for line in found if isinstance(line.counts, archcalc.analyse.Layer)} == {only}
+        assert {
+            line.counts.node.op.word for line in found if isinstance(line.counts, archcalc.analysis.counts.Layer)
+        } == {only}
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,27 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from archcalc import api, cli, schema
-from archcalc.analyse import analyse, live_of
-from archcalc.api import load
-from archcalc.catalogue import catalogue, named
+from archcalc import cli
+from archcalc import models as api
+from archcalc.analysis.counts import analyse, live_of
+from archcalc.analysis.roofline import DEVICES, moved_bytes, network_intensity
 from archcalc.commands.compare import load_at, side
 from archcalc.commands.scale import sweep
-from archcalc.compare import (
+from archcalc.errors import UsageError
+from archcalc.language.zoo import at_input, resized
+from archcalc.measurement.latency import Interrupted, Measurement, Memory
+from archcalc.measurement.runs import Run
+from archcalc.measurement.runs import document as run_document
+from archcalc.models import load
+from archcalc.ops import Tokens
+from archcalc.papers.results import common, results
+from archcalc.schemas import generate as schema
+from archcalc.show import FORMATS, as_latex
+from archcalc.show import list as listing
+from archcalc.show import render as render_summary
+from archcalc.show.compare import render, render_diff
+from archcalc.show.scale import render as render_scaled
+from archcalc.tasks.compare import (
     BY,
     METRICS,
     Compared,
@@ -36,21 +50,9 @@ from archcalc.compare import (
     stage_of,
     within_noise,
 )  # fmt: skip
-from archcalc.devices import DEVICES
-from archcalc.errors import UsageError
-from archcalc.measured import Interrupted, Measurement, Memory
-from archcalc.ops import Tokens
-from archcalc.render import FORMATS, as_latex, listing
-from archcalc.render import render as render_summary
-from archcalc.render.compared import render, render_diff
-from archcalc.render.rows import Pick
-from archcalc.render.scaled import render as render_scaled
-from archcalc.results import common, results
-from archcalc.runs import Run
-from archcalc.runs import document as run_document
-from archcalc.scale import counts, grid, values
-from archcalc.traffic import moved_bytes, network_intensity
-from archcalc.zoo import at_input, resized
+from archcalc.tasks.list import catalogue, named
+from archcalc.tasks.scale import counts, grid, values
+from archcalc.tasks.summary import Pick
 from tests.graphs import call, chain
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -191,7 +193,7 @@ def test_live_memory_peaks_where_the_totals_say(model: str) -> None:
 
 
 def test_results_are_of_models_and_of_one_setting() -> None:
-    from archcalc.zoo import model_names
+    from archcalc.language.zoo import model_names
 
     known = set(model_names())
     assert {result.model for result in results()} <= known

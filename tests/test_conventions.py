@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archcalc.api import Model, load
-from archcalc.conventions import CONVENTIONS, convention, recount
+from archcalc.analysis.conventions import CONVENTIONS, convention, recount
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
+from archcalc.models import Model, load
 from archcalc.ops import Tokens
 from archcalc.runtime import modules
 from tests.graphs import Build, call, chain
@@ -164,7 +164,7 @@ TOOLS = {"fvcore": fvcore, "torchinfo": torchinfo, "thop": thop, "ptflops": ptfl
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_tool_itself(tool: str, name: str) -> None:
-    from archcalc.analyse import analyse
+    from archcalc.analysis.counts import analyse
 
     graph = NETWORKS[name]()
     plain = Plain(graph).eval()
@@ -210,8 +210,8 @@ def test_folding_batch_norms(model: str) -> None:
 def test_a_folded_layer_is_torchs_fused_layer() -> None:
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    from archcalc.analyse import analyse
-    from archcalc.fold import fold
+    from archcalc.analysis.counts import analyse
+    from archcalc.analysis.fold import fold
 
     graph = fold(chain((3, 8, 8), call("conv", out=6, kernel=3, bias=False), call("bn"), call("relu")))
     fused = fuse_conv_bn_eval(nn.Conv2d(3, 6, 3, bias=False).eval(), nn.BatchNorm2d(6).eval())
@@ -223,7 +223,7 @@ def test_static_counting_like_a_tool_loads_none() -> None:
     import subprocess
 
     program = (
-        "import sys; from archcalc.api import load; load('vgg16').summary(like='fvcore');"
+        "import sys; from archcalc.models import load; load('vgg16').summary(like='fvcore');"
         "assert not {'torch', 'fvcore', 'thop', 'numpy'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
@@ -231,7 +231,7 @@ def test_static_counting_like_a_tool_loads_none() -> None:
 
 def test_norms_beside_shared_weights_are_not_folded() -> None:
     """Their weights would differ then; the owner is found where nodes before it are gone."""
-    from archcalc.fold import fold
+    from archcalc.analysis.fold import fold
 
     b = Build((3, 8, 8))
     y = b("bn", b("conv", -1, out=4, kernel=3))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from archcalc import expand
 from archcalc.errors import SpecError
-from archcalc.expand import expand_model
 from archcalc.graph import Graph
-from archcalc.spec.family import read_family
-from archcalc.spec.reader import read_text
-from archcalc.zoo import selections, spec_files
+from archcalc.language import expand
+from archcalc.language.expand import expand_model
+from archcalc.language.family import read_family
+from archcalc.language.reader import read_text
+from archcalc.language.zoo import selections, spec_files
 
 # Each network below would come out wrong if a copy kept something of where the first one stood.
 COPIED = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.api import Model, load
+from archcalc.models import Model, load
 from archcalc.ops import dims
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec-language.md"

@@ -12,15 +12,17 @@ import torch
 
 import archcalc
 from archcalc import cli
-from archcalc.analyse import facts_of
-from archcalc.doctor import PEERS, Counted, Examined, Peer, Reason, difference, findings, reasons, room, why_not
-from archcalc.measured import Latency, Machine
+from archcalc.analysis.counts import facts_of
+from archcalc.analysis.peers import PEERS, Counted, Peer, Reason, difference, reasons, why_not
+from archcalc.measurement.latency import Latency, Machine
+from archcalc.measurement.machine import Examined, findings, room
 from archcalc.ops import Op, Shape
-from archcalc.render import TABLES, examined
-from archcalc.render.examined import Beside
-from archcalc.runtime import doctor as subject
 from archcalc.runtime import machine
-from archcalc.runtime.doctor import examine, peer
+from archcalc.runtime import peers as subject
+from archcalc.runtime.peers import examine, peer
+from archcalc.show import TABLES
+from archcalc.show import doctor as examined
+from archcalc.show.doctor import Beside
 from tests.graphs import Build, call, chain
 
 QUIET = Examined(
@@ -247,7 +249,7 @@ def test_tools_on_networks_of_all_kinds(tool: str) -> None:
     found = peer(tool, graph)
     assert found.missing or found.failed or found.macs is not None
     if found.macs is not None:
-        macs = archcalc.analyse.analyse(graph).totals.macs
+        macs = archcalc.analysis.counts.analyse(graph).totals.macs
         assert sum(reason.difference for reason in found.reasons) == found.macs - macs
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.check import check_spec
 from archcalc.errors import ArchcalcError, Source, SpecError, Text, UsageError, did_you_mean, excerpt
+from archcalc.tasks.check import check_spec
 
 DATA = Path(__file__).parent / "data" / "invalid"
 INVALID = sorted(DATA.glob("*.yaml"))
@@ -153,7 +153,7 @@ def test_a_large_spec_is_refused_at_once(name: str, tmp_path: Path) -> None:
 PROGRAM = """
 import resource, sys
 from pathlib import Path
-from archcalc.check import check_spec
+from archcalc.tasks.check import check_spec
 from archcalc.errors import ArchcalcError
 resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29))
 for path in sys.argv[1:]:

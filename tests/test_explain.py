@@ -13,11 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.api import Model, load
-from archcalc.arithmetic import Arithmetic, Count, Term, arithmetic, terms, usage
-from archcalc.check import check_spec
+from archcalc.analysis.arithmetic import Arithmetic, Count, Term, arithmetic, terms, usage
 from archcalc.errors import UsageError
-from archcalc.explain import (
+from archcalc.graph import Graph
+from archcalc.language.zoo import spec_files
+from archcalc.models import Model, load
+from archcalc.ops import ARGUMENTS, OPS, Op, Shape, Tokens
+from archcalc.ops.base import numel
+from archcalc.show.explain import render
+from archcalc.show.layout import width_of
+from archcalc.tasks.check import check_spec
+from archcalc.tasks.explain import (
     Network,
     NodeFacts,
     SpanFacts,
@@ -29,12 +35,6 @@ from archcalc.explain import (
     find,
     source,
 )
-from archcalc.graph import Graph
-from archcalc.ops import ARGUMENTS, OPS, Op, Shape, Tokens
-from archcalc.ops.base import numel
-from archcalc.render.explained import render
-from archcalc.render.layout import width_of
-from archcalc.zoo import spec_files
 from tests.graphs import Build, call, single
 
 SPECS = {path.stem: path for path in spec_files()}
@@ -292,7 +292,7 @@ def test_where_and_why_an_output_stands_is_said() -> None:
     flat = b("flatten", added)
     last = b("relu", b("linear", flat, out=3))
     b("relu", -1)
-    from archcalc.analyse import analyse
+    from archcalc.analysis.counts import analyse
 
     network = Network(analyse(b.finish(last)))
     reasons = [network.node(index).because for index in range(len(network.graph.nodes))]
@@ -305,7 +305,7 @@ def test_where_and_why_an_output_stands_is_said() -> None:
 
 
 def test_an_output_of_the_network_is_not_overwritten() -> None:
-    from archcalc.analyse import analyse
+    from archcalc.analysis.counts import analyse
 
     b = Build((4, 8, 8))
     conv = b("conv", -1, out=4, kernel=3)

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from archcalc.errors import Source, SpecError, Text
-from archcalc.expr import FUNCTIONS, LIMIT, Argument, Expr
+from archcalc.language.expr import FUNCTIONS, LIMIT, Argument, Expr
 
 
 def text(value: str) -> Text:

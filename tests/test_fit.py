@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archcalc
+from archcalc.analysis.fit import LARGEST, fit, need
 from archcalc.errors import UsageError
-from archcalc.fit import LARGEST, fit, need
 from archcalc.graph import Graph
-from archcalc.render import TABLES
+from archcalc.show import TABLES
 from archcalc.units import read_size
 from tests.graphs import call, chain
 from tests.test_cli import run

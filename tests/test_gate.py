@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from archcalc import budgets, zoo
-from archcalc.api import load
-from archcalc.drift import Change, compare, places
 from archcalc.errors import ArchcalcError, Source, SpecError, Text
-from archcalc.gate import CheckedModel, check_locks, find_locks
-from archcalc.lock import entry_of, read_lock
-from archcalc.render import gated
+from archcalc.gate import budgets
+from archcalc.gate.build import CheckedModel, check_locks, find_locks
+from archcalc.gate.drift import Change, compare, places
+from archcalc.gate.lock import entry_of, read_lock
+from archcalc.language import zoo
+from archcalc.models import load
+from archcalc.show import drift as gated
 from archcalc.testing import assert_claims, assert_locked, assert_within
 from tests.mistakes import MISTAKES, Mistake
 from tests.test_commands import Run, command
@@ -558,7 +559,7 @@ def test_all_cores_give_what_one_gives(here: Path, command: Run, monkeypatch: py
     ticks: list[tuple[int, int]] = []
     path = here / "archcalc.lock"
     together = check_locks([(path, "archcalc.lock")], lambda *found: ticks.append(found))
-    monkeypatch.setattr("archcalc.gate.FEW", 1000)
+    monkeypatch.setattr("archcalc.gate.build.FEW", 1000)
     alone = check_locks([(path, "archcalc.lock")])
 
     def plain(model: CheckedModel) -> tuple[Any, ...]:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.check import check_spec
+from archcalc.language.lines import MERGES
+from archcalc.language.zoo import model_names, selections, spec_files
 from archcalc.ops import ARGUMENTS, OPS, Op
 from archcalc.ops import base as ops_base
-from archcalc.spec.lines import MERGES
-from archcalc.zoo import model_names, selections, spec_files
+from archcalc.tasks.check import check_spec
 from docs import generate
 
 ROOT = Path(__file__).resolve().parent.parent

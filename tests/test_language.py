@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from archcalc.analyse import Report
-from archcalc.check import CheckedSpec, check_spec
+from archcalc.analysis.counts import Report
+from archcalc.tasks.check import CheckedSpec, check_spec
 
 VALID = sorted((Path(__file__).parent / "data" / "valid").glob("*.yaml"))
 

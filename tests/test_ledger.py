@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from archcalc.analysis.readings import READINGS, TERMS, Reading, read_reading
 from archcalc.cli import main
 from archcalc.errors import Source, SpecError, Text
-from archcalc.ledger import documents
-from archcalc.ledger.documents import read_document, read_ledger, read_printed
-from archcalc.ledger.judge import Ledger, stale
-from archcalc.ledger.quantity import Networks, ask, read_formula, read_quantity
-from archcalc.readings import READINGS, TERMS, Reading, read_reading
-from archcalc.reported import decide
+from archcalc.papers import documents
+from archcalc.papers.claims import decide
+from archcalc.papers.documents import read_document, read_ledger, read_printed
+from archcalc.papers.judge import Ledger, stale
+from archcalc.papers.quantity import Networks, ask, read_formula, read_quantity
 
 
 @cache

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archcalc.api import load
-from archcalc.drift import Place, compare
 from archcalc.errors import SpecError
-from archcalc.lock import HEAD, VERSION, Entry, Line, Lock, entry_of, read_lock
-from archcalc.zoo import model_names
+from archcalc.gate.drift import Place, compare
+from archcalc.gate.lock import HEAD, VERSION, Entry, Line, Lock, entry_of, read_lock
+from archcalc.language.zoo import model_names
+from archcalc.models import load
 
 SHARED = """\
 archcalc lock 1
@@ -189,7 +189,7 @@ def test_whatever_paths_are_called(paths: list[str], data: st.DataObject) -> Non
     entry = Entry("a model", "4", "4", {"params": 7, "nodes": len(lines)}, lines)
     path = Path("unread")
     from archcalc.errors import Source
-    from archcalc.lock import _lock
+    from archcalc.gate.lock import _lock
 
     text = Lock(path, "unread", {}).text([entry])
     assert _lock(path, Source("unread", tuple(text.split("\n")))).sections["a model"].entry() == entry

@@ -17,7 +17,7 @@ import torch
 
 from archcalc.errors import Unavailable, UsageError
 from archcalc.graph import Graph
-from archcalc.measured import Interrupted, Latency, confidence
+from archcalc.measurement.latency import Interrupted, Latency, confidence
 from archcalc.runtime import ceilings, machine, modules
 from archcalc.runtime import measure as subject
 from archcalc.runtime import rounds as rounds_of

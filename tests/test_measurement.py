@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 import archcalc
-from archcalc import cli, regression, schema
+from archcalc import cli
 from archcalc.errors import Unavailable, UsageError
-from archcalc.measured import (
+from archcalc.measurement import regression
+from archcalc.measurement.latency import (
     Interrupted,
     Latency,
     Machine,
@@ -36,10 +37,12 @@ from archcalc.measured import (
     confidence,
     median_interval,
 )
-from archcalc.regression import compare, rank_tests
-from archcalc.render import FORMATS, measuring, sentences
-from archcalc.render.measuring import Measured
-from archcalc.runs import Run, document, parse, read
+from archcalc.measurement.regression import compare, rank_tests
+from archcalc.measurement.runs import Run, document, parse, read
+from archcalc.schemas import generate as schema
+from archcalc.show import FORMATS, sentences
+from archcalc.show import measure as measuring
+from archcalc.show.measure import Measured
 
 RUN = Draft202012Validator(schema.run_schema())
 
@@ -168,7 +171,7 @@ def test_five_percent_is_still_stable() -> None:
 
 
 @cache
-def lenet() -> archcalc.api.Model:
+def lenet() -> archcalc.models.Model:
     return archcalc.load("lenet5")
 
 
@@ -508,13 +511,13 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """`Model.measure` without torch: gives, or raises, what stands in the list `next`; notes its options."""
     seen: list[dict[str, Any]] = []
 
-    def measure(self: archcalc.api.Model, **options: Any) -> Measurement:
+    def measure(self: archcalc.models.Model, **options: Any) -> Measurement:
         seen.append(options)
         mode: Mode = "training" if options.get("training") else "inference"
         found = replace(like_lenet(len(seen)), batch=options["batch"], mode=mode)
         return replace(found, backward=TRAINED.backward) if mode == "training" else found
 
-    monkeypatch.setattr(archcalc.api.Model, "measure", measure)
+    monkeypatch.setattr(archcalc.Model, "measure", measure)
     return seen
 
 
@@ -554,7 +557,7 @@ def test_a_run_is_saved_and_compared(
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"], "nothing is left beside it"
     assert command("--against", path, "--fail-on-regression") == 0
     assert "none of" in capsys.readouterr().out
-    monkeypatch.setattr(archcalc.api.Model, "measure", lambda self, **options: like_lenet(9, slow=[4]))
+    monkeypatch.setattr(archcalc.Model, "measure", lambda self, **options: like_lenet(9, slow=[4]))
     assert command("--against", path) == 0
     assert command("--against", path, "--fail-on-regression") == 1
     assert "1 of" in capsys.readouterr().out
@@ -564,13 +567,13 @@ def test_a_run_is_saved_and_compared(
 def test_ctrl_c_leaves_what_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def measure(self: archcalc.api.Model, **options: Any) -> Measurement:
+    def measure(self: archcalc.models.Model, **options: Any) -> Measurement:
         found = replace(like_lenet(), batch=options["batch"])
         if options["batch"] == 4:
             raise Interrupted(replace(found, stopped="interrupted"))
         return found
 
-    monkeypatch.setattr(archcalc.api.Model, "measure", measure)
+    monkeypatch.setattr(archcalc.Model, "measure", measure)
     path = tmp_path / "run.json"
     assert command("--save", str(path), "--batch", "1,4,8", "--format", "json") == 130
     document = json.loads(capsys.readouterr().out)
@@ -582,10 +585,10 @@ def test_ctrl_c_leaves_what_was_measured(
 
 
 def test_ctrl_c_before_the_first_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def measure(self: archcalc.api.Model, **options: Any) -> Measurement:
+    def measure(self: archcalc.models.Model, **options: Any) -> Measurement:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(archcalc.api.Model, "measure", measure)
+    monkeypatch.setattr(archcalc.Model, "measure", measure)
     path = tmp_path / "run.json"
     path.write_text("as before")
     assert command("--save", str(path)) == 130
@@ -595,12 +598,12 @@ def test_ctrl_c_before_the_first_run_leaves_nothing(tmp_path: Path, monkeypatch:
 def test_memory_that_runs_out_at_one_batch_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def measure(self: archcalc.api.Model, **options: Any) -> Measurement:
+    def measure(self: archcalc.models.Model, **options: Any) -> Measurement:
         if options["batch"] == 64:
             raise Unavailable("memory ran out at `conv` at batch 64", "The largest batch that fits is 33.")
         return like_lenet()
 
-    monkeypatch.setattr(archcalc.api.Model, "measure", measure)
+    monkeypatch.setattr(archcalc.Model, "measure", measure)
     assert command("--save", str(tmp_path / "run.json"), "--batch", "1,64") == 3
     said = capsys.readouterr()
     assert "The largest batch that fits is 33." in said.err
@@ -614,7 +617,7 @@ def test_ctrl_c_from_outside(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     path = tmp_path / "run.json"
     script = (
-        "import os, signal, sys, archcalc.api as api\n"
+        "import os, signal, sys, archcalc.models as api\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which a shell's background jobs ignore
         "from archcalc.cli import main\n"
         "measure, seen = api.Model.measure, []\n"

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from archcalc import api
-from archcalc.analyse import analyse
-from archcalc.expand import expand_model
+from archcalc import models as api
+from archcalc.analysis.counts import analyse
+from archcalc.analysis.training import train
 from archcalc.graph import Graph
-from archcalc.measured import Memory
+from archcalc.language.expand import expand_model
+from archcalc.language.zoo import select, selections, spec_files
+from archcalc.measurement.latency import Memory
 from archcalc.runtime.measure import measure
 from archcalc.runtime.memory import allocated_peak, held_by_callers, held_peak, measure_memory, requested_peak
 from archcalc.runtime.network import build, example_inputs
-from archcalc.training import train
-from archcalc.zoo import select, selections, spec_files
 from tests.graphs import TEXT, Build, call, chain
 from tests.steps import step
 from tests.test_training import groups_of

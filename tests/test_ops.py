@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archcalc.analyse import facts_of
+from archcalc.analysis.counts import facts_of
 from archcalc.ops import OPS, Op, OpError, Shape, Tokens
 from archcalc.runtime import modules
 from archcalc.runtime.network import example_inputs

@@ -134,7 +134,7 @@ def test_measuring_without_torch_names_the_way_out(light: Path, tmp_path: Path) 
 
 @slow
 def test_wheel_reads_its_own_specs(light: Path, tmp_path: Path) -> None:
-    result = run([light / "python", "-c", "from archcalc.zoo import specs_dir; print(specs_dir())"], tmp_path)
+    result = run([light / "python", "-c", "from archcalc.language.zoo import specs_dir; print(specs_dir())"], tmp_path)
     assert result.returncode == 0, result.stderr
     folder = Path(result.stdout.strip())
     assert folder.is_relative_to(light.parent.resolve())
@@ -143,6 +143,6 @@ def test_wheel_reads_its_own_specs(light: Path, tmp_path: Path) -> None:
 
 def test_checkout_reads_the_checkouts_specs() -> None:
     """An editable install leaves a copy of the specs in site-packages, which must not be read."""
-    from archcalc.zoo import specs_dir
+    from archcalc.language.zoo import specs_dir
 
     assert specs_dir().resolve() == ROOT / "specs"

@@ -15,20 +15,20 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
-from archcalc import api, cli
-from archcalc.api import load
+from archcalc import cli
+from archcalc import models as api
+from archcalc.analysis.roofline import Device, moved_bytes
 from archcalc.commands.compare import side
 from archcalc.commands.plot import members
 from archcalc.commands.scale import sweep
-from archcalc.compare import Compared
-from archcalc.devices import Device
 from archcalc.errors import UsageError
-from archcalc.measured import Measurement, Mode
-from archcalc.render import plots
-from archcalc.render.plots import charts, graphs, volumes
-from archcalc.render.report import render as report
-from archcalc.runs import Run, document
-from archcalc.traffic import moved_bytes
+from archcalc.measurement.latency import Measurement, Mode
+from archcalc.measurement.runs import Run, document
+from archcalc.models import load
+from archcalc.show import pictures as plots
+from archcalc.show.pictures import charts, graphs, volumes
+from archcalc.show.report import render as report
+from archcalc.tasks.compare import Compared
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("vgg16", "googlenet", "densenet121", "efficientnet-b0", "vit-b-16")
@@ -243,7 +243,7 @@ def test_colours_differ_in_grey() -> None:
     """The luminance of neighbours in the cycle differs by a tenth of the scale."""
     from matplotlib.colors import to_rgb
 
-    from archcalc.render.plots.style import CYCLE
+    from archcalc.show.pictures.style import CYCLE
 
     greys = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in map(to_rgb, CYCLE)]
     assert all(abs(a - b) > 0.1 for a, b in itertools.pairwise(greys))

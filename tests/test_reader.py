@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from archcalc.check import check_spec
 from archcalc.errors import ArchcalcError, SpecError, Text
-from archcalc.spec.family import read_family
-from archcalc.spec.lines import lines_of
-from archcalc.spec.reader import List, Map, Tree, read_text
-from archcalc.table import split
-from archcalc.zoo import spec_files
+from archcalc.language.family import read_family
+from archcalc.language.lines import lines_of
+from archcalc.language.reader import List, Map, Tree, read_text
+from archcalc.language.table import split
+from archcalc.language.zoo import spec_files
+from archcalc.tasks.check import check_spec
 
 DATA = Path(__file__).parent / "data"
 SHIPPED = spec_files()

@@ -11,12 +11,14 @@ from functools import cache
 import pytest
 
 import archcalc
+from archcalc.analysis.training import train
 from archcalc.errors import UsageError
-from archcalc.measured import Measurement, Memory
-from archcalc.render import FORMATS, FULL, as_csv, as_json, as_markdown, as_text, known_format, layout, render, rows
-from archcalc.summary import Summary
-from archcalc.training import train
-from archcalc.zoo import model_names
+from archcalc.language.zoo import model_names
+from archcalc.measurement.latency import Measurement, Memory
+from archcalc.models import Summary
+from archcalc.show import FORMATS, as_csv, as_json, as_markdown, as_text, columns, known_format, layout, render
+from archcalc.tasks import summary as rows
+from archcalc.tasks.summary import FULL
 
 MODELS = sorted(model_names())
 DEPTHS = (0, 1, FULL)
@@ -85,13 +87,13 @@ def test_nothing_is_wider_than_80_columns_and_nothing_is_cut(model: str, depth: 
     assert "…" not in text
     assert text == "\n".join(line.rstrip() for line in text.split("\n"))
     for line in rows.table(summary, depth):
-        for column in rows.columns(summary)[:2]:
+        for column in columns.columns(summary)[:2]:
             assert f" {_exactly(column.value(line))}" in text or column.value(line) is None
         if layout.width_of(line.name) < 60:
             assert line.name in text
 
 
-def _exactly(value: rows.Value) -> str:
+def _exactly(value: columns.Value) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -102,7 +104,7 @@ def test_every_number_stands_in_its_column(model: str) -> None:
     table = rows.table(summary)
     text = as_text.render(summary, width=80).split("\n")
     lines = [line for line in text if re.search(r"\d (  )?\s*[\d,.<]+ ", line)]
-    for column in rows.columns(summary)[1:-1]:
+    for column in columns.columns(summary)[1:-1]:
         assert column.show is not None
         _, shown = column.show([column.value(line) for line in table])
         ends = {len(texts.rstrip()) - texts.find(".") for texts in shown if "." in texts and "<" not in texts}
@@ -349,7 +351,7 @@ def test_markdown_is_one_table_with_the_figures_of_the_text(model: str, depth: i
     cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table]
     assert len({len(line) for line in cells}) == 1
     assert len(table) == 2 + len(rows.table(summary, depth))
-    for column in rows.columns(summary):
+    for column in columns.columns(summary):
         assert column.show is not None
         unit, shown = column.show([column.value(line) for line in rows.table(summary, depth)])
         at = [cell.strip() for cell in cells[0]].index(f"{column.heading} ({unit})" if unit else column.heading)
@@ -380,23 +382,23 @@ def test_an_unknown_format_offers_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("show", "values", "unit", "texts"),
     [
-        (rows.exact, [1792, 0, 138357544], "", ["1,792", "0", "138,357,544"]),
-        (rows.exact, [10**13, 0], "T", ["10", "0"]),
-        (rows.decimal, [118013952, 1024000, 0], "M", ["118.0", "1.0", "0  "]),
-        (rows.decimal, [1849688064, 4096000, 0], "G", ["1.850", "0.004", "0    "]),
-        (rows.decimal, [1849688064, 40], "G", ["1.850", "<0.001"]),
-        (rows.decimal, [0, 0], "", ["0", "0"]),
-        (rows.decimal, [2_000_000, None], "M", ["2", ""]),
-        (rows.binary, [12845056, 4000], "MiB", ["12.250", "0.004"]),
-        (rows.binary, [512, 0], "B", ["512", "0"]),
-        (rows.time, [0.05, 0.0123], "µs", ["50.0", "12.3"]),
-        (rows.time, [21.214, 0.051], "ms", ["21.21", "0.05"]),
-        (rows.time, [21.214, 0.004], "ms", ["21.21", "<0.01"]),
-        (rows.time, [25_000.0], "s", ["25"]),
-        (rows.percent, [12.04, 0.004, 0.0, None], "%", ["12.0", "<0.1", "0  ", ""]),
+        (columns.exact, [1792, 0, 138357544], "", ["1,792", "0", "138,357,544"]),
+        (columns.exact, [10**13, 0], "T", ["10", "0"]),
+        (columns.decimal, [118013952, 1024000, 0], "M", ["118.0", "1.0", "0  "]),
+        (columns.decimal, [1849688064, 4096000, 0], "G", ["1.850", "0.004", "0    "]),
+        (columns.decimal, [1849688064, 40], "G", ["1.850", "<0.001"]),
+        (columns.decimal, [0, 0], "", ["0", "0"]),
+        (columns.decimal, [2_000_000, None], "M", ["2", ""]),
+        (columns.binary, [12845056, 4000], "MiB", ["12.250", "0.004"]),
+        (columns.binary, [512, 0], "B", ["512", "0"]),
+        (columns.time, [0.05, 0.0123], "µs", ["50.0", "12.3"]),
+        (columns.time, [21.214, 0.051], "ms", ["21.21", "0.05"]),
+        (columns.time, [21.214, 0.004], "ms", ["21.21", "<0.01"]),
+        (columns.time, [25_000.0], "s", ["25"]),
+        (columns.percent, [12.04, 0.004, 0.0, None], "%", ["12.0", "<0.1", "0  ", ""]),
     ],
 )
-def test_a_column_has_one_unit(show: object, values: list[rows.Value], unit: str, texts: list[str]) -> None:
+def test_a_column_has_one_unit(show: object, values: list[columns.Value], unit: str, texts: list[str]) -> None:
     assert show(values) == (unit, texts)  # type: ignore[operator]
 
 

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from archcalc.analyse import analyse, storages
-from archcalc.api import load
+from archcalc.analysis.counts import analyse, storages
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
+from archcalc.models import load
 from archcalc.ops import Op, Param, Shape, Tokens
 from archcalc.runtime import modules
 from archcalc.runtime.network import Network, build, example_inputs, execute, parameter_count

@@ -18,19 +18,19 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import archcalc
-from archcalc import schema
-from archcalc.catalogue import catalogue
-from archcalc.check import check_spec
 from archcalc.errors import ArchcalcError, SpecError
-from archcalc.measured import Measurement
+from archcalc.language.columns import METRICS
+from archcalc.language.family import KEYS, OVERLAY
+from archcalc.language.lines import MERGES
+from archcalc.language.zoo import spec_files
+from archcalc.measurement.latency import Measurement
+from archcalc.models import Summary
 from archcalc.ops import ARGUMENTS, KINDS, OPS
 from archcalc.ops import base as ops_base
-from archcalc.render import as_json
-from archcalc.spec.columns import METRICS
-from archcalc.spec.family import KEYS, OVERLAY
-from archcalc.spec.lines import MERGES
-from archcalc.summary import Summary
-from archcalc.zoo import spec_files
+from archcalc.schemas import generate as schema
+from archcalc.show import as_json
+from archcalc.tasks.check import check_spec
+from archcalc.tasks.list import catalogue
 from tests.test_docs import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,7 +90,7 @@ def test_a_schema_is_one(name: str) -> None:
 def test_the_shipped_schemas_are_those_of_the_code() -> None:
     for path, text in schema.shipped().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run `make docs`"
-    assert {path.name for path in schema.FOLDER.iterdir()} == {path.name for path in schema.shipped()}
+    assert {path.name for path in schema.FOLDER.glob("*.json")} == {path.name for path in schema.shipped()}
 
 
 def _properties(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -178,7 +178,7 @@ def test_only_what_editors_know_is_used() -> None:
 
 
 def test_a_command_says_how_an_editor_finds_the_schema() -> None:
-    command = [sys.executable, "-m", "archcalc.schema"]
+    command = [sys.executable, "-m", "archcalc.schemas.generate"]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
     assert said.startswith("# yaml-language-server: $schema=file:///")
     assert said.endswith("/archcalc/schemas/spec.schema.json\n")
@@ -203,7 +203,7 @@ def test_a_valid_spec_of_the_tests_is_valid(path: Path) -> None:
 
 
 def test_the_starter_is_valid() -> None:
-    from archcalc.starter import starter
+    from archcalc.language.starter import starter
 
     assert wrong(SPEC, as_an_editor_reads(starter("mine"))) == []
 

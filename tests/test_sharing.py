@@ -11,17 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archcalc.analyse import analyse
-from archcalc.api import Model, load
-from archcalc.expand import expand
-from archcalc.explain import Network
+from archcalc.analysis.counts import analyse
 from archcalc.graph import Graph
+from archcalc.language.expand import expand
+from archcalc.language.family import read_family
+from archcalc.language.reader import read_text
+from archcalc.models import Model, load
 from archcalc.ops import Tokens
-from archcalc.render import FULL, as_csv, as_json, as_text, explained
 from archcalc.runtime.network import build, parameter_count
 from archcalc.runtime.verify import verify
-from archcalc.spec.family import read_family
-from archcalc.spec.reader import read_text
+from archcalc.show import as_csv, as_json, as_text
+from archcalc.show import explain as explained
+from archcalc.tasks.explain import Network
+from archcalc.tasks.summary import FULL
 
 TIED = """
 input: {source: 5, target: 5}

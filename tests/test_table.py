@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from archcalc.errors import SpecError, Text
-from archcalc.spec.reader import read_text
-from archcalc.table import Table, read_table, same
+from archcalc.language.reader import read_text
+from archcalc.language.table import Table, read_table
+from archcalc.units import same
 
 
 def table(block: str, before: str = "table: |\n", indent: str = "  ") -> Table:

@@ -10,16 +10,24 @@ from typing import Any
 import pytest
 import torch
 
-from archcalc import api, cli
+from archcalc import cli
+from archcalc import models as api
 from archcalc.errors import UsageError
-from archcalc.expand import expand_model
 from archcalc.graph import Graph
+from archcalc.language.expand import expand_model
+from archcalc.language.zoo import select
 from archcalc.ops import OPS
-from archcalc.render.verified import render
 from archcalc.runtime import verify as subject
-from archcalc.runtime.verify import UNKNOWN_TO_FVCORE, count_with_fvcore, run, smallest, verify_all, verify_model
-from archcalc.verified import Verified
-from archcalc.zoo import select
+from archcalc.runtime.verify import (
+    UNKNOWN_TO_FVCORE,
+    Verified,
+    count_with_fvcore,
+    run,
+    smallest,
+    verify_all,
+    verify_model,
+)
+from archcalc.show.verify import render
 from tests.graphs import call, chain, single
 from tests.test_ops import ROWS, Row
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from archcalc.expand import expand_model
+from archcalc.language.expand import expand_model
+from archcalc.language.zoo import Selection, selections, spec_files
 from archcalc.runtime.verify import verify
-from archcalc.zoo import Selection, selections, spec_files
 
 MODELS = [selection for path in spec_files() for selection in selections(path)[1]]
 

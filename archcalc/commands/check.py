@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import Job, Output, OutputFile
+from . import completion as complete
+from .options import Job, Output, OutputFile
 
 if TYPE_CHECKING:
-    from ..gate import CheckedLock, CheckedModel
-    from ..render.gated import Run
+    from ..gate.build import CheckedLock, CheckedModel
+    from ..show.drift import Run
 
 FORMATS = ("text", "json", "csv", "markdown", "github", "junit", "sarif", "gitlab")
 POLL = 0.3  # seconds between two looks at the files
@@ -82,7 +82,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
 def code(run: "Run") -> int:
     """The exit code: 2 where something cannot be read, 1 where something does not hold."""
-    from ..check import Unread
+    from ..tasks.check import Unread
 
     unread = [result for result in run.specs if isinstance(result, Unread)]
     for result in unread:
@@ -111,24 +111,25 @@ def _outputs(formats: Sequence[str], path: str) -> list[Output]:
 
 
 def _render(run: "Run", name: str, width: int | None, color: bool) -> str:
-    from ..render import gated
+    from ..show import drift as gated
 
     if name in ("", "text"):
         return gated.text(run, width, color)
     if name == "markdown":
         return gated.markdown(run)
     if name == "json":
-        from ..render.as_json import write
+        from ..show.as_json import write
 
         return write(gated.document(run))
     if name == "csv":
         from ..errors import UsageError
-        from ..render import as_csv, checked
+        from ..show import as_csv
+        from ..show import check as checked
 
         if run.specs and run.models:
             raise UsageError("csv is one table: check locks and specs apart")
         return checked.render(run.specs, "csv") if run.specs else as_csv.lines(*gated.table(run.locks))
-    from ..render import ci
+    from ..show import ci
 
     return ci.FORMATS[name](run)
 
@@ -138,12 +139,12 @@ def _render(run: "Run", name: str, width: int | None, color: bool) -> str:
 
 def _check(files: Sequence[str], zoo: bool, claims: bool) -> "Run":
     """Check what is named, or every lock below this folder. Raises UsageError where there is none."""
-    from ..check import check_all
     from ..errors import UsageError, printable
-    from ..gate import check_locks, find_locks, idle, specs_of
-    from ..render.gated import Run
-    from ..render.progress import progress
-    from ..zoo import spec_files
+    from ..gate.build import check_locks, find_locks, idle, specs_of
+    from ..language.zoo import spec_files
+    from ..show.drift import Run
+    from ..show.progress import progress
+    from ..tasks.check import check_all
 
     locks: dict[Path, tuple[Path, str]] = {}  # each file once, by the name that comes first
     specs: dict[Path, tuple[Path, str | None]] = {}
@@ -180,10 +181,10 @@ def _check(files: Sequence[str], zoo: bool, claims: bool) -> "Run":
 
 def _bounded(files: Sequence[tuple[Path, str | None]], results: Sequence[Any]) -> "list[CheckedModel]":
     """The models of specs for which a project has budgets."""
-    from ..budgets import judge, project
-    from ..check import Checked
     from ..errors import Source, Text
-    from ..gate import CheckedModel
+    from ..gate.budgets import judge, project
+    from ..gate.build import CheckedModel
+    from ..tasks.check import Checked
 
     found = []
     for (path, name), result in zip(files, results, strict=True):
@@ -216,8 +217,8 @@ def _measured(run: "Run") -> "Run":
     """Judge the budgets for latency: a model and its baseline are run in turn."""
     from dataclasses import replace
 
-    from .. import api
-    from ..gate import measured
+    from .. import models as api
+    from ..gate.build import measured
 
     def measure(model: str, baseline: str) -> tuple[float, float]:
         pair = api.load(model), api.load(baseline)
@@ -236,9 +237,9 @@ def _watch(files: Sequence[str], zoo: bool, claims: bool) -> int:
     import time
     from shutil import get_terminal_size
 
-    from ..budgets import project
     from ..errors import ArchcalcError
-    from .common import in_color
+    from ..gate.budgets import project
+    from .options import in_color
 
     seen: dict[Path, tuple[int, int]] | None = None
     watched: set[Path] = {Path(name).expanduser().resolve() for name in files}

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import (
+from . import completion as complete
+from .measure import Device, Gpu, Threads, TimeLimit, chosen_device
+from .options import (
     Columns,
     FoldBn,
     Format,
@@ -23,15 +24,13 @@ from .common import (
     share,
     trained,
 )  # fmt: skip
-from .measure import Device, Gpu, Threads, TimeLimit, chosen_device
 
 if TYPE_CHECKING:
-    from ..api import Model
-    from ..compare import Compared
-    from ..measured import Interrupted, Measurement
-    from ..results import Result
-    from ..runs import Run
-    from ..summary import Summary
+    from ..measurement.latency import Interrupted, Measurement
+    from ..measurement.runs import Run
+    from ..models import Model, Summary
+    from ..papers.results import Result
+    from ..tasks.compare import Compared
 
 Cpu = Annotated[bool, Option("--cpu", help="Measure too, on the CPU.")]
 
@@ -93,12 +92,12 @@ def register(app: Typer, jobs: list[Job]) -> None:
         alike. Two saved runs of one network are judged: which layers got slower beyond the noise."""
 
         def job() -> int | None:
-            from ..compare import compare as side_by_side
-            from ..compare import diff as lined_up
-            from ..compare import shares
             from ..errors import UsageError
-            from ..render import known_units
-            from ..render.compared import chosen, render, render_diff
+            from ..show import known_units
+            from ..show.compare import chosen, render, render_diff
+            from ..tasks.compare import compare as side_by_side
+            from ..tasks.compare import diff as lined_up
+            from ..tasks.compare import shares
 
             write, raw, keys = Output(output_format, output), known_units(units) == "raw", names(columns)
             where = measured_on(cpu, gpu, device)
@@ -142,7 +141,7 @@ def measured_on(cpu: bool, gpu: bool, device: str) -> str:
 
 def saved(references: list[str]) -> "dict[str, Run]":
     """The saved runs among what is typed, by that. Raises UsageError."""
-    from ..runs import read
+    from ..measurement.runs import read
 
     return {name: read(Path(name).expanduser(), name) for name in references if name.lower().endswith(".json")}
 
@@ -154,8 +153,8 @@ def of_one_network(before: "Run", now: "Run") -> bool:
 
 def judge(runs: "dict[str, Run]", write: Output, tolerance: float, fail: bool) -> int | None:
     """Which layers got slower from the first run to the second; 1 where that is to fail. Raises UsageError."""
-    from ..regression import compare
-    from ..render.measuring import render_judged
+    from ..measurement.regression import compare
+    from ..show.measure import render_judged
 
     (before, was), (name, now) = runs.items()
     found = compare(was, now, tolerance)
@@ -165,9 +164,9 @@ def judge(runs: "dict[str, Run]", write: Output, tolerance: float, fail: bool) -
 
 def load_run(run: "Run", name: str) -> "Model":
     """The network that a run was made of, as it is built today. Raises UsageError where it is another one now."""
-    from .. import api
+    from .. import models as api
     from ..errors import UsageError, printable
-    from ..zoo import specs_dir
+    from ..language.zoo import specs_dir
 
     shipped = Path(run.spec).name == run.spec and (specs_dir() / run.spec).is_file()
     reference = run.model if shipped else f"{run.spec}:{run.model.rpartition(':')[2]}"
@@ -223,9 +222,9 @@ class Sides:
     ) -> "tuple[list[Compared], Interrupted | None]":
         """The networks, each with the accuracy that is printed for it where it is as printed; measured in turn if
         `measure` says how. Ctrl-C ends that, and is given back. Raises UsageError, SpecError, Unavailable."""
-        from ..compare import Compared
         from ..errors import UsageError, printable
-        from ..results import common
+        from ..papers.results import common
+        from ..tasks.compare import Compared
 
         if measure is not None and self.runs:
             name, run = next(iter(self.runs.items()))
@@ -276,9 +275,9 @@ def in_turn(models: "list[Model]", **options: Any) -> "tuple[tuple[Measurement, 
     """Measure networks in turn, with a progress bar where somebody may be watching; Ctrl-C leaves what there is."""
     import gc
 
-    from .. import api
-    from ..measured import Interrupted
-    from ..render.progress import progress
+    from .. import models as api
+    from ..measurement.latency import Interrupted
+    from ..show.progress import progress
 
     gc.enable()
     try:
@@ -290,8 +289,8 @@ def in_turn(models: "list[Model]", **options: Any) -> "tuple[tuple[Measurement, 
 
 def load_at(reference: str, settings: dict[str, str]) -> "Model":
     """A model by what is typed, `resnet50@256`. Raises UsageError, SpecError."""
-    from .. import api
-    from ..zoo import at_input, resized
+    from .. import models as api
+    from ..language.zoo import at_input, resized
 
     name, size = at_input(reference)
     model = api.load(name, settings=settings)

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import Format, InputSize, Job, Output, OutputFile, Settings, pairs, size
+from . import completion as complete
 from .measure import Device, Gpu, chosen_device
+from .options import Format, InputSize, Job, Output, OutputFile, Settings, pairs, size
 
 if TYPE_CHECKING:
-    from ..api import Model
-    from ..render.examined import Beside
+    from ..models import Model
+    from ..show.doctor import Beside
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -43,10 +43,10 @@ def register(app: Typer, jobs: list[Job]) -> None:
         """
 
         def job() -> None:
-            from .. import api
+            from .. import models as api
             from ..errors import UsageError
-            from ..render import TABLES
-            from ..render.examined import render
+            from ..show import TABLES
+            from ..show.doctor import render
 
             write = Output(output_format, output, TABLES)
             where = chosen_device(gpu, device)
@@ -63,7 +63,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
 def known_tools(text: str) -> list[str]:
     """The tools that are named, all where none is. Raises UsageError."""
-    from ..doctor import PEERS
+    from ..analysis.peers import PEERS
     from ..errors import UsageError, did_you_mean
 
     if not text.strip():
@@ -76,8 +76,8 @@ def known_tools(text: str) -> list[str]:
 
 
 def compare(model: "Model", tools: Sequence[str]) -> "Beside":
-    from ..render.examined import Beside
-    from ..render.progress import progress
+    from ..show.doctor import Beside
+    from ..show.progress import progress
 
     peers = []
     for tool in tools:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import InputSize, Job, Output, OutputFile, Settings, pairs, size
+from . import completion as complete
+from .options import InputSize, Job, Output, OutputFile, Settings, pairs, size
 
 if TYPE_CHECKING:
-    from ..api import Model
-    from ..explain import NetworkFacts, NodeFacts, SpanFacts
+    from ..models import Model
+    from ..tasks.explain import NetworkFacts, NodeFacts, SpanFacts
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -53,16 +53,16 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
         def job() -> None:
             from ..errors import UsageError
-            from ..explain import Network, explain_network, explain_op, explain_spans, find
-            from ..explain import source as code
-            from ..render.explained import FORMATS, render
+            from ..show.explain import FORMATS, render
+            from ..tasks.explain import Network, explain_network, explain_op, explain_spans, find
+            from ..tasks.explain import source as code
 
             write = Output(output_format, output, FORMATS)
             if is_op(name):
                 if layer:
                     raise UsageError(f"`{name}` is an op: it has no layer `{layer}`")
                 if source:
-                    from ..render.source import render as highlight
+                    from ..show.source import render as highlight
 
                     write(lambda width, color: highlight(code(name), "python", color))
                     return
@@ -101,7 +101,7 @@ def is_op(name: str) -> bool:
 
 def load(name: str, shape: tuple[int, ...] | None, settings: dict[str, str]) -> "Model":
     """The model; where there is none, say that it is no op either. Raises UsageError, SpecError."""
-    from .. import api
+    from .. import models as api
     from ..errors import UsageError, did_you_mean
     from ..ops import OPS
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Option, Typer
 
-from .common import (
+from .options import (
     Dtype,
     Format,
     InputSize,
@@ -43,10 +43,10 @@ def register(app: Typer, jobs: list[Job]) -> None:
         """
 
         def job() -> int:
-            from .. import api
+            from .. import models as api
             from ..errors import UsageError
-            from ..render import TABLES
-            from ..render.fitted import Asked, render
+            from ..show import TABLES
+            from ..show.fit import Asked, render
             from ..units import read_size
 
             there = read_size(memory)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import Columns, Format, Job, Output, OutputFile, Units, names
+from . import completion as complete
+from .options import Columns, Format, Job, Output, OutputFile, Units, names
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -31,10 +31,10 @@ def register(app: Typer, jobs: list[Job]) -> None:
         """List the models that there are: name, paper, year, parameters, MACs and input, all computed afresh."""
 
         def job() -> None:
-            from ..catalogue import catalogue, named
             from ..errors import did_you_mean, sentence
-            from ..render import known_units
-            from ..render.listing import render
+            from ..show import known_units
+            from ..show.list import render
+            from ..tasks.list import catalogue, named
 
             write, raw = Output(output_format, output), known_units(units) == "raw"
             found = tuple(catalogue(word))

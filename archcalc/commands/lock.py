@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import Job, replace
+from . import completion as complete
+from .options import Job, replace
 
 if TYPE_CHECKING:
-    from ..lock import Entry, Lock
+    from ..gate.lock import Entry, Lock
 
 SAID = {"params": "params", "macs": "MACs", "nodes": "nodes"}
 
@@ -46,8 +46,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
         def job() -> int:
             from ..errors import ArchcalcError, UsageError, printable
-            from ..gate import Wanted, build_many, names_in, reference
-            from ..render.progress import progress
+            from ..gate.build import Wanted, build_many, names_in, reference
+            from ..show.progress import progress
 
             path = Path(output).expanduser()
             if path.suffix != ".lock":
@@ -78,7 +78,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
 def store(path: Path, entries: Sequence["Entry"]) -> "Lock":
     """Put entries into a lock, which is read again for it, as another run may have written meanwhile; it is replaced
     whole. Gives the lock as it was. Raises SpecError."""
-    from ..lock import Lock, read_lock
+    from ..gate.lock import Lock, read_lock
 
     with alone(path.parent):
         before = read_lock(path) if path.exists() else Lock(path, str(path), {})

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option, Typer
 
-from . import complete
-from .common import (
+from . import completion as complete
+from .options import (
     Depth,
     Dtype,
     Format,
@@ -29,10 +29,10 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..api import Model
-    from ..measured import Measurement
-    from ..render.measuring import Measured
-    from ..runs import Run
+    from ..measurement.latency import Measurement
+    from ..measurement.runs import Run
+    from ..models import Model
+    from ..show.measure import Measured
 
 TimeLimit = Annotated[
     float, Option("--time-limit", metavar="SECONDS", help="Start no new run after this many seconds (of each batch).")
@@ -105,13 +105,12 @@ def register(app: Typer, jobs: list[Job]) -> None:
         """
 
         def job() -> int | None:
-            from .. import api
+            from .. import models as api
             from ..errors import UsageError
-            from ..regression import library, same_conditions
-            from ..render import FULL
-            from ..render.measuring import render
-            from ..render.rows import Pick, known_sort
-            from ..runs import Run, read
+            from ..measurement.regression import library, same_conditions
+            from ..measurement.runs import Run, read
+            from ..show.measure import render
+            from ..tasks.summary import FULL, Pick, known_sort
 
             write = Output(output_format, output)
             kept = writable(save, "--save") if save else None
@@ -184,7 +183,7 @@ def run_all(
 ) -> "tuple[list[Measurement], BaseException | None]":
     """What was measured, batch by batch, and what ended it before the last."""
     from ..errors import ArchcalcError
-    from ..measured import Interrupted
+    from ..measurement.latency import Interrupted
 
     done: list[Measurement] = []
     for batch in sizes:
@@ -202,7 +201,7 @@ def measure_one(model: "Model", what: str, **options: Any) -> "Measurement":
     """Measure, with a progress bar where somebody may be watching."""
     import gc
 
-    from ..render.progress import progress
+    from ..show.progress import progress
 
     gc.enable()
     with progress(what) as tick:
@@ -210,8 +209,8 @@ def measure_one(model: "Model", what: str, **options: Any) -> "Measurement":
 
 
 def save_run(run: "Run", path: Path) -> None:
-    from ..render.as_json import write
-    from ..runs import document
+    from ..measurement.runs import document
+    from ..show.as_json import write
 
     replace(path, write(document(run).items()))
     print(f"saved {path.name}", file=sys.stderr)
@@ -221,8 +220,8 @@ def shown(model: "Model", run: "Run", dtype: str, before: "Run | None", against:
     """What is to be rendered."""
     from dataclasses import replace as changed
 
-    from ..regression import compare
-    from ..render.measuring import Measured
+    from ..measurement.regression import compare
+    from ..show.measure import Measured
 
     summaries = [
         changed(

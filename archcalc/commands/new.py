@@ -4,8 +4,8 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import Job
+from . import completion as complete
+from .options import Job
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -24,8 +24,8 @@ def register(app: Typer, jobs: list[Job]) -> None:
             from pathlib import Path
 
             from ..errors import UsageError, printable
-            from ..starter import check_name, starter
-            from ..zoo import SUFFIXES
+            from ..language.starter import check_name, starter
+            from ..language.zoo import SUFFIXES
 
             check_name(name, sorted(complete.known()))
             path = Path(output or f"{name}.yaml")

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import Columns, Format, Job, Output, OutputFile, Units
-from .common import names as chosen
+from . import completion as complete
+from .options import Columns, Format, Job, Output, OutputFile, Units
+from .options import names as chosen
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -38,11 +38,11 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
         def job() -> int:
             from ..errors import UsageError, did_you_mean
-            from ..ledger.documents import read_ledger
-            from ..ledger.judge import VERDICTS, Ledger, stale
-            from ..render import known_units
-            from ..render.papers import render
-            from ..render.progress import progress
+            from ..papers.documents import read_ledger
+            from ..papers.judge import VERDICTS, Ledger, stale
+            from ..show import known_units
+            from ..show.paper import render
+            from ..show.progress import progress
 
             write = Output(output_format, output)
             wanted, raw = chosen(columns), known_units(units) == "raw"

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import Job, Output, Settings, pairs
+from . import completion as complete
 from .measure import Threads
+from .options import Job, Output, Settings, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..compare import Compared
-    from ..devices import Device
+    from ..analysis.roofline import Device
+    from ..tasks.compare import Compared
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -70,7 +70,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
         def job() -> None:
             from ..errors import UsageError, did_you_mean, printable
-            from ..render.plots import FORMATS, KINDS, ONE, mermaid, picture
+            from ..show.pictures import FORMATS, KINDS, ONE, mermaid, picture
 
             if kind not in KINDS:
                 raise UsageError(f"there is no picture `{kind}`", did_you_mean(kind, KINDS) or f"{', '.join(KINDS)}.")
@@ -104,8 +104,8 @@ TIMED = ("layers", "roofline")  # pictures that show latency where it was measur
 
 def known_ceilings(kind: str, device: str, cpu: bool, gpu: bool) -> "Callable[[Compared, int | None], Device]":
     """What tells the ceilings of a roofline: by a data sheet, or measured. Raises UsageError."""
-    from ..devices import DEFAULT
-    from ..devices import device as by_name
+    from ..analysis.roofline import DEFAULT
+    from ..analysis.roofline import device as by_name
     from ..errors import UsageError, printable
 
     if kind != "roofline" and (device or cpu or gpu):
@@ -115,7 +115,7 @@ def known_ceilings(kind: str, device: str, cpu: bool, gpu: bool) -> "Callable[[C
     sheet = by_name(device or DEFAULT)
 
     def found(model: "Compared", threads: int | None) -> "Device":
-        from .. import api
+        from .. import models as api
 
         run = model.summary.measured
         if cpu or gpu:
@@ -154,7 +154,7 @@ def sides(names: list[str], run: str, batch: int | None, dtype: str, settings: d
 
 def members(names: list[str]) -> list[str]:
     """The models that are named; a family that is no model itself stands for its models."""
-    from ..zoo import read_spec, spec_files
+    from ..language.zoo import read_spec, spec_files
 
     families = {path.stem: path for path in spec_files()}
     found: list[str] = []

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import FoldBn, Job, Like, Output, Settings, pairs
+from . import completion as complete
+from .options import FoldBn, Job, Like, Output, Settings, pairs
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -33,10 +33,10 @@ def register(app: Typer, jobs: list[Job]) -> None:
         The page is one file that needs no network; its tables are sorted by a click."""
 
         def job() -> None:
-            from ..compare import compare
             from ..errors import UsageError
-            from ..render.progress import progress
-            from ..render.report import render
+            from ..show.progress import progress
+            from ..show.report import render
+            from ..tasks.compare import compare
             from .compare import side
             from .plot import members
 

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option, Typer
 
-from .common import Columns, Format, Job, ModelName, Output, OutputFile, Settings, Units, names, pairs
+from .options import Columns, Format, Job, ModelName, Output, OutputFile, Settings, Units, names, pairs
 
 if TYPE_CHECKING:
-    from ..scale import Point
+    from ..tasks.scale import Point
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -32,15 +32,15 @@ def register(app: Typer, jobs: list[Job]) -> None:
         counted, none is extrapolated. FILE may also be a picture: png, svg or pdf."""
 
         def job() -> None:
-            from ..render import known_units, records
-            from ..render.scaled import columns as all_columns
-            from ..render.scaled import render
+            from ..show import known_units, records
+            from ..show.scale import columns as all_columns
+            from ..show.scale import render
 
             raw, keys = known_units(units) == "raw", names(columns)
             write = Output(output_format, output, pictures=True)
             points = sweep(model, inputs, batches, settings, dtype)
             if write.picture:
-                from ..render.plots import sweep as picture
+                from ..show.pictures import sweep as picture
 
                 write.draw(lambda: picture(model, points))
                 return
@@ -52,9 +52,9 @@ def register(app: Typer, jobs: list[Job]) -> None:
 
 def sweep(model: str, inputs: str, batches: str, settings: list[str] | None, dtype: str) -> "list[Point]":
     """All points, each built anew. Raises UsageError, SpecError."""
-    from .. import api
-    from ..scale import Point, counts, grid, shown, values
-    from ..zoo import resized
+    from .. import models as api
+    from ..language.zoo import resized
+    from ..tasks.scale import Point, counts, grid, shown, values
 
     printed = api.load(model)
     shapes: list[tuple[int, ...] | None] = [None]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Typer
 
-from . import complete
-from .common import Job, in_color
+from . import completion as complete
+from .options import Job, in_color
 
 if TYPE_CHECKING:
-    from ..zoo import Selection
+    from ..language.zoo import Selection
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -37,7 +37,7 @@ def register(app: Typer, jobs: list[Job]) -> None:
             if note:
                 print(sentence(note), file=sys.stderr)
             if sys.stdout.isatty():
-                from ..render.source import render
+                from ..show.source import render
 
                 sys.stdout.write(render(data.decode("utf-8-sig", "replace"), "spec", in_color()))
             else:
@@ -53,7 +53,7 @@ def find(reference: str) -> "tuple[Path, Selection | None]":
 
     A file is shown also where it cannot be read as a spec. Raises UsageError, SpecError.
     """
-    from ..zoo import SUFFIXES, select, specs_dir
+    from ..language.zoo import SUFFIXES, select, specs_dir
 
     suffixes = "|".join(map(re.escape, SUFFIXES))
     path = re.fullmatch(rf"(.*?(?:{suffixes}))(?::.*)?", reference, re.DOTALL)
@@ -70,7 +70,7 @@ def find(reference: str) -> "tuple[Path, Selection | None]":
 def read(path: Path, reference: str) -> bytes:
     """What stands in the file. Raises UsageError."""
     from ..errors import UsageError
-    from ..spec.reader import MAX_BYTES
+    from ..language.reader import MAX_BYTES
 
     if path.is_dir():
         raise UsageError(f"`{reference}` is a directory, not a spec file")
@@ -86,7 +86,7 @@ def laid_over(selection: "Selection") -> str:
     entry = selection.entry
     if entry is None or selection.plain:
         return ""
-    from ..zoo import LAID_BY_FILE
+    from ..language.zoo import LAID_BY_FILE
 
     own = [key.value for key, _ in entry.overlay.items()] if entry.overlay is not None else []
     if not entry.family:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from typer import Option, Typer
 
-from . import complete
-from .common import (
+from . import completion as complete
+from .measure import Device, Gpu, Threads, TimeLimit, chosen_device, run_all
+from .options import (
     Columns,
     Depth,
     Dtype,
@@ -28,7 +29,6 @@ from .common import (
     size,
     trained,
 )
-from .measure import Device, Gpu, Threads, TimeLimit, chosen_device, run_all
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -84,10 +84,11 @@ def register(app: Typer, jobs: list[Job]) -> None:
         def job() -> None:
             from dataclasses import replace
 
-            from .. import api
+            from .. import models as api
             from ..errors import Unavailable, UsageError
-            from ..render import FULL, known_units, render
-            from ..render.rows import Pick, chosen, known_sort
+            from ..show import known_units, render
+            from ..show.columns import chosen
+            from ..tasks.summary import FULL, Pick, known_sort
 
             where = chosen_device(gpu, device)
             if static and (gpu or device):

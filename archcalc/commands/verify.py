@@ -4,8 +4,8 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from . import complete
-from .common import Format, Job, Output, OutputFile
+from . import completion as complete
+from .options import Format, Job, Output, OutputFile
 
 
 def register(app: Typer, jobs: list[Job]) -> None:
@@ -27,11 +27,11 @@ def register(app: Typer, jobs: list[Job]) -> None:
         def job() -> int:
             import gc
 
-            from .. import api
+            from .. import models as api
             from ..errors import UsageError
-            from ..render import TABLES
-            from ..render.progress import progress
-            from ..render.verified import render
+            from ..show import TABLES
+            from ..show.progress import progress
+            from ..show.verify import render
 
             names = list(dict.fromkeys([*(models or ()), *(api.models() if every else ())]))
             if not names:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Unavailable, UsageError
-from ..measured import median
+from ..measurement.latency import median
 from .network import Network, Step, execute
 
 CLOCK_READINGS = 1000  # to learn what one costs

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-from ..devices import Device
+from ..analysis.roofline import Device
 from ..errors import Unavailable, UsageError
 from .bench import Clock, CpuClock, CudaClock, first_line, out_of_memory
 from .machine import available_memory, cache_size, device_name, device_of, threads

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ..errors import UsageError
-from ..measured import Machine
+from ..measurement.latency import Machine
 from .network import usable
 
 CACHE = 64 * 2**20  # bytes that no cache of a processor holds, where the system does not say how large its caches are

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..analysis.fit import fit, need
 from ..errors import Unavailable, UsageError
-from ..fit import fit, need
 from ..graph import Graph
-from ..measured import Interrupted, Measurement, Memory
+from ..measurement.latency import Interrupted, Measurement, Memory
 from ..units import binary
 from .bench import Bench, CpuClock, CudaClock, OutOfMemory, clock_cost, first_line, out_of_memory
 from .machine import available_memory, cache_size, device_name, device_of, machine, pinned_malloc, threads

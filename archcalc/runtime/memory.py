@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..analyse import last_uses
-from ..measured import Memory
+from ..analysis.counts import last_uses
+from ..measurement.latency import Memory
 from .network import Network, Step
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..analyse import ITEMSIZE, last_uses, looked_up, storages
+from ..analysis.counts import ITEMSIZE, last_uses, looked_up, storages
 from ..errors import Unavailable, UsageError, did_you_mean
 from ..graph import Graph, Node
 from ..ops import Shape

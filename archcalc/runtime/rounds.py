@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
-from ..measured import DISTURBED, Stopped, confidence, median
+from ..measurement.latency import DISTURBED, Stopped, confidence, median
 from .bench import ByNode, empty_rows
 
 LEAST_RUNS = 10  # before the confidence may end them

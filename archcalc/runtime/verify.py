@@ -10,19 +10,19 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..analyse import Facts, facts_of, looked_up
+from ..analysis.counts import Facts, facts_of, looked_up
 from ..errors import SpecError, Unavailable
-from ..expand import expand_model
 from ..graph import Graph, Node
+from ..language.expand import expand_model
+from ..language.zoo import Selection, select
 from ..ops import Op, Shape, dims
 from ..parallel import over
-from ..verified import Verified
-from ..zoo import Selection, select
 from . import modules
 from .network import build, example_inputs, parameter_count
 
@@ -54,6 +54,28 @@ OTHER_BUFFERS: dict[str, str] = {
 }
 
 Key = tuple[Op, tuple[Shape, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A model held against its torch network: what was compared, and what differs.
+
+    `input` is the smallest legal one, at which the network ran. `gaps` are the ops that one of the counters is known
+    not to count, and why. A difference names the node.
+    """
+
+    model: str
+    nodes: int
+    params: int
+    macs: int
+    input: tuple[int, ...]
+    seconds: float
+    gaps: dict[str, str]
+    differences: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.differences
 
 
 # --- many models --------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from archcalc.analyse import analyse
-from archcalc.catalogue import catalogue
-from archcalc.expand import expand
-from archcalc.zoo import select, selections, spec_files
+from archcalc.analysis.counts import analyse
+from archcalc.language.expand import expand
+from archcalc.language.zoo import select, selections, spec_files
+from archcalc.tasks.list import catalogue
 
 from .latency import kept
 from .processes import ROOT, compare, run

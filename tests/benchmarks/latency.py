@@ -21,7 +21,7 @@ from torch import Tensor, fx, nn
 
 import archcalc
 from archcalc.graph import Graph
-from archcalc.measured import Latency, median
+from archcalc.measurement.latency import Latency, median
 from archcalc.runtime import machine, modules
 from archcalc.runtime.bench import Bench, CpuClock, clock_cost
 from archcalc.runtime.measure import SEED, _no_garbage_collection, _prepare

@@ -10,7 +10,7 @@ import sys
 import torch
 
 import archcalc
-from archcalc.runtime.doctor import Plain
+from archcalc.runtime.peers import Plain
 
 
 def main(tool: str, model: str) -> None:

@@ -1,0 +1,125 @@
+"""Other tools that count networks, and why they do not count what archcalc does. No torch is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..ops import Shape, Tokens
+from ..units import with_separators
+from .counts import Facts
+
+# What each tool calls its figure, and the package that installs it.
+PEERS: Mapping[str, str] = {
+    "torchinfo": "mult-adds",
+    "fvcore": "flops, one for a multiply-accumulate",
+    "ptflops": "MACs",
+    "thop": "MACs",
+}
+
+
+class Reason(NamedTuple):
+    """A part of the difference: how much, in the tool's operations, and why."""
+
+    difference: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What another tool makes of a network: its figures, and why they are not archcalc's. `failed` says why there
+    are none; `missing` that the tool is not installed."""
+
+    tool: str
+    version: str = ""
+    params: int | None = None
+    macs: int | None = None
+    reasons: tuple[Reason, ...] = ()
+    failed: str = ""
+    missing: bool = False
+
+
+class Counted(NamedTuple):
+    """A node as a tool counts it: the op's word, what archcalc says of it, its shapes, and the tool's figure."""
+
+    word: str
+    facts: Facts
+    x: tuple[Shape, ...]
+    y: Shape
+    macs: int
+
+
+def reasons(total: int, counted: Sequence[Counted]) -> tuple[Reason, ...]:
+    """What the tool's total is made of beside archcalc's MACs; the reasons add up to the difference."""
+    found: dict[str, int] = {}
+    for node in counted:
+        if node.macs != node.facts.macs:
+            why = why_not(node)
+            found[why] = found.get(why, 0) + node.macs - node.facts.macs
+    rest = total - sum(node.macs for node in counted)
+    if rest:
+        found["counted in the network otherwise than in its layers one by one"] = rest
+    return tuple(Reason(much, why) for why, much in sorted(found.items(), key=lambda item: -abs(item[1])))
+
+
+def why_not(node: Counted) -> str:
+    """Why a tool's figure for a node is not its MACs, as far as the two say."""
+    facts, word, macs = node.facts, node.word, node.macs
+    if not facts.macs:
+        return _no_macs(node)
+    positions = facts.macs // facts.weights if facts.weights and facts.macs % facts.weights == 0 else 0
+    learned = facts.weights + facts.biases
+    if not macs:
+        return f"does not know {word}"
+    if macs - facts.macs in (facts.numel, positions * facts.biases) and facts.biases:
+        return f"adds one for each output of {word}: its bias"
+    tokens = node.y[0] if isinstance(node.y, Tokens) else 1
+    if tokens > 1 and macs in (facts.weights, learned):
+        return f"counts {word} for one token, not for each"
+    if word == "attention" and macs in (tokens * facts.weights, tokens * learned):
+        biases = ", and adds its biases" if macs == tokens * learned and facts.biases else ""
+        return f"does not see the products of queries, keys and values (scaled_dot_product_attention){biases}"
+    if word == "deconv" and positions and macs > facts.macs:
+        return "applies the kernel of deconv at each output, not at each input"
+    more = "more" if macs > facts.macs else "less"
+    return f"counts {word} otherwise: {more} than its multiply-accumulates"
+
+
+def _no_macs(node: Counted) -> str:
+    facts, word = node.facts, node.word
+    learned = facts.weights + facts.biases + facts.norm_params
+    if learned and node.macs == learned:
+        return f"counts the parameters of {word}, once each"
+    numel, read = facts.numel, _numel(node.x[0])
+    if read and read != numel:
+        if node.macs % read == 0:
+            return f"counts {node.macs // read} for each input of {word}{APART}"
+        if node.macs == read + numel:
+            return f"counts 1 for each input and output of {word}{APART}"
+    if numel and node.macs % numel == 0:
+        return f"counts {node.macs // numel} for each output of {word}{APART}"
+    return f"counts operations of {word}{APART}"
+
+
+APART = ": element-wise, and apart from MACs here"
+
+
+def _numel(shape: Shape) -> int:
+    count = 1
+    for axis in shape:
+        count *= axis
+    return count
+
+
+def difference(peer: Peer, macs: int) -> str:
+    """`+12,345 (+0.3 %)`, the tool's figure beside archcalc's."""
+    if peer.macs is None:
+        return ""
+    much = peer.macs - macs
+    if not much:
+        return "none"
+    sign = "+" if much > 0 else "−"
+    percent = 100 * abs(much) / macs if macs else 0.0
+    share = f" ({sign}{percent:{'.2g' if percent < 10 else ',.0f'}} %)" if macs else ""
+    return f"{sign}{with_separators(abs(much))}{share}"

@@ -1,0 +1,350 @@
+"""Training memory and the MACs of a training step: a fold over a Graph, forward and then backward.
+
+Which tensors the backward pass reads, and where gradients stand, is said by each op beside its other rules; when they
+come and go follows from the order of the nodes. What each quantity means is said in `docs/counting.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from ..errors import UsageError, did_you_mean
+from ..graph import Graph, Node
+from ..ops import Op
+from ..ops.base import LIMIT, Needs, numel
+from .counts import ITEMSIZE, Facts, Report, held_until, input_bytes, last_uses, storages
+
+
+class Optimizer(NamedTuple):
+    """What an optimiser holds from step to step: copies of the parameters, and bytes for each parameter tensor; and,
+    while it updates a parameter tensor, copies of that one."""
+
+    copies: int
+    each: int = 0
+    scratch: int = 0
+
+
+# torch's SGD, SGD with momentum, and Adam, which counts the steps of each tensor in a float and updates one at a time.
+OPTIMIZERS = {"sgd": Optimizer(0), "momentum": Optimizer(1), "adam": Optimizer(2, each=4, scratch=2)}
+
+Phase = Literal["forward", "backward", "step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a training step costs, in bytes and MACs for the whole batch; every parameter is trained.
+
+    `saved` are the bytes that the forward pass leaves for the backward pass, each tensor counted once, at the node that
+    keeps it first. `peak_bytes` is the largest sum of live tensors, reached in `phase` at node `at` (−1: at none).
+    `saved` and `backward_macs` are in the order of the nodes.
+    """
+
+    graph: Graph = field(repr=False)
+    optimizer: str
+    input_bytes: int
+    param_bytes: int
+    stat_bytes: int
+    gradient_bytes: int
+    optimizer_bytes: int
+    saved: tuple[int, ...] = field(repr=False)
+    peak_bytes: int
+    phase: Phase
+    at: int
+    forward_macs: int
+    backward_macs: tuple[int, ...] = field(repr=False)
+
+    @property
+    def saved_bytes(self) -> int:
+        """All that is saved for the backward pass."""
+        return sum(self.saved)
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """What is held in the course of a step, in bytes: by kind, not all of it at once."""
+        return {
+            "parameters": self.param_bytes,
+            "running statistics": self.stat_bytes,
+            "gradients": self.gradient_bytes,
+            "optimiser state": self.optimizer_bytes,
+            "inputs": self.input_bytes,
+            "saved activations": self.saved_bytes,
+        }
+
+    @property
+    def macs(self) -> int:
+        """The MACs of the forward and the backward pass."""
+        return self.forward_macs + sum(self.backward_macs)
+
+    @property
+    def node(self) -> Node | None:
+        """The node that runs, forward or backward, when memory is at its peak."""
+        return self.graph.nodes[self.at] if self.at >= 0 else None
+
+    def saved_by_op(self) -> dict[str, int]:
+        """The saved bytes by op, the most first; ops that save nothing are left out."""
+        found: dict[str, int] = {}
+        for node, size in zip(self.graph.nodes, self.saved, strict=True):
+            found[node.op.word] = found.get(node.op.word, 0) + size
+        return {word: size for word, size in sorted(found.items(), key=lambda item: -item[1]) if size}
+
+
+def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Training:
+    """Count a training step of the main path, or with `heads` of all.
+
+    Raises UsageError for an unknown optimiser, and SpecError where a count passes 10¹⁸.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise UsageError(f"`{optimizer}` is not an optimiser archcalc knows", did_you_mean(optimizer, OPTIMIZERS))
+    graph = report.graph if heads else report.graph.without_heads()
+    layers = report.layers[: len(graph.nodes)]
+    itemsize = ITEMSIZE[report.dtype]
+    step = _Step(graph, [layer.facts for layer in layers], report.batch, report.dtype)
+    tensors = [numel(param.shape) * itemsize for fact in step.facts for param in fact.params if param.kind != "stat"]
+    held = OPTIMIZERS[optimizer]
+    parameters, inputs = sum(tensors), sum(step.inputs)
+    statistics = sum(layer.norm_stats for layer in layers) * itemsize
+    state = held.copies * parameters + held.each * len(tensors)
+    step.run()
+    peak, phase, at = step.peak, step.phase, step.at
+    gradients = step.gradient_bytes
+    updating = inputs + gradients + held.scratch * max(tensors, default=0)  # gradients, and what the update needs
+    if updating > peak:
+        peak, phase, at = updating, "step", -1
+    found = Training(
+        graph=graph,
+        optimizer=optimizer,
+        input_bytes=inputs,
+        param_bytes=parameters,
+        stat_bytes=statistics,
+        gradient_bytes=gradients,
+        optimizer_bytes=state,
+        saved=tuple(step.saved),
+        peak_bytes=peak + parameters + statistics + state,
+        phase=phase,
+        at=at,
+        forward_macs=sum(fact.macs for fact in step.facts) * report.batch,  # however the report counts
+        backward_macs=tuple(step.backward_macs()),
+    )
+    if max(found.peak_bytes, found.macs) > LIMIT:
+        raise graph.nodes[0].where.error("training this network takes more than 10¹⁸ bytes or MACs")
+    return found
+
+
+class _Gradient:
+    """Memory that gradients stand in, of one value or, as views or shared, of several."""
+
+    __slots__ = ("holders", "size", "whole")
+
+    def __init__(self, size: int, whole: bool = True) -> None:
+        self.size, self.whole, self.holders = size, whole, 0
+
+
+class _Step:
+    """The tensors of a training step that come and go: all but parameters, statistics and the optimiser's state.
+
+    Gradients of parameters stay from when they are made. A gradient that arrives where there is one already is added to
+    it in place, if nothing else stands in its memory; otherwise the sum is new memory, as in torch's autograd engine.
+    """
+
+    def __init__(self, graph: Graph, facts: list[Facts], batch: int, dtype: str) -> None:
+        self.graph, self.facts, self.batch, self.itemsize = graph, facts, batch, ITEMSIZE[dtype]
+        self.inputs = input_bytes(graph, batch, dtype)
+        self.sizes = [fact.numel * batch * self.itemsize for fact in facts]
+        self.roots, self.in_place = storages(graph, training=True)
+        self.needs: list[bool] = []  # of each node whether its output gets a gradient
+        used = self._used()
+        for index, node in enumerate(graph.nodes):
+            self.needs.append(used[index] and (self._parameters(index) > 0 or any(self._wanted(node))))
+        self.trained: dict[int, bool] = {}  # by owner of parameters that have their gradients: whether these are views
+        self.saved = [0] * len(facts)
+        self.buffers = [0] * len(facts)
+        self.live = self.peak = sum(self.inputs)
+        self.phase: Phase = "forward"
+        self.at = -1
+
+    @property
+    def gradient_bytes(self) -> int:
+        """All gradients of parameters."""
+        return sum(self._parameters(owner) for owner in self.trained) * self.itemsize
+
+    def backward_macs(self) -> list[int]:
+        """The MACs of each node's backward pass, for the whole batch."""
+        memo: dict[tuple[int, Needs], int] = {}
+        found = []
+        for node, fact, needed in zip(self.graph.nodes, self.facts, self.needs, strict=True):
+            if not needed or not fact.macs:
+                found.append(0)
+                continue
+            key = id(fact), self._wanted(node)
+            if key not in memo:
+                memo[key] = node.op.backward_macs(key[1], *self._shapes(node)) * self.batch
+            found.append(memo[key])
+        return found
+
+    def run(self) -> None:
+        """Run forward and backward."""
+        self._forward()
+        self._backward()
+
+    def _shapes(self, node: Node) -> list[tuple[int, ...]]:
+        return [*map(self.graph.shape, node.inputs), node.shape]
+
+    def _used(self) -> list[bool]:
+        """Of each node whether an output of the network depends on it."""
+        nodes = self.graph.nodes
+        found = {*self.graph.outputs, *(value for _, value in self.graph.head_outputs)}
+        for index in range(len(nodes) - 1, -1, -1):
+            if index in found:
+                found.update(nodes[index].inputs)
+        return [index in found for index in range(len(nodes))]
+
+    def _parameters(self, index: int) -> int:
+        """How many parameters a node trains, its own or another's."""
+        owner = self.graph.nodes[index].shares
+        fact = self.facts[index if owner is None else owner]
+        return fact.weights + fact.biases + fact.norm_params
+
+    def _wanted(self, node: Node) -> Needs:
+        """Of each input of a node whether it gets a gradient from it."""
+        read = node.op.read
+        return tuple([value >= 0 and self.needs[value] and n < read for n, value in enumerate(node.inputs)])
+
+    def _reach(self, live: int, phase: Phase, at: int) -> None:
+        if live > self.peak:
+            self.peak, self.phase, self.at = live, phase, at
+
+    def _forward(self) -> None:
+        """Make the values and what is saved of them; drop each value after its last use, unless it is saved."""
+        nodes = self.graph.nodes
+        keepers = self._keepers()
+        self.ends: list[list[int]] = [[] for _ in range(len(nodes) + 1)]  # in the forward pass: roots to drop
+        self.kept_by: list[list[int]] = [[] for _ in nodes]  # backward: roots that are read for the last time
+        for root, end in held_until(self.roots, last_uses(self.graph)).items():
+            if root < 0:
+                continue
+            if root in keepers and end < len(nodes):
+                self.kept_by[keepers[root]].append(root)
+            else:
+                self.ends[end].append(root)
+        for index in range(len(nodes)):
+            self.live += self.buffers[index] + (self.sizes[index] if self.roots[index] == index else 0)
+            self._reach(self.live, "forward", index)
+            self.live -= sum(self.sizes[root] for root in self.ends[index])
+
+    def _keepers(self) -> dict[int, int]:
+        """For each root that is saved the first node that keeps it: the last one to read it in the backward pass."""
+        found: dict[int, int] = {}
+        memo: dict[tuple[int, Needs], tuple[str, int]] = {}
+        for index, node in enumerate(self.graph.nodes):
+            if not self.needs[index]:
+                continue
+            key = id(self.facts[index]), self._wanted(node)
+            if key not in memo:
+                memo[key] = self._rule(node, key[1])
+            keeps, self.buffers[index] = memo[key]
+            self.saved[index] = self.buffers[index]
+            for root in self._kept(index, node, keeps):
+                if root not in found:
+                    found[root] = index
+                    self.saved[index] += self.sizes[root] if root >= 0 else 0
+        return found
+
+    def _rule(self, node: Node, needs: Needs) -> tuple[str, int]:
+        op, shapes = node.op, list[tuple[int, ...]]()
+        if type(op).kept is not Op.kept or type(op).buffers is not Op.buffers:
+            shapes = self._shapes(node)
+        buffers = op.buffers(needs, *shapes)
+        return op.kept(needs, *shapes), sum(buffer.bytes(self.batch, self.itemsize) for buffer in buffers)
+
+    def _kept(self, index: int, node: Node, keeps: str) -> list[int]:
+        """The roots that a node keeps."""
+        if keeps == "nothing":
+            return []
+        if keeps == "output" or (keeps == "either" and self.in_place[index]):
+            return [self.roots[index]]
+        values = [value for n, value in enumerate(node.inputs) if n < node.op.read]
+        if keeps == "factors":
+            wanted = self._wanted(node)
+            values = [value for n, value in enumerate(values) if any(wanted[:n]) or any(wanted[n + 1 :])]
+        found = [self.roots[value] if value >= 0 else value for value in values]
+        return [*found, self.roots[index]] if keeps == "both" else found
+
+    def _backward(self) -> None:
+        """Give every output a gradient of its size, as a loss does, and pass it back."""
+        self.pending: dict[int, _Gradient] = {}
+        for value in {value for value in (*self.graph.outputs, *(v for _, v in self.graph.head_outputs)) if value >= 0}:
+            if self.needs[value]:
+                self._hold(value, self._new(self.sizes[value]))
+        self._reach(self.live, "backward", len(self.facts) - 1)
+        for index in range(len(self.facts) - 1, -1, -1):
+            gradient = self.pending.pop(index, None)
+            if gradient is not None:
+                self._pass(index, gradient)
+            self.live -= self.buffers[index] + sum(self.sizes[root] for root in self.kept_by[index])
+            if gradient is not None:
+                self._arrive(index)
+
+    def _new(self, size: int, whole: bool = True) -> _Gradient:
+        self.live += size
+        return _Gradient(size, whole)
+
+    def _hold(self, value: int, gradient: _Gradient) -> None:
+        gradient.holders += 1
+        self.pending[value] = gradient
+
+    def _drop(self, gradient: _Gradient) -> None:
+        gradient.holders -= 1
+        if not gradient.holders:
+            self.live -= gradient.size
+
+    def _pass(self, index: int, gradient: _Gradient) -> None:
+        """Run a node backward: make the gradients of its inputs and its parameters, then drop that of its output."""
+        node = self.graph.nodes[index]
+        kind = node.op.gradient
+        self.arrived: list[tuple[int, _Gradient]] = []
+        shared: _Gradient | None = None
+        for value, wanted in zip(node.inputs, self._wanted(node), strict=True):
+            if not wanted:
+                continue
+            made = gradient
+            if kind == "new" or (kind == "passed" and self.sizes[value] != self.sizes[index]):
+                made = self._new(self.sizes[value])
+            elif kind == "shared":
+                made = shared = shared or self._new(self.sizes[index])
+            elif kind == "view" and self.sizes[value] != self.sizes[index]:
+                gradient.whole = False
+            made.holders += 1
+            self.arrived.append((value, made))
+        self.live += self._parameters(index) * self.itemsize
+        scratch = 0
+        if type(node.op).backward_scratch is not Op.backward_scratch:
+            scratch = node.op.backward_scratch(self.batch, self.itemsize, *self._shapes(node))
+        if node.op.outlives and gradient.holders == 1:
+            scratch -= gradient.size
+        self._reach(self.live + scratch, "backward", index)
+        self._drop(gradient)
+
+    def _arrive(self, index: int) -> None:
+        """Add the gradients that a node has made to what is there."""
+        node, own = self.graph.nodes[index], self._parameters(index) * self.itemsize
+        owner = index if node.shares is None else node.shares
+        if owner not in self.trained:
+            self.trained[owner] = node.op.views_gradients
+        else:
+            if self.trained[owner]:  # the sum is new memory, as the gradient there is a view
+                self._reach(self.live + own, "backward", index)
+                self.trained[owner] = False
+            self.live -= own
+        for value, made in self.arrived:
+            there = self.pending.get(value)
+            if there is None:
+                self.pending[value] = made
+            elif there.holders == 1 and there.whole:
+                self._drop(made)
+            else:
+                total = self._new(self.sizes[value])
+                self._reach(self.live, "backward", index)
+                self._hold(value, total)
+                self._drop(there)
+                self._drop(made)

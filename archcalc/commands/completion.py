@@ -1,0 +1,172 @@
+"""What the shell offers behind a Tab: names that begin as the word does, with a few words about each.
+
+No spec is read in full for it: a network's names stand in the first lines of its file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+Offers = list[tuple[str, str]]  # a word, and what it is
+
+
+def models(incomplete: str) -> Offers:
+    """The zoo's models, and spec files where a path begins."""
+    if incomplete.startswith((".", "/", "~")):
+        return files(incomplete)
+    return _begin(incomplete, _titles())
+
+
+def families(incomplete: str) -> Offers:
+    """The zoo's families."""
+    from ..language.zoo import spec_files
+
+    return _begin(incomplete, ((path.stem, names_of(path)[1]) for path in spec_files()))
+
+
+def models_and_families(incomplete: str) -> Offers:
+    """The zoo's models and families, and spec files where a path begins."""
+    return list(dict([*families(incomplete), *models(incomplete)]).items())
+
+
+def models_and_ops(incomplete: str) -> Offers:
+    """The zoo's models, spec files, and ops."""
+    return [*models(incomplete), *ops(incomplete)]
+
+
+def figures(incomplete: str) -> Offers:
+    """Models, documents and the ids of figures."""
+    import re
+
+    from ..language.zoo import specs_dir
+
+    found = models(incomplete)
+    for path in sorted((specs_dir() / "documents").glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        title = re.search(r"^document: (.*)$", text, re.MULTILINE)
+        ids = re.findall(r"^ {6}([a-z0-9][a-z0-9-]*) +\|", text, re.MULTILINE)
+        found += _begin(incomplete, [(path.stem, title[1] if title else ""), *((name, "a figure") for name in ids)])
+    return found
+
+
+def ops(incomplete: str) -> Offers:
+    """The words of the spec language that are ops."""
+    from ..ops import OPS
+
+    return _begin(incomplete, ((word, (op.__doc__ or "").partition("\n")[0]) for word, op in OPS.items()))
+
+
+def files(incomplete: str, suffixes: tuple[str, ...] = (".yaml", ".yml")) -> Offers:
+    """Spec files, or those of other suffixes, and folders that may hold some."""
+    typed, slash, begun = incomplete.rpartition("/")
+    folder = Path((typed or "/") if slash else ".").expanduser()
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.iterdir()):
+        shown = typed + slash + path.name
+        if path.name.startswith(begun) and (begun or not path.name.startswith(".")):
+            if path.is_dir():
+                found.append((f"{shown}/", "folder"))
+            elif path.suffix in suffixes:
+                found.append((shown, "lock" if path.suffix == ".lock" else "spec file"))
+    return found
+
+
+def formats(incomplete: str) -> Offers:
+    from ..show import FORMATS
+
+    return _begin(incomplete, ((name, "") for name in FORMATS))
+
+
+def formats_of_checks(incomplete: str) -> Offers:
+    """Forms of what `check` found."""
+    from .check import FORMATS
+
+    return _begin(incomplete, ((name, "") for name in FORMATS))
+
+
+def checked(incomplete: str) -> Offers:
+    """Locks and spec files, and folders that may hold some."""
+    return files(incomplete, (".yaml", ".yml", ".lock"))
+
+
+def formats_of_texts(incomplete: str) -> Offers:
+    """Formats of what is no table."""
+    return [offer for offer in formats(incomplete) if offer[0] != "csv"]
+
+
+def kinds(incomplete: str) -> Offers:
+    from ..show.pictures import KINDS
+
+    return _begin(incomplete, ((name, "") for name in KINDS))
+
+
+def dtypes(incomplete: str) -> Offers:
+    from ..analysis.counts import ITEMSIZE
+
+    return _begin(incomplete, ((name, f"{size} bytes") for name, size in ITEMSIZE.items()))
+
+
+def optimizers(incomplete: str) -> Offers:
+    from ..analysis.training import OPTIMIZERS
+
+    return _begin(incomplete, ((name, "") for name in OPTIMIZERS))
+
+
+def sorts(incomplete: str) -> Offers:
+    from ..tasks.summary import SORTS
+
+    return _begin(incomplete, ((name, "") for name in SORTS))
+
+
+def _begin(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offers:
+    return [(name, about) for name, about in offers if name.startswith(incomplete)]
+
+
+def known() -> set[str]:
+    """The models and families of the zoo."""
+    from ..language.zoo import spec_files
+
+    return {name for path in spec_files() for name in (path.stem, *names_of(path)[0])}
+
+
+def _titles() -> Iterator[tuple[str, str]]:
+    """The models of the shipped specs with their papers' titles."""
+    from ..language.zoo import spec_files
+
+    for path in spec_files():
+        names, title = names_of(path)
+        yield from ((name, title) for name in names or [path.stem])  # a family of one network goes by its own name
+
+
+def names_of(path: Path) -> tuple[list[str], str]:
+    """The models that a spec names and its title, by the YAML parser alone; what cannot be read has none."""
+    import yaml
+
+    from ..language.reader import LOADER
+
+    names: list[str] = []
+    title, key, depth, is_key = "", "", 0, True
+    try:
+        for event in yaml.parse(path.read_text(encoding="utf-8"), LOADER):
+            if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+                depth += 1
+                is_key = True
+            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+                depth -= 1
+                is_key = True
+                if depth == 1 and key == "models" and title:
+                    break
+            elif isinstance(event, yaml.ScalarEvent):
+                if depth == 1 and is_key:
+                    key = event.value
+                elif depth == 1 and key == "title":
+                    title = " ".join(event.value.split())
+                elif depth == 2 and key == "models" and is_key:
+                    names.append(event.value)
+                is_key = not is_key
+    except (yaml.YAMLError, OSError, UnicodeError):
+        return [], ""
+    return names, title

@@ -1,0 +1,200 @@
+"""What commands share: the options that mean the same everywhere, and where the output goes."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from . import completion as complete
+
+Job = Callable[[], int | None]  # what it gives is the exit code, 0 where that is None
+PICTURES = (".png", ".svg", ".pdf")
+
+ModelName = Annotated[
+    str,
+    Argument(
+        metavar="MODEL",
+        help="A name (vgg16), family:variant (vgg:D), or a spec file (./my.yaml, ./my.yaml:NAME).",
+        autocompletion=complete.models,
+    ),
+]
+InputSize = Annotated[str, Option("--input", metavar="SIZE", help="Use this input, channels first, as 3x256x256.")]
+Settings = Annotated[
+    list[str] | None,
+    Option("--set", metavar="NAME=VALUE", help="Set a constant of the spec, as classes=10; may be repeated."),
+]
+Format = Annotated[
+    str,
+    Option(
+        "--format",
+        metavar="FORMAT",
+        help="Write text, json, csv, markdown, latex or html; text, or what FILE's suffix says, unless given.",
+        autocompletion=complete.formats,
+    ),
+]
+Columns = Annotated[
+    str,
+    Option(
+        "--columns",
+        metavar="NAMES",
+        help="Show these columns, by their names in csv or how these begin, as params,receptive_field.",
+    ),
+]
+Like = Annotated[
+    str,
+    Option("--like", metavar="TOOL", help="Count as torchvision, fvcore, ptflops, thop or torchinfo does."),
+]
+FoldBn = Annotated[bool, Option("--fold-bn", help="Count the deployed network: batch norms folded into layers.")]
+Units = Annotated[
+    str, Option("--units", metavar="UNITS", help="Show numbers with a unit that suits them, auto, or as they are, raw.")
+]
+Depth = Annotated[int, Option("--depth", metavar="N", min=0, help="Open blocks N levels below the paper's rows.")]
+Full = Annotated[bool, Option("--full", help="Open blocks down to single ops.")]
+OutputFile = Annotated[
+    str, Option("--output", "-o", metavar="FILE", help="Write to FILE, which changes only when all is done.")
+]
+Dtype = Annotated[
+    str,
+    Option(
+        "--dtype",
+        metavar="NAME",
+        help="Type of all numbers: float32, float64, float16, bfloat16.",
+        autocompletion=complete.dtypes,
+    ),
+]
+Train = Annotated[
+    bool,
+    Option(
+        "--train",
+        help="Take a training step, not an inference: memory, MACs and time, forward and backward.",
+    ),
+]
+Optimizer = Annotated[
+    str,
+    Option(
+        "--optimizer",
+        metavar="NAME",
+        help="The optimiser of `--train`: sgd (unless given), momentum, adam.",
+        autocompletion=complete.optimizers,
+    ),
+]
+
+
+def trained(train: bool, optimizer: str) -> str:
+    """The optimiser of a training step; nothing where none is asked for. Raises UsageError."""
+    from ..errors import UsageError
+
+    if optimizer and not train:
+        raise UsageError(f"`--optimizer {optimizer}` is for a training step", "Give `--train` too.")
+    return (optimizer or "sgd") if train else ""
+
+
+def share(percent: float, option: str) -> float:
+    """A percentage as a share. Raises UsageError below 0."""
+    from ..errors import UsageError
+
+    if not percent >= 0:  # also not a number
+        raise UsageError(f"`{option} {percent}` is less than nothing")
+    return percent / 100
+
+
+def size(text: str) -> tuple[int, ...] | None:
+    """`3x256x256` or `3 × 256 × 256`; None where nothing is given. Raises UsageError."""
+    from ..errors import UsageError
+
+    if not text:
+        return None
+    axes = [axis.strip() for axis in text.lower().replace("×", "x").split("x")]
+    if not all(axis.isascii() and axis.isdigit() and len(axis) < 20 for axis in axes):
+        raise UsageError(f"`--input {text}` is not a size", "A size is written channels first: `--input 3x256x256`.")
+    return tuple(map(int, axes))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """`params,macs` as names."""
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+
+
+def pairs(texts: Sequence[str] | None) -> dict[str, str]:
+    """`name=value`, each name once. Raises UsageError."""
+    from ..errors import UsageError
+
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise UsageError(f"`--set {text}` is not `name=value`", "For example `--set classes=10`.")
+        if name in found:
+            raise UsageError(f"`--set` gives `{name}` twice")
+        found[name] = value
+    return found
+
+
+def in_color() -> bool:
+    """Whether standard output is a terminal that wants color."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class Output:
+    """In which form a result is written, and where: standard output, or a file that is replaced whole.
+
+    Both are checked before anything is computed; raises UsageError.
+    """
+
+    def __init__(self, output_format: str, path: str, formats: Sequence[str] = (), pictures: bool = False) -> None:
+        from ..show import FORMATS, SUFFIXES, known_format
+
+        formats = formats or FORMATS
+        suffix = Path(path).suffix.lower()
+        self.picture = suffix[1:] if pictures and suffix in PICTURES and not output_format else ""
+        by_suffix = SUFFIXES.get(suffix, "")
+        self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
+        self.path = writable(path, "--output") if path else None
+
+    def draw(self, draw: Callable[[], Any]) -> None:
+        """Write a picture to the file, in the form that its suffix says."""
+        from ..show.pictures import image
+
+        assert self.path is not None
+        replace(self.path, image(draw(), self.picture))
+
+    def __call__(self, render: Callable[[int | None, bool], str]) -> None:
+        """Write what `render` gives for a width (None: as wide as it needs be) and for whether color is wanted."""
+        from shutil import get_terminal_size
+
+        if self.path is not None:
+            replace(self.path, render(None, False))
+            return
+        width = max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
+        sys.stdout.write(render(width, in_color()))
+        sys.stdout.flush()
+
+
+def writable(path: str, option: str) -> Path:
+    """Where a file is to be written. Raises UsageError where none can be."""
+    from ..errors import UsageError, printable
+
+    found = Path(path).resolve()
+    if found.is_dir() or not found.parent.is_dir():
+        what = "a folder" if found.is_dir() else "in a folder that does not exist"
+        raise UsageError(f"`{option} {printable(path)}` is {what}")
+    return found
+
+
+def replace(path: Path, text: str | bytes) -> None:
+    """Write beside the file and move it there, so that nobody ever reads half of it."""
+    data = text.encode() if isinstance(text, str) else text
+    if path.exists() and not path.is_file():  # /dev/null, a pipe
+        path.write_bytes(data)
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(data)
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o777)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The gate: locks, what has drifted from them and why, and budgets."""

@@ -1,0 +1,213 @@
+"""Budgets: bounds for what networks cost, in a lock or in `[tool.archcalc]` of a `pyproject.toml`.
+
+params <= 25.6M · macs < 4.1G · peak_memory_bytes <= 64MiB · params with heads <= 14M
+latency <= 1.1 × resnet18, required
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..analysis.counts import Report, Totals
+from ..analysis.receptive import receptive_fields
+from ..errors import Source, SpecError, Text, did_you_mean
+from ..units import read_figure
+
+KEYS = ("budgets",)  # of `[tool.archcalc]`
+TOTALS = tuple(field.name for field in fields(Totals) if field.name != "elementwise")
+SEEN = "receptive_field"  # the largest that is bounded, of any node: a global pooling behind it sees everything
+MEASURED = ("latency",)
+WITH_HEADS = " with heads"
+EVERY = "*"
+FORCE = ("required", "advisory")
+COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    "<=": operator.le,
+    "≤": operator.le,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "≥": operator.ge,
+    ">": operator.gt,
+}
+BYTES: dict[str, int] = {
+    "B": 1,
+    **{f"{k}iB": 1024**n for n, k in enumerate("KMGT", 1)},
+    **{f"{k}B": 1000**n for n, k in enumerate("kMGT", 1)},
+}
+BYTES["KB"] = BYTES["kB"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A bound: `quantity` `comparison` `bound`, or of a measured one `bound` × what `baseline` takes in the same run.
+
+    `models` is the name that it holds for, or a pattern; `text` is where it stands. `advisory`: a breach is said, and
+    fails nothing.
+    """
+
+    text: Text
+    models: str
+    quantity: str
+    comparison: str
+    bound: Fraction
+    baseline: str = ""
+    advisory: bool = False
+
+    @property
+    def measured(self) -> bool:
+        return self.quantity in MEASURED
+
+    def holds_for(self, model: str) -> bool:
+        """Whether it speaks of this model: by its name in the lock, or by the variant behind the colon."""
+        return any(fnmatchcase(name, self.models) for name in (model, *model.split(":")[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A budget held against a network: `value` is what there is (None: not measured), `limit` what may be."""
+
+    budget: Budget
+    value: Fraction | None
+    limit: Fraction
+
+    @property
+    def holds(self) -> bool:
+        compare = COMPARISONS[self.budget.comparison]
+        return self.value is None or compare(self.value, self.limit)
+
+    @property
+    def ok(self) -> bool:
+        return self.holds or self.budget.advisory
+
+
+def quantities(report: Report, seen: bool = False) -> dict[str, int]:
+    """What a budget may bound without a measurement, by name; the receptive field where it is wanted (`seen`)."""
+    found = dict(report.totals.counts())
+    heads = report.totals_with_heads or report.totals
+    found |= {f"{name}{WITH_HEADS}": value for name, value in heads.counts().items()}
+    if seen:
+        fields = receptive_fields(report.graph)
+        every = [pair[1] for index in range(report.graph.main) if (pair := fields.pair(index)) is not None]
+        found[SEEN] = max(every, default=0)
+    return found
+
+
+def want_seen(budgets: Iterable[Budget]) -> bool:
+    """Whether a budget bounds the receptive field, which takes longer than all the rest."""
+    return any(budget.quantity == SEEN for budget in budgets)
+
+
+def judge(budgets: Iterable[Budget], model: str, found: Mapping[str, int]) -> tuple[Verdict, ...]:
+    """The budgets that speak of a model, held against its quantities; measured ones are left open."""
+    return tuple(
+        Verdict(budget, None if budget.measured else Fraction(found[budget.quantity]), budget.bound)
+        for budget in budgets
+        if budget.holds_for(model)
+    )
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def read_budget(text: Text, models: str = EVERY) -> Budget:
+    """Read `params <= 25.6M`. Raises SpecError."""
+    text = text.strip()
+    form = "`params <= 25.6M`, or `latency <= 1.1 × resnet18, required`"
+    match = re.fullmatch(r"(.*?)\s*(<=|>=|≤|≥|<|>)\s*(.*?)\s*(?:,\s*([^,]*))?", text.value)
+    if not match:
+        raise text.error(f"`{text}` is not a budget", f"A budget is {form}.")
+    quantity, comparison, amount, force = match.groups()
+    known = (*TOTALS, SEEN, *MEASURED)
+    name = quantity.removesuffix(WITH_HEADS)
+    if name not in known or (name not in TOTALS and name != quantity):
+        raise text.part(0, max(1, len(quantity))).error(
+            f"`{quantity}` is nothing that a budget bounds", did_you_mean(name, known)
+        )
+    if force is not None and force not in FORCE:
+        raise text.part(match.start(4), match.end(4)).error(f"`{force}` is not known here", did_you_mean(force, FORCE))
+    place = text.part(match.start(3), match.end(3))
+    measured = name in MEASURED
+    advisory = force == "advisory" or (measured and force != "required")
+    if measured:
+        relative = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:×|x|\*)\s*(\S.*)", amount)
+        if not relative:
+            raise place.error(f"`{name}` is bounded by what another model takes in the same run", f"Write {form}.")
+        return Budget(text, models, quantity, comparison, Fraction(relative[1]), relative[2], advisory)
+    return Budget(text, models, quantity, comparison, _amount(place, name), "", advisory)
+
+
+def _amount(place: Text, quantity: str) -> Fraction:
+    amount = place.value
+    if quantity.endswith("_bytes"):
+        match = re.fullmatch(r"(\d[\d,]*(?:\.\d+)?)\s*([A-Za-z]*)", amount)
+        unit = (match[2] or "B") if match else ""
+        if match and unit in BYTES:
+            number: str = match[1]
+            return Fraction(number.replace(",", "")) * BYTES[unit]
+        raise place.error(f"`{amount}` is no number of bytes", "Bytes are written as 64MiB or 67,108,864.")
+    figure = read_figure(amount)
+    if figure is None:
+        raise place.error(f"`{amount}` is no number", "Numbers are written as 25.6M, 4.1G or 25,557,032.")
+    return figure.value
+
+
+@lru_cache(maxsize=64)
+def project(folder: Path) -> tuple[Budget, ...]:
+    """The budgets of `[tool.archcalc]` in the nearest `pyproject.toml` at or above a folder. Raises SpecError."""
+    for above in (folder, *folder.parents):
+        path = above / "pyproject.toml"
+        if path.is_file():
+            return read_project(path)
+    return ()
+
+
+def read_project(path: Path) -> tuple[Budget, ...]:
+    """Raises SpecError: no TOML, a key that is not known, a budget that is none."""
+    import tomllib
+
+    try:
+        data = path.read_bytes()
+        table = tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"`{path}` is not TOML: {error}") from None
+    except OSError as error:
+        raise SpecError(f"cannot read `{path}`: {error.strerror or error}") from None
+    source = Source(str(path), tuple(data.decode("utf-8").splitlines()))
+    own = table.get("tool", {}).get("archcalc", {})
+    if not isinstance(own, dict):
+        raise _find(source, "archcalc").error("`[tool.archcalc]` is a table")
+    for key in own:
+        if key not in KEYS:
+            raise _find(source, key).error(f"`{key}` is not a key of `[tool.archcalc]`", did_you_mean(key, KEYS))
+    budgets = own.get("budgets", [])
+    by_model = budgets if isinstance(budgets, dict) else {EVERY: budgets}
+    return tuple(
+        read_budget(_find(source, text), models)
+        for models, texts in by_model.items()
+        for text in _texts(source, models, texts)
+    )
+
+
+def _texts(source: Source, models: str, found: Any) -> list[str]:
+    texts = [found] if isinstance(found, str) else found
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise _find(source, models).error('budgets are a list of texts, `["params <= 25.6M"]`')
+    return texts
+
+
+def _find(source: Source, word: str) -> Text:
+    """Where a text of a TOML file stands, which its reader does not say: behind `[tool.archcalc` where it can be."""
+    start = next((n for n, line in enumerate(source.lines) if "tool.archcalc" in line), 0)
+    order = [*range(start, len(source.lines)), *range(start)]
+    for number in order:
+        col = source.lines[number].find(word)
+        if col >= 0:
+            return Text(word, source, number + 1, col + 1)
+    return Text(word, source, start + 1, 1, exact=False)

@@ -1,0 +1,314 @@
+"""The gate: every model of a lock is built anew and held against what is locked, and against its budgets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from ..analysis.counts import analyse
+from ..errors import ArchcalcError, SpecError, Text, did_you_mean
+from ..language.expand import expand_model
+from ..language.zoo import select, selections, spec_files, specs_dir, split
+from ..parallel import Tick, over
+from .budgets import EVERY, Budget, Verdict, judge, project, quantities, read_budget, want_seen
+from .drift import Drift, Place, compare, places
+from .lock import NAME, Entry, Lock, Section, entry_of, is_lock, read_lock
+
+FEW = 12  # groups of models that are built sooner than other processes are started
+GROUP = 12  # models of one spec that go to one process at least
+SHARES = 16  # parts of the work: a spec that has more of it than one part is split
+SKIPPED = ("node_modules", "__pycache__", "site-packages")
+
+# --- what is found ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedModel:
+    """A model of a lock. `locked` is its name where it stands there, `spec` the file that it is built from.
+
+    `drift` is None where all is as locked; then `now` is, too. `totals` are what budgets bound. `error` says why it
+    cannot be compared. `updated`: the lock holds what is true now.
+    """
+
+    name: str
+    locked: Text
+    spec: str = ""
+    totals: dict[str, int] = field(default_factory=dict)
+    drift: Drift | None = None
+    now: Entry | None = field(default=None, repr=False)
+    budgets: tuple[Verdict, ...] = ()
+    error: ArchcalcError | None = None
+    updated: bool = False
+
+    @property
+    def ok(self) -> bool:
+        as_locked = self.updated or (self.error is None and self.drift is None)
+        return as_locked and all(verdict.ok for verdict in self.budgets)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedLock:
+    """A lock with its models; `error` says why it cannot be read."""
+
+    name: str
+    path: Path
+    models: tuple[CheckedModel, ...] = ()
+    error: ArchcalcError | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None and all(model.ok for model in self.models)
+
+    @property
+    def errors(self) -> list[ArchcalcError]:
+        """Why the lock, or models of it, cannot be read or built."""
+        every = [self.error, *(model.error for model in self.models if not model.updated)]
+        return [error for error in every if error is not None]
+
+    @property
+    def updated(self) -> bool:
+        return any(model.updated for model in self.models)
+
+
+# --- where locks are ----------------------------------------------------------------------------------------------
+
+
+def find_locks(folder: Path) -> Iterator[Path]:
+    """Every lock below a folder, by name; hidden folders, environments and installed packages are passed over."""
+    for above, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and name not in SKIPPED and not Path(above, name, "pyvenv.cfg").exists()
+        )
+        for name in sorted(files):
+            path = Path(above, name)
+            if path.suffix == ".lock" and is_lock(path):
+                yield path
+
+
+def reference(model: str, lock: Path) -> str:
+    """How to ask for a model of a lock from here: its name, or its path from where the lock stands."""
+    path, colon, variant = split(model)
+    if path is None:
+        return model
+    return f"{os.path.normpath(lock.parent / path)}{colon}{variant}"
+
+
+def names_in(wanted: str, lock: Path) -> list[str]:
+    """The models that an argument of `archcalc lock` means, as the lock calls them: a name, or a path, relative to the
+    lock, with each of its variants where none is named. Raises UsageError, SpecError."""
+    path, colon, variant = split(wanted)
+    if path is None:
+        return [select(wanted).name]
+    file = Path(path).expanduser()
+    try:
+        relative = Path(os.path.relpath(file, lock.parent)).as_posix()
+    except ValueError:  # another drive
+        relative = str(file.resolve())
+    if colon:
+        select(wanted)
+        return [f"{relative}:{variant}"]
+    _, found = selections(file, path)
+    names = [selection.entry.name.value if selection.entry else selection.variant.name.value for selection in found]
+    return [f"{relative}:{name}" for name in names] if len(names) > 1 else [relative]
+
+
+# --- building -----------------------------------------------------------------------------------------------------
+
+
+class Wanted(NamedTuple):
+    """A model to build: how to ask for it, how the lock calls it, and a digest of what is locked (empty: nothing)."""
+
+    reference: str
+    name: str
+    by_rows: bool
+    digest: str
+    seen: bool = False  # whether its receptive field is asked for
+
+
+class Built(NamedTuple):
+    """A network as it is: its entry and the places of its lines, where they are not what is locked."""
+
+    spec: str
+    totals: dict[str, int]
+    entry: Entry | None
+    places: list[Place]
+    of_input: str
+
+
+def build(wanted: Wanted) -> Built | ArchcalcError:
+    """Build one model; what is wrong with it is given, not raised."""
+    try:
+        selection = select(wanted.reference)
+        report = analyse(expand_model(selection))
+        entry = entry_of(wanted.name, report, wanted.by_rows)
+    except ArchcalcError as error:
+        return error
+    spec = split(wanted.reference)[0] or f"specs/{selection.spec}"
+    totals = quantities(report, wanted.seen)
+    if wanted.digest == digest(entry.text()):
+        return Built(spec, totals, None, [], "")
+    of_input = selection.family.inputs[0][0].where
+    return Built(spec, totals, entry, places(report.graph, wanted.by_rows), of_input)
+
+
+def _build_all(group: Sequence[Wanted]) -> list[Built | ArchcalcError]:
+    return [build(wanted) for wanted in group]
+
+
+def digest(lines: Iterable[str]) -> str:
+    from hashlib import sha256
+
+    return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def build_many(wanted: Sequence[Wanted], tick: Tick | None = None) -> list[Built | ArchcalcError]:
+    """Build models on all cores, those of one spec together: each process reads a spec once.
+
+    Names are one group, cut into parts: in a lock those of one family mostly stand together.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, model in enumerate(wanted):
+        groups.setdefault(split(model.reference)[0] or "", []).append(index)
+    most = max(GROUP, len(wanted) // SHARES)
+    parts = [indices[n : n + most] for indices in groups.values() for n in range(0, len(indices), most)]
+    parts.sort(key=len, reverse=True)  # the longest first, so that all end together
+    jobs = [[wanted[index] for index in part] for part in parts]
+
+    def models(done: int, planned: int) -> None:
+        if tick is not None:
+            tick(done * len(wanted) // planned, len(wanted))
+
+    found = over(_build_all, jobs, FEW, models)
+    by_index = {
+        index: built
+        for part, results in zip(parts, found, strict=True)
+        for index, built in zip(part, results, strict=True)
+    }
+    return [by_index[index] for index in range(len(wanted))]
+
+
+# --- checking -----------------------------------------------------------------------------------------------------
+
+
+def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> tuple[CheckedLock, ...]:
+    """Check lock files, each with its name in messages."""
+    locks: list[Lock | CheckedLock] = []
+    wanted: list[Wanted] = []
+    for path, name in files:
+        try:
+            lock = read_lock(path, name)
+            seen = want_seen(_budgets(lock))
+        except ArchcalcError as error:
+            locks.append(CheckedLock(name, path, error=error))
+            continue
+        locks.append(lock)
+        wanted += [_wanted(lock, model, seen) for model in lock.sections]
+    built = iter(build_many(wanted, tick))
+    return tuple(
+        found
+        if isinstance(found, CheckedLock)
+        else CheckedLock(
+            found.name,
+            found.path,
+            tuple(
+                _model(section, next(built), budgets)
+                for budgets in [_budgets(found)]
+                for section in found.sections.values()
+            ),
+        )
+        for found in locks
+    )
+
+
+def check_model(lock: Lock, name: str) -> CheckedModel:
+    """Check one model of a lock, in this process. Raises SpecError for a budget that is none."""
+    budgets = _budgets(lock)
+    return _model(lock.sections[name], build(_wanted(lock, name, want_seen(budgets))), budgets)
+
+
+def _wanted(lock: Lock, name: str, seen: bool) -> Wanted:
+    section = lock.sections[name]
+    return Wanted(reference(name, Path(lock.name)), name, section.by_rows, digest(section.lines()), seen)
+
+
+def _model(section: Section, built: Built | ArchcalcError, budgets: Sequence[Budget]) -> CheckedModel:
+    name, locked = section.model.value, section.model
+    if isinstance(built, ArchcalcError):
+        placed = built if isinstance(built, SpecError) else locked.error(built.message, built.hint)
+        return CheckedModel(name, locked, error=placed)
+    verdicts = judge(budgets, name, built.totals)
+    found = CheckedModel(name, locked, built.spec, built.totals, budgets=verdicts)
+    if built.entry is None:
+        return found
+    try:
+        old = section.entry()
+    except SpecError as error:
+        return replace(found, error=error, now=built.entry)
+    return replace(found, drift=compare(old, built.entry, built.places, built.of_input), now=built.entry)
+
+
+def _budgets(lock: Lock) -> list[Budget]:
+    """The budgets of a lock, of its models, and of the project that it stands in. Raises SpecError."""
+    found = [read_budget(text.strip().part(len("budget "))) for text in lock.budgets]
+    for name, section in lock.sections.items():
+        literal = name.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
+        found += [read_budget(text.strip().part(len("budget ")), literal) for text in section.budgets]
+    return [*found, *project(lock.path.resolve().parent)]
+
+
+def idle(locks: Sequence[CheckedLock], folder: Path) -> list[SpecError]:
+    """The budgets of a project that speak of no model of its locks."""
+    names = [model.name for lock in locks for model in lock.models]
+    return [
+        budget.text.error(f"there is no model `{budget.models}` in the locks here", did_you_mean(budget.models, names))
+        for budget in project(folder.resolve())
+        if budget.models != EVERY and not any(budget.holds_for(name) for name in names)
+    ]
+
+
+def measured(
+    locks: Sequence[CheckedLock], measure: Callable[[str, str], tuple[float, float]]
+) -> tuple[CheckedLock, ...]:
+    """The same with the budgets of measured quantities judged: `measure` runs a model and its baseline in turn, and
+    gives the milliseconds of both."""
+
+    def judged(verdict: Verdict, model: CheckedModel, lock: CheckedLock) -> Verdict:
+        if not verdict.budget.measured:
+            return verdict
+        base = (
+            lock.path.parent
+            if verdict.budget.text.source.name == lock.name
+            else Path(verdict.budget.text.source.name).parent
+        )
+        own, baseline = measure(reference(model.name, Path(lock.name)), reference(verdict.budget.baseline, base / NAME))
+        return Verdict(verdict.budget, Fraction(own), verdict.budget.bound * Fraction(baseline))
+
+    return tuple(
+        replace(
+            lock,
+            models=tuple(
+                replace(model, budgets=tuple(judged(verdict, model, lock) for verdict in model.budgets))
+                for model in lock.models
+            ),
+        )
+        for lock in locks
+    )
+
+
+def specs_of(locks: Sequence[CheckedLock]) -> list[tuple[Path, str | None]]:
+    """The spec files that locks name, for their claims; a shipped one has no name of its own."""
+    shipped = {f"specs/{path.name}": path for path in spec_files()}
+    found: dict[Path, tuple[Path, str | None]] = {}
+    for lock in locks:
+        for model in lock.models:
+            named = split(model.name)[0] is None
+            path = shipped[model.spec] if named and model.spec in shipped else Path(model.spec)
+            if model.spec:
+                found.setdefault(path.resolve(), (path, None if path.parent == specs_dir() else model.spec))
+    return list(found.values())

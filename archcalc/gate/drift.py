@@ -1,0 +1,314 @@
+"""What has changed between a locked network and the present one: its causes, what follows from them, and what becomes
+of old checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from ..graph import Graph
+from .lock import Entry, Line
+
+MOST = 4_000_000  # pairs of lines that the search for the shortest difference may look at
+COUNTS = ("params", "macs", "activation_bytes")
+FIELDS = ("node", "op", "reads", "shares", "output", *COUNTS, "state", "path", "inputs", "outputs")  # that may change
+
+
+class Place(NamedTuple):
+    """Where a node stands in its spec: its call, and the calls of the blocks that hold it, from the innermost to the
+    row of the table, which is the last."""
+
+    where: str
+    within: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A field of a node that is not as locked, or a total's (then `path` is empty).
+
+    `field` is `node` where the whole node is new or gone, otherwise what a `Line` calls it. `cause`: it does not follow
+    from another change. `place` is where it stands, or would stand. Nodes that are new or gone side by side have one
+    `run`.
+    """
+
+    path: str
+    field: str
+    locked: Any
+    now: Any
+    place: Place
+    cause: bool
+    run: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What an old checkpoint holds for the network as it is now: parameters and statistics by name.
+
+    `gone` no longer have a place, `reshaped` have one of another shape (old, new), `renamed` are gone by name but have
+    a node that took their place, `missing` are new. `kept` load as before.
+    """
+
+    kept: int = 0
+    gone: tuple[str, ...] = ()
+    reshaped: tuple[tuple[str, str, str], ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def loads(self) -> bool:
+        return not (self.gone or self.reshaped or self.renamed or self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """All that differs. `totals` are by name, locked and now; `checkpoint` is None for a lock by rows."""
+
+    changes: tuple[Change, ...] = field(repr=False)
+    totals: dict[str, tuple[int | None, int | None]]
+    checkpoint: Checkpoint | None
+
+    @property
+    def causes(self) -> list[Change]:
+        return [change for change in self.changes if change.cause]
+
+
+def places(graph: Graph, by_rows: bool = False) -> list[Place]:
+    """The places of the lines of a lock, in order."""
+    if by_rows:
+        return [Place(row.where.where) for row in graph.rows]
+    within: list[list[str]] = [[] for _ in graph.nodes]
+    for span in graph.spans:  # outer before inner
+        where = span.where.where
+        for index in range(span.start, span.stop):
+            within[index].append(where)
+    return [
+        Place(node.where.where, tuple(dict.fromkeys(w for w in reversed(calls) if w != node.where.where)))
+        for node, calls in zip(graph.nodes, within, strict=True)
+    ]
+
+
+def compare(old: Entry, new: Entry, where: Sequence[Place], of_input: str) -> Drift:
+    """The difference; `where` are the places of the new lines, `of_input` is where the spec says the input."""
+    links = min(_alignments(old, new), key=lambda found: found.cost)
+    changes = [
+        Change("", name, getattr(old, name), getattr(new, name), Place(of_input), cause)
+        for name, cause in (("inputs", True), ("outputs", False))
+        if getattr(old, name) != getattr(new, name)
+    ]
+    found = [*changes, *links.changes(where, input_changed=old.inputs != new.inputs)]
+    names = dict.fromkeys((*old.totals, *new.totals))
+    totals = {
+        name: (old.totals.get(name), new.totals.get(name))
+        for name in names
+        if old.totals.get(name) != new.totals.get(name)
+    }
+    if not any(change.cause for change in found):  # nothing else explains it: what an op costs is counted otherwise
+        found = [replace(change, cause=True) for change in found]
+    by_rows = old.by_rows or new.by_rows
+    return Drift(tuple(found), totals, None if by_rows else _checkpoint(old, new, links))
+
+
+# --- which node is which ------------------------------------------------------------------------------------------
+
+
+class Links:
+    """Which new line stands for which old one: `to[i]` of the old line i, `back[j]` of the new line j."""
+
+    def __init__(self, old: Entry, new: Entry, pairs: Sequence[tuple[int, int]]) -> None:
+        self.old, self.new = old, new
+        self.to: dict[int, int] = dict(pairs)
+        self.back = {j: i for i, j in pairs}
+        self._reads = {id(entry): _reads(entry) for entry in (old, new)}
+        self._rewired = {
+            i for i, j in pairs if self._sources(old, i, self.to, 0) != self._sources(new, j, self.back, 1)
+        }
+
+    def _sources(self, entry: Entry, index: int, linked: dict[int, int], is_new: int) -> list[int]:
+        """What a line reads, as old lines; through lines that only one side has, to what stands in front of them."""
+        found = []
+        for value in self._reads[id(entry)][index]:
+            while value >= 0 and value not in linked:
+                value = self._reads[id(entry)][value][0]
+            found.append(linked[value] if is_new and value >= 0 else value)
+        return found
+
+    @property
+    def cost(self) -> int:
+        """How many nodes are no consequence: the fewer, the better the alignment."""
+        changed = sum(self.old.lines[i].op != self.new.lines[j].op for i, j in self.to.items())
+        added, removed = len(self.new.lines) - len(self.to), len(self.old.lines) - len(self.to)
+        return 2 * (changed + len(self._rewired)) + added + removed
+
+    def changes(self, where: Sequence[Place], input_changed: bool) -> Iterator[Change]:
+        """Node by node, in the order of the new network, what is gone behind what stood in front of it."""
+        old, new = self.old.lines, self.new.lines
+        gone: dict[int, list[int]] = {}
+        front = -1
+        for i in range(len(old)):
+            if i in self.to:
+                front = self.to[i]
+            else:
+                gone.setdefault(front, []).append(i)
+        front = -1
+        blocks = {above for line in old for above in _all_above(line.path)}
+        for j in range(-1, len(new)):
+            if j in self.back:
+                yield from self._node(j, where, input_changed)
+                front = j
+            elif j >= 0:
+                depth = 0 if _above(new[j].path) in blocks else _missing(new[j].path, blocks)
+                yield Change(new[j].path, "node", None, new[j], _outer(where[j], depth), True, front)
+            for i in gone.get(j, ()):
+                yield Change(old[i].path, "node", old[i], None, self._where_it_stood(old[i].path, j, where), True, j)
+
+    def _node(self, j: int, where: Sequence[Place], input_changed: bool) -> Iterator[Change]:
+        new = self.new.lines[j]
+        i = self.back[j]
+        old = self.old.lines[i]
+        if old == new and i not in self._rewired:
+            return
+        follows = self._follows(i, j, input_changed)
+        if old.op != new.op:  # the digest of a row's nodes is another also where only its input is
+            own = not (self.new.by_rows and follows and old.op.split()[0] == new.op.split()[0])
+            yield Change(new.path, "op", old.op, new.op, where[j], own)
+            follows = True
+        if i in self._rewired:
+            yield Change(new.path, "reads", self._read(self.old, i), self._read(self.new, j), where[j], True)
+            follows = True
+        if bool(old.shares) != bool(new.shares):
+            yield Change(new.path, "shares", old.shares, new.shares, where[j], True)
+            follows = True
+        for name in ("output", *COUNTS, "state"):
+            before, now = getattr(old, name), getattr(new, name)
+            if before != now:
+                yield Change(new.path, name, before, now, where[j], not follows and name != "activation_bytes")
+        if old.path != new.path:
+            yield Change(new.path, "path", old.path, new.path, where[j], False)
+
+    def _read(self, entry: Entry, index: int) -> tuple[str, ...]:
+        """The paths of what a line reads."""
+        lines = entry.lines
+        return lines[index].reads or (lines[index - 1].path if index else "@",)
+
+    def _follows(self, i: int, j: int, input_changed: bool) -> bool:
+        """Whether a value that the node reads has changed its shape."""
+        sources = zip(self._reads[id(self.old)][i], self._reads[id(self.new)][j], strict=False)
+        for before, now in sources:
+            if before < 0 or now < 0:
+                if input_changed or before >= 0 or now >= 0:
+                    return True
+            elif self.old.lines[before].output != self.new.lines[now].output:
+                return True
+        return False
+
+    def _where_it_stood(self, path: str, front: int, where: Sequence[Place]) -> Place:
+        """Of a line that is gone: the row or block that held it, where that still stands, or its neighbour's."""
+        steps = 0
+        for above in _all_above(path):
+            near = [j for j, line in enumerate(self.new.lines) if line.path.startswith(above + "/")]
+            if near:
+                return _outer(where[min(near, key=lambda j: abs(j - front))], steps)
+            steps += 1
+        return Place(_outer(where[max(front, 0)], steps).where) if where else Place("")
+
+
+def _above(path: str) -> str:
+    """The row or block that holds a node."""
+    return path.rpartition("/")[0]
+
+
+def _all_above(path: str) -> list[str]:
+    """The blocks that hold a node, innermost first, and the row."""
+    parts = path.split("/")
+    return ["/".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
+
+
+def _missing(path: str, blocks: set[str]) -> int:
+    """How many of the blocks that hold a node are not among `blocks`, from the innermost."""
+    above = _all_above(path)
+    return next((n for n, block in enumerate(above) if block in blocks), len(above))
+
+
+def _outer(place: Place, steps: int) -> Place:
+    """The place `steps` blocks further out, as far as there are any."""
+    every = (place.where, *place.within)
+    steps = min(steps, len(every) - 1)
+    return Place(every[steps], every[steps + 1 :])
+
+
+def _reads(entry: Entry) -> list[list[int]]:
+    """What every line reads: indices of earlier lines, −1, −2, … are inputs."""
+    index = {line.path: i for i, line in enumerate(entry.lines)}
+    inputs: dict[str, int] = {}
+    return [
+        [i - 1 if i else -1]
+        if not line.reads
+        else [index[name] if name in index else inputs.setdefault(name, -1 - len(inputs)) for name in line.reads]
+        for i, line in enumerate(entry.lines)
+    ]
+
+
+def _alignments(old: Entry, new: Entry) -> Iterator[Links]:
+    """By path; and, where that leaves something open, by the shortest difference of what the nodes do."""
+    index = {line.path: j for j, line in enumerate(new.lines)}
+    by_path = [(i, index[line.path]) for i, line in enumerate(old.lines) if line.path in index]
+    links = Links(old, new, by_path)
+    yield links
+    if links.cost and len(old.lines) * len(new.lines) <= MOST:
+        yield Links(old, new, _shortest(old.lines, new.lines))
+
+
+def _shortest(old: Sequence[Line], new: Sequence[Line]) -> list[tuple[int, int]]:
+    from difflib import SequenceMatcher
+
+    def leaf(line: Line) -> tuple[str, str]:
+        word = line.op.partition("(")[0]
+        return word if not word[0].isdigit() else "", line.path.rpartition("/")[2].partition(".")[0]
+
+    top = 0  # what is alike in front and behind is linked first: of equal repeats the last counts as gone
+    while top < min(len(old), len(new)) and old[top].op == new[top].op:
+        top += 1
+    rest = min(len(old), len(new)) - top
+    end = 0
+    while end < rest and old[-1 - end].op == new[-1 - end].op:
+        end += 1
+    pairs = [(n, n) for n in range(top)] + [(len(old) - n, len(new) - n) for n in range(end, 0, -1)]
+    before, now = [line.op for line in old[top : len(old) - end]], [line.op for line in new[top : len(new) - end]]
+    matcher = SequenceMatcher(None, before, now, autojunk=False)
+    for tag, *bounds in matcher.get_opcodes():
+        a, b, c, d = (bound + top for bound in bounds)
+        if tag == "equal":
+            pairs += zip(range(a, b), range(c, d), strict=True)
+        elif tag == "replace":
+            inner = SequenceMatcher(None, list(map(leaf, old[a:b])), list(map(leaf, new[c:d])), autojunk=False)
+            for block in inner.get_matching_blocks():
+                pairs += [(a + block.a + n, c + block.b + n) for n in range(block.size)]
+    return pairs
+
+
+# --- checkpoints --------------------------------------------------------------------------------------------------
+
+
+def _checkpoint(old: Entry, new: Entry, links: Links) -> Checkpoint:
+    before = {f"{line.path}.{name}": shape for line in old.lines for name, shape in line.state}
+    now = {f"{line.path}.{name}": shape for line in new.lines for name, shape in line.state}
+    kept, gone, renamed = 0, [], []
+    reshaped: list[tuple[str, str, str]] = []
+    taken: set[str] = set()
+    for i, line in enumerate(old.lines):
+        j = links.to.get(i)
+        for name, shape in line.state:
+            key = f"{line.path}.{name}"
+            if key in now:
+                kept += now[key] == shape
+                reshaped += [(key, shape, now[key])] if now[key] != shape else []
+                continue
+            other = f"{new.lines[j].path}.{name}" if j is not None else ""
+            if other and now.get(other) == shape and other not in before:
+                renamed.append((key, other))
+                taken.add(other)
+            else:
+                gone.append(key)
+    missing = [key for key in now if key not in before and key not in taken]
+    return Checkpoint(kept, tuple(gone), tuple(reshaped), tuple(renamed), tuple(missing))

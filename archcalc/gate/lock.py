@@ -1,0 +1,398 @@
+"""A lock: what matters of networks as text that a person reviews, one line a node.
+
+    archcalc lock 1
+    model resnet50
+      input 3×224×224
+      params 25,557,032
+      nodes 175
+        conv1/conv | conv(out=64, kernel=7, stride=2, bias=False) | 64×112×112 | 9,408 | 118,013,952 | …
+    end
+
+Places in the spec are not in it: a comment in a spec changes no lock. `docs/gate.md` describes the format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from ..analysis.arithmetic import usage
+from ..analysis.counts import Layer, Report
+from ..errors import Source, SpecError, Text, UsageError, did_you_mean
+from ..ops import Op, dims
+
+VERSION = 1
+NAME = "archcalc.lock"
+FIRST = "archcalc lock "
+HEAD = (
+    f"{FIRST}{VERSION}",
+    "# `archcalc check` compares, `archcalc check --update` accepts what has changed. A node a line:",
+    "# path | op | output | params | MACs | activation bytes | parameters and statistics | reads (else the line above)",
+)
+LAST = "end"
+BAR = " | "
+CELLS = 7  # of a line, in front of what it reads
+MAX_BYTES = 256 * 2**20
+CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
+SHARED = "as "  # in place of the parameters: those of another node
+NOTHING = "-"
+# Of a model; FLOPs and the bytes of parameters are not, as they follow from these.
+TOTALS = (
+    *("params", "macs", "weights", "biases", "norm_params", "norm_stats"),
+    *("activation_bytes", "peak_memory_bytes", "weight_layers"),
+)
+
+
+class Line(NamedTuple):
+    """A node, or, in a lock by rows, a row of the paper's table.
+
+    `op` is its call with every argument that is set; of a row how many nodes it has, and a digest of their lines.
+    `state` are the names and shapes under which its parameters and running statistics stand in the torch network's
+    `state_dict`, behind the path; `shares` is the path of the node whose parameters it works with instead. `reads` are
+    paths, or `@name` for an input of the network; empty where it reads what the line above gives.
+    """
+
+    path: str
+    op: str
+    output: str
+    params: int
+    macs: int
+    activation_bytes: int
+    state: tuple[tuple[str, str], ...] = ()
+    shares: str = ""
+    reads: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        cells = _cells(self.op, self.output, self.params, self.macs, self.activation_bytes, self.state, self.shares)
+        return "    " + BAR.join((self.path, cells, *self.reads))
+
+
+@lru_cache(maxsize=4096)
+def _cells(
+    op: str, output: str, params: int, macs: int, activation_bytes: int, state: tuple[tuple[str, str], ...], shares: str
+) -> str:
+    """What lines of equal layers have in common."""
+    held = SHARED + shares if shares else ", ".join([f"{name} {shape}" for name, shape in state])
+    return BAR.join((op, output, f"{params:,}", f"{macs:,}", f"{activation_bytes:,}", held or NOTHING))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model in a lock. `totals` are sums by name, `inputs` and `outputs` shapes as text.
+
+    `by_rows`: the lines are rows, not nodes.
+    """
+
+    model: str
+    inputs: str
+    outputs: str
+    totals: dict[str, int]
+    lines: tuple[Line, ...] = field(repr=False)
+    by_rows: bool = False
+
+    def text(self) -> list[str]:
+        found = [f"model {self.model}", f"  input {self.inputs}", f"  output {self.outputs}"]
+        found += [f"  {name} {value:,}" for name, value in self.totals.items()]
+        if self.by_rows:
+            found.append(f"  rows {len(self.lines):,}")
+        return found + [line.text() for line in self.lines]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A model in a lock as it stands there, from line `start` to `stop`: read in full only where it is not what it
+    should be. `kept` are its lines that no network says: budgets and comments."""
+
+    model: Text
+    start: int
+    stop: int
+    kept: tuple[Text, ...]
+
+    def lines(self) -> list[str]:
+        """What a network says: without what is kept, and blank lines."""
+        every = self.model.source.lines[self.start : self.stop]
+        kept = {text.line - 1 - self.start for text in self.kept}
+        return [line for index, line in enumerate(every) if line.strip() and index not in kept]
+
+    def texts(self) -> list[Text]:
+        """The same with their places."""
+        source, kept = self.model.source, {text.line for text in self.kept}
+        every = enumerate(source.lines[self.start : self.stop], self.start + 1)
+        return [Text(line, source, number, 1) for number, line in every if line.strip() and number not in kept]
+
+    @property
+    def by_rows(self) -> bool:
+        return any(line.startswith("  rows ") for line in self.lines()[:60])
+
+    @property
+    def budgets(self) -> tuple[Text, ...]:
+        return tuple(text for text in self.kept if text.value.strip().startswith("budget "))
+
+    def entry(self) -> Entry:
+        """Raises SpecError at the line that cannot be read."""
+        return _entry(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock file: its models by name, and the budgets that hold for all of them."""
+
+    path: Path
+    name: str
+    sections: dict[str, Section] = field(repr=False)
+    budgets: tuple[Text, ...] = ()
+    head: tuple[str, ...] = HEAD
+
+    def text(self, entries: Iterable[Entry], without: Iterable[str] = ()) -> str:
+        """The file with `entries` in the place of those of the same names, or added; budgets stay."""
+        kept = {name: [text.value for text in section.kept] for name, section in self.sections.items()}
+        found = {name: section.lines() for name, section in self.sections.items()}
+        found |= {entry.model: entry.text() for entry in entries}
+        for name in without:
+            found.pop(name, None)
+        lines = [*self.head]
+        for name in sorted(found):
+            first, *rest = found[name]
+            lines += ["", first, *kept.get(name, ()), *rest]
+        return "\n".join([*lines, "", LAST, ""])
+
+
+# --- from a network -----------------------------------------------------------------------------------------------
+
+
+def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
+    """What a lock holds of a network. Raises UsageError for a name that would break a line."""
+    if BAR in model or "\n" in model or model != model.strip():
+        raise UsageError(f"a lock cannot hold the name `{model}`")
+    graph = report.graph
+    lines = tuple(_lines(report))
+    counts = report.totals.counts()
+    totals = {name: counts[name] for name in TOTALS}
+    if report.totals_with_heads is not None:
+        counts = report.totals_with_heads.counts()
+        totals |= {f"{name} with heads": counts[name] for name in TOTALS[:2]}
+    totals["nodes"] = len(lines)
+    inputs = ", ".join(
+        f"{name} {dims(shape)}" if len(graph.inputs) > 1 else dims(shape) for name, shape in graph.inputs
+    )
+    outputs = ", ".join(dims(graph.shape(value)) for value in graph.outputs)
+    if list(graph.outputs) != [graph.main - 1]:
+        outputs += " of " + ", ".join(_value(report, value) for value in graph.outputs)
+    if graph.head_outputs:
+        outputs += "; " + ", ".join(f"{name} {dims(graph.shape(value))}" for name, value in graph.head_outputs)
+    return Entry(model, inputs, outputs, totals, tuple(_rows(report, lines)) if by_rows else lines, by_rows)
+
+
+def _lines(report: Report) -> Iterator[Line]:
+    graph = report.graph
+    known: dict[int, tuple[str, str, tuple[tuple[str, str], ...]]] = {}  # equal layers have the same facts
+    for index, (node, facts, params, macs, activation_bytes) in enumerate(report.layers):
+        reads = () if node.inputs == (index - 1,) else tuple([_value(report, value) for value in node.inputs])
+        shares = "" if node.shares is None else graph.nodes[node.shares].path
+        alike = known.get(id(facts))
+        if alike is None:
+            state = tuple([(name, dims(shape)) for name, shape, _ in facts.params])
+            alike = known[id(facts)] = (_call(node.op), dims(node.shape), state)
+        op, output, state = alike
+        yield Line(node.path, op, output, params, macs, activation_bytes, state, shares, reads)
+
+
+def _rows(report: Report, lines: Sequence[Line]) -> Iterator[Line]:
+    """A line for each row: its nodes are counted and their lines digested."""
+    from hashlib import sha256
+
+    graph = report.graph
+    seen: dict[str, int] = {}
+    for row in graph.rows:
+        name = f"{row.head}/{row.name or row.path}" if row.head else row.name or row.path
+        seen[name] = seen.get(name, 0) + 1  # rows of a plain list may be alike
+        span = slice(row.start, row.stop)
+        layers: tuple[Layer, ...] = report.layers[span]
+        digest = sha256("\n".join([line.text() for line in lines[span]]).encode()).hexdigest()[:12]
+        yield Line(
+            name if seen[name] == 1 else f"{name} #{seen[name]}",
+            f"{len(layers)} {'node' if len(layers) == 1 else 'nodes'} {digest}",
+            dims(graph.shape(row.output)),
+            sum(layer.params for layer in layers),
+            sum(layer.macs for layer in layers),
+            sum(layer.activation_bytes for layer in layers),
+        )
+
+
+def _value(report: Report, value: int) -> str:
+    """How a lock calls a value: the path of its node, or `@name` for an input."""
+    graph = report.graph
+    return graph.nodes[value].path if value >= 0 else f"@{graph.inputs[-1 - value][0]}"
+
+
+@lru_cache(maxsize=4096)
+def _call(op: Op) -> str:
+    """The op as a spec calls it; of an op with several outputs also which of them."""
+    hidden = [getattr(op, f.name) for f in op.fields if f.name.startswith("_") and getattr(op, f.name) != f.default]
+    return usage(op) + "".join(f" #{value}" for value in hidden)
+
+
+# --- from a file --------------------------------------------------------------------------------------------------
+
+
+def is_lock(path: Path) -> bool:
+    """Whether a `.lock` file is archcalc's; other tools have such files too. One by our name is, whatever is in it."""
+    if path.name == NAME:
+        return True
+    try:
+        with path.open("rb") as file:
+            return FIRST.encode() in file.read(1024)
+    except OSError:
+        return False
+
+
+def read_lock(path: Path, name: str | None = None) -> Lock:
+    """Read a lock, `name` in messages. Raises SpecError at the line that breaks a rule, or where there is no file."""
+    name = name or str(path)
+    try:
+        if path.is_dir():
+            raise SpecError(f"`{name}` is a folder, not a lock")
+        if path.stat().st_size > MAX_BYTES:
+            raise SpecError(f"`{name}` is larger than 256 MiB: not read")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise SpecError(f"there is no file `{name}`", hint="`archcalc lock MODEL` writes one.") from None
+    except OSError as error:
+        raise SpecError(f"cannot read `{name}`: {error.strerror or error}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise SpecError(f"`{name}` is not UTF-8 text (line {line})") from None
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    return _lock(path, Source(name, tuple(lines)))
+
+
+def _lock(path: Path, source: Source) -> Lock:
+    def text(index: int) -> Text:
+        return Text(source.lines[index], source, index + 1, 1)
+
+    lines = source.lines
+    marked = next((index for index, line in enumerate(lines) if CONFLICT.match(line)), None)
+    if marked is not None:
+        hint = "Keep either side as a whole, then `archcalc check --update` writes what is true."
+        raise text(marked).error("a merge conflict stands in this lock", hint)
+    _version(text(0))
+    starts: list[int] = []
+    budgets: list[Text] = []
+    kept: list[Text] = []
+    end = None
+    for index, line in enumerate(lines[1:], 1):
+        if line.startswith("    ") or not line.strip():
+            continue
+        if end is not None:
+            raise text(index).error("nothing stands behind the `end` of a lock")
+        if line.startswith("model "):
+            starts.append(index)
+        elif line.rstrip() == LAST:
+            end = index
+        elif line.startswith(("budget ", "#")) and not starts:
+            budgets += [text(index)] if line.startswith("budget ") else []
+        elif line.startswith(("  budget ", "  #")) and starts:
+            kept.append(text(index))
+        elif not line.startswith("  ") or not starts:
+            where = "in front of the first model" if not starts else "of a lock"
+            known = ("budget", "model", LAST)
+            hint = did_you_mean(line.partition(" ")[0], known)
+            raise text(index).error(f"a line {where} begins with one of {', '.join(known)}", hint)
+    if end is None:
+        last = max((index for index, line in enumerate(lines) if line), default=0)
+        raise text(last).error(
+            "this lock is cut off: its last line is not `end`", "Take it from version control again."
+        )
+    sections: dict[str, Section] = {}
+    for start, stop in zip(starts, [*starts, end][1:], strict=True):
+        model = text(start).part(len("model ")).strip()
+        if model.value in sections:
+            raise model.error(f"`{model}` is locked twice", "Keep one of the two.")
+        own = tuple(found for found in kept if start < found.line - 1 < stop)
+        sections[model.value] = Section(model, start, stop, own)
+    head = [line for line in lines[: starts[0] if starts else end] if line.strip()]
+    return Lock(path, source.name, sections, tuple(budgets), tuple(head))
+
+
+def _version(first: Text) -> None:
+    match = re.fullmatch(rf"{FIRST}(\d+)\s*", first.value)
+    if not match:
+        hint = "Take it from version control again, or write it anew with `archcalc lock`."
+        raise first.error(f"a lock begins with `{FIRST}{VERSION}`", hint)
+    if int(match[1]) > VERSION:
+        raise first.error(f"this lock is of version {match[1]}: a newer archcalc wrote it", "Update archcalc.")
+
+
+def _entry(section: Section) -> Entry:
+    facts: dict[str, str] = {}
+    totals: dict[str, int] = {}
+    lines: list[Line] = []
+    places: dict[str, Text] = {}
+    for text in section.texts()[1:]:
+        if text.value.startswith("    "):
+            line = _line(text)
+            if line.path in places:
+                raise text.error(f"`{line.path}` stands here twice")
+            places[line.path] = text
+            lines.append(line)
+            continue
+        words = text.strip()
+        name, _, value = words.value.partition(" ")
+        if name in ("input", "output"):
+            facts[name] = value
+            continue
+        name, _, value = words.value.rpartition(" ")
+        totals[name] = _count(words.part(len(name) + 1 if name else 0))
+    for name in ("input", "output"):
+        if name not in facts:
+            raise section.model.error(f"`{section.model}` has no line `{name}`", "The lock is damaged here.")
+    rows = totals.pop("rows", None)
+    wanted = totals.get("nodes") if rows is None else rows
+    if wanted is None:
+        raise section.model.error(f"`{section.model}` has no line `nodes`", "The lock is damaged here.")
+    if wanted != len(lines):
+        raise section.model.error(
+            f"`{section.model}` has {len(lines)} lines of {wanted}: the lock is damaged",
+            "Take it from version control again.",
+        )
+    for line, text in zip(lines, places.values(), strict=True):
+        for other in (*line.reads, *((line.shares,) if line.shares else ())):
+            if other not in places and not other.startswith("@"):
+                raise text.error(f"`{other}` is no node of `{section.model}`", did_you_mean(other, places))
+    return Entry(section.model.value, facts["input"], facts["output"], totals, tuple(lines), rows is not None)
+
+
+def _line(text: Text) -> Line:
+    cells = text.value[4:].split(BAR)
+    if len(cells) < CELLS:
+        raise text.strip().error(f"a line of a node has {CELLS} cells or more, this one has {len(cells)}")
+    path, op, output, *counts, state = cells[:CELLS]
+    at = 4 + len(BAR.join(cells[:3])) + len(BAR)
+    numbers = []
+    for count in counts:
+        numbers.append(_count(text.part(at, at + len(count))))
+        at += len(count) + len(BAR)
+    params, macs, activation_bytes = numbers
+    if state.startswith(SHARED):
+        shares, state = state.removeprefix(SHARED), NOTHING
+    else:
+        shares = ""
+    own = []
+    for piece in [] if state == NOTHING else state.split(", "):
+        name, blank, shape = piece.partition(" ")
+        if not blank:
+            raise text.part(at, at + len(state)).error(f"`{piece}` is no name with a shape")
+        own.append((name, shape))
+    return Line(path, op, output, params, macs, activation_bytes, tuple(own), shares, tuple(cells[CELLS:]))
+
+
+def _count(text: Text) -> int:
+    if not re.fullmatch(r"\d{1,3}(,\d{3})*|\d+", text.value) or len(text.value) > 40:
+        raise text.error(f"`{text}` is no number")
+    return int(text.value.replace(",", ""))

@@ -1,0 +1,228 @@
+"""What is checked once a whole spec file is read: names, headings and calls, and that what is there is used."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import Text, did_you_mean
+from ..ops import OPS
+from ..units import same, squeeze
+from .lines import MERGES, Body, bodies_of, cells_of, check_name, lines_of, steps_of, words_of
+from .reader import List, Tree
+
+if TYPE_CHECKING:
+    from .family import Family
+
+
+def check(family: Family, laid_over: bool) -> None:
+    """Raise SpecError at the first name, heading or call of `family` that breaks a rule of the whole file."""
+    constants = {name: text for name, (text, _) in (*family.given.items(), *family.let.items())}
+    for name, (text, _) in family.let.items():
+        if name in family.given:
+            raise text.error(f"`{name}` stands under `given:` already")
+    for pattern, _ in family.notation:
+        for hole, where in zip(pattern.holes, pattern.places, strict=True):
+            if hole in constants:
+                raise where.error(f"the hole `{{{hole}}}` has the name of a value of `given:` or `let:`")
+    for table, what in family.tables:
+        for heading in table.headings[1:] if what != "layers" else table.headings:
+            _check_heading(family, heading, what)
+    _check_steps(family)
+    _check_weights(family)
+    _check_values(family)
+    if family.layers is not None:
+        _check_calls(family)
+    headings = [heading.value for table, _ in family.tables for heading in table.headings]
+    roles: set[str] = set()
+    for key, (text, role) in family.columns.items():
+        if squeeze(key) in roles:
+            raise text.error(f"the column `{key}` is given twice: spaces do not matter, nor × or x")
+        roles.add(squeeze(key))
+        if key == "variants":
+            if role.kind != "name":
+                raise text.error("`variants:` in `columns:` wants a name: a variant's own cell is that number")
+        elif not laid_over and not any(same(key, heading) for heading in headings):
+            raise text.error(f"no table has the heading `{key}`", did_you_mean(key, headings))
+    if family.baseline is not None and family.variant(family.baseline.value) is None:
+        raise family.baseline.error(
+            f"`{family.baseline}` is not a variant of this file",
+            did_you_mean(family.baseline.value, [variant.name.value for variant in family.variants]),
+        )
+
+
+def _check_steps(family: Family) -> None:
+    """Headings of tables of steps are unlike ops and blocks where `row:` calls them."""
+    for steps in {id(step.steps): step.steps for body in family.bodies for step in steps_of(body)}.values():
+        for heading in steps.table.headings if steps.means is not None else ():
+            role = family.role(heading.value)
+            if role is None:
+                raise heading.error("beside `row:` no column is a variant's")
+            if role.kind == "name" and (role.name in OPS or role.name in family.blocks or role.name in MERGES):
+                raise heading.error(f"`{role.name}` is an op or a block already and cannot name a column of steps")
+
+
+def _check_weights(family: Family) -> None:
+    """Weights with a name have several users in their body: calls, or the rounds of one that is repeated."""
+    for body in family.bodies:
+        named = [call for line in lines_of(body) for call in line.calls if call.weights is not None]
+        users = Counter(str(call.weights) for call in named)
+        for call in named:
+            if call.weights is not None and users[call.weights.value] == 1 and call.times is None:
+                raise call.weights.error(
+                    f"nothing shares the weights `{call.weights}`: this call alone names them",
+                    did_you_mean_used(call.weights.value, set(users) - {call.weights.value}),
+                )
+
+
+def _check_calls(family: Family) -> None:
+    """Raise SpecError at a call of nothing, also in a line that no model of the file has."""
+    values = value_names(family)
+    for body in family.bodies:
+        for line in lines_of(body):
+            for call in line.calls:
+                word = call.word.value
+                if call.cell:
+                    continue
+                if word in MERGES:
+                    raise call.word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
+                if word not in OPS and word not in family.blocks and word not in values and word != "identity":
+                    raise call.word.error(
+                        f"`{word}` is neither an op nor a block of this file",
+                        did_you_mean(word, [*family.blocks, *OPS, "identity"]),
+                    )
+
+
+def value_names(family: Family) -> set[str]:
+    """Every name that a value has somewhere in the file: given in a body, an input, a parameter or a hole."""
+    names = {name.value for body in family.bodies for part in bodies_of(body) for name in part.names}
+    names |= {name.value for name, _ in family.inputs}
+    names |= {hole for pattern, _ in family.notation for hole in pattern.holes}
+    return names | {parameter.value for block in family.blocks.values() for parameter, _ in block.parameters}
+
+
+def _in_cells(family: Family, body: Body) -> set[str]:
+    """The names that the cells in `body` use: those in their holes, and those in what the notation says they mean."""
+    read = [family.read_cell(call.word) for call in cells_of(body)]
+    found = {hole.value for cell in read if cell for hole in cell[1].values()}
+    return found | {
+        name for meant in {id(cell[2]): cell[2] for cell in read if cell}.values() for name, _ in words_of(meant)
+    }
+
+
+def _check_values(family: Family) -> None:
+    """Names of values are given once in a body, unlike any op, block, input or number, and used."""
+    listed = family.layers.body if family.layers else None
+    table = bool(family.layers and family.layers.quoted)
+    inputs = [name for name, _ in family.inputs] if len(family.inputs) > 1 else []
+    numbers = {*family.given, *family.let}
+    for body in family.bodies:
+        used = {name for name, _ in words_of(body)} | _in_cells(family, body)
+        for part in bodies_of(body):
+            seen = {name.value for name in inputs} if body is listed else set()
+            for name in part.names:
+                if name.value in OPS or name.value in family.blocks or name.value in numbers:
+                    raise name.error(f"`{name}` is an op, a block or a number already and cannot name a value")
+                if name.value in seen:
+                    raise name.error(f"the value `{name}` is given twice in one body")
+                if name.value not in used and (table or body is not listed):
+                    raise name.error(f"nothing uses the value `{name}`", did_you_mean_used(name.value, used))
+                seen.add(name.value)
+
+
+def _check_heading(family: Family, heading: Text, what: str) -> None:
+    role = family.role(heading.value)
+    if what in ("layers", "steps") and family.variant(heading.value) is not None:
+        return
+    if what == "steps" and role is not None and role.kind in ("claim", "label"):
+        raise heading.error(f"a {role.kind} stands in the table of `layers:`: this one stands in a list")
+    if role is None or (what == "reported" and role.kind != "claim"):
+        words = [variant.name.value for variant in family.variants] if what == "layers" else []
+        hint = did_you_mean(heading.value, [*words, *family.columns])
+        known = "Say under `columns:` what it is: layer, label, -, a name, or a claim such as =params."
+        if what == "reported":
+            known = "Say under `columns:` which figure it is, such as =params."
+        raise heading.error(f"the column `{heading}` has no role", hint if hint.startswith("Did") else known)
+    if role.kind == "name" and role.name == heading.value:
+        check_name(heading, "a column", f"Give it another name under `columns:`, `{heading}: n_{heading}`.")
+
+
+def references(family: Family) -> set[str]:
+    """Every name that the file's expressions, calls and models use."""
+    found: set[str] = set()
+    bodies = [body for _, body in family.notation]
+    bodies += [head.body for head in family.heads.values()]
+    bodies += [body for _, body in family.rows.values()]
+    if family.layers and family.layers.body:
+        bodies.append(family.layers.body)
+    for body in bodies:
+        found.update(name for name, _ in words_of(body))
+    for means in {id(step.steps): step.steps.means for body in family.bodies for step in steps_of(body)}.values():
+        if means is not None:
+            found.update(name for name, _ in words_of(Body(family.tree.where, (means,))))
+            found.update(name.value for name in Body(family.tree.where, (means,)).names)
+    for block in family.blocks.values():
+        own = {parameter.value for parameter, _ in block.parameters}
+        found.update(name for name, called in words_of(block.body) if called or name not in own)
+        for _, default in block.parameters:
+            found.update(default.names if default else ())
+    for _, expr in (*family.given.values(), *family.let.values()):
+        found.update(expr.names)
+    for _, size in family.inputs:
+        found.update(size.names)
+    for values in family.defaults.values():
+        for _, argument in values.values():
+            found.update(argument.names)
+    for model in family.models.values():
+        if model.overlay:
+            for key, value in model.overlay.items():
+                if key.value != "given":
+                    found.update(_identifiers(value))
+    return found
+
+
+def _identifiers(tree: Tree) -> Iterator[str]:
+    if isinstance(tree, Text):
+        yield from re.findall(r"[A-Za-z_]\w*", tree.value)
+    elif isinstance(tree, List):
+        for item in tree.items:
+            yield from _identifiers(item)
+    else:
+        for key, value in tree.items():
+            yield from _identifiers(key)
+            yield from _identifiers(value)
+
+
+def check_used(family: Family, elsewhere: set[str]) -> None:
+    """Raise SpecError at a name of the file that nothing uses; `elsewhere` are names used by what it is laid over."""
+    used = references(family) | elsewhere
+    named: list[tuple[Text, str, str]] = [(text, name, "given") for name, (text, _) in family.given.items()]
+    named += [(text, name, "let") for name, (text, _) in family.let.items()]
+    named += [(block.name, name, "blocks") for name, block in family.blocks.items()]
+    for table, what in family.tables:
+        if what == "reported":
+            continue
+        for heading in table.headings[1:] if what == "variants" else table.headings:
+            role = family.role(heading.value)
+            if role is not None and role.kind == "name":
+                key = next((text for k, (text, _) in family.columns.items() if same(k, heading.value)), heading)
+                named.append((key, role.name, "columns"))
+    for text, name, what in named:
+        if name not in used:
+            hint = did_you_mean_used(name, used)
+            if what == "columns" and not hint:
+                hint = "A column for readers only has the role `-`."
+            raise text.error(f"nothing uses `{name}`, a name of `{what}:`", hint)
+    for block in family.blocks.values():
+        inside = {name for name, _ in words_of(block.body)} | _in_cells(family, block.body)
+        inside |= {name for _, default in block.parameters if default for name in default.names}
+        for parameter, _ in block.parameters:
+            if parameter.value not in inside:
+                raise parameter.error(f"the block `{block.name}` does not use its parameter `{parameter}`")
+
+
+def did_you_mean_used(name: str, used: set[str]) -> str:
+    hint = did_you_mean(name, sorted(used - set(OPS)))
+    return hint if hint.startswith("Did") else ""

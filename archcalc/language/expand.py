@@ -1,0 +1,675 @@
+"""A family's variant to a Graph: rows are read, blocks are opened, conditions decided, shapes inferred."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from ..errors import SpecError, Text, UsageError, did_you_mean
+from ..graph import MAX_NODES, Graph, GraphBuilder, Opened
+from ..ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
+from ..ops.base import show
+from ..units import same
+from .checks import value_names
+from .expr import Argument, Expr, Opaque, Ref, Waiting
+from .family import INHERITS, Family, Variant
+from .lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled
+from .notation import cell_value
+from .rows import no_row, row_called, rows_of, unknown_value, unread
+from .zoo import Selection
+
+Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 11)
+
+MAX_DEPTH = 40  # of blocks in blocks
+MAX_STEPS = 250_000  # calls, lines and merges, nodes or not; a block that is opened, and a step, counts as four
+MAX_BODIES = 60  # merges in merges and blocks, all together
+
+Env = dict[str, Any]
+Pairs = tuple[tuple[str, str, Argument], ...]  # name, kind and argument of what a call gives an op
+Settings = Mapping[str, int | Fraction]
+
+
+class Done(NamedTuple):
+    """A block that was opened: where it stands, what entered it, the value that it gives, how many steps it took."""
+
+    span: Opened
+    entering: Value
+    value: Value
+    steps: int
+
+
+def expand(
+    family: Family,
+    variant: Variant,
+    *,
+    laid: frozenset[str] = frozenset(),
+    settings: Settings | None = None,
+    input: Shape | None = None,
+) -> Graph:
+    """Build the Graph of a variant.
+
+    `laid` are names of `given:` that the model lays over its variant's row; `settings` replace values by name, `input`
+    the printed input. Raises SpecError at the place in the spec, UsageError for a setting that the spec does not have.
+    """
+    return _Expander(family, variant, laid, settings or {}, input).graph()
+
+
+def expand_model(selection: Selection, *, settings: Settings | None = None, input: Shape | None = None) -> Graph:
+    """Build the Graph of a model that was selected. Raises as `expand` does."""
+    return expand(selection.family, selection.variant, laid=selection.laid, settings=settings, input=input)
+
+
+def parameters(family: Family, variant: Variant) -> dict[str, Any]:
+    """The names that `settings` may replace, with their values as numbers: `given:` and the variant's columns."""
+    return {**_given(family, {}), **_columns(family, variant)}
+
+
+def _columns(family: Family, variant: Variant) -> dict[str, Any]:
+    """The values that a variant's row gives, by name."""
+    roles = [(family.role(heading), cell) for heading, cell in variant.cells.items()]
+    return {role.name: cell_value(cell) for role, cell in roles if role is not None and role.kind == "name"}
+
+
+def _given(family: Family, settings: Settings) -> dict[str, Any]:
+    """The values of `given:`; each may use those above it."""
+    values: dict[str, Any] = dict.fromkeys(family.given, Waiting("stands further down: values use those above them"))
+    for name, (_, expr) in family.given.items():
+        values[name] = settings[name] if name in settings else expr(values)
+    return values
+
+
+def _derive(env: dict[str, Any], lets: Iterable[tuple[str, Expr]]) -> list[tuple[str, Expr]]:
+    """Add to `env` those of `lets` that follow from it, and return the others."""
+    left = list(lets)
+    while left:
+        ready = [(name, expr) for name, expr in left if not any(_missing(needed, env) for needed in expr.names)]
+        if not ready:
+            break
+        for name, expr in ready:
+            env[name] = expr(env)
+        left = [(name, expr) for name, expr in left if _missing(name, env)]
+    return left
+
+
+def _missing(name: str, env: Mapping[str, Any]) -> bool:
+    return name not in env or isinstance(env[name], Waiting)
+
+
+class _Expander:
+    def __init__(
+        self, family: Family, variant: Variant, laid: frozenset[str], settings: Settings, input: Shape | None
+    ) -> None:
+        self.family = family
+        self.variant = variant
+        self.constants = self._constants(laid, settings)
+        self.later = self._lets()
+        self.builder = GraphBuilder(self._inputs(input))
+        self.steps = 0
+        self.depth = 0
+        self.opening: list[str] = []
+        self.weights: dict[str, list[int]] = {}  # the nodes that own the weights of this name, in the body under way
+        self._ops: dict[tuple[Any, ...], Op] = {}
+        self._bound: dict[int, tuple[type[Op], Pairs]] = {}
+        self._done: dict[tuple[Any, ...], Done] = {}
+
+    # --- names ---------------------------------------------------------------------------------------------------
+
+    def _constants(self, laid: frozenset[str], settings: Settings) -> dict[str, Any]:
+        columns = _columns(self.family, self.variant)
+        known = [*self.family.given, *columns]
+        for name in settings:
+            if name not in known:
+                hint = did_you_mean(name, known) or "This spec has nothing that can be set."
+                raise UsageError(f"`{name}` is not a value that `{self.family.name}` lets one set", hint)
+        values = _given(self.family, settings)
+        values.update((name, value) for name, value in columns.items() if name not in laid)
+        values.update(settings)
+        return values
+
+    def _lets(self) -> list[tuple[str, Expr]]:
+        """Derive from the constants what follows from them; what needs a row's columns waits for the row."""
+        lets = [(name, expr) for name, (_, expr) in self.family.let.items()]
+        left = _derive(self.constants, lets)
+        quoted = self.family.layers.quoted if self.family.layers else None
+        roles = [self.family.role(heading.value) for heading in quoted.table.headings] if quoted else []
+        columns = [role.name for role in roles if role is not None and role.kind == "name"]
+        for name, expr in left:
+            needed = next(needed for needed in expr.names if _missing(needed, self.constants))
+            hint = "A block knows a row's columns only as its arguments."
+            if needed not in columns:
+                hint = did_you_mean(needed, [*self.constants, *columns])
+            self.constants[name] = Waiting(f"needs `{needed}`, which is not known here", hint)
+        return left
+
+    def _row_env(self, columns: Mapping[str, Any], value: Value) -> dict[str, Any]:
+        env = {**self.constants, **columns, **self._entering(value)}
+        _derive(env, self.later)
+        return env
+
+    def _entering(self, value: Value) -> dict[str, Any]:
+        """`cin` and `hin`: the channels and the height of what enters a body (of its first part)."""
+        shape = self.builder.shape(value[0])
+        env = {"cin": channels(shape)}
+        if not isinstance(shape, Tokens) and len(shape) > 1:
+            env["hin"] = shape[-2] if len(shape) > 2 else shape[-1]
+        return env
+
+    def _inputs(self, replaced: Shape | None) -> tuple[tuple[str, Shape], ...]:
+        inputs = self.family.inputs
+        if not inputs:
+            where = self.family.tree.where
+            raise where.error("`input:` is missing: the size of the data, channels first, such as `3 × 224 × 224`")
+        if replaced is not None:
+            if len(inputs) > 1:
+                names = ", ".join(name.value for name, _ in inputs)
+                message = f"`{self.family.name}` has {len(inputs)} inputs ({names}): one size cannot replace them"
+                raise UsageError(message)
+            return ((inputs[0][0].value, replaced),)
+        sizes = []
+        for name, argument in inputs:
+            try:
+                size = convert(argument(self.constants), "Size", "input")
+            except OpError as error:
+                raise argument.text.error(error.message) from None
+            sizes.append((name.value, size if isinstance(size, tuple) else (size,)))
+        return tuple(sizes)
+
+    # --- rows ----------------------------------------------------------------------------------------------------
+
+    def graph(self) -> Graph:
+        family, builder = self.family, self.builder
+        if family.layers is None:
+            raise family.tree.where.error("`layers:` is missing: a quoted table, or a list of layer lines")
+        start = tuple(-1 - n for n in range(len(builder.inputs)))
+        names = {}
+        if len(start) > 1:
+            names = {name: Ref((value,)) for (name, _), value in zip(builder.inputs, start, strict=True)}
+        value = self._table(start, names) if family.layers.quoted else self._list(start, names)
+        if not len(builder):
+            raise family.tree.key("layers").error("this network has no layer")
+        main = len(builder)
+        heads = []
+        for name in family.heads:
+            outputs = self._head(name)
+            several = len(outputs) > 1
+            heads += [(f"{name}.{n}" if several else name, output) for n, output in enumerate(outputs, 1)]
+        return builder.finish(main, value, tuple(heads))
+
+    def _table(self, value: Value, names: dict[str, Ref]) -> Value:
+        rows = rows_of(self.family, self.variant)
+        replaced: dict[str, Body] = {}
+        for _, (name, body) in self.family.rows.items():
+            named = row_called(rows, name)
+            if len(named) > 1:
+                raise name.error(f"`{name}` names {len(named)} rows", f"Name one: {', '.join(r.name for r in named)}.")
+            replaced[named[0].name] = body
+        group, scope = "", self.builder.root
+        own = self.family.layers is None or self.family.layers.body is None
+        for row in rows:
+            if row.group != group:
+                group, scope = row.group, self.builder.root.inner(_part_of_path(row.group))
+            env = {**self._row_env(row.columns, value), **names}
+            env.update(_held(row.columns, env))
+            if row.name in replaced or own:
+                self.weights = {}  # a body of its own; what `row:` says is the table's
+            try:
+                self.builder.open(value[-1], row.cell, row.cell.value, scope=scope, label=row.label, name=row.name)
+                value = self.body(replaced.get(row.name, row.body), env, value)
+                self._name(row.names, names, value)
+                self.builder.close(value[0])
+            except SpecError as error:
+                raise error.within(f"the row `{row.name}`, {row.cell.where}") from None
+        return value
+
+    def _list(self, value: Value, names: dict[str, Ref]) -> Value:
+        assert self.family.layers is not None and self.family.layers.body is not None
+        if self.family.rows:
+            key = next(iter(self.family.rows.values()))[0]
+            raise key.error("`rows:` replaces rows of a table; these layers are a list")
+        for item in self.family.layers.body.items:
+            text = _text_of(item)
+            named = item.item if isinstance(item, Step) else item
+            name = ", ".join(map(str, named.names)) if isinstance(named, Named) else text.value
+            env = {**self._row_env({}, value), **names}
+            self.builder.open(value[0], text, text.value, scope=self.builder.root, name=name)
+            value = self.item(item, env, value)
+            self.builder.close(value[0])
+            names = {key: ref for key, ref in env.items() if isinstance(ref, Ref)}
+        return value
+
+    def _head(self, name: str) -> Value:
+        head = self.family.heads[name]
+        rows = self.builder.row_spans()
+        at = head.at.value
+        found = [output for row, group, output in rows if same(row, at) or same(group, _part_of_path(at))]
+        if not found:
+            raise no_row(head.at, [row for row, _, _ in rows])
+        value: Value = (found[-1],)
+        self.builder.head = name
+        self.weights = {}
+        env = self._row_env({}, value)
+        scope = self.builder.root.inner(_part_of_path(name))
+        self.builder.open(value[0], head.name, name, scope=scope, label=name, name=name)
+        try:
+            value = self.body(head.body, env, value)
+        except SpecError as error:
+            raise error.within(f"the head `{name}`, {head.name.where}") from None
+        self.builder.close(value[0])
+        self.builder.head = ""
+        return value
+
+    # --- bodies --------------------------------------------------------------------------------------------------
+
+    def body(self, body: Body, env: Env, value: Value) -> Value:
+        """Append what `body` says, from `value` on, and return where it ends."""
+        plain = len(body.items) == 1 and isinstance(body.items[0], (Line, Merge))
+        inner = env if plain else {**env}  # names that a body gives are known in it alone
+        for item in body.items:
+            value = self.item(item, inner, value)
+        return value
+
+    def item(self, item: Item, env: Env, value: Value) -> Value:
+        if isinstance(item, Line):
+            return self.line(item, env, value)
+        if isinstance(item, Merge):
+            return self.merge(item, env, value)
+        if isinstance(item, Step):
+            return self.step(item, env, value)
+        if isinstance(item, Unrolled):
+            return self.unrolled(item, env, value)
+        value = self.item(item.item, env, value)
+        self._name(item.names, env, value)
+        return value
+
+    def step(self, step: Step, env: Env, value: Value) -> Value:
+        """A row of a table in a list."""
+        if step.variant and step.variant != self.variant.name.value:
+            return value
+        inner = {**env, **step.columns, **_held(step.columns, env)}
+        if not isinstance(step.item, Named):
+            return self.item(step.item, inner, value)
+        value = self.item(step.item.item, inner, value)
+        self._name(step.item.names, env, value)
+        return value
+
+    def _name(self, names: tuple[Text, ...], env: Env, value: Value) -> None:
+        """Give `value`, or its parts, names in `env`."""
+        if len(names) > 1 and len(names) != len(value):
+            raise names[0].error(f"{len(names)} names for {_parts(value)}")
+        for n, name in enumerate(names):
+            env[name.value] = Ref(value if len(names) == 1 else (value[n],))
+
+    def line(self, line: Line, env: Env, value: Value) -> Value:
+        self._step(line.text)
+        if line.condition is not None and not line.condition.holds(env):
+            return value
+        for n, call in enumerate(line.calls):
+            named = env.get(call.word.value)
+            if isinstance(named, Ref) and not (call.args or call.named or call.weights):
+                if n:
+                    raise call.word.error(f"the value `{call.word}` stands first in a line", "A line starts from it.")
+                value = named.value
+            elif call.times is None:
+                value = self.call(call, env, value)
+            else:
+                for turn in range(self._times(call.times, env)):
+                    value = self.call(call, {**env, "first": turn == 0}, value)
+        return value
+
+    def merge(self, merge: Merge, env: Env, value: Value) -> Value:
+        self._step(merge.word)
+        self.depth += 1
+        if self.depth > MAX_BODIES:
+            raise merge.word.error(f"merges and blocks are nested deeper than {MAX_BODIES}")
+        ends = []
+        for branch in merge.branches:
+            optional = branch.optional
+            if optional is not None and optional.condition is not None and not optional.condition.holds(env):
+                continue
+            ends.append(self.body(branch, env, value))
+        self.depth -= 1
+        if not ends:
+            raise merge.word.error(f"no branch of `{merge.word}` is present here")
+        if merge.word.value == "parts":
+            return tuple([part for end in ends for part in end])
+        if len(ends) == 1:
+            return ends[0]
+        for end in ends:
+            if len(end) > 1:
+                raise merge.word.error(f"a branch of `{merge.word}` has {_parts(end)}; it needs one value")
+        return self._append(_MERGES[merge.word.value], tuple([end[0] for end in ends]), merge.word)
+
+    def cell(self, call: Call, env: Env, value: Value) -> Value:
+        """A cell that is no value's name: what the notation says, with the names where the table stands."""
+        read = self.family.read_cell(call.word)
+        if read is None:
+            raise unread(self.family, call.word, [name for name, known in env.items() if isinstance(known, Ref)])
+        _, holes, body = read
+        columns = {name: cell_value(text) for name, text in holes.items()}
+        inner = {**env, **columns, **_held(columns, env), **self._entering(value)}
+        outer, self.weights = self.weights, {}
+        try:
+            value = self.body(body, inner, value)
+        except SpecError as error:
+            raise error.within(f"the cell `{call.word}`, {call.word.where}") from None
+        self.weights = outer
+        return value
+
+    def unrolled(self, steps: Unrolled, env: Env, value: Value) -> Value:
+        """The body of `steps:` for each token of the value, with the weights of the first; the ends as tokens.
+
+        Names of `env` that the body gives again come from the step before, and are the last step's from here on.
+        """
+        tokens = self.builder.shape(value[0])
+        if len(value) > 1 or not isinstance(tokens, Tokens):
+            here = _parts(value) if len(value) > 1 else dims(tokens)
+            raise steps.word.error(f"`{steps.word}:` works on the tokens of a sequence; this value is {here}")
+        carried = {name.value: name for name in steps.body.names if isinstance(env.get(name.value), Ref)}
+        owners: list[int] = []
+        ends: list[int] = []
+        for index in range(tokens[0]):
+            self._step(steps.word, 4)
+            self.builder.open(value[0], steps.word, "step")
+            end = self._append(OPS["take"](index=index), value, steps.word)
+            start, inner = len(self.builder), {**env, **self._entering(end)}
+            for item in steps.body.items:
+                end = self.item(item, inner, end)
+            self.builder.close(end[0])
+            shape = self.builder.shape(end[0])
+            if len(end) > 1 or len(shape) != 1:
+                here = _parts(end) if len(end) > 1 else dims(shape)
+                raise steps.word.error(f"a step ends with a vector; here it ends with {here}")
+            for name, given in carried.items():
+                before, after = (self._sizes(known[name]) for known in (env, inner))
+                if before != after:
+                    raise given.error(f"`{name}` comes to a step as {before}, and goes to the next one as {after}")
+            owners = self._share(owners, start, steps.word)
+            env.update((name, inner[name]) for name in carried)
+            ends.append(end[0])
+        return self._append(OPS["stack"](), tuple(ends), steps.word)
+
+    def _sizes(self, ref: Ref) -> str:
+        return " and ".join(dims(self.builder.shape(value)) for value in ref.value)
+
+    def _share(self, owners: list[int], start: int, where: Text) -> list[int]:
+        """Give the nodes from `start` on the parameters of `owners`, one by one, and return these; where there are no
+        owners yet, they are the owners. Raises SpecError at `where` for parameters of another shape."""
+        here = [index for index in range(start, len(self.builder)) if self.builder.params(index)]
+        if not owners:
+            return here
+        if len(here) != len(owners):
+            line = self.builder.where(owners[0]).line
+            raise where.error(
+                f"`{where}` are the weights of {_layers(owners)} in line {line}; here {_layers(here)} would have them"
+            )
+        for index, owner in zip(here, owners, strict=True):
+            new, old = self.builder.params(index), self.builder.params(owner)
+            if new != old:
+                call, word = self.builder.where(owner), self.builder.where(index)
+                raise where.error(
+                    f"`{where}` is {_tensors(old)} of `{call}` in line {call.line}; `{word}` wants {_tensors(new)} here"
+                )
+            self.builder.share(index, owner)
+        return owners
+
+    def call(self, call: Call, env: Env, value: Value) -> Value:
+        if call.cell:
+            return self.cell(call, env, value)
+        if call.weights is None:
+            return self._call(call, env, value)
+        start = len(self.builder)
+        value = self._call(call, env, value)
+        owners = self._share(self.weights.get(call.weights.value, []), start, call.weights)
+        if not owners:
+            raise call.weights.error(f"`{call.word}` has no weights that could be shared")
+        self.weights[call.weights.value] = owners
+        return value
+
+    def _call(self, call: Call, env: Env, value: Value) -> Value:
+        word = call.word.value
+        block = self.family.blocks.get(word)
+        if block is not None:
+            return self._open(block, call, env, value)
+        self._step(call.word)
+        if word == "identity":
+            if call.args or call.named:
+                raise call.word.error("`identity` takes no arguments")
+            return value
+        if len(value) > 1:
+            raise call.word.error(
+                f"`{word}` takes one value, here are {_parts(value)}", "Give the parts names: `left, right: split(2)`."
+            )
+        op, values = self._op(call, env)
+        pieces = op.pieces
+        if len(pieces) > 1:
+            return tuple([self._append(piece, value, call.word, call)[0] for piece in pieces])
+        return self._append(op, (*value, *values), call.word, call)
+
+    def _step(self, where: Text, count: int = 1) -> None:
+        self.steps += count
+        if self.steps > MAX_STEPS:
+            raise where.error(f"this spec opens more than {MAX_STEPS:,} blocks, lines and calls: refused")
+
+    def _times(self, times: Expr, env: Env) -> int:
+        try:
+            count: int = convert(times(env), "int", "the number of repeats")
+        except OpError as error:
+            raise times.text.error(error.message.replace("`", "")) from None
+        if count > MAX_NODES:
+            raise times.text.error(f"a call is repeated at most {MAX_NODES:,} times")
+        return count
+
+    def _append(self, op: Op, inputs: Value, where: Text, call: Call | None = None) -> Value:
+        try:
+            return (self.builder.append(op, inputs, where),)
+        except OpError as error:
+            raise self._at_fault(error, where, call).error(error.message) from None
+
+    def _at_fault(self, error: OpError, where: Text, call: Call | None) -> Text:
+        """The argument that an OpError names, where the call gives it, else the call's word."""
+        if call is not None and error.field:
+            names = [argument.name for argument in ARGUMENTS[call.word.value]]
+            given = dict(zip(names, call.args, strict=False)) | {name.value: value for name, value in call.named}
+            if error.field in given:
+                return given[error.field].text
+        return where
+
+    # --- ops and blocks ------------------------------------------------------------------------------------------
+
+    def _op(self, call: Call, env: Env) -> tuple[Op, Value]:
+        """The op that a call means, and the values among its arguments (a second input, as in `crop(wide)`)."""
+        always = self._ops.get((id(call),))  # its arguments are the same everywhere
+        if always is not None:
+            return always, ()
+        bound = self._bound.get(id(call))
+        if bound is None:
+            bound = self._bound[id(call)] = self._bind_op(call)
+        cls, pairs = bound
+        values = tuple([argument(env) for _, _, argument in pairs])
+        refs: Value = ()
+        if Ref in map(type, values):
+            refs, pairs, values = self._refs(call, pairs, values)
+        varies = not all(argument.constant for _, _, argument in pairs)
+        key = (id(call), *values, *map(type, values)) if varies else (id(call),)
+        op = self._ops.get(key)
+        if op is None:
+            arguments = {}
+            for (name, kind, argument), value in zip(pairs, values, strict=True):
+                try:
+                    arguments[name] = convert(value, kind, name)
+                except OpError as error:
+                    raise argument.text.error(error.message) from None
+            op = self._ops[key] = cls(**arguments)
+        return op, refs
+
+    def _refs(self, call: Call, pairs: Pairs, values: tuple[Any, ...]) -> tuple[Value, Pairs, tuple[Any, ...]]:
+        """Take the values out of the arguments; an op's field of the kind `Value` takes True for one."""
+        refs: list[int] = []
+        kept = []
+        for (name, kind, argument), value in zip(pairs, values, strict=True):
+            if isinstance(value, Ref):
+                if kind != "Value":
+                    raise argument.text.error(f"`{name}` of `{call.word}` cannot be a value of the network")
+                if len(value.value) > 1:
+                    raise argument.text.error(f"`{argument.text}` is {_parts(value.value)}; one value is wanted")
+                refs += value.value
+                value = True
+            kept.append(value)
+        return tuple(refs), pairs, tuple(kept)
+
+    def _bind_op(self, call: Call) -> tuple[type[Op], Pairs]:
+        word = call.word.value
+        cls = OPS.get(word)
+        if cls is None or word in MERGES:
+            if word in value_names(self.family):
+                raise unknown_value(call.word)
+            if word in MERGES:
+                raise call.word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
+            raise call.word.error(
+                f"`{word}` is neither an op nor a block of this file",
+                did_you_mean(word, [*self.family.blocks, *OPS, "identity"]),
+            )
+        fields = ARGUMENTS[word]
+        kinds = {argument.name: argument.kind for argument in fields}
+        given = _bind(call, [argument.name for argument in fields])
+        for source in (word, INHERITS.get(word, "")):
+            for name, (_, argument) in self.family.defaults.get(source, {}).items():
+                if name in kinds:
+                    given.setdefault(name, argument)
+        missing = [argument.name for argument in fields if argument.required and argument.name not in given]
+        if missing:
+            raise call.word.error(f"`{word}` wants {_listed(missing)}", _usage(word))
+        return cls, tuple((name, kinds[name], argument) for name, argument in given.items())
+
+    def _open(self, block: Block, call: Call, env: Env, value: Value) -> Value:
+        self._step(call.word, 4)
+        name = block.name.value
+        if name in self.opening:
+            chain = " → ".join([*self.opening[self.opening.index(name) :], name])
+            raise call.word.error(f"the block `{name}` contains itself: {chain}")
+        if len(self.opening) >= MAX_DEPTH:
+            raise call.word.error(f"blocks are nested deeper than {MAX_DEPTH}")
+        inner = {**self.constants, **self._entering(value)}
+        own = self._arguments(block, call, env, inner)
+        inner.update(own)
+        entering = (*value, *(entry for ref in own.values() if isinstance(ref, Ref) for entry in ref.value))
+        key = self._alike(name, own, entering)
+        done = self._done.get(key)
+        span, steps = self.builder.open(value[0], call.word, name), self.steps
+        if done is not None:
+            self._step(call.word, done.steps)
+            value = self._repeat(done, entering)
+            self.builder.close(value[0])
+            return value
+        outer, self.weights = self.weights, {}
+        self.opening.append(name)
+        self.depth += 1
+        try:
+            value = self.body(block.body, inner, value)
+        except SpecError as error:
+            values = ", ".join(f"{key}={show(v)}" for key, v in own.items() if isinstance(v, (int, Fraction, tuple)))
+            called = f"{name}({values})" if values else name
+            raise error.within(f"`{called}`, {call.word.where}") from None
+        self.builder.close(value[0])
+        self.depth -= 1
+        self.opening.pop()
+        self.weights = outer
+        self._done[key] = Done(span, entering, value, self.steps - steps)
+        return value
+
+    def _arguments(self, block: Block, call: Call, env: Env, inner: Env) -> dict[str, Any]:
+        """The values of a block's parameters: what the call gives, as it stands in `env`, and defaults from `inner`."""
+        given = _bind(call, [parameter.value for parameter, _ in block.parameters], block.name.value)
+        own: dict[str, Any] = {}
+        for parameter, default in block.parameters:
+            argument = given.get(parameter.value)
+            if argument is not None:
+                own[parameter.value] = argument(env)
+            elif default is not None:
+                own[parameter.value] = default(inner)
+            else:
+                wanted = [p.value for p, d in block.parameters if d is None and p.value not in given]
+                signature = ", ".join(p.value if d is None else f"{p}={d.text}" for p, d in block.parameters)
+                raise call.word.error(f"`{block.name}` wants {_listed(wanted)}", f"It is `{block.name}({signature})`.")
+        return own
+
+    def _repeat(self, done: Done, entering: Value) -> Value:
+        """What a block gives that was opened before, for other values of the same shapes."""
+        moved = dict(zip(done.entering, entering, strict=True))
+        offset = self.builder.repeat(done.span, moved)
+        return tuple([moved[end] if end < done.span.start else end + offset for end in done.value])
+
+    def _alike(self, name: str, given: dict[str, Any], entering: Value) -> tuple[Any, ...]:
+        """What blocks that give the same nodes have in common; where they stand, as some depths are refused."""
+        values = [len(v.value) if isinstance(v, Ref) else v for v in given.values()]
+        shapes = [self.builder.shape(value) for value in entering]
+        same = [entering.index(value) for value in entering]
+        return name, *self.opening, self.depth, *map(type, given.values()), *values, *same, *shapes  # 1 is not True
+
+
+_MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts"}
+
+
+def _part_of_path(name: str) -> str:
+    """`name` without the character that stands between the parts of a path."""
+    return name.replace("/", "∕")
+
+
+def _parts(value: Value) -> str:
+    return f"{len(value)} part{'s' * (len(value) != 1)}"
+
+
+def _held(columns: Mapping[str, Any], env: Env) -> dict[str, Ref]:
+    """Of the cells of a row those that hold the name of a value."""
+    held = {name: env.get(cell.text.value) for name, cell in columns.items() if isinstance(cell, Opaque)}
+    return {name: value for name, value in held.items() if isinstance(value, Ref)}
+
+
+def _layers(nodes: list[int]) -> str:
+    return f"{len(nodes)} layer{'s' * (len(nodes) != 1)}"
+
+
+def _tensors(params: tuple[Param, ...]) -> str:
+    kinds = {"norm": "norm ", "stat": "statistic "}
+    return " and ".join(kinds.get(param.kind, "") + f"{param.name} {dims(param.shape)}" for param in params)
+
+
+def _text_of(item: Item) -> Text:
+    if isinstance(item, Step):
+        return item.cell
+    if isinstance(item, Named):
+        return _text_of(item.item)
+    return item.text if isinstance(item, Line) else item.word
+
+
+def _bind(call: Call, names: list[str], block: str = "") -> dict[str, Argument]:
+    """The arguments of a call by name. Raises SpecError where there are too many, or one is unknown or given twice."""
+    if len(call.args) > len(names):
+        extra = call.args[len(names)].text
+        takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"
+        here = "here is one" if len(call.args) == 1 else f"here are {len(call.args)}"
+        raise extra.error(f"`{call.word}` {takes}, {here}", "" if block else _usage(call.word.value))
+    given = dict(zip(names, call.args, strict=False))
+    for name, argument in call.named:
+        if name.value not in names:
+            what = "parameter" if block else "argument"
+            raise name.error(f"`{call.word}` has no {what} `{name}`", did_you_mean(name.value, names))
+        if name.value in given:
+            raise name.error(f"the argument `{name}` is given twice")
+        given[name.value] = argument
+    return given
+
+
+def _usage(word: str) -> str:
+    fields = ARGUMENTS[word]
+    if not fields:
+        return f"It is written `{word}`."
+    shown = ", ".join(
+        a.name if a.required else f"{a.name}=…" if a.default is None else f"{a.name}={a.default}" for a in fields
+    )
+    return f"It is `{word}({shown})`."
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)

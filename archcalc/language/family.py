@@ -1,0 +1,528 @@
+"""A spec file as data: `read_family` turns the YAML tree into a `Family` and refuses what breaks a rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import SpecError, Text, did_you_mean
+from ..ops import ARGUMENTS, OPS
+from ..units import same, squeeze
+from .checks import check
+from .columns import Headings, Role, read_role
+from .expr import Argument, Expr
+from .lines import MERGES, STEPS, Block, Body, ReadTable, Step, check_name, read_block, read_body, steps_of
+from .notation import Pattern
+from .reader import List, Map, Tree, where_of
+from .steps import read_steps
+from .table import Table, read_table
+
+KEYS = (
+    "name",
+    "title",
+    "cite",
+    "input",
+    "variants",
+    "models",
+    "namesakes",
+    "given",
+    "let",
+    "defaults",
+    "columns",
+    "baseline",
+    "reading",
+    "layers",
+    "notation",
+    "heads",
+    "rows",
+    "blocks",
+    "reported",
+    "errata",
+    "documents",
+)
+# What a model may lay over its variant, and a file over the families of its models.
+OVERLAY = ("input", "given", "let", "defaults", "layers", "notation", "heads", "rows", "blocks")
+MAX_VARIANTS = 200
+MAX_MODELS = 1_000
+MAX_ITEMS = 200  # of any other list or mapping
+# Which ops take the defaults of another op, besides their own.
+INHERITS = {"dwconv": "conv"}
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A table as a document prints it: what it quotes (`from:`), and its cells."""
+
+    source: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What a network is built of: a quoted table, with its steps where `row:` says what they are, or a plain list."""
+
+    quoted: Quoted | None
+    body: Body | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    name: Text
+    at: Text
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A variant by its printed name, with the cells of its row where `variants:` is a table."""
+
+    name: Text
+    cells: dict[str, Text] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A name that people type: a variant of `family` (empty: of its own file), with keys laid over it."""
+
+    name: Text
+    family: str
+    variant: Text
+    overlay: Map | None
+    where: Text  # of the family's name, or else of the variant's
+
+    @property
+    def plain(self) -> bool:
+        """Whether it names a variant of its own file and lays nothing over it: claims on either are the other's."""
+        return self.overlay is None and not self.family
+
+
+@dataclass(frozen=True, slots=True)
+class Erratum:
+    """Printed figures that are known to be wrong: of these rows or variants, in these columns."""
+
+    where: Text
+    rows: tuple[Text, ...]
+    variants: tuple[Text, ...]
+    figures: tuple[Text, ...]
+    note: Text
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedTable:
+    quoted: Quoted
+    reading: dict[str, tuple[Text, Text]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """Under which ids other documents print claims of the file: a table of ids whose first heading is `row`, `model` or
+    `figure`. `sources` are where, `system` what the documents call the network (a column of that name wins); `of` is
+    the `from:` of the claims, where several tables of the file print the same figure."""
+
+    where: Text
+    sources: tuple[Text, ...]
+    system: str
+    of: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Everything that a spec file says."""
+
+    tree: Map = field(repr=False)
+    name: str
+    title: str
+    cite: str
+    inputs: tuple[tuple[Text, Argument], ...]  # name and size; the only one of most networks is called `input`
+    variants: tuple[Variant, ...]
+    variants_from: str
+    models: dict[str, ModelEntry]
+    namesakes: dict[str, Text]
+    given: dict[str, tuple[Text, Expr]]
+    let: dict[str, tuple[Text, Expr]]
+    defaults: dict[str, dict[str, tuple[Text, Argument]]]
+    columns: dict[str, tuple[Text, Role]]
+    headings: Headings = field(repr=False)
+    baseline: Text | None
+    reading: dict[str, tuple[Text, Text]]
+    layers: Layers | None
+    notation: tuple[tuple[Pattern, Body], ...]
+    heads: dict[str, Head]
+    rows: dict[str, tuple[Text, Body]]
+    blocks: dict[str, Block]
+    reported: tuple[ReportedTable, ...]
+    errata: tuple[Erratum, ...]
+    documents: tuple[Cited, ...]
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # of what was worked out
+
+    def role(self, heading: str) -> Role | None:
+        """The role of a heading: given in `columns:`, or a name usable in expressions; None for a variant."""
+        return self.headings.role(heading)
+
+    def variant(self, name: str) -> Variant | None:
+        if "variants" not in self.memo:
+            self.memo["variants"] = {squeeze(variant.name.value): variant for variant in self.variants}
+        return self.memo["variants"].get(squeeze(name))  # type: ignore[no-any-return]
+
+    @property
+    def tables(self) -> Iterator[tuple[Table, str]]:
+        """The tables with named columns: of layers, steps, variants and models, each with what it is of."""
+        if self.layers and self.layers.quoted:
+            yield self.layers.quoted.table, "layers"
+        quoted = self.layers.quoted.table if self.layers and self.layers.quoted else None
+        for steps in {id(step.steps): step.steps for body in self.bodies for step in steps_of(body)}.values():
+            if steps.table is not quoted:
+                yield steps.table, "steps"
+        value = self.tree.get("variants")
+        if isinstance(value, Map):
+            table = value.get("table")
+            assert isinstance(table, Text)
+            yield read_table(table), "variants"
+        for reported in self.reported:
+            if reported.quoted.table.headings[0].value == "model":
+                yield reported.quoted.table, "reported"
+
+    def plainly(self, variant: str) -> ModelEntry | None:
+        """The model that names a variant plainly."""
+        return next((m for m in self.models.values() if m.plain and same(m.variant.value, variant)), None)
+
+    @property
+    def bodies(self) -> list[Body]:
+        """All layer lines of the file: of the notation, blocks, heads, replaced rows and a plain list."""
+        bodies = [body for _, body in self.notation] + [block.body for block in self.blocks.values()]
+        bodies += [head.body for head in self.heads.values()] + [body for _, body in self.rows.values()]
+        return [*bodies, self.layers.body] if self.layers and self.layers.body else bodies
+
+    def read_cell(self, cell: Text) -> tuple[Pattern, dict[str, Text], Body] | None:
+        """The first line of the notation that fits `cell`, what its holes hold, and what it means."""
+        for pattern, body in self.notation:
+            holes = pattern.match(cell)
+            if holes is not None:
+                return pattern, holes, body
+        return None
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
+    """Read a spec. `name` is the file's stem, which names the one variant where there is no `variants:`.
+
+    `laid_over`: the tree is one file's with another's keys laid over it, so that columns may have lost their table.
+    Raises SpecError at the first place that breaks a rule.
+    """
+    tree.only(KEYS, "a spec")
+    variants, variants_from = _variants(tree, name)
+    columns = {
+        key.value: (key, read_role(_scalar(value, "the role of a column")))
+        for key, value in _map(tree, "columns").items()
+    }
+    headings = Headings(columns, [variant.name.value for variant in variants])
+
+    def table(tree: Map, what: str) -> tuple[Step, ...]:
+        return read_steps(_quoted(tree, f"a table in {what}", "row").table, tree.get("row"), headings)
+
+    blocks: dict[str, Block] = {}
+    for key, value in _map(tree, "blocks").items():
+        block = read_block(key, value, table)
+        if block.name.value in OPS or block.name.value in (*MERGES, STEPS, "identity"):
+            raise block.name.error(f"`{block.name}` is an op and cannot name a block")
+        if block.name.value in blocks:
+            raise block.name.error(f"the block `{block.name}` is given twice")
+        blocks[block.name.value] = block
+    models = {key.value: _model(key, value) for key, value in _map(tree, "models").items()}
+    family = Family(
+        tree=tree,
+        name=_text(tree, "name", name),
+        title=_text(tree, "title"),
+        cite=_text(tree, "cite"),
+        inputs=_inputs(tree),
+        variants=variants,
+        variants_from=variants_from,
+        models=models,
+        namesakes={key.value: _scalar(value, "a sentence") for key, value in _map(tree, "namesakes").items()},
+        given=_expressions(tree, "given"),
+        let=_expressions(tree, "let"),
+        defaults=_defaults(tree),
+        columns=columns,
+        headings=headings,
+        baseline=_optional(tree, "baseline"),
+        reading=_reading(tree),
+        layers=_layers(tree, headings, table),
+        notation=tuple(
+            (Pattern(key), read_body(value, f"the notation `{key}`", table))
+            for key, value in _map(tree, "notation").items()
+        ),
+        heads={key.value: _head(key, value, table) for key, value in _map(tree, "heads").items()},
+        rows={
+            key.value: (key, read_body(value, f"the row `{key}`", table)) for key, value in _map(tree, "rows").items()
+        },
+        blocks=blocks,
+        reported=tuple(_reported(item) for item in _items(tree, "reported")),
+        errata=tuple(_erratum(item) for item in _items(tree, "errata")),
+        documents=tuple(_cited(item) for item in _items(tree, "documents")),
+    )
+    check(family, laid_over)
+    return family
+
+
+def overlay(base: Map, top: Iterable[tuple[Text, Tree]]) -> Map:
+    """`base` with the keys of `top` laid over it: mappings merge by name, all else replaces."""
+    entries = dict(base.entries)
+    for key, value in top:
+        below = entries.get(key.value)
+        if below and isinstance(below[1], Map) and isinstance(value, Map) and not _is_table(value):
+            name = _block_name if key.value == "blocks" else str
+            merged = {name(k): (text, sub) for k, (text, sub) in below[1].entries.items()}
+            merged.update((name(text.value), (text, sub)) for text, sub in value.items())
+            laid = Map(value.where)
+            laid.entries.update((text.value, (text, sub)) for text, sub in merged.values())
+            entries[key.value] = (key, laid)
+        else:
+            entries[key.value] = (key, value)
+    merged_map = Map(base.where)
+    merged_map.entries.update(entries)
+    return merged_map
+
+
+def _block_name(key: str) -> str:
+    """The name under which a block merges: without its parameters."""
+    match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*\(.*\)\s*", key)
+    return match.group(1) if match else key
+
+
+def _is_table(tree: Map) -> bool:
+    return "table" in tree.entries
+
+
+def _map(tree: Map, key: str) -> Map:
+    value = tree.get(key)
+    if value is None:
+        return Map(tree.where)
+    if not isinstance(value, Map):
+        raise tree.key(key).error(f"`{key}:` wants a mapping: `name: value`")
+    most = MAX_MODELS if key in ("models", "namesakes") else MAX_ITEMS
+    if len(value.entries) > most:
+        raise tree.key(key).error(f"more than {most:,} entries of `{key}:` are refused")
+    return value
+
+
+def _items(tree: Map, key: str) -> tuple[Tree, ...]:
+    value = tree.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, List):
+        raise tree.key(key).error(f"`{key}:` wants a list")
+    if len(value.items) > MAX_ITEMS:
+        raise tree.key(key).error(f"more than {MAX_ITEMS} entries of `{key}:` are refused")
+    return value.items
+
+
+def _scalar(value: Tree | None, what: str, missing: Text | None = None) -> Text:
+    """A word or a line; `missing` is where one is wanted that is not there at all."""
+    if not isinstance(value, Text) or value.block or not value.value.strip():
+        where = where_of(value) if value is not None else missing
+        raise SpecError(f"{what} is wanted here", where)
+    return value
+
+
+def _text(tree: Map, key: str, default: str = "") -> str:
+    value = tree.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, Text) or not value.value.strip():
+        raise tree.key(key).error(f"`{key}:` wants a line of text")
+    return " ".join(value.value.split())
+
+
+def _optional(tree: Map, key: str) -> Text | None:
+    return None if tree.get(key) is None else _scalar(tree.get(key), f"a value for `{key}:`")
+
+
+def _inputs(tree: Map) -> tuple[tuple[Text, Argument], ...]:
+    value = tree.get("input")
+    if value is None:
+        return ()
+    key = tree.key("input")
+    if isinstance(value, Text) and value.value.strip() and not value.block:
+        return ((key, Argument(value)),)
+    if not isinstance(value, Map) or not value.entries:
+        raise key.error("`input:` wants the size of the data, channels first, such as `3 × 224 × 224`")
+    for name, _ in value.items():
+        check_name(name, "an input")
+    return tuple((name, Argument(_scalar(size, "the size of this input"))) for name, size in value.items())
+
+
+def _expressions(tree: Map, key: str) -> dict[str, tuple[Text, Expr]]:
+    found = {}
+    for name, value in _map(tree, key).items():
+        check_name(name, f"a value of `{key}:`")
+        found[name.value] = (name, Expr(_scalar(value, "a number or an expression").strip()))
+    return found
+
+
+def read_constants(tree: Map) -> dict[str, tuple[Text, Expr]]:
+    """The `given:` of a spec or of an overlay. Raises SpecError."""
+    return _expressions(tree, "given")
+
+
+def _defaults(tree: Map) -> dict[str, dict[str, tuple[Text, Argument]]]:
+    found: dict[str, dict[str, tuple[Text, Argument]]] = {}
+    for word, values in _map(tree, "defaults").items():
+        if word.value not in OPS:
+            raise word.error(f"`{word}` is not an op", did_you_mean(word.value, OPS))
+        if not isinstance(values, Map):
+            raise word.error(f"the defaults of `{word}` are a mapping: `{word}: {{bias: False}}`")
+        known = [argument.name for argument in ARGUMENTS[word.value]]
+        for name, value in values.items():
+            if name.value not in known:
+                raise name.error(f"`{word}` has no argument `{name}`", did_you_mean(name.value, known))
+            found.setdefault(word.value, {})[name.value] = (name, Argument(_scalar(value, "a value")))
+    return found
+
+
+def _quoted(tree: Map, what: str, *more: str) -> Quoted:
+    tree.only(("from", "table", *more), what)
+    table = tree.get("table")
+    if not isinstance(table, Text):
+        raise tree.where.error(f"{what} wants `table: |` with rows of pipe-separated cells")
+    return Quoted(_text(tree, "from"), read_table(table))
+
+
+def _variants(tree: Map, name: str) -> tuple[tuple[Variant, ...], str]:
+    value = tree.get("variants")
+    if value is None:
+        return (Variant(Text(name, tree.where.source, tree.where.line, tree.where.col, exact=False)),), ""
+    if isinstance(value, List):
+        if not value.items:
+            raise value.where.error("`variants:` is empty")
+        variants = tuple(Variant(_scalar(item, "the name of a variant").strip()) for item in value.items)
+        source = ""
+    elif isinstance(value, Map):
+        quoted = _quoted(value, "`variants:`")
+        headings = [heading.value for heading in quoted.table.headings]
+        variants = tuple(
+            Variant(row.cells[0], dict(zip(headings, row.cells, strict=True))) for row in quoted.table.rows
+        )
+        source = quoted.source
+    else:
+        raise tree.key("variants").error("`variants:` wants a list of names, or a table with a variant a row")
+    if len(variants) > MAX_VARIANTS:
+        raise tree.key("variants").error(f"more than {MAX_VARIANTS} variants are refused")
+    seen: set[str] = set()
+    for variant in variants:
+        if not variant.name.value:
+            raise variant.name.error("a variant without a name")
+        if squeeze(variant.name.value) in seen:
+            raise variant.name.error(f"the variant `{variant.name}` is given twice")
+        seen.add(squeeze(variant.name.value))
+    return variants, source
+
+
+def _model(key: Text, value: Tree) -> ModelEntry:
+    overlay_map: Map | None = None
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", key.value):
+        raise key.error(f"`{key}` is not a name for a model", "A model is named in lower case: `resnet50-v1.5`.")
+    if isinstance(value, Map):
+        value.only(("variant", *OVERLAY), "a model")
+        variant = _scalar(value.get("variant"), "`variant:` with the variant that the model is laid over", key)
+        overlay_map = Map(value.where)
+        overlay_map.entries.update((k, entry) for k, entry in value.entries.items() if k != "variant")
+    else:
+        variant = _scalar(value, "a variant")
+    family, colon, _ = variant.value.partition(":")
+    if colon and re.fullmatch(r"[A-Za-z0-9._-]+", family):
+        base = variant.part(0, len(family))
+        return ModelEntry(key, family, variant.part(len(family) + 1).strip(), overlay_map, base)
+    return ModelEntry(key, "", variant, overlay_map, variant)
+
+
+def _reading(tree: Map) -> dict[str, tuple[Text, Text]]:
+    return {key.value: (key, _scalar(value, "a reading")) for key, value in _map(tree, "reading").items()}
+
+
+def _layers(tree: Map, headings: Headings, table: ReadTable) -> Layers | None:
+    value = tree.get("layers")
+    if value is None:
+        return None
+    if isinstance(value, Map) and (_is_table(value) or "from" in value.entries):
+        quoted = _quoted(value, "`layers:`", "row")
+        steps = read_steps(quoted.table, value.get("row"), headings) if "row" in value.entries else ()
+        return Layers(quoted, Body(value.where, steps) if steps else None)
+    return Layers(None, read_body(value, "`layers:`", table))
+
+
+def _head(key: Text, value: Tree, table: ReadTable) -> Head:
+    if not isinstance(value, Map):
+        raise key.error("a head is `{at: row, layers: line}`")
+    value.only(("at", "layers"), "a head")
+    layers = value.get("layers")
+    if layers is None:
+        raise key.error("a head wants `layers:`")
+    at = _scalar(value.get("at"), "`at:` with the row that the head hangs on", key)
+    return Head(key, at, read_body(layers, "a head", table))
+
+
+def _reported(tree: Tree) -> ReportedTable:
+    if not isinstance(tree, Map):
+        raise where_of(tree).error("a reported table is `from:` and `table:`")
+    quoted = _quoted(tree, "a reported table", "reading")
+    first = quoted.table.headings[0]
+    if first.value not in ("figure", "model"):
+        raise first.error("the first heading of a reported table is `figure` or `model`")
+    if not quoted.source:
+        raise tree.where.error("a reported table says where it is printed: `from: Table 2`")
+    return ReportedTable(quoted, _reading(tree))
+
+
+def _cited(tree: Tree) -> Cited:
+    if not isinstance(tree, Map):
+        raise where_of(tree).error("an entry is `from:`, `system:` and `table:`")
+    tree.only(("from", "system", "of", "table"), "an entry of `documents:`")
+    table = tree.get("table")
+    if not isinstance(table, Text):
+        raise tree.where.error("an entry of `documents:` wants `table: |` with the ids of figures")
+    found = read_table(table)
+    first = found.headings[0]
+    if first.value not in ("row", "model", "figure"):
+        raise first.error("the first heading of a table of ids is `row`, `model` or `figure`")
+    return Cited(tree.where, read_sources(tree), _text(tree, "system"), _text(tree, "of"), found)
+
+
+def read_sources(tree: Map) -> tuple[Text, ...]:
+    """Where documents print something: `from:`, a text or a list, each `document — place`. Raises SpecError."""
+    value = tree.get("from")
+    texts = [_scalar(item, "a source").strip() for item in (value.items if isinstance(value, List) else (value,))]
+    for text in texts:
+        if " — " not in text.value:
+            raise text.error("a source is written `document — place`")
+    return tuple(texts)
+
+
+def _names(tree: Map, key: str) -> tuple[Text, ...]:
+    value = tree.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, List):
+        return (_scalar(value, "a name").strip(),)
+    names: dict[str, Text] = {}
+    for item in _items(tree, key):
+        name = _scalar(item, "a name").strip()
+        if squeeze(name.value) in names:
+            raise name.error(f"`{name}` stands here twice")
+        names[squeeze(name.value)] = name
+    return tuple(names.values())
+
+
+def _erratum(tree: Tree) -> Erratum:
+    if not isinstance(tree, Map):
+        raise where_of(tree).error("an erratum is `row:` or `variant:`, `figures:` and `note:`")
+    tree.only(("row", "variant", "figures", "note"), "an erratum")
+    rows, variants, figures = _names(tree, "row"), _names(tree, "variant"), _names(tree, "figures")
+    if not figures:
+        raise tree.where.error("an erratum names the printed `figures:` that are wrong")
+    note = _scalar(tree.get("note"), "`note:` with the printed figure and the likely cause", tree.where)
+    return Erratum(tree.where, rows, variants, figures, note)

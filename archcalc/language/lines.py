@@ -1,0 +1,450 @@
+"""Layer lines and bodies: `conv(64, 3) bn relu x3 if c`, lists of lines, merges, and what blocks are called with.
+
+Only the shape of the text is read here; what the words mean is for the expander.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
+
+from ..errors import Text, did_you_mean
+from .expr import IMPLICIT, NAME, RESERVED, Argument, Expr, Opaque
+from .reader import List, Map, Tree, where_of
+from .table import Table, TableRow
+
+MERGES = ("add", "concat", "mul", "mean", "parts")
+STEPS = "steps"
+MAX_CALLS = 200
+MAX_ARGUMENTS = 50
+REPEAT = re.compile(r"x(\d+)(?=\s|$)|x(?=\()")
+WORD = re.compile(r"[^\s(),]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`word(args, name=value) x(times)`. `weights` is what its weights are called (rule 14); `cell`: the word is a
+    table's cell, the name of a value or read by the notation."""
+
+    word: Text
+    args: tuple[Argument, ...] = ()
+    named: tuple[tuple[Text, Argument], ...] = ()
+    times: Expr | None = None
+    weights: Text | None = None
+    cell: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Calls, one after the other; present where `condition` holds or is None."""
+
+    text: Text
+    calls: tuple[Call, ...]
+    condition: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Branches that start from one value and are brought together by the op `word`, or stay side by side (`parts`)."""
+
+    word: Text
+    branches: tuple[Body, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unrolled:
+    """`steps:` (rule 15): a body that is built once for each token of the value, with the same weights."""
+
+    word: Text
+    body: Body
+
+
+Plain = Line | Merge | Unrolled
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """`name: line` or `a, b: line`: the value of `item`, or its parts, under names (rule 11)."""
+
+    names: tuple[Text, ...]
+    item: Plain
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A table of steps (rule 13), and the line or merge that each of its rows means, where `row:` says it."""
+
+    table: Table
+    means: Plain | Named | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A row of a table of steps: the cell by which it is called, what it means, and what its headings are in
+    expressions. `variant`: it is a step of that variant alone."""
+
+    steps: Steps
+    row: TableRow
+    cell: Text
+    item: Plain | Named
+    columns: Mapping[str, Any]
+    variant: str = ""
+
+
+Item = Plain | Named | Step
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Items in order. A branch that is one line with a condition is absent where it does not hold."""
+
+    where: Text
+    items: tuple[Item, ...]
+
+    @property
+    def names(self) -> Iterator[Text]:
+        """The names that this body gives, not those inside its branches."""
+        for item in self.items:
+            named = item.item if isinstance(item, Step) else item
+            if isinstance(named, Named):
+                yield from named.names
+
+    @property
+    def optional(self) -> Line | None:
+        if len(self.items) == 1 and isinstance(self.items[0], Line) and self.items[0].condition is not None:
+            return self.items[0]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`name(parameter, parameter=default): body`."""
+
+    name: Text
+    parameters: tuple[tuple[Text, Argument | None], ...]
+    body: Body
+
+
+_NOTHING = "Nothing at all is written `identity`."
+
+
+ReadTable = Callable[[Map, str], tuple[Step, ...]]  # what reads a table that stands in a list
+
+
+def read_body(tree: Tree, what: str, table: ReadTable) -> Body:
+    """A line, a list of lines, merges and tables, a merge or a table. Raises SpecError."""
+    where = where_of(tree)
+    if isinstance(tree, List) and not tree.items:
+        raise where.error(f"{what} is an empty list", "" if what == "`layers:`" else _NOTHING)
+    items: list[Item] = []
+    for item in tree.items if isinstance(tree, List) else (tree,):
+        if is_table(item):
+            items += table(item, what)
+        else:
+            items.append(read_item(item, what, table))
+    return Body(where, tuple(items))
+
+
+def is_table(tree: Tree) -> TypeGuard[Map]:
+    """Whether a mapping quotes a table, and is no value called `table`."""
+    if not isinstance(tree, Map):
+        return False
+    table = tree.get("table")
+    several = len(tree.entries) > 1 and not tree.entries.keys().isdisjoint(("table", "row", "from"))
+    return several or (isinstance(table, Text) and table.block)
+
+
+def read_item(tree: Tree, what: str, table: ReadTable) -> Plain | Named:
+    """A line, a merge or `steps:`, or one of these under names. Raises SpecError."""
+    if isinstance(tree, Text):
+        if tree.block:
+            raise tree.error(f"{what} holds a table here; layer lines are wanted")
+        return read_line(tree)
+    if isinstance(tree, List):
+        raise tree.where.error("a list directly in a list: only a branch of a merge is a list of its own")
+    if len(tree.entries) != 1:
+        raise tree.where.error(f"one merge word ({_MERGE_WORDS}) or one name is wanted here")
+    [(word, value)] = tree.items()
+    if word.value == STEPS:
+        if not isinstance(value, List):
+            raise word.error(f"`{STEPS}:` wants a list: what is done for each token of the value")
+        return Unrolled(word, read_body(value, f"`{STEPS}:`", table))
+    if word.value not in MERGES:
+        return _read_named(word, value, what, table)
+    if not isinstance(value, List) or not value.items:
+        where = where_of(value)
+        raise (where if not isinstance(value, Text) or value.value else word).error(
+            f"`{word}:` wants a list of branches"
+        )
+    return Merge(word, tuple(read_body(branch, f"a branch of `{word}`", table) for branch in value.items))
+
+
+_MERGE_WORDS = ", ".join(f"`{word}:`" for word in (*MERGES, STEPS))
+
+
+def _read_named(key: Text, value: Tree, what: str, table: ReadTable) -> Named:
+    names = tuple(split_commas(key))
+    if isinstance(value, List):
+        hint = did_you_mean(key.value, MERGES)
+        raise key.error(f"`{key}` is not a merge, and a name holds one line or one merge, not a list", hint)
+    check_names(names)
+    item = read_item(value, what, table)
+    if isinstance(item, Named):
+        raise key.error("a name directly in a name: give both to one line, `a, b: line`, or use two lines")
+    return Named(names, item)
+
+
+_TAKEN = frozenset((*MERGES, STEPS, "identity"))
+
+
+def check_names(names: Iterable[Text]) -> None:
+    """Raise SpecError where one of `names` cannot name a value."""
+    for name in names:
+        if name.value != "x":
+            check_name(name, "a value")
+        if name.value in _TAKEN or REPEAT.fullmatch(name.value):
+            raise name.error(f"`{name}` is a word of the language and cannot name a value")
+
+
+def read_line(text: Text) -> Line:
+    """`call call x3 call if condition`. Raises SpecError at the word that breaks a rule."""
+    source, at, calls = text.value, 0, list[Call]()
+    if not source.strip():
+        raise text.error("a layer line is wanted here", _NOTHING)
+    condition: Expr | None = None
+    while at < len(source):
+        if source[at].isspace():
+            at += 1
+            continue
+        repeat = REPEAT.match(source, at)
+        if repeat:
+            if not calls:
+                raise text.part(at, repeat.end()).error("a repeat stands behind a call: `conv(64, 3) x3`")
+            if calls[-1].times is not None:
+                raise text.part(at, repeat.end()).error("a call is repeated once: `x3` or `x(n)`")
+            if repeat.group(1):
+                times, at = text.part(repeat.start(1), repeat.end(1)), repeat.end()
+            else:
+                end = closing(text, repeat.end())
+                times, at = text.part(repeat.end() + 1, end), end + 1
+                _space(text, at)
+            calls[-1] = replace(calls[-1], times=Expr(times.strip()))
+            continue
+        match = WORD.match(source, at)
+        word = text.part(at, match.end()) if match else text.part(at, at + 1)
+        if not match or not NAME.fullmatch(word.value):
+            _space(text, at)
+            raise word.error(f"`{word}` is not the name of an op or a block")
+        at = match.end()
+        if word.value == "if":
+            if not calls:
+                raise word.error("a condition stands behind the calls: `conv(64, 3) if s == 1`")
+            condition = Expr(text.part(at).strip())
+            break
+        if word.value in RESERVED and word.value != "x":
+            raise word.error(f"`{word}` is a word of the language and cannot be called")
+        args: tuple[Argument, ...] = ()
+        named: tuple[tuple[Text, Argument], ...] = ()
+        weights: Text | None = None
+        if at < len(source) and source[at] == "(":
+            end = closing(text, at)
+            args, named, weights = _read_arguments(text.part(at + 1, end))
+            at = end + 1
+            _space(text, at)
+        if len(calls) == MAX_CALLS:
+            raise word.error(f"a line of more than {MAX_CALLS} calls is refused")
+        calls.append(Call(word, args, named, weights=weights))
+    return Line(text, tuple(calls), condition)
+
+
+def _space(text: Text, at: int) -> None:
+    """Raise SpecError where a call goes on at `at` with something that ends none."""
+    char = text.part(at, at + 1)
+    if char.value == ",":
+        raise char.error("calls are separated by spaces, not by commas")
+    if char.value == ")":
+        raise char.error("this bracket closes nothing")
+    if char.value in ("(", "") or char.value.isspace():
+        return
+    if at and not text.value[at - 1].isspace():
+        raise char.error("a space is wanted between two calls")
+
+
+def closing(text: Text, opening: int) -> int:
+    """Where the bracket at `opening` is closed. Raises SpecError where it is not."""
+    depth = 0
+    for at in range(opening, len(text.value)):
+        depth += (text.value[at] == "(") - (text.value[at] == ")")
+        if depth == 0:
+            return at
+    bracket = text.part(opening, opening + 1)
+    before = text.source.lines[text.line - 1][: bracket.col - 1]
+    cut = "[" in before or "{" in before
+    hint = "Inside `[…]` and `{…}` YAML cuts at every comma: write this on a line of its own." if cut else ""
+    raise bracket.error("this bracket is never closed", hint)
+
+
+def split_commas(text: Text) -> Iterator[Text]:
+    """The pieces between the commas that stand in no bracket."""
+    depth = start = 0
+    for at, char in enumerate(text.value):
+        depth += (char in "([{") - (char in ")]}")
+        if char == "," and depth == 0:
+            yield text.part(start, at).strip()
+            start = at + 1
+    yield text.part(start).strip()
+
+
+WEIGHTS = "weights"  # an argument of every call: what its weights are called
+NAMED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=(?!=)")
+
+
+Arguments = tuple[tuple[Argument, ...], tuple[tuple[Text, Argument], ...], Text | None]
+
+
+def _read_arguments(text: Text) -> Arguments:
+    """Arguments by position and by name, and what the weights are called."""
+    args: list[Argument] = []
+    named: dict[str, tuple[Text, Argument]] = {}
+    weights: Text | None = None
+    if not text.value.strip():
+        return (), (), None
+    for n, piece in enumerate(split_commas(text)):
+        if n == MAX_ARGUMENTS:
+            raise piece.error(f"more than {MAX_ARGUMENTS} arguments are refused")
+        match = NAMED.match(piece.value)
+        if match:
+            name = piece.part(match.start(1), match.end(1))
+            if name.value in named or (name.value == WEIGHTS and weights is not None):
+                raise name.error(f"the argument `{name}` is given twice")
+            if name.value == WEIGHTS:
+                weights = piece.part(match.end()).strip()
+                check_name(weights, "weights")
+                continue
+            named[name.value] = (name, Argument(piece.part(match.end())))
+        elif named or weights is not None:
+            raise piece.error("an argument without a name stands before those with one")
+        else:
+            args.append(Argument(piece))
+    return tuple(args), tuple(named.values()), weights
+
+
+def read_block(key: Text, tree: Tree, table: ReadTable) -> Block:
+    """A block from its key, `name` or `name(a, b=1)`, and its body. Raises SpecError."""
+    match = re.match(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*", key.value)
+    if not match:
+        raise key.error(f"`{key}` is not a name for a block", "A block is called `name` or `name(a, b=1)`.")
+    name = key.part(match.start(1), match.end(1))
+    check_name(name, "a block")
+    if REPEAT.fullmatch(name.value):
+        raise name.error(f"`{name}` repeats a call and cannot name a block")
+    parameters: dict[str, tuple[Text, Argument | None]] = {}
+    if match.end() < len(key.value):
+        if key.value[match.end()] != "(":
+            raise key.part(match.end()).error("`(` is wanted here: a block is called `name` or `name(a, b=1)`")
+        end = closing(key, match.end())
+        if key.value[end + 1 :].strip():
+            raise key.part(end + 1).error("nothing may stand behind the parameters of a block")
+        inside = key.part(match.end() + 1, end)
+        for piece in split_commas(inside) if inside.value.strip() else ():
+            word, equals, _ = piece.value.partition("=")
+            parameter = piece.part(0, len(word)).strip()
+            check_name(parameter, "a parameter")
+            if parameter.value == WEIGHTS:
+                raise parameter.error(f"`{WEIGHTS}` is an argument of every call and cannot name a parameter")
+            if parameter.value in parameters:
+                raise parameter.error(f"the parameter `{parameter}` stands here twice")
+            if len(parameters) == MAX_ARGUMENTS:
+                raise parameter.error(f"more than {MAX_ARGUMENTS} parameters are refused")
+            default = Argument(piece.part(len(word) + 1)) if equals else None
+            if default is None and any(d is not None for _, d in parameters.values()):
+                raise parameter.error("a parameter without a default stands before those with one")
+            parameters[parameter.value] = (parameter, default)
+    return Block(name, tuple(parameters.values()), read_body(tree, f"the block `{name}`", table))
+
+
+def check_name(name: Text, what: str, hint: str = "") -> None:
+    """Raise SpecError where `name` cannot be used in expressions."""
+    if not NAME.fullmatch(name.value):
+        raise name.error(f"`{name}` is not a name for {what}", "A name is letters, digits and `_`.")
+    if name.value in RESERVED or name.value in IMPLICIT:
+        raise name.error(f"`{name}` is a word of the language and cannot name {what}", hint)
+
+
+def inner(item: Item) -> Plain:
+    """What an item is without its names."""
+    item = item.item if isinstance(item, Step) else item
+    return item.item if isinstance(item, Named) else item
+
+
+def lines_of(body: Body) -> Iterator[Line]:
+    """Every line of `body` and of its branches."""
+    for part in bodies_of(body):
+        for item in part.items:
+            line = inner(item)
+            if isinstance(line, Line):
+                yield line
+
+
+def words_of(body: Body) -> Iterator[tuple[str, bool]]:
+    """Every name that `body` uses: (name, whether it is called)."""
+    for line in lines_of(body):
+        if line.condition is not None:
+            yield from ((name, False) for name in line.condition.names)
+        for call in line.calls:
+            yield call.word.value, True
+            if call.times is not None:
+                yield from ((name, False) for name in call.times.names)
+            for argument in (*call.args, *(value for _, value in call.named)):
+                yield from ((name, False) for name in argument.names)
+    for step in steps_of(body):  # an argument may be a cell that holds the name of a value
+        spoken = words_in_row(step.steps)
+        for name, value in step.columns.items():
+            if isinstance(value, Opaque) and name not in spoken:
+                yield value.text.value, False
+
+
+def words_in_row(steps: Steps) -> set[str]:
+    """What `row:` calls and the names that it gives: headings among these stand for their cells."""
+    if steps.means is None:
+        return set()
+    body = Body(steps.table.headings[0], (steps.means,))
+    return {call.word.value for line in lines_of(body) for call in line.calls} | {name.value for name in body.names}
+
+
+def bodies_of(body: Body) -> Iterator[Body]:
+    """`body`, and the branches and steps inside it."""
+    yield body
+    for item in body.items:
+        plain = inner(item)
+        branches = plain.branches if isinstance(plain, Merge) else ()
+        for branch in (plain.body,) if isinstance(plain, Unrolled) else branches:
+            yield from bodies_of(branch)
+
+
+def cells_of(body: Body) -> Iterator[Call]:
+    """The cells that stand for calls in `body` and in its branches."""
+    return (call for line in lines_of(body) for call in line.calls if call.cell)
+
+
+def steps_of(body: Body) -> Iterator[Step]:
+    """The rows of the tables in `body` and in its branches."""
+    return (item for part in bodies_of(body) for item in part.items if isinstance(item, Step))
+
+
+__all__ = [
+    "Block",
+    "Body",
+    "Call",
+    "Line",
+    "Map",
+    "Merge",
+    "Named",
+    "Step",
+    "Steps",
+    "read_block",
+    "read_body",
+    "read_line",
+]

@@ -1,0 +1,113 @@
+"""Patterns with `{holes}` that cells are read by: the keys of `notation:` and the roles of columns."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Any
+
+from ..errors import Text
+from ..units import squeeze
+from .expr import NAME, Opaque
+from .lines import check_name
+
+HOLE = re.compile(r"\{([^{}]*)\}")
+NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
+
+
+class Pattern:
+    """`conv{k}-{c}`: literal text and holes. Spaces do not matter, nor whether × or x is written.
+
+    A hole takes the shortest text up to the literal behind it, at least one character; a hole that stands twice takes
+    the same text twice.
+    """
+
+    __slots__ = ("holes", "literals", "places", "text")
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+        self.holes: list[str] = []
+        self.places: list[Text] = []  # of the holes
+        self.literals: list[str] = []
+        at = 0
+        for match in HOLE.finditer(text.value):
+            name = text.part(match.start(1), match.end(1))
+            if not name.value.strip():
+                hole = text.part(match.start(), match.end())
+                raise hole.error("this hole has no name", "A hole is written `{name}`.")
+            check_name(name, "a hole")
+            literal = squeeze(text.value[at : match.start()])
+            if self.holes and not literal:
+                raise name.error(
+                    f"nothing but spaces between `{{{self.holes[-1]}}}` and `{{{name}}}`: it is open which takes what",
+                    "Spaces do not matter in a notation; put a character between the holes.",
+                )
+            self.literals.append(literal)
+            self.holes.append(name.value)
+            self.places.append(name)
+            at = match.end()
+        alone = re.search(r"[{}]", HOLE.sub(lambda hole: " " * len(hole.group()), text.value))
+        if alone:
+            brace = text.part(alone.start(), alone.end())
+            raise brace.error("a brace without its partner", "A hole is written `{name}`.")
+        self.literals.append(squeeze(text.value[at:]))
+
+    def match(self, cell: Text) -> dict[str, Text] | None:
+        """What the holes hold where `cell` fits, else None."""
+        bare = squeeze(cell.value)
+        if not bare.startswith(self.literals[0]):
+            return None
+        if not self.holes:
+            return {} if bare == self.literals[0] else None
+        places = [n for n, char in enumerate(cell.value) if not char.isspace()]
+        at, found = len(self.literals[0]), dict[str, Text]()
+        last = len(self.holes) - 1
+        for n, name in enumerate(self.holes):
+            literal = self.literals[n + 1]
+            if n < last:
+                end = bare.find(literal, at + 1)
+            else:
+                end = len(bare) - len(literal) if bare.endswith(literal) else -1
+            if end <= at:
+                return None
+            text = cell.part(places[at], places[end - 1] + 1)
+            if name in found and squeeze(found[name].value) != squeeze(text.value):
+                return None
+            found[name] = text
+            at = end + len(literal)
+        return found
+
+    def guess(self, cell: str) -> str | None:
+        """The text that fits this pattern and differs from `cell` only in literal characters, or None."""
+        parts = [f"(.{{{len(self.literals[0])}}})"]
+        for literal in self.literals[1:]:
+            parts.append(r"([\w.]{1,9}?)" + f"(.{{{len(literal)}}})")
+        bare = squeeze(cell)
+        if len(bare) > 60 or len(self.holes) > 4:
+            return None
+        match = re.fullmatch("".join(parts), bare)
+        if not match:
+            return None
+        groups = list(match.groups())
+        groups[::2] = self.literals
+        guess = "".join(groups)
+        odd = sum(a != b for a, b in zip(guess, bare, strict=True))
+        return guess if 0 < odd <= max(1, len("".join(self.literals)) // 3) else None
+
+
+def cell_value(text: Text) -> Any:
+    """What a cell or a hole is in expressions: a number, a size, 0 where it is empty, else `Opaque`."""
+    value = text.value.strip()
+    if not value:
+        return 0
+    if NUMBER.fullmatch(value):
+        number = Fraction(value)
+        return number.numerator if number.denominator == 1 else number
+    pieces = [piece.strip() for piece in re.split("[×x]", value)]
+    if len(pieces) > 1 and all(NUMBER.fullmatch(piece) for piece in pieces):
+        return tuple(int(Fraction(piece)) if "." not in piece else Fraction(piece) for piece in pieces)
+    return Opaque(text)
+
+
+def is_name(text: str) -> bool:
+    return bool(NAME.fullmatch(text))

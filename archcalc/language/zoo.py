@@ -1,0 +1,283 @@
+"""From what people type to a family and a variant: names of the zoo, `family:variant`, and paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
+from pathlib import Path
+
+from ..errors import ArchcalcError, SpecError, Text, UsageError, did_you_mean
+from ..units import same
+from .checks import check_used, references
+from .family import Family, ModelEntry, Variant, overlay, read_constants, read_family
+from .reader import read_file
+from .rows import check_notation
+
+Version = tuple[int, int, int]  # of a file: when it was written, its size, and which it is
+SUFFIXES = (".yaml", ".yml")
+# What a file without `layers:` lays over the families of its models.
+LAID_BY_FILE = ("input", "given", "let", "defaults", "notation", "heads", "rows", "blocks")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A model as it is built: `family` with everything laid over it, and which of its variants.
+
+    `file` is the spec that names the model and carries its claims; `plain` says that nothing is laid over the
+    variant, so that the file's claims about the variant are judged on this model. `laid` are the names of `given:`
+    that win over the variant's row.
+    """
+
+    name: str
+    file: Family = field(repr=False)
+    family: Family = field(repr=False)
+    variant: Variant
+    spec: str
+    plain: bool
+    laid: frozenset[str] = frozenset()
+    entry: ModelEntry | None = None
+
+    @property
+    def subject(self) -> str:
+        """What claims call it: the typed name, or the variant's printed one where it has none."""
+        return self.entry.name.value if self.entry is not None else self.variant.name.value
+
+
+@cache
+def specs_dir() -> Path:
+    """The folder of the shipped specs: in the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "specs"
+    return inside if inside.is_dir() else package.parent / "specs"
+
+
+def spec_files() -> list[Path]:
+    """The shipped specs, by name."""
+    folder = specs_dir()
+    return [folder / name for name in sorted(path.name for path in folder.glob("*.yaml"))]  # paths are slower to sort
+
+
+def read_spec(path: Path, name: str | None = None, whole: bool = True) -> Family:
+    """Read and check one spec file. Raises SpecError.
+
+    Without `whole`, what a file is laid over is not read for the check of its names: that takes longer than one model.
+    """
+    family = read_family(read_file(path, name or str(path)), path.stem)
+    if family.layers is not None:
+        check_used(family, set())
+        check_notation(family)
+    else:
+        bases = {entry.family: entry.where for entry in family.models.values()}
+        if not bases or "" in bases:
+            raise family.tree.where.error(
+                "`layers:` is missing: a quoted table, or a list of layer lines",
+                "A file without `layers:` is laid over other families: its models are `family:variant`.",
+            )
+        if whole:
+            check_over(family)
+    return family
+
+
+def check_over(family: Family) -> None:
+    """Raise SpecError at a name that neither a file without `layers:` uses nor any family that it is laid over."""
+    used: set[str] = set()
+    for base, where in {entry.family: entry.where for entry in family.models.values()}.items():
+        used |= references(_family(base, where))
+    check_used(family, used)
+
+
+def shipped_family(path: Path) -> Family:
+    """A shipped spec."""
+    return _kept(path, f"specs/{path.name}", False)
+
+
+def _kept(path: Path, name: str, whole: bool) -> Family:
+    """`read_spec`, again only where the file has changed."""
+    try:
+        found = version(path)
+    except OSError:
+        return read_spec(path, name, whole)  # which says what is wrong
+    return _read_version(path, name, whole, found)
+
+
+def version(path: Path) -> Version:
+    """What changes when a file does."""
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+@lru_cache(maxsize=256)
+def _read_version(path: Path, name: str, whole: bool, _version: Version) -> Family:
+    return read_spec(path, name, whole)
+
+
+def _family(name: str, where: Text) -> Family:
+    """The shipped family called `name`, for what `where` says about it. Raises SpecError."""
+    path = specs_dir() / f"{name}.yaml"
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or not path.is_file():
+        raise where.error(f"there is no family `{name}`", did_you_mean(name, [p.stem for p in spec_files()]))
+    return shipped_family(path)
+
+
+def select(reference: str) -> Selection:
+    """Find a model by name (`vgg16`), by `family:variant` (`vgg:D`), or by path (`./my.yaml`, `./my.yaml:NAME`).
+
+    Raises UsageError for an unknown name, or where several variants could be meant; SpecError for a bad spec.
+    """
+    reference = reference.strip()
+    path, colon, wanted = split(reference)
+    if path is not None:
+        family = _kept(Path(path).expanduser(), path, True)
+        return _choose(family, wanted if colon else None, path, reference)
+    for candidate in _holding(reference):
+        try:
+            family = shipped_family(candidate)
+        except SpecError:
+            if candidate.stem == reference.partition(":")[0]:
+                raise
+            continue
+        if reference in family.models:
+            return _model(family, family.models[reference], candidate.name)
+    name, colon, wanted = reference.partition(":")
+    candidate = specs_dir() / f"{name}.yaml"
+    if re.fullmatch(r"[A-Za-z0-9._-]+", name) and candidate.is_file():
+        return _choose(shipped_family(candidate), wanted if colon else None, candidate.name, reference)
+    if Path(reference).exists():
+        raise UsageError(f"no model is called `{reference}`", f"For the file, write `./{reference}`.")
+    hint = did_you_mean(reference, [*model_names(), *(path.stem for path in spec_files())])
+    raise UsageError(f"no model is called `{reference}`", hint or "`archcalc list` shows the models there are.")
+
+
+def model_names() -> Iterator[str]:
+    """The names of the zoo's models. A spec that cannot be read has none."""
+    for path in spec_files():
+        try:
+            yield from read_family(read_file(path, path.name), path.stem).models
+        except ArchcalcError:
+            continue
+
+
+def selections(path: Path, name: str | None = None) -> tuple[Family, list[Selection]]:
+    """A spec file and all of its models: the named ones, and the variants that no model names plainly.
+
+    `name` is how messages call the file; a shipped one is called `specs/…`. Raises SpecError.
+    """
+    shipped = name is None and path.parent == specs_dir()
+    family = shipped_family(path) if shipped else read_spec(path, name)
+    if shipped and family.layers is None:
+        check_over(family)
+    spec = path.name if shipped else name or str(path)
+    found = [_model(family, entry, spec) for entry in family.models.values()]
+    if family.layers is not None:
+        unnamed = [variant for variant in family.variants if family.plainly(variant.name.value) is None]
+        found += [_variant(family, variant, spec) for variant in unnamed]
+    return family, found
+
+
+def split(reference: str) -> tuple[str | None, str, str]:
+    """A path with what stands behind its colon; no path where the reference is a name."""
+    for suffix in SUFFIXES:
+        head, found, tail = reference.partition(f"{suffix}:")
+        if found:
+            return head + suffix, ":", tail
+    if reference.endswith(SUFFIXES) or reference.startswith((".", "~", "/")) or "/" in reference:
+        return reference, "", ""
+    return None, "", ""
+
+
+def at_input(reference: str) -> tuple[str, tuple[int, ...] | None]:
+    """`resnet50@256` is resnet50 and (256,), `resnet50@3x256x320` all axes; a size of one number is every side."""
+    name, at, size = reference.rpartition("@")
+    if not at or not re.fullmatch(r"\d{1,9}(?:[x×]\d{1,9}){0,3}", size):
+        return reference, None
+    return name, tuple(int(side) for side in re.split("[x×]", size))
+
+
+def resized(printed: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:
+    """The printed input at another size: its channels, and the size on every other axis. Raises UsageError."""
+    if len(size) == len(printed):
+        return size
+    if len(size) == 1 and len(printed) > 1:
+        return (printed[0], *size * (len(printed) - 1))
+    if len(size) == len(printed) - 1:
+        return (printed[0], *size)
+    raise UsageError(f"an input of {len(printed)} axes cannot have the size {'×'.join(map(str, size))}")
+
+
+def _holding(name: str) -> Iterator[Path]:
+    """The shipped specs that hold the text `name`: only those are worth reading."""
+    word = name.encode()
+    for path in spec_files():
+        if word and word in _content(path, version(path)):
+            yield path
+
+
+@lru_cache(maxsize=256)
+def _content(path: Path, _version: Version) -> bytes:
+    return path.read_bytes()
+
+
+def _choose(family: Family, wanted: str | None, spec: str, reference: str) -> Selection:
+    """The model or variant of `family` that is called `wanted`; its only one where that is None."""
+    if wanted is None:
+        if family.layers is not None and len(family.variants) == 1:
+            return _variant(family, family.variants[0], spec)
+        names = _names(family)
+        if family.layers is None and len(names) == 1:
+            return _model(family, family.models[names[0]], spec)
+        shown = "\n".join(f"  {reference}:{name}" for name in names)
+        raise UsageError(f"`{reference}` has {len(names)} models: name one", shown)
+    if wanted in family.models:
+        return _model(family, family.models[wanted], spec)
+    variant = family.variant(wanted) if family.layers is not None else None
+    if variant is not None:
+        return _variant(family, variant, spec)
+    known = [*family.models, *(v.name.value for v in family.variants)] if family.layers else list(family.models)
+    raise UsageError(f"`{reference}`: there is no model or variant `{wanted}`", did_you_mean(wanted, known))
+
+
+def _names(family: Family) -> list[str]:
+    """How the models of a file are best called: typed names, and printed ones of variants without."""
+    plain = {entry.variant.value for entry in family.models.values() if entry.overlay is None}
+    unnamed = [v.name.value for v in family.variants if not any(same(v.name.value, name) for name in plain)]
+    return [*family.models, *(unnamed if family.layers is not None else [])]
+
+
+def _variant(family: Family, variant: Variant, spec: str) -> Selection:
+    """A variant under its printed name: the model that names it plainly, where there is one."""
+    entry = family.plainly(variant.name.value)
+    if entry is not None:
+        return _model(family, entry, spec)
+    name = variant.name.value
+    name = name if len(family.variants) == 1 else f"{family.name}:{name}"
+    return Selection(name, family, family, variant, spec, plain=True)
+
+
+def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
+    """A model: its variant, with the file's keys and its own laid over it."""
+    base = _family(entry.family, entry.where) if entry.family else file
+    family, laid = base, set[str]()
+    if entry.family:
+        laid |= set(file.given)
+        own = [(key, value) for key, value in file.tree.items() if key.value in LAID_BY_FILE]
+        family = read_family(overlay(base.tree, own), base.name, laid_over=True)
+    if entry.overlay is not None:
+        constants = read_constants(entry.overlay)
+        laid |= set(constants)
+        columns = {heading for variant in base.variants for heading in variant.cells}
+        known = {*base.given, *file.given, *references(family), *columns}
+        for name, (key, _) in constants.items():
+            if name not in known:
+                raise key.error(f"nothing uses `{key}`", did_you_mean(name, known))
+        if set(entry.overlay.entries) <= {"given"}:
+            family = replace(family, given={**family.given, **constants})  # the same, without reading all again
+        else:
+            family = read_family(overlay(family.tree, entry.overlay.items()), base.name, laid_over=True)
+    variant = family.variant(entry.variant.value)
+    if variant is None:
+        names = [v.name.value for v in family.variants]
+        hint = did_you_mean(entry.variant.value, names)
+        raise entry.variant.error(f"`{entry.variant}` is not a variant of `{base.name}`", hint)
+    return Selection(entry.name.value, file, family, variant, spec, entry.plain, frozenset(laid), entry)

@@ -1,0 +1,421 @@
+"""What documents print about how well networks do: accuracies, errors, BLEU, speed. All is reported, nothing computed.
+
+`specs/documents/accuracies/*.yaml` hold the results of each document in tables; `systems.yaml` beside them names every
+system of the documents, the models of the zoo that it is, and which printed variant is which model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import Text, did_you_mean
+from ..language import zoo
+from ..language.family import read_sources
+from ..language.reader import Map, read_file, where_of
+from ..units import read_figure
+from .quantity import Number
+from .tables import figures, items, maps, parts, rows
+
+# What is printed, in words.
+METRICS = {
+    "accuracy": "accuracy",
+    "bleu": "BLEU",
+    "bleu_improvement": "improvement in BLEU",
+    "bpc": "bits per character",
+    "confidence": "confidence",
+    "error": "error",
+    "error_on_adversarial_examples": "error on adversarial examples",
+    "error_reduction": "reduction of the error",
+    "factor_over_humans": "factor over humans",
+    "latency": "latency",
+    "map": "mAP",
+    "margin_over_second": "margin over the second",
+    "mean_class_recall": "mean class recall",
+    "perplexity": "perplexity",
+    "relative_improvement": "relative improvement",
+    "test_loss": "test loss",
+    "time": "time",
+    "top1_accuracy": "top-1 accuracy",
+    "top1_error": "top-1 error",
+    "top1_error_reduction": "reduction of the top-1 error",
+    "top5_accuracy": "top-5 accuracy",
+    "top5_error": "top-5 error",
+    "training_cost": "training cost",
+    "training_days": "training time",
+    "training_epochs": "training epochs",
+    "training_epochs_factor": "factor of training epochs",
+    "training_error": "training error",
+    "training_loss": "training loss",
+    "training_speedup": "speed-up of training",
+    "training_time": "training time",
+    "training_time_factor": "factor of training time",
+}
+COMPLEMENTS = {f"{rank}error": f"{rank}accuracy" for rank in ("", "top1_", "top5_")}
+COMPLEMENTS |= {accuracy: error for error, accuracy in COMPLEMENTS.items()}
+NOT_PRINTED = " (not printed)"  # behind a data set or a unit that the slide leaves out and its context tells
+UNITS = (
+    "%", "BLEU", "bits per character", "epochs", "days", "weeks", "s", "ms", "times", "TPUv3-core-days", "TPUv3-days",
+    "none",
+)  # fmt: skip
+COLUMNS = (
+    "id", "system", "variant", "dataset", "metric", "setting", "printed", "value", "unit", "also printed", "with",
+    "differs", "note",
+)  # fmt: skip
+REQUIRED = ("system", "variant", "dataset", "metric", "setting", "printed", "unit")
+LIST = "systems.yaml"
+
+NUMBER = r"\d[\d,]*(?:\.\d+)?"
+# A number with the marks that documents put behind it, and the spread of several runs.
+PLAIN = re.compile(
+    rf"(?P<about>\\sim|~)?\s*(?P<number>{NUMBER}k?)\s*(?:\\?%)?\s*(?:[*†‡]|\$\\d?dagger\$)?"
+    rf"(?:\s*(?:\\pm|±)\s*(?P<spread>{NUMBER}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """A result that documents print for a network, as it is printed.
+
+    `system` is its name in the list of systems, `variant` what stands beside the figure, `setting` how it was trained
+    and tested. `value` is in `unit`, `spread` what is printed behind ±; `about`: printed as about that. `models` are
+    the models of the zoo that the network is. `benchmark` is the data set's common name. `also_printed` is the same
+    figure in another form, `differs` other figures for the same quantity, each `printed in id`; `together` are other
+    systems that take part.
+    """
+
+    id: Text
+    system: str
+    variant: str
+    dataset: str
+    metric: str
+    setting: str
+    printed: Text
+    value: Number
+    unit: str
+    sources: tuple[str, ...]
+    spread: Number | None = None
+    about: bool = False
+    also_printed: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
+    note: str = ""
+    models: tuple[str, ...] = ()
+    benchmark: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """What is printed: `top-1 error`."""
+        return METRICS[self.metric]
+
+    @property
+    def unit_behind(self) -> str:
+        """The unit, where a bare number is printed and what is printed does not say it: ` %`."""
+        unit = self.unit.removesuffix(NOT_PRINTED)
+        said = unit in self.printed.value or unit in ("none", self.in_words)
+        return "" if said or PLAIN.fullmatch(self.printed.value) is None else f" {unit}"
+
+    @property
+    def in_percent(self) -> bool:
+        return self.unit.removesuffix(NOT_PRINTED) == "%"
+
+    def as_metric(self, metric: str) -> Number | None:
+        """The value as `metric`: an accuracy of 77.1 % is an error of 22.9 %. None where it is another metric."""
+        if self.metric == metric:
+            return self.value
+        return 100 - self.value if COMPLEMENTS.get(metric) == self.metric and self.in_percent else None
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A system that documents name: what they show of it, the models of the zoo that it is, its printed results."""
+
+    name: Text
+    year: str
+    described: str
+    models: tuple[str, ...] = ()
+    results: tuple[Accuracy, ...] = field(default=(), repr=False)
+
+    @property
+    def key(self) -> str:
+        """What results call it: the name up to the first bracket."""
+        return key_of(self.name.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Unassigned:
+    """A figure that documents print and that can be given to no network, with the reason."""
+
+    printed: str
+    why: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that the documents print about systems."""
+
+    systems: tuple[System, ...]
+    results: tuple[Accuracy, ...]
+    unassigned: tuple[Unassigned, ...]
+
+
+def accuracies() -> tuple[Accuracy, ...]:
+    """Every printed result, by document. Raises SpecError."""
+    return known().results
+
+
+def systems() -> tuple[System, ...]:
+    """Every system that the documents name, each with its results. Raises SpecError."""
+    return known().systems
+
+
+def accuracy_of(model: str, dataset: str = "ImageNet", metric: str = "top1_error") -> tuple[Accuracy, ...]:
+    """The results that documents print for a model of the zoo, each with its setting and source. Raises SpecError.
+
+    `dataset` is the common name (ImageNet), or one as it is printed (ImageNet ILSVRC val.). An error may be printed as
+    an accuracy: `as_metric` is the value of either.
+    """
+    found = (a for a in accuracies() if model in a.models and a.as_metric(metric) is not None)
+    return tuple(a for a in found if dataset in (a.benchmark, a.dataset))
+
+
+def key_of(name: str) -> str:
+    return name.partition("(")[0].strip()
+
+
+def known() -> Known:
+    """What the files say; read again where one has changed. Raises SpecError."""
+    folder = zoo.specs_dir() / "documents" / "accuracies"
+    versions = tuple((path, zoo.version(path)) for path in sorted(folder.glob("*.yaml")))
+    return _read_version(folder, versions)
+
+
+@lru_cache(maxsize=4)
+def _read_version(folder: Path, _versions: tuple[tuple[Path, zoo.Version], ...]) -> Known:
+    return read(folder)
+
+
+def read(folder: Path) -> Known:
+    """Read and check the files of a folder. Raises SpecError."""
+    listed = Listed(_file(folder / LIST))
+    results: dict[str, Accuracy] = {}
+    unassigned: list[Unassigned] = []
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name == LIST:
+            continue
+        tree = _file(path)
+        tree.only(("document", "tables", "unassigned"), "a document of results")
+        if not isinstance(tree.get("document"), Text):
+            raise tree.where.error("`document:` with the title of the document is missing")
+        for result in _results(tree, listed):
+            first = results.get(result.id.value)
+            if first is not None:
+                raise result.id.error(f"the result `{result.id}` is given already, {first.id.where}")
+            results[result.id.value] = result
+        nowhere = maps(tree, "unassigned", "a figure of no network is `from:`, `printed:` and `why:`")
+        unassigned += [_unassigned(item) for item in nowhere]
+    listed.check(results)
+    return Known(listed.systems(results.values()), tuple(results.values()), tuple(unassigned))
+
+
+def _file(path: Path) -> Map:
+    return read_file(path, f"specs/documents/accuracies/{path.name}")
+
+
+# --- results ------------------------------------------------------------------------------------------------------
+
+
+def _results(tree: Map, listed: Listed) -> Iterator[Accuracy]:
+    for item in maps(tree, "tables", "a table of results is `from:` and `table:`"):
+        sources = tuple(text.value for text in read_sources(item))
+        for cells in figures(item, COLUMNS):
+            yield _result(cells, sources, listed)
+
+
+def _result(cells: Mapping[str, Text], sources: tuple[str, ...], listed: Listed) -> Accuracy:
+    figure = cells["id"]
+    for column in REQUIRED:
+        if column not in cells:
+            raise figure.error(f"`{figure}` has no `{column}`")
+    words = {column: text.value for column, text in cells.items()}
+    for column, there in (("metric", tuple(METRICS)), ("unit", (*UNITS, *(unit + NOT_PRINTED for unit in UNITS)))):
+        if words[column] not in there:
+            raise cells[column].error(f"`{words[column]}` is not a {column}", did_you_mean(words[column], there))
+    together = parts(cells.get("with"), ";")
+    for name in (cells["system"], *together):
+        listed.known(name)
+    value, spread, about = read_result(cells["printed"], cells.get("value"))
+    return Accuracy(
+        id=figure,
+        system=words["system"],
+        variant=words["variant"],
+        dataset=words["dataset"],
+        metric=words["metric"],
+        setting=words["setting"],
+        printed=cells["printed"],
+        value=value,
+        unit=words["unit"],
+        sources=sources,
+        spread=spread,
+        about=about,
+        also_printed=tuple(text.value for text in parts(cells.get("also printed"), ";")),
+        together=tuple(text.value for text in together),
+        differs=tuple(text.value for text in _differing(cells.get("differs"), cells)),
+        note=words.get("note", ""),
+        models=listed.models_of(words),
+        benchmark=listed.benchmark(words["dataset"]),
+    )
+
+
+def read_result(printed: Text, value: Text | None = None) -> tuple[Number, Number | None, bool]:
+    """The number of a result, what stands behind its ±, and whether it is printed as about that.
+
+    `value` says the number where more or less than one is printed: `5 to 6 days`, `doubles`. Raises SpecError.
+    """
+    found = PLAIN.fullmatch(printed.value)
+    if found is None and value is None:
+        raise printed.error(f"which number is `{printed}`?", "A column `value` says it.")
+    if value is None:
+        assert found is not None
+        spread = found["spread"]
+        return (
+            _number(found["number"], printed),
+            None if spread is None else _number(spread, printed),
+            bool(found["about"]),
+        )
+    if found is not None:
+        raise value.error(f"`{printed}` says its number by itself")
+    said = re.fullmatch(rf"~?({NUMBER})", value.value)
+    if said is None:
+        raise value.error(f"`{value}` is not a number")
+    number = _number(said[1], value)
+    there = [_number(text, printed) for text in re.findall(NUMBER, printed.value)]
+    if there and number not in there:
+        raise value.error(f"`{value}` is none of the numbers in `{printed}`")
+    return number, None, value.value.startswith("~")
+
+
+def _number(text: str, where: Text) -> Number:
+    figure = read_figure(text)
+    if figure is None:
+        raise where.error(f"`{text}` is not a number")
+    return figure.number
+
+
+DIFFERS = re.compile(r"(?P<printed>.+?) in (?P<id>[a-z0-9-]+)(?: \(.+\))?")
+
+
+def _differing(text: Text | None, cells: Mapping[str, Text]) -> tuple[Text, ...]:
+    """`35.67 in nin-cifar-100-error-wrn-table; …`."""
+    found = parts(text, ";")
+    for part in found:
+        if DIFFERS.fullmatch(part.value) is None:
+            raise part.error(f"`{part}` of `{cells['id']}` is not `what is printed in id`")
+    return found
+
+
+def _unassigned(item: Map) -> Unassigned:
+    item.only(("from", "printed", "why"), "a figure of no network")
+    printed, why = item.get("printed"), item.get("why")
+    if not isinstance(printed, Text) or not isinstance(why, Text):
+        raise item.where.error("a figure of no network has `printed:` and `why:`")
+    return Unassigned(printed.value, why.value, read_sources(item)[0].value)
+
+
+# --- systems ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A printed variant and the models that it is; an empty dataset or setting fits all."""
+
+    system: Text
+    variant: Text
+    dataset: str
+    setting: str
+    models: tuple[str, ...]
+
+
+class Listed:
+    """`systems.yaml`: the systems, their printed variants, and the names of data sets."""
+
+    def __init__(self, tree: Map) -> None:
+        tree.only(("systems", "networks", "datasets"), "the list of systems")
+        self.benchmarks: dict[str, Text] = {}  # by what is printed
+        datasets = tree.get("datasets") or Map(tree.where)
+        if not isinstance(datasets, Map):
+            raise tree.key("datasets").error("`datasets:` has a name for each data set, and what else it is called")
+        for name, _ in datasets.items():
+            for printed in items(datasets, name.value):
+                if not isinstance(printed, Text) or printed.value in self.benchmarks:
+                    raise where_of(printed).error(f"a name of `{name}` is one text, and of one data set")
+                self.benchmarks[printed.value] = name
+        self.by_key: dict[str, System] = {}
+        for name, year, described, models in rows(tree, "systems", ("system", "year", "described", "models")):
+            system = System(name, year.value, described.value, tuple(t.value for t in parts(models, ",")))
+            if system.key in self.by_key:
+                raise name.error(f"the system `{system.key}` stands here twice")
+            if not described.value:
+                raise name.error(f"`{name}`: `described` says what documents show of it")
+            self.by_key[system.key] = system
+        self.networks: list[Network] = []
+        self.used: set[int] = set()
+        columns = ("system", "variant", "dataset", "setting", "models")
+        above: Text | None = None
+        for name, variant, dataset, setting, models in rows(tree, "networks", columns):
+            above = name if name.value or above is None else above
+            self.known(above)
+            theirs = self.by_key[above.value].models
+            for model in parts(models, ","):
+                if model.value not in theirs:
+                    raise model.error(f"`{model}` is not a model of `{above}`", did_you_mean(model.value, theirs))
+            names = tuple(t.value for t in parts(models, ","))
+            self.networks.append(Network(above, variant, dataset.value, setting.value, names))
+
+    def known(self, name: Text) -> None:
+        """Raise SpecError where no system is called so."""
+        if name.value not in self.by_key:
+            raise name.error(f"`{name}` is not a system of the list", did_you_mean(name.value, self.by_key))
+
+    def benchmark(self, dataset: str) -> str:
+        name = self.benchmarks.get(dataset)
+        return name.value if name is not None else dataset.removesuffix(NOT_PRINTED).removesuffix("not printed")
+
+    def models_of(self, words: Mapping[str, str]) -> tuple[str, ...]:
+        """The models that a result is of: those of the first network that fits it."""
+        names = ("", words["dataset"], self.benchmark(words["dataset"]))
+        for at, network in enumerate(self.networks):
+            if (network.system.value, network.variant.value) != (words["system"], words["variant"]):
+                continue
+            if network.dataset in names and words["setting"].startswith(network.setting):
+                self.used.add(at)
+                return network.models
+        return ()
+
+    def check(self, results: Mapping[str, Accuracy]) -> None:
+        """Raise SpecError at a network that no result is of, and at a difference from a result that is not there."""
+        for at, network in enumerate(self.networks):
+            if at not in self.used:
+                variants = [r.variant for r in results.values() if r.system == network.system.value]
+                hint = did_you_mean(network.variant.value, variants)
+                raise network.variant.error(f"no result of `{network.system}` is of `{network.variant}`", hint)
+        for result in results.values():
+            for text in result.differs:
+                match = DIFFERS.fullmatch(text)
+                if match is not None and match["id"] not in results:
+                    hint = did_you_mean(match["id"], results)
+                    raise result.id.error(f"`{result.id}` differs from `{match['id']}`, and there is no such id", hint)
+
+    def systems(self, results: Iterable[Accuracy]) -> tuple[System, ...]:
+        """The systems, each with its results."""
+        by_system: dict[str, list[Accuracy]] = {}
+        for result in results:
+            by_system.setdefault(result.system, []).append(result)
+        return tuple(replace(s, results=tuple(by_system.get(key, ()))) for key, s in self.by_key.items())
+
+
+__all__ = ["METRICS", "Accuracy", "System", "Unassigned", "accuracies", "accuracy_of", "known", "systems"]

@@ -1,0 +1,301 @@
+"""What documents print: every figure under its id, with its source and how it is computed.
+
+`specs/documents/*.yaml` hold the figures of each document in tables; a figure that is a claim of a spec stands there,
+and its id under `documents:` of that spec.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from ..analysis.readings import BASE, BEFORE_ROUNDING, Reading, read_reading
+from ..errors import SpecError, Text, did_you_mean
+from ..language.family import Cited, Erratum, Family, read_sources
+from ..language.reader import List, Map, read_file
+from ..language.zoo import shipped_family, spec_files, specs_dir
+from ..units import read_figure, same
+from .claims import Claim, claims_of
+from .quantity import Formula, Number, read_formula
+from .tables import figures, maps
+
+Kind = Literal["computed", "specification", "symbolic"]
+KINDS: tuple[Kind, ...] = ("computed", "specification", "symbolic")
+COLUMNS = (
+    "id", "system", "metric", "printed", "value", "computed", "kind", "layout", "reading", "formula", "instances",
+    "missing",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What is printed, as numbers in base units: `half` is half a unit of the last printed place (0: exact). A formula
+    is a text. `unit` is the letter where the value is kept in thousands as printed."""
+
+    value: Number | tuple[Number, ...] | str
+    half: Fraction = Fraction(0)
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A figure that documents print.
+
+    `formula` says how it is computed, or `claim`, where a spec claims it, with the `family` of that. `missing`: what
+    would be needed to compute it. A symbolic figure is the formula `symbols`, checked for all values of its letters
+    that `instances` name; of another figure these are constants of the network, each with one value.
+    """
+
+    id: Text
+    system: str
+    metric: str
+    printed: Text
+    value: Printed
+    kind: Kind
+    sources: tuple[str, ...]
+    layout: str = ""
+    reading: Reading = BASE
+    before_rounding: bool = False
+    formula: Formula | None = None
+    symbols: Formula | None = None
+    claim: Claim | None = None
+    family: Family | None = field(default=None, repr=False)
+    spec: Path | None = None
+    instances: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    missing: str = ""
+    errata: tuple[Erratum, ...] = field(default=(), repr=False)
+
+    @property
+    def document(self) -> str:
+        return self.sources[0].partition(" — ")[0]
+
+    @property
+    def place(self) -> str:
+        return self.sources[0].partition(" — ")[2]
+
+
+def documents_dir() -> Path:
+    """The folder of the shipped documents."""
+    return specs_dir() / "documents"
+
+
+def read_ledger() -> tuple[Entry, ...]:
+    """All figures, those of documents in their order, then those of specs. Raises SpecError."""
+    entries: dict[str, Entry] = {}
+    for entry in _all():
+        known = entries.get(entry.id.value)
+        if known is not None:
+            again = known.claim is not None and known.claim is entry.claim
+            hint = "All documents that print it: `from: [a, b]`." if again else ""
+            raise entry.id.error(f"the figure `{entry.id}` is given already, {known.id.where}", hint)
+        entries[entry.id.value] = entry
+    return tuple(entries.values())
+
+
+def _all() -> Iterator[Entry]:
+    for path in sorted(documents_dir().glob("*.yaml")):
+        yield from read_document(path)
+    for path in spec_files():
+        if b"\ndocuments:" in path.read_bytes():
+            yield from cited(path)
+
+
+# --- documents ----------------------------------------------------------------------------------------------------
+
+
+def read_document(path: Path) -> Iterator[Entry]:
+    """The figures of one document. Raises SpecError."""
+    tree = read_file(path, f"specs/documents/{path.name}")
+    tree.only(("document", "tables", "errata"), "a document")
+    if tree.get("tables") is None:
+        raise tree.where.error("`tables:` with the figures of the document is missing")
+    errata = tuple(_erratum(item) for item in maps(tree, "errata", "an erratum is `figures:` and `note:`"))
+    named = {figure.value for erratum in errata for figure in erratum.figures}
+    for item in maps(tree, "tables", "a table of figures is `from:` and `table:`"):
+        sources = tuple(text.value for text in read_sources(item))
+        for cells in figures(item, COLUMNS):
+            named.discard(cells["id"].value)
+            yield _entry(cells, sources, errata)
+    for erratum in errata:
+        for figure in erratum.figures:
+            if figure.value in named:
+                raise figure.error(f"this document has no figure `{figure}`")
+
+
+def _entry(cells: Mapping[str, Text], sources: tuple[str, ...], errata: tuple[Erratum, ...]) -> Entry:
+    figure = cells["id"]
+    if "printed" not in cells:
+        raise figure.error(f"`{figure}` has no `printed`")
+
+    def word(column: str) -> str:
+        return cells[column].value if column in cells else ""
+
+    kind = word("kind") or "computed"
+    if kind not in KINDS:
+        raise cells["kind"].error(f"`{kind}` is not a kind of figure", did_you_mean(kind, KINDS))
+    formula = read_formula(cells["computed"]) if "computed" in cells else None
+    if formula is None and "missing" not in cells:
+        raise figure.error(f"`{figure}` is neither `computed` nor says what is `missing`")
+    plain = formula.plain if formula is not None else None
+    metric = word("metric") or (plain.metric if plain is not None else "")
+    if not metric:
+        raise figure.error(f"`{figure}` needs a `metric`")
+    named = [name.strip() for name in word("reading").split(",") if name.strip()]
+    before = any(same(name, BEFORE_ROUNDING) for name in named)
+    reading = BASE
+    if "reading" in cells and not before:
+        reading = read_reading(cells["reading"], other_network=True)
+    return Entry(
+        id=figure,
+        system=word("system"),
+        metric=metric,
+        printed=cells["printed"],
+        value=read_printed(cells.get("value", cells["printed"]), kind),
+        kind=kind,
+        sources=sources,
+        layout=word("layout"),
+        reading=reading,
+        before_rounding=before,
+        formula=formula,
+        symbols=read_formula(cells["formula"]) if "formula" in cells else None,
+        instances=_instances(cells["instances"]) if "instances" in cells else (),
+        missing=word("missing"),
+        errata=tuple(e for e in errata if any(f.value == figure.value for f in e.figures)),
+    )
+
+
+def read_printed(text: Text, kind: Kind = "computed") -> Printed:
+    """`138M`, `60M ± 5M`, `55×55×96`, `9, 27, 96`, or, of a symbolic figure, a formula. Raises SpecError."""
+    if kind == "symbolic":
+        return Printed(text.value)
+    value = text.value.strip()
+    if re.fullmatch(r"\d+(?:\s*[×x]\s*\d+)+|\d+(?:, \d+)+|\[\d+\]", value):
+        return Printed(tuple(int(part) for part in re.findall(r"\d+", value)))
+    quotient = re.fullmatch(r"(\d+)/(\d+)", value)
+    if quotient and int(quotient[2]):
+        return Printed(Fraction(int(quotient[1]), int(quotient[2])))
+    shown, _, half = value.partition("±")
+    figure = read_figure(shown)
+    if figure is None:
+        raise text.error(
+            f"`{value}` is not a printed figure", "Figures are written 138M, 1.8×10^9, 60M ± 5M or 55×55×96."
+        )
+    margin = read_figure(half) if half else None
+    if half and margin is None:
+        raise text.error(f"`{half.strip()}` is not half of a last place")
+    return Printed(figure.number, margin.value if margin is not None else figure.half)
+
+
+def _instances(text: Text) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """`C = 1, 3, 64; k = 3`."""
+    found = []
+    for part in text.value.split(";"):
+        name, equals, values = part.partition("=")
+        numbers = [value.strip() for value in values.split(",")]
+        if not equals or not all(number.isdigit() for number in numbers):
+            raise text.error(f"`{part.strip()}` is not `letter = values`")
+        found.append((name.strip(), tuple(map(int, numbers))))
+    return tuple(found)
+
+
+def _erratum(tree: Map) -> Erratum:
+    tree.only(("figures", "note"), "an erratum of a document")
+    value, note = tree.get("figures"), tree.get("note")
+    items = value.items if isinstance(value, List) else (value,)
+    figures = tuple(item for item in items if isinstance(item, Text))
+    if not figures or not isinstance(note, Text):
+        raise tree.where.error("an erratum names the `figures:` that are wrong by their ids, and has a `note:`")
+    return Erratum(tree.where, (), (), figures, note)
+
+
+# --- specs --------------------------------------------------------------------------------------------------------
+
+
+def cited(path: Path) -> Iterator[Entry]:
+    """The figures of the ledger that a spec claims. Raises SpecError."""
+    family = shipped_family(path)
+    for table in family.documents:
+        yield from _cited(family, table, path)
+
+
+BESIDE = ("system", "model")  # columns beside the ids: what documents call the network, and which model a row is of
+
+
+def _cited(family: Family, cited: Cited, path: Path) -> Iterator[Entry]:
+    table = cited.table
+    first = table.headings[0].value
+    for row in table.rows:
+        cells = list(zip(table.headings[1:], row.cells[1:], strict=True))
+        beside = {heading.value: cell.value for heading, cell in cells if heading.value in BESIDE}
+        for heading, cell in cells:
+            if not cell.value or heading.value in BESIDE:
+                continue
+            subject, figure = (heading, row.cells[0]) if first == "figure" else (row.cells[0], heading)
+            claim = _claim(claims_of(family), subject, figure, cell, first == "row", beside.get("model", ""), cited.of)
+            yield _of_claim(family, cell, claim, cited, beside.get("system") or cited.system, path)
+
+
+def _claim(
+    claims: tuple[Claim, ...], subject: Text, figure: Text, cell: Text, by_row: bool, model: str, of: str
+) -> Claim:
+    """The claim of a row (of `model`), or about a model, that is called `figure`, in the table whose `from:` is `of`.
+
+    Raises SpecError where there is none, or several that print different figures.
+    """
+
+    def answers(claim: Claim) -> bool:
+        if not same(claim.heading.value, figure.value) or (of and claim.source != of):
+            return False
+        if by_row:
+            return same(claim.row, subject.value) and (not model or same(claim.subject, model))
+        return not claim.row and same(claim.subject, subject.value)
+
+    found = [claim for claim in claims if answers(claim)]
+    if not found:
+        raise cell.error(f"no claim of this file is `{figure}` of `{subject}`")
+    if len({(claim.subject if by_row else "", claim.printed.value) for claim in found}) > 1:
+        hint = "A column `model` says of which." if by_row else "`of:` says in which table, by its `from:`."
+        raise cell.error(f"{len(found)} claims are `{figure}` of `{subject}`", hint)
+    return found[0]
+
+
+METRICS = {"shape": "output_shape", "input": "input_shape"}
+
+
+def _of_claim(family: Family, cell: Text, claim: Claim, cited: Cited, system: str, path: Path) -> Entry:
+    layout = ""
+    if claim.role.metric in METRICS:
+        size = tuple(int(part) for part in re.findall(r"\d+", claim.printed.value))
+        printed = Printed(size)
+        pattern = claim.role.pattern
+        layout = "".join(pattern.holes).upper() if pattern is not None else "HW"
+    else:
+        figure = read_figure(claim.printed.value, claim.role.scale)
+        assert figure is not None
+        if figure.unit in claim.reading.units:  # kept as printed: what the letter stands for is the reading's
+            printed = Printed(figure.digits, figure.ulp / 2, figure.unit)
+        else:
+            printed = Printed(figure.number, figure.half)
+    return Entry(
+        id=cell,
+        system=system or claim.subject,
+        metric=METRICS.get(claim.role.metric, claim.role.metric),
+        printed=claim.printed,
+        value=printed,
+        kind="computed",
+        sources=tuple(text.value for text in cited.sources),
+        layout=layout,
+        reading=claim.reading,
+        claim=claim,
+        family=family,
+        spec=path,
+    )
+
+
+def problem(entry: Entry, message: str, hint: str = "") -> SpecError:
+    """An error at a figure."""
+    return entry.id.error(f"`{entry.id}`: {message}", hint)

@@ -1,0 +1,359 @@
+"""Quantities of networks by name: `params of vgg16`, `output_shape of googlenet at inception (3a)`.
+
+A figure of the ledger is computed from quantities, other figures and numbers; this module reads such a formula and
+asks the networks. Everything is exact.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from ..analysis.counts import Layer, Report, analyse, longest_path
+from ..analysis.readings import BASE, Reading
+from ..analysis.receptive import receptive_fields
+from ..errors import ArchcalcError, Text, did_you_mean
+from ..language.expand import expand_model, parameters
+from ..language.expr import Expr
+from ..language.zoo import Selection, resized, select
+from ..ops import ARGUMENTS, OPS, Shape, Tokens
+from ..ops.base import numel
+from ..ops.conv import Conv, DepthwiseConv, Linear
+from ..units import same
+
+Number = int | Fraction
+Value = Number | tuple[Number, ...]
+COUNTS = ("params", "weights", "biases", "norm_params", "norm_stats", "macs", "flops", "weight_layers")
+ASKED = re.compile(r"([a-z_]+) of ([^\s@\[\]]+)(?:@([\dx×]+))?(?: at ([^\[\]]+))?")
+LIMIT = 10**24  # the cost of a training has more digits than a count of a network
+OPERAND = re.compile(r"\[([^\[\]]+)\]")
+ID = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+class Place(NamedTuple):
+    """What a quantity is asked of: a network, or some of its nodes in a row."""
+
+    report: Report
+    start: int
+    stop: int
+    value: int  # what enters
+    output: int
+
+    @property
+    def layers(self) -> Sequence[Layer]:
+        return self.report.layers[self.start : self.stop]
+
+    def shape(self, value: int) -> Shape:
+        return self.report.graph.shape(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A metric of a model, at an input and a row, block or node where these are given."""
+
+    text: Text
+    metric: str
+    model: str
+    size: tuple[int, ...] | None
+    at: str
+
+
+class Networks:
+    """The networks that quantities are asked of, each built once."""
+
+    def __init__(self) -> None:
+        self._selections: dict[str, Selection] = {}
+        self._reports: dict[Any, Report] = {}
+        self._constants: dict[str, set[str]] = {}
+
+    def selection(self, model: str) -> Selection:
+        found = self._selections.get(model)
+        if found is None:
+            found = self._selections[model] = select(model)
+        return found
+
+    def settable(self, model: str) -> set[str]:
+        """The names that a reading or an instance may set."""
+        if model not in self._constants:
+            selection = self.selection(model)
+            self._constants[model] = set(parameters(selection.family, selection.variant))
+        return self._constants[model]
+
+    def report(
+        self, model: str, size: tuple[int, ...] | None = None, settings: Mapping[str, Number] | None = None
+    ) -> Report:
+        """The counts of a model at batch 1. Raises UsageError and SpecError as the model does."""
+        key = (model, size, tuple(sorted((settings or {}).items())))
+        found = self._reports.get(key)
+        if found is None:
+            selection = self.selection(model)
+            shape = None if size is None else resized(self.report(model).graph.inputs[0][1], size)
+            graph = expand_model(selection, settings=settings, input=shape)
+            found = self._reports[key] = analyse(graph)
+        return found
+
+
+def read_quantity(text: Text) -> Quantity | None:
+    """`METRIC of MODEL[@SIZE] [at ROW]`; None where the text is none. Raises SpecError for an unknown metric."""
+    match = ASKED.fullmatch(text.value.strip())
+    if match is None:
+        return None
+    metric, model, size, at = match.groups()
+    if metric not in COUNTS and metric not in METRICS and metric not in FIELDS:
+        raise text.error(f"`{metric}` is not a quantity", did_you_mean(metric, [*COUNTS, *METRICS, *FIELDS]))
+    axes = tuple(int(axis) for axis in re.split("[x×]", size)) if size else None
+    return Quantity(text, metric, model, axes, (at or "").strip())
+
+
+def ask(
+    networks: Networks,
+    quantity: Quantity,
+    reading: Reading = BASE,
+    layout: str = "",
+    settings: Mapping[str, Number] | None = None,
+) -> Value:
+    """The quantity in base units, under a reading; shapes in the order of `layout`. Raises SpecError at it."""
+    try:
+        asked = {**(settings or {}), **reading.settings}
+        report = networks.report(quantity.model, reading.size or quantity.size, asked)
+        place = place_of(report, quantity.at)
+        if place is None:
+            rows = [span.name for span in report.graph.rows]
+            raise quantity.text.error(
+                f"`{quantity.model}` has no row, block or node `{quantity.at}`", did_you_mean(quantity.at, rows)
+            )
+        if quantity.metric in COUNTS:
+            return count(place, quantity.metric, reading, bool(quantity.at))
+        if quantity.metric in METRICS:
+            found = METRICS[quantity.metric](place)
+            return order(found, layout) if isinstance(found, tuple) else found
+        return _field(quantity, place)
+    except ArchcalcError as error:
+        if getattr(error, "where", ""):
+            raise
+        raise quantity.text.error(f"{quantity.text}: {error}") from None
+
+
+def count(place: Place, metric: str, reading: Reading, part: bool) -> int:
+    """A count of base counting, with what the terms of a reading add to it."""
+    if part:
+        base = (
+            sum(getattr(layer, metric) for layer in place.layers) if metric != "weight_layers" else _depth(place, None)
+        )
+    else:
+        base = place.report.totals.counts()[metric]
+    return reading.count(base, metric, place.layers)
+
+
+def place_of(report: Report, at: str) -> Place | None:
+    """A row by its name, rows by their label, a block or node by its path; the main path where nothing is named."""
+    graph = report.graph
+    if not at:
+        return Place(report, 0, graph.main, -1, graph.outputs[0])
+    rows = [span for span in graph.rows if same(span.name, at)] or [span for span in graph.rows if same(span.label, at)]
+    rows = rows or [span for span in graph.spans if span.path == at]
+    if rows:
+        return Place(report, rows[0].start, rows[-1].stop, rows[0].input, rows[-1].output)
+    for index, node in enumerate(graph.nodes):
+        if node.path == at:
+            return Place(report, index, index + 1, node.inputs[0], index)
+    return None
+
+
+# --- metrics ------------------------------------------------------------------------------------------------------
+
+
+def _depth(place: Place, of: type | tuple[type, ...] | None) -> int:
+    """The most weight layers (of one kind) on any path through the place."""
+    nodes = [layer.node for layer in place.layers]
+    return longest_path(nodes, place.start, lambda op: op.weight_layers if of is None or isinstance(op, of) else 0)
+
+
+def _weighted(place: Place) -> Layer:
+    """The first layer with weights."""
+    for layer in place.layers:
+        if any(param.kind == "weight" for param in layer.facts.params):
+            return layer
+    raise ArchcalcError("no layer with weights is here")
+
+
+def _weight_shape(place: Place) -> tuple[int, ...]:
+    return next(param.shape for param in _weighted(place).facts.params if param.kind == "weight")
+
+
+def _neurons(place: Place) -> int:
+    """Outputs of convolutions and fully connected layers."""
+    return sum(numel(layer.output_shape) for layer in place.layers if layer.node.op.weight_layers)
+
+
+def _activation_elements(place: Place) -> int:
+    """Elements that rows hand on, the network's input with them where the whole network is asked."""
+    graph = place.report.graph
+    rows = [span for span in graph.rows if place.start <= span.start and span.stop <= place.stop and not span.head]
+    whole = place.start == 0 and place.stop == graph.main
+    return sum(numel(graph.shape(span.output)) for span in rows) + (numel(graph.inputs[0][1]) if whole else 0)
+
+
+def _blocks(place: Place) -> int:
+    """The blocks that rows open, each as often as it is repeated."""
+    spans = place.report.graph.spans
+    return sum(s.depth == 1 and not s.head and place.start <= s.start and s.stop <= place.stop for s in spans)
+
+
+def _filter_size(place: Place) -> tuple[int, ...]:
+    """Channels × height × width of one filter."""
+    return _weight_shape(place)[1:]
+
+
+def _padding(place: Place) -> int:
+    layer = next(layer for layer in place.layers if isinstance(layer.node.op, Conv))
+    shape = place.shape(layer.node.inputs[0])
+    return layer.node.op._window(shape).before[-1]  # type: ignore[attr-defined, no-any-return]
+
+
+def _receptive_field(place: Place) -> tuple[int, ...]:
+    found = receptive_fields(place.report.graph).at(place.output, place.value)
+    if found is None:
+        raise ArchcalcError("the receptive field is unbounded here")
+    return found
+
+
+def _axis(name: str) -> Callable[[Place], int]:
+    return lambda place: axes(place.shape(place.output))[name]
+
+
+METRICS: dict[str, Callable[[Place], Value]] = {
+    "output_shape": lambda place: place.shape(place.output),
+    "input_shape": lambda place: place.shape(place.value),
+    "channels": _axis("C"),
+    "height": _axis("H"),
+    "width": _axis("W"),
+    "input_channels": lambda place: axes(place.shape(place.value))["C"],
+    "input_height": lambda place: axes(place.shape(place.value))["H"],
+    "tokens": _axis("T"),
+    "output_elements": lambda place: numel(place.shape(place.output)),
+    "input_elements": lambda place: numel(place.shape(place.value)),
+    "activation_elements": _activation_elements,
+    "neurons": _neurons,
+    "conv_layers": lambda place: _depth(place, (Conv, DepthwiseConv)),
+    "fc_layers": lambda place: _depth(place, Linear),
+    "convolutions": lambda place: sum(isinstance(layer.node.op, (Conv, DepthwiseConv)) for layer in place.layers),
+    "blocks": _blocks,
+    "rows": lambda place: sum(not span.head for span in place.report.graph.rows),
+    "weight_shape": _weight_shape,
+    "filter_size": _filter_size,
+    "filters": lambda place: _weight_shape(place)[0],
+    "padding": _padding,
+    "receptive_field": _receptive_field,
+}
+# An argument of the first op that has it.
+FIELDS = sorted({argument.name for arguments in ARGUMENTS.values() for argument in arguments} - set(METRICS))
+
+
+def _field(quantity: Quantity, place: Place) -> Value:
+    for layer in place.layers:
+        if any(argument.name == quantity.metric for argument in ARGUMENTS[layer.op]):
+            value = getattr(layer.node.op, quantity.metric)
+            return value if isinstance(value, tuple) else Fraction(value).limit_denominator(10**9)
+    words = [word for word in OPS if any(argument.name == quantity.metric for argument in ARGUMENTS[word])]
+    raise quantity.text.error(f"`{quantity.model}` has no {' or '.join(words)} here")
+
+
+def axes(shape: Shape) -> dict[str, int]:
+    """The axes of a shape by letter; of a vector, height and width are 1."""
+    if isinstance(shape, Tokens):
+        return {"T": shape[0], "C": shape[1], "N": 1}
+    names = {4: "CDHW", 2: "CW"}.get(len(shape), "CHW")
+    return {"N": 1, "H": 1, "W": 1, **dict(zip(names, shape, strict=False))}
+
+
+def order(shape: tuple[Number, ...], layout: str) -> tuple[Number, ...]:
+    """`shape`, channels first, in the printed order: `HWC`, `HW`, `NCHW`; as it is where nothing fits."""
+    if isinstance(shape, Tokens) or not layout or not set(layout) <= set("NCDHW"):
+        return tuple(shape)
+    if len(shape) == len(layout) and len(shape) != 3:
+        return tuple(shape)
+    if len(shape) == len(layout) == 2 or (len(shape) == 2 and layout == "HW"):
+        return tuple(shape)
+    found = axes(shape)  # type: ignore[arg-type]
+    return tuple(found[letter] for letter in layout)
+
+
+# --- formulas -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """How a figure is computed: expressions over operands, each a quantity or the id of another figure; a plain
+    quantity is one operand and no more. Several expressions give a list."""
+
+    text: Text
+    parts: tuple[Expr, ...]
+    operands: dict[str, Quantity | Text]
+
+    @property
+    def plain(self) -> Quantity | None:
+        """The quantity, where the formula is nothing else."""
+        first = next(iter(self.operands.values()), None)
+        return first if not self.parts and isinstance(first, Quantity) else None
+
+    @property
+    def ids(self) -> list[str]:
+        return [operand.value for operand in self.operands.values() if isinstance(operand, Text)]
+
+    def __call__(self, operands: Mapping[str, Value], names: Mapping[str, Number] | None = None) -> Value:
+        """The value, given that of each operand. Raises SpecError."""
+        if not self.parts:
+            return next(iter(operands.values()))
+        values = tuple(part.number({**(names or {}), **operands}) for part in self.parts)
+        exact = tuple(value if isinstance(value, int) else Fraction(value) for value in values)
+        return exact[0] if len(exact) == 1 else exact
+
+    def number(self, operands: Mapping[str, Value]) -> Number:
+        """The value of a formula that is to give one number. Raises SpecError."""
+        value = self(operands)
+        if isinstance(value, tuple):
+            raise self.text.error(f"`{self.text}` is a list; one number is wanted here")
+        return value
+
+
+def read_formula(text: Text) -> Formula:
+    """`params of vgg16`, or `[params of alexnet] / [params of squeezenet1.0]`, `[id of a figure] * 4`.
+
+    Raises SpecError.
+    """
+    plain = read_quantity(text)
+    if plain is not None:
+        return Formula(text, (), {"a": plain})
+    operands: dict[str, Quantity | Text] = {}
+    value = text.value
+    pieces, last = [], 0
+    for match in OPERAND.finditer(value):
+        inside = text.part(match.start(1), match.end(1))
+        name = f"operand_{len(operands) + 1}"
+        quantity = read_quantity(inside)
+        if quantity is None and not ID.fullmatch(inside.value):
+            raise inside.error(f"`{inside}` is neither a quantity such as `params of vgg16` nor the id of a figure")
+        operands[name] = quantity if quantity is not None else inside
+        pieces += [value[last : match.start()], name]
+        last = match.end()
+    pieces.append(value[last:])
+    parts = tuple(
+        Expr(Text(part.strip(), text.source, text.line, text.col, exact=False), LIMIT)
+        for part in _split("".join(pieces))
+    )
+    return Formula(text, parts, operands)
+
+
+def _split(text: str) -> list[str]:
+    """At commas outside brackets."""
+    parts, depth, start = [], 0, 0
+    for at, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and not depth:
+            parts.append(text[start:at])
+            start = at + 1
+    return [*parts, text[start:]]

@@ -1,0 +1,218 @@
+"""Why a printed figure is not what is computed: a few searches, the shortest explanation first.
+
+Each search proposes what would have been counted had a certain slip been made; it explains the figure where that
+rounds to what is printed. A search over many candidates says how many there were, so that luck is visible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..analysis.counts import Layer
+from ..analysis.readings import BASE, candidates, explaining
+from ..graph import Span
+from ..units import UNITS, read_figure, with_separators
+from .quantity import COUNTS, METRICS, Number, Place, count, place_of
+
+EXACT_DIGITS = 4  # of a figure that one edited digit may explain
+
+
+class Search(NamedTuple):
+    """A figure that contradicts: what is printed, what was computed (`base`), and where."""
+
+    metric: str
+    printed: object
+    half: Fraction
+    unit: str
+    base: object
+    place: Place | None
+    layers: Sequence[Layer]
+    others: Sequence[Any]  # findings on other figures
+    relatives: Sequence[tuple[str, int]]  # of other networks of the family
+    text: str
+
+    @property
+    def value(self) -> Number:
+        assert isinstance(self.printed, (int, Fraction))
+        return self.printed * 10 ** UNITS[self.unit] if self.unit else self.printed
+
+    @property
+    def margin(self) -> Fraction:
+        return self.half * 10 ** UNITS[self.unit] if self.unit else self.half
+
+    def fits(self, number: object) -> bool:
+        return isinstance(number, (int, Fraction)) and bool(abs(Fraction(number) - self.value) <= self.margin)
+
+
+def search(asked: Search) -> str:
+    """The likely cause in a sentence; empty where nothing is found."""
+    if not isinstance(asked.printed, (int, Fraction)) or not isinstance(asked.base, (int, Fraction)):
+        return ""
+    for look in SEARCHES:
+        found = next(look(asked), "")
+        if found:
+            return found
+    return ""
+
+
+def _under(terms: int, asked: Search) -> Iterator[str]:
+    """A reading of at most so many terms."""
+    if not asked.layers or asked.metric not in ("params", "macs", "weight_layers") or not isinstance(asked.base, int):
+        return
+    fitting = [r for r in explaining(asked.metric, asked.base, asked.layers, asked.fits) if len(r.terms) <= terms]
+    for reading in fitting:
+        number = reading.count(asked.base, asked.metric, asked.layers)
+        tried = sum(len(r.terms) == len(reading.terms) for r in candidates(asked.metric))
+        others = sum(len(r.terms) == len(reading.terms) for r in fitting)
+        luck = f"{others} of {tried} such readings fit" if others > 1 else f"the only one of {tried} such readings"
+        yield f"{with_separators(number)} under the reading `{reading}` ({luck})"
+
+
+def _units(asked: Search) -> Iterator[str]:
+    figure = read_figure(asked.text)
+    for letter, base in (("K", 1024), ("M", 1024**2)):
+        if figure is not None and figure.unit == letter:
+            value, half = figure.under({letter: base})
+            if isinstance(asked.base, (int, Fraction)) and abs(asked.base - value) <= half:
+                yield f"{letter} stands for {base:,} here"
+
+
+def _rows(asked: Search) -> list[Span]:
+    place = asked.place
+    if place is None:
+        return []
+    spans = place.report.graph.spans
+    inside = [span for span in spans if place.start <= span.start and span.stop <= place.stop and not span.head]
+    whole = place.start == 0 and place.stop == place.report.graph.main
+    return [
+        span for span in inside if (span.depth == 0) == whole and (span.start, span.stop) != (place.start, place.stop)
+    ]
+
+
+def _counted_twice(asked: Search) -> Iterator[str]:
+    """A row, or a node of a row, that was counted twice or left out."""
+    place = asked.place
+    if place is None or asked.metric not in COUNTS or not isinstance(asked.base, int):
+        return
+    parts: list[tuple[str, int]] = []
+    for span in _rows(asked):
+        layers = place.report.layers[span.start : span.stop]
+        parts.append((span.name or span.path, sum(getattr(layer, asked.metric, 0) for layer in layers)))
+    if not parts or not any(amount for _, amount in parts):
+        parts = [(layer.path, getattr(layer, asked.metric, 0)) for layer in asked.layers]
+    for sign, what in ((1, "counted twice"), (-1, "left out")):
+        for name, amount in parts:
+            if amount and abs(amount) > asked.margin and asked.fits(asked.base + sign * amount):
+                total = with_separators(asked.base + sign * amount)
+                yield f"{total} with `{name}` ({with_separators(amount)}) {what} (one of {len(parts)} parts)"
+
+
+def _another_metric(asked: Search) -> Iterator[str]:
+    """What another count of the same network gives: 16 weight layers printed as 16 convolutions."""
+    if asked.place is None or not asked.metric.endswith("_layers"):
+        return
+    for name in ("weight_layers", "conv_layers", "fc_layers", "convolutions", "rows"):
+        number = METRICS[name](asked.place) if name in METRICS else asked.place.report.totals.weight_layers
+        if name != asked.metric and asked.fits(number):
+            yield f"{number} are its {name.replace('_', ' ')}"
+
+
+def _another_row(asked: Search) -> Iterator[str]:
+    """What is computed for another row of the network."""
+    place = asked.place
+    if place is None or asked.metric not in COUNTS or place.stop - place.start == place.report.graph.main:
+        return
+    rows = [span for span in place.report.graph.rows if not span.head]
+    for span in rows:
+        other = place_of(place.report, span.name)
+        if other is None or (other.start, other.stop) == (place.start, place.stop):
+            continue
+        number = count(other, asked.metric, BASE, True)
+        if number and asked.fits(number):
+            yield f"{with_separators(number)} is the row `{span.name}` (one of {len(rows)} rows)"
+
+
+def _another_figure(asked: Search) -> Iterator[str]:
+    """What is computed for another figure of the document, under its reading."""
+    if asked.value < 20 * asked.margin:
+        return  # two digits are not enough to tell among so many
+    for other in asked.others:
+        number = other.computed
+        if isinstance(number, (int, Fraction)) and number != asked.base and asked.fits(number):
+            under = f", {other.reading}" if other.reading else ""
+            about = f"one of {len(asked.others)} such figures of the document"
+            yield f"{with_separators(number)} is computed for `{other.entry.id}`{under} ({about})"
+
+
+def _another_network(asked: Search) -> Iterator[str]:
+    """The same count of another network of the family."""
+    for name, number in asked.relatives:
+        if number != asked.base and asked.fits(number):
+            yield f"{with_separators(number)} is that of `{name}` (one of {len(asked.relatives)} relatives)"
+
+
+def _one_channel(asked: Search) -> Iterator[str]:
+    if isinstance(asked.base, (int, Fraction)) and asked.fits(Fraction(asked.base) / 3):
+        yield f"{with_separators(asked.base)} / 3 = {with_separators(Fraction(asked.base) / 3)}: one channel, not three"
+
+
+def _doubled(asked: Search) -> Iterator[str]:
+    if isinstance(asked.base, (int, Fraction)):
+        if asked.fits(asked.base * 2):
+            yield f"2 · {with_separators(asked.base)} = {with_separators(asked.base * 2)}: counted twice"
+        if asked.fits(Fraction(asked.base) / 2):
+            yield f"{with_separators(asked.base)} / 2: half of it"
+
+
+def _one_digit(asked: Search) -> Iterator[str]:
+    """One digit lost, added, changed or two swapped, in a figure of enough digits to tell."""
+    if not isinstance(asked.base, (int, Fraction)):
+        return
+    step = 2 * asked.margin or Fraction(1)
+    printed, computed = str(round(asked.value / step)), str(round(Fraction(asked.base) / step))
+    if min(len(printed), len(computed)) < EXACT_DIGITS - 1 or printed == computed:
+        return
+    pairs = list(zip(printed, computed, strict=False))
+    if len(printed) == len(computed):
+        differing = [n for n, (a, b) in enumerate(pairs) if a != b]
+        if len(differing) == 1 and len(printed) >= EXACT_DIGITS:
+            yield f"one digit differs: {printed} for {computed}"
+        swapped = len(differing) == 2 and differing[1] == differing[0] + 1
+        if swapped and pairs[differing[0]] == pairs[differing[1]][::-1]:
+            yield f"two digits are swapped: {printed} for {computed}"
+    longer, shorter = (printed, computed) if len(printed) > len(computed) else (computed, printed)
+    if len(longer) == len(shorter) + 1 and any(longer[:n] + longer[n + 1 :] == shorter for n in range(len(longer))):
+        yield f"a digit is {'added' if longer is printed else 'lost'}: {printed} for {computed}"
+
+
+def _swapped_axes(asked: Search) -> Iterator[str]:
+    """One axis of the output stands for another: 55·48·96 for 55·55·96."""
+    place = asked.place
+    if place is None or asked.metric not in ("neurons", "output_elements") or asked.margin:
+        return
+    shape = place.shape(place.output)
+    if len(shape) == 3:
+        channels, height, width = shape
+        half = channels // 2
+        if channels % 2 == 0 and asked.fits(channels * height * half):
+            product = f"{channels}·{height}·{half} = {channels * height * half:,}"
+            yield f"{product}: the {half} channels of a half stand for its width {width}"
+
+
+SEARCHES: tuple[Callable[[Search], Iterator[str]], ...] = (
+    _units,
+    partial(_under, 1),
+    _one_channel,
+    _swapped_axes,
+    _another_metric,
+    _counted_twice,
+    _another_row,
+    _another_network,
+    _another_figure,
+    _doubled,
+    _one_digit,
+    partial(_under, 2),
+)

@@ -1,0 +1,1 @@
+"""The shipped JSON Schemas, and what makes them. No command imports it."""

@@ -1,0 +1,1217 @@
+"""JSON Schemas of specs and of what the commands write as JSON, made from the tables that the code itself reads.
+
+A new key, op, argument, metric, reading or count appears by itself; what is written here is the sentence that an
+editor shows beside it. Only keywords that draft-07 has too are used, as editors know those best, and their own
+`patternErrorMessage`. Where an editor finds several descriptions of one value it shows the innermost. The shipped
+copies beside this file are written by `make docs`; `python -m archcalc.schemas.generate` says how an editor finds
+them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any, get_args
+
+from ..analysis.counts import ITEMSIZE, Layer, Totals
+from ..analysis.readings import READINGS
+from ..analysis.training import OPTIMIZERS, Phase
+from ..gate.drift import FIELDS as CHANGED
+from ..language.columns import METRICS, SCALES, WITH_HEADS
+from ..language.expr import IMPLICIT, NAME, RESERVED
+from ..language.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
+from ..language.lines import MERGES, STEPS
+from ..measurement import regression
+from ..measurement.latency import Confidence, Doubt, Machine, Measurement, Memory, Mode, Stopped
+from ..measurement.runs import PLAIN, SPREAD, TITLE
+from ..measurement.runs import SCHEMA as RUN_SCHEMA
+from ..models import Summary
+from ..ops import ARGUMENTS, KINDS, OPS
+from ..ops.base import LIMIT, Argument, show
+from ..papers.accuracies import METRICS as RESULTS
+from ..papers.claims import Verdict
+from ..papers.results import Result
+from ..tasks.compare import BY
+from ..tasks.compare import METRICS as FIGURES
+from ..tasks.list import KNOWN_BY, Entry
+
+Schema = dict[str, Any]
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+FOLDER = Path(__file__).resolve().parent
+
+# --- sentences ----------------------------------------------------------------------------------------------------
+
+# What a key of a spec is for.
+KEY_SENTENCES = {
+    "name": "The name of the family; the file's name unless given.",
+    "title": "The title of the paper.",
+    "cite": "Where the paper stands: authors, venue and year, arXiv number with its version.",
+    "input": "The size of the data, channels first, or a size for each of several inputs by name.",
+    "variants": "The networks of the family as printed: a list of names, or a table with a variant a row.",
+    "models": "The names that people type, each for a variant, or for a variant with keys of the file laid over it.",
+    "namesakes": "For a model by whose name another network goes too: a sentence that says which of them this is.",
+    "given": "The paper's constants by name; `--set name=value` changes them.",
+    "let": "Values that follow from constants and columns, by name.",
+    "defaults": "Arguments that an op takes wherever it is called without them.",
+    "columns": "What the columns of the tables are, by heading.",
+    "baseline": "The variant whose sizes the `=shape` and `=input` columns print, where a table prints one of several.",
+    "reading": "The counting term that a column of figures needs, by heading or figure.",
+    "layers": "What the network is built of: a quoted table, or a list of layer lines.",
+    "notation": "How to read a cell: its text, with {holes} for what varies, and the layer line that it means.",
+    "heads": "Auxiliary outputs that hang on a row, by name; they are counted apart.",
+    "rows": "Rows of the table that are built otherwise than their cells say, by name.",
+    "blocks": "Lines under a name, `name(parameter, parameter=default)`, that layer lines call like an op.",
+    "reported": "Tables of figures about whole networks, as they are printed anywhere; each figure is a claim.",
+    "errata": "Printed figures that are known to be wrong, with the likely cause.",
+    "documents": "Under which ids the ledger knows claims of this file, and which documents print them.",
+}
+
+# What an argument of an op is, by its name, or by the op and its name where that means something else.
+ARGUMENT_SENTENCES = {
+    "affine": "whether a scale and a shift are learned for each channel",
+    "alpha": "the value that the function goes to far below zero, with the other sign",
+    "bias": "whether a bias is learned",
+    "biases": "how many biases each gate has: 1 as in papers, 2 as in torch",
+    "causal": "whether a token reads only itself and those before it",
+    "ceil": "whether the number of windows is rounded up",
+    "count_pad": "whether the zeros of the padding count in the mean",
+    "deconv.pad": "how much is cut off both ends of every axis of the output",
+    "dilation": "the distance between neighbouring elements of the window, on every axis",
+    "end": "zeros behind every axis",
+    "factor": "how many times as long every axis becomes",
+    "groups": "how many groups the channels are cut into",
+    "by": "the weight of each token",
+    "heads": "how many heads share the widths of keys and values",
+    "index": "which token is taken, counted from 0",
+    "kernel": "the size of the window on every axis",
+    "key": "the width of the keys of all heads together",
+    "like": "the value whose height and width the map is cut to",
+    "lrn.size": "how many neighbouring channels are read",
+    "memory": "the sequence that keys and values come from",
+    "multiplier": "how many kernels each channel has",
+    "of": "how many neighbours the largest is taken of",
+    "other": "the second value",
+    "out": "the channels, or the width, of the output",
+    "out_pad": "what is added behind every axis of the output",
+    "p": "the share of elements that is zeroed in training",
+    "pad": "zeros before the data on every axis, and behind it unless `pad_end` is given",
+    "pad.size": "zeros before every axis",
+    "pad_end": "zeros behind the data on every axis",
+    "parts": "how many parts there are",
+    "same": "whether to pad as TensorFlow does, to ⌈n / stride⌉ outputs",
+    "scale.factor": "the constant",
+    "shared": "whether one slope is learned for all channels",
+    "size": "the size of the output",
+    "slope": "the factor below zero",
+    "smooth": "whether to interpolate linearly",
+    "stride": "the step of the window on every axis",
+    "transpose": "whether the second value is transposed first",
+    "value": "the width of the values of all heads together",
+    "width": "the width of the output",
+    "words": "how many ids there are",
+}
+
+# What the kinds of arguments are in words.
+KIND_SENTENCES = {
+    "Count": "a whole number of at least 1",
+    "Size": "a size of at least 1, such as 3 or 1×7",
+    "Pad": "a size of at least 0, such as 1 or 0×3",
+    "Value": "a value of the network by its name",
+    "bool": "True or False",
+    "float": "a number",
+    "int": "a whole number of at least 0",
+}
+
+# What the roles of columns are; claims and parts have a form of their own.
+ROLE_SENTENCES = {
+    "layer": "The cell says what the row builds.",
+    "label": "The cell is the row's name; where it is empty, the row goes on with the label above.",
+    "-": "The cell is for readers only.",
+}
+
+# What a merge that is no op does.
+MERGE_SENTENCES = {"parts": "The branches stay side by side as the parts of one value."}
+
+# What the keys of the report are.
+REPORT_SENTENCES = {
+    "schema": "The version of this format; additions do not change it.",
+    "archcalc": "The version of archcalc that wrote the report.",
+    "model": "The name by which the network was asked for.",
+    "family": "The name of the spec's family.",
+    "variant": "The variant as the paper prints it.",
+    "title": "The title of the paper.",
+    "cite": "Where the paper stands, as the spec cites it.",
+    "spec": "The spec file.",
+    "input": "The shape of the first input, channels first, without the batch.",
+    "batch": "The number of samples that MACs, FLOPs, bytes and latency are for.",
+    "dtype": "The type of all numbers, on which bytes depend.",
+    "totals": "The sums over the main path, and its peak memory.",
+    "totals_with_heads": "The same with the heads, where there are some.",
+    "training": "What a training step of the main path takes, by kind.",
+    "layers": "All nodes of the network in execution order, those of heads behind the main path.",
+    "measured": "The measurement, null where nothing was measured.",
+    "rows": "The rows of the paper's table, each a run of layers.",
+    "claims": "The printed figures about this network and the verdicts on them.",
+    "inputs": "All inputs of the network by name.",
+    "settings": "The constants that were set by hand, as they were given.",
+    "source": "What the layers quote, such as Table 1; null where they quote no table.",
+    "namesake": "Which network this is, where another goes by its name; else null.",
+    "counted": "How it is counted where that is not as usual: as another tool does, or folded; else null.",
+    # counts
+    "params": "Weights, biases and parameters of normalisations; shared ones count once.",
+    "weights": "Weights; class tokens, positions and embeddings are among them.",
+    "biases": "Biases.",
+    "norm_params": "Scale and shift of normalisations.",
+    "norm_stats": "Running means and variances; never in params.",
+    "macs": "Multiply–accumulates of convolutions, fully connected layers and matrix products.",
+    "flops": "Twice the MACs.",
+    "param_bytes": "The parameters in bytes.",
+    "activation_bytes": "The bytes newly allocated for outputs; 0 for views and what works in place.",
+    "peak_memory_bytes": "The largest sum of live tensors in an inference that frees each at its last use.",
+    "training_memory_bytes": "The largest sum of live tensors in a training step, parameters and all.",
+    "training_macs": "The MACs of the forward and the backward pass.",
+    "weight_layers": "The largest number of convolutions and fully connected layers on a path from input to output.",
+    "elementwise": "Operations that are no MACs, by kind.",
+    # training
+    "optimizer": "The optimiser that the state is for.",
+    "stat_bytes": "The running means and variances in bytes.",
+    "gradient_bytes": "The gradients of the parameters in bytes.",
+    "optimizer_bytes": "What the optimiser holds between steps, in bytes.",
+    "input_bytes": "The network's inputs in bytes.",
+    "saved_bytes": "What is saved for the backward pass, in bytes, inputs and parameters not counted.",
+    "saved_bytes_by_op": "The same by op.",
+    "peak_bytes": "The largest sum of live tensors in the step.",
+    "phase": "Where the most is held: in the forward or the backward pass, or in the optimiser's step.",
+    "at": "The node that runs then; null in the optimiser's step.",
+    # layers and rows
+    "path": "The unique name of the node; also its name in the torch network.",
+    "op": "The word of the spec language for what the node does.",
+    "label": "The row's label as printed; of a layer, its row's label or cell.",
+    "where": "The place in the spec: file:line:column.",
+    "output_shape": "The shape of the output, channels first, without the batch; of a sequence tokens and width.",
+    "receptive_field": "Input positions that an element sees, on its shortest path and on all; null where unbounded.",
+    "latency_ms": "The latency in milliseconds; null where nothing was measured.",
+    "head": "The head that this belongs to; on the main path the key is absent.",
+    "shares": "The layer whose parameters this one works with, where they are counted; else the key is absent.",
+    "text": "The cell of the table that the row was read from.",
+    "start": "The index of the row's first layer.",
+    "stop": "The index behind the row's last layer.",
+    "shape": "The shape, channels first, without the batch.",
+    # measurements
+    "median": "The median of the runs.",
+    "iqr": "The inter-quartile range of the runs.",
+    "min": "The fastest run.",
+    "p90": "Nine of ten runs are faster.",
+    "p99": "99 of 100 runs are faster.",
+    "max": "The slowest run.",
+    "runs": "The number of timed runs.",
+    "device": "The device by its name in torch.",
+    "device_name": "The device by its maker's name.",
+    "torch": "The version of torch.",
+    "threads": "The number of threads that torch used.",
+    "peak_memory_at": "The node that had run when the most was held; null in training.",
+    "eager_memory_bytes": "The same in modules that call modules, each holding its input; null in training.",
+    "workspace_bytes": "What the allocator gave at most beside these; null in training, or where it does not say.",
+    "requested_bytes": "What the GPU's allocator was asked for at most; null in training and on the CPU.",
+    "complete": "Whether the runs were enough; false where the time limit or Ctrl-C ended them.",
+    "mode": "What a run is: inference, or training, which is the forward and the backward pass.",
+    "memory_format": "How maps lie in memory: contiguous, channels_last or channels_last_3d.",
+    "cold": "Whether everything was driven out of the caches before each run.",
+    "stopped": "What ended the runs.",
+    "warm_ups": "The number of runs before the first that counts.",
+    "settled": "Whether runs had stopped getting faster before the first that counts.",
+    "disturbed": "The number of runs that do not count, as the processor was slower then.",
+    "probe_ms": "What a fixed product of two small matrices took beside the runs, in milliseconds; 0 on a GPU.",
+    "throughput": "Samples a second by the median; null where it is 0.",
+    "layers_sum_ms": "The medians of all layers together, in milliseconds.",
+    "reconciliation": "The layers' sum as a share of the median of runs that no clock interrupts; null without layers.",
+    "stable": "Whether there is no doubt about the run.",
+    "doubts": "Why the run is unstable, each with what to do about it.",
+    "reason": "Why the run is unstable.",
+    "advice": "What to do about it.",
+    "halves": "By which share the medians of every other run and of the rest differ; null for too few runs.",
+    "overhead_ms": "What reading the clock at each layer's end cost in a run by layers, in milliseconds.",
+    "confidence": "How well the whole's median is known: an interval by order statistics.",
+    "level": "The probability that the interval holds the median.",
+    "low": "The lower end of the interval in milliseconds; null for too few runs.",
+    "high": "The upper end of the interval in milliseconds; null for too few runs.",
+    "within": "The larger distance of an end from the median, as a share of it; null for too few runs.",
+    "wanted": "The share that ends the runs once the ends are within it.",
+    "reached": "Whether the ends are.",
+    "compiled_ms": "The latency of what torch.compile makes of the network; null where that was not asked for.",
+    "launch_bound": "The indices of the layers for which the GPU waited.",
+    "machine": "What else decides how fast it runs; what is not known is empty or null.",
+    "system": "The operating system.",
+    "python": "The version of Python.",
+    "libc": "The C library, whose malloc can be pinned if it is glibc.",
+    "processors": "The processors that the process might use.",
+    "governor": "How the kernel chooses the processors' clock.",
+    "load": "The processes that ran or wanted to in the minute before.",
+    "driver": "The GPU's driver.",
+    "cuda": "The version of CUDA that torch was built for.",
+    "tf32": "Where the GPU rounds float32 to TF32.",
+    "clocks": "The GPU's clocks before the runs.",
+    "measurements": "What was measured, one for each batch.",
+    "samples_ms": "Every run in milliseconds.",
+    "comparison": "How the run compares with an earlier one, one for each batch that both measured.",
+    "before_ms": "The median of the earlier run; null where the layer is not in it.",
+    "now_ms": "The median of this run; null where the layer is not in it.",
+    "ratio": "Now as a share of before; null where one of them is missing.",
+    "p": "The chance of ranks so far apart where nothing changed, corrected for many layers.",
+    "drift": "The median of all layers' ratios; null without layers.",
+    "notes": "What makes the comparison doubtful.",
+    "whole": "The whole network in each run, the clock read at both ends only.",
+    "backward": "The backward pass of each layer in each run; empty for inference.",
+    "compiled": "The compiled network in each run; empty where that was not asked for.",
+    "malloc_pinned": "Whether freed memory was kept for the next run.",
+    # claims
+    "row": "The row that the figure is printed for; null where it is the whole network's.",
+    "figure": "What the document calls the figure.",
+    "metric": "What archcalc computes for it.",
+    "printed": "The figure as it is printed.",
+    "computed": "What archcalc computed, in base units; a size in the printed order.",
+    "verdict": "Whether the printed figure holds, and how.",
+    "reading": "The counting term that the spec says the figure needs, else null.",
+    "erratum": "The note of the erratum that the figure stands under, else null.",
+    # check
+    "ok": "Whether all is as it should be.",
+    "specs": "The spec files that were checked.",
+    "locks": "The locks that were checked.",
+    "models": "The models of the locks, and those of specs for which the project has budgets.",
+    "lock": "The lock file; null where the model is not locked.",
+    "error": "Why it cannot be read or built; else null.",
+    "message": "What is wrong.",
+    "hint": "What may help; else null.",
+    "updated": "Whether the lock was written anew.",
+    "changes": "All that is not as locked, node by node.",
+    "checkpoint": "What an old checkpoint holds for the network as it is now; null where nothing changed.",
+    "budgets": "The bounds that hold for the model.",
+    "budget": "The bound as it is written.",
+    "advisory": "Whether a breach fails nothing.",
+    "holds": "Whether it is kept; null where it was not measured.",
+    "value": "What there is, in base units; null where it was not measured.",
+    "limit": "What may be, in base units.",
+    "field": "What changed: `node` where the whole node is new or gone.",
+    "locked": "As it is locked; null where there was nothing.",
+    "now": "As it is now; null where there is nothing.",
+    "cause": "Whether it follows from no other change.",
+    "kept": "How many parameters and statistics load as before.",
+    "gone": "Those that have no place any more.",
+    "reshaped": "Those of another shape.",
+    "renamed": "Those that are only called otherwise.",
+    "missing": "Those that old checkpoints do not have.",
+    "figures": "The number of printed figures.",
+    "verdicts": "How many figures have which verdict.",
+    "undeclared": "Figures that contradict and stand under no erratum.",
+    "stale": "Errata that no longer apply.",
+    # comparisons
+    "pareto": "The models that no other is at least as good as in everything, and better in something.",
+    "pareto_by": "The figures that decide that.",
+    "by": "What `shares` are by.",
+    "stage": "By how much its resolution is smaller than the input's, or tokens or vector; empty by op.",
+    "ratios": "Each figure as a multiple of the first model's; null where there is none.",
+    "ratio_intervals": "Between which figures ratios of what was measured lie; null for too few runs.",
+    "within_noise": "Whether the difference is within the noise: the interval holds 1.",
+    "reported": "The accuracy that is printed for the model; null where none of one table is known.",
+    "accuracy": "The printed top-1 accuracy in percent.",
+    "arithmetic_intensity": "FLOPs for each byte that nodes read and write.",
+    "measured_memory_bytes": "What the allocator gave at most in an inference, scratch of kernels too.",
+    "diff": "The nodes of both networks lined up.",
+    "sign": "Whether the node is in both (=), only in the first (-) or only in the second (+).",
+    "call": "The node as the spec language writes it.",
+    "before": "The file of the earlier run.",
+    # list
+    "name": "The name that people type.",
+    "year": "The year of publication in the citation; null where it has none.",
+}
+# Where a key of a part of the report means something of its own.
+PART_SENTENCES = {
+    "layer.inputs": "What the node reads: indices of earlier layers; −1, −2, … are the network's inputs.",
+    "row.name": "The name by which `rows:`, `heads:` and `errata:` of the spec call the row.",
+    "input.name": "The name of the input in the spec.",
+    "claim.source": "Where the figure is printed, as the spec says it.",
+    "training.macs": "The MACs of the forward and the backward pass.",
+    "layer.backward_macs": "The MACs of the layer's backward pass; null for layers of heads.",
+    "layer.saved_bytes": "What the layer is the first to save for the backward pass; null for layers of heads.",
+    "measured.peak_memory_bytes": "The most bytes of values that a run held, freed at last use; null in training.",
+    "measured.dtype": "The type of the numbers that the measured run used.",
+    "measured.batch": "The number of samples in a measured run.",
+    "change.path": "The layer's path; `whole` is the whole network.",
+    "change.verdict": "What the layer is beside the earlier run.",
+    "compared.name": "The model as it was asked for, with its input.",
+    "compared.model": "The name of the model.",
+    "totals.receptive_field": "Input positions that an element of the last feature map sees; null where unbounded.",
+    "ratios.receptive_field": "The ratio of the receptive fields.",
+    "interval.low": "The lower end.",
+    "interval.high": "The upper end.",
+    "share.name": "The row, or the op; empty by stage.",
+    "lines.models": "The two models.",
+    "side.models": "The models, the first of which ratios are to.",
+    "side.shares": "Where the difference lies, each part with a figure a model; null where it has no such part.",
+    "printed.model": "The model that it is printed for.",
+    "printed.figure": "Which accuracy, or error.",
+    "printed.printed": "The figure as it is printed.",
+    "printed.value": "The figure in percent.",
+    "printed.source": "The document and table.",
+    "printed.dataset": "The data that it was tested on.",
+    "printed.setting": "How it was trained and tested.",
+    "judged.now": "The file of the later run.",
+    "comparison.batch": "The batch that both runs measured.",
+    "comparison.whole": "The whole network beside the earlier run.",
+    "comparison.layers": "Every layer beside the earlier run.",
+    "run.title": "What the file is.",
+    "run.layers": "The nodes of the main path in execution order.",
+    "run.complete": "Whether all that was asked for was measured.",
+    "samples.layers": "Each layer in each run; in training its forward and backward pass together.",
+    "measured.latency_ms": "The latency of the whole main path in milliseconds.",
+    "gated.name": "The model as the lock calls it.",
+    "gated.spec": "The spec file that the model is built from; null where it cannot be built.",
+    "gated.totals": "Sums by name, as locked and now; null where the lock holds none.",
+    "difference.path": "The node; null for the input and output of the network.",
+    "difference.within": "The calls of the blocks that hold the node, from the innermost to the row of the table.",
+    "difference.where": "The call in the spec, or where it would stand: file:line:column.",
+    "checked.models": "The names of its models.",
+    "error.where": "The place: file:line:column; null where it has none.",
+    "bound.where": "Where the budget stands: file:line:column.",
+    "list.input": "The shape of the input, channels first, without the batch.",
+    "list.title": "The title of the spec.",
+    "list.cite": "The citation of the spec.",
+    "list.known_by": "What the system is known by; with `--all` only.",
+    "system.name": "What documents call the system.",
+    "system.year": "The first year that they name; null where they name none.",
+    "system.known_by": "Whether a result is printed, or a description and no more.",
+    "system.described": "What documents show of the system.",
+    "system.results": "All results that they print for it.",
+    "result.id": "The id of the result.",
+    "result.variant": "What stands beside the figure.",
+    "result.dataset": "The data set, or what else the figure is about.",
+    "result.metric": "What is printed.",
+    "result.setting": "How the network was trained and tested, as printed.",
+    "result.value": "The figure as a number.",
+    "result.unit": "The unit of that number.",
+    "result.source": "Where it is printed: `document — place`.",
+}
+
+
+def argument_sentence(word: str, argument: Argument) -> str:
+    """What an argument of the op `word` is: `the step of the window on every axis; a size …, 1 unless given`."""
+    kind = argument.kind.removesuffix("| None").strip()
+    words = KIND_SENTENCES.get(kind, kind)
+    if not argument.required and argument.default is not None and kind != "Value":
+        words += f", {show(argument.default)} unless given"
+    elif not argument.required:
+        words += ", or nothing"
+    sentence = ARGUMENT_SENTENCES.get(f"{word}.{argument.name}") or ARGUMENT_SENTENCES.get(argument.name)
+    return f"{sentence}; {words}" if sentence else words
+
+
+def about(word: str) -> str:
+    """The first paragraph of an op's docstring on one line; of a merge that is no op, what it does."""
+    if word not in OPS:
+        return MERGE_SENTENCES.get(word, "")
+    return " ".join(cleandoc(OPS[word].__doc__ or "").split("\n\n")[0].split())
+
+
+def _said(schema: Schema, sentence: str | None) -> Schema:
+    return {"description": sentence, **schema} if sentence else schema
+
+
+def _capital(words: str) -> str:
+    """Words as a sentence."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+# --- specs --------------------------------------------------------------------------------------------------------
+
+# Scalars are read as text; an editor's parser types some of them. An empty one is null to it, and refused.
+_SCALAR: Schema = {"type": ["string", "number", "boolean"], "pattern": r"\S"}
+_NAME = NAME.pattern
+_WORDS = sorted(RESERVED | IMPLICIT)
+
+
+def spec_schema() -> Schema:
+    """The schema of a spec file. What it refuses the reader refuses too; the reader knows more rules."""
+    values = _values()
+    properties = {key: _said(values.get(key, {}), KEY_SENTENCES.get(key)) for key in KEYS}
+    elsewhere = _said({"type": "string", "pattern": "^[A-Za-z0-9._-]+:"}, "`family:variant` of another file.")
+    laid = {"anyOf": [elsewhere, {"type": "object", "properties": {"variant": elsewhere}}]}
+    return {
+        "$schema": DRAFT,
+        "title": "archcalc spec",
+        "description": "A network family: the paper's table as it is printed, and how to read it.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        # Without layers a file is laid over the families that its models name.
+        "if": {"not": {"required": ["layers"]}},
+        "then": {
+            "required": ["models"],
+            "properties": {"models": {"minProperties": 1, "additionalProperties": laid}},
+        },
+        "else": {"anyOf": [{"required": ["input"]}, {"required": ["models"]}]},
+        "$defs": _definitions(),
+    }
+
+
+def _definitions() -> dict[str, Schema]:
+    """What several keys of a spec hold."""
+    name = rf"(?!(?:{_taken('x')})\s*(?:,|$)){_NAME}"
+    several = {"type": "object", "required": ["table"], "properties": {"table": {"pattern": "\n"}}}
+    return {
+        "scalar": {"description": "A word, a number or a line of text.", **_SCALAR},
+        "scalars": {
+            "description": "One name, or a list of names.",
+            "if": {"type": "array"},
+            "then": {"items": {"$ref": "#/$defs/scalar"}, "minItems": 1, "maxItems": MAX_ITEMS},
+            "else": _SCALAR,
+        },
+        "expression": {
+            "description": "A number, a size such as 1×7, or an expression.",
+            "examples": ["32", "make_divisible(width * channels, 8)"],
+            **_SCALAR,
+        },
+        "size": {
+            "type": ["string", "integer"],
+            "minimum": 1,
+            "pattern": r"\S",
+            "examples": ["3 × 224 × 224", "3 × resolution × resolution"],
+        },
+        "from": {"description": "Where the document prints the table, such as Table 1.", **_SCALAR},
+        "table": {
+            "description": "A `|` block of cells between pipes, its first row the heading; rows of dashes are skipped.",
+            "type": "string",
+            "pattern": r"^\s*\S[^\n]*\n[\s\S]*\S",
+            "patternErrorMessage": "A table is a `|` block of rows with pipes between the cells, the heading first.",
+            "examples": ["layer | output\n------|-------\nconv1 | 112×112\n"],
+        },
+        "line": {
+            "description": "Calls of ops and blocks in order; `x3` repeats a call, `if …` leaves the line out or not.",
+            "type": "string",
+            "pattern": r"^\s*[A-Za-z_][^|]*$",
+            "patternErrorMessage": "A layer line is wanted here: calls of ops and blocks, as in `conv(64, 3) relu`.",
+            "examples": ["conv(64, 3) bn relu", "block(c, 2 if first else 1) x(n)", "identity if s == 1"],
+        },
+        "merge": _merge({}),
+        "item": {
+            "if": {"type": "object"},
+            "then": {"if": several, "then": {"$ref": "#/$defs/rows"}, "else": {"$ref": "#/$defs/named"}},
+            "else": {"$ref": "#/$defs/line"},
+        },
+        "named": _merge(
+            {
+                rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": {
+                    "description": "A value, or the parts of one, under names of their own.",
+                    "if": {"type": "object"},
+                    "then": {"$ref": "#/$defs/merge"},
+                    "else": {"$ref": "#/$defs/line"},
+                }
+            }
+        ),
+        "rows": {
+            "description": "A quoted table, and what a row of it means.",
+            **_closed(
+                {
+                    "from": {"$ref": "#/$defs/from"},
+                    "table": {"$ref": "#/$defs/table"},
+                    "row": _said(
+                        {
+                            "if": {"type": "object"},
+                            "then": {"$ref": "#/$defs/named"},
+                            "else": {"$ref": "#/$defs/line"},
+                        },
+                        "The line or merge that each row means; a heading in it stands for its cell.",
+                    ),
+                },
+                ["table"],
+            ),
+        },
+        "body": {
+            "if": {"type": "array"},
+            "then": {"items": {"$ref": "#/$defs/item"}, "minItems": 1},
+            "else": {"$ref": "#/$defs/item"},
+        },
+        "quoted": _closed({"from": {"$ref": "#/$defs/from"}, "table": {"$ref": "#/$defs/table"}}, ["table"]),
+        "reading": {
+            "description": "The counting terms under which the figures are meant, separated by commas.",
+            "anyOf": [
+                {"enum": list(READINGS)},
+                {"type": "string", "pattern": rf"^\s*(?:{_any(READINGS)})\s*(?:,\s*(?:{_any(READINGS)})\s*)*$"},
+            ],
+        },
+        "readings": _map({"$ref": "#/$defs/reading"}),
+    }
+
+
+def _values() -> dict[str, Schema]:
+    """The value of each key of a spec; a key that stands only in KEYS may hold anything."""
+    scalar, size, body = ({"$ref": f"#/$defs/{name}"} for name in ("scalar", "size", "body"))
+    values: dict[str, Schema] = {
+        "name": {**scalar, "examples": ["vgg"]},
+        "title": {**scalar, "examples": ["Going Deeper with Convolutions"]},
+        "cite": {**scalar, "examples": ["He et al., CVPR 2016, arXiv:1512.03385v1"]},
+        "input": {
+            "if": {"type": "object"},
+            "then": _named(_said(size, "The size of this input, channels first.")) | {"minProperties": 1},
+            "else": size,
+            "examples": ["3 × 224 × 224"],
+        },
+        "variants": {
+            "if": {"type": "object"},
+            "then": {"$ref": "#/$defs/quoted"},
+            "else": {"type": "array", "items": scalar, "minItems": 1, "maxItems": MAX_VARIANTS},
+            "examples": [["A", "B"]],
+        },
+        "namesakes": _map(scalar, MAX_MODELS),
+        "given": {**_named({"$ref": "#/$defs/expression"}), "examples": [{"classes": 1000}]},
+        "let": {**_named({"$ref": "#/$defs/expression"}), "examples": [{"C": "make_divisible(width * channels, 8)"}]},
+        "defaults": {**_defaults(), "examples": [{"conv": {"bias": False}}]},
+        "columns": {
+            **_map(_role()),
+            "properties": {"variants": _name_role()},
+            "examples": [{"layer name": "label", "output size": "=shape"}],
+        },
+        "baseline": scalar,
+        "reading": {"$ref": "#/$defs/readings", "examples": [{"params": "K = 1024"}]},
+        "layers": {
+            "if": {"type": "object", "anyOf": [{"required": ["table"]}, {"required": ["from"]}]},
+            "then": {"$ref": "#/$defs/rows"},
+            "else": body,
+        },
+        "notation": {
+            **_map(_said(body, "What a cell of this text builds.")),
+            "propertyNames": {"pattern": _pattern("*")},
+            "examples": [{"conv{k}-{c}": "conv(c, k) relu"}],
+        },
+        "heads": _map(
+            _closed(
+                {
+                    "at": _said(scalar, "The row that the head hangs on, by its label or cell."),
+                    "layers": _said(body, "What the head is built of."),
+                },
+                ["at", "layers"],
+                "A head: the row that it hangs on, and its layers.",
+            )
+        ),
+        "rows": _map(_said(body, "What is built in the place of this row.")),
+        "blocks": {
+            **_map(_said(body, "What a call of this block stands for.")),
+            "propertyNames": {"pattern": rf"^(?!\s*(?:{_taken()})\s*(?:\(|$))\s*{_NAME}\s*(?:\(.*\)\s*)?$"},
+            "examples": [{"unit(c, s=1)": "conv(c, 3, s) bn relu"}],
+        },
+        "reported": _list(
+            _closed(
+                {
+                    "from": {"$ref": "#/$defs/from"},
+                    "table": {
+                        "description": "A figure a row under the heading `figure`, or a model a row under `model`.",
+                        "allOf": [{"$ref": "#/$defs/table"}],
+                        "pattern": r"^[\s|+:-]*(?:figure|model)\s*(?:\||\n)",
+                    },
+                    "reading": _said({"$ref": "#/$defs/readings"}, KEY_SENTENCES["reading"]),
+                },
+                ["from", "table"],
+                "A table of figures about whole networks.",
+            )
+        ),
+        "errata": _list(
+            _closed(
+                {
+                    "row": _said({"$ref": "#/$defs/scalars"}, "The rows that the figures are printed for."),
+                    "variant": _said({"$ref": "#/$defs/scalars"}, "The variants or models that the figures are about."),
+                    "figures": _said({"$ref": "#/$defs/scalars"}, "The columns, or figures, that are wrong."),
+                    "note": _said(scalar, "What is printed, quoted figure by figure, and the likely cause."),
+                },
+                ["figures", "note"],
+                "Printed figures that are known to be wrong.",
+            )
+        ),
+        "documents": _list(
+            _closed(
+                {
+                    "from": _said({"$ref": "#/$defs/scalars"}, "Where: `document — place`, once or as a list."),
+                    "system": _said(scalar, "What the documents call the network."),
+                    "of": _said(scalar, "The `from:` of the claims, where several tables print the same figure."),
+                    "table": {
+                        "description": "Ids of figures; the first heading is `row`, `model` or `figure`.",
+                        "allOf": [{"$ref": "#/$defs/table"}],
+                        "pattern": r"^[\s|+:-]*(?:row|model|figure)\s*(?:\||\n)",
+                    },
+                },
+                ["from", "table"],
+                "A table of the ids of figures.",
+            )
+        ),
+    }
+    laid = {key: {"$ref": f"#/properties/{key}"} for key in OVERLAY}
+    variant = _said(
+        {**scalar, "examples": ["D", "resnet:50-layer"]}, "The variant, or `family:variant` of another file."
+    )
+    values["models"] = {
+        "type": "object",
+        "propertyNames": {"pattern": "^[a-z0-9][a-z0-9._-]*$"},
+        "additionalProperties": {
+            "if": {"type": "object"},
+            "then": _closed({"variant": variant, **laid}, ["variant"], "A variant with keys laid over it."),
+            "else": variant,
+        },
+        "maxProperties": MAX_MODELS,
+        "examples": [{"vgg16": "D", "resnet50-v1.5": {"variant": "50-layer", "given": {"v15": 1}}}],
+    }
+    return values
+
+
+def _closed(properties: Schema, required: list[str], sentence: str = "") -> Schema:
+    """A mapping with these keys and no others."""
+    found = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return _said(found, sentence)
+
+
+def _map(value: Schema, most: int = MAX_ITEMS) -> Schema:
+    """A mapping by names of the document's own."""
+    return {"type": "object", "additionalProperties": value, "maxProperties": most}
+
+
+def _named(value: Schema) -> Schema:
+    """A mapping by names that expressions use."""
+    return {**_map(value), "propertyNames": {"pattern": f"^{_NAME}$", "not": {"enum": _WORDS}}}
+
+
+def _list(item: Schema) -> Schema:
+    return {"type": "array", "items": item, "maxItems": MAX_ITEMS}
+
+
+def _any(words: Iterable[str]) -> str:
+    """A pattern of one of `words`, spaces or none where they have some."""
+    return "|".join(r"\s*".join(map(re.escape, word.split())) for word in words)
+
+
+def _taken(but: str = "") -> str:
+    """A pattern of what cannot name a block or, without one word that may, a value."""
+    words = dict.fromkeys([*OPS, *MERGES, STEPS, "identity", *_WORDS])
+    return rf"{_any(word for word in words if word != but)}|x[0-9]+"
+
+
+def _pattern(holes: str) -> str:
+    """A pattern of a notation's text with `{holes}`: `*` any number of them, `+` at least one."""
+    return rf"^[^{{}}]*(?:\{{(?!(?:{_any(_WORDS)})\}}){_NAME}\}}[^{{}}]*){holes}$"
+
+
+def _merge(others: Schema) -> Schema:
+    """One merge word with its branches, or one key of `others`."""
+    branches = {"type": "array", "items": {"$ref": "#/$defs/body"}, "minItems": 1}
+    return {
+        "description": "A merge word, or a name, with what stands under it.",
+        "type": "object",
+        "properties": {
+            **{word: _said(branches, about(word)) for word in MERGES},
+            STEPS: {
+                "description": "What is done for each token of the value, with the same weights.",
+                "type": "array",
+                "items": {"$ref": "#/$defs/item"},
+                "minItems": 1,
+            },
+        },
+        "patternProperties": others,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+
+
+def _defaults() -> Schema:
+    ops = {}
+    for word, arguments in ARGUMENTS.items():
+        properties = {a.name: _said(_argument(a), _capital(argument_sentence(word, a))) for a in arguments}
+        ops[word] = _said({"type": "object", "properties": properties, "additionalProperties": False}, about(word))
+    return {"type": "object", "properties": ops, "additionalProperties": False}
+
+
+def _argument(argument: Argument) -> Schema:
+    """What an argument may be: by its kind, or an expression."""
+    kind = argument.kind.removesuffix("| None").strip()
+    if kind in ("Count", "Size", "Pad", "int"):
+        return {"type": ["integer", "string"], "minimum": 1 if kind in ("Count", "Size") else 0, "pattern": r"\S"}
+    if kind == "float":
+        return {"type": ["number", "string"], "pattern": r"\S"}
+    if kind == "bool":
+        return {"anyOf": [{"enum": [True, False, 0, 1]}, {"type": "string", "pattern": r"\S"}]}
+    return _SCALAR
+
+
+def _role() -> Schema:
+    """The role of a column."""
+    sizes = [metric for metric in METRICS if metric in ("shape", "input")]
+    metrics, heads = _any(METRICS), f"(?:{WITH_HEADS})?"
+    claims = [f"={metric}" for metric in METRICS]
+    return {
+        "description": "What a column is: a role, a name that expressions use, the parts of a cell, or a claim.",
+        "anyOf": [
+            *({"const": role, "description": sentence} for role, sentence in ROLE_SENTENCES.items()),
+            {"enum": claims, "description": "The cell is a printed figure that is held against the computed one."},
+            {
+                "description": "A claim: a figure, with its unit where the heading has one.",
+                "type": "string",
+                "pattern": rf"^\s*=\s*(?:{metrics}){heads}(?:\s+(?:{_any(SCALES)}))?\s*$",
+                "examples": ["=macs G", f"=params{WITH_HEADS}"],
+            },
+            {
+                "description": "A claim: a size, with the printed order of its axes.",
+                "type": "string",
+                "pattern": rf"^\s*=\s*(?:{_any(sizes)}){heads}\s*[^{{}}]*(?:\{{[cdhw]\}}[^{{}}]*)+$",
+                "examples": ["=shape {h}×{w}×{c}"],
+            },
+            {
+                "description": "The parts of the cell, by name.",
+                "type": "string",
+                "pattern": rf"^(?!\s*=){_pattern('+')[1:]}",
+                "examples": ["{k}×{k}/{s}"],
+            },
+            _name_role(),
+        ],
+    }
+
+
+def _name_role() -> Schema:
+    words = _any([*_WORDS, *(role for role in ROLE_SENTENCES if role != "-")])
+    return {
+        "description": "A name by which expressions use the cell.",
+        "type": "string",
+        "pattern": rf"^\s*(?!(?:{words})\s*$){_NAME}\s*$",
+        "examples": ["channels"],
+    }
+
+
+# --- what the commands write --------------------------------------------------------------------------------------
+
+_COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": LIMIT}
+_SHAPE: Schema = {"type": "array", "items": {"type": "integer", "minimum": 1}}
+_TEXT: Schema = {"type": "string"}
+_MAYBE: Schema = {"type": ["string", "null"]}
+_INDEX: Schema = {"type": "integer", "minimum": 0}
+_MS: Schema = {"type": "number", "minimum": 0}
+_FIELD: Schema = {"type": ["array", "null"], "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
+# The fields of dataclasses by their annotations.
+_FIELDS: dict[str, Schema] = {
+    "int": _COUNT,
+    "str": _TEXT,
+    "bool": {"type": "boolean"},
+    "float": _MS,
+    "int | None": {"type": ["integer", "null"]},
+    "float | None": {"type": ["number", "null"]},
+    "dict[str, int]": {"$ref": "#/$defs/elementwise"},
+    "dict[str, str]": {"type": "object", "additionalProperties": _TEXT},
+    "Shape": _SHAPE,
+    "tuple[Shape, ...]": _SHAPE,
+}
+
+
+def report_schema() -> Schema:
+    """The schema of `archcalc summary MODEL --format json`. Keys may be added, so others than these are allowed."""
+    texts = {f.name: _TEXT for f in fields(Summary) if f.type == "str"}
+    maybe = dict.fromkeys(("source", "namesake", "counted"), _MAYBE)
+    totals = {f.name: _FIELDS[str(f.type)] for f in fields(Totals)}
+    counts = {name: schema for name, schema in totals.items() if name != "elementwise"}
+    place: Schema = {**_TEXT, "pattern": r":\d+:\d+$"}
+    timed: Schema = {"anyOf": [{"$ref": "#/$defs/latency"}, {"type": "null"}]}
+    dtype: Schema = {"enum": list(ITEMSIZE)}
+    maybe_count: Schema = {**_COUNT, "type": ["integer", "null"]}
+    document = {
+        "schema": {"const": 1},
+        "archcalc": _TEXT,
+        **{name: schema for name, schema in texts.items() if name not in maybe},
+        "input": _SHAPE,
+        "batch": {"type": "integer", "minimum": 1},
+        "dtype": dtype,
+        "totals": {"$ref": "#/$defs/totals"},
+        "totals_with_heads": {"$ref": "#/$defs/totals"},
+        "layers": {"type": "array", "items": {"$ref": "#/$defs/layer"}},
+        "measured": {"anyOf": [{"$ref": "#/$defs/measured"}, {"type": "null"}]},
+        "rows": {"type": "array", "items": {"$ref": "#/$defs/row"}},
+        "claims": {"type": "array", "items": {"$ref": "#/$defs/claim"}},
+        "inputs": {"type": "array", "items": {"$ref": "#/$defs/input"}, "minItems": 1},
+        "settings": _FIELDS["dict[str, str]"],
+        **{name: maybe[name] for name in maybe if name in texts},
+        "training": {"$ref": "#/$defs/training"},
+    }
+    layer = {
+        "path": _TEXT,
+        "op": {"enum": sorted(OPS)},
+        "label": _TEXT,
+        "where": place,
+        "inputs": {"type": "array", "items": {"type": "integer"}},
+        "output_shape": _SHAPE,
+        **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
+        "receptive_field": _FIELD,
+        "latency_ms": timed,
+        "backward_macs": maybe_count,
+        "saved_bytes": maybe_count,
+        "head": _TEXT,
+        "shares": _TEXT,
+    }
+    row = {
+        "name": _TEXT,
+        "label": _TEXT,
+        "text": _TEXT,
+        "where": place,
+        "start": _INDEX,
+        "stop": _INDEX,
+        "output_shape": _SHAPE,
+        **{name: schema for name, schema in counts.items() if name != "peak_memory_bytes"},
+        "latency_ms": timed,
+        "head": _TEXT,
+    }
+    training = {
+        "optimizer": {"enum": list(OPTIMIZERS)},
+        **dict.fromkeys(("param_bytes", "stat_bytes", "gradient_bytes"), _COUNT),
+        **dict.fromkeys(("optimizer_bytes", "input_bytes", "saved_bytes"), _COUNT),
+        "saved_bytes_by_op": {"type": "object", "additionalProperties": _COUNT},
+        "peak_bytes": _COUNT,
+        "phase": {"enum": list(get_args(Phase))},
+        "at": _MAYBE,
+        "macs": _COUNT,
+    }
+    claim = {
+        "row": _MAYBE,
+        "figure": _TEXT,
+        "metric": {"enum": [*METRICS, *(f"{metric}{WITH_HEADS}" for metric in METRICS)]},
+        "printed": _TEXT,
+        "computed": {"anyOf": [_INDEX, _SHAPE]},
+        "verdict": {"enum": list(get_args(Verdict))},
+        "reading": _MAYBE,
+        "erratum": _MAYBE,
+        "source": _TEXT,
+        "where": place,
+    }
+    return {
+        "$schema": DRAFT,
+        "title": "archcalc summary",
+        "description": "What `archcalc summary MODEL --format json` writes; keys may be added.",
+        **_record("report", document, ("totals_with_heads",)),
+        "$defs": {
+            "totals": _record("totals", {**totals, "training_memory_bytes": _COUNT, "training_macs": _COUNT}),
+            "training": _record("training", training),
+            "elementwise": {
+                "type": "object",
+                "properties": {kind: _said(_INDEX, _capital(said)) for kind, said in KINDS.items()},
+                "additionalProperties": _INDEX,
+            },
+            "layer": _record("layer", layer, ("head", "shares")),
+            "row": _record("row", row, ("head",)),
+            "claim": _record("claim", claim),
+            "input": _record("input", {"name": _TEXT, "shape": _SHAPE}),
+            **_measurements(),
+        },
+    }
+
+
+def run_schema() -> Schema:
+    """The schema of `archcalc measure MODEL --format json` and `--save`. Keys may be added, so others are allowed."""
+    samples = {"type": "array", "items": _MS}
+    rows: Schema = {"type": "array", "items": samples}
+    measured = _measurements()
+    measured["measured"] = _record(
+        "measured",
+        {
+            **_measured_properties(),
+            "samples_ms": _record("samples", {"whole": samples, "layers": rows, "backward": rows, "compiled": samples}),
+        },
+    )
+    run: dict[str, Schema] = {
+        "title": {"const": TITLE},
+        "schema": {"const": RUN_SCHEMA},
+        "archcalc": _TEXT,
+        "model": _TEXT,
+        "spec": _TEXT,
+        "input": _SHAPE,
+        "settings": _FIELDS["dict[str, str]"],
+        "complete": _FIELDS["bool"],
+        "layers": {"type": "array", "items": _record("layer", {"path": _TEXT, "op": {"enum": sorted(OPS)}})},
+        "measurements": {"type": "array", "items": {"$ref": "#/$defs/measured"}},
+        "comparison": {"type": "array", "items": _comparison()},
+    }
+    return {
+        "$schema": DRAFT,
+        "title": TITLE,
+        "description": "What `archcalc measure MODEL --save FILE` writes; keys may be added.",
+        **_record("run", run, ("comparison",)),
+        "$defs": measured,
+    }
+
+
+def _measurements() -> dict[str, Schema]:
+    """A layer's latency, and a measurement."""
+    spread = dict.fromkeys(SPREAD, _MS)
+    return {
+        "latency": _record("latency", {**spread, "runs": {"type": "integer", "minimum": 1}}),
+        "measured": _record("measured", _measured_properties()),
+    }
+
+
+def _comparison() -> Schema:
+    """What `--against` adds for a batch."""
+    maybe: Schema = {"type": ["number", "null"]}
+    change = _record(
+        "change",
+        {
+            "path": _TEXT,
+            "before_ms": maybe,
+            "now_ms": maybe,
+            "ratio": maybe,
+            "p": maybe,
+            "verdict": {"enum": list(get_args(regression.Verdict))},
+        },
+    )
+    return _record(
+        "comparison",
+        {
+            "batch": {"type": "integer", "minimum": 1},
+            "whole": change,
+            "layers": {"type": "array", "items": change},
+            "drift": maybe,
+            "notes": {"type": "array", "items": _TEXT},
+        },
+    )
+
+
+def _measured_properties() -> Schema:
+    types = {f.name: str(f.type) for f in fields(Measurement)}
+    words = {"Mode": {"enum": list(get_args(Mode))}, "Stopped": {"enum": list(get_args(Stopped))}}
+    plain = {name: {**_FIELDS, **words}[types[name]] for name in PLAIN}
+    maybe: Schema = {"type": ["number", "null"]}
+    spread = _record("latency", dict.fromkeys(SPREAD, _MS))
+    confidence: dict[str, Schema] = {
+        **dict.fromkeys(Confidence._fields, maybe),
+        "level": _MS,
+        "wanted": _MS,
+        "reached": _FIELDS["bool"],
+    }
+    machine = {f.name: _FIELDS[str(f.type)] for f in fields(Machine)}
+    maybe_count: Schema = {**_COUNT, "type": ["integer", "null"]}
+    held = {name: _MAYBE if name == "peak_memory_at" else maybe_count for name in Memory._fields}
+    return {
+        **plain,
+        "dtype": {"enum": list(ITEMSIZE)},
+        "runs": {"type": "integer", "minimum": 1},
+        "complete": _FIELDS["bool"],
+        "latency_ms": spread,
+        "throughput": maybe,
+        "layers_sum_ms": _MS,
+        "reconciliation": maybe,
+        "stable": _FIELDS["bool"],
+        "doubts": {"type": "array", "items": _record("doubt", dict.fromkeys(Doubt._fields, _TEXT))},
+        "halves": maybe,
+        "overhead_ms": _MS,
+        "confidence": _record("confidence", confidence),
+        "compiled_ms": {"anyOf": [spread, {"type": "null"}]},
+        "launch_bound": {"type": "array", "items": _INDEX},
+        "machine": _record("machine", machine),
+        **held,
+    }
+
+
+LISTED = ("name", "family", "params", "macs", "input")
+
+
+def list_schema() -> Schema:
+    """The schema of `archcalc list --format json`. Keys may be added, so others than these are allowed."""
+    entry = {f.name: _FIELDS[str(f.type)] for f in fields(Entry)} | {"known_by": {"const": KNOWN_BY[0]}}
+    return {
+        "$schema": DRAFT,
+        "title": "archcalc list",
+        "description": "What `archcalc list --format json` writes; keys may be added.",
+        "type": "array",
+        "items": {"anyOf": [_record("list", entry, [name for name in entry if name not in LISTED]), _system()]},
+    }
+
+
+def compare_schema() -> Schema:
+    """The schema of `archcalc compare --format json`. Keys may be added, so others than these are allowed.
+
+    Line by line (`--diff`), and of two runs of one network, there are other keys beside `schema` and `archcalc`.
+    """
+    number: Schema = {"type": ["number", "null"]}
+    count: Schema = {"type": ["integer", "null"]}
+    totals = {f.name: _FIELDS[str(f.type)] for f in fields(Totals)}
+    figures = {metric.key: number for metric in FIGURES if metric.between is None and metric.key not in totals}
+    interval = _record("interval", {"low": _MS, "high": _MS, "within_noise": _FIELDS["bool"]})
+    measured = [metric.key for metric in FIGURES if metric.between is not None]
+    model: Schema = {
+        "name": _TEXT,
+        "model": _TEXT,
+        "spec": _TEXT,
+        "input": _SHAPE,
+        "batch": {"type": "integer", "minimum": 1},
+        "dtype": {"enum": list(ITEMSIZE)},
+        "settings": _FIELDS["dict[str, str]"],
+        "totals": _record("totals", {**totals, **figures, "training_macs": _COUNT}, [*figures, "training_macs"]),
+        "measured": {"anyOf": [{"$ref": "#/$defs/measured"}, {"type": "null"}]},
+        "ratios": _record("ratios", {metric.key: number for metric in FIGURES}, [metric.key for metric in FIGURES]),
+        "ratio_intervals": _record(
+            "intervals", {key: {"anyOf": [interval, {"type": "null"}]} for key in measured}, measured
+        ),
+        "reported": {"anyOf": [_record("printed", _printed()), {"type": "null"}]},
+    }
+    keys = {"enum": [metric.key for metric in FIGURES]}
+    part: dict[str, Schema] = {"type": "array", "items": count}  # type: ignore[dict-item]
+    share = {"stage": _TEXT, "name": _TEXT, **dict.fromkeys(("params", "macs", "activation_bytes"), part)}
+    layer = {"path": _TEXT, "call": _TEXT, "output_shape": _SHAPE, "params": _COUNT, "macs": _COUNT}
+    head = {"schema": {"const": 1}, "archcalc": _TEXT}
+    side = {
+        **head,
+        "models": {"type": "array", "items": _record("compared", model), "minItems": 2},
+        "pareto": {"type": "array", "items": _TEXT},
+        "pareto_by": {"type": "array", "items": keys},
+        "by": {"enum": list(BY)},
+        "shares": {"type": "array", "items": _record("share", share)},
+    }
+    lines = {**head, "models": {"type": "array", "items": _TEXT, "minItems": 2}}
+    lines["diff"] = {"type": "array", "items": _record("line", {"sign": {"enum": ["=", "-", "+"]}, **layer})}
+    judged = {**head, "model": _TEXT, "before": _TEXT, "now": _TEXT}
+    judged["comparison"] = {"type": "array", "items": _comparison()}
+    return {
+        "$schema": DRAFT,
+        "title": "archcalc compare",
+        "description": "What `archcalc compare --format json` writes; keys may be added.",
+        "anyOf": [_record("side", side, ("by", "shares")), _record("lines", lines), _record("judged", judged)],
+        "$defs": {
+            "elementwise": {"type": "object", "additionalProperties": _INDEX},
+            "measured": _record("measured", _measured_properties()),
+        },
+    }
+
+
+def _printed() -> Schema:
+    texts = dict.fromkeys(Result._fields, _TEXT)
+    return {**texts, "value": {"type": "number"}}
+
+
+def check_schema() -> Schema:
+    """The schema of `archcalc check --format json`. Keys may be added, so others than these are allowed."""
+    flag: Schema = {"type": "boolean"}
+    number: Schema = {"type": ["number", "null"]}
+    texts: Schema = {"type": "array", "items": _TEXT}
+    error = {"anyOf": [{"$ref": "#/$defs/error"}, {"type": "null"}]}
+    change = {
+        "path": _MAYBE,
+        "where": _MAYBE,
+        "within": texts,
+        "field": {"enum": list(CHANGED)},
+        "locked": {},
+        "now": {},
+        "cause": flag,
+    }
+    pair = {"name": _TEXT, "now": _TEXT}
+    checkpoint = {
+        "kept": _INDEX,
+        "gone": texts,
+        "reshaped": {"type": "array", "items": _record("difference", {"name": _TEXT, "locked": _SHAPE, "now": _SHAPE})},
+        "renamed": {"type": "array", "items": _record("difference", pair)},
+        "missing": texts,
+    }
+    budget = {"budget": _TEXT, "where": _TEXT, "advisory": flag, "holds": {"type": ["boolean", "null"]}}
+    budget |= {"value": number, "limit": {"type": "number"}}
+    both = {"locked": {"type": ["integer", "null"]}, "now": {"type": ["integer", "null"]}}
+    model = {
+        "name": _TEXT,
+        "lock": _MAYBE,
+        "spec": _MAYBE,
+        "ok": flag,
+        "error": error,
+        "changes": {"type": "array", "items": _record("difference", change)},
+        "totals": {"type": "object", "additionalProperties": _record("gated", both)},
+        "checkpoint": {"anyOf": [_record("checkpoint", checkpoint), {"type": "null"}]},
+        "budgets": {"type": "array", "items": _record("bound", budget)},
+    }
+    spec = {
+        "spec": _TEXT,
+        "ok": flag,
+        "error": error,
+        "family": _TEXT,
+        "models": texts,
+        "figures": _INDEX,
+        "verdicts": {"type": "object", "propertyNames": {"enum": list(get_args(Verdict))}},
+        "undeclared": {"type": "array"},
+        "stale": {"type": "array", "items": {"$ref": "#/$defs/error"}},
+    }
+    lock = {"lock": _TEXT, "ok": flag, "error": error, "updated": flag}
+    document = {
+        "schema": {"const": 1},
+        "archcalc": _TEXT,
+        "ok": flag,
+        "specs": {"type": "array", "items": _record("checked", spec, list(spec)[3:])},
+        "locks": {"type": "array", "items": _record("gated", lock)},
+        "models": {"type": "array", "items": _record("gated", model)},
+    }
+    return {
+        "$schema": DRAFT,
+        "title": "archcalc check",
+        "description": "What `archcalc check --format json` writes; keys may be added.",
+        **_record("check", document),
+        "$defs": {"error": _record("error", {"message": _TEXT, "where": _MAYBE, "hint": _MAYBE})},
+    }
+
+
+def _system() -> Schema:
+    """A system that no spec builds, in a list with `--all`: what a model has is null."""
+    result = {
+        **dict.fromkeys(("id", "variant", "dataset"), _TEXT),
+        "metric": {"enum": list(RESULTS)},
+        **dict.fromkeys(("setting", "printed"), _TEXT),
+        "value": {"type": "number"},
+        "unit": _TEXT,
+        "source": {"type": "array", "items": _TEXT, "minItems": 1},
+    }
+    empty = {"type": "null", "description": "Always null: no spec builds it."}
+    system = {
+        "name": _TEXT,
+        **{f.name: empty for f in fields(Entry) if f.name not in ("name", "year")},
+        "year": _FIELDS["int | None"],
+        "known_by": {"enum": list(KNOWN_BY[1:])},
+        "described": _TEXT,
+        "results": {"type": "array", "items": _record("result", result)},
+    }
+    return _record("system", system)
+
+
+def _record(part: str, properties: Mapping[str, Schema], optional: Iterable[str] = ()) -> Schema:
+    """A mapping that has these keys, and may have others."""
+    left_out = set(optional)
+    return {
+        "type": "object",
+        "properties": {name: _said(schema, _sentence(part, name)) for name, schema in properties.items()},
+        "required": [name for name in properties if name not in left_out],
+    }
+
+
+def _sentence(part: str, name: str) -> str | None:
+    return PART_SENTENCES.get(f"{part}.{name}") or REPORT_SENTENCES.get(name)
+
+
+# --- the shipped copies -------------------------------------------------------------------------------------------
+
+SCHEMAS = {
+    "spec": spec_schema,
+    "report": report_schema,
+    "list": list_schema,
+    "run": run_schema,
+    "check": check_schema,
+    "compare": compare_schema,
+}
+
+
+def shipped() -> dict[Path, str]:
+    """The files of `schemas/` and what should stand in them."""
+    from json import dumps
+
+    return {
+        FOLDER / f"{name}.schema.json": dumps(make(), ensure_ascii=False, indent=2) + "\n"
+        for name, make in SCHEMAS.items()
+    }
+
+
+if __name__ == "__main__":
+    print(f"# yaml-language-server: $schema={(FOLDER / 'spec.schema.json').as_uri()}")

@@ -1,0 +1,260 @@
+"""What CI systems read: annotations of GitHub, JUnit XML, SARIF, and GitLab's code quality report.
+
+All are made of one list of problems, each with its place in the repository.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from json import dumps
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+from xml.sax.saxutils import escape, quoteattr
+
+from .. import __version__
+from ..errors import ArchcalcError, SpecError, Text, printable
+from ..gate.build import CheckedModel
+from ..tasks.check import Unread
+from . import check as checked
+from . import drift as gated
+from .drift import Run
+
+Level = Literal["error", "warning"]
+RULES = {
+    "drift": "A model is not as its lock says.",
+    "budget": "A model costs more than its budget allows.",
+    "claim": "A printed figure contradicts and stands under no erratum.",
+    "unread": "A lock or a spec cannot be read or built.",
+}
+
+
+class Problem(NamedTuple):
+    """Something to annotate: what is wrong with `subject`, a model or a file, and where: a path from the root of the
+    repository, and a line and column from 1."""
+
+    rule: str
+    level: Level
+    subject: str
+    title: str
+    message: str
+    file: str
+    line: int
+    col: int
+
+    @property
+    def fingerprint(self) -> str:
+        """What stays the same while lines move."""
+        from hashlib import sha256
+
+        return sha256("\0".join((self.rule, self.subject, self.title, self.file)).encode()).hexdigest()
+
+
+def problems(run: Run) -> list[Problem]:
+    """All of them, those of locks first."""
+    return [problem for _, _, found in _cases(run) for problem in found]
+
+
+def _cases(run: Run) -> Iterator[tuple[str, str, list[Problem]]]:
+    """Every lock, model and spec that was checked: its group, its name, and its problems."""
+    for lock in run.locks:
+        if lock.error is not None:
+            yield lock.name, lock.name, [_error(lock.name, lock.error, lock.name)]
+    for lock_name, model in run.models:
+        yield lock_name or model.spec, model.name, list(_model(model))
+    for result in run.specs:
+        if isinstance(result, Unread):
+            yield "specs", result.spec, [_error(result.spec, result.error, result.spec)]
+        else:
+            found = checked.problems(result)
+            yield "specs", result.spec, [_error(result.spec, error, result.spec, "claim") for error in found]
+
+
+def _model(model: CheckedModel) -> Iterator[Problem]:
+    if model.error is not None:
+        yield _error(model.name, model.error, model.locked.source.name)
+    if model.drift is not None:
+        found = gated.causes(model.drift)
+        rest = [*gated.totals(model.drift), gated.following(model.drift)]
+        rest.append(f"old checkpoints: {gated.checkpoint(model.drift.checkpoint, found)}")
+        for number, cause in enumerate(found):
+            at = f" at {', '.join(cause.paths[:3])}{' …' if len(cause.paths) > 3 else ''}" if cause.paths else ""
+            message = [f"{cause.what}{at}", cause.where]
+            message += filter(None, rest) if not number else []
+            where = cause.places[0].where if cause.places else model.locked.where
+            yield _problem("drift", "error", model.name, cause.what + at, "\n".join(message), where, model.locked)
+    for verdict in model.budgets:
+        if not verdict.holds:
+            level: Level = "warning" if verdict.budget.advisory else "error"
+            text = gated.budget(verdict)
+            yield _problem("budget", level, model.name, text, f"budget {text}", verdict.budget.text.where, model.locked)
+
+
+def _error(subject: str, error: ArchcalcError, file: str, rule: str = "unread") -> Problem:
+    where = error.where if isinstance(error, SpecError) and error.text is not None else ""
+    message = error.message + (f"\n{error.hint}" if error.hint else "")
+    return _problem(rule, "error", subject, error.message, message, where or f"{file}:1:1", None)
+
+
+def _problem(
+    rule: str, level: Level, subject: str, title: str, message: str, where: str, locked: Text | None
+) -> Problem:
+    file, line, col = _parse(where)
+    there = in_repository(file)
+    if there is None and locked is not None:  # a spec that archcalc ships: the lock is what the repository has
+        file, line, col = locked.source.name, locked.line, locked.col
+        there = in_repository(file)
+    shown = "\n".join(printable(part) for part in message.split("\n"))
+    return Problem(rule, level, printable(subject), printable(title), shown, there or Path(file).as_posix(), line, col)
+
+
+def _parse(where: str) -> tuple[str, int, int]:
+    file, line, col = where.rsplit(":", 2)
+    return file, int(line), int(col)
+
+
+def in_repository(file: str) -> str | None:
+    """The path from the repository's root, or from here where there is none; None where the file is not in it."""
+    path = Path(file)
+    if not path.is_file():
+        return None
+    try:
+        return path.resolve().relative_to(_root(Path.cwd())).as_posix()
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=8)
+def _root(folder: Path) -> Path:
+    folder = folder.resolve()
+    for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
+        root = os.environ.get(name)
+        if root and folder.is_relative_to(Path(root).resolve()):
+            return Path(root).resolve()
+    return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+
+
+# --- the forms ----------------------------------------------------------------------------------------------------
+
+
+def github(run: Run) -> str:
+    """Workflow commands, which GitHub shows beside the lines of a pull request."""
+    lines = []
+    for problem in problems(run):
+        title = f"archcalc: {problem.subject}"
+        place = f"file={_property(problem.file)},line={problem.line},col={problem.col},title={_property(title)}"
+        lines.append(f"::{problem.level} {place}::{_data(problem.message)}\n")
+    return "".join(lines)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def junit(run: Run) -> str:
+    """A test suite a lock, a test case a model."""
+    suites: dict[str, list[tuple[str, list[Problem]]]] = {}
+    for group, name, found in _cases(run):
+        suites.setdefault(group, []).append((name, found))
+    body, sums = [], [0, 0, 0]
+    for group, cases in suites.items():
+        errors = sum(any(problem.rule == "unread" for problem in found) for _, found in cases)
+        failures = sum(bool(_failing(found)) for _, found in cases) - errors
+        sums = [a + b for a, b in zip(sums, (len(cases), failures, errors), strict=True)]
+        counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="0" time="0"'
+        body.append(f"  <testsuite name={_attribute(group)} {counts}>")
+        for name, found in cases:
+            case = f'    <testcase classname={_attribute(group)} name={_attribute(name)} time="0"'
+            failing = _failing(found)
+            if not found:
+                body.append(f"{case}/>")
+                continue
+            body.append(f"{case}>")
+            if failing:
+                tag = "error" if any(problem.rule == "unread" for problem in failing) else "failure"
+                first = failing[0]
+                told = "\n\n".join(f"{p.file}:{p.line}:{p.col}\n{p.message}" for p in failing)
+                body.append(
+                    f"      <{tag} message={_attribute(first.title)} type={_attribute(first.rule)}>"
+                    f"{escape(told)}</{tag}>"
+                )
+            else:
+                body.append(
+                    f"      <system-out>{escape(chr(10).join(problem.message for problem in found))}</system-out>"
+                )
+            body.append("    </testcase>")
+        body.append("  </testsuite>")
+    tests, failures, errors = sums
+    head = f'<testsuites name="archcalc" tests="{tests}" failures="{failures}" errors="{errors}" time="0">'
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *body, "</testsuites>", ""])
+
+
+def _failing(found: list[Problem]) -> list[Problem]:
+    return [problem for problem in found if problem.level == "error"]
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(printable(text))
+
+
+def sarif(run: Run) -> str:
+    """SARIF 2.1.0, as code scanning reads it."""
+    rules = list(RULES)
+    results = [
+        {
+            "ruleId": problem.rule,
+            "ruleIndex": rules.index(problem.rule),
+            "level": problem.level,
+            "message": {"text": f"{problem.subject}: {problem.message}"},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": quote(problem.file)},
+                        "region": {"startLine": problem.line, "startColumn": problem.col},
+                    }
+                }
+            ],
+            "partialFingerprints": {"archcalc/v1": problem.fingerprint},
+        }
+        for problem in problems(run)
+    ]
+    driver = {
+        "name": "archcalc",
+        "version": __version__,
+        "rules": [{"id": rule, "shortDescription": {"text": text}} for rule, text in RULES.items()],
+    }
+    return _json(
+        {
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+        }
+    )
+
+
+def gitlab(run: Run) -> str:
+    """GitLab's code quality report, a subset of Code Climate's."""
+    found: dict[str, dict[str, Any]] = {}
+    for problem in problems(run):
+        found[problem.fingerprint] = {
+            "description": f"{problem.subject}: {problem.message}",
+            "check_name": f"archcalc/{problem.rule}",
+            "fingerprint": problem.fingerprint,
+            "severity": "major" if problem.level == "error" else "info",
+            "location": {"path": problem.file, "lines": {"begin": problem.line}},
+        }
+    return _json(list(found.values()))
+
+
+def _json(found: Any) -> str:
+    return dumps(found, ensure_ascii=False, indent=1) + "\n"
+
+
+FORMATS: dict[str, Callable[[Run], str]] = {"github": github, "junit": junit, "sarif": sarif, "gitlab": gitlab}
+__all__ = ["FORMATS", "Problem", "problems"]

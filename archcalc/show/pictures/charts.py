@@ -1,0 +1,428 @@
+"""Charts: by layer, over the run, on a roofline, and of many networks."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+from math import log10, sqrt
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ...analysis.counts import Layer, live_of
+from ...analysis.roofline import Device, moved_bytes
+from ...errors import UsageError, printable
+from ...models import Summary
+from ...ops import Tokens
+from ...tasks.compare import Compared
+from ...tasks.scale import Point
+from ...tasks.summary import Line, lines
+from .. import sentences
+from ..sentences import clean
+from .style import (
+    BLUE,
+    COLUMN,
+    CYCLE,
+    DASHES,
+    DIM,
+    GREEN,
+    INK,
+    MARKERS,
+    ORANGE,
+    PAGE,
+    PURPLE,
+    RED,
+    SKY,
+    figure,
+    labels,
+    plain_log,
+    short,
+)  # fmt: skip
+
+MIB = 1024.0**2
+FEW, MANY = 6, 60  # bars that are worth a picture
+
+
+def heading(summary: Summary) -> str:
+    """`vgg16, input 3×224×224, batch 1, float32`."""
+    report = summary.report
+    size = "×".join(map(str, report.graph.inputs[0][1]))
+    return f"{clean(summary.model)}  ·  input {size}, batch {report.batch}, {report.dtype}"
+
+
+def bars_of(summary: Summary) -> list[Line]:
+    """The lines of the picture: the paper's rows, opened where there are too few."""
+    found: list[Line] = []
+    for depth in range(4):
+        found = [line for line in lines(summary, depth) if not line.opened and not line.head]
+        if len(found) >= FEW:
+            break
+    return found
+
+
+def named(found: Sequence[Line], width: int = 30) -> list[str]:
+    """What the bars are called: the paper's labels, or cells; and the same names numbered."""
+    names = []
+    for line in found:
+        name = line.label if line.label and not line.depth else line.name
+        names.append(printable(name))
+    seen: dict[str, int] = {}
+    texts = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        texts.append(f"{name} ({seen[name]})" if names.count(name) > 1 else name)
+    return ["\n".join(textwrap.wrap(text, width, break_long_words=True)[:3]) for text in texts]
+
+
+def layers(summary: Summary) -> Figure:
+    """Bars by row: MACs, parameters, memory, and latency where it was measured."""
+    found = bars_of(summary)
+    panels: list[tuple[str, list[float], str, str]] = [
+        ("MACs", [line.counts.macs for line in found], BLUE, ""),
+        ("parameters", [line.counts.params for line in found], ORANGE, "///"),
+        ("activations (MiB)", [line.counts.activation_bytes / MIB for line in found], GREEN, "..."),
+    ]
+    if summary.measured is not None:
+        times = [line.latency.median if line.latency else 0.0 for line in found]
+        panels.append(("latency (ms)", times, PURPLE, "xxx"))
+    texts = named(found)
+    rows = [max(1.0, 0.75 * (1 + text.count("\n"))) for text in texts]
+    places = [sum(rows[:at]) + rows[at] / 2 for at in range(len(rows))]
+    made = figure(PAGE, max(1.6, 0.165 * sum(rows) + 0.75))
+    axes: Any = made.subplots(1, len(panels), sharey=True)
+    for ax, (what, values, color, hatch) in zip(axes, panels, strict=True):
+        unit, factor = _scale(what, values)
+        ax.barh(places, [v / factor for v in values], 0.72, color=color, hatch=hatch, edgecolor="white", linewidth=0.3)
+        ax.set_xlabel(f"{what} ({unit})" if unit else what)
+        ax.grid(axis="y", visible=False)
+        ax.tick_params(axis="y", length=0)
+        ax.margins(x=0.04)
+        ax.set_xlim(left=0)
+    axes[0].set_yticks(places, texts)
+    axes[0].set_ylim(sum(rows) + 0.1, -0.1)
+    made.suptitle(heading(summary), fontsize=8.5)
+    return made
+
+
+def _scale(what: str, values: Sequence[float]) -> tuple[str, float]:
+    if what not in ("MACs", "parameters"):
+        return "", 1.0
+    most = max(values, default=0)
+    found = next(((unit, f) for unit, f in (("G", 1e9), ("M", 1e6), ("K", 1e3)) if most >= f), ("", 1.0))
+    return {"G": "billions", "M": "millions", "K": "thousands"}.get(found[0], "number"), found[1]
+
+
+def memory(summary: Summary) -> Figure:
+    """Live bytes while each node runs, with the peak marked and the paper's rows below."""
+    report = summary.report
+    start, *live = live_of(report)
+    sizes = [size / MIB for size in live]
+    made = figure(PAGE, 2.7)
+    ax = made.subplots()
+    steps = list(range(len(sizes)))
+    ax.fill_between([*steps, len(sizes)], [*sizes, sizes[-1]], step="post", color=SKY, alpha=0.55, linewidth=0)
+    ax.step([*steps, len(sizes)], [*sizes, sizes[-1]], where="post", color=BLUE, linewidth=0.9)
+    peak = max(sizes, default=0.0)
+    at = sizes.index(peak)
+    ax.axhline(start / MIB, color=INK, linewidth=0.8, linestyle=":", label="the input, held to the end")
+    path = printable(report.graph.nodes[at].path)
+    word = "\n".join(textwrap.wrap(f"peak {peak:.3g} MiB, while {path} runs", 44, break_long_words=True))
+    left = at < len(sizes) / 2
+    ax.plot([at + 0.5], [peak], marker="v", color=RED, markersize=6, clip_on=False, zorder=5)
+    ax.annotate(
+        word, (at + 0.5, peak), xytext=(10 if left else -10, 2), textcoords="offset points",
+        ha="left" if left else "right", va="bottom", fontsize=7, annotation_clip=False, zorder=6,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
+    )  # fmt: skip
+    ax.set_ylim(0, peak * 1.3)
+    ax.set_xlim(0, len(sizes))
+    ax.set_ylabel("live tensors (MiB)")
+    ax.set_xlabel("node of the network, in order of execution (number)")
+    ax.grid(axis="x", visible=False)
+    ax.legend(loc="upper right", bbox_to_anchor=(1, 0.93), borderaxespad=0.2)
+    _stages(ax, summary, peak * 1.3)
+    ax.set_title(heading(summary), loc="left")
+    return made
+
+
+def _stages(ax: Axes, summary: Summary, top: float) -> None:
+    """Where the resolution changes: a line, and the size where there is room."""
+    graph = summary.report.graph
+    spans: list[list[Any]] = []
+    for index in range(graph.main):
+        shape = graph.nodes[index].shape
+        tokens = isinstance(shape, Tokens)
+        positions = "tokens" if tokens else "×".join(map(str, shape[1:])) if len(shape) > 2 else ""
+        if positions and positions != "1×1" and (not spans or spans[-1][0] != positions):
+            spans.append([positions, index, index])
+        elif spans:
+            spans[-1][2] = index
+    width = max(graph.main, 1)
+    merged: dict[str, tuple[int, int]] = {}
+    for text, low, high in spans:
+        first = merged.get(text, (low, high))[0]
+        merged[text] = (first, high)
+    ordered = sorted(merged.items(), key=lambda item: item[1][0])
+    for n, (text, (low, high)) in enumerate(ordered):
+        if n:
+            ax.axvline(low, color=DIM, linewidth=0.4, linestyle="--")
+        end = ordered[n + 1][1][0] if n + 1 < len(ordered) else high
+        if (end - low) / width > 0.055:
+            ax.text((low + end) / 2, top * 0.985, text, ha="center", va="top", fontsize=6, color=DIM)
+
+
+def roofline(summary: Summary, device: Device) -> Figure:
+    """FLOPs per second that each row can reach, over its FLOPs per byte; measured rows where there are some."""
+    report = summary.report
+    peak = device.peak(report.dtype)
+    moved = moved_bytes(report)
+    found = [line for line in bars_of(summary) if line.counts.flops]
+    points = []
+    for line in found:
+        nodes = (
+            range(line.start, line.stop) if not isinstance(line.counts, Layer) else range(line.value, line.value + 1)
+        )
+        size = sum(moved[n] for n in nodes)
+        if size:
+            x = line.counts.flops / size
+            seconds = line.latency.median / 1e3 if line.latency is not None else None
+            points.append((x, line.counts.flops / seconds if seconds else min(peak, x * device.bandwidth), line))
+    if not points:
+        raise UsageError(f"`{summary.model}` has no MACs to put on a roofline")
+    made = figure(PAGE, 3.3)
+    ax = made.subplots()
+    ridge = peak / device.bandwidth
+    low = min(*(p[0] for p in points), ridge) / 3
+    high = max(*(p[0] for p in points), ridge) * 4
+    ax.plot([low, ridge, high], [low * device.bandwidth, peak, peak], color=INK, linewidth=1.4, zorder=2)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(low, high)
+    bottom = min(*(p[1] for p in points), low * device.bandwidth)
+    top = max(*(p[1] for p in points), peak)  # what a cache holds can be faster than memory
+    ax.set_ylim(bottom / 1.5, top * 5)
+    ax.plot([ridge, ridge], [bottom / 1.5, peak], color=DIM, linewidth=0.7, linestyle=":")
+    roof = ax.text(high, peak * 2.0, f"{short(peak)}FLOP/s in {report.dtype}", ha="right", va="bottom", fontsize=7)
+    made.draw_without_rendering()
+    a, b = ax.transData.transform([(low, low * device.bandwidth), (ridge, peak)])
+    from math import atan2, degrees
+
+    angle = degrees(atan2(b[1] - a[1], b[0] - a[0]))
+    at = sqrt(low * ridge)
+    speed = f"{short(device.bandwidth)}B/s"
+    slope = ax.text(at, at * device.bandwidth * 1.25, speed, rotation=angle, rotation_mode="anchor", ha="center",
+                    va="bottom", fontsize=7)  # fmt: skip
+    share = report.totals.macs
+    radii = [2.0 + 9 * sqrt(p[2].counts.macs / share) for p in points]
+    measured = summary.measured is not None
+    for bound, color, marker, text in (
+        (True, ORANGE, "o", "limited by memory"),
+        (False, BLUE, "s", "limited by arithmetic"),
+    ):
+        own = [(p, r) for p, r in zip(points, radii, strict=True) if (p[0] < ridge) == bound]
+        if own:
+            ax.scatter([p[0] for p, _ in own], [p[1] for p, _ in own], s=[(2 * r) ** 2 for _, r in own], color=color,
+                       marker=marker, alpha=0.75, edgecolor=INK, linewidth=0.5, zorder=3, label=text)  # fmt: skip
+    chosen = _apart(points, radii)
+    texts = named([p[2] for p in points], 26)
+    ax.set_xlabel("arithmetic intensity (FLOPs per byte moved)")
+    ax.set_ylabel("measured (FLOP/s)" if measured else "attainable (FLOP/s)")
+    plain_log(ax.xaxis)
+    plain_log(ax.yaxis)
+    legend = ax.legend(loc="lower right", title="area: share of MACs", title_fontsize=7)
+    for handle in legend.legend_handles:
+        handle.set_sizes([40])  # type: ignore[union-attr]
+    about = [f"ceilings: {device.name}, {device.by}"]
+    if summary.measured is not None:
+        about.append(f"rows: measured on {sentences.device(summary.measured)}")
+    under = "\n".join(line for text in about for line in textwrap.wrap(text, 105))
+    ax.set_title(heading(summary), loc="left", pad=6 + 9 * (1 + under.count("\n")))
+    ax.annotate(under, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=6.5,
+                color=DIM, va="bottom", annotation_clip=False)  # fmt: skip
+    ceiling = [(low, low * device.bandwidth), (ridge, peak), (high, peak)]
+    foot = [(ridge, bottom / 1.5), (ridge, peak)]
+    others = [(points[n][:2], radii[n]) for n in range(len(points)) if n not in chosen]
+    labels(ax, [points[n][:2] for n in chosen], [texts[n] for n in chosen], [radii[n] for n in chosen],
+           [ceiling, foot], [roof, slope, legend], others)  # fmt: skip
+    return made
+
+
+def _apart(points: Sequence[Any], radii: Sequence[float], most: int = 12) -> list[int]:
+    """The points that get a name: the largest, no two at one place."""
+    kept: list[int] = []
+    for at in sorted(range(len(points)), key=lambda n: -radii[n]):
+        x, y = log10(points[at][0]), log10(points[at][1])
+        if all(abs(x - log10(points[n][0])) + abs(y - log10(points[n][1])) > 0.05 for n in kept):
+            kept.append(at)
+        if len(kept) == most:
+            break
+    return kept
+
+
+def families(models: Sequence[Compared]) -> dict[str, list[Compared]]:
+    found: dict[str, list[Compared]] = {}
+    for model in models:
+        found.setdefault(model.summary.family, []).append(model)
+    return found
+
+
+def bubble(models: Sequence[Compared]) -> Figure:
+    """Printed accuracy over operations, the area of a bubble the parameters."""
+    known = [model for model in models if model.result is not None]
+    if len(known) < 2:
+        raise UsageError(
+            "fewer than two of these models have a printed accuracy of one setting",
+            "`archcalc plot bubble efficientnet resnet50-v1.5 resnet152` has.",
+        )
+    result = known[0].result
+    assert result is not None
+    made = figure(PAGE * 0.85, 3.5)
+    ax = made.subplots()
+    most = max(model.totals.params for model in known)
+    points, radii, ways = [], [], []
+    several = [family for family, members in families(known).items() if len(members) > 1]
+    for family, members in families(known).items():
+        members = _by_macs(members)
+        n = several.index(family) if family in several else -1
+        color = CYCLE[n % 6] if n >= 0 else DIM  # a color says that some belong together
+        xs = [model.totals.macs for model in members]
+        ys = [model.result.accuracy for model in members if model.result]
+        own = [16 * sqrt(model.totals.params / most) for model in members]
+        ax.plot(xs, ys, color=color, linestyle=DASHES[n % 6], linewidth=0.8, zorder=1)
+        ax.scatter(xs, ys, s=[(2 * r) ** 2 for r in own], color=color, alpha=0.6 if n >= 0 else 0.35, edgecolor=INK,
+                   linewidth=0.6, zorder=3, label=printable(family))  # fmt: skip
+        points += list(zip(xs, ys, strict=True))
+        ways.append(list(zip(xs, ys, strict=True)))
+        radii += own
+    ax.set_xscale("log")
+    low, high = min(x for x, _ in points), max(x for x, _ in points)
+    ax.set_xlim(low / 1.8, high * 1.9)
+    bottom, top = min(y for _, y in points), max(y for _, y in points)
+    ax.set_ylim(bottom - 0.18 * (top - bottom) - 0.4, top + 0.18 * (top - bottom) + 0.4)
+    plain_log(ax.xaxis)
+    ax.set_xlabel("MACs for one image (log scale)")
+    what = result.figure.split()[0]
+    ax.set_ylabel(f"{what} accuracy as printed (%)")
+    names = [printable(model.name) for members in families(known).values() for model in _by_macs(members)]
+    largest = next(n * 10.0**power for power in range(12, 0, -1) for n in (5, 2, 1) if n * 10.0**power <= most)
+    sizes = [largest, largest / 5, largest / 20]
+    handles = [ax.scatter([], [], s=1, color="white", edgecolor=INK, linewidth=0.6) for _ in sizes]
+    legend = ax.legend(handles, [short(s) for s in sizes], title="parameters", loc="center left",
+                       bbox_to_anchor=(1.02, 0.5), labelspacing=3.2, handletextpad=2.2, title_fontsize=7,
+                       borderpad=1.2)  # fmt: skip
+    for handle, s in zip(legend.legend_handles, sizes, strict=True):
+        handle.set_sizes([(32 * sqrt(s / most)) ** 2])  # type: ignore[union-attr]
+    labels(ax, points, names, radii, ways)
+    ax.set_title(f"{result.tested}\n{result.source}", loc="left", fontsize=7.5)
+    return made
+
+
+def _by_macs(members: Sequence[Compared]) -> list[Compared]:
+    return sorted(members, key=lambda model: model.totals.macs)
+
+
+def scaling(models: Sequence[Compared]) -> Figure:
+    """A family along its variants: parameters, and printed accuracy where there is one, over MACs."""
+    if len(models) < 2:
+        raise UsageError("a scaling picture needs a family, or at least two models")
+    accuracies = [model for model in models if model.result is not None]
+    panels = 1 + (len(accuracies) > 1)
+    made = figure(COLUMN * 1.05 if panels == 1 else PAGE, 2.9)
+    axes: Any = made.subplots(1, panels, squeeze=False)[0]
+    for ax, which in zip(axes, (models, accuracies), strict=False):
+        points, names, drawn = [], [], []
+        for n, (family, members) in enumerate(families(which).items()):
+            members = _by_macs(members)
+            xs = [model.totals.macs for model in members]
+            ys = [
+                float(model.totals.params) if ax is axes[0] else model.result.accuracy if model.result else 0.0
+                for model in members
+            ]
+            grown = growing(ys)
+            color, marker = CYCLE[n % 6], MARKERS[n % 8]
+            way = [(xs[at], ys[at]) for at in grown]
+            ax.plot(
+                *zip(*way, strict=True), marker=marker, color=color, linestyle=DASHES[n % 6], label=printable(family)
+            )
+            aside = [at for at in range(len(xs)) if at not in grown]
+            ax.plot([xs[at] for at in aside], [ys[at] for at in aside], marker=marker, color=color, linestyle="none",
+                    markerfacecolor="white")  # fmt: skip
+            points += list(zip(xs, ys, strict=True))
+            drawn.append(way)
+            names += [printable(model.name) for model in members]
+        ax.set_xscale("log")
+        low, high = min(x for x, _ in points), max(x for x, _ in points)
+        ax.set_xlim(low / 1.6, high * 1.8)
+        ax.set_xlabel("MACs (log scale)")
+        if ax is axes[0]:
+            ax.set_yscale("log")
+            few, many = min(y for _, y in points), max(y for _, y in points)
+            ax.set_ylim(few / 1.5, many * 1.6)
+            ax.set_ylabel("parameters (log scale)")
+            plain_log(ax.yaxis)
+        else:
+            bottom, top = min(y for _, y in points), max(y for _, y in points)
+            ax.set_ylim(bottom - 0.12 * (top - bottom) - 0.2, top + 0.22 * (top - bottom) + 0.2)
+            result = accuracies[0].result
+            assert result is not None
+            ax.set_ylabel(f"{result.figure.split()[0]} accuracy as printed (%)")
+            ax.set_title(textwrap.fill(result.source, 52), loc="left", fontsize=7)
+        plain_log(ax.xaxis)
+        labels(ax, points, names, [2.5] * len(points), drawn)
+    if len(families(models)) > 1:
+        axes[0].legend(loc="upper left")
+    return made
+
+
+def growing(values: Sequence[float]) -> list[int]:
+    """The places of the longest run of growing values, others left out: a family along which both axes grow."""
+    ends: list[list[int]] = []  # of each place, the longest run that ends there
+    for at, value in enumerate(values):
+        before = [run for run in ends if values[run[-1]] <= value]
+        ends.append([*max(before, key=len, default=[]), at])
+    return max(ends, key=len, default=[])
+
+
+def sweep(model: str, points: Sequence[Point]) -> Figure:
+    """MACs, parameters and peak memory over what was varied most."""
+    counts = {
+        "input": len({point.input for point in points}),
+        "batch": len({point.batch for point in points}),
+        **{name: len({point.settings[name] for point in points}) for name in points[0].settings},
+    }
+    along = max(counts, key=lambda name: counts[name])
+    if counts[along] < 2:
+        raise UsageError("a picture needs at least two sizes")
+
+    def place(point: Point) -> float:
+        if along == "input":
+            return point.input[-1]
+        return point.batch if along == "batch" else float(point.settings[along])
+
+    def rest(point: Point) -> str:
+        about = {"input": "×".join(map(str, point.input)), "batch": str(point.batch), **point.settings}
+        return ", ".join(f"{name} {value}" for name, value in about.items() if name != along and counts[name] > 1)
+
+    by_rest: dict[str, list[Point]] = {}
+    for point in points:
+        by_rest.setdefault(rest(point), []).append(point)
+    made = figure(PAGE, 2.5 + 0.13 * (len(by_rest) > 1) * ((len(by_rest) + 3) // 4))
+    axes: Any = made.subplots(1, 3)
+    panels: tuple[tuple[str, Callable[[Point], float]], ...] = (
+        ("MACs (billions)", lambda p: p.report.totals.macs / 1e9),
+        ("parameters (millions)", lambda p: p.report.totals.params / 1e6),
+        ("peak memory (MiB)", lambda p: p.report.totals.peak_memory_bytes / MIB),
+    )
+    for ax, (what, value) in zip(axes, panels, strict=True):
+        for n, (name, own) in enumerate(by_rest.items()):
+            ordered = sorted(own, key=place)
+            ax.plot([place(p) for p in ordered], [value(p) for p in ordered], marker=MARKERS[n % 8],
+                    color=CYCLE[n % 6], linestyle=DASHES[n % 6], label=name)  # fmt: skip
+        ax.set_xlabel({"input": "side of the input (pixels)", "batch": "batch (samples)"}.get(along, along))
+        ax.set_ylabel(what)
+        ax.set_ylim(bottom=0)
+    if len(by_rest) > 1:
+        made.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    made.suptitle(f"{clean(model)}, {points[0].report.dtype}: every point counted", fontsize=8.5)
+    return made

@@ -1,0 +1,115 @@
+"""The shrinking volumes by which VGG and AlexNet are known: a cuboid for each size that a network's values have."""
+
+from __future__ import annotations
+
+from math import log2, sqrt
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+
+from ...errors import UsageError
+from ...graph import Graph
+from ...models import Summary
+from ...ops import Shape, Tokens
+from ...ops.base import numel
+from .charts import bars_of, heading
+from .style import INK, PAGE, figure
+
+FRONT, TOP, SIDE = "#9cc6e0", "#c9e1ef", "#6fa8cc"
+VECTOR = ("#f3c677", "#f9e3b8", "#e0a63f")
+TOKENS = ("#a9d8c6", "#d3ece3", "#78bda2")
+SLANT = 0.35
+
+
+def volumes(summary: Summary) -> list[Shape]:
+    """The sizes of the input and of the rows' outputs, one after the other, alike ones once."""
+    graph: Graph = summary.report.graph
+    found: list[Shape] = [graph.inputs[0][1]]
+    for line in bars_of(summary):
+        shape = line.shape
+        if shape is not None:
+            shape = (numel(shape),) if not isinstance(shape, Tokens) and numel(shape[1:]) == 1 else shape
+            if shape != found[-1]:
+                found.append(shape)
+    return found
+
+
+def shapes(summary: Summary) -> Figure:
+    """Heights and widths by the square root of the sides, lengths by the logarithm of the channels; sizes below."""
+    found = volumes(summary)
+    if len(found) < 2:
+        raise UsageError(f"`{summary.model}` keeps one size throughout: there is nothing to draw")
+    factor = 1.0
+    parts, x = _placed(found, factor)
+    while x > PAGE - 0.15 and factor > 0.35:  # a page is so wide
+        factor *= 0.93
+        parts, x = _placed(found, factor)
+    high = max(side for _, side, *_ in parts)
+    made = figure(max(3.4, x + 0.15), high * (1 + SLANT) + 0.95)
+    made.set_layout_engine("none")
+    ax = made.add_axes((0, 0, 1, 1))
+    ax.set_xlim(-0.1, max(3.3, x + 0.05))
+    ax.set_ylim(-0.62, high * (1 + SLANT) + 0.33)
+    ax.axis("off")
+    for shape, side, deep, at, text in parts:
+        _cuboid(ax, at, (high - side) / 2, side, deep, shape)
+        ax.text(at + (deep + _slant(shape, side)) / 2, -0.1, text, ha="center", va="top", fontsize=6, linespacing=1.25)
+    ax.text(-0.05, high * (1 + SLANT) + 0.28, heading(summary), ha="left", va="top", fontsize=8.5)
+    ax.text(-0.05, -0.58, "channels × height × width, tokens × width, or the length of a vector; not to scale",
+            ha="left", va="bottom", fontsize=6, color=INK)  # fmt: skip
+    return made
+
+
+Part = tuple[Shape, float, float, float, str]
+
+
+def _placed(found: list[Shape], factor: float) -> tuple[list[Part], float]:
+    """Each volume with its side, its length, its place and its label, and where the next would stand."""
+    x, parts = 0.0, []
+    for shape in found:
+        side, deep = (length * factor for length in _drawn(shape))
+        text = _label(shape)
+        words = max(len(line) for line in text.split("\n")) * 0.053
+        room = _slant(shape, side) + deep
+        wide = max(room, words)
+        parts.append((shape, side, deep, x + (wide - room) / 2, text))
+        x += wide + 0.07
+    return parts, x
+
+
+def _slant(shape: Shape, side: float) -> float:
+    """How far the back stands to the right."""
+    return 0.06 if len(shape) == 1 or isinstance(shape, Tokens) else side * SLANT
+
+
+def _drawn(shape: Shape) -> tuple[float, float]:
+    """The side of the front, and how long it is, in inches."""
+    if isinstance(shape, Tokens):
+        return 0.09 * sqrt(shape[0]), 0.05 * log2(1 + shape[1])
+    if len(shape) == 1:
+        return 0.09 * log2(1 + shape[0]), 0.08
+    side = max(shape[1:])
+    return 0.115 * sqrt(side), 0.05 * log2(1 + shape[0])
+
+
+def _label(shape: Shape) -> str:
+    if isinstance(shape, Tokens):
+        return f"{shape[0]} × {shape[1]}"
+    if len(shape) == 1:
+        return f"{shape[0]}"
+    return f"{shape[0]}×\n" + "×".join(map(str, shape[1:]))
+
+
+def _cuboid(ax: object, x: float, y: float, side: float, deep: float, shape: Shape) -> None:
+    """A cuboid whose front is its length (channels), seen from the left above."""
+    front, top, end = VECTOR if len(shape) == 1 else TOKENS if isinstance(shape, Tokens) else (FRONT, TOP, SIDE)
+    s = _slant(shape, side)
+    faces = (
+        ([(x, y), (x + deep, y), (x + deep, y + side), (x, y + side)], front),
+        ([(x, y + side), (x + deep, y + side), (x + deep + s, y + side + s), (x + s, y + side + s)], top),
+        ([(x + deep, y), (x + deep + s, y + s), (x + deep + s, y + side + s), (x + deep, y + side)], end),
+    )
+    for corners, color in faces:
+        ax.add_patch(  # type: ignore[attr-defined]
+            Polygon(corners, closed=True, facecolor=color, edgecolor=INK, linewidth=0.5, joinstyle="round")
+        )

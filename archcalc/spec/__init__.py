@@ -1,1 +1,0 @@
-"""The spec language: YAML text to a `Family`."""

@@ -1,0 +1,307 @@
+"""Networks side by side: their figures, the ratios to the first, and which of them nothing else beats.
+
+Nothing is counted here: every figure is one of `analyse`, of `receptive`, of a measurement, or printed in a paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from math import inf, log2
+from typing import Literal, NamedTuple
+
+from ..analysis.arithmetic import usage
+from ..analysis.counts import Layer, Totals
+from ..analysis.receptive import receptive_fields
+from ..analysis.roofline import network_intensity
+from ..errors import UsageError, did_you_mean
+from ..graph import Graph
+from ..measurement.regression import SAME, same_conditions
+from ..models import Summary
+from ..ops import Shape, Tokens
+from ..ops.base import numel
+from ..papers.results import Result
+
+BY = ("stage", "row", "op")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A model as it was asked for, `resnet50@256`, with its summary, and a printed accuracy where there is one."""
+
+    name: str
+    summary: Summary = field(repr=False)
+    result: Result | None = None
+
+    @property
+    def totals(self) -> Totals:
+        return self.summary.report.totals
+
+
+Figure = Callable[[Compared], int | float | None]
+Interval = tuple[float, float]
+
+
+class Metric(NamedTuple):
+    """A figure of a network: its key in JSON and csv, its heading, which way is better (−1: less), where it is from.
+
+    `between` is there where it is measured with noise: the interval of its median, None for too few runs.
+    """
+
+    key: str
+    heading: str
+    better: int
+    of: Figure
+    unit: Literal["count", "bytes", "ms", "ratio", "percent", "plain"] = "count"
+    between: Callable[[Compared], Interval | None] | None = None
+
+
+def _total(name: str) -> Figure:
+    return lambda model: getattr(model.totals, name)
+
+
+def _training_bytes(model: Compared) -> int | None:
+    training = model.summary.training
+    return None if training is None else training.peak_bytes
+
+
+def _memory(model: Compared) -> int | None:
+    """What the allocator gave at most in an inference: values and what is inside ops; parameters are not in it."""
+    memory = None if model.summary.measured is None else model.summary.measured.memory
+    if memory is None or memory.workspace_bytes is None:
+        return None
+    return memory.peak_memory_bytes + memory.workspace_bytes
+
+
+def _latency(model: Compared) -> float | None:
+    run = model.summary.measured
+    return None if run is None else run.whole.median
+
+
+def _throughput(model: Compared) -> float | None:
+    run = model.summary.measured
+    return None if run is None else run.throughput
+
+
+def _latency_between(model: Compared) -> Interval | None:
+    run = model.summary.measured
+    known = None if run is None else run.confidence
+    return None if known is None or known.low is None or known.high is None else (known.low, known.high)
+
+
+def _throughput_between(model: Compared) -> Interval | None:
+    run, found = model.summary.measured, _latency_between(model)
+    return (
+        None if run is None or not found or not found[0] else (1000 * run.batch / found[1], 1000 * run.batch / found[0])
+    )
+
+
+def _field(model: Compared) -> float | None:
+    graph = model.summary.report.graph
+    return receptive_fields(graph).most(last_map(graph))
+
+
+def last_map(graph: Graph) -> int:
+    """The last value of the main path that has more than one position: the last feature map, or sequence; −1: none."""
+    for index in range(graph.main - 1, -1, -1):
+        shape = graph.nodes[index].shape
+        positions = shape[0] if isinstance(shape, Tokens) else numel(shape[1:])
+        if positions > 1:
+            return index
+    return -1
+
+
+METRICS = (
+    Metric("params", "params", -1, _total("params")),
+    Metric("macs", "MACs", -1, _total("macs")),
+    Metric("flops", "FLOPs", -1, _total("flops")),
+    Metric("activation_bytes", "activations", -1, _total("activation_bytes"), "bytes"),
+    Metric("peak_memory_bytes", "peak memory", -1, _total("peak_memory_bytes"), "bytes"),
+    Metric("training_memory_bytes", "peak memory, training", -1, _training_bytes, "bytes"),
+    Metric("weight_layers", "weight layers", 0, _total("weight_layers"), "plain"),
+    Metric("receptive_field", "receptive field", 0, _field, "plain"),
+    Metric("arithmetic_intensity", "FLOPs per byte", 0, lambda m: network_intensity(m.summary.report), "ratio"),
+    Metric("accuracy", "accuracy", 1, lambda model: model.result.accuracy if model.result else None, "percent"),
+    Metric("latency_ms", "latency", -1, _latency, "ms", _latency_between),
+    Metric("throughput", "samples per s", 1, _throughput, "ratio", _throughput_between),
+    Metric("measured_memory_bytes", "memory, measured", -1, _memory, "bytes"),
+)
+PARETO = ("params", "macs", "peak_memory_bytes", "latency_ms", "accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """At least two models. `metrics` are those that at least one of them has; `in_turn`: they were measured so."""
+
+    models: tuple[Compared, ...]
+    metrics: tuple[Metric, ...]
+    in_turn: bool = False
+
+    def ratio(self, model: Compared, metric: Metric) -> float | None:
+        """A figure as a multiple of the first model's; None where there is none, or nothing to divide by."""
+        if metric.unit == "percent":
+            return None
+        first, own = metric.of(self.models[0]), metric.of(model)
+        return None if not first or own is None or inf in (first, own) else own / first
+
+    def ratio_between(self, model: Compared, metric: Metric) -> Interval | None:
+        """Between which figures a measured ratio lies, by the intervals of the two medians; None for too few runs."""
+        return _ratio_between(model, self.models[0], metric)
+
+    def better(self, metric: Metric, one: Compared, other: Compared) -> int:
+        """1 where one model's figure is better than another's, −1 where it is worse; 0 where they are alike, or the
+        difference of what was measured is within the noise."""
+        first, second = metric.of(one) or 0, metric.of(other) or 0
+        if first == second or within_noise(one, other, metric):
+            return 0
+        return metric.better if first > second else -metric.better
+
+    def best(self, metric: Metric) -> tuple[Compared, ...]:
+        """The models that none beats, where one is better and they are not all alike."""
+        known = [model for model in self.models if metric.of(model) is not None]
+        best = tuple(one for one in known if all(self.better(metric, other, one) <= 0 for other in known))
+        return () if not metric.better or len(best) == len(known) else best
+
+    @property
+    def pareto_metrics(self) -> tuple[Metric, ...]:
+        """What decides who is Pareto-optimal: the costs, and accuracy and latency where all models have them."""
+        wanted = [metric for metric in METRICS if metric.key in PARETO]
+        return tuple(metric for metric in wanted if all(metric.of(model) is not None for model in self.models))
+
+    @property
+    def pareto(self) -> tuple[Compared, ...]:
+        """The models that no other is at least as good as in everything, and better in something."""
+        return tuple(one for one in self.models if not any(self._beats(other, one) for other in self.models))
+
+    def _beats(self, other: Compared, one: Compared) -> bool:
+        found = [self.better(metric, other, one) for metric in self.pareto_metrics]
+        return min(found) >= 0 and max(found) > 0
+
+
+def _ratio_between(one: Compared, other: Compared, metric: Metric) -> Interval | None:
+    if metric.between is None:
+        return None
+    own, first = metric.between(one), metric.between(other)
+    return None if own is None or first is None or not first[0] else (own[0] / first[1], own[1] / first[0])
+
+
+def within_noise(one: Compared, other: Compared, metric: Metric) -> bool:
+    """Whether what was measured of two models cannot be told apart: their medians' intervals overlap, or the runs are
+    too few for one. Never of what is counted."""
+    if metric.between is None:
+        return False
+    found = _ratio_between(one, other, metric)
+    return found is None or found[0] <= 1 <= found[1]
+
+
+def compare(models: Sequence[Compared], in_turn: bool = False) -> Comparison:
+    """Put models side by side. Raises UsageError where there are fewer than two, or where what was measured of them
+    was measured under different conditions."""
+    if len(models) < 2:
+        raise UsageError("a comparison needs at least two models", "For example `archcalc compare vgg16 resnet50`.")
+    runs = [model.summary.measured for model in models if model.summary.measured is not None]
+    for run in runs[1:]:
+        same_conditions(runs[0], {name: getattr(run, name) for name in SAME})
+    present = [metric for metric in METRICS if any(metric.of(model) is not None for model in models)]
+    return Comparison(tuple(models), tuple(present), in_turn)
+
+
+# --- where the difference lies --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A stage, row or kind of op: parameters, MACs and activation bytes in each model, None where it has none such."""
+
+    stage: str
+    name: str
+    params: tuple[int | None, ...]
+    macs: tuple[int | None, ...]
+    activation_bytes: tuple[int | None, ...]
+
+
+def stage_of(shape: Shape, input: Shape) -> tuple[float, str]:
+    """By how much the resolution of a value is smaller than the input's, a power of two: `1/8`, whatever the input.
+
+    A sequence is a stage of its own, and so is what has one position; both stand behind the maps.
+    """
+    if isinstance(shape, Tokens):
+        return 1e6, "tokens"
+    if numel(shape[1:]) == 1 or len(input) < 2:
+        return 1e9, "vector"
+    times = round(log2(numel(input[1:]) / numel(shape[1:])) / (len(input) - 1))
+    return times, f"1/{2**times}" if times >= 0 else f"{2**-times}"
+
+
+def shares(comparison: Comparison, by: str) -> tuple[Share, ...]:
+    """Where the difference lies: by resolution, by the rows within it, or by kind of op. Raises UsageError."""
+    if by not in BY:
+        raise UsageError(f"`--by {by}` is nothing to compare by", did_you_mean(by, BY))
+    parts: Parts = {}
+    count = len(comparison.models)
+    for at, model in enumerate(comparison.models):
+        for key, layers in _parts(model, by):
+            sums = parts.setdefault(key, [None] * count)
+            own = sums[at] or [0, 0, 0]
+            for layer in layers:
+                own = [own[0] + layer.params, own[1] + layer.macs, own[2] + layer.activation_bytes]
+            sums[at] = own
+    ordered = sorted(parts.items(), key=lambda item: item[0][0]) if by != "op" else _by_macs(parts)
+    return tuple(
+        Share(stage, name, *(tuple(None if own is None else own[n] for own in sums) for n in range(3)))
+        for ((_, stage), name), sums in ordered
+    )
+
+
+Key = tuple[tuple[float, str], str]
+Parts = dict[Key, list[list[int] | None]]
+
+
+def _by_macs(parts: Parts) -> list[tuple[Key, list[list[int] | None]]]:
+    return sorted(parts.items(), key=lambda item: [-max(own[n] if own else 0 for own in item[1]) for n in (1, 2)])
+
+
+def _parts(model: Compared, by: str) -> Iterator[tuple[Key, Sequence[Layer]]]:
+    report = model.summary.report
+    layers = report.layers[: report.graph.main]
+    input = report.graph.inputs[0][1]
+    if by == "row":
+        for span in report.graph.rows:
+            if not span.head and span.start < span.stop:
+                stage = stage_of(report.graph.shape(span.output), input)
+                label = f"{span.label}: {span.text}" if span.label and span.label != span.text else span.text
+                yield (stage, label), layers[span.start : span.stop]
+        return
+    for layer in layers:
+        if by == "op":
+            yield ((0, ""), layer.op), (layer,)
+        else:
+            yield (stage_of(layer.node.shape, input), ""), (layer,)
+
+
+class Change(NamedTuple):
+    """A stretch of nodes: alike in both (`=`), only in the first (`-`), or only in the second (`+`)."""
+
+    sign: Literal["=", "-", "+"]
+    layers: tuple[Layer, ...]
+
+
+def diff(first: Compared, second: Compared) -> tuple[Change, ...]:
+    """Two networks node by node, lined up as a diff of code: what stays alike is the same call with the same shape."""
+    a, b = (model.summary.report.layers[: model.summary.report.graph.main] for model in (first, second))
+    found: list[Change] = []
+    matcher = SequenceMatcher(a=[_line(layer) for layer in a], b=[_line(layer) for layer in b], autojunk=False)
+    for what, low, high, start, stop in matcher.get_opcodes():
+        if what == "equal":
+            found.append(Change("=", tuple(a[low:high])))
+            continue
+        if low < high:
+            found.append(Change("-", tuple(a[low:high])))
+        if start < stop:
+            found.append(Change("+", tuple(b[start:stop])))
+    return tuple(found)
+
+
+def _line(layer: Layer) -> tuple[str, Shape, int]:
+    return usage(layer.node.op), layer.node.shape, layer.params

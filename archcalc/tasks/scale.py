@@ -1,0 +1,71 @@
+"""A network at many sizes: every point is built and counted, nothing is extrapolated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import product
+
+from ..analysis.counts import Report
+from ..errors import UsageError
+
+MOST = 2_000  # points
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A network at one input, batch and setting of its constants."""
+
+    input: tuple[int, ...]
+    batch: int
+    settings: dict[str, str]
+    report: Report = field(repr=False)
+
+
+def values(text: str, what: str) -> tuple[Fraction, ...]:
+    """`128..512/32` (both ends, in steps), `1,8`, `0.5..2/0.5`, and lists of these. Raises UsageError."""
+    found: list[Fraction] = []
+    for part in text.split(","):
+        try:
+            span, slash, step = part.partition("/")
+            low, dots, high = span.partition("..")
+            if not dots:
+                if slash:
+                    raise ValueError
+                found.append(Fraction(low.strip()))
+                continue
+            first, last, by = Fraction(low.strip()), Fraction(high.strip()), Fraction(step.strip() if slash else 1)
+            if by <= 0 or last < first or (last - first) / by >= MOST:
+                raise ValueError
+            found += [first + by * n for n in range(int((last - first) / by) + 1)]
+        except (ValueError, ZeroDivisionError):
+            hint = "A range is `128..512/32`, a list `1,8,32`."
+            raise UsageError(f"`{what} {text}` is neither numbers nor a range of them", hint) from None
+    return tuple(dict.fromkeys(found))
+
+
+def counts(text: str, what: str) -> tuple[int, ...]:
+    """Whole numbers of at least 1. Raises UsageError."""
+    found = values(text, what)
+    if any(value.denominator != 1 or value < 1 for value in found):
+        raise UsageError(f"`{what} {text}`: whole numbers of at least 1 are wanted")
+    return tuple(int(value) for value in found)
+
+
+def grid(
+    inputs: Sequence[tuple[int, ...] | None], batches: Sequence[int], settings: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[tuple[int, ...] | None, int, dict[str, str]]]:
+    """All combinations: inputs, batches and settings, the last one the quickest. Raises UsageError for too many."""
+    size = len(inputs) * len(batches)
+    for given in settings.values():
+        size *= len(given)
+    if size > MOST:
+        raise UsageError(f"{size:,} points are more than {MOST:,}")
+    for shape, batch, chosen in product(inputs, batches, product(*settings.values())):
+        yield shape, batch, dict(zip(settings, chosen, strict=True))
+
+
+def shown(value: Fraction) -> str:
+    """A value as a setting is typed: `1.1`."""
+    return str(value.numerator) if value.denominator == 1 else f"{float(value):.12g}"
