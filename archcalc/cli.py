@@ -1,6 +1,6 @@
 """The command line: `archcalc summary vgg16`.
 
-Commands are thin: they read the arguments, call the core and hand the result to a renderer; each stands in a module of
+Commands are thin: they read the arguments, call a task and hand its result to a page; each is a function of
 `archcalc.commands`. `main()` alone turns errors into text and an exit code. Imports stand inside functions, for the
 sake of start-up time.
 """
@@ -12,9 +12,9 @@ from . import __version__
 
 TYPE_CHECKING = False  # `typing` itself takes a tenth of what `--version` may
 if TYPE_CHECKING:
-    from typer import Typer
+    from collections.abc import Callable
 
-    from .commands.options import Job
+    from typer import Typer
 
 BROKEN = 70  # the exit code of an error that is ours (EX_SOFTWARE)
 INTERRUPTED = 130
@@ -38,7 +38,7 @@ def _run(arguments: list[str]) -> int:
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(encoding="utf-8", errors="replace")
-        code = _job(arguments)()
+        code = _asked(arguments)()
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -73,21 +73,23 @@ def _report(error: Exception) -> int:
     return BROKEN
 
 
-def _job(arguments: list[str]) -> "Job":
-    """What the arguments ask for. Raises SystemExit after `--help` and for arguments that make no sense."""
-    jobs: list[Job] = []
+def _asked(arguments: list[str]) -> "Callable[[], int | None]":
+    """The command that the arguments ask for, with them; it runs outside of typer, which has exit codes of its own.
+    Raises SystemExit after `--help` and for arguments that make no sense."""
+    asked: list[Callable[[], int | None]] = []
     if os.environ.get("_ARCHCALC_COMPLETE"):
         sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # typer would load it to look for markup in titles
     try:
-        _app(jobs)(args=arguments, prog_name="archcalc")
+        _app(asked)(args=arguments, prog_name="archcalc")
     except SystemExit:
-        if not jobs:
+        if not asked:
             raise
-    return jobs[0]
+    return asked[0]
 
 
-def _app(jobs: "list[Job]") -> "Typer":
-    """The commands and their options. A command only appends to `jobs` what it is to do."""
+def _app(asked: "list[Callable[[], int | None]]") -> "Typer":
+    """The commands and their options. Once its arguments are read, a command is only appended to `asked`."""
+    from functools import partial, wraps
     from typing import Annotated
 
     from typer import Exit, Option, Typer
@@ -103,6 +105,13 @@ def _app(jobs: "list[Job]") -> "Typer":
             print(f"archcalc {__version__}")
             raise Exit
 
-    for command in COMMANDS:
-        command(app, jobs)
+    def parsed(command: "Callable[..., int | None]") -> "Callable[..., None]":
+        @wraps(command)
+        def later(**arguments: object) -> None:
+            asked.append(partial(command, **arguments))
+
+        return later
+
+    for name, (command, short_help) in COMMANDS.items():
+        app.command(name, short_help=short_help)(parsed(command))
     return app

@@ -402,7 +402,7 @@ def test_an_error_is_a_sentence_and_an_exit_code(
     error: Exception, code: int, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("ARCHCALC_DEBUG", raising=False)
-    monkeypatch.setattr(cli, "_job", lambda arguments: _raise(error))
+    monkeypatch.setattr(cli, "_asked", lambda arguments: _raise(error))
     with pytest.raises(SystemExit) as left:
         cli.main(["summary"])
     assert left.value.code == code
@@ -413,14 +413,14 @@ def test_an_error_is_a_sentence_and_an_exit_code(
 
 def test_a_traceback_is_for_those_who_ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("ARCHCALC_DEBUG", "1")
-    monkeypatch.setattr(cli, "_job", lambda arguments: _raise(ValueError("oh")))
+    monkeypatch.setattr(cli, "_asked", lambda arguments: _raise(ValueError("oh")))
     with pytest.raises(SystemExit):
         cli.main(["summary"])
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_job", lambda arguments: _raise(KeyboardInterrupt()))
+    monkeypatch.setattr(cli, "_asked", lambda arguments: _raise(KeyboardInterrupt()))
     with pytest.raises(SystemExit) as left:
         cli.main(["summary"])
     assert left.value.code == 130

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option, Typer
+from typer import Argument, Option
 
 from . import completion as complete
-from .options import Job, Output, OutputFile
+from .options import Output, OutputFile
 
 if TYPE_CHECKING:
     from ..gate.build import CheckedLock, CheckedModel
@@ -19,65 +19,57 @@ POLL = 0.3  # seconds between two looks at the files
 STAMP = 20_000_000  # nanoseconds that a file's time may be behind the clock
 
 
-def register(app: Typer, jobs: list[Job]) -> None:
-    @app.command("check", short_help="Hold models against their locks and budgets, and specs against what they quote.")
-    def check(
-        files: Annotated[
-            list[str] | None,
-            Argument(
-                metavar="[FILE ...]",
-                help="Locks and spec files; every lock below this folder unless given.",
-                autocompletion=complete.checked,
-            ),
-        ] = None,
-        zoo: Annotated[bool, Option("--zoo", help="Check all specs that archcalc ships.")] = False,
-        update: Annotated[bool, Option("--update", help="Accept what has changed: write the locks anew.")] = False,
-        claims: Annotated[
-            bool, Option("--claims", help="Judge the figures and errata of the specs that the locks name, too.")
-        ] = False,
-        measure: Annotated[bool, Option("--measure", help="Run models that have a budget for latency.")] = False,
-        watch: Annotated[
-            bool, Option("--watch", help="Check again whenever a file is saved, until interrupted.")
-        ] = False,
-        output_format: Annotated[
-            list[str] | None,
-            Option(
-                "--format",
-                metavar="FORMAT[=FILE]",
-                help="Write text, json, csv, markdown, github, junit, sarif or gitlab, to FILE; may be repeated.",
-                autocompletion=complete.formats_of_checks,
-            ),
-        ] = None,
-        output: OutputFile = "",
-    ) -> None:
-        """Hold models against what is locked: a diff by layer, with its place in the spec, what follows for the totals
-        and for old checkpoints. Budgets stand in a lock, or in [tool.archcalc] of pyproject.toml.
+def check(
+    files: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="[FILE ...]",
+            help="Locks and spec files; every lock below this folder unless given.",
+            autocompletion=complete.checked,
+        ),
+    ] = None,
+    zoo: Annotated[bool, Option("--zoo", help="Check all specs that archcalc ships.")] = False,
+    update: Annotated[bool, Option("--update", help="Accept what has changed: write the locks anew.")] = False,
+    claims: Annotated[
+        bool, Option("--claims", help="Judge the figures and errata of the specs that the locks name, too.")
+    ] = False,
+    measure: Annotated[bool, Option("--measure", help="Run models that have a budget for latency.")] = False,
+    watch: Annotated[bool, Option("--watch", help="Check again whenever a file is saved, until interrupted.")] = False,
+    output_format: Annotated[
+        list[str] | None,
+        Option(
+            "--format",
+            metavar="FORMAT[=FILE]",
+            help="Write text, json, csv, markdown, github, junit, sarif or gitlab, to FILE; may be repeated.",
+            autocompletion=complete.formats_of_checks,
+        ),
+    ] = None,
+    output: OutputFile = "",
+) -> int:
+    """Hold models against what is locked: a diff by layer, with its place in the spec, what follows for the totals
+    and for old checkpoints. Budgets stand in a lock, or in [tool.archcalc] of pyproject.toml.
 
-        Of spec files every model is built, and the figures that they quote and their errata are judged.
+    Of spec files every model is built, and the figures that they quote and their errata are judged.
 
-        Exits with 1 where a model is not as locked, a budget is broken, a figure contradicts and no erratum says so, or
-        an erratum no longer applies; with 2 where a lock or a spec cannot be read.
-        """
+    Exits with 1 where a model is not as locked, a budget is broken, a figure contradicts and no erratum says so, or
+    an erratum no longer applies; with 2 where a lock or a spec cannot be read.
+    """
+    from ..errors import UsageError
 
-        def job() -> int:
-            from ..errors import UsageError
-
-            given = [*(output_format or ())]
-            outputs = _outputs(given, output)
-            if watch and (update or measure or given or output):
-                raise UsageError("`--watch` shows text, and neither updates nor measures")
-            if watch:
-                return _watch(files or (), zoo, claims)
-            run = _check(files or (), zoo, claims)
-            if measure:
-                run = _measured(run)
-            if update:
-                run = _updated(run)
-            for write in outputs:
-                write(lambda width, color, name=write.format: _render(run, name, width, color))  # type: ignore[misc]
-            return code(run)
-
-        jobs.append(job)
+    given = [*(output_format or ())]
+    outputs = _outputs(given, output)
+    if watch and (update or measure or given or output):
+        raise UsageError("`--watch` shows text, and neither updates nor measures")
+    if watch:
+        return _watch(files or (), zoo, claims)
+    run = _check(files or (), zoo, claims)
+    if measure:
+        run = _measured(run)
+    if update:
+        run = _updated(run)
+    for write in outputs:
+        write(lambda width, color, name=write.format: _render(run, name, width, color))  # type: ignore[misc]
+    return code(run)
 
 
 def code(run: "Run") -> int:

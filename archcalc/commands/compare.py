@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option, Typer
+from typer import Argument, Option
 
 from . import completion as complete
 from .measure import Device, Gpu, Threads, TimeLimit, chosen_device
@@ -11,7 +11,6 @@ from .options import (
     Columns,
     FoldBn,
     Format,
-    Job,
     Like,
     Optimizer,
     Output,
@@ -35,96 +34,90 @@ if TYPE_CHECKING:
 Cpu = Annotated[bool, Option("--cpu", help="Measure too, on the CPU.")]
 
 
-def register(app: Typer, jobs: list[Job]) -> None:
-    @app.command("compare", short_help="Hold networks side by side.")
-    def compare(
-        models: Annotated[
-            list[str],
-            Argument(
-                metavar="MODEL MODEL ...",
-                help="Models as for `summary`, at another input after an @, as resnet50@256; saved runs, as run.json.",
-                autocompletion=complete.models,
-            ),
-        ],
-        cpu: Cpu = False,
-        gpu: Gpu = False,
-        device: Device = "",
-        train: Train = False,
-        optimizer: Optimizer = "",
-        threads: Threads = None,
-        time_limit: TimeLimit = 10.0,
-        by: Annotated[
-            str, Option("--by", metavar="PART", help="Show where the difference lies: by stage, row or op.")
-        ] = "",
-        diff: Annotated[bool, Option("--diff", help="Line two networks up, node by node.")] = False,
-        columns: Columns = "",
-        units: Units = "auto",
-        batch: Annotated[
-            int | None, Option("--batch", metavar="N", help="Samples in the batch: 1, or those of a saved run.")
-        ] = None,
-        dtype: Annotated[
-            str,
-            Option(
-                "--dtype",
-                metavar="NAME",
-                help="Type of all numbers: float32, or that of a saved run.",
-                autocompletion=complete.dtypes,
-            ),
-        ] = "",
-        like: Like = "",
-        fold_bn: FoldBn = False,
-        settings: Settings = None,
-        tolerance: Annotated[
-            float,
-            Option("--tolerance", metavar="PERCENT", help="Of two runs of one network: slower by less is no matter."),
-        ] = 10.0,
-        fail: Annotated[
-            bool,
-            Option("--fail-on-regression", help="Of two runs of one network: leave with 1 if something got slower."),
-        ] = False,
-        output_format: Format = "",
-        output: OutputFile = "",
-    ) -> None:
-        """Hold networks side by side: parameters, MACs, memory, depth, receptive field, printed accuracy; ratios to the
-        first, the best of each, and the Pareto-optimal ones.
+def compare(
+    models: Annotated[
+        list[str],
+        Argument(
+            metavar="MODEL MODEL ...",
+            help="Models as for `summary`, at another input after an @, as resnet50@256; saved runs, as run.json.",
+            autocompletion=complete.models,
+        ),
+    ],
+    cpu: Cpu = False,
+    gpu: Gpu = False,
+    device: Device = "",
+    train: Train = False,
+    optimizer: Optimizer = "",
+    threads: Threads = None,
+    time_limit: TimeLimit = 10.0,
+    by: Annotated[
+        str, Option("--by", metavar="PART", help="Show where the difference lies: by stage, row or op.")
+    ] = "",
+    diff: Annotated[bool, Option("--diff", help="Line two networks up, node by node.")] = False,
+    columns: Columns = "",
+    units: Units = "auto",
+    batch: Annotated[
+        int | None, Option("--batch", metavar="N", help="Samples in the batch: 1, or those of a saved run.")
+    ] = None,
+    dtype: Annotated[
+        str,
+        Option(
+            "--dtype",
+            metavar="NAME",
+            help="Type of all numbers: float32, or that of a saved run.",
+            autocompletion=complete.dtypes,
+        ),
+    ] = "",
+    like: Like = "",
+    fold_bn: FoldBn = False,
+    settings: Settings = None,
+    tolerance: Annotated[
+        float,
+        Option("--tolerance", metavar="PERCENT", help="Of two runs of one network: slower by less is no matter."),
+    ] = 10.0,
+    fail: Annotated[
+        bool,
+        Option("--fail-on-regression", help="Of two runs of one network: leave with 1 if something got slower."),
+    ] = False,
+    output_format: Format = "",
+    output: OutputFile = "",
+) -> int | None:
+    """Hold networks side by side: parameters, MACs, memory, depth, receptive field, printed accuracy; ratios to the
+    first, the best of each, and the Pareto-optimal ones.
 
-        With --cpu or --gpu latency and throughput too, measured in turn, A B A B …, so that what drifts drifts for all
-        alike. Two saved runs of one network are judged: which layers got slower beyond the noise."""
+    With --cpu or --gpu latency and throughput too, measured in turn, A B A B …, so that what drifts drifts for all
+    alike. Two saved runs of one network are judged: which layers got slower beyond the noise."""
+    from ..errors import UsageError
+    from ..show import known_units
+    from ..show.compare import chosen, render, render_diff
+    from ..tasks.compare import compare as side_by_side
+    from ..tasks.compare import diff as lined_up
+    from ..tasks.compare import shares
 
-        def job() -> int | None:
-            from ..errors import UsageError
-            from ..show import known_units
-            from ..show.compare import chosen, render, render_diff
-            from ..tasks.compare import compare as side_by_side
-            from ..tasks.compare import diff as lined_up
-            from ..tasks.compare import shares
-
-            write, raw, keys = Output(output_format, output), known_units(units) == "raw", names(columns)
-            where = measured_on(cpu, gpu, device)
-            if diff and (len(models) != 2 or by or where):
-                raise UsageError("`--diff` lines two networks up, and nothing else")
-            slower = share(tolerance, "--tolerance")
-            runs = saved(models)
-            if len(models) == len(runs) == 2 and not (by or diff or where) and of_one_network(*runs.values()):
-                return judge(runs, write, slower, fail)
-            if fail:
-                raise UsageError("`--fail-on-regression` needs two saved runs of one network")
-            sides = Sides(runs, batch, dtype, pairs(settings), like, fold_bn, trained(train, optimizer) or "sgd")
-            options = {"device": where, "training": train, "threads": threads, "time_limit": time_limit}
-            loaded, stopped = sides.of(models, options if where else None)
-            found = side_by_side(loaded, in_turn=bool(where))
-            if diff:
-                changes = lined_up(*found.models)
-                write(lambda width, color: render_diff(changes, found.models, write.format, color))
-                return None
-            chosen(found, keys)
-            shared = shares(found, by) if by else ()
-            write(lambda width, color: render(found, write.format, width, color, raw, shared, by, keys))
-            if stopped is not None:
-                raise stopped
-            return None
-
-        jobs.append(job)
+    write, raw, keys = Output(output_format, output), known_units(units) == "raw", names(columns)
+    where = measured_on(cpu, gpu, device)
+    if diff and (len(models) != 2 or by or where):
+        raise UsageError("`--diff` lines two networks up, and nothing else")
+    slower = share(tolerance, "--tolerance")
+    runs = saved(models)
+    if len(models) == len(runs) == 2 and not (by or diff or where) and of_one_network(*runs.values()):
+        return judge(runs, write, slower, fail)
+    if fail:
+        raise UsageError("`--fail-on-regression` needs two saved runs of one network")
+    sides = Sides(runs, batch, dtype, pairs(settings), like, fold_bn, trained(train, optimizer) or "sgd")
+    options = {"device": where, "training": train, "threads": threads, "time_limit": time_limit}
+    loaded, stopped = sides.of(models, options if where else None)
+    found = side_by_side(loaded, in_turn=bool(where))
+    if diff:
+        changes = lined_up(*found.models)
+        write(lambda width, color: render_diff(changes, found.models, write.format, color))
+        return None
+    chosen(found, keys)
+    shared = shares(found, by) if by else ()
+    write(lambda width, color: render(found, write.format, width, color, raw, shared, by, keys))
+    if stopped is not None:
+        raise stopped
+    return None
 
 
 def measured_on(cpu: bool, gpu: bool, device: str) -> str:

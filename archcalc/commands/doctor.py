@@ -3,62 +3,56 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option, Typer
+from typer import Argument, Option
 
 from . import completion as complete
 from .measure import Device, Gpu, chosen_device
-from .options import Format, InputSize, Job, Output, OutputFile, Settings, pairs, size
+from .options import Format, InputSize, Output, OutputFile, Settings, pairs, size
 
 if TYPE_CHECKING:
     from ..models import Model
     from ..show.doctor import Beside
 
 
-def register(app: Typer, jobs: list[Job]) -> None:
-    @app.command("doctor", short_help="Say what this machine means for what is measured on it.")
-    def doctor(
-        model: Annotated[
-            str,
-            Argument(
-                metavar="[MODEL]",
-                help="A network to give to other tools, as for `summary`.",
-                autocompletion=complete.models,
-            ),
-        ] = "",
-        beside: Annotated[
-            str,
-            Option("--vs", metavar="TOOL[,TOOL…]", help="Which tools: torchinfo, fvcore, ptflops, thop; all of them."),
-        ] = "",
-        gpu: Gpu = False,
-        device: Device = "",
-        input_size: InputSize = "",
-        settings: Settings = None,
-        output_format: Format = "",
-        output: OutputFile = "",
-    ) -> None:
-        """Say what this machine has (torch, device, threads, governor, load, malloc), and what that means for what is
-        measured on it.
+def doctor(
+    model: Annotated[
+        str,
+        Argument(
+            metavar="[MODEL]",
+            help="A network to give to other tools, as for `summary`.",
+            autocompletion=complete.models,
+        ),
+    ] = "",
+    beside: Annotated[
+        str,
+        Option("--vs", metavar="TOOL[,TOOL…]", help="Which tools: torchinfo, fvcore, ptflops, thop; all of them."),
+    ] = "",
+    gpu: Gpu = False,
+    device: Device = "",
+    input_size: InputSize = "",
+    settings: Settings = None,
+    output_format: Format = "",
+    output: OutputFile = "",
+) -> None:
+    """Say what this machine has (torch, device, threads, governor, load, malloc), and what that means for what is
+    measured on it.
 
-        With MODEL: what other tools count of it, those that are installed, and why that is not what archcalc counts.
-        """
+    With MODEL: what other tools count of it, those that are installed, and why that is not what archcalc counts.
+    """
+    from .. import models as api
+    from ..errors import UsageError
+    from ..show import TABLES
+    from ..show.doctor import render
 
-        def job() -> None:
-            from .. import models as api
-            from ..errors import UsageError
-            from ..show import TABLES
-            from ..show.doctor import render
-
-            write = Output(output_format, output, TABLES)
-            where = chosen_device(gpu, device)
-            if beside and not model:
-                raise UsageError("`--vs` needs a network", "For example `archcalc doctor resnet50 --vs fvcore`.")
-            tools = known_tools(beside)
-            loaded = api.load(model, input=size(input_size), settings=pairs(settings)) if model else None
-            examined = api.examine(where)
-            found = compare(loaded, tools) if loaded is not None else None
-            write(lambda width, color: render(examined, found, write.format, width, color))
-
-        jobs.append(job)
+    write = Output(output_format, output, TABLES)
+    where = chosen_device(gpu, device)
+    if beside and not model:
+        raise UsageError("`--vs` needs a network", "For example `archcalc doctor resnet50 --vs fvcore`.")
+    tools = known_tools(beside)
+    loaded = api.load(model, input=size(input_size), settings=pairs(settings)) if model else None
+    examined = api.examine(where)
+    found = compare(loaded, tools) if loaded is not None else None
+    write(lambda width, color: render(examined, found, write.format, width, color))
 
 
 def known_tools(text: str) -> list[str]:

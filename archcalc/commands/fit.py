@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from typer import Option, Typer
+from typer import Option
 
 from .options import (
     Dtype,
     Format,
     InputSize,
-    Job,
     ModelName,
     Optimizer,
     Output,
@@ -21,42 +20,36 @@ from .options import (
 )
 
 
-def register(app: Typer, jobs: list[Job]) -> None:
-    @app.command("fit", short_help="Find the largest batch that fits into a memory.")
-    def fit(
-        model: ModelName,
-        memory: Annotated[
-            str, Option("--memory", metavar="SIZE", help="How much there is: 4GiB (1024³), 4GB (1000³), 512MiB, …")
-        ],
-        train: Train = False,
-        optimizer: Optimizer = "",
-        dtype: Dtype = "float32",
-        input_size: InputSize = "",
-        settings: Settings = None,
-        output_format: Format = "",
-        output: OutputFile = "",
-    ) -> None:
-        """Find the largest batch whose computed peak fits into a memory, parameters and all.
+def fit(
+    model: ModelName,
+    memory: Annotated[
+        str, Option("--memory", metavar="SIZE", help="How much there is: 4GiB (1024³), 4GB (1000³), 512MiB, …")
+    ],
+    train: Train = False,
+    optimizer: Optimizer = "",
+    dtype: Dtype = "float32",
+    input_size: InputSize = "",
+    settings: Settings = None,
+    output_format: Format = "",
+    output: OutputFile = "",
+) -> int:
+    """Find the largest batch whose computed peak fits into a memory, parameters and all.
 
-        Workspace of kernels and what the device keeps for itself are not in it. Exits with 1 where not even one sample
-        fits.
-        """
+    Workspace of kernels and what the device keeps for itself are not in it. Exits with 1 where not even one sample
+    fits.
+    """
+    from .. import models as api
+    from ..errors import UsageError
+    from ..show import TABLES
+    from ..show.fit import Asked, render
+    from ..units import read_size
 
-        def job() -> int:
-            from .. import models as api
-            from ..errors import UsageError
-            from ..show import TABLES
-            from ..show.fit import Asked, render
-            from ..units import read_size
-
-            there = read_size(memory)
-            if not there:
-                raise UsageError(f"`--memory {memory}` is not a size", "Sizes are written 4GiB (1024³) or 4GB (1000³).")
-            write = Output(output_format, output, TABLES)
-            loaded = api.load(model, input=size(input_size), settings=pairs(settings))
-            found = loaded.fit(there, trained(train, optimizer), dtype)
-            asked = Asked(loaded.name, loaded.input, dtype)
-            write(lambda width, color: render(asked, found, write.format, width, color))
-            return 0 if found.fits else 1
-
-        jobs.append(job)
+    there = read_size(memory)
+    if not there:
+        raise UsageError(f"`--memory {memory}` is not a size", "Sizes are written 4GiB (1024³) or 4GB (1000³).")
+    write = Output(output_format, output, TABLES)
+    loaded = api.load(model, input=size(input_size), settings=pairs(settings))
+    found = loaded.fit(there, trained(train, optimizer), dtype)
+    asked = Asked(loaded.name, loaded.input, dtype)
+    write(lambda width, color: render(asked, found, write.format, width, color))
+    return 0 if found.fits else 1

@@ -3,45 +3,39 @@
 import sys
 from typing import Annotated
 
-from typer import Argument, Option, Typer
+from typer import Argument, Option
 
 from . import completion as complete
-from .options import Columns, Format, Job, Output, OutputFile, Units, names
+from .options import Columns, Format, Output, OutputFile, Units, names
 
 
-def register(app: Typer, jobs: list[Job]) -> None:
-    @app.command("list", short_help="List the models that there are, with what they cost.")
-    def list_models(
-        word: Annotated[
-            str,
-            Argument(
-                metavar="[WORD]",
-                help="Only models whose name, family, title or citation holds this text, as mobile or 2019.",
-                autocompletion=complete.families,
-            ),
-        ] = "",
-        every: Annotated[
-            bool, Option("--all", help="Also what documents name and no spec builds, with what they print about it.")
-        ] = False,
-        columns: Columns = "",
-        units: Units = "auto",
-        output_format: Format = "",
-        output: OutputFile = "",
-    ) -> None:
-        """List the models that there are: name, paper, year, parameters, MACs and input, all computed afresh."""
+def list_models(
+    word: Annotated[
+        str,
+        Argument(
+            metavar="[WORD]",
+            help="Only models whose name, family, title or citation holds this text, as mobile or 2019.",
+            autocompletion=complete.families,
+        ),
+    ] = "",
+    every: Annotated[
+        bool, Option("--all", help="Also what documents name and no spec builds, with what they print about it.")
+    ] = False,
+    columns: Columns = "",
+    units: Units = "auto",
+    output_format: Format = "",
+    output: OutputFile = "",
+) -> None:
+    """List the models that there are: name, paper, year, parameters, MACs and input, all computed afresh."""
+    from ..errors import did_you_mean, sentence
+    from ..show import known_units
+    from ..show.list import render
+    from ..tasks.list import catalogue, named
 
-        def job() -> None:
-            from ..errors import did_you_mean, sentence
-            from ..show import known_units
-            from ..show.list import render
-            from ..tasks.list import catalogue, named
-
-            write, raw = Output(output_format, output), known_units(units) == "raw"
-            found = tuple(catalogue(word))
-            others = tuple(named(word)) if every else None
-            write(lambda width, color: render(found, write.format, width, color, names(columns), raw, others))
-            if not found and not others:  # an answer too, and none that a program should trip over
-                near = did_you_mean(word, sorted(complete.known()))
-                print(sentence(f"no model holds `{word}`. {near}".rstrip()), file=sys.stderr)
-
-        jobs.append(job)
+    write, raw = Output(output_format, output), known_units(units) == "raw"
+    found = tuple(catalogue(word))
+    others = tuple(named(word)) if every else None
+    write(lambda width, color: render(found, write.format, width, color, names(columns), raw, others))
+    if not found and not others:  # an answer too, and none that a program should trip over
+        near = did_you_mean(word, sorted(complete.known()))
+        print(sentence(f"no model holds `{word}`. {near}".rstrip()), file=sys.stderr)

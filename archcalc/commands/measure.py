@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Option, Typer
+from typer import Option
 
 from . import completion as complete
 from .options import (
@@ -14,7 +14,6 @@ from .options import (
     Format,
     Full,
     InputSize,
-    Job,
     ModelName,
     Output,
     OutputFile,
@@ -42,121 +41,113 @@ Device = Annotated[str, Option("--device", metavar="DEVICE", help="Measure on cp
 Threads = Annotated[int | None, Option("--threads", metavar="N", help="Threads of torch on the CPU.")]
 
 
-def register(app: Typer, jobs: list[Job]) -> None:
-    @app.command("measure", short_help="Measure a network's latency, layer by layer.")
-    def measure(
-        model: ModelName,
-        batch: Annotated[
-            str, Option("--batch", metavar="N[,N…]", help="Samples in the batch; several, as 1,8,32, give a table.")
-        ] = "1",
-        train: Train = False,
-        compile_too: Annotated[
-            bool, Option("--compile", help="Also run what torch.compile makes of the network.")
-        ] = False,
-        channels_last: Annotated[bool, Option("--channels-last", help="Keep maps with the channels last.")] = False,
-        dtype: Dtype = "float32",
-        threads: Threads = None,
-        gpu: Gpu = False,
-        device: Device = "",
-        cold: Annotated[bool, Option("--cold", help="Drive everything out of the caches before each run.")] = False,
-        pin: Annotated[
-            bool, Option("--pin-malloc/--no-pin-malloc", help="Keep freed memory for the next layer (glibc only).")
-        ] = True,
-        precision: Annotated[
-            float,
-            Option("--precision", metavar="PERCENT", help="Run until the median is known this well, with 95 %."),
-        ] = 2.0,
-        runs: Annotated[int, Option("--runs", metavar="N", help="Make at most so many runs.")] = 500,
-        time_limit: TimeLimit = 10.0,
-        save: Annotated[str, Option("--save", metavar="FILE", help="Keep every run as JSON, also after Ctrl-C.")] = "",
-        against: Annotated[
-            str, Option("--against", metavar="FILE", help="Say which layers got slower than in this saved run.")
-        ] = "",
-        tolerance: Annotated[
-            float, Option("--tolerance", metavar="PERCENT", help="With --against: slower by less is no matter.")
-        ] = 10.0,
-        fail: Annotated[
-            bool, Option("--fail-on-regression", help="With --against: leave with 1 if something got slower.")
-        ] = False,
-        depth: Depth = 0,
-        full: Full = False,
-        sort: Annotated[
-            str,
-            Option(
-                "--sort",
-                metavar="BY",
-                help="Put the largest first, by latency, params, macs or activation.",
-                autocompletion=complete.sorts,
-            ),
-        ] = "",
-        top: Annotated[int | None, Option("--top", metavar="N", min=1, help="Show only the N largest.")] = None,
-        only: Annotated[
-            str,
-            Option("--only", metavar="WORD", help="Show only what is or holds this op.", autocompletion=complete.ops),
-        ] = "",
-        input_size: InputSize = "",
-        settings: Settings = None,
-        output_format: Format = "",
-        output: OutputFile = "",
-    ) -> None:
-        """Measure a network's latency, layer by layer: the whole, every node, and whether the parts add up to it.
+def measure(
+    model: ModelName,
+    batch: Annotated[
+        str, Option("--batch", metavar="N[,N…]", help="Samples in the batch; several, as 1,8,32, give a table.")
+    ] = "1",
+    train: Train = False,
+    compile_too: Annotated[bool, Option("--compile", help="Also run what torch.compile makes of the network.")] = False,
+    channels_last: Annotated[bool, Option("--channels-last", help="Keep maps with the channels last.")] = False,
+    dtype: Dtype = "float32",
+    threads: Threads = None,
+    gpu: Gpu = False,
+    device: Device = "",
+    cold: Annotated[bool, Option("--cold", help="Drive everything out of the caches before each run.")] = False,
+    pin: Annotated[
+        bool, Option("--pin-malloc/--no-pin-malloc", help="Keep freed memory for the next layer (glibc only).")
+    ] = True,
+    precision: Annotated[
+        float,
+        Option("--precision", metavar="PERCENT", help="Run until the median is known this well, with 95 %."),
+    ] = 2.0,
+    runs: Annotated[int, Option("--runs", metavar="N", help="Make at most so many runs.")] = 500,
+    time_limit: TimeLimit = 10.0,
+    save: Annotated[str, Option("--save", metavar="FILE", help="Keep every run as JSON, also after Ctrl-C.")] = "",
+    against: Annotated[
+        str, Option("--against", metavar="FILE", help="Say which layers got slower than in this saved run.")
+    ] = "",
+    tolerance: Annotated[
+        float, Option("--tolerance", metavar="PERCENT", help="With --against: slower by less is no matter.")
+    ] = 10.0,
+    fail: Annotated[
+        bool, Option("--fail-on-regression", help="With --against: leave with 1 if something got slower.")
+    ] = False,
+    depth: Depth = 0,
+    full: Full = False,
+    sort: Annotated[
+        str,
+        Option(
+            "--sort",
+            metavar="BY",
+            help="Put the largest first, by latency, params, macs or activation.",
+            autocompletion=complete.sorts,
+        ),
+    ] = "",
+    top: Annotated[int | None, Option("--top", metavar="N", min=1, help="Show only the N largest.")] = None,
+    only: Annotated[
+        str,
+        Option("--only", metavar="WORD", help="Show only what is or holds this op.", autocompletion=complete.ops),
+    ] = "",
+    input_size: InputSize = "",
+    settings: Settings = None,
+    output_format: Format = "",
+    output: OutputFile = "",
+) -> int | None:
+    """Measure a network's latency, layer by layer: the whole, every node, and whether the parts add up to it.
 
-        Runs go on until the median is known as well as --precision says, or until --time-limit.
-        """
+    Runs go on until the median is known as well as --precision says, or until --time-limit.
+    """
+    from .. import models as api
+    from ..errors import UsageError
+    from ..measurement.regression import library, same_conditions
+    from ..measurement.runs import Run, read
+    from ..show.measure import render
+    from ..tasks.summary import FULL, Pick, known_sort
 
-        def job() -> int | None:
-            from .. import models as api
-            from ..errors import UsageError
-            from ..measurement.regression import library, same_conditions
-            from ..measurement.runs import Run, read
-            from ..show.measure import render
-            from ..tasks.summary import FULL, Pick, known_sort
-
-            write = Output(output_format, output)
-            kept = writable(save, "--save") if save else None
-            if fail and not against:
-                raise UsageError("`--fail-on-regression` needs an earlier run: `--against FILE`")
-            before = read(Path(against).expanduser(), against) if against else None
-            slower = share(tolerance, "--tolerance")
-            pick = Pick(known_sort(sort, measured=True), top, only)
-            where = chosen_device(gpu, device)
-            options = {
-                "dtype": dtype,
-                "device": where,
-                "training": train,
-                "channels_last": channels_last,
-                "compile": compile_too,
-                "cold": cold,
-                "threads": threads,
-                "pin_malloc": pin,
-                "precision": precision / 100,
-                "runs": runs,
-                "time_limit": time_limit,
-            }
-            sizes = batches(batch)
-            if before is not None:  # as far as it is known already
-                library()
-                conditions: dict[str, object] = {"dtype": dtype, "cold": cold}
-                conditions |= {"mode": "training" if train else "inference"}
-                conditions |= {"threads": threads} if threads is not None else {}
-                for earlier in before.measurements:
-                    same_conditions(earlier, conditions)
-            loaded = api.load(model, input=size(input_size), settings=pairs(settings))
-            levels = FULL if full else depth
-            pick.check(loaded.summary(1, dtype), levels)
-            done, stopped = run_all(loaded, sizes, options)
-            if not done:
-                raise stopped or UsageError("nothing was measured")
-            run = Run.of(loaded.graph, done, loaded.name, loaded.spec, {k: str(v) for k, v in loaded.settings.items()})
-            if kept is not None:
-                save_run(run, kept)
-            found = shown(loaded, run, dtype, before, against, slower)
-            write(lambda width, color: render(found, write.format, levels, width, color, pick))
-            if stopped is not None:
-                raise stopped
-            return 1 if fail and any(comparison.slower for comparison in found.comparisons) else None
-
-        jobs.append(job)
+    write = Output(output_format, output)
+    kept = writable(save, "--save") if save else None
+    if fail and not against:
+        raise UsageError("`--fail-on-regression` needs an earlier run: `--against FILE`")
+    before = read(Path(against).expanduser(), against) if against else None
+    slower = share(tolerance, "--tolerance")
+    pick = Pick(known_sort(sort, measured=True), top, only)
+    where = chosen_device(gpu, device)
+    options = {
+        "dtype": dtype,
+        "device": where,
+        "training": train,
+        "channels_last": channels_last,
+        "compile": compile_too,
+        "cold": cold,
+        "threads": threads,
+        "pin_malloc": pin,
+        "precision": precision / 100,
+        "runs": runs,
+        "time_limit": time_limit,
+    }
+    sizes = batches(batch)
+    if before is not None:  # as far as it is known already
+        library()
+        conditions: dict[str, object] = {"dtype": dtype, "cold": cold}
+        conditions |= {"mode": "training" if train else "inference"}
+        conditions |= {"threads": threads} if threads is not None else {}
+        for earlier in before.measurements:
+            same_conditions(earlier, conditions)
+    loaded = api.load(model, input=size(input_size), settings=pairs(settings))
+    levels = FULL if full else depth
+    pick.check(loaded.summary(1, dtype), levels)
+    done, stopped = run_all(loaded, sizes, options)
+    if not done:
+        raise stopped or UsageError("nothing was measured")
+    run = Run.of(loaded.graph, done, loaded.name, loaded.spec, {k: str(v) for k, v in loaded.settings.items()})
+    if kept is not None:
+        save_run(run, kept)
+    found = shown(loaded, run, dtype, before, against, slower)
+    write(lambda width, color: render(found, write.format, levels, width, color, pick))
+    if stopped is not None:
+        raise stopped
+    return 1 if fail and any(comparison.slower for comparison in found.comparisons) else None
 
 
 def batches(text: str) -> list[int]:

@@ -10,7 +10,6 @@ from typer import Argument, Option
 
 from . import completion as complete
 
-Job = Callable[[], int | None]  # what it gives is the exit code, 0 where that is None
 PICTURES = (".png", ".svg", ".pdf")
 
 ModelName = Annotated[

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option, Typer
+from typer import Argument, Option
 
 from . import completion as complete
 from .measure import Threads
-from .options import Job, Output, Settings, pairs
+from .options import Output, Settings, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,86 +17,80 @@ if TYPE_CHECKING:
     from ..tasks.compare import Compared
 
 
-def register(app: Typer, jobs: list[Job]) -> None:
-    @app.command("plot", short_help="Draw a network, or several, for a paper or a slide.")
-    def plot(
-        kind: Annotated[
-            str,
-            Argument(
-                metavar="KIND",
-                help="layers, memory, roofline, graph or shapes of one network; bubble or scaling of several.",
-                autocompletion=complete.kinds,
-            ),
-        ],
-        models: Annotated[
-            list[str],
-            Argument(
-                metavar="MODEL|FAMILY ...",
-                help="Models as for `compare`; a family stands for all of its models.",
-                autocompletion=complete.models_and_families,
-            ),
-        ],
-        output: Annotated[
-            str, Option("--output", "-o", metavar="FILE", help="The picture: png, svg or pdf; a graph also mmd.")
-        ],
-        only: Annotated[str, Option("--only", metavar="ROW", help="Draw this row or block of a graph.")] = "",
-        device: Annotated[
-            str,
-            Option("--device", metavar="NAME", help="Whose data sheet a roofline is by: a100, unless it is measured."),
-        ] = "",
-        cpu: Annotated[bool, Option("--cpu", help="Measure a roofline's ceilings, on the CPU.")] = False,
-        gpu: Annotated[bool, Option("--gpu", help="Measure a roofline's ceilings, on the GPU.")] = False,
-        threads: Threads = None,
-        run: Annotated[
-            str,
-            Option("--run", metavar="FILE", help="Draw the latency of rows as in this saved run: layers, roofline."),
-        ] = "",
-        batch: Annotated[
-            int | None, Option("--batch", metavar="N", help="Samples in the batch: 1, or those of the run.")
-        ] = None,
-        dtype: Annotated[
-            str,
-            Option(
-                "--dtype",
-                metavar="NAME",
-                help="Type of all numbers: float32, or that of the run.",
-                autocompletion=complete.dtypes,
-            ),
-        ] = "",
-        settings: Settings = None,
-    ) -> None:
-        """Draw a picture for a paper: bars by layer, memory over the run, a roofline, the graph of blocks and branches,
-        the shrinking volumes; of several networks accuracy against operations, or a family along its variants."""
+def plot(
+    kind: Annotated[
+        str,
+        Argument(
+            metavar="KIND",
+            help="layers, memory, roofline, graph or shapes of one network; bubble or scaling of several.",
+            autocompletion=complete.kinds,
+        ),
+    ],
+    models: Annotated[
+        list[str],
+        Argument(
+            metavar="MODEL|FAMILY ...",
+            help="Models as for `compare`; a family stands for all of its models.",
+            autocompletion=complete.models_and_families,
+        ),
+    ],
+    output: Annotated[
+        str, Option("--output", "-o", metavar="FILE", help="The picture: png, svg or pdf; a graph also mmd.")
+    ],
+    only: Annotated[str, Option("--only", metavar="ROW", help="Draw this row or block of a graph.")] = "",
+    device: Annotated[
+        str,
+        Option("--device", metavar="NAME", help="Whose data sheet a roofline is by: a100, unless it is measured."),
+    ] = "",
+    cpu: Annotated[bool, Option("--cpu", help="Measure a roofline's ceilings, on the CPU.")] = False,
+    gpu: Annotated[bool, Option("--gpu", help="Measure a roofline's ceilings, on the GPU.")] = False,
+    threads: Threads = None,
+    run: Annotated[
+        str,
+        Option("--run", metavar="FILE", help="Draw the latency of rows as in this saved run: layers, roofline."),
+    ] = "",
+    batch: Annotated[
+        int | None, Option("--batch", metavar="N", help="Samples in the batch: 1, or those of the run.")
+    ] = None,
+    dtype: Annotated[
+        str,
+        Option(
+            "--dtype",
+            metavar="NAME",
+            help="Type of all numbers: float32, or that of the run.",
+            autocompletion=complete.dtypes,
+        ),
+    ] = "",
+    settings: Settings = None,
+) -> None:
+    """Draw a picture for a paper: bars by layer, memory over the run, a roofline, the graph of blocks and branches,
+    the shrinking volumes; of several networks accuracy against operations, or a family along its variants."""
+    from ..errors import UsageError, did_you_mean, printable
+    from ..show.pictures import FORMATS, KINDS, ONE, mermaid, picture
 
-        def job() -> None:
-            from ..errors import UsageError, did_you_mean, printable
-            from ..show.pictures import FORMATS, KINDS, ONE, mermaid, picture
-
-            if kind not in KINDS:
-                raise UsageError(f"there is no picture `{kind}`", did_you_mean(kind, KINDS) or f"{', '.join(KINDS)}.")
-            suffix = Path(output).suffix.lower()
-            text = suffix == ".mmd" and kind == "graph"
-            if suffix[1:] not in FORMATS and not text:
-                raise UsageError(f"`--output {output}` is no png, svg or pdf", "The suffix says what is written.")
-            write = Output("text" if text else "", output, pictures=not text)
-            asked = known_ceilings(kind, device, cpu, gpu)
-            if run and kind not in TIMED:
-                raise UsageError(f"a picture of {kind} shows no latency", f"`--run` is for {' and '.join(TIMED)}.")
-            found = sides(members(models), run, batch, dtype, pairs(settings))
-            if kind in ONE and len(found) != 1:
-                raise UsageError(f"a picture of {kind} shows one network, here are {len(found)}")
-            if only and kind != "graph":
-                raise UsageError("`--only` is for a graph")
-            if text:
-                write(lambda width, color: mermaid(found[0].summary, only))
-                return
-            ceilings = asked(found[0], threads)
-            write.draw(lambda: picture(kind, found, ceilings, only))
-            missing = [printable(model.name) for model in found if kind == "bubble" and model.result is None]
-            if missing:
-                print(f"no accuracy of this setting is known of {', '.join(missing)}", file=sys.stderr)
-
-        jobs.append(job)
+    if kind not in KINDS:
+        raise UsageError(f"there is no picture `{kind}`", did_you_mean(kind, KINDS) or f"{', '.join(KINDS)}.")
+    suffix = Path(output).suffix.lower()
+    text = suffix == ".mmd" and kind == "graph"
+    if suffix[1:] not in FORMATS and not text:
+        raise UsageError(f"`--output {output}` is no png, svg or pdf", "The suffix says what is written.")
+    write = Output("text" if text else "", output, pictures=not text)
+    asked = known_ceilings(kind, device, cpu, gpu)
+    if run and kind not in TIMED:
+        raise UsageError(f"a picture of {kind} shows no latency", f"`--run` is for {' and '.join(TIMED)}.")
+    found = sides(members(models), run, batch, dtype, pairs(settings))
+    if kind in ONE and len(found) != 1:
+        raise UsageError(f"a picture of {kind} shows one network, here are {len(found)}")
+    if only and kind != "graph":
+        raise UsageError("`--only` is for a graph")
+    if text:
+        write(lambda width, color: mermaid(found[0].summary, only))
+        return
+    ceilings = asked(found[0], threads)
+    write.draw(lambda: picture(kind, found, ceilings, only))
+    missing = [printable(model.name) for model in found if kind == "bubble" and model.result is None]
+    if missing:
+        print(f"no accuracy of this setting is known of {', '.join(missing)}", file=sys.stderr)
 
 
 TIMED = ("layers", "roofline")  # pictures that show latency where it was measured

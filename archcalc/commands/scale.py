@@ -2,52 +2,44 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Option, Typer
+from typer import Option
 
-from .options import Columns, Format, Job, ModelName, Output, OutputFile, Settings, Units, names, pairs
+from .options import Columns, Format, ModelName, Output, OutputFile, Settings, Units, names, pairs
 
 if TYPE_CHECKING:
     from ..tasks.scale import Point
 
 
-def register(app: Typer, jobs: list[Job]) -> None:
-    @app.command("scale", short_help="Count a network at many inputs, batches and settings.")
-    def scale(
-        model: ModelName,
-        inputs: Annotated[
-            str,
-            Option(
-                "--input", metavar="SIZES", help="Sides of the input, as 128..512/32 or 224,256; or whole: 3x64x96."
-            ),
-        ] = "",
-        batches: Annotated[str, Option("--batch", metavar="NUMBERS", help="Samples, as 1,8 or 1..4.")] = "1",
-        settings: Settings = None,
-        dtype: Annotated[str, Option("--dtype", metavar="NAME", help="Type of all numbers.")] = "float32",
-        columns: Columns = "",
-        units: Units = "auto",
-        output_format: Format = "",
-        output: OutputFile = "",
-    ) -> None:
-        """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
-        counted, none is extrapolated. FILE may also be a picture: png, svg or pdf."""
+def scale(
+    model: ModelName,
+    inputs: Annotated[
+        str,
+        Option("--input", metavar="SIZES", help="Sides of the input, as 128..512/32 or 224,256; or whole: 3x64x96."),
+    ] = "",
+    batches: Annotated[str, Option("--batch", metavar="NUMBERS", help="Samples, as 1,8 or 1..4.")] = "1",
+    settings: Settings = None,
+    dtype: Annotated[str, Option("--dtype", metavar="NAME", help="Type of all numbers.")] = "float32",
+    columns: Columns = "",
+    units: Units = "auto",
+    output_format: Format = "",
+    output: OutputFile = "",
+) -> None:
+    """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
+    counted, none is extrapolated. FILE may also be a picture: png, svg or pdf."""
+    from ..show import known_units, records
+    from ..show.scale import columns as all_columns
+    from ..show.scale import render
 
-        def job() -> None:
-            from ..show import known_units, records
-            from ..show.scale import columns as all_columns
-            from ..show.scale import render
+    raw, keys = known_units(units) == "raw", names(columns)
+    write = Output(output_format, output, pictures=True)
+    points = sweep(model, inputs, batches, settings, dtype)
+    if write.picture:
+        from ..show.pictures import sweep as picture
 
-            raw, keys = known_units(units) == "raw", names(columns)
-            write = Output(output_format, output, pictures=True)
-            points = sweep(model, inputs, batches, settings, dtype)
-            if write.picture:
-                from ..show.pictures import sweep as picture
-
-                write.draw(lambda: picture(model, points))
-                return
-            records.chosen(all_columns(points), keys)
-            write(lambda width, color: render(model, points, write.format, width, color, raw, keys))
-
-        jobs.append(job)
+        write.draw(lambda: picture(model, points))
+        return
+    records.chosen(all_columns(points), keys)
+    write(lambda width, color: render(model, points, write.format, width, color, raw, keys))
 
 
 def sweep(model: str, inputs: str, batches: str, settings: list[str] | None, dtype: str) -> "list[Point]":

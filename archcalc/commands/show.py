@@ -5,47 +5,41 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Typer
+from typer import Argument
 
 from . import completion as complete
-from .options import Job, in_color
+from .options import in_color
 
 if TYPE_CHECKING:
     from ..language.zoo import Selection
 
 
-def register(app: Typer, jobs: list[Job]) -> None:
-    @app.command("show", short_help="Print the spec of a model: the paper's table, and how it is read.")
-    def show(
-        model: Annotated[
-            str,
-            Argument(
-                metavar="MODEL",
-                help="A model (vgg16), a family (vgg), or a spec file (./my.yaml).",
-                autocompletion=complete.models_and_families,
-            ),
-        ],
-    ) -> None:
-        """Print the spec of a model or family: the paper's table, and how it is read; in a pipe, the file as it is."""
+def show(
+    model: Annotated[
+        str,
+        Argument(
+            metavar="MODEL",
+            help="A model (vgg16), a family (vgg), or a spec file (./my.yaml).",
+            autocompletion=complete.models_and_families,
+        ),
+    ],
+) -> None:
+    """Print the spec of a model or family: the paper's table, and how it is read; in a pipe, the file as it is."""
+    from ..errors import sentence
 
-        def job() -> None:
-            from ..errors import sentence
+    path, selection = find(model)
+    data = read(path, model)
+    note = laid_over(selection) if selection is not None else ""
+    if note:
+        print(sentence(note), file=sys.stderr)
+    if sys.stdout.isatty():
+        from ..show.source import render
 
-            path, selection = find(model)
-            data = read(path, model)
-            note = laid_over(selection) if selection is not None else ""
-            if note:
-                print(sentence(note), file=sys.stderr)
-            if sys.stdout.isatty():
-                from ..show.source import render
-
-                sys.stdout.write(render(data.decode("utf-8-sig", "replace"), "spec", in_color()))
-            else:
-                sys.stdout.flush()
-                sys.stdout.buffer.write(data)
-            sys.stdout.flush()
-
-        jobs.append(job)
+        sys.stdout.write(render(data.decode("utf-8-sig", "replace"), "spec", in_color()))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+    sys.stdout.flush()
 
 
 def find(reference: str) -> "tuple[Path, Selection | None]":
