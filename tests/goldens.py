@@ -112,11 +112,11 @@ GOLDENS = (
     Golden("explain-terminal", "explain alexnet", ("text",), 70),
     Golden("explain-source", "explain conv --source", ("text",)),
     # --- fit, verify, doctor
-    Golden("fit", "fit resnet18 --memory 4GiB", FOUR),
-    Golden("fit-train", "fit resnet18 --memory 4GiB --train --optimizer adam", FOUR),
-    Golden("fit-nothing", "fit vgg16 --memory 100MiB", FOUR),
-    Golden("verify", "verify lenet5 squeezenet1.1", FOUR),
-    Golden("verify-one", "verify tiny.yaml", FOUR),
+    Golden("fit", "fit resnet18 --memory 4GiB"),
+    Golden("fit-train", "fit resnet18 --memory 4GiB --train --optimizer adam"),
+    Golden("fit-nothing", "fit vgg16 --memory 100MiB"),
+    Golden("verify", "verify lenet5 squeezenet1.1"),
+    Golden("verify-one", "verify tiny.yaml"),
     Golden("doctor", "doctor", FOUR),
     Golden("doctor-peers", "doctor alexnet --vs torchinfo,fvcore", FOUR),
     # --- papers

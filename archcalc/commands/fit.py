@@ -40,16 +40,15 @@ def fit(
     """
     from .. import models as api
     from ..errors import UsageError
-    from ..show import TABLES
-    from ..show.fit import Asked, render
+    from ..show.fit import Asked, page
     from ..units import read_size
 
     there = read_size(memory)
     if not there:
         raise UsageError(f"`--memory {memory}` is not a size", "Sizes are written 4GiB (1024³) or 4GB (1000³).")
-    write = Output(output_format, output, TABLES)
+    write = Output(output_format, output)
     loaded = api.load(model, input=size(input_size), settings=pairs(settings))
     found = loaded.fit(there, trained(train, optimizer), dtype)
     asked = Asked(loaded.name, loaded.input, dtype)
-    write(lambda width, color: render(asked, found, write.format, width, color))
+    write(page(asked, found))
     return 0 if found.fits else 1

@@ -4,11 +4,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from . import completion as complete
+
+if TYPE_CHECKING:
+    from ..show.page import Page
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -160,9 +163,16 @@ class Output:
         assert self.path is not None
         replace(self.path, image(draw(), self.picture))
 
-    def __call__(self, render: Callable[[int | None, bool], str]) -> None:
-        """Write what `render` gives for a width (None: as wide as it needs be) and for whether color is wanted."""
+    def __call__(self, result: "Page | Callable[[int | None, bool], str]") -> None:
+        """Write a page, or what `render` gives for a width (None: as wide as it needs be) and for whether color is
+        wanted."""
         from shutil import get_terminal_size
+
+        from ..show.page import Page
+        from ..show.writers import write
+
+        def render(width: int | None, color: bool) -> str:
+            return write(result, self.format, width, color) if isinstance(result, Page) else result(width, color)
 
         if self.path is not None:
             replace(self.path, render(None, False))

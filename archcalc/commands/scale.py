@@ -26,7 +26,8 @@ def scale(
 ) -> None:
     """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
     counted, none is extrapolated. FILE may also be a picture: png, svg or pdf."""
-    from ..show import known_units, records
+    from ..show import known_units
+    from ..show.columns import by_names
     from ..show.scale import columns as all_columns
     from ..show.scale import render
 
@@ -38,7 +39,7 @@ def scale(
 
         write.draw(lambda: picture(model, points))
         return
-    records.chosen(all_columns(points), keys)
+    by_names(all_columns(points), keys)
     write(lambda width, color: render(model, points, write.format, width, color, raw, keys))
 
 

@@ -25,16 +25,15 @@ def verify(
 
     from .. import models as api
     from ..errors import UsageError
-    from ..show import TABLES
     from ..show.progress import progress
-    from ..show.verify import render
+    from ..show.verify import page
 
     names = list(dict.fromkeys([*(models or ()), *(api.models() if every else ())]))
     if not names:
         raise UsageError("verify what?", "Name models, `archcalc verify resnet50`, or all that ship: `--all`.")
-    write = Output(output_format, output, TABLES)
+    write = Output(output_format, output)
     gc.enable()
     with progress("verifying models", "models") as tick:
         found = api.verify(names, tick)
-    write(lambda width, color: render(found, write.format, width, color))
+    write(page(found))
     return 0 if all(verified.ok for verified in found) else 1

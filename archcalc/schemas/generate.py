@@ -10,7 +10,7 @@ them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from inspect import cleandoc
 from pathlib import Path
@@ -34,9 +34,12 @@ from ..ops.base import LIMIT, Argument, show
 from ..papers.accuracies import METRICS as RESULTS
 from ..papers.claims import Verdict
 from ..papers.results import Result
+from ..show.fit import FitDocument
+from ..show.verify import VerifyDocument
 from ..tasks.compare import BY
 from ..tasks.compare import METRICS as FIGURES
 from ..tasks.list import KNOWN_BY, Entry
+from .records import document
 
 Schema = dict[str, Any]
 
@@ -1193,13 +1196,15 @@ def _sentence(part: str, name: str) -> str | None:
 
 # --- the shipped copies -------------------------------------------------------------------------------------------
 
-SCHEMAS = {
+SCHEMAS: dict[str, Callable[[], Schema]] = {
     "spec": spec_schema,
     "report": report_schema,
     "list": list_schema,
     "run": run_schema,
     "check": check_schema,
     "compare": compare_schema,
+    "fit": lambda: document("archcalc fit", FitDocument),
+    "verify": lambda: document("archcalc verify", VerifyDocument),
 }
 
 

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError, did_you_mean
+from .writers import FORMATS, SUFFIXES, known_format
 
 if TYPE_CHECKING:
     from ..models import Summary
     from ..tasks.summary import Pick
 
 TABLES = ("text", "json", "csv", "markdown")  # what everything is written in
-FORMATS = (*TABLES, "latex", "html")
-SUFFIXES = {  # of files to write to
-    ".txt": "text",
-    ".json": "json",
-    ".csv": "csv",
-    ".md": "markdown",
-    ".tex": "latex",
-    ".html": "html",
-    ".htm": "html",
-}
+__all__ = ["FORMATS", "SUFFIXES", "TABLES", "known_format", "known_units", "render"]
 UNITS = ("auto", "raw")  # numbers with a unit that suits them, or exactly as they are
-
-
-def known_format(name: str, formats: Sequence[str] = FORMATS) -> str:
-    """The name of a format. Raises UsageError."""
-    if name not in formats:
-        what = "archcalc writes" if name not in FORMATS else "this is written in"
-        raise UsageError(f"`{name}` is not a format {what}", did_you_mean(name, formats))
-    return name
 
 
 def known_units(name: str) -> str:

@@ -14,11 +14,10 @@ from ..graph import Span
 from ..models import Summary
 from ..papers.claims import Judgement
 from ..tasks.summary import Pick, lines
+from .documents import SCHEMA, training_document
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency, Measurement
-
-SCHEMA = 1
 
 
 def render(summary: Summary, depth: int = 0, pick: Pick | None = None) -> str:
@@ -78,24 +77,6 @@ def totals_of(totals: Totals) -> dict[str, Any]:
 
 def trained(training: Training) -> dict[str, Any]:
     return {"training_memory_bytes": training.peak_bytes, "training_macs": training.macs}
-
-
-def training_document(training: Training) -> dict[str, Any]:
-    """What a training step takes, by kind and, of saved activations, by op; and where the most is held."""
-    return {
-        "optimizer": training.optimizer,
-        "param_bytes": training.param_bytes,
-        "stat_bytes": training.stat_bytes,
-        "gradient_bytes": training.gradient_bytes,
-        "optimizer_bytes": training.optimizer_bytes,
-        "input_bytes": training.input_bytes,
-        "saved_bytes": training.saved_bytes,
-        "saved_bytes_by_op": training.saved_by_op(),
-        "peak_bytes": training.peak_bytes,
-        "phase": training.phase,
-        "at": training.node.path if training.node is not None else None,
-        "macs": training.macs,
-    }
 
 
 def _layers(report: Report, training: Training, measured: Measurement | None) -> list[dict[str, Any]]:

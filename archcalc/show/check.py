@@ -11,8 +11,9 @@ from ..errors import SpecError, printable
 from ..papers.claims import Judgement, Verdict
 from ..tasks.check import Checked, Result, Unread
 from . import as_csv, records
-from .as_json import SCHEMA, claim, write
-from .columns import Column, Shown, Value, words
+from .as_json import claim, write
+from .columns import Column, Shown, Value, plain, words
+from .documents import SCHEMA
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
@@ -129,9 +130,9 @@ SPEC = Column("spec", lambda result: printable(result.spec), "spec", "spec", wor
 COLUMNS = (
     SPEC,
     Column("ok", lambda result: "yes" if holds(result) else "no", "ok", "ok", words),
-    Column("models", _models, "models", "models", records.plain),
-    Column("figures", _figures, "figures", "figures", records.plain),
-    *(Column(name.replace(" ", "_"), _verdicts(name), name, name, records.plain) for name in VERDICTS),
+    Column("models", _models, "models", "models", plain),
+    Column("figures", _figures, "figures", "figures", plain),
+    *(Column(name.replace(" ", "_"), _verdicts(name), name, name, plain) for name in VERDICTS),
     Column("undeclared", lambda result: len(_wrong(result))),
     Column("stale", lambda result: len(result.stale) if isinstance(result, Checked) else None),
     Column("error", lambda result: result.error.message if isinstance(result, Unread) else ""),

@@ -11,7 +11,7 @@ from ..models import Summary
 from ..ops import Shape, Tokens
 from ..ops.base import show
 from ..tasks.summary import Line, Pick, share_of, table
-from ..units import with_separators
+from ..units import scaled, with_separators
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency
@@ -81,6 +81,25 @@ def sizes(values: Sequence[Value]) -> Shown:
 
 def words(values: Sequence[Value]) -> Shown:
     return Shown("", ["" if v is None else str(v) for v in values])
+
+
+def counts(values: Sequence[Value]) -> Shown:
+    """Numbers each with its own unit, `15.5 G`, where they are too far apart for one."""
+    pairs = [scaled(abs(value)) if isinstance(value, (int, float)) else ("", "") for value in values]
+    signs = ["−" if isinstance(value, (int, float)) and value < 0 else "" for value in values]
+    units = max((len(unit) for _, unit in pairs), default=0)
+    return Shown(
+        "",
+        [
+            f"{s}{number} {unit:<{units}}" if units else s + number
+            for s, (number, unit) in zip(signs, pairs, strict=True)
+        ],
+    )
+
+
+def plain(values: Sequence[Value]) -> Shown:
+    """Numbers as they are: years, counts below a thousand."""
+    return Shown("", ["" if value is None else str(value) for value in values])
 
 
 def _unit(values: Sequence[Value], units: Sequence[tuple[str, float]]) -> tuple[str, float]:
@@ -234,6 +253,20 @@ def unscaled(values: Sequence[Value]) -> Shown:
         str(round(v, 6) if isinstance(v, float) and v != inf else v) for v in ("" if v is None else v for v in values)
     ]
     return Shown("", ["∞" if text == "inf" else text for text in texts])
+
+
+def by_names(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
+    """The columns of these names, or all. Raises UsageError."""
+    known = {column.name: column for column in columns}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no column `{name}`", did_you_mean(name, known))
+    return [known[name] for name in names] if names else list(columns)
+
+
+def with_headings(columns: Sequence[Column]) -> list[Column]:
+    """The columns as people see them: what has no heading of its own goes by its name."""
+    return [c if c.show is not None else Column(c.name, c.value, c.name, c.name, words) for c in columns]
 
 
 def titled(summary: Summary, depth: int = 0, pick: Pick | None = None) -> tuple[list[Column], list[Line]]:

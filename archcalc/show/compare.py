@@ -12,8 +12,9 @@ from ..errors import printable
 from ..measurement.runs import described
 from ..tasks.compare import Change, Compared, Comparison, Metric, Share, within_noise
 from . import as_json, records, sentences
-from .as_json import SCHEMA, write
-from .columns import Column, Shown, Value, binary, decimal, exact, percent, size, time, unscaled, words
+from .as_json import write
+from .columns import Column, Shown, Value, binary, counts, decimal, exact, percent, size, time, unscaled, words
+from .documents import SCHEMA
 from .layout import bar, left, right, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, rule
 from .sentences import STOPPED, clean
@@ -270,12 +271,12 @@ def _share_columns(found: Comparison, by: str) -> list[Column]:
         columns.append(Column("stage", lambda share: share.stage, "size", "size", words))
     if by != "stage":
         columns.append(Column("name", lambda share: printable(share.name), by, by, words))
-    for what, heading, show in (("params", "params", exact), ("macs", "MACs", records.counts)):
+    for what, heading, show in (("params", "params", exact), ("macs", "MACs", counts)):
         for n, model in enumerate(found.models):
             name = printable(model.name)
             columns.append(Column(f"{what}_{name}", _at(what, n), f"{heading} {name}", name, show))
         if len(found.models) == 2:
-            columns.append(Column(f"{what}_difference", _difference(what), f"Δ {heading}", "Δ", records.counts))
+            columns.append(Column(f"{what}_difference", _difference(what), f"Δ {heading}", "Δ", counts))
     return columns
 
 

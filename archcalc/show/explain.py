@@ -26,8 +26,9 @@ from ..tasks.explain import (
 )
 from ..units import binary, with_separators
 from . import records, sentences
-from .as_json import SCHEMA, claim, write
+from .as_json import claim, write
 from .columns import Column, Shown, size, words
+from .documents import SCHEMA
 from .layout import left, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 from .sentences import clean

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple, TypedDict
 
 from .. import __version__
 from ..analysis.fit import Fit, Need
 from ..errors import printable
 from ..ops import Shape
 from ..units import binary, with_separators
-from . import as_csv, records
-from .as_json import SCHEMA, training_document, write
 from .columns import Column, Shown, size, words
-from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, page, prose
+from .documents import (
+    SCHEMA,
+    VERSION,
+    WRITER,
+    Count,
+    Dtype,
+    Natural,
+    Positive,
+    Sizes,
+    TrainingDocument,
+    Version,
+    training_document,
+)
+from .page import Block, Gap, Heading, Page, Prose, Table
+from .pieces import BOLD, DIM, LOUD, PLAIN
 from .sentences import reached
 
 
@@ -41,31 +53,65 @@ COLUMNS = (
 )
 
 
-def render(asked: Asked, fit: Fit, output_format: str, width: int | None = None, color: bool = False) -> str:
-    """The answer in one of `FORMATS`; `width` and `color` are for text."""
-    if output_format == "json":
-        return write(document(asked, fit))
-    if output_format == "csv":
-        return as_csv.table(COLUMNS[:2], parts(fit))
-    if output_format == "markdown":
-        return f"{heading(asked, fit)}\n\n**{verdict(fit)}**\n\n{records.markdown(COLUMNS, parts(fit))}"
-    return page(_text(asked, fit, width), color)
+class Beyond(TypedDict):
+    """The next batch, which does not fit."""
+
+    batch: Annotated[Positive, "Its samples."]
+    bytes: Annotated[Count, "What it takes."]
 
 
-def document(asked: Asked, fit: Fit) -> Iterator[tuple[str, Any]]:
-    """The keys and values of the JSON document."""
+class FitDocument(TypedDict):
+    """What `archcalc fit MODEL --memory SIZE --format json` writes; keys may be added."""
+
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+    model: Annotated[str, "The model's name."]
+    input: Annotated[Sizes, "A sample, channels first."]
+    dtype: Annotated[Dtype, "The type of all numbers."]
+    memory_bytes: Annotated[Count, "How much memory there is."]
+    batch: Annotated[Natural, "The largest batch that fits; 0 where not even one sample does."]
+    bytes: Annotated[Count | None, "What it takes, parameters and all; null where none fits."]
+    beyond: Annotated[Beyond | None, "The next batch, which does not fit; null where none was looked for."]
+    parts: Annotated[dict[str, Count], "What the largest batch, or else one sample, takes by kind, in bytes."]
+    training: Annotated[TrainingDocument | None, "The training step; null for an inference."]
+
+
+def page(asked: Asked, fit: Fit) -> Page:
+    """The largest batch, and what it takes by kind."""
+    table = Table(COLUMNS[:2], parts(fit))
+    return Page(heading(asked, fit), lambda: _blocks(asked, fit), lambda: data(asked, fit), lambda: table)
+
+
+def data(asked: Asked, fit: Fit) -> FitDocument:
+    """The JSON document."""
     shown = fit.fits or fit.beyond
-    yield "schema", SCHEMA
-    yield "archcalc", __version__
-    yield "model", asked.model
-    yield "input", asked.input
-    yield "dtype", asked.dtype
-    yield "memory_bytes", fit.memory
-    yield "batch", fit.batch
-    yield "bytes", fit.fits.bytes if fit.fits else None
-    yield "beyond", {"batch": fit.beyond.batch, "bytes": fit.beyond.bytes} if fit.beyond else None
-    yield "parts", shown.parts if shown else {}
-    yield "training", training_document(shown.training) if shown and shown.training else None
+    return {
+        "schema": SCHEMA,
+        "archcalc": __version__,
+        "model": asked.model,
+        "input": asked.input,
+        "dtype": asked.dtype,
+        "memory_bytes": fit.memory,
+        "batch": fit.batch,
+        "bytes": fit.fits.bytes if fit.fits else None,
+        "beyond": {"batch": fit.beyond.batch, "bytes": fit.beyond.bytes} if fit.beyond else None,
+        "parts": shown.parts if shown else {},
+        "training": training_document(shown.training) if shown and shown.training else None,
+    }
+
+
+def _blocks(asked: Asked, fit: Fit) -> Iterator[Block]:
+    found = parts(fit)
+    yield Heading(heading(asked, fit), style=BOLD)
+    yield Prose(verdict(fit), PLAIN if fit.fits else LOUD)
+    yield Gap()
+    last = found[-1] if found else None
+    bold = {True: BOLD, False: PLAIN}
+    yield Table(COLUMNS, found, style=lambda part, column: bold[part is last], headings=False, indent=2)
+    yield Gap()
+    if fit.optimizer:
+        yield Prose("Not all of it is there at once: what is saved goes as gradients come.", DIM)
+    yield Prose("Workspace of kernels and what a device keeps for itself come on top.", DIM)
 
 
 def parts(fit: Fit) -> list[Part]:
@@ -102,23 +148,3 @@ def verdict(fit: Fit) -> str:
 
 def _size(count: int) -> str:
     return " ".join(binary(count))
-
-
-def _text(asked: Asked, fit: Fit, width: int | None) -> Iterator[Pieces]:
-    room = PROSE if width is None else width
-    yield from prose(heading(asked, fit), room, BOLD)
-    yield from prose(verdict(fit), room, PLAIN if fit.fits else LOUD)
-    yield []
-    found = parts(fit)
-    yield from records.text(
-        COLUMNS,
-        found,
-        width,
-        headings=False,
-        indent=2,
-        style=lambda part, column: BOLD if part is found[-1] else PLAIN,
-    )
-    yield []
-    if fit.optimizer:
-        yield from prose("Not all of it is there at once: what is saved goes as gradients come.", room, DIM)
-    yield from prose("Workspace of kernels and what a device keeps for itself come on top.", room, DIM)

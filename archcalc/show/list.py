@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import printable
 from ..tasks.list import KNOWN_BY, Entry, first_year
 from . import as_csv, as_html, as_latex, records
-from .columns import Column, Value, as_is, exact, size, words
+from .columns import Column, Value, as_is, by_names, counts, exact, plain, size, with_headings, words
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, page, prose
 from .sentences import clean
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 NAME = Column("name", lambda entry: printable(entry.name), "model", "model", words)
 PAPER = Column("title", lambda entry: clean(entry.title), "paper", "paper", words)
 CITE = Column("cite", lambda entry: clean(entry.cite), "cite", "cite", words)
-YEAR = Column("year", lambda entry: entry.year, "year", "year", records.plain)
+YEAR = Column("year", lambda entry: entry.year, "year", "year", plain)
 PARAMS = Column("params", lambda entry: entry.params, "params", "params", exact)
-MACS = Column("macs", lambda entry: entry.macs, "MACs", "MACs", records.counts)
+MACS = Column("macs", lambda entry: entry.macs, "MACs", "MACs", counts)
 INPUT = Column("input", lambda entry: ", ".join(map(size, entry.input)), "input", "input", words)
 
 COLUMNS = (
@@ -64,11 +64,11 @@ def render(
         parts += [page(_named_text(others, width), color)] if others else []
         return "\n".join(parts)
     people = output_format in ("text", "markdown", "latex", "html")
-    columns = records.chosen(COLUMNS, wanted or ([column.name for column in SHOWN] if people else ()))
+    columns = by_names(COLUMNS, wanted or ([column.name for column in SHOWN] if people else ()))
     if output_format == "text":
-        return page(records.text([as_is(c) if raw else c for c in records.shown(columns)], entries, width), color)
+        return page(records.text([as_is(c) if raw else c for c in with_headings(columns)], entries, width), color)
     if output_format == "html" and others:
-        shown = [as_is(c) if raw else c for c in records.shown(columns)]
+        shown = [as_is(c) if raw else c for c in with_headings(columns)]
         parts = [as_html.table(shown, entries)] if entries else []
         return as_html.page("Models", [*parts, as_html.heading(ONLY_PRINTED), as_html.table(NAMED, others)])
     title = "Models" if output_format in ("latex", "html") else ""

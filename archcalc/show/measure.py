@@ -14,8 +14,8 @@ from ..models import Summary
 from ..tasks import summary as rows
 from ..tasks.summary import Line
 from . import as_csv, as_html, as_json, as_latex, as_markdown, as_text, columns, records, sentences
-from .as_json import SCHEMA
-from .columns import SPREAD, Column, Shown, Value, percent, time, words
+from .columns import SPREAD, Column, Shown, Value, percent, plain, time, words
+from .documents import SCHEMA
 from .layout import choose, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 
@@ -178,7 +178,7 @@ def _columns(summary: Summary) -> list[Column]:
         backward = Column("backward", lambda line: _median(of(line).backward), "backward", "back", time)
         found.insert(2, backward)
     if run.launch_bound:
-        found.append(Column("waits", lambda line: of(line).waits or None, "GPU waits", "waits", records.plain))
+        found.append(Column("waits", lambda line: of(line).waits or None, "GPU waits", "waits", plain))
     return found
 
 
@@ -202,7 +202,7 @@ def _within(run: Measurement) -> Value:
 
 
 BATCHES = (
-    Column("batch", lambda run: run.batch, "batch", "batch", records.plain),
+    Column("batch", lambda run: run.batch, "batch", "batch", plain),
     Column("latency", lambda run: run.whole.median, "latency", "latency", time),
     Column("within", _within, "±", "±", percent),
     Column("iqr", lambda run: 100 * run.whole.iqr / run.whole.median if run.whole.median else None, "IQR", "", percent),
@@ -210,7 +210,7 @@ BATCHES = (
     Column("each", lambda run: run.whole.median / run.batch, "a sample", "", time),
     Column("throughput", lambda run: run.throughput, "samples", "", _rates),
     Column("ratio", lambda run: run.reconciliation, "Σ ÷ whole", "", _ratio(3)),
-    Column("runs", lambda run: run.runs, "runs", "", records.plain),
+    Column("runs", lambda run: run.runs, "runs", "", plain),
     Column("stable", lambda run: "stable" if run.stable else "unstable", "", "", words),
 )
 
@@ -231,7 +231,7 @@ def _of_change(column: Column) -> Column:
 
 # Of a comparison of two files; a record is a batch and a Change.
 JUDGED = (
-    Column("batch", lambda pair: pair[0], "batch", "batch", records.plain),
+    Column("batch", lambda pair: pair[0], "batch", "batch", plain),
     *map(_of_change, CHANGES),
 )
 

@@ -11,7 +11,7 @@ from ..errors import printable
 from ..papers.judge import VERDICTS, Finding, shown
 from ..units import with_separators
 from . import as_csv, records
-from .columns import Column, Value, as_is, words
+from .columns import Column, Value, as_is, by_names, with_headings, words
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 
 SAID = {
@@ -36,11 +36,11 @@ def render(
     """Findings in one of `FORMATS`, of the columns that are wanted or the usual ones; `width` and `color` are for text,
     which tells all about each if `explain`. `raw`: numbers as they are."""
     if wanted or raw:
-        picked = records.chosen(COLUMNS, wanted or ([] if output_format in ("json", "csv") else USUAL))
+        picked = by_names(COLUMNS, wanted or ([] if output_format in ("json", "csv") else USUAL))
         if output_format == "text":
-            return page(records.text([as_is(c) if raw else c for c in records.shown(picked)], findings, width), color)
+            return page(records.text([as_is(c) if raw else c for c in with_headings(picked)], findings, width), color)
         if output_format != "json":
-            return records.render(records.shown(picked), findings, output_format, raw=raw)
+            return records.render(with_headings(picked), findings, output_format, raw=raw)
     if output_format == "json":
         return records.json([document(finding) for finding in findings])
     if output_format == "csv":

@@ -10,10 +10,8 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from ..errors import UsageError, did_you_mean
-from ..units import scaled
 from .as_markdown import escape, pipes
-from .columns import Column, Shown, Value, as_is, words
+from .columns import Column, as_is, words
 from .layout import left, right, width_of, wrap
 from .pieces import BOLD, DIM, PLAIN, Pieces, rule
 
@@ -22,25 +20,6 @@ LEAST = 10  # columns for a text that is broken
 
 Lines = Callable[[Any], Iterable[Pieces]]
 Style = Callable[[Any, Column], str]
-
-
-def counts(values: Sequence[Value]) -> Shown:
-    """Numbers each with its own unit, `15.5 G`, where they are too far apart for one."""
-    pairs = [scaled(abs(value)) if isinstance(value, (int, float)) else ("", "") for value in values]
-    signs = ["−" if isinstance(value, (int, float)) and value < 0 else "" for value in values]
-    units = max((len(unit) for _, unit in pairs), default=0)
-    return Shown(
-        "",
-        [
-            f"{s}{number} {unit:<{units}}" if units else s + number
-            for s, (number, unit) in zip(signs, pairs, strict=True)
-        ],
-    )
-
-
-def plain(values: Sequence[Value]) -> Shown:
-    """Numbers as they are: years, counts below a thousand."""
-    return Shown("", ["" if value is None else str(value) for value in values])
 
 
 def text(
@@ -141,20 +120,6 @@ def render(
         return as_html.page(title, [as_html.table(shown, records), as_html.paragraphs(notes)])
     about = "".join(f"\n{escape(note)}\n" for note in notes)
     return (f"### {escape(title)}\n\n" if title else "") + markdown(shown, records) + about
-
-
-def shown(columns: Sequence[Column]) -> list[Column]:
-    """The columns as people see them: what has no heading of its own goes by its name."""
-    return [c if c.show is not None else Column(c.name, c.value, c.name, c.name, words) for c in columns]
-
-
-def chosen(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
-    """The columns of these names, or all. Raises UsageError."""
-    known = {column.name: column for column in columns}
-    for name in names:
-        if name not in known:
-            raise UsageError(f"there is no column `{name}`", did_you_mean(name, known))
-    return [known[name] for name in names] if names else list(columns)
 
 
 def json(records: Sequence[Any]) -> str:

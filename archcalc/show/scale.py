@@ -8,8 +8,9 @@ from typing import Any
 from .. import __version__
 from ..tasks.scale import Point
 from . import as_json, records
-from .as_json import SCHEMA, write
-from .columns import Column, Value, as_is, binary, decimal, exact, size, words
+from .as_json import write
+from .columns import Column, Value, as_is, binary, by_names, decimal, exact, plain, size, words
+from .documents import SCHEMA
 from .pieces import BOLD, DIM, LOUD, PROSE, Pieces, page, prose
 from .sentences import clean
 
@@ -19,8 +20,8 @@ def columns(points: Sequence[Point]) -> list[Column]:
     varied = list(dict.fromkeys(name for point in points for name in point.settings))
     return [
         Column("input", lambda point: size(point.input), "input", "input", words),
-        Column("batch", lambda point: point.batch, "batch", "batch", records.plain),
-        *(Column(name, _setting(name), name, name, records.plain) for name in varied),
+        Column("batch", lambda point: point.batch, "batch", "batch", plain),
+        *(Column(name, _setting(name), name, name, plain) for name in varied),
         *(
             Column(name, _total(name), heading, heading, show)
             for name, heading, show in (
@@ -29,7 +30,7 @@ def columns(points: Sequence[Point]) -> list[Column]:
                 ("flops", "FLOPs", decimal),
                 ("activation_bytes", "activations", binary),
                 ("peak_memory_bytes", "peak memory", binary),
-                ("weight_layers", "weight layers", records.plain),
+                ("weight_layers", "weight layers", plain),
             )
         ),
     ]
@@ -48,7 +49,7 @@ def render(
     raw: bool = False, wanted: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """The points in one of `FORMATS`, of the columns that are wanted, or all."""
-    shown = records.chosen(columns(points), wanted)
+    shown = by_names(columns(points), wanted)
     if output_format == "json":
         return write(document(model, points))
     if output_format != "text":

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from .. import __version__
 from ..errors import printable
-from . import as_csv, records
-from .as_json import SCHEMA, write
-from .as_markdown import escape
-from .columns import Column, Value, exact, size, words
-from .pieces import BOLD, DIM, LOUD, PROSE, Pieces, hanging, page, prose
+from .columns import Column, Value, counts, exact, size, words
+from .documents import SCHEMA, VERSION, WRITER, Count, Sizes, Version
+from .page import Block, Gap, Note, Page, Prose, Table
+from .pieces import BOLD, DIM, LOUD
 
 if TYPE_CHECKING:
     from ..runtime.verify import Verified
@@ -25,7 +24,7 @@ def _found(found: Verified) -> Value:
 MODEL = Column("model", lambda found: printable(found.model), "model", "model", words)
 NODES = Column("nodes", lambda found: found.nodes, "nodes", "nodes", exact)
 PARAMS = Column("params", lambda found: found.params, "params", "params", exact)
-MACS = Column("macs", lambda found: found.macs, "MACs", "MACs", records.counts)
+MACS = Column("macs", lambda found: found.macs, "MACs", "MACs", counts)
 INPUT = Column("input", lambda found: size(found.input), "ran at", "ran at", words)
 FOUND = Column("found", _found, "found", "found", words)
 TABLE = (MODEL, NODES, PARAMS, MACS, INPUT, FOUND)
@@ -42,27 +41,41 @@ COLUMNS = (
 )
 
 
-def render(found: Sequence[Verified], output_format: str, width: int | None = None, color: bool = False) -> str:
-    """The models in one of `FORMATS`; `width` and `color` are for text."""
-    if output_format == "json":
-        return write(document(found))
-    if output_format == "csv":
-        return as_csv.table(COLUMNS, found)
-    if output_format == "markdown":
-        wrong = [f"- {escape(printable(f'{v.model}: {text}'))}" for v in found for text in v.differences]
-        known = [f"- *{word}*: {escape(why)}" for word, why in gaps(found).items()]
-        return "\n".join([records.markdown(TABLE, found), verdict(found), "", *wrong, *known, ""]).rstrip() + "\n"
-    return page(_text(found, width), color)
+class VerifiedModel(TypedDict):
+    """A model held against its torch network."""
+
+    model: Annotated[str, "The name by which it was asked for."]
+    ok: Annotated[bool, "Whether nothing differs."]
+    nodes: Annotated[int, "How many nodes were compared."]
+    params: Annotated[Count, "Parameters of the torch network."]
+    macs: Annotated[Count, "Multiply-accumulates at that input, a sample."]
+    input: Annotated[Sizes, "The smallest legal input, at which it ran."]
+    seconds: Annotated[float, "How long that took."]
+    gaps: Annotated[dict[str, str], "Ops that a counter is known not to count, and why; that part is not compared."]
+    differences: Annotated[list[str], "What differs, each with its node."]
 
 
-def document(found: Sequence[Verified]) -> Iterator[tuple[str, Any]]:
-    """The keys and values of the JSON document."""
-    yield "schema", SCHEMA
-    yield "archcalc", __version__
-    yield "ok", all(verified.ok for verified in found)
-    yield (
-        "models",
-        [
+class VerifyDocument(TypedDict):
+    """What `archcalc verify MODEL … --format json` writes; keys may be added."""
+
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+    ok: Annotated[bool, "Whether all models agree."]
+    models: Annotated[list[VerifiedModel], "The models, in the order in which they were named."]
+
+
+def page(found: Sequence[Verified]) -> Page:
+    """The models, what differs, and what a counter cannot know."""
+    return Page("Verified", lambda: _blocks(found), lambda: data(found), lambda: Table(COLUMNS, found))
+
+
+def data(found: Sequence[Verified]) -> VerifyDocument:
+    """The JSON document."""
+    return {
+        "schema": SCHEMA,
+        "archcalc": __version__,
+        "ok": all(verified.ok for verified in found),
+        "models": [
             {
                 "model": verified.model,
                 "ok": verified.ok,
@@ -72,11 +85,23 @@ def document(found: Sequence[Verified]) -> Iterator[tuple[str, Any]]:
                 "input": verified.input,
                 "seconds": round(verified.seconds, 3),
                 "gaps": verified.gaps,
-                "differences": verified.differences,
+                "differences": list(verified.differences),
             }
             for verified in found
         ],
-    )
+    }
+
+
+def _blocks(found: Sequence[Verified]) -> Iterator[Block]:
+    yield Table(TABLE, found, notes=_differences)
+    yield Gap()
+    yield Prose(verdict(found), BOLD if all(verified.ok for verified in found) else LOUD)
+    yield from (Prose(f"{word}: {why}; that part is not compared", DIM) for word, why in gaps(found).items())
+
+
+def _differences(verified: Verified) -> Iterator[Note]:
+    for text in verified.differences:
+        yield Note(printable(text), "  ✗ ", f"{printable(verified.model)}:", 4, mark_style=LOUD)
 
 
 def gaps(found: Sequence[Verified]) -> dict[str, str]:
@@ -96,20 +121,3 @@ def verdict(found: Sequence[Verified]) -> str:
         )
     agree = "agree" if len(found) != 1 else "agrees"
     return f"✓ {many} {agree} with torch in parameters, shapes and MACs, and run{'s' * (len(found) == 1)}"
-
-
-def _text(found: Sequence[Verified], width: int | None) -> Iterator[Pieces]:
-    room = PROSE if width is None else width
-
-    def below(verified: Verified) -> Iterator[Pieces]:
-        for text in verified.differences:
-            yield from hanging("  ✗ ", printable(text), 4, room, label_style=LOUD)
-
-    yield from records.text(TABLE, found, width, below=below)
-    yield []
-    yield from prose(verdict(found), room, BOLD if all(verified.ok for verified in found) else LOUD)
-    for word, why in gaps(found).items():
-        yield from prose(f"{word}: {why}; that part is not compared", room, DIM)
-
-
-__all__ = ["document", "gaps", "render", "verdict"]

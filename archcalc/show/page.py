@@ -1,0 +1,131 @@
+"""A page: what is said about a result, in the order in which it is read, before anybody knows in which form.
+
+A result's module makes a page of headings, prose, facts and tables, and the document that JSON has; the six writers in
+`writers/` know nothing of results. Texts are clean (printable) and not escaped: each writer escapes for its form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from .columns import Column
+from .pieces import BOLD, LOUD, PLAIN, Pieces
+
+Document = Mapping[str, Any] | Sequence[Any]
+
+
+class Heading(NamedTuple):
+    """A heading, and what it is about: beside it where a terminal has room, else below. Level 1 is the page's own."""
+
+    text: str
+    about: Sequence[str] = ()
+    level: int = 1
+    style: str = LOUD
+    about_style: str = BOLD
+
+
+class Prose(NamedTuple):
+    """A paragraph."""
+
+    text: str
+    style: str = PLAIN
+
+
+class Fact(NamedTuple):
+    """A label and the text beside it; without a label it goes on with the fact above."""
+
+    label: str
+    text: str
+    style: str = PLAIN
+    label_style: str = BOLD
+
+
+class Facts(NamedTuple):
+    """Facts below each other. `room` is the labels' width in a terminal: two more than the widest unless given."""
+
+    facts: Sequence[Fact]
+    room: int = 0
+
+
+class Note(NamedTuple):
+    """A line about one record of a table: in a terminal below it, behind `mark`, which is `room` columns wide;
+    elsewhere below the table, behind `about`, which names the record."""
+
+    text: str
+    mark: str = ""
+    about: str = ""
+    room: int = 0
+    style: str = PLAIN
+    mark_style: str = ""
+
+
+class Table(NamedTuple):
+    """Records as a table; columns without `show` stand in csv alone.
+
+    `notes` are said about a record, `above` stands above it in a terminal, `style` is that of a cell there; `rules`
+    are the records above which a line is drawn and which a page of HTML keeps at the end.
+    """
+
+    columns: Sequence[Column]
+    records: Sequence[Any]
+    notes: Callable[[Any], Iterable[Note]] = lambda record: ()
+    above: Callable[[Any], Iterable[Pieces]] = lambda record: ()
+    style: Callable[[Any, Column], str] = lambda record, column: PLAIN
+    headings: bool = True
+    indent: int = 0
+    rules: Sequence[int] = ()
+    fill: bool = False  # whether a table without a terminal is as wide as prose, not as wide as it needs
+
+
+class Verbatim(NamedTuple):
+    """Lines that are laid out already, for a width: arithmetic, a diff in the language `diff`."""
+
+    lines: Callable[[int], Iterable[Pieces]]
+    language: str = ""
+
+
+class Gap(NamedTuple):
+    """A blank line of a terminal."""
+
+
+class Only(NamedTuple):
+    """Blocks that stand in some forms alone."""
+
+    forms: Sequence[str]
+    blocks: Sequence[Block]
+
+
+Block = Heading | Prose | Facts | Table | Verbatim | Gap | Only
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a result says. Its parts are made only for the form that needs them.
+
+    `title` names the page where a form wants a name and the first block is no heading. `data` is the JSON document,
+    `table` what csv has; None where the result is no table.
+    """
+
+    title: str
+    blocks: Callable[[], Iterable[Block]]
+    data: Callable[[], Document]
+    table: Callable[[], Table] | None = None
+
+    def of(self, form: str) -> list[Block]:
+        """The blocks as they stand in a form."""
+        return list(_kept(self.blocks(), form))
+
+
+def _kept(blocks: Iterable[Block], form: str) -> Iterable[Block]:
+    for block in blocks:
+        if not isinstance(block, Only):
+            yield block
+        elif form in block.forms:
+            yield from _kept(block.blocks, form)
+
+
+def shown(columns: Sequence[Column]) -> list[Column]:
+    """The columns that people see."""
+    return [column for column in columns if column.show is not None]

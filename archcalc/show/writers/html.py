@@ -1,0 +1,173 @@
+"""The writer of HTML: one file that needs no network; tables that a click sorts, light and dark, for phones too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape as quoted
+from math import inf
+from typing import Any
+
+from ..columns import Column, Value, words
+from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim, shown
+from ..pieces import DIM, PROSE
+from ..pieces import page as painted
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1a1c1e; --dim: #5c6166; --paper: #fff; --line: #d6d9dc; --soft: #f2f4f5;
+  --accent: #0b6e99; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8eaec; --dim: #9ba1a6; --paper: #15181b; --line: #363b40;
+  --soft: #1e2226; --accent: #6cc0e5; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 76rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .25rem; }
+h2 { font-size: 1.15rem; margin: 2.25rem 0 .5rem; }
+p, dl { margin: .5rem 0; max-width: 46rem; } .dim, figcaption { color: var(--dim); }
+a { color: var(--accent); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; }
+dt { font-weight: 600; } dd { margin: 0; }
+.wide { overflow-x: auto; margin: .75rem 0; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
+th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; vertical-align: top; }
+th { position: sticky; top: 0; background: var(--paper); border-bottom: 2px solid var(--line); cursor: pointer;
+  font-weight: 600; } th:focus-visible { outline: 2px solid var(--accent); }
+th[aria-sort=ascending]::after { content: " ▲"; } th[aria-sort=descending]::after { content: " ▼"; }
+td { border-bottom: 1px solid var(--line); } tr:hover td { background: var(--soft); }
+td.text, th.text { text-align: left; } td.long { white-space: normal; overflow-wrap: anywhere; min-width: 6rem; }
+tr.total td { font-weight: 600; border-top: 2px solid var(--line); }
+figure { margin: 1rem 0; } figure > div { background: #fff; border-radius: 4px; overflow-x: auto; }
+figure svg { display: block; height: auto; max-width: 100%; }
+@media (max-width: 600px) { figure svg { max-width: none; width: 38rem !important; }
+  figure svg.small { width: 100% !important; } }
+@media (max-width: 600px) { body { padding: 1rem .6rem 2rem; } dl { display: block; } dd { margin: 0 0 .5rem; }
+  th, td { padding: .25rem .4rem; } td.long { min-width: 5rem; } table { font-size: .8rem; } }
+@media print { th { position: static; } .wide { overflow: visible; } }
+"""
+# A click on a heading sorts by its column: numbers by value, texts as texts; a second click turns it round.
+SCRIPT = """
+for (const table of document.querySelectorAll("table")) {
+  const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
+  const fixed = [...body.rows].filter(row => row.className);
+  heads.forEach((head, at) => {
+    const sort = () => {
+      const down = head.ariaSort === "descending" || (head.ariaSort !== "ascending" && head.className === "text");
+      heads.forEach(other => other.removeAttribute("aria-sort"));
+      head.ariaSort = down ? "ascending" : "descending";
+      const value = ({ cells: { [at]: cell } }) => cell.dataset.v === undefined ? cell.textContent : +cell.dataset.v;
+      const numbers = (a, b) => typeof a === "number" && typeof b === "number";
+      const order = (a, b) => numbers(a, b) ? a - b : String(a).localeCompare(String(b));
+      const rows = [...body.rows].filter(row => !row.className);
+      rows.sort((a, b) => order(value(a), value(b)) * (down ? 1 : -1));
+      body.append(...rows, ...fixed);
+    };
+    head.tabIndex = 0;
+    head.addEventListener("click", sort);
+    head.addEventListener("keydown", event => { if (event.key === "Enter") sort(); });
+  });
+}
+"""
+
+
+def write(page: Page) -> str:
+    """A page of its own."""
+    blocks = page.of("html")
+    title: str = page.title
+    about: Sequence[str] = ()
+    if blocks and isinstance(blocks[0], Heading):
+        title, about = blocks[0].text, blocks[0].about
+        blocks = blocks[1:]
+    return whole(title, parts(blocks), about)
+
+
+def parts(blocks: Iterable[Block]) -> Iterator[str]:
+    """Blocks as pieces of a page."""
+    for block in blocks:
+        if isinstance(block, Heading):
+            yield heading(block.text)
+            yield paragraphs(block.about)
+        elif isinstance(block, Prose):
+            yield paragraphs([block.text])
+        elif isinstance(block, Facts):
+            yield pairs([fact[:2] for fact in block.facts], dim=all(fact.style == DIM for fact in block.facts))
+        elif isinstance(block, Table):
+            yield table(shown(block.columns), block.records, block.rules)
+            notes = [note for record in block.records for note in block.notes(record)]
+            yield paragraphs(" ".join(filter(None, (n.about, n.mark.strip(), n.text))) for n in notes)
+        elif isinstance(block, Verbatim):
+            yield f"<pre>{quoted(painted(block.lines(PROSE), False))}</pre>"
+
+
+def whole(title: str, parts: Iterable[str], about: Sequence[str] = ()) -> str:
+    """A whole page: its title, lines about it, and parts that are HTML already."""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{quoted(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{quoted(title)}</h1>\n"
+        + "".join(f'<p class="dim">{quoted(line)}</p>\n' for line in about)
+        + "\n".join(part for part in parts if part)
+        + f"\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+    )
+
+
+def heading(text: str) -> str:
+    return f"<h2>{quoted(text)}</h2>"
+
+
+def table(columns: Sequence[Column], records: Sequence[Any], totals: Iterable[int] = ()) -> str:
+    """A table that a click sorts; the records of `totals` stay at its end. Cells hold their exact values too."""
+    last = set(totals)
+    heads, texts, values, long = [], [], [], []
+    for column in columns:
+        assert column.show is not None
+        values.append([column.value(record) for record in records])
+        unit, shown = column.show(values[-1])
+        side = ' class="text"' if column.show is words else ""
+        heads.append(f'<th scope="col"{side}>{quoted(f"{column.heading} ({unit})" if unit else column.heading)}</th>')
+        texts.append(shown)
+        long.append(max(map(len, shown), default=0) > SHORT)
+    lines = []
+    for number in range(len(records)):
+        cells = [
+            _cell(text[number], value[number], column, wide)
+            for text, value, column, wide in zip(texts, values, columns, long, strict=True)
+        ]
+        lines.append(f"<tr{' class=total' if number in last else ''}>{''.join(cells)}</tr>")
+    body = "\n".join(lines)
+    head = f"<thead><tr>{''.join(heads)}</tr></thead>"
+    return f'<div class="wide"><table>\n{head}\n<tbody>\n{body}\n</tbody>\n</table></div>'
+
+
+SHORT = 18  # characters that are not broken
+
+
+def _cell(text: str, value: Value, column: Column, wide: bool) -> str:
+    if column.show is words:
+        return f'<td class="text{" long" if wide else ""}">{quoted(text)}</td>'
+    known = isinstance(value, (int, float)) and value != inf
+    return f"<td{f' data-v={chr(34)}{value}{chr(34)}' if known else ''}>{quoted(text.strip())}</td>"
+
+
+def pairs(found: Iterable[tuple[str, str]], dim: bool = False) -> str:
+    """Words and what they are."""
+    body = "".join(f"<dt>{quoted(label)}</dt><dd>{quoted(text)}</dd>\n" for label, text in found)
+    return f"<dl{' class=dim' if dim else ''}>\n{body}</dl>" if body else ""
+
+
+def paragraphs(texts: Iterable[str]) -> str:
+    return "\n".join(f"<p>{quoted(text)}</p>" for text in texts)
+
+
+SMALL = 300  # points: a picture that a phone shows whole
+
+
+def figure(svg: str, caption: str) -> str:
+    """A picture that stands in the page itself."""
+    inside = svg[svg.index("<svg") :]
+    points = re.search(r'width="([\d.]+)pt"', inside)
+    width = float(points[1]) if points else 500.0
+    small = ' class="small"' if width < SMALL else ""
+    inside = f'<svg style="width: {width * 1.5:.0f}px"{small}' + inside[len("<svg") :].replace(
+        points[0] if points else "", "", 1
+    )
+    return f"<figure><div>{inside}</div><figcaption>{quoted(caption)}</figcaption></figure>"

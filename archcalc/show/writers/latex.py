@@ -1,0 +1,124 @@
+"""The writer of LaTeX: booktabs, numbers to the right. What TeX would read as its own is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..columns import INDENT, words
+from ..page import Block, Facts, Heading, Note, Page, Prose, Table, Verbatim, shown
+from ..pieces import PROSE
+from ..pieces import page as painted
+
+SPECIAL = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "−": r"$-$",
+    "≈": r"$\approx$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "≠": r"$\ne$",
+    "∞": r"$\infty$",
+    "→": r"$\to$",
+    "µ": r"$\mu$",
+    "α": r"$\alpha$",
+    "φ": r"$\phi$",
+    "Δ": r"$\Delta$",
+    "√": r"$\surd$",
+    "≡": r"$\equiv$",
+    "∘": r"$\circ$",
+    "½": r"$\frac12$",
+    "γ": r"$\gamma$",
+    "β": r"$\beta$",
+    "±": r"$\pm$",
+    "✓": r"$\checkmark$",
+    "✗": r"$\times$",
+    "★": r"$\star$",
+    "…": r"\ldots{}",
+    "–": "--",
+    "—": "---",
+    "\u00a0": "~",
+    INDENT: r"\quad ",
+    **{digit: f"$^{n}$" for n, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+    **{digit: f"$_{n}$" for n, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+}
+PACKAGES = "% needs \\usepackage{booktabs} and, for a star or a check mark, \\usepackage{amssymb}"
+
+
+def write(page: Page) -> str:
+    """A `table` float for each table; what is said round it, and about its records, stands in its caption."""
+    blocks = page.of("latex")
+    said = [page.title] if page.title and not (blocks and isinstance(blocks[0], Heading)) else []
+    parts: list[str] = []
+    above: list[str] | None = None  # the caption of the table above, which goes on until the next heading
+    floats: list[tuple[int, Table, list[str]]] = []
+    for block in blocks:
+        if isinstance(block, Table):
+            above = [*said, *(_note(note) for record in block.records for note in block.notes(record))]
+            floats.append((len(parts), block, above))
+            parts.append("")
+            said = []
+        elif isinstance(block, Verbatim):
+            text = painted(block.lines(PROSE), False).replace(r"\end{verbatim}", r"\end {verbatim}")
+            parts += [*map(escape, said), f"\\begin{{verbatim}}\n{text}\\end{{verbatim}}"]
+            said = []
+        else:
+            above = None if isinstance(block, Heading) else above
+            (said if above is None else above).extend(_said(block))
+    for at, table, caption in floats:
+        parts[at] = "\n".join(_float(table, caption))
+    return "\n".join([*parts, *(f"{escape(text)}\n" for text in said)]) + "\n"
+
+
+def _note(note: Note) -> str:
+    return " ".join(filter(None, (note.about, note.mark.strip(), note.text)))
+
+
+def _said(block: Block) -> Iterator[str]:
+    """A block as sentences without their full stops."""
+    if isinstance(block, Heading):
+        first, *about = block.about or ("",)
+        yield f"{block.text}: {first}" if first else block.text
+        yield from about
+    elif isinstance(block, Prose):
+        yield block.text
+    elif isinstance(block, Facts):
+        for fact in block.facts:
+            yield f"{fact.label}: {fact.text}" if fact.label else fact.text
+
+
+def _float(table: Table, said: Sequence[str]) -> Iterator[str]:
+    columns, heads, texts = shown(table.columns), [], []
+    for column in columns:
+        assert column.show is not None
+        unit, found = column.show([column.value(record) for record in table.records])
+        heads.append(escape(f"{column.heading} ({unit})" if unit else column.heading))
+        texts.append([escape(text.strip() if column.show is not words else text) for text in found])
+    sides = "".join("l" if column.show is words else "r" for column in columns)
+    yield PACKAGES
+    yield r"\begin{table}"
+    yield r"  \centering"
+    if said:
+        yield rf"  \caption{{{escape('. '.join(text.rstrip('.') for text in said))}}}"
+    yield rf"  \begin{{tabular}}{{@{{}}{sides}@{{}}}}"
+    yield r"    \toprule"
+    yield f"    {' & '.join(heads)} \\\\"
+    yield r"    \midrule"
+    for number, cells in enumerate(zip(*texts, strict=True)):
+        if number in table.rules and number:
+            yield r"    \midrule"
+        yield f"    {' & '.join(cells)} \\\\"
+    yield r"    \bottomrule"
+    yield r"  \end{tabular}"
+    yield r"\end{table}"
+
+
+def escape(text: str) -> str:
+    """`text` with what TeX would read as its own, and signs that it has other names for."""
+    return "".join(SPECIAL.get(sign, sign if sign.isascii() or sign.isalpha() else "?") for sign in text)

@@ -1,0 +1,69 @@
+"""The writer of Markdown, as GitHub shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..columns import words
+from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim, shown
+from ..pieces import PROSE
+from ..pieces import page as painted
+
+
+def write(page: Page) -> str:
+    """The page; notes about records stand as a list below their table."""
+    blocks = page.of("markdown")
+    parts = [] if blocks and isinstance(blocks[0], Heading) else [f"### {escape(page.title)}"] if page.title else []
+    parts += filter(None, ("\n".join(_lines(block)) for block in blocks))
+    return "\n\n".join(parts) + "\n"
+
+
+def _lines(block: Block) -> Iterator[str]:
+    if isinstance(block, Heading):
+        first, *rest = map(escape, (block.text, *block.about))
+        title, *below = [f"{first}: {rest[0]}", *rest[1:]] if rest else [first]
+        yield f"{'#' * (block.level + 2)} {title}"
+        if below:
+            yield ""
+            yield "  \n".join(below)
+    elif isinstance(block, Prose):
+        yield escape(block.text)
+    elif isinstance(block, Facts):
+        for fact in block.facts:
+            yield f"- **{escape(fact.label)}**: {escape(fact.text)}" if fact.label else f"  {escape(fact.text)}"
+    elif isinstance(block, Table):
+        yield from table(block)
+    elif isinstance(block, Verbatim):
+        yield f"```{block.language}\n{painted(block.lines(PROSE), False)}```"
+
+
+def table(block: Table) -> Iterator[str]:
+    """A table, and below it what is said about its records."""
+    columns, texts, heads = shown(block.columns), [], []
+    for column in columns:
+        assert column.show is not None
+        unit, found = column.show([column.value(record) for record in block.records])
+        heads.append(escape(f"{column.heading} ({unit})" if unit else column.heading))
+        texts.append([escape(cell.strip()) for cell in found])
+    yield from pipes(heads, [column.show is not words for column in columns], zip(*texts, strict=True))
+    notes = [note for record in block.records for note in block.notes(record)]
+    yield from ([""] if notes else [])
+    for note in notes:
+        yield "- " + escape(" ".join(filter(None, (note.about, note.mark.strip(), note.text))))
+
+
+def pipes(heads: Sequence[str], to_the_right: Sequence[bool], cells: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table: its headings, on which side each column stands, and its rows. The cells are escaped already."""
+    yield _row(heads)
+    yield _row(["---:" if right else ":---" for right in to_the_right])
+    yield from map(_row, cells)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def escape(text: str) -> str:
+    """`text` with what Markdown would read as its own."""
+    return re.sub(r"([\\|*<>~]|(?<!\w)_|_(?!\w)|\[(?=[^\]]*\]\())", r"\\\1", text)

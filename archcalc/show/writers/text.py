@@ -1,0 +1,104 @@
+"""The writer of text, for terminals and pipes: a number is never cut; texts go on below themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import zip_longest
+
+from ..columns import Column, words
+from ..layout import left, right, width_of, wrap
+from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim, shown
+from ..pieces import BOLD, DIM, PLAIN, PROSE, Pieces, hanging, prose, rule
+from ..pieces import page as painted
+
+GAP = 2
+LEAST = 10  # columns for a text that is broken
+
+
+def write(page: Page, width: int | None, color: bool) -> str:
+    """The page for a terminal of `width` columns, in ANSI colours if `color`."""
+    return painted((line for block in page.of("text") for line in lines(block, width)), color)
+
+
+def lines(block: Block, width: int | None) -> Iterator[Pieces]:
+    """A block as lines of styled text."""
+    room = PROSE if width is None else width
+    if isinstance(block, Heading):
+        yield from _heading(block, room)
+    elif isinstance(block, Prose):
+        yield from prose(block.text, room, block.style)
+    elif isinstance(block, Facts):
+        labels = block.room or max((width_of(fact.label) for fact in block.facts), default=0) + 2
+        for fact in block.facts:
+            yield from hanging(fact.label, fact.text, labels, room, fact.style, fact.label_style)
+    elif isinstance(block, Table):
+        yield from table(block, room if block.fill else width)
+    elif isinstance(block, Verbatim):
+        yield from block.lines(room)
+    else:
+        yield []
+
+
+def _heading(heading: Heading, room: int) -> Iterator[Pieces]:
+    beside, *below = heading.about or ("",)
+    if not beside:
+        yield from prose(heading.text, room, heading.style)
+    elif width_of(heading.text) + 2 + width_of(beside) <= room:
+        yield [(heading.text, heading.style), ("  ", PLAIN), (beside, heading.about_style)]
+    else:
+        yield [(heading.text, heading.style)]
+        below = [beside, *below]
+    for text in below:
+        yield from prose(text, room)
+
+
+def table(block: Table, width: int | None) -> Iterator[Pieces]:
+    """A table, each record between the lines that stand above it and the notes about it."""
+    columns = shown(block.columns)
+    found = [column.show([column.value(record) for record in block.records]) for column in columns if column.show]
+    heads = [column.heading if block.headings else "" for column in columns]
+    widths = [
+        max(map(width_of, (head, own.unit if block.headings else "", *own.texts)))
+        for head, own in zip(heads, found, strict=True)
+    ]
+    if width is not None:
+        soft = [column.show is words for column in columns]
+        _shrink(widths, soft, width - block.indent - GAP * (len(columns) - 1))
+    start: Pieces = [(" " * block.indent, PLAIN)] if block.indent else []
+    if block.headings:
+        yield start + _cells(columns, heads, widths, lambda _: BOLD)
+        if any(own.unit for own in found):
+            yield start + _cells(columns, [own.unit for own in found], widths, lambda _: DIM)
+        yield rule(block.indent + sum(widths) + GAP * (len(columns) - 1))
+    room = PROSE if width is None else width
+    for index, record in enumerate(block.records):
+        yield from block.above(record)
+        cells = [
+            wrap(own.texts[index], most) if column.show is words else [own.texts[index]]
+            for column, own, most in zip(columns, found, widths, strict=True)
+        ]
+        for line in zip_longest(*cells, fillvalue=""):
+            yield start + _cells(columns, line, widths, partial(block.style, record))
+        for note in block.notes(record):
+            yield from hanging(note.mark, note.text, note.room, room, note.style, note.mark_style)
+
+
+def _shrink(widths: list[int], soft: Sequence[bool], room: int) -> None:
+    """Take from the widest texts what is too much."""
+    while sum(widths) > room:
+        widest = max((at for at, text in enumerate(soft) if text), key=lambda at: widths[at], default=None)
+        if widest is None or widths[widest] <= LEAST:
+            return
+        widths[widest] -= 1
+
+
+def _cells(
+    columns: Sequence[Column], texts: Sequence[str], widths: Sequence[int], style: Callable[[Column], str]
+) -> Pieces:
+    found: Pieces = []
+    for column, cell, width in zip(columns, texts, widths, strict=True):
+        side = left if column.show is words else right
+        found += [(" " * GAP, PLAIN)] if found else []
+        found.append((side(cell, width), style(column)))
+    return found
