@@ -15,7 +15,7 @@ import archcalc
 from archcalc.analysis.fit import LARGEST, fit, need
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
-from archcalc.show import TABLES
+from archcalc.show.writers import FORMATS
 from archcalc.units import read_size
 from tests.graphs import call, chain
 from tests.test_cli import run
@@ -110,8 +110,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 def test_command_in_every_form() -> None:
-    answers = {name: run("fit", "resnet18", "--memory", "1GiB", "--train", "--format", name) for name in TABLES}
-    assert [answer.returncode for answer in answers.values()] == [0] * len(TABLES)
+    answers = {name: run("fit", "resnet18", "--memory", "1GiB", "--train", "--format", name) for name in FORMATS}
+    assert [answer.returncode for answer in answers.values()] == [0] * len(FORMATS)
     document = json.loads(answers["json"].stdout)
     assert document["memory_bytes"] == 1024**3
     assert document["bytes"] <= 1024**3 < document["beyond"]["bytes"]

@@ -29,6 +29,7 @@ from archcalc.ops import ARGUMENTS, KINDS, OPS
 from archcalc.ops import base as ops_base
 from archcalc.schemas import generate as schema
 from archcalc.show import as_json
+from archcalc.show.documents import SCHEMA
 from archcalc.tasks.check import check_spec
 from archcalc.tasks.list import catalogue
 from tests.test_docs import EXAMPLES
@@ -436,7 +437,7 @@ def test_the_models_show_every_key() -> None:
                 note(part, found)
     for part, keys in seen.items():
         assert keys == set((made["$defs"][part] if part else made)["properties"]), part
-    assert made["properties"]["schema"]["const"] == as_json.SCHEMA
+    assert made["properties"]["schema"]["const"] == SCHEMA
 
 
 BENT: dict[str, tuple[str, Any]] = {
