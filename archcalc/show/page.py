@@ -17,20 +17,23 @@ Document = Mapping[str, Any] | Sequence[Any]
 
 
 class Heading(NamedTuple):
-    """A heading, and what it is about: beside it where a terminal has room, else below. Level 1 is the page's own."""
+    """A heading, and what it is about: beside it where a terminal has room, else below. Level 1 is the page's own;
+    `fill` as of a Table."""
 
     text: str
     about: Sequence[str] = ()
     level: int = 1
     style: str = LOUD
     about_style: str = BOLD
+    fill: bool = False
 
 
 class Prose(NamedTuple):
-    """A paragraph."""
+    """A paragraph, in a terminal `indent` columns from its edge."""
 
     text: str
     style: str = PLAIN
+    indent: int = 0
 
 
 class Fact(NamedTuple):
@@ -64,14 +67,16 @@ class Note(NamedTuple):
 class Table(NamedTuple):
     """Records as a table; columns without `show` stand in csv alone.
 
-    `notes` are said about a record, `above` stands above it in a terminal, `style` is that of a cell there; `rules`
-    are the records above which a line is drawn and which a page of HTML keeps at the end.
+    `notes` are said about a record. In a terminal `above` stands above it, `terminal` are the columns if what stands
+    above says the rest, and `style` is that of a cell. `rules` are the records above which a line is drawn and which a
+    page of HTML keeps at the end.
     """
 
     columns: Sequence[Column]
     records: Sequence[Any]
     notes: Callable[[Any], Iterable[Note]] = lambda record: ()
-    above: Callable[[Any], Iterable[Pieces]] = lambda record: ()
+    above: Callable[[Any], Iterable[Block]] = lambda record: ()
+    terminal: Sequence[Column] = ()
     style: Callable[[Any, Column], str] = lambda record, column: PLAIN
     headings: bool = True
     indent: int = 0
@@ -104,7 +109,7 @@ Block = Heading | Prose | Facts | Table | Verbatim | Gap | Only
 class Page:
     """What a result says. Its parts are made only for the form that needs them.
 
-    `title` names the page where a form wants a name and the first block is no heading. `data` is the JSON document,
+    `title` is the heading, except in a terminal, unless the first block is one of level 1. `data` is the JSON document,
     `table` what csv has; None where the result is no table.
     """
 
@@ -116,6 +121,12 @@ class Page:
     def of(self, form: str) -> list[Block]:
         """The blocks as they stand in a form."""
         return list(_kept(self.blocks(), form))
+
+    def titled(self, form: str) -> list[Block]:
+        """The same, the page's own heading first."""
+        blocks = self.of(form)
+        first = blocks[0] if blocks else None
+        return blocks if isinstance(first, Heading) and first.level == 1 else [Heading(self.title), *blocks]
 
 
 def _kept(blocks: Iterable[Block], form: str) -> Iterable[Block]:

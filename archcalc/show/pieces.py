@@ -28,7 +28,7 @@ def paint(pieces: Iterable[Piece], color: bool) -> str:
 
 def page(lines: Iterable[Pieces], color: bool) -> str:
     """All lines as one text."""
-    return "\n".join(paint(pieces, color) for pieces in lines) + "\n"
+    return "".join(f"{paint(pieces, color)}\n" for pieces in lines)
 
 
 def prose(text: str, width: int, style: str = PLAIN) -> Iterator[Pieces]:

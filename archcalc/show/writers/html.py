@@ -71,20 +71,16 @@ for (const table of document.querySelectorAll("table")) {
 
 def write(page: Page) -> str:
     """A page of its own."""
-    blocks = page.of("html")
-    title: str = page.title
-    about: Sequence[str] = ()
-    if blocks and isinstance(blocks[0], Heading):
-        title, about = blocks[0].text, blocks[0].about
-        blocks = blocks[1:]
-    return whole(title, parts(blocks), about)
+    own, *blocks = page.titled("html")
+    assert isinstance(own, Heading)
+    return whole(own.text, parts(blocks), own.about)
 
 
 def parts(blocks: Iterable[Block]) -> Iterator[str]:
     """Blocks as pieces of a page."""
     for block in blocks:
         if isinstance(block, Heading):
-            yield heading(block.text)
+            yield heading(block.text, block.level)
             yield paragraphs(block.about)
         elif isinstance(block, Prose):
             yield paragraphs([block.text])
@@ -110,8 +106,8 @@ def whole(title: str, parts: Iterable[str], about: Sequence[str] = ()) -> str:
     )
 
 
-def heading(text: str) -> str:
-    return f"<h2>{quoted(text)}</h2>"
+def heading(text: str, level: int = 2) -> str:
+    return f"<h{level}>{quoted(text)}</h{level}>"
 
 
 def table(columns: Sequence[Column], records: Sequence[Any], totals: Iterable[int] = ()) -> str:

@@ -53,12 +53,12 @@ PACKAGES = "% needs \\usepackage{booktabs} and, for a star or a check mark, \\us
 
 def write(page: Page) -> str:
     """A `table` float for each table; what is said round it, and about its records, stands in its caption."""
-    blocks = page.of("latex")
-    said = [page.title] if page.title and not (blocks and isinstance(blocks[0], Heading)) else []
+    said: list[str] = []
+    under: list[Heading] = []  # those below the page's own that the next table is under
     parts: list[str] = []
     above: list[str] | None = None  # the caption of the table above, which goes on until the next heading
     floats: list[tuple[int, Table, list[str]]] = []
-    for block in blocks:
+    for block in page.titled("latex"):
         if isinstance(block, Table):
             above = [*said, *(_note(note) for record in block.records for note in block.notes(record))]
             floats.append((len(parts), block, above))
@@ -69,7 +69,11 @@ def write(page: Page) -> str:
             parts += [*map(escape, said), f"\\begin{{verbatim}}\n{text}\\end{{verbatim}}"]
             said = []
         else:
-            above = None if isinstance(block, Heading) else above
+            if isinstance(block, Heading):
+                above = None
+                under = [heading for heading in under if 1 < heading.level < block.level]
+                said += [heading.text for heading in under if heading.text not in said]
+                under.append(block)
             (said if above is None else above).extend(_said(block))
     for at, table, caption in floats:
         parts[at] = "\n".join(_float(table, caption))

@@ -13,10 +13,8 @@ from ..pieces import page as painted
 
 def write(page: Page) -> str:
     """The page; notes about records stand as a list below their table."""
-    blocks = page.of("markdown")
-    parts = [] if blocks and isinstance(blocks[0], Heading) else [f"### {escape(page.title)}"] if page.title else []
-    parts += filter(None, ("\n".join(_lines(block)) for block in blocks))
-    return "\n\n".join(parts) + "\n"
+    parts = ("\n".join(_lines(block)) for block in page.titled("markdown"))
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _lines(block: Block) -> Iterator[str]:

@@ -25,9 +25,9 @@ def lines(block: Block, width: int | None) -> Iterator[Pieces]:
     """A block as lines of styled text."""
     room = PROSE if width is None else width
     if isinstance(block, Heading):
-        yield from _heading(block, room)
+        yield from _heading(block, room if block.fill else width)
     elif isinstance(block, Prose):
-        yield from prose(block.text, room, block.style)
+        yield from hanging("", block.text, block.indent, room, block.style)
     elif isinstance(block, Facts):
         labels = block.room or max((width_of(fact.label) for fact in block.facts), default=0) + 2
         for fact in block.facts:
@@ -40,22 +40,23 @@ def lines(block: Block, width: int | None) -> Iterator[Pieces]:
         yield []
 
 
-def _heading(heading: Heading, room: int) -> Iterator[Pieces]:
+def _heading(heading: Heading, width: int | None) -> Iterator[Pieces]:
+    room = PROSE if width is None else width
     beside, *below = heading.about or ("",)
     if not beside:
         yield from prose(heading.text, room, heading.style)
-    elif width_of(heading.text) + 2 + width_of(beside) <= room:
+    elif width is None or width_of(heading.text) + 2 + width_of(beside) <= width:
         yield [(heading.text, heading.style), ("  ", PLAIN), (beside, heading.about_style)]
     else:
         yield [(heading.text, heading.style)]
-        below = [beside, *below]
+        yield from prose(beside, room, heading.about_style)
     for text in below:
         yield from prose(text, room)
 
 
 def table(block: Table, width: int | None) -> Iterator[Pieces]:
     """A table, each record between the lines that stand above it and the notes about it."""
-    columns = shown(block.columns)
+    columns = shown(block.terminal or block.columns)
     found = [column.show([column.value(record) for record in block.records]) for column in columns if column.show]
     heads = [column.heading if block.headings else "" for column in columns]
     widths = [
@@ -73,7 +74,8 @@ def table(block: Table, width: int | None) -> Iterator[Pieces]:
         yield rule(block.indent + sum(widths) + GAP * (len(columns) - 1))
     room = PROSE if width is None else width
     for index, record in enumerate(block.records):
-        yield from block.above(record)
+        for part in block.above(record):
+            yield from lines(part, width)
         cells = [
             wrap(own.texts[index], most) if column.show is words else [own.texts[index]]
             for column, own, most in zip(columns, found, widths, strict=True)
