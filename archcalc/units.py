@@ -10,6 +10,8 @@ from functools import lru_cache
 
 # Decimal units; a reading may say that K is 1024.
 UNITS = {"": 0, "K": 3, "k": 3, "M": 6, "G": 9, "B": 9, "T": 12}
+# Bytes of a number of each type that networks are counted in.
+ITEMSIZE = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 FIGURE = re.compile(
     r"(?P<approx>[~≈]\s*)?(?P<digits>\d{1,3}(?:,\d{3}){1,6}|\d{1,20})(?P<decimals>\.\d{1,20})?"

@@ -18,6 +18,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import archcalc
+from archcalc.documents import SCHEMA
 from archcalc.errors import ArchcalcError, SpecError
 from archcalc.language.columns import METRICS
 from archcalc.language.family import KEYS, OVERLAY
@@ -29,7 +30,6 @@ from archcalc.ops import ARGUMENTS, KINDS, OPS
 from archcalc.ops import base as ops_base
 from archcalc.schemas import generate as schema
 from archcalc.show import as_json
-from archcalc.show.documents import SCHEMA
 from archcalc.tasks.check import check_spec
 from archcalc.tasks.list import catalogue
 from tests.test_docs import EXAMPLES

@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archcalc.analysis.counts import ITEMSIZE, analyse, storages
+from archcalc.analysis.counts import analyse, storages
 from archcalc.analysis.training import OPTIMIZERS, Training, train
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.ops import OPS
 from archcalc.runtime.memory import allocated_peak
 from archcalc.runtime.network import build
+from archcalc.units import ITEMSIZE
 from tests.graphs import TEXT, Build, call, chain, single
 from tests.steps import LiveTensors, step
 from tests.test_ops import ROWS, Row, smallest

@@ -12,9 +12,9 @@ from ..ops import Op, OpError, Param, Shape
 from ..ops.base import LIMIT, numel
 from ..ops.layout import Embedding
 from ..ops.pointwise import Dropout
+from ..units import ITEMSIZE
 
 ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype
-ITEMSIZE = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
 
 
 class Facts(NamedTuple):

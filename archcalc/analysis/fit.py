@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from ..errors import SpecError, UsageError
 from ..graph import Graph
-from .counts import ITEMSIZE, Report, analyse
+from ..units import ITEMSIZE
+from .counts import Report, analyse
 from .training import Training, train
 
 LARGEST = 10**9  # no larger batch is looked for

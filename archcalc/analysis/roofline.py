@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from ..errors import UsageError, did_you_mean
 from ..ops.base import numel
-from .counts import ID_BYTES, ITEMSIZE, Layer, Report, looked_up
+from ..units import ITEMSIZE
+from .counts import ID_BYTES, Layer, Report, looked_up
 
 
 class Device(NamedTuple):

@@ -13,7 +13,8 @@ from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node
 from ..ops import Op
 from ..ops.base import LIMIT, Needs, numel
-from .counts import ITEMSIZE, Facts, Report, held_until, input_bytes, last_uses, storages
+from ..units import ITEMSIZE
+from .counts import Facts, Report, held_until, input_bytes, last_uses, storages
 
 
 class Optimizer(NamedTuple):

@@ -104,7 +104,7 @@ def kinds(incomplete: str) -> Offers:
 
 
 def dtypes(incomplete: str) -> Offers:
-    from ..analysis.counts import ITEMSIZE
+    from ..units import ITEMSIZE
 
     return _begin(incomplete, ((name, f"{size} bytes") for name, size in ITEMSIZE.items()))
 

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..analysis.counts import ITEMSIZE, last_uses, looked_up, storages
+from ..analysis.counts import last_uses, looked_up, storages
 from ..errors import Unavailable, UsageError, did_you_mean
 from ..graph import Graph, Node
 from ..ops import Shape
+from ..units import ITEMSIZE
 from . import modules
 
 

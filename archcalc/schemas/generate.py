@@ -16,7 +16,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
 
-from ..analysis.counts import ITEMSIZE, Layer, Totals
+from ..analysis.counts import Layer, Totals
 from ..analysis.readings import READINGS
 from ..analysis.training import OPTIMIZERS, Phase
 from ..gate.drift import FIELDS as CHANGED
@@ -39,6 +39,7 @@ from ..show.verify import VerifyDocument
 from ..tasks.compare import BY
 from ..tasks.compare import METRICS as FIGURES
 from ..tasks.list import KNOWN_BY, Entry
+from ..units import ITEMSIZE
 from .records import document
 
 Schema = dict[str, Any]

@@ -28,7 +28,7 @@ def _schema(kind: Any, parts: dict[str, Schema]) -> Schema:
     if origin is Annotated:
         found = _schema(arguments[0], parts)
         for note in arguments[1:]:
-            found = {**found, **(dict(note) if isinstance(note, tuple) else {"description": note})}
+            found |= {key: _json(bound) for key, bound in note} if isinstance(note, tuple) else {"description": note}
         return found
     if is_typeddict(kind):
         if kind.__name__ not in parts:
@@ -51,6 +51,11 @@ def _schema(kind: Any, parts: dict[str, Schema]) -> Schema:
     if kind not in SIMPLE:
         raise TypeError(f"JSON has no {kind!r}")
     return {"type": SIMPLE[kind]}
+
+
+def _json(bound: Any) -> Any:
+    """A bound as JSON has it: of Python's that are constants, tuples are its lists."""
+    return list(bound) if isinstance(bound, tuple) else bound
 
 
 def _union(found: list[Schema]) -> Schema:

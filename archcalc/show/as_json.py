@@ -7,14 +7,15 @@ from json import JSONEncoder
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..analysis.counts import Layer, Report, Totals
+from ..analysis.counts import Layer, Report
 from ..analysis.receptive import receptive_fields
 from ..analysis.training import Training, train
+from ..documents import SCHEMA
 from ..graph import Span
 from ..models import Summary
 from ..papers.claims import Judgement
 from ..tasks.summary import Pick, lines
-from .documents import SCHEMA, training_document
+from .documents import totals_document, training_document
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency, Measurement
@@ -55,10 +56,10 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "batch", report.batch
     yield "dtype", report.dtype
     training = summary.training or train(report)
-    yield "totals", {**totals_of(report.totals), **trained(training)}
+    yield "totals", {**totals_document(report.totals), **trained(training)}
     if report.totals_with_heads is not None:
         with_heads = train(report, training.optimizer, heads=True)
-        yield "totals_with_heads", {**totals_of(report.totals_with_heads), **trained(with_heads)}
+        yield "totals_with_heads", {**totals_document(report.totals_with_heads), **trained(with_heads)}
     yield "layers", _layers(report, training, measured)
     yield "measured", _measured(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
@@ -69,10 +70,6 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "namesake", summary.namesake or None
     yield "counted", summary.counted or None
     yield "training", training_document(training)
-
-
-def totals_of(totals: Totals) -> dict[str, Any]:
-    return {**totals.counts(), "elementwise": totals.elementwise}
 
 
 def trained(training: Training) -> dict[str, Any]:

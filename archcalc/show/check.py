@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 from .. import __version__
+from ..documents import SCHEMA
 from ..errors import SpecError, printable
 from ..papers.claims import Judgement, Verdict
 from ..tasks.check import Checked, Result, Unread
 from . import as_csv, records
 from .as_json import claim, write
 from .columns import Column, Shown, Value, plain, words
-from .documents import SCHEMA
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)

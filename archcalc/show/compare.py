@@ -8,13 +8,14 @@ from typing import Any
 
 from .. import __version__
 from ..analysis.arithmetic import usage
+from ..documents import SCHEMA
 from ..errors import printable
 from ..measurement.runs import described
 from ..tasks.compare import Change, Compared, Comparison, Metric, Share, within_noise
 from . import as_json, records, sentences
 from .as_json import write
 from .columns import Column, Shown, Value, binary, counts, decimal, exact, percent, size, time, unscaled, words
-from .documents import SCHEMA
+from .documents import totals_document
 from .layout import bar, left, right, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, rule
 from .sentences import STOPPED, clean
@@ -402,7 +403,7 @@ def _model(found: Comparison, model: Compared) -> dict[str, Any]:
         "dtype": summary.report.dtype,
         "settings": summary.settings,
         "totals": {
-            **as_json.totals_of(summary.report.totals),
+            **totals_document(summary.report.totals),
             **({} if summary.training is None else as_json.trained(summary.training)),
             **{k: own[k] for k in own if not hasattr(model.totals, k)},
         },

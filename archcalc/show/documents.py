@@ -1,34 +1,43 @@
-"""What the JSON documents have in common: types whose bounds the schemas say, and sentences about shared keys.
-
-A document is declared once, as a TypedDict beside the function that fills it: a type checker holds the function to
-it, and `schemas/` makes the JSON Schema of it, with the sentence at each field. Keys may be added to a document; a
-change of meaning is another version.
-"""
+"""Parts that several JSON documents have: the sums of a network, and what a training step of it takes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict, cast
 
-from ..ops.base import LIMIT
+from ..analysis.training import OPTIMIZERS, Phase
+from ..documents import Count, Natural
 
 if TYPE_CHECKING:
+    from ..analysis.counts import Totals
     from ..analysis.training import Training
 
-SCHEMA: Version = 1
-VERSION = "The version of this form; keys may be added without changing it."
-WRITER = "The version of archcalc that wrote it."
+Optimizer = Annotated[str, (("enum", tuple(OPTIMIZERS)),)]
 
-# Pairs in a tuple are what a JSON Schema says beside the type.
-Version = Literal[1]
-Count = Annotated[int, (("minimum", 0), ("maximum", LIMIT))]
-Positive = Annotated[int, (("minimum", 1),)]
-Natural = Annotated[int, (("minimum", 0),)]
-Milliseconds = Annotated[float, (("minimum", 0),)]
-Sizes = tuple[Positive, ...]
-Place = Annotated[str, (("pattern", r":\d+:\d+$"),)]  # file:line:column
-Dtype = str
-Optimizer = str
-Phase = Literal["forward", "backward", "step"]
+
+class TotalsDocument(TypedDict):
+    """Sums over nodes: of the whole batch, but for parameters."""
+
+    params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
+    weights: Annotated[Count, "Weights; class tokens, positions and embeddings are among them."]
+    biases: Annotated[Count, "Biases."]
+    norm_params: Annotated[Count, "Scale and shift of normalisations."]
+    norm_stats: Annotated[Count, "Running means and variances; never in params."]
+    macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
+    flops: Annotated[Count, "Twice the MACs."]
+    param_bytes: Annotated[Count, "The parameters in bytes."]
+    activation_bytes: Annotated[Count, "The bytes newly allocated for outputs; 0 for views and what works in place."]
+    peak_memory_bytes: Annotated[
+        Count, "The largest sum of live tensors in an inference that frees each at its last use."
+    ]
+    weight_layers: Annotated[
+        Count, "The largest number of convolutions and fully connected layers on a path from input to output."
+    ]
+    elementwise: Annotated[dict[str, Natural], "Operations that are no MACs, by kind."]
+
+
+def totals_document(totals: Totals) -> TotalsDocument:
+    """The sums by name."""
+    return cast("TotalsDocument", {**totals.counts(), "elementwise": totals.elementwise})
 
 
 class TrainingDocument(TypedDict):

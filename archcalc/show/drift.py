@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..documents import SCHEMA
 from ..errors import printable, sentence
 from ..gate.budgets import Verdict
 from ..gate.build import CheckedLock, CheckedModel
@@ -18,7 +19,6 @@ from ..tasks.check import Result
 from ..units import scaled, with_separators
 from . import check as checked
 from .as_markdown import escape, pipes
-from .documents import SCHEMA
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 
 SHOWN = 5  # names that a person is told; the JSON has all

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import __version__
 from ..analysis.arithmetic import Arithmetic, Count, axes_of, usage
+from ..documents import SCHEMA
 from ..errors import Text, excerpt, printable
 from ..models import Summary
 from ..ops import KINDS, Shape, Tokens
@@ -28,7 +29,6 @@ from ..units import binary, with_separators
 from . import records, sentences
 from .as_json import claim, write
 from .columns import Column, Shown, size, words
-from .documents import SCHEMA
 from .layout import left, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 from .sentences import clean

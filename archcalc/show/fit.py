@@ -7,23 +7,12 @@ from typing import Annotated, NamedTuple, TypedDict
 
 from .. import __version__
 from ..analysis.fit import Fit, Need
+from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Natural, Positive, Sizes, Version
 from ..errors import printable
 from ..ops import Shape
 from ..units import binary, with_separators
 from .columns import Column, Shown, size, words
-from .documents import (
-    SCHEMA,
-    VERSION,
-    WRITER,
-    Count,
-    Dtype,
-    Natural,
-    Positive,
-    Sizes,
-    TrainingDocument,
-    Version,
-    training_document,
-)
+from .documents import TrainingDocument, training_document
 from .page import Block, Gap, Heading, Page, Prose, Table
 from .pieces import BOLD, DIM, LOUD, PLAIN
 from .sentences import reached

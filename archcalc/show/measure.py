@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from .. import __version__
+from ..documents import SCHEMA
 from ..measurement.latency import Latency, Measurement
 from ..measurement.regression import Change, Comparison
 from ..measurement.runs import SPREAD as FIGURES
@@ -15,7 +16,6 @@ from ..tasks import summary as rows
 from ..tasks.summary import Line
 from . import as_csv, as_html, as_json, as_latex, as_markdown, as_text, columns, records, sentences
 from .columns import SPREAD, Column, Shown, Value, percent, plain, time, words
-from .documents import SCHEMA
 from .layout import choose, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .. import __version__
+from ..documents import SCHEMA
 from ..tasks.scale import Point
-from . import as_json, records
+from . import records
 from .as_json import write
 from .columns import Column, Value, as_is, binary, by_names, decimal, exact, plain, size, words
-from .documents import SCHEMA
+from .documents import totals_document
 from .pieces import BOLD, DIM, LOUD, PROSE, Pieces, page, prose
 from .sentences import clean
 
@@ -78,7 +79,7 @@ def document(model: str, points: Sequence[Point]) -> Iterator[tuple[str, Any]]:
                 "input": point.input,
                 "batch": point.batch,
                 "settings": point.settings,
-                "totals": as_json.totals_of(point.report.totals),
+                "totals": totals_document(point.report.totals),
             }
             for point in points
         ],

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from .. import __version__
+from ..documents import SCHEMA, VERSION, WRITER, Count, Sizes, Version
 from ..errors import printable
 from .columns import Column, Value, counts, exact, size, words
-from .documents import SCHEMA, VERSION, WRITER, Count, Sizes, Version
 from .page import Block, Gap, Note, Page, Prose, Table
 from .pieces import BOLD, DIM, LOUD
 

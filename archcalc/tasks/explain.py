@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from ..analysis.arithmetic import Arithmetic, Count, arithmetic, axes_of, terms, usage
 from ..analysis.counts import (
-    ITEMSIZE,
     Layer,
     Report,
     Storages,
@@ -31,7 +30,7 @@ from ..graph import Graph, Node, Span
 from ..ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens, dims
 from ..ops.base import WHOLE, Reach, numel, show
 from ..papers.claims import Judgement
-from ..units import read_figure, same, squeeze, with_separators
+from ..units import ITEMSIZE, read_figure, same, squeeze, with_separators
 
 FEW = 8  # addends that are worth a line each
 
