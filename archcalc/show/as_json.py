@@ -13,9 +13,8 @@ from ..analysis.training import Training, train
 from ..documents import SCHEMA
 from ..graph import Span
 from ..models import Summary
-from ..papers.claims import Judgement
 from ..tasks.summary import Pick, lines
-from .documents import totals_document, training_document
+from .documents import claim_document, totals_document, training_document
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency, Measurement
@@ -63,7 +62,7 @@ def document(summary: Summary) -> Iterator[tuple[str, Any]]:
     yield "layers", _layers(report, training, measured)
     yield "measured", _measured(measured)
     yield "rows", [_row(summary, span) for span in report.graph.rows]
-    yield "claims", [claim(judgement) for judgement in summary.judgements]
+    yield "claims", [claim_document(judgement) for judgement in summary.judgements]
     yield "inputs", [{"name": name, "shape": shape} for name, shape in inputs]
     yield "settings", summary.settings
     yield "source", summary.source or None
@@ -159,20 +158,3 @@ def _latency(found: Latency | None) -> dict[str, Any] | None:
     from ..measurement.runs import latency
 
     return latency(found)
-
-
-def claim(judgement: Judgement) -> dict[str, Any]:
-    """A printed figure with its verdict."""
-    claim, erratum = judgement.claim, judgement.erratum
-    return {
-        "row": claim.row or None,
-        "figure": claim.heading.value,
-        "metric": claim.metric,
-        "printed": claim.printed.value,
-        "computed": judgement.computed,
-        "verdict": judgement.verdict,
-        "reading": str(claim.reading) or None,
-        "erratum": " ".join(erratum.note.value.split()) if erratum is not None else None,
-        "source": claim.source,
-        "where": claim.printed.where,
-    }

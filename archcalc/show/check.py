@@ -12,8 +12,9 @@ from ..errors import SpecError, printable
 from ..papers.claims import Judgement, Verdict
 from ..tasks.check import Checked, Result, Unread
 from . import as_csv, records
-from .as_json import claim, write
+from .as_json import write
 from .columns import Column, Shown, Value, plain, words
+from .documents import claim_document
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
@@ -214,7 +215,7 @@ def _spec(result: Result) -> dict[str, Any]:
         "models": list(result.judged),
         "figures": len(result.figures),
         "verdicts": {name: result.verdicts[name] for name in VERDICTS},
-        "undeclared": [{"subject": j.claim.subject, **claim(j)} for j in _wrong(result)],
+        "undeclared": [{"subject": j.claim.subject, **claim_document(j)} for j in _wrong(result)],
         "stale": [_error(error) for error in result.stale],
     }
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, TypedDict, cast
 
 from ..analysis.training import OPTIMIZERS, Phase
-from ..documents import Count, Natural
+from ..documents import Count, Natural, Place, Sizes
+from ..language.columns import METRICS, WITH_HEADS
+from ..papers.claims import Verdict
 
 if TYPE_CHECKING:
     from ..analysis.counts import Totals
     from ..analysis.training import Training
+    from ..papers.claims import Judgement
 
 Optimizer = Annotated[str, (("enum", tuple(OPTIMIZERS)),)]
+
+Metric = Annotated[str, (("enum", (*METRICS, *(f"{metric}{WITH_HEADS}" for metric in METRICS))),)]
 
 
 class TotalsDocument(TypedDict):
@@ -72,4 +77,36 @@ def training_document(training: Training) -> TrainingDocument:
         "phase": training.phase,
         "at": training.node.path if training.node is not None else None,
         "macs": training.macs,
+    }
+
+
+class ClaimDocument(TypedDict):
+    """A printed figure with its verdict."""
+
+    row: Annotated[str | None, "The row that the figure is printed for; null where it is the whole network's."]
+    figure: Annotated[str, "What the document calls the figure."]
+    metric: Annotated[Metric, "What archcalc computes for it."]
+    printed: Annotated[str, "The figure as it is printed."]
+    computed: Annotated[Natural | Sizes, "What archcalc computed, in base units; a size in the printed order."]
+    verdict: Annotated[Verdict, "Whether the printed figure holds, and how."]
+    reading: Annotated[str | None, "The counting term that the spec says the figure needs, else null."]
+    erratum: Annotated[str | None, "The note of the erratum that the figure stands under, else null."]
+    source: Annotated[str, "Where the figure is printed, as the spec says it."]
+    where: Annotated[Place, "The place in the spec: file:line:column."]
+
+
+def claim_document(judgement: Judgement) -> ClaimDocument:
+    """A printed figure with its verdict."""
+    claim, erratum = judgement.claim, judgement.erratum
+    return {
+        "row": claim.row or None,
+        "figure": claim.heading.value,
+        "metric": claim.metric,
+        "printed": claim.printed.value,
+        "computed": judgement.computed,
+        "verdict": judgement.verdict,
+        "reading": str(claim.reading) or None,
+        "erratum": " ".join(erratum.note.value.split()) if erratum is not None else None,
+        "source": claim.source,
+        "where": claim.printed.where,
     }

@@ -27,8 +27,9 @@ from ..tasks.explain import (
 )
 from ..units import binary, with_separators
 from . import records, sentences
-from .as_json import claim, write
+from .as_json import write
 from .columns import Column, Shown, size, words
+from .documents import claim_document
 from .layout import left, width_of
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 from .sentences import clean
@@ -499,7 +500,7 @@ def _sums(sums: Sequence[Sum], network: Network) -> dict[str, Any]:
 
 
 def _judged_document(judged: Sequence[JudgementFacts]) -> list[dict[str, Any]]:
-    return [{**claim(found.judgement), "arithmetic": found.arithmetic} for found in judged]
+    return [{**claim_document(found.judgement), "arithmetic": found.arithmetic} for found in judged]
 
 
 def _span_document(facts: SpanFacts, network: Network) -> Entry:

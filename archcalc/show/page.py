@@ -17,8 +17,8 @@ Document = Mapping[str, Any] | Sequence[Any]
 
 
 class Heading(NamedTuple):
-    """A heading, and what it is about: beside it where a terminal has room, else below. Level 1 is the page's own;
-    `fill` as of a Table."""
+    """A heading, and what it is about: the first beside it where a terminal has room, with `aside` behind, else below.
+    Level 1 is the page's own; `fill` as of a Table."""
 
     text: str
     about: Sequence[str] = ()
@@ -26,6 +26,12 @@ class Heading(NamedTuple):
     style: str = LOUD
     about_style: str = BOLD
     fill: bool = False
+    aside: str = ""
+
+    @property
+    def said(self) -> list[str]:
+        """What it is about, in the order in which it is read."""
+        return [text for text in (*self.about[:1], self.aside, *self.about[1:]) if text]
 
 
 class Prose(NamedTuple):
@@ -37,19 +43,28 @@ class Prose(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """A label and the text beside it; without a label it goes on with the fact above."""
+    """A label and the text beside it; without a label it goes on with the fact above. `formula` is what the text is
+    equal to."""
 
     label: str
     text: str
     style: str = PLAIN
     label_style: str = BOLD
+    formula: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The text with what it is equal to."""
+        return f"{self.formula} = {self.text}" if self.formula else self.text
 
 
 class Facts(NamedTuple):
-    """Facts below each other. `room` is the labels' width in a terminal: two more than the widest unless given."""
+    """Facts below each other. `room` is the labels' width in a terminal: two more than the widest unless given. Facts
+    that are put in by `indent` columns are about the fact above them."""
 
     facts: Sequence[Fact]
     room: int = 0
+    indent: int = 0
 
 
 class Note(NamedTuple):

@@ -26,7 +26,8 @@ h2 { font-size: 1.15rem; margin: 2.25rem 0 .5rem; }
 p, dl { margin: .5rem 0; max-width: 46rem; } .dim, figcaption { color: var(--dim); }
 a { color: var(--accent); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; }
-dt { font-weight: 600; } dd { margin: 0; }
+dt { font-weight: 600; } dd { margin: 0; overflow-wrap: anywhere; }
+dl.in { margin: .25rem 0 .25rem 1.5rem; } .in dt { font-weight: 400; }
 .wide { overflow-x: auto; margin: .75rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; vertical-align: top; }
@@ -73,7 +74,7 @@ def write(page: Page) -> str:
     """A page of its own."""
     own, *blocks = page.titled("html")
     assert isinstance(own, Heading)
-    return whole(own.text, parts(blocks), own.about)
+    return whole(own.text, parts(blocks), own.said)
 
 
 def parts(blocks: Iterable[Block]) -> Iterator[str]:
@@ -81,11 +82,12 @@ def parts(blocks: Iterable[Block]) -> Iterator[str]:
     for block in blocks:
         if isinstance(block, Heading):
             yield heading(block.text, block.level)
-            yield paragraphs(block.about)
+            yield paragraphs(block.said)
         elif isinstance(block, Prose):
             yield paragraphs([block.text])
         elif isinstance(block, Facts):
-            yield pairs([fact[:2] for fact in block.facts], dim=all(fact.style == DIM for fact in block.facts))
+            style = "in" if block.indent else "dim" if all(fact.style == DIM for fact in block.facts) else ""
+            yield pairs([(fact.label, fact.whole) for fact in block.facts], style)
         elif isinstance(block, Table):
             yield table(shown(block.columns), block.records, block.rules)
             notes = [note for record in block.records for note in block.notes(record)]
@@ -144,10 +146,10 @@ def _cell(text: str, value: Value, column: Column, wide: bool) -> str:
     return f"<td{f' data-v={chr(34)}{value}{chr(34)}' if known else ''}>{quoted(text.strip())}</td>"
 
 
-def pairs(found: Iterable[tuple[str, str]], dim: bool = False) -> str:
-    """Words and what they are."""
+def pairs(found: Iterable[tuple[str, str]], style: str = "") -> str:
+    """Words and what they are; of `style` `dim`, or `in` for what is about the pair above."""
     body = "".join(f"<dt>{quoted(label)}</dt><dd>{quoted(text)}</dd>\n" for label, text in found)
-    return f"<dl{' class=dim' if dim else ''}>\n{body}</dl>" if body else ""
+    return f"<dl{f' class={style}' if style else ''}>\n{body}</dl>" if body else ""
 
 
 def paragraphs(texts: Iterable[str]) -> str:

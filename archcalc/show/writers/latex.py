@@ -34,6 +34,9 @@ SPECIAL = {
     "≡": r"$\equiv$",
     "∘": r"$\circ$",
     "½": r"$\frac12$",
+    "⌊": r"$\lfloor$",
+    "⌋": r"$\rfloor$",
+    "′": "$'$",
     "γ": r"$\gamma$",
     "β": r"$\beta$",
     "±": r"$\pm$",
@@ -66,8 +69,12 @@ def write(page: Page) -> str:
             said = []
         elif isinstance(block, Verbatim):
             text = painted(block.lines(PROSE), False).replace(r"\end{verbatim}", r"\end {verbatim}")
-            parts += [*map(escape, said), f"\\begin{{verbatim}}\n{text}\\end{{verbatim}}"]
+            parts += [*_paragraphs(said), f"\\begin{{verbatim}}\n{text}\\end{{verbatim}}\n"]
             said = []
+        elif isinstance(block, Facts) and block.indent:
+            items = (rf"\item[{{{escape(fact.label.strip())}}}] {escape(fact.whole)}" for fact in block.facts)
+            parts += [*_paragraphs(said), r"\begin{description}", *items, "\\end{description}\n"]
+            said, above = [], None
         else:
             if isinstance(block, Heading):
                 above = None
@@ -77,7 +84,11 @@ def write(page: Page) -> str:
             (said if above is None else above).extend(_said(block))
     for at, table, caption in floats:
         parts[at] = "\n".join(_float(table, caption))
-    return "\n".join([*parts, *(f"{escape(text)}\n" for text in said)]) + "\n"
+    return "\n".join([*parts, *_paragraphs(said)]) + "\n"
+
+
+def _paragraphs(said: Sequence[str]) -> list[str]:
+    return [f"{escape(text)}\n" for text in said]
 
 
 def _note(note: Note) -> str:
@@ -87,14 +98,14 @@ def _note(note: Note) -> str:
 def _said(block: Block) -> Iterator[str]:
     """A block as sentences without their full stops."""
     if isinstance(block, Heading):
-        first, *about = block.about or ("",)
+        first, *about = block.said or ("",)
         yield f"{block.text}: {first}" if first else block.text
         yield from about
     elif isinstance(block, Prose):
         yield block.text
     elif isinstance(block, Facts):
         for fact in block.facts:
-            yield f"{fact.label}: {fact.text}" if fact.label else fact.text
+            yield f"{fact.label}: {fact.whole}" if fact.label else fact.whole
 
 
 def _float(table: Table, said: Sequence[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ def write(page: Page) -> str:
 
 def _lines(block: Block) -> Iterator[str]:
     if isinstance(block, Heading):
-        first, *rest = map(escape, (block.text, *block.about))
+        first, *rest = map(escape, (block.text, *block.said))
         title, *below = [f"{first}: {rest[0]}", *rest[1:]] if rest else [first]
         yield f"{'#' * (block.level + 2)} {title}"
         if below:
@@ -29,7 +29,8 @@ def _lines(block: Block) -> Iterator[str]:
         yield escape(block.text)
     elif isinstance(block, Facts):
         for fact in block.facts:
-            yield f"- **{escape(fact.label)}**: {escape(fact.text)}" if fact.label else f"  {escape(fact.text)}"
+            text = escape(fact.whole)
+            yield " " * block.indent + (f"- **{escape(fact.label.rstrip())}**: {text}" if fact.label else f"  {text}")
     elif isinstance(block, Table):
         yield from table(block)
     elif isinstance(block, Verbatim):

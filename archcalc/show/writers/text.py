@@ -8,12 +8,13 @@ from itertools import zip_longest
 
 from ..columns import Column, words
 from ..layout import left, right, width_of, wrap
-from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim, shown
+from ..page import Block, Fact, Facts, Heading, Page, Prose, Table, Verbatim, shown
 from ..pieces import BOLD, DIM, PLAIN, PROSE, Pieces, hanging, prose, rule
 from ..pieces import page as painted
 
 GAP = 2
 LEAST = 10  # columns for a text that is broken
+LABELS, BESIDE = 12, 30  # columns where texts stand below long labels, and what they want beside one
 
 
 def write(page: Page, width: int | None, color: bool) -> str:
@@ -29,9 +30,9 @@ def lines(block: Block, width: int | None) -> Iterator[Pieces]:
     elif isinstance(block, Prose):
         yield from hanging("", block.text, block.indent, room, block.style)
     elif isinstance(block, Facts):
-        labels = block.room or max((width_of(fact.label) for fact in block.facts), default=0) + 2
+        labels = block.room or max((width_of(fact.label) for fact in block.facts), default=0) + block.indent + 2
         for fact in block.facts:
-            yield from hanging(fact.label, fact.text, labels, room, fact.style, fact.label_style)
+            yield from _fact(fact, labels, block.indent, room)
     elif isinstance(block, Table):
         yield from table(block, room if block.fill else width)
     elif isinstance(block, Verbatim):
@@ -45,13 +46,31 @@ def _heading(heading: Heading, width: int | None) -> Iterator[Pieces]:
     beside, *below = heading.about or ("",)
     if not beside:
         yield from prose(heading.text, room, heading.style)
-    elif width is None or width_of(heading.text) + 2 + width_of(beside) <= width:
-        yield [(heading.text, heading.style), ("  ", PLAIN), (beside, heading.about_style)]
+    elif width is None or width_of("  ".join(filter(None, (heading.text, beside, heading.aside)))) <= width:
+        yield [(heading.text, heading.style), ("  ", PLAIN), (beside, heading.about_style), (f"  {heading.aside}", DIM)]
     else:
         yield [(heading.text, heading.style)]
         yield from prose(beside, room, heading.about_style)
+        yield from prose(heading.aside, room, DIM) if heading.aside else ()
     for text in below:
         yield from prose(text, room)
+
+
+def _fact(fact: Fact, labels: int, indent: int, room: int) -> Iterator[Pieces]:
+    """A fact; its formula has a line of its own where not all of it goes on one."""
+    wide = indent + width_of(fact.label)
+    labels = wide + GAP if wide >= labels else labels  # no label runs into its text
+    label = left(" " * indent + fact.label, labels)
+    if fact.formula and labels + width_of(fact.whole) <= room:
+        yield [(label, fact.label_style), (f"{fact.formula} = ", DIM), (fact.text, fact.style)]
+    elif fact.formula:
+        yield [(label, fact.label_style), (fact.formula, DIM)]
+        yield from hanging("", f"= {fact.text}", labels, room, fact.style)
+    elif indent and labels > max(LABELS, room - BESIDE):
+        yield from hanging(" " * indent, fact.label.rstrip(), indent, room, fact.label_style)
+        yield from hanging("", fact.text, LABELS, room, fact.style)
+    else:
+        yield from hanging(label, fact.text, labels, room, fact.style, fact.label_style)
 
 
 def table(block: Table, width: int | None) -> Iterator[Pieces]:
