@@ -100,10 +100,15 @@ class Table(NamedTuple):
 
 
 class Verbatim(NamedTuple):
-    """Lines that are laid out already, for a width: arithmetic, a diff in the language `diff`."""
+    """Lines that are laid out already, for a width: arithmetic, bars, a diff in the language `diff`.
+
+    `instead` are blocks that say the same where such lines are not at home: they stand in a terminal alone, or, if
+    Markdown knows their language, there too.
+    """
 
     lines: Callable[[int], Iterable[Pieces]]
     language: str = ""
+    instead: Sequence[Block] = ()
 
 
 class Gap(NamedTuple):
@@ -146,7 +151,9 @@ class Page:
 
 def _kept(blocks: Iterable[Block], form: str) -> Iterable[Block]:
     for block in blocks:
-        if not isinstance(block, Only):
+        if isinstance(block, Verbatim) and block.instead and form not in ("text", "markdown" if block.language else ""):
+            yield from _kept(block.instead, form)
+        elif not isinstance(block, Only):
             yield block
         elif form in block.forms:
             yield from _kept(block.blocks, form)
