@@ -13,9 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import Text, did_you_mean
-from ..language import zoo
+from ..files import Version, version
 from ..language.family import read_sources
 from ..language.reader import Map, read_file, where_of
+from ..language.zoo import specs_dir
 from ..units import read_figure
 from .quantity import Number
 from .tables import figures, items, maps, parts, rows
@@ -189,13 +190,13 @@ def key_of(name: str) -> str:
 
 def known() -> Known:
     """What the files say; read again where one has changed. Raises SpecError."""
-    folder = zoo.specs_dir() / "documents" / "accuracies"
-    versions = tuple((path, zoo.version(path)) for path in sorted(folder.glob("*.yaml")))
+    folder = specs_dir() / "documents" / "accuracies"
+    versions = tuple((path, version(path)) for path in sorted(folder.glob("*.yaml")))
     return _read_version(folder, versions)
 
 
 @lru_cache(maxsize=4)
-def _read_version(folder: Path, _versions: tuple[tuple[Path, zoo.Version], ...]) -> Known:
+def _read_version(folder: Path, _versions: tuple[tuple[Path, Version], ...]) -> Known:
     return read(folder)
 
 
