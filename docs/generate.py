@@ -11,6 +11,7 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
+from archcalc.analysis.counts import analyse
 from archcalc.errors import Source, Text
 from archcalc.graph import GraphBuilder
 from archcalc.language.lines import MERGES
@@ -23,7 +24,7 @@ from archcalc.schemas.generate import MERGE_SENTENCES, argument_sentence, shippe
 from archcalc.show import records
 from archcalc.show.list import NAMED, ONLY_PRINTED
 from archcalc.tasks.check import CheckedSpec, check_spec
-from archcalc.tasks.explain import Explanation, explain_node, usage
+from archcalc.tasks.explain import Network, NodeFacts, usage
 from archcalc.tasks.list import named, year_of
 from docs import gallery
 from docs.reference import cli_page
@@ -92,7 +93,7 @@ QUANTITY = {"weight": "weights", "bias": "biases", "norm": "norm_params", "stat"
 LONG = 100  # characters: arithmetic beyond it is not worth reading
 
 
-def explained(word: str) -> Explanation:
+def explained(word: str) -> NodeFacts:
     """The example of an op with its arithmetic. Raises LookupError where none can be made up."""
     op = OPS[word]
     required = {a.name: BY_KIND[a.kind] for a in ARGUMENTS[word] if a.required}
@@ -104,8 +105,7 @@ def explained(word: str) -> Explanation:
             builder.append(op(**arguments), inputs, Text(word, Source(word, (word,)), 1, 1))
         except OpError:
             continue
-        graph = builder.finish(1, (0,), ())
-        return explain_node(graph, graph.nodes[0])
+        return Network(analyse(builder.finish(1, (0,), ()))).node(0)
     raise LookupError(f"`{word}` needs an example: add it to EXAMPLES of docs/generate.py")
 
 
@@ -161,31 +161,33 @@ def _op(word: str) -> Iterator[str]:
     yield from _example(op, explained(word))
 
 
-def _example(op: type[Op], found: Explanation) -> Iterator[str]:
+def _example(op: type[Op], found: NodeFacts) -> Iterator[str]:
     node = found.node
     call = usage(node.op)
     for argument in ARGUMENTS[op.word]:
         if argument.kind == "Value":
             call = call.replace(f"{argument.name}=True", f"{argument.name}=b")
-    on = " and ".join((", ".join(found.inputs[:-1]), found.inputs[-1])) if len(found.inputs) > 1 else found.inputs[0]
+    *others, last = [dims(value.shape) for value in found.inputs]
+    on = f"{', '.join(others)} and {last}" if others else last
     yield f"Example: `{call}{':' if op.word in MERGES else ''}` of {on} gives {dims(node.shape)}."
     yield ""
-    if any(size.replace(",", "") != text for size, text in found.shape):
-        sizes = " × ".join(text if text.isdigit() else f"({text})" for _, text in found.shape)
-        yield f"- shape: {sizes if len(found.shape) > 1 else found.shape[0][1]}"
+    shape = [(str(count.value), count.text or str(count.value)) for count in found.counts.shape]
+    if any(size != text for size, text in shape):
+        sizes = " × ".join(text if text.isdigit() else f"({text})" for _, text in shape)
+        yield f"- shape: {sizes if len(shape) > 1 else shape[0][1]}"
     yield from _parameters(found)
-    yield f"- MACs: {_short(found.macs) or 'none by definition'}"
-    costs = " · ".join(f"{kind}: {_short(count)}" for kind, count in found.elementwise)
-    yield f"- other operations: {costs or (f'none by definition, {found.free}' if found.free else 'none')}"
+    macs = found.counts.macs
+    yield f"- MACs: {_short(macs.equation) if macs.value else 'none by definition'}"
+    costs = " · ".join(f"{count.name}: {_short(count.equation)}" for count in found.counts.elementwise)
+    yield f"- other operations: {costs or (f'none by definition, {op.free}' if op.free else 'none')}"
     yield f"- output: {STORAGE[op.storage]}"
 
 
-def _parameters(found: Explanation) -> Iterator[str]:
+def _parameters(found: NodeFacts) -> Iterator[str]:
     """A line for each kind of parameters that the example has."""
     by_kind: dict[str, list[str]] = {}
-    for what, count in found.params:
-        name, _, kind = what.rstrip(")").rpartition(" (")
-        by_kind.setdefault(QUANTITY[kind], []).append(f"`{name}` {_short(count)}")
+    for count in found.counts.params:
+        by_kind.setdefault(QUANTITY[count.kind], []).append(f"`{count.name}` {_short(count.equation)}")
     for quantity, counts in by_kind.items():
         yield f"- {quantity}: {' · '.join(counts)}"
     if not by_kind:

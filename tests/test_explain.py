@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.analysis.arithmetic import Arithmetic, Count, Term, arithmetic, terms, usage
+from archcalc.analysis.arithmetic import Arithmetic, Count, Term, arithmetic, terms
+from archcalc.analysis.counts import analyse
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.language.zoo import spec_files
@@ -29,7 +30,6 @@ from archcalc.tasks.explain import (
     SpanFacts,
     explain_judgement,
     explain_network,
-    explain_node,
     explain_op,
     explain_spans,
     find,
@@ -292,8 +292,6 @@ def test_where_and_why_an_output_stands_is_said() -> None:
     flat = b("flatten", added)
     last = b("relu", b("linear", flat, out=3))
     b("relu", -1)
-    from archcalc.analysis.counts import analyse
-
     network = Network(analyse(b.finish(last)))
     reasons = [network.node(index).because for index in range(len(network.graph.nodes))]
     assert reasons[1] == "new memory: add reads conv later"
@@ -305,8 +303,6 @@ def test_where_and_why_an_output_stands_is_said() -> None:
 
 
 def test_an_output_of_the_network_is_not_overwritten() -> None:
-    from archcalc.analysis.counts import analyse
-
     b = Build((4, 8, 8))
     conv = b("conv", -1, out=4, kernel=3)
     relu = b("relu", conv)
@@ -450,7 +446,7 @@ def test_every_op_has_an_example_whose_arithmetic_is_right(word: str) -> None:
     assert all(argument.name in facts.signature for argument in ARGUMENTS[word])
     graph = single(facts.example, *facts.inputs)
     assert graph.nodes[0].shape == facts.output
-    assert explain_node(graph, graph.nodes[0]).op == usage(facts.example)
+    assert Network(analyse(graph)).node(0).counts == facts.counts
 
 
 def test_the_formulas_of_an_op_are_what_its_rules_say() -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..errors import SpecError, Text, did_you_mean
 from ..units import same, squeeze
@@ -39,12 +40,15 @@ class Row:
         return same(name, self.name) or same(name, self.group)
 
 
+_ROWS: WeakKeyDictionary[Family, dict[str, tuple[Row, ...]]] = WeakKeyDictionary()
+
+
 def rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
-    """The rows of the family's table that `variant` has. Raises SpecError at a cell that nothing reads."""
-    key = "rows", variant.name.value
-    if key not in family.memo:
-        family.memo[key] = _rows_of(family, variant)
-    return family.memo[key]  # type: ignore[no-any-return]
+    """The rows of the family's table that `variant` has, read once. Raises SpecError at a cell that nothing reads."""
+    known, name = _ROWS.setdefault(family, {}), variant.name.value
+    if name not in known:
+        known[name] = _rows_of(family, variant)
+    return known[name]
 
 
 def _rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
-from ..errors import SpecError, Text, UsageError, did_you_mean
+from ..errors import Text, UsageError, did_you_mean
 from ..files import Version, version
 from ..units import same
 from .checks import check_used, references

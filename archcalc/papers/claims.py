@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import chain, islice
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 from ..analysis.counts import Report, Totals
 from ..analysis.readings import BASE, Reading, read_reading
@@ -98,11 +99,14 @@ MAX_CLAIMS = 10_000
 # --- collecting -------------------------------------------------------------------------------------------------
 
 
+_CLAIMS: WeakKeyDictionary[Family, tuple[Claim, ...]] = WeakKeyDictionary()
+
+
 def claims_of(family: Family) -> tuple[Claim, ...]:
-    """All claims of a spec file. Raises SpecError where one cannot be read."""
-    if "claims" not in family.memo:
-        family.memo["claims"] = _read_claims(family)
-    return family.memo["claims"]  # type: ignore[no-any-return]
+    """All claims of a spec file, read once. Raises SpecError where one cannot be read."""
+    if family not in _CLAIMS:
+        _CLAIMS[family] = _read_claims(family)
+    return _CLAIMS[family]
 
 
 def _read_claims(family: Family) -> tuple[Claim, ...]:

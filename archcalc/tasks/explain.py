@@ -27,7 +27,7 @@ from ..analysis.counts import (
 from ..analysis.receptive import Field, receptive_fields
 from ..errors import Unavailable, UsageError, did_you_mean
 from ..graph import Graph, Node, Span
-from ..ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens, dims
+from ..ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens
 from ..ops.base import WHOLE, Reach, numel, show
 from ..papers.claims import Judgement
 from ..units import ITEMSIZE, read_figure, same, squeeze, with_separators
@@ -37,37 +37,8 @@ FEW = 8  # addends that are worth a line each
 # --- a node -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A node's numbers with their arithmetic: each a pair of what it is and how it comes about."""
-
-    node: Node
-    op: str
-    inputs: tuple[str, ...]
-    shape: tuple[tuple[str, str], ...]
-    params: tuple[tuple[str, str], ...]
-    macs: str
-    elementwise: tuple[tuple[str, str], ...]
-    free: str
-
-
 def _signed(value: object) -> str:
     return str(value).replace("-", "−")
-
-
-def explain_node(graph: Graph, node: Node) -> Explanation:
-    """Write out the arithmetic of one node. Raises OpError only where the graph could not have been built."""
-    found = arithmetic(node.op, [graph.shape(value) for value in node.inputs], node.shape)
-    return Explanation(
-        node,
-        usage(node.op),
-        tuple(dims(graph.shape(value)) for value in node.inputs),
-        tuple((f"{count.value:,}", count.text or str(count.value)) for count in found.shape),
-        tuple((f"{count.name} ({count.kind})", count.equation) for count in found.params),
-        found.macs.equation if found.macs.value else "",
-        tuple((count.name, count.equation) for count in found.elementwise),
-        node.op.free,
-    )
 
 
 class Value(NamedTuple):
@@ -681,7 +652,6 @@ def source(word: str) -> str:
 
 
 __all__ = [
-    "Explanation",
     "JudgementFacts",
     "Network",
     "NetworkFacts",
@@ -690,7 +660,6 @@ __all__ = [
     "SpanFacts",
     "explain_judgement",
     "explain_network",
-    "explain_node",
     "explain_op",
     "explain_spans",
     "find",
