@@ -11,11 +11,13 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
-from archcalc.analysis.counts import analyse
+from archcalc.analysis.arithmetic import usage
+from archcalc.analysis.counts import Report, analyse
+from archcalc.analysis.explain import Network, NodeFacts
 from archcalc.errors import Source, Text
 from archcalc.graph import GraphBuilder
 from archcalc.language.lines import MERGES
-from archcalc.language.zoo import Selection, selections, spec_files
+from archcalc.language.zoo import Selection, spec_files
 from archcalc.ops import ARGUMENTS, KINDS, OPS, Op, OpError, Shape, Tokens, dims
 from archcalc.ops.base import show
 from archcalc.papers.accuracies import accuracies
@@ -23,9 +25,8 @@ from archcalc.papers.claims import Judgement
 from archcalc.schemas.generate import MERGE_SENTENCES, argument_sentence, shipped
 from archcalc.show import records
 from archcalc.show.list import NAMED, ONLY_PRINTED
-from archcalc.tasks.check import CheckedSpec, check_spec
-from archcalc.tasks.explain import Network, NodeFacts, usage
-from archcalc.tasks.list import named, year_of
+from archcalc.tasks.check import BuiltSpec, CheckedSpec, build_spec, judge_spec
+from archcalc.tasks.list import systems_without_spec, year_of
 from docs import gallery
 from docs.reference import cli_page
 
@@ -215,9 +216,10 @@ def _no_ops() -> Iterator[str]:
 
 def models_page() -> str:
     """`docs/models.md`."""
-    checked = [(path, check_spec(path)) for path in spec_files()]
-    count = sum(len(found.reports) for _, found in checked)
-    judged = [j for _, found in checked for judgements in found.judged.values() for j in judgements]
+    built = [build_spec(path) for path in spec_files()]
+    checked = [judge_spec(spec) for spec in built]
+    count = sum(len(spec.models) for spec in built)
+    judged = [j for found in checked for judgements in found.judged.values() for j in judgements]
     lines = [
         WRITTEN,
         "# Models",
@@ -228,19 +230,16 @@ def models_page() -> str:
         "a model, held against the computed ones:",
         f"{_claims(judged)}. An erratum gives the likely cause of a figure that does not hold.",
         "",
-        *(
-            f"- [{found.family.name}](#{_anchor(found.family.name)}): {', '.join(found.reports)}"
-            for _, found in checked
-        ),
+        *(f"- [{spec.family.name}](#{_anchor(spec.family.name)}): {', '.join(spec.reports)}" for spec in built),
     ]
-    for path, found in checked:
-        lines += ["", *_family(path, found)]
+    for spec, found in zip(built, checked, strict=True):
+        lines += ["", *_family(spec, found)]
     return "\n".join([*lines, "", *_only_printed()]) + "\n"
 
 
 def _only_printed() -> Iterator[str]:
     """What documents name and no spec builds."""
-    systems = list(named())
+    systems = list(systems_without_spec())
     printed = len(accuracies())
     models = sum(bool(result.models) for result in accuracies())
     yield f"## {ONLY_PRINTED}"
@@ -257,29 +256,27 @@ def _anchor(heading: str) -> str:
     return "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
-def _family(path: Path, found: CheckedSpec) -> Iterator[str]:
-    family = found.family
+def _family(spec: BuiltSpec, found: CheckedSpec) -> Iterator[str]:
+    family = spec.family
     year = year_of(family.cite)
     yield f"## {family.name}"
     yield " · ".join(filter(None, (f"{year or ''}", f"*{family.title}*" if family.title else "", family.cite)))
     yield ""
     quoted = family.layers.quoted if family.layers else None
     source = f" quotes: {quoted.source}." if quoted and quoted.source else ""
-    yield f"[specs/{path.name}](../specs/{path.name}){source}"
+    yield f"[specs/{spec.spec}](../specs/{spec.spec}){source}"
     yield ""
     yield "| model | printed as | input | params | MACs | weight layers | claims |"
     yield "|---|---|---|--:|--:|--:|---|"
-    _, models = selections(path)
-    for selection in models:
-        yield _model(selection, found)
+    for selection, report in spec.models:
+        yield _model(selection, report, found)
     if family.namesakes:
         yield ""
     for name, sentence in family.namesakes.items():
         yield f"- `{name}`: {' '.join(sentence.value.split())}"
 
 
-def _model(selection: Selection, found: CheckedSpec) -> str:
-    report = found.reports[selection.name]
+def _model(selection: Selection, report: Report, found: CheckedSpec) -> str:
     variant = selection.variant.name.value
     if selection.family.name != selection.file.name:
         variant = f"{selection.family.name}:{variant}"

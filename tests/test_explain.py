@@ -15,6 +15,8 @@ import pytest
 
 from archcalc.analysis.arithmetic import Arithmetic, Count, Term, arithmetic, terms
 from archcalc.analysis.counts import analyse
+from archcalc.analysis.explain import Network, NodeFacts
+from archcalc.analysis.find import Target, find
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.language.zoo import spec_files
@@ -23,16 +25,13 @@ from archcalc.ops import ARGUMENTS, OPS, Op, Shape, Tokens
 from archcalc.ops.base import numel
 from archcalc.show.explain import render
 from archcalc.show.layout import width_of
-from archcalc.tasks.check import check_spec
+from archcalc.tasks.check import build_spec, check_spec
 from archcalc.tasks.explain import (
-    Network,
-    NodeFacts,
     SpanFacts,
     explain_judgement,
     explain_network,
     explain_op,
     explain_spans,
-    find,
     source,
 )
 from tests.graphs import Build, call, single
@@ -159,7 +158,7 @@ def agree(count: Count, letters: Mapping[str, int], about: str) -> None:
 
 @cache
 def networks(family: str) -> dict[str, Network]:
-    return {name: Network(report) for name, report in check_spec(SPECS[family]).reports.items()}
+    return {name: Network(report) for name, report in build_spec(SPECS[family]).reports.items()}
 
 
 @pytest.mark.parametrize("family", SPECS)
@@ -258,8 +257,8 @@ def googlenet() -> tuple[Model, Network]:
 
 def node(path: str) -> NodeFacts:
     network = googlenet()[1]
-    found = find(network.graph, path)
-    assert isinstance(found, int)
+    found = find(network.graph, path).node
+    assert found is not None
     return network.node(found)
 
 
@@ -331,8 +330,7 @@ def test_terms_keep_what_a_shape_is() -> None:
 def test_several_rows_of_one_label_are_explained_together() -> None:
     model = load("resnet50")
     network = Network(model.report())
-    found = find(network.graph, "conv2_x")
-    assert isinstance(found, tuple)
+    found = find(network.graph, "conv2_x").spans
     facts = explain_spans(network, found, model.claims)
     assert (facts.kind, facts.name, [part.name for part in facts.parts]) == (
         "rows",
@@ -345,8 +343,7 @@ def test_several_rows_of_one_label_are_explained_together() -> None:
 
 def test_parts_alike_are_counted_together() -> None:
     network = Network(load("resnet50").report())
-    found = find(network.graph, "conv4_x")
-    assert isinstance(found, tuple)
+    found = find(network.graph, "conv4_x").spans
     facts = explain_spans(network, found, ())
     assert [(addend.called, addend.text) for addend in facts.sums[0].added] == [
         ("bottleneck.1", "1,512,448"),
@@ -356,8 +353,7 @@ def test_parts_alike_are_counted_together() -> None:
 
 def test_a_row_brings_its_printed_figures() -> None:
     model, network = googlenet()
-    found = find(network.graph, "convolution.1")
-    assert isinstance(found, tuple)
+    found = find(network.graph, "convolution.1").spans
     facts = explain_spans(network, found, model.claims)
     assert [judged.arithmetic for judged in facts.judged] == [
         "112×112×64 = 112×112×64",
@@ -394,10 +390,10 @@ def test_a_layer_is_found_by_its_name_or_by_a_part_of_it(model: str, name: str, 
     assert named(graph, target) == found
 
 
-def named(graph: Graph, target: int | tuple[object, ...]) -> str:
-    if isinstance(target, int):
-        return graph.nodes[target].path
-    span = graph.spans[graph.spans.index(target[0])]
+def named(graph: Graph, target: Target) -> str:
+    if target.node is not None:
+        return graph.nodes[target.node].path
+    span = target.spans[0]
     return span.path if span.depth else span.name
 
 
@@ -425,8 +421,7 @@ def test_lines_of_a_list_that_are_alike_are_numbered(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
         find(graph, "conv(4, 3)")
     assert raised.value.render() == ("error: 2 rows are called `conv(4, 3)`: name one\n  conv(4, 3).1\n  conv(4, 3).2")
-    second = find(graph, "conv(4, 3).2")
-    assert isinstance(second, tuple)
+    second = find(graph, "conv(4, 3).2").spans
     assert [(span.start, span.stop) for span in second] == [(2, 3)]
     with pytest.raises(UsageError):
         find(graph, "conv(4, 3).3")
@@ -507,7 +502,10 @@ def shown(model: str, layer: str, output_format: str = "text", width: int | None
         return render(explain_network(network, summary.judgements), network, summary, output_format, width, color)
     found = find(network.graph, layer)
     facts: NodeFacts | SpanFacts
-    facts = network.node(found) if isinstance(found, int) else explain_spans(network, found, summary.judgements)
+    if found.node is not None:
+        facts = network.node(found.node)
+    else:
+        facts = explain_spans(network, found.spans, summary.judgements)
     return render(facts, network, summary, output_format, width, color)
 
 
