@@ -31,7 +31,7 @@ from archcalc.measurement.runs import Run
 from archcalc.measurement.runs import document as run_document
 from archcalc.models import load
 from archcalc.ops import Tokens
-from archcalc.papers.results import common, results
+from archcalc.papers.accuracies import common, results
 from archcalc.schemas import generate as schema
 from archcalc.show import FORMATS, as_latex
 from archcalc.show import list as listing

@@ -32,8 +32,8 @@ from ..models import Summary
 from ..ops import ARGUMENTS, KINDS, OPS
 from ..ops.base import LIMIT, Argument, show
 from ..papers.accuracies import METRICS as RESULTS
+from ..papers.accuracies import Result
 from ..papers.claims import Verdict
-from ..papers.results import Result
 from ..show.fit import FitDocument
 from ..show.verify import VerifyDocument
 from ..tasks.compare import BY
