@@ -74,7 +74,7 @@ class Head:
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Variant:
     """A variant by its printed name, with the cells of its row where `variants:` is a table."""
 
@@ -128,7 +128,7 @@ class Cited:
     table: Table
 
 
-@dataclass(frozen=True, eq=False)  # by identity, so that what is worked out from a family can be kept beside it
+@dataclass(frozen=True, eq=False)
 class Family:
     """Everything that a spec file says."""
 
@@ -166,7 +166,7 @@ class Family:
         return {squeeze(variant.name.value): variant for variant in self.variants}
 
     def variant(self, name: str) -> Variant | None:
-        """The variant that is called `name`, however that is spaced."""
+        """The variant of this printed name, however it is spaced."""
         return self._by_name.get(squeeze(name))
 
     @property
