@@ -32,12 +32,6 @@ class UsageError(ArchcalcError):
     """A command or an argument that makes no sense."""
 
 
-class CheckFailed(ArchcalcError):
-    """A check that was asked for did not hold."""
-
-    exit_code = 1
-
-
 class Unavailable(ArchcalcError):
     """This machine cannot do what was asked: no torch, no GPU, not enough memory."""
 

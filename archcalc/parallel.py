@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import Unavailable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 Tick = Callable[[int, int], None]
 
 
-def over(
+def map_processes(
     function: Callable[[Job], Result],
     jobs: Sequence[Job],
     least: int,
@@ -21,13 +24,16 @@ def over(
     *,
     workers: int | None = None,
     prepare: Callable[[], None] | None = None,
+    executor: Executor | None = None,
 ) -> list[Result]:
-    """What `function` gives for every job, in order; `tick` hears how many are done, and of how many.
+    """Results of `function` for all jobs, in order; `tick(done, total)` reports progress.
 
     Fewer than `least` jobs stay in this process, as starting others costs more. There are as many processes as cores,
     or `workers`; with `prepare`, which each of these calls first, they start anew, as what has threads cannot be
-    forked. Raises Unavailable where one dies.
+    forked. An `executor`, as of a cluster, takes all jobs and stays open. Raises Unavailable if a process dies.
     """
+    if executor is not None:
+        return _gathered(executor, function, jobs, tick)
     workers = min(workers or _cores(), len(jobs))
     pool = _pool(workers, prepare) if workers > 1 and len(jobs) >= least else None
     if pool is None:
@@ -37,29 +43,34 @@ def over(
             if tick is not None:
                 tick(len(found), len(jobs))
         return found
-    from concurrent.futures import as_completed
-    from concurrent.futures.process import BrokenProcessPool
-
     with pool:
-        try:
-            futures = [pool.submit(function, job) for job in jobs]
-            for done, future in enumerate(as_completed(futures), 1):
-                future.result()
-                if tick is not None:
-                    tick(done, len(jobs))
-        except BrokenProcessPool:
-            raise Unavailable("a worker process was killed", "There may be too little memory.") from None
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        return [future.result() for future in futures]
+        return _gathered(pool, function, jobs, tick)
+
+
+def _gathered(
+    executor: Executor, function: Callable[[Job], Result], jobs: Sequence[Job], tick: Tick | None
+) -> list[Result]:
+    from concurrent.futures import BrokenExecutor, as_completed
+
+    futures = [executor.submit(function, job) for job in jobs]
+    try:
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
+            if tick is not None:
+                tick(done, len(jobs))
+    except BrokenExecutor:
+        raise Unavailable("a worker process was killed", "There may be too little memory.") from None
+    finally:
+        for future in futures:  # where one has failed; of what is done nothing is cancelled
+            future.cancel()
+    return [future.result() for future in futures]
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _pool(workers: int, prepare: Callable[[], None] | None) -> Any:
+def _pool(workers: int, prepare: Callable[[], None] | None) -> Executor | None:
     """Worker processes; None where the system has none to give."""
     import sys
 

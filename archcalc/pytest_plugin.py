@@ -5,7 +5,6 @@ It is loaded in every run of pytest, so it imports nothing until something is co
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,6 @@ import pytest
 
 if TYPE_CHECKING:
     from .testing import Assertions
-
-SPEC = re.compile(r"^(layers|models):", re.MULTILINE)
-BESIDE = re.compile(r"^(input|notation|columns|variants|blocks|given):", re.MULTILINE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,8 +42,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         from .gate.lock import is_lock
 
         return LockFile.from_parent(parent, path=file_path) if is_lock(file_path) else None
-    text = file_path.read_text(encoding="utf-8", errors="replace")
-    return SpecFile.from_parent(parent, path=file_path) if SPEC.search(text) and BESIDE.search(text) else None
+    from .language.names import read_names
+
+    return SpecFile.from_parent(parent, path=file_path) if read_names(file_path).is_spec else None
 
 
 class LockFile(pytest.File):

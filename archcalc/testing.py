@@ -32,7 +32,8 @@ class Assertions:
         difference by layer."""
         from .gate.build import CheckedLock, check_model
         from .gate.lock import read_lock
-        from .show.drift import Run, text
+        from .show.drift import text
+        from .tasks.check import CheckResult
 
         path = self.folder / lock
         found = read_lock(path, str(path))
@@ -43,13 +44,13 @@ class Assertions:
         for model in checked:
             if model.error is not None:
                 raise model.error
-        run = Run((CheckedLock(found.name, path, checked),))
+        run = CheckResult((CheckedLock(found.name, path, checked),))
         if not run.ok:  # no `assert`: pytest would add to what it says
             raise AssertionError(text(run, None, False))
 
     def assert_within(self, model: str, *budgets: str) -> None:
         """A model keeps within `params <= 25.6M`, … Raises AssertionError with what it costs."""
-        from .gate.budgets import judge, quantities, read_budget, want_seen
+        from .gate.budgets import judge, quantities, read_budget, with_receptive_field
         from .show.drift import budget
 
         source = Source("assert_within", budgets)
@@ -57,7 +58,7 @@ class Assertions:
         for found in read:
             if found.measured:
                 raise found.text.error(f"`{found.quantity}` is measured: `Model.measure()` does, or a budget in a lock")
-        counts = quantities(self.load(model).report(), want_seen(read))
+        counts = quantities(self.load(model).report(), with_receptive_field(read))
         broken = [found for found in judge(read, model, counts) if not found.holds]
         if broken:
             raise AssertionError("\n".join([f"{model} is over its budget", *map(budget, broken)]))
@@ -65,11 +66,10 @@ class Assertions:
     def assert_claims(self, spec: str | Path) -> None:
         """The figures that a spec file quotes hold or stand under an erratum, and its errata apply. Raises
         AssertionError with those that do not."""
-        from .show.check import problems
         from .tasks.check import check_spec
 
         path = self.folder / spec
-        found = [problem.render() for problem in problems(check_spec(path, str(path)))]
+        found = [problem.render() for problem in check_spec(path, str(path)).problems]
         if found:
             raise AssertionError("\n".join(found))
 

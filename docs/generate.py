@@ -11,10 +11,13 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
+from archcalc.analysis.arithmetic import usage
+from archcalc.analysis.counts import Report, analyse
+from archcalc.analysis.explain import Network, NodeFacts
 from archcalc.errors import Source, Text
 from archcalc.graph import GraphBuilder
 from archcalc.language.lines import MERGES
-from archcalc.language.zoo import Selection, selections, spec_files
+from archcalc.language.zoo import Selection, spec_files
 from archcalc.ops import ARGUMENTS, KINDS, OPS, Op, OpError, Shape, Tokens, dims
 from archcalc.ops.base import show
 from archcalc.papers.accuracies import accuracies
@@ -22,9 +25,8 @@ from archcalc.papers.claims import Judgement
 from archcalc.schemas.generate import MERGE_SENTENCES, argument_sentence, shipped
 from archcalc.show import records
 from archcalc.show.list import NAMED, ONLY_PRINTED
-from archcalc.tasks.check import CheckedSpec, check_spec
-from archcalc.tasks.explain import Explanation, explain_node, usage
-from archcalc.tasks.list import named, year_of
+from archcalc.tasks.check import BuiltSpec, CheckedSpec, build_spec, judge_spec
+from archcalc.tasks.list import systems_without_spec, year_of
 from docs import gallery
 from docs.reference import cli_page
 
@@ -92,7 +94,7 @@ QUANTITY = {"weight": "weights", "bias": "biases", "norm": "norm_params", "stat"
 LONG = 100  # characters: arithmetic beyond it is not worth reading
 
 
-def explained(word: str) -> Explanation:
+def explained(word: str) -> NodeFacts:
     """The example of an op with its arithmetic. Raises LookupError where none can be made up."""
     op = OPS[word]
     required = {a.name: BY_KIND[a.kind] for a in ARGUMENTS[word] if a.required}
@@ -104,8 +106,7 @@ def explained(word: str) -> Explanation:
             builder.append(op(**arguments), inputs, Text(word, Source(word, (word,)), 1, 1))
         except OpError:
             continue
-        graph = builder.finish(1, (0,), ())
-        return explain_node(graph, graph.nodes[0])
+        return Network(analyse(builder.finish(1, (0,), ()))).node(0)
     raise LookupError(f"`{word}` needs an example: add it to EXAMPLES of docs/generate.py")
 
 
@@ -161,31 +162,33 @@ def _op(word: str) -> Iterator[str]:
     yield from _example(op, explained(word))
 
 
-def _example(op: type[Op], found: Explanation) -> Iterator[str]:
+def _example(op: type[Op], found: NodeFacts) -> Iterator[str]:
     node = found.node
     call = usage(node.op)
     for argument in ARGUMENTS[op.word]:
         if argument.kind == "Value":
             call = call.replace(f"{argument.name}=True", f"{argument.name}=b")
-    on = " and ".join((", ".join(found.inputs[:-1]), found.inputs[-1])) if len(found.inputs) > 1 else found.inputs[0]
+    *others, last = [dims(value.shape) for value in found.inputs]
+    on = f"{', '.join(others)} and {last}" if others else last
     yield f"Example: `{call}{':' if op.word in MERGES else ''}` of {on} gives {dims(node.shape)}."
     yield ""
-    if any(size.replace(",", "") != text for size, text in found.shape):
-        sizes = " × ".join(text if text.isdigit() else f"({text})" for _, text in found.shape)
-        yield f"- shape: {sizes if len(found.shape) > 1 else found.shape[0][1]}"
+    shape = [(str(count.value), count.text or str(count.value)) for count in found.counts.shape]
+    if any(size != text for size, text in shape):
+        sizes = " × ".join(text if text.isdigit() else f"({text})" for _, text in shape)
+        yield f"- shape: {sizes if len(shape) > 1 else shape[0][1]}"
     yield from _parameters(found)
-    yield f"- MACs: {_short(found.macs) or 'none by definition'}"
-    costs = " · ".join(f"{kind}: {_short(count)}" for kind, count in found.elementwise)
-    yield f"- other operations: {costs or (f'none by definition, {found.free}' if found.free else 'none')}"
+    macs = found.counts.macs
+    yield f"- MACs: {_short(macs.equation) if macs.value else 'none by definition'}"
+    costs = " · ".join(f"{count.name}: {_short(count.equation)}" for count in found.counts.elementwise)
+    yield f"- other operations: {costs or (f'none by definition, {op.free}' if op.free else 'none')}"
     yield f"- output: {STORAGE[op.storage]}"
 
 
-def _parameters(found: Explanation) -> Iterator[str]:
+def _parameters(found: NodeFacts) -> Iterator[str]:
     """A line for each kind of parameters that the example has."""
     by_kind: dict[str, list[str]] = {}
-    for what, count in found.params:
-        name, _, kind = what.rstrip(")").rpartition(" (")
-        by_kind.setdefault(QUANTITY[kind], []).append(f"`{name}` {_short(count)}")
+    for count in found.counts.params:
+        by_kind.setdefault(QUANTITY[count.kind], []).append(f"`{count.name}` {_short(count.equation)}")
     for quantity, counts in by_kind.items():
         yield f"- {quantity}: {' · '.join(counts)}"
     if not by_kind:
@@ -213,9 +216,10 @@ def _no_ops() -> Iterator[str]:
 
 def models_page() -> str:
     """`docs/models.md`."""
-    checked = [(path, check_spec(path)) for path in spec_files()]
-    count = sum(len(found.reports) for _, found in checked)
-    judged = [j for _, found in checked for judgements in found.judged.values() for j in judgements]
+    built = [build_spec(path) for path in spec_files()]
+    checked = [judge_spec(spec) for spec in built]
+    count = sum(len(spec.models) for spec in built)
+    judged = [j for found in checked for judgements in found.judged.values() for j in judgements]
     lines = [
         WRITTEN,
         "# Models",
@@ -226,19 +230,16 @@ def models_page() -> str:
         "a model, held against the computed ones:",
         f"{_claims(judged)}. An erratum gives the likely cause of a figure that does not hold.",
         "",
-        *(
-            f"- [{found.family.name}](#{_anchor(found.family.name)}): {', '.join(found.reports)}"
-            for _, found in checked
-        ),
+        *(f"- [{spec.family.name}](#{_anchor(spec.family.name)}): {', '.join(spec.reports)}" for spec in built),
     ]
-    for path, found in checked:
-        lines += ["", *_family(path, found)]
+    for spec, found in zip(built, checked, strict=True):
+        lines += ["", *_family(spec, found)]
     return "\n".join([*lines, "", *_only_printed()]) + "\n"
 
 
 def _only_printed() -> Iterator[str]:
     """What documents name and no spec builds."""
-    systems = list(named())
+    systems = list(systems_without_spec())
     printed = len(accuracies())
     models = sum(bool(result.models) for result in accuracies())
     yield f"## {ONLY_PRINTED}"
@@ -255,29 +256,27 @@ def _anchor(heading: str) -> str:
     return "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
-def _family(path: Path, found: CheckedSpec) -> Iterator[str]:
-    family = found.family
+def _family(spec: BuiltSpec, found: CheckedSpec) -> Iterator[str]:
+    family = spec.family
     year = year_of(family.cite)
     yield f"## {family.name}"
     yield " · ".join(filter(None, (f"{year or ''}", f"*{family.title}*" if family.title else "", family.cite)))
     yield ""
     quoted = family.layers.quoted if family.layers else None
     source = f" quotes: {quoted.source}." if quoted and quoted.source else ""
-    yield f"[specs/{path.name}](../specs/{path.name}){source}"
+    yield f"[specs/{spec.spec}](../specs/{spec.spec}){source}"
     yield ""
     yield "| model | printed as | input | params | MACs | weight layers | claims |"
     yield "|---|---|---|--:|--:|--:|---|"
-    _, models = selections(path)
-    for selection in models:
-        yield _model(selection, found)
+    for selection, report in spec.models:
+        yield _model(selection, report, found)
     if family.namesakes:
         yield ""
     for name, sentence in family.namesakes.items():
         yield f"- `{name}`: {' '.join(sentence.value.split())}"
 
 
-def _model(selection: Selection, found: CheckedSpec) -> str:
-    report = found.reports[selection.name]
+def _model(selection: Selection, report: Report, found: CheckedSpec) -> str:
     variant = selection.variant.name.value
     if selection.family.name != selection.file.name:
         variant = f"{selection.family.name}:{variant}"

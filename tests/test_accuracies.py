@@ -34,7 +34,7 @@ from archcalc.papers.documents import documents_dir
 from archcalc.schemas import generate as schema
 from archcalc.show import FORMATS
 from archcalc.show.list import ALL, COLUMNS, ONLY_PRINTED, render, said
-from archcalc.tasks.list import Entry, catalogue
+from archcalc.tasks.list import ListedModel, list_models
 from tests.test_cli import on_a_terminal
 from tests.test_commands import Run, command
 
@@ -44,8 +44,8 @@ RESULTS = {result.id.value: result for result in accuracies()}
 
 
 @cache
-def zoo() -> dict[str, Entry]:
-    return {entry.name: entry for entry in catalogue()}
+def zoo() -> dict[str, ListedModel]:
+    return {entry.name: entry for entry in list_models().models}
 
 
 # --- the data -------------------------------------------------------------------------------------------------------
@@ -461,7 +461,7 @@ def test_a_result_is_said_as_it_is_printed(result: str, text: str) -> None:
 
 
 def test_a_list_without_others_is_as_before() -> None:
-    some = list(catalogue("vgg"))
+    some = list_models("vgg").models
     for output_format in FORMATS:
         assert render(some, output_format) == render(some, output_format, others=None)
 

@@ -20,7 +20,7 @@ from archcalc.language.rows import rows_of
 from archcalc.language.table import read_table
 from archcalc.language.zoo import read_spec, spec_files, specs_dir
 from archcalc.papers.claims import Claim, Judgement, claims_of, judge, undeclared
-from archcalc.tasks.check import CheckedSpec, check_spec
+from archcalc.tasks.check import CheckedSpec, build_spec, check_spec, judge_spec
 from archcalc.units import same
 
 # --- every claim of every shipped spec --------------------------------------------------------------------------
@@ -28,8 +28,8 @@ from archcalc.units import same
 
 @cache
 def checked(path: Path) -> tuple[CheckedSpec, tuple[Claim, ...]]:
-    found = check_spec(path)
-    return found, claims_of(found.family)
+    built = build_spec(path)
+    return judge_spec(built), claims_of(built.family)
 
 
 def shipped() -> Iterator[Any]:

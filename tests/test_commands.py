@@ -15,9 +15,9 @@ import pytest
 
 import archcalc
 from archcalc import cli
-from archcalc.commands.completion import names_of
 from archcalc.errors import UsageError
 from archcalc.language import zoo
+from archcalc.language.names import read_names
 from archcalc.language.starter import check_name, starter
 from archcalc.language.zoo import model_names, spec_files
 from archcalc.models import Summary
@@ -111,7 +111,7 @@ def test_the_list_is_grouped_by_family_and_names_the_paper(command: Run) -> None
 def test_the_list_holds_every_model_with_its_numbers(command: Run) -> None:
     found = json.loads(command("list", "--format", "json").out)
     named = [entry["name"] for entry in found if ":" not in entry["name"]]
-    alone = {path.stem for path in SPECS if not names_of(path)[0]}  # of a family with one network, as nin
+    alone = {path.stem for path in SPECS if not read_names(path).models}  # of a family with one network, as nin
     assert [name for name in named if name not in alone] == list(model_names())
     assert alone <= set(named)
     assert len({entry["name"] for entry in found}) == len(found)
@@ -769,10 +769,12 @@ def test_titles_stand_beside_the_names() -> None:
 
 
 def test_the_names_that_are_offered_are_those_of_the_specs() -> None:
-    assert [name for path in SPECS for name in names_of(path)[0]] == list(model_names())
     for path in SPECS:
         family, _ = zoo.selections(path)
-        assert names_of(path)[1] == family.title
+        names = read_names(path)
+        assert (names.models, names.title) == (list(family.models), family.title)
+        assert names.keys == set(family.tree.entries)
+        assert names.is_spec
 
 
 @pytest.mark.parametrize(
@@ -790,10 +792,12 @@ def test_the_names_that_are_offered_are_those_of_the_specs() -> None:
 def test_names_are_found_without_reading_the_spec(tmp_path: Path, text: str, found: object) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(text, encoding="utf-8")
-    assert names_of(path) == found
+    names = read_names(path)
+    assert (names.models, names.title) == found
 
 
 def test_a_file_that_is_no_text_has_no_names(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_bytes(b"\xff\xfe\x00")
-    assert names_of(path) == names_of(tmp_path / "nothing.yaml") == ([], "")
+    for names in (read_names(path), read_names(tmp_path / "nothing.yaml")):
+        assert (names.models, names.title, names.is_spec) == ([], "", False)

@@ -31,7 +31,7 @@ from archcalc.measurement.runs import Run
 from archcalc.measurement.runs import document as run_document
 from archcalc.models import load
 from archcalc.ops import Tokens
-from archcalc.papers.results import common, results
+from archcalc.papers.accuracies import common, results
 from archcalc.schemas import generate as schema
 from archcalc.show import FORMATS, as_latex
 from archcalc.show import list as listing
@@ -50,7 +50,7 @@ from archcalc.tasks.compare import (
     stage_of,
     within_noise,
 )  # fmt: skip
-from archcalc.tasks.list import catalogue, named
+from archcalc.tasks.list import list_models, systems_without_spec
 from archcalc.tasks.scale import counts, grid, values
 from archcalc.tasks.summary import Pick
 from tests.graphs import call, chain
@@ -368,14 +368,14 @@ def test_a_frame_and_a_notebook() -> None:
 
 @pytest.mark.parametrize("form", ["markdown", "latex", "html"])
 def test_a_list_has_the_systems_without_a_spec(form: str) -> None:
-    systems, word = tuple(named("maxout")), "Known only by what documents print"
+    systems, word = tuple(systems_without_spec("maxout")), "Known only by what documents print"
     assert systems
-    both = listing.render(tuple(catalogue("vgg16")), form, others=systems)
+    both = listing.render(list_models("vgg16").models, form, others=systems)
     assert "vgg16" in both
     assert word in both
     for text in (both, listing.render((), form, others=systems)):
         assert all(system.name.value in text for system in systems)
-    assert word not in listing.render(tuple(catalogue("vgg16")), form)
+    assert word not in listing.render(list_models("vgg16").models, form)
 
 
 # --- what was measured ------------------------------------------------------------------------------------------------

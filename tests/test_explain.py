@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.analysis.arithmetic import Arithmetic, Count, Term, arithmetic, terms, usage
+from archcalc.analysis.arithmetic import Arithmetic, Count, Term, arithmetic, terms
+from archcalc.analysis.counts import analyse
+from archcalc.analysis.explain import Network, NodeFacts
+from archcalc.analysis.find import Target, find
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.language.zoo import spec_files
@@ -22,17 +25,13 @@ from archcalc.ops import ARGUMENTS, OPS, Op, Shape, Tokens
 from archcalc.ops.base import numel
 from archcalc.show.explain import render
 from archcalc.show.layout import width_of
-from archcalc.tasks.check import check_spec
+from archcalc.tasks.check import build_spec, check_spec
 from archcalc.tasks.explain import (
-    Network,
-    NodeFacts,
     SpanFacts,
     explain_judgement,
     explain_network,
-    explain_node,
     explain_op,
     explain_spans,
-    find,
     source,
 )
 from tests.graphs import Build, call, single
@@ -159,7 +158,7 @@ def agree(count: Count, letters: Mapping[str, int], about: str) -> None:
 
 @cache
 def networks(family: str) -> dict[str, Network]:
-    return {name: Network(report) for name, report in check_spec(SPECS[family]).reports.items()}
+    return {name: Network(report) for name, report in build_spec(SPECS[family]).reports.items()}
 
 
 @pytest.mark.parametrize("family", SPECS)
@@ -258,8 +257,8 @@ def googlenet() -> tuple[Model, Network]:
 
 def node(path: str) -> NodeFacts:
     network = googlenet()[1]
-    found = find(network.graph, path)
-    assert isinstance(found, int)
+    found = find(network.graph, path).node
+    assert found is not None
     return network.node(found)
 
 
@@ -292,8 +291,6 @@ def test_where_and_why_an_output_stands_is_said() -> None:
     flat = b("flatten", added)
     last = b("relu", b("linear", flat, out=3))
     b("relu", -1)
-    from archcalc.analysis.counts import analyse
-
     network = Network(analyse(b.finish(last)))
     reasons = [network.node(index).because for index in range(len(network.graph.nodes))]
     assert reasons[1] == "new memory: add reads conv later"
@@ -305,8 +302,6 @@ def test_where_and_why_an_output_stands_is_said() -> None:
 
 
 def test_an_output_of_the_network_is_not_overwritten() -> None:
-    from archcalc.analysis.counts import analyse
-
     b = Build((4, 8, 8))
     conv = b("conv", -1, out=4, kernel=3)
     relu = b("relu", conv)
@@ -335,8 +330,7 @@ def test_terms_keep_what_a_shape_is() -> None:
 def test_several_rows_of_one_label_are_explained_together() -> None:
     model = load("resnet50")
     network = Network(model.report())
-    found = find(network.graph, "conv2_x")
-    assert isinstance(found, tuple)
+    found = find(network.graph, "conv2_x").spans
     facts = explain_spans(network, found, model.claims)
     assert (facts.kind, facts.name, [part.name for part in facts.parts]) == (
         "rows",
@@ -349,8 +343,7 @@ def test_several_rows_of_one_label_are_explained_together() -> None:
 
 def test_parts_alike_are_counted_together() -> None:
     network = Network(load("resnet50").report())
-    found = find(network.graph, "conv4_x")
-    assert isinstance(found, tuple)
+    found = find(network.graph, "conv4_x").spans
     facts = explain_spans(network, found, ())
     assert [(addend.called, addend.text) for addend in facts.sums[0].added] == [
         ("bottleneck.1", "1,512,448"),
@@ -360,8 +353,7 @@ def test_parts_alike_are_counted_together() -> None:
 
 def test_a_row_brings_its_printed_figures() -> None:
     model, network = googlenet()
-    found = find(network.graph, "convolution.1")
-    assert isinstance(found, tuple)
+    found = find(network.graph, "convolution.1").spans
     facts = explain_spans(network, found, model.claims)
     assert [judged.arithmetic for judged in facts.judged] == [
         "112×112×64 = 112×112×64",
@@ -398,10 +390,10 @@ def test_a_layer_is_found_by_its_name_or_by_a_part_of_it(model: str, name: str, 
     assert named(graph, target) == found
 
 
-def named(graph: Graph, target: int | tuple[object, ...]) -> str:
-    if isinstance(target, int):
-        return graph.nodes[target].path
-    span = graph.spans[graph.spans.index(target[0])]
+def named(graph: Graph, target: Target) -> str:
+    if target.node is not None:
+        return graph.nodes[target.node].path
+    span = target.spans[0]
     return span.path if span.depth else span.name
 
 
@@ -429,8 +421,7 @@ def test_lines_of_a_list_that_are_alike_are_numbered(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
         find(graph, "conv(4, 3)")
     assert raised.value.render() == ("error: 2 rows are called `conv(4, 3)`: name one\n  conv(4, 3).1\n  conv(4, 3).2")
-    second = find(graph, "conv(4, 3).2")
-    assert isinstance(second, tuple)
+    second = find(graph, "conv(4, 3).2").spans
     assert [(span.start, span.stop) for span in second] == [(2, 3)]
     with pytest.raises(UsageError):
         find(graph, "conv(4, 3).3")
@@ -450,7 +441,7 @@ def test_every_op_has_an_example_whose_arithmetic_is_right(word: str) -> None:
     assert all(argument.name in facts.signature for argument in ARGUMENTS[word])
     graph = single(facts.example, *facts.inputs)
     assert graph.nodes[0].shape == facts.output
-    assert explain_node(graph, graph.nodes[0]).op == usage(facts.example)
+    assert Network(analyse(graph)).node(0).counts == facts.counts
 
 
 def test_the_formulas_of_an_op_are_what_its_rules_say() -> None:
@@ -511,7 +502,10 @@ def shown(model: str, layer: str, output_format: str = "text", width: int | None
         return render(explain_network(network, summary.judgements), network, summary, output_format, width, color)
     found = find(network.graph, layer)
     facts: NodeFacts | SpanFacts
-    facts = network.node(found) if isinstance(found, int) else explain_spans(network, found, summary.judgements)
+    if found.node is not None:
+        facts = network.node(found.node)
+    else:
+        facts = explain_spans(network, found.spans, summary.judgements)
     return render(facts, network, summary, output_format, width, color)
 
 

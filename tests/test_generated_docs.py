@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from archcalc.language.lines import MERGES
-from archcalc.language.zoo import model_names, selections, spec_files
+from archcalc.language.zoo import model_names, spec_files
 from archcalc.ops import ARGUMENTS, OPS, Op
 from archcalc.ops import base as ops_base
-from archcalc.tasks.check import check_spec
+from archcalc.tasks.check import build_spec, judge_spec
 from docs import generate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,10 +104,11 @@ def test_a_new_op_appears_by_itself_or_says_what_it_needs(monkeypatch: pytest.Mo
 def test_every_model_is_listed_with_its_numbers() -> None:
     listed = set()
     for path in spec_files():
-        found = check_spec(path)
-        text = section("models.md", f"## {found.family.name}")
-        for selection in selections(path)[1]:
-            totals = found.reports[selection.name].totals
+        built = build_spec(path)
+        found = judge_spec(built)
+        text = section("models.md", f"## {built.family.name}")
+        for selection, report in built.models:
+            totals = report.totals
             row = next(line for line in text.split("\n") if line.startswith(f"| `{selection.name}` |"))
             assert f" | {totals.params:,} | {totals.macs:,} | {totals.weight_layers} | " in row
             holding = sum(j.holds for j in found.judged[selection.name])
@@ -115,7 +116,7 @@ def test_every_model_is_listed_with_its_numbers() -> None:
                 found.judged[selection.name]
             )
             listed.add(selection.name)
-        for sentence in found.family.namesakes.values():
+        for sentence in built.family.namesakes.values():
             assert " ".join(sentence.value.split()) in text
     assert set(model_names()) <= listed
 

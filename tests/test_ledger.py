@@ -530,7 +530,7 @@ def test_an_undeclared_contradiction_fails(
 ) -> None:
     of(tmp_path, "id | printed | computed\na-figure | 12M | params of resnet50")
     monkeypatch.setattr(documents, "documents_dir", lambda: tmp_path)
-    monkeypatch.setattr(documents, "spec_files", list)
+    monkeypatch.setattr(documents, "shipped_names", list)
     assert run("paper", "--all") == 1
     assert "under no erratum" in capsys.readouterr().out
     of(tmp_path, "id | printed | computed\na-figure | 12M | params of resnet18", ERRATA)

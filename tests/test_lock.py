@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from archcalc.errors import SpecError
 from archcalc.gate.drift import Place, compare
-from archcalc.gate.lock import HEAD, VERSION, Entry, Line, Lock, entry_of, read_lock
+from archcalc.gate.lock import HEAD, VERSION, Entry, Lock, LockLine, entry_of, read_lock
 from archcalc.language.zoo import model_names
 from archcalc.models import load
 
@@ -173,7 +173,7 @@ PATHS = st.lists(WORDS, min_size=1, max_size=3).map("/".join)
 @given(st.lists(PATHS, min_size=1, max_size=6, unique=True), st.data())
 def test_whatever_paths_are_called(paths: list[str], data: st.DataObject) -> None:
     lines = tuple(
-        Line(
+        LockLine(
             path,
             "relu",
             "4×4",
@@ -204,7 +204,9 @@ def network(widths: list[int]) -> Entry:
     """A chain of convolutions, numbered as paths are."""
     number = [f"conv.{n}" for n in range(1, len(widths) + 1)] if len(widths) > 1 else ["conv"]
     lines = tuple(
-        Line(path, f"conv(out={width}, kernel=1)", f"{width}×4×4", width, width, 64 * width, (("bias", str(width)),))
+        LockLine(
+            path, f"conv(out={width}, kernel=1)", f"{width}×4×4", width, width, 64 * width, (("bias", str(width)),)
+        )
         for path, width in zip(number, widths, strict=True)
     )
     return Entry("m", "1×4×4", "1", {"nodes": len(lines)}, lines)

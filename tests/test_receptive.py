@@ -8,12 +8,12 @@ from math import ceil, floor
 import pytest
 import torch
 
+from archcalc.analysis.explain import Network
 from archcalc.analysis.receptive import receptive_fields
 from archcalc.graph import Graph
 from archcalc.models import load
 from archcalc.ops import OPS, Op, Shape, Tokens
 from archcalc.runtime.network import build
-from archcalc.tasks.explain import Network
 from tests.graphs import Build, call, chain, single
 from tests.test_explain import value_of
 from tests.test_ops import ROWS, Row

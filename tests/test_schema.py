@@ -31,7 +31,7 @@ from archcalc.ops import base as ops_base
 from archcalc.schemas import generate as schema
 from archcalc.show import as_json
 from archcalc.tasks.check import check_spec
-from archcalc.tasks.list import catalogue
+from archcalc.tasks.list import list_models
 from tests.test_docs import EXAMPLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -475,7 +475,7 @@ def test_a_report_with_more_keys_is_valid() -> None:
 
 
 def test_a_list_of_models_is_valid() -> None:
-    listed = [{name: getattr(entry, name) for name in schema.LISTED} for entry in catalogue("vgg")]
+    listed = [{name: getattr(entry, name) for name in schema.LISTED} for entry in list_models("vgg").models]
     for entry in listed:
         entry["input"] = list(entry["input"][0])
     assert len(listed) >= 6

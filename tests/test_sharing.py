@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archcalc.analysis.counts import analyse
+from archcalc.analysis.explain import Network
 from archcalc.graph import Graph
 from archcalc.language.expand import expand
 from archcalc.language.family import read_family
@@ -22,7 +23,6 @@ from archcalc.runtime.network import build, parameter_count
 from archcalc.runtime.verify import verify
 from archcalc.show import as_csv, as_json, as_text
 from archcalc.show import explain as explained
-from archcalc.tasks.explain import Network
 from archcalc.tasks.summary import FULL
 
 TIED = """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..measurement.latency import Interrupted, Measurement
     from ..measurement.runs import Run
     from ..models import Model, Summary
-    from ..papers.results import Result
+    from ..papers.accuracies import Result
     from ..tasks.compare import Compared
 
 Cpu = Annotated[bool, Option("--cpu", help="Measure too, on the CPU.")]
@@ -216,7 +216,7 @@ class Sides:
         """The networks, each with the accuracy that is printed for it where it is as printed; measured in turn if
         `measure` says how. Ctrl-C ends that, and is given back. Raises UsageError, SpecError, Unavailable."""
         from ..errors import UsageError, printable
-        from ..papers.results import common
+        from ..papers.accuracies import common
         from ..tasks.compare import Compared
 
         if measure is not None and self.runs:

@@ -20,9 +20,9 @@ def models(incomplete: str) -> Offers:
 
 def families(incomplete: str) -> Offers:
     """The zoo's families."""
-    from ..language.zoo import spec_files
+    from ..language.zoo import shipped_names
 
-    return _begin(incomplete, ((path.stem, names_of(path)[1]) for path in spec_files()))
+    return _begin(incomplete, ((spec.family, spec.title) for spec in shipped_names()))
 
 
 def models_and_families(incomplete: str) -> Offers:
@@ -125,48 +125,9 @@ def _begin(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offers:
     return [(name, about) for name, about in offers if name.startswith(incomplete)]
 
 
-def known() -> set[str]:
-    """The models and families of the zoo."""
-    from ..language.zoo import spec_files
-
-    return {name for path in spec_files() for name in (path.stem, *names_of(path)[0])}
-
-
 def _titles() -> Iterator[tuple[str, str]]:
     """The models of the shipped specs with their papers' titles."""
-    from ..language.zoo import spec_files
+    from ..language.zoo import shipped_names
 
-    for path in spec_files():
-        names, title = names_of(path)
-        yield from ((name, title) for name in names or [path.stem])  # a family of one network goes by its own name
-
-
-def names_of(path: Path) -> tuple[list[str], str]:
-    """The models that a spec names and its title, by the YAML parser alone; what cannot be read has none."""
-    import yaml
-
-    from ..language.reader import LOADER
-
-    names: list[str] = []
-    title, key, depth, is_key = "", "", 0, True
-    try:
-        for event in yaml.parse(path.read_text(encoding="utf-8"), LOADER):
-            if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-                depth += 1
-                is_key = True
-            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                depth -= 1
-                is_key = True
-                if depth == 1 and key == "models" and title:
-                    break
-            elif isinstance(event, yaml.ScalarEvent):
-                if depth == 1 and is_key:
-                    key = event.value
-                elif depth == 1 and key == "title":
-                    title = " ".join(event.value.split())
-                elif depth == 2 and key == "models" and is_key:
-                    names.append(event.value)
-                is_key = not is_key
-    except (yaml.YAMLError, OSError, UnicodeError):
-        return [], ""
-    return names, title
+    for spec in shipped_names():  # a family of one network goes by its own name
+        yield from ((name, spec.title) for name in spec.models or [spec.family])

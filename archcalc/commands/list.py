@@ -27,15 +27,13 @@ def list_models(
     output: OutputFile = "",
 ) -> None:
     """List the models that there are: name, paper, year, parameters, MACs and input, all computed afresh."""
-    from ..errors import did_you_mean, sentence
+    from ..errors import sentence
     from ..show import known_units
     from ..show.list import render
-    from ..tasks.list import catalogue, named
+    from ..tasks.list import list_models as task
 
     write, raw = Output(output_format, output), known_units(units) == "raw"
-    found = tuple(catalogue(word))
-    others = tuple(named(word)) if every else None
-    write(lambda width, color: render(found, write.format, width, color, names(columns), raw, others))
-    if not found and not others:  # an answer too, and none that a program should trip over
-        near = did_you_mean(word, sorted(complete.known()))
-        print(sentence(f"no model holds `{word}`. {near}".rstrip()), file=sys.stderr)
+    found = task(word, every=every)
+    write(lambda width, color: render(found.models, write.format, width, color, names(columns), raw, found.systems))
+    if not found.models and not found.systems:  # an answer too, and none that a program should trip over
+        print(sentence(f"no model holds `{word}`. {found.hint}".rstrip()), file=sys.stderr)

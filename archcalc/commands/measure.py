@@ -20,11 +20,9 @@ from .options import (
     Settings,
     Train,
     pairs,
-    replace,
     share,
     size,
     trained,
-    writable,
 )
 
 if TYPE_CHECKING:
@@ -100,6 +98,7 @@ def measure(
     """
     from .. import models as api
     from ..errors import UsageError
+    from ..files import writable
     from ..measurement.regression import library, same_conditions
     from ..measurement.runs import Run, read
     from ..show.measure import render
@@ -200,6 +199,7 @@ def measure_one(model: "Model", what: str, **options: Any) -> "Measurement":
 
 
 def save_run(run: "Run", path: Path) -> None:
+    from ..files import replace
     from ..measurement.runs import document
     from ..show.as_json import write
 

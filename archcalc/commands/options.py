@@ -147,6 +147,7 @@ class Output:
     """
 
     def __init__(self, output_format: str, path: str, formats: Sequence[str] = (), pictures: bool = False) -> None:
+        from ..files import writable
         from ..show import FORMATS, SUFFIXES, known_format
 
         formats = formats or FORMATS
@@ -158,6 +159,7 @@ class Output:
 
     def draw(self, draw: Callable[[], Any]) -> None:
         """Write a picture to the file, in the form that its suffix says."""
+        from ..files import replace
         from ..show.pictures import image
 
         assert self.path is not None
@@ -168,6 +170,7 @@ class Output:
         wanted."""
         from shutil import get_terminal_size
 
+        from ..files import replace
         from ..show.page import Page
         from ..show.writers import write
 
@@ -180,30 +183,3 @@ class Output:
         width = max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
         sys.stdout.write(render(width, in_color()))
         sys.stdout.flush()
-
-
-def writable(path: str, option: str) -> Path:
-    """Where a file is to be written. Raises UsageError where none can be."""
-    from ..errors import UsageError, printable
-
-    found = Path(path).resolve()
-    if found.is_dir() or not found.parent.is_dir():
-        what = "a folder" if found.is_dir() else "in a folder that does not exist"
-        raise UsageError(f"`{option} {printable(path)}` is {what}")
-    return found
-
-
-def replace(path: Path, text: str | bytes) -> None:
-    """Write beside the file and move it there, so that nobody ever reads half of it."""
-    data = text.encode() if isinstance(text, str) else text
-    if path.exists() and not path.is_file():  # /dev/null, a pipe
-        path.write_bytes(data)
-        return
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(data)
-        if path.exists():
-            beside.chmod(path.stat().st_mode & 0o777)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

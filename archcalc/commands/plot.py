@@ -148,11 +148,11 @@ def sides(names: list[str], run: str, batch: int | None, dtype: str, settings: d
 
 def members(names: list[str]) -> list[str]:
     """The models that are named; a family that is no model itself stands for its models."""
-    from ..language.zoo import read_spec, spec_files
+    from ..language.zoo import shipped_names
 
-    families = {path.stem: path for path in spec_files()}
+    families = {spec.family: spec for spec in shipped_names()}
     found: list[str] = []
     for name in names:
-        own = list(read_spec(families[name]).models) if name in families else []
+        own = families[name].models if name in families else []
         found += own if own and name not in own else [name]
     return list(dict.fromkeys(found))

@@ -23,7 +23,7 @@ from ..units import read_figure
 
 KEYS = ("budgets",)  # of `[tool.archcalc]`
 TOTALS = tuple(field.name for field in fields(Totals) if field.name != "elementwise")
-SEEN = "receptive_field"  # the largest that is bounded, of any node: a global pooling behind it sees everything
+RECEPTIVE_FIELD = "receptive_field"  # the largest bounded one of any node: a global pooling sees everything
 MEASURED = ("latency",)
 WITH_HEADS = " with heads"
 EVERY = "*"
@@ -87,21 +87,21 @@ class Verdict:
         return self.holds or self.budget.advisory
 
 
-def quantities(report: Report, seen: bool = False) -> dict[str, int]:
-    """What a budget may bound without a measurement, by name; the receptive field where it is wanted (`seen`)."""
+def quantities(report: Report, with_receptive_field: bool = False) -> dict[str, int]:
+    """What a budget may bound without a measurement, by name; the receptive field only if it is wanted."""
     found = dict(report.totals.counts())
     heads = report.totals_with_heads or report.totals
     found |= {f"{name}{WITH_HEADS}": value for name, value in heads.counts().items()}
-    if seen:
+    if with_receptive_field:
         fields = receptive_fields(report.graph)
         every = [pair[1] for index in range(report.graph.main) if (pair := fields.pair(index)) is not None]
-        found[SEEN] = max(every, default=0)
+        found[RECEPTIVE_FIELD] = max(every, default=0)
     return found
 
 
-def want_seen(budgets: Iterable[Budget]) -> bool:
+def with_receptive_field(budgets: Iterable[Budget]) -> bool:
     """Whether a budget bounds the receptive field, which takes longer than all the rest."""
-    return any(budget.quantity == SEEN for budget in budgets)
+    return any(budget.quantity == RECEPTIVE_FIELD for budget in budgets)
 
 
 def judge(budgets: Iterable[Budget], model: str, found: Mapping[str, int]) -> tuple[Verdict, ...]:
@@ -124,7 +124,7 @@ def read_budget(text: Text, models: str = EVERY) -> Budget:
     if not match:
         raise text.error(f"`{text}` is not a budget", f"A budget is {form}.")
     quantity, comparison, amount, force = match.groups()
-    known = (*TOTALS, SEEN, *MEASURED)
+    known = (*TOTALS, RECEPTIVE_FIELD, *MEASURED)
     name = quantity.removesuffix(WITH_HEADS)
     if name not in known or (name not in TOTALS and name != quantity):
         raise text.part(0, max(1, len(quantity))).error(

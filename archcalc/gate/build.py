@@ -13,8 +13,8 @@ from ..analysis.counts import analyse
 from ..errors import ArchcalcError, SpecError, Text, did_you_mean
 from ..language.expand import expand_model
 from ..language.zoo import select, selections, spec_files, specs_dir, split
-from ..parallel import Tick, over
-from .budgets import EVERY, Budget, Verdict, judge, project, quantities, read_budget, want_seen
+from ..parallel import Tick, map_processes
+from .budgets import EVERY, Budget, Verdict, judge, project, quantities, read_budget, with_receptive_field
 from .drift import Drift, Place, compare, places
 from .lock import NAME, Entry, Lock, Section, entry_of, is_lock, read_lock
 
@@ -121,17 +121,17 @@ def names_in(wanted: str, lock: Path) -> list[str]:
 # --- building -----------------------------------------------------------------------------------------------------
 
 
-class Wanted(NamedTuple):
+class BuildRequest(NamedTuple):
     """A model to build: how to ask for it, how the lock calls it, and a digest of what is locked (empty: nothing)."""
 
     reference: str
     name: str
     by_rows: bool
     digest: str
-    seen: bool = False  # whether its receptive field is asked for
+    with_receptive_field: bool = False
 
 
-class Built(NamedTuple):
+class BuildResult(NamedTuple):
     """A network as it is: its entry and the places of its lines, where they are not what is locked."""
 
     spec: str
@@ -141,7 +141,7 @@ class Built(NamedTuple):
     of_input: str
 
 
-def build(wanted: Wanted) -> Built | ArchcalcError:
+def build(wanted: BuildRequest) -> BuildResult | ArchcalcError:
     """Build one model; what is wrong with it is given, not raised."""
     try:
         selection = select(wanted.reference)
@@ -150,14 +150,14 @@ def build(wanted: Wanted) -> Built | ArchcalcError:
     except ArchcalcError as error:
         return error
     spec = split(wanted.reference)[0] or f"specs/{selection.spec}"
-    totals = quantities(report, wanted.seen)
+    totals = quantities(report, wanted.with_receptive_field)
     if wanted.digest == digest(entry.text()):
-        return Built(spec, totals, None, [], "")
+        return BuildResult(spec, totals, None, [], "")
     of_input = selection.family.inputs[0][0].where
-    return Built(spec, totals, entry, places(report.graph, wanted.by_rows), of_input)
+    return BuildResult(spec, totals, entry, places(report.graph, wanted.by_rows), of_input)
 
 
-def _build_all(group: Sequence[Wanted]) -> list[Built | ArchcalcError]:
+def _build_all(group: Sequence[BuildRequest]) -> list[BuildResult | ArchcalcError]:
     return [build(wanted) for wanted in group]
 
 
@@ -167,7 +167,7 @@ def digest(lines: Iterable[str]) -> str:
     return sha256("\n".join(lines).encode()).hexdigest()
 
 
-def build_many(wanted: Sequence[Wanted], tick: Tick | None = None) -> list[Built | ArchcalcError]:
+def build_many(wanted: Sequence[BuildRequest], tick: Tick | None = None) -> list[BuildResult | ArchcalcError]:
     """Build models on all cores, those of one spec together: each process reads a spec once.
 
     Names are one group, cut into parts: in a lock those of one family mostly stand together.
@@ -184,7 +184,7 @@ def build_many(wanted: Sequence[Wanted], tick: Tick | None = None) -> list[Built
         if tick is not None:
             tick(done * len(wanted) // planned, len(wanted))
 
-    found = over(_build_all, jobs, FEW, models)
+    found = map_processes(_build_all, jobs, FEW, models)
     by_index = {
         index: built
         for part, results in zip(parts, found, strict=True)
@@ -197,47 +197,43 @@ def build_many(wanted: Sequence[Wanted], tick: Tick | None = None) -> list[Built
 
 
 def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> tuple[CheckedLock, ...]:
-    """Check lock files, each with its name in messages."""
-    locks: list[Lock | CheckedLock] = []
-    wanted: list[Wanted] = []
+    """Check lock files, each with its name in messages; those that cannot be read say why."""
+    locks: list[tuple[Lock, list[Budget]] | CheckedLock] = []
+    requests: list[BuildRequest] = []
     for path, name in files:
         try:
             lock = read_lock(path, name)
-            seen = want_seen(_budgets(lock))
+            budgets = _budgets(lock)
         except ArchcalcError as error:
             locks.append(CheckedLock(name, path, error=error))
             continue
-        locks.append(lock)
-        wanted += [_wanted(lock, model, seen) for model in lock.sections]
-    built = iter(build_many(wanted, tick))
-    return tuple(
-        found
-        if isinstance(found, CheckedLock)
-        else CheckedLock(
-            found.name,
-            found.path,
-            tuple(
-                _model(section, next(built), budgets)
-                for budgets in [_budgets(found)]
-                for section in found.sections.values()
-            ),
-        )
-        for found in locks
-    )
+        locks.append((lock, budgets))
+        requests += [_request(lock, model, budgets) for model in lock.sections]
+    results = iter(build_many(requests, tick))
+    found: list[CheckedLock] = []
+    for each in locks:
+        if isinstance(each, CheckedLock):
+            found.append(each)
+            continue
+        lock, budgets = each
+        models = tuple([_model(section, next(results), budgets) for section in lock.sections.values()])
+        found.append(CheckedLock(lock.name, lock.path, models))
+    return tuple(found)
 
 
 def check_model(lock: Lock, name: str) -> CheckedModel:
     """Check one model of a lock, in this process. Raises SpecError for a budget that is none."""
     budgets = _budgets(lock)
-    return _model(lock.sections[name], build(_wanted(lock, name, want_seen(budgets))), budgets)
+    return _model(lock.sections[name], build(_request(lock, name, budgets)), budgets)
 
 
-def _wanted(lock: Lock, name: str, seen: bool) -> Wanted:
-    section = lock.sections[name]
-    return Wanted(reference(name, Path(lock.name)), name, section.by_rows, digest(section.lines()), seen)
+def _request(lock: Lock, name: str, budgets: Sequence[Budget]) -> BuildRequest:
+    section, path = lock.sections[name], Path(lock.name)
+    fields = with_receptive_field(budgets)
+    return BuildRequest(reference(name, path), name, section.by_rows, digest(section.lines()), fields)
 
 
-def _model(section: Section, built: Built | ArchcalcError, budgets: Sequence[Budget]) -> CheckedModel:
+def _model(section: Section, built: BuildResult | ArchcalcError, budgets: Sequence[Budget]) -> CheckedModel:
     name, locked = section.model.value, section.model
     if isinstance(built, ArchcalcError):
         placed = built if isinstance(built, SpecError) else locked.error(built.message, built.hint)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ..graph import Graph
-from .lock import Entry, Line
+from .lock import Entry, LockLine
 
 MOST = 4_000_000  # pairs of lines that the search for the shortest difference may look at
 COUNTS = ("params", "macs", "activation_bytes")
@@ -27,9 +27,9 @@ class Place(NamedTuple):
 class Change:
     """A field of a node that is not as locked, or a total's (then `path` is empty).
 
-    `field` is `node` where the whole node is new or gone, otherwise what a `Line` calls it. `cause`: it does not follow
-    from another change. `place` is where it stands, or would stand. Nodes that are new or gone side by side have one
-    `run`.
+    `field` is `node` where the whole node is new or gone, otherwise what a `LockLine` calls it. `cause`: it does not
+    follow from another change. `place` is where it stands, or would stand. Nodes that are new or gone side by side have
+    one `run`.
     """
 
     path: str
@@ -259,10 +259,10 @@ def _alignments(old: Entry, new: Entry) -> Iterator[Links]:
         yield Links(old, new, _shortest(old.lines, new.lines))
 
 
-def _shortest(old: Sequence[Line], new: Sequence[Line]) -> list[tuple[int, int]]:
+def _shortest(old: Sequence[LockLine], new: Sequence[LockLine]) -> list[tuple[int, int]]:
     from difflib import SequenceMatcher
 
-    def leaf(line: Line) -> tuple[str, str]:
+    def leaf(line: LockLine) -> tuple[str, str]:
         word = line.op.partition("(")[0]
         return word if not word[0].isdigit() else "", line.path.rpartition("/")[2].partition(".")[0]
 

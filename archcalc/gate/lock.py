@@ -47,7 +47,7 @@ TOTALS = (
 )
 
 
-class Line(NamedTuple):
+class LockLine(NamedTuple):
     """A node, or, in a lock by rows, a row of the paper's table.
 
     `op` is its call with every argument that is set; of a row how many nodes it has, and a digest of their lines.
@@ -91,7 +91,7 @@ class Entry:
     inputs: str
     outputs: str
     totals: dict[str, int]
-    lines: tuple[Line, ...] = field(repr=False)
+    lines: tuple[LockLine, ...] = field(repr=False)
     by_rows: bool = False
 
     def text(self) -> list[str]:
@@ -187,7 +187,7 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
     return Entry(model, inputs, outputs, totals, tuple(_rows(report, lines)) if by_rows else lines, by_rows)
 
 
-def _lines(report: Report) -> Iterator[Line]:
+def _lines(report: Report) -> Iterator[LockLine]:
     graph = report.graph
     known: dict[int, tuple[str, str, tuple[tuple[str, str], ...]]] = {}  # equal layers have the same facts
     for index, (node, facts, params, macs, activation_bytes) in enumerate(report.layers):
@@ -198,10 +198,10 @@ def _lines(report: Report) -> Iterator[Line]:
             state = tuple([(name, dims(shape)) for name, shape, _ in facts.params])
             alike = known[id(facts)] = (_call(node.op), dims(node.shape), state)
         op, output, state = alike
-        yield Line(node.path, op, output, params, macs, activation_bytes, state, shares, reads)
+        yield LockLine(node.path, op, output, params, macs, activation_bytes, state, shares, reads)
 
 
-def _rows(report: Report, lines: Sequence[Line]) -> Iterator[Line]:
+def _rows(report: Report, lines: Sequence[LockLine]) -> Iterator[LockLine]:
     """A line for each row: its nodes are counted and their lines digested."""
     from hashlib import sha256
 
@@ -213,7 +213,7 @@ def _rows(report: Report, lines: Sequence[Line]) -> Iterator[Line]:
         span = slice(row.start, row.stop)
         layers: tuple[Layer, ...] = report.layers[span]
         digest = sha256("\n".join([line.text() for line in lines[span]]).encode()).hexdigest()[:12]
-        yield Line(
+        yield LockLine(
             name if seen[name] == 1 else f"{name} #{seen[name]}",
             f"{len(layers)} {'node' if len(layers) == 1 else 'nodes'} {digest}",
             dims(graph.shape(row.output)),
@@ -332,7 +332,7 @@ def _version(first: Text) -> None:
 def _entry(section: Section) -> Entry:
     facts: dict[str, str] = {}
     totals: dict[str, int] = {}
-    lines: list[Line] = []
+    lines: list[LockLine] = []
     places: dict[str, Text] = {}
     for text in section.texts()[1:]:
         if text.value.startswith("    "):
@@ -368,7 +368,7 @@ def _entry(section: Section) -> Entry:
     return Entry(section.model.value, facts["input"], facts["output"], totals, tuple(lines), rows is not None)
 
 
-def _line(text: Text) -> Line:
+def _line(text: Text) -> LockLine:
     cells = text.value[4:].split(BAR)
     if len(cells) < CELLS:
         raise text.strip().error(f"a line of a node has {CELLS} cells or more, this one has {len(cells)}")
@@ -389,7 +389,7 @@ def _line(text: Text) -> Line:
         if not blank:
             raise text.part(at, at + len(state)).error(f"`{piece}` is no name with a shape")
         own.append((name, shape))
-    return Line(path, op, output, params, macs, activation_bytes, tuple(own), shares, tuple(cells[CELLS:]))
+    return LockLine(path, op, output, params, macs, activation_bytes, tuple(own), shares, tuple(cells[CELLS:]))
 
 
 def _count(text: Text) -> int:

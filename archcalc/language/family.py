@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
 from ..errors import SpecError, Text, did_you_mean
 from ..ops import ARGUMENTS, OPS
@@ -74,7 +74,7 @@ class Head:
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Variant:
     """A variant by its printed name, with the cells of its row where `variants:` is a table."""
 
@@ -128,7 +128,7 @@ class Cited:
     table: Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Family:
     """Everything that a spec file says."""
 
@@ -156,16 +156,18 @@ class Family:
     reported: tuple[ReportedTable, ...]
     errata: tuple[Erratum, ...]
     documents: tuple[Cited, ...]
-    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # of what was worked out
 
     def role(self, heading: str) -> Role | None:
         """The role of a heading: given in `columns:`, or a name usable in expressions; None for a variant."""
         return self.headings.role(heading)
 
+    @cached_property
+    def _by_name(self) -> dict[str, Variant]:
+        return {squeeze(variant.name.value): variant for variant in self.variants}
+
     def variant(self, name: str) -> Variant | None:
-        if "variants" not in self.memo:
-            self.memo["variants"] = {squeeze(variant.name.value): variant for variant in self.variants}
-        return self.memo["variants"].get(squeeze(name))  # type: ignore[no-any-return]
+        """The variant of this printed name, however it is spaced."""
+        return self._by_name.get(squeeze(name))
 
     @property
     def tables(self) -> Iterator[tuple[Table, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from ..errors import SpecError, Text, did_you_mean
@@ -39,15 +40,9 @@ class Row:
         return same(name, self.name) or same(name, self.group)
 
 
+@lru_cache(maxsize=256)
 def rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
     """The rows of the family's table that `variant` has. Raises SpecError at a cell that nothing reads."""
-    key = "rows", variant.name.value
-    if key not in family.memo:
-        family.memo[key] = _rows_of(family, variant)
-    return family.memo[key]  # type: ignore[no-any-return]
-
-
-def _rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
     assert family.layers is not None and family.layers.quoted is not None
     table = family.layers.quoted.table
     read = _meant(family.layers.body) if family.layers.body else _read(family, table, variant)

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
-from ..errors import ArchcalcError, SpecError, Text, UsageError, did_you_mean
+from ..errors import Text, UsageError, did_you_mean
+from ..files import Version, version
 from ..units import same
 from .checks import check_used, references
 from .family import Family, ModelEntry, Variant, overlay, read_constants, read_family
+from .names import SpecNames, read_names
 from .reader import read_file
 from .rows import check_notation
 
-Version = tuple[int, int, int]  # of a file: when it was written, its size, and which it is
 SUFFIXES = (".yaml", ".yml")
 # What a file without `layers:` lays over the families of its models.
 LAID_BY_FILE = ("input", "given", "let", "defaults", "notation", "heads", "rows", "blocks")
@@ -102,12 +103,6 @@ def _kept(path: Path, name: str, whole: bool) -> Family:
     return _read_version(path, name, whole, found)
 
 
-def version(path: Path) -> Version:
-    """What changes when a file does."""
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
 @lru_cache(maxsize=256)
 def _read_version(path: Path, name: str, whole: bool, _version: Version) -> Family:
     return read_spec(path, name, whole)
@@ -131,32 +126,33 @@ def select(reference: str) -> Selection:
     if path is not None:
         family = _kept(Path(path).expanduser(), path, True)
         return _choose(family, wanted if colon else None, path, reference)
-    for candidate in _holding(reference):
-        try:
-            family = shipped_family(candidate)
-        except SpecError:
-            if candidate.stem == reference.partition(":")[0]:
-                raise
-            continue
-        if reference in family.models:
-            return _model(family, family.models[reference], candidate.name)
+    for names in shipped_names():
+        if names.has(reference):
+            family = shipped_family(names.path)
+            return _model(family, family.models[reference], names.path.name)
     name, colon, wanted = reference.partition(":")
     candidate = specs_dir() / f"{name}.yaml"
     if re.fullmatch(r"[A-Za-z0-9._-]+", name) and candidate.is_file():
         return _choose(shipped_family(candidate), wanted if colon else None, candidate.name, reference)
     if Path(reference).exists():
         raise UsageError(f"no model is called `{reference}`", f"For the file, write `./{reference}`.")
-    hint = did_you_mean(reference, [*model_names(), *(path.stem for path in spec_files())])
+    hint = did_you_mean(reference, known_names())
     raise UsageError(f"no model is called `{reference}`", hint or "`archcalc list` shows the models there are.")
 
 
+def shipped_names() -> Iterator[SpecNames]:
+    """The names in each shipped spec, by family."""
+    return map(read_names, spec_files())
+
+
 def model_names() -> Iterator[str]:
-    """The names of the zoo's models. A spec that cannot be read has none."""
-    for path in spec_files():
-        try:
-            yield from read_family(read_file(path, path.name), path.stem).models
-        except ArchcalcError:
-            continue
+    """The names of the zoo's models, by family."""
+    return (model for names in shipped_names() for model in names.models)
+
+
+def known_names() -> list[str]:
+    """What a name may be: the models and families of the zoo, sorted."""
+    return sorted({*model_names(), *(path.stem for path in spec_files())})
 
 
 def selections(path: Path, name: str | None = None) -> tuple[Family, list[Selection]]:
@@ -204,19 +200,6 @@ def resized(printed: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:
     if len(size) == len(printed) - 1:
         return (printed[0], *size)
     raise UsageError(f"an input of {len(printed)} axes cannot have the size {'×'.join(map(str, size))}")
-
-
-def _holding(name: str) -> Iterator[Path]:
-    """The shipped specs that hold the text `name`: only those are worth reading."""
-    word = name.encode()
-    for path in spec_files():
-        if word and word in _content(path, version(path)):
-            yield path
-
-
-@lru_cache(maxsize=256)
-def _content(path: Path, _version: Version) -> bytes:
-    return path.read_bytes()
 
 
 def _choose(family: Family, wanted: str | None, spec: str, reference: str) -> Selection:

@@ -7,15 +7,17 @@ system of the documents, the models of the zoo that it is, and which printed var
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import Text, did_you_mean
-from ..language import zoo
+from ..files import Version, version
 from ..language.family import read_sources
 from ..language.reader import Map, read_file, where_of
+from ..language.zoo import specs_dir
 from ..units import read_figure
 from .quantity import Number
 from .tables import figures, items, maps, parts, rows
@@ -189,13 +191,13 @@ def key_of(name: str) -> str:
 
 def known() -> Known:
     """What the files say; read again where one has changed. Raises SpecError."""
-    folder = zoo.specs_dir() / "documents" / "accuracies"
-    versions = tuple((path, zoo.version(path)) for path in sorted(folder.glob("*.yaml")))
+    folder = specs_dir() / "documents" / "accuracies"
+    versions = tuple((path, version(path)) for path in sorted(folder.glob("*.yaml")))
     return _read_version(folder, versions)
 
 
 @lru_cache(maxsize=4)
-def _read_version(folder: Path, _versions: tuple[tuple[Path, zoo.Version], ...]) -> Known:
+def _read_version(folder: Path, _versions: tuple[tuple[Path, Version], ...]) -> Known:
     return read(folder)
 
 
@@ -418,4 +420,65 @@ class Listed:
         return tuple(replace(s, results=tuple(by_system.get(key, ()))) for key, s in self.by_key.items())
 
 
-__all__ = ["METRICS", "Accuracy", "System", "Unassigned", "accuracies", "accuracy_of", "known", "systems"]
+# --- side by side -------------------------------------------------------------------------------------------------
+
+CLASSIFICATION = ("top1_accuracy", "top1_error", "top5_accuracy", "top5_error")  # metrics that are compared
+SIZE = re.compile(r"^(params|depth|FLOPs)\b|FLOPs$")  # what a setting says of the network, not of the test
+
+
+class Result(NamedTuple):
+    """A printed accuracy or error in percent: of which model, where it is printed, on what data, how it was tested."""
+
+    model: str
+    figure: str
+    printed: str
+    value: float
+    source: str
+    dataset: str
+    setting: str
+
+    @property
+    def tested(self) -> str:
+        """On what data, and how."""
+        return ", ".join(filter(None, (self.dataset, self.setting)))
+
+    @property
+    def accuracy(self) -> float:
+        """In percent right, whichever way it is printed."""
+        return self.value if self.figure.endswith("accuracy") else 100 - self.value
+
+
+@cache
+def results() -> tuple[Result, ...]:
+    """All printed results of models of the zoo, in the order of the documents. Raises SpecError."""
+    return tuple(
+        Result(
+            model,
+            found.in_words,
+            found.printed.value,
+            float(found.value),
+            found.sources[0],
+            found.dataset,
+            _tested(found.setting),
+        )
+        for found in accuracies()
+        if found.metric in CLASSIFICATION
+        for model in found.models
+    )
+
+
+def _tested(setting: str) -> str:
+    """How it was tested: the setting without what it says of the network's size."""
+    said = [part.strip() for part in setting.replace(";", ",").split(",")]
+    return ", ".join(part for part in said if not SIZE.search(part))
+
+
+def common(models: Sequence[str], figure: str = "top-1") -> tuple[Result, ...]:
+    """The results of these models in the table that holds most of them, so that they can be compared; by model."""
+    sources: dict[tuple[str, str, str], dict[str, Result]] = {}
+    for result in results():
+        if result.model in models and result.figure.startswith(figure):
+            table = result.source, result.dataset, result.setting
+            sources.setdefault(table, {}).setdefault(result.model, result)
+    best = max(sources.values(), key=len, default={})
+    return tuple(best[model] for model in models if model in best)

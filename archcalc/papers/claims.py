@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain, islice
 from typing import Literal
 
@@ -98,14 +98,9 @@ MAX_CLAIMS = 10_000
 # --- collecting -------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=256)
 def claims_of(family: Family) -> tuple[Claim, ...]:
     """All claims of a spec file. Raises SpecError where one cannot be read."""
-    if "claims" not in family.memo:
-        family.memo["claims"] = _read_claims(family)
-    return family.memo["claims"]  # type: ignore[no-any-return]
-
-
-def _read_claims(family: Family) -> tuple[Claim, ...]:
     claims = list(islice(chain(_variant_claims(family), _row_claims(family), _reported_claims(family)), MAX_CLAIMS + 1))
     if len(claims) > MAX_CLAIMS:
         raise claims[-1].printed.error(f"more than {MAX_CLAIMS:,} claims are refused")

@@ -17,7 +17,7 @@ from ..analysis.readings import BASE, BEFORE_ROUNDING, Reading, read_reading
 from ..errors import SpecError, Text, did_you_mean
 from ..language.family import Cited, Erratum, Family, read_sources
 from ..language.reader import List, Map, read_file
-from ..language.zoo import shipped_family, spec_files, specs_dir
+from ..language.zoo import shipped_family, shipped_names, specs_dir
 from ..units import read_figure, same
 from .claims import Claim, claims_of
 from .quantity import Formula, Number, read_formula
@@ -99,9 +99,9 @@ def read_ledger() -> tuple[Entry, ...]:
 def _all() -> Iterator[Entry]:
     for path in sorted(documents_dir().glob("*.yaml")):
         yield from read_document(path)
-    for path in spec_files():
-        if b"\ndocuments:" in path.read_bytes():
-            yield from cited(path)
+    for names in shipped_names():
+        if "documents" in names.keys:
+            yield from cited(names.path)
 
 
 # --- documents ----------------------------------------------------------------------------------------------------

@@ -68,24 +68,20 @@ class Ledger:
         # Documents by the names of their files, which are shorter than their titles.
         own = [entry for entry in self.entries.values() if entry.claim is None]
         self._files = {entry.document: Path(entry.id.source.name).stem for entry in own}
-        self._findings: dict[str, Finding] = {}  # without causes
-        self._explained_findings: dict[str, Finding] = {}
+        self._findings: dict[str, Finding] = {}  # with the cause once that was asked for
         self._asking: list[str] = []
         self._judged: dict[tuple[str, str], dict[tuple[int, int], Judgement]] = {}
 
     def finding(self, name: str) -> Finding:
         """The verdict on the figure with this id, and, where it contradicts, the likely cause. Raises SpecError where
         it cannot be computed as it says."""
-        found = self._explained_findings.get(name)
-        if found is None:
-            found = self._verdict(name)
-            if found.verdict == "contradicts" and not found.reason:
-                found = self._explained(found)
-            self._explained_findings[name] = found
+        found = self._verdict(name)
+        if found.verdict == "contradicts" and not found.reason:
+            found = self._findings[name] = self._explained(found)
         return found
 
     def _verdict(self, name: str) -> Finding:
-        """The verdict without the search for a cause."""
+        """The verdict, which needs no search for a cause."""
         found = self._findings.get(name)
         if found is None:
             entry = self.entries[name]
@@ -299,7 +295,7 @@ class Ledger:
             place=place,
             layers=layers,
             others=tuple(self._others(entry)),
-            relatives=tuple(self._relatives(entry, place)),
+            relatives=tuple(self._relatives(finding, place)),
             text=entry.printed.value,
         )
         reason = search(asked)
@@ -322,14 +318,14 @@ class Ledger:
         for other in sorted(alike, key=lambda other: other.sources[0] != entry.sources[0]):
             yield self._verdict(other.id.value)
 
-    def _relatives(self, entry: Entry, place: Place | None) -> Iterable[tuple[str, int]]:
+    def _relatives(self, finding: Finding, place: Place | None) -> Iterable[tuple[str, int]]:
         """The same count of the other named models of the family, for a count of a whole network."""
-        if place is None or place.stop - place.start != place.report.graph.main or entry.metric not in COUNTS:
+        model, metric = finding.model, finding.entry.metric
+        if place is None or place.stop - place.start != place.report.graph.main or metric not in COUNTS:
             return
-        model = self._findings[entry.id.value].model
         for name in islice(self.networks.selection(model).file.models, MAX_RELATIVES):
             if name != model:
-                yield name, self.networks.report(name).totals.counts()[entry.metric]
+                yield name, self.networks.report(name).totals.counts()[metric]
 
 
 def _model(family: Family, claim: Claim) -> str:

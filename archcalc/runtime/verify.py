@@ -22,7 +22,7 @@ from ..graph import Graph, Node
 from ..language.expand import expand_model
 from ..language.zoo import Selection, select
 from ..ops import Op, Shape, dims
-from ..parallel import over
+from ..parallel import map_processes
 from . import modules
 from .network import build, example_inputs, parameter_count
 
@@ -91,7 +91,7 @@ def verify_all(
     """
     cost = {name: _cost(name) for name in names}
     largest_first = sorted(cost, key=lambda name: -cost[name])
-    found = over(verify_model, largest_first, 2, tick, workers=workers, prepare=_one_thread)
+    found = map_processes(verify_model, largest_first, 2, tick, workers=workers, prepare=_one_thread)
     by_name = dict(zip(largest_first, found, strict=True))
     return tuple(by_name[name] for name in names)
 

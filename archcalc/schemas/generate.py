@@ -32,13 +32,13 @@ from ..models import Summary
 from ..ops import ARGUMENTS, KINDS, OPS
 from ..ops.base import LIMIT, Argument, show
 from ..papers.accuracies import METRICS as RESULTS
+from ..papers.accuracies import Result
 from ..papers.claims import Verdict
-from ..papers.results import Result
 from ..show.fit import FitDocument
 from ..show.verify import VerifyDocument
 from ..tasks.compare import BY
 from ..tasks.compare import METRICS as FIGURES
-from ..tasks.list import KNOWN_BY, Entry
+from ..tasks.list import KNOWN_BY, ListedModel
 from ..units import ITEMSIZE
 from .records import document
 
@@ -1022,7 +1022,7 @@ LISTED = ("name", "family", "params", "macs", "input")
 
 def list_schema() -> Schema:
     """The schema of `archcalc list --format json`. Keys may be added, so others than these are allowed."""
-    entry = {f.name: _FIELDS[str(f.type)] for f in fields(Entry)} | {"known_by": {"const": KNOWN_BY[0]}}
+    entry = {f.name: _FIELDS[str(f.type)] for f in fields(ListedModel)} | {"known_by": {"const": KNOWN_BY[0]}}
     return {
         "$schema": DRAFT,
         "title": "archcalc list",
@@ -1172,7 +1172,7 @@ def _system() -> Schema:
     empty = {"type": "null", "description": "Always null: no spec builds it."}
     system = {
         "name": _TEXT,
-        **{f.name: empty for f in fields(Entry) if f.name not in ("name", "year")},
+        **{f.name: empty for f in fields(ListedModel) if f.name not in ("name", "year")},
         "year": _FIELDS["int | None"],
         "known_by": {"enum": list(KNOWN_BY[1:])},
         "described": _TEXT,

@@ -9,8 +9,8 @@ from typing import Any, get_args
 from .. import __version__
 from ..documents import SCHEMA
 from ..errors import SpecError, printable
-from ..papers.claims import Judgement, Verdict
-from ..tasks.check import Checked, Result, Unread
+from ..papers.claims import Verdict
+from ..tasks.check import CheckedSpec, SpecResult, UnreadSpec
 from . import as_csv, records
 from .as_json import write
 from .columns import Column, Shown, Value, plain, words
@@ -27,7 +27,7 @@ SAID = {
 }
 
 
-def render(results: Sequence[Result], output_format: str, width: int | None = None, color: bool = False) -> str:
+def render(results: Sequence[SpecResult], output_format: str, width: int | None = None, color: bool = False) -> str:
     """The results in one of `FORMATS`; `width` and `color` are for text."""
     if output_format == "json":
         return write(document(results))
@@ -41,11 +41,11 @@ def render(results: Sequence[Result], output_format: str, width: int | None = No
     return page(_text(results, width), color)
 
 
-def said(result: Result) -> str:
+def said(result: SpecResult) -> str:
     """What is to be known about a file beside its counts."""
-    if isinstance(result, Unread):
+    if isinstance(result, UnreadSpec):
         return "cannot be read"
-    wrong, known, stale = len(_wrong(result)), _known(result), len(result.stale)
+    wrong, known, stale = len(result.undeclared), result.known, len(result.stale)
     parts = [
         (known, "known erratum", "known errata"),
         (wrong, "contradicts, undeclared", "contradict, undeclared"),
@@ -54,11 +54,11 @@ def said(result: Result) -> str:
     return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in parts if count)
 
 
-def verdict(results: Sequence[Result]) -> str:
+def verdict(results: Sequence[SpecResult]) -> str:
     """One sentence about all of it."""
-    unread = sum(isinstance(result, Unread) for result in results)
-    wrong = sum(len(_wrong(result)) for result in results)
-    stale = sum(len(result.stale) for result in results if isinstance(result, Checked))
+    unread = sum(isinstance(result, UnreadSpec) for result in results)
+    read = _read(results)
+    wrong, stale = sum(len(result.undeclared) for result in read), sum(len(result.stale) for result in read)
     parts = [
         (unread, "spec cannot be read", "specs cannot be read"),
         (wrong, "figure contradicts and stands under no erratum", "figures contradict and stand under no erratum"),
@@ -67,55 +67,28 @@ def verdict(results: Sequence[Result]) -> str:
     bad = [f"{count} {one if count == 1 else many}" for count, one, many in parts if count]
     if bad:
         return f"✗ {'; '.join(bad)}"
-    known = sum(_known(result) for result in results)
+    known = sum(result.known for result in read)
     return "✓ every printed figure holds" + (" or stands under an erratum" if known else "")
 
 
-def problems(result: Result) -> list[SpecError]:
-    """What is wrong in a file that can be read, each with its place."""
-    if isinstance(result, Unread):
-        return []
-    hint = "Mend the spec, or say under `errata:` why the document is wrong."
-    several = len(result.judged) > 1
-    found = [
-        j.claim.printed.error(f"{_about(j, several)}: {j.arithmetic}, and no erratum says so", hint)
-        for j in _wrong(result)
-    ]
-    return [*found, *result.stale]
-
-
-def _about(judgement: Judgement, several: bool) -> str:
-    """Which figure it is: ``params of the row `stem` of `small` ``."""
-    found = judgement.claim
-    row = f" of the row `{found.row}`" if found.row else ""
-    return f"`{found.heading.value}`{row}{f' of `{found.subject}`' if several or not row else ''}"
-
-
-def _wrong(result: Result) -> list[Judgement]:
-    return [] if isinstance(result, Unread) else [j for j in result.figures if not j.holds and j.erratum is None]
-
-
-def _known(result: Result) -> int:
-    return 0 if isinstance(result, Unread) else sum(j.erratum is not None for j in result.figures)
-
-
-def holds(result: Result) -> bool:
-    return isinstance(result, Checked) and result.ok
+def _read(results: Sequence[SpecResult]) -> list[CheckedSpec]:
+    """Those that can be read."""
+    return [result for result in results if isinstance(result, CheckedSpec)]
 
 
 # --- columns ------------------------------------------------------------------------------------------------------
 
 
-def _models(result: Result) -> int | None:
-    return len(result.judged) if isinstance(result, Checked) else None
+def _models(result: SpecResult) -> int | None:
+    return len(result.judged) if isinstance(result, CheckedSpec) else None
 
 
-def _figures(result: Result) -> int | None:
-    return len(result.figures) if isinstance(result, Checked) else None
+def _figures(result: SpecResult) -> int | None:
+    return len(result.figures) if isinstance(result, CheckedSpec) else None
 
 
 def _verdicts(name: str) -> Callable[[Any], Value]:
-    return lambda result: result.verdicts[name] if isinstance(result, Checked) else None
+    return lambda result: result.verdicts[name] if isinstance(result, CheckedSpec) else None
 
 
 def _counted(what: str) -> Callable[[Sequence[Value]], Shown]:
@@ -130,17 +103,17 @@ def _counted(what: str) -> Callable[[Sequence[Value]], Shown]:
 SPEC = Column("spec", lambda result: printable(result.spec), "spec", "spec", words)
 COLUMNS = (
     SPEC,
-    Column("ok", lambda result: "yes" if holds(result) else "no", "ok", "ok", words),
+    Column("ok", lambda result: "yes" if result.ok else "no", "ok", "ok", words),
     Column("models", _models, "models", "models", plain),
     Column("figures", _figures, "figures", "figures", plain),
     *(Column(name.replace(" ", "_"), _verdicts(name), name, name, plain) for name in VERDICTS),
-    Column("undeclared", lambda result: len(_wrong(result))),
-    Column("stale", lambda result: len(result.stale) if isinstance(result, Checked) else None),
-    Column("error", lambda result: result.error.message if isinstance(result, Unread) else ""),
+    Column("undeclared", lambda result: len(result.undeclared) if isinstance(result, CheckedSpec) else 0),
+    Column("stale", lambda result: len(result.stale) if isinstance(result, CheckedSpec) else None),
+    Column("error", lambda result: result.error.message if isinstance(result, UnreadSpec) else ""),
     Column("notes", said, "notes", "notes", words),
 )
 TEXT = (
-    Column("mark", lambda result: "✓" if holds(result) else "✗", "", "", words),
+    Column("mark", lambda result: "✓" if result.ok else "✗", "", "", words),
     SPEC,
     Column("models", _models, "", "", _counted("model")),
     Column("figures", _figures, "", "", _counted("figure")),
@@ -150,25 +123,25 @@ TEXT = (
 # --- text ---------------------------------------------------------------------------------------------------------
 
 
-def _text(results: Sequence[Result], width: int | None) -> Iterator[Pieces]:
-    def style(result: Result, column: Column) -> str:
-        if holds(result):
+def _text(results: Sequence[SpecResult], width: int | None) -> Iterator[Pieces]:
+    def style(result: SpecResult, column: Column) -> str:
+        if result.ok:
             return DIM if column.name == "notes" else PLAIN
         return LOUD if column.name in ("mark", "spec", "notes") else PLAIN
 
     room = PROSE if width is None else width
 
-    def below(result: Result) -> Iterator[Pieces]:
-        for problem in problems(result):
+    def below(result: SpecResult) -> Iterator[Pieces]:
+        for problem in result.problems if isinstance(result, CheckedSpec) else ():
             yield from _problem(problem, room)
-        if problems(result) and result is not results[-1]:
+        if isinstance(result, CheckedSpec) and not result.ok and result is not results[-1]:
             yield []
 
     yield from records.text(TEXT, results, width, headings=False, below=below, style=style)
     yield []
     if len(results) > 1:
         yield from prose(_totals(results), room)
-    fine = all(map(holds, results))
+    fine = all(result.ok for result in results)
     yield from prose(verdict(results), room, BOLD if fine else LOUD)
 
 
@@ -180,13 +153,13 @@ def _problem(problem: SpecError, width: int) -> Iterator[Pieces]:
         yield [("  " + line, PLAIN)]
 
 
-def _totals(results: Sequence[Result]) -> str:
+def _totals(results: Sequence[SpecResult]) -> str:
     models = sum(_models(result) or 0 for result in results)
     figures = sum(_figures(result) or 0 for result in results)
     counts: Counter[str] = Counter()
-    for result in results:
-        counts += result.verdicts if isinstance(result, Checked) else Counter()
-    known = sum(map(_known, results))
+    for result in _read(results):
+        counts += result.verdicts
+    known = sum(result.known for result in _read(results))
     each = " · ".join(f"{counts[name]:,} {SAID[name]}" for name in VERDICTS if counts[name])
     if counts["contradicts"]:
         each += ", as errata say" if known == counts["contradicts"] else f", {known} of them as errata say"
@@ -196,16 +169,16 @@ def _totals(results: Sequence[Result]) -> str:
 # --- JSON ---------------------------------------------------------------------------------------------------------
 
 
-def document(results: Sequence[Result]) -> Iterable[tuple[str, Any]]:
+def document(results: Sequence[SpecResult]) -> Iterable[tuple[str, Any]]:
     """The keys and values, in order."""
     yield "schema", SCHEMA
     yield "archcalc", __version__
-    yield "ok", all(map(holds, results))
+    yield "ok", all(result.ok for result in results)
     yield "specs", [_spec(result) for result in results]
 
 
-def _spec(result: Result) -> dict[str, Any]:
-    if isinstance(result, Unread):
+def _spec(result: SpecResult) -> dict[str, Any]:
+    if isinstance(result, UnreadSpec):
         return {"spec": result.spec, "ok": False, "error": _error(result.error)}
     return {
         "spec": result.spec,
@@ -215,7 +188,7 @@ def _spec(result: Result) -> dict[str, Any]:
         "models": list(result.judged),
         "figures": len(result.figures),
         "verdicts": {name: result.verdicts[name] for name in VERDICTS},
-        "undeclared": [{"subject": j.claim.subject, **claim_document(j)} for j in _wrong(result)],
+        "undeclared": [{"subject": j.claim.subject, **claim_document(j)} for j in result.undeclared],
         "stale": [_error(error) for error in result.stale],
     }
 

@@ -17,10 +17,8 @@ from xml.sax.saxutils import escape, quoteattr
 from .. import __version__
 from ..errors import ArchcalcError, SpecError, Text, printable
 from ..gate.build import CheckedModel
-from ..tasks.check import Unread
-from . import check as checked
+from ..tasks.check import CheckResult, UnreadSpec
 from . import drift as gated
-from .drift import Run
 
 Level = Literal["error", "warning"]
 RULES = {
@@ -52,12 +50,12 @@ class Problem(NamedTuple):
         return sha256("\0".join((self.rule, self.subject, self.title, self.file)).encode()).hexdigest()
 
 
-def problems(run: Run) -> list[Problem]:
+def problems(run: CheckResult) -> list[Problem]:
     """All of them, those of locks first."""
     return [problem for _, _, found in _cases(run) for problem in found]
 
 
-def _cases(run: Run) -> Iterator[tuple[str, str, list[Problem]]]:
+def _cases(run: CheckResult) -> Iterator[tuple[str, str, list[Problem]]]:
     """Every lock, model and spec that was checked: its group, its name, and its problems."""
     for lock in run.locks:
         if lock.error is not None:
@@ -65,11 +63,11 @@ def _cases(run: Run) -> Iterator[tuple[str, str, list[Problem]]]:
     for lock_name, model in run.models:
         yield lock_name or model.spec, model.name, list(_model(model))
     for result in run.specs:
-        if isinstance(result, Unread):
+        if isinstance(result, UnreadSpec):
             yield "specs", result.spec, [_error(result.spec, result.error, result.spec)]
         else:
-            found = checked.problems(result)
-            yield "specs", result.spec, [_error(result.spec, error, result.spec, "claim") for error in found]
+            problems = [_error(result.spec, error, result.spec, "claim") for error in result.problems]
+            yield "specs", result.spec, problems
 
 
 def _model(model: CheckedModel) -> Iterator[Problem]:
@@ -139,7 +137,7 @@ def _root(folder: Path) -> Path:
 # --- the forms ----------------------------------------------------------------------------------------------------
 
 
-def github(run: Run) -> str:
+def github(run: CheckResult) -> str:
     """Workflow commands, which GitHub shows beside the lines of a pull request."""
     lines = []
     for problem in problems(run):
@@ -157,7 +155,7 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def junit(run: Run) -> str:
+def junit(run: CheckResult) -> str:
     """A test suite a lock, a test case a model."""
     suites: dict[str, list[tuple[str, list[Problem]]]] = {}
     for group, name, found in _cases(run):
@@ -203,7 +201,7 @@ def _attribute(text: str) -> str:
     return quoteattr(printable(text))
 
 
-def sarif(run: Run) -> str:
+def sarif(run: CheckResult) -> str:
     """SARIF 2.1.0, as code scanning reads it."""
     rules = list(RULES)
     results = [
@@ -238,7 +236,7 @@ def sarif(run: Run) -> str:
     )
 
 
-def gitlab(run: Run) -> str:
+def gitlab(run: CheckResult) -> str:
     """GitLab's code quality report, a subset of Code Climate's."""
     found: dict[str, dict[str, Any]] = {}
     for problem in problems(run):
@@ -256,5 +254,5 @@ def _json(found: Any) -> str:
     return dumps(found, ensure_ascii=False, indent=1) + "\n"
 
 
-FORMATS: dict[str, Callable[[Run], str]] = {"github": github, "junit": junit, "sarif": sarif, "gitlab": gitlab}
+FORMATS: dict[str, Callable[[CheckResult], str]] = {"github": github, "junit": junit, "sarif": sarif, "gitlab": gitlab}
 __all__ = ["FORMATS", "Problem", "problems"]

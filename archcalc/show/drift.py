@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..documents import SCHEMA
@@ -12,38 +11,16 @@ from ..errors import printable, sentence
 from ..gate.budgets import Verdict
 from ..gate.build import CheckedLock, CheckedModel
 from ..gate.drift import Change, Checkpoint, Drift, Place
-from ..gate.lock import Line
+from ..gate.lock import LockLine
 from ..ops import ARGUMENTS
 from ..ops.base import show
-from ..tasks.check import Result
+from ..tasks.check import CheckResult
 from ..units import scaled, with_separators
 from . import check as checked
 from .as_markdown import escape, pipes
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
 
 SHOWN = 5  # names that a person is told; the JSON has all
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """All that one `archcalc check` found: of locks, of specs, and of the models in these that have budgets."""
-
-    locks: tuple[CheckedLock, ...]
-    specs: tuple[Result, ...] = ()
-    bounded: tuple[CheckedModel, ...] = ()
-
-    @property
-    def models(self) -> list[tuple[str | None, CheckedModel]]:
-        """Every model with its lock."""
-        locked: list[tuple[str | None, CheckedModel]] = [
-            (lock.name, model) for lock in self.locks for model in lock.models
-        ]
-        return [*locked, *((None, model) for model in self.bounded)]
-
-    @property
-    def ok(self) -> bool:
-        locks = all(lock.ok for lock in self.locks)
-        return locks and all(model.ok for model in self.bounded) and all(map(checked.holds, self.specs))
 
 
 # --- sentences ----------------------------------------------------------------------------------------------------
@@ -97,7 +74,7 @@ def causes(drift: Drift) -> list[Cause]:
 def _nodes(run: Sequence[Change]) -> str:
     """`bn is gone`, `10 nodes are gone (conv bn relu …)`."""
     gone = run[0].now is None
-    lines: list[Line] = [change.locked if gone else change.now for change in run]
+    lines: list[LockLine] = [change.locked if gone else change.now for change in run]
     words = [line.op.partition("(")[0] for line in lines]
     state = "gone" if gone else "new"
     if len(lines) == 1:
@@ -108,7 +85,7 @@ def _nodes(run: Sequence[Change]) -> str:
 
 def _cost(changes: Sequence[Change]) -> str:
     """What nodes that are new or gone cost together."""
-    lines: list[Line] = [change.locked or change.now for change in changes if change.field == "node"]
+    lines: list[LockLine] = [change.locked or change.now for change in changes if change.field == "node"]
     params, macs = sum(line.params for line in lines), sum(line.macs for line in lines)
     return f", {params:,} params" * bool(params) + f", {macs:,} MACs" * bool(macs)
 
@@ -243,7 +220,7 @@ def budget(verdict: Verdict) -> str:
     return f"{text}: {with_separators(verdict.value)}"
 
 
-def verdict(run: Run) -> str:
+def verdict(run: CheckResult) -> str:
     """One sentence about the locks."""
     models = [model for _, model in run.models]
     drifted = sum(model.drift is not None and not model.updated for model in models)
@@ -272,7 +249,7 @@ def verdict(run: Run) -> str:
 # --- text ---------------------------------------------------------------------------------------------------------
 
 
-def text(run: Run, width: int | None, color: bool) -> str:
+def text(run: CheckResult, width: int | None, color: bool) -> str:
     """For people."""
     room = PROSE if width is None else width
     parts = [checked.render(run.specs, "text", width, color)] if run.specs else []
@@ -281,7 +258,7 @@ def text(run: Run, width: int | None, color: bool) -> str:
     return "\n".join(parts)
 
 
-def _models(run: Run, room: int) -> Iterator[Pieces]:
+def _models(run: CheckResult, room: int) -> Iterator[Pieces]:
     several = len(run.locks) > 1
     for lock in run.locks:
         if several or lock.error is not None:
@@ -352,7 +329,7 @@ def _error(rendered: str, room: int) -> Iterator[Pieces]:
 # --- Markdown -----------------------------------------------------------------------------------------------------
 
 
-def markdown(run: Run) -> str:
+def markdown(run: CheckResult) -> str:
     """For a comment on a pull request, or a job's summary."""
     lines = [f"**{verdict(run)}**", ""] if run.locks or run.bounded else []
     for lock in run.locks:
@@ -397,7 +374,7 @@ def _markdown(model: CheckedModel) -> Iterator[str]:
 # --- JSON ---------------------------------------------------------------------------------------------------------
 
 
-def document(run: Run) -> Iterator[tuple[str, Any]]:
+def document(run: CheckResult) -> Iterator[tuple[str, Any]]:
     """The keys and values, in order."""
     found = dict(checked.document(run.specs))
     yield "schema", SCHEMA
@@ -463,7 +440,7 @@ def _json_change(change: Change) -> dict[str, Any]:
 
 
 def _json_value(field: str, value: Any) -> Any:
-    if isinstance(value, Line):
+    if isinstance(value, LockLine):
         return {name: _json_value(name, part) for name, part in value._asdict().items()}
     if field == "state":
         return {name: _shape(shape) for name, shape in value}
@@ -498,7 +475,7 @@ def table(locks: Iterable[CheckedLock]) -> tuple[tuple[str, ...], list[tuple[Any
             for change in model.drift.changes if model.drift else ():
                 values = [
                     value.text().strip()
-                    if isinstance(value, Line)
+                    if isinstance(value, LockLine)
                     else ""
                     if value is None
                     else value

@@ -8,23 +8,13 @@ from typing import Any
 
 from .. import __version__
 from ..analysis.arithmetic import Arithmetic, Count, axes_of, usage
+from ..analysis.explain import FEW, Alive, FieldFacts, Network, NodeFacts, Sum
 from ..documents import SCHEMA
 from ..errors import Text, excerpt, printable
 from ..models import Summary
 from ..ops import KINDS, Shape, Tokens
 from ..ops.base import show
-from ..tasks.explain import (
-    FEW,
-    Alive,
-    FieldFacts,
-    JudgementFacts,
-    Network,
-    NetworkFacts,
-    NodeFacts,
-    OpFacts,
-    SpanFacts,
-    Sum,
-)
+from ..tasks.explain import JudgementFacts, NetworkFacts, OpFacts, SpanFacts
 from ..units import binary, with_separators
 from . import records, sentences
 from .as_json import write

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import printable
-from ..tasks.list import KNOWN_BY, Entry, first_year
+from ..tasks.list import KNOWN_BY, ListedModel, first_year
 from . import as_csv, as_html, as_latex, records
 from .columns import Column, Value, as_is, by_names, counts, exact, plain, size, with_headings, words
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, page, prose
@@ -44,7 +44,7 @@ SPEC, RESULT, DESCRIPTION = KNOWN_BY
 
 
 def render(
-    entries: Sequence[Entry],
+    entries: Sequence[ListedModel],
     output_format: str,
     width: int | None = None,
     color: bool = False,
@@ -83,7 +83,7 @@ def render(
     return "\n".join(tables)
 
 
-def document(entry: Entry) -> dict[str, Any]:
+def document(entry: ListedModel) -> dict[str, Any]:
     """A model as JSON has it."""
     found = {"name": entry.name, "family": entry.family, "params": entry.params, "macs": entry.macs}
     found |= {"input": entry.input[0]}
@@ -93,12 +93,12 @@ def document(entry: Entry) -> dict[str, Any]:
     return found | {key: getattr(entry, key) for key in about}
 
 
-def _text(entries: Sequence[Entry], width: int | None) -> Iterator[Pieces]:
+def _text(entries: Sequence[ListedModel], width: int | None) -> Iterator[Pieces]:
     """A group for each family, below what its paper is called."""
     room = PROSE if width is None else width
     seen: list[str] = []
 
-    def above(entry: Entry) -> Iterator[Pieces]:
+    def above(entry: ListedModel) -> Iterator[Pieces]:
         if seen and seen[-1] == entry.spec:
             return
         if seen:
@@ -186,7 +186,7 @@ def _named_text(systems: Sequence[System], width: int | None) -> Iterator[Pieces
     yield from prose(f"{many}: {printed} with printed results, {len(systems) - printed} only described", room, DIM)
 
 
-def _flat(entry: Entry) -> dict[str, Value]:
+def _flat(entry: ListedModel) -> dict[str, Value]:
     return {column.name: column.value(entry) for column in COLUMNS} | {"known_by": SPEC}
 
 

@@ -21,7 +21,7 @@ from ..measurement.regression import SAME, same_conditions
 from ..models import Summary
 from ..ops import Shape, Tokens
 from ..ops.base import numel
-from ..papers.results import Result
+from ..papers.accuracies import Result
 
 BY = ("stage", "row", "op")
 

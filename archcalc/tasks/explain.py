@@ -1,340 +1,78 @@
-"""Why a number is what it is: of a node by its op's rules, of a row or block by its parts, of a network by its rows.
-
-Nothing is counted here a second time: the arithmetic is written out by the rules that count (`arithmetic`), and what
-`analyse` settled about storage and lifetimes is put in words.
-"""
+"""Why a number is what it is: of a node by its op's rules, of a row or block by its parts, of a network by its rows."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from ..analysis.arithmetic import Arithmetic, Count, arithmetic, axes_of, terms, usage
-from ..analysis.counts import (
-    Layer,
-    Report,
-    Storages,
-    Totals,
-    held_until,
-    input_bytes,
-    last_uses,
-    peak_memory,
-    storages,
-)  # fmt: skip
-from ..analysis.receptive import Field, receptive_fields
+from ..analysis.arithmetic import Arithmetic, arithmetic
+from ..analysis.counts import Report, Totals
+from ..analysis.explain import Addend, Alive, Network, NodeFacts, Part, Sum, Value, depth_by_row, peak
+from ..analysis.find import find
 from ..errors import Unavailable, UsageError, did_you_mean
-from ..graph import Graph, Node, Span
-from ..ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens, dims
-from ..ops.base import WHOLE, Reach, numel, show
+from ..graph import Span
+from ..language.zoo import known_names
+from ..models import Model, Summary, load
+from ..ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens
+from ..ops.base import numel, show
 from ..papers.claims import Judgement
-from ..units import ITEMSIZE, read_figure, same, squeeze, with_separators
-
-FEW = 8  # addends that are worth a line each
-
-# --- a node -------------------------------------------------------------------------------------------------------
+from ..units import read_figure, with_separators
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A node's numbers with their arithmetic: each a pair of what it is and how it comes about."""
+    """What is to be known about an op, or about a model or a part of it; then `network` and `summary` are the whole.
 
-    node: Node
-    op: str
-    inputs: tuple[str, ...]
-    shape: tuple[tuple[str, str], ...]
-    params: tuple[tuple[str, str], ...]
-    macs: str
-    elementwise: tuple[tuple[str, str], ...]
-    free: str
+    `note` says that a model is meant where an op is called so, too.
+    """
 
-
-def _signed(value: object) -> str:
-    return str(value).replace("-", "−")
+    facts: OpFacts | NodeFacts | SpanFacts | NetworkFacts
+    network: Network | None = field(default=None, repr=False)
+    summary: Summary | None = field(default=None, repr=False)
+    note: str = ""
 
 
-def explain_node(graph: Graph, node: Node) -> Explanation:
-    """Write out the arithmetic of one node. Raises OpError only where the graph could not have been built."""
-    found = arithmetic(node.op, [graph.shape(value) for value in node.inputs], node.shape)
-    return Explanation(
-        node,
-        usage(node.op),
-        tuple(dims(graph.shape(value)) for value in node.inputs),
-        tuple((f"{count.value:,}", count.text or str(count.value)) for count in found.shape),
-        tuple((f"{count.name} ({count.kind})", count.equation) for count in found.params),
-        found.macs.equation if found.macs.value else "",
-        tuple((count.name, count.equation) for count in found.elementwise),
-        node.op.free,
-    )
+def explain(
+    name: str,
+    layer: str = "",
+    *,
+    input: Shape | None = None,
+    settings: Mapping[str, int | float | str | Fraction] | None = None,
+) -> Explanation:
+    """Write out the arithmetic of a model, of a row, block or op of it (`layer`), or of an op of the spec language.
+
+    At batch 1 in float32; `input` and `settings` are those of `load`. A model goes before an op of the same name.
+    Raises UsageError for a name that is not known or could be several, SpecError for a bad spec.
+    """
+    is_model = name not in OPS or name in known_names()
+    if not is_model:
+        if layer:
+            raise UsageError(f"`{name}` is an op: it has no layer `{layer}`")
+        return Explanation(explain_op(name))
+    summary = _load(name, input, settings).summary()
+    network = Network(summary.report)
+    facts: NodeFacts | SpanFacts | NetworkFacts
+    if not layer:
+        facts = explain_network(network, summary.judgements)
+    else:
+        target = find(network.graph, layer)
+        node = target.node
+        facts = explain_spans(network, target.spans, summary.judgements) if node is None else network.node(node)
+    note = f"`{name}` is a model here, and an op too" if name in OPS else ""
+    return Explanation(facts, network, summary, note)
 
 
-class Value(NamedTuple):
-    """A value that a node reads: what made it, and its shape."""
-
-    name: str
-    shape: Shape
-
-
-class FieldFacts(NamedTuple):
-    """The receptive field of a node along an axis, with the arithmetic of its widest path: size, stride and offset,
-    each what it is and how it comes about. `because` says what makes it unbounded."""
-
-    axis: str
-    field: Field
-    size: str
-    stride: str
-    offset: str
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
-    """A node in its network: `because` says why its output is new memory, a view or in place, `until` who reads what
-    stands there last. `shares` is the node whose parameters it works with, where they are counted there; `users` are
-    those that work with this one's."""
-
-    node: Node
-    index: int
-    of: int
-    row: Span | None
-    inputs: tuple[Value, ...]
-    counts: Arithmetic = field(repr=False)
-    activation: Count
-    storage: str
-    because: str
-    until: str
-    shares: str
-    users: tuple[str, ...]
-    fields: tuple[FieldFacts, ...] = ()
-
-
-class Network:
-    """A report with what is needed to explain it, worked out once."""
-
-    def __init__(self, report: Report) -> None:
-        self.report, self.graph = report, report.graph
-        self.last = last_uses(self.graph)
-        self.storage = storages(self.graph)
-        main = self.graph.without_heads()
-        if main is not self.graph:  # what hangs on the main path changes nothing of its counts
-            end, own = main.main, storages(main)
-            held = [len(self.last) if last == end else last for last in last_uses(main)]
-            self.last = held + self.last[end:]
-            self.storage = Storages(own.root + self.storage.root[end:], own.in_place + self.storage.in_place[end:])
-        self.fields = receptive_fields(self.graph)
-        self.until = held_until(self.storage.root, self.last)
-
-    def called(self, value: int) -> str:
-        """What a value is called: the path of its node, or the network's input."""
-        if value >= 0:
-            return self.graph.nodes[value].path if value < len(self.graph.nodes) else "the end"
-        name = self.graph.inputs[-1 - value][0]
-        return "the input" if len(self.graph.inputs) == 1 else f"the input `{name}`"
-
-    def node(self, index: int) -> NodeFacts:
-        """Explain a node."""
-        node = self.graph.nodes[index]
-        row = next((span for span in self.graph.rows if span.start <= index < span.stop), None)
-        shapes = [self.graph.shape(value) for value in node.inputs]
-        storage, because = self._storage(index)
-        counts = arithmetic(node.op, shapes, node.shape)
-        if node.shares is not None:
-            counts = replace(counts, params=(), total=Count("params", 0))
-        return NodeFacts(
-            node,
-            index,
-            len(self.graph.nodes),
-            row,
-            tuple(Value(self.called(value), self.graph.shape(value)) for value in node.inputs),
-            counts,
-            self.activation(index),
-            storage,
-            because,
-            self._until(index),
-            self.called(node.shares) if node.shares is not None else "",
-            tuple(user.path for user in self.graph.nodes if user.shares == index),
-            tuple(self._fields(index)),
-        )
-
-    def _fields(self, index: int) -> Iterator[FieldFacts]:
-        """How the receptive field of a node comes about, an axis each."""
-        node, fields = self.graph.nodes[index], self.fields[index]
-        reaches = node.op.reach(*[self.graph.shape(value) for value in node.inputs])
-        read = list(zip(node.inputs, reaches, strict=False))
-        axes = axes_of(self.graph.inputs[0][1])
-        for at, (axis, seen) in enumerate(zip(axes[:1] if "T" in axes else axes[1:], fields, strict=False)):
-            if seen.most is None:
-                yield FieldFacts(axis, seen, "", "", "", self._unbounded(index, at))
-                continue
-            behind = [
-                (self.fields[value][at], (reach or (Reach(),) * 9)[at]) for value, reach in read if self.fields[value]
-            ]
-            widest, (step, first, last) = max(behind, key=lambda pair: pair[0].most or 0)
-            whole = all(isinstance(n, int) for n in (*widest, step, first, last))
-            if not whole or widest.first is None or widest.most is None or len(behind) > 1:
-                yield FieldFacts(axis, seen, "", "", "", "")
-                continue
-            size = f"{widest.most} + ({last - first + 1} − 1)·{widest.stride}" if last != first else ""
-            moved = f" {'−' if first < 0 else '+'} {abs(first)}·{widest.stride}"
-            offset = f"{_signed(widest.first)}{moved}" if first else ""
-            yield FieldFacts(axis, seen, size, f"{widest.stride}·{step}" if step != 1 else "", offset, "")
-
-    def _unbounded(self, index: int, axis: int) -> str:
-        """The op that first reads all of a map, on the way back from a node."""
-        while True:
-            node = self.graph.nodes[index]
-            before = [value for value in node.inputs if value >= 0 and self.fields[value]]
-            before = [value for value in before if self.fields[value][axis].most is None]
-            if not before:
-                whole = WHOLE in node.op.reach(*[self.graph.shape(value) for value in node.inputs])
-                return f"{node.path} {'reads the whole map' if whole else 'joins paths of different strides'}"
-            index = before[0]
-
-    def activation(self, index: int) -> Count:
-        """The bytes that a node newly allocates, and how many elements of which size they are."""
-        layer = self.report.layers[index]
-        if not layer.activation_bytes:
-            return Count("activation", 0)
-        size: Any = numel(terms(layer.node.shape)) * terms((ITEMSIZE[self.report.dtype],))[0]
-        size = size * terms((self.report.batch,))[0]
-        return Count("activation", int(size), size.text)
-
-    def _storage(self, index: int) -> tuple[str, str]:
-        """Where the output stands, and why."""
-        node, root = self.graph.nodes[index], self.storage.root
-        if node.op.storage == "new":
-            return "new", "new memory"
-        source = self.called(node.inputs[0])
-        if node.op.storage == "view":
-            return "view", f"a view of {source}: nothing is copied"
-        if self.storage.in_place[index]:
-            return "inplace", f"in place: overwrites {source}, which nothing reads later"
-        behind = root[node.inputs[0]] if node.inputs[0] >= 0 else node.inputs[0]
-        if behind < 0:
-            return "new", "new memory: the network's input is never overwritten"
-        sharing = [at for at in range(index) if root[at] == behind]
-        reader = max(self.last[at] for at in sharing)
-        if reader >= len(self.graph.nodes):
-            return "new", f"new memory: {source} is an output of the network"
-        return "new", f"new memory: {self.called(reader)} reads {source} later"
-
-    def _until(self, index: int) -> str:
-        root = self.storage.root[index]
-        if root < 0:
-            return "the network's input is held to the end"
-        until = self.until[root]
-        if until >= len(self.graph.nodes):
-            return "held to the end: an output of the network"
-        return f"held until {self.called(until)} has run" if until > root else "read by nothing"
-
-    # --- sums -----------------------------------------------------------------------------------------------------
-
-    def parts(self, start: int, stop: int, depth: int, prefix: str) -> list[Part]:
-        """The blocks and nodes from `start` to `stop` that stand directly inside what is `depth` deep."""
-        spans = [span for span in self.graph.spans if span.depth == depth and start <= span.start < span.stop <= stop]
-        if len(spans) == 1 and (spans[0].start, spans[0].stop) == (start, stop):
-            return self.parts(start, stop, depth + 1, spans[0].path)  # a block that is all of it is no level of its own
-        found: list[Part] = []
-        at = start
-        for span in spans:
-            found += [self._single(index, prefix) for index in range(at, span.start)]
-            found.append(Part(_tail(span.path, prefix), span.start, span.stop, self.report.subtotal(span)))
-            at = span.stop
-        return found + [self._single(index, prefix) for index in range(at, stop)]
-
-    def _single(self, index: int, prefix: str) -> Part:
-        layer = self.report.layers[index]
-        return Part(_tail(layer.path, prefix), index, index + 1, layer)
-
-    def sums(self, parts: Sequence[Part]) -> tuple[Sum, ...]:
-        """Parameters, MACs and activation bytes of the parts, each as a sum."""
-        found = []
-        for name, key in (("params", "params"), ("MACs", "macs"), ("activation", "activation_bytes")):
-            each = []
-            for part in parts:
-                by = [at for at in range(part.start, part.stop) if getattr(self.report.layers[at], key)]
-                if by:
-                    value = getattr(part.counts, key)
-                    each.append(Addend(part.name, 1, value, by[0] if len(by) == 1 else None))
-            added = _together(each, blocks=True)
-            added = added if len(added) <= FEW else _together(each)
-            found.append(Sum(name, sum(addend.value for addend in each), tuple(added)))
-        return tuple(found)
-
-    def spelled(self, found: Sum, addend: Addend) -> str:
-        """The arithmetic of an addend that comes from one node; nothing where that says no more."""
-        if addend.node is None or addend.times > 1:
-            return ""
-        if found.name == "activation":
-            return self.activation(addend.node).text
-        counts = self.node(addend.node).counts
-        return (counts.total if found.name == "params" else counts.macs).text
-
-
-class Part(NamedTuple):
-    """A block or node of a row: what it is called there, which nodes it is, and what these cost."""
-
-    name: str
-    start: int
-    stop: int
-    counts: Totals | Layer
-
-
-class Addend(NamedTuple):
-    """A number of a sum: of one part, or of several alike that follow each other; `node` is the one that it comes
-    from, where that is one."""
-
-    name: str
-    times: int
-    each: int
-    node: int | None = None
-    last: str = ""  # of several: the name of the last
-
-    @property
-    def value(self) -> int:
-        return self.times * self.each
-
-    @property
-    def called(self) -> str:
-        """`bottleneck.2–6`."""
-        return self.name if self.times == 1 else f"{self.name}–{self.last.rpartition('.')[2]}"
-
-    @property
-    def text(self) -> str:
-        """`5·1,117,184`."""
-        return f"{self.each:,}" if self.times == 1 else f"{self.times}·{self.each:,}"
-
-
-class Sum(NamedTuple):
-    name: str
-    value: int
-    added: tuple[Addend, ...]
-
-    @property
-    def text(self) -> str:
-        """`4,096 + 128 + 5·70,400`."""
-        return " + ".join(addend.text for addend in self.added)
-
-
-def _together(each: Iterable[Addend], blocks: bool = False) -> list[Addend]:
-    """Count those together that are alike and numbered one after the other; `blocks`: single nodes stay apart."""
-    found: list[Addend] = []
-    for new in each:
-        base, _, number = new.name.rpartition(".")
-        if found and number.isdecimal() and not (blocks and new.node is not None):
-            last = found[-1]
-            before, _, at = (last.last or last.name).rpartition(".")
-            if before == base and last.each == new.each and at.isdecimal() and int(at) + 1 == int(number):
-                found[-1] = Addend(last.name, last.times + 1, last.each, None, new.name)
-                continue
-        found.append(new)
-    return found
-
-
-def _tail(path: str, prefix: str) -> str:
-    return path[len(prefix) + 1 :] if prefix and path.startswith(f"{prefix}/") else path
+def _load(name: str, input: Shape | None, settings: Mapping[str, int | float | str | Fraction] | None) -> Model:
+    """The model; where there is none, say that it is no op either."""
+    try:
+        return load(name, input=input, settings=settings)
+    except UsageError as error:
+        if error.message != f"no model is called `{name}`":
+            raise
+        near = did_you_mean(name, [*known_names(), *OPS])
+        raise UsageError(f"`{name}` is neither a model nor an op", near or error.hint) from None
 
 
 # --- a row or a block ---------------------------------------------------------------------------------------------
@@ -423,14 +161,6 @@ def _number(value: Fraction) -> str:
 # --- a network ----------------------------------------------------------------------------------------------------
 
 
-class Alive(NamedTuple):
-    """A tensor that is held: whose it is, its shape, and its bytes."""
-
-    name: str
-    shape: Shape
-    bytes: int
-
-
 @dataclass(frozen=True, slots=True)
 class NetworkFacts:
     """A whole network, its main path: sums over its rows, the longest path of weight layers by row, and what is held
@@ -459,94 +189,6 @@ def explain_network(network: Network, judgements: Sequence[Judgement]) -> Networ
         tuple(alive),
         tuple(explain_judgement(j) for j in judgements if not j.claim.row),
     )
-
-
-def depth_by_row(graph: Graph) -> list[Addend]:
-    """The weight layers of each row on the longest path from input to output."""
-    longest: list[int] = []
-    via: list[int] = []
-    for node in graph.nodes:
-        source = max(node.inputs, key=lambda value: longest[value] if value >= 0 else 0, default=-1)
-        via.append(source)
-        longest.append((longest[source] if source >= 0 else 0) + node.op.weight_layers)
-    at = max(range(len(longest)), key=longest.__getitem__, default=-1)
-    counts: dict[int, int] = {}
-    rows = [span for span in graph.rows if span.start < span.stop]
-    stops = [span.stop for span in rows]
-    while at >= 0:
-        layers = graph.nodes[at].op.weight_layers
-        if layers:
-            row = bisect_right(stops, at)
-            counts[row] = counts.get(row, 0) + layers
-        at = via[at]
-    return _together(Addend(rows[number].name, 1, counts[number]) for number in sorted(counts))
-
-
-def peak(network: Network) -> tuple[int, list[Alive]]:
-    """The node at which most bytes are held (−1: before any runs), and the tensors that are held then."""
-    report, graph = network.report, network.graph
-    given = input_bytes(graph, report.batch, report.dtype)
-    inputs = [
-        Alive(network.called(-1 - n), shape, size)
-        for n, ((_, shape), size) in enumerate(zip(graph.inputs, given, strict=True))
-    ]
-    sizes = [layer.activation_bytes for layer in report.layers[: len(graph.nodes)]]
-    _, at = peak_memory(graph, given + sizes, network.storage.root)
-    return at, inputs + [
-        Alive(node.path, node.shape, size)
-        for root, (node, size) in enumerate(zip(graph.nodes, sizes, strict=True))
-        if size and root <= at <= network.until[root]
-    ]
-
-
-# --- finding ------------------------------------------------------------------------------------------------------
-
-
-def find(graph: Graph, name: str) -> int | tuple[Span, ...]:
-    """A node by its path, a row by its name, a block by its path, or either by a part that only it has.
-
-    Raises UsageError, with the nearest names.
-    """
-    nodes = {node.path: index for index, node in enumerate(graph.nodes)}
-    rows = [span for span in graph.rows if span.start < span.stop]
-    blocks = [span for span in graph.spans if span.depth and span.start < span.stop]
-    if name in nodes:
-        return nodes[name]
-    called = [span for span in rows if same(span.name, name)]
-    if len(called) == 1:
-        return (called[0],)
-    if called:  # lines of a list may be alike
-        shown = "\n".join(f"  {name}.{number}" for number in range(1, min(len(called), 12) + 1))
-        raise UsageError(f"{len(called)} rows are called `{name}`: name one", shown)
-    base, _, number = name.rpartition(".")
-    called = [span for span in rows if same(span.name, base)]
-    if number.isdecimal() and 0 < int(number) <= len(called):
-        return (called[int(number) - 1],)
-    block = next((span for span in blocks if span.path == name), None)
-    if block is not None:
-        return (block,)
-    together = tuple(span for span in rows if same(span.path, name) and not span.head)  # a label over several rows
-    if together:
-        return together
-    word = squeeze(name).lower()
-    several: list[str] = []
-    for named in (
-        [(span.name, (span,)) for span in rows],
-        [(span.path, (span,)) for span in blocks],
-        list(nodes.items()),
-    ):
-        held = [(text, target) for text, target in named if word and word in squeeze(text).lower()]
-        if len(held) == 1:
-            target = held[0][1]
-            return target if isinstance(target, tuple) else int(target)
-        several = several or [text for text, _ in held]
-    if several:
-        shown = "\n".join(f"  {text}" for text in several[:12]) + ("\n  …" if len(several) > 12 else "")
-        raise UsageError(f"`{name}` could be {len(several)} parts of this network: name one", shown)
-    known = [*(span.name for span in rows), *(span.path for span in blocks), *nodes]
-    hint = did_you_mean(name, known)
-    hint = hint or "The names are those of `archcalc summary MODEL`; of single ops those of its `--full --format csv`."
-    raise UsageError(f"no row, block or op of this network is called `{name}`", hint)
 
 
 # --- an op --------------------------------------------------------------------------------------------------------
@@ -678,22 +320,3 @@ def source(word: str) -> str:
     except OSError as error:
         raise Unavailable(f"the source of `{word}` is not installed: {error}") from None
     return "\n\n\n".join(piece.rstrip() for piece in pieces.values()) + "\n"
-
-
-__all__ = [
-    "Explanation",
-    "JudgementFacts",
-    "Network",
-    "NetworkFacts",
-    "NodeFacts",
-    "OpFacts",
-    "SpanFacts",
-    "explain_judgement",
-    "explain_network",
-    "explain_node",
-    "explain_op",
-    "explain_spans",
-    "find",
-    "source",
-    "usage",
-]

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..language.zoo import Selection, selections, spec_files
+from ..errors import did_you_mean
+from ..language.zoo import Selection, known_names, selections, spec_files
 from ..ops import Shape
-from ..parallel import over
+from ..parallel import map_processes
 from .check import build
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ KNOWN_BY = ("spec", "printed result", "description")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedModel:
     """A model: its paper and year as cited, its totals at batch 1 and the printed input, without the batch; `spec` is
     the file that names it."""
 
@@ -39,22 +40,36 @@ class Entry:
     spec: str
 
 
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """The models that hold a word, by family, and, if all that documents name was asked for, the systems that no spec
+    builds. `hint` says what else may have been meant, if there are none."""
+
+    models: tuple[ListedModel, ...]
+    systems: tuple[System, ...] | None = None
+    hint: str = ""
+
+
 MANY = 40  # spec files: from there on it is worth to have all cores count
 
 
-def catalogue(word: str = "") -> Iterator[Entry]:
-    """The shipped models whose name, family, title or cite holds `word`, by family. Raises SpecError."""
-    for entries in over(partial(_of_file, word.lower()), spec_files(), MANY if not word else sys.maxsize):
-        yield from entries
+def list_models(word: str = "", *, every: bool = False) -> ModelList:
+    """The shipped models whose name, family, title or cite holds `word`, all computed afresh; with `every` also the
+    systems that documents name and no spec builds, which hold it. Raises SpecError."""
+    few = MANY if not word else sys.maxsize
+    by_file = map_processes(partial(_of_file, word.lower()), spec_files(), few)
+    models = tuple(model for found in by_file for model in found)
+    systems = tuple(systems_without_spec(word)) if every else None
+    return ModelList(models, systems, "" if models or systems else did_you_mean(word, known_names()))
 
 
-def _of_file(wanted: str, path: Path) -> list[Entry]:
+def _of_file(wanted: str, path: Path) -> list[ListedModel]:
     family, found = selections(path)
     about = f"{family.name} {family.title} {family.cite}".lower()
-    return [entry(each) for each in found if wanted in about or wanted in each.name.lower()]
+    return [_listed(each) for each in found if wanted in about or wanted in each.name.lower()]
 
 
-def named(word: str = "") -> Iterator[System]:
+def systems_without_spec(word: str = "") -> Iterator[System]:
     """The systems that documents name and no spec builds, those that hold `word`, also in what is printed beside their
     results. Raises SpecError."""
     from ..papers.accuracies import systems  # reads all that is printed: plain lists need none of it
@@ -66,11 +81,10 @@ def named(word: str = "") -> Iterator[System]:
             yield system
 
 
-def entry(selection: Selection) -> Entry:
-    """One model of the list. Raises SpecError where it cannot be built."""
+def _listed(selection: Selection) -> ListedModel:
     report = build(selection)
     file = selection.file
-    return Entry(
+    return ListedModel(
         selection.name,
         file.name,
         selection.variant.name.value,
@@ -93,6 +107,3 @@ def first_year(text: str) -> int | None:
     """The first year in a text."""
     found = re.search(r"\b(19[4-9]\d|20\d\d)\b", text)
     return int(found.group()) if found else None
-
-
-__all__ = ["Entry", "catalogue", "entry", "first_year", "named", "year_of"]

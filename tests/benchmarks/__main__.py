@@ -14,7 +14,7 @@ from pathlib import Path
 from archcalc.analysis.counts import analyse
 from archcalc.language.expand import expand
 from archcalc.language.zoo import select, selections, spec_files
-from archcalc.tasks.list import catalogue
+from archcalc.tasks.list import list_models
 
 from .latency import kept
 from .processes import ROOT, compare, run
@@ -41,7 +41,7 @@ def summary(model: str) -> list[str]:
 
 def start_up() -> list[str]:
     """Static commands against T = `python -c "import torch"`, in one run."""
-    names = [entry.name for entry in catalogue()]
+    names = [entry.name for entry in list_models().models]
     commands = {"T": ["-c", "import torch"], "--version": ["-m", "archcalc", "--version"]}
     timings = compare({**commands, **{name: summary(name) for name in MODELS}}, 7)
     unit = timings["T"].seconds

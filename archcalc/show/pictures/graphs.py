@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
+from ...analysis.find import find
 from ...errors import UsageError, printable
 from ...graph import Graph, Node, Span
 from ...models import Summary
 from ...ops import dims
-from ...tasks.explain import find
 from ...tasks.summary import call
 from ..columns import size
 from ..sentences import clean
@@ -56,11 +56,11 @@ def boxes(summary: Summary, only: str = "") -> tuple[list[Box], str]:
     if not only:
         return _rows(summary, graph), heading(summary)
     found = find(graph, only)
-    if isinstance(found, int):
+    if found.node is not None:
         raise UsageError(f"`{only}` is a single op", "Name a row or a block.")
-    first, last = found[0], found[-1]
+    first, last = found.spans[0], found.spans[-1]
     whole = first._replace(stop=last.stop)
-    name = first.name if len(found) == 1 and not first.depth else first.path
+    name = first.name if len(found.spans) == 1 and not first.depth else first.path
     return _inside(graph, whole), f"{clean(summary.model)}  ·  {clean(name)}"
 
 

@@ -1,0 +1,59 @@
+"""Write down what models are, for `check` to hold them against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import ArchcalcError, UsageError, printable
+from ..gate.build import BuildRequest, build_many, names_in, reference
+from ..gate.lock import NAME, Entry
+from ..gate.store import store
+from ..parallel import Tick
+
+
+@dataclass(frozen=True, slots=True)
+class LockedModel:
+    """A model in a lock: its entry, and what the lock had of it before."""
+
+    entry: Entry
+    state: Literal["locked", "as it was", "locked anew"]
+
+
+@dataclass(frozen=True, slots=True)
+class LockResult:
+    """A lock that was written, and the models that were put into it, in the order they were named."""
+
+    path: Path
+    models: tuple[LockedModel, ...]
+
+
+def lock(
+    models: Sequence[str], path: str | Path = NAME, *, by_rows: bool = False, tick: Tick | None = None
+) -> LockResult:
+    """Write what matters of models to a lock; those that it has are locked anew, its others and its budgets stay.
+
+    `models` are names, or spec files with all of their models; `by_rows`: a line for each row of the paper's table,
+    not for each node. `tick` hears how many models are done. Raises UsageError, SpecError.
+    """
+    shown, path = printable(str(path)), Path(path).expanduser()
+    if path.suffix != ".lock":
+        raise UsageError(f"`{shown}` is no name for a lock", "A lock ends in `.lock`.")
+    if not path.parent.is_dir():
+        raise UsageError(f"`{shown}` is in a folder that does not exist")
+    names = dict.fromkeys(name for model in models for name in names_in(model, path))
+    entries: list[Entry] = []
+    for built in build_many([BuildRequest(reference(name, path), name, by_rows, "") for name in names], tick):
+        if isinstance(built, ArchcalcError):
+            raise built
+        assert built.entry is not None  # nothing was locked that it could be like
+        entries.append(built.entry)
+    before = store(path, entries).sections
+    found = []
+    for entry in entries:
+        old = before.get(entry.model)
+        unchanged = old is not None and old.lines() == entry.text()
+        found.append(LockedModel(entry, "locked" if old is None else "as it was" if unchanged else "locked anew"))
+    return LockResult(path, tuple(found))
