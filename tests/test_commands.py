@@ -272,9 +272,9 @@ def test_a_large_file_is_not_shown(command: Run, tmp_path: Path) -> None:
 def test_a_terminal_shows_keys_in_color_and_every_character() -> None:
     for path in SPECS:
         text = path.read_text(encoding="utf-8")
-        painted = in_color(text, "spec", color=True)
+        painted = in_color(text, color=True)
         assert re.sub(r"\033\[[0-9;]*m", "", painted) == "".join(f"{line.rstrip()}\n" for line in text.splitlines())
-        assert in_color(text, "spec", color=False) == text
+        assert in_color(text, color=False) == text
     assert "\033[36mname\033[0m:   vgg" in on_a_terminal("show", "vgg16", columns=120)
     assert "\033" not in on_a_terminal("show", "vgg16", columns=120, extra={"NO_COLOR": "1"})
 
@@ -293,13 +293,13 @@ def test_a_terminal_shows_keys_in_color_and_every_character() -> None:
     ],
 )
 def test_a_line_of_a_spec_is_painted(line: str, painted: str) -> None:
-    shown = in_color(line, "spec", color=True).rstrip("\n")
+    shown = in_color(line, color=True).rstrip("\n")
     shown = re.sub(r"\033\[36m(.*?)\033\[0m", r"<\1>", shown)
     assert re.sub(r"\033\[2m(.*?)\033\[0m", r"(\1)", shown) == painted
 
 
 def test_a_terminal_is_not_obeyed_by_a_spec() -> None:
-    assert "\033" not in in_color("name: \033[31mred\x07", "spec", color=False)
+    assert "\033" not in in_color("name: \033[31mred\x07", color=False)
 
 
 # --- explain ------------------------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ def test_explain_writes_out_what_is_asked_for(command: Run, arguments: list[str]
         (["vgg16", "FC-1001"], "Did you mean `FC-1000`?"),
         (["conv", "1"], "`conv` is an op: it has no layer `1`"),
         (["vgg16", "--source"], "archcalc explain conv --source"),
-        (["vgg16", "--format", "csv"], "Known here: text, json, markdown"),
+        (["vgg16", "--format", "junit"], "`junit` is not a format archcalc writes"),
         (["vgg16", "--set", "n=1"], "`n` is not a value"),
         (["./nothing.yaml"], "there is no file"),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import csv
+import io
 import json
 import math
 import re
@@ -12,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from archcalc.analysis.arithmetic import Arithmetic, Count, Term, arithmetic, terms
 from archcalc.analysis.counts import analyse
@@ -23,11 +26,13 @@ from archcalc.language.zoo import spec_files
 from archcalc.models import Model, load
 from archcalc.ops import ARGUMENTS, OPS, Op, Shape, Tokens
 from archcalc.ops.base import numel
-from archcalc.show.explain import render
+from archcalc.schemas import generate as schema
+from archcalc.show.explain import page
 from archcalc.show.layout import width_of
+from archcalc.show.writers import write
 from archcalc.tasks.check import build_spec, check_spec
 from archcalc.tasks.explain import (
-    SpanFacts,
+    explain,
     explain_judgement,
     explain_network,
     explain_op,
@@ -496,17 +501,7 @@ SHOWN = [
 
 
 def shown(model: str, layer: str, output_format: str = "text", width: int | None = None, color: bool = False) -> str:
-    summary = load(model).summary()
-    network = Network(summary.report)
-    if not layer:
-        return render(explain_network(network, summary.judgements), network, summary, output_format, width, color)
-    found = find(network.graph, layer)
-    facts: NodeFacts | SpanFacts
-    if found.node is not None:
-        facts = network.node(found.node)
-    else:
-        facts = explain_spans(network, found.spans, summary.judgements)
-    return render(facts, network, summary, output_format, width, color)
+    return write(page(explain(model, layer)), output_format, width, color)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -571,9 +566,44 @@ def test_the_peak_is_told_tensor_by_tensor() -> None:
     assert "= conv3-64.1–2 2·1 + " in text
 
 
-def test_color_and_markdown_change_no_word() -> None:
+def test_color_changes_no_word() -> None:
     plain = shown("googlenet", "convolution.1", width=100)
     color = shown("googlenet", "convolution.1", width=100, color=True)
     assert "\033[" not in plain
     assert re.sub(r"\033\[[0-9;]*m", "", color) == plain
-    assert shown("googlenet", "convolution.1", "markdown", 100, True) == f"```\n{plain}```\n"
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "html"])
+@pytest.mark.parametrize(("model", "layer"), SHOWN)
+def test_every_form_has_the_numbers_and_the_errata(model: str, layer: str, form: str) -> None:
+    text = shown(model, layer, width=400)
+    numbers = set(re.findall(r"\d[\d,]{4,}", text.partition("│")[0] + text.rpartition("│")[2]))
+    found = shown(model, layer, form)
+    assert not {number for number in numbers if number not in found}
+    assert ("known erratum" in found) == ("known erratum" in text)
+
+
+@pytest.mark.parametrize(("model", "layer"), SHOWN)
+def test_the_csv_has_a_sum_for_each_part(model: str, layer: str) -> None:
+    found = json.loads(shown(model, layer, "json"))
+    lines = list(csv.DictReader(io.StringIO(shown(model, layer, "csv"))))
+    values = {(line["quantity"], line["part"]): int(line["value"]) for line in lines}
+    assert len(values) == len(lines)
+    for key, part in found.get("sums", {}).items():
+        assert values[key, ""] == part["value"] == sum(values[key, addend["name"]] for addend in part["parts"])
+    letters = {"macs": values.get(("macs", ""), 0)}
+    for line in lines:
+        assert not line["arithmetic"] or value_of(line["arithmetic"], letters) == int(line["value"]), line
+
+
+@pytest.mark.parametrize(("model", "layer"), SHOWN)
+def test_the_json_is_as_its_schema_says(model: str, layer: str) -> None:
+    validator = Draft202012Validator(schema.SCHEMAS["explain"]())
+    found = json.loads(shown(model, layer, "json"))
+    assert not list(validator.iter_errors(found))
+    assert not any(validator.is_valid({k: v for k, v in found.items() if k != key}) for key in found)
+
+
+@pytest.mark.parametrize("word", OPS)
+def test_the_json_of_an_op_is_as_its_schema_says(word: str) -> None:
+    assert Draft202012Validator(schema.SCHEMAS["explain"]()).is_valid(json.loads(write(page(explain(word)), "json")))

@@ -22,7 +22,9 @@ from archcalc.ops import Tokens
 from archcalc.runtime.network import build, parameter_count
 from archcalc.runtime.verify import verify
 from archcalc.show import as_csv, as_json, as_text
-from archcalc.show import explain as explained
+from archcalc.show.explain import page
+from archcalc.show.writers import write
+from archcalc.tasks.explain import Explanation
 from archcalc.tasks.summary import FULL
 
 TIED = """
@@ -122,9 +124,9 @@ def test_an_explanation_says_where_they_are_counted(tied: Model) -> None:
     last, first = network.node(len(tied.graph.nodes) - 1), network.node(0)
     assert (last.shares, last.counts.total.value, last.counts.params) == ("embed.1", 0, ())
     assert first.users == ("embed.2", "linear")
-    said = explained.render(last, network, summary, "text")
+    said = write(page(Explanation(last, network, summary)), "text")
     assert "none of its own: those of embed.1, counted there" in said
     assert "MACs        T·out·D = 5·50·8 = 2,000" in said
-    assert "also the parameters of embed.2, linear" in explained.render(first, network, summary, "text")
-    found = json.loads(explained.render(last, network, summary, "json"))
+    assert "also the parameters of embed.2, linear" in write(page(Explanation(first, network, summary)), "text")
+    found = json.loads(write(page(Explanation(last, network, summary)), "json"))
     assert (found["shares"], found["params"]["value"], found["macs"]["value"]) == ("embed.1", 0, 2000)

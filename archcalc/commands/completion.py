@@ -92,11 +92,6 @@ def checked(incomplete: str) -> Offers:
     return files(incomplete, (".yaml", ".yml", ".lock"))
 
 
-def formats_of_texts(incomplete: str) -> Offers:
-    """Formats of what is no table."""
-    return [offer for offer in formats(incomplete) if offer[0] != "csv"]
-
-
 def kinds(incomplete: str) -> Offers:
     from ..show.pictures import KINDS
 

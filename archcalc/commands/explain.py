@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import InputSize, Output, OutputFile, Settings, pairs, size
+from .options import Format, InputSize, Output, OutputFile, Settings, in_color, pairs, size
 
 
 def explain(
@@ -28,15 +28,7 @@ def explain(
     source: Annotated[bool, Option("--source", help="Print the code of an op's rules.")] = False,
     input_size: InputSize = "",
     settings: Settings = None,
-    output_format: Annotated[
-        str,
-        Option(
-            "--format",
-            metavar="FORMAT",
-            help="Write text, json or markdown; text, or what FILE's suffix says, unless given.",
-            autocompletion=complete.formats_of_texts,
-        ),
-    ] = "",
+    output_format: Format = "",
     output: OutputFile = "",
 ) -> None:
     """Write out the arithmetic: why an op gives this shape and costs what it does, of what a row is the sum, where
@@ -45,20 +37,15 @@ def explain(
     With the name of an op: what it does, and its rules with an example. A model of the same name goes first.
     """
     from ..errors import UsageError
-    from ..show.explain import FORMATS, render
+    from ..show.explain import page, source_page
     from ..tasks.explain import OpFacts
     from ..tasks.explain import explain as task
     from ..tasks.explain import source as code
 
-    write = Output(output_format, output, FORMATS)
+    write = Output(output_format, output)
     found = task(name, layer, input=size(input_size), settings=pairs(settings))
     if found.note:
         print(found.note, file=sys.stderr)
-    if source:
-        if not isinstance(found.facts, OpFacts):
-            raise UsageError("`--source` prints an op's rules", "For example `archcalc explain conv --source`.")
-        from ..show.source import render as highlight
-
-        write(lambda width, color: highlight(code(name), "python", color))
-        return
-    write(lambda width, color: render(found.facts, found.network, found.summary, write.format, width, color))
+    if source and not isinstance(found.facts, OpFacts):
+        raise UsageError("`--source` prints an op's rules", "For example `archcalc explain conv --source`.")
+    write(source_page(name, code(name), in_color()) if source else page(found))

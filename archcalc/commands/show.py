@@ -29,7 +29,7 @@ def show(
     if sys.stdout.isatty():
         from ..show.source import render
 
-        sys.stdout.write(render(found.content.decode("utf-8-sig", "replace"), "spec", in_color()))
+        sys.stdout.write(render(found.content.decode("utf-8-sig", "replace"), in_color()))
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(found.content)

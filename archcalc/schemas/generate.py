@@ -34,6 +34,7 @@ from ..ops.base import LIMIT, Argument, show
 from ..papers.accuracies import METRICS as RESULTS
 from ..papers.accuracies import Result
 from ..papers.claims import Verdict
+from ..show.explain import ExplainDocument
 from ..show.fit import FitDocument
 from ..show.verify import VerifyDocument
 from ..tasks.compare import BY
@@ -1204,6 +1205,7 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "run": run_schema,
     "check": check_schema,
     "compare": compare_schema,
+    "explain": lambda: document("archcalc explain", ExplainDocument),
     "fit": lambda: document("archcalc fit", FitDocument),
     "verify": lambda: document("archcalc verify", VerifyDocument),
 }

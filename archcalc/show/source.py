@@ -17,12 +17,10 @@ BLOCK = re.compile(r"[|>][+-]?$")
 PYTHON = ("Token.Keyword", "Token.Name.Class", "Token.Name.Function", "Token.Name.Decorator")
 
 
-def render(text: str, language: str, color: bool) -> str:
-    """A `spec` or a piece of `python` without what a terminal would obey, and in color where that is wanted."""
+def render(text: str, color: bool) -> str:
+    """A spec without what a terminal would obey, and in color where that is wanted."""
     lines = [printable(line) for line in text.splitlines()]
-    if not color:
-        return "\n".join(lines) + "\n"
-    return _python("\n".join(lines) + "\n") if language == "python" else _spec(lines)
+    return _spec(lines) if color else "\n".join(lines) + "\n"
 
 
 def _spec(lines: list[str]) -> str:
@@ -53,9 +51,11 @@ def _row(line: str) -> Iterator[tuple[str, str]]:
         yield piece, DIM if dashes or piece == "|" else PLAIN
 
 
-def _python(text: str) -> str:
-    from io import StringIO
-
+def python(text: str, color: bool) -> Iterator[Pieces]:
+    """The lines of a piece of Python."""
+    if not color:  # rich takes its time
+        yield from ([(line, PLAIN)] for line in text.splitlines())
+        return
     from rich.console import Console
     from rich.style import Style
     from rich.syntax import Syntax, SyntaxTheme
@@ -68,7 +68,8 @@ def _python(text: str) -> str:
         def get_background_style(self) -> Style:
             return Style()
 
-    out = StringIO()
-    console = Console(file=out, force_terminal=True, color_system="standard", highlight=False)
-    console.print(Syntax("", "python", theme=Palette()).highlight(text), soft_wrap=True, end="")
-    return out.getvalue()
+    for line in Syntax("", "python", theme=Palette()).highlight(text).split("\n"):
+        yield [
+            (piece, ACCENT if style and style.color else DIM if style and style.dim else PLAIN)
+            for piece, style, _ in line.render(Console())
+        ]
