@@ -745,7 +745,7 @@ def offered(command: Run, monkeypatch: pytest.MonkeyPatch, words: str) -> list[s
         ("archcalc list mo", ["mobilenetv2"], ["mobilenetv2-0.75"]),
         ("archcalc show vgg", ["vgg", "vgg16"], []),
         ("archcalc explain con", ["conv", "concat", "convnext-tiny"], []),
-        ("archcalc explain vgg16 --format ", ["text", "json", "markdown"], ["csv"]),
+        ("archcalc explain vgg16 --format ", list(FORMATS), []),
         ("archcalc check ./tests/data/valid/a", [], ["vgg16"]),
         ("archcalc check specs/vg", ["specs/vgg.yaml"], ["specs/vit.yaml"]),
         ("archcalc summary ./spe", ["./specs/"], []),
