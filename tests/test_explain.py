@@ -171,7 +171,7 @@ def test_the_arithmetic_of_every_node_comes_to_what_is_counted(family: str) -> N
     for name, network in networks(family).items():
         graph = network.graph
         for index, layer in enumerate(network.report.layers):
-            node, facts = layer.node, layer.facts
+            node, facts = layer.node, layer.cost
             found = written(node.op, tuple(graph.shape(value) for value in node.inputs), node.shape)
             about = f"{name} {node.path}"
             assert tuple(count.value for count in found.shape) == tuple(node.shape), about
@@ -460,7 +460,7 @@ def test_the_formulas_of_an_op_are_what_its_rules_say() -> None:
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("conv", ["class Conv(Op):", "def window("]),
+        ("conv", ["class Conv(_Convolution):", "def window("]),
         ("gmp", ["class GlobalMaxPool(", "class GlobalAvgPool("]),
         ("add", ["class Add(", "def _broadcast("]),
         ("relu", ["class Relu(", "class _Activation("]),

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from .base import (
     POINT,
     WHOLE,
     Buffer,
     Count,
-    Keeps,
     Needs,
     Op,
     OpError,
     Pad,
     Param,
-    Reach,
-    Reaches,
+    ReceptiveWindow,
+    ReceptiveWindows,
+    Saves,
     Shape,
     Size,
     Tokens,
     Value,
     dims,
     numel,
+    on,
     op,
     spatial,
     spread,
@@ -43,8 +44,10 @@ class Window(NamedTuple):
     out: tuple[int, ...]
     extent: tuple[int, ...]
 
-    def reach(self) -> Reaches:
-        return tuple(Reach(s, -p, r - 1 - p) for s, p, r in zip(self.stride, self.before, self.extent, strict=True))
+    def receptive_window(self) -> ReceptiveWindows:
+        return tuple(
+            ReceptiveWindow(s, -p, r - 1 - p) for s, p, r in zip(self.stride, self.before, self.extent, strict=True)
+        )
 
     @property
     def even(self) -> bool:
@@ -81,28 +84,50 @@ def window(
     size = spatial(x, f"`{what}`")
     axes = len(size)
     k, s, d = spread(kernel, axes, "kernel"), spread(stride, axes, "stride"), spread(dilation, axes, "dilation")
-    reach = tuple(di * (ki - 1) + 1 for ki, di in zip(k, d, strict=True))
+    extent = tuple(di * (ki - 1) + 1 for ki, di in zip(k, d, strict=True))
     if same:
         if pad is not None or pad_end is not None:
             raise OpError("`same` settles the padding: `pad` cannot be given beside it", "same")
-        total = tuple(max((-(-n // si) - 1) * si + r - n, 0) for n, si, r in zip(size, s, reach, strict=True))
+        total = tuple(max((-(-n // si) - 1) * si + r - n, 0) for n, si, r in zip(size, s, extent, strict=True))
         p, q = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
     else:
-        p = tuple((r - 1) // 2 for r in reach) if pad is None else spread(pad, axes, "pad")
+        p = tuple((r - 1) // 2 for r in extent) if pad is None else spread(pad, axes, "pad")
         q = p if pad_end is None else spread(pad_end, axes, "pad_end")
     out = []
-    for n, r, si, pi, qi in zip(size, reach, s, p, q, strict=True):
+    for n, r, si, pi, qi in zip(size, extent, s, p, q, strict=True):
         room = n + pi + qi - r
         o = -(-room // si) + 1 if ceil else room // si + 1
         if o < 1:  # with `ceil` a window may reach over the end
             padding = f"{pi} of padding" if pi == qi else f"{pi} + {qi} of padding"
             raise OpError(f"a window of {r} does not fit a side of {n} with {padding}", "kernel")
         out.append(o - 1 if ceil and (o - 1) * si >= n + pi else o)
-    return Window(k, s, p, q, tuple(out), reach)
+    return Window(k, s, p, q, tuple(out), extent)
+
+
+class _Layer(Op):
+    """A product of weights with every window, token or vector, and its bias."""
+
+    bias: bool
+
+    weight_layers = 1
+    saves: ClassVar[Saves] = "inputs"
+
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
+        return self.macs(x, y) * (1 + sum(needs))
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"bias": numel(y)} if self.bias else {}
+
+    def folded(self) -> Op:
+        return self if self.bias else self.but(bias=True)
+
+
+class _Convolution(_Layer):
+    family = "convolution"
 
 
 @op("conv")
-class Conv(Op):
+class Conv(_Convolution):
     """Convolution over as many axes as the value has; pads d·(k − 1) // 2 unless `pad` is given.
 
     Weights: out × (in / groups) × kernel. MACs: one weight row for every output position.
@@ -118,8 +143,8 @@ class Conv(Op):
     pad_end: Pad | None = None
     same: bool = False
 
-    weight_layers = 1
-    keeps = "inputs"
+    torch_module = "Conv"
+    example = on((4, 8, 8), out=8, kernel=3, stride=2)
 
     def _window(self, x: Shape) -> Window:
         return window(x, self.kernel, self.stride, self.pad, self.pad_end, self.same, self.dilation)
@@ -139,20 +164,14 @@ class Conv(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(y) * (x[0] // self.groups) * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
 
-    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
-        return self.macs(x, y) * (1 + sum(needs))
-
-    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "inputs" if self._window(x).even else "nothing"
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return self._window(x).padded(x)
 
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"bias": numel(y)} if self.bias else {}
-
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
-        return (self._window(x).reach(),)
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return (self._window(x).receptive_window(),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)
@@ -163,8 +182,8 @@ class Conv(Op):
         return made if w.even else rt.padded(made, w.before, w.behind)
 
 
-@op("dwconv")
-class DepthwiseConv(Op):
+@op("dwconv", multiplier="how many kernels each channel has")
+class DepthwiseConv(_Convolution):
     """Depth-wise convolution: each channel has `multiplier` kernels of its own; pads like `conv`.
 
     Weights: in · multiplier × 1 × kernel (Howard et al., arXiv:1704.04861, section 3.1).
@@ -179,8 +198,9 @@ class DepthwiseConv(Op):
     pad_end: Pad | None = None
     same: bool = False
 
-    weight_layers = 1
-    keeps = "inputs"
+    torch_module = "Conv"
+    example = on((4, 8, 8), kernel=3, stride=2)
+    takes_defaults_of = "conv"
 
     def _conv(self, x: Shape) -> Conv:
         spatial(x, "`dwconv`")
@@ -196,27 +216,25 @@ class DepthwiseConv(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return self._conv(x).macs(x, y)
 
-    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
-        return self._conv(x).backward_macs(needs, x, y)
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
+        return self._conv(x).saved(needs, x, y)
 
-    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
-        return self._conv(x).kept(needs, x, y)
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return self._conv(x).saved_buffers(needs, x, y)
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        return self._conv(x).buffers(needs, x, y)
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return self._conv(x).elementwise(x, y)
-
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
-        return self._conv(x).reach(x)
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return self._conv(x).receptive_window(x)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return self._conv(x).torch(rt, x)
 
 
-@op("deconv")
-class TransposedConv(Op):
+@op(
+    "deconv",
+    pad="how much is cut off both ends of every axis of the output",
+    out_pad="what is added behind every axis of the output",
+)
+class TransposedConv(_Convolution):
     """Transposed convolution: (n − 1)·s − 2p + d·(k − 1) + out_pad + 1 outputs on every axis; no padding unless given.
 
     Weights: in × (out / groups) × kernel. MACs: every input element meets every weight of its channel once.
@@ -232,8 +250,8 @@ class TransposedConv(Op):
     dilation: Size = 1
     bias: bool = True
 
-    weight_layers = 1
-    keeps = "inputs"
+    torch_module = "ConvTranspose"
+    example = on((4, 8, 8), out=8, kernel=3, stride=2)
 
     def shape(self, x: Shape) -> Shape:
         axes = len(spatial(x, "`deconv`"))
@@ -261,17 +279,13 @@ class TransposedConv(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(x) * (self.out // self.groups) * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
 
-    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
-        return self.macs(x, y) * (1 + sum(needs))
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"bias": numel(y)} if self.bias else {}
-
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         """Output o reads the inputs i with o = s·i − p + d·t for some t below k."""
         fields = ((self.kernel, "kernel"), (self.stride, "stride"), (self.pad, "pad"), (self.dilation, "dilation"))
         each = zip(*(spread(size, len(x) - 1, name) for size, name in fields), strict=True)
-        return (tuple(Reach(Fraction(1, s), Fraction(p - d * (k - 1), s), Fraction(p, s)) for k, s, p, d in each),)
+        return (
+            tuple(ReceptiveWindow(Fraction(1, s), Fraction(p - d * (k - 1), s), Fraction(p, s)) for k, s, p, d in each),
+        )
 
     def torch(self, rt: Any, x: Shape) -> Any:
         axes = len(x) - 1
@@ -283,7 +297,7 @@ class TransposedConv(Op):
 
 
 @op("linear")
-class Linear(Op):
+class Linear(_Layer):
     """Fully connected layer: flattens C×H×W, works on the width of [tokens, width].
 
     Weights: out × in. MACs: out · in, for every token.
@@ -292,9 +306,10 @@ class Linear(Op):
     out: Count
     bias: bool = True
 
-    weight_layers = 1
-    keeps = "inputs"
-    views_gradients = True
+    family = "linear"
+    torch_module = "Linear"
+    example = on((4, 8, 8), out=8)
+    param_grads_are_views = True
 
     @staticmethod
     def _width(x: Shape) -> int:
@@ -312,13 +327,7 @@ class Linear(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(y) * self._width(x)
 
-    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
-        return self.macs(x, y) * (1 + sum(needs))
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"bias": numel(y)} if self.bias else {}
-
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (POINT if isinstance(x, Tokens) or numel(x[1:]) == 1 else WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -337,9 +346,12 @@ class Bilinear(Op):
     out: Count
     bias: bool = True
 
+    family = "linear"
+    torch_module = "Bilinear"
+    example = on(Tokens((6, 8)), Tokens((6, 8)), other=True, out=8)
     inputs = (2, 2)
     weight_layers = 1
-    keeps = "inputs"
+    saves = "inputs"
 
     def shape(self, x: Shape, other: Shape) -> Shape:
         alike = isinstance(x, Tokens) == isinstance(other, Tokens) and x[:-1] == other[:-1]

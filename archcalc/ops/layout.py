@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from .base import (
     INDEX_BYTES,
@@ -13,12 +13,13 @@ from .base import (
     Buffer,
     Count,
     Free,
-    Keeps,
     Needs,
     OpError,
     Pad,
-    Reach,
-    Reaches,
+    Param,
+    ReceptiveWindow,
+    ReceptiveWindows,
+    Saves,
     Shape,
     Size,
     Tokens,
@@ -27,13 +28,14 @@ from .base import (
     channels,
     dims,
     numel,
+    on,
     op,
     spatial,
     spread,
 )
 
 
-def _unless_laid_out(x: Shape) -> Reaches:
+def _unless_laid_out(x: Shape) -> ReceptiveWindows:
     """Where the positions of a map become elements of a vector, what follows tells them apart no more."""
     return POINT if not isinstance(x, Tokens) and numel(x[1:]) == 1 else WHOLE
 
@@ -42,6 +44,7 @@ def _unless_laid_out(x: Shape) -> Reaches:
 class Flatten(Free):
     """A map as one vector: C×H×W to [C·H·W]."""
 
+    torch_module = "Flatten"
     storage = "view"
     gradient = "view"
     free = "a view"
@@ -49,7 +52,7 @@ class Flatten(Free):
     def shape(self, x: Shape) -> Shape:
         return (numel(x),)
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (_unless_laid_out(x),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -62,6 +65,7 @@ class Reshape(Free):
 
     size: Size
 
+    example = on((16,), size=(4, 2, 2))
     storage = "view"
     gradient = "view"
     free = "a view"
@@ -72,20 +76,22 @@ class Reshape(Free):
             raise OpError(f"{dims(x)} has {numel(x)} elements, {dims(size)} has {numel(size)}", "size")
         return size
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (_unless_laid_out(x),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Reshape(self.shape(x))
 
 
-@op("pad")
+@op("pad", size="zeros before every axis", end="zeros behind every axis")
 class ZeroPad(Free):
     """Zeros around a map: `size` before each axis, and behind it unless `end` is given."""
 
     size: Pad
     end: Pad | None = None
 
+    torch_module = "ZeroPad"
+    example = on((4, 8, 8), size=2)
     free = "a copy"
 
     def _sides(self, x: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -97,8 +103,8 @@ class ZeroPad(Free):
         before, behind = self._sides(x)
         return (x[0], *(a + n + b for a, n, b in zip(before, x[1:], behind, strict=True)))
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
-        return (tuple(Reach(1, -before, -before) for before in self._sides(x)[0]),)
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return (tuple(ReceptiveWindow(1, -before, -before) for before in self._sides(x)[0]),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.ZeroPad(*self._sides(x))
@@ -117,14 +123,14 @@ class Shift(Free):
         spatial(x, "`shift`")
         return x
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
-        return (tuple(Reach(1, 1, 1) for _ in x[1:]),)
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return (tuple(ReceptiveWindow(1, 1, 1) for _ in x[1:]),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Shift()
 
 
-@op("crop")
+@op("crop", like="the value whose height and width the map is cut to")
 class Crop(Free):
     """The middle of a map: of the height and width of another value (`crop(wide)`), or of a given size.
 
@@ -134,6 +140,7 @@ class Crop(Free):
     like: Value = False
     size: Size | None = None
 
+    example = on((4, 8, 8), (4, 8, 8), like=True)
     inputs = (1, 2)
     read = 1
     storage = "view"
@@ -148,22 +155,25 @@ class Crop(Free):
             raise OpError(f"{dims(x)} cannot be cropped to {dims(tuple(size))}", "like" if like else "size")
         return (x[0], *size)
 
-    def reach(self, x: Shape, like: Shape | None = None) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape, like: Shape | None = None) -> tuple[ReceptiveWindows, ...]:
         cut = [(n - o) // 2 for n, o in zip(x[1:], self.shape(x, like)[1:], strict=True)]
-        return (tuple(Reach(1, margin, margin) for margin in cut),)
+        return (tuple(ReceptiveWindow(1, margin, margin) for margin in cut),)
 
     def torch(self, rt: Any, x: Shape, like: Shape | None = None) -> Any:
         return rt.Crop(x[1:], self.shape(x, like)[1:])
 
 
-@op("upsample")
+@op("upsample", factor="how many times as long every axis becomes", smooth="whether to interpolate linearly")
 class Upsample(Weightless):
     """Each axis `factor` times as long, by repeating the nearest element or, with `smooth`, by linear interpolation."""
 
     factor: Size
     smooth: bool = False
 
-    keeps = "nothing"
+    family = "resampling"
+    torch_module = "Upsample"
+    example = on((4, 8, 8), factor=2)
+    saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         factors = spread(self.factor, len(spatial(x, "`upsample`")), "factor")
@@ -172,14 +182,16 @@ class Upsample(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"interpolation": numel(y)}
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         """The nearest: ⌊o / f⌋. Linear: the two neighbours of (o + ½) / f − ½, each less than 1 away."""
         factors = spread(self.factor, len(x) - 1, "factor")
         if not self.smooth:
-            return (tuple(Reach(Fraction(1, f), Fraction(1 - f, f), 0) for f in factors),)
+            return (tuple(ReceptiveWindow(Fraction(1, f), Fraction(1 - f, f), 0) for f in factors),)
         middle, away = Fraction(1, 2), [1 - Fraction(1, 2 * f) for f in factors]
         at = [middle / f - middle for f in factors]
-        return (tuple(Reach(Fraction(1, f), m - a, m + a) for f, m, a in zip(factors, at, away, strict=True)),)
+        return (
+            tuple(ReceptiveWindow(Fraction(1, f), m - a, m + a) for f, m, a in zip(factors, at, away, strict=True)),
+        )
 
     def torch(self, rt: Any, x: Shape) -> Any:
         mode = ("linear", "bilinear", "trilinear")[len(x) - 2] if self.smooth else "nearest"
@@ -193,6 +205,8 @@ class ChannelShuffle(Free):
 
     groups: Count
 
+    torch_module = "ChannelShuffle"
+    example = on((4, 8, 8), groups=2)
     free = "a copy"
 
     def shape(self, x: Shape) -> Shape:
@@ -211,9 +225,12 @@ class AdaptiveAvgPool(Weightless):
 
     size: Size
 
-    keeps = "inputs"
+    family = "pool"
+    torch_module: ClassVar[str] = "AdaptiveAvgPool"
+    example = on((4, 8, 8), size=2)
+    saves = "inputs"
 
-    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "nothing" if numel(y[1:]) == 1 else "inputs"  # torch takes a plain mean then
 
     def shape(self, x: Shape) -> Shape:
@@ -226,14 +243,14 @@ class AdaptiveAvgPool(Weightless):
         ]
         return {"pool": x[0] * math.prod(windows)}
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         """All where an axis is brought to 1. Else window i begins and ends less than 1 from i·n/o and (i + 1)·n/o."""
         found = []
         for n, o in zip(x[1:], self.shape(x)[1:], strict=True):
             if o == 1 < n:
                 return (WHOLE,)
             off = 1 - Fraction(math.gcd(n, o), o)
-            found.append(Reach(Fraction(n, o), -off, Fraction(n, o) - 1 + off))
+            found.append(ReceptiveWindow(Fraction(n, o), -off, Fraction(n, o) - 1 + off))
         return (tuple(found),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -245,10 +262,12 @@ class AdaptiveAvgPool(Weightless):
 class AdaptiveMaxPool(AdaptiveAvgPool):
     """Largest values over the windows of `adaptive_avgpool`."""
 
-    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+    torch_module = "AdaptiveMaxPool"
+
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "inputs"
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the indices", numel(y), INDEX_BYTES),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -264,41 +283,50 @@ class RoiPool(AdaptiveMaxPool):
     Source: Girshick, arXiv:1504.08083, section 2.1.
     """
 
+    torch_module = ""  # it is in torchvision
 
-@op("embed")
+
+@op("embed", words="how many ids there are")
 class Embedding(Free):
     """A learned vector for each of `words` ids: [tokens] to [tokens, width]. Weights: words × width."""
 
     words: Count
     width: Count
 
+    family = "embedding"
+    torch_module = "Embedding"
+    example = on((16,), words=100, width=5)
     free = "a look-up"
-    keeps = "inputs"
+    saves = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         if isinstance(x, Tokens) or len(x) != 1:
             raise OpError(f"`embed` reads ids, an input such as `50`; this value is {dims(x)}")
         return Tokens((x[0], self.width))
 
-    def params(self, x: Shape) -> Any:
-        from .base import Param
+    @property
+    def ids(self) -> int:
+        return self.words
 
+    def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("weight", (self.words, self.width), "weight"),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.Embedding(self.words, self.width)
 
 
-@op("matmul")
+@op("matmul", transpose="whether the second value is transposed first")
 class MatMul(Weightless):
     """The matrix product of two sequences: [n, k] · [k, m], with `transpose` [n, k] · [m, k]ᵀ. MACs: n · k · m."""
 
     other: Value
     transpose: bool = False
 
+    family = "product"
+    example = on(Tokens((6, 8)), Tokens((6, 8)), other=True, transpose=True)
     inputs = (2, 2)
     free = "its cost is in its MACs"
-    keeps = "factors"
+    saves = "factors"
 
     def shape(self, x: Shape, other: Shape) -> Shape:
         if len(x) != 2 or len(other) != 2:
@@ -317,7 +345,7 @@ class MatMul(Weightless):
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {}
 
-    def reach(self, x: Shape, other: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape, other: Shape) -> tuple[ReceptiveWindows, ...]:
         return POINT, WHOLE
 
     def torch(self, rt: Any, x: Shape, other: Shape) -> Any:

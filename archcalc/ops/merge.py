@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from .base import (
     POINT,
@@ -12,13 +12,15 @@ from .base import (
     Free,
     Needs,
     OpError,
-    Reaches,
+    OpFamily,
+    ReceptiveWindows,
     Shape,
     Tokens,
     Weightless,
     channels,
     dims,
     numel,
+    on,
     op,
     spatial,
     with_channels,
@@ -49,12 +51,18 @@ def _broadcast(word: str, x: tuple[Shape, ...], spread_ones: bool) -> Shape:
     return Tokens(out) if isinstance(wide, Tokens) else tuple(out)
 
 
+class _Merge(Weightless):
+    family: ClassVar[OpFamily] = "merge"
+    example = on((4, 8, 8), (4, 8, 8))
+    inputs = MANY
+    branches = True
+
+
 @op("add")
-class Add(Weightless):
+class Add(_Merge):
     """The sum of the branches; missing axes are spread."""
 
-    inputs = MANY
-    keeps = "nothing"
+    saves = "nothing"
     gradient = "passed"
 
     def shape(self, *x: Shape) -> Shape:
@@ -67,64 +75,10 @@ class Add(Weightless):
         return rt.Add()
 
 
-@op("mul")
-class Multiply(Weightless):
-    """The product of the branches, element by element; axes of size 1 are spread."""
-
-    inputs = MANY
-    keeps = "factors"
-
-    def shape(self, *x: Shape) -> Shape:
-        return _broadcast("mul", x, spread_ones=True)
-
-    def elementwise(self, *xy: Shape) -> dict[str, int]:
-        return {"multiply": (len(xy) - 2) * numel(xy[-1])}
-
-    def buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
-        x = xy[:-1]  # joined one after the other: what the earlier ones made is a factor of the next
-        return tuple(
-            Buffer(f"the product of {count}", numel(_broadcast("mul", x[:count], spread_ones=True)))
-            for count in range(2, len(x))
-        )
-
-    def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
-        spread = sum(numel(x) < numel(xy[-1]) for x in xy[:-1])  # made in the output's size, then summed
-        return batch * spread * numel(xy[-1]) * itemsize
-
-    def reach(self, *x: Shape) -> tuple[Reaches, ...]:
-        """A branch that is spread over positions is read by outputs however far from where it was made."""
-        y = self.shape(*x)
-        return tuple(POINT if len(shape) == len(y) and shape[1:] == y[1:] else WHOLE for shape in x)
-
-    def torch(self, rt: Any, *x: Shape) -> Any:
-        return rt.Multiply()
-
-
-@op("mean")
-class Mean(Weightless):
-    """The mean of the branches, element by element (Larsson et al., arXiv:1605.07648, section 2)."""
-
-    inputs = MANY
-    keeps = "nothing"
-    gradient = "shared"
-
-    def shape(self, *x: Shape) -> Shape:
-        if any(shape != x[0] for shape in x):
-            raise OpError(f"the branches of `mean` do not fit: {_listed(x)}")
-        return x[0]
-
-    def elementwise(self, *xy: Shape) -> dict[str, int]:
-        return {"add": (len(xy) - 2) * numel(xy[-1]), "multiply": numel(xy[-1])}
-
-    def torch(self, rt: Any, *x: Shape) -> Any:
-        return rt.Mean()
-
-
 @op("concat")
-class Concat(Free):
+class Concat(_Merge, Free):
     """The branches side by side, along the channels."""
 
-    inputs = MANY
     gradient = "view"
     free = "a copy"
 
@@ -140,10 +94,64 @@ class Concat(Free):
         return rt.Concat(-1 if isinstance(x[0], Tokens) else 1)
 
 
+@op("mul")
+class Multiply(_Merge):
+    """The product of the branches, element by element; axes of size 1 are spread."""
+
+    gated = True
+    saves = "factors"
+
+    def shape(self, *x: Shape) -> Shape:
+        return _broadcast("mul", x, spread_ones=True)
+
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        return {"multiply": (len(xy) - 2) * numel(xy[-1])}
+
+    def saved_buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
+        x = xy[:-1]  # joined one after the other: what the earlier ones made is a factor of the next
+        return tuple(
+            Buffer(f"the product of {count}", numel(_broadcast("mul", x[:count], spread_ones=True)))
+            for count in range(2, len(x))
+        )
+
+    def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
+        spread = sum(numel(x) < numel(xy[-1]) for x in xy[:-1])  # made in the output's size, then summed
+        return batch * spread * numel(xy[-1]) * itemsize
+
+    def receptive_window(self, *x: Shape) -> tuple[ReceptiveWindows, ...]:
+        """A branch that is spread over positions is read by outputs however far from where it was made."""
+        y = self.shape(*x)
+        return tuple(POINT if len(shape) == len(y) and shape[1:] == y[1:] else WHOLE for shape in x)
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Multiply()
+
+
+@op("mean")
+class Mean(_Merge):
+    """The mean of the branches, element by element (Larsson et al., arXiv:1605.07648, section 2)."""
+
+    saves = "nothing"
+    gradient = "shared"
+
+    def shape(self, *x: Shape) -> Shape:
+        if any(shape != x[0] for shape in x):
+            raise OpError(f"the branches of `mean` do not fit: {_listed(x)}")
+        return x[0]
+
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        return {"add": (len(xy) - 2) * numel(xy[-1]), "multiply": numel(xy[-1])}
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Mean()
+
+
 @op("stack")
 class Stack(Free):
     """Vectors as the tokens of a sequence, one after the other: what `steps:` gives. One vector is one token."""
 
+    family = "merge"
+    example = on((16,))
     inputs = (1, 200_000)
     gradient = "view"
     free = "a copy"
@@ -164,6 +172,7 @@ class PadChannels(Free):
 
     out: Count
 
+    example = on((4, 8, 8), out=8)
     free = "a copy"
 
     def shape(self, x: Shape) -> Shape:
@@ -176,13 +185,14 @@ class PadChannels(Free):
         return rt.PadChannels(self.out - x[0])
 
 
-@op("split")
+@op("split", parts="how many parts there are")
 class Split(Free):
     """The channels cut into equal parts, side by side, each a node of its own (Ma et al., arXiv:1807.11164)."""
 
     parts: Count
     _index: int = 0
 
+    example = on((4, 8, 8), parts=2)
     storage = "view"
     free = "a view"
 

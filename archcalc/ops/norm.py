@@ -11,20 +11,22 @@ from .base import (
     Needs,
     OpError,
     Param,
-    Reaches,
+    ReceptiveWindows,
     Shape,
     Tokens,
     Weightless,
     channels,
     dims,
     numel,
+    on,
     op,
     spatial,
 )
 
 
 class _Norm(Weightless):
-    keeps = "inputs"
+    family = "norm"
+    saves = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -40,6 +42,9 @@ class BatchNorm(_Norm):
     Source: Ioffe & Szegedy, arXiv:1502.03167. Parameters 2C; statistics 2C, counted apart.
     """
 
+    torch_module = "BatchNorm"
+    folds = True
+
     def shape(self, x: Shape) -> Shape:
         if isinstance(x, Tokens) or not 1 <= len(x) <= 4:
             raise OpError("`bn` works on channels first; for [tokens, width] there is `layernorm`")
@@ -54,7 +59,7 @@ class BatchNorm(_Norm):
             Param("running_var", c, "stat"),
         )
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * x[0], once=True),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -69,11 +74,13 @@ class LayerNorm(_Norm):
     Source: Ba et al., arXiv:1607.06450. Parameters: 2 × width.
     """
 
+    torch_module = "LayerNorm"
+
     def params(self, x: Shape) -> tuple[Param, ...]:
         c = (channels(x),)
         return Param("weight", c, "norm"), Param("bias", c, "norm")
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * (numel(x) // channels(x))),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -87,6 +94,9 @@ class GroupNorm(_Norm):
 
     groups: Count = 32
 
+    torch_module = "GroupNorm"
+    example = on((32, 8, 8))
+
     def shape(self, x: Shape) -> Shape:
         spatial(x, "`groupnorm`")
         if x[0] % self.groups:
@@ -96,21 +106,23 @@ class GroupNorm(_Norm):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * self.groups),)
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.GroupNorm(self.groups, x[0])
 
 
-@op("instancenorm")
+@op("instancenorm", affine="whether a scale and a shift are learned for each channel")
 class InstanceNorm(_Norm):
     """Normalisation of each map by itself (Ulyanov et al., arXiv:1607.08022). Parameters: 2C with `affine`."""
 
     affine: bool = False
+
+    torch_module = "InstanceNorm"
 
     def shape(self, x: Shape) -> Shape:
         if numel(spatial(x, "`instancenorm`")) == 1:
@@ -120,11 +132,11 @@ class InstanceNorm(_Norm):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")) if self.affine else ()
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         repeated = (Buffer("the scale of each map", x[0]),) if self.affine else ()
         return (Buffer("mean and deviation", 2 * x[0]), *repeated)
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -132,7 +144,7 @@ class InstanceNorm(_Norm):
         return norm(x[0], affine=self.affine)
 
 
-@op("lrn")
+@op("lrn", size="how many neighbouring channels are read")
 class LocalResponseNorm(_Norm):
     """Local response normalisation over `size` neighbouring channels; it has no parameters.
 
@@ -141,11 +153,13 @@ class LocalResponseNorm(_Norm):
 
     size: Count = 5
 
+    torch_module = "LocalResponseNorm"
+
     def shape(self, x: Shape) -> Shape:
         spatial(x, "`lrn`")
         return x
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         padded = Buffer("the padded squares", self._padded(x))
         return padded, Buffer("the means of the squares", numel(x)), Buffer("the divisors", numel(x))
 

@@ -8,16 +8,17 @@ from .base import (
     Buffer,
     Count,
     Free,
-    Keeps,
     Needs,
     OpError,
     Param,
+    Saves,
     Shape,
     Storage,
     Tokens,
     Weightless,
     channels,
     numel,
+    on,
     op,
 )
 
@@ -25,8 +26,9 @@ from .base import (
 class _Activation(Weightless):
     """One function of each element; in place where nobody needs the input any more."""
 
+    family = "activation"
     storage: ClassVar[Storage] = "inplace"
-    keeps: ClassVar[Keeps] = "inputs"
+    saves: ClassVar[Saves] = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -42,48 +44,60 @@ class _Activation(Weightless):
 class Relu(_Activation):
     """max(x, 0)."""
 
-    keeps = "output"
+    torch_module = "ReLU"
+    saves = "output"
 
 
 @op("relu6")
 class Relu6(_Activation):
     """min(max(x, 0), 6) (Howard et al., arXiv:1704.04861)."""
 
+    torch_module = "ReLU6"
+
 
 @op("swish")
 class Swish(_Activation):
     """x · sigmoid(x), also called SiLU (Ramachandran et al., arXiv:1710.05941)."""
+
+    torch_module = "SiLU"
 
 
 @op("gelu")
 class Gelu(_Activation):
     """x · Φ(x), the exact form (Hendrycks & Gimpel, arXiv:1606.08415)."""
 
+    torch_module = "GELU"
+
 
 @op("sigmoid")
 class Sigmoid(_Activation):
     """1 / (1 + e^−x)."""
 
-    keeps = "output"
+    torch_module = "Sigmoid"
+    saves = "output"
 
 
-@op("leaky_relu")
+@op("leaky_relu", slope="the factor below zero")
 class LeakyRelu(_Activation):
     """max(x, slope · x) (Maas et al., ICML 2013)."""
 
     slope: float = 0.01
-    keeps = "either"
+
+    torch_module = "LeakyReLU"
+    saves = "either"
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Activation("leaky_relu", self.slope)
 
 
-@op("elu")
+@op("elu", alpha="the value that the function goes to far below zero, with the other sign")
 class Elu(_Activation):
     """x, below zero α · (e^x − 1) (Clevert et al., arXiv:1511.07289)."""
 
     alpha: float = 1.0
-    keeps = "either"
+
+    torch_module = "ELU"
+    saves = "either"
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Activation("elu", self.alpha)
@@ -93,24 +107,29 @@ class Elu(_Activation):
 class Selu(_Activation):
     """The self-normalising ELU (Klambauer et al., arXiv:1706.02515)."""
 
-    keeps = "either"
+    torch_module = "SELU"
+    saves = "either"
 
 
 @op("hardswish")
 class HardSwish(_Activation):
     """x · relu6(x + 3) / 6 (Howard et al., arXiv:1905.02244, section 5.2)."""
 
+    torch_module = "Hardswish"
+
 
 @op("hardsigmoid")
 class HardSigmoid(_Activation):
     """relu6(x + 3) / 6 (Howard et al., arXiv:1905.02244, section 5.2)."""
+
+    torch_module = "Hardsigmoid"
 
 
 @op("quickgelu")
 class QuickGelu(_Activation):
     """x · sigmoid(1.702 x) (Hendrycks & Gimpel, arXiv:1606.08415, section 2)."""
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the gate", numel(x)),)
 
     def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
@@ -121,24 +140,31 @@ class QuickGelu(_Activation):
 class Mish(_Activation):
     """x · tanh(softplus(x)) (Misra, arXiv:1908.08681)."""
 
+    torch_module = "Mish"
+
 
 @op("tanh")
 class Tanh(_Activation):
     """The hyperbolic tangent."""
 
-    keeps = "output"
+    torch_module = "Tanh"
+    saves = "output"
 
 
 @op("softplus")
 class Softplus(_Activation):
     """log(1 + e^x)."""
 
+    torch_module = "Softplus"
 
-@op("prelu")
+
+@op("prelu", shared="whether one slope is learned for all channels")
 class PRelu(_Activation):
     """max(x, 0) + a · min(x, 0), a learned for each channel or once for all (He et al., arXiv:1502.01852)."""
 
     shared: bool = False
+
+    torch_module = "PReLU"
     storage = "new"
 
     def params(self, x: Shape) -> tuple[Param, ...]:
@@ -151,13 +177,15 @@ class PRelu(_Activation):
         return rt.PRelu(1 if self.shared else channels(x), -1 if isinstance(x, Tokens) else 1)
 
 
-@op("scale")
+@op("scale", factor="the constant")
 class Scale(Weightless):
     """Every element times a constant (Szegedy et al., arXiv:1602.07261, section 3.3)."""
 
     factor: float
 
-    keeps = "nothing"
+    family = "elementwise"
+    example = on((4, 8, 8), factor=2)
+    saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -173,7 +201,8 @@ class Scale(Weightless):
 class Complement(Weightless):
     """1 − x, element by element: the other side of a gate."""
 
-    keeps = "nothing"
+    family = "elementwise"
+    saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -191,6 +220,7 @@ class Zeros(Free):
 
     width: Count
 
+    example = on((4, 8, 8), width=5)
     read = 0
     free = "zeros"
 
@@ -211,7 +241,8 @@ class Affine(Weightless):
 
     bias: bool = True
 
-    keeps = "inputs"
+    family = "elementwise"
+    saves = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -234,7 +265,8 @@ class Affine(Weightless):
 class UnitBias(Weightless):
     """A learned bias for each element of a map, not shared over positions (LeCun et al., Neural Computation 1989)."""
 
-    keeps = "nothing"
+    family = "elementwise"
+    saves = "nothing"
     gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
@@ -256,7 +288,9 @@ class RadialBasis(Weightless):
 
     out: Count
 
-    keeps = "nothing"
+    family = "linear"
+    example = on((16,), out=8)
+    saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         if isinstance(x, Tokens) or len(x) != 1:
@@ -266,7 +300,7 @@ class RadialBasis(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"add": 2 * self.out * x[0], "multiply": self.out * x[0]}
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the differences", self.out * x[0]),)
 
     def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
@@ -276,14 +310,17 @@ class RadialBasis(Weightless):
         return rt.RadialBasis(x[0], self.out)
 
 
-@op("dropout")
+@op("dropout", p="the share of elements that is zeroed in training")
 class Dropout(Weightless):
     """Zeroes a share `p` of the elements in training; does nothing in an evaluation."""
 
     p: float = 0.5
 
+    family = "elementwise"
+    torch_module = "Dropout"
+    copies_in_training = True
     storage = "inplace"
-    keeps = "nothing"
+    saves = "nothing"
     free = "does nothing in an evaluation"
 
     def shape(self, x: Shape) -> Shape:
@@ -294,7 +331,7 @@ class Dropout(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {}
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the mask", numel(x)),) if 0 < self.p < 1 else ()
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -305,7 +342,9 @@ class Dropout(Weightless):
 class Softmax(Weightless):
     """e^x over its sum: over the width of tokens (where that is 1, over the tokens), else over the channels."""
 
-    keeps = "output"
+    family = "activation"
+    torch_module = "Softmax"
+    saves = "output"
 
     def shape(self, x: Shape) -> Shape:
         return x

@@ -10,18 +10,19 @@ from .base import (
     Buffer,
     Count,
     Free,
-    Keeps,
     Needs,
     Op,
     OpError,
     Param,
-    Reaches,
+    ReceptiveWindows,
+    Saves,
     Shape,
     Tokens,
     Value,
     Weightless,
     dims,
     numel,
+    on,
     op,
     spatial,
 )
@@ -53,6 +54,8 @@ class MapToTokens(Free):
 class ClassToken(Free):
     """A learned token before the others (Dosovitskiy et al., arXiv:2010.11929, eq. 1). Weights: its width."""
 
+    family = "embedding"
+    example = on(Tokens((6, 8)))
     gradient = "view"
     free = "a copy"
 
@@ -71,7 +74,9 @@ class ClassToken(Free):
 class Position(Weightless):
     """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
 
-    keeps = "nothing"
+    family = "embedding"
+    example = on(Tokens((6, 8)))
+    saves = "nothing"
     gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
@@ -91,7 +96,9 @@ class Position(Weightless):
 class Sinusoid(Weightless):
     """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5)."""
 
-    keeps = "nothing"
+    family = "embedding"
+    example = on(Tokens((6, 8)))
+    saves = "nothing"
     gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
@@ -108,6 +115,7 @@ class Sinusoid(Weightless):
 class Reverse(Free):
     """The tokens in the opposite order."""
 
+    example = on(Tokens((6, 8)))
     free = "a copy"
 
     def shape(self, x: Shape) -> Shape:
@@ -117,12 +125,13 @@ class Reverse(Free):
         return rt.Reverse()
 
 
-@op("take")
+@op("take", index="which token is taken, counted from 0")
 class Take(Free):
     """One token of a sequence, counted from 0: [tokens, width] to [width]."""
 
     index: int = 0
 
+    example = on(Tokens((6, 8)))
     storage = "view"
     free = "a view"
 
@@ -136,7 +145,7 @@ class Take(Free):
         return rt.Take(self.index)
 
 
-@op("weighted")
+@op("weighted", by="the weight of each token")
 class Weighted(Op):
     """The sum of the tokens, each times its weight: [T, D] with weights [T, 1] to [D], T·D MACs.
 
@@ -145,8 +154,10 @@ class Weighted(Op):
 
     by: Value
 
+    family = "product"
+    example = on(Tokens((6, 1)), Tokens((6, 1)), by=True)
     inputs = (2, 2)
-    keeps = "factors"
+    saves = "factors"
     free = "its cost is in its MACs"
 
     def shape(self, x: Shape, by: Shape) -> Shape:
@@ -177,8 +188,10 @@ class Similarity(Op):
 
     other: Value
 
+    family = "product"
+    example = on((16,), (16,), other=True)
     inputs = (2, 2)
-    keeps = "inputs"
+    saves = "inputs"
 
     def shape(self, x: Shape, other: Shape) -> Shape:
         if len(x) != 1 or other != x:
@@ -194,10 +207,10 @@ class Similarity(Op):
     def backward_macs(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> int:
         return sum(needs) * numel(x)
 
-    def kept(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> Keeps:
+    def saved(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> Saves:
         return "inputs" if any(needs) else "nothing"
 
-    def buffers(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> tuple[Buffer, ...]:
         found = [Buffer("the cosine", 1), Buffer("the temperature's power", 1, once=True)]
         if any(needs):
             found += [Buffer("vectors of length 1", 2 * numel(x)), Buffer("lengths", 4)]
@@ -210,7 +223,14 @@ class Similarity(Op):
         return rt.Similarity()
 
 
-@op("attention")
+@op(
+    "attention",
+    heads="how many heads share the widths of keys and values",
+    memory="the sequence that keys and values come from",
+    key="the width of the keys of all heads together",
+    value="the width of the values of all heads together",
+    causal="whether a token reads only itself and those before it",
+)
 class Attention(Op):
     """Multi-head attention: softmax(QKᵀ/√d)·V for each head, and a projection; the queries come from the sequence, keys
     and values from it too or, given `memory`, from that.
@@ -227,10 +247,13 @@ class Attention(Op):
     bias: bool = True
     causal: bool = False
 
+    family = "attention"
+    torch_module = "MultiheadAttention"
+    example = on(Tokens((6, 8)), heads=2)
     inputs = (1, 2)
     weight_layers = 2
-    keeps = "inputs"
-    outlives = True
+    saves = "inputs"
+    frees_grad_early = True
 
     def _sizes(self, x: Shape, memory: Shape | None) -> tuple[int, int, int, int, int, int]:
         source = x if memory is None else memory
@@ -265,7 +288,7 @@ class Attention(Op):
         macs = 2 * self.macs(*xy)
         return macs - (0 if into_x else t * d * key) - (0 if into_memory else m * e * (key + value))
 
-    def buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
         t, _, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         projected = Buffer("queries, keys and values", t * key + m * (key + value))
         mixed = Buffer("the mixed values", t * value)
@@ -276,7 +299,7 @@ class Attention(Op):
     def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
         t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         own = sum(numel(param.shape) for param in self.params(*xy[:-1]))
-        kept = sum(buffer.numel for buffer in self.buffers((True,) * len(xy), *xy))
+        kept = sum(buffer.numel for buffer in self.saved_buffers((True,) * len(xy), *xy))
         projected = t * key + m * (key + value)
         scores = 0 if key == value else 2 * self.heads * t * m
         # At the mixing the gradients of the input and of three projections are not there yet; at the first of these
@@ -292,7 +315,7 @@ class Attention(Op):
         bias = {"bias": t * key + m * (key + value) + t * d} if self.bias else {}
         return {"softmax": scores, "multiply": scores, **bias}
 
-    def reach(self, *x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, *x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE,) * len(x)
 
     def torch(self, rt: Any, x: Shape, memory: Shape | None = None) -> Any:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..analysis.counts import Facts, facts_of, looked_up
+from ..analysis.counts import NodeCost, cost_of
+from ..analysis.memory import embedding_inputs
 from ..errors import SpecError, Unavailable
 from ..graph import Graph, Node
 from ..language.expand import expand_model
@@ -30,16 +31,15 @@ BATCH = 2  # more than one sample, or an axis that slipped into the batch's plac
 TOLERANCE = 1e-4  # of the largest element of a value: between batch sizes torch may add in another order
 SEED = 0
 
-# Ops whose work torch's counter does not know, and why; of them MACs are not compared as long as it counts none.
-UNKNOWN_TO_COUNTER: dict[str, str] = {"bilinear": "the counter passes over aten.bilinear"}
+# What torch's counter does not know, by family or class of torch.nn, and why; of these MACs are not compared as long as
+# it counts none.
+UNKNOWN_TO_COUNTER: dict[str, str] = {"Bilinear": "the counter passes over aten.bilinear"}
 
-# Ops of whose work fvcore does not know a part, and why; and the MACs that it passes over.
+# Of what fvcore does not know a part, by the same, and why; and the MACs that it passes over.
 UNKNOWN_TO_FVCORE: dict[str, str] = {
     "attention": "fvcore passes over the two products of scaled_dot_product_attention",
-    "bilinear": "fvcore passes over aten::bilinear",
-    "rnn": "fvcore passes over recurrent layers",
-    "lstm": "fvcore passes over recurrent layers",
-    "gru": "fvcore passes over recurrent layers",
+    "Bilinear": "fvcore passes over aten::bilinear",
+    "recurrent": "fvcore passes over recurrent layers",
 }
 # What fvcore counts of convolutions, fully connected layers and matrix products; the rest is no MACs.
 PRODUCTS = ("conv", "linear", "addmm", "matmul", "mm", "bmm", "baddbmm", "einsum")
@@ -100,7 +100,7 @@ def _cost(name: str) -> int:
     """About how long a model takes. Raises UsageError and SpecError."""
     selection = select(name)
     graph = expand_model(selection)
-    return sum(facts.weights for facts in _facts(graph).values()) + 10**5 * len(graph.nodes)
+    return sum(cost.weights for cost in _costs(graph).values()) + 10**5 * len(graph.nodes)
 
 
 def _one_thread() -> None:
@@ -114,29 +114,33 @@ def verify_model(name: str) -> Verified:
     graph = expand_model(selection)
     small = smallest(selection, graph)
     differences = [*verify(graph), *count_with_fvcore(graph), *run(small)]
-    facts = _facts(graph.without_heads())
-    words = {node.op.word for node in graph.nodes}
-    gaps = UNKNOWN_TO_COUNTER | UNKNOWN_TO_FVCORE
+    costs = _costs(graph.without_heads())
+    gaps = {node.op.word: _gap(node.op, UNKNOWN_TO_COUNTER | UNKNOWN_TO_FVCORE) for node in graph.nodes}
     return Verified(
         model=name,
         nodes=len(graph.nodes),
-        params=sum(fact.weights + fact.biases + fact.norm_params for fact in facts.values()),
-        macs=sum(fact.macs for fact in facts.values()),
+        params=sum(cost.weights + cost.biases + cost.norm_params for cost in costs.values()),
+        macs=sum(cost.macs for cost in costs.values()),
         input=small.inputs[0][1],
         seconds=time.perf_counter() - start,
-        gaps={word: gaps[word] for word in sorted(words & gaps.keys())},
+        gaps={word: why for word, why in sorted(gaps.items()) if why},
         differences=tuple(differences),
     )
 
 
-def _facts(graph: Graph) -> dict[int, Facts]:
+def _gap(op: Op, known: Mapping[str, str]) -> str:
+    """Why a counter does not know an op; nothing where it does."""
+    return known.get(op.family) or known.get(op.torch_module, "")
+
+
+def _costs(graph: Graph) -> dict[int, NodeCost]:
     """The counts of each node, by its index."""
-    memo: dict[Key, Facts] = {}
+    memo: dict[Key, NodeCost] = {}
     found = {}
     for index, node in enumerate(graph.nodes):
         key = _key(graph, node)
         if key not in memo:
-            memo[key] = facts_of(node.op, key[1], node.shape)
+            memo[key] = cost_of(node.op, key[1], node.shape)
         found[index] = memo[key]
     return found
 
@@ -206,13 +210,13 @@ def count_with_fvcore(graph: Graph) -> list[str]:
     """
     memo: dict[Key, int] = {}
     found = []
-    for node, facts in zip(graph.nodes, _facts(graph).values(), strict=True):
-        if not facts.macs:
+    for node, cost in zip(graph.nodes, _costs(graph).values(), strict=True):
+        if not cost.macs:
             continue
         key = _key(graph, node)
         if key not in memo:
             memo[key] = _fvcore_macs(*key)
-        expected = facts.macs - _unknown_to_fvcore(node.op, key[1], facts.macs)
+        expected = cost.macs - _unknown_to_fvcore(node.op, key[1], cost.macs)
         if memo[key] != expected:
             found.append(f"{node.path}: {expected:,} MACs, fvcore counts {memo[key]:,}")
     return found
@@ -220,9 +224,9 @@ def count_with_fvcore(graph: Graph) -> list[str]:
 
 def _unknown_to_fvcore(op: Op, x: tuple[Shape, ...], macs: int) -> int:
     """The MACs that fvcore passes over."""
-    if op.word not in UNKNOWN_TO_FVCORE:
+    if not _gap(op, UNKNOWN_TO_FVCORE):
         return 0
-    if op.word != "attention":
+    if op.family != "attention":
         return macs
     weights = {param.name: param.shape for param in op.params(*x) if param.kind == "weight"}
     tokens, others = x[0][0], x[-1][0]
@@ -269,8 +273,8 @@ def verify(graph: Graph) -> list[str]:
     """
     network = build(graph, "meta", heads=True).eval()
     found: list[str] = []
-    ids = looked_up(graph)
-    facts = _facts(graph)
+    ids = embedding_inputs(graph)
+    costs = _costs(graph)
     ran: dict[tuple[Key, bool], list[str]] = {}
     total = 0
     for index, (node, step) in enumerate(zip(graph.nodes, network.program, strict=True)):
@@ -278,12 +282,12 @@ def verify(graph: Graph) -> list[str]:
         module = step.call
         assert isinstance(module, nn.Module)
         if node.shares is None:
-            total += facts[index].weights + facts[index].biases + facts[index].norm_params
+            total += costs[index].weights + costs[index].biases + costs[index].norm_params
         found += _parameters(node, module.module if isinstance(module, modules.Tied) else module, key[1])
         run_before = (key, isinstance(module, modules.Tied))
         if run_before not in ran:
             inputs = [_empty(graph.shape(x), torch.long if x in ids else torch.float32) for x in node.inputs]
-            ran[run_before] = _run(node, module, inputs, facts[index].macs)
+            ran[run_before] = _run(node, module, inputs, costs[index].macs)
         found += [f"{node.path}: {difference}" for difference in ran[run_before]]
     count = parameter_count(network)
     if count != total:
@@ -332,7 +336,7 @@ def _run(node: Node, module: nn.Module, inputs: list[Tensor], macs: int) -> list
     if tuple(y.shape) != (BATCH, *node.shape):
         found.append(f"the output is {dims(node.shape)}, in torch {dims(tuple(y.shape[1:]))}")
     counted = counter.get_total_flops()
-    unknown = node.op.word in UNKNOWN_TO_COUNTER and counted == 0
+    unknown = _gap(node.op, UNKNOWN_TO_COUNTER) and counted == 0
     if not unknown and counted != 2 * BATCH * macs:
         found.append(f"{macs:,} MACs, torch counts {counted / (2 * BATCH):,.10g}")
     return found
