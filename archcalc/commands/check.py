@@ -60,8 +60,10 @@ def check(
         raise UsageError("`--watch` shows text, and neither updates nor measures")
     if watch:
         return _watch(files or (), zoo, claims)
-    with progress("checking", "models and specs") as tick:
-        found = task(files or (), zoo=zoo, claims=claims, update=update, measure=measure, tick=tick)
+    found = task(
+        files or (), zoo=zoo, claims=claims, update=update, measure=measure,
+        stages=lambda what: progress(f"checking {what}", what),
+    )  # fmt: skip
     for write in outputs:
         write(lambda width, color, name=write.format: _render(found, name, width, color))  # type: ignore[misc]
     for unread in found.unread:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from ..errors import Text, did_you_mean
 from ..files import Version, version
+from ..language import zoo
 from ..language.family import read_sources
 from ..language.reader import Map, read_file, where_of
-from ..language.zoo import specs_dir
 from ..units import read_figure
 from .quantity import Number
 from .tables import figures, items, maps, parts, rows
@@ -191,7 +191,7 @@ def key_of(name: str) -> str:
 
 def known() -> Known:
     """What the files say; read again where one has changed. Raises SpecError."""
-    folder = specs_dir() / "documents" / "accuracies"
+    folder = zoo.specs_dir() / "documents" / "accuracies"
     versions = tuple((path, version(path)) for path in sorted(folder.glob("*.yaml")))
     return _read_version(folder, versions)
 

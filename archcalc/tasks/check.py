@@ -21,7 +21,8 @@ from ..language.family import Family
 from ..language.zoo import Selection, selections, spec_files
 from ..models import load
 from ..papers.claims import Judgement, judge, stale_errata
-from ..parallel import Tick, map_processes
+from ..parallel import map_processes
+from .progress import Watch, silent
 
 FEW = 8  # specs that are checked sooner than other processes are started
 POLL = 0.3  # seconds between two looks at the files
@@ -210,17 +211,20 @@ def check(
     claims: bool = False,
     update: bool = False,
     measure: bool = False,
-    tick: Tick | None = None,
+    stages: Watch = silent,
 ) -> CheckResult:
     """Check locks and spec files, or every lock below this folder where none is named.
 
     `files` are locks, spec files and folders; `zoo` adds the shipped specs, `claims` the specs that locks name.
-    `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `tick` hears
-    how many models of locks, then how many specs are done. What cannot be read is in the result. Raises UsageError
-    where there is nothing to check, SpecError for a budget that speaks of no model.
+    `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `stages`
+    gives a tick for the `models` of locks, then one for the `specs`. What cannot be read is in the result. Raises
+    UsageError where there is nothing to check, SpecError for a budget that speaks of no model.
     """
     locks, specs = _named(files, zoo)
-    checked = check_locks(list(locks.values()), tick) if locks else ()
+    checked: tuple[CheckedLock, ...] = ()
+    if locks:
+        with stages("models") as tick:
+            checked = check_locks(list(locks.values()), tick)
     if not files and not zoo:
         for error in idle(checked, Path()):
             raise error
@@ -228,11 +232,14 @@ def check(
         for path, name in specs_of(checked):
             specs.setdefault(path.resolve(), (path, name))
     named = list(specs.values())
-    results = tuple(map_processes(_check_spec, named, FEW, tick)) if named else ()
+    results: list[SpecResult] = []
+    if named:
+        with stages("specs") as tick:
+            results = map_processes(_check_spec, named, FEW, tick)
     bounded = () if claims else tuple(_bounded(named, results))
     if measure:
         checked = measured(checked, _latencies)
-    return CheckResult(accept(checked) if update else checked, results, bounded)
+    return CheckResult(accept(checked) if update else checked, tuple(results), bounded)
 
 
 def _named(files: Sequence[str], zoo: bool) -> tuple[dict[Path, tuple[Path, str]], dict[Path, Named]]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UsageError
+from ..language import zoo
 from ..language.reader import MAX_BYTES
-from ..language.zoo import LAID_BY_FILE, SUFFIXES, Selection, select, specs_dir
+from ..language.zoo import LAID_BY_FILE, SUFFIXES, Selection, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,11 @@ def _find(reference: str) -> tuple[Path, Selection | None]:
     if path or reference.startswith((".", "~", "/")):
         return Path(path.group(1) if path else reference).expanduser(), None
     if re.fullmatch(r"[A-Za-z0-9._-]+", reference):
-        family = specs_dir() / f"{reference}.yaml"
+        family = zoo.specs_dir() / f"{reference}.yaml"
         if family.is_file():
             return family, None
     selection = select(reference)
-    return specs_dir() / selection.spec, selection
+    return zoo.specs_dir() / selection.spec, selection
 
 
 def _laid_over(selection: Selection) -> str:
