@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from archcalc.analysis.counts import looked_up
+from archcalc.analysis.memory import embedding_inputs
 from archcalc.graph import Graph
 from archcalc.runtime.memory import held_peak
 from archcalc.runtime.network import Network, build
@@ -121,7 +121,7 @@ def step(graph: Graph, batch: int, device: str = "meta", dtype: str = "float32")
 
 
 def _step(network: Network, graph: Graph, batch: int, device: str, dtype: torch.dtype) -> Step:
-    ids = looked_up(graph)
+    ids = embedding_inputs(graph)
     inputs = [
         torch.zeros((batch, *shape), device=device, dtype=torch.long if -1 - n in ids else dtype)
         for n, (_, shape) in enumerate(graph.inputs)

@@ -84,7 +84,7 @@ def test_the_torch_twin_is_a_module_whose_names_are_the_paths(tiny: str) -> None
     model = archcalc.load(tiny)
     network = model.torch()
     names = dict(network.named_parameters())
-    expected = {f"{layer.path}.{p.name}" for layer in model.layers if not layer.node.head for p in layer.facts.params}
+    expected = {f"{layer.path}.{p.name}" for layer in model.layers if not layer.node.head for p in layer.cost.params}
     assert expected == set(network.state_dict()) - {"body/bn.num_batches_tracked"}
     assert sum(p.numel() for p in names.values()) == model.totals.params
     assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 4)

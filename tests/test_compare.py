@@ -20,8 +20,8 @@ from jsonschema import Draft202012Validator
 
 from archcalc import cli
 from archcalc import models as api
-from archcalc.analysis.counts import analyse, live_of
-from archcalc.analysis.roofline import DEVICES, moved_bytes, network_intensity
+from archcalc.analysis.counts import analyse
+from archcalc.analysis.roofline import DEVICES, memory_traffic, network_intensity
 from archcalc.commands.compare import load_at, side
 from archcalc.commands.scale import sweep
 from archcalc.errors import UsageError
@@ -167,11 +167,11 @@ def test_the_last_map() -> None:
 def test_bytes_moved_by_hand() -> None:
     """3·8·8 read, 4·3·9 + 4 parameters, 4·8·8 written; relu in place reads and writes; a flatten moves nothing."""
     graph = chain((3, 8, 8), call("conv", out=4, kernel=3), call("relu"), call("flatten"), call("linear", out=10))
-    assert moved_bytes(analyse(graph)) == (4 * (192 + 112 + 256), 4 * 512, 0, 4 * (256 + 2570 + 10))
-    doubled = moved_bytes(analyse(graph, 2))
+    assert memory_traffic(analyse(graph)) == (4 * (192 + 112 + 256), 4 * 512, 0, 4 * (256 + 2570 + 10))
+    doubled = memory_traffic(analyse(graph, 2))
     assert doubled[0] == 4 * (2 * 192 + 112 + 2 * 256)
     report = analyse(graph)
-    assert network_intensity(report) == pytest.approx(report.totals.flops / sum(moved_bytes(report)))
+    assert network_intensity(report) == pytest.approx(report.totals.flops / sum(memory_traffic(report)))
 
 
 def test_data_sheets() -> None:
@@ -184,7 +184,7 @@ def test_data_sheets() -> None:
 @pytest.mark.parametrize("model", ["vgg16", "googlenet", "densenet121"])
 def test_live_memory_peaks_where_the_totals_say(model: str) -> None:
     report = load(model).report()
-    start, *live = live_of(report)
+    start, *live = report.live_bytes()
     assert max(start, *live) == report.totals.peak_memory_bytes
     assert start == 3 * 224 * 224 * 4
 

@@ -12,7 +12,7 @@ import torch
 
 import archcalc
 from archcalc import cli
-from archcalc.analysis.counts import facts_of
+from archcalc.analysis.counts import cost_of
 from archcalc.analysis.peers import PEERS, Counted, Peer, Reason, difference, reasons, why_not
 from archcalc.measurement.latency import Latency, Machine
 from archcalc.measurement.machine import Examined, findings, room
@@ -143,7 +143,7 @@ def test_driver_and_clocks_are_what_nvidia_smi_says(monkeypatch: pytest.MonkeyPa
 
 def counted(op: Op, x: Shape, macs: int) -> Counted:
     y = op.shape(x)
-    return Counted(op.word, facts_of(op, (x,), y), (x,), y, macs)
+    return Counted(op.word, cost_of(op, (x,), y), (x,), y, macs)
 
 
 def tokens(count: int, width: int) -> Shape:

@@ -171,7 +171,7 @@ def test_the_arithmetic_of_every_node_comes_to_what_is_counted(family: str) -> N
     for name, network in networks(family).items():
         graph = network.graph
         for index, layer in enumerate(network.report.layers):
-            node, facts = layer.node, layer.facts
+            node, facts = layer.node, layer.cost
             found = written(node.op, tuple(graph.shape(value) for value in node.inputs), node.shape)
             about = f"{name} {node.path}"
             assert tuple(count.value for count in found.shape) == tuple(node.shape), about

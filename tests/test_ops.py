@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archcalc.analysis.counts import facts_of
+from archcalc.analysis.counts import cost_of
 from archcalc.ops import OPS, Op, OpError, Shape, Tokens
 from archcalc.runtime import modules
 from archcalc.runtime.network import example_inputs
@@ -834,7 +834,7 @@ def test_torch_agrees(word: str, data: st.DataObject) -> None:
     except OpError:
         assert word in RAW, f"{op} was to be drawn so that it fits {inputs}"
         return  # that torch refuses it too is tested below
-    facts = facts_of(op, tuple(inputs), shape)
+    facts = cost_of(op, tuple(inputs), shape)
     assert facts.macs >= 0
     assert all(n > 0 for n in op.elementwise(*inputs, shape).values())
     assert verify(single(op, *inputs)) == []
@@ -970,7 +970,7 @@ def test_bilinear_is_counted_as_two_products() -> None:
     assert counter.get_total_flops() == 2 * 2 * op.macs((3,), (4,), (5,))
 
 
-# Where outputs stand, and what a backward pass keeps: what `analyse.storages` builds on.
+# Where outputs stand, and what a backward pass keeps: what `memory.storages` builds on.
 
 
 def made(op: Op, shapes: list[Shape]) -> tuple[nn.Module, list[torch.Tensor]]:

@@ -17,7 +17,7 @@ from matplotlib.text import Annotation, Text
 
 from archcalc import cli
 from archcalc import models as api
-from archcalc.analysis.roofline import Device, moved_bytes
+from archcalc.analysis.roofline import Device, memory_traffic
 from archcalc.commands.compare import side
 from archcalc.commands.plot import members
 from archcalc.commands.scale import sweep
@@ -131,7 +131,7 @@ def test_bars_are_the_figures() -> None:
 def test_a_point_on_the_roof() -> None:
     """VGG-16's conv3-64 (1): 2·86,704,128 FLOPs over its bytes, below the slope of 2.039 TB/s."""
     summary = one("vgg16")[0].summary
-    bytes_moved = sum(moved_bytes(summary.report)[:2])
+    bytes_moved = sum(memory_traffic(summary.report)[:2])
     x = 2 * 86_704_128 / bytes_moved
     ax = plots.picture("roofline", one("vgg16")).axes[0]
     collections: Any = ax.collections

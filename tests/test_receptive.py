@@ -148,7 +148,7 @@ def test_op(row: Row) -> None:
 
 def test_every_op_that_reaches_is_tried() -> None:
     maps = {row.word for row in ROWS if len(row.inputs[0]) > 1 and not isinstance(row.inputs[0], Tokens)}
-    reaching = {word for word, op in OPS.items() if op.reach is not Op.reach}
+    reaching = {word for word, op in OPS.items() if op.receptive_window is not Op.receptive_window}
     assert reaching & maps <= {row.word for row in ROWS if windowed(row)} | LAID_OUT
 
 

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from archcalc.analysis.counts import analyse, storages
+from archcalc.analysis.counts import analyse
+from archcalc.analysis.memory import storages
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.models import load
@@ -560,7 +561,7 @@ def assert_storages(graph: Graph) -> None:
         execute([step._replace(free=()) for step in net.program], values)
     places = [values[net.slot(node)].untyped_storage().data_ptr() for node in range(len(graph.nodes))]
     at_input = [values[net.slot(-1 - number)].untyped_storage().data_ptr() for number in range(len(graph.inputs))]
-    roots = storages(graph).root
+    roots = storages(graph).alias_root
     assert places == [places[root] if root >= 0 else at_input[-1 - root] for root in roots]
     new = {places[root] for root in set(roots) if root >= 0}
     assert len(new) == sum(root >= 0 for root in set(roots))

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archcalc.analysis.counts import analyse, storages
+from archcalc.analysis.counts import analyse
+from archcalc.analysis.memory import storages
 from archcalc.analysis.training import OPTIMIZERS, Training, train
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
@@ -300,6 +301,7 @@ def test_nothing_to_train() -> None:
 def test_attention_without_a_fused_kernel_keeps_its_weights() -> None:
     row = next(row for row in ROWS if row.word == "attention" and "value" in row.arguments)
     kept = {
-        buffer.name: buffer.numel for buffer in call(row.word, **row.arguments).buffers((True,), *row.inputs, row.shape)
+        buffer.name: buffer.numel
+        for buffer in call(row.word, **row.arguments).saved_buffers((True,), *row.inputs, row.shape)
     }
     assert kept["the attention weights"] == 2 * 5 * 7

@@ -29,24 +29,24 @@ def _of(words: tuple[str, ...], count: Count) -> Delta:
 
 
 def _out(layer: Layer) -> int:
-    return layer.facts.numel
+    return layer.cost.numel
 
 
 def _read(layer: Layer) -> int:
-    return layer.facts.read
+    return layer.cost.read
 
 
 def _learned(layer: Layer) -> int:
-    return layer.facts.weights + layer.facts.biases + layer.facts.norm_params
+    return layer.cost.weights + layer.cost.biases + layer.cost.norm_params
 
 
 def _elementwise(kind: str) -> Count:
-    return lambda layer: layer.facts.elementwise.get(kind, 0)
+    return lambda layer: layer.cost.elementwise.get(kind, 0)
 
 
 def _products(layer: Layer) -> int:
     """QKᵀ and AV: what is left of an attention without its projections, one weight a token."""
-    return layer.facts.macs - layer.facts.weights * layer.node.shape[0]
+    return layer.cost.macs - layer.cost.weights * layer.node.shape[0]
 
 
 def _less(count: Count) -> Count:
@@ -70,12 +70,12 @@ def _local_norm(layer: Layer) -> int:
 
 
 def _macs(layer: Layer) -> int:
-    return layer.facts.macs
+    return layer.cost.macs
 
 
 def _norm_flops(layer: Layer) -> int:
     """fvcore's rough estimate of a norm that is not fused: 5 operations an element, 4 where nothing is learned."""
-    return _out(layer) * (5 if layer.facts.norm_params else 4)
+    return _out(layer) * (5 if layer.cost.norm_params else 4)
 
 
 def _applied_once(layer: Layer) -> int:
@@ -88,9 +88,9 @@ def _applied_once(layer: Layer) -> int:
 
 def _by_outputs(layer: Layer) -> int:
     """thop takes a transposed convolution for one whose every output is a window: s² times too much."""
-    weights = layer.facts.weights
-    inputs = layer.facts.macs // weights if weights else 0
-    return layer.facts.macs * numel(layer.node.shape[1:]) // inputs - layer.facts.macs if inputs else 0
+    weights = layer.cost.weights
+    inputs = layer.cost.macs // weights if weights else 0
+    return layer.cost.macs * numel(layer.node.shape[1:]) // inputs - layer.cost.macs if inputs else 0
 
 
 def _term(name: str, meaning: str, delta: Delta, of: tuple[str, ...] = MACS) -> Term:
@@ -135,7 +135,7 @@ CONVENTIONS: dict[str, Convention] = dict(
             _term("bias additions", "An operation for each element that a bias is added to.",
                   _of((*CONVOLUTIONS, "linear", "attention"), _elementwise("bias"))),
             _term("norms twice", "Two operations an element, one for layer norms and without parameters.",
-                  _of(NORMS, lambda layer: _out(layer) * (1 if layer.op == "layernorm" or not layer.facts.norm_params
+                  _of(NORMS, lambda layer: _out(layer) * (1 if layer.op == "layernorm" or not layer.cost.norm_params
                                                           else 2))),
             _term("activations", "An operation an element of these activations.",
                   _of(("leaky_relu", "relu6", "swish", "softmax"), _out)),
@@ -148,7 +148,7 @@ CONVENTIONS: dict[str, Convention] = dict(
             _term("interpolation twice", "Two for each element made by upsampling, for the same reason.",
                   _of(("upsample",), _twice(_out))),
             _term("attention's softmax and scaling", "An operation a score, and one a query.",
-                  _of(("attention",), lambda layer: layer.facts.elementwise.get("softmax", 0) + _out(layer))),
+                  _of(("attention",), lambda layer: layer.cost.elementwise.get("softmax", 0) + _out(layer))),
             _term("no bilinear", "Bilinear layers are passed over.", _of(("bilinear",), _less(_macs))),
         ),
         _convention(
@@ -156,10 +156,10 @@ CONVENTIONS: dict[str, Convention] = dict(
             "thop 0.1.1",
             _term("norms four times", "Four operations an element, two without parameters.",
                   _of(("bn", "layernorm", "instancenorm"),
-                      lambda layer: (4 if layer.facts.norm_params else 2) * _out(layer))),
+                      lambda layer: (4 if layer.cost.norm_params else 2) * _out(layer))),
             _term("average pools by output", "An operation for each mean.", _of(("avgpool",), _out)),
             _term("adaptive means", "An operation for each element that is averaged, and each mean.",
-                  _of(("gap", "adaptive_avgpool"), lambda layer: layer.facts.elementwise["pool"] + _out(layer))),
+                  _of(("gap", "adaptive_avgpool"), lambda layer: layer.cost.elementwise["pool"] + _out(layer))),
             _term("softmax thrice", "3n − 1 operations for n elements.",
                   _of(("softmax",), lambda layer: 3 * _out(layer) - _out(layer) // _width(layer))),
             _term("slopes", "An operation for each element through a learned slope.", _of(("prelu",), _out)),
@@ -199,7 +199,7 @@ def recount(report: Report, like: Convention) -> Report:
     """The report with parameters, MACs and FLOPs as the tool counts them; shapes and bytes stay."""
 
     def counted(layer: Layer) -> Layer:
-        macs = report.batch * like.reading.count(layer.facts.macs, "macs", (layer,))
+        macs = report.batch * like.reading.count(layer.cost.macs, "macs", (layer,))
         return layer._replace(macs=macs, params=like.reading.count(layer.params, "params", (layer,)))
 
     layers = tuple(map(counted, report.layers))

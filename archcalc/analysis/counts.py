@@ -10,14 +10,11 @@ from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node, Span
 from ..ops import Op, OpError, Param, Shape
 from ..ops.base import LIMIT, numel
-from ..ops.layout import Embedding
-from ..ops.pointwise import Dropout
 from ..units import ITEMSIZE
+from .memory import input_bytes, live_bytes, peak_memory, storages
 
-ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype
 
-
-class Facts(NamedTuple):
+class NodeCost(NamedTuple):
     """What a node costs for one sample. Of a node that works with another's parameters these are not its own."""
 
     params: tuple[Param, ...]
@@ -41,7 +38,7 @@ class Layer(NamedTuple):
     """
 
     node: Node
-    facts: Facts
+    cost: NodeCost
     params: int
     macs: int
     activation_bytes: int
@@ -60,19 +57,19 @@ class Layer(NamedTuple):
 
     @property
     def weights(self) -> int:
-        return self.facts.weights
+        return self.cost.weights
 
     @property
     def biases(self) -> int:
-        return self.facts.biases
+        return self.cost.biases
 
     @property
     def norm_params(self) -> int:
-        return self.facts.norm_params
+        return self.cost.norm_params
 
     @property
     def norm_stats(self) -> int:
-        return self.facts.norm_stats
+        return self.cost.norm_stats
 
     @property
     def flops(self) -> int:
@@ -116,129 +113,11 @@ class Report:
         """The counts of a row or block; its peak memory is not a sum and stays 0."""
         return _totals(self.layers[span.start : span.stop], self.batch, self.dtype, span.start, 0)
 
-
-class Storages(NamedTuple):
-    """Where outputs stand. `root[i]` is the node that allocated what node i's output stands in (−1, … an input);
-    `in_place[i]`: node i overwrites its input."""
-
-    root: list[int]
-    in_place: list[bool]
-
-
-def last_uses(graph: Graph) -> list[int]:
-    """For every node the last node that reads its output; `len(nodes)` where it is an output of the network."""
-    last = list(range(len(graph.nodes)))
-    for index, node in enumerate(graph.nodes):
-        for value in node.inputs:
-            if value >= 0:
-                last[value] = index
-    for value in (*graph.outputs, *(value for _, value in graph.head_outputs)):
-        if value >= 0:
-            last[value] = len(graph.nodes)
-    return last
-
-
-def storages(graph: Graph, training: bool = False) -> Storages:
-    """Settle which outputs are views of their input, which overwrite it, and which are new memory.
-
-    An activation or an evaluation-time dropout works in place exactly when no later node reads its input or anything
-    that shares its storage; never on the network's input; in training neither where it keeps its input for the backward
-    pass itself, nor where the producer keeps its output, nor where an earlier reader may have kept it as its input.
-    """
-    last = last_uses(graph)
-    root: list[int] = []
-    in_place: list[bool] = []
-    needed = list(last)  # by root: the last node that reads anything standing in it, so far
-    kept: set[int] = set()  # roots that a node has read, other than to view or to overwrite them
-    keeping: list[bool] = []  # whether the producer keeps the output, itself or through views
-    for index, node in enumerate(graph.nodes):
-        own, overwrites = index, False
-        storage = node.op.storage
-        if storage != "new":
-            source = node.inputs[0]
-            behind = root[source] if source >= 0 else source
-            if storage == "view":
-                own = behind
-            elif (behind >= 0 and needed[behind] <= index) and not (
-                training and (_keeps_input(node.op) or behind in kept or keeping[source])
-            ):
-                own, overwrites = behind, True
-            if own >= 0 and own != index:
-                needed[own] = max(needed[own], last[index])
-        root.append(own)
-        in_place.append(overwrites)
-        if not training:
-            continue
-        keeps = node.op.keeps
-        viewed = storage == "view" and node.inputs[0] >= 0 and keeping[node.inputs[0]]
-        keeping.append(viewed or keeps in ("output", "both") or (keeps == "either" and overwrites))
-        if not overwrites and storage != "view":
-            kept.update(root[value] for value in node.inputs if value >= 0)
-    return Storages(root, in_place)
-
-
-def held_until(root: Sequence[int], last: Sequence[int]) -> dict[int, int]:
-    """By what allocated it, node or input, the last node that reads anything standing in a storage."""
-    until: dict[int, int] = {}
-    for own, end in zip(root, last, strict=True):
-        if end > until.get(own, -1):
-            until[own] = end
-    return until
-
-
-def _keeps_input(op: Op) -> bool:
-    """Whether an op that could work in place must not, for the sake of its own backward pass: torch would copy."""
-    return op.keeps in ("inputs", "both") or isinstance(op, Dropout)
-
-
-def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, int]:
-    """The largest sum of live tensors and the node at which it is reached (−1: nothing runs)."""
-    start, *live = live_bytes(graph, sizes, root)
-    peak = max([start, *live])
-    return peak, live.index(peak) if peak > start else -1
-
-
-def live_bytes(graph: Graph, sizes: list[int], root: list[int]) -> list[int]:
-    """The sum of live tensors before anything runs, and while each node runs.
-
-    `sizes` are the bytes of each node's own storage (0 where it allocates none), inputs in front. Every tensor is
-    freed after its last use; the network's inputs are held to the end.
-    """
-    offset = len(graph.inputs)
-    freed = [0] * (len(graph.nodes) + 1)
-    for own, end in held_until(root, last_uses(graph)).items():
-        if own >= 0:
-            freed[end] += sizes[offset + own]
-    live = sum(sizes[:offset])
-    found = [live]
-    for size, gone in zip(sizes[offset:], freed, strict=False):
-        live += size
-        found.append(live)
-        live -= gone
-    return found
-
-
-def live_of(report: Report) -> list[int]:
-    """The bytes that are alive before the main path runs, and while each of its nodes does."""
-    main = report.graph.without_heads()
-    sizes = [layer.activation_bytes for layer in report.layers[: main.main]]
-    return live_bytes(main, input_bytes(main, report.batch, report.dtype) + sizes, storages(main).root)
-
-
-def looked_up(graph: Graph) -> dict[int, int]:
-    """The inputs (−1, −2, …) that are ids for a look-up, and below which number the ids are."""
-    words: dict[int, int] = {}
-    for node in graph.nodes:
-        if isinstance(node.op, Embedding) and node.inputs[0] < 0:
-            words[node.inputs[0]] = min(node.op.words, words.get(node.inputs[0], node.op.words))
-    return words
-
-
-def input_bytes(graph: Graph, batch: int, dtype: str) -> list[int]:
-    """The bytes of each input of the network."""
-    ids = looked_up(graph)
-    sizes = (ID_BYTES if -1 - n in ids else ITEMSIZE[dtype] for n in range(len(graph.inputs)))
-    return [numel(shape) * batch * size for (_, shape), size in zip(graph.inputs, sizes, strict=True)]
+    def live_bytes(self) -> list[int]:
+        """The bytes that are alive before the main path runs, and while each of its nodes does."""
+        main = self.graph.without_heads()
+        sizes = [layer.activation_bytes for layer in self.layers[: main.main]]
+        return live_bytes(main, input_bytes(main, self.batch, self.dtype) + sizes, storages(main).alias_root)
 
 
 def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
@@ -247,31 +126,31 @@ def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
         raise UsageError(f"a batch has at least one sample, here it is {batch}")
     if dtype not in ITEMSIZE:
         raise UsageError(f"`{dtype}` is not a dtype archcalc counts in", did_you_mean(dtype, ITEMSIZE))
-    facts = _facts(graph)
+    costs = _costs(graph)
     main = graph.without_heads()
-    layers, totals = _count(main, facts[: main.main], batch, dtype)
+    layers, totals = _count(main, costs[: main.main], batch, dtype)
     if main is graph:
         return Report(graph, batch, dtype, layers, totals)
-    every, with_heads = _count(graph, facts, batch, dtype)
+    every, with_heads = _count(graph, costs, batch, dtype)
     return Report(graph, batch, dtype, layers + every[main.main :], totals, with_heads)
 
 
-def _facts(graph: Graph) -> list[Facts]:
-    memo: dict[tuple[Op, tuple[Shape, ...]], Facts] = {}
+def _costs(graph: Graph) -> list[NodeCost]:
+    memo: dict[tuple[Op, tuple[Shape, ...]], NodeCost] = {}
     found = []
     for node in graph.nodes:
         key = (node.op, tuple([graph.shape(value) for value in node.inputs]))
-        facts = memo.get(key)
-        if facts is None:
+        cost = memo.get(key)
+        if cost is None:
             try:
-                facts = memo[key] = facts_of(*key, node.shape)
+                cost = memo[key] = cost_of(*key, node.shape)
             except OpError as error:
                 raise node.where.error(error.message) from None
-        found.append(facts if node.shares is None else facts._replace(**NO_PARAMS))
+        found.append(cost if node.shares is None else cost._replace(**NO_PARAMS))
     return found
 
 
-def facts_of(op: Op, x: tuple[Shape, ...], y: Shape) -> Facts:
+def cost_of(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
     """What `op` costs from input shapes `x` to output shape `y`. Raises OpError above 10¹⁸."""
     params = op.params(*x)
     kinds = {"weight": 0, "bias": 0, "norm": 0, "stat": 0}
@@ -281,16 +160,16 @@ def facts_of(op: Op, x: tuple[Shape, ...], y: Shape) -> Facts:
     if max(macs, *kinds.values()) > LIMIT:
         raise OpError(f"`{op.word}` has more than 10¹⁸ parameters or MACs here")
     counts = (kinds["weight"], kinds["bias"], kinds["norm"], kinds["stat"])
-    return Facts(params, *counts, macs, op.elementwise(*x, y), numel(y), sum(map(numel, x)))
+    return NodeCost(params, *counts, macs, op.elementwise(*x, y), numel(y), sum(map(numel, x)))
 
 
-def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:
+def _count(graph: Graph, costs: list[NodeCost], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:
     unit = batch * ITEMSIZE[dtype]
-    root = storages(graph).root
-    sizes = [f.numel * unit if root[i] == i else 0 for i, f in enumerate(facts)]
+    root = storages(graph).alias_root
+    sizes = [cost.numel * unit if root[i] == i else 0 for i, cost in enumerate(costs)]
     layers = tuple(
         Layer(node, f, f.weights + f.biases + f.norm_params, f.macs * batch, size)
-        for node, f, size in zip(graph.nodes, facts, sizes, strict=True)
+        for node, f, size in zip(graph.nodes, costs, sizes, strict=True)
     )
     peak, _ = peak_memory(graph, input_bytes(graph, batch, dtype) + sizes, root)
     totals = _totals(layers, batch, dtype, 0, peak)
@@ -304,15 +183,15 @@ def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak:
     params = weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
     elementwise: dict[str, int] = {}
     for layer in layers:
-        facts = layer.facts
+        cost = layer.cost
         params += layer.params
-        weights += facts.weights
-        biases += facts.biases
-        norm_params += facts.norm_params
-        norm_stats += facts.norm_stats
+        weights += cost.weights
+        biases += cost.biases
+        norm_params += cost.norm_params
+        norm_stats += cost.norm_stats
         macs += layer.macs
         activation_bytes += layer.activation_bytes
-        for kind, count in facts.elementwise.items():
+        for kind, count in cost.elementwise.items():
             elementwise[kind] = elementwise.get(kind, 0) + count * batch
     return Totals(
         params,

@@ -13,20 +13,11 @@ from typing import Any, NamedTuple
 
 from ..graph import Graph, Node, Span
 from ..ops import Shape
-from ..ops.base import WHOLE, Reach, numel
+from ..ops.base import WHOLE, ReceptiveWindow, numel
 from ..units import ITEMSIZE
 from .arithmetic import Arithmetic, Count, arithmetic, axes_of, terms
-from .counts import (
-    Layer,
-    Report,
-    Storages,
-    Totals,
-    held_until,
-    input_bytes,
-    last_uses,
-    peak_memory,
-    storages,
-)  # fmt: skip
+from .counts import Layer, Report, Totals
+from .memory import Storages, input_bytes, last_use, live_until, peak_memory, storages
 from .receptive import Field, receptive_fields
 
 FEW = 8  # addends that are worth a line each
@@ -83,16 +74,18 @@ class Network:
 
     def __init__(self, report: Report) -> None:
         self.report, self.graph = report, report.graph
-        self.last = last_uses(self.graph)
+        self.last = last_use(self.graph)
         self.storage = storages(self.graph)
         main = self.graph.without_heads()
         if main is not self.graph:  # what hangs on the main path changes nothing of its counts
             end, own = main.main, storages(main)
-            held = [len(self.last) if last == end else last for last in last_uses(main)]
+            held = [len(self.last) if last == end else last for last in last_use(main)]
             self.last = held + self.last[end:]
-            self.storage = Storages(own.root + self.storage.root[end:], own.in_place + self.storage.in_place[end:])
+            self.storage = Storages(
+                own.alias_root + self.storage.alias_root[end:], own.in_place + self.storage.in_place[end:]
+            )
         self.fields = receptive_fields(self.graph)
-        self.until = held_until(self.storage.root, self.last)
+        self.until = live_until(self.storage.alias_root, self.last)
 
     def called(self, value: int) -> str:
         """What a value is called: the path of its node, or the network's input."""
@@ -129,7 +122,7 @@ class Network:
     def _fields(self, index: int) -> Iterator[FieldFacts]:
         """How the receptive field of a node comes about, an axis each."""
         node, fields = self.graph.nodes[index], self.fields[index]
-        reaches = node.op.reach(*[self.graph.shape(value) for value in node.inputs])
+        reaches = node.op.receptive_window(*[self.graph.shape(value) for value in node.inputs])
         read = list(zip(node.inputs, reaches, strict=False))
         axes = axes_of(self.graph.inputs[0][1])
         for at, (axis, seen) in enumerate(zip(axes[:1] if "T" in axes else axes[1:], fields, strict=False)):
@@ -137,7 +130,9 @@ class Network:
                 yield FieldFacts(axis, seen, "", "", "", self._unbounded(index, at))
                 continue
             behind = [
-                (self.fields[value][at], (reach or (Reach(),) * 9)[at]) for value, reach in read if self.fields[value]
+                (self.fields[value][at], (reach or (ReceptiveWindow(),) * 9)[at])
+                for value, reach in read
+                if self.fields[value]
             ]
             widest, (step, first, last) = max(behind, key=lambda pair: pair[0].most or 0)
             whole = all(isinstance(n, int) for n in (*widest, step, first, last))
@@ -156,7 +151,7 @@ class Network:
             before = [value for value in node.inputs if value >= 0 and self.fields[value]]
             before = [value for value in before if self.fields[value][axis].most is None]
             if not before:
-                whole = WHOLE in node.op.reach(*[self.graph.shape(value) for value in node.inputs])
+                whole = WHOLE in node.op.receptive_window(*[self.graph.shape(value) for value in node.inputs])
                 return f"{node.path} {'reads the whole map' if whole else 'joins paths of different strides'}"
             index = before[0]
 
@@ -171,7 +166,7 @@ class Network:
 
     def _storage(self, index: int) -> tuple[str, str]:
         """Where the output stands, and why."""
-        node, root = self.graph.nodes[index], self.storage.root
+        node, root = self.graph.nodes[index], self.storage.alias_root
         if node.op.storage == "new":
             return "new", "new memory"
         source = self.called(node.inputs[0])
@@ -189,7 +184,7 @@ class Network:
         return "new", f"new memory: {self.called(reader)} reads {source} later"
 
     def _until(self, index: int) -> str:
-        root = self.storage.root[index]
+        root = self.storage.alias_root[index]
         if root < 0:
             return "the network's input is held to the end"
         until = self.until[root]
@@ -346,7 +341,7 @@ def peak(network: Network) -> tuple[int, list[Alive]]:
         for n, ((_, shape), size) in enumerate(zip(graph.inputs, given, strict=True))
     ]
     sizes = [layer.activation_bytes for layer in report.layers[: len(graph.nodes)]]
-    _, at = peak_memory(graph, given + sizes, network.storage.root)
+    _, at = peak_memory(graph, given + sizes, network.storage.alias_root)
     return at, inputs + [
         Alive(node.path, node.shape, size)
         for root, (node, size) in enumerate(zip(graph.nodes, sizes, strict=True))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..ops import Shape, Tokens
 from ..units import with_separators
-from .counts import Facts
+from .counts import NodeCost
 
 # What each tool calls its figure, and the package that installs it.
 PEERS: Mapping[str, str] = {
@@ -44,7 +44,7 @@ class Counted(NamedTuple):
     """A node as a tool counts it: the op's word, what archcalc says of it, its shapes, and the tool's figure."""
 
     word: str
-    facts: Facts
+    cost: NodeCost
     x: tuple[Shape, ...]
     y: Shape
     macs: int
@@ -54,9 +54,9 @@ def reasons(total: int, counted: Sequence[Counted]) -> tuple[Reason, ...]:
     """What the tool's total is made of beside archcalc's MACs; the reasons add up to the difference."""
     found: dict[str, int] = {}
     for node in counted:
-        if node.macs != node.facts.macs:
+        if node.macs != node.cost.macs:
             why = why_not(node)
-            found[why] = found.get(why, 0) + node.macs - node.facts.macs
+            found[why] = found.get(why, 0) + node.macs - node.cost.macs
     rest = total - sum(node.macs for node in counted)
     if rest:
         found["counted in the network otherwise than in its layers one by one"] = rest
@@ -65,33 +65,33 @@ def reasons(total: int, counted: Sequence[Counted]) -> tuple[Reason, ...]:
 
 def why_not(node: Counted) -> str:
     """Why a tool's figure for a node is not its MACs, as far as the two say."""
-    facts, word, macs = node.facts, node.word, node.macs
-    if not facts.macs:
+    cost, word, macs = node.cost, node.word, node.macs
+    if not cost.macs:
         return _no_macs(node)
-    positions = facts.macs // facts.weights if facts.weights and facts.macs % facts.weights == 0 else 0
-    learned = facts.weights + facts.biases
+    positions = cost.macs // cost.weights if cost.weights and cost.macs % cost.weights == 0 else 0
+    learned = cost.weights + cost.biases
     if not macs:
         return f"does not know {word}"
-    if macs - facts.macs in (facts.numel, positions * facts.biases) and facts.biases:
+    if macs - cost.macs in (cost.numel, positions * cost.biases) and cost.biases:
         return f"adds one for each output of {word}: its bias"
     tokens = node.y[0] if isinstance(node.y, Tokens) else 1
-    if tokens > 1 and macs in (facts.weights, learned):
+    if tokens > 1 and macs in (cost.weights, learned):
         return f"counts {word} for one token, not for each"
-    if word == "attention" and macs in (tokens * facts.weights, tokens * learned):
-        biases = ", and adds its biases" if macs == tokens * learned and facts.biases else ""
+    if word == "attention" and macs in (tokens * cost.weights, tokens * learned):
+        biases = ", and adds its biases" if macs == tokens * learned and cost.biases else ""
         return f"does not see the products of queries, keys and values (scaled_dot_product_attention){biases}"
-    if word == "deconv" and positions and macs > facts.macs:
+    if word == "deconv" and positions and macs > cost.macs:
         return "applies the kernel of deconv at each output, not at each input"
-    more = "more" if macs > facts.macs else "less"
+    more = "more" if macs > cost.macs else "less"
     return f"counts {word} otherwise: {more} than its multiply-accumulates"
 
 
 def _no_macs(node: Counted) -> str:
-    facts, word = node.facts, node.word
-    learned = facts.weights + facts.biases + facts.norm_params
+    cost, word = node.cost, node.word
+    learned = cost.weights + cost.biases + cost.norm_params
     if learned and node.macs == learned:
         return f"counts the parameters of {word}, once each"
-    numel, read = facts.numel, _numel(node.x[0])
+    numel, read = cost.numel, _numel(node.x[0])
     if read and read != numel:
         if node.macs % read == 0:
             return f"counts {node.macs // read} for each input of {word}{APART}"

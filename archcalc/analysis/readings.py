@@ -52,7 +52,7 @@ def _counting(name: str) -> Term:
 
 
 def _elementwise(kind: str) -> Delta:
-    return lambda layers: sum(layer.facts.elementwise.get(kind, 0) for layer in layers)
+    return lambda layers: sum(layer.cost.elementwise.get(kind, 0) for layer in layers)
 
 
 def _less(name: str) -> Delta:

@@ -1,9 +1,9 @@
 """Receptive fields: which positions of the input an element of a value sees, with its stride and offset.
 
-Every op says how far it reaches (`Op.reach`); along a path these add up: a window of k at stride s on a value of field
-r and stride j has the field r + (k − 1)·j and the stride j·s (Araujo et al., Computing Receptive Fields of
-Convolutional Neural Networks, Distill 2019). Transposed convolutions and upsampling divide the stride; what an element
-sees then depends on its place, and the field is of all places together.
+Every op says how far it reaches (`Op.receptive_window`); along a path these add up: a window of k at stride s on a
+value of field r and stride j has the field r + (k − 1)·j and the stride j·s (Araujo et al., Computing Receptive Fields
+of Convolutional Neural Networks, Distill 2019). Transposed convolutions and upsampling divide the stride; what an
+element sees then depends on its place, and the field is of all places together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import Shape, Tokens
-from ..ops.base import Reaches
+from ..ops.base import ReceptiveWindows
 
 Number = int | Fraction
 
@@ -119,7 +119,7 @@ def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | No
         if index in seeds:
             found.append(seeds[index])
             continue
-        reaches = node.op.reach(*[graph.shape(value) for value in node.inputs])
+        reaches = node.op.receptive_window(*[graph.shape(value) for value in node.inputs])
         read = []
         for value, reach in zip(node.inputs, reaches, strict=False):
             fields = seeds.get(value) if value < 0 else found[value]
@@ -129,7 +129,7 @@ def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | No
     return found
 
 
-def through(fields: Fields, reach: Reaches) -> Fields:
+def through(fields: Fields, reach: ReceptiveWindows) -> Fields:
     """The fields behind an op on a value of these fields."""
     if reach is None or (reach and len(reach) != len(fields)):
         return (UNBOUNDED,) * len(fields)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from ..errors import UsageError, did_you_mean
 from ..ops.base import numel
 from ..units import ITEMSIZE
-from .counts import ID_BYTES, Layer, Report, looked_up
+from .counts import Layer, Report
+from .memory import ID_BYTES, embedding_inputs
 
 
 class Device(NamedTuple):
@@ -62,14 +63,14 @@ def device(name: str) -> Device:
     return DEVICES[name]
 
 
-def moved_bytes(report: Report) -> tuple[int, ...]:
+def memory_traffic(report: Report) -> tuple[int, ...]:
     """The bytes that each node reads and writes, for the whole batch."""
     size, batch = ITEMSIZE[report.dtype], report.batch
-    ids = looked_up(report.graph)
+    ids = embedding_inputs(report.graph)
 
     def one(layer: Layer) -> int:
         node = layer.node
-        if node.op.storage == "view" or (node.op.free and not layer.facts.params and node.op.storage == "inplace"):
+        if node.op.storage == "view" or (node.op.free and not layer.cost.params and node.op.storage == "inplace"):
             return 0
         each = [numel(report.graph.shape(value)) * (ID_BYTES if value in ids else size) for value in node.inputs]
         if node.inputs[0] in ids:  # a look-up reads the words that it needs, and not the whole table
@@ -87,5 +88,5 @@ def intensity(flops: int, moved: int) -> float:
 
 def network_intensity(report: Report) -> float:
     """The arithmetic intensity of the main path."""
-    moved: Sequence[int] = moved_bytes(report)[: report.graph.main]
+    moved: Sequence[int] = memory_traffic(report)[: report.graph.main]
     return intensity(report.totals.flops, sum(moved))

@@ -14,7 +14,8 @@ from ..graph import Graph, Node
 from ..ops import Op
 from ..ops.base import LIMIT, Needs, numel
 from ..units import ITEMSIZE
-from .counts import Facts, Report, held_until, input_bytes, last_uses, storages
+from .counts import NodeCost, Report
+from .memory import input_bytes, last_use, live_until, storages
 
 
 class Optimizer(NamedTuple):
@@ -100,8 +101,8 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
     graph = report.graph if heads else report.graph.without_heads()
     layers = report.layers[: len(graph.nodes)]
     itemsize = ITEMSIZE[report.dtype]
-    step = _Step(graph, [layer.facts for layer in layers], report.batch, report.dtype)
-    tensors = [numel(param.shape) * itemsize for fact in step.facts for param in fact.params if param.kind != "stat"]
+    step = _Step(graph, [layer.cost for layer in layers], report.batch, report.dtype)
+    tensors = [numel(param.shape) * itemsize for cost in step.costs for param in cost.params if param.kind != "stat"]
     held = OPTIMIZERS[optimizer]
     parameters, inputs = sum(tensors), sum(step.inputs)
     statistics = sum(layer.norm_stats for layer in layers) * itemsize
@@ -124,7 +125,7 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
         peak_bytes=peak + parameters + statistics + state,
         phase=phase,
         at=at,
-        forward_macs=sum(fact.macs for fact in step.facts) * report.batch,  # however the report counts
+        forward_macs=sum(cost.macs for cost in step.costs) * report.batch,  # however the report counts
         backward_macs=tuple(step.backward_macs()),
     )
     if max(found.peak_bytes, found.macs) > LIMIT:
@@ -148,18 +149,18 @@ class _Step:
     it in place, if nothing else stands in its memory; otherwise the sum is new memory, as in torch's autograd engine.
     """
 
-    def __init__(self, graph: Graph, facts: list[Facts], batch: int, dtype: str) -> None:
-        self.graph, self.facts, self.batch, self.itemsize = graph, facts, batch, ITEMSIZE[dtype]
+    def __init__(self, graph: Graph, costs: list[NodeCost], batch: int, dtype: str) -> None:
+        self.graph, self.costs, self.batch, self.itemsize = graph, costs, batch, ITEMSIZE[dtype]
         self.inputs = input_bytes(graph, batch, dtype)
-        self.sizes = [fact.numel * batch * self.itemsize for fact in facts]
+        self.sizes = [cost.numel * batch * self.itemsize for cost in costs]
         self.roots, self.in_place = storages(graph, training=True)
         self.needs: list[bool] = []  # of each node whether its output gets a gradient
         used = self._used()
         for index, node in enumerate(graph.nodes):
             self.needs.append(used[index] and (self._parameters(index) > 0 or any(self._wanted(node))))
         self.trained: dict[int, bool] = {}  # by owner of parameters that have their gradients: whether these are views
-        self.saved = [0] * len(facts)
-        self.buffers = [0] * len(facts)
+        self.saved = [0] * len(costs)
+        self.buffers = [0] * len(costs)
         self.live = self.peak = sum(self.inputs)
         self.phase: Phase = "forward"
         self.at = -1
@@ -173,11 +174,11 @@ class _Step:
         """The MACs of each node's backward pass, for the whole batch."""
         memo: dict[tuple[int, Needs], int] = {}
         found = []
-        for node, fact, needed in zip(self.graph.nodes, self.facts, self.needs, strict=True):
-            if not needed or not fact.macs:
+        for node, cost, needed in zip(self.graph.nodes, self.costs, self.needs, strict=True):
+            if not needed or not cost.macs:
                 found.append(0)
                 continue
-            key = id(fact), self._wanted(node)
+            key = id(cost), self._wanted(node)
             if key not in memo:
                 memo[key] = node.op.backward_macs(key[1], *self._shapes(node)) * self.batch
             found.append(memo[key])
@@ -203,8 +204,8 @@ class _Step:
     def _parameters(self, index: int) -> int:
         """How many parameters a node trains, its own or another's."""
         owner = self.graph.nodes[index].shares
-        fact = self.facts[index if owner is None else owner]
-        return fact.weights + fact.biases + fact.norm_params
+        cost = self.costs[index if owner is None else owner]
+        return cost.weights + cost.biases + cost.norm_params
 
     def _wanted(self, node: Node) -> Needs:
         """Of each input of a node whether it gets a gradient from it."""
@@ -221,7 +222,7 @@ class _Step:
         keepers = self._keepers()
         self.ends: list[list[int]] = [[] for _ in range(len(nodes) + 1)]  # in the forward pass: roots to drop
         self.kept_by: list[list[int]] = [[] for _ in nodes]  # backward: roots that are read for the last time
-        for root, end in held_until(self.roots, last_uses(self.graph)).items():
+        for root, end in live_until(self.roots, last_use(self.graph)).items():
             if root < 0:
                 continue
             if root in keepers and end < len(nodes):
@@ -240,7 +241,7 @@ class _Step:
         for index, node in enumerate(self.graph.nodes):
             if not self.needs[index]:
                 continue
-            key = id(self.facts[index]), self._wanted(node)
+            key = id(self.costs[index]), self._wanted(node)
             if key not in memo:
                 memo[key] = self._rule(node, key[1])
             keeps, self.buffers[index] = memo[key]
@@ -253,10 +254,10 @@ class _Step:
 
     def _rule(self, node: Node, needs: Needs) -> tuple[str, int]:
         op, shapes = node.op, list[tuple[int, ...]]()
-        if type(op).kept is not Op.kept or type(op).buffers is not Op.buffers:
+        if type(op).saved is not Op.saved or type(op).saved_buffers is not Op.saved_buffers:
             shapes = self._shapes(node)
-        buffers = op.buffers(needs, *shapes)
-        return op.kept(needs, *shapes), sum(buffer.bytes(self.batch, self.itemsize) for buffer in buffers)
+        buffers = op.saved_buffers(needs, *shapes)
+        return op.saved(needs, *shapes), sum(buffer.bytes(self.batch, self.itemsize) for buffer in buffers)
 
     def _kept(self, index: int, node: Node, keeps: str) -> list[int]:
         """The roots that a node keeps."""
@@ -277,8 +278,8 @@ class _Step:
         for value in {value for value in (*self.graph.outputs, *(v for _, v in self.graph.head_outputs)) if value >= 0}:
             if self.needs[value]:
                 self._hold(value, self._new(self.sizes[value]))
-        self._reach(self.live, "backward", len(self.facts) - 1)
-        for index in range(len(self.facts) - 1, -1, -1):
+        self._reach(self.live, "backward", len(self.costs) - 1)
+        for index in range(len(self.costs) - 1, -1, -1):
             gradient = self.pending.pop(index, None)
             if gradient is not None:
                 self._pass(index, gradient)
@@ -321,7 +322,7 @@ class _Step:
         scratch = 0
         if type(node.op).backward_scratch is not Op.backward_scratch:
             scratch = node.op.backward_scratch(self.batch, self.itemsize, *self._shapes(node))
-        if node.op.outlives and gradient.holders == 1:
+        if node.op.frees_grad_early and gradient.holders == 1:
             scratch -= gradient.size
         self._reach(self.live + scratch, "backward", index)
         self._drop(gradient)
@@ -331,7 +332,7 @@ class _Step:
         node, own = self.graph.nodes[index], self._parameters(index) * self.itemsize
         owner = index if node.shares is None else node.shares
         if owner not in self.trained:
-            self.trained[owner] = node.op.views_gradients
+            self.trained[owner] = node.op.param_grads_are_views
         else:
             if self.trained[owner]:  # the sum is new memory, as the gradient there is a view
                 self._reach(self.live + own, "backward", index)

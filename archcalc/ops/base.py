@@ -49,7 +49,7 @@ class OpError(Exception):
 
 Kind = Literal["weight", "bias", "norm", "stat"]
 Storage = Literal["new", "view", "inplace"]
-Keeps = Literal["", "nothing", "inputs", "factors", "output", "either", "both"]
+Saves = Literal["", "nothing", "inputs", "factors", "output", "either", "both"]
 Gradient = Literal["new", "passed", "view", "shared"]
 
 
@@ -80,7 +80,7 @@ class Buffer(NamedTuple):
 MISSING: Any = object()  # what stands for a default where there is none
 
 
-class Reach(NamedTuple):
+class ReceptiveWindow(NamedTuple):
     """What an output reads along one axis: output i reads the inputs from step · i + first to step · i + last."""
 
     step: int | Fraction = 1
@@ -88,10 +88,10 @@ class Reach(NamedTuple):
     last: int | Fraction = 0
 
 
-# An op reads of an input one reach an axis; a point; or all of it, whatever its size.
-Reaches = tuple[Reach, ...] | None
-POINT: Reaches = ()
-WHOLE: Reaches = None
+# An op reads of an input one window an axis; a point; or all of it, whatever its size.
+ReceptiveWindows = tuple[ReceptiveWindow, ...] | None
+POINT: ReceptiveWindows = ()
+WHOLE: ReceptiveWindows = None
 
 
 class Argument(NamedTuple):
@@ -113,7 +113,7 @@ class Op:
     any more, in its place (`inplace`). `free` says why an op without MACs and element-wise operations costs nothing by
     definition. `weight_layers` is how many convolutions and fully connected layers stand on a path through the op.
 
-    `keeps` says which values the backward pass reads, so that autograd keeps them: the `inputs`, the `output`, `either`
+    `saves` says which values the backward pass reads, so that autograd keeps them: the `inputs`, the `output`, `either`
     (the output where the op works in place, else the input), `both` (inputs and output), `factors` (each input that
     another one's gradient is made of), or `nothing`. `gradient` says where the gradients of the inputs stand: each in
     `new` memory, in one new tensor `shared` by them all, in a `view` of the output's gradient, or it is `passed` on.
@@ -124,10 +124,12 @@ class Op:
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how many values: least, most
     storage: ClassVar[Storage] = "new"
     read: ClassVar[int] = 10**6  # how many of its inputs are read; further ones only lend their shape
-    keeps: ClassVar[Keeps] = ""
+    saves: ClassVar[Saves] = ""
     gradient: ClassVar[Gradient] = "new"
-    views_gradients: ClassVar[bool] = False  # the gradients of its parameters are views, to which torch adds nothing
-    outlives: ClassVar[bool] = False  # the backward pass drops the output's gradient on the way, not at its end
+    param_grads_are_views: ClassVar[bool] = (
+        False  # the gradients of its parameters are views, to which torch adds nothing
+    )
+    frees_grad_early: ClassVar[bool] = False  # the backward pass drops the output's gradient on the way, not at its end
     free: ClassVar[str] = ""
     weight_layers: ClassVar[int] = 0
 
@@ -190,11 +192,11 @@ class Op:
         input whose gradient is needed. Arguments: which are, the input shapes, the output shape."""
         raise NotImplementedError
 
-    def kept(self, needs: Needs, *xy: Any) -> Keeps:
+    def saved(self, needs: Needs, *xy: Any) -> Saves:
         """Which values the backward pass reads, for these needs and shapes."""
-        return self.keeps
+        return self.saves
 
-    def buffers(self, needs: Needs, *xy: Any) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, *xy: Any) -> tuple[Buffer, ...]:
         """What else autograd keeps for the backward pass: masks, indices, statistics, values inside the op."""
         return ()
 
@@ -203,7 +205,7 @@ class Op:
         input, output and parameters; less than none where these are never there together."""
         return 0
 
-    def reach(self, *x: Any) -> tuple[Reaches, ...]:
+    def receptive_window(self, *x: Any) -> tuple[ReceptiveWindows, ...]:
         """Which positions of each value an output position reads, for the input shapes `x`; a point of each by
         default. Values behind the last are not read: only their sizes are."""
         return (POINT,) * len(x)
@@ -226,7 +228,7 @@ class Weightless(Op):
 class Free(Weightless):
     """Only moves or names values: no arithmetic by definition; `free` says what it does instead."""
 
-    keeps: ClassVar[Keeps] = "nothing"
+    saves: ClassVar[Saves] = "nothing"
 
     def elementwise(self, *xy: Any) -> dict[str, int]:
         return {}
@@ -258,7 +260,7 @@ def op(word: str) -> Callable[[type], type]:
 
     def register(cls: Any) -> Any:
         cls.word = word
-        for rule in ("shape", "macs", "backward_macs", "elementwise", "keeps", "torch"):
+        for rule in ("shape", "macs", "backward_macs", "elementwise", "saves", "torch"):
             if getattr(cls, rule) is getattr(Op, rule):
                 raise TypeError(f"the op `{word}` has no rule `{rule}`")
         found = {field.name: field for field in cls.fields}

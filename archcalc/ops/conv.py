@@ -11,14 +11,14 @@ from .base import (
     WHOLE,
     Buffer,
     Count,
-    Keeps,
     Needs,
     Op,
     OpError,
     Pad,
     Param,
-    Reach,
-    Reaches,
+    ReceptiveWindow,
+    ReceptiveWindows,
+    Saves,
     Shape,
     Size,
     Tokens,
@@ -43,8 +43,10 @@ class Window(NamedTuple):
     out: tuple[int, ...]
     extent: tuple[int, ...]
 
-    def reach(self) -> Reaches:
-        return tuple(Reach(s, -p, r - 1 - p) for s, p, r in zip(self.stride, self.before, self.extent, strict=True))
+    def receptive_window(self) -> ReceptiveWindows:
+        return tuple(
+            ReceptiveWindow(s, -p, r - 1 - p) for s, p, r in zip(self.stride, self.before, self.extent, strict=True)
+        )
 
     @property
     def even(self) -> bool:
@@ -81,24 +83,24 @@ def window(
     size = spatial(x, f"`{what}`")
     axes = len(size)
     k, s, d = spread(kernel, axes, "kernel"), spread(stride, axes, "stride"), spread(dilation, axes, "dilation")
-    reach = tuple(di * (ki - 1) + 1 for ki, di in zip(k, d, strict=True))
+    extent = tuple(di * (ki - 1) + 1 for ki, di in zip(k, d, strict=True))
     if same:
         if pad is not None or pad_end is not None:
             raise OpError("`same` settles the padding: `pad` cannot be given beside it", "same")
-        total = tuple(max((-(-n // si) - 1) * si + r - n, 0) for n, si, r in zip(size, s, reach, strict=True))
+        total = tuple(max((-(-n // si) - 1) * si + r - n, 0) for n, si, r in zip(size, s, extent, strict=True))
         p, q = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
     else:
-        p = tuple((r - 1) // 2 for r in reach) if pad is None else spread(pad, axes, "pad")
+        p = tuple((r - 1) // 2 for r in extent) if pad is None else spread(pad, axes, "pad")
         q = p if pad_end is None else spread(pad_end, axes, "pad_end")
     out = []
-    for n, r, si, pi, qi in zip(size, reach, s, p, q, strict=True):
+    for n, r, si, pi, qi in zip(size, extent, s, p, q, strict=True):
         room = n + pi + qi - r
         o = -(-room // si) + 1 if ceil else room // si + 1
         if o < 1:  # with `ceil` a window may reach over the end
             padding = f"{pi} of padding" if pi == qi else f"{pi} + {qi} of padding"
             raise OpError(f"a window of {r} does not fit a side of {n} with {padding}", "kernel")
         out.append(o - 1 if ceil and (o - 1) * si >= n + pi else o)
-    return Window(k, s, p, q, tuple(out), reach)
+    return Window(k, s, p, q, tuple(out), extent)
 
 
 @op("conv")
@@ -119,7 +121,7 @@ class Conv(Op):
     same: bool = False
 
     weight_layers = 1
-    keeps = "inputs"
+    saves = "inputs"
 
     def _window(self, x: Shape) -> Window:
         return window(x, self.kernel, self.stride, self.pad, self.pad_end, self.same, self.dilation)
@@ -142,17 +144,17 @@ class Conv(Op):
     def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
         return self.macs(x, y) * (1 + sum(needs))
 
-    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "inputs" if self._window(x).even else "nothing"
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return self._window(x).padded(x)
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
-        return (self._window(x).reach(),)
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return (self._window(x).receptive_window(),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)
@@ -180,7 +182,7 @@ class DepthwiseConv(Op):
     same: bool = False
 
     weight_layers = 1
-    keeps = "inputs"
+    saves = "inputs"
 
     def _conv(self, x: Shape) -> Conv:
         spatial(x, "`dwconv`")
@@ -199,17 +201,17 @@ class DepthwiseConv(Op):
     def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
         return self._conv(x).backward_macs(needs, x, y)
 
-    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
-        return self._conv(x).kept(needs, x, y)
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
+        return self._conv(x).saved(needs, x, y)
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        return self._conv(x).buffers(needs, x, y)
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return self._conv(x).saved_buffers(needs, x, y)
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return self._conv(x).elementwise(x, y)
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
-        return self._conv(x).reach(x)
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return self._conv(x).receptive_window(x)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return self._conv(x).torch(rt, x)
@@ -233,7 +235,7 @@ class TransposedConv(Op):
     bias: bool = True
 
     weight_layers = 1
-    keeps = "inputs"
+    saves = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         axes = len(spatial(x, "`deconv`"))
@@ -267,11 +269,13 @@ class TransposedConv(Op):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         """Output o reads the inputs i with o = s·i − p + d·t for some t below k."""
         fields = ((self.kernel, "kernel"), (self.stride, "stride"), (self.pad, "pad"), (self.dilation, "dilation"))
         each = zip(*(spread(size, len(x) - 1, name) for size, name in fields), strict=True)
-        return (tuple(Reach(Fraction(1, s), Fraction(p - d * (k - 1), s), Fraction(p, s)) for k, s, p, d in each),)
+        return (
+            tuple(ReceptiveWindow(Fraction(1, s), Fraction(p - d * (k - 1), s), Fraction(p, s)) for k, s, p, d in each),
+        )
 
     def torch(self, rt: Any, x: Shape) -> Any:
         axes = len(x) - 1
@@ -293,8 +297,8 @@ class Linear(Op):
     bias: bool = True
 
     weight_layers = 1
-    keeps = "inputs"
-    views_gradients = True
+    saves = "inputs"
+    param_grads_are_views = True
 
     @staticmethod
     def _width(x: Shape) -> int:
@@ -318,7 +322,7 @@ class Linear(Op):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (POINT if isinstance(x, Tokens) or numel(x[1:]) == 1 else WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -339,7 +343,7 @@ class Bilinear(Op):
 
     inputs = (2, 2)
     weight_layers = 1
-    keeps = "inputs"
+    saves = "inputs"
 
     def shape(self, x: Shape, other: Shape) -> Shape:
         alike = isinstance(x, Tokens) == isinstance(other, Tokens) and x[:-1] == other[:-1]

@@ -13,12 +13,12 @@ from .base import (
     Buffer,
     Count,
     Free,
-    Keeps,
     Needs,
     OpError,
     Pad,
-    Reach,
-    Reaches,
+    ReceptiveWindow,
+    ReceptiveWindows,
+    Saves,
     Shape,
     Size,
     Tokens,
@@ -33,7 +33,7 @@ from .base import (
 )
 
 
-def _unless_laid_out(x: Shape) -> Reaches:
+def _unless_laid_out(x: Shape) -> ReceptiveWindows:
     """Where the positions of a map become elements of a vector, what follows tells them apart no more."""
     return POINT if not isinstance(x, Tokens) and numel(x[1:]) == 1 else WHOLE
 
@@ -49,7 +49,7 @@ class Flatten(Free):
     def shape(self, x: Shape) -> Shape:
         return (numel(x),)
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (_unless_laid_out(x),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -72,7 +72,7 @@ class Reshape(Free):
             raise OpError(f"{dims(x)} has {numel(x)} elements, {dims(size)} has {numel(size)}", "size")
         return size
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (_unless_laid_out(x),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -97,8 +97,8 @@ class ZeroPad(Free):
         before, behind = self._sides(x)
         return (x[0], *(a + n + b for a, n, b in zip(before, x[1:], behind, strict=True)))
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
-        return (tuple(Reach(1, -before, -before) for before in self._sides(x)[0]),)
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return (tuple(ReceptiveWindow(1, -before, -before) for before in self._sides(x)[0]),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.ZeroPad(*self._sides(x))
@@ -117,8 +117,8 @@ class Shift(Free):
         spatial(x, "`shift`")
         return x
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
-        return (tuple(Reach(1, 1, 1) for _ in x[1:]),)
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return (tuple(ReceptiveWindow(1, 1, 1) for _ in x[1:]),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Shift()
@@ -148,9 +148,9 @@ class Crop(Free):
             raise OpError(f"{dims(x)} cannot be cropped to {dims(tuple(size))}", "like" if like else "size")
         return (x[0], *size)
 
-    def reach(self, x: Shape, like: Shape | None = None) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape, like: Shape | None = None) -> tuple[ReceptiveWindows, ...]:
         cut = [(n - o) // 2 for n, o in zip(x[1:], self.shape(x, like)[1:], strict=True)]
-        return (tuple(Reach(1, margin, margin) for margin in cut),)
+        return (tuple(ReceptiveWindow(1, margin, margin) for margin in cut),)
 
     def torch(self, rt: Any, x: Shape, like: Shape | None = None) -> Any:
         return rt.Crop(x[1:], self.shape(x, like)[1:])
@@ -163,7 +163,7 @@ class Upsample(Weightless):
     factor: Size
     smooth: bool = False
 
-    keeps = "nothing"
+    saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         factors = spread(self.factor, len(spatial(x, "`upsample`")), "factor")
@@ -172,14 +172,16 @@ class Upsample(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"interpolation": numel(y)}
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         """The nearest: ⌊o / f⌋. Linear: the two neighbours of (o + ½) / f − ½, each less than 1 away."""
         factors = spread(self.factor, len(x) - 1, "factor")
         if not self.smooth:
-            return (tuple(Reach(Fraction(1, f), Fraction(1 - f, f), 0) for f in factors),)
+            return (tuple(ReceptiveWindow(Fraction(1, f), Fraction(1 - f, f), 0) for f in factors),)
         middle, away = Fraction(1, 2), [1 - Fraction(1, 2 * f) for f in factors]
         at = [middle / f - middle for f in factors]
-        return (tuple(Reach(Fraction(1, f), m - a, m + a) for f, m, a in zip(factors, at, away, strict=True)),)
+        return (
+            tuple(ReceptiveWindow(Fraction(1, f), m - a, m + a) for f, m, a in zip(factors, at, away, strict=True)),
+        )
 
     def torch(self, rt: Any, x: Shape) -> Any:
         mode = ("linear", "bilinear", "trilinear")[len(x) - 2] if self.smooth else "nearest"
@@ -211,9 +213,9 @@ class AdaptiveAvgPool(Weightless):
 
     size: Size
 
-    keeps = "inputs"
+    saves = "inputs"
 
-    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "nothing" if numel(y[1:]) == 1 else "inputs"  # torch takes a plain mean then
 
     def shape(self, x: Shape) -> Shape:
@@ -226,14 +228,14 @@ class AdaptiveAvgPool(Weightless):
         ]
         return {"pool": x[0] * math.prod(windows)}
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         """All where an axis is brought to 1. Else window i begins and ends less than 1 from i·n/o and (i + 1)·n/o."""
         found = []
         for n, o in zip(x[1:], self.shape(x)[1:], strict=True):
             if o == 1 < n:
                 return (WHOLE,)
             off = 1 - Fraction(math.gcd(n, o), o)
-            found.append(Reach(Fraction(n, o), -off, Fraction(n, o) - 1 + off))
+            found.append(ReceptiveWindow(Fraction(n, o), -off, Fraction(n, o) - 1 + off))
         return (tuple(found),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -245,10 +247,10 @@ class AdaptiveAvgPool(Weightless):
 class AdaptiveMaxPool(AdaptiveAvgPool):
     """Largest values over the windows of `adaptive_avgpool`."""
 
-    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "inputs"
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the indices", numel(y), INDEX_BYTES),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -273,7 +275,7 @@ class Embedding(Free):
     width: Count
 
     free = "a look-up"
-    keeps = "inputs"
+    saves = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         if isinstance(x, Tokens) or len(x) != 1:
@@ -298,7 +300,7 @@ class MatMul(Weightless):
 
     inputs = (2, 2)
     free = "its cost is in its MACs"
-    keeps = "factors"
+    saves = "factors"
 
     def shape(self, x: Shape, other: Shape) -> Shape:
         if len(x) != 2 or len(other) != 2:
@@ -317,7 +319,7 @@ class MatMul(Weightless):
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {}
 
-    def reach(self, x: Shape, other: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape, other: Shape) -> tuple[ReceptiveWindows, ...]:
         return POINT, WHOLE
 
     def torch(self, rt: Any, x: Shape, other: Shape) -> Any:

@@ -12,7 +12,7 @@ from .base import (
     Free,
     Needs,
     OpError,
-    Reaches,
+    ReceptiveWindows,
     Shape,
     Tokens,
     Weightless,
@@ -54,7 +54,7 @@ class Add(Weightless):
     """The sum of the branches; missing axes are spread."""
 
     inputs = MANY
-    keeps = "nothing"
+    saves = "nothing"
     gradient = "passed"
 
     def shape(self, *x: Shape) -> Shape:
@@ -72,7 +72,7 @@ class Multiply(Weightless):
     """The product of the branches, element by element; axes of size 1 are spread."""
 
     inputs = MANY
-    keeps = "factors"
+    saves = "factors"
 
     def shape(self, *x: Shape) -> Shape:
         return _broadcast("mul", x, spread_ones=True)
@@ -80,7 +80,7 @@ class Multiply(Weightless):
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"multiply": (len(xy) - 2) * numel(xy[-1])}
 
-    def buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
         x = xy[:-1]  # joined one after the other: what the earlier ones made is a factor of the next
         return tuple(
             Buffer(f"the product of {count}", numel(_broadcast("mul", x[:count], spread_ones=True)))
@@ -91,7 +91,7 @@ class Multiply(Weightless):
         spread = sum(numel(x) < numel(xy[-1]) for x in xy[:-1])  # made in the output's size, then summed
         return batch * spread * numel(xy[-1]) * itemsize
 
-    def reach(self, *x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, *x: Shape) -> tuple[ReceptiveWindows, ...]:
         """A branch that is spread over positions is read by outputs however far from where it was made."""
         y = self.shape(*x)
         return tuple(POINT if len(shape) == len(y) and shape[1:] == y[1:] else WHOLE for shape in x)
@@ -105,7 +105,7 @@ class Mean(Weightless):
     """The mean of the branches, element by element (Larsson et al., arXiv:1605.07648, section 2)."""
 
     inputs = MANY
-    keeps = "nothing"
+    saves = "nothing"
     gradient = "shared"
 
     def shape(self, *x: Shape) -> Shape:

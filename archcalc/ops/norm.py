@@ -11,7 +11,7 @@ from .base import (
     Needs,
     OpError,
     Param,
-    Reaches,
+    ReceptiveWindows,
     Shape,
     Tokens,
     Weightless,
@@ -24,7 +24,7 @@ from .base import (
 
 
 class _Norm(Weightless):
-    keeps = "inputs"
+    saves = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -54,7 +54,7 @@ class BatchNorm(_Norm):
             Param("running_var", c, "stat"),
         )
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * x[0], once=True),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -73,7 +73,7 @@ class LayerNorm(_Norm):
         c = (channels(x),)
         return Param("weight", c, "norm"), Param("bias", c, "norm")
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * (numel(x) // channels(x))),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -96,10 +96,10 @@ class GroupNorm(_Norm):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * self.groups),)
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -120,11 +120,11 @@ class InstanceNorm(_Norm):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")) if self.affine else ()
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         repeated = (Buffer("the scale of each map", x[0]),) if self.affine else ()
         return (Buffer("mean and deviation", 2 * x[0]), *repeated)
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -145,7 +145,7 @@ class LocalResponseNorm(_Norm):
         spatial(x, "`lrn`")
         return x
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         padded = Buffer("the padded squares", self._padded(x))
         return padded, Buffer("the means of the squares", numel(x)), Buffer("the divisors", numel(x))
 

@@ -8,10 +8,10 @@ from .base import (
     Buffer,
     Count,
     Free,
-    Keeps,
     Needs,
     OpError,
     Param,
+    Saves,
     Shape,
     Storage,
     Tokens,
@@ -26,7 +26,7 @@ class _Activation(Weightless):
     """One function of each element; in place where nobody needs the input any more."""
 
     storage: ClassVar[Storage] = "inplace"
-    keeps: ClassVar[Keeps] = "inputs"
+    saves: ClassVar[Saves] = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -42,7 +42,7 @@ class _Activation(Weightless):
 class Relu(_Activation):
     """max(x, 0)."""
 
-    keeps = "output"
+    saves = "output"
 
 
 @op("relu6")
@@ -64,7 +64,7 @@ class Gelu(_Activation):
 class Sigmoid(_Activation):
     """1 / (1 + e^−x)."""
 
-    keeps = "output"
+    saves = "output"
 
 
 @op("leaky_relu")
@@ -72,7 +72,7 @@ class LeakyRelu(_Activation):
     """max(x, slope · x) (Maas et al., ICML 2013)."""
 
     slope: float = 0.01
-    keeps = "either"
+    saves = "either"
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Activation("leaky_relu", self.slope)
@@ -83,7 +83,7 @@ class Elu(_Activation):
     """x, below zero α · (e^x − 1) (Clevert et al., arXiv:1511.07289)."""
 
     alpha: float = 1.0
-    keeps = "either"
+    saves = "either"
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Activation("elu", self.alpha)
@@ -93,7 +93,7 @@ class Elu(_Activation):
 class Selu(_Activation):
     """The self-normalising ELU (Klambauer et al., arXiv:1706.02515)."""
 
-    keeps = "either"
+    saves = "either"
 
 
 @op("hardswish")
@@ -110,7 +110,7 @@ class HardSigmoid(_Activation):
 class QuickGelu(_Activation):
     """x · sigmoid(1.702 x) (Hendrycks & Gimpel, arXiv:1606.08415, section 2)."""
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the gate", numel(x)),)
 
     def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
@@ -126,7 +126,7 @@ class Mish(_Activation):
 class Tanh(_Activation):
     """The hyperbolic tangent."""
 
-    keeps = "output"
+    saves = "output"
 
 
 @op("softplus")
@@ -157,7 +157,7 @@ class Scale(Weightless):
 
     factor: float
 
-    keeps = "nothing"
+    saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -173,7 +173,7 @@ class Scale(Weightless):
 class Complement(Weightless):
     """1 − x, element by element: the other side of a gate."""
 
-    keeps = "nothing"
+    saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -211,7 +211,7 @@ class Affine(Weightless):
 
     bias: bool = True
 
-    keeps = "inputs"
+    saves = "inputs"
 
     def shape(self, x: Shape) -> Shape:
         return x
@@ -234,7 +234,7 @@ class Affine(Weightless):
 class UnitBias(Weightless):
     """A learned bias for each element of a map, not shared over positions (LeCun et al., Neural Computation 1989)."""
 
-    keeps = "nothing"
+    saves = "nothing"
     gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
@@ -256,7 +256,7 @@ class RadialBasis(Weightless):
 
     out: Count
 
-    keeps = "nothing"
+    saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         if isinstance(x, Tokens) or len(x) != 1:
@@ -266,7 +266,7 @@ class RadialBasis(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"add": 2 * self.out * x[0], "multiply": self.out * x[0]}
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the differences", self.out * x[0]),)
 
     def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
@@ -283,7 +283,7 @@ class Dropout(Weightless):
     p: float = 0.5
 
     storage = "inplace"
-    keeps = "nothing"
+    saves = "nothing"
     free = "does nothing in an evaluation"
 
     def shape(self, x: Shape) -> Shape:
@@ -294,7 +294,7 @@ class Dropout(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {}
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the mask", numel(x)),) if 0 < self.p < 1 else ()
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -305,7 +305,7 @@ class Dropout(Weightless):
 class Softmax(Weightless):
     """e^x over its sum: over the width of tokens (where that is 1, over the tokens), else over the channels."""
 
-    keeps = "output"
+    saves = "output"
 
     def shape(self, x: Shape) -> Shape:
         return x

@@ -10,11 +10,11 @@ from .base import (
     WHOLE,
     Buffer,
     Count,
-    Keeps,
     Needs,
     OpError,
     Pad,
-    Reaches,
+    ReceptiveWindows,
+    Saves,
     Shape,
     Size,
     Tokens,
@@ -39,7 +39,7 @@ class _Pool(Weightless):
     pad_end: Pad | None
     same: bool
 
-    keeps = "inputs"
+    saves = "inputs"
 
     def _window(self, x: Shape) -> Window:
         stride = self.kernel if self.stride is None else self.stride
@@ -57,14 +57,14 @@ class _Pool(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(y) * math.prod(self._window(x).kernel)}
 
-    def kept(self, needs: Needs, x: Shape, y: Shape) -> Keeps:
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "inputs" if self._window(x).even else "nothing"
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return self._window(x).padded(x)
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
-        return (self._window(x).reach(),)
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return (self._window(x).receptive_window(),)
 
 
 @op("maxpool")
@@ -78,8 +78,8 @@ class MaxPool(_Pool):
     pad_end: Pad | None = None
     same: bool = False
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        return (*super().buffers(needs, x, y), Buffer("the indices", numel(y), INDEX_BYTES))
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (*super().saved_buffers(needs, x, y), Buffer("the indices", numel(y), INDEX_BYTES))
 
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)
@@ -101,8 +101,8 @@ class AvgPool(_Pool):
     pad_end: Pad | None = None
     same: bool = False
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        padded = super().buffers(needs, x, y)
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        padded = super().saved_buffers(needs, x, y)
         return (
             (*padded, Buffer("how many are data", numel(y[1:]), once=True)) if padded and not self.count_pad else padded
         )
@@ -132,7 +132,7 @@ def _single(size: tuple[int, ...]) -> int | tuple[int, ...]:
 class GlobalAvgPool(Weightless):
     """Mean of each channel over the whole map: C×H×W to C×1×1 (Lin et al., arXiv:1312.4400, section 3.2)."""
 
-    keeps: ClassVar[Keeps] = "nothing"
+    saves: ClassVar[Saves] = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         return (x[0], *(1 for _ in spatial(x, f"`{type(self).word}`")))
@@ -140,7 +140,7 @@ class GlobalAvgPool(Weightless):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"pool": numel(x)}
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -151,7 +151,7 @@ class GlobalAvgPool(Weightless):
 class ChannelMean(Weightless):
     """Mean over the channels at each position: C×H×W to 1×H×W (Woo et al., arXiv:1807.06521, section 3.2)."""
 
-    keeps: ClassVar[Keeps] = "nothing"
+    saves: ClassVar[Saves] = "nothing"
 
     def shape(self, x: Shape) -> Shape:
         return (1, *spatial(x, f"`{type(self).word}`"))
@@ -167,7 +167,7 @@ class ChannelMean(Weightless):
 class ChannelMax(ChannelMean):
     """Largest value over the channels at each position: C×H×W to 1×H×W (arXiv:1807.06521, section 3.2)."""
 
-    keeps = "both"
+    saves = "both"
 
     def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
         """Which elements are the largest, how many there are, and the gradient of each."""
@@ -183,7 +183,7 @@ class Maxout(Weightless):
 
     of: Count
 
-    keeps = "both"
+    saves = "both"
 
     def shape(self, x: Shape) -> Shape:
         if channels(x) % self.of:
@@ -205,9 +205,9 @@ class Maxout(Weightless):
 class GlobalMaxPool(GlobalAvgPool):
     """Largest value of each channel over the whole map: C×H×W to C×1×1."""
 
-    keeps = "inputs"
+    saves = "inputs"
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the indices", numel(y), INDEX_BYTES),)
 
     def torch(self, rt: Any, x: Shape) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import WHOLE, Buffer, Count, Needs, Op, OpError, Param, Reaches, Shape, Tokens, op
+from .base import WHOLE, Buffer, Count, Needs, Op, OpError, Param, ReceptiveWindows, Shape, Tokens, op
 from .tokens import sequence
 
 
@@ -19,7 +19,7 @@ class _Recurrent(Op):
 
     inside: ClassVar[int]  # values kept for each unit of the state, every token: states, gates
 
-    keeps = "nothing"  # of the values themselves: torch reads a copy of the input, tokens first
+    saves = "nothing"  # of the values themselves: torch reads a copy of the input, tokens first
 
     def shape(self, x: Shape) -> Shape:
         if self.biases > 2:
@@ -43,7 +43,7 @@ class _Recurrent(Op):
         first = self.gates * self.width**2  # the first state is zero for good: it gets no gradient
         return 2 * self.macs(x, y) - first - (0 if needs[0] else into_x)
 
-    def buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         first = self.inside == 1  # the state before the first token is one of those kept
         states = Buffer("states and gates", (self.inside * x[0] + first) * self.width)
         return Buffer("the input, tokens first", x[0] * x[1]), states
@@ -54,7 +54,7 @@ class _Recurrent(Op):
             found["bias"] = self.biases * self.gates * x[0] * self.width
         return found
 
-    def reach(self, x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:

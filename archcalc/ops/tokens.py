@@ -10,12 +10,12 @@ from .base import (
     Buffer,
     Count,
     Free,
-    Keeps,
     Needs,
     Op,
     OpError,
     Param,
-    Reaches,
+    ReceptiveWindows,
+    Saves,
     Shape,
     Tokens,
     Value,
@@ -71,7 +71,7 @@ class ClassToken(Free):
 class Position(Weightless):
     """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
 
-    keeps = "nothing"
+    saves = "nothing"
     gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
@@ -91,7 +91,7 @@ class Position(Weightless):
 class Sinusoid(Weightless):
     """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5)."""
 
-    keeps = "nothing"
+    saves = "nothing"
     gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
@@ -146,7 +146,7 @@ class Weighted(Op):
     by: Value
 
     inputs = (2, 2)
-    keeps = "factors"
+    saves = "factors"
     free = "its cost is in its MACs"
 
     def shape(self, x: Shape, by: Shape) -> Shape:
@@ -178,7 +178,7 @@ class Similarity(Op):
     other: Value
 
     inputs = (2, 2)
-    keeps = "inputs"
+    saves = "inputs"
 
     def shape(self, x: Shape, other: Shape) -> Shape:
         if len(x) != 1 or other != x:
@@ -194,10 +194,10 @@ class Similarity(Op):
     def backward_macs(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> int:
         return sum(needs) * numel(x)
 
-    def kept(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> Keeps:
+    def saved(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> Saves:
         return "inputs" if any(needs) else "nothing"
 
-    def buffers(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, x: Shape, other: Shape, y: Shape) -> tuple[Buffer, ...]:
         found = [Buffer("the cosine", 1), Buffer("the temperature's power", 1, once=True)]
         if any(needs):
             found += [Buffer("vectors of length 1", 2 * numel(x)), Buffer("lengths", 4)]
@@ -229,8 +229,8 @@ class Attention(Op):
 
     inputs = (1, 2)
     weight_layers = 2
-    keeps = "inputs"
-    outlives = True
+    saves = "inputs"
+    frees_grad_early = True
 
     def _sizes(self, x: Shape, memory: Shape | None) -> tuple[int, int, int, int, int, int]:
         source = x if memory is None else memory
@@ -265,7 +265,7 @@ class Attention(Op):
         macs = 2 * self.macs(*xy)
         return macs - (0 if into_x else t * d * key) - (0 if into_memory else m * e * (key + value))
 
-    def buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
+    def saved_buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
         t, _, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         projected = Buffer("queries, keys and values", t * key + m * (key + value))
         mixed = Buffer("the mixed values", t * value)
@@ -276,7 +276,7 @@ class Attention(Op):
     def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
         t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
         own = sum(numel(param.shape) for param in self.params(*xy[:-1]))
-        kept = sum(buffer.numel for buffer in self.buffers((True,) * len(xy), *xy))
+        kept = sum(buffer.numel for buffer in self.saved_buffers((True,) * len(xy), *xy))
         projected = t * key + m * (key + value)
         scores = 0 if key == value else 2 * self.heads * t * m
         # At the mixing the gradients of the input and of three projections are not there yet; at the first of these
@@ -292,7 +292,7 @@ class Attention(Op):
         bias = {"bias": t * key + m * (key + value) + t * d} if self.bias else {}
         return {"softmax": scores, "multiply": scores, **bias}
 
-    def reach(self, *x: Shape) -> tuple[Reaches, ...]:
+    def receptive_window(self, *x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE,) * len(x)
 
     def torch(self, rt: Any, x: Shape, memory: Shape | None = None) -> Any:

@@ -175,13 +175,13 @@ def _depth(place: Place, of: type | tuple[type, ...] | None) -> int:
 def _weighted(place: Place) -> Layer:
     """The first layer with weights."""
     for layer in place.layers:
-        if any(param.kind == "weight" for param in layer.facts.params):
+        if any(param.kind == "weight" for param in layer.cost.params):
             return layer
     raise ArchcalcError("no layer with weights is here")
 
 
 def _weight_shape(place: Place) -> tuple[int, ...]:
-    return next(param.shape for param in _weighted(place).facts.params if param.kind == "weight")
+    return next(param.shape for param in _weighted(place).cost.params if param.kind == "weight")
 
 
 def _neurons(place: Place) -> int:

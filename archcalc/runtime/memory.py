@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..analysis.counts import last_uses
+from ..analysis.memory import last_use
 from ..measurement.latency import Memory
 from .network import Network, Step
 
@@ -79,7 +79,7 @@ def held_peak(network: Network, inputs: Sequence[Tensor], program: Sequence[Step
 def held_by_callers(network: Network) -> tuple[Step, ...]:
     """The program of nested modules: the input of a row or block is freed only when that is left."""
     graph = network.graph
-    last = last_uses(graph)
+    last = last_use(graph)
     for span in graph.spans:
         if span.input >= 0 and span.start < span.stop:
             last[span.input] = max(last[span.input], span.stop - 1)

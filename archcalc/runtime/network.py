@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..analysis.counts import last_uses, looked_up, storages
+from ..analysis.memory import embedding_inputs, last_use, storages
 from ..errors import Unavailable, UsageError, did_you_mean
 from ..graph import Graph, Node
 from ..ops import Shape
@@ -133,7 +133,7 @@ def usable(device: torch.device) -> torch.device:
 def example_inputs(graph: Graph, batch: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> list[Tensor]:
     """Random inputs on the CPU: normal, or ids where a look-up reads the input. torch's random state stays as it is."""
     generator = torch.Generator("cpu").manual_seed(seed)
-    words = looked_up(graph)
+    words = embedding_inputs(graph)
     made = []
     for number, (_, shape) in enumerate(graph.inputs):
         size = (batch, *shape)
@@ -167,7 +167,7 @@ def _slot(graph: Graph, value: int) -> int:
 
 def _program(graph: Graph, made: list[nn.Module]) -> tuple[Step, ...]:
     free: list[list[int]] = [[] for _ in range(len(graph.nodes) + 1)]
-    for index, last in enumerate(last_uses(graph)):
+    for index, last in enumerate(last_use(graph)):
         free[last].append(_slot(graph, index))
     return tuple(
         Step(module, tuple(_slot(graph, value) for value in node.inputs), _slot(graph, index), tuple(free[index]))

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..analysis.counts import facts_of, looked_up
+from ..analysis.counts import cost_of
+from ..analysis.memory import embedding_inputs
 from ..analysis.peers import Counted, Peer, reasons
 from ..errors import ArchcalcError
 from ..graph import Graph
@@ -161,7 +162,7 @@ def peer(tool: str, graph: Graph, tick: Callable[[int, int], None] | None = None
         installed = version(tool)
     except PackageNotFoundError:
         installed = ""
-    ids = looked_up(graph)
+    ids = embedding_inputs(graph)
     try:
         inputs = [_zeros(graph.shape(x), ids.get(x)) for x in range(-1, -1 - len(graph.inputs), -1)]
         params, total = _quietly(count, Plain(build(graph, "cpu").eval(), inputs), inputs[0])
@@ -182,7 +183,7 @@ def _by_node(
             inputs = [_zeros(graph.shape(value), ids.get(value)) for value in node.inputs]
             module: nn.Module = node.op.torch(modules, *x)
             known[node.op, x] = _quietly(count, Plain(module, inputs).eval(), inputs[0])[1]
-        yield Counted(node.op.word, facts_of(node.op, x, node.shape), x, node.shape, known[node.op, x])
+        yield Counted(node.op.word, cost_of(node.op, x, node.shape), x, node.shape, known[node.op, x])
         if tick is not None:
             tick(number + 1, len(graph.nodes))
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..analysis.counts import Facts, facts_of, looked_up
+from ..analysis.counts import NodeCost, cost_of
+from ..analysis.memory import embedding_inputs
 from ..errors import SpecError, Unavailable
 from ..graph import Graph, Node
 from ..language.expand import expand_model
@@ -100,7 +101,7 @@ def _cost(name: str) -> int:
     """About how long a model takes. Raises UsageError and SpecError."""
     selection = select(name)
     graph = expand_model(selection)
-    return sum(facts.weights for facts in _facts(graph).values()) + 10**5 * len(graph.nodes)
+    return sum(cost.weights for cost in _costs(graph).values()) + 10**5 * len(graph.nodes)
 
 
 def _one_thread() -> None:
@@ -114,14 +115,14 @@ def verify_model(name: str) -> Verified:
     graph = expand_model(selection)
     small = smallest(selection, graph)
     differences = [*verify(graph), *count_with_fvcore(graph), *run(small)]
-    facts = _facts(graph.without_heads())
+    costs = _costs(graph.without_heads())
     words = {node.op.word for node in graph.nodes}
     gaps = UNKNOWN_TO_COUNTER | UNKNOWN_TO_FVCORE
     return Verified(
         model=name,
         nodes=len(graph.nodes),
-        params=sum(fact.weights + fact.biases + fact.norm_params for fact in facts.values()),
-        macs=sum(fact.macs for fact in facts.values()),
+        params=sum(cost.weights + cost.biases + cost.norm_params for cost in costs.values()),
+        macs=sum(cost.macs for cost in costs.values()),
         input=small.inputs[0][1],
         seconds=time.perf_counter() - start,
         gaps={word: gaps[word] for word in sorted(words & gaps.keys())},
@@ -129,14 +130,14 @@ def verify_model(name: str) -> Verified:
     )
 
 
-def _facts(graph: Graph) -> dict[int, Facts]:
+def _costs(graph: Graph) -> dict[int, NodeCost]:
     """The counts of each node, by its index."""
-    memo: dict[Key, Facts] = {}
+    memo: dict[Key, NodeCost] = {}
     found = {}
     for index, node in enumerate(graph.nodes):
         key = _key(graph, node)
         if key not in memo:
-            memo[key] = facts_of(node.op, key[1], node.shape)
+            memo[key] = cost_of(node.op, key[1], node.shape)
         found[index] = memo[key]
     return found
 
@@ -206,13 +207,13 @@ def count_with_fvcore(graph: Graph) -> list[str]:
     """
     memo: dict[Key, int] = {}
     found = []
-    for node, facts in zip(graph.nodes, _facts(graph).values(), strict=True):
-        if not facts.macs:
+    for node, cost in zip(graph.nodes, _costs(graph).values(), strict=True):
+        if not cost.macs:
             continue
         key = _key(graph, node)
         if key not in memo:
             memo[key] = _fvcore_macs(*key)
-        expected = facts.macs - _unknown_to_fvcore(node.op, key[1], facts.macs)
+        expected = cost.macs - _unknown_to_fvcore(node.op, key[1], cost.macs)
         if memo[key] != expected:
             found.append(f"{node.path}: {expected:,} MACs, fvcore counts {memo[key]:,}")
     return found
@@ -269,8 +270,8 @@ def verify(graph: Graph) -> list[str]:
     """
     network = build(graph, "meta", heads=True).eval()
     found: list[str] = []
-    ids = looked_up(graph)
-    facts = _facts(graph)
+    ids = embedding_inputs(graph)
+    costs = _costs(graph)
     ran: dict[tuple[Key, bool], list[str]] = {}
     total = 0
     for index, (node, step) in enumerate(zip(graph.nodes, network.program, strict=True)):
@@ -278,12 +279,12 @@ def verify(graph: Graph) -> list[str]:
         module = step.call
         assert isinstance(module, nn.Module)
         if node.shares is None:
-            total += facts[index].weights + facts[index].biases + facts[index].norm_params
+            total += costs[index].weights + costs[index].biases + costs[index].norm_params
         found += _parameters(node, module.module if isinstance(module, modules.Tied) else module, key[1])
         run_before = (key, isinstance(module, modules.Tied))
         if run_before not in ran:
             inputs = [_empty(graph.shape(x), torch.long if x in ids else torch.float32) for x in node.inputs]
-            ran[run_before] = _run(node, module, inputs, facts[index].macs)
+            ran[run_before] = _run(node, module, inputs, costs[index].macs)
         found += [f"{node.path}: {difference}" for difference in ran[run_before]]
     count = parameter_count(network)
     if count != total:

@@ -97,7 +97,7 @@ def _layer(
     step: tuple[int | None, int | None],
     latency: Latency | None,
 ) -> dict[str, Any]:
-    node, facts = layer.node, layer.facts
+    node, facts = layer.node, layer.cost
     found = {
         "path": node.path,
         "op": node.op.word,

@@ -10,8 +10,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...analysis.counts import Layer, live_of
-from ...analysis.roofline import Device, moved_bytes
+from ...analysis.counts import Layer
+from ...analysis.roofline import Device, memory_traffic
 from ...errors import UsageError, printable
 from ...models import Summary
 from ...ops import Tokens
@@ -116,7 +116,7 @@ def _scale(what: str, values: Sequence[float]) -> tuple[str, float]:
 def memory(summary: Summary) -> Figure:
     """Live bytes while each node runs, with the peak marked and the paper's rows below."""
     report = summary.report
-    start, *live = live_of(report)
+    start, *live = report.live_bytes()
     sizes = [size / MIB for size in live]
     made = figure(PAGE, 2.7)
     ax = made.subplots()
@@ -176,7 +176,7 @@ def roofline(summary: Summary, device: Device) -> Figure:
     """FLOPs per second that each row can reach, over its FLOPs per byte; measured rows where there are some."""
     report = summary.report
     peak = device.peak(report.dtype)
-    moved = moved_bytes(report)
+    moved = memory_traffic(report)
     found = [line for line in bars_of(summary) if line.counts.flops]
     points = []
     for line in found:

@@ -1,0 +1,132 @@
+"""Memory of a Graph: which outputs share a storage, how long each is alive, and the most that is alive at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..graph import Graph
+from ..ops import Op
+from ..ops.base import numel
+from ..ops.layout import Embedding
+from ..ops.pointwise import Dropout
+from ..units import ITEMSIZE
+
+ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype
+
+
+class Storages(NamedTuple):
+    """Where outputs stand. `alias_root[i]` is the node that allocated what node i's output stands in (−1, … an input);
+    `in_place[i]`: node i overwrites its input."""
+
+    alias_root: list[int]
+    in_place: list[bool]
+
+
+def last_use(graph: Graph) -> list[int]:
+    """For every node the last node that reads its output; `len(nodes)` where it is an output of the network."""
+    last = list(range(len(graph.nodes)))
+    for index, node in enumerate(graph.nodes):
+        for value in node.inputs:
+            if value >= 0:
+                last[value] = index
+    for value in (*graph.outputs, *(value for _, value in graph.head_outputs)):
+        if value >= 0:
+            last[value] = len(graph.nodes)
+    return last
+
+
+def storages(graph: Graph, training: bool = False) -> Storages:
+    """Settle which outputs are views of their input, which overwrite it, and which are new memory.
+
+    An activation or an evaluation-time dropout works in place exactly when no later node reads its input or anything
+    that shares its storage; never on the network's input; in training neither where it keeps its input for the backward
+    pass itself, nor where the producer keeps its output, nor where an earlier reader may have kept it as its input.
+    """
+    last = last_use(graph)
+    root: list[int] = []
+    in_place: list[bool] = []
+    needed = list(last)  # by root: the last node that reads anything standing in it, so far
+    kept: set[int] = set()  # roots that a node has read, other than to view or to overwrite them
+    keeping: list[bool] = []  # whether the producer keeps the output, itself or through views
+    for index, node in enumerate(graph.nodes):
+        own, overwrites = index, False
+        storage = node.op.storage
+        if storage != "new":
+            source = node.inputs[0]
+            behind = root[source] if source >= 0 else source
+            if storage == "view":
+                own = behind
+            elif (behind >= 0 and needed[behind] <= index) and not (
+                training and (_keeps_input(node.op) or behind in kept or keeping[source])
+            ):
+                own, overwrites = behind, True
+            if own >= 0 and own != index:
+                needed[own] = max(needed[own], last[index])
+        root.append(own)
+        in_place.append(overwrites)
+        if not training:
+            continue
+        keeps = node.op.saves
+        viewed = storage == "view" and node.inputs[0] >= 0 and keeping[node.inputs[0]]
+        keeping.append(viewed or keeps in ("output", "both") or (keeps == "either" and overwrites))
+        if not overwrites and storage != "view":
+            kept.update(root[value] for value in node.inputs if value >= 0)
+    return Storages(root, in_place)
+
+
+def live_until(root: Sequence[int], last: Sequence[int]) -> dict[int, int]:
+    """By what allocated it, node or input, the last node that reads anything standing in a storage."""
+    until: dict[int, int] = {}
+    for own, end in zip(root, last, strict=True):
+        if end > until.get(own, -1):
+            until[own] = end
+    return until
+
+
+def _keeps_input(op: Op) -> bool:
+    """Whether an op that could work in place must not, for the sake of its own backward pass: torch would copy."""
+    return op.saves in ("inputs", "both") or isinstance(op, Dropout)
+
+
+def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, int]:
+    """The largest sum of live tensors and the node at which it is reached (−1: nothing runs)."""
+    start, *live = live_bytes(graph, sizes, root)
+    peak = max([start, *live])
+    return peak, live.index(peak) if peak > start else -1
+
+
+def live_bytes(graph: Graph, sizes: list[int], root: list[int]) -> list[int]:
+    """The sum of live tensors before anything runs, and while each node runs.
+
+    `sizes` are the bytes of each node's own storage (0 where it allocates none), inputs in front. Every tensor is
+    freed after its last use; the network's inputs are held to the end.
+    """
+    offset = len(graph.inputs)
+    freed = [0] * (len(graph.nodes) + 1)
+    for own, end in live_until(root, last_use(graph)).items():
+        if own >= 0:
+            freed[end] += sizes[offset + own]
+    live = sum(sizes[:offset])
+    found = [live]
+    for size, gone in zip(sizes[offset:], freed, strict=False):
+        live += size
+        found.append(live)
+        live -= gone
+    return found
+
+
+def embedding_inputs(graph: Graph) -> dict[int, int]:
+    """The inputs (−1, −2, …) that are ids for a look-up, and below which number the ids are."""
+    words: dict[int, int] = {}
+    for node in graph.nodes:
+        if isinstance(node.op, Embedding) and node.inputs[0] < 0:
+            words[node.inputs[0]] = min(node.op.words, words.get(node.inputs[0], node.op.words))
+    return words
+
+
+def input_bytes(graph: Graph, batch: int, dtype: str) -> list[int]:
+    """The bytes of each input of the network."""
+    ids = embedding_inputs(graph)
+    sizes = (ID_BYTES if -1 - n in ids else ITEMSIZE[dtype] for n in range(len(graph.inputs)))
+    return [numel(shape) * batch * size for (_, shape), size in zip(graph.inputs, sizes, strict=True)]
