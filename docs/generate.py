@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any
 
 from archcalc.analysis.arithmetic import usage
 from archcalc.analysis.counts import Report, analyse
@@ -18,7 +17,7 @@ from archcalc.errors import Source, Text
 from archcalc.graph import GraphBuilder
 from archcalc.language.lines import MERGES
 from archcalc.language.zoo import Selection, spec_files
-from archcalc.ops import ARGUMENTS, KINDS, OPS, Op, OpError, Shape, Tokens, dims
+from archcalc.ops import ARGUMENTS, KINDS, OPS, Op, OpError, dims
 from archcalc.ops.base import show
 from archcalc.papers.accuracies import accuracies
 from archcalc.papers.claims import Judgement
@@ -37,53 +36,6 @@ WRITTEN = "<!-- Written by docs/generate.py: change the code, then run `make doc
 
 # --- ops ------------------------------------------------------------------------------------------------------------
 
-Arguments = dict[str, Any]
-
-# An op's arguments and values for its example. An op that is not here gets arguments by their kinds.
-EXAMPLES: dict[str, tuple[Arguments, list[Shape]]] = {
-    "adaptive_avgpool": ({"size": 6}, [(64, 12, 12)]),
-    "adaptive_maxpool": ({"size": 6}, [(64, 12, 12)]),
-    "attention": ({"heads": 12}, [Tokens((197, 768))]),
-    "avgpool": ({"kernel": 7, "stride": 1, "pad": 0}, [(1024, 7, 7)]),
-    "bilinear": ({"other": True, "out": 10}, [(64,), (32,)]),
-    "bn": ({}, [(64, 112, 112)]),
-    "class_token": ({}, [Tokens((196, 768))]),
-    "concat": ({}, [(64, 28, 28), (128, 28, 28), (32, 28, 28)]),
-    "conv": ({"out": 64, "kernel": 7, "stride": 2}, [(3, 224, 224)]),
-    "crop": ({"like": True}, [(64, 64, 64), (128, 56, 56)]),
-    "deconv": ({"out": 64, "kernel": 2, "stride": 2}, [(128, 28, 28)]),
-    "dwconv": ({"kernel": 3, "bias": False}, [(32, 112, 112)]),
-    "embed": ({"words": 30522, "width": 768}, [(128,)]),
-    "groupnorm": ({}, [(64, 56, 56)]),
-    "gru": ({"width": 128}, [Tokens((50, 64))]),
-    "layernorm": ({}, [Tokens((197, 768))]),
-    "linear": ({"out": 4096}, [(512, 7, 7)]),
-    "lrn": ({}, [(96, 55, 55)]),
-    "maxout": ({"of": 2}, [(1000,)]),
-    "lstm": ({"width": 128}, [Tokens((50, 64))]),
-    "matmul": ({"other": True, "transpose": True}, [Tokens((50, 64)), Tokens((20, 64))]),
-    "maxpool": ({"kernel": 3, "stride": 2}, [(64, 112, 112)]),
-    "mul": ({}, [(64, 56, 56), (64, 1, 1)]),
-    "pad_channels": ({"out": 128}, [(64, 28, 28)]),
-    "position": ({}, [Tokens((197, 768))]),
-    "rbf": ({"out": 10}, [(84,)]),
-    "reshape": ({"size": (64, 4, 4)}, [(1024,)]),
-    "roipool": ({"size": 7}, [(512, 37, 62)]),
-    "rnn": ({"width": 128}, [Tokens((50, 64))]),
-    "shift": ({}, [(64, 56, 56)]),
-    "similarity": ({"other": True}, [(512,), (512,)]),
-    "sinusoid": ({}, [Tokens((25, 512))]),
-    "softmax": ({}, [(1000,)]),
-    "split": ({"parts": 2}, [(64, 28, 28)]),
-    "stack": ({}, [(64,), (64,), (64,)]),
-    "take": ({}, [Tokens((197, 768))]),
-    "tokens": ({}, [(768, 14, 14)]),
-    "upsample": ({"factor": 2}, [(64, 14, 14)]),
-    "weighted": ({"by": True}, [Tokens((50, 64)), Tokens((50, 1))]),
-    "zeros": ({"width": 200}, [Tokens((20, 64))]),
-}
-BY_KIND: Arguments = {"Count": 4, "Size": 2, "Pad": 1, "Value": True, "bool": True, "float": 0.5, "int": 0}
-VALUES: tuple[Shape, ...] = ((64, 28, 28), Tokens((50, 64)), (64,))
 STORAGE = {
     "new": "new memory",
     "view": "a view of the input",
@@ -95,19 +47,15 @@ LONG = 100  # characters: arithmetic beyond it is not worth reading
 
 
 def explained(word: str) -> NodeFacts:
-    """The example of an op with its arithmetic. Raises LookupError where none can be made up."""
-    op = OPS[word]
-    required = {a.name: BY_KIND[a.kind] for a in ARGUMENTS[word] if a.required}
-    made_up = [(required, [value] * op.inputs[0]) for value in VALUES]
-    for arguments, values in [EXAMPLES[word]] if word in EXAMPLES else made_up:
-        builder = GraphBuilder(tuple((f"value {n}", value) for n, value in enumerate(values)))
-        inputs = tuple(-1 - n for n in range(len(values)))
-        try:
-            builder.append(op(**arguments), inputs, Text(word, Source(word, (word,)), 1, 1))
-        except OpError:
-            continue
-        return Network(analyse(builder.finish(1, (0,), ()))).node(0)
-    raise LookupError(f"`{word}` needs an example: add it to EXAMPLES of docs/generate.py")
+    """The example of an op with its arithmetic. Raises LookupError where it does not take it."""
+    inputs, arguments = OPS[word].example
+    builder = GraphBuilder(tuple((f"value {n}", value) for n, value in enumerate(inputs)))
+    try:
+        op = OPS[word](**arguments)
+        builder.append(op, tuple(-1 - n for n in range(len(inputs))), Text(word, Source(word, (word,)), 1, 1))
+    except OpError as error:
+        raise LookupError(f"`{word}` does not take its example: {error.message}") from None
+    return Network(analyse(builder.finish(1, (0,), ()))).node(0)
 
 
 def ops_page() -> str:
@@ -156,7 +104,7 @@ def _op(word: str) -> Iterator[str]:
     yield cleandoc(op.__doc__ or "")
     yield ""
     for argument in arguments:
-        yield f"- `{argument.name}`: {argument_sentence(word, argument)}"
+        yield f"- `{argument.name}`: {argument_sentence(argument)}"
     if arguments:
         yield ""
     yield from _example(op, explained(word))

@@ -143,7 +143,7 @@ def test_driver_and_clocks_are_what_nvidia_smi_says(monkeypatch: pytest.MonkeyPa
 
 def counted(op: Op, x: Shape, macs: int) -> Counted:
     y = op.shape(x)
-    return Counted(op.word, cost_of(op, (x,), y), (x,), y, macs)
+    return Counted(op, cost_of(op, (x,), y), (x,), y, macs)
 
 
 def tokens(count: int, width: int) -> Shape:

@@ -121,14 +121,8 @@ def test_every_key_is_said_in_a_sentence(name: str) -> None:
 
 def test_the_sentences_are_about_what_there_is() -> None:
     assert set(schema.KEY_SENTENCES) == set(KEYS)
-    names = {a.name for arguments in ARGUMENTS.values() for a in arguments}
-    names |= {f"{word}.{a.name}" for word, arguments in ARGUMENTS.items() for a in arguments}
-    assert not set(schema.ARGUMENT_SENTENCES) - names
-    for word, arguments in ARGUMENTS.items():
-        for argument in arguments:
-            assert ";" in schema.argument_sentence(word, argument), (
-                f"`{word}` has a new argument `{argument.name}`: say what it is in ARGUMENT_SENTENCES"
-            )
+    for arguments in ARGUMENTS.values():
+        assert all(argument.sentence in schema.argument_sentence(argument) for argument in arguments)
     described = [name for what, make in schema.SCHEMAS.items() for name in _names(make()) if what != "spec"]
     assert not set(schema.REPORT_SENTENCES) - set(described)
 

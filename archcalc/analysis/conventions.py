@@ -19,13 +19,12 @@ from .counts import Layer, Report, Totals
 from .readings import MACS, PARAMS, Delta, Reading, Term
 
 Count = Callable[[Layer], int]  # for one sample
-NORMS = ("bn", "layernorm", "groupnorm", "instancenorm")
-CONVOLUTIONS = ("conv", "dwconv", "deconv")
-RECURRENT = ("rnn", "lstm", "gru")
 
 
-def _of(words: tuple[str, ...], count: Count) -> Delta:
-    return lambda layers: sum(count(layer) for layer in layers if layer.op in words)
+def _of(names: str, count: Count) -> Delta:
+    """What is counted of layers of these families and classes of `torch.nn`."""
+    known = frozenset(names.split())
+    return lambda layers: sum(count(x) for x in layers if x.node.op.family in known or x.node.op.torch_module in known)
 
 
 def _out(layer: Layer) -> int:
@@ -80,9 +79,9 @@ def _norm_flops(layer: Layer) -> int:
 
 def _applied_once(layer: Layer) -> int:
     """What torchinfo counts of a layer: its parameters, of a convolution for every output position."""
-    if layer.op in CONVOLUTIONS:
+    if layer.node.op.family == "convolution":
         return _learned(layer) * numel(layer.node.shape[1:]) - _macs(layer)
-    times = layer.node.shape[0] if layer.op in RECURRENT else 1
+    times = layer.node.shape[0] if layer.node.op.family == "recurrent" else 1
     return _learned(layer) * times - _macs(layer)
 
 
@@ -119,64 +118,63 @@ CONVENTIONS: dict[str, Convention] = dict(
         _convention(
             "fvcore",
             "fvcore 0.1.5, FlopCountAnalysis",
-            _term("no attention products", "QKᵀ and AV are passed over.", _of(("attention",), _less(_products))),
-            _term("no recurrent layers", "They are passed over.", _of((*RECURRENT, "bilinear"), _less(_macs))),
-            _term("batch norms twice", "Two operations an element.", _of(("bn",), lambda layer: 2 * _out(layer))),
+            _term("no attention products", "QKᵀ and AV are passed over.", _of("attention", _less(_products))),
+            _term("no recurrent layers", "They are passed over.", _of("recurrent Bilinear", _less(_macs))),
+            _term("batch norms twice", "Two operations an element.", _of("BatchNorm", lambda layer: 2 * _out(layer))),
             _term("norms five times", "Five operations an element, four without parameters.",
-                  _of(("layernorm", "groupnorm", "instancenorm"), _norm_flops)),
+                  _of("LayerNorm GroupNorm InstanceNorm", _norm_flops)),
             _term("adaptive means", "An operation for each element that is averaged.",
-                  _of(("gap", "adaptive_avgpool"), _elementwise("pool"))),
+                  _of("AdaptiveAvgPool", _elementwise("pool"))),
             _term("interpolation", "An operation an element made by upsampling, four where it is bilinear.",
-                  _of(("upsample",), _interpolated(4))),
+                  _of("Upsample", _interpolated(4))),
         ),
         _convention(
             "ptflops",
             "ptflops 0.7.5, pytorch backend",
             _term("bias additions", "An operation for each element that a bias is added to.",
-                  _of((*CONVOLUTIONS, "linear", "attention"), _elementwise("bias"))),
+                  _of("convolution Linear attention", _elementwise("bias"))),
             _term("norms twice", "Two operations an element, one for layer norms and without parameters.",
-                  _of(NORMS, lambda layer: _out(layer) * (1 if layer.op == "layernorm" or not layer.cost.norm_params
-                                                          else 2))),
+                  _of("BatchNorm LayerNorm GroupNorm InstanceNorm", lambda layer: _out(layer) * (
+                      1 if layer.node.op.torch_module == "LayerNorm" or not layer.cost.norm_params else 2))),
             _term("activations", "An operation an element of these activations.",
-                  _of(("leaky_relu", "relu6", "swish", "softmax"), _out)),
+                  _of("LeakyReLU ReLU6 SiLU Softmax", _out)),
             _term("activations twice", "Two an element of these: the module is counted, and the function it calls.",
-                  _of(("relu", "prelu", "elu", "gelu"), _twice(_out))),
+                  _of("ReLU PReLU ELU GELU", _twice(_out))),
             _term("pools by input twice", "Two operations for each element of a pooling's input, for the same reason.",
-                  _of(("maxpool", "avgpool", "gap", "gmp", "adaptive_avgpool", "adaptive_maxpool"), _twice(_read))),
+                  _of("MaxPool AvgPool AdaptiveAvgPool AdaptiveMaxPool", _twice(_read))),
             _term("local norms", "Three operations an element, and one for each that the window over channels reads.",
-                  _of(("lrn",), _local_norm)),
+                  _of("LocalResponseNorm", _local_norm)),
             _term("interpolation twice", "Two for each element made by upsampling, for the same reason.",
-                  _of(("upsample",), _twice(_out))),
+                  _of("Upsample", _twice(_out))),
             _term("attention's softmax and scaling", "An operation a score, and one a query.",
-                  _of(("attention",), lambda layer: layer.cost.elementwise.get("softmax", 0) + _out(layer))),
-            _term("no bilinear", "Bilinear layers are passed over.", _of(("bilinear",), _less(_macs))),
+                  _of("attention", lambda layer: layer.cost.elementwise.get("softmax", 0) + _out(layer))),
+            _term("no bilinear", "Bilinear layers are passed over.", _of("Bilinear", _less(_macs))),
         ),
         _convention(
             "thop",
             "thop 0.1.1",
             _term("norms four times", "Four operations an element, two without parameters.",
-                  _of(("bn", "layernorm", "instancenorm"),
+                  _of("BatchNorm LayerNorm InstanceNorm",
                       lambda layer: (4 if layer.cost.norm_params else 2) * _out(layer))),
-            _term("average pools by output", "An operation for each mean.", _of(("avgpool",), _out)),
+            _term("average pools by output", "An operation for each mean.", _of("AvgPool", _out)),
             _term("adaptive means", "An operation for each element that is averaged, and each mean.",
-                  _of(("gap", "adaptive_avgpool"), lambda layer: layer.cost.elementwise["pool"] + _out(layer))),
+                  _of("AdaptiveAvgPool", lambda layer: layer.cost.elementwise["pool"] + _out(layer))),
             _term("softmax thrice", "3n − 1 operations for n elements.",
-                  _of(("softmax",), lambda layer: 3 * _out(layer) - _out(layer) // _width(layer))),
-            _term("slopes", "An operation for each element through a learned slope.", _of(("prelu",), _out)),
+                  _of("Softmax", lambda layer: 3 * _out(layer) - _out(layer) // _width(layer))),
+            _term("slopes", "An operation for each element through a learned slope.", _of("PReLU", _out)),
             _term("interpolation", "An operation an element made by upsampling, eleven where it is bilinear.",
-                  _of(("upsample",), _interpolated(11))),
-            _term("no attention", "Attention is passed over.", _of(("attention", "bilinear"), _less(_macs))),
-            _term("transposed convolutions by output", "A window for each output.", _of(("deconv",), _by_outputs)),
-            _term("no parameters of attention and tokens", "Those of attention, class tokens and positions.",
-                  _of(("attention", "class_token", "position"), _less(_learned)), PARAMS),
+                  _of("Upsample", _interpolated(11))),
+            _term("no attention", "Attention is passed over.", _of("attention Bilinear", _less(_macs))),
+            _term("transposed convolutions by output", "A window for each output.", _of("ConvTranspose", _by_outputs)),
+            _term("no parameters of attention and tokens", "Those of attention, embeddings, tokens and positions.",
+                  _of("attention embedding", _less(_learned)), PARAMS),
         ),
         _convention(
             "torchinfo",
             "torchinfo 1.8, total mult-adds",
             _term("parameters once", "Every parameter counts once, of a convolution once for every output position.",
-                  _of(("conv", "dwconv", "deconv", "linear", "bn", "layernorm", "groupnorm", "instancenorm", "prelu",
-                       "embed", "bilinear", *RECURRENT), _applied_once)),
-            _term("no attention", "Attention is passed over.", _of(("attention",), _less(_macs))),
+                  _of("convolution linear norm recurrent PReLU Embedding", _applied_once)),
+            _term("no attention", "Attention is passed over.", _of("attention", _less(_macs))),
         ),
     )
 )  # fmt: skip

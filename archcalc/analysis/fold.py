@@ -9,8 +9,6 @@ from dataclasses import replace
 
 from ..graph import Graph, Node
 
-INTO = ("conv", "dwconv", "deconv", "linear")
-
 
 def fold(graph: Graph) -> Graph:
     """The graph without the batch norms that can be folded: those that alone read the output of a layer, unless one of
@@ -32,10 +30,10 @@ def fold(graph: Graph) -> Graph:
         alone = (
             behind is not None and readers[source] == 1 and source not in ends and shared.isdisjoint((source, index))
         )
-        if node.op.word == "bn" and alone and behind is not None and behind.op.word in INTO:
+        folded = behind.op.folded() if node.op.folds and alone and behind is not None else None
+        if folded is not None:
             at = new[index] = new[source]
-            if not behind.op.bias:  # type: ignore[attr-defined]
-                kept[at] = kept[at]._replace(op=kept[at].op.but(bias=True))
+            kept[at] = kept[at]._replace(op=folded)
             continue
         new[index] = len(kept)
         shares = None if node.shares is None else new[node.shares]

@@ -8,8 +8,6 @@ from typing import NamedTuple
 from ..graph import Graph
 from ..ops import Op
 from ..ops.base import numel
-from ..ops.layout import Embedding
-from ..ops.pointwise import Dropout
 from ..units import ITEMSIZE
 
 ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype
@@ -86,7 +84,7 @@ def live_until(root: Sequence[int], last: Sequence[int]) -> dict[int, int]:
 
 def _keeps_input(op: Op) -> bool:
     """Whether an op that could work in place must not, for the sake of its own backward pass: torch would copy."""
-    return op.saves in ("inputs", "both") or isinstance(op, Dropout)
+    return op.saves in ("inputs", "both") or op.copies_in_training
 
 
 def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, int]:
@@ -120,8 +118,8 @@ def embedding_inputs(graph: Graph) -> dict[int, int]:
     """The inputs (−1, −2, …) that are ids for a look-up, and below which number the ids are."""
     words: dict[int, int] = {}
     for node in graph.nodes:
-        if isinstance(node.op, Embedding) and node.inputs[0] < 0:
-            words[node.inputs[0]] = min(node.op.words, words.get(node.inputs[0], node.op.words))
+        if node.inputs[0] < 0 and (ids := node.op.ids):
+            words[node.inputs[0]] = min(ids, words.get(node.inputs[0], ids))
     return words
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..ops import Shape, Tokens
+from ..ops import Op, Shape, Tokens
 from ..units import with_separators
 from .counts import NodeCost
 
@@ -41,9 +41,9 @@ class Peer:
 
 
 class Counted(NamedTuple):
-    """A node as a tool counts it: the op's word, what archcalc says of it, its shapes, and the tool's figure."""
+    """A node as a tool counts it: its op, what archcalc says of it, its shapes, and the tool's figure."""
 
-    word: str
+    op: Op
     cost: NodeCost
     x: tuple[Shape, ...]
     y: Shape
@@ -65,7 +65,7 @@ def reasons(total: int, counted: Sequence[Counted]) -> tuple[Reason, ...]:
 
 def why_not(node: Counted) -> str:
     """Why a tool's figure for a node is not its MACs, as far as the two say."""
-    cost, word, macs = node.cost, node.word, node.macs
+    cost, word, macs = node.cost, node.op.word, node.macs
     if not cost.macs:
         return _no_macs(node)
     positions = cost.macs // cost.weights if cost.weights and cost.macs % cost.weights == 0 else 0
@@ -77,17 +77,17 @@ def why_not(node: Counted) -> str:
     tokens = node.y[0] if isinstance(node.y, Tokens) else 1
     if tokens > 1 and macs in (cost.weights, learned):
         return f"counts {word} for one token, not for each"
-    if word == "attention" and macs in (tokens * cost.weights, tokens * learned):
+    if node.op.family == "attention" and macs in (tokens * cost.weights, tokens * learned):
         biases = ", and adds its biases" if macs == tokens * learned and cost.biases else ""
         return f"does not see the products of queries, keys and values (scaled_dot_product_attention){biases}"
-    if word == "deconv" and positions and macs > cost.macs:
-        return "applies the kernel of deconv at each output, not at each input"
+    if node.op.family == "convolution" and positions not in (0, _numel(node.y[1:])) and macs > cost.macs:
+        return f"applies the kernel of {word} at each output, not at each input"
     more = "more" if macs > cost.macs else "less"
     return f"counts {word} otherwise: {more} than its multiply-accumulates"
 
 
 def _no_macs(node: Counted) -> str:
-    cost, word = node.cost, node.word
+    cost, word = node.cost, node.op.word
     learned = cost.weights + cost.biases + cost.norm_params
     if learned and node.macs == learned:
         return f"counts the parameters of {word}, once each"

@@ -17,9 +17,6 @@ from typing import Any, NamedTuple
 
 from ..errors import Text, did_you_mean
 from ..ops import Tokens
-from ..ops.conv import Conv
-from ..ops.layout import Embedding
-from ..ops.merge import Multiply
 from ..units import squeeze
 from .counts import Layer, weight_layers
 
@@ -78,24 +75,24 @@ def _pixel_convolutions(layers: Sequence[Layer]) -> int:
         layer.macs
         for layer in layers
         if layer is not last
-        and isinstance(layer.node.op, Conv)
+        and layer.node.op.family == "convolution"
         and not isinstance(layer.node.shape, Tokens)
         and math.prod(layer.node.shape[1:]) == 1
     )
 
 
 def _not_convolutions(layers: Sequence[Layer]) -> int:
-    return -sum(layer.macs for layer in layers if not isinstance(layer.node.op, Conv))
+    return -sum(layer.macs for layer in layers if layer.node.op.family != "convolution")
 
 
 def _no_gates(layers: Sequence[Layer]) -> int:
-    """What the longest path loses where it may not run through the gate of a scaling: through `mul`'s other inputs."""
+    """What the longest path loses where it may not run through the gate of a scaling: through its other inputs."""
     nodes = [layer.node for layer in layers]
     # Which node of the graph the first one is: some node reads the one before it.
     start = max((max(node.inputs) - at + 1 for at, node in enumerate(nodes)), default=0)
     longest: list[int] = []
     for node in nodes:
-        read = node.inputs[:1] if isinstance(node.op, Multiply) else node.inputs
+        read = node.inputs[:1] if node.op.gated else node.inputs
         before = max([longest[value - start] for value in read if value >= start], default=0)
         longest.append(before + node.op.weight_layers)
     return longest[-1] - weight_layers(nodes, start) if nodes else 0
@@ -116,7 +113,7 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "no embeddings", "Look-up tables are left out.", PARAMS, "params − weights of embeddings",
-        lambda layers: -sum(layer.weights for layer in layers if isinstance(layer.node.op, Embedding)),
+        lambda layers: -sum(layer.weights for layer in layers if layer.node.op.ids),
     ),
     Term(
         "no classifier", "The last layer with weights is left out.", PARAMS, "params − params of the last weight layer",

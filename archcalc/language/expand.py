@@ -13,7 +13,7 @@ from ..ops.base import show
 from ..units import same
 from .checks import value_names
 from .expr import Argument, Expr, Opaque, Ref, Waiting
-from .family import INHERITS, Family, Variant
+from .family import Family, Variant
 from .lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled
 from .notation import cell_value
 from .rows import no_row, row_called, rows_of, unknown_value, unread
@@ -533,7 +533,7 @@ class _Expander:
         fields = ARGUMENTS[word]
         kinds = {argument.name: argument.kind for argument in fields}
         given = _bind(call, [argument.name for argument in fields])
-        for source in (word, INHERITS.get(word, "")):
+        for source in (word, cls.takes_defaults_of):
             for name, (_, argument) in self.family.defaults.get(source, {}).items():
                 if name in kinds:
                     given.setdefault(name, argument)

@@ -47,8 +47,6 @@ OVERLAY = ("input", "given", "let", "defaults", "layers", "notation", "heads", "
 MAX_VARIANTS = 200
 MAX_MODELS = 1_000
 MAX_ITEMS = 200  # of any other list or mapping
-# Which ops take the defaults of another op, besides their own.
-INHERITS = {"dwconv": "conv"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from ..errors import Text, did_you_mean
+from ..ops import OPS
 from .expr import IMPLICIT, NAME, RESERVED, Argument, Expr, Opaque
 from .reader import List, Map, Tree, where_of
 from .table import Table, TableRow
 
-MERGES = ("add", "concat", "mul", "mean", "parts")
+MERGES = (*(word for word, op in OPS.items() if op.branches), "parts")
 STEPS = "steps"
 MAX_CALLS = 200
 MAX_ARGUMENTS = 50

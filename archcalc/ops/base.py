@@ -51,6 +51,22 @@ Kind = Literal["weight", "bias", "norm", "stat"]
 Storage = Literal["new", "view", "inplace"]
 Saves = Literal["", "nothing", "inputs", "factors", "output", "either", "both"]
 Gradient = Literal["new", "passed", "view", "shared"]
+OpFamily = Literal[
+    "",
+    "convolution",  # weights that slide over positions
+    "linear",  # every output of all elements of the input
+    "product",  # of two values, without weights
+    "recurrent",
+    "attention",
+    "embedding",  # vectors of ids, tokens or positions
+    "norm",
+    "activation",  # a function of each element, or of each with its neighbours
+    "elementwise",  # each element scaled, shifted or masked
+    "pool",  # one of many elements, or their mean
+    "resampling",
+    "merge",  # several values in one
+    "layout",  # moves, cuts or names elements
+]
 
 
 class Param(NamedTuple):
@@ -95,19 +111,35 @@ WHOLE: ReceptiveWindows = None
 
 
 class Argument(NamedTuple):
-    """A field of an op as a call sees it."""
+    """A field of an op as a call sees it; `sentence` says what it is."""
 
     name: str
     kind: str
     default: Any
+    sentence: str = ""
 
     @property
     def required(self) -> bool:
         return self.default is MISSING
 
 
+class Example(NamedTuple):
+    """Arguments and input shapes that an op takes: small, and different where the letters of a formula are."""
+
+    inputs: tuple[Shape, ...]
+    arguments: dict[str, Any]
+
+
+def on(*inputs: Shape, **arguments: Any) -> Example:
+    """The example of an op called with `arguments` on values of these shapes."""
+    return Example(inputs, arguments)
+
+
 class Op:
     """One op of the spec language. A subclass is one word; its fields are the arguments of a call.
+
+    `family` is what kind of op it is, for whoever treats kinds alike. `torch_module` is the class of `torch.nn` that
+    networks are written with for it, without the number of its axes; other tools know ops by that.
 
     `storage` says where the output stands: `new` memory, a `view` of the input, or, where nobody needs the input
     any more, in its place (`inplace`). `free` says why an op without MACs and element-wise operations costs nothing by
@@ -120,9 +152,17 @@ class Op:
     """
 
     word: ClassVar[str] = ""
+    family: ClassVar[OpFamily] = ""
+    torch_module: ClassVar[str] = ""
+    example: ClassVar[Example] = on((4, 8, 8))
     fields: ClassVar[tuple[Argument, ...]] = ()
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how many values: least, most
+    branches: ClassVar[bool] = False  # a call is written `word: [branch, branch, …]`
+    gated: ClassVar[bool] = False  # the inputs behind the first are gates that scale it
+    takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
+    folds: ClassVar[bool] = False  # in an evaluation it only scales and shifts each channel
     storage: ClassVar[Storage] = "new"
+    copies_in_training: ClassVar[bool] = False  # works in place in an evaluation only
     read: ClassVar[int] = 10**6  # how many of its inputs are read; further ones only lend their shape
     saves: ClassVar[Saves] = ""
     gradient: ClassVar[Gradient] = "new"
@@ -158,6 +198,15 @@ class Op:
 
     def __repr__(self) -> str:
         return f"{self.word}({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in self.fields)})"
+
+    @property
+    def ids(self) -> int:
+        """Below which number its input's values are, where they are ids to look up; else 0."""
+        return 0
+
+    def folded(self) -> Op | None:
+        """This op with a scale and a shift of each output channel folded into it; None where that cannot be."""
+        return None
 
     def but(self, **changes: Any) -> Self:
         """The same op with some arguments changed."""
@@ -228,6 +277,7 @@ class Weightless(Op):
 class Free(Weightless):
     """Only moves or names values: no arithmetic by definition; `free` says what it does instead."""
 
+    family: ClassVar[OpFamily] = "layout"
     saves: ClassVar[Saves] = "nothing"
 
     def elementwise(self, *xy: Any) -> dict[str, int]:
@@ -247,26 +297,48 @@ KINDS = {
 }
 
 
+# What an argument is that means the same in all ops.
+SENTENCES = {
+    "bias": "whether a bias is learned",
+    "biases": "how many biases each gate has: 1 as in papers, 2 as in torch",
+    "ceil": "whether the number of windows is rounded up",
+    "dilation": "the distance between neighbouring elements of the window, on every axis",
+    "groups": "how many groups the channels are cut into",
+    "kernel": "the size of the window on every axis",
+    "other": "the second value",
+    "out": "the channels, or the width, of the output",
+    "pad": "zeros before the data on every axis, and behind it unless `pad_end` is given",
+    "pad_end": "zeros behind the data on every axis",
+    "same": "whether to pad as TensorFlow does, to ⌈n / stride⌉ outputs",
+    "size": "the size of the output",
+    "stride": "the step of the window on every axis",
+    "width": "the width of the output",
+}
 OPS: dict[str, type[Op]] = {}
 ARGUMENTS: dict[str, tuple[Argument, ...]] = {}
 
 
 @dataclass_transform(frozen_default=True)
-def op(word: str) -> Callable[[type], type]:
-    """Register a class as the op `word`; its annotated names become the fields. Raises TypeError without a cost rule.
+def op(word: str, **sentences: str) -> Callable[[type], type]:
+    """Register a class as the op `word`; its annotated names become the fields, and `sentences` say what they are.
+
+    Raises TypeError without a family, a cost rule or a sentence.
 
     As `dataclass(frozen=True)` would, but without generating code: sixty dataclasses cost 50 ms at every start.
     """
 
     def register(cls: Any) -> Any:
         cls.word = word
-        for rule in ("shape", "macs", "backward_macs", "elementwise", "saves", "torch"):
+        for rule in ("family", "shape", "macs", "backward_macs", "elementwise", "saves", "torch"):
             if getattr(cls, rule) is getattr(Op, rule):
                 raise TypeError(f"the op `{word}` has no rule `{rule}`")
         found = {field.name: field for field in cls.fields}
         for name, kind in get_annotations(cls).items():
             if not kind.startswith("ClassVar"):
-                found[name] = Argument(name, kind, cls.__dict__.get(name, MISSING))
+                sentence = sentences.get(name) or SENTENCES.get(name, "")
+                if not sentence and not name.startswith("_"):
+                    raise TypeError(f"no sentence says what `{name}` of the op `{word}` is")
+                found[name] = Argument(name, kind, cls.__dict__.get(name, MISSING), sentence)
         cls.fields = tuple(found.values())
         OPS[word] = cls
         ARGUMENTS[word] = tuple(field for field in cls.fields if not field.name.startswith("_"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from .base import (
     POINT,
@@ -25,6 +25,7 @@ from .base import (
     Value,
     dims,
     numel,
+    on,
     op,
     spatial,
     spread,
@@ -103,8 +104,30 @@ def window(
     return Window(k, s, p, q, tuple(out), extent)
 
 
+class _Layer(Op):
+    """A product of weights with every window, token or vector, and its bias."""
+
+    bias: bool
+
+    weight_layers = 1
+    saves: ClassVar[Saves] = "inputs"
+
+    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
+        return self.macs(x, y) * (1 + sum(needs))
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"bias": numel(y)} if self.bias else {}
+
+    def folded(self) -> Op:
+        return self if self.bias else self.but(bias=True)
+
+
+class _Convolution(_Layer):
+    family = "convolution"
+
+
 @op("conv")
-class Conv(Op):
+class Conv(_Convolution):
     """Convolution over as many axes as the value has; pads d·(k − 1) // 2 unless `pad` is given.
 
     Weights: out × (in / groups) × kernel. MACs: one weight row for every output position.
@@ -120,8 +143,8 @@ class Conv(Op):
     pad_end: Pad | None = None
     same: bool = False
 
-    weight_layers = 1
-    saves = "inputs"
+    torch_module = "Conv"
+    example = on((4, 8, 8), out=8, kernel=3, stride=2)
 
     def _window(self, x: Shape) -> Window:
         return window(x, self.kernel, self.stride, self.pad, self.pad_end, self.same, self.dilation)
@@ -141,17 +164,11 @@ class Conv(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(y) * (x[0] // self.groups) * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
 
-    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
-        return self.macs(x, y) * (1 + sum(needs))
-
     def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "inputs" if self._window(x).even else "nothing"
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return self._window(x).padded(x)
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"bias": numel(y)} if self.bias else {}
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (self._window(x).receptive_window(),)
@@ -165,8 +182,8 @@ class Conv(Op):
         return made if w.even else rt.padded(made, w.before, w.behind)
 
 
-@op("dwconv")
-class DepthwiseConv(Op):
+@op("dwconv", multiplier="how many kernels each channel has")
+class DepthwiseConv(_Convolution):
     """Depth-wise convolution: each channel has `multiplier` kernels of its own; pads like `conv`.
 
     Weights: in · multiplier × 1 × kernel (Howard et al., arXiv:1704.04861, section 3.1).
@@ -181,8 +198,9 @@ class DepthwiseConv(Op):
     pad_end: Pad | None = None
     same: bool = False
 
-    weight_layers = 1
-    saves = "inputs"
+    torch_module = "Conv"
+    example = on((4, 8, 8), kernel=3, stride=2)
+    takes_defaults_of = "conv"
 
     def _conv(self, x: Shape) -> Conv:
         spatial(x, "`dwconv`")
@@ -198,17 +216,11 @@ class DepthwiseConv(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return self._conv(x).macs(x, y)
 
-    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
-        return self._conv(x).backward_macs(needs, x, y)
-
     def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return self._conv(x).saved(needs, x, y)
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return self._conv(x).saved_buffers(needs, x, y)
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return self._conv(x).elementwise(x, y)
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return self._conv(x).receptive_window(x)
@@ -217,8 +229,12 @@ class DepthwiseConv(Op):
         return self._conv(x).torch(rt, x)
 
 
-@op("deconv")
-class TransposedConv(Op):
+@op(
+    "deconv",
+    pad="how much is cut off both ends of every axis of the output",
+    out_pad="what is added behind every axis of the output",
+)
+class TransposedConv(_Convolution):
     """Transposed convolution: (n − 1)·s − 2p + d·(k − 1) + out_pad + 1 outputs on every axis; no padding unless given.
 
     Weights: in × (out / groups) × kernel. MACs: every input element meets every weight of its channel once.
@@ -234,8 +250,8 @@ class TransposedConv(Op):
     dilation: Size = 1
     bias: bool = True
 
-    weight_layers = 1
-    saves = "inputs"
+    torch_module = "ConvTranspose"
+    example = on((4, 8, 8), out=8, kernel=3, stride=2)
 
     def shape(self, x: Shape) -> Shape:
         axes = len(spatial(x, "`deconv`"))
@@ -263,12 +279,6 @@ class TransposedConv(Op):
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(x) * (self.out // self.groups) * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
 
-    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
-        return self.macs(x, y) * (1 + sum(needs))
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"bias": numel(y)} if self.bias else {}
-
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         """Output o reads the inputs i with o = s·i − p + d·t for some t below k."""
         fields = ((self.kernel, "kernel"), (self.stride, "stride"), (self.pad, "pad"), (self.dilation, "dilation"))
@@ -287,7 +297,7 @@ class TransposedConv(Op):
 
 
 @op("linear")
-class Linear(Op):
+class Linear(_Layer):
     """Fully connected layer: flattens C×H×W, works on the width of [tokens, width].
 
     Weights: out × in. MACs: out · in, for every token.
@@ -296,8 +306,9 @@ class Linear(Op):
     out: Count
     bias: bool = True
 
-    weight_layers = 1
-    saves = "inputs"
+    family = "linear"
+    torch_module = "Linear"
+    example = on((4, 8, 8), out=8)
     param_grads_are_views = True
 
     @staticmethod
@@ -315,12 +326,6 @@ class Linear(Op):
 
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(y) * self._width(x)
-
-    def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
-        return self.macs(x, y) * (1 + sum(needs))
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"bias": numel(y)} if self.bias else {}
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (POINT if isinstance(x, Tokens) or numel(x[1:]) == 1 else WHOLE,)
@@ -341,6 +346,9 @@ class Bilinear(Op):
     out: Count
     bias: bool = True
 
+    family = "linear"
+    torch_module = "Bilinear"
+    example = on(Tokens((6, 8)), Tokens((6, 8)), other=True, out=8)
     inputs = (2, 2)
     weight_layers = 1
     saves = "inputs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from .base import (
     INDEX_BYTES,
@@ -16,6 +16,7 @@ from .base import (
     Needs,
     OpError,
     Pad,
+    Param,
     ReceptiveWindow,
     ReceptiveWindows,
     Saves,
@@ -27,6 +28,7 @@ from .base import (
     channels,
     dims,
     numel,
+    on,
     op,
     spatial,
     spread,
@@ -42,6 +44,7 @@ def _unless_laid_out(x: Shape) -> ReceptiveWindows:
 class Flatten(Free):
     """A map as one vector: C×H×W to [C·H·W]."""
 
+    torch_module = "Flatten"
     storage = "view"
     gradient = "view"
     free = "a view"
@@ -62,6 +65,7 @@ class Reshape(Free):
 
     size: Size
 
+    example = on((16,), size=(4, 2, 2))
     storage = "view"
     gradient = "view"
     free = "a view"
@@ -79,13 +83,15 @@ class Reshape(Free):
         return rt.Reshape(self.shape(x))
 
 
-@op("pad")
+@op("pad", size="zeros before every axis", end="zeros behind every axis")
 class ZeroPad(Free):
     """Zeros around a map: `size` before each axis, and behind it unless `end` is given."""
 
     size: Pad
     end: Pad | None = None
 
+    torch_module = "ZeroPad"
+    example = on((4, 8, 8), size=2)
     free = "a copy"
 
     def _sides(self, x: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -124,7 +130,7 @@ class Shift(Free):
         return rt.Shift()
 
 
-@op("crop")
+@op("crop", like="the value whose height and width the map is cut to")
 class Crop(Free):
     """The middle of a map: of the height and width of another value (`crop(wide)`), or of a given size.
 
@@ -134,6 +140,7 @@ class Crop(Free):
     like: Value = False
     size: Size | None = None
 
+    example = on((4, 8, 8), (4, 8, 8), like=True)
     inputs = (1, 2)
     read = 1
     storage = "view"
@@ -156,13 +163,16 @@ class Crop(Free):
         return rt.Crop(x[1:], self.shape(x, like)[1:])
 
 
-@op("upsample")
+@op("upsample", factor="how many times as long every axis becomes", smooth="whether to interpolate linearly")
 class Upsample(Weightless):
     """Each axis `factor` times as long, by repeating the nearest element or, with `smooth`, by linear interpolation."""
 
     factor: Size
     smooth: bool = False
 
+    family = "resampling"
+    torch_module = "Upsample"
+    example = on((4, 8, 8), factor=2)
     saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
@@ -195,6 +205,8 @@ class ChannelShuffle(Free):
 
     groups: Count
 
+    torch_module = "ChannelShuffle"
+    example = on((4, 8, 8), groups=2)
     free = "a copy"
 
     def shape(self, x: Shape) -> Shape:
@@ -213,6 +225,9 @@ class AdaptiveAvgPool(Weightless):
 
     size: Size
 
+    family = "pool"
+    torch_module: ClassVar[str] = "AdaptiveAvgPool"
+    example = on((4, 8, 8), size=2)
     saves = "inputs"
 
     def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
@@ -247,6 +262,8 @@ class AdaptiveAvgPool(Weightless):
 class AdaptiveMaxPool(AdaptiveAvgPool):
     """Largest values over the windows of `adaptive_avgpool`."""
 
+    torch_module = "AdaptiveMaxPool"
+
     def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "inputs"
 
@@ -266,14 +283,19 @@ class RoiPool(AdaptiveMaxPool):
     Source: Girshick, arXiv:1504.08083, section 2.1.
     """
 
+    torch_module = ""  # it is in torchvision
 
-@op("embed")
+
+@op("embed", words="how many ids there are")
 class Embedding(Free):
     """A learned vector for each of `words` ids: [tokens] to [tokens, width]. Weights: words × width."""
 
     words: Count
     width: Count
 
+    family = "embedding"
+    torch_module = "Embedding"
+    example = on((16,), words=100, width=5)
     free = "a look-up"
     saves = "inputs"
 
@@ -282,22 +304,26 @@ class Embedding(Free):
             raise OpError(f"`embed` reads ids, an input such as `50`; this value is {dims(x)}")
         return Tokens((x[0], self.width))
 
-    def params(self, x: Shape) -> Any:
-        from .base import Param
+    @property
+    def ids(self) -> int:
+        return self.words
 
+    def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("weight", (self.words, self.width), "weight"),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.Embedding(self.words, self.width)
 
 
-@op("matmul")
+@op("matmul", transpose="whether the second value is transposed first")
 class MatMul(Weightless):
     """The matrix product of two sequences: [n, k] · [k, m], with `transpose` [n, k] · [m, k]ᵀ. MACs: n · k · m."""
 
     other: Value
     transpose: bool = False
 
+    family = "product"
+    example = on(Tokens((6, 8)), Tokens((6, 8)), other=True, transpose=True)
     inputs = (2, 2)
     free = "its cost is in its MACs"
     saves = "factors"

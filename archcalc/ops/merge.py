@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from .base import (
     POINT,
@@ -12,6 +12,7 @@ from .base import (
     Free,
     Needs,
     OpError,
+    OpFamily,
     ReceptiveWindows,
     Shape,
     Tokens,
@@ -19,6 +20,7 @@ from .base import (
     channels,
     dims,
     numel,
+    on,
     op,
     spatial,
     with_channels,
@@ -49,11 +51,17 @@ def _broadcast(word: str, x: tuple[Shape, ...], spread_ones: bool) -> Shape:
     return Tokens(out) if isinstance(wide, Tokens) else tuple(out)
 
 
+class _Merge(Weightless):
+    family: ClassVar[OpFamily] = "merge"
+    example = on((4, 8, 8), (4, 8, 8))
+    inputs = MANY
+    branches = True
+
+
 @op("add")
-class Add(Weightless):
+class Add(_Merge):
     """The sum of the branches; missing axes are spread."""
 
-    inputs = MANY
     saves = "nothing"
     gradient = "passed"
 
@@ -67,11 +75,30 @@ class Add(Weightless):
         return rt.Add()
 
 
+@op("concat")
+class Concat(_Merge, Free):
+    """The branches side by side, along the channels."""
+
+    gradient = "view"
+    free = "a copy"
+
+    def shape(self, *x: Shape) -> Shape:
+        first = x[0]
+        for shape in x[1:]:
+            alike = isinstance(shape, Tokens) == isinstance(first, Tokens) and len(shape) == len(first)
+            if not alike or with_channels(shape, 1) != with_channels(first, 1):
+                raise OpError(f"the branches of `concat` differ in more than channels: {_listed(x)}")
+        return with_channels(first, sum(channels(shape) for shape in x))
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Concat(-1 if isinstance(x[0], Tokens) else 1)
+
+
 @op("mul")
-class Multiply(Weightless):
+class Multiply(_Merge):
     """The product of the branches, element by element; axes of size 1 are spread."""
 
-    inputs = MANY
+    gated = True
     saves = "factors"
 
     def shape(self, *x: Shape) -> Shape:
@@ -101,10 +128,9 @@ class Multiply(Weightless):
 
 
 @op("mean")
-class Mean(Weightless):
+class Mean(_Merge):
     """The mean of the branches, element by element (Larsson et al., arXiv:1605.07648, section 2)."""
 
-    inputs = MANY
     saves = "nothing"
     gradient = "shared"
 
@@ -120,30 +146,12 @@ class Mean(Weightless):
         return rt.Mean()
 
 
-@op("concat")
-class Concat(Free):
-    """The branches side by side, along the channels."""
-
-    inputs = MANY
-    gradient = "view"
-    free = "a copy"
-
-    def shape(self, *x: Shape) -> Shape:
-        first = x[0]
-        for shape in x[1:]:
-            alike = isinstance(shape, Tokens) == isinstance(first, Tokens) and len(shape) == len(first)
-            if not alike or with_channels(shape, 1) != with_channels(first, 1):
-                raise OpError(f"the branches of `concat` differ in more than channels: {_listed(x)}")
-        return with_channels(first, sum(channels(shape) for shape in x))
-
-    def torch(self, rt: Any, *x: Shape) -> Any:
-        return rt.Concat(-1 if isinstance(x[0], Tokens) else 1)
-
-
 @op("stack")
 class Stack(Free):
     """Vectors as the tokens of a sequence, one after the other: what `steps:` gives. One vector is one token."""
 
+    family = "merge"
+    example = on((16,))
     inputs = (1, 200_000)
     gradient = "view"
     free = "a copy"
@@ -164,6 +172,7 @@ class PadChannels(Free):
 
     out: Count
 
+    example = on((4, 8, 8), out=8)
     free = "a copy"
 
     def shape(self, x: Shape) -> Shape:
@@ -176,13 +185,14 @@ class PadChannels(Free):
         return rt.PadChannels(self.out - x[0])
 
 
-@op("split")
+@op("split", parts="how many parts there are")
 class Split(Free):
     """The channels cut into equal parts, side by side, each a node of its own (Ma et al., arXiv:1807.11164)."""
 
     parts: Count
     _index: int = 0
 
+    example = on((4, 8, 8), parts=2)
     storage = "view"
     free = "a view"
 

@@ -18,12 +18,14 @@ from .base import (
     channels,
     dims,
     numel,
+    on,
     op,
     spatial,
 )
 
 
 class _Norm(Weightless):
+    family = "norm"
     saves = "inputs"
 
     def shape(self, x: Shape) -> Shape:
@@ -39,6 +41,9 @@ class BatchNorm(_Norm):
 
     Source: Ioffe & Szegedy, arXiv:1502.03167. Parameters 2C; statistics 2C, counted apart.
     """
+
+    torch_module = "BatchNorm"
+    folds = True
 
     def shape(self, x: Shape) -> Shape:
         if isinstance(x, Tokens) or not 1 <= len(x) <= 4:
@@ -69,6 +74,8 @@ class LayerNorm(_Norm):
     Source: Ba et al., arXiv:1607.06450. Parameters: 2 × width.
     """
 
+    torch_module = "LayerNorm"
+
     def params(self, x: Shape) -> tuple[Param, ...]:
         c = (channels(x),)
         return Param("weight", c, "norm"), Param("bias", c, "norm")
@@ -86,6 +93,9 @@ class GroupNorm(_Norm):
     """Normalisation over groups of channels (Wu & He, arXiv:1803.08494). Parameters: 2C."""
 
     groups: Count = 32
+
+    torch_module = "GroupNorm"
+    example = on((32, 8, 8))
 
     def shape(self, x: Shape) -> Shape:
         spatial(x, "`groupnorm`")
@@ -106,11 +116,13 @@ class GroupNorm(_Norm):
         return rt.nn.GroupNorm(self.groups, x[0])
 
 
-@op("instancenorm")
+@op("instancenorm", affine="whether a scale and a shift are learned for each channel")
 class InstanceNorm(_Norm):
     """Normalisation of each map by itself (Ulyanov et al., arXiv:1607.08022). Parameters: 2C with `affine`."""
 
     affine: bool = False
+
+    torch_module = "InstanceNorm"
 
     def shape(self, x: Shape) -> Shape:
         if numel(spatial(x, "`instancenorm`")) == 1:
@@ -132,7 +144,7 @@ class InstanceNorm(_Norm):
         return norm(x[0], affine=self.affine)
 
 
-@op("lrn")
+@op("lrn", size="how many neighbouring channels are read")
 class LocalResponseNorm(_Norm):
     """Local response normalisation over `size` neighbouring channels; it has no parameters.
 
@@ -140,6 +152,8 @@ class LocalResponseNorm(_Norm):
     """
 
     size: Count = 5
+
+    torch_module = "LocalResponseNorm"
 
     def shape(self, x: Shape) -> Shape:
         spatial(x, "`lrn`")

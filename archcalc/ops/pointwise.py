@@ -18,6 +18,7 @@ from .base import (
     Weightless,
     channels,
     numel,
+    on,
     op,
 )
 
@@ -25,6 +26,7 @@ from .base import (
 class _Activation(Weightless):
     """One function of each element; in place where nobody needs the input any more."""
 
+    family = "activation"
     storage: ClassVar[Storage] = "inplace"
     saves: ClassVar[Saves] = "inputs"
 
@@ -42,6 +44,7 @@ class _Activation(Weightless):
 class Relu(_Activation):
     """max(x, 0)."""
 
+    torch_module = "ReLU"
     saves = "output"
 
 
@@ -49,40 +52,51 @@ class Relu(_Activation):
 class Relu6(_Activation):
     """min(max(x, 0), 6) (Howard et al., arXiv:1704.04861)."""
 
+    torch_module = "ReLU6"
+
 
 @op("swish")
 class Swish(_Activation):
     """x · sigmoid(x), also called SiLU (Ramachandran et al., arXiv:1710.05941)."""
+
+    torch_module = "SiLU"
 
 
 @op("gelu")
 class Gelu(_Activation):
     """x · Φ(x), the exact form (Hendrycks & Gimpel, arXiv:1606.08415)."""
 
+    torch_module = "GELU"
+
 
 @op("sigmoid")
 class Sigmoid(_Activation):
     """1 / (1 + e^−x)."""
 
+    torch_module = "Sigmoid"
     saves = "output"
 
 
-@op("leaky_relu")
+@op("leaky_relu", slope="the factor below zero")
 class LeakyRelu(_Activation):
     """max(x, slope · x) (Maas et al., ICML 2013)."""
 
     slope: float = 0.01
+
+    torch_module = "LeakyReLU"
     saves = "either"
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Activation("leaky_relu", self.slope)
 
 
-@op("elu")
+@op("elu", alpha="the value that the function goes to far below zero, with the other sign")
 class Elu(_Activation):
     """x, below zero α · (e^x − 1) (Clevert et al., arXiv:1511.07289)."""
 
     alpha: float = 1.0
+
+    torch_module = "ELU"
     saves = "either"
 
     def torch(self, rt: Any, x: Shape) -> Any:
@@ -93,6 +107,7 @@ class Elu(_Activation):
 class Selu(_Activation):
     """The self-normalising ELU (Klambauer et al., arXiv:1706.02515)."""
 
+    torch_module = "SELU"
     saves = "either"
 
 
@@ -100,10 +115,14 @@ class Selu(_Activation):
 class HardSwish(_Activation):
     """x · relu6(x + 3) / 6 (Howard et al., arXiv:1905.02244, section 5.2)."""
 
+    torch_module = "Hardswish"
+
 
 @op("hardsigmoid")
 class HardSigmoid(_Activation):
     """relu6(x + 3) / 6 (Howard et al., arXiv:1905.02244, section 5.2)."""
+
+    torch_module = "Hardsigmoid"
 
 
 @op("quickgelu")
@@ -121,11 +140,14 @@ class QuickGelu(_Activation):
 class Mish(_Activation):
     """x · tanh(softplus(x)) (Misra, arXiv:1908.08681)."""
 
+    torch_module = "Mish"
+
 
 @op("tanh")
 class Tanh(_Activation):
     """The hyperbolic tangent."""
 
+    torch_module = "Tanh"
     saves = "output"
 
 
@@ -133,12 +155,16 @@ class Tanh(_Activation):
 class Softplus(_Activation):
     """log(1 + e^x)."""
 
+    torch_module = "Softplus"
 
-@op("prelu")
+
+@op("prelu", shared="whether one slope is learned for all channels")
 class PRelu(_Activation):
     """max(x, 0) + a · min(x, 0), a learned for each channel or once for all (He et al., arXiv:1502.01852)."""
 
     shared: bool = False
+
+    torch_module = "PReLU"
     storage = "new"
 
     def params(self, x: Shape) -> tuple[Param, ...]:
@@ -151,12 +177,14 @@ class PRelu(_Activation):
         return rt.PRelu(1 if self.shared else channels(x), -1 if isinstance(x, Tokens) else 1)
 
 
-@op("scale")
+@op("scale", factor="the constant")
 class Scale(Weightless):
     """Every element times a constant (Szegedy et al., arXiv:1602.07261, section 3.3)."""
 
     factor: float
 
+    family = "elementwise"
+    example = on((4, 8, 8), factor=2)
     saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
@@ -173,6 +201,7 @@ class Scale(Weightless):
 class Complement(Weightless):
     """1 − x, element by element: the other side of a gate."""
 
+    family = "elementwise"
     saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
@@ -191,6 +220,7 @@ class Zeros(Free):
 
     width: Count
 
+    example = on((4, 8, 8), width=5)
     read = 0
     free = "zeros"
 
@@ -211,6 +241,7 @@ class Affine(Weightless):
 
     bias: bool = True
 
+    family = "elementwise"
     saves = "inputs"
 
     def shape(self, x: Shape) -> Shape:
@@ -234,6 +265,7 @@ class Affine(Weightless):
 class UnitBias(Weightless):
     """A learned bias for each element of a map, not shared over positions (LeCun et al., Neural Computation 1989)."""
 
+    family = "elementwise"
     saves = "nothing"
     gradient = "passed"
 
@@ -256,6 +288,8 @@ class RadialBasis(Weightless):
 
     out: Count
 
+    family = "linear"
+    example = on((16,), out=8)
     saves = "nothing"
 
     def shape(self, x: Shape) -> Shape:
@@ -276,12 +310,15 @@ class RadialBasis(Weightless):
         return rt.RadialBasis(x[0], self.out)
 
 
-@op("dropout")
+@op("dropout", p="the share of elements that is zeroed in training")
 class Dropout(Weightless):
     """Zeroes a share `p` of the elements in training; does nothing in an evaluation."""
 
     p: float = 0.5
 
+    family = "elementwise"
+    torch_module = "Dropout"
+    copies_in_training = True
     storage = "inplace"
     saves = "nothing"
     free = "does nothing in an evaluation"
@@ -305,6 +342,8 @@ class Dropout(Weightless):
 class Softmax(Weightless):
     """e^x over its sum: over the width of tokens (where that is 1, over the tokens), else over the channels."""
 
+    family = "activation"
+    torch_module = "Softmax"
     saves = "output"
 
     def shape(self, x: Shape) -> Shape:

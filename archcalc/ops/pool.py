@@ -22,6 +22,7 @@ from .base import (
     channels,
     dims,
     numel,
+    on,
     op,
     spatial,
     with_channels,
@@ -39,6 +40,8 @@ class _Pool(Weightless):
     pad_end: Pad | None
     same: bool
 
+    family = "pool"
+    example = on((4, 8, 8), kernel=3, stride=2)
     saves = "inputs"
 
     def _window(self, x: Shape) -> Window:
@@ -78,6 +81,8 @@ class MaxPool(_Pool):
     pad_end: Pad | None = None
     same: bool = False
 
+    torch_module = "MaxPool"
+
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (*super().saved_buffers(needs, x, y), Buffer("the indices", numel(y), INDEX_BYTES))
 
@@ -89,7 +94,7 @@ class MaxPool(_Pool):
         return rt.padded(pool(_single(w.kernel), _single(w.stride), 0), w.before, w.behind, float("-inf"))
 
 
-@op("avgpool")
+@op("avgpool", count_pad="whether the zeros of the padding count in the mean")
 class AvgPool(_Pool):
     """Mean of each window; stride and pad as for `maxpool`. `count_pad`: the zeros of the padding are counted in."""
 
@@ -100,6 +105,8 @@ class AvgPool(_Pool):
     count_pad: bool = True
     pad_end: Pad | None = None
     same: bool = False
+
+    torch_module = "AvgPool"
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         padded = super().saved_buffers(needs, x, y)
@@ -132,6 +139,8 @@ def _single(size: tuple[int, ...]) -> int | tuple[int, ...]:
 class GlobalAvgPool(Weightless):
     """Mean of each channel over the whole map: C×H×W to C×1×1 (Lin et al., arXiv:1312.4400, section 3.2)."""
 
+    family = "pool"
+    torch_module: ClassVar[str] = "AdaptiveAvgPool"
     saves: ClassVar[Saves] = "nothing"
 
     def shape(self, x: Shape) -> Shape:
@@ -151,6 +160,7 @@ class GlobalAvgPool(Weightless):
 class ChannelMean(Weightless):
     """Mean over the channels at each position: C×H×W to 1×H×W (Woo et al., arXiv:1807.06521, section 3.2)."""
 
+    family = "pool"
     saves: ClassVar[Saves] = "nothing"
 
     def shape(self, x: Shape) -> Shape:
@@ -177,12 +187,14 @@ class ChannelMax(ChannelMean):
         return rt.OverChannels("amax")
 
 
-@op("maxout")
+@op("maxout", of="how many neighbours the largest is taken of")
 class Maxout(Weightless):
     """The largest of every `of` neighbouring channels, or elements of the width (Goodfellow et al., ICML 2013)."""
 
     of: Count
 
+    family = "pool"
+    example = on((4, 8, 8), of=2)
     saves = "both"
 
     def shape(self, x: Shape) -> Shape:
@@ -205,6 +217,7 @@ class Maxout(Weightless):
 class GlobalMaxPool(GlobalAvgPool):
     """Largest value of each channel over the whole map: C×H×W to C×1×1."""
 
+    torch_module = "AdaptiveMaxPool"
     saves = "inputs"
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:

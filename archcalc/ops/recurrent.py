@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import WHOLE, Buffer, Count, Needs, Op, OpError, Param, ReceptiveWindows, Shape, Tokens, op
+from .base import WHOLE, Buffer, Count, Needs, Op, OpError, Param, ReceptiveWindows, Shape, Tokens, on, op
 from .tokens import sequence
 
 
@@ -19,6 +19,8 @@ class _Recurrent(Op):
 
     inside: ClassVar[int]  # values kept for each unit of the state, every token: states, gates
 
+    family = "recurrent"
+    example = on(Tokens((6, 8)), width=5)
     saves = "nothing"  # of the values themselves: torch reads a copy of the input, tokens first
 
     def shape(self, x: Shape) -> Shape:
@@ -58,7 +60,7 @@ class _Recurrent(Op):
         return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.recurrent(type(self).word, x[1], self.width, self.bias, self.biases)
+        return rt.recurrent(type(self).torch_module, x[1], self.width, self.bias, self.biases)
 
 
 @op("rnn")
@@ -69,6 +71,7 @@ class Rnn(_Recurrent):
     bias: bool = True
     biases: Count = 1
 
+    torch_module = "RNN"
     gates = 1
     inside = 1
     cost = {"activation": 1, "add": 1}  # noqa: RUF012 — read only
@@ -85,6 +88,7 @@ class Lstm(_Recurrent):
     bias: bool = True
     biases: Count = 1
 
+    torch_module = "LSTM"
     gates = 4
     inside = 7
     cost = {"activation": 5, "add": 5, "multiply": 3}  # noqa: RUF012 — read only
@@ -101,6 +105,7 @@ class Gru(_Recurrent):
     bias: bool = True
     biases: Count = 1
 
+    torch_module = "GRU"
     gates = 3
     inside = 7
     cost = {"activation": 3, "add": 5, "multiply": 3}  # noqa: RUF012 — read only

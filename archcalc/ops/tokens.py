@@ -22,6 +22,7 @@ from .base import (
     Weightless,
     dims,
     numel,
+    on,
     op,
     spatial,
 )
@@ -53,6 +54,8 @@ class MapToTokens(Free):
 class ClassToken(Free):
     """A learned token before the others (Dosovitskiy et al., arXiv:2010.11929, eq. 1). Weights: its width."""
 
+    family = "embedding"
+    example = on(Tokens((6, 8)))
     gradient = "view"
     free = "a copy"
 
@@ -71,6 +74,8 @@ class ClassToken(Free):
 class Position(Weightless):
     """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
 
+    family = "embedding"
+    example = on(Tokens((6, 8)))
     saves = "nothing"
     gradient = "passed"
 
@@ -91,6 +96,8 @@ class Position(Weightless):
 class Sinusoid(Weightless):
     """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5)."""
 
+    family = "embedding"
+    example = on(Tokens((6, 8)))
     saves = "nothing"
     gradient = "passed"
 
@@ -108,6 +115,7 @@ class Sinusoid(Weightless):
 class Reverse(Free):
     """The tokens in the opposite order."""
 
+    example = on(Tokens((6, 8)))
     free = "a copy"
 
     def shape(self, x: Shape) -> Shape:
@@ -117,12 +125,13 @@ class Reverse(Free):
         return rt.Reverse()
 
 
-@op("take")
+@op("take", index="which token is taken, counted from 0")
 class Take(Free):
     """One token of a sequence, counted from 0: [tokens, width] to [width]."""
 
     index: int = 0
 
+    example = on(Tokens((6, 8)))
     storage = "view"
     free = "a view"
 
@@ -136,7 +145,7 @@ class Take(Free):
         return rt.Take(self.index)
 
 
-@op("weighted")
+@op("weighted", by="the weight of each token")
 class Weighted(Op):
     """The sum of the tokens, each times its weight: [T, D] with weights [T, 1] to [D], T·D MACs.
 
@@ -145,6 +154,8 @@ class Weighted(Op):
 
     by: Value
 
+    family = "product"
+    example = on(Tokens((6, 1)), Tokens((6, 1)), by=True)
     inputs = (2, 2)
     saves = "factors"
     free = "its cost is in its MACs"
@@ -177,6 +188,8 @@ class Similarity(Op):
 
     other: Value
 
+    family = "product"
+    example = on((16,), (16,), other=True)
     inputs = (2, 2)
     saves = "inputs"
 
@@ -210,7 +223,14 @@ class Similarity(Op):
         return rt.Similarity()
 
 
-@op("attention")
+@op(
+    "attention",
+    heads="how many heads share the widths of keys and values",
+    memory="the sequence that keys and values come from",
+    key="the width of the keys of all heads together",
+    value="the width of the values of all heads together",
+    causal="whether a token reads only itself and those before it",
+)
 class Attention(Op):
     """Multi-head attention: softmax(QKᵀ/√d)·V for each head, and a projection; the queries come from the sequence, keys
     and values from it too or, given `memory`, from that.
@@ -227,6 +247,9 @@ class Attention(Op):
     bias: bool = True
     causal: bool = False
 
+    family = "attention"
+    torch_module = "MultiheadAttention"
+    example = on(Tokens((6, 8)), heads=2)
     inputs = (1, 2)
     weight_layers = 2
     saves = "inputs"

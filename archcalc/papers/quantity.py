@@ -20,8 +20,7 @@ from ..language.expand import expand_model, parameters
 from ..language.expr import Expr
 from ..language.zoo import Selection, resized, select
 from ..ops import ARGUMENTS, OPS, Shape, Tokens
-from ..ops.base import numel
-from ..ops.conv import Conv, DepthwiseConv, Linear
+from ..ops.base import OpFamily, numel
 from ..units import same
 
 Number = int | Fraction
@@ -166,10 +165,10 @@ def place_of(report: Report, at: str) -> Place | None:
 # --- metrics ------------------------------------------------------------------------------------------------------
 
 
-def _depth(place: Place, of: type | tuple[type, ...] | None) -> int:
-    """The most weight layers (of one kind) on any path through the place."""
+def _depth(place: Place, family: OpFamily | None) -> int:
+    """The most weight layers (of one family) on any path through the place."""
     nodes = [layer.node for layer in place.layers]
-    return longest_path(nodes, place.start, lambda op: op.weight_layers if of is None or isinstance(op, of) else 0)
+    return longest_path(nodes, place.start, lambda op: op.weight_layers if family in (None, op.family) else 0)
 
 
 def _weighted(place: Place) -> Layer:
@@ -209,9 +208,10 @@ def _filter_size(place: Place) -> tuple[int, ...]:
 
 
 def _padding(place: Place) -> int:
-    layer = next(layer for layer in place.layers if isinstance(layer.node.op, Conv))
-    shape = place.shape(layer.node.inputs[0])
-    return layer.node.op._window(shape).before[-1]  # type: ignore[attr-defined, no-any-return]
+    """How far the first window of the first convolution begins before the data."""
+    node = next(layer.node for layer in place.layers if layer.node.op.family == "convolution")
+    (window,) = node.op.receptive_window(place.shape(node.inputs[0]))
+    return int(-window[-1].first) if window else 0
 
 
 def _receptive_field(place: Place) -> tuple[int, ...]:
@@ -238,9 +238,9 @@ METRICS: dict[str, Callable[[Place], Value]] = {
     "input_elements": lambda place: numel(place.shape(place.value)),
     "activation_elements": _activation_elements,
     "neurons": _neurons,
-    "conv_layers": lambda place: _depth(place, (Conv, DepthwiseConv)),
-    "fc_layers": lambda place: _depth(place, Linear),
-    "convolutions": lambda place: sum(isinstance(layer.node.op, (Conv, DepthwiseConv)) for layer in place.layers),
+    "conv_layers": lambda place: _depth(place, "convolution"),
+    "fc_layers": lambda place: _depth(place, "linear"),
+    "convolutions": lambda place: sum(layer.node.op.family == "convolution" for layer in place.layers),
     "blocks": _blocks,
     "rows": lambda place: sum(not span.head for span in place.report.graph.rows),
     "weight_shape": _weight_shape,

@@ -668,15 +668,12 @@ def _states(_layer: nn.Module, _x: tuple[Tensor, ...], y: tuple[Tensor, Any]) ->
     return y[0]
 
 
-RECURRENT: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-
-
-def recurrent(word: str, width: int, out: int, bias: bool, biases: int) -> nn.Module:
-    """The recurrent layer `word`, from tokens of `width` to tokens of `out`.
+def recurrent(name: str, width: int, out: int, bias: bool, biases: int) -> nn.Module:
+    """The recurrent layer `nn.RNN`, `nn.LSTM` or `nn.GRU`, by its name, from tokens of `width` to tokens of `out`.
 
     torch adds two biases; where there is to be one, the second is held at zero, out of the parameters.
     """
-    layer = RECURRENT[word](width, out, bias=bias, batch_first=True)
+    layer: nn.RNNBase = getattr(nn, name)(width, out, bias=bias, batch_first=True)
     if bias and biases == 1:
         del layer.bias_hh_l0
         layer.register_buffer("bias_hh_l0", torch.zeros_like(layer.get_parameter("bias_ih_l0")), persistent=False)

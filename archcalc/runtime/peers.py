@@ -183,7 +183,7 @@ def _by_node(
             inputs = [_zeros(graph.shape(value), ids.get(value)) for value in node.inputs]
             module: nn.Module = node.op.torch(modules, *x)
             known[node.op, x] = _quietly(count, Plain(module, inputs).eval(), inputs[0])[1]
-        yield Counted(node.op.word, cost_of(node.op, x, node.shape), x, node.shape, known[node.op, x])
+        yield Counted(node.op, cost_of(node.op, x, node.shape), x, node.shape, known[node.op, x])
         if tick is not None:
             tick(number + 1, len(graph.nodes))
 

@@ -75,51 +75,6 @@ KEY_SENTENCES = {
     "documents": "Under which ids the ledger knows claims of this file, and which documents print them.",
 }
 
-# What an argument of an op is, by its name, or by the op and its name where that means something else.
-ARGUMENT_SENTENCES = {
-    "affine": "whether a scale and a shift are learned for each channel",
-    "alpha": "the value that the function goes to far below zero, with the other sign",
-    "bias": "whether a bias is learned",
-    "biases": "how many biases each gate has: 1 as in papers, 2 as in torch",
-    "causal": "whether a token reads only itself and those before it",
-    "ceil": "whether the number of windows is rounded up",
-    "count_pad": "whether the zeros of the padding count in the mean",
-    "deconv.pad": "how much is cut off both ends of every axis of the output",
-    "dilation": "the distance between neighbouring elements of the window, on every axis",
-    "end": "zeros behind every axis",
-    "factor": "how many times as long every axis becomes",
-    "groups": "how many groups the channels are cut into",
-    "by": "the weight of each token",
-    "heads": "how many heads share the widths of keys and values",
-    "index": "which token is taken, counted from 0",
-    "kernel": "the size of the window on every axis",
-    "key": "the width of the keys of all heads together",
-    "like": "the value whose height and width the map is cut to",
-    "lrn.size": "how many neighbouring channels are read",
-    "memory": "the sequence that keys and values come from",
-    "multiplier": "how many kernels each channel has",
-    "of": "how many neighbours the largest is taken of",
-    "other": "the second value",
-    "out": "the channels, or the width, of the output",
-    "out_pad": "what is added behind every axis of the output",
-    "p": "the share of elements that is zeroed in training",
-    "pad": "zeros before the data on every axis, and behind it unless `pad_end` is given",
-    "pad.size": "zeros before every axis",
-    "pad_end": "zeros behind the data on every axis",
-    "parts": "how many parts there are",
-    "same": "whether to pad as TensorFlow does, to ⌈n / stride⌉ outputs",
-    "scale.factor": "the constant",
-    "shared": "whether one slope is learned for all channels",
-    "size": "the size of the output",
-    "slope": "the factor below zero",
-    "smooth": "whether to interpolate linearly",
-    "stride": "the step of the window on every axis",
-    "transpose": "whether the second value is transposed first",
-    "value": "the width of the values of all heads together",
-    "width": "the width of the output",
-    "words": "how many ids there are",
-}
-
 # What the kinds of arguments are in words.
 KIND_SENTENCES = {
     "Count": "a whole number of at least 1",
@@ -402,16 +357,15 @@ PART_SENTENCES = {
 }
 
 
-def argument_sentence(word: str, argument: Argument) -> str:
-    """What an argument of the op `word` is: `the step of the window on every axis; a size …, 1 unless given`."""
+def argument_sentence(argument: Argument) -> str:
+    """What an argument of an op is: `the step of the window on every axis; a size …, 1 unless given`."""
     kind = argument.kind.removesuffix("| None").strip()
     words = KIND_SENTENCES.get(kind, kind)
     if not argument.required and argument.default is not None and kind != "Value":
         words += f", {show(argument.default)} unless given"
     elif not argument.required:
         words += ", or nothing"
-    sentence = ARGUMENT_SENTENCES.get(f"{word}.{argument.name}") or ARGUMENT_SENTENCES.get(argument.name)
-    return f"{sentence}; {words}" if sentence else words
+    return f"{argument.sentence}; {words}" if argument.sentence else words
 
 
 def about(word: str) -> str:
@@ -730,7 +684,7 @@ def _merge(others: Schema) -> Schema:
 def _defaults() -> Schema:
     ops = {}
     for word, arguments in ARGUMENTS.items():
-        properties = {a.name: _said(_argument(a), _capital(argument_sentence(word, a))) for a in arguments}
+        properties = {a.name: _said(_argument(a), _capital(argument_sentence(a))) for a in arguments}
         ops[word] = _said({"type": "object", "properties": properties, "additionalProperties": False}, about(word))
     return {"type": "object", "properties": ops, "additionalProperties": False}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..analysis.arithmetic import Arithmetic, arithmetic
 from ..analysis.counts import Report, Totals
@@ -15,8 +15,8 @@ from ..errors import Unavailable, UsageError, did_you_mean
 from ..graph import Span
 from ..language.zoo import known_names
 from ..models import Model, Summary, load
-from ..ops import ARGUMENTS, OPS, Op, OpError, Shape, Tokens
-from ..ops.base import numel, show
+from ..ops import ARGUMENTS, OPS, Op, Shape
+from ..ops.base import show
 from ..papers.claims import Judgement
 from ..units import read_figure, with_separators
 
@@ -211,22 +211,6 @@ class OpFacts:
     counts: Arithmetic = field(repr=False)
 
 
-# The values and arguments that examples are tried with: small, and different where the letters of a formula are.
-VALUES: tuple[Shape, ...] = ((4, 8, 8), Tokens((6, 8)), (16,), (32, 8, 8), Tokens((6, 1)))
-ARGUMENT_VALUES: dict[str, tuple[Any, ...]] = {
-    "kernel": (3,),
-    "stride": (2,),
-    "out": (8,),
-    "width": (5,),
-    "words": (100,),
-    "heads": (2,),
-    "p": (0.5,),
-    "factor": (2,),
-    "size": (2, (4, 2, 2)),
-}
-BY_KIND: dict[str, tuple[Any, ...]] = {"Value": (True,), "float": (0.5,), "bool": (True,), "Size": (2,), "Pad": (1,)}
-
-
 def explain_op(word: str) -> OpFacts:
     """Explain an op by an example that it takes. Raises UsageError where there is no such op."""
     from inspect import cleandoc
@@ -234,7 +218,8 @@ def explain_op(word: str) -> OpFacts:
     if word not in OPS:
         raise UsageError(f"`{word}` is no op", did_you_mean(word, OPS))
     cls = OPS[word]
-    op, inputs = example(cls)
+    inputs, arguments = cls.example
+    op = cls(**arguments)
     output = op.shape(*inputs)
     return OpFacts(
         word,
@@ -253,38 +238,10 @@ def explain_op(word: str) -> OpFacts:
 
 def signature(cls: type[Op]) -> str:
     """`conv(out, kernel, stride=1, …)`; a merge as specs write it."""
-    if cls.inputs[0] > 1 and not ARGUMENTS[cls.word]:
+    if cls.branches:
         return f"{cls.word}: [branch, branch, …]"
     shown = [a.name if a.required else f"{a.name}={show(a.default)}" for a in ARGUMENTS[cls.word]]
     return f"{cls.word}({', '.join(shown)})" if shown else cls.word
-
-
-def example(cls: type[Op]) -> tuple[Op, tuple[Shape, ...]]:
-    """The first of some calls and values that the op takes. Raises LookupError."""
-    for call in _calls(cls):
-        count = max(cls.inputs[0], 1 + sum(value is True and kind == "Value" for kind, value in call.values()))
-        for value in VALUES:
-            op = cls(**{name: value for name, (_, value) in call.items()})
-            inputs = (value,) * count
-            try:
-                numel(op.shape(*inputs))
-            except OpError:
-                continue
-            return op, inputs
-    raise LookupError(f"`{cls.word}` takes none of the examples")
-
-
-def _calls(cls: type[Op]) -> Iterator[dict[str, tuple[str, Any]]]:
-    """Arguments by name, with their kinds: what is wanted and steps, then with values of the network as well."""
-    from itertools import product
-
-    for also in (("stride",), ("stride", "like", "transpose")):
-        wanted = [a for a in ARGUMENTS[cls.word] if a.required or a.name in also]
-        options = [
-            ARGUMENT_VALUES.get(a.name) or BY_KIND.get(a.kind.removesuffix("| None").strip(), (2,)) for a in wanted
-        ]
-        for values in product(*options):
-            yield {a.name: (a.kind, value) for a, value in zip(wanted, values, strict=True)}
 
 
 def _place(cls: type[Op]) -> str:

@@ -97,7 +97,7 @@ def _few(made: list[Box]) -> list[Box]:
     return made
 
 
-HEAVY = ("conv", "dwconv", "deconv", "linear", "bilinear", "attention", "lstm", "gru", "rnn", "matmul", "embed")
+HEAVY = ("convolution", "linear", "product", "attention", "recurrent", "embedding")  # families
 
 
 def _inside(graph: Graph, span: Span) -> list[Box]:
@@ -137,21 +137,16 @@ def _inside(graph: Graph, span: Span) -> list[Box]:
 
 def _joins(group: Sequence[Node], node: Node) -> bool:
     """Whether an op stands in the box of those before it: one heavy op a box, and what only follows or prepares it."""
-    words = [other.op.word for other in group]
-    heavy = [word for word in words if word in HEAVY]
-    if node.op.word in HEAVY:
-        return not heavy and all(_light(other) for other in group)
+    heavy = [other.op.family in HEAVY for other in group]
+    if node.op.family in HEAVY:
+        return not any(heavy) and all(_light(other) for other in group)
     if not _light(node):
         return False
-    return not heavy or words[0] in HEAVY
+    return heavy[0] or not any(heavy)
 
 
 def _light(node: Node) -> bool:
-    return len(node.inputs) == 1 and node.op.word not in HEAVY and "pool" not in node.op.word and (
-        node.op.storage == "inplace" or "norm" in node.op.elementwise(node.shape, node.shape)
-        if node.op.word in ("bn", "layernorm", "groupnorm", "instancenorm", "lrn") or node.op.storage == "inplace"
-        else False
-    )  # fmt: skip
+    return len(node.inputs) == 1 and (node.op.storage == "inplace" or node.op.family == "norm")
 
 
 def _words(group: Sequence[Node]) -> list[str]:
@@ -165,10 +160,9 @@ def _words(group: Sequence[Node]) -> list[str]:
 
 
 def _kind(group: Sequence[Node]) -> str:
-    word = group[0].op.word
     if len(group[0].inputs) > 1:
         return "merge"
-    return "pool" if "pool" in word or word in ("gap", "gmp") else "op"
+    return "pool" if group[0].op.family == "pool" else "op"
 
 
 # --- layout -----------------------------------------------------------------------------------------------------------
