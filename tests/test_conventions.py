@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from archcalc.analysis.conventions import CONVENTIONS, convention, recount
+from archcalc.analysis.counts import analyse
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.models import Model, load
 from archcalc.ops import Tokens
 from archcalc.runtime import modules
-from tests.graphs import Build, call, chain
+from tests.graphs import KINDS, Build, call, chain
 
 # GFLOPS and parameters as torchvision's documentation prints them beside its weights.
 TORCHVISION = [
@@ -113,7 +115,7 @@ def fvcore(plain: nn.Module, x: Tensor) -> int:
 
 
 def torchinfo(plain: nn.Module, x: Tensor) -> int:
-    return int(pytest.importorskip("torchinfo").summary(plain, tuple(x.shape), verbose=0).total_mult_adds)
+    return int(pytest.importorskip("torchinfo").summary(plain, input_data=[x], verbose=0).total_mult_adds)
 
 
 def thop(plain: nn.Module, x: Tensor) -> int:
@@ -124,7 +126,12 @@ def thop(plain: nn.Module, x: Tensor) -> int:
 def ptflops(plain: nn.Module, x: Tensor) -> int:
     tool = pytest.importorskip("ptflops")
     macs, _ = tool.get_model_complexity_info(
-        plain, tuple(x.shape[1:]), as_strings=False, print_per_layer_stat=False, backend="pytorch"
+        plain,
+        tuple(x.shape[1:]),
+        as_strings=False,
+        print_per_layer_stat=False,
+        backend="pytorch",
+        input_constructor=lambda _shape: x,
     )
     return int(macs)
 
@@ -164,12 +171,130 @@ TOOLS = {"fvcore": fvcore, "torchinfo": torchinfo, "thop": thop, "ptflops": ptfl
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_tool_itself(tool: str, name: str) -> None:
-    from archcalc.analysis.counts import analyse
-
     graph = NETWORKS[name]()
     plain = Plain(graph).eval()
     expected = TOOLS[tool](plain, torch.zeros(1, *graph.inputs[0][1]))
     assert recount(analyse(graph), convention(tool)).totals.macs == expected
+
+
+class Attention(nn.Module):
+    """Attention as others write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.attention(x, x, x, need_weights=False)[0]
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer as others write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 3, batch_first=True)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.lstm(x)[0]
+
+
+def twice() -> nn.Module:
+    conv = nn.Conv2d(4, 4, 3, padding=1)
+    return nn.Sequential(conv, nn.ReLU(), conv)
+
+
+# The networks of `KINDS` in torch's own modules, with their inputs.
+WRITTEN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "dwconv": (
+        lambda: nn.Sequential(
+            nn.Conv2d(4, 4, 3, padding=1, groups=4),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(4, 4, 1, groups=4),
+            nn.Flatten(),
+            nn.Linear(4, 3),
+        ),
+        (4, 6, 6),
+    ),
+    "deconv": (
+        lambda: nn.Sequential(
+            nn.ConvTranspose2d(4, 2, 2, stride=2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.ConvTranspose2d(2, 2, 1, bias=False),
+            nn.Flatten(),
+            nn.Linear(2, 3),
+        ),
+        (4, 6, 6),
+    ),
+    "shared": (twice, (4, 6, 6)),
+    "attention": (Attention, (5, 8)),
+    "recurrent": (Recurrent, (5, 8)),
+    "embedding": (lambda: nn.Sequential(nn.Embedding(11, 8), nn.Linear(8, 4)), (5,)),
+}
+# What the tools print for these: parameters and MACs, of torchinfo 1.8.0, fvcore 0.1.5.post20221221, ptflops 0.7.5 and
+# thop 0.1.1.post2209072238 with torch 2.13.0.
+PRINTED: dict[tuple[str, str], tuple[int, int]] = {
+    ("dwconv", "torchinfo"): (63, 1463),
+    ("dwconv", "fvcore"): (63, 1456),
+    ("dwconv", "ptflops"): (63, 1751),
+    ("dwconv", "thop"): (63, 1460),
+    ("deconv", "torchinfo"): (47, 4909),
+    ("deconv", "fvcore"): (47, 1450),
+    ("deconv", "ptflops"): (47, 2029),
+    ("deconv", "thop"): (47, 4908),
+    ("shared", "torchinfo"): (148, 10656),
+    ("shared", "fvcore"): (148, 10368),
+    ("shared", "ptflops"): (148, 10944),
+    ("shared", "thop"): (148, 10368),
+    ("attention", "torchinfo"): (288, 0),
+    ("attention", "fvcore"): (288, 1280),
+    ("attention", "ptflops"): (288, 1930),
+    ("attention", "thop"): (0, 0),
+    ("recurrent", "torchinfo"): (156, 780),
+    ("recurrent", "fvcore"): (156, 0),
+    ("recurrent", "ptflops"): (156, 930),
+    ("recurrent", "thop"): (156, 900),
+    ("embedding", "torchinfo"): (124, 124),
+    ("embedding", "fvcore"): (124, 160),
+    ("embedding", "ptflops"): (124, 180),
+    ("embedding", "thop"): (36, 160),
+}
+# Where `--like` is known not to print what the tool prints, and why.
+WRONG = {
+    ("shared", "torchinfo"): "shared weights are counted once here, and at each use by torchinfo",
+    ("recurrent", "ptflops"): "ptflops adds biases and what joins the gates; no term of the convention says so",
+    ("recurrent", "thop"): "thop adds biases and what joins the gates; no term of the convention says so",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "tool"),
+    [
+        pytest.param(*key, marks=pytest.mark.xfail(strict=True, reason=WRONG[key])) if key in WRONG else key
+        for key in PRINTED
+    ],
+)
+def test_a_convention_forgets_no_kind_of_op(kind: str, tool: str) -> None:
+    totals = recount(analyse(KINDS[kind]()), convention(tool)).totals
+    assert (totals.params, totals.macs) == PRINTED[kind, tool]
+
+
+@pytest.mark.parametrize(("kind", "tool"), PRINTED)
+def test_the_tool_prints_so(kind: str, tool: str) -> None:
+    make, shape = WRITTEN[kind]
+    x = torch.zeros(1, *shape, dtype=torch.long if kind == "embedding" else torch.float32)
+    plain = make().eval()
+    assert TOOLS[tool](plain, x) == PRINTED[kind, tool][1]
+
+
+def test_every_convention_has_a_row_for_every_kind() -> None:
+    assert set(PRINTED) == {(kind, tool) for kind in KINDS for tool in CONVENTIONS if tool != "torchvision"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_torchvision_counts_as_here(kind: str) -> None:
+    report = analyse(KINDS[kind]())
+    assert recount(report, convention("torchvision")).totals == report.totals
 
 
 def test_a_batch_multiplies_and_rows_add_up() -> None:
@@ -210,7 +335,6 @@ def test_folding_batch_norms(model: str) -> None:
 def test_a_folded_layer_is_torchs_fused_layer() -> None:
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-    from archcalc.analysis.counts import analyse
     from archcalc.analysis.fold import fold
 
     graph = fold(chain((3, 8, 8), call("conv", out=6, kernel=3, bias=False), call("bn"), call("relu")))

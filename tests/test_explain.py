@@ -460,7 +460,7 @@ def test_the_formulas_of_an_op_are_what_its_rules_say() -> None:
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("conv", ["class Conv(Op):", "def window("]),
+        ("conv", ["class Conv(_Convolution):", "def window("]),
         ("gmp", ["class GlobalMaxPool(", "class GlobalAvgPool("]),
         ("add", ["class Add(", "def _broadcast("]),
         ("relu", ["class Relu(", "class _Activation("]),

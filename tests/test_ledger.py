@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from archcalc.analysis.counts import analyse
 from archcalc.analysis.readings import READINGS, TERMS, Reading, read_reading
 from archcalc.cli import main
 from archcalc.errors import Source, SpecError, Text
@@ -21,6 +22,7 @@ from archcalc.papers.claims import decide
 from archcalc.papers.documents import read_document, read_ledger, read_printed
 from archcalc.papers.judge import Ledger, stale
 from archcalc.papers.quantity import Networks, ask, read_formula, read_quantity
+from tests.graphs import KINDS
 
 
 @cache
@@ -233,6 +235,88 @@ def test_a_term_adds_what_it_says(name: str, tmp_path: Path) -> None:
 
 def test_every_term_is_tested_by_hand() -> None:
     assert {term.name for term in TERMS if term.delta is not None} == set(DELTAS)
+
+
+# What each term adds to networks of one kind of op, by hand; 0 where nothing is said.
+# A recurrent layer has 5 activations, 5 additions and 3 products for each of 5·3 states.
+BY_KIND: dict[str, dict[str, int]] = {
+    "dwconv": {
+        "no biases": -11,
+        "no classifier": -15,
+        "no classifier's MACs": -12,
+        "convolutions only": -12,
+        "gates twice": 4,
+        "bias additions": 144 + 4 + 3,
+        "pooling": 144,
+        "multiply and add": 1312,
+    },
+    "deconv": {
+        "no biases": -5,
+        "no classifier": -9,
+        "no classifier's MACs": -6,
+        "convolutions only": -6,
+        "gates twice": 4,
+        "bias additions": 288 + 3,
+        "pooling": 288,
+        "multiply and add": 1162,
+    },
+    # Without the second convolution the weights are still there, for the first.
+    "shared": {
+        "no biases": -4,
+        "no classifier's MACs": -5184,
+        "bias additions": 2 * 144,
+        "activations": 144,
+        "multiply and add": 10368,
+    },
+    "attention": {
+        "no biases": -32,
+        "no classifier": -288,
+        "no classifier's MACs": -1680,
+        "convolutions only": -1680,
+        "scalings": 2 * 5 * 5,
+        "bias additions": 4 * 5 * 8,
+        "multiply and add": 1680,
+    },
+    "recurrent": {
+        "no biases": -24,
+        "convolutions only": -660,
+        "additions": 75,
+        "scalings": 45,
+        "bias additions": 5 * 24,
+        "activations": 75,
+        "multiply and add": 660,
+    },
+    "embedding": {
+        "no biases": -4,
+        "no embeddings": -88,
+        "no classifier": -36,
+        "no classifier's MACs": -160,
+        "convolutions only": -160,
+        "bias additions": 20,
+        "multiply and add": 160,
+    },
+}
+
+
+@pytest.mark.parametrize("name", DELTAS)
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_a_term_forgets_no_kind_of_op(kind: str, name: str) -> None:
+    report = analyse(KINDS[kind]())
+    metric, _ = DELTAS[name]
+    base = report.totals.counts()[metric]
+    assert Reading((READINGS[name],)).count(base, metric, report.layers) - base == BY_KIND[kind].get(name, 0)
+
+
+def test_every_kind_is_counted_by_hand() -> None:
+    assert set(BY_KIND) == set(KINDS)
+
+
+@pytest.mark.parametrize(("model", "macs"), [("mobilenetv1", 567_716_352), ("dcgan-generator", 638_976_000)])
+def test_convolutions_only_counts_all_convolutions(model: str, macs: int) -> None:
+    """Howard et al., arXiv:1704.04861: all but the last layer's 1,024,000; Radford et al., arXiv:1511.06434: all."""
+    report = networks().report(model)
+    reading = Reading((READINGS["convolutions only"],))
+    assert reading.count(report.totals.macs, "macs", report.layers) == macs
 
 
 def test_terms_add_up() -> None:
