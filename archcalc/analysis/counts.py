@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..errors import UsageError, did_you_mean
@@ -13,6 +14,7 @@ from ..ops.base import LIMIT, numel
 from ..ops.layout import Embedding
 from ..ops.pointwise import Dropout
 from ..units import ITEMSIZE
+from .receptive import ReceptiveFields, receptive_fields
 
 ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype
 
@@ -101,7 +103,7 @@ class Totals:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "elementwise"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """The counts of a Graph at one batch size and dtype. `totals` are the main path's."""
 
@@ -115,6 +117,28 @@ class Report:
     def subtotal(self, span: Span) -> Totals:
         """The counts of a row or block; its peak memory is not a sum and stays 0."""
         return _totals(self.layers[span.start : span.stop], self.batch, self.dtype, span.start, 0)
+
+    @cached_property
+    def receptive_fields(self) -> ReceptiveFields:
+        """The receptive fields of the graph, worked out once."""
+        return receptive_fields(self.graph)
+
+    def at_batch(self, batch: int) -> Report:
+        """The same network at a multiple of the report's batch: all but parameters and depth is that many times as
+        much. Raises UsageError, and SpecError where a count passes 10¹⁸."""
+        if batch < 1:
+            raise UsageError(f"a batch has at least one sample, here it is {batch}")
+        times = batch // self.batch
+        if times * self.batch != batch:
+            raise ValueError(f"{batch} is no multiple of {self.batch}")
+        if times == 1:
+            return self
+        totals = _checked(_times(self.totals, times), self.graph)
+        with_heads = self.totals_with_heads and _checked(_times(self.totals_with_heads, times), self.graph)
+        layers = tuple(
+            [Layer(node, facts, params, macs * times, size * times) for node, facts, params, macs, size in self.layers]
+        )
+        return Report(self.graph, batch, self.dtype, layers, totals, with_heads)
 
 
 class Storages(NamedTuple):
@@ -293,11 +317,26 @@ def _count(graph: Graph, facts: list[Facts], batch: int, dtype: str) -> tuple[tu
         for node, f, size in zip(graph.nodes, facts, sizes, strict=True)
     )
     peak, _ = peak_memory(graph, input_bytes(graph, batch, dtype) + sizes, root)
-    totals = _totals(layers, batch, dtype, 0, peak)
+    return layers, _checked(_totals(layers, batch, dtype, 0, peak), graph)
+
+
+def _checked(totals: Totals, graph: Graph) -> Totals:
     for name, value in totals.counts().items():
         if value > LIMIT:
             raise graph.nodes[0].where.error(f"`{name}` of this network is above 10¹⁸")
-    return layers, totals
+    return totals
+
+
+def _times(totals: Totals, times: int) -> Totals:
+    """The totals of so many times as large a batch."""
+    return replace(
+        totals,
+        macs=totals.macs * times,
+        flops=totals.flops * times,
+        activation_bytes=totals.activation_bytes * times,
+        peak_memory_bytes=totals.peak_memory_bytes * times,
+        elementwise={kind: count * times for kind, count in totals.elementwise.items()},
+    )
 
 
 def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak: int) -> Totals:

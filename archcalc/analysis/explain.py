@@ -27,7 +27,7 @@ from .counts import (
     peak_memory,
     storages,
 )  # fmt: skip
-from .receptive import Field, receptive_fields
+from .receptive import Field
 
 FEW = 8  # addends that are worth a line each
 
@@ -91,7 +91,7 @@ class Network:
             held = [len(self.last) if last == end else last for last in last_uses(main)]
             self.last = held + self.last[end:]
             self.storage = Storages(own.root + self.storage.root[end:], own.in_place + self.storage.in_place[end:])
-        self.fields = receptive_fields(self.graph)
+        self.fields = self.report.receptive_fields
         self.until = held_until(self.storage.root, self.last)
 
     def called(self, value: int) -> str:

@@ -18,8 +18,8 @@ from ..files import Version, version
 from ..language.family import read_sources
 from ..language.reader import Map, read_file, where_of
 from ..language.zoo import specs_dir
+from ..networks import Number
 from ..units import read_figure
-from .quantity import Number
 from .tables import figures, items, maps, parts, rows
 
 # What is printed, in words.
