@@ -281,14 +281,16 @@ def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
 
 
 def _facts(graph: Graph) -> list[Facts]:
-    memo: dict[tuple[Op, tuple[Shape, ...]], Facts] = {}
+    memo: dict[tuple[int, tuple[Shape, ...]], Facts] = {}
     found = []
-    for node in graph.nodes:
-        key = (node.op, tuple([graph.shape(value) for value in node.inputs]))
+    nodes, inputs = graph.nodes, graph.inputs
+    for node in nodes:
+        shapes = tuple([nodes[value].shape if value >= 0 else inputs[-1 - value][1] for value in node.inputs])
+        key = id(node.op), shapes  # alike ops are mostly one and the same, and to hash one takes longer
         facts = memo.get(key)
         if facts is None:
             try:
-                facts = memo[key] = facts_of(*key, node.shape)
+                facts = memo[key] = facts_of(node.op, shapes, node.shape)
             except OpError as error:
                 raise node.where.error(error.message) from None
         found.append(facts if node.shares is None else facts._replace(**NO_PARAMS))
