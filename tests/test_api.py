@@ -20,6 +20,7 @@ from archcalc.analysis import counts, receptive
 from archcalc.errors import SpecError, UsageError
 from archcalc.graph import Graph
 from archcalc.ops import Shape
+from archcalc.units import ITEMSIZE
 from tests.graphs import call, chain
 
 TINY = """\
@@ -185,7 +186,7 @@ def test_a_command_counts_each_network_once(
 def test_counts_at_a_batch_are_those_counted_there() -> None:
     for name in ("googlenet", "lstm-ptb-small", "vit-b-16"):
         graph = archcalc.load(name).graph
-        for dtype in counts.ITEMSIZE:
+        for dtype in ITEMSIZE:
             assert counts.analyse(graph, 1, dtype).at_batch(6) == counts.analyse(graph, 6, dtype)
 
 
