@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import did_you_mean
 from ..language.zoo import Selection, known_names, selections, spec_files
+from ..networks import report as counts_of
 from ..ops import Shape
 from ..parallel import map_processes
-from ..networks import report as counts_of
 
 if TYPE_CHECKING:
     from ..papers.accuracies import System
