@@ -254,7 +254,8 @@ class GraphBuilder:
                 paths[id(scope)] = found
             return found
 
-        nodes = []
+        nodes: list[Node] = []
+        new = tuple.__new__  # as Node does, in half the time
         shares = self._shares
         last, above = self.root, ""
         for number, (op, inputs, shape, scope, index, where, head) in enumerate(self._nodes):
@@ -262,7 +263,7 @@ class GraphBuilder:
                 last, above = scope, path(scope)
                 above += "/" * bool(above)
             own = above + scope.child(op.word, index)
-            nodes.append(Node(op, inputs, shape, own, where, head, shares.get(number) if shares else None))
+            nodes.append(new(Node, (op, inputs, shape, own, where, head, shares.get(number) if shares else None)))
         spans = tuple(
             Span(
                 path(span.scope), span.depth, span.start, span.stop, span.input, span.output, span.where, span.text,

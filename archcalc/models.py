@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .analysis.counts import Layer, Report, Totals, analyse
-from .errors import Unavailable, UsageError, did_you_mean
+from .errors import Unavailable
 from .graph import Graph
-from .language.expand import expand_model, parameters
-from .language.zoo import Selection, select, selections, spec_files
-from .ops import Shape, dims
+from .language.zoo import Selection, selections, spec_files
+from .networks import Settings, network
+from .ops import Shape
 from .papers.claims import Judgement, judge
 
 if TYPE_CHECKING:  # what a static summary does without
@@ -51,12 +53,15 @@ class Summary:
     training: Training | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
-    """A network built from a spec: its Graph, and what is known about where it comes from.
+    """A network: its Graph, and what is known about where it comes from. It is counted once, when that is asked for.
 
     `input` is without the batch, channels first. `settings` are the constants that were set by hand, `printed` says
-    that nothing was changed, so that the paper's claims apply.
+    that nothing was changed, so that the paper's claims apply. `selection` is the model of the spec, if it is from one.
+
+    A pickle of it holds the spec as it was read, not its name: it is the same network wherever it is read again, also
+    where the file is gone or another one by then.
     """
 
     name: str
@@ -67,10 +72,14 @@ class Model:
     spec: str
     input: Shape
     graph: Graph = field(repr=False)
-    selection: Selection = field(repr=False)
+    selection: Selection | None = field(repr=False, compare=False)
     settings: dict[str, int | Fraction] = field(default_factory=dict)
     printed: bool = True
     folded: bool = False
+    _reports: dict[str, Report] = field(default_factory=dict, init=False, repr=False, compare=False)  # by dtype
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {own.name: getattr(self, own.name) for own in fields(self)} | {"_reports": {}}
 
     def fold_bn(self) -> Model:
         """The deployed network: batch norms folded into the layers before them. The paper's claims do not apply."""
@@ -91,7 +100,9 @@ class Model:
 
     def report(self, batch: int = 1, dtype: str = "float32") -> Report:
         """The counts of every node, and their totals. Raises UsageError, and SpecError above 10¹⁸."""
-        return analyse(self.graph, batch, dtype)
+        if dtype not in self._reports:
+            self._reports[dtype] = analyse(self.graph, 1, dtype)
+        return self._reports[dtype].at_batch(batch)
 
     def training(self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", heads: bool = False) -> Training:
         """Memory and MACs of a training step. Raises UsageError, and SpecError above 10¹⁸."""
@@ -104,7 +115,7 @@ class Model:
         parameters are in it. Raises UsageError."""
         from .analysis.fit import fit
 
-        return fit(self.graph, memory, optimizer, dtype)
+        return fit(self.report(1, dtype), memory, optimizer)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -116,13 +127,12 @@ class Model:
         """The main path's totals at batch 1 in float32."""
         return self.report().totals
 
-    @property
+    @cached_property
     def claims(self) -> tuple[Judgement, ...]:
         """The figures that the spec quotes for this model, judged; empty where input or constants were changed."""
-        return self._judge(self.report()) if self.printed else ()
-
-    def _judge(self, printed: Report) -> tuple[Judgement, ...]:
-        return judge(self.selection.file, self.selection.subject, printed)
+        if self.selection is None or not self.printed:
+            return ()
+        return judge(self.selection.file, self.selection.subject, self.report())
 
     def torch(self, device: str | None = None, dtype: str = "float32", heads: bool = False) -> Network:
         """The network as a `torch.nn.Module`: the main path, or with `heads=True` also what hangs on it.
@@ -136,7 +146,7 @@ class Model:
     def measure(self, **options: Any) -> Measurement:
         """Run the main path and time every node; the options are those of `archcalc.runtime.measure.measure`."""
         _, measure = _runtime()
-        return measure.measure(self.graph, **options)  # type: ignore[no-any-return]
+        return measure.measure(self.report(), **options)  # type: ignore[no-any-return]
 
     def peer(self, tool: str, tick: Callable[[int, int], None] | None = None) -> Peer:
         """What another tool (`fvcore`, …) counts of the main path at batch 1, and why it is not what `totals` says."""
@@ -155,10 +165,9 @@ class Model:
     ) -> Summary:
         """All that `archcalc summary` shows, as data; `like` counts as another tool does, with an `optimizer` there is
         also what a training step takes. Raises UsageError."""
-        file, layers = self.selection.file, self.selection.family.layers
-        sentence = file.namesakes.get(self.name)
+        layers = self.selection.family.layers if self.selection else None
+        sentence = self.selection.file.namesakes.get(self.name) if self.selection else None
         report = self.report(batch, dtype)
-        as_printed = report if batch == 1 and dtype == "float32" else None
         counted = ["batch norms folded"] if self.folded else []
         if like:
             from .analysis.conventions import convention, recount
@@ -176,42 +185,33 @@ class Model:
             namesake=sentence.value if sentence else "",
             settings={name: str(value) for name, value in self.settings.items()},
             report=report,
-            judgements=self._judge(as_printed or self.report()) if self.printed and not like else (),
+            judgements=() if like else self.claims,
             measured=measured,
             counted="; ".join(counted),
             training=self.training(batch, dtype, optimizer) if optimizer else None,
         )
 
 
-def load(
-    model: str, *, input: Shape | None = None, settings: Mapping[str, int | float | str | Fraction] | None = None
-) -> Model:
-    """Build a model: `vgg16`, `vgg:D`, `./my.yaml` or `./my.yaml:NAME`.
+def load(model: str | Path, *, input: Shape | None = None, settings: Settings | None = None) -> Model:
+    """Build a model: `vgg16`, `vgg:D`, `./my.yaml`, `./my.yaml:NAME`, or the Path of a spec.
 
     `input` (channels first, without the batch) replaces the printed one, `settings` the spec's constants by name.
     Raises UsageError for an unknown name or setting, SpecError for a bad spec.
     """
-    selection = select(model)
-    values = {name: _number(name, value) for name, value in (settings or {}).items()}
-    known = parameters(selection.family, selection.variant)
-    for name in values:
-        if name not in known:
-            hint = did_you_mean(name, known) or "This spec has nothing that can be set."
-            raise UsageError(f"`{name}` is not a value that `{selection.name}` lets one set", hint)
-    shape = None if input is None else _shape(input)
-    graph = expand_model(selection, settings=values, input=shape)
+    found = network(model, input, settings)
+    selection = found.selection
     return Model(
-        name=selection.name,
-        family=selection.file.name,
-        variant=selection.variant.name.value,
-        title=selection.file.title,
-        cite=selection.file.cite,
-        spec=selection.spec,
-        input=graph.inputs[0][1],
-        graph=graph,
+        name=found.name,
+        family=selection.file.name if selection else "",
+        variant=selection.variant.name.value if selection else "",
+        title=selection.file.title if selection else "",
+        cite=selection.file.cite if selection else "",
+        spec=selection.spec if selection else "",
+        input=found.graph.inputs[0][1],
+        graph=found.graph,
         selection=selection,
-        settings=values,
-        printed=shape is None and not values,
+        settings=found.settings,
+        printed=found.printed,
     )
 
 
@@ -219,7 +219,7 @@ def measure_in_turn(models: Sequence[Model], **options: Any) -> tuple[Measuremen
     """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; the options are those of
     `Model.measure`."""
     _, measure = _runtime()
-    return measure.measure_in_turn([model.graph for model in models], **options)  # type: ignore[no-any-return]
+    return measure.measure_in_turn([model.report() for model in models], **options)  # type: ignore[no-any-return]
 
 
 def models() -> tuple[str, ...]:
@@ -266,18 +266,3 @@ def _runtime() -> tuple[Any, Any]:
     except (ImportError, OSError) as error:
         raise Unavailable(f"torch does not load here: {error}", "Count without measuring: `--static`.") from None
     return network, measure
-
-
-def _number(name: str, value: int | float | str | Fraction) -> int | Fraction:
-    try:
-        number = Fraction(str(value).strip())
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"`{name}` wants a number, here it is `{value}`") from None
-    return number.numerator if number.denominator == 1 else number
-
-
-def _shape(input: Shape) -> Shape:
-    shape = tuple(input)
-    if not shape or len(shape) > 4 or any(not isinstance(n, int) or not 1 <= n <= 10**9 for n in shape):
-        raise UsageError(f"an input has one to four axes of at least 1, here it is {dims(shape)}")
-    return shape

@@ -248,10 +248,16 @@ def saved_runs() -> Iterator[None]:
     from archcalc.runtime import peers as doctor
     from tests.test_doctor import QUIET
 
-    def in_turn(graphs: list, **options: object) -> tuple:  # type: ignore[type-arg]
+    def in_turn(networks: list, **options: object) -> tuple:  # type: ignore[type-arg]
         found = []
-        for graph in graphs:
-            name = "squeezenet" if len(graph.nodes) > 60 else "lenet5-train" if options.get("training") else "lenet5"
+        for network in networks:
+            name = (
+                "squeezenet"
+                if len(network.graph.nodes) > 60
+                else "lenet5-train"
+                if options.get("training")
+                else "lenet5"
+            )
             run = read(RUNS / f"{name}.json", name)
             found.append(next(m for m in run.measurements if m.batch == options.get("batch", 1)))
         return tuple(found)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import archcalc
+from archcalc import cli, networks
+from archcalc.analysis import counts, receptive
 from archcalc.errors import SpecError, UsageError
+from archcalc.graph import Graph
+from archcalc.ops import Shape
+from archcalc.units import ITEMSIZE
+from tests.graphs import call, chain
 
 TINY = """\
 input: 3 × 8 × 8
@@ -111,3 +123,133 @@ def test_every_model_can_be_built_where_it_takes_no_memory() -> None:
     network = model.torch(device="meta")
     assert network(torch.zeros(1, 3, 224, 224, device="meta")).shape == (1, 1000)
     assert sum(p.numel() for p in network.parameters()) == model.totals.params
+
+
+# --- counted once -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often a graph is counted, and how often receptive fields are walked through one."""
+    made: Counter[str] = Counter()
+
+    def watch(module: Any, name: str) -> None:
+        function: Callable[..., Any] = getattr(module, name)
+
+        def watched(*args: Any) -> Any:
+            made[name] += 1
+            return function(*args)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(counts, "_facts")  # all that counts a graph comes by here
+    watch(receptive, "_walk")
+    return made
+
+
+def test_a_model_is_counted_once(counted: Counter[str]) -> None:
+    model = archcalc.load("resnet18")
+    assert not counted
+    assert model.totals == model.totals == model.report().totals
+    assert model.layers is model.layers
+    assert model.claims is model.claims
+    assert model.report(8).totals.macs == 8 * model.totals.macs
+    assert model.training(8).forward_macs == model.report(8).totals.macs
+    assert model.fit(10**9, "adam").batch > 1
+    assert model.summary(batch=4, optimizer="sgd").judgements == model.claims
+    assert counted == {"_facts": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "graphs", "walks"),
+    [
+        (("summary", "lenet5", "--static"), 1, 0),
+        (("summary", "lenet5", "--static", "--batch", "8", "--train"), 1, 0),
+        (("summary", "lenet5", "--static", "--columns", "receptive_field"), 1, 1),
+        (("summary", "lenet5", "--static", "--format", "json"), 1, 1),
+        (("compare", "lenet5", "alexnet"), 2, 2),
+        (("compare", "lenet5", "alexnet", "--by", "stage", "--batch", "3", "--format", "json"), 2, 2),
+        (("fit", "lenet5", "--memory", "1GiB"), 1, 0),
+        (("fit", "lenet5", "--memory", "1GiB", "--train", "--optimizer", "adam"), 1, 0),
+        (("measure", "lenet5", "--batch", "1,2", "--runs", "1"), 1, 0),
+    ],
+)
+def test_a_command_counts_each_network_once(
+    counted: Counter[str], arguments: tuple[str, ...], graphs: int, walks: int
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(list(arguments))
+    assert not left.value.code
+    assert (counted["_facts"], counted["_walk"]) == (graphs, walks)
+
+
+def test_counts_at_a_batch_are_those_counted_there() -> None:
+    for name in ("googlenet", "lstm-ptb-small", "vit-b-16"):
+        graph = archcalc.load(name).graph
+        for dtype in ITEMSIZE:
+            assert counts.analyse(graph, 1, dtype).at_batch(6) == counts.analyse(graph, 6, dtype)
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_has_a_sample(batch: int) -> None:
+    with pytest.raises(UsageError, match="at least one sample"):
+        archcalc.load("lenet5").report(batch)
+
+
+# --- in another process -------------------------------------------------------------------------------------------
+
+READ = """\
+import pickle, sys
+model = pickle.load(sys.stdin.buffer)
+assert pickle.loads(pickle.dumps(model)) == model
+ops = {node.op for node in model.graph.nodes}
+assert {type(op)(*[getattr(op, field.name) for field in op.fields]) for op in ops} == ops  # also by their hashes
+print(model.totals.params, len(model.claims), sum(claim.holds for claim in model.claims), model.fold_bn().totals.params)
+"""
+
+
+@pytest.mark.parametrize("name", ["vgg16", "googlenet", "alexnet", "vit-b-16", "nasnet-a-mobile"])
+def test_a_model_is_pickled(name: str) -> None:
+    model = archcalc.load(name)
+    claims = len(model.claims), sum(claim.holds for claim in model.claims)
+    done = subprocess.run(
+        [sys.executable, "-c", READ], input=pickle.dumps(model), capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode().split() == list(map(str, (model.totals.params, *claims, model.fold_bn().totals.params)))
+
+
+def test_a_pickle_is_the_network_that_was_read(tiny: str) -> None:
+    """Whatever becomes of its file."""
+    model = archcalc.load(tiny, settings={"classes": 7}).fold_bn()
+    assert model.totals.params  # what is counted already stays behind
+    data = pickle.dumps(model)
+    assert data == pickle.dumps(archcalc.load(tiny, settings={"classes": 7}).fold_bn())
+    Path(tiny).unlink()
+    again = pickle.loads(data)
+    assert again == model
+    assert (again.totals, again.settings, again.folded) == (model.totals, {"classes": 7}, True)
+    assert again.selection is not None
+    assert networks.network(again.selection, (3, 9, 9)).graph.inputs == (("input", (3, 9, 9)),)
+
+
+# --- one door -----------------------------------------------------------------------------------------------------
+
+
+def test_a_path_is_a_spec(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert archcalc.load(Path(tiny)) == archcalc.load(tiny)
+    monkeypatch.chdir(tmp_path)
+    assert archcalc.load(Path("tiny.yaml")).totals == archcalc.load(tiny).totals
+    with pytest.raises(SpecError, match="vgg16"):
+        archcalc.load(Path("vgg16"))  # a file, not the model of this name
+
+
+def test_another_front_gives_graphs_of_its_own_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    def front(reference: str, input: Shape | None, settings: networks.Settings) -> Graph | None:
+        return chain(input or (3, 8, 8), call("conv", out=4, kernel=3)) if reference.startswith("mine:") else None
+
+    monkeypatch.setattr(networks, "FRONTS", [front])
+    model = archcalc.load("mine:net", input=(5, 8, 8))
+    assert (model.name, model.totals.params, model.claims) == ("mine:net", 4 * 5 * 9 + 4, ())
+    assert model.summary(batch=2).report.totals.macs == 2 * model.totals.macs
+    assert archcalc.load("lenet5").totals.params == 60_000

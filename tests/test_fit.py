@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archcalc
+from archcalc.analysis.counts import Report, analyse
 from archcalc.analysis.fit import LARGEST, fit, need
-from archcalc.errors import UsageError
+from archcalc.errors import SpecError, UsageError
 from archcalc.graph import Graph
 from archcalc.show.writers import FORMATS
 from archcalc.units import read_size
@@ -50,14 +51,15 @@ def test_sizes(text: str, expected: int | None) -> None:
     assert read_size(text) == expected
 
 
-def small() -> Graph:
-    return chain((3, 8, 8), call("conv", out=4, kernel=3), call("bn"), call("relu"), call("linear", out=5))
+def small() -> Report:
+    layers = call("conv", out=4, kernel=3), call("bn"), call("relu"), call("linear", out=5)
+    return analyse(chain((3, 8, 8), *layers))
 
 
 def test_by_hand() -> None:
     """3·64 and 4·64 floats a sample, twice (bn is not in place); 112 + 8 + 1,285 parameters, 8 statistics."""
     fixed, sample = 4 * (112 + 8 + 8 + 4 * 64 * 5 + 5), 4 * (3 * 64 + 2 * 4 * 64)
-    assert need(small(), 7).bytes == fixed + 7 * sample
+    assert need(small().at_batch(7)).bytes == fixed + 7 * sample
     assert fit(small(), fixed + 7 * sample).batch == 7
     assert fit(small(), fixed + 7 * sample - 1).batch == 6
     found = fit(small(), fixed + sample - 1)
@@ -71,13 +73,13 @@ def test_by_hand() -> None:
     graph=graphs(), batch=st.integers(1, 300), optimizer=st.sampled_from(["", "sgd", "adam"]), less=st.integers(0, 1)
 )
 def test_it_is_the_largest(graph: Graph, batch: int, optimizer: str, less: int) -> None:
-    memory = need(graph, batch, optimizer).bytes - less
-    found = fit(graph, memory, optimizer)
+    memory = need(analyse(graph, batch), optimizer).bytes - less
+    found = fit(analyse(graph), memory, optimizer)
     if found.fits is None:
-        assert need(graph, 1, optimizer).bytes > memory
+        assert need(analyse(graph), optimizer).bytes > memory
         return
     assert found.fits.bytes <= memory
-    assert need(graph, found.batch, optimizer).bytes == found.fits.bytes
+    assert need(analyse(graph, found.batch), optimizer).bytes == found.fits.bytes
     if found.beyond is None:
         assert found.batch == LARGEST
     else:
@@ -85,8 +87,42 @@ def test_it_is_the_largest(graph: Graph, batch: int, optimizer: str, less: int) 
         assert found.beyond.bytes > memory
 
 
+def halved(graph: Graph, memory: int, optimizer: str, dtype: str) -> int:
+    """The largest batch, by halving alone, each batch counted anew."""
+
+    def fits(batch: int) -> bool:
+        try:
+            return need(analyse(graph, batch, dtype), optimizer).bytes <= memory
+        except SpecError:
+            return False
+
+    low, high = 0, 1
+    while high <= LARGEST and fits(high):
+        low, high = high, 2 * high
+    high = min(high, LARGEST + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+# At some of these what a batch takes bends: one moment needs the most at small batches, another at large ones.
+SAMPLE = ["lenet5", "alexnet", "squeezenet1.0", "self-attention", "mobilenetv1"]
+MEMORIES = [10**5, 3 * 10**8, 2 * 1024**3, 80 * 1024**3, 10**16]
+
+
+@pytest.mark.parametrize("optimizer", ["", "sgd", "momentum", "adam"])
+@pytest.mark.parametrize("model", SAMPLE)
+def test_it_is_what_halving_finds(model: str, optimizer: str) -> None:
+    """In every dtype, at memories from too little to more than can be counted."""
+    loaded = archcalc.load(model)
+    for dtype, memory in zip(["float32", "float64", "float16", "bfloat16", "float32"], MEMORIES, strict=True):
+        found = loaded.fit(memory, optimizer, dtype)
+        assert found.batch == halved(loaded.graph, memory, optimizer, dtype)
+
+
 def test_the_search_ends() -> None:
-    assert fit(chain((1,), call("linear", out=1)), 10**18).batch == LARGEST
+    assert fit(analyse(chain((1,), call("linear", out=1))), 10**18).batch == LARGEST
 
 
 def test_no_memory_is_no_question() -> None:

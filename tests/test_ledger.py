@@ -17,11 +17,12 @@ from archcalc.analysis.counts import analyse
 from archcalc.analysis.readings import READINGS, TERMS, Reading, read_reading
 from archcalc.cli import main
 from archcalc.errors import Source, SpecError, Text
+from archcalc.networks import Networks
 from archcalc.papers import documents
 from archcalc.papers.claims import decide
 from archcalc.papers.documents import read_document, read_ledger, read_printed
 from archcalc.papers.judge import Ledger, stale
-from archcalc.papers.quantity import Networks, ask, read_formula, read_quantity
+from archcalc.papers.quantity import ask, read_formula, read_quantity
 from tests.graphs import KINDS
 
 

@@ -14,8 +14,7 @@ from archcalc import cli
 from archcalc import models as api
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
-from archcalc.language.expand import expand_model
-from archcalc.language.zoo import select
+from archcalc.networks import network
 from archcalc.ops import OPS
 from archcalc.runtime import verify as subject
 from archcalc.runtime.verify import (
@@ -100,9 +99,7 @@ def test_fvcore_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_smallest_input(model: str, shape: tuple[int, ...]) -> None:
-    selection = select(model)
-    printed = expand_model(selection)
-    assert smallest(selection, printed).inputs[0][1] == shape
+    assert smallest(network(model)).inputs[0][1] == shape
 
 
 def test_a_model() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..errors import UsageError, did_you_mean
@@ -12,6 +13,7 @@ from ..ops import Op, OpError, Param, Shape
 from ..ops.base import LIMIT, numel
 from ..units import ITEMSIZE
 from .memory import input_bytes, live_bytes, peak_memory, storages
+from .receptive import ReceptiveFields, receptive_fields
 
 
 class NodeCost(NamedTuple):
@@ -98,7 +100,7 @@ class Totals:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "elementwise"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """The counts of a Graph at one batch size and dtype. `totals` are the main path's."""
 
@@ -119,6 +121,28 @@ class Report:
         sizes = [layer.activation_bytes for layer in self.layers[: main.main]]
         return live_bytes(main, input_bytes(main, self.batch, self.dtype) + sizes, storages(main).alias_root)
 
+    @cached_property
+    def receptive_fields(self) -> ReceptiveFields:
+        """The receptive fields of the graph, worked out once."""
+        return receptive_fields(self.graph)
+
+    def at_batch(self, batch: int) -> Report:
+        """The same network at a multiple of the report's batch: all but parameters and depth is that many times as
+        much. Raises UsageError, and SpecError where a count passes 10¹⁸."""
+        if batch < 1:
+            raise UsageError(f"a batch has at least one sample, here it is {batch}")
+        times = batch // self.batch
+        if times * self.batch != batch:
+            raise ValueError(f"{batch} is no multiple of {self.batch}")
+        if times == 1:
+            return self
+        totals = _checked(_times(self.totals, times), self.graph)
+        with_heads = self.totals_with_heads and _checked(_times(self.totals_with_heads, times), self.graph)
+        layers = tuple(
+            [Layer(node, cost, params, macs * times, size * times) for node, cost, params, macs, size in self.layers]
+        )
+        return Report(self.graph, batch, self.dtype, layers, totals, with_heads)
+
 
 def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
     """Count `graph` at a batch size and dtype. Raises UsageError, and SpecError where a count passes 10¹⁸."""
@@ -136,14 +160,16 @@ def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
 
 
 def _costs(graph: Graph) -> list[NodeCost]:
-    memo: dict[tuple[Op, tuple[Shape, ...]], NodeCost] = {}
+    memo: dict[tuple[int, tuple[Shape, ...]], NodeCost] = {}
     found = []
-    for node in graph.nodes:
-        key = (node.op, tuple([graph.shape(value) for value in node.inputs]))
+    nodes, inputs = graph.nodes, graph.inputs
+    for node in nodes:
+        shapes = tuple([nodes[value].shape if value >= 0 else inputs[-1 - value][1] for value in node.inputs])
+        key = id(node.op), shapes  # alike ops are mostly one and the same, and to hash one takes longer
         cost = memo.get(key)
         if cost is None:
             try:
-                cost = memo[key] = cost_of(*key, node.shape)
+                cost = memo[key] = cost_of(node.op, shapes, node.shape)
             except OpError as error:
                 raise node.where.error(error.message) from None
         found.append(cost if node.shares is None else cost._replace(**NO_PARAMS))
@@ -172,11 +198,26 @@ def _count(graph: Graph, costs: list[NodeCost], batch: int, dtype: str) -> tuple
         for node, f, size in zip(graph.nodes, costs, sizes, strict=True)
     )
     peak, _ = peak_memory(graph, input_bytes(graph, batch, dtype) + sizes, root)
-    totals = _totals(layers, batch, dtype, 0, peak)
+    return layers, _checked(_totals(layers, batch, dtype, 0, peak), graph)
+
+
+def _checked(totals: Totals, graph: Graph) -> Totals:
     for name, value in totals.counts().items():
         if value > LIMIT:
             raise graph.nodes[0].where.error(f"`{name}` of this network is above 10¹⁸")
-    return layers, totals
+    return totals
+
+
+def _times(totals: Totals, times: int) -> Totals:
+    """The totals of so many times as large a batch."""
+    return replace(
+        totals,
+        macs=totals.macs * times,
+        flops=totals.flops * times,
+        activation_bytes=totals.activation_bytes * times,
+        peak_memory_bytes=totals.peak_memory_bytes * times,
+        elementwise={kind: count * times for kind, count in totals.elementwise.items()},
+    )
 
 
 def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak: int) -> Totals:

@@ -18,7 +18,7 @@ from ..units import ITEMSIZE
 from .arithmetic import Arithmetic, Count, arithmetic, axes_of, terms
 from .counts import Layer, Report, Totals
 from .memory import Storages, input_bytes, last_use, live_until, peak_memory, storages
-from .receptive import Field, receptive_fields
+from .receptive import Field
 
 FEW = 8  # addends that are worth a line each
 
@@ -84,7 +84,7 @@ class Network:
             self.storage = Storages(
                 own.alias_root + self.storage.alias_root[end:], own.in_place + self.storage.in_place[end:]
             )
-        self.fields = receptive_fields(self.graph)
+        self.fields = self.report.receptive_fields
         self.until = live_until(self.storage.alias_root, self.last)
 
     def called(self, value: int) -> str:

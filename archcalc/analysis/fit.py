@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..errors import SpecError, UsageError
-from ..graph import Graph
 from ..units import ITEMSIZE
-from .counts import Report, analyse
+from .counts import Report
 from .training import Training, train
 
 LARGEST = 10**9  # no larger batch is looked for
+STRAIGHT = 10  # so many times a line through two batches is followed; then what is left is halved
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,51 +55,50 @@ class Fit:
         return self.fits.batch if self.fits else 0
 
 
-def need(graph: Graph, batch: int, optimizer: str = "", dtype: str = "float32") -> Need:
-    """What an inference of the main path takes, or with an `optimizer` a training step; parameters are in it."""
-    report = analyse(graph, batch, dtype)
+def need(report: Report, optimizer: str = "") -> Need:
+    """What an inference of the main path takes at the report's batch, or with an `optimizer` a training step, with
+    the parameters."""
     if optimizer:
         training = train(report, optimizer)
-        return Need(batch, training.peak_bytes, report, training)
+        return Need(report.batch, training.peak_bytes, report, training)
     totals = report.totals
-    held = totals.param_bytes + totals.norm_stats * ITEMSIZE[dtype]
-    return Need(batch, held + totals.peak_memory_bytes, report, None)
+    held = totals.param_bytes + totals.norm_stats * ITEMSIZE[report.dtype]
+    return Need(report.batch, held + totals.peak_memory_bytes, report, None)
 
 
-def fit(graph: Graph, memory: int, optimizer: str = "", dtype: str = "float32") -> Fit:
-    """Find the largest batch that fits into `memory` bytes; what a batch takes never falls as it grows.
+def fit(report: Report, memory: int, optimizer: str = "") -> Fit:
+    """Find the largest batch that fits into `memory` bytes, given the counts at batch 1.
 
-    Raises UsageError for arguments that make no sense.
+    What a batch takes is the largest of straight lines in the batch, one for each moment, so that a line through two
+    batches tells where to look; that one batch fits and the next does not is looked at. Raises UsageError for arguments
+    that make no sense.
     """
     if memory < 1:
         raise UsageError("there is at least one byte of memory")
-    graph = graph.without_heads()
-    fits, beyond = None, need(graph, 1, optimizer, dtype)
-    if beyond.bytes > memory:
-        return Fit(memory, optimizer, None, beyond)
-    low, high = 1, 2
-    fits = beyond
-    found: Need | None = None
-    while high <= LARGEST:
-        tried = _tried(graph, high, optimizer, dtype)
-        if tried is None or tried.bytes > memory:
-            found = tried
-            break
-        low, fits, high = high, tried, 2 * high
-    high = min(high, LARGEST + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        tried = _tried(graph, middle, optimizer, dtype)
+    fits, beyond, end = need(report, optimizer), None, LARGEST + 1  # nothing from `end` on fits
+    if fits.bytes > memory:
+        return Fit(memory, optimizer, None, fits)
+    at, tries = 2, 0
+    while end - fits.batch > 1:
+        at = max(fits.batch + 1, min(at, end - 1))
+        tried = _tried(report, at, optimizer)
+        before = fits
         if tried is not None and tried.bytes <= memory:
-            low, fits = middle, tried
+            fits = tried
         else:
-            high, found = middle, tried
-    return Fit(memory, optimizer, fits, found)
+            beyond, end = tried, at
+        other, tries = beyond or before, tries + 1
+        rise = abs(other.bytes - fits.bytes)
+        if tries > STRAIGHT or (beyond is None and end <= LARGEST):
+            at = (fits.batch + end) // 2
+        else:
+            at = fits.batch + (memory - fits.bytes) * abs(other.batch - fits.batch) // rise if rise else end
+    return Fit(memory, optimizer, fits, beyond)
 
 
-def _tried(graph: Graph, batch: int, optimizer: str, dtype: str) -> Need | None:
+def _tried(report: Report, batch: int, optimizer: str) -> Need | None:
     """What a batch takes; None where that cannot be counted any more."""
     try:
-        return need(graph, batch, optimizer, dtype)
+        return need(report.at_batch(batch), optimizer)
     except SpecError:
         return None

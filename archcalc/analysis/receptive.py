@@ -82,8 +82,11 @@ class ReceptiveFields:
 
     def pair(self, value: int) -> tuple[int, int] | None:
         """The smallest field and the largest; None where it is unbounded or there is no axis."""
-        least, most = self.least(value), self.most(value)
-        return None if least is None or most is None or inf in (least, most) else (int(least), int(most))
+        fields = self[value]
+        most = [axis.most for axis in fields]
+        if not most or None in most:
+            return None
+        return min(axis.least for axis in fields), max(most)  # type: ignore[type-var, return-value]
 
     def at(self, output: int, input: int) -> tuple[int, ...] | None:
         """The field of the value `output` on the value `input` (−1, … are the network's inputs), an axis each.
@@ -115,11 +118,15 @@ def _seed(shape: Shape) -> Fields:
 def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | None]:
     """The fields of the nodes before `stop` on the values of `seeds`; None for what reads none of them."""
     found: list[Fields | None] = []
+    memo: dict[tuple[int, tuple[Shape, ...]], tuple[ReceptiveWindows, ...]] = {}
     for index, node in enumerate(graph.nodes[:stop]):
         if index in seeds:
             found.append(seeds[index])
             continue
-        reaches = node.op.receptive_window(*[graph.shape(value) for value in node.inputs])
+        key = id(node.op), tuple([graph.shape(value) for value in node.inputs])
+        reaches = memo.get(key)
+        if reaches is None:
+            reaches = memo[key] = node.op.receptive_window(*key[1])
         read = []
         for value, reach in zip(node.inputs, reaches, strict=False):
             fields = seeds.get(value) if value < 0 else found[value]
@@ -133,8 +140,12 @@ def through(fields: Fields, reach: ReceptiveWindows) -> Fields:
     """The fields behind an op on a value of these fields."""
     if reach is None or (reach and len(reach) != len(fields)):
         return (UNBOUNDED,) * len(fields)
-    found = []
-    for axis, (step, first, last) in zip(fields, reach or (), strict=False):
+    found: list[Field] = []
+    for n, axis in enumerate(fields if reach else ()):
+        if n and axis == fields[0] and reach[n] == reach[0]:
+            found.append(found[0])  # of a square
+            continue
+        step, first, last = reach[n]
         if axis.shortest is None or axis.stride is None:
             found.append(UNBOUNDED)
             continue

@@ -155,9 +155,13 @@ class _Step:
         self.sizes = [cost.numel * batch * self.itemsize for cost in costs]
         self.roots, self.in_place = storages(graph, training=True)
         self.needs: list[bool] = []  # of each node whether its output gets a gradient
-        used = self._used()
-        for index, node in enumerate(graph.nodes):
-            self.needs.append(used[index] and (self._parameters(index) > 0 or any(self._wanted(node))))
+        self.wanted: list[Needs] = []  # of each node which of its inputs get a gradient from it
+        self.parameters = self._parameters()
+        for node, used, parameters in zip(graph.nodes, self._used(), self.parameters, strict=True):
+            read = node.op.read
+            wanted = tuple([value >= 0 and self.needs[value] and n < read for n, value in enumerate(node.inputs)])
+            self.wanted.append(wanted)
+            self.needs.append(used and (parameters > 0 or True in wanted))
         self.trained: dict[int, bool] = {}  # by owner of parameters that have their gradients: whether these are views
         self.saved = [0] * len(costs)
         self.buffers = [0] * len(costs)
@@ -168,17 +172,17 @@ class _Step:
     @property
     def gradient_bytes(self) -> int:
         """All gradients of parameters."""
-        return sum(self._parameters(owner) for owner in self.trained) * self.itemsize
+        return sum(self.parameters[owner] for owner in self.trained) * self.itemsize
 
     def backward_macs(self) -> list[int]:
         """The MACs of each node's backward pass, for the whole batch."""
         memo: dict[tuple[int, Needs], int] = {}
         found = []
-        for node, cost, needed in zip(self.graph.nodes, self.costs, self.needs, strict=True):
+        for node, cost, needed, wanted in zip(self.graph.nodes, self.costs, self.needs, self.wanted, strict=True):
             if not needed or not cost.macs:
                 found.append(0)
                 continue
-            key = id(cost), self._wanted(node)
+            key = id(cost), wanted
             if key not in memo:
                 memo[key] = node.op.backward_macs(key[1], *self._shapes(node)) * self.batch
             found.append(memo[key])
@@ -201,16 +205,13 @@ class _Step:
                 found.update(nodes[index].inputs)
         return [index in found for index in range(len(nodes))]
 
-    def _parameters(self, index: int) -> int:
-        """How many parameters a node trains, its own or another's."""
-        owner = self.graph.nodes[index].shares
-        cost = self.costs[index if owner is None else owner]
-        return cost.weights + cost.biases + cost.norm_params
-
-    def _wanted(self, node: Node) -> Needs:
-        """Of each input of a node whether it gets a gradient from it."""
-        read = node.op.read
-        return tuple([value >= 0 and self.needs[value] and n < read for n, value in enumerate(node.inputs)])
+    def _parameters(self) -> list[int]:
+        """How many parameters each node trains, its own or another's."""
+        own = [cost.weights + cost.biases + cost.norm_params for cost in self.costs]
+        return [
+            count if node.shares is None else own[node.shares]
+            for node, count in zip(self.graph.nodes, own, strict=True)
+        ]
 
     def _reach(self, live: int, phase: Phase, at: int) -> None:
         if live > self.peak:
@@ -232,7 +233,8 @@ class _Step:
         for index in range(len(nodes)):
             self.live += self.buffers[index] + (self.sizes[index] if self.roots[index] == index else 0)
             self._reach(self.live, "forward", index)
-            self.live -= sum(self.sizes[root] for root in self.ends[index])
+            for root in self.ends[index]:
+                self.live -= self.sizes[root]
 
     def _keepers(self) -> dict[int, int]:
         """For each root that is saved the first node that keeps it: the last one to read it in the backward pass."""
@@ -241,7 +243,7 @@ class _Step:
         for index, node in enumerate(self.graph.nodes):
             if not self.needs[index]:
                 continue
-            key = id(self.costs[index]), self._wanted(node)
+            key = id(self.costs[index]), self.wanted[index]
             if key not in memo:
                 memo[key] = self._rule(node, key[1])
             keeps, self.buffers[index] = memo[key]
@@ -267,7 +269,7 @@ class _Step:
             return [self.roots[index]]
         values = [value for n, value in enumerate(node.inputs) if n < node.op.read]
         if keeps == "factors":
-            wanted = self._wanted(node)
+            wanted = self.wanted[index]
             values = [value for n, value in enumerate(values) if any(wanted[:n]) or any(wanted[n + 1 :])]
         found = [self.roots[value] if value >= 0 else value for value in values]
         return [*found, self.roots[index]] if keeps == "both" else found
@@ -283,7 +285,9 @@ class _Step:
             gradient = self.pending.pop(index, None)
             if gradient is not None:
                 self._pass(index, gradient)
-            self.live -= self.buffers[index] + sum(self.sizes[root] for root in self.kept_by[index])
+            self.live -= self.buffers[index]
+            for root in self.kept_by[index]:
+                self.live -= self.sizes[root]
             if gradient is not None:
                 self._arrive(index)
 
@@ -306,7 +310,7 @@ class _Step:
         kind = node.op.gradient
         self.arrived: list[tuple[int, _Gradient]] = []
         shared: _Gradient | None = None
-        for value, wanted in zip(node.inputs, self._wanted(node), strict=True):
+        for value, wanted in zip(node.inputs, self.wanted[index], strict=True):
             if not wanted:
                 continue
             made = gradient
@@ -318,7 +322,7 @@ class _Step:
                 gradient.whole = False
             made.holders += 1
             self.arrived.append((value, made))
-        self.live += self._parameters(index) * self.itemsize
+        self.live += self.parameters[index] * self.itemsize
         scratch = 0
         if type(node.op).backward_scratch is not Op.backward_scratch:
             scratch = node.op.backward_scratch(self.batch, self.itemsize, *self._shapes(node))
@@ -329,7 +333,7 @@ class _Step:
 
     def _arrive(self, index: int) -> None:
         """Add the gradients that a node has made to what is there."""
-        node, own = self.graph.nodes[index], self._parameters(index) * self.itemsize
+        node, own = self.graph.nodes[index], self.parameters[index] * self.itemsize
         owner = index if node.shares is None else node.shares
         if owner not in self.trained:
             self.trained[owner] = node.op.param_grads_are_views

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.counts import Report, Totals
-from ..analysis.receptive import receptive_fields
 from ..errors import Source, SpecError, Text, did_you_mean
 from ..units import read_figure
 
@@ -93,7 +92,7 @@ def quantities(report: Report, with_receptive_field: bool = False) -> dict[str, 
     heads = report.totals_with_heads or report.totals
     found |= {f"{name}{WITH_HEADS}": value for name, value in heads.counts().items()}
     if with_receptive_field:
-        fields = receptive_fields(report.graph)
+        fields = report.receptive_fields
         every = [pair[1] for index in range(report.graph.main) if (pair := fields.pair(index)) is not None]
         found[RECEPTIVE_FIELD] = max(every, default=0)
     return found

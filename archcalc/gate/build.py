@@ -9,10 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-from ..analysis.counts import analyse
 from ..errors import ArchcalcError, SpecError, Text, did_you_mean
-from ..language.expand import expand_model
 from ..language.zoo import select, selections, spec_files, specs_dir, split
+from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
 from .budgets import EVERY, Budget, Verdict, judge, project, quantities, read_budget, with_receptive_field
 from .drift import Drift, Place, compare, places
@@ -145,7 +144,7 @@ def build(wanted: BuildRequest) -> BuildResult | ArchcalcError:
     """Build one model; what is wrong with it is given, not raised."""
     try:
         selection = select(wanted.reference)
-        report = analyse(expand_model(selection))
+        report = counts_of(selection)
         entry = entry_of(wanted.name, report, wanted.by_rows)
     except ArchcalcError as error:
         return error

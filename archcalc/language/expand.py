@@ -50,7 +50,7 @@ def expand(
     """Build the Graph of a variant.
 
     `laid` are names of `given:` that the model lays over its variant's row; `settings` replace values by name, `input`
-    the printed input. Raises SpecError at the place in the spec, UsageError for a setting that the spec does not have.
+    the printed input. Raises SpecError at the place in the spec, UsageError for an input where there are several.
     """
     return _Expander(family, variant, laid, settings or {}, input).graph()
 
@@ -60,9 +60,9 @@ def expand_model(selection: Selection, *, settings: Settings | None = None, inpu
     return expand(selection.family, selection.variant, laid=selection.laid, settings=settings, input=input)
 
 
-def parameters(family: Family, variant: Variant) -> dict[str, Any]:
-    """The names that `settings` may replace, with their values as numbers: `given:` and the variant's columns."""
-    return {**_given(family, {}), **_columns(family, variant)}
+def settable(selection: Selection) -> list[str]:
+    """The names that `settings` may replace: those of `given:` and of the variant's columns."""
+    return [*selection.family.given, *_columns(selection.family, selection.variant)]
 
 
 def _columns(family: Family, variant: Variant) -> dict[str, Any]:
@@ -116,13 +116,8 @@ class _Expander:
     # --- names ---------------------------------------------------------------------------------------------------
 
     def _constants(self, laid: frozenset[str], settings: Settings) -> dict[str, Any]:
-        columns = _columns(self.family, self.variant)
-        known = [*self.family.given, *columns]
-        for name in settings:
-            if name not in known:
-                hint = did_you_mean(name, known) or "This spec has nothing that can be set."
-                raise UsageError(f"`{name}` is not a value that `{self.family.name}` lets one set", hint)
         values = _given(self.family, settings)
+        columns = _columns(self.family, self.variant)
         values.update((name, value) for name, value in columns.items() if name not in laid)
         values.update(settings)
         return values

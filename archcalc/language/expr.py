@@ -156,6 +156,9 @@ class Expr:
             value = self({})
             self._evaluate = lambda env: value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Expr, (self.text, self.limit)  # what evaluates it is made anew
+
     def _read(self, value: str) -> Evaluate:
         if WHOLE.fullmatch(value):  # most arguments are a number or a name, and need no parser
             number = int(value)

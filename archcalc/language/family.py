@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from ..errors import SpecError, Text, did_you_mean
 from ..ops import ARGUMENTS, OPS
@@ -49,30 +50,27 @@ MAX_MODELS = 1_000
 MAX_ITEMS = 200  # of any other list or mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Quoted:
+class Quoted(NamedTuple):
     """A table as a document prints it: what it quotes (`from:`), and its cells."""
 
     source: str
     table: Table
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
+class Layers(NamedTuple):
     """What a network is built of: a quoted table, with its steps where `row:` says what they are, or a plain list."""
 
     quoted: Quoted | None
     body: Body | None
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     name: Text
     at: Text
     body: Body
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Variant:
     """A variant by its printed name, with the cells of its row where `variants:` is a table."""
 
@@ -80,8 +78,7 @@ class Variant:
     cells: dict[str, Text] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
+class ModelEntry(NamedTuple):
     """A name that people type: a variant of `family` (empty: of its own file), with keys laid over it."""
 
     name: Text
@@ -96,8 +93,7 @@ class ModelEntry:
         return self.overlay is None and not self.family
 
 
-@dataclass(frozen=True, slots=True)
-class Erratum:
+class Erratum(NamedTuple):
     """Printed figures that are known to be wrong: of these rows or variants, in these columns."""
 
     where: Text
@@ -107,14 +103,12 @@ class Erratum:
     note: Text
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedTable:
+class ReportedTable(NamedTuple):
     quoted: Quoted
     reading: dict[str, tuple[Text, Text]]
 
 
-@dataclass(frozen=True, slots=True)
-class Cited:
+class Cited(NamedTuple):
     """Under which ids other documents print claims of the file: a table of ids whose first heading is `row`, `model` or
     `figure`. `sources` are where, `system` what the documents call the network (a column of that name wins); `of` is
     the `from:` of the claims, where several tables of the file print the same figure."""
@@ -126,7 +120,7 @@ class Cited:
     table: Table
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)  # by identity, so that what is worked out from a family can be kept beside it
 class Family:
     """Everything that a spec file says."""
 
@@ -164,7 +158,7 @@ class Family:
         return {squeeze(variant.name.value): variant for variant in self.variants}
 
     def variant(self, name: str) -> Variant | None:
-        """The variant of this printed name, however it is spaced."""
+        """The variant that is called `name`, however that is spaced."""
         return self._by_name.get(squeeze(name))
 
     @property

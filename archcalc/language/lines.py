@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from ..errors import Text, did_you_mean
 from ..ops import OPS
@@ -24,8 +23,7 @@ REPEAT = re.compile(r"x(\d+)(?=\s|$)|x(?=\()")
 WORD = re.compile(r"[^\s(),]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """`word(args, name=value) x(times)`. `weights` is what its weights are called (rule 14); `cell`: the word is a
     table's cell, the name of a value or read by the notation."""
 
@@ -37,8 +35,7 @@ class Call:
     cell: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """Calls, one after the other; present where `condition` holds or is None."""
 
     text: Text
@@ -46,16 +43,14 @@ class Line:
     condition: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(NamedTuple):
     """Branches that start from one value and are brought together by the op `word`, or stay side by side (`parts`)."""
 
     word: Text
     branches: tuple[Body, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unrolled:
+class Unrolled(NamedTuple):
     """`steps:` (rule 15): a body that is built once for each token of the value, with the same weights."""
 
     word: Text
@@ -65,24 +60,21 @@ class Unrolled:
 Plain = Line | Merge | Unrolled
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """`name: line` or `a, b: line`: the value of `item`, or its parts, under names (rule 11)."""
 
     names: tuple[Text, ...]
     item: Plain
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(NamedTuple):
     """A table of steps (rule 13), and the line or merge that each of its rows means, where `row:` says it."""
 
     table: Table
     means: Plain | Named | None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A row of a table of steps: the cell by which it is called, what it means, and what its headings are in
     expressions. `variant`: it is a step of that variant alone."""
 
@@ -97,8 +89,7 @@ class Step:
 Item = Plain | Named | Step
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """Items in order. A branch that is one line with a condition is absent where it does not hold."""
 
     where: Text
@@ -119,8 +110,7 @@ class Body:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """`name(parameter, parameter=default): body`."""
 
     name: Text
@@ -231,7 +221,7 @@ def read_line(text: Text) -> Line:
                 end = closing(text, repeat.end())
                 times, at = text.part(repeat.end() + 1, end), end + 1
                 _space(text, at)
-            calls[-1] = replace(calls[-1], times=Expr(times.strip()))
+            calls[-1] = calls[-1]._replace(times=Expr(times.strip()))
             continue
         match = WORD.match(source, at)
         word = text.part(at, match.end()) if match else text.part(at, at + 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from ..errors import SpecError, Text, did_you_mean
 from ..units import same, squeeze
@@ -40,9 +40,18 @@ class Row:
         return same(name, self.name) or same(name, self.group)
 
 
-@lru_cache(maxsize=256)
+_ROWS: WeakKeyDictionary[Family, dict[str, tuple[Row, ...]]] = WeakKeyDictionary()
+
+
 def rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
-    """The rows of the family's table that `variant` has. Raises SpecError at a cell that nothing reads."""
+    """The rows of the family's table that `variant` has, read once. Raises SpecError at a cell that nothing reads."""
+    known, name = _ROWS.setdefault(family, {}), variant.name.value
+    if name not in known:
+        known[name] = _rows_of(family, variant)
+    return known[name]
+
+
+def _rows_of(family: Family, variant: Variant) -> tuple[Row, ...]:
     assert family.layers is not None and family.layers.quoted is not None
     table = family.layers.quoted.table
     read = _meant(family.layers.body) if family.layers.body else _read(family, table, variant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import Text
 from ..units import same, squeeze
@@ -11,8 +12,7 @@ MAX_COLUMNS = 100
 MAX_CELLS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
+class TableRow(NamedTuple):
     """A row: a cell for every heading (the last one given spans the rest). `ruled`: a row of dashes stands above."""
 
     cells: tuple[Text, ...]

@@ -196,6 +196,9 @@ class Op:
         value: int = self.__dict__["_hash"]
         return value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.__dict__["_key"][1:]  # a hash of text holds in one process only
+
     def __repr__(self) -> str:
         return f"{self.word}({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in self.fields)})"
 

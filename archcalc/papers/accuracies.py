@@ -18,8 +18,8 @@ from ..files import Version, version
 from ..language import zoo
 from ..language.family import read_sources
 from ..language.reader import Map, read_file, where_of
+from ..networks import Number
 from ..units import read_figure
-from .quantity import Number
 from .tables import figures, items, maps, parts, rows
 
 # What is printed, in words.

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache
 from itertools import chain, islice
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 from ..analysis.counts import Report, Totals
 from ..analysis.readings import BASE, Reading, read_reading
@@ -98,9 +99,17 @@ MAX_CLAIMS = 10_000
 # --- collecting -------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
+_CLAIMS: WeakKeyDictionary[Family, tuple[Claim, ...]] = WeakKeyDictionary()
+
+
 def claims_of(family: Family) -> tuple[Claim, ...]:
-    """All claims of a spec file. Raises SpecError where one cannot be read."""
+    """All claims of a spec file, read once. Raises SpecError where one cannot be read."""
+    if family not in _CLAIMS:
+        _CLAIMS[family] = _read_claims(family)
+    return _CLAIMS[family]
+
+
+def _read_claims(family: Family) -> tuple[Claim, ...]:
     claims = list(islice(chain(_variant_claims(family), _row_claims(family), _reported_claims(family)), MAX_CLAIMS + 1))
     if len(claims) > MAX_CLAIMS:
         raise claims[-1].printed.error(f"more than {MAX_CLAIMS:,} claims are refused")

@@ -18,9 +18,10 @@ from ..errors import SpecError, Text, did_you_mean
 from ..language.family import Cited, Erratum, Family, read_sources
 from ..language.reader import List, Map, read_file
 from ..language.zoo import shipped_family, shipped_names, specs_dir
+from ..networks import Number
 from ..units import read_figure, same
 from .claims import Claim, claims_of
-from .quantity import Formula, Number, read_formula
+from .quantity import Formula, read_formula
 from .tables import figures, maps
 
 Kind = Literal["computed", "specification", "symbolic"]

@@ -12,11 +12,13 @@ from typing import Literal, get_args
 from ..analysis.counts import Layer
 from ..analysis.readings import BASE, BEFORE_ROUNDING, Reading, candidates
 from ..errors import SpecError, UsageError, did_you_mean
+from ..language.expand import settable
 from ..language.family import Erratum, Family
+from ..networks import Networks, Number
 from ..units import with_separators
 from .claims import Claim, Judgement, Verdict, decide, judge
 from .documents import Entry, problem
-from .quantity import COUNTS, Formula, Networks, Number, Place, Quantity, Value, ask, place_of
+from .quantity import COUNTS, Formula, Place, Quantity, Value, ask, place_of
 from .reasons import Search, search
 
 Found = Verdict | Literal["not computable"]
@@ -184,7 +186,8 @@ class Ledger:
         operands: dict[str, Value] = {}
         for name, operand in formula.operands.items():
             if isinstance(operand, Quantity):
-                settings = {n: v for n, v in (names or {}).items() if n in self.networks.settable(operand.model)}
+                known = settable(self.networks.selection(operand.model)) if names else ()
+                settings = {n: v for n, v in (names or {}).items() if n in known}
                 layout = entry.layout if formula.plain is not None else ""
                 operands[name] = ask(self.networks, operand, reading, layout, settings)
             else:

@@ -10,20 +10,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..analysis.counts import Layer, Report, analyse, longest_path
+from ..analysis.counts import Layer, Report, longest_path
 from ..analysis.readings import BASE, Reading
-from ..analysis.receptive import receptive_fields
 from ..errors import ArchcalcError, Text, did_you_mean
-from ..language.expand import expand_model, parameters
 from ..language.expr import Expr
-from ..language.zoo import Selection, resized, select
+from ..networks import Networks, Number
 from ..ops import ARGUMENTS, OPS, Shape, Tokens
 from ..ops.base import OpFamily, numel
 from ..units import same
 
-Number = int | Fraction
 Value = Number | tuple[Number, ...]
 COUNTS = ("params", "weights", "biases", "norm_params", "norm_stats", "macs", "flops", "weight_layers")
 ASKED = re.compile(r"([a-z_]+) of ([^\s@\[\]]+)(?:@([\dx×]+))?(?: at ([^\[\]]+))?")
@@ -58,41 +55,6 @@ class Quantity:
     model: str
     size: tuple[int, ...] | None
     at: str
-
-
-class Networks:
-    """The networks that quantities are asked of, each built once."""
-
-    def __init__(self) -> None:
-        self._selections: dict[str, Selection] = {}
-        self._reports: dict[Any, Report] = {}
-        self._constants: dict[str, set[str]] = {}
-
-    def selection(self, model: str) -> Selection:
-        found = self._selections.get(model)
-        if found is None:
-            found = self._selections[model] = select(model)
-        return found
-
-    def settable(self, model: str) -> set[str]:
-        """The names that a reading or an instance may set."""
-        if model not in self._constants:
-            selection = self.selection(model)
-            self._constants[model] = set(parameters(selection.family, selection.variant))
-        return self._constants[model]
-
-    def report(
-        self, model: str, size: tuple[int, ...] | None = None, settings: Mapping[str, Number] | None = None
-    ) -> Report:
-        """The counts of a model at batch 1. Raises UsageError and SpecError as the model does."""
-        key = (model, size, tuple(sorted((settings or {}).items())))
-        found = self._reports.get(key)
-        if found is None:
-            selection = self.selection(model)
-            shape = None if size is None else resized(self.report(model).graph.inputs[0][1], size)
-            graph = expand_model(selection, settings=settings, input=shape)
-            found = self._reports[key] = analyse(graph)
-        return found
 
 
 def read_quantity(text: Text) -> Quantity | None:
@@ -215,7 +177,7 @@ def _padding(place: Place) -> int:
 
 
 def _receptive_field(place: Place) -> tuple[int, ...]:
-    found = receptive_fields(place.report.graph).at(place.output, place.value)
+    found = place.report.receptive_fields.at(place.output, place.value)
     if found is None:
         raise ArchcalcError("the receptive field is unbounded here")
     return found

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from ..analysis.counts import Layer
 from ..analysis.readings import BASE, candidates, explaining
 from ..graph import Span
+from ..networks import Number
 from ..units import UNITS, read_figure, with_separators
-from .quantity import COUNTS, METRICS, Number, Place, count, place_of
+from .quantity import COUNTS, METRICS, Place, count, place_of
 
 EXACT_DIGITS = 4  # of a figure that one edited digit may explain
 

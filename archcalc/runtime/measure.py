@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..analysis.counts import Report, analyse
 from ..analysis.fit import fit, need
 from ..errors import Unavailable, UsageError
 from ..graph import Graph
@@ -28,7 +29,7 @@ SEED = 0  # of the parameters and of the input
 
 
 def measure(
-    graph: Graph,
+    network: Graph | Report,
     *,
     batch: int = 1,
     dtype: str = "float32",
@@ -44,7 +45,8 @@ def measure(
     time_limit: float = 10.0,
     progress: Progress | None = None,
 ) -> Measurement:
-    """Time the main path of `graph`, in rounds of one whole run and one run by nodes.
+    """Time the main path of a network, in rounds of one whole run and one run by nodes; its Report, where there is one
+    at batch 1, spares counting it again.
 
     Rounds end once the 95 % confidence intervals of the medians, the whole's and the nodes' sum's, are within
     `precision` of them, after `runs` rounds, or, warming up included, after `time_limit` seconds; there is at least
@@ -59,7 +61,7 @@ def measure(
     the same; Interrupted, with what was measured, for Ctrl-C after the first round.
     """
     (found,) = measure_in_turn(
-        [graph],
+        [network],
         batch=batch,
         dtype=dtype,
         device=device,
@@ -78,7 +80,7 @@ def measure(
 
 
 def measure_in_turn(
-    graphs: Sequence[Graph],
+    networks: Sequence[Graph | Report],
     *,
     batch: int = 1,
     dtype: str = "float32",
@@ -94,7 +96,7 @@ def measure_in_turn(
     time_limit: float = 10.0,
     progress: Progress | None = None,
 ) -> tuple[Measurement, ...]:
-    """Time several graphs in turn, A B A B …, so that what drifts drifts for all alike; otherwise as `measure` does.
+    """Time several networks in turn, A B A B …, so that what drifts drifts for all alike; otherwise as `measure` does.
 
     All are as long in the rounds as the one that needs most, and `time_limit` is for each of them. They all stand in
     memory together, parameters and inputs. Interrupted has the measurements of all.
@@ -102,10 +104,11 @@ def measure_in_turn(
     _check(batch, time_limit, threads, runs, precision)
     number = torch_dtype(dtype)
     where = device_of(device)
-    graphs = [graph.without_heads() for graph in graphs]
+    reports = [_counted(one, dtype) for one in networks]
+    graphs = [report.graph.without_heads() for report in reports]
     layouts = [_layout(graph, channels_last) for graph in graphs]
-    for graph in graphs:
-        _require_memory(graph, batch, dtype, where, training)
+    for report in reports:
+        _require_memory(report, batch, where, training)
     with ExitStack() as stack:
         pinned = stack.enter_context(pinned_malloc()) if pin_malloc and where.type == "cpu" else False
         stack.enter_context(_threads(threads))
@@ -120,9 +123,9 @@ def measure_in_turn(
         benches: list[Bench] = []
         memories: list[Memory | None] = []
         try:
-            for graph, layout in zip(graphs, layouts, strict=True):
+            for report, graph, layout in zip(reports, graphs, layouts, strict=True):
                 if benches:
-                    _require_memory(graph, batch, dtype, where, training)  # beside those that stand there already
+                    _require_memory(report, batch, where, training)  # beside those that stand there already
                 network, inputs = _prepare(graph, batch, number, dtype, where, layout)
                 memories.append(None if training else _watched(network, inputs))
                 bench = Bench(
@@ -177,6 +180,13 @@ def measure_in_turn(
     if any(one.stopped == "interrupted" for one in done):
         raise Interrupted(*found)
     return found
+
+
+def _counted(network: Graph | Report, dtype: str) -> Report:
+    """The counts at batch 1 in a dtype."""
+    if isinstance(network, Report):
+        return network if network.dtype == dtype and network.batch == 1 else analyse(network.graph, 1, dtype)
+    return analyse(network, 1, dtype)
 
 
 _threads = threads  # `measure` has an argument of that name
@@ -254,18 +264,18 @@ def _flusher(where: torch.device) -> Callable[[], object]:
 # --- memory -------------------------------------------------------------------------------------------------------
 
 
-def _require_memory(graph: Graph, batch: int, dtype: str, where: torch.device, training: bool) -> None:
+def _require_memory(report: Report, batch: int, where: torch.device, training: bool) -> None:
     """Raises Unavailable where an inference, or a training step, takes more than the memory that is free."""
     optimizer = "sgd" if training else ""  # nothing is updated, so no state is held
     there = available_memory(where)
-    needed = need(graph, batch, optimizer, dtype)
+    needed = need(report.at_batch(batch), optimizer)
     if there is not None and needed.bytes > there:
         parameters = sum(size for name, size in needed.parts.items() if name in ("parameters", "running statistics"))
         what = "gradients and activations" if training else "activations"
         raise Unavailable(
             f"this needs {_bytes(needed.bytes)} of memory ({_bytes(parameters)} of parameters, "
             f"{_bytes(needed.bytes - parameters)} of {what} at batch {batch}), free are {_bytes(there)}",
-            _fits(fit(graph, max(1, there), optimizer, dtype).batch) if batch > 1 else "",
+            _fits(fit(report, max(1, there), optimizer).batch) if batch > 1 else "",
         )
 
 

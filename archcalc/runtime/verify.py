@@ -20,8 +20,7 @@ from ..analysis.counts import NodeCost, cost_of
 from ..analysis.memory import embedding_inputs
 from ..errors import SpecError, Unavailable
 from ..graph import Graph, Node
-from ..language.expand import expand_model
-from ..language.zoo import Selection, select
+from ..networks import Network, network
 from ..ops import Op, Shape, dims
 from ..parallel import map_processes
 from . import modules
@@ -98,8 +97,7 @@ def verify_all(
 
 def _cost(name: str) -> int:
     """About how long a model takes. Raises UsageError and SpecError."""
-    selection = select(name)
-    graph = expand_model(selection)
+    graph = network(name).graph
     return sum(cost.weights for cost in _costs(graph).values()) + 10**5 * len(graph.nodes)
 
 
@@ -110,9 +108,8 @@ def _one_thread() -> None:
 def verify_model(name: str) -> Verified:
     """Hold one model against torch: at its printed input on `meta` and by fvcore, and running at the smallest one."""
     start = time.perf_counter()
-    selection = select(name)
-    graph = expand_model(selection)
-    small = smallest(selection, graph)
+    printed = network(name)
+    graph, small = printed.graph, smallest(printed)
     differences = [*verify(graph), *count_with_fvcore(graph), *run(small)]
     costs = _costs(graph.without_heads())
     gaps = {node.op.word: _gap(node.op, UNKNOWN_TO_COUNTER | UNKNOWN_TO_FVCORE) for node in graph.nodes}
@@ -149,18 +146,18 @@ def _key(graph: Graph, node: Node) -> Key:
     return node.op, tuple(graph.shape(value) for value in node.inputs)
 
 
-def smallest(selection: Selection, printed: Graph) -> Graph:
-    """The network at the smallest square input that its spec takes; as printed where there is no one map."""
-    shape = printed.inputs[0][1]
-    if len(printed.inputs) > 1 or len(shape) < 2:
-        return printed
+def smallest(printed: Network) -> Graph:
+    """The network at the smallest square input that it takes; as printed where there is no one map."""
+    shape = printed.graph.inputs[0][1]
+    if len(printed.graph.inputs) > 1 or len(shape) < 2:
+        return printed.graph
     for side in range(1, max(shape[1:])):
         small = (shape[0], *(min(side, axis) for axis in shape[1:]))
         try:
-            return expand_model(selection, input=small)
+            return printed.at(small).graph
         except SpecError:
             continue
-    return printed
+    return printed.graph
 
 
 # --- running ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..analysis.counts import Layer, Report
-from ..analysis.receptive import receptive_fields
 from ..analysis.training import Training, train
 from ..documents import SCHEMA
 from ..graph import Span
@@ -80,7 +79,7 @@ def _layers(report: Report, training: Training, measured: Measurement | None) ->
     for span in sorted(report.graph.rows, key=lambda span: span.start):
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
-    fields = receptive_fields(report.graph)
+    fields = report.receptive_fields
     steps: list[tuple[int | None, int | None]] = [*zip(training.backward_macs, training.saved, strict=True)]
     steps += [(None, None)] * (len(report.layers) - len(steps))
     return [

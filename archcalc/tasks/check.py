@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ..analysis.counts import Report, analyse
+from ..analysis.counts import Report
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
 from ..files import Version, version
 from ..gate.budgets import judge as judge_budgets
 from ..gate.budgets import project, quantities, with_receptive_field
 from ..gate.build import CheckedLock, CheckedModel, check_locks, find_locks, idle, measured, specs_of
 from ..gate.store import accept
-from ..language.expand import expand_model
 from ..language.family import Family
 from ..language.zoo import Selection, selections, spec_files
 from ..models import load
+from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
 from ..parallel import map_processes
 from .progress import Watch, silent
@@ -167,16 +167,11 @@ class BuiltSpec(NamedTuple):
         return {selection.name: report for selection, report in self.models}
 
 
-def build(selection: Selection) -> Report:
-    """The counts of a model as its document prints it: batch 1, the printed input. Raises SpecError."""
-    return analyse(expand_model(selection))
-
-
 def build_spec(path: Path, name: str | None = None) -> BuiltSpec:
     """Read a spec and build its models; `name` is what messages call it. Raises SpecError."""
     family, found = selections(path, name)
     spec = found[0].spec if found else str(path)
-    return BuiltSpec(spec, family, [(selection, build(selection)) for selection in found])
+    return BuiltSpec(spec, family, [(selection, counts_of(selection)) for selection in found])
 
 
 def judge_spec(built: BuiltSpec, receptive_field: bool = False) -> CheckedSpec:

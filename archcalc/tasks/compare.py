@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Totals
-from ..analysis.receptive import receptive_fields
 from ..analysis.roofline import network_intensity
 from ..errors import UsageError, did_you_mean
 from ..graph import Graph
@@ -98,8 +97,8 @@ def _throughput_between(model: Compared) -> Interval | None:
 
 
 def _field(model: Compared) -> float | None:
-    graph = model.summary.report.graph
-    return receptive_fields(graph).most(last_map(graph))
+    report = model.summary.report
+    return report.receptive_fields.most(last_map(report.graph))
 
 
 def last_map(graph: Graph) -> int:

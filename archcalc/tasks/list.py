@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import did_you_mean
 from ..language.zoo import Selection, known_names, selections, spec_files
+from ..networks import report as counts_of
 from ..ops import Shape
 from ..parallel import map_processes
-from .check import build
 
 if TYPE_CHECKING:
     from ..papers.accuracies import System
@@ -82,7 +82,7 @@ def systems_without_spec(word: str = "") -> Iterator[System]:
 
 
 def _listed(selection: Selection) -> ListedModel:
-    report = build(selection)
+    report = counts_of(selection)
     file = selection.file
     return ListedModel(
         selection.name,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..analysis.counts import Layer, Totals
-from ..analysis.receptive import ReceptiveFields, receptive_fields
+from ..analysis.receptive import ReceptiveFields
 from ..errors import UsageError, did_you_mean, printable
 from ..graph import Node, Span
 from ..models import Summary
@@ -198,7 +198,7 @@ class _Opener:
         self.summary, self.report, self.measured = summary, summary.report, summary.measured
         self.graph = self.report.graph
         self.share = share_of(summary)
-        self.fields = receptive_fields(self.graph)
+        self.fields = self.report.receptive_fields
         self.judged: dict[str, list[Judgement]] = {}
         for judgement in summary.judgements:
             self.judged.setdefault(judgement.claim.row, []).append(judgement)

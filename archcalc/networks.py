@@ -1,0 +1,110 @@
+"""The one place where a reference becomes a network: a name, a spec file or a selected model, at an input and with
+settings, gives a Graph and its Report.
+
+A room that makes graphs of something else than specs hands in a front: `FRONTS.append(front)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .analysis.counts import Report, analyse
+from .errors import UsageError, did_you_mean
+from .graph import Graph
+from .language.expand import expand_model, settable
+from .language.zoo import Selection, resized, select, split
+from .ops import Shape, dims
+
+Number = int | Fraction
+Reference = str | Path | Selection
+Settings = Mapping[str, int | float | str | Fraction]
+# The graph of what is spelled in another way than specs are, at an input and with settings; None for another spelling.
+Front = Callable[[str, Shape | None, Settings], Graph | None]
+FRONTS: list[Front] = []
+
+
+class Network(NamedTuple):
+    """A network as it was asked for. `selection` is the model of a spec, None where a front gave the graph; `settings`
+    are the constants set by hand; `printed` says that neither they nor the input differ from what the spec prints."""
+
+    name: str
+    graph: Graph
+    selection: Selection | None
+    settings: dict[str, Number]
+    printed: bool
+
+    def at(self, input: Shape) -> Network:
+        """The network at another input. Raises SpecError where it does not fit."""
+        return network(self.selection or self.name, input, self.settings)
+
+
+def network(reference: Reference, input: Shape | None = None, settings: Settings | None = None) -> Network:
+    """Build a network: `vgg16`, `vgg:D`, `./my.yaml`, a Path, or a Selection, of which no front is asked.
+
+    `input` (channels first, without the batch) replaces the printed one, `settings` the constants by name. Raises
+    UsageError for an unknown name or setting, SpecError for a bad spec.
+    """
+    if isinstance(reference, Path):
+        reference = str(reference) if split(str(reference))[0] else f"./{reference}"
+    if isinstance(reference, str):
+        for front in FRONTS:
+            graph = front(reference, input, settings or {})
+            if graph is not None:
+                return Network(reference, graph, None, {}, True)
+        reference = select(reference)
+    values = {name: _number(name, value) for name, value in (settings or {}).items()}
+    known = settable(reference) if values else ()
+    for name in values:
+        if name not in known:
+            hint = did_you_mean(name, known) or "This spec has nothing that can be set."
+            raise UsageError(f"`{name}` is not a value that `{reference.name}` lets one set", hint)
+    shape = None if input is None else _shape(input)
+    graph = expand_model(reference, settings=values, input=shape)
+    return Network(reference.name, graph, reference, values, shape is None and not values)
+
+
+def report(reference: Reference, input: Shape | None = None, settings: Settings | None = None) -> Report:
+    """The counts of a network at batch 1 in float32. Raises as `network` does, and SpecError above 10¹⁸."""
+    return analyse(network(reference, input, settings).graph)
+
+
+class Networks:
+    """Models of specs by name, for many questions: each is selected, built and counted once."""
+
+    def __init__(self) -> None:
+        self._selections: dict[str, Selection] = {}
+        self._reports: dict[Any, Report] = {}
+
+    def selection(self, model: str) -> Selection:
+        """The model of this name. Raises UsageError and SpecError."""
+        if model not in self._selections:
+            self._selections[model] = select(model)
+        return self._selections[model]
+
+    def report(
+        self, model: str, size: tuple[int, ...] | None = None, settings: Mapping[str, Number] | None = None
+    ) -> Report:
+        """The counts of a model at batch 1, at another size of its input. Raises UsageError and SpecError."""
+        key = (model, size, tuple(sorted((settings or {}).items())))
+        if key not in self._reports:
+            shape = None if size is None else resized(self.report(model).graph.inputs[0][1], size)
+            self._reports[key] = report(self.selection(model), shape, settings)
+        return self._reports[key]
+
+
+def _number(name: str, value: int | float | str | Fraction) -> Number:
+    try:
+        number = Fraction(str(value).strip())
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"`{name}` wants a number, here it is `{value}`") from None
+    return number.numerator if number.denominator == 1 else number
+
+
+def _shape(input: Shape) -> Shape:
+    shape = tuple(input)
+    if not shape or len(shape) > 4 or any(not isinstance(n, int) or not 1 <= n <= 10**9 for n in shape):
+        raise UsageError(f"an input has one to four axes of at least 1, here it is {dims(shape)}")
+    return shape
