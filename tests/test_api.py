@@ -142,7 +142,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(module, name, watched)
 
-    watch(counts, "_facts")  # all that counts a graph comes by here
+    watch(counts, "_costs")  # all that counts a graph comes by here
     watch(receptive, "_walk")
     return made
 
@@ -157,7 +157,7 @@ def test_a_model_is_counted_once(counted: Counter[str]) -> None:
     assert model.training(8).forward_macs == model.report(8).totals.macs
     assert model.fit(10**9, "adam").batch > 1
     assert model.summary(batch=4, optimizer="sgd").judgements == model.claims
-    assert counted == {"_facts": 1}
+    assert counted == {"_costs": 1}
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_command_counts_each_network_once(
     with pytest.raises(SystemExit) as left:
         cli.main(list(arguments))
     assert not left.value.code
-    assert (counted["_facts"], counted["_walk"]) == (graphs, walks)
+    assert (counted["_costs"], counted["_walk"]) == (graphs, walks)
 
 
 def test_counts_at_a_batch_are_those_counted_there() -> None:
