@@ -645,7 +645,9 @@ def test_how_much_is_shown_is_said(pick: rows.Pick, depth: int, says: str) -> No
     assert bool(text) is pick.active
     shown = f"shown   {text}"
     assert (shown in " ".join(written(summary, depth, 200, pick=pick).split("\n"))) is pick.active
-    assert (f"- **shown**: {markdown.escape(text)}" in written(summary, depth, form="markdown", pick=pick)) is pick.active
+    assert (
+        f"- **shown**: {markdown.escape(text)}" in written(summary, depth, form="markdown", pick=pick)
+    ) is pick.active
 
 
 def test_the_top_of_a_measured_network_is_by_latency() -> None:

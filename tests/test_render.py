@@ -370,7 +370,7 @@ def test_markdown_is_one_table_with_the_figures_of_the_text(model: str, depth: i
         assert column.show is not None
         unit, shown = column.show([column.value(line) for line in rows.table(summary, depth)])
         at = [cell.strip() for cell in cells[0]].index(f"{column.heading} ({unit})" if unit else column.heading)
-        assert [line[at].strip() for line in cells[2:]] == [number.strip() for number in shown]
+        assert [line[at].strip() for line in cells[2:]] == [markdown.escape(number.strip()) for number in shown]
 
 
 def test_markdown_escapes_what_would_break_the_table() -> None:

@@ -408,7 +408,9 @@ def test_a_report_is_valid_and_every_key_of_it_is_described(model: str, timed: b
 
 
 def test_a_report_of_changed_constants_is_valid() -> None:
-    document = json.loads(written(archcalc.load("resnet50", settings={"classes": 10}).summary(8, "bfloat16"), form="json"))
+    document = json.loads(
+        written(archcalc.load("resnet50", settings={"classes": 10}).summary(8, "bfloat16"), form="json")
+    )
     assert wrong(REPORT, document) == []
     assert document["settings"] == {"classes": "10"}
 
