@@ -32,8 +32,8 @@ from archcalc.papers.accuracies import (
 )
 from archcalc.papers.documents import documents_dir
 from archcalc.schemas import generate as schema
-from archcalc.show import FORMATS
 from archcalc.show.list import ALL, COLUMNS, ONLY_PRINTED, render, said
+from archcalc.show.writers import FORMATS
 from archcalc.tasks.list import ListedModel, list_models
 from tests.test_cli import on_a_terminal
 from tests.test_commands import Run, command

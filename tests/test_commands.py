@@ -21,12 +21,13 @@ from archcalc.language.names import read_names
 from archcalc.language.starter import check_name, starter
 from archcalc.language.zoo import model_names, spec_files
 from archcalc.models import Summary
-from archcalc.show import FORMATS, as_csv, as_json, as_markdown, as_text, sentences
+from archcalc.show import sentences
 from archcalc.show.source import render as in_color
+from archcalc.show.writers import FORMATS, markdown
 from archcalc.tasks import summary as rows
 from archcalc.tasks.summary import FULL, SORTS
 from tests.test_cli import on_a_terminal, run
-from tests.test_render import run_of, summary_of
+from tests.test_render import run_of, summary_of, written
 
 SPECS = spec_files()
 TINY = """\
@@ -643,8 +644,10 @@ def test_how_much_is_shown_is_said(pick: rows.Pick, depth: int, says: str) -> No
     assert text.startswith(says)
     assert bool(text) is pick.active
     shown = f"shown   {text}"
-    assert (shown in " ".join(as_text.render(summary, depth, 200, pick=pick).split("\n"))) is pick.active
-    assert (f"- **shown**: {as_markdown.escape(text)}" in as_markdown.render(summary, depth, pick)) is pick.active
+    assert (shown in " ".join(written(summary, depth, 200, pick=pick).split("\n"))) is pick.active
+    assert (
+        f"- **shown**: {markdown.escape(text)}" in written(summary, depth, form="markdown", pick=pick)
+    ) is pick.active
 
 
 def test_the_top_of_a_measured_network_is_by_latency() -> None:
@@ -659,7 +662,7 @@ def test_the_top_of_a_measured_network_is_by_latency() -> None:
 def test_picked_lines_say_which_they_are_and_fit(model: str, depth: int, width: int) -> None:
     summary = summary_of(model, True)
     pick = rows.Pick("macs", 12)
-    text = as_text.render(summary, depth, width, pick=pick)
+    text = written(summary, depth, width, pick=pick)
     assert max(map(len, text.split("\n"))) <= width
     table = rows.table(summary, depth, pick)
     names = [line.label or line.name for line in table]
@@ -676,11 +679,11 @@ def test_all_forms_pick_the_same() -> None:
     summary: Summary = summary_of("resnet50")
     pick = rows.Pick("params", 5, "conv")
     paths = [line.path for line in rows.lines(summary, FULL, pick)]
-    table = csv.DictReader(io.StringIO(as_csv.render(summary, FULL, pick)))
+    table = csv.DictReader(io.StringIO(written(summary, FULL, form="csv", pick=pick)))
     assert [line["path"] for line in table] == paths
-    assert json.loads(as_json.render(summary, FULL, pick))["shown"] == paths
-    assert "shown" not in json.loads(as_json.render(summary, FULL))
-    markdown = as_markdown.render(summary, FULL, pick)
+    assert json.loads(written(summary, FULL, form="json", pick=pick))["shown"] == paths
+    assert "shown" not in json.loads(written(summary, FULL, form="json"))
+    markdown = written(summary, FULL, form="markdown", pick=pick)
     assert [markdown.index(path) for path in paths] == sorted(markdown.index(path) for path in paths)
 
 

@@ -33,11 +33,10 @@ from archcalc.models import load
 from archcalc.ops import Tokens
 from archcalc.papers.accuracies import common, results
 from archcalc.schemas import generate as schema
-from archcalc.show import FORMATS, as_latex
 from archcalc.show import list as listing
-from archcalc.show import render as render_summary
 from archcalc.show.compare import render, render_diff
 from archcalc.show.scale import render as render_scaled
+from archcalc.show.writers import FORMATS, latex
 from archcalc.tasks.compare import (
     BY,
     METRICS,
@@ -54,6 +53,7 @@ from archcalc.tasks.list import list_models, systems_without_spec
 from archcalc.tasks.scale import counts, grid, values
 from archcalc.tasks.summary import Pick
 from tests.graphs import call, chain
+from tests.test_render import written
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -281,7 +281,7 @@ def test_a_summary_in_every_form(model: str) -> None:
     rows = [span for span in summary.report.graph.rows if not span.head]
     expected = [(summary.report.subtotal(span).params, summary.report.subtotal(span).macs) for span in rows]
     raw = Pick(columns=("params", "macs"), raw=True)
-    made = {form: render_summary(summary, form, pick=raw) for form in FORMATS}
+    made = {form: written(summary, form=form, pick=raw) for form in FORMATS}
     entries = json.loads(made["json"])["rows"]
     assert [(row["params"], row["macs"]) for row in entries if "head" not in row] == expected
     lines = list(csv.DictReader(io.StringIO(made["csv"])))
@@ -323,23 +323,23 @@ def test_sizes_in_every_form() -> None:
 
 def test_columns_are_chosen_everywhere() -> None:
     summary = load("vgg16").summary()
-    line = render_summary(summary, "csv", pick=Pick(columns=("params", "receptive_field_max"))).splitlines()[18]
+    line = written(summary, form="csv", pick=Pick(columns=("params", "receptive_field_max"))).splitlines()[18]
     assert line == "maxpool.5,maxpool,0,212"
-    assert "∞" in render_summary(summary, "text", pick=Pick(columns=("receptive_field",)))
+    assert "∞" in written(summary, form="text", pick=Pick(columns=("receptive_field",)))
     with pytest.raises(UsageError, match="there is no column"):
-        render_summary(summary, "text", pick=Pick(columns=("parms",)))
+        written(summary, form="text", pick=Pick(columns=("parms",)))
 
 
 def test_html_needs_no_network_and_escapes() -> None:
-    text = render_summary(load("resnet50").summary(), "html")
+    text = written(load("resnet50").summary(), form="html")
     assert "http" not in re.sub(r"http://www.w3.org\S*", "", text)
     assert "<script>" in text
     assert "prefers-color-scheme: dark" in text
 
 
 def test_latex_escapes() -> None:
-    assert as_latex.escape("a_b & 50% #1 {x} 3×3") == r"a\_b \& 50\% \#1 \{x\} 3$\times$3"
-    text = render_summary(load("googlenet").summary(), "latex")
+    assert latex.escape("a_b & 50% #1 {x} 3×3") == r"a\_b \& 50\% \#1 \{x\} 3$\times$3"
+    text = written(load("googlenet").summary(), form="latex")
     assert text.count(r"\begin{") == text.count(r"\end{")
     assert all(sign.isascii() or sign.isalpha() for sign in text)
 

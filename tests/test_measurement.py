@@ -40,9 +40,10 @@ from archcalc.measurement.latency import (
 from archcalc.measurement.regression import compare, rank_tests
 from archcalc.measurement.runs import Run, document, parse, read
 from archcalc.schemas import generate as schema
-from archcalc.show import FORMATS, sentences
 from archcalc.show import measure as measuring
+from archcalc.show import sentences
 from archcalc.show.measure import Measured
+from archcalc.show.writers import FORMATS
 
 RUN = Draft202012Validator(schema.run_schema())
 

@@ -27,7 +27,8 @@ from archcalc.measurement.runs import Run, document
 from archcalc.models import load
 from archcalc.show import pictures as plots
 from archcalc.show.pictures import charts, graphs, volumes
-from archcalc.show.report import render as report
+from archcalc.show.report import page as report
+from archcalc.show.writers import write
 from archcalc.tasks.compare import Compared
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -250,7 +251,7 @@ def test_colours_differ_in_grey() -> None:
 
 
 def test_a_page_with_pictures() -> None:
-    text = report(one("vgg16"), None, None)
+    text = write(report(one("vgg16"), None), "html")
     assert text.count("<svg") == len(plots.ONE)
     assert "138,357,544" in text
 

@@ -16,7 +16,10 @@ from archcalc.errors import UsageError
 from archcalc.language.zoo import model_names
 from archcalc.measurement.latency import Measurement, Memory
 from archcalc.models import Summary
-from archcalc.show import FORMATS, as_csv, as_json, as_markdown, as_text, columns, known_format, layout, render
+from archcalc.show import columns, layout
+from archcalc.show.summary import columns as columns_of
+from archcalc.show.summary import page
+from archcalc.show.writers import FORMATS, known_format, markdown, write
 from archcalc.tasks import summary as rows
 from archcalc.tasks.summary import FULL
 
@@ -65,6 +68,18 @@ def run_of(summary: Summary, runs: int = 5, complete: bool = True) -> Measuremen
     )
 
 
+def written(
+    summary: Summary,
+    depth: int = 0,
+    width: int | None = None,
+    color: bool = False,
+    form: str = "text",
+    pick: rows.Pick | None = None,
+) -> str:
+    """The summary in a form."""
+    return write(page(summary, depth, pick), form, width, color)
+
+
 @cache
 def summary_of(model: str, measured: bool = False) -> Summary:
     found = archcalc.load(model).summary()
@@ -82,12 +97,12 @@ def test_there_are_models() -> None:
 @pytest.mark.parametrize(("model", "depth"), LOOKS)
 def test_nothing_is_wider_than_80_columns_and_nothing_is_cut(model: str, depth: int, measured: bool) -> None:
     summary = summary_of(model, measured)
-    text = as_text.render(summary, depth, width=80)
+    text = written(summary, depth, width=80)
     assert max(map(layout.width_of, text.split("\n"))) <= 80
     assert "…" not in text
     assert text == "\n".join(line.rstrip() for line in text.split("\n"))
     for line in rows.table(summary, depth):
-        for column in columns.columns(summary)[:2]:
+        for column in columns_of(summary)[:2]:
             assert f" {_exactly(column.value(line))}" in text or column.value(line) is None
         if layout.width_of(line.name) < 60:
             assert line.name in text
@@ -102,9 +117,9 @@ def test_every_number_stands_in_its_column(model: str) -> None:
     """The points, or last digits, of all lines stand below each other, and so do their units."""
     summary = summary_of(model, True)
     table = rows.table(summary)
-    text = as_text.render(summary, width=80).split("\n")
+    text = written(summary, width=80).split("\n")
     lines = [line for line in text if re.search(r"\d (  )?\s*[\d,.<]+ ", line)]
-    for column in columns.columns(summary)[1:-1]:
+    for column in columns_of(summary)[1:-1]:
         assert column.show is not None
         _, shown = column.show([column.value(line) for line in table])
         ends = {len(texts.rstrip()) - texts.find(".") for texts in shown if "." in texts and "<" not in texts}
@@ -114,24 +129,24 @@ def test_every_number_stands_in_its_column(model: str) -> None:
 
 def test_a_wide_terminal_is_used_and_a_very_wide_one_is_not_stretched() -> None:
     summary = summary_of("resnet50", True)
-    widths = {width: max(map(len, as_text.render(summary, 0, width).split("\n"))) for width in (80, 120, 140, 300)}
+    widths = {width: max(map(len, written(summary, 0, width).split("\n"))) for width in (80, 120, 140, 300)}
     assert widths[80] <= 80 < widths[120] <= 120 < widths[140] <= 140 < widths[300] < 200
-    assert as_text.render(summary, 0, 140).count("█") > as_text.render(summary, 0, 120).count("█")
+    assert written(summary, 0, 140).count("█") > written(summary, 0, 120).count("█")
 
 
 def test_a_long_cell_stands_beside_its_label_where_there_is_room_and_below_it_where_not() -> None:
-    wide, narrow = (as_text.render(summary_of("resnet50", True), 0, width) for width in (120, 80))
+    wide, narrow = (written(summary_of("resnet50", True), 0, width) for width in (120, 80))
     assert re.search(r"^conv4_x  \[1×1,256; 3×3,256; 1×1,1024\]×6 +1024×14×14 +7,098,368 ", wide, re.M)
     assert re.search(r"^conv4_x\n  \[1×1,256; 3×3,256; 1×1,1024\]×6 +1024×14×14 +7,098,368 ", narrow, re.M)
 
 
 def test_a_cell_that_fits_nowhere_stands_above_its_numbers() -> None:
-    text = as_text.render(summary_of("vit-b-16", True), 0, 80)
+    text = written(summary_of("vit-b-16", True), 0, 80)
     assert re.search(r"^conv\(D, P, P, pad=0\) tokens class_token position\n +197 × 768 +742,656 ", text, re.M)
 
 
 def test_the_tree_shows_what_stands_in_what() -> None:
-    text = as_text.render(summary_of("resnet50"), FULL, 80)
+    text = written(summary_of("resnet50"), FULL, 80)
     names = [re.split(r"  +\d", line)[0] for line in text.split("\n")]
     start = next(i for i, name in enumerate(names) if name.endswith("[1×1,64; 3×3,64; 1×1,256]×3"))
     assert names[start + 1] == "  ├─ bottleneck.1"
@@ -177,7 +192,7 @@ def test_rows_add_up_to_the_totals(model: str) -> None:
 
 
 def test_a_failing_claim_is_said_below_its_row_and_its_erratum_below_the_table() -> None:
-    text = as_text.render(summary_of("googlenet"), 0, 80)
+    text = written(summary_of("googlenet"), 0, 80)
     assert re.search(r"^convolution  .* 9,472 .*\n  ✗ params: computed 9,472, printed 2\.7K .* ¹$", text, re.M)
     assert re.search(r"^¹ +known erratum: Printed 2\.7K", text, re.M)
     judged = summary_of("googlenet").judgements
@@ -189,31 +204,31 @@ def test_a_failing_claim_is_said_below_its_row_and_its_erratum_below_the_table()
 def test_a_failing_claim_without_an_erratum_is_loud() -> None:
     summary = summary_of("googlenet")
     summary = replace(summary, judgements=tuple(replace(j, erratum=None) for j in summary.judgements))
-    text = as_text.render(summary, 0, 80, color=True)
+    text = written(summary, 0, 80, color=True)
     assert "✗ 52 of 62 printed figures hold, 10 do not" in text
     assert "\033[1;36m✗ params: \033[0mcomputed 9,472" in text
     assert text.count("undeclared") == 10
 
 
 def test_a_failing_claim_on_the_whole_network_is_said_below_the_totals() -> None:
-    text = as_text.render(summary_of("efficientnet-b1"), 0, 80)
+    text = written(summary_of("efficientnet-b1"), 0, 80)
     assert re.search(r"^claims .*\n +✗ #FLOPs: computed 686,802,832, printed 0\.70B: .* ¹$", text, re.M)
 
 
 def test_where_another_network_has_the_name_one_line_says_so() -> None:
-    text = as_text.render(summary_of("resnet50"), 0, None)
+    text = written(summary_of("resnet50"), 0, None)
     assert "\nThis is the paper's network, with the stride on the 1×1; torchvision's has it on the 3×3" in text
 
 
 def test_heads_stand_behind_the_total_and_are_counted_apart() -> None:
-    lines = as_text.render(summary_of("googlenet", True), 0, 80).split("\n")
+    lines = written(summary_of("googlenet", True), 0, 80).split("\n")
     names = [line.split("  ")[0] for line in lines]
     assert names.index("total") < names.index("aux (4a)") < names.index("total with heads")
     assert "13,378,280" in lines[names.index("total with heads")]
 
 
 def test_every_number_says_what_it_is() -> None:
-    text = as_text.render(replace(summary_of("vgg16", True), report=summary_of("vgg16").report), 0, 80)
+    text = written(replace(summary_of("vgg16", True), report=summary_of("vgg16").report), 0, 80)
     assert "FLOPs = 2 × MACs" in text
     assert not re.search(r"^.*\bFLOPs +(params|MACs|activ)", text, re.M)  # never a column
     for word in ("params", "MACs", "activation", "peak", "latency"):
@@ -224,7 +239,7 @@ def test_every_number_says_what_it_is() -> None:
 
 def test_batch_and_dtype_and_settings_are_named() -> None:
     model = archcalc.load("vgg16", settings={"classes": 10}, input=(3, 64, 64))
-    text = as_text.render(model.summary(8, "float16"))
+    text = written(model.summary(8, "float16"))
     assert "input 3×64×64 · batch 8 · float16 · classes = 10" in text
     assert "are for all 8 samples" in text
     assert "no printed figure to judge here" in text
@@ -236,14 +251,14 @@ def test_batch_and_dtype_and_settings_are_named() -> None:
 )
 def test_a_measurement_says_how_many_runs_and_whether_all(runs: int, complete: bool, says: str) -> None:
     summary = summary_of("vgg16")
-    text = as_text.render(replace(summary, measured=run_of(summary, runs, complete)), 0, 80)
+    text = written(replace(summary, measured=run_of(summary, runs, complete)), 0, 80)
     assert says in text
     assert complete is ("stopped early" not in text)
 
 
 def test_text_is_plain_unless_color_is_asked_for() -> None:
     summary = summary_of("googlenet", True)
-    plain, color = (as_text.render(summary, 1, 80, color=on) for on in (False, True))
+    plain, color = (written(summary, 1, 80, color=on) for on in (False, True))
     assert "\033" not in plain
     assert re.sub(r"\033\[[0-9;]*m", "", color) == plain
     assert {code for code in re.findall(r"\033\[([0-9;]*)m", color) if "3" in code} == {"36", "1;36"}  # one accent
@@ -256,7 +271,7 @@ def test_text_is_plain_unless_color_is_asked_for() -> None:
 def test_json_keeps_its_contract(model: str) -> None:
     summary = summary_of(model, True)
     report, graph = summary.report, summary.report.graph
-    found = json.loads(as_json.render(summary))
+    found = json.loads(written(summary, form="json"))
     keys = list(found)
     heads = ["totals_with_heads"] if report.totals_with_heads else []
     assert keys[: 14 + len(heads)] == [
@@ -289,8 +304,8 @@ def test_json_keeps_its_contract(model: str) -> None:
 @pytest.mark.parametrize("name", ["text", "markdown"])
 def test_a_training_step_is_shown_where_it_is_asked_for(name: str) -> None:
     plain = archcalc.load("resnet18").summary()
-    assert "saved by op" not in render(plain, name)
-    shown = " ".join(render(archcalc.load("resnet18").summary(optimizer="adam"), name).split())
+    assert "saved by op" not in written(plain, form=name)
+    shown = " ".join(written(archcalc.load("resnet18").summary(optimizer="adam"), form=name).split())
     assert "with adam, at the peak in the optimiser's step" in shown
     assert "optimiser state 89.2 MiB" in shown  # 2 · 11,689,512 · 4 bytes and a step for each of 62 tensors
     assert "5.32 G MACs = 1.81 G forward + 3.51 G backward" in shown
@@ -300,25 +315,25 @@ def test_measured_memory_is_shown() -> None:
     memory = Memory(10 * 2**20, "conv", 12 * 2**20, 3 * 2**20, None)
     summary = summary_of("vgg16")
     summary = replace(summary, measured=replace(run_of(summary), memory=memory))
-    shown = " ".join(render(summary, "text").split())
+    shown = " ".join(written(summary, form="text").split())
     assert (
         "held 10.0 MiB of values at the peak; 12.0 MiB where callers hold inputs; "
         "3.00 MiB beside them inside ops and kernels" in shown
     )
-    found = json.loads(render(summary, "json"))["measured"]
+    found = json.loads(written(summary, form="json"))["measured"]
     assert (found["peak_memory_bytes"], found["peak_memory_at"]) == (10 * 2**20, "conv")
     assert (found["workspace_bytes"], found["requested_bytes"]) == (3 * 2**20, None)
 
 
 def test_json_without_a_measurement_says_null() -> None:
-    found = json.loads(as_json.render(summary_of("vgg16")))
+    found = json.loads(written(summary_of("vgg16"), form="json"))
     assert found["measured"] is None
     assert {layer["latency_ms"] for layer in found["layers"]} == {None}
     assert found["namesake"] is None
 
 
 def test_a_claim_in_json_says_what_is_printed_computed_and_why() -> None:
-    claims = json.loads(as_json.render(summary_of("googlenet")))["claims"]
+    claims = json.loads(written(summary_of("googlenet"), form="json"))["claims"]
     wrong = next(claim for claim in claims if claim["verdict"] == "contradicts")
     assert (wrong["row"], wrong["figure"], wrong["metric"]) == ("convolution.1", "params", "params")
     assert (wrong["printed"], wrong["computed"], wrong["reading"]) == ("2.7K", 9472, "K = 1024")
@@ -329,8 +344,8 @@ def test_a_claim_in_json_says_what_is_printed_computed_and_why() -> None:
 @pytest.mark.parametrize("model", ["vgg16", "googlenet", "resnet50", "vit-b-16"])
 def test_csv_and_json_hold_the_same_figures(model: str, depth: int) -> None:
     summary = summary_of(model, True)
-    table = list(csv.DictReader(io.StringIO(as_csv.render(summary, depth))))
-    found = json.loads(as_json.render(summary))
+    table = list(csv.DictReader(io.StringIO(written(summary, depth, form="csv"))))
+    found = json.loads(written(summary, form="json"))
     by_path = {layer["path"]: layer for layer in found["layers"]}
     rows_of_table = [line for line in table if line["kind"] == "row"]
     assert [line["row"] for line in rows_of_table] == [row["name"] for row in found["rows"]]
@@ -346,26 +361,26 @@ def test_csv_and_json_hold_the_same_figures(model: str, depth: int) -> None:
 @pytest.mark.parametrize(("model", "depth"), LOOKS)
 def test_markdown_is_one_table_with_the_figures_of_the_text(model: str, depth: int) -> None:
     summary = summary_of(model, True)
-    text = as_markdown.render(summary, depth)
+    text = written(summary, depth, form="markdown")
     table = [line for line in text.split("\n") if line.startswith("| ")]
     cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table]
     assert len({len(line) for line in cells}) == 1
     assert len(table) == 2 + len(rows.table(summary, depth))
-    for column in columns.columns(summary):
+    for column in columns_of(summary):
         assert column.show is not None
         unit, shown = column.show([column.value(line) for line in rows.table(summary, depth)])
         at = [cell.strip() for cell in cells[0]].index(f"{column.heading} ({unit})" if unit else column.heading)
-        assert [line[at].strip() for line in cells[2:]] == [number.strip() for number in shown]
+        assert [line[at].strip() for line in cells[2:]] == [markdown.escape(number.strip()) for number in shown]
 
 
 def test_markdown_escapes_what_would_break_the_table() -> None:
-    assert as_markdown.escape(r"a|b *c* <d> \e conv2_x _f_") == r"a\|b \*c\* \<d\> \\e conv2_x \_f\_"
-    assert as_markdown.escape("[3×3,64; 3×3,64]×2") == "[3×3,64; 3×3,64]×2"
+    assert markdown.escape(r"a|b *c* <d> \e conv2_x _f_") == r"a\|b \*c\* \<d\> \\e conv2_x \_f\_"
+    assert markdown.escape("[3×3,64; 3×3,64]×2") == "[3×3,64; 3×3,64]×2"
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_ends_with_one_line_end(name: str) -> None:
-    text = render(summary_of("googlenet"), name)
+    text = written(summary_of("googlenet"), form=name)
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
 
@@ -425,4 +440,4 @@ def test_a_bar_is_as_long_as_the_share() -> None:
 
 def test_control_characters_of_a_spec_do_not_reach_the_terminal() -> None:
     summary = replace(summary_of("vgg16"), title="a\x1b[31m\nb", cite="c\x07", namesake="d\x1b")
-    assert not re.search(r"[\x00-\x09\x0b-\x1f]", as_text.render(summary, 0, 80))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", written(summary, 0, 80))

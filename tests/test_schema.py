@@ -29,10 +29,10 @@ from archcalc.models import Summary
 from archcalc.ops import ARGUMENTS, KINDS, OPS
 from archcalc.ops import base as ops_base
 from archcalc.schemas import generate as schema
-from archcalc.show import as_json
 from archcalc.tasks.check import check_spec
 from archcalc.tasks.list import list_models
 from tests.test_docs import EXAMPLES
+from tests.test_render import written
 
 ROOT = Path(__file__).resolve().parent.parent
 VALID = sorted((ROOT / "tests" / "data" / "valid").rglob("*.yaml"))
@@ -402,13 +402,15 @@ def measured(summary: Summary) -> Summary:
 @pytest.mark.parametrize("model", MODELS)
 def test_a_report_is_valid_and_every_key_of_it_is_described(model: str, timed: bool) -> None:
     summary = measured(summary_of(model)) if timed else summary_of(model)
-    document = json.loads(as_json.render(summary))
+    document = json.loads(written(summary, form="json"))
     assert wrong(REPORT, document) == []
     assert ("totals_with_heads" in document) == any("head" in layer for layer in document["layers"])
 
 
 def test_a_report_of_changed_constants_is_valid() -> None:
-    document = json.loads(as_json.render(archcalc.load("resnet50", settings={"classes": 10}).summary(8, "bfloat16")))
+    document = json.loads(
+        written(archcalc.load("resnet50", settings={"classes": 10}).summary(8, "bfloat16"), form="json")
+    )
     assert wrong(REPORT, document) == []
     assert document["settings"] == {"classes": "10"}
 
@@ -422,7 +424,7 @@ def test_the_models_show_every_key() -> None:
         seen.setdefault(part, set()).update(found)
 
     for model in MODELS:
-        document = json.loads(as_json.render(measured(summary_of(model))))
+        document = json.loads(written(measured(summary_of(model)), form="json"))
         note("", document)
         note("totals", document["totals"])
         note("measured", document["measured"])
@@ -450,20 +452,20 @@ BENT: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.parametrize(("place", "value"), BENT.values(), ids=BENT)
 def test_a_bent_report_is_not_valid(place: str, value: Any) -> None:
-    document = json.loads(as_json.render(summary_of("vgg16")))
+    document = json.loads(written(summary_of("vgg16"), form="json"))
     steps = [int(step) if step.isdigit() else step for step in place.split(".")]
     assert not REPORT.is_valid(_edited(document, tuple(steps), value))
 
 
 @pytest.mark.parametrize("key", schema.report_schema()["required"])
 def test_a_report_without_a_key_is_not_valid(key: str) -> None:
-    document = json.loads(as_json.render(summary_of("vgg16")))
+    document = json.loads(written(summary_of("vgg16"), form="json"))
     del document[key]
     assert not REPORT.is_valid(document)
 
 
 def test_a_report_with_more_keys_is_valid() -> None:
-    document = json.loads(as_json.render(summary_of("vgg16")))
+    document = json.loads(written(summary_of("vgg16"), form="json"))
     document["more"] = document["layers"][0]["more"] = document["totals"]["more"] = 1
     assert Draft202012Validator(schema.report_schema()).is_valid(document)
 

@@ -21,11 +21,11 @@ from archcalc.models import Model, load
 from archcalc.ops import Tokens
 from archcalc.runtime.network import build, parameter_count
 from archcalc.runtime.verify import verify
-from archcalc.show import as_csv, as_json, as_text
 from archcalc.show.explain import page
 from archcalc.show.writers import write
 from archcalc.tasks.explain import Explanation
 from archcalc.tasks.summary import FULL
+from tests.test_render import written
 
 TIED = """
 input: {source: 5, target: 5}
@@ -109,12 +109,12 @@ def test_a_summary_says_whose_weights_they_are(tied: Model) -> None:
     summary = tied.summary()
     shares = {"embed.2": "embed.1", "linear": "embed.1"}
     shares |= {f"encoder.{n}/linear.2": f"encoder.{n}/linear.1" for n in (1, 2)}
-    layers = json.loads(as_json.render(summary))["layers"]
+    layers = json.loads(written(summary, form="json"))["layers"]
     assert {layer["path"]: layer["shares"] for layer in layers if "shares" in layer} == shares
     assert all(layer["params"] == layer["weights"] == layer["biases"] == 0 for layer in layers if "shares" in layer)
-    lines = csv.DictReader(io.StringIO(as_csv.render(summary, FULL)))
+    lines = csv.DictReader(io.StringIO(written(summary, FULL, form="csv")))
     assert {line["path"]: line["shares"] for line in lines if line["shares"]} == shares
-    text = as_text.render(summary, FULL)
+    text = written(summary, FULL)
     assert "embed(50, 8, weights=embed.1)" in text
     assert "linear(50, bias=False, weights=embed.1)" in text
 

@@ -88,7 +88,7 @@ def compare(
     With --cpu or --gpu latency and throughput too, measured in turn, A B A B …, so that what drifts drifts for all
     alike. Two saved runs of one network are judged: which layers got slower beyond the noise."""
     from ..errors import UsageError
-    from ..show import known_units
+    from ..show.columns import known_units
     from ..show.compare import chosen, render, render_diff
     from ..tasks.compare import compare as side_by_side
     from ..tasks.compare import diff as lined_up

@@ -28,7 +28,7 @@ def list_models(
 ) -> None:
     """List the models that there are: name, paper, year, parameters, MACs and input, all computed afresh."""
     from ..errors import sentence
-    from ..show import known_units
+    from ..show.columns import known_units
     from ..show.list import render
     from ..tasks.list import list_models as task
 

@@ -33,7 +33,7 @@ def paper(
 
     Exits with 1 where a figure contradicts and no erratum says so, or an erratum no longer applies.
     """
-    from ..show import known_units
+    from ..show.columns import known_units
     from ..show.paper import render
     from ..show.progress import progress
     from ..tasks.paper import paper as task

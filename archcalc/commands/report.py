@@ -31,7 +31,7 @@ def report(
     The page is one file that needs no network; its tables are sorted by a click."""
     from ..errors import UsageError
     from ..show.progress import progress
-    from ..show.report import render
+    from ..show.report import page
     from ..tasks.compare import compare
     from .compare import side
     from .plot import members
@@ -42,5 +42,4 @@ def report(
     found = side(members(models), batch, dtype, pairs(settings), like, fold_bn)
     together = compare(found) if len(found) > 1 else None
     with progress("drawing", "networks") as tick:
-        text = render(found, together, tick)
-    write(lambda width, color: text)
+        write(page(found, together, tick))

@@ -26,8 +26,7 @@ def scale(
 ) -> None:
     """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
     counted, none is extrapolated. FILE may also be a picture: png, svg or pdf."""
-    from ..show import known_units
-    from ..show.columns import by_names
+    from ..show.columns import by_names, known_units
     from ..show.scale import columns as all_columns
     from ..show.scale import render
 

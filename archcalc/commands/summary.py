@@ -81,8 +81,8 @@ def summary(
 
     from .. import models as api
     from ..errors import Unavailable, UsageError
-    from ..show import known_units, render
-    from ..show.columns import chosen
+    from ..show.columns import known_units
+    from ..show.summary import chosen, page
     from ..tasks.summary import FULL, Pick, known_sort
 
     where = chosen_device(gpu, device)
@@ -96,9 +96,6 @@ def summary(
     found = loaded.summary(batch, dtype, like=like, optimizer=trained(train, optimizer))
     levels = FULL if full else depth
     pick.check(found, levels)
-
-    def show() -> None:
-        write(lambda width, color: render(found, write.format, levels, width, color, pick))
 
     stopped: BaseException | None = None
     if not static:
@@ -115,6 +112,6 @@ def summary(
         elif not (isinstance(stopped, Unavailable) and sys.modules.get("torch")):
             assert stopped is not None
             raise stopped
-    show()  # with not enough memory: what is known without running still stands
+    write(page(found, levels, pick))  # with not enough memory: what is known without running still stands
     if stopped is not None:
         raise stopped

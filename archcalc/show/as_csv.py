@@ -7,17 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..models import Summary
-from ..tasks import summary as rows
-from .columns import COLUMNS, Column, Value, chosen
-
-
-def render(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> str:
-    """A summary's lines, opened `depth` levels; an opened line comes before its parts and is their sum."""
-    columns: Sequence[Column] = COLUMNS
-    if pick is not None and pick.columns:
-        columns = chosen(("row", "name", *pick.columns))
-    return table(columns, rows.lines(summary, depth, pick))
+from .columns import Column, Value
 
 
 def table(columns: Sequence[Column], records: Iterable[Any]) -> str:

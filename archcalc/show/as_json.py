@@ -12,20 +12,10 @@ from ..analysis.training import Training, train
 from ..documents import SCHEMA
 from ..graph import Span
 from ..models import Summary
-from ..tasks.summary import Pick, lines
 from .documents import claim_document, totals_document, training_document
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency, Measurement
-
-
-def render(summary: Summary, depth: int = 0, pick: Pick | None = None) -> str:
-    """The whole summary; `layers` are all nodes. What is picked stands by name under `shown`."""
-    found = list(document(summary))
-    if pick is not None and pick.active:
-        shown = lines(summary, depth, pick)
-        found.append(("shown", [line.row if line.kind == "row" else line.path for line in shown]))
-    return write(found)
 
 
 def write(found: Iterable[tuple[str, Any]]) -> str:

@@ -1,20 +1,14 @@
-"""The columns of a summary's table, and how numbers are shown: in one unit, with as many places as all need."""
+"""Columns of tables, and how their numbers are shown: in one unit, with as many places as all of them need."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import UsageError, did_you_mean
-from ..models import Summary
 from ..ops import Shape, Tokens
-from ..ops.base import show
-from ..tasks.summary import Line, Pick, share_of, table
 from ..units import scaled, with_separators
-
-if TYPE_CHECKING:
-    from ..measurement.latency import Latency
 
 
 class Shown(NamedTuple):
@@ -25,17 +19,19 @@ class Shown(NamedTuple):
 
 
 Value = int | float | str | None
+INDENT = "\u2003"  # an em space, in front of a part's name
 
 
 class Column(NamedTuple):
     """A column: its name in csv, where its exact value comes from, and, where people see it, under which heading and
-    how; `short` stands where the heading is too wide."""
+    how; `short` stands where the heading is too wide, `spare` is what a narrow terminal does without."""
 
     name: str
-    value: Callable[[Any], Value]  # of a Line, or of whatever else a table is a list of
+    value: Callable[[Any], Value]  # of whatever a table is a list of
     heading: str = ""
     short: str = ""
     show: Callable[[Sequence[Value]], Shown] | None = None
+    spare: bool = False
 
 
 # --- how numbers are shown ----------------------------------------------------------------------------------------
@@ -138,108 +134,6 @@ def size(shape: Shape) -> str:
     return (" × " if isinstance(shape, Tokens) else "×").join(map(str, shape)) or "1"
 
 
-# --- the columns --------------------------------------------------------------------------------------------------
-
-
-def _latency(part: str) -> Callable[[Line], Value]:
-    return lambda line: None if line.latency is None else getattr(line.latency, part)
-
-
-def _count(name: str) -> Callable[[Line], Value]:
-    return lambda line: getattr(line.counts, name)
-
-
-COLUMNS = (
-    Column("kind", lambda line: line.kind),
-    Column("depth", lambda line: line.depth),
-    Column("row", lambda line: line.row),
-    Column("path", lambda line: line.path),
-    Column("label", lambda line: line.label),
-    Column("name", lambda line: line.name),
-    Column("head", lambda line: line.head),
-    Column("where", lambda line: line.where),
-    Column("output_shape", lambda line: None if line.shape is None else size(line.shape), "output", "output", words),
-    Column("params", _count("params"), "params", "params", exact),
-    Column("weights", _count("weights")),
-    Column("biases", _count("biases")),
-    Column("norm_params", _count("norm_params")),
-    Column("norm_stats", _count("norm_stats")),
-    Column("macs", _count("macs"), "MACs", "MACs", decimal),
-    Column("flops", _count("flops")),
-    Column("activation_bytes", _count("activation_bytes"), "activation", "activ.", binary),
-    Column("receptive_field_min", lambda line: None if line.fields is None else line.fields.least(line.value)),
-    Column("receptive_field_max", lambda line: None if line.fields is None else line.fields.most(line.value)),
-    Column("receptive_field_stride", lambda line: _geometry(line, "stride")),
-    Column("receptive_field_offset", lambda line: _geometry(line, "offset")),
-    Column("latency_ms_median", _latency("median"), "latency", "latency", time),
-    Column("latency_ms_iqr", _latency("iqr")),
-    Column("latency_runs", _latency("runs")),
-    Column("shares", lambda line: line.shares),
-)
-# For people only, made of numbers that other columns hold.
-SPREAD = Column("spread", lambda line: _spread(line.latency), "IQR", "IQR", percent)
-SHARE = Column("share", lambda line: line.share, "share", "share", percent)
-
-
-def _spread(latency: Latency | None) -> float | None:
-    """The inter-quartile range in percent of the median; None where there are no runs to compare."""
-    return 100 * latency.iqr / latency.median if latency and latency.runs > 1 and latency.median else None
-
-
-def _geometry(line: Line, name: str) -> Value:
-    """The stride or offset of a line's receptive field, of all its axes where they differ: `16×8`."""
-    found = [] if line.fields is None else [getattr(axis, name) for axis in line.fields[line.value]]
-    if not found or None in found:
-        return None
-    if len(set(found)) == 1 and isinstance(found[0], int):
-        return found[0]
-    return "×".join(map(show, found[:1] if len(set(found)) == 1 else found))
-
-
-# How columns are shown that stand only where they are asked for; others as they are.
-ASKED = {
-    "flops": Column("", _count(""), "FLOPs", "FLOPs", decimal),
-    "receptive_field_min": Column("", _count(""), "least field", "least", sizes),
-    "receptive_field_max": Column("", _count(""), "field", "field", sizes),
-    "receptive_field_stride": Column("", _count(""), "stride", "stride", sizes),
-    "receptive_field_offset": Column("", _count(""), "offset", "offset", sizes),
-    "latency_ms_iqr": Column("", _count(""), "IQR", "IQR", time),
-}
-
-
-def chosen(names: Sequence[str]) -> list[Column]:
-    """The columns of these names, in their order, each by its whole name or by how several begin: `receptive_field`.
-
-    Raises UsageError where there is none.
-    """
-    found: list[Column] = []
-    for name in names:
-        there = [column for column in COLUMNS if column.name == name]
-        there = there or [column for column in COLUMNS if column.name.startswith(f"{name}_")]
-        if not there:
-            known = [column.name for column in COLUMNS]
-            raise UsageError(f"there is no column `{name}`", did_you_mean(name, known))
-        for column in there:
-            if column.show is None:
-                like = ASKED.get(column.name)
-                heading = like.heading if like else column.name.replace("_", " ")
-                show = like.show if like else exact
-                column = Column(column.name, column.value, heading, like.short if like else heading, show)
-            found += [] if column.name in {other.name for other in found} else [column]
-    return found
-
-
-def columns(summary: Summary, pick: Pick | None = None) -> list[Column]:
-    """The columns that people see: those that were asked for, else the usual ones, of latency where it was measured."""
-    if pick is not None and pick.columns:
-        found = chosen(pick.columns)
-    elif summary.measured is None:
-        found = [column for column in COLUMNS if column.show and not column.name.startswith("latency")]
-    else:
-        found = [*(column for column in COLUMNS if column.show), *([SPREAD] if summary.measured.runs > 1 else [])]
-    return [as_is(column) for column in found] if pick is not None and pick.raw else found
-
-
 def as_is(column: Column) -> Column:
     """The column with its numbers exactly as they are, under its name."""
     if column.show in (words, percent) or column.show is None:
@@ -269,15 +163,11 @@ def with_headings(columns: Sequence[Column]) -> list[Column]:
     return [c if c.show is not None else Column(c.name, c.value, c.name, c.name, words) for c in columns]
 
 
-def titled(summary: Summary, depth: int = 0, pick: Pick | None = None) -> tuple[list[Column], list[Line]]:
-    """The table as columns and records, for forms that know no tree: labels in a column, parts indented."""
-    found = table(summary, depth, pick)
-    labelled = any(line.label and line.label != line.name for line in found)
-    label = Column("label", lambda line: line.label if line.label != line.name else "", "", "", words)
-    name = Column("name", lambda line: INDENT * line.depth + line.name, "", "", words)
-    shares = share_of(summary)
-    share = [Column("share", SHARE.value, f"% of {shares}", "share", lambda v: Shown("", percent(v).texts))]
-    return [*([label] if labelled else []), name, *columns(summary, pick), *(share if shares else [])], found
+UNITS = ("auto", "raw")  # numbers with a unit that suits them, or exactly as they are
 
 
-INDENT = "\u2003"  # an em space
+def known_units(name: str) -> str:
+    """What `--units` names. Raises UsageError."""
+    if name not in UNITS:
+        raise UsageError(f"`--units {name}` is neither auto nor raw", did_you_mean(name, UNITS))
+    return name

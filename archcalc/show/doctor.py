@@ -11,10 +11,10 @@ from ..analysis.peers import PEERS, Peer, difference
 from ..measurement.machine import Examined, Finding, findings
 from ..units import with_separators
 from . import as_csv, as_json, records
-from .as_markdown import escape
 from .columns import Column, exact, words
 from .layout import width_of
 from .pieces import ACCENT, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
+from .writers.markdown import escape
 
 
 class Beside(NamedTuple):

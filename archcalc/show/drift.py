@@ -17,8 +17,8 @@ from ..ops.base import show
 from ..tasks.check import CheckResult
 from ..units import scaled, with_separators
 from . import check as checked
-from .as_markdown import escape, pipes
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
+from .writers.markdown import escape, pipes
 
 SHOWN = 5  # names that a person is told; the JSON has all
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import printable
 from ..tasks.list import KNOWN_BY, ListedModel, first_year
-from . import as_csv, as_html, as_latex, records
+from . import as_csv, as_latex, records
 from .columns import Column, Value, as_is, by_names, counts, exact, plain, size, with_headings, words
 from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, page, prose
 from .sentences import clean
+from .writers import html
 
 if TYPE_CHECKING:
     from ..papers.accuracies import Accuracy, System
@@ -69,8 +70,8 @@ def render(
         return page(records.text([as_is(c) if raw else c for c in with_headings(columns)], entries, width), color)
     if output_format == "html" and others:
         shown = [as_is(c) if raw else c for c in with_headings(columns)]
-        parts = [as_html.table(shown, entries)] if entries else []
-        return as_html.page("Models", [*parts, as_html.heading(ONLY_PRINTED), as_html.table(NAMED, others)])
+        parts = [html.table(shown, entries)] if entries else []
+        return html.whole("Models", [*parts, html.heading(ONLY_PRINTED), html.table(NAMED, others)])
     title = "Models" if output_format in ("latex", "html") else ""
     table = records.render(columns, entries, output_format, title=title, document=document, raw=raw)
     if output_format not in ("markdown", "latex"):

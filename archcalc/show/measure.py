@@ -14,10 +14,13 @@ from ..measurement.runs import Run, document, ms
 from ..models import Summary
 from ..tasks import summary as rows
 from ..tasks.summary import Line
-from . import as_csv, as_html, as_json, as_latex, as_markdown, as_text, columns, records, sentences
-from .columns import SPREAD, Column, Shown, Value, percent, plain, time, words
-from .layout import choose, width_of
+from . import as_csv, as_json, as_latex, records, sentences, summary
+from .columns import Column, Shown, Value, percent, plain, time, words
+from .layout import width_of
+from .page import Block, Fact, Facts, Gap, Page
 from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
+from .writers import html, latex, markdown
+from .writers.text import laid_out
 
 
 class Measured(NamedTuple):
@@ -61,12 +64,12 @@ def _typeset(found: Measured, output_format: str, depth: int, pick: rows.Pick | 
         for each in found.comparisons
     ]
     if output_format == "html":
-        parts = [*as_html.summary_parts(first, depth, pick)] if one else [as_html.table(BATCHES, runs)]
-        parts.append(as_html.pairs(facts))
-        parts += [part for title, shown in compared for part in (as_html.heading(title), as_html.table(CHANGES, shown))]
-        return as_html.page(name, parts, sentences.heading(first))
+        parts = [*html.parts(_one(first, depth, pick))][2:] if one else [html.table(BATCHES, runs), html.pairs(facts)]
+        parts += [part for title, shown in compared for part in (html.heading(title), html.table(CHANGES, shown))]
+        return html.whole(name, parts, sentences.heading(first))
     notes = [f"{label} {text}".lstrip() for label, text in facts]
-    table = as_latex.render(first, depth, pick, notes) if one else as_latex.table(BATCHES, runs, name, notes)
+    one_page = Page("", lambda: _one(first, depth, pick), dict)
+    table = latex.write(one_page) if one else as_latex.table(BATCHES, runs, name, notes)
     return "\n".join([table, *(as_latex.table(CHANGES, shown, title) for title, shown in compared)])
 
 
@@ -157,21 +160,21 @@ COLUMNS = (
 )
 
 
-def _columns(summary: Summary) -> list[Column]:
+def _columns(shown: Summary) -> list[Column]:
     """What people see of a line; the first takes the names' spare room, so it is a short one."""
-    run = summary.measured
+    run = shown.measured
     assert run is not None
     by_line: dict[int, _Timed] = {}
 
     def of(line: Line) -> _Timed:
         if id(line) not in by_line:
-            (by_line[id(line)],) = _timed(summary, [line])
+            (by_line[id(line)],) = _timed(shown, [line])
         return by_line[id(line)]
 
-    shown = {column.name: column for column in columns.COLUMNS}
-    found = [shown["macs"], shown["latency_ms_median"]]
+    known = {column.name: column for column in summary.COLUMNS}
+    found = [known["macs"], known["latency_ms_median"]]
     if run.runs > 1:
-        found.append(SPREAD)
+        found.append(summary.SPREAD)
     found.append(Column("min", lambda line: None if line.latency is None else line.latency.min, "fastest", "min", time))
     found.append(Column("p90", lambda line: None if line.latency is None else line.latency.p90, "90 %", "90 %", time))
     if run.backward:
@@ -297,7 +300,7 @@ def _csv(found: Measured, depth: int, pick: rows.Pick | None) -> str:
 def _text(found: Measured, depth: int, width: int | None, pick: rows.Pick | None) -> Iterator[Pieces]:
     first = found.summaries[0]
     if len(found.summaries) == 1:
-        yield from _one(first, depth, width, pick)
+        yield from laid_out(list(_one(first, depth, pick)), width)
     else:
         yield from _batches(found, width)
     for comparison in found.comparisons:
@@ -305,18 +308,14 @@ def _text(found: Measured, depth: int, width: int | None, pick: rows.Pick | None
         yield from _comparison(found, comparison, width)
 
 
-def _one(summary: Summary, depth: int, width: int | None, pick: rows.Pick | None) -> Iterator[Pieces]:
-    assert summary.measured is not None
-    table, share = rows.table(summary, depth, pick), rows.share_of(summary)
-    layout = choose(_columns(summary), table, bool(share), width)
-    room = max(PROSE, layout.width) if width is None else width
-    yield from as_text.heading(summary, room)
-    yield []
-    yield from as_text.headings(layout, share)
-    yield from as_text.table_of(table, layout, sentences.Notes(), room)
-    yield []
-    shown = sentences.shown(summary, depth, pick)
-    yield from _facts([*([("shown", shown)] if shown else []), *_of_one(summary)], room)
+def _one(first: Summary, depth: int, pick: rows.Pick | None) -> Iterator[Block]:
+    yield from summary.heading(first)
+    yield Gap()
+    yield summary.table(first, _columns(first), depth, pick)
+    yield Gap()
+    shown = sentences.shown(first, depth, pick)
+    found = [*([("shown", shown)] if shown else []), *_of_one(first)]
+    yield Facts([Fact(label, said, label_style=LOUD if label == "unstable" else BOLD) for label, said in found])
 
 
 def _of_one(summary: Summary) -> list[tuple[str, str]]:
@@ -335,7 +334,7 @@ def _facts(facts: Sequence[tuple[str, str]], width: int) -> Iterator[Pieces]:
 def _batches(found: Measured, width: int | None) -> Iterator[Pieces]:
     room = PROSE if width is None else width
     runs = found.run.measurements
-    yield from as_text.heading(found.summaries[0], room)
+    yield from laid_out(list(summary.heading(found.summaries[0])), width)
     yield []
     yield from records.text(
         BATCHES, runs, width, style=lambda run, column: ACCENT if column.name == "stable" and not run.stable else PLAIN
@@ -371,25 +370,21 @@ def _table(comparison: Comparison, title: str, width: int | None) -> Iterator[Pi
 
 def _markdown(found: Measured, depth: int, pick: rows.Pick | None) -> str:
     first = found.summaries[0]
-    title, *rest = map(as_markdown.escape, sentences.heading(first))
-    parts = [f"### {as_markdown.escape(sentences.clean(first.model))}: {title}", "", "  \n".join(rest), ""]
     if len(found.summaries) == 1:
-        assert first.measured is not None
-        parts += [*as_markdown.table_of(first, rows.table(first, depth, pick), _columns(first)), ""]
-        facts = _of_one(first)
+        parts = [markdown.write(Page("", lambda: _one(first, depth, pick), dict)).rstrip("\n")]
     else:
+        parts = [markdown.write(Page("", lambda: summary.heading(first), dict))]
         parts.append(records.markdown(BATCHES, found.run.measurements))
-        facts = _of_all(found.run.measurements)
-    parts += [
-        f"- **{label}**: {as_markdown.escape(text)}" if label else f"  {as_markdown.escape(text)}"
-        for label, text in facts
-    ]
+        parts += [
+            f"- **{label}**: {markdown.escape(text)}" if label else f"  {markdown.escape(text)}"
+            for label, text in _of_all(found.run.measurements)
+        ]
     for comparison in found.comparisons:
         parts += [
             "",
-            f"#### against {as_markdown.escape(sentences.clean(found.against))}, batch {comparison.batch}",
+            f"#### against {markdown.escape(sentences.clean(found.against))}, batch {comparison.batch}",
             "",
         ]
         parts.append(records.markdown(CHANGES, _shown(comparison)))
-        parts += [f"- {as_markdown.escape(text)}" for text in (_verdict(comparison), *comparison.notes)]
+        parts += [f"- {markdown.escape(text)}" for text in (_verdict(comparison), *comparison.notes)]
     return "\n".join(parts) + "\n"

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .columns import Column
-from .pieces import BOLD, LOUD, PLAIN, Pieces
+from .columns import INDENT, Column, Shown, percent, words
+from .pieces import BOLD, DIM, LOUD, PLAIN, Pieces
 
 Document = Mapping[str, Any] | Sequence[Any]
 
 
 class Heading(NamedTuple):
     """A heading, and what it is about: the first beside it where a terminal has room, with `aside` behind, else below.
-    Level 1 is the page's own; `fill` as of a Table."""
+    Level 1 is the page's own; `fill` as of a Table. `below_style` is that of the first where it stands below."""
 
     text: str
     about: Sequence[str] = ()
@@ -27,6 +27,7 @@ class Heading(NamedTuple):
     about_style: str = BOLD
     fill: bool = False
     aside: str = ""
+    below_style: str | None = None
 
     @property
     def said(self) -> list[str]:
@@ -58,18 +59,10 @@ class Fact(NamedTuple):
         return f"{self.formula} = {self.text}" if self.formula else self.text
 
 
-class Facts(NamedTuple):
-    """Facts below each other. `room` is the labels' width in a terminal: two more than the widest unless given. Facts
-    that are put in by `indent` columns are about the fact above them."""
-
-    facts: Sequence[Fact]
-    room: int = 0
-    indent: int = 0
-
-
 class Note(NamedTuple):
-    """A line about one record of a table: in a terminal below it, behind `mark`, which is `room` columns wide;
-    elsewhere below the table, behind `about`, which names the record."""
+    """A line about one record of a table, or about the fact above: in a terminal below it, behind `mark`, which is
+    `room` columns wide; elsewhere below the table, behind `about`, which names the record. `lead` are the text's first
+    words, in the style of the mark."""
 
     text: str
     mark: str = ""
@@ -77,6 +70,61 @@ class Note(NamedTuple):
     room: int = 0
     style: str = PLAIN
     mark_style: str = ""
+    lead: str = ""
+
+    @property
+    def said(self) -> str:
+        """The line as it stands apart from what it is about."""
+        return " ".join(filter(None, (self.about, self.mark.strip(), self.lead + self.text)))
+
+
+class Facts(NamedTuple):
+    """Facts below each other. `room` is the labels' width in a terminal: two more than the widest unless given. Facts
+    that are put in by `indent` columns are about the fact above them."""
+
+    facts: Sequence[Fact | Note]
+    room: int = 0
+    indent: int = 0
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The labels and the texts."""
+        return [("", fact.said) if isinstance(fact, Note) else (fact.label, fact.whole) for fact in self.facts]
+
+    @property
+    def dim(self) -> bool:
+        """Whether all of them may be overlooked."""
+        return all(fact.style == DIM for fact in self.facts)
+
+
+class Branch(NamedTuple):
+    """How a record stands in a tree.
+
+    `label` stands beside the name, or above it in a narrow terminal, and once where it is the name; `group` says for
+    records without a label which one they belong to. `lasts` says for the record and each above it but the outermost
+    whether it is the last of its siblings; `opened` that its parts follow; `total` that it sums up what stands above.
+    """
+
+    name: str
+    label: str = ""
+    group: str = ""
+    lasts: tuple[bool, ...] = ()
+    opened: bool = False
+    total: bool = False
+
+    @property
+    def own(self) -> str:
+        """The label where it is not the name."""
+        return self.label if self.label != self.name else ""
+
+
+class Tree(NamedTuple):
+    """What makes a tree of a table: names in front of its columns, and behind them the record's share of the whole, in
+    percent and in a terminal as a bar. `of` is what the shares are of; nothing where none are shown."""
+
+    branch: Callable[[Any], Branch]
+    share: Callable[[Any], float | None] = lambda record: None
+    of: str = ""
 
 
 class Table(NamedTuple):
@@ -84,7 +132,7 @@ class Table(NamedTuple):
 
     `notes` are said about a record. In a terminal `above` stands above it, `terminal` are the columns if what stands
     above says the rest, and `style` is that of a cell. `rules` are the records above which a line is drawn and which a
-    page of HTML keeps at the end.
+    page of HTML keeps at the end. A `tree` has styles of its own: sums stand out, zeros and what is opened do not.
     """
 
     columns: Sequence[Column]
@@ -97,6 +145,25 @@ class Table(NamedTuple):
     indent: int = 0
     rules: Sequence[int] = ()
     fill: bool = False  # whether a table without a terminal is as wide as prose, not as wide as it needs
+    tree: Tree | None = None
+
+    @property
+    def shown(self) -> list[Column]:
+        """The columns that people see: of a tree, in forms that draw none, labels, indented names, and shares too."""
+        columns = [column for column in self.columns if column.show is not None]
+        if self.tree is None:
+            return columns
+        branch, share, of = self.tree
+        label = Column("label", lambda record: branch(record).own, "", "", words)
+        name = Column("name", lambda record: INDENT * len(branch(record).lasts) + branch(record).name, "", "", words)
+        shares = Column("share", share, f"% of {of}", "share", lambda values: Shown("", percent(values).texts))
+        labelled = any(branch(record).own for record in self.records)
+        return [*([label] if labelled else []), name, *columns, *([shares] if of else [])]
+
+    @property
+    def said(self) -> list[str]:
+        """The notes about all records, as they stand below the table."""
+        return [note.said for record in self.records for note in self.notes(record)]
 
 
 class Verbatim(NamedTuple):
@@ -111,6 +178,13 @@ class Verbatim(NamedTuple):
     instead: Sequence[Block] = ()
 
 
+class Picture(NamedTuple):
+    """A picture as SVG; of the writers only that of HTML draws it."""
+
+    svg: str
+    caption: str
+
+
 class Gap(NamedTuple):
     """A blank line of a terminal."""
 
@@ -122,7 +196,7 @@ class Only(NamedTuple):
     blocks: Sequence[Block]
 
 
-Block = Heading | Prose | Facts | Table | Verbatim | Gap | Only
+Block = Heading | Prose | Facts | Table | Verbatim | Picture | Gap | Only
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +231,3 @@ def _kept(blocks: Iterable[Block], form: str) -> Iterable[Block]:
             yield block
         elif form in block.forms:
             yield from _kept(block.blocks, form)
-
-
-def shown(columns: Sequence[Column]) -> list[Column]:
-    """The columns that people see."""
-    return [column for column in columns if column.show is not None]

@@ -10,10 +10,10 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from .as_markdown import escape, pipes
 from .columns import Column, as_is, words
 from .layout import left, right, width_of, wrap
 from .pieces import BOLD, DIM, PLAIN, Pieces, rule
+from .writers.markdown import escape, pipes
 
 GAP = 2
 LEAST = 10  # columns for a text that is broken
@@ -115,9 +115,9 @@ def render(
 
         return as_latex.table(shown, records, title, notes)
     if output_format == "html":
-        from . import as_html
+        from .writers import html
 
-        return as_html.page(title, [as_html.table(shown, records), as_html.paragraphs(notes)])
+        return html.whole(title, [html.table(shown, records), html.paragraphs(notes)])
     about = "".join(f"\n{escape(note)}\n" for note in notes)
     return (f"### {escape(title)}\n\n" if title else "") + markdown(shown, records) + about
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
+from contextlib import suppress
 
 from ..errors import UsageError, printable
 from ..tasks.compare import Compared, Comparison
-from . import as_html, sentences
 from . import compare as compared
+from . import summary
+from .page import Block, Heading, Page, Picture, Prose, Table
 from .pictures import image, picture
 
 PICTURES = (
@@ -20,38 +21,33 @@ PICTURES = (
 )
 
 
-def render(models: Sequence[Compared], found: Comparison | None, tick: Callable[[int, int], None] | None) -> str:
-    """The page: the comparison where there are several models, then each of them."""
+def page(models: Sequence[Compared], found: Comparison | None, tick: Callable[[int, int], None] | None = None) -> Page:
+    """The page: the comparison where there are several models, then each of them; `tick` hears how many are drawn."""
     title = ", ".join(printable(model.name) for model in models)
-    return as_html.page(title, _parts(models, found, tick))
+    return Page(
+        title, lambda: _blocks(models, found, tick), lambda: [dict(summary.data(model.summary)) for model in models]
+    )
 
 
-def _parts(
+def _blocks(
     models: Sequence[Compared], found: Comparison | None, tick: Callable[[int, int], None] | None
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[Block]:
+    yield Heading(", ".join(printable(model.name) for model in models))
     if found is not None:
-        yield as_html.heading("Side by side")
-        columns, metrics = compared.turned(found)
-        yield as_html.table(columns, metrics)
-        yield as_html.paragraphs(compared.notes(found))
-        named = [model.summary.family for model in models]
-        together = len(set(named)) < len(named)
-        for kind, caption in (("bubble", "Printed accuracy over operations."), ("scaling", "Size over operations.")):
-            if kind == "scaling" and not together:
-                continue
-            try:
-                yield as_html.figure(image(picture(kind, models), "svg").decode(), caption)
-            except UsageError:  # fewer than two with a printed accuracy
-                continue
+        yield Heading("Side by side", level=2)
+        yield Table(*compared.turned(found))
+        yield from map(Prose, compared.notes(found))
+        yield from _drawn("bubble", "Printed accuracy over operations.", models)
+        if len({model.summary.family for model in models}) < len(models):
+            yield from _drawn("scaling", "Size over operations.", models)
     for number, model in enumerate(models):
-        summary = model.summary
-        yield as_html.heading(sentences.clean(summary.model))
-        yield "".join(f'<p class="dim">{escape(line)}</p>\n' for line in sentences.heading(summary))
-        yield from as_html.summary_parts(summary)
+        yield from summary.blocks(model.summary, level=2)
         for kind, caption in PICTURES:
-            try:
-                yield as_html.figure(image(picture(kind, [model]), "svg").decode(), caption)
-            except UsageError:  # nothing to draw
-                continue
+            yield from _drawn(kind, caption, [model])
         if tick is not None:
             tick(number + 1, len(models))
+
+
+def _drawn(kind: str, caption: str, models: Sequence[Compared]) -> Iterator[Picture]:
+    with suppress(UsageError):  # nothing to draw, or fewer than two with a printed accuracy
+        yield Picture(image(picture(kind, models), "svg").decode(), caption)

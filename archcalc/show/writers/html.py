@@ -9,8 +9,8 @@ from math import inf
 from typing import Any
 
 from ..columns import Column, Value, words
-from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim, shown
-from ..pieces import DIM, PROSE
+from ..page import Block, Facts, Heading, Page, Picture, Prose, Table, Verbatim
+from ..pieces import PROSE
 from ..pieces import page as painted
 
 STYLE = """
@@ -82,16 +82,17 @@ def parts(blocks: Iterable[Block]) -> Iterator[str]:
     for block in blocks:
         if isinstance(block, Heading):
             yield heading(block.text, block.level)
-            yield paragraphs(block.said)
+            yield paragraphs(block.said, dim=True)
         elif isinstance(block, Prose):
             yield paragraphs([block.text])
         elif isinstance(block, Facts):
-            style = "in" if block.indent else "dim" if all(fact.style == DIM for fact in block.facts) else ""
-            yield pairs([(fact.label, fact.whole) for fact in block.facts], style)
+            style = "in" if block.indent else "dim" if block.dim else ""
+            yield pairs(block.pairs, style)
         elif isinstance(block, Table):
-            yield table(shown(block.columns), block.records, block.rules)
-            notes = [note for record in block.records for note in block.notes(record)]
-            yield paragraphs(" ".join(filter(None, (n.about, n.mark.strip(), n.text))) for n in notes)
+            yield table(block.shown, block.records, block.rules)
+            yield paragraphs(block.said)
+        elif isinstance(block, Picture):
+            yield figure(block.svg, block.caption)
         elif isinstance(block, Verbatim):
             yield f"<pre>{quoted(painted(block.lines(PROSE), False))}</pre>"
 
@@ -102,7 +103,7 @@ def whole(title: str, parts: Iterable[str], about: Sequence[str] = ()) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{quoted(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{quoted(title)}</h1>\n"
-        + "".join(f'<p class="dim">{quoted(line)}</p>\n' for line in about)
+        + "".join(f"{paragraphs([line], dim=True)}\n" for line in about)
         + "\n".join(part for part in parts if part)
         + f"\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
@@ -152,8 +153,9 @@ def pairs(found: Iterable[tuple[str, str]], style: str = "") -> str:
     return f"<dl{f' class={style}' if style else ''}>\n{body}</dl>" if body else ""
 
 
-def paragraphs(texts: Iterable[str]) -> str:
-    return "\n".join(f"<p>{quoted(text)}</p>" for text in texts)
+def paragraphs(texts: Iterable[str], dim: bool = False) -> str:
+    start = '<p class="dim">' if dim else "<p>"
+    return "\n".join(f"{start}{quoted(text)}</p>" for text in texts)
 
 
 SMALL = 300  # points: a picture that a phone shows whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from json import JSONEncoder
 
 from ..page import Page
@@ -18,9 +18,9 @@ def write(page: Page) -> str:
         return f"[\n  {items}\n]\n" if data else "[]\n"
     parts = []
     for key, value in data.items():
-        if isinstance(value, list):
+        if isinstance(value, (list, Iterator)):
             items = ",\n  ".join(map(_ENCODE, value))
-            shown = f"[\n  {items}\n]" if value else "[]"
+            shown = f"[\n  {items}\n]" if items else "[]"
         else:
             shown = _ENCODE(value)
         parts.append(f"{_ENCODE(key)}: {shown}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..columns import INDENT, words
-from ..page import Block, Facts, Heading, Note, Page, Prose, Table, Verbatim, shown
+from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim
 from ..pieces import PROSE
 from ..pieces import page as painted
 
@@ -64,7 +64,7 @@ def write(page: Page) -> str:
     floats: list[tuple[int, Table, list[str]]] = []
     for block in page.titled("latex"):
         if isinstance(block, Table):
-            above = [*said, *(_note(note) for record in block.records for note in block.notes(record))]
+            above = [*said, *block.said]
             floats.append((len(parts), block, above))
             parts.append("")
             said = []
@@ -73,7 +73,7 @@ def write(page: Page) -> str:
             parts += [*_paragraphs(said), f"\\begin{{verbatim}}\n{text}\\end{{verbatim}}\n"]
             said = []
         elif isinstance(block, Facts) and block.indent:
-            items = (rf"\item[{{{escape(fact.label.strip())}}}] {escape(fact.whole)}" for fact in block.facts)
+            items = (rf"\item[{{{escape(label.strip())}}}] {escape(text)}" for label, text in block.pairs)
             parts += [*_paragraphs(said), r"\begin{description}", *items, "\\end{description}\n"]
             said, above = [], None
         else:
@@ -92,10 +92,6 @@ def _paragraphs(said: Sequence[str]) -> list[str]:
     return [f"{escape(text)}\n" for text in said]
 
 
-def _note(note: Note) -> str:
-    return " ".join(filter(None, (note.about, note.mark.strip(), note.text)))
-
-
 def _said(block: Block) -> Iterator[str]:
     """A block as sentences without their full stops."""
     if isinstance(block, Heading):
@@ -105,12 +101,11 @@ def _said(block: Block) -> Iterator[str]:
     elif isinstance(block, Prose):
         yield block.text
     elif isinstance(block, Facts):
-        for fact in block.facts:
-            yield f"{fact.label}: {fact.whole}" if fact.label else fact.whole
+        yield from (f"{label}: {text}" if label else text for label, text in block.pairs)
 
 
 def _float(table: Table, said: Sequence[str]) -> Iterator[str]:
-    columns, heads, texts = shown(table.columns), [], []
+    columns, heads, texts = table.shown, [], []
     for column in columns:
         assert column.show is not None
         unit, found = column.show([column.value(record) for record in table.records])

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..columns import words
-from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim, shown
+from ..layout import branch as guide
+from ..page import Block, Branch, Facts, Heading, Page, Prose, Table, Verbatim
 from ..pieces import PROSE
 from ..pieces import page as painted
 
@@ -28,9 +29,10 @@ def _lines(block: Block) -> Iterator[str]:
     elif isinstance(block, Prose):
         yield escape(block.text)
     elif isinstance(block, Facts):
-        for fact in block.facts:
-            text = escape(fact.whole)
-            yield " " * block.indent + (f"- **{escape(fact.label.rstrip())}**: {text}" if fact.label else f"  {text}")
+        star = "*" if block.dim else "**"
+        for label, text in block.pairs:
+            start = f"- {star}{escape(label.rstrip())}{star}:" if label else " "
+            yield f"{' ' * block.indent}{start} {escape(text)}"
     elif isinstance(block, Table):
         yield from table(block)
     elif isinstance(block, Verbatim):
@@ -39,17 +41,24 @@ def _lines(block: Block) -> Iterator[str]:
 
 def table(block: Table) -> Iterator[str]:
     """A table, and below it what is said about its records."""
-    columns, texts, heads = shown(block.columns), [], []
+    columns, texts, heads = block.shown, [], []
     for column in columns:
         assert column.show is not None
         unit, found = column.show([column.value(record) for record in block.records])
         heads.append(escape(f"{column.heading} ({unit})" if unit else column.heading))
         texts.append([escape(cell.strip()) for cell in found])
+        if block.tree and column.name == "tree":
+            texts[-1] = [_name(block.tree.branch(record)) for record in block.records]
     yield from pipes(heads, [column.show is not words for column in columns], zip(*texts, strict=True))
-    notes = [note for record in block.records for note in block.notes(record)]
+    notes = block.said
     yield from ([""] if notes else [])
-    for note in notes:
-        yield "- " + escape(" ".join(filter(None, (note.about, note.mark.strip(), note.text))))
+    yield from (f"- {escape(note)}" for note in notes)
+
+
+def _name(branch: Branch) -> str:
+    name = escape(branch.name)
+    front = guide(branch.lasts).strip().replace(" ", "\u00a0")
+    return f"**{name}**" if branch.total else f"{front} {name}".lstrip()
 
 
 def pipes(heads: Sequence[str], to_the_right: Sequence[bool], cells: Iterable[Sequence[str]]) -> Iterator[str]:

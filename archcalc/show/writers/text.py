@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
+from typing import Any
 
 from ..columns import Column, words
 from ..layout import left, right, width_of, wrap
-from ..page import Block, Fact, Facts, Heading, Page, Prose, Table, Verbatim, shown
+from ..page import Block, Fact, Facts, Heading, Note, Page, Prose, Table, Verbatim
 from ..pieces import BOLD, DIM, PLAIN, PROSE, Pieces, hanging, prose, rule
 from ..pieces import page as painted
+from .tree import Layout, lay_out, noted
+from .tree import lines as tree
 
 GAP = 2
 LEAST = 10  # columns for a text that is broken
@@ -19,20 +22,32 @@ LABELS, BESIDE = 12, 30  # columns where texts stand below long labels, and what
 
 def write(page: Page, width: int | None, color: bool) -> str:
     """The page for a terminal of `width` columns, in ANSI colours if `color`."""
-    return painted((line for block in page.of("text") for line in lines(block, width)), color)
+    return painted(laid_out(page.of("text"), width), color)
 
 
-def lines(block: Block, width: int | None) -> Iterator[Pieces]:
-    """A block as lines of styled text."""
-    room = PROSE if width is None else width
+def laid_out(blocks: Sequence[Block], width: int | None) -> Iterator[Pieces]:
+    """Blocks as lines of styled text; without a terminal prose is as wide as the widest tree."""
+    layouts = {n: lay_out(b, b.tree, width) for n, b in enumerate(blocks) if isinstance(b, Table) and b.tree}
+    room = max([PROSE, *(layout.width for layout in layouts.values())]) if width is None else width
+    for number, block in enumerate(blocks):
+        yield from lines(block, width, room, layouts.get(number))
+
+
+def lines(block: Block, width: int | None, room: int, layout: Layout | None = None) -> Iterator[Pieces]:
+    """A block as lines of styled text; prose is as wide as `room`, a tree as its layout."""
     if isinstance(block, Heading):
         yield from _heading(block, room if block.fill else width)
     elif isinstance(block, Prose):
         yield from hanging("", block.text, block.indent, room, block.style)
     elif isinstance(block, Facts):
-        labels = block.room or max((width_of(fact.label) for fact in block.facts), default=0) + block.indent + 2
+        labels = block.room or max((width_of(label) for label, _ in block.pairs), default=0) + block.indent + 2
         for fact in block.facts:
-            yield from _fact(fact, labels, block.indent, room)
+            if isinstance(fact, Note):
+                yield from noted(fact, " " * labels, room)
+            else:
+                yield from _fact(fact, labels, block.indent, room)
+    elif isinstance(block, Table) and block.tree and layout:
+        yield from tree(block, block.tree, layout, room, partial(_above, block, width, room))
     elif isinstance(block, Table):
         yield from table(block, room if block.fill else width)
     elif isinstance(block, Verbatim):
@@ -50,7 +65,7 @@ def _heading(heading: Heading, width: int | None) -> Iterator[Pieces]:
         yield [(heading.text, heading.style), ("  ", PLAIN), (beside, heading.about_style), (f"  {heading.aside}", DIM)]
     else:
         yield [(heading.text, heading.style)]
-        yield from prose(beside, room, heading.about_style)
+        yield from prose(beside, room, heading.about_style if heading.below_style is None else heading.below_style)
         yield from prose(heading.aside, room, DIM) if heading.aside else ()
     for text in below:
         yield from prose(text, room)
@@ -75,7 +90,7 @@ def _fact(fact: Fact, labels: int, indent: int, room: int) -> Iterator[Pieces]:
 
 def table(block: Table, width: int | None) -> Iterator[Pieces]:
     """A table, each record between the lines that stand above it and the notes about it."""
-    columns = shown(block.terminal or block.columns)
+    columns = [column for column in block.terminal or block.columns if column.show is not None]
     found = [column.show([column.value(record) for record in block.records]) for column in columns if column.show]
     heads = [column.heading if block.headings else "" for column in columns]
     widths = [
@@ -93,8 +108,7 @@ def table(block: Table, width: int | None) -> Iterator[Pieces]:
         yield rule(block.indent + sum(widths) + GAP * (len(columns) - 1))
     room = PROSE if width is None else width
     for index, record in enumerate(block.records):
-        for part in block.above(record):
-            yield from lines(part, width)
+        yield from _above(block, width, room, record)
         cells = [
             wrap(own.texts[index], most) if column.show is words else [own.texts[index]]
             for column, own, most in zip(columns, found, widths, strict=True)
@@ -102,7 +116,12 @@ def table(block: Table, width: int | None) -> Iterator[Pieces]:
         for line in zip_longest(*cells, fillvalue=""):
             yield start + _cells(columns, line, widths, partial(block.style, record))
         for note in block.notes(record):
-            yield from hanging(note.mark, note.text, note.room, room, note.style, note.mark_style)
+            yield from noted(note, "", room)
+
+
+def _above(block: Table, width: int | None, room: int, record: Any) -> Iterator[Pieces]:
+    for part in block.above(record):
+        yield from lines(part, width, room)
 
 
 def _shrink(widths: list[int], soft: Sequence[bool], room: int) -> None:
