@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .analysis.counts import Layer, Report, Totals, analyse
@@ -20,10 +21,15 @@ if TYPE_CHECKING:  # what a static summary does without
     from .analysis.peers import Peer
     from .analysis.roofline import Device
     from .analysis.training import Training
+    from .measurement.conditions import Conditions
     from .measurement.latency import Measurement
     from .measurement.machine import Examined
+    from .parallel import Tick
     from .runtime.network import Network
     from .runtime.verify import Verified
+
+Reference = str | Path  # how a model is named
+Settings = Mapping[str, int | float | str | Fraction]  # constants of a spec, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +139,15 @@ class Model:
         network, _ = _runtime()
         return network.build(self.graph, device=device, dtype=dtype, heads=heads)  # type: ignore[no-any-return]
 
-    def measure(self, **options: Any) -> Measurement:
-        """Run the main path and time every node; the options are those of `archcalc.runtime.measure.measure`."""
-        _, measure = _runtime()
-        return measure.measure(self.graph, **options)  # type: ignore[no-any-return]
+    def measure(self, conditions: Conditions | None = None, tick: Tick | None = None) -> Measurement:
+        """Run the main path and time every node; `tick` hears the rounds done and expected.
 
-    def peer(self, tool: str, tick: Callable[[int, int], None] | None = None) -> Peer:
+        Raises UsageError, Unavailable; Interrupted, with what was measured, for Ctrl-C after the first round.
+        """
+        _, measure = _runtime()
+        return measure.measure(self.graph, conditions or measure.USUAL, tick)  # type: ignore[no-any-return]
+
+    def peer(self, tool: str, tick: Tick | None = None) -> Peer:
         """What another tool (`fvcore`, …) counts of the main path at batch 1, and why it is not what `totals` says."""
         _runtime()
         from .runtime import peers as doctor
@@ -183,15 +192,13 @@ class Model:
         )
 
 
-def load(
-    model: str, *, input: Shape | None = None, settings: Mapping[str, int | float | str | Fraction] | None = None
-) -> Model:
-    """Build a model: `vgg16`, `vgg:D`, `./my.yaml` or `./my.yaml:NAME`.
+def load(model: Reference, *, input: Shape | None = None, settings: Settings | None = None) -> Model:
+    """Build a model: `vgg16`, `vgg:D`, `./my.yaml` or `./my.yaml:NAME`; a Path is a spec file.
 
     `input` (channels first, without the batch) replaces the printed one, `settings` the spec's constants by name.
     Raises UsageError for an unknown name or setting, SpecError for a bad spec.
     """
-    selection = select(model)
+    selection = select(model if isinstance(model, str) else f"{model.parent}/{model.name}")
     values = {name: _number(name, value) for name, value in (settings or {}).items()}
     known = parameters(selection.family, selection.variant)
     for name in values:
@@ -215,11 +222,13 @@ def load(
     )
 
 
-def measure_in_turn(models: Sequence[Model], **options: Any) -> tuple[Measurement, ...]:
-    """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; the options are those of
-    `Model.measure`."""
+def measure_in_turn(
+    models: Sequence[Model], conditions: Conditions | None = None, tick: Tick | None = None
+) -> tuple[Measurement, ...]:
+    """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; else as `Model.measure`
+    does."""
     _, measure = _runtime()
-    return measure.measure_in_turn([model.graph for model in models], **options)  # type: ignore[no-any-return]
+    return measure.measure_in_turn([model.graph for model in models], conditions or measure.USUAL, tick)  # type: ignore[no-any-return]
 
 
 def models() -> tuple[str, ...]:
@@ -227,7 +236,7 @@ def models() -> tuple[str, ...]:
     return tuple(selection.name for path in spec_files() for selection in selections(path)[1])
 
 
-def verify(names: Sequence[str], tick: Callable[[int, int], None] | None = None) -> tuple[Verified, ...]:
+def verify(names: Sequence[str], tick: Tick | None = None) -> tuple[Verified, ...]:
     """Hold models against their torch networks; `tick` hears how many are done, and of how many.
 
     Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable where torch or fvcore is missing.

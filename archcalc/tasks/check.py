@@ -278,8 +278,10 @@ def _bounded(files: Sequence[Named], results: Sequence[SpecResult]) -> Iterator[
 
 def _latencies(model: str, baseline: str) -> tuple[float, float]:
     """The milliseconds of a model and of its baseline, run in turn: the least of three medians."""
+    from ..measurement.conditions import Conditions
+
     pair = load(model), load(baseline)
-    runs = [[loaded.measure(time_limit=2.0).whole.median for loaded in pair] for _ in range(3)]
+    runs = [[loaded.measure(Conditions(time_limit=2.0)).whole.median for loaded in pair] for _ in range(3)]
     own, other = (min(times) for times in zip(*runs, strict=True))
     return own, other
 
