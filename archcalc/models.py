@@ -15,6 +15,7 @@ from .language.expand import expand_model, parameters
 from .language.zoo import Selection, select, selections, spec_files
 from .ops import Shape, dims
 from .papers.claims import Judgement, judge
+from .views import Shown, Tabular
 
 if TYPE_CHECKING:  # what a static summary does without
     from .analysis.fit import Fit
@@ -33,7 +34,7 @@ Settings = Mapping[str, int | float | str | Fraction]  # constants of a spec, by
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Tabular):
     """One model at one input, batch and dtype.
 
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
@@ -58,7 +59,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Model(Shown):
     """A network built from a spec: its Graph, and what is known about where it comes from.
 
     `input` is without the batch, channels first. `settings` are the constants that were set by hand, `printed` says
@@ -86,14 +87,7 @@ class Model:
 
     def frame(self, depth: int = 0, batch: int = 1, dtype: str = "float32") -> Any:
         """The table of `archcalc summary` as a pandas DataFrame, opened `depth` levels, with exact numbers."""
-        from .show.frames import frame
-
-        return frame(self.summary(batch, dtype), depth)
-
-    def _repr_html_(self) -> str:
-        from .show.frames import notebook
-
-        return notebook(self.summary())
+        return self.summary(batch, dtype).frame(depth)
 
     def report(self, batch: int = 1, dtype: str = "float32") -> Report:
         """The counts of every node, and their totals. Raises UsageError, and SpecError above 10¹⁸."""

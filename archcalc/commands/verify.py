@@ -27,5 +27,5 @@ def verify(
     write = Output(output_format, output)
     with running("verifying models", "models") as tick:
         found = held(*(models or ()), every=every, tick=tick)
-    write(page(found.models))
+    write(page(found))
     return 0 if found.ok else 1

@@ -30,6 +30,7 @@ from ..ops import Shape, Tokens
 from ..ops.base import numel
 from ..papers.accuracies import Result, common
 from ..parallel import Tick
+from ..views import Tabular
 
 BY = ("stage", "row", "op")
 
@@ -139,7 +140,7 @@ PARETO = ("params", "macs", "peak_memory_bytes", "latency_ms", "accuracy")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Tabular):
     """At least two models. `metrics` are those that at least one of them has; `in_turn`: they were measured so, and
     `stopped` is what ended that before it was done."""
 
@@ -308,7 +309,7 @@ def load_at(reference: str, settings: Settings | None = None) -> Model:
 
 
 @dataclass(frozen=True, slots=True)
-class RunComparison:
+class RunComparison(Tabular):
     """Two saved runs of one network, by the names of their files: which layers got slower in between."""
 
     before: str

@@ -10,6 +10,7 @@ from ..errors import UsageError, did_you_mean
 from ..measurement.machine import Examined
 from ..models import Model, Reference, Settings, examine, load
 from ..ops import Shape
+from ..views import Tabular
 from .progress import Watch, silent
 
 
@@ -24,7 +25,7 @@ class PeerCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class DoctorResult:
+class DoctorResult(Tabular):
     """What this machine has, and what was counted of a network, if one was named."""
 
     machine: Examined

@@ -9,10 +9,11 @@ from ..errors import UsageError
 from ..models import Reference, Settings, load
 from ..ops import Shape
 from ..units import read_size
+from ..views import Tabular
 
 
 @dataclass(frozen=True, slots=True)
-class FitResult:
+class FitResult(Tabular):
     """A network at an input and in a dtype, and which batch of it fits."""
 
     model: str

@@ -14,11 +14,12 @@ from ..measurement.runs import Run, read
 from ..models import Model, Reference, Settings, Summary, load
 from ..ops import Shape
 from ..parallel import Tick
+from ..views import Tabular
 from .progress import Watch, silent, told
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureResult:
+class MeasureResult(Tabular):
     """What was measured of a network: a summary for each batch, and how it compares with an earlier run, if any.
 
     `against` names the earlier run's file; `stopped` is what ended the measuring before the last batch.

@@ -11,6 +11,7 @@ from ..analysis.roofline import device as by_name
 from ..errors import UsageError, did_you_mean, printable
 from ..language.zoo import shipped_names
 from ..models import Reference, Settings
+from ..views import Drawn
 from .compare import Compared, ComparisonPlan, gather, saved
 
 ONE = ("layers", "memory", "roofline", "graph", "shapes")  # of one network
@@ -20,7 +21,7 @@ TIMED = ("layers", "roofline")  # which show latency where it was measured
 
 
 @dataclass(frozen=True, slots=True)
-class PlotResult:
+class PlotResult(Drawn):
     """What is to be drawn: a kind in `KINDS`, the networks, the ceilings of a roofline, and of a graph the row or block
     that alone is drawn, if any."""
 

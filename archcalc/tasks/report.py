@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..models import Reference, Settings
+from ..views import Shown
 from .compare import Compared, Comparison, ComparisonPlan, gather, side_by_side
 from .plot import members
 
 
 @dataclass(frozen=True, slots=True)
-class ReportResult:
+class ReportResult(Shown):
     """The networks, and how they compare where they are several."""
 
     models: tuple[Compared, ...]

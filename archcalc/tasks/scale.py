@@ -13,6 +13,7 @@ from ..language.zoo import resized
 from ..models import Reference, load
 from ..ops import Shape
 from ..parallel import Tick
+from ..views import Tabular
 
 MOST = 2_000  # points
 
@@ -28,7 +29,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class ScaleResult:
+class ScaleResult(Tabular):
     """A network, as it was asked for, at many points."""
 
     model: str

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from .. import models as library
 from ..errors import UsageError
 from ..parallel import Tick
+from ..views import Tabular
 
 if TYPE_CHECKING:
     from ..runtime.verify import Verified
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyResult:
+class VerifyResult(Tabular):
     """What was found about each model."""
 
     models: tuple[Verified, ...]
