@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from .errors import ArchcalcError
     from .measurement.conditions import Conditions
     from .models import Model, load
     from .tasks.compare import compare
@@ -27,12 +28,14 @@ __version__ = "0.1.0"
 # Each where it is found once it is asked for; that and importing a part of the package never hide one another, as no
 # module here has such a name.
 _FOUND = {
+    "ArchcalcError": "errors",
     "Conditions": "measurement.conditions",
     "Model": "models",
     "load": "models",
     **{word: f"tasks.{word}" for word in ("compare", "fit", "measure", "plot", "scale", "summary", "verify")},
 }
 __all__ = [
+    "ArchcalcError",
     "Conditions",
     "Model",
     "__version__",

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -111,3 +116,62 @@ def test_every_model_can_be_built_where_it_takes_no_memory() -> None:
     network = model.torch(device="meta")
     assert network(torch.zeros(1, 3, 224, 224, device="meta")).shape == (1, 1000)
     assert sum(p.numel() for p in network.parameters()) == model.totals.params
+
+
+FAST = archcalc.Conditions(threads=1, runs=1, time_limit=0)
+CALLS: dict[str, Callable[[], Any]] = {
+    "compare": lambda: archcalc.compare("lenet5", "alexnet"),
+    "fit": lambda: archcalc.fit("lenet5", "1GiB"),
+    "load": lambda: archcalc.load("lenet5"),
+    "measure": lambda: archcalc.measure("lenet5", FAST),
+    "plot": lambda: archcalc.plot("layers", "lenet5"),
+    "scale": lambda: archcalc.scale("lenet5", batches=[1, 2]),
+    "summary": lambda: archcalc.summary("lenet5"),
+    "verify": lambda: archcalc.verify("lenet5"),
+}
+
+
+def test_no_module_hides_a_public_function() -> None:
+    """`import archcalc.x` binds `archcalc.x`: no module may have a function's name."""
+    for module in pkgutil.walk_packages(archcalc.__path__, "archcalc."):
+        importlib.import_module(module.name)
+    assert {name for name in dir(archcalc) if inspect.isfunction(getattr(archcalc, name))} == CALLS.keys()
+    for name, call in CALLS.items():
+        assert dataclasses.is_dataclass(call()), name
+
+
+@pytest.mark.parametrize("name", ["compare", "fit", "load", "scale", "summary", "verify"])
+def test_a_result_is_a_table_in_a_notebook(name: str) -> None:
+    result = CALLS[name]()
+    assert "<table>" in result._repr_html_()
+    assert "<script" not in result._repr_html_()
+    assert len(result.frame()) > 0
+
+
+def test_a_picture_shows_itself() -> None:
+    drawn = CALLS["plot"]()
+    assert drawn._repr_html_().startswith("<svg")
+    assert drawn.figure().axes
+
+
+def test_a_path_is_a_spec_file(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert archcalc.load(Path(tiny)).totals == archcalc.load(tiny).totals
+    monkeypatch.chdir(Path(tiny).parent)
+    Path(tiny).rename("lenet5")
+    assert archcalc.load(Path("lenet5")).totals.params == 216 + 8 + 16 + 36, "not the model of that name"
+
+
+def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tick(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    found = archcalc.measure("lenet5", archcalc.Conditions(threads=1, runs=9, time_limit=60), tick=tick)
+    assert isinstance(found.stopped, KeyboardInterrupt)
+    assert found.run.measurements[0].stopped == "interrupted"
+
+
+def test_progress_is_heard() -> None:
+    heard: list[tuple[int, int]] = []
+    archcalc.scale("lenet5", inputs=[32, 64], batches=[1, 8], tick=lambda done, total: heard.append((done, total)))
+    assert heard == [(1, 4), (2, 4), (3, 4), (4, 4)]
