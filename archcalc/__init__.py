@@ -9,15 +9,21 @@ from . import views
 
 TYPE_CHECKING = False  # `typing` takes longer than all else here
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
     from typing import Any
 
     from .errors import ArchcalcError
     from .measurement.conditions import Conditions
     from .models import Model, load
+    from .tasks.check import check
     from .tasks.compare import compare
+    from .tasks.explain import explain
     from .tasks.fit import fit
+    from .tasks.list import list_models as list
+    from .tasks.lock import lock
     from .tasks.measure import measure
+    from .tasks.paper import paper
     from .tasks.plot import plot
     from .tasks.scale import scale
     from .tasks.summary import summary
@@ -32,17 +38,38 @@ _FOUND = {
     "Conditions": "measurement.conditions",
     "Model": "models",
     "load": "models",
-    **{word: f"tasks.{word}" for word in ("compare", "fit", "measure", "plot", "scale", "summary", "verify")},
+    "list": "tasks.list",
+    **{
+        word: f"tasks.{word}"
+        for word in (
+            "check",
+            "compare",
+            "explain",
+            "fit",
+            "lock",
+            "measure",
+            "paper",
+            "plot",
+            "scale",
+            "summary",
+            "verify",
+        )
+    },
 }
 __all__ = [
     "ArchcalcError",
     "Conditions",
     "Model",
     "__version__",
+    "check",
     "compare",
+    "explain",
     "fit",
+    "list",
     "load",
+    "lock",
     "measure",
+    "paper",
     "plot",
     "scale",
     "summary",
@@ -55,10 +82,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_FOUND[name]}", __name__), name)
+    own = "list_models" if name == "list" else name  # a function `list` would hide Python's own where it is made
+    return getattr(import_module(f".{_FOUND[name]}", __name__), own)
 
 
-def __dir__() -> list[str]:
+def __dir__() -> Sequence[str]:
     return __all__
 
 

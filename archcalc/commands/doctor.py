@@ -58,6 +58,6 @@ def doctor(
         device=chosen_device(gpu, device),
         input=size(input_size),
         settings=pairs(settings),
-        watch=partial(running, unit="nodes"),
+        stages=partial(running, unit="nodes"),
     )
     write(lambda width, color: render(found, write.format, width, color))

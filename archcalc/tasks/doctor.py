@@ -11,7 +11,7 @@ from ..measurement.machine import Examined
 from ..models import Model, Reference, Settings, examine, load
 from ..ops import Shape
 from ..views import Tabular
-from .progress import Watch, silent
+from .progress import Stages, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def doctor(
     device: str = "cpu",
     input: Shape | None = None,
     settings: Settings | None = None,
-    watch: Watch = silent,
+    stages: Stages = silent,
 ) -> DoctorResult:
     """Look at this machine; with a model also ask other tools, or those that are named, what they count of it.
 
@@ -50,7 +50,7 @@ def doctor(
     names = known_tools(tools)
     loaded = load(model, input=input, settings=settings) if model else None
     machine = examine(device)
-    return DoctorResult(machine, None if loaded is None else _asked(loaded, names, watch))
+    return DoctorResult(machine, None if loaded is None else _asked(loaded, names, stages))
 
 
 def known_tools(names: Sequence[str]) -> list[str]:
@@ -63,9 +63,9 @@ def known_tools(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _asked(model: Model, tools: Sequence[str], watch: Watch) -> PeerCounts:
+def _asked(model: Model, tools: Sequence[str], stages: Stages) -> PeerCounts:
     peers = []
     for tool in tools:
-        with watch(f"{tool} on {model.name}") as tick:
+        with stages(f"{tool} on {model.name}") as tick:
             peers.append(model.peer(tool, tick))
     return PeerCounts(model.name, model.totals.params, model.totals.macs, peers)

@@ -14,6 +14,7 @@ from ..errors import did_you_mean
 from ..language.zoo import Selection, known_names, selections, spec_files
 from ..ops import Shape
 from ..parallel import map_processes
+from ..views import Tabular
 from .check import build
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class ListedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelList:
+class ModelList(Tabular):
     """The models that hold a word, by family, and, if all that documents name was asked for, the systems that no spec
     builds. `hint` says what else may have been meant, if there are none."""
 

@@ -15,7 +15,7 @@ from ..models import Model, Reference, Settings, Summary, load
 from ..ops import Shape
 from ..parallel import Tick
 from ..views import Tabular
-from .progress import Watch, silent, told
+from .progress import Stages, silent, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,12 @@ def earlier(path: Reference, conditions: Conditions) -> Run:
     return run
 
 
-def run_all(model: Model, conditions: Conditions, batches: Sequence[int] = (), watch: Watch = silent) -> MeasureResult:
+def run_all(
+    model: Model, conditions: Conditions, batches: Sequence[int] = (), stages: Stages = silent
+) -> MeasureResult:
     """Measure a model batch by batch. Raises what stopped it where nothing was measured."""
     sizes = tuple(dict.fromkeys(batches)) or (conditions.batch,)
-    done, stopped = measurements(model, [replace(conditions, batch=batch) for batch in sizes], watch)
+    done, stopped = measurements(model, [replace(conditions, batch=batch) for batch in sizes], stages)
     if not done:
         raise stopped or UsageError("nothing was measured")
     settings = {name: str(value) for name, value in model.settings.items()}
@@ -93,13 +95,13 @@ def _summary(model: Model, measured: Measurement) -> Summary:
 
 
 def measurements(
-    model: Model, runs: Sequence[Conditions], watch: Watch = silent
+    model: Model, runs: Sequence[Conditions], stages: Stages = silent
 ) -> tuple[list[Measurement], BaseException | None]:
     """What was measured, run by run, and what ended it before the last."""
     done: list[Measurement] = []
     for conditions in runs:
         try:
-            with watch(f"running {model.name}" + (f", batch {conditions.batch}" if len(runs) > 1 else "")) as tick:
+            with stages(f"running {model.name}" + (f", batch {conditions.batch}" if len(runs) > 1 else "")) as tick:
                 done.append(model.measure(conditions, tick))
         except Interrupted as stopped:
             return [*done, stopped.measurement], stopped
