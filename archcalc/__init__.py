@@ -1,19 +1,99 @@
-"""archcalc: read a paper's table, get its layer table, and learn where a printed figure is wrong."""
+"""archcalc: read a paper's table, get its layer table, and learn where a printed figure is wrong.
+
+Everything that the command line does can be called: `archcalc.load("vgg16")`, `archcalc.compare("vgg16", "resnet50")`.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from . import views
 
+TYPE_CHECKING = False  # `typing` takes longer than all else here
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+    from typing import Any
+
+    from .errors import ArchcalcError
+    from .measurement.conditions import Conditions
     from .models import Model, load
+    from .tasks.check import check
+    from .tasks.compare import compare
+    from .tasks.explain import explain
+    from .tasks.fit import fit
+    from .tasks.list import list_models as list
+    from .tasks.lock import lock
+    from .tasks.measure import measure
+    from .tasks.paper import paper
+    from .tasks.plot import plot
+    from .tasks.scale import scale
+    from .tasks.summary import summary
+    from .tasks.verify import verify
 
 __version__ = "0.1.0"
-__all__ = ["Model", "__version__", "load"]
+
+# Each where it is found once it is asked for; that and importing a part of the package never hide one another, as no
+# module here has such a name.
+_FOUND = {
+    "ArchcalcError": "errors",
+    "Conditions": "measurement.conditions",
+    "Model": "models",
+    "load": "models",
+    "list": "tasks.list",
+    **{
+        word: f"tasks.{word}"
+        for word in (
+            "check",
+            "compare",
+            "explain",
+            "fit",
+            "lock",
+            "measure",
+            "paper",
+            "plot",
+            "scale",
+            "summary",
+            "verify",
+        )
+    },
+}
+__all__ = [
+    "ArchcalcError",
+    "Conditions",
+    "Model",
+    "__version__",
+    "check",
+    "compare",
+    "explain",
+    "fit",
+    "list",
+    "load",
+    "lock",
+    "measure",
+    "paper",
+    "plot",
+    "scale",
+    "summary",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Model", "load"):
-        from . import models as api
+    if name not in _FOUND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(api, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    own = "list_models" if name == "list" else name  # a function `list` would hide Python's own where it is made
+    return getattr(import_module(f".{_FOUND[name]}", __name__), own)
+
+
+def __dir__() -> Sequence[str]:
+    return __all__
+
+
+def _views() -> ModuleType:
+    from .show import views
+
+    return views
+
+
+views.handed_in = _views

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .analysis.counts import Layer, Report, Totals, analyse
 from .errors import Unavailable
 from .graph import Graph
 from .language.zoo import Selection, selections, spec_files
-from .networks import Settings, network
+from .networks import Reference, Settings, network
 from .ops import Shape
 from .papers.claims import Judgement, judge
+from .views import Shown, Tabular
 
 if TYPE_CHECKING:  # what a static summary does without
     from .analysis.fit import Fit
     from .analysis.peers import Peer
     from .analysis.roofline import Device
     from .analysis.training import Training
+    from .measurement.conditions import Conditions
     from .measurement.latency import Measurement
     from .measurement.machine import Examined
+    from .parallel import Tick
     from .runtime.network import Network
     from .runtime.verify import Verified
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Tabular):
     """One model at one input, batch and dtype.
 
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
@@ -54,7 +56,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Shown):
     """A network: its Graph, and what is known about where it comes from. It is counted once, when that is asked for.
 
     `input` is without the batch, channels first. `settings` are the constants that were set by hand, `printed` says
@@ -89,14 +91,7 @@ class Model:
 
     def frame(self, depth: int = 0, batch: int = 1, dtype: str = "float32") -> Any:
         """The table of `archcalc summary` as a pandas DataFrame, opened `depth` levels, with exact numbers."""
-        from .show.frames import frame
-
-        return frame(self.summary(batch, dtype), depth)
-
-    def _repr_html_(self) -> str:
-        from .show.frames import notebook
-
-        return notebook(self.summary())
+        return self.summary(batch, dtype).frame(depth)
 
     def report(self, batch: int = 1, dtype: str = "float32") -> Report:
         """The counts of every node, and their totals. Raises UsageError, and SpecError above 10¹⁸."""
@@ -143,12 +138,15 @@ class Model:
         network, _ = _runtime()
         return network.build(self.graph, device=device, dtype=dtype, heads=heads)  # type: ignore[no-any-return]
 
-    def measure(self, **options: Any) -> Measurement:
-        """Run the main path and time every node; the options are those of `archcalc.runtime.measure.measure`."""
-        _, measure = _runtime()
-        return measure.measure(self.report(), **options)  # type: ignore[no-any-return]
+    def measure(self, conditions: Conditions | None = None, tick: Tick | None = None) -> Measurement:
+        """Run the main path and time every node; `tick` hears the rounds done and expected.
 
-    def peer(self, tool: str, tick: Callable[[int, int], None] | None = None) -> Peer:
+        Raises UsageError, Unavailable; Interrupted, with what was measured, for Ctrl-C after the first round.
+        """
+        _, measure = _runtime()
+        return measure.measure(self.report(), conditions or measure.USUAL, tick)  # type: ignore[no-any-return]
+
+    def peer(self, tool: str, tick: Tick | None = None) -> Peer:
         """What another tool (`fvcore`, …) counts of the main path at batch 1, and why it is not what `totals` says."""
         _runtime()
         from .runtime import peers as doctor
@@ -192,7 +190,7 @@ class Model:
         )
 
 
-def load(model: str | Path, *, input: Shape | None = None, settings: Settings | None = None) -> Model:
+def load(model: Reference, *, input: Shape | None = None, settings: Settings | None = None) -> Model:
     """Build a model: `vgg16`, `vgg:D`, `./my.yaml`, `./my.yaml:NAME`, or the Path of a spec.
 
     `input` (channels first, without the batch) replaces the printed one, `settings` the spec's constants by name.
@@ -215,11 +213,13 @@ def load(model: str | Path, *, input: Shape | None = None, settings: Settings | 
     )
 
 
-def measure_in_turn(models: Sequence[Model], **options: Any) -> tuple[Measurement, ...]:
-    """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; the options are those of
-    `Model.measure`."""
+def measure_in_turn(
+    models: Sequence[Model], conditions: Conditions | None = None, tick: Tick | None = None
+) -> tuple[Measurement, ...]:
+    """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; else as `Model.measure`
+    does."""
     _, measure = _runtime()
-    return measure.measure_in_turn([model.report() for model in models], **options)  # type: ignore[no-any-return]
+    return measure.measure_in_turn([model.report() for model in models], conditions or measure.USUAL, tick)  # type: ignore[no-any-return]
 
 
 def models() -> tuple[str, ...]:
@@ -227,7 +227,7 @@ def models() -> tuple[str, ...]:
     return tuple(selection.name for path in spec_files() for selection in selections(path)[1])
 
 
-def verify(names: Sequence[str], tick: Callable[[int, int], None] | None = None) -> tuple[Verified, ...]:
+def verify(names: Sequence[str], tick: Tick | None = None) -> tuple[Verified, ...]:
     """Hold models against their torch networks; `tick` hears how many are done, and of how many.
 
     Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable where torch or fvcore is missing.

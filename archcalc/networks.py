@@ -19,7 +19,7 @@ from .language.zoo import Selection, resized, select, split
 from .ops import Shape, dims
 
 Number = int | Fraction
-Reference = str | Path | Selection
+Reference = str | Path  # how a network is named
 Settings = Mapping[str, int | float | str | Fraction]
 # The graph of what is spelled in another way than specs are, at an input and with settings; None for another spelling.
 Front = Callable[[str, Shape | None, Settings], Graph | None]
@@ -41,7 +41,7 @@ class Network(NamedTuple):
         return network(self.selection or self.name, input, self.settings)
 
 
-def network(reference: Reference, input: Shape | None = None, settings: Settings | None = None) -> Network:
+def network(reference: Reference | Selection, input: Shape | None = None, settings: Settings | None = None) -> Network:
     """Build a network: `vgg16`, `vgg:D`, `./my.yaml`, a Path, or a Selection, of which no front is asked.
 
     `input` (channels first, without the batch) replaces the printed one, `settings` the constants by name. Raises
@@ -66,7 +66,7 @@ def network(reference: Reference, input: Shape | None = None, settings: Settings
     return Network(reference.name, graph, reference, values, shape is None and not values)
 
 
-def report(reference: Reference, input: Shape | None = None, settings: Settings | None = None) -> Report:
+def report(reference: Reference | Selection, input: Shape | None = None, settings: Settings | None = None) -> Report:
     """The counts of a network at batch 1 in float32. Raises as `network` does, and SpecError above 10¹⁸."""
     return analyse(network(reference, input, settings).graph)
 

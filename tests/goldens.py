@@ -243,23 +243,19 @@ def run_here(folder: Path, arguments: list[str], columns: int = 0) -> tuple[str,
 @contextlib.contextmanager
 def saved_runs() -> Iterator[None]:
     """Instead of measuring, take what was measured once."""
+    from archcalc.measurement.conditions import Conditions
     from archcalc.measurement.runs import read
     from archcalc.runtime import measure
     from archcalc.runtime import peers as doctor
     from tests.test_doctor import QUIET
 
-    def in_turn(networks: list, **options: object) -> tuple:  # type: ignore[type-arg]
+    def in_turn(networks: list, conditions: Conditions, tick: object = None) -> tuple:  # type: ignore[type-arg]
         found = []
         for network in networks:
-            name = (
-                "squeezenet"
-                if len(network.graph.nodes) > 60
-                else "lenet5-train"
-                if options.get("training")
-                else "lenet5"
-            )
+            large = len(network.graph.nodes) > 60
+            name = "squeezenet" if large else "lenet5-train" if conditions.training else "lenet5"
             run = read(RUNS / f"{name}.json", name)
-            found.append(next(m for m in run.measurements if m.batch == options.get("batch", 1)))
+            found.append(next(m for m in run.measurements if m.batch == conditions.batch))
         return tuple(found)
 
     with (

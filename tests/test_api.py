@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import inspect
 import pickle
+import pkgutil
 import subprocess
 import sys
 from collections import Counter
@@ -253,3 +256,77 @@ def test_another_front_gives_graphs_of_its_own_spelling(monkeypatch: pytest.Monk
     assert (model.name, model.totals.params, model.claims) == ("mine:net", 4 * 5 * 9 + 4, ())
     assert model.summary(batch=2).report.totals.macs == 2 * model.totals.macs
     assert archcalc.load("lenet5").totals.params == 60_000
+
+
+# --- everything can be called -------------------------------------------------------------------------------------
+
+SPEC = Path(__file__).parent.parent / "specs" / "lenet5.yaml"
+FAST = archcalc.Conditions(threads=1, runs=1, time_limit=0)
+CALLS: dict[str, Callable[[], Any]] = {
+    "check": lambda: archcalc.check(SPEC),
+    "compare": lambda: archcalc.compare("lenet5", "alexnet"),
+    "explain": lambda: archcalc.explain("lenet5", "C1"),
+    "fit": lambda: archcalc.fit("lenet5", "1GiB"),
+    "list": lambda: archcalc.list("lenet5"),
+    "load": lambda: archcalc.load("lenet5"),
+    "lock": lambda: archcalc.lock("lenet5"),
+    "measure": lambda: archcalc.measure("lenet5", FAST),
+    "paper": lambda: archcalc.paper("lenet5"),
+    "plot": lambda: archcalc.plot("layers", "lenet5"),
+    "scale": lambda: archcalc.scale("lenet5", batches=[1, 2]),
+    "summary": lambda: archcalc.summary("lenet5"),
+    "verify": lambda: archcalc.verify("lenet5"),
+}
+
+
+def test_no_module_hides_a_public_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`import archcalc.x` binds `archcalc.x`: no module may have a function's name."""
+    monkeypatch.chdir(tmp_path)
+    for module in pkgutil.walk_packages(archcalc.__path__, "archcalc."):
+        importlib.import_module(module.name)
+    assert {name for name in dir(archcalc) if inspect.isfunction(getattr(archcalc, name))} == CALLS.keys()
+    for name, ask in CALLS.items():
+        assert dataclasses.is_dataclass(ask()), name
+
+
+NO_PAGE = [  # what show has no page of yet
+    pytest.param(name, marks=pytest.mark.xfail(raises=(AttributeError, TypeError), strict=True))
+    for name in ("check", "list", "measure", "paper")
+]
+
+
+@pytest.mark.parametrize("name", ["compare", "fit", "load", "scale", "summary", "verify", *NO_PAGE])
+def test_a_result_is_a_table_in_a_notebook(name: str) -> None:
+    result = CALLS[name]()
+    assert "<table>" in result._repr_html_()
+    assert "<script" not in result._repr_html_()
+    assert len(result.frame()) > 0
+
+
+def test_a_picture_shows_itself() -> None:
+    drawn = CALLS["plot"]()
+    assert drawn._repr_html_().startswith("<svg")
+    assert drawn.figure().axes
+
+
+def test_a_path_is_a_spec_file(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert archcalc.load(Path(tiny)).totals == archcalc.load(tiny).totals
+    monkeypatch.chdir(Path(tiny).parent)
+    Path(tiny).rename("lenet5")
+    assert archcalc.load(Path("lenet5")).totals.params == 216 + 8 + 16 + 36, "not the model of that name"
+
+
+def test_ctrl_c_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tick(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    found = archcalc.measure("lenet5", archcalc.Conditions(threads=1, runs=9, time_limit=60), tick=tick)
+    assert isinstance(found.stopped, KeyboardInterrupt)
+    assert found.run.measurements[0].stopped == "interrupted"
+
+
+def test_progress_is_heard() -> None:
+    heard: list[tuple[int, int]] = []
+    archcalc.scale("lenet5", inputs=[32, 64], batches=[1, 8], tick=lambda done, total: heard.append((done, total)))
+    assert heard == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -22,10 +22,9 @@ from archcalc import cli
 from archcalc import models as api
 from archcalc.analysis.counts import analyse
 from archcalc.analysis.roofline import DEVICES, memory_traffic, network_intensity
-from archcalc.commands.compare import load_at, side
-from archcalc.commands.scale import sweep
 from archcalc.errors import UsageError
 from archcalc.language.zoo import at_input, resized
+from archcalc.measurement.conditions import Conditions
 from archcalc.measurement.latency import Interrupted, Measurement, Memory
 from archcalc.measurement.runs import Run
 from archcalc.measurement.runs import document as run_document
@@ -42,15 +41,19 @@ from archcalc.tasks.compare import (
     METRICS,
     Compared,
     Comparison,
+    ComparisonPlan,
     compare,
     diff,
+    gather,
     last_map,
+    load_at,
     shares,
+    side_by_side,
     stage_of,
     within_noise,
 )  # fmt: skip
 from archcalc.tasks.list import list_models, systems_without_spec
-from archcalc.tasks.scale import counts, grid, values
+from archcalc.tasks.scale import counts, grid, scale, values
 from archcalc.tasks.summary import Pick
 from tests.graphs import call, chain
 from tests.test_render import written
@@ -59,7 +62,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def compared(*names: str) -> Comparison:
-    return compare(side(list(names), 1, "float32", {}))
+    return compare(*names)
 
 
 # --- what is compared -------------------------------------------------------------------------------------------------
@@ -123,7 +126,7 @@ def test_an_input_keeps_its_channels() -> None:
     assert resized((50,), (60,)) == (60,)
     with pytest.raises(UsageError):
         resized((3, 224, 224), (1, 2, 3, 4))
-    assert load_at("resnet50@256", {}).input == (3, 256, 256)
+    assert load_at("resnet50@256").input == (3, 256, 256)
 
 
 def test_stages_are_aligned_by_resolution() -> None:
@@ -236,7 +239,7 @@ def test_counts_are_whole() -> None:
 
 
 def test_every_point_is_the_network_itself() -> None:
-    points = sweep("efficientnet-b0", "64..128/32", "1,3", ["width=1.0,1.1"], "float32")
+    points = scale("efficientnet-b0", inputs=[64, 96, 128], batches=[1, 3], settings={"width": ["1", "1.1"]}).points
     assert len(points) == 3 * 2 * 2
     for point in points:
         alone = load("efficientnet-b0", input=point.input, settings=point.settings).report(point.batch)
@@ -315,7 +318,7 @@ def test_a_comparison_in_every_form() -> None:
 
 
 def test_sizes_in_every_form() -> None:
-    points = sweep("vgg16", "64,96", "1", None, "float32")
+    points = scale("vgg16", inputs=[64, 96]).points
     for form in FORMATS:
         text = render_scaled("vgg16", points, form, raw=True)
         assert all(str(point.report.totals.macs) in text for point in points)
@@ -384,7 +387,7 @@ def test_a_list_has_the_systems_without_a_spec(form: str) -> None:
 def timed(model: str, level: float, runs: int = 20, wide: float = 0.01) -> Compared:
     """A model with whole runs around `level` ms, evenly from −`wide` to `wide`."""
     samples = [level * (1 + wide * (2 * n / (runs - 1) - 1)) for n in range(runs)]
-    (found,) = side([model], 1, "float32", {})
+    (found,), _ = gather([model], ComparisonPlan(optimizer="sgd"))
     main = found.summary.report.graph.main
     rows = tuple(array("d", [one / main for one in samples]) for _ in range(main))
     memory = Memory(1000, "there", 1200, 500, None)
@@ -394,7 +397,7 @@ def timed(model: str, level: float, runs: int = 20, wide: float = 0.01) -> Compa
 
 def test_a_ratio_of_what_was_measured_says_how_sure_it_is() -> None:
     """20 samples: the interval is from the 6th to the 15th (Dixon & Massey), 2·5/19 − 1 and 2·14/19 − 1 of `wide`."""
-    found = compare([timed("lenet5", 10), timed("alexnet", 20)])
+    found = side_by_side([timed("lenet5", 10), timed("alexnet", 20)])
     latency, throughput = (next(m for m in found.metrics if m.key == key) for key in ("latency_ms", "throughput"))
     low, high = 1 - 0.01 * 9 / 19, 1 + 0.01 * 9 / 19
     assert found.ratio(found.models[1], latency) == pytest.approx(2)
@@ -408,7 +411,7 @@ def test_a_ratio_of_what_was_measured_says_how_sure_it_is() -> None:
 
 @pytest.mark.parametrize(("other", "runs"), [(timed("alexnet", 10.04), 20), (timed("alexnet", 20, runs=5), 5)])
 def test_what_is_within_the_noise_is_no_better(other: Compared, runs: int) -> None:
-    found = compare([timed("lenet5", 10), other])
+    found = side_by_side([timed("lenet5", 10), other])
     latency = next(m for m in found.metrics if m.key == "latency_ms")
     assert within_noise(found.models[1], found.models[0], latency)
     assert found.better(latency, found.models[0], found.models[1]) == 0
@@ -421,9 +424,9 @@ def test_what_is_within_the_noise_is_no_better(other: Compared, runs: int) -> No
 
 def test_noise_decides_nothing_about_pareto() -> None:
     """The same network twice, the second a little slower within the noise: neither beats the other."""
-    twice = compare([timed("lenet5", 10), timed("lenet5", 10.04)])
+    twice = side_by_side([timed("lenet5", 10), timed("lenet5", 10.04)])
     assert len(twice.pareto) == 2
-    apart = compare([timed("lenet5", 10), timed("lenet5", 11)])
+    apart = side_by_side([timed("lenet5", 10), timed("lenet5", 11)])
     assert apart.pareto == (apart.models[0],)
 
 
@@ -432,7 +435,7 @@ def test_runs_under_other_conditions_are_not_compared() -> None:
     assert other.summary.measured is not None
     threads = replace(other, summary=replace(other.summary, measured=replace(other.summary.measured, threads=4)))
     with pytest.raises(UsageError, match="threads was 2, now it is 4"):
-        compare([one, threads])
+        side_by_side([one, threads])
 
 
 COMPARE = Draft202012Validator(schema.compare_schema())
@@ -440,7 +443,7 @@ COMPARE = Draft202012Validator(schema.compare_schema())
 
 def test_the_json_of_a_comparison_is_valid() -> None:
     measured, counted = (
-        compare([timed("lenet5", 10), timed("alexnet", 20)], in_turn=True),
+        side_by_side([timed("lenet5", 10), timed("alexnet", 20)], in_turn=True),
         compared("vgg16", "vit-b-16"),
     )
     documents = {
@@ -464,7 +467,7 @@ def test_the_json_of_a_comparison_is_valid() -> None:
 
 
 def test_measured_figures_in_every_form() -> None:
-    found = compare([timed("lenet5", 10), timed("alexnet", 20)], in_turn=True)
+    found = side_by_side([timed("lenet5", 10), timed("alexnet", 20)], in_turn=True)
     for form in ("text", "markdown", "latex", "html"):
         text = " ".join(render(found, form).split())
         assert "in turn (lenet5 alexnet" in text
@@ -508,10 +511,11 @@ def test_networks_are_measured_in_turn(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_options_get_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[list[str], dict[str, Any]]] = []
+    seen: list[tuple[list[str], Conditions]] = []
 
-    def measure(models: list[api.Model], **options: Any) -> tuple[Measurement, ...]:
-        seen.append(([model.name for model in models], options))
+    def measure(models: list[api.Model], conditions: Conditions, tick: object) -> tuple[Measurement, ...]:
+        assert tick is None
+        seen.append(([model.name for model in models], conditions))
         runs = [timed(model.name, 10).summary.measured for model in models]
         return tuple(run for run in runs if run is not None)
 
@@ -520,13 +524,11 @@ def test_options_get_through(monkeypatch: pytest.MonkeyPatch) -> None:
     assert command("lenet5", "alexnet", *options, "--train", "--optimizer", "adam", "-o", "/dev/null") == 0
     ((names, found),) = seen
     assert names == ["lenet5", "alexnet"]
-    assert found.pop("progress") is None
-    expected = {"batch": 8, "dtype": "bfloat16", "device": "cuda:1", "training": True, "threads": 3, "time_limit": 7.0}
-    assert found == expected
+    assert found == Conditions(batch=8, dtype="bfloat16", device="cuda:1", training=True, threads=3, time_limit=7.0)
 
 
 def test_ctrl_c_shows_what_was_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def measure(models: list[api.Model], **options: Any) -> tuple[Measurement, ...]:
+    def measure(models: list[api.Model], conditions: Conditions, tick: object) -> tuple[Measurement, ...]:
         runs = [timed(model.name, 10).summary.measured for model in models]
         raise Interrupted(*(replace(run, stopped="interrupted") for run in runs if run is not None))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from archcalc.models import Model, load
 from archcalc.ops import dims
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec-language.md"
+PYTHON = PAGE.with_name("python.md")
 EXAMPLE = re.compile(r"^```yaml\n(.*?)^```\n> (\S+): (.*?)$", re.MULTILINE | re.DOTALL)
 EXAMPLES = EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))
 
@@ -40,3 +42,12 @@ def shown(model: Model, what: str) -> str:
     if what == "output":
         return dims(model.graph.shape(model.graph.outputs[0]))
     return f"{model.totals.counts()[what]:,}"
+
+
+def test_the_page_of_python_is_what_python_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = re.sub("^```.*$", "", PYTHON.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    test = doctest.DocTestParser().get_doctest(page, {}, PYTHON.name, str(PYTHON), 0)
+    complaints: list[str] = []
+    assert doctest.DocTestRunner().run(test, out=complaints.append).failed == 0, "".join(complaints)
+    assert len(test.examples) > 20

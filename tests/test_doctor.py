@@ -22,7 +22,7 @@ from archcalc.runtime import peers as subject
 from archcalc.runtime.peers import examine, peer
 from archcalc.show import TABLES
 from archcalc.show import doctor as examined
-from archcalc.show.doctor import Beside
+from archcalc.tasks.doctor import DoctorResult, PeerCounts
 from tests.graphs import Build, call, chain
 
 QUIET = Examined(
@@ -289,7 +289,7 @@ def test_nodes_that_are_alike_are_counted_once(monkeypatch: pytest.MonkeyPatch) 
 
 # --- shown --------------------------------------------------------------------------------------------------------
 
-BESIDE = Beside(
+BESIDE = PeerCounts(
     "vgg16",
     100,
     1000,
@@ -304,8 +304,8 @@ BESIDE = Beside(
 
 @pytest.mark.parametrize("output_format", TABLES)
 @pytest.mark.parametrize("beside", [None, BESIDE], ids=["machine", "beside"])
-def test_every_form(beside: Beside | None, output_format: str) -> None:
-    text = examined.render(QUIET, beside, output_format)
+def test_every_form(beside: PeerCounts | None, output_format: str) -> None:
+    text = examined.render(DoctorResult(QUIET, beside), output_format)
     assert text.endswith("\n")
     assert "\033" not in text
     if beside is None:
@@ -318,7 +318,9 @@ def test_every_form(beside: Beside | None, output_format: str) -> None:
         assert [peer["tool"] for peer in found.get("peers", [])] == ([p.tool for p in BESIDE.peers] if beside else [])
     elif beside is not None and output_format != "csv":
         assert "thop is not installed: `pip install thop`." in text
-    assert ("\033" in examined.render(QUIET, beside, output_format, 80, True)) is (output_format == "text")
+    assert ("\033" in examined.render(DoctorResult(QUIET, beside), output_format, 80, True)) is (
+        output_format == "text"
+    )
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from archcalc.errors import Unavailable, UsageError
 from archcalc.graph import Graph
+from archcalc.measurement.conditions import Conditions
 from archcalc.measurement.latency import Interrupted, Latency, confidence
 from archcalc.runtime import ceilings, machine, modules
 from archcalc.runtime import measure as subject
@@ -43,7 +44,7 @@ def small() -> Graph:
 
 
 def test_structure() -> None:
-    found = measure(small(), batch=2, runs=4, time_limit=60)
+    found = measure(small(), Conditions(batch=2, runs=4, time_limit=60))
     assert (found.device, found.dtype, found.batch, found.torch) == ("cpu", "float32", 2, torch.__version__)
     assert found.device_name
     assert found.threads == torch.get_num_threads()
@@ -59,7 +60,7 @@ def test_structure() -> None:
 
 
 def test_a_span_is_summed_within_each_run() -> None:
-    found = measure(small(), runs=5, time_limit=60)
+    found = measure(small(), Conditions(runs=5, time_limit=60))
     sums = [math.fsum(row[run] for row in found.samples[1:4]) for run in range(5)]
     assert found.span(1, 4).median == pytest.approx(median(sums))
     assert found.span(1, 4).runs == 5
@@ -68,11 +69,11 @@ def test_a_span_is_summed_within_each_run() -> None:
 
 
 def test_the_time_limit_is_honoured() -> None:
-    found = measure(small(), runs=1000, time_limit=0)
+    found = measure(small(), Conditions(runs=1000, time_limit=0))
     assert found.runs == len(found.samples[0]) == 1
     assert not found.complete
     assert found.whole.iqr == 0
-    assert not measure(small(), runs=1, time_limit=0).complete, "not warmed up"
+    assert not measure(small(), Conditions(runs=1, time_limit=0)).complete, "not warmed up"
 
 
 def test_no_round_begins_after_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,24 +84,24 @@ def test_no_round_begins_after_the_limit(monkeypatch: pytest.MonkeyPatch) -> Non
         now += 1.0
 
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    found = measure(small(), runs=30, time_limit=5, progress=later)
+    found = measure(small(), Conditions(runs=30, time_limit=5), progress=later)
     assert found.runs == 5
     assert not found.complete
 
 
 def test_progress() -> None:
     seen: list[tuple[int, int]] = []
-    measure(small(), runs=3, time_limit=60, progress=lambda done, planned: seen.append((done, planned)))
+    measure(small(), Conditions(runs=3, time_limit=60), progress=lambda done, planned: seen.append((done, planned)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
 def test_dtypes(dtype: str) -> None:
-    assert measure(small(), dtype=dtype, runs=1, time_limit=60).dtype == dtype
+    assert measure(small(), Conditions(dtype=dtype, runs=1, time_limit=60)).dtype == dtype
 
 
 def test_a_network_of_nothing() -> None:
-    found = measure(Build((3, 8, 8)).finish(-1), runs=2)
+    found = measure(Build((3, 8, 8)).finish(-1), Conditions(runs=2))
     assert found.layers == ()
     assert found.whole.runs == 2
 
@@ -109,7 +110,7 @@ def test_parts_and_several_inputs() -> None:
     b = Build((4, 6, 6), (4, 6, 6))
     joined = b("add", -1, -2)
     graph = b.finish(b("split", joined, parts=2), b("split", joined, parts=2, _index=1))
-    assert len(measure(graph, runs=1).layers) == 3
+    assert len(measure(graph, Conditions(runs=1)).layers) == 3
 
 
 def test_ids_are_drawn_below_the_number_of_words() -> None:
@@ -120,7 +121,7 @@ def test_ids_are_drawn_below_the_number_of_words() -> None:
     assert ids.dtype == torch.long
     assert set(ids.flatten().tolist()) == {0, 1, 2}
     assert other.dtype == torch.float32
-    assert len(measure(graph, runs=1).layers) == 3
+    assert len(measure(graph, Conditions(runs=1)).layers) == 3
 
 
 # --- ceilings -----------------------------------------------------------------------------------------------------
@@ -369,18 +370,18 @@ def test_an_interrupt_in_turn_keeps_whole_rounds_of_all() -> None:
 
 def test_two_networks_in_turn() -> None:
     graphs = [small(), chain((3, 8, 8), call("conv", out=4, kernel=3))]
-    found = measure_in_turn(graphs, batch=2, runs=6, time_limit=60)
+    found = measure_in_turn(graphs, Conditions(batch=2, runs=6, time_limit=60))
     assert [len(run.layers) for run in found] == [5, 1]
     assert [run.runs for run in found] == [6, 6]
     assert all(run.memory is not None and run.memory.peak_memory_bytes > 0 for run in found)
-    assert {run.mode for run in measure_in_turn(graphs, batch=2, runs=1, training=True)} == {"training"}
+    assert {run.mode for run in measure_in_turn(graphs, Conditions(batch=2, runs=1, training=True))} == {"training"}
 
     def stop(done: int, planned: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted) as stopped:
-        measure_in_turn(graphs, runs=20, time_limit=60, progress=stop)
+        measure_in_turn(graphs, Conditions(runs=20, time_limit=60), progress=stop)
     assert [run.runs for run in stopped.value.measurements] == [2, 2]
 
 
@@ -452,7 +453,7 @@ def test_branches_and_shared_values_in_training() -> None:
 
 def test_training_is_measured() -> None:
     before = state()
-    found = measure(small(), training=True, batch=2, runs=3, time_limit=60)
+    found = measure(small(), Conditions(training=True, batch=2, runs=3, time_limit=60))
     assert state() == before
     assert found.mode == "training"
     assert all(
@@ -465,35 +466,35 @@ def test_training_is_measured() -> None:
 
 def test_dropout_in_training_leaves_the_random_state() -> None:
     before = torch.get_rng_state().tolist()
-    measure(chain((8,), call("linear", out=8), call("dropout")), training=True, runs=1, time_limit=0)
+    measure(chain((8,), call("linear", out=8), call("dropout")), Conditions(training=True, runs=1, time_limit=0))
     assert torch.get_rng_state().tolist() == before
 
 
 def test_nothing_to_train() -> None:
     with pytest.raises(UsageError, match="no parameters to train"):
-        measure(chain((3, 8, 8), call("relu")), training=True, runs=1)
+        measure(chain((3, 8, 8), call("relu")), Conditions(training=True, runs=1))
 
 
 def test_one_value_per_channel_cannot_be_trained() -> None:
     graph = chain((3, 8, 8), call("conv", out=4, kernel=3), call("gap"), call("bn"))
     with pytest.raises(UsageError, match="`bn` cannot be trained on one value per channel"):
-        measure(graph, training=True, runs=1)
+        measure(graph, Conditions(training=True, runs=1))
 
 
 # Formats, caches, compiled networks.
 
 
 def test_channels_last() -> None:
-    found = measure(small(), channels_last=True, runs=1)
+    found = measure(small(), Conditions(channels_last=True, runs=1))
     assert found.memory_format == "channels_last"
     network, (x,) = subject._prepare(small().without_heads(), 2, torch.float32, "float32", CPU, torch.channels_last)
     assert x.is_contiguous(memory_format=torch.channels_last)
     assert not x.is_contiguous()
     assert network.state_dict()["conv.weight"].is_contiguous(memory_format=torch.channels_last)
     video = chain((3, 4, 8, 8), call("conv", out=4, kernel=3))
-    assert measure(video, channels_last=True, runs=1).memory_format == "channels_last_3d"
+    assert measure(video, Conditions(channels_last=True, runs=1)).memory_format == "channels_last_3d"
     with pytest.raises(UsageError, match="input is none"):
-        measure(chain((8,), call("linear", out=8)), channels_last=True)
+        measure(chain((8,), call("linear", out=8)), Conditions(channels_last=True))
 
 
 def test_cold_caches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -504,7 +505,7 @@ def test_cold_caches(monkeypatch: pytest.MonkeyPatch) -> None:
         ready.whole()
         ready.layers()
     assert log == ["flush"] * 2
-    assert measure(small(), cold=True, runs=1).cold
+    assert measure(small(), Conditions(cold=True, runs=1)).cold
 
 
 def test_compiled_networks_run_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -520,13 +521,13 @@ def test_compiled_networks_run_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
         return compiled
 
     monkeypatch.setattr(torch, "compile", compile)
-    found = measure(small(), compile=True, runs=2, time_limit=60)
+    found = measure(small(), Conditions(compile=True, runs=2, time_limit=60))
     assert found.compiled is not None
     assert found.compiled.runs == 2
     assert len(calls) == 1 + (found.warm_ups + 1) // 2 + 2, (
         "compiled, with each whole run of warming up, and two rounds"
     )
-    assert measure(small(), compile=True, training=True, batch=2, runs=1).compiled is not None
+    assert measure(small(), Conditions(compile=True, training=True, batch=2, runs=1)).compiled is not None
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -535,7 +536,7 @@ def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(torch, "compile", lambda network, fullgraph: fail)
     with pytest.raises(Unavailable, match=r"torch\.compile does not work here: no compiler$"):
-        measure(small(), compile=True)
+        measure(small(), Conditions(compile=True))
 
 
 # The state of the process is as before.
@@ -554,7 +555,7 @@ def state() -> tuple[Any, ...]:
 
 def test_the_process_is_as_before() -> None:
     before = state()
-    assert measure(small(), runs=1, threads=1).threads == 1
+    assert measure(small(), Conditions(runs=1, threads=1)).threads == 1
     assert state() == before
 
 
@@ -565,7 +566,7 @@ def test_an_interrupt_gets_through_with_what_was_measured_and_leaves_no_trace() 
 
     before = state()
     with pytest.raises(KeyboardInterrupt) as caught:
-        measure(small(), runs=3, threads=1, progress=interrupt)
+        measure(small(), Conditions(runs=3, threads=1), progress=interrupt)
     assert state() == before
     assert isinstance(caught.value, Interrupted)
     found = caught.value.measurement
@@ -583,13 +584,13 @@ def test_the_parameters_and_the_input_are_the_same_each_time() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux") or machine.glibc() is None, reason="no glibc here")
 def test_malloc_is_pinned_on_glibc() -> None:
-    assert measure(small(), runs=1).malloc_pinned
+    assert measure(small(), Conditions(runs=1)).malloc_pinned
 
 
 def test_malloc_is_pinned_on_request_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not measure(small(), runs=1, pin_malloc=False).malloc_pinned
+    assert not measure(small(), Conditions(runs=1, pin_malloc=False)).malloc_pinned
     monkeypatch.setattr(machine, "glibc", lambda: None)
-    assert not measure(small(), runs=1).malloc_pinned
+    assert not measure(small(), Conditions(runs=1)).malloc_pinned
 
 
 def test_malloc_is_let_go() -> None:
@@ -652,7 +653,7 @@ def test_the_clock_is_read_once_at_each_boundary() -> None:
 
 def test_what_the_clock_costs() -> None:
     assert clock_cost(Ticks()) == pytest.approx(1001, abs=1), "the median of 3, 5, …, 2001"
-    found = measure(small(), runs=1, time_limit=0)
+    found = measure(small(), Conditions(runs=1, time_limit=0))
     assert 0 < found.overhead_ms < 0.1
 
 
@@ -666,7 +667,7 @@ def test_milliseconds() -> None:
 def test_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(Unavailable, match="no GPU") as caught:
-        measure(small(), device="cuda")
+        measure(small(), Conditions(device="cuda"))
     assert caught.value.exit_code == 3
 
 
@@ -674,7 +675,7 @@ def test_no_such_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(Unavailable, match="no GPU number 7: there is 1"):
-        measure(small(), device="cuda:7")
+        measure(small(), Conditions(device="cuda:7"))
 
 
 def test_the_memory_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -683,7 +684,7 @@ def test_the_memory_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 10**12))
     with pytest.raises(Unavailable, match="free are 100 B"):
-        measure(small(), device="cuda")
+        measure(small(), Conditions(device="cuda"))
 
 
 def test_events_are_queued_and_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -754,7 +755,7 @@ def test_layers_for_which_the_gpu_waits(
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_on_a_gpu() -> None:
-    found = measure(small(), device="cuda", batch=2, runs=4, time_limit=60)
+    found = measure(small(), Conditions(device="cuda", batch=2, runs=4, time_limit=60))
     assert found.device.startswith("cuda:")
     assert not found.malloc_pinned
     assert all(latency.min >= 0 for latency in found.layers)
@@ -766,7 +767,7 @@ def test_on_a_gpu() -> None:
 def test_more_memory_than_there_is() -> None:
     """Refused before anything is allocated."""
     with pytest.raises(Unavailable, match=r"needs [\d.,]+ TiB of memory .* at batch 100000000000") as caught:
-        measure(small(), batch=10**11)
+        measure(small(), Conditions(batch=10**11))
     assert caught.value.exit_code == 3
     assert caught.value.hint
     wide = chain((10**7,), call("linear", out=10**7))
@@ -778,13 +779,13 @@ def test_what_is_needed_and_what_there_is(monkeypatch: pytest.MonkeyPatch) -> No
     """Parameters, statistics and peak: (112 + 8 + 25) + 8 floats, and 192 + 256 + 256 floats for each of 2 samples."""
     needed = 4 * (3 * 4 * 9 + 4 + 8 + 4 * 5 + 5 + 8) + 2 * 4 * (192 + 256 + 256)
     monkeypatch.setattr(subject, "available_memory", lambda where: needed)
-    measure(small(), batch=2, runs=1)
+    measure(small(), Conditions(batch=2, runs=1))
     monkeypatch.setattr(subject, "available_memory", lambda where: needed - 1)
     with pytest.raises(Unavailable) as caught:
-        measure(small(), batch=2, runs=1)
+        measure(small(), Conditions(batch=2, runs=1))
     assert caught.value.hint == "The largest batch that fits is 1."
     monkeypatch.setattr(subject, "available_memory", lambda where: None)
-    measure(small(), runs=1)
+    measure(small(), Conditions(runs=1))
 
 
 def test_available_memory_is_what_the_system_says() -> None:
@@ -811,7 +812,7 @@ def failing(error: BaseException) -> tuple[Callable[..., Any], Callable[..., Any
 def test_memory_that_runs_out_at_a_node(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setitem(modules.ACTIVATIONS, "relu", failing(error))
     with pytest.raises(Unavailable, match="memory ran out at `relu`"):
-        measure(small(), runs=1)
+        measure(small(), Conditions(runs=1))
 
 
 def test_the_largest_batch_is_found_where_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -822,7 +823,7 @@ def test_the_largest_batch_is_found_where_memory_runs_out(monkeypatch: pytest.Mo
 
     monkeypatch.setitem(modules.ACTIVATIONS, "relu", (relu, relu))
     with pytest.raises(Unavailable, match="memory ran out at `relu` at batch 32") as caught:
-        measure(small(), batch=32)
+        measure(small(), Conditions(batch=32))
     assert caught.value.hint == "The largest batch that fits is 5."
     assert caught.value.exit_code == 3
 
@@ -850,20 +851,20 @@ def test_memory_that_runs_out_before_the_first_node(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(torch, "randn", fail)
     with pytest.raises(Unavailable, match="while the parameters and the input were made"):
-        measure(small(), runs=1)
+        measure(small(), Conditions(runs=1))
 
 
 def test_what_torch_cannot_do_in_a_dtype(monkeypatch: pytest.MonkeyPatch) -> None:
     error = RuntimeError("\"relu_cpu\" not implemented for 'Half'\nat line 3")
     monkeypatch.setitem(modules.ACTIVATIONS, "relu", failing(error))
     with pytest.raises(Unavailable, match=r"cannot run `relu` so on this device: .* 'Half'$"):
-        measure(small(), runs=1)
+        measure(small(), Conditions(runs=1))
 
 
 def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(modules.ACTIVATIONS, "relu", failing(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
-        measure(small(), runs=1)
+        measure(small(), Conditions(runs=1))
     assert not out_of_memory(RuntimeError("a bug"))
 
 
@@ -884,4 +885,4 @@ def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_arguments_that_make_no_sense(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        measure(small(), **wrong)
+        measure(small(), Conditions(**wrong))

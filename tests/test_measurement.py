@@ -27,12 +27,12 @@ import archcalc
 from archcalc import cli
 from archcalc.errors import Unavailable, UsageError
 from archcalc.measurement import regression
+from archcalc.measurement.conditions import Conditions
 from archcalc.measurement.latency import (
     Interrupted,
     Latency,
     Machine,
     Measurement,
-    Mode,
     apart,
     confidence,
     median_interval,
@@ -42,8 +42,8 @@ from archcalc.measurement.runs import Run, document, parse, read
 from archcalc.schemas import generate as schema
 from archcalc.show import measure as measuring
 from archcalc.show import sentences
-from archcalc.show.measure import Measured
 from archcalc.show.writers import FORMATS
+from archcalc.tasks.measure import MeasureResult
 
 RUN = Draft202012Validator(schema.run_schema())
 
@@ -404,7 +404,7 @@ def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_scipy_nothing_is_measured_in_vain(
-    fake: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake: list[Conditions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "run.json")
     assert command("--save", path) == 0
@@ -417,10 +417,10 @@ def test_without_scipy_nothing_is_measured_in_vain(
 # --- shown --------------------------------------------------------------------------------------------------------
 
 
-def shown(*measurements: Measurement, before: Run | None = None) -> Measured:
+def shown(*measurements: Measurement, before: Run | None = None) -> MeasureResult:
     run = run_of(*measurements)
     summaries = [replace(lenet().summary(m.batch, "float32", m), judgements=()) for m in measurements]
-    return Measured(run, summaries, "before.json", compare(before, run) if before is not None else ())
+    return MeasureResult(run, summaries, "before.json", compare(before, run) if before is not None else ())
 
 
 SHOWN = {
@@ -433,7 +433,7 @@ SHOWN = {
 
 @pytest.mark.parametrize("output_format", FORMATS)
 @pytest.mark.parametrize("found", SHOWN.values(), ids=SHOWN)
-def test_every_form_of_everything(found: Measured, output_format: str) -> None:
+def test_every_form_of_everything(found: MeasureResult, output_format: str) -> None:
     for depth in (0, 10):
         for color in (False, True):
             text = measuring.render(found, output_format, depth, 80, color)
@@ -508,15 +508,15 @@ def test_normal_noise_narrows_as_it_should() -> None:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """`Model.measure` without torch: gives, or raises, what stands in the list `next`; notes its options."""
-    seen: list[dict[str, Any]] = []
+def fake(monkeypatch: pytest.MonkeyPatch) -> list[Conditions]:
+    """`Model.measure` without torch: notes its conditions."""
+    seen: list[Conditions] = []
 
-    def measure(self: archcalc.models.Model, **options: Any) -> Measurement:
-        seen.append(options)
-        mode: Mode = "training" if options.get("training") else "inference"
-        found = replace(like_lenet(len(seen)), batch=options["batch"], mode=mode)
-        return replace(found, backward=TRAINED.backward) if mode == "training" else found
+    def measure(self: archcalc.models.Model, conditions: Conditions, tick: object) -> Measurement:
+        assert tick is None
+        seen.append(conditions)
+        found = replace(like_lenet(len(seen)), batch=conditions.batch, mode=conditions.mode)
+        return replace(found, backward=TRAINED.backward) if conditions.training else found
 
     monkeypatch.setattr(archcalc.Model, "measure", measure)
     return seen
@@ -526,30 +526,28 @@ def command(*arguments: str) -> int:
     return cli._run(["measure", "lenet5", *arguments])
 
 
-def test_every_option_gets_through(fake: list[dict[str, Any]]) -> None:
+def test_every_option_gets_through(fake: list[Conditions]) -> None:
     options = ["--train", "--compile", "--channels-last", "--dtype", "bfloat16", "--threads", "3", "--cold"]
     options += ["--device", "cuda:1", "--no-pin-malloc", "--precision", "1", "--runs", "7", "--time-limit", "3"]
     assert command(*options, "--batch", "1,8") == 0
-    assert [seen.pop("batch") for seen in fake] == [1, 8]
-    for seen in fake:
-        assert seen.pop("progress") is None
-        assert seen == {
-            "dtype": "bfloat16",
-            "device": "cuda:1",
-            "training": True,
-            "channels_last": True,
-            "compile": True,
-            "cold": True,
-            "threads": 3,
-            "pin_malloc": False,
-            "precision": 0.01,
-            "runs": 7,
-            "time_limit": 3.0,
-        }
+    expected = Conditions(
+        dtype="bfloat16",
+        device="cuda:1",
+        training=True,
+        channels_last=True,
+        compile=True,
+        cold=True,
+        threads=3,
+        pin_malloc=False,
+        precision=0.01,
+        runs=7,
+        time_limit=3.0,
+    )
+    assert fake == [expected, replace(expected, batch=8)]
 
 
 def test_a_run_is_saved_and_compared(
-    fake: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    fake: list[Conditions], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "run.json")
     assert command("--save", path) == 0
@@ -558,7 +556,7 @@ def test_a_run_is_saved_and_compared(
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"], "nothing is left beside it"
     assert command("--against", path, "--fail-on-regression") == 0
     assert "none of" in capsys.readouterr().out
-    monkeypatch.setattr(archcalc.Model, "measure", lambda self, **options: like_lenet(9, slow=[4]))
+    monkeypatch.setattr(archcalc.Model, "measure", lambda self, conditions, tick: like_lenet(9, slow=[4]))
     assert command("--against", path) == 0
     assert command("--against", path, "--fail-on-regression") == 1
     assert "1 of" in capsys.readouterr().out
@@ -568,9 +566,9 @@ def test_a_run_is_saved_and_compared(
 def test_ctrl_c_leaves_what_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def measure(self: archcalc.models.Model, **options: Any) -> Measurement:
-        found = replace(like_lenet(), batch=options["batch"])
-        if options["batch"] == 4:
+    def measure(self: archcalc.models.Model, conditions: Conditions, tick: object) -> Measurement:
+        found = replace(like_lenet(), batch=conditions.batch)
+        if conditions.batch == 4:
             raise Interrupted(replace(found, stopped="interrupted"))
         return found
 
@@ -586,7 +584,7 @@ def test_ctrl_c_leaves_what_was_measured(
 
 
 def test_ctrl_c_before_the_first_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def measure(self: archcalc.models.Model, **options: Any) -> Measurement:
+    def measure(self: archcalc.models.Model, conditions: Conditions, tick: object) -> Measurement:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(archcalc.Model, "measure", measure)
@@ -599,8 +597,8 @@ def test_ctrl_c_before_the_first_run_leaves_nothing(tmp_path: Path, monkeypatch:
 def test_memory_that_runs_out_at_one_batch_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def measure(self: archcalc.models.Model, **options: Any) -> Measurement:
-        if options["batch"] == 64:
+    def measure(self: archcalc.models.Model, conditions: Conditions, tick: object) -> Measurement:
+        if conditions.batch == 64:
             raise Unavailable("memory ran out at `conv` at batch 64", "The largest batch that fits is 33.")
         return like_lenet()
 
@@ -622,10 +620,10 @@ def test_ctrl_c_from_outside(tmp_path: Path) -> None:
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # which a shell's background jobs ignore
         "from archcalc.cli import main\n"
         "measure, seen = api.Model.measure, []\n"
-        "def slowly(self, progress, **options):\n"
+        "def slowly(self, conditions, tick):\n"
         "    def tick(done, planned):\n"
         "        if done == 3: os.kill(os.getpid(), signal.SIGINT)\n"
-        "    return measure(self, progress=tick, **options)\n"
+        "    return measure(self, conditions, tick)\n"
         "api.Model.measure = slowly\n"
         "main(sys.argv[1:])\n"
     )
@@ -664,7 +662,7 @@ def test_ctrl_c_from_outside(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use(
-    arguments: list[str], message: str, fake: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, fake: list[Conditions], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(*arguments) == 2
     assert message in capsys.readouterr().err
@@ -672,7 +670,7 @@ def test_wrong_use(
 
 
 def test_what_cannot_be_compared_is_known_before_it_is_measured(
-    fake: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake: list[Conditions], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(tmp_path / "run.json")
     assert command("--save", path) == 0

@@ -14,6 +14,7 @@ from archcalc.analysis.training import train
 from archcalc.graph import Graph
 from archcalc.language.expand import expand_model
 from archcalc.language.zoo import select, selections, spec_files
+from archcalc.measurement.conditions import Conditions
 from archcalc.measurement.latency import Memory
 from archcalc.runtime.measure import measure
 from archcalc.runtime.memory import allocated_peak, held_by_callers, held_peak, measure_memory, requested_peak
@@ -144,8 +145,8 @@ def test_without_the_old_profiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_measurement_has_it_unless_it_is_of_training() -> None:
     graph = block()
-    assert measure(graph, runs=1, time_limit=0).memory == measured(graph)
-    assert measure(graph, runs=1, time_limit=0, training=True).memory is None
+    assert measure(graph, Conditions(runs=1, time_limit=0)).memory == measured(graph)
+    assert measure(graph, Conditions(runs=1, time_limit=0, training=True)).memory is None
 
 
 def test_what_is_inside_an_op_is_workspace() -> None:

@@ -18,9 +18,6 @@ from matplotlib.text import Annotation, Text
 from archcalc import cli
 from archcalc import models as api
 from archcalc.analysis.roofline import Device, memory_traffic
-from archcalc.commands.compare import side
-from archcalc.commands.plot import members
-from archcalc.commands.scale import sweep
 from archcalc.errors import UsageError
 from archcalc.measurement.latency import Measurement, Mode
 from archcalc.measurement.runs import Run, document
@@ -29,7 +26,9 @@ from archcalc.show import pictures as plots
 from archcalc.show.pictures import charts, graphs, volumes
 from archcalc.show.report import page as report
 from archcalc.show.writers import write
-from archcalc.tasks.compare import Compared
+from archcalc.tasks.compare import Compared, ComparisonPlan, gather
+from archcalc.tasks.plot import ONE, members
+from archcalc.tasks.scale import scale
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("vgg16", "googlenet", "densenet121", "efficientnet-b0", "vit-b-16")
@@ -37,7 +36,7 @@ BLOCKS = (("googlenet", "inception (3a)"), ("densenet121", "Dense Block (1)"), (
 
 
 def one(model: str) -> list[Compared]:
-    return side([model], 1, "float32", {})
+    return gather([model], ComparisonPlan())[0]
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -72,7 +71,7 @@ def hold(figure: Figure) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("kind", plots.ONE)
+@pytest.mark.parametrize("kind", ONE)
 def test_every_kind(kind: str, model: str) -> None:
     figure = plots.picture(kind, one(model))
     assert plots.image(figure, "png").startswith(b"\x89PNG")
@@ -217,17 +216,17 @@ def test_what_a_run_cannot_show(
 
 
 def test_bubbles() -> None:
-    models = side(members(["efficientnet", "resnet50", "resnet152"]), 1, "float32", {})
+    models = gather(members(["efficientnet", "resnet50", "resnet152"]), ComparisonPlan())[0]
     hold(plots.picture("bubble", models))
     hold(plots.picture("scaling", models))
     with pytest.raises(UsageError, match="printed accuracy"):
-        plots.picture("bubble", side(["lenet5", "alexnet"], 1, "float32", {}))
+        plots.picture("bubble", gather(["lenet5", "alexnet"], ComparisonPlan())[0])
     with pytest.raises(UsageError, match="at least two models"):
         plots.picture("scaling", one("vgg16"))
 
 
 def test_a_sweep() -> None:
-    points = sweep("vgg16", "64,96,128", "1,2", None, "float32")
+    points = scale("vgg16", inputs=[64, 96, 128], batches=[1, 2]).points
     figure = plots.sweep("vgg16", points)
     lines: Any = figure.axes[0].get_lines()
     assert [list(line.get_xdata()) for line in lines] == [[64, 96, 128]] * 2
@@ -252,14 +251,14 @@ def test_colours_differ_in_grey() -> None:
 
 def test_a_page_with_pictures() -> None:
     text = write(report(one("vgg16"), None), "html")
-    assert text.count("<svg") == len(plots.ONE)
+    assert text.count("<svg") == len(ONE)
     assert "138,357,544" in text
 
 
 def test_a_family_stands_for_its_models() -> None:
     assert members(["vgg"])[:2] == ["vgg11", "vgg11-lrn"]
     assert members(["vgg16", "vgg16"]) == ["vgg16"]
-    assert charts.families(side(["vgg16", "vgg19"], 1, "float32", {})).keys() == {"vgg"}
+    assert charts.families(gather(["vgg16", "vgg19"], ComparisonPlan())[0]).keys() == {"vgg"}
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from archcalc.runtime.verify import (
 )
 from archcalc.show.verify import page
 from archcalc.show.writers import write
+from archcalc.tasks.verify import VerifyResult
 from tests.graphs import call, chain, single
 from tests.test_ops import ROWS, Row
 
@@ -137,20 +138,20 @@ BAD = Verified("bad", 7, 10, 20, (3, 1, 1), 0.25, {}, ("row/conv.1: 1 MACs, torc
 
 
 def test_forms() -> None:
-    document = json.loads(write(page([GOOD, BAD]), "json"))
+    document = json.loads(write(page(VerifyResult((GOOD, BAD))), "json"))
     assert document["ok"] is False
     assert [model["ok"] for model in document["models"]] == [True, False]
     assert document["models"][1]["differences"] == list(BAD.differences)
-    rows = list(csv.DictReader(io.StringIO(write(page([GOOD, BAD]), "csv"))))
+    rows = list(csv.DictReader(io.StringIO(write(page(VerifyResult((GOOD, BAD))), "csv"))))
     assert [(row["model"], row["ok"]) for row in rows] == [("good", "yes"), ("bad", "no")]
     assert rows[1]["differences"] == "; ".join(BAD.differences)
     for name in ("text", "markdown"):
-        shown = write(page([GOOD, BAD]), name)
+        shown = write(page(VerifyResult((GOOD, BAD))), name)
         assert "1 of 2 models differs" in shown
         assert "row/conv.1: 1 MACs, torch counts 2" in shown
         assert "a reason" in shown
-    assert "the model agrees with torch" in write(page([GOOD]), "text")
-    assert all(len(line) <= 60 for line in write(page([GOOD, BAD]), "text", 60).splitlines())
+    assert "the model agrees with torch" in write(page(VerifyResult((GOOD,))), "text")
+    assert all(len(line) <= 60 for line in write(page(VerifyResult((GOOD, BAD))), "text", 60).splitlines())
 
 
 def left_with(*arguments: str) -> int:

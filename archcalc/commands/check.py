@@ -61,7 +61,7 @@ def check(
     if watch:
         return _watch(files or (), zoo, claims)
     found = task(
-        files or (), zoo=zoo, claims=claims, update=update, measure=measure,
+        *(files or ()), zoo=zoo, claims=claims, update=update, measure=measure,
         stages=lambda what: progress(f"checking {what}", what),
     )  # fmt: skip
     for write in outputs:

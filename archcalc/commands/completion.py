@@ -93,7 +93,7 @@ def checked(incomplete: str) -> Offers:
 
 
 def kinds(incomplete: str) -> Offers:
-    from ..show.pictures import KINDS
+    from ..tasks.plot import KINDS
 
     return _begin(incomplete, ((name, "") for name in KINDS))
 

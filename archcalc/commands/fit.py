@@ -38,17 +38,17 @@ def fit(
     Workspace of kernels and what the device keeps for itself are not in it. Exits with 1 where not even one sample
     fits.
     """
-    from .. import models as api
-    from ..errors import UsageError
-    from ..show.fit import Asked, page
-    from ..units import read_size
+    from ..show.fit import page
+    from ..tasks.fit import fit as fitted
 
-    there = read_size(memory)
-    if not there:
-        raise UsageError(f"`--memory {memory}` is not a size", "Sizes are written 4GiB (1024³) or 4GB (1000³).")
     write = Output(output_format, output)
-    loaded = api.load(model, input=size(input_size), settings=pairs(settings))
-    found = loaded.fit(there, trained(train, optimizer), dtype)
-    asked = Asked(loaded.name, loaded.input, dtype)
-    write(page(asked, found))
-    return 0 if found.fits else 1
+    found = fitted(
+        model,
+        memory,
+        optimizer=trained(train, optimizer),
+        dtype=dtype,
+        input=size(input_size),
+        settings=pairs(settings),
+    )
+    write(page(found))
+    return 0 if found.fit.fits else 1

@@ -39,7 +39,7 @@ def lock(
     from ..tasks.lock import lock as task
 
     with progress("locking", "models") as tick:
-        written = task(models, output, by_rows=rows, tick=tick)
+        written = task(*models, path=output, by_rows=rows, tick=tick)
     for model in written.models:
         counts = [f"{model.entry.totals[name]:,} {said}" for name, said in SAID.items()]
         print(f"{model.state} {printable(model.entry.model)}: {', '.join(counts)}")

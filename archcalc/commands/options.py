@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from typer import Argument, Option
 from . import completion as complete
 
 if TYPE_CHECKING:
+    from ..parallel import Tick
     from ..show.page import Page
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -58,6 +60,12 @@ Full = Annotated[bool, Option("--full", help="Open blocks down to single ops.")]
 OutputFile = Annotated[
     str, Option("--output", "-o", metavar="FILE", help="Write to FILE, which changes only when all is done.")
 ]
+Batch = Annotated[
+    int, Option("--batch", metavar="N", help="Samples in the batch that MACs, bytes and latency are for.")
+]
+BatchOfRun = Annotated[
+    int | None, Option("--batch", metavar="N", help="Samples in the batch: 1, or those of a saved run.")
+]
 Dtype = Annotated[
     str,
     Option(
@@ -65,6 +73,54 @@ Dtype = Annotated[
         metavar="NAME",
         help="Type of all numbers: float32, float64, float16, bfloat16.",
         autocompletion=complete.dtypes,
+    ),
+]
+DtypeOfRun = Annotated[
+    str,
+    Option(
+        "--dtype",
+        metavar="NAME",
+        help="Type of all numbers: float32, or that of a saved run.",
+        autocompletion=complete.dtypes,
+    ),
+]
+Sort = Annotated[
+    str,
+    Option(
+        "--sort",
+        metavar="BY",
+        help="Put the largest first, by params, macs, activation or latency.",
+        autocompletion=complete.sorts,
+    ),
+]
+Top = Annotated[
+    int | None, Option("--top", metavar="N", min=1, help="Show only the N largest, by --sort or else by their share.")
+]
+Only = Annotated[
+    str,
+    Option(
+        "--only",
+        metavar="WORD",
+        help="Show only what is or holds this op, or has this text in its name.",
+        autocompletion=complete.ops,
+    ),
+]
+Cpu = Annotated[bool, Option("--cpu", help="Measure on the CPU.")]
+Gpu = Annotated[bool, Option("--gpu", help="Measure on the GPU, not on the CPU.")]
+Device = Annotated[str, Option("--device", metavar="DEVICE", help="Measure on cpu, cuda or cuda:1.")]
+Threads = Annotated[int | None, Option("--threads", metavar="N", help="Threads of torch on the CPU.")]
+TimeLimit = Annotated[
+    float, Option("--time-limit", metavar="SECONDS", help="Start no new run after this many seconds (of each batch).")
+]
+Tolerance = Annotated[
+    float,
+    Option("--tolerance", metavar="PERCENT", help="Beside an earlier run of the network: slower by less is no matter."),
+]
+FailOnRegression = Annotated[
+    bool,
+    Option(
+        "--fail-on-regression",
+        help="Beside an earlier run of the network: leave with 1 if something got slower.",
     ),
 ]
 Train = Annotated[
@@ -92,6 +148,29 @@ def trained(train: bool, optimizer: str) -> str:
     if optimizer and not train:
         raise UsageError(f"`--optimizer {optimizer}` is for a training step", "Give `--train` too.")
     return (optimizer or "sgd") if train else ""
+
+
+def chosen_device(gpu: bool, device: str, cpu: bool = False) -> str:
+    """What `--cpu`, `--gpu` and `--device` ask for; the CPU unless said. Raises UsageError where they contradict."""
+    from ..errors import UsageError
+
+    if cpu and (gpu or device.startswith("cuda")):
+        raise UsageError(f"`--cpu` and `{'--gpu' if gpu else f'--device {device}'}`: one of the two")
+    if gpu and device and not device.startswith("cuda"):
+        raise UsageError(f"`--gpu` and `--device {device}`: one of the two")
+    return device or ("cuda" if gpu else "cpu")
+
+
+@contextmanager
+def running(what: str, unit: str = "runs") -> "Iterator[Tick | None]":
+    """A progress bar where somebody may be watching, for what takes so long that memory must be tidied."""
+    import gc
+
+    from ..show.progress import progress
+
+    gc.enable()
+    with progress(what, unit) as tick:
+        yield tick
 
 
 def share(percent: float, option: str) -> float:

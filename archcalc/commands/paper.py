@@ -41,7 +41,7 @@ def paper(
     write = Output(output_format, output)
     wanted, raw = chosen(columns), known_units(units) == "raw"
     with progress("judging figures", "figures") as tick:
-        found = task(names or (), every=every, verdict=verdict, tick=tick)
+        found = task(*(names or ()), every=every, verdict=verdict, tick=tick)
     write(lambda width, color: render(found.findings, write.format, width, color, found.by_id, wanted, raw))
     for error in found.stale:
         print(error.render(), file=sys.stderr)

@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import FoldBn, Like, Output, Settings, pairs
+from .options import Batch, Dtype, FoldBn, Like, Output, Settings, pairs
 
 
 def report(
@@ -20,10 +20,8 @@ def report(
     output: Annotated[str, Option("--output", "-o", metavar="FILE", help="The page: html.")],
     like: Like = "",
     fold_bn: FoldBn = False,
-    batch: Annotated[int, Option("--batch", metavar="N", help="Samples in the batch.")] = 1,
-    dtype: Annotated[
-        str, Option("--dtype", metavar="NAME", help="Type of all numbers.", autocompletion=complete.dtypes)
-    ] = "float32",
+    batch: Batch = 1,
+    dtype: Dtype = "float32",
     settings: Settings = None,
 ) -> None:
     """Write all about some networks on one page: side by side, and each with its table, its claims and pictures.
@@ -32,14 +30,11 @@ def report(
     from ..errors import UsageError
     from ..show.progress import progress
     from ..show.report import page
-    from ..tasks.compare import compare
-    from .compare import side
-    from .plot import members
+    from ..tasks.report import report as gathered
 
     write = Output("", output, ("text", "html"))
     if write.format != "html":
         raise UsageError(f"`--output {output}` is no html", "A report is a page: `-o report.html`.")
-    found = side(members(models), batch, dtype, pairs(settings), like, fold_bn)
-    together = compare(found) if len(found) > 1 else None
+    found = gathered(*models, batch=batch, dtype=dtype, like=like, fold_bn=fold_bn, settings=pairs(settings))
     with progress("drawing", "networks") as tick:
-        write(page(found, together, tick))
+        write(page(found.models, found.comparison, tick))

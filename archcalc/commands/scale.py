@@ -1,13 +1,10 @@
 """`archcalc scale MODEL --input 128..512/32 --batch 1,8 --set width=1.0,1.1`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Option
 
-from .options import Columns, Format, ModelName, Output, OutputFile, Settings, Units, names, pairs
-
-if TYPE_CHECKING:
-    from ..tasks.scale import Point
+from .options import Columns, Dtype, Format, ModelName, Output, OutputFile, Settings, Units, names, pairs
 
 
 def scale(
@@ -18,7 +15,7 @@ def scale(
     ] = "",
     batches: Annotated[str, Option("--batch", metavar="NUMBERS", help="Samples, as 1,8 or 1..4.")] = "1",
     settings: Settings = None,
-    dtype: Annotated[str, Option("--dtype", metavar="NAME", help="Type of all numbers.")] = "float32",
+    dtype: Dtype = "float32",
     columns: Columns = "",
     units: Units = "auto",
     output_format: Format = "",
@@ -29,38 +26,17 @@ def scale(
     from ..show.columns import by_names, known_units
     from ..show.scale import columns as all_columns
     from ..show.scale import render
+    from ..tasks.scale import counts, sides, values
+    from ..tasks.scale import scale as sweep
 
     raw, keys = known_units(units) == "raw", names(columns)
     write = Output(output_format, output, pictures=True)
-    points = sweep(model, inputs, batches, settings, dtype)
+    varied = {name: values(text, f"--set {name}") for name, text in pairs(settings).items()}
+    found = sweep(model, inputs=sides(inputs), batches=counts(batches, "--batch"), settings=varied, dtype=dtype)
     if write.picture:
         from ..show.pictures import sweep as picture
 
-        write.draw(lambda: picture(model, points))
+        write.draw(lambda: picture(found.model, found.points))
         return
-    by_names(all_columns(points), keys)
-    write(lambda width, color: render(model, points, write.format, width, color, raw, keys))
-
-
-def sweep(model: str, inputs: str, batches: str, settings: list[str] | None, dtype: str) -> "list[Point]":
-    """All points, each built anew. Raises UsageError, SpecError."""
-    from .. import models as api
-    from ..language.zoo import resized
-    from ..tasks.scale import Point, counts, grid, shown, values
-
-    printed = api.load(model)
-    shapes: list[tuple[int, ...] | None] = [None]
-    if inputs:
-        shapes = []
-        for part in inputs.split(","):
-            whole = part.lower().replace("×", "x")
-            sizes = (
-                [tuple(int(n) for n in whole.split("x"))] if "x" in whole and whole.replace("x", "").isdigit() else None
-            )
-            shapes += [resized(printed.input, size) for size in sizes or [(n,) for n in counts(part, "--input")]]
-    varied = {name: [shown(v) for v in values(text, f"--set {name}")] for name, text in pairs(settings).items()}
-    found = []
-    for shape, batch, chosen in grid(shapes, counts(batches, "--batch"), varied):
-        built = api.load(model, input=shape, settings=chosen)
-        found.append(Point(built.input, batch, chosen, built.report(batch, dtype)))
-    return found
+    by_names(all_columns(found.points), keys)
+    write(lambda width, color: render(found.model, found.points, write.format, width, color, raw, keys))

@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import Format, Output, OutputFile
+from .options import Format, Output, OutputFile, running
 
 
 def verify(
@@ -21,19 +21,11 @@ def verify(
 
     Exits with 1 where anything differs, and names the node.
     """
-    import gc
-
-    from .. import models as api
-    from ..errors import UsageError
-    from ..show.progress import progress
     from ..show.verify import page
+    from ..tasks.verify import verify as held
 
-    names = list(dict.fromkeys([*(models or ()), *(api.models() if every else ())]))
-    if not names:
-        raise UsageError("verify what?", "Name models, `archcalc verify resnet50`, or all that ship: `--all`.")
     write = Output(output_format, output)
-    gc.enable()
-    with progress("verifying models", "models") as tick:
-        found = api.verify(names, tick)
+    with running("verifying models", "models") as tick:
+        found = held(*(models or ()), every=every, tick=tick)
     write(page(found))
-    return 0 if all(verified.ok for verified in found) else 1
+    return 0 if found.ok else 1

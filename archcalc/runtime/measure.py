@@ -15,6 +15,7 @@ from ..analysis.counts import Report, analyse
 from ..analysis.fit import fit, need
 from ..errors import Unavailable, UsageError
 from ..graph import Graph
+from ..measurement.conditions import USUAL, Conditions
 from ..measurement.latency import Interrupted, Measurement, Memory
 from ..units import binary
 from .bench import Bench, CpuClock, CudaClock, OutOfMemory, clock_cost, first_line, out_of_memory
@@ -23,95 +24,43 @@ from .memory import measure_memory
 from .network import Network, build, example_inputs, torch_dtype
 from .rounds import Progress, rounds_in_turn
 
-RUNS = 500  # rounds at most
-WANTED = 0.02  # of the median, to either side
 SEED = 0  # of the parameters and of the input
 
 
-def measure(
-    network: Graph | Report,
-    *,
-    batch: int = 1,
-    dtype: str = "float32",
-    device: str = "cpu",
-    training: bool = False,
-    channels_last: bool = False,
-    compile: bool = False,
-    cold: bool = False,
-    threads: int | None = None,
-    pin_malloc: bool = True,
-    precision: float = WANTED,
-    runs: int = RUNS,
-    time_limit: float = 10.0,
-    progress: Progress | None = None,
-) -> Measurement:
+def measure(network: Graph | Report, conditions: Conditions = USUAL, progress: Progress | None = None) -> Measurement:
     """Time the main path of a network, in rounds of one whole run and one run by nodes; its Report, where there is one
     at batch 1, spares counting it again.
 
-    Rounds end once the 95 % confidence intervals of the medians, the whole's and the nodes' sum's, are within
-    `precision` of them, after `runs` rounds, or, warming up included, after `time_limit` seconds; there is at least
-    one. Rounds in which others used the processor are left out. `training` adds the backward pass; `compile` adds runs
-    of what torch.compile makes of the network to each round; `cold` drives everything out of the caches before each
-    run. `device` is `cpu`, `cuda` or `cuda:1`; `threads` are those of torch on the CPU (as they are, unless given).
-    `progress` is called with the rounds done and expected, outside of what is timed. The input is random, with a fixed
-    seed; torch's random state, threads and modes are as before afterwards.
+    Rounds in which others used the processor are left out. `progress` is called with the rounds done and expected,
+    outside of what is timed. The input is random, with a fixed seed; torch's random state, threads and modes are as
+    before afterwards.
 
-    Raises UsageError for arguments that make no sense; Unavailable where there is no such GPU, where torch cannot do
-    what is asked, where parameters and activations do not fit the memory that is free, or where memory runs out all
-    the same; Interrupted, with what was measured, for Ctrl-C after the first round.
+    Raises UsageError for conditions that make no sense for this network; Unavailable where there is no such GPU, where
+    torch cannot do what is asked, where parameters and activations do not fit the memory that is free, or where memory
+    runs out all the same; Interrupted, with what was measured, for Ctrl-C after the first round.
     """
-    (found,) = measure_in_turn(
-        [network],
-        batch=batch,
-        dtype=dtype,
-        device=device,
-        training=training,
-        channels_last=channels_last,
-        compile=compile,
-        cold=cold,
-        threads=threads,
-        pin_malloc=pin_malloc,
-        precision=precision,
-        runs=runs,
-        time_limit=time_limit,
-        progress=progress,
-    )
-    return found
+    return measure_in_turn([network], conditions, progress)[0]
 
 
 def measure_in_turn(
-    networks: Sequence[Graph | Report],
-    *,
-    batch: int = 1,
-    dtype: str = "float32",
-    device: str = "cpu",
-    training: bool = False,
-    channels_last: bool = False,
-    compile: bool = False,
-    cold: bool = False,
-    threads: int | None = None,
-    pin_malloc: bool = True,
-    precision: float = WANTED,
-    runs: int = RUNS,
-    time_limit: float = 10.0,
-    progress: Progress | None = None,
+    networks: Sequence[Graph | Report], conditions: Conditions = USUAL, progress: Progress | None = None
 ) -> tuple[Measurement, ...]:
     """Time several networks in turn, A B A B …, so that what drifts drifts for all alike; otherwise as `measure` does.
 
-    All are as long in the rounds as the one that needs most, and `time_limit` is for each of them. They all stand in
+    All are as long in the rounds as the one that needs most, and the time limit is for each of them. They all stand in
     memory together, parameters and inputs. Interrupted has the measurements of all.
     """
-    _check(batch, time_limit, threads, runs, precision)
+    batch, dtype, training = conditions.batch, conditions.dtype, conditions.training
     number = torch_dtype(dtype)
-    where = device_of(device)
+    where = device_of(conditions.device)
     reports = [_counted(one, dtype) for one in networks]
     graphs = [report.graph.without_heads() for report in reports]
-    layouts = [_layout(graph, channels_last) for graph in graphs]
+    layouts = [_layout(graph, conditions.channels_last) for graph in graphs]
     for report in reports:
         _require_memory(report, batch, where, training)
     with ExitStack() as stack:
-        pinned = stack.enter_context(pinned_malloc()) if pin_malloc and where.type == "cpu" else False
-        stack.enter_context(_threads(threads))
+        pinned = stack.enter_context(pinned_malloc()) if conditions.pin_malloc and where.type == "cpu" else False
+        stack.enter_context(threads(conditions.threads))
         if where.type == "cuda":
             stack.enter_context(torch.cuda.device(where))
         if training:
@@ -133,12 +82,13 @@ def measure_in_turn(
                     inputs,
                     clock,
                     training=training,
-                    compiled=_compiled(network, inputs) if compile else None,
-                    flush=_flusher(where) if cold else None,
+                    compiled=_compiled(network, inputs) if conditions.compile else None,
+                    flush=_flusher(where) if conditions.cold else None,
                 )
                 benches.append(bench)
             with _no_garbage_collection():
-                done = rounds_in_turn(benches, runs, time_limit * len(graphs), precision, progress)
+                limit = conditions.time_limit * len(graphs)
+                done = rounds_in_turn(benches, conditions.runs, limit, conditions.precision, progress)
         except OutOfMemory as error:
             failed = f"{error.message} at batch {batch}"  # the error holds the tensors: let it go first
         if failed:
@@ -160,11 +110,11 @@ def measure_in_turn(
                 samples=one.total,
                 backward=one.backward if training else (),
                 compiled_samples=one.compiled,
-                mode="training" if training else "inference",
+                mode=conditions.mode,
                 memory_format=_FORMAT_NAMES[layout],
-                cold=cold,
+                cold=conditions.cold,
                 malloc_pinned=pinned,
-                wanted=precision,
+                wanted=conditions.precision,
                 stopped=one.stopped,
                 warm_ups=one.warm_ups,
                 settled=one.settled,
@@ -187,22 +137,6 @@ def _counted(network: Graph | Report, dtype: str) -> Report:
     if isinstance(network, Report):
         return network if network.dtype == dtype and network.batch == 1 else analyse(network.graph, 1, dtype)
     return analyse(network, 1, dtype)
-
-
-_threads = threads  # `measure` has an argument of that name
-
-
-def _check(batch: int, time_limit: float, threads: int | None, runs: int, precision: float) -> None:
-    if batch < 1:
-        raise UsageError(f"a batch has at least one sample, here it is {batch}")
-    if not time_limit >= 0:  # also not a number
-        raise UsageError(f"the time limit is at least 0 seconds, here it is {time_limit}")
-    if threads is not None and threads < 1:
-        raise UsageError(f"there is at least one thread, here it is {threads}")
-    if runs < 1:
-        raise UsageError(f"there is at least one run, here it is {runs}")
-    if not 0 < precision < 1:
-        raise UsageError(f"the precision is between 0 and 100 %, here it is {100 * precision:g}")
 
 
 # --- the network --------------------------------------------------------------------------------------------------

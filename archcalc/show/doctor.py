@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import __version__
 from ..analysis.peers import PEERS, Peer, difference
 from ..measurement.machine import Examined, Finding, findings
+from ..tasks.doctor import DoctorResult, PeerCounts
 from ..units import with_separators
 from . import as_csv, as_json, records
 from .columns import Column, exact, words
@@ -17,19 +18,9 @@ from .pieces import ACCENT, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, pros
 from .writers.markdown import escape
 
 
-class Beside(NamedTuple):
-    """A network, what archcalc counts of it, and what others make of it."""
-
-    model: str
-    params: int
-    macs: int
-    peers: Sequence[Peer]
-
-
-def render(
-    there: Examined, beside: Beside | None, output_format: str, width: int | None = None, color: bool = False
-) -> str:
+def render(found: DoctorResult, output_format: str, width: int | None = None, color: bool = False) -> str:
     """In one of `TABLES`; `width` and `color` are for text. With a network only what others make of it."""
+    there, beside = found.machine, found.counts
     if output_format == "json":
         return as_json.write(_document(there, beside))
     if output_format == "csv":
@@ -71,13 +62,13 @@ def _sum(found: Sequence[Finding]) -> str:
 SAYS = "batch 1; each tool on archcalc's torch network, then on every layer alone to tell why it differs"
 
 
-def _lines(beside: Beside) -> list[Peer]:
+def _lines(beside: PeerCounts) -> list[Peer]:
     """archcalc first, then the tools that gave figures or failed."""
     own = Peer("archcalc", __version__, beside.params, beside.macs)
     return [own, *(peer for peer in beside.peers if not peer.missing)]
 
 
-def _columns(beside: Beside | None) -> tuple[Column, ...]:
+def _columns(beside: PeerCounts | None) -> tuple[Column, ...]:
     macs = beside.macs if beside else 0
     return (
         Column("tool", lambda peer: peer.tool, "", "", words),
@@ -91,7 +82,7 @@ def _columns(beside: Beside | None) -> tuple[Column, ...]:
     )
 
 
-def _beside(beside: Beside, width: int | None) -> Iterator[Pieces]:
+def _beside(beside: PeerCounts, width: int | None) -> Iterator[Pieces]:
     room = PROSE if width is None else width
     yield [(beside.model, LOUD), (f"  {SAYS}", PLAIN)]
     yield []
@@ -102,7 +93,7 @@ def _beside(beside: Beside, width: int | None) -> Iterator[Pieces]:
         yield from prose(sentence, room, DIM)
 
 
-def _why(peer: Peer, beside: Beside, room: int) -> Iterator[Pieces]:
+def _why(peer: Peer, beside: PeerCounts, room: int) -> Iterator[Pieces]:
     """Below a tool's line, what its difference is made of."""
     if peer.failed:
         yield from hanging("  ", f"failed: {peer.failed}", 2, room, ACCENT)
@@ -118,7 +109,7 @@ def _signed(number: int) -> str:
     return ("+" if number > 0 else "−") + with_separators(abs(number))
 
 
-def _missing(beside: Beside) -> list[str]:
+def _missing(beside: PeerCounts) -> list[str]:
     names = [peer.tool for peer in beside.peers if peer.missing]
     if not names:
         return []
@@ -129,7 +120,7 @@ def _missing(beside: Beside) -> list[str]:
 # --- the other forms ----------------------------------------------------------------------------------------------
 
 
-def _document(there: Examined, beside: Beside | None) -> Iterator[tuple[str, Any]]:
+def _document(there: Examined, beside: PeerCounts | None) -> Iterator[tuple[str, Any]]:
     yield "schema", 1
     yield "archcalc", __version__
     yield "examined", asdict(there)
@@ -144,7 +135,7 @@ def _document(there: Examined, beside: Beside | None) -> Iterator[tuple[str, Any
         )
 
 
-def _markdown(there: Examined, beside: Beside | None) -> str:
+def _markdown(there: Examined, beside: PeerCounts | None) -> str:
     if beside is None:
         found = findings(there)
         return f"{records.markdown(FACTS, found)}\n{escape(_sum(found))}\n"

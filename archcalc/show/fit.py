@@ -9,21 +9,13 @@ from .. import __version__
 from ..analysis.fit import Fit, Need
 from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Natural, Positive, Sizes, Version
 from ..errors import printable
-from ..ops import Shape
+from ..tasks.fit import FitResult
 from ..units import binary, with_separators
 from .columns import Column, Shown, size, words
 from .documents import TrainingDocument, training_document
 from .page import Block, Gap, Heading, Page, Prose, Table
 from .pieces import BOLD, DIM, LOUD, PLAIN
 from .sentences import reached
-
-
-class Asked(NamedTuple):
-    """What was asked about."""
-
-    model: str
-    input: Shape
-    dtype: str
 
 
 class Part(NamedTuple):
@@ -65,13 +57,14 @@ class FitDocument(TypedDict):
     training: Annotated[TrainingDocument | None, "The training step; null for an inference."]
 
 
-def page(asked: Asked, fit: Fit) -> Page:
+def page(found: FitResult) -> Page:
     """The largest batch, and what it takes by kind."""
+    asked, fit = found, found.fit
     table = Table(COLUMNS[:2], parts(fit))
     return Page(heading(asked, fit), lambda: _blocks(asked, fit), lambda: data(asked, fit), lambda: table)
 
 
-def data(asked: Asked, fit: Fit) -> FitDocument:
+def data(asked: FitResult, fit: Fit) -> FitDocument:
     """The JSON document."""
     shown = fit.fits or fit.beyond
     return {
@@ -89,7 +82,7 @@ def data(asked: Asked, fit: Fit) -> FitDocument:
     }
 
 
-def _blocks(asked: Asked, fit: Fit) -> Iterator[Block]:
+def _blocks(asked: FitResult, fit: Fit) -> Iterator[Block]:
     found = parts(fit)
     yield Heading(heading(asked, fit), style=BOLD)
     yield Prose(verdict(fit), PLAIN if fit.fits else LOUD)
@@ -115,7 +108,7 @@ def _peak(shown: Need) -> str:
     return "together" if shown.training is None else reached(shown.training)
 
 
-def heading(asked: Asked, fit: Fit) -> str:
+def heading(asked: FitResult, fit: Fit) -> str:
     what = f"training with {fit.optimizer}" if fit.optimizer else "inference"
     return f"{printable(asked.model)} · {what} · input {size(asked.input)} · {asked.dtype}"
 

@@ -10,9 +10,11 @@ from ..documents import SCHEMA
 from ..measurement.latency import Latency, Measurement
 from ..measurement.regression import Change, Comparison
 from ..measurement.runs import SPREAD as FIGURES
-from ..measurement.runs import Run, document, ms
+from ..measurement.runs import document, ms
 from ..models import Summary
 from ..tasks import summary as rows
+from ..tasks.compare import RunComparison
+from ..tasks.measure import MeasureResult
 from ..tasks.summary import Line
 from . import as_csv, as_json, as_latex, records, sentences, summary
 from .columns import Column, Shown, Value, percent, plain, time, words
@@ -23,18 +25,8 @@ from .writers import html, latex, markdown
 from .writers.text import laid_out
 
 
-class Measured(NamedTuple):
-    """All that is shown: the run, a summary of the network for each batch, and what an earlier run's file is called
-    and how it compares."""
-
-    run: Run
-    summaries: Sequence[Summary]
-    against: str = ""
-    comparisons: Sequence[Comparison] = ()
-
-
 def render(
-    found: Measured,
+    found: MeasureResult,
     output_format: str,
     depth: int = 0,
     width: int | None = None,
@@ -53,7 +45,7 @@ def render(
     return page(_text(found, depth, width, pick), color)
 
 
-def _typeset(found: Measured, output_format: str, depth: int, pick: rows.Pick | None) -> str:
+def _typeset(found: MeasureResult, output_format: str, depth: int, pick: rows.Pick | None) -> str:
     """As LaTeX or HTML: the table of one batch, or of several, and then of what changed."""
     first, runs = found.summaries[0], found.run.measurements
     one = len(runs) == 1
@@ -73,16 +65,9 @@ def _typeset(found: Measured, output_format: str, depth: int, pick: rows.Pick | 
     return "\n".join([table, *(as_latex.table(CHANGES, shown, title) for title, shown in compared)])
 
 
-def render_judged(
-    found: Sequence[Comparison],
-    before: str,
-    name: str,
-    now: Run,
-    output_format: str,
-    width: int | None = None,
-    color: bool = False,
-) -> str:
+def render_judged(judged: RunComparison, output_format: str, width: int | None = None, color: bool = False) -> str:
     """Two saved runs, by the names of their files, in one of `FORMATS`: which layers got slower in between."""
+    found, before, name, now = judged.comparisons, judged.before, judged.name, judged.now
     title = f"{sentences.clean(now.model)}: {sentences.clean(name)} against {sentences.clean(before)}"
     if output_format == "json":
         entries: dict[str, Any] = {"schema": SCHEMA, "archcalc": __version__, "model": now.model}
@@ -265,7 +250,7 @@ def _verdict(comparison: Comparison) -> str:
 # --- the forms ----------------------------------------------------------------------------------------------------
 
 
-def _document(found: Measured) -> Iterator[tuple[str, Any]]:
+def _document(found: MeasureResult) -> Iterator[tuple[str, Any]]:
     yield from document(found.run).items()
     if found.comparisons:
         yield "comparison", [_compared(comparison) for comparison in found.comparisons]
@@ -292,12 +277,12 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def _csv(found: Measured, depth: int, pick: rows.Pick | None) -> str:
+def _csv(found: MeasureResult, depth: int, pick: rows.Pick | None) -> str:
     lines = (_timed(summary, rows.lines(summary, depth, pick), found.comparisons) for summary in found.summaries)
     return as_csv.table(COLUMNS, [timed for some in lines for timed in some])
 
 
-def _text(found: Measured, depth: int, width: int | None, pick: rows.Pick | None) -> Iterator[Pieces]:
+def _text(found: MeasureResult, depth: int, width: int | None, pick: rows.Pick | None) -> Iterator[Pieces]:
     first = found.summaries[0]
     if len(found.summaries) == 1:
         yield from laid_out(list(_one(first, depth, pick)), width)
@@ -331,7 +316,7 @@ def _facts(facts: Sequence[tuple[str, str]], width: int) -> Iterator[Pieces]:
         yield from hanging(label, text, room, width, label_style=LOUD if label == "unstable" else "")
 
 
-def _batches(found: Measured, width: int | None) -> Iterator[Pieces]:
+def _batches(found: MeasureResult, width: int | None) -> Iterator[Pieces]:
     room = PROSE if width is None else width
     runs = found.run.measurements
     yield from laid_out(list(summary.heading(found.summaries[0])), width)
@@ -351,7 +336,7 @@ def _of_all(runs: Sequence[Measurement]) -> list[tuple[str, str]]:
     return facts + [fact for fact in sentences.measured(runs[0]) if fact[0] in ("run", "device")]
 
 
-def _comparison(found: Measured, comparison: Comparison, width: int | None) -> Iterator[Pieces]:
+def _comparison(found: MeasureResult, comparison: Comparison, width: int | None) -> Iterator[Pieces]:
     batch = f", batch {comparison.batch}" if len(found.comparisons) > 1 else ""
     yield from _table(comparison, f"against {found.against}{batch}", width)
 
@@ -368,7 +353,7 @@ def _table(comparison: Comparison, title: str, width: int | None) -> Iterator[Pi
         yield from prose(sentences.clean(note), room, DIM)
 
 
-def _markdown(found: Measured, depth: int, pick: rows.Pick | None) -> str:
+def _markdown(found: MeasureResult, depth: int, pick: rows.Pick | None) -> str:
     first = found.summaries[0]
     if len(found.summaries) == 1:
         parts = [markdown.write(Page("", lambda: _one(first, depth, pick), dict)).rstrip("\n")]

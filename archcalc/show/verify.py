@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Count, Sizes, Version
 from ..errors import printable
+from ..tasks.verify import VerifyResult
 from .columns import Column, Value, counts, exact, size, words
 from .page import Block, Gap, Note, Page, Prose, Table
 from .pieces import BOLD, DIM, LOUD
@@ -64,8 +65,9 @@ class VerifyDocument(TypedDict):
     models: Annotated[list[VerifiedModel], "The models, in the order in which they were named."]
 
 
-def page(found: Sequence[Verified]) -> Page:
+def page(result: VerifyResult) -> Page:
     """The models, what differs, and what a counter cannot know."""
+    found = result.models
     return Page("Verified", lambda: _blocks(found), lambda: data(found), lambda: Table(COLUMNS, found))
 
 

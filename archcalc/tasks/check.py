@@ -22,7 +22,8 @@ from ..models import load
 from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
 from ..parallel import map_processes
-from .progress import Watch, silent
+from ..views import Tabular
+from .progress import Stages, silent
 
 FEW = 8  # specs that are checked sooner than other processes are started
 POLL = 0.3  # seconds between two looks at the files
@@ -108,7 +109,7 @@ SpecResult = CheckedSpec | UnreadSpec
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Tabular):
     """All that one check found: of locks, of specs, and of the models in these for which a project has budgets."""
 
     locks: tuple[CheckedLock, ...]
@@ -200,13 +201,12 @@ def _check_spec(file: Named) -> SpecResult:
 
 
 def check(
-    files: Sequence[str] = (),
-    *,
+    *files: str | Path,
     zoo: bool = False,
     claims: bool = False,
     update: bool = False,
     measure: bool = False,
-    stages: Watch = silent,
+    stages: Stages = silent,
 ) -> CheckResult:
     """Check locks and spec files, or every lock below this folder where none is named.
 
@@ -215,7 +215,7 @@ def check(
     gives a tick for the `models` of locks, then one for the `specs`. What cannot be read is in the result. Raises
     UsageError where there is nothing to check, SpecError for a budget that speaks of no model.
     """
-    locks, specs = _named(files, zoo)
+    locks, specs = _named([str(file) for file in files], zoo)
     checked: tuple[CheckedLock, ...] = ()
     if locks:
         with stages("models") as tick:
@@ -273,8 +273,10 @@ def _bounded(files: Sequence[Named], results: Sequence[SpecResult]) -> Iterator[
 
 def _latencies(model: str, baseline: str) -> tuple[float, float]:
     """The milliseconds of a model and of its baseline, run in turn: the least of three medians."""
+    from ..measurement.conditions import Conditions
+
     pair = load(model), load(baseline)
-    runs = [[loaded.measure(time_limit=2.0).whole.median for loaded in pair] for _ in range(3)]
+    runs = [[loaded.measure(Conditions(time_limit=2.0)).whole.median for loaded in pair] for _ in range(3)]
     own, other = (min(times) for times in zip(*runs, strict=True))
     return own, other
 
@@ -300,7 +302,7 @@ def watch(files: Sequence[str] = (), *, zoo: bool = False, claims: bool = False)
             start = time.time_ns() - STAMP
             found: CheckResult | ArchcalcError
             try:
-                found = check(files, zoo=zoo, claims=claims)
+                found = check(*files, zoo=zoo, claims=claims)
                 watched = found.files | named
             except ArchcalcError as error:
                 found = error

@@ -5,22 +5,32 @@ Nothing is counted here: every figure is one of `analyse`, of `receptive`, of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from math import inf, log2
+from pathlib import Path
 from typing import Literal, NamedTuple
 
+from .. import models as library
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Totals
 from ..analysis.roofline import network_intensity
-from ..errors import UsageError, did_you_mean
+from ..errors import UsageError, did_you_mean, printable
 from ..graph import Graph
+from ..language.zoo import at_input, resized, specs_dir
+from ..measurement import regression
+from ..measurement.conditions import Conditions
+from ..measurement.latency import Interrupted, Measurement
 from ..measurement.regression import SAME, same_conditions
-from ..models import Summary
+from ..measurement.runs import Run, read
+from ..models import Model, Summary
+from ..networks import Reference, Settings
 from ..ops import Shape, Tokens
 from ..ops.base import numel
-from ..papers.accuracies import Result
+from ..papers.accuracies import Result, common
+from ..parallel import Tick
+from ..views import Tabular
 
 BY = ("stage", "row", "op")
 
@@ -130,12 +140,14 @@ PARETO = ("params", "macs", "peak_memory_bytes", "latency_ms", "accuracy")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """At least two models. `metrics` are those that at least one of them has; `in_turn`: they were measured so."""
+class Comparison(Tabular):
+    """At least two models. `metrics` are those that at least one of them has; `in_turn`: they were measured so, and
+    `stopped` is what ended that before it was done."""
 
     models: tuple[Compared, ...]
     metrics: tuple[Metric, ...]
     in_turn: bool = False
+    stopped: BaseException | None = None
 
     def ratio(self, model: Compared, metric: Metric) -> float | None:
         """A figure as a multiple of the first model's; None where there is none, or nothing to divide by."""
@@ -194,7 +206,7 @@ def within_noise(one: Compared, other: Compared, metric: Metric) -> bool:
     return found is None or found[0] <= 1 <= found[1]
 
 
-def compare(models: Sequence[Compared], in_turn: bool = False) -> Comparison:
+def side_by_side(models: Sequence[Compared], in_turn: bool = False, stopped: BaseException | None = None) -> Comparison:
     """Put models side by side. Raises UsageError where there are fewer than two, or where what was measured of them
     was measured under different conditions."""
     if len(models) < 2:
@@ -203,7 +215,156 @@ def compare(models: Sequence[Compared], in_turn: bool = False) -> Comparison:
     for run in runs[1:]:
         same_conditions(runs[0], {name: getattr(run, name) for name in SAME})
     present = [metric for metric in METRICS if any(metric.of(model) is not None for model in models)]
-    return Comparison(tuple(models), tuple(present), in_turn)
+    return Comparison(tuple(models), tuple(present), in_turn, stopped)
+
+
+# --- the networks -----------------------------------------------------------------------------------------------------
+
+
+def compare(
+    *models: Reference,
+    runs: Mapping[str, Run] | None = None,
+    batch: int | None = None,
+    dtype: str = "",
+    like: str = "",
+    fold_bn: bool = False,
+    optimizer: str = "sgd",
+    settings: Settings | None = None,
+    conditions: Conditions | None = None,
+    tick: Tick | None = None,
+) -> Comparison:
+    """Hold networks side by side: by name, at another input as `resnet50@256`, spec files, saved runs (`run.json`).
+
+    `runs` are the saved ones, if they are read already. All are counted at the batch and in the dtype of these, or at 1
+    and in float32, unless said otherwise; with `conditions` they are also measured, in turn. Ctrl-C ends that:
+    `stopped` says so, and what was measured is kept. Raises UsageError, SpecError, Unavailable.
+    """
+    plan = ComparisonPlan(batch, dtype, like, fold_bn, optimizer, settings)
+    found, stopped = gather(models, plan, saved(models) if runs is None else runs, conditions, tick)
+    return side_by_side(found, conditions is not None, stopped)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonPlan:
+    """How the networks of a comparison are counted: as a saved run was made if there is one, unless it is said."""
+
+    batch: int | None = None
+    dtype: str = ""
+    like: str = ""
+    fold_bn: bool = False
+    optimizer: str = ""
+    settings: Settings | None = None
+
+
+def gather(
+    models: Sequence[Reference],
+    plan: ComparisonPlan,
+    runs: Mapping[str, Run] | None = None,
+    conditions: Conditions | None = None,
+    tick: Tick | None = None,
+) -> tuple[list[Compared], BaseException | None]:
+    """The networks of a comparison, each with the accuracy that is printed for it where it is as printed, and what
+    ended the measuring, if any. `runs` are the saved runs among `models`. Raises UsageError, SpecError, Unavailable."""
+    runs = runs or {}
+    if runs and (plan.settings or plan.fold_bn):
+        option = "--fold-bn" if plan.fold_bn else "--set"
+        raise UsageError(f"`{option}` changes a network, and a saved run is of one as it was")
+    if runs and conditions is not None:
+        name, run = next(iter(runs.items()))
+        hint = f"To measure it in turn with the others, name the model: `{printable(run.model)}`."
+        raise UsageError(f"`{printable(name)}` is measured already", hint)
+    made = conditions or next((measured for run in runs.values() for measured in run.measurements), None)
+    batch = plan.batch if plan.batch is not None else made.batch if made else 1
+    dtype = plan.dtype or (made.dtype if made else "float32")
+    names = [str(model) for model in models]
+    built = [load_run(runs[name], name) if name in runs else load_at(name, plan.settings) for name in names]
+    printed = {result.model: result for result in common([model.name for model in built if model.printed])}
+    counted = [model.fold_bn() if plan.fold_bn else model for model in built]
+    measured = [at_batch(runs[name], name, batch) if name in runs else None for name in names]
+    if conditions is not None and len(models) < 2:
+        raise UsageError("a comparison needs at least two models")
+    summaries = [
+        model.summary(batch, dtype, run, plan.like, plan.optimizer)
+        for model, run in zip(counted, measured, strict=True)
+    ]
+    stopped: Interrupted | None = None
+    if conditions is not None:
+        try:
+            found = library.measure_in_turn(counted, replace(conditions, batch=batch, dtype=dtype), tick)
+        except Interrupted as interruption:
+            found, stopped = interruption.measurements, interruption
+        summaries = [replace(summary, measured=run) for summary, run in zip(summaries, found, strict=True)]
+    results = [printed.get(model.name) if model.printed else None for model in built]
+    return [Compared(*each) for each in zip(names, summaries, results, strict=True)], stopped
+
+
+def load_at(reference: str, settings: Settings | None = None) -> Model:
+    """A model by what is typed, `resnet50@256`. Raises UsageError, SpecError."""
+    name, size = at_input(reference)
+    model = library.load(name, settings=settings)
+    return model if size is None else library.load(name, input=resized(model.input, size), settings=settings)
+
+
+# --- saved runs -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparison(Tabular):
+    """Two saved runs of one network, by the names of their files: which layers got slower in between."""
+
+    before: str
+    name: str
+    now: Run
+    comparisons: tuple[regression.Comparison, ...] = field(repr=False)
+
+    @property
+    def slower(self) -> bool:
+        """Whether anything got slower."""
+        return any(comparison.slower for comparison in self.comparisons)
+
+
+def compare_runs(runs: Mapping[str, Run], tolerance: float = regression.TOLERANCE) -> RunComparison:
+    """Hold the second of two saved runs against the first; slower by less than `tolerance` is no matter.
+
+    Raises UsageError where they are not of the same work, Unavailable where scipy is missing."""
+    (before, was), (name, now) = runs.items()
+    return RunComparison(before, name, now, regression.compare(was, now, tolerance))
+
+
+def saved(models: Sequence[Reference]) -> dict[str, Run]:
+    """The saved runs among what is named, by that. Raises UsageError."""
+    names = [str(model) for model in models]
+    return {name: read(Path(name).expanduser(), name) for name in names if name.lower().endswith(".json")}
+
+
+def of_one_network(runs: Mapping[str, Run]) -> bool:
+    """Whether these are two runs of one network at one input, perhaps after a change."""
+    if len(runs) != 2:
+        return False
+    before, now = runs.values()
+    return before.input == now.input and (before.model == now.model or before.paths == now.paths)
+
+
+def load_run(run: Run, name: str) -> Model:
+    """The network that a run was made of, as it is built today. Raises UsageError where it is another one now."""
+    shipped = Path(run.spec).name == run.spec and (specs_dir() / run.spec).is_file()
+    reference = run.model if shipped else f"{run.spec}:{run.model.rpartition(':')[2]}"
+    model = library.load(reference, settings=run.settings)
+    if model.input != run.input:
+        model = library.load(reference, input=run.input, settings=run.settings)
+    if tuple(node.path for node in model.graph.nodes[: model.graph.main]) != run.paths:
+        what = f"`{printable(name)}` is a run of another network than `{printable(run.model)}` is now"
+        raise UsageError(what, "Two runs of it can be compared with each other: `archcalc compare old.json new.json`.")
+    return model
+
+
+def at_batch(run: Run, name: str, batch: int) -> Measurement:
+    """What a run has at a batch. Raises UsageError."""
+    found = {measured.batch: measured for measured in run.measurements}
+    if batch not in found:
+        there = ", ".join(map(str, found)) or "nothing"
+        raise UsageError(f"`{printable(name)}` measured no batch of {batch}", f"It has {there}: `--batch` chooses.")
+    return found[batch]
 
 
 # --- where the difference lies --------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -15,14 +15,16 @@ from ..errors import Unavailable, UsageError, did_you_mean
 from ..graph import Span
 from ..language.zoo import known_names
 from ..models import Model, Summary, load
+from ..networks import Settings
 from ..ops import ARGUMENTS, OPS, Op, Shape
 from ..ops.base import show
 from ..papers.claims import Judgement
 from ..units import read_figure, with_separators
+from ..views import Shown
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Shown):
     """What is to be known about an op, or about a model or a part of it; then `network` and `summary` are the whole.
 
     `note` says that a model is meant where an op is called so, too.
@@ -39,7 +41,7 @@ def explain(
     layer: str = "",
     *,
     input: Shape | None = None,
-    settings: Mapping[str, int | float | str | Fraction] | None = None,
+    settings: Settings | None = None,
 ) -> Explanation:
     """Write out the arithmetic of a model, of a row, block or op of it (`layer`), or of an op of the spec language.
 
@@ -64,7 +66,7 @@ def explain(
     return Explanation(facts, network, summary, note)
 
 
-def _load(name: str, input: Shape | None, settings: Mapping[str, int | float | str | Fraction] | None) -> Model:
+def _load(name: str, input: Shape | None, settings: Settings | None) -> Model:
     """The model; where there is none, say that it is no op either."""
     try:
         return load(name, input=input, settings=settings)

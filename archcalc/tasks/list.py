@@ -15,6 +15,7 @@ from ..language.zoo import Selection, known_names, selections, spec_files
 from ..networks import report as counts_of
 from ..ops import Shape
 from ..parallel import map_processes
+from ..views import Tabular
 
 if TYPE_CHECKING:
     from ..papers.accuracies import System
@@ -41,7 +42,7 @@ class ListedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelList:
+class ModelList(Tabular):
     """The models that hold a word, by family, and, if all that documents name was asked for, the systems that no spec
     builds. `hint` says what else may have been meant, if there are none."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,9 +29,7 @@ class LockResult:
     models: tuple[LockedModel, ...]
 
 
-def lock(
-    models: Sequence[str], path: str | Path = NAME, *, by_rows: bool = False, tick: Tick | None = None
-) -> LockResult:
+def lock(*models: str | Path, path: str | Path = NAME, by_rows: bool = False, tick: Tick | None = None) -> LockResult:
     """Write what matters of models to a lock; those that it has are locked anew, its others and its budgets stay.
 
     `models` are names, or spec files with all of their models; `by_rows`: a line for each row of the paper's table,
@@ -43,7 +40,7 @@ def lock(
         raise UsageError(f"`{shown}` is no name for a lock", "A lock ends in `.lock`.")
     if not path.parent.is_dir():
         raise UsageError(f"`{shown}` is in a folder that does not exist")
-    names = dict.fromkeys(name for model in models for name in names_in(model, path))
+    names = dict.fromkeys(name for model in models for name in names_in(str(model), path))
     entries: list[Entry] = []
     for built in build_many([BuildRequest(reference(name, path), name, by_rows, "") for name in names], tick):
         if isinstance(built, ArchcalcError):

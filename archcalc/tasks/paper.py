@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import SpecError, UsageError, did_you_mean
 from ..papers.documents import read_ledger
 from ..papers.judge import VERDICTS, Finding, Ledger, stale
 from ..parallel import Tick
+from ..views import Tabular
 
 
 @dataclass(frozen=True, slots=True)
-class PaperResult:
+class PaperResult(Tabular):
     """Printed figures with their verdicts, and the errata about figures that hold.
 
     `by_id`: each figure was asked for by its id. `ok`: no figure that was judged contradicts without an erratum, and
@@ -25,9 +25,7 @@ class PaperResult:
     ok: bool
 
 
-def paper(
-    names: Sequence[str] = (), *, every: bool = False, verdict: str = "", tick: Tick | None = None
-) -> PaperResult:
+def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None = None) -> PaperResult:
     """Judge the figures that documents print.
 
     `names` are models, systems, families, documents or ids of figures; all figures where `every` or only a `verdict`

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 
 from ..parallel import Tick
 
-Watch = Callable[[str], AbstractContextManager[Tick | None]]  # from what a stage is called
+Stages = Callable[[str], AbstractContextManager[Tick | None]]  # from what a stage is called
 
 
-def told(tick: Tick | None) -> Watch:
+def told(tick: Tick | None) -> Stages:
     """The same tick for every stage."""
     return lambda what: nullcontext(tick)
 

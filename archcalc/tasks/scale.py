@@ -9,6 +9,12 @@ from itertools import product
 
 from ..analysis.counts import Report
 from ..errors import UsageError
+from ..language.zoo import resized
+from ..models import load
+from ..networks import Reference
+from ..ops import Shape
+from ..parallel import Tick
+from ..views import Tabular
 
 MOST = 2_000  # points
 
@@ -17,10 +23,57 @@ MOST = 2_000  # points
 class Point:
     """A network at one input, batch and setting of its constants."""
 
-    input: tuple[int, ...]
+    input: Shape
     batch: int
     settings: dict[str, str]
     report: Report = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleResult(Tabular):
+    """A network, as it was asked for, at many points."""
+
+    model: str
+    points: tuple[Point, ...]
+
+
+def scale(
+    model: Reference,
+    *,
+    inputs: Sequence[int | Shape] = (),
+    batches: Sequence[int] = (1,),
+    settings: Mapping[str, Sequence[int | float | str | Fraction]] | None = None,
+    dtype: str = "float32",
+    tick: Tick | None = None,
+) -> ScaleResult:
+    """Count a network at every combination of inputs, batches and settings; each point is built anew.
+
+    An input is whole, or a number for every side. Raises UsageError, also for more than 2,000 points, and SpecError.
+    """
+    printed = load(model).input
+    sizes = [(size,) if isinstance(size, int) else tuple(size) for size in inputs]
+    shapes: list[Shape | None] = [resized(printed, size) for size in sizes]
+    varied = {name: [shown(value) for value in given] for name, given in (settings or {}).items()}
+    points: list[Point] = []
+    combinations = list(grid(shapes or [None], batches, varied))
+    for shape, batch, chosen in combinations:
+        built = load(model, input=shape, settings=chosen)
+        points.append(Point(built.input, batch, chosen, built.report(batch, dtype)))
+        if tick is not None:
+            tick(len(points), len(combinations))
+    return ScaleResult(str(model), tuple(points))
+
+
+def sides(text: str) -> list[int | Shape]:
+    """`128..512/32,3x64x96`: sides, and whole inputs. Raises UsageError."""
+    found: list[int | Shape] = []
+    for part in text.split(",") if text else ():
+        whole = part.lower().replace("×", "x")
+        if "x" in whole and whole.replace("x", "").isdigit():
+            found.append(tuple(int(n) for n in whole.split("x")))
+        else:
+            found += counts(part, "--input")
+    return found
 
 
 def values(text: str, what: str) -> tuple[Fraction, ...]:
@@ -66,6 +119,8 @@ def grid(
         yield shape, batch, dict(zip(settings, chosen, strict=True))
 
 
-def shown(value: Fraction) -> str:
+def shown(value: int | float | str | Fraction) -> str:
     """A value as a setting is typed: `1.1`."""
+    if not isinstance(value, Fraction):
+        return str(value)
     return str(value.numerator) if value.denominator == 1 else f"{float(value):.12g}"

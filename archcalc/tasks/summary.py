@@ -5,21 +5,26 @@ A line is a row of the paper's table, or, where it is opened, a block or a singl
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..analysis.counts import Layer, Totals
 from ..analysis.receptive import ReceptiveFields
-from ..errors import UsageError, did_you_mean, printable
+from ..errors import Unavailable, UsageError, did_you_mean, printable
 from ..graph import Node, Span
-from ..models import Summary
+from ..models import Model, Summary, load
+from ..networks import Reference, Settings
 from ..ops import OPS, Op, Shape
 from ..ops.base import ARGUMENTS, show
 from ..papers.claims import Judgement
 from ..units import squeeze
 
 if TYPE_CHECKING:
+    from ..measurement.conditions import Conditions
     from ..measurement.latency import Latency
+    from .progress import Stages
 
 SORTS = ("params", "macs", "activation", "latency")
 FULL = 10_000  # a depth that opens every block
@@ -54,6 +59,46 @@ class Line(NamedTuple):
     shares: str = ""  # the op whose weights this one works with
     value: int = 0  # what comes out of it, and what that sees
     fields: ReceptiveFields | None = None
+
+
+# --- the summary --------------------------------------------------------------------------------------------------
+
+
+def summary(
+    model: Reference,
+    *,
+    batch: int = 1,
+    dtype: str = "float32",
+    like: str = "",
+    fold_bn: bool = False,
+    optimizer: str = "",
+    input: Shape | None = None,
+    settings: Settings | None = None,
+) -> Summary:
+    """All that is counted of a network, row by row as its paper prints it; with an `optimizer` also what a training
+    step takes. Raises UsageError, SpecError."""
+    return loaded(model, input, settings, fold_bn).summary(batch, dtype, like=like, optimizer=optimizer)
+
+
+def loaded(model: Reference, input: Shape | None, settings: Settings | None, fold_bn: bool) -> Model:
+    """The network, with batch norms folded if `fold_bn`."""
+    found = load(model, input=input, settings=settings)
+    return found.fold_bn() if fold_bn else found
+
+
+def measured(
+    model: Model, found: Summary, conditions: Conditions, stages: Stages
+) -> tuple[Summary, BaseException | None]:
+    """A summary with its latency, and what ended the measuring, if any. With not enough memory, what is known without
+    running still stands. Raises what ended it where nothing can be run here."""
+    from .measure import measurements
+
+    done, stopped = measurements(model, [conditions], stages)
+    if done:
+        return replace(found, measured=done[0]), stopped
+    if stopped is None or not (isinstance(stopped, Unavailable) and sys.modules.get("torch")):
+        raise stopped or UsageError("nothing was measured")
+    return found, stopped
 
 
 # --- the lines ----------------------------------------------------------------------------------------------------

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from ...tasks.compare import Compared
     from ...tasks.scale import Point
 
-ONE = ("layers", "memory", "roofline", "graph", "shapes")  # of one network
-SEVERAL = ("bubble", "scaling")  # of several, or of a family
-KINDS = (*ONE, *SEVERAL)
 FORMATS = ("png", "svg", "pdf")
 
 
@@ -33,7 +30,7 @@ def image(figure: Figure, form: str) -> bytes:
 
 
 def picture(kind: str, models: Sequence[Compared], device: Device | None = None, only: str = "") -> Figure:
-    """The picture of a kind in `KINDS`. Raises UsageError where it cannot be drawn of these models."""
+    """The picture of a kind in `tasks.plot.KINDS`. Raises UsageError where it cannot be drawn of these models."""
     from ...analysis.roofline import DEFAULT, DEVICES
     from . import charts, graphs, volumes
     from .style import styled

@@ -1,0 +1,85 @@
+"""How results show themselves in Python: as a pandas DataFrame, and in a notebook as HTML without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..models import Model, Summary
+from ..tasks import summary as rows
+from ..tasks.compare import Comparison
+from ..tasks.plot import PlotResult
+from ..tasks.scale import ScaleResult
+from . import compare, scale, sentences, summary
+from .columns import Column
+from .page import Page
+from .writers.html import parts, table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+
+def frame(result: Any, depth: int = 0) -> DataFrame:
+    """The table of a result, with exact numbers, as in csv; columns that hold nothing are left out."""
+    from pandas import DataFrame
+
+    columns, records = _table(result, depth)
+    found = {column.name: [column.value(record) for record in records] for column in columns}
+    return DataFrame({name: values for name, values in found.items() if any(v is not None for v in values)})
+
+
+def html(result: Any) -> str:
+    """What a notebook shows of a result."""
+    if isinstance(result, (Model, Summary)):
+        return _network(result if isinstance(result, Summary) else result.summary())
+    if isinstance(result, PlotResult):
+        from .pictures import image
+
+        drawn = image(figure(result), "svg").decode()
+        return drawn[drawn.index("<svg") :]
+    if isinstance(result, (Comparison, ScaleResult)):
+        return table(*_read(result))
+    return "\n".join(part for part in parts(_page(result).of("html")) if part)
+
+
+def figure(result: PlotResult) -> Figure:
+    """The picture, by matplotlib."""
+    from .pictures import picture
+
+    return picture(result.kind, result.models, result.ceilings, result.only)
+
+
+def _table(result: Any, depth: int) -> tuple[Sequence[Column], Sequence[Any]]:
+    if isinstance(result, Summary):
+        return summary.COLUMNS, rows.lines(result, depth)
+    if isinstance(result, Comparison):
+        return compare.Rows(result).columns(), result.models
+    if isinstance(result, ScaleResult):
+        return scale.columns(result.points), result.points
+    table = _page(result).table
+    assert table is not None, "a result that is no table has no `frame`"
+    return table().columns, table().records
+
+
+def _read(result: Comparison | ScaleResult) -> tuple[Sequence[Column], Sequence[Any]]:
+    """Columns as people read them, and what they are of."""
+    return compare.turned(result) if isinstance(result, Comparison) else _table(result, 0)
+
+
+def _page(result: Any) -> Page:
+    """The page of a result: `tasks/fit.py` makes what `show/fit.py` shows."""
+    word = type(result).__module__.rpartition(".")[2]
+    found: Page = import_module(f".{word}", __package__).page(result)
+    return found
+
+
+def _network(found: Summary) -> str:
+    """The heading and the table."""
+    block = summary.table(found, summary.columns(found))
+    title, *rest = sentences.heading(found)
+    about = "<br>".join(escape(line) for line in rest)
+    shown = table(block.shown, block.records, block.rules)
+    return f"<p><b>{escape(sentences.clean(found.model))}</b> {escape(title)}<br>{about}</p>\n{shown}"

@@ -1,0 +1,45 @@
+"""How a result shows itself, in a notebook and as a table. `show` knows how, and nothing here may know `show`: whoever
+imports the package hands it in, as `handed_in`."""
+
+TYPE_CHECKING = False  # `typing` takes longer than all else that importing the package does
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+handed_in: "Callable[[], ModuleType] | None" = None  # gives `archcalc.show.views`
+
+
+def _views() -> "Any":
+    assert handed_in is not None, "the package hands it in"
+    return handed_in()
+
+
+class Shown:
+    """What a notebook shows as HTML."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return _views().html(self)  # type: ignore[no-any-return]
+
+
+class Drawn(Shown):
+    """What is a picture."""
+
+    __slots__ = ()
+
+    def figure(self) -> "Any":
+        """The picture as a matplotlib Figure: `.figure().savefig("layers.pdf")`."""
+        return _views().figure(self)
+
+
+class Tabular(Shown):
+    """What is a table, too."""
+
+    __slots__ = ()
+
+    def frame(self, depth: int = 0) -> "Any":
+        """The table as a pandas DataFrame with exact numbers, as in csv; the rows of a network opened `depth` levels.
+        Columns that hold nothing are left out."""
+        return _views().frame(self, depth)
