@@ -89,7 +89,7 @@ def compare(
     alike. Two saved runs of one network are judged: which layers got slower beyond the noise."""
     from ..errors import UsageError
     from ..show.columns import known_units
-    from ..show.compare import chosen, render, render_diff
+    from ..show.compare import chosen, diff_page, page
     from ..tasks.compare import compare as side_by_side
     from ..tasks.compare import diff as lined_up
     from ..tasks.compare import shares
@@ -109,12 +109,11 @@ def compare(
     loaded, stopped = sides.of(models, options if where else None)
     found = side_by_side(loaded, in_turn=bool(where))
     if diff:
-        changes = lined_up(*found.models)
-        write(lambda width, color: render_diff(changes, found.models, write.format, color))
+        write(diff_page(lined_up(*found.models), found.models))
         return None
     chosen(found, keys)
     shared = shares(found, by) if by else ()
-    write(lambda width, color: render(found, write.format, width, color, raw, shared, by, keys))
+    write(page(found, raw, shared, by, keys))
     if stopped is not None:
         raise stopped
     return None
@@ -147,11 +146,11 @@ def of_one_network(before: "Run", now: "Run") -> bool:
 def judge(runs: "dict[str, Run]", write: Output, tolerance: float, fail: bool) -> int | None:
     """Which layers got slower from the first run to the second; 1 where that is to fail. Raises UsageError."""
     from ..measurement.regression import compare
-    from ..show.measure import render_judged
+    from ..show.measure import judged
 
     (before, was), (name, now) = runs.items()
     found = compare(was, now, tolerance)
-    write(lambda width, color: render_judged(found, before, name, now, write.format, width, color))
+    write(judged(found, before, name, now))
     return 1 if fail and any(comparison.slower for comparison in found) else None
 
 

@@ -101,7 +101,7 @@ def measure(
     from ..files import writable
     from ..measurement.regression import library, same_conditions
     from ..measurement.runs import Run, read
-    from ..show.measure import render
+    from ..show.measure import page
     from ..tasks.summary import FULL, Pick, known_sort
 
     write = Output(output_format, output)
@@ -143,7 +143,7 @@ def measure(
     if kept is not None:
         save_run(run, kept)
     found = shown(loaded, run, dtype, before, against, slower)
-    write(lambda width, color: render(found, write.format, levels, width, color, pick))
+    write(page(found, levels, pick))
     if stopped is not None:
         raise stopped
     return 1 if fail and any(comparison.slower for comparison in found.comparisons) else None
@@ -201,9 +201,9 @@ def measure_one(model: "Model", what: str, **options: Any) -> "Measurement":
 def save_run(run: "Run", path: Path) -> None:
     from ..files import replace
     from ..measurement.runs import document
-    from ..show.as_json import write
+    from ..show.writers.json import text
 
-    replace(path, write(document(run).items()))
+    replace(path, text(document(run)))
     print(f"saved {path.name}", file=sys.stderr)
 
 
