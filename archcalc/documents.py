@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from .ops import OPS
 from .ops.base import LIMIT
 from .units import ITEMSIZE
 
@@ -25,3 +26,4 @@ Milliseconds = Annotated[float, (("minimum", 0),)]
 Sizes = tuple[Positive, ...]
 Place = Annotated[str, (("pattern", r":\d+:\d+$"),)]  # file:line:column
 Dtype = Annotated[str, (("enum", tuple(ITEMSIZE)),)]
+Word = Annotated[str, (("enum", tuple(sorted(OPS))),)]  # of an op

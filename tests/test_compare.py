@@ -33,9 +33,9 @@ from archcalc.ops import Tokens
 from archcalc.papers.accuracies import common, results
 from archcalc.schemas import generate as schema
 from archcalc.show import list as listing
-from archcalc.show.compare import render, render_diff
+from archcalc.show.compare import diff_page, page
 from archcalc.show.scale import render as render_scaled
-from archcalc.show.writers import FORMATS, latex
+from archcalc.show.writers import FORMATS, latex, write
 from archcalc.tasks.compare import (
     BY,
     METRICS,
@@ -153,7 +153,7 @@ def test_a_diff_shows_what_differs() -> None:
     changes = diff(first, second)
     sums = {sign: sum(len(change.layers) for change in changes if change.sign == sign) for sign in "=-+"}
     assert sums == {"=": len(first.summary.report.layers) - 12, "-": 12, "+": 12}
-    text = render_diff(changes, (first, second), "text")
+    text = write(diff_page(changes, (first, second)), "text")
     assert "- conv(out=128, kernel=1, stride=2, bias=False)" in text
     assert "+ conv(out=128, kernel=3, stride=2, bias=False)" in text
     assert all(change.sign == "=" for change in diff(first, first))
@@ -303,16 +303,16 @@ def test_a_summary_in_every_form(model: str) -> None:
 def test_a_comparison_in_every_form() -> None:
     found = compared(*MODELS)
     exact = {m.name: {metric.key: metric.of(m) for metric in METRICS if metric.unit == "count"} for m in found.models}
-    document = json.loads(render(found, "json"))
+    document = json.loads(write(page(found), "json"))
     assert set(document) >= {"schema", "models", "pareto"}
     assert document["pareto"] == [model.name for model in found.pareto]
     for entry in document["models"]:
         assert set(entry) >= {"name", "totals", "measured", "ratios"}
         assert {key: entry["totals"][key] for key in exact[entry["name"]]} == exact[entry["name"]]
-    for line in csv.DictReader(io.StringIO(render(found, "csv"))):
+    for line in csv.DictReader(io.StringIO(write(page(found), "csv"))):
         assert {key: int(line[key]) for key in exact[line["name"]]} == exact[line["name"]]
     for form in ("text", "markdown", "latex", "html"):
-        text = render(found, form, raw=True)
+        text = write(page(found, raw=True), form)
         for figures in exact.values():
             assert all(str(value) in text for value in figures.values())
 
@@ -416,9 +416,9 @@ def test_what_is_within_the_noise_is_no_better(other: Compared, runs: int) -> No
     assert within_noise(found.models[1], found.models[0], latency)
     assert found.better(latency, found.models[0], found.models[1]) == 0
     assert found.best(latency) == ()
-    text = render(found, "text")
+    text = write(page(found), "text")
     assert ("within the noise" if runs == 20 else "too few runs to tell") in text
-    intervals = json.loads(render(found, "json"))["models"][1]["ratio_intervals"]["latency_ms"]
+    intervals = json.loads(write(page(found), "json"))["models"][1]["ratio_intervals"]["latency_ms"]
     assert intervals is None if runs == 5 else intervals["within_noise"]
 
 
@@ -438,7 +438,7 @@ def test_runs_under_other_conditions_are_not_compared() -> None:
         side_by_side([one, threads])
 
 
-COMPARE = Draft202012Validator(schema.compare_schema())
+COMPARE = Draft202012Validator(schema.SCHEMAS["compare"]())
 
 
 def test_the_json_of_a_comparison_is_valid() -> None:
@@ -447,10 +447,10 @@ def test_the_json_of_a_comparison_is_valid() -> None:
         compared("vgg16", "vit-b-16"),
     )
     documents = {
-        "measured": json.loads(render(measured, "json")),
-        "counted": json.loads(render(counted, "json")),
-        **{by: json.loads(render(counted, "json", shared=shares(counted, by), by=by)) for by in BY},
-        "diff": json.loads(render_diff(diff(*counted.models), counted.models, "json")),
+        "measured": json.loads(write(page(measured), "json")),
+        "counted": json.loads(write(page(counted), "json")),
+        **{by: json.loads(write(page(counted, shared=shares(counted, by), by=by), "json")) for by in BY},
+        "diff": json.loads(write(diff_page(diff(*counted.models), counted.models), "json")),
     }
     for name, document in documents.items():
         assert not [error.message[:200] for error in COMPARE.iter_errors(document)], name
@@ -469,10 +469,10 @@ def test_the_json_of_a_comparison_is_valid() -> None:
 def test_measured_figures_in_every_form() -> None:
     found = side_by_side([timed("lenet5", 10), timed("alexnet", 20)], in_turn=True)
     for form in ("text", "markdown", "latex", "html"):
-        text = " ".join(render(found, form).split())
+        text = " ".join(write(page(found), form).split())
         assert "in turn (lenet5 alexnet" in text
         assert "A processor, 2 threads" in text
-    line = list(csv.DictReader(io.StringIO(render(found, "csv"))))[1]
+    line = list(csv.DictReader(io.StringIO(write(page(found), "csv"))))[1]
     assert float(line["latency_ms"]) == pytest.approx(20)
     assert float(line["latency_ms_ratio"]) == pytest.approx(2)
 

@@ -26,7 +26,7 @@ from archcalc.runtime.bench import Bench, ByNode, CpuClock, CudaClock, clock_cos
 from archcalc.runtime.machine import pinned_malloc
 from archcalc.runtime.measure import largest, measure, measure_in_turn
 from archcalc.runtime.network import build, example_inputs
-from archcalc.runtime.rounds import has_settled, rounds, rounds_in_turn, undisturbed
+from archcalc.runtime.rounds import has_warmed_up, quiet_rounds, rounds, rounds_in_turn
 from tests.graphs import Build, call, chain
 
 CPU = torch.device("cpu")
@@ -204,7 +204,7 @@ class Bed:
 
 def test_rounds_end_once_the_median_is_known_well_enough() -> None:
     steady = rounds(Bed(repeat(2.0)), 100, 60, 0.02)
-    assert (len(steady.whole), steady.stopped, steady.settled) == (10, "confidence", True)
+    assert (len(steady.whole), steady.stopped, steady.warmed_up) == (10, "confidence", True)
     assert steady.warm_ups == 3
     assert [sum(run) for run in zip(*steady.total, strict=True)] == list(steady.whole)
     noise = cycle([1.0, 1.3, 0.8, 1.1, 0.9, 1.2])
@@ -232,7 +232,7 @@ def test_rounds_that_others_disturb_do_not_count(monkeypatch: pytest.MonkeyPatch
     assert set(found.whole) == {20.0}
     assert [set(row) for row in found.total] == [{10.0}, {10.0}]
     assert (len(found.whole), found.stopped) == (10, "confidence"), "as many as without the others"
-    assert found.disturbed >= 7, "six, and that in which they begin or end"
+    assert found.noisy_rounds >= 7, "six, and that in which they begin or end"
     assert found.probe_ms == 1.0
 
 
@@ -269,12 +269,12 @@ def test_confidence_is_of_the_rounds_that_count(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_which_rounds_count() -> None:
-    assert undisturbed([1, 9, 9]) == [True] * 3, "of few rounds all do"
-    assert undisturbed([1] * 12) == [True] * 12
-    assert undisturbed([1, 1.04, 1.06, 2] * 8) == [True, True, False, False] * 8
-    assert sum(undisturbed([1, 1, 1, 1, *[2] * 8])) == 12, "ten are left at least"
-    assert sum(undisturbed([1, *[2] * 19])) == 20, "one fast round is no calm"
-    assert undisturbed([0.0] * 12) == [True] * 12, "a GPU, of which nothing is known"
+    assert quiet_rounds([1, 9, 9]) == [True] * 3, "of few rounds all do"
+    assert quiet_rounds([1] * 12) == [True] * 12
+    assert quiet_rounds([1, 1.04, 1.06, 2] * 8) == [True, True, False, False] * 8
+    assert sum(quiet_rounds([1, 1, 1, 1, *[2] * 8])) == 12, "ten are left at least"
+    assert sum(quiet_rounds([1, *[2] * 19])) == 20, "one fast round is no calm"
+    assert quiet_rounds([0.0] * 12) == [True] * 12, "a GPU, of which nothing is known"
 
 
 def test_a_probe_is_of_the_processor() -> None:
@@ -286,19 +286,19 @@ def test_a_probe_is_of_the_processor() -> None:
 def test_warm_up_goes_on_until_runs_get_no_faster() -> None:
     falling = [50.0, 20.0, 12.0, 11.0, 10.0, *repeat(10.0, 100)]
     found = rounds(Bed(falling), 10, 60, 0.02)
-    assert found.settled
+    assert found.warmed_up
     assert max(found.whole) == 10.0, "nothing of the fall is in the samples"
-    assert not has_settled([50, 20])
-    assert not has_settled([50, 20, 12])
-    assert has_settled([10, 11, 10])
-    assert has_settled([10, 9.6, 30]), "a run that is disturbed does not count against it"
+    assert not has_warmed_up([50, 20])
+    assert not has_warmed_up([50, 20, 12])
+    assert has_warmed_up([10, 11, 10])
+    assert has_warmed_up([10, 9.6, 30]), "a run that is disturbed does not count against it"
 
 
 def test_a_fall_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     now = count()
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
     found = rounds(Bed(0.9**n for n in range(1000)), 10, 5, 0.02)
-    assert not found.settled
+    assert not found.warmed_up
     assert len(found.whole) == 1
 
 
@@ -332,7 +332,7 @@ def test_several_run_in_turn() -> None:
     first, second = rounds_in_turn([a, b], 12, 60, 0.02)
     assert "".join(order).startswith("ABabAB" + "bBb"), "A has settled after three"
     assert "".join(order).endswith("ABab" * 10)
-    assert (first.warm_ups, first.settled) == (3, True)
+    assert (first.warm_ups, first.warmed_up) == (3, True)
     assert second.warm_ups > 3
     assert (set(first.whole), set(second.whole)) == ({2.0}, {3.0})
     assert len(first.whole) == len(second.whole) == 10

@@ -33,19 +33,19 @@ from archcalc.measurement.latency import (
     Latency,
     Machine,
     Measurement,
-    apart,
     confidence,
+    median_gap,
     median_interval,
 )
 from archcalc.measurement.regression import compare, rank_tests
 from archcalc.measurement.runs import Run, document, parse, read
 from archcalc.schemas import generate as schema
-from archcalc.show import measure as measuring
 from archcalc.show import sentences
-from archcalc.show.writers import FORMATS
+from archcalc.show.measure import page
+from archcalc.show.writers import FORMATS, write
 from archcalc.tasks.measure import MeasureResult
 
-RUN = Draft202012Validator(schema.run_schema())
+RUN = Draft202012Validator(schema.SCHEMAS["run"]())
 
 
 def measured(rows: Sequence[Sequence[float]], whole: Sequence[float] | None = None, **changes: Any) -> Measurement:
@@ -125,8 +125,8 @@ def test_parts_and_whole() -> None:
 
 
 def test_halves_are_every_other_run() -> None:
-    assert apart([1.0, 1.2] * 6) == pytest.approx(0.2)
-    assert apart([1.0] * 6 + [2.0] * 6) == 0, "drift hits both alike"
+    assert median_gap([1.0, 1.2] * 6) == pytest.approx(0.2)
+    assert median_gap([1.0] * 6 + [2.0] * 6) == 0, "drift hits both alike"
 
 
 def test_a_span_is_summed_within_each_run() -> None:
@@ -152,7 +152,7 @@ DOUBTS = {
         ["the layers add up to 110 % of the run, and 8 % is what the clock costs"],
     ),
     "halves": (measured([[1.0, 1.1] * 5]), ["every other run was 10 % slower than the rest"]),
-    "not warm": (measured([[1.0] * 9], settled=False), ["runs were still getting faster after warming up"]),
+    "not warm": (measured([[1.0] * 9], warmed_up=False), ["runs were still getting faster after warming up"]),
 }
 
 
@@ -220,14 +220,15 @@ def test_a_run_is_valid(run: Run) -> None:
 
 
 def test_the_schema_describes_every_key() -> None:
-    made = schema.run_schema()
+    made = schema.SCHEMAS["run"]()
     found = document(run_of(TRAINED))
     assert set(found) | {"comparison"} == set(made["properties"])
     (entry,) = found["measurements"]
-    described = made["$defs"]["measured"]["properties"]
+    described = made["$defs"]["SampledDocument"]["properties"]
     assert set(entry) == set(described)
     for key in ("samples_ms", "machine", "confidence", "latency_ms"):
-        assert set(entry[key]) == set(described[key]["properties"])
+        part = made["$defs"][described[key]["$ref"].rpartition("/")[2]]
+        assert set(entry[key]) == set(part["properties"])
 
 
 def bent(change: Any) -> dict[str, Any]:
@@ -260,7 +261,7 @@ def test_a_run_of_before_there_was_a_probe_is_read() -> None:
         del one["disturbed"], one["probe_ms"]
 
     (found,) = parse(bent(older)).measurements
-    assert (found.disturbed, found.probe_ms) == (0, 0.0)
+    assert (found.noisy_rounds, found.probe_ms) == (0, 0.0)
 
 
 @pytest.mark.parametrize(("message", "change"), BENT.items(), ids=BENT)
@@ -386,7 +387,7 @@ def test_other_networks_cannot_be_compared() -> None:
 
 
 def test_what_makes_a_comparison_doubtful_is_said() -> None:
-    other = replace(like_lenet(seed=7), torch="2.14.0", settled=False, stopped="interrupted", probe_ms=0.06)
+    other = replace(like_lenet(seed=7), torch="2.14.0", warmed_up=False, stopped="interrupted", probe_ms=0.06)
     (found,) = compare(run_of(replace(like_lenet(), probe_ms=0.05)), run_of(other))
     assert found.notes == (
         "the run now is unstable: runs were still getting faster after warming up",
@@ -436,10 +437,10 @@ SHOWN = {
 def test_every_form_of_everything(found: MeasureResult, output_format: str) -> None:
     for depth in (0, 10):
         for color in (False, True):
-            text = measuring.render(found, output_format, depth, 80, color)
+            text = write(page(found, depth), output_format, 80, color)
             assert text.endswith("\n")
             assert ("\033" in text) is (color and output_format == "text")
-    text = measuring.render(found, output_format, 10, None)
+    text = write(page(found, 10), output_format)
     if output_format == "json":
         document = json.loads(text)
         assert [error.message for error in RUN.iter_errors(document)] == []
@@ -459,7 +460,7 @@ def test_every_form_of_everything(found: MeasureResult, output_format: str) -> N
 def test_text_is_not_wider_than_the_terminal(width: int) -> None:
     for found in SHOWN.values():
         for depth in (0, 10):
-            assert max(map(len, measuring.render(found, "text", depth, width).split("\n"))) <= width
+            assert max(map(len, write(page(found, depth), "text", width).split("\n"))) <= width
 
 
 def test_the_report_says_what_was_measured() -> None:
@@ -488,12 +489,12 @@ def test_malloc_is_on_the_report(pinned: bool, libc: str, says: str) -> None:
 
 
 def test_an_unstable_run_is_marked_with_what_to_do() -> None:
-    unstable = replace(like_lenet(), settled=False)
+    unstable = replace(like_lenet(), warmed_up=False)
     for output_format in ("text", "markdown"):
-        text = " ".join(measuring.render(shown(unstable), output_format).split())
+        text = " ".join(write(page(shown(unstable)), output_format).split())
         assert "unstable" in text
         assert "Give it a longer `--time-limit`." in text
-        assert "unstable" not in measuring.render(shown(like_lenet()), output_format)
+        assert "unstable" not in write(page(shown(like_lenet())), output_format)
 
 
 def test_normal_noise_narrows_as_it_should() -> None:

@@ -78,7 +78,7 @@ def compare(
     from ..errors import UsageError
     from ..measurement.conditions import Conditions
     from ..show.columns import known_units
-    from ..show.compare import chosen, render, render_diff
+    from ..show.compare import chosen, diff_page, page
     from ..tasks import compare as task
 
     write, raw, keys = Output(output_format, output), known_units(units) == "raw", names(columns)
@@ -99,19 +99,18 @@ def compare(
             optimizer=trained(train, optimizer) or "sgd", conditions=conditions, tick=tick,
         )  # fmt: skip
     if diff:
-        write(lambda width, color: render_diff(task.diff(*found.models), found.models, write.format, color))
+        write(diff_page(task.diff(*found.models), found.models))
         return None
     chosen(found, keys)
-    shared = task.shares(found, by) if by else ()
-    write(lambda width, color: render(found, write.format, width, color, raw, shared, by, keys))
+    write(page(found, raw, task.shares(found, by) if by else (), by, keys))
     if found.stopped is not None:
         raise found.stopped
     return None
 
 
-def _judge(judged: "RunComparison", write: Output, fail: bool) -> int | None:
+def _judge(found: "RunComparison", write: Output, fail: bool) -> int | None:
     """Show which layers got slower; 1 where that is to fail."""
-    from ..show.measure import render_judged
+    from ..show.measure import judged
 
-    write(lambda width, color: render_judged(judged, write.format, width, color))
-    return 1 if fail and judged.slower else None
+    write(judged(found))
+    return 1 if fail and found.slower else None

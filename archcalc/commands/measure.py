@@ -84,7 +84,7 @@ def measure(
     from ..files import writable
     from ..measurement.conditions import Conditions
     from ..models import load
-    from ..show.measure import render
+    from ..show.measure import page
     from ..tasks.measure import earlier, run_all
     from ..tasks.summary import FULL, Pick, known_sort
 
@@ -107,7 +107,7 @@ def measure(
         save_run(found.run, kept)
     if before is not None:
         found = found.held_against(before, against, slower)
-    write(lambda width, color: render(found, write.format, levels, width, color, pick))
+    write(page(found, levels, pick))
     if found.stopped is not None:
         raise found.stopped
     return 1 if fail and found.slower else None
@@ -126,7 +126,7 @@ def batches(text: str) -> list[int]:
 def save_run(run: "Run", path: "Path") -> None:
     from ..files import replace
     from ..measurement.runs import document
-    from ..show.as_json import write
+    from ..show.writers.json import text
 
-    replace(path, write(document(run).items()))
+    replace(path, text(document(run)))
     print(f"saved {path.name}", file=sys.stderr)

@@ -11,9 +11,9 @@ from math import comb, isnan
 from typing import Literal, NamedTuple
 
 LEVEL = 0.95  # of the confidence intervals
-TOLERANCE = 0.05  # how far apart the halves, or the parts and the whole, of a stable run may be
-DISTURBED = 0.05  # how much slower the processor is when others use it too, at least
-LEAST_RUNS = 6  # with fewer there is no interval at LEVEL, and halves say nothing
+TOLERANCE = 0.05  # how far apart every other run and the rest, or the parts and the whole, of a stable run may be
+NOISY = 0.05  # how much slower the processor is when others use it too, at least
+LEAST_RUNS = 6  # with fewer there is no interval at LEVEL, and every other run says nothing
 
 Mode = Literal["inference", "training"]
 Stopped = Literal["confidence", "runs", "time limit", "interrupted"]
@@ -143,11 +143,11 @@ class Measurement:
     `samples[i]` are the milliseconds of node i in each run; in training those of its forward and backward pass, and
     `backward[i]` of the latter alone. `whole_samples` read the clock at both ends only; `compiled_samples` are those
     of what torch.compile made of the network. `wanted` is the share of the median that its interval is to be within;
-    `stopped` says what ended the rounds, `warm_ups` how many runs came before, `settled` whether they had stopped
-    getting faster, `disturbed` how many rounds do not count, as others used the processor. `probe_ms` is what a product
-    of two small matrices took beside those that do: how fast the processor was (0 on a GPU). `overhead_ms` is what the
-    clock cost in a run by nodes. `launch_bound` are the nodes for which the GPU waited. `memory` is of an inference,
-    None in training.
+    `stopped` says what ended the rounds, `warm_ups` how many runs came before, `warmed_up` whether they had stopped
+    getting faster, `noisy_rounds` how many rounds do not count, as others used the processor. `probe_ms` is what a
+    product of two small matrices took beside those that do: how fast the processor was (0 on a GPU). `overhead_ms` is
+    what the clock cost in a run by nodes. `launch_bound` are the nodes for which the GPU waited. `memory` is of an
+    inference, None in training.
     """
 
     device: str
@@ -167,8 +167,8 @@ class Measurement:
     wanted: float = 0.02
     stopped: Stopped = "runs"
     warm_ups: int = 0
-    settled: bool = True
-    disturbed: int = 0
+    warmed_up: bool = True
+    noisy_rounds: int = 0
     probe_ms: float = 0.0
     overhead_ms: float = 0.0
     launch_bound: tuple[int, ...] = ()
@@ -182,7 +182,7 @@ class Measurement:
     @property
     def complete(self) -> bool:
         """Whether the rounds ended because they were enough, not because time was up or somebody stopped them."""
-        return self.stopped in ("confidence", "runs") and self.settled
+        return self.stopped in ("confidence", "runs") and self.warmed_up
 
     @cached_property
     def whole(self) -> Latency:
@@ -222,12 +222,12 @@ class Measurement:
         return self.layers_sum / self.whole.median if self.layers and self.whole.median else None
 
     @cached_property
-    def halves(self) -> float | None:
+    def even_odd_gap(self) -> float | None:
         """By which share the medians of the even and the odd runs differ: the whole's, or the nodes' where that is
         more. None where the runs are too few."""
         if self.runs < LEAST_RUNS:
             return None
-        return max(apart(self.whole_samples), apart(self.sums) if self.samples else 0.0)
+        return max(median_gap(self.whole_samples), median_gap(self.sums) if self.samples else 0.0)
 
     @cached_property
     def doubts(self) -> tuple[Doubt, ...]:
@@ -263,7 +263,7 @@ def _sums(rows: Sequence[Sequence[float]], runs: int) -> list[float]:
     return [sum(run) for run in zip(*rows, strict=True)] if rows else [0.0] * runs
 
 
-def apart(samples: Sequence[float]) -> float:
+def median_gap(samples: Sequence[float]) -> float:
     """By which share of the smaller one the medians of every other sample and of the rest differ."""
     one, other = sorted((median(samples[::2]), median(samples[1::2])))
     return (other - one) / one if one else 0.0
@@ -274,8 +274,8 @@ QUIET = "Stop what else runs, or give it fewer threads (`--threads`); `archcalc 
 
 def _doubts(run: Measurement) -> list[Doubt]:
     found = []
-    ratio, halves = run.reconciliation, run.halves
-    if not run.settled:
+    ratio, gap = run.reconciliation, run.even_odd_gap
+    if not run.warmed_up:
         found.append(Doubt("runs were still getting faster after warming up", "Give it a longer `--time-limit`."))
     if ratio is not None and (isnan(ratio) or abs(ratio - 1) > TOLERANCE):
         away = f"the layers add up to {100 * ratio:.0f} % of the run"
@@ -287,9 +287,9 @@ def _doubts(run: Measurement) -> list[Doubt]:
         else:
             paused = abs(median(run.sums) / run.whole.median - 1) <= TOLERANCE  # each run by nodes is as long
             found.append(Doubt(away + ": pauses hit now one, now another" * paused, QUIET))
-    if halves is None:
+    if gap is None:
         few = f"{run.runs} run{'s' * (run.runs != 1)} {'are' if run.runs != 1 else 'is'} too few to tell"
         found.append(Doubt(few, f"At least {LEAST_RUNS} are needed: a longer `--time-limit`."))
-    elif halves > TOLERANCE:
-        found.append(Doubt(f"every other run was {100 * halves:.0f} % slower than the rest", QUIET))
+    elif gap > TOLERANCE:
+        found.append(Doubt(f"every other run was {100 * gap:.0f} % slower than the rest", QUIET))
     return found

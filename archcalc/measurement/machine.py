@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..units import binary
-from .latency import DISTURBED, Latency, Machine
+from .latency import NOISY, Latency, Machine
 
 # --- the machine --------------------------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ def _clock(cost: float) -> tuple[str, str]:
 def _probe(found: Latency) -> Finding:
     times = f"{found.min:.3g} to {found.p90:.3g} ms in nine of ten"
     shown = f"{found.median:.3g} ms for the same small piece of work, {times}"
-    if found.p90 <= (1 + 2 * DISTURBED) * found.min:
+    if found.p90 <= (1 + 2 * NOISY) * found.min:
         return Finding("probe", shown)
     slower = f"{100 * (found.p90 / found.min - 1):.0f} %"
     means = f"others use it too, and it is up to {slower} slower then: rounds in which they come or go do not count"

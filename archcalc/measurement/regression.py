@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from ..errors import Unavailable, UsageError
-from .latency import DISTURBED, Latency, Measurement, median
+from .latency import NOISY, Latency, Measurement, median
 from .runs import Run
 
 LEVEL = 0.01  # of false alarms, where nothing changed
@@ -121,7 +121,7 @@ def _notes(before: Measurement, now: Measurement) -> list[str]:
             found.append(f"the run {what} is unstable: {'; '.join(doubt.reason for doubt in run.doubts)}")
         if run.stopped == "interrupted":
             found.append(f"the run {what} was interrupted")
-    if before.probe_ms and now.probe_ms and abs(now.probe_ms / before.probe_ms - 1) > DISTURBED:
+    if before.probe_ms and now.probe_ms and abs(now.probe_ms / before.probe_ms - 1) > NOISY:
         was, is_now = (f"{run.probe_ms:.3g} ms" for run in (before, now))
         found.append(f"the processor was not as fast: the same piece of work took {was} before, and takes {is_now} now")
     for name in ALIKE:

@@ -8,16 +8,27 @@ from dataclasses import asdict, dataclass, field, fields
 from json import JSONDecodeError, loads
 from math import isfinite
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, TypedDict, cast, get_args
 
 from .. import __version__
+from ..documents import (
+    SCHEMA,
+    VERSION,
+    WRITER,
+    Count,
+    Dtype,
+    Milliseconds,
+    Natural,
+    Positive,
+    Version,
+    Word,
+)
 from ..errors import UsageError, printable
 from ..graph import Graph
 from ..ops import Shape
 from .latency import Latency, Machine, Measurement, Memory, Mode, Stopped
 
-SCHEMA = 1  # additions do not change it
-TITLE = "archcalc run"
+TITLE: Literal["archcalc run"] = "archcalc run"
 MAX_BYTES = 2**30  # of a file that is read
 
 
@@ -49,8 +60,171 @@ class Run:
 
 # --- to JSON ------------------------------------------------------------------------------------------------------
 
+_AtLeastNothing = Annotated[float, (("minimum", 0),)]
+_Samples = list[Milliseconds]
 
-def document(run: Run) -> dict[str, Any]:
+
+class SpreadDocument(TypedDict):
+    """How long it took, in milliseconds."""
+
+    median: Annotated[Milliseconds, "The median of the runs."]
+    iqr: Annotated[Milliseconds, "The inter-quartile range of the runs."]
+    min: Annotated[Milliseconds, "The fastest run."]
+    max: Annotated[Milliseconds, "The slowest run."]
+    p90: Annotated[Milliseconds, "Nine of ten runs are faster."]
+    p99: Annotated[Milliseconds, "99 of 100 runs are faster."]
+
+
+class LatencyDocument(SpreadDocument):
+    """How long a part took, in milliseconds."""
+
+    runs: Annotated[Positive, "The number of timed runs."]
+
+
+class DoubtDocument(TypedDict):
+    """A reason not to trust a run."""
+
+    reason: Annotated[str, "Why the run is unstable."]
+    advice: Annotated[str, "What to do about it."]
+
+
+class ConfidenceDocument(TypedDict):
+    """Between which times the median lies."""
+
+    level: Annotated[_AtLeastNothing, "The probability that the interval holds the median."]
+    low: Annotated[float | None, "The lower end of the interval in milliseconds; null for too few runs."]
+    high: Annotated[float | None, "The upper end of the interval in milliseconds; null for too few runs."]
+    within: Annotated[
+        float | None, "The larger distance of an end from the median, as a share of it; null for too few runs."
+    ]
+    wanted: Annotated[_AtLeastNothing, "The share that ends the runs once the ends are within it."]
+    reached: Annotated[bool, "Whether the ends are."]
+
+
+class MachineDocument(TypedDict):
+    """What ran it; `driver`, `cuda`, `tf32` and `clocks` are the GPU's."""
+
+    system: Annotated[str, "The operating system."]
+    python: Annotated[str, "The version of Python."]
+    libc: Annotated[str, "The C library, whose malloc can be pinned if it is glibc."]
+    processors: Annotated[int | None, "The processors that the process might use."]
+    governor: Annotated[str, "How the kernel chooses the processors' clock."]
+    load: Annotated[float | None, "The processes that ran or wanted to in the minute before."]
+    driver: Annotated[str, "The GPU's driver."]
+    cuda: Annotated[str, "The version of CUDA that torch was built for."]
+    tf32: Annotated[str, "Where the GPU rounds float32 to TF32."]
+    clocks: Annotated[str, "The GPU's clocks before the runs."]
+
+
+class Plain(TypedDict):
+    """The fields of a Measurement that are written as they are: conditions, and what ended the rounds."""
+
+    device: Annotated[str, "The device by its name in torch."]
+    device_name: Annotated[str, "The device by its maker's name."]
+    torch: Annotated[str, "The version of torch."]
+    threads: Annotated[Count, "The number of threads that torch used."]
+    dtype: Annotated[Dtype, "The type of the numbers that the measured run used."]
+    batch: Annotated[Count, "The number of samples in a measured run."]
+    mode: Annotated[Mode, "What a run is: inference, or training, which is the forward and the backward pass."]
+    memory_format: Annotated[str, "How maps lie in memory: contiguous, channels_last or channels_last_3d."]
+    cold: Annotated[bool, "Whether everything was driven out of the caches before each run."]
+    malloc_pinned: Annotated[bool, "Whether freed memory was kept for the next run."]
+    stopped: Annotated[Stopped, "What ended the runs."]
+    warm_ups: Annotated[Count, "The number of runs before the first that counts."]
+    settled: Annotated[bool, "Whether runs had stopped getting faster before the first that counts."]
+    disturbed: Annotated[Count, "The number of runs that do not count, as the processor was slower then."]
+    probe_ms: Annotated[
+        Milliseconds,
+        "What a fixed product of two small matrices took beside the runs, in milliseconds; 0 on a GPU.",
+    ]
+
+
+FIELDS = {"settled": "warmed_up", "disturbed": "noisy_rounds"}  # that files call otherwise, by what these say
+# What measurements did not have at first: what it is where a file does not say.
+ADDED: Mapping[str, Any] = {"disturbed": 0, "probe_ms": 0.0}
+
+
+class MeasurementDocument(Plain):
+    """A measurement without its samples: under which conditions, how long, how sure."""
+
+    runs: Annotated[Positive, "The number of timed runs."]
+    complete: Annotated[bool, "Whether the runs were enough; false where the time limit or Ctrl-C ended them."]
+    latency_ms: Annotated[SpreadDocument, "The latency of the whole main path in milliseconds."]
+    throughput: Annotated[float | None, "Samples a second by the median; null where it is 0."]
+    layers_sum_ms: Annotated[Milliseconds, "The medians of all layers together, in milliseconds."]
+    reconciliation: Annotated[
+        float | None,
+        "The layers' sum as a share of the median of runs that no clock interrupts; null without layers.",
+    ]
+    stable: Annotated[bool, "Whether there is no doubt about the run."]
+    doubts: Annotated[list[DoubtDocument], "Why the run is unstable, each with what to do about it."]
+    halves: Annotated[
+        float | None, "By which share the medians of every other run and of the rest differ; null for too few runs."
+    ]
+    overhead_ms: Annotated[
+        Milliseconds, "What reading the clock at each layer's end cost in a run by layers, in milliseconds."
+    ]
+    confidence: Annotated[ConfidenceDocument, "How well the whole's median is known: an interval by order statistics."]
+    compiled_ms: Annotated[
+        SpreadDocument | None,
+        "The latency of what torch.compile makes of the network; null where that was not asked for.",
+    ]
+    launch_bound: Annotated[list[Natural], "The indices of the layers for which the GPU waited."]
+    machine: Annotated[MachineDocument, "What else decides how fast it runs; what is not known is empty or null."]
+    peak_memory_bytes: Annotated[
+        Count | None, "The most bytes of values that a run held, freed at last use; null in training."
+    ]
+    peak_memory_at: Annotated[str | None, "The node that had run when the most was held; null in training."]
+    eager_memory_bytes: Annotated[
+        Count | None, "The same in modules that call modules, each holding its input; null in training."
+    ]
+    workspace_bytes: Annotated[
+        Count | None,
+        "What the allocator gave at most beside these; null in training, or where it does not say.",
+    ]
+    requested_bytes: Annotated[
+        Count | None, "What the GPU's allocator was asked for at most; null in training and on the CPU."
+    ]
+
+
+class SamplesDocument(TypedDict):
+    """Every run in milliseconds."""
+
+    whole: Annotated[_Samples, "The whole network in each run, the clock read at both ends only."]
+    layers: Annotated[list[_Samples], "Each layer in each run; in training its forward and backward pass together."]
+    backward: Annotated[list[_Samples], "The backward pass of each layer in each run; empty for inference."]
+    compiled: Annotated[_Samples, "The compiled network in each run; empty where that was not asked for."]
+
+
+class SampledDocument(MeasurementDocument):
+    """A measurement with every sample."""
+
+    samples_ms: Annotated[SamplesDocument, "Every run in milliseconds."]
+
+
+class NodeDocument(TypedDict):
+    """A node of the main path."""
+
+    path: Annotated[str, "The unique name of the node; also its name in the torch network."]
+    op: Annotated[Word, "The word of the spec language for what the node does."]
+
+
+class RunDocument(TypedDict):
+    """What `archcalc measure MODEL --save FILE` writes; keys may be added."""
+
+    title: Annotated[Literal["archcalc run"], "What the file is."]
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+    model: Annotated[str, "The name by which the network was asked for."]
+    spec: Annotated[str, "The spec file."]
+    input: Annotated[list[Positive], "The shape of the first input, channels first, without the batch."]
+    settings: Annotated[dict[str, str], "The constants that were set by hand, as they were given."]
+    complete: Annotated[bool, "Whether all that was asked for was measured."]
+    layers: Annotated[list[NodeDocument], "The nodes of the main path in execution order."]
+    measurements: Annotated[list[SampledDocument], "What was measured, one for each batch."]
+
+
+def document(run: Run) -> RunDocument:
     """A run as JSON: what was measured with every sample, and what follows from it."""
     return {
         "title": TITLE,
@@ -66,10 +240,12 @@ def document(run: Run) -> dict[str, Any]:
     }
 
 
-def described(run: Measurement) -> dict[str, Any]:
+def described(run: Measurement) -> MeasurementDocument:
     """A measurement without its samples: under which conditions, how long, how sure."""
+    plain = cast(Plain, {key: getattr(run, FIELDS.get(key, key)) for key in Plain.__annotations__})
+    known, memory = run.confidence, run.memory
     return {
-        **{name: getattr(run, name) for name in PLAIN},
+        **plain,
         "runs": run.runs,
         "complete": run.complete,
         "latency_ms": spread(run.whole),
@@ -77,54 +253,35 @@ def described(run: Measurement) -> dict[str, Any]:
         "layers_sum_ms": ms(run.layers_sum),
         "reconciliation": _rounded(run.reconciliation),
         "stable": run.stable,
-        "doubts": [doubt._asdict() for doubt in run.doubts],
-        "halves": _rounded(run.halves),
+        "doubts": [{"reason": doubt.reason, "advice": doubt.advice} for doubt in run.doubts],
+        "halves": _rounded(run.even_odd_gap),
         "overhead_ms": ms(run.overhead_ms),
         "confidence": {
-            **{key: _rounded(value) for key, value in run.confidence._asdict().items()},
-            "reached": run.confidence.reached,
+            "level": known.level,
+            "low": _rounded(known.low),
+            "high": _rounded(known.high),
+            "within": _rounded(known.within),
+            "wanted": round(known.wanted, 6),
+            "reached": known.reached,
         },
         "compiled_ms": None if run.compiled is None else spread(run.compiled),
         "launch_bound": list(run.launch_bound),
-        "machine": asdict(run.machine),
-        **(dict.fromkeys(Memory._fields) if run.memory is None else run.memory._asdict()),
+        "machine": cast(MachineDocument, asdict(run.machine)),
+        "peak_memory_bytes": memory and memory.peak_memory_bytes,
+        "peak_memory_at": memory and memory.peak_memory_at,
+        "eager_memory_bytes": memory and memory.eager_memory_bytes,
+        "workspace_bytes": memory and memory.workspace_bytes,
+        "requested_bytes": memory and memory.requested_bytes,
     }
 
 
-# The fields that are written as they are: conditions, and what ended the rounds.
-PLAIN = (
-    "device",
-    "device_name",
-    "torch",
-    "threads",
-    "dtype",
-    "batch",
-    "mode",
-    "memory_format",
-    "cold",
-    "malloc_pinned",
-    "stopped",
-    "warm_ups",
-    "settled",
-    "disturbed",
-    "probe_ms",
-)
-
-
-# What measurements did not have at first: what it is where a file does not say.
-ADDED: Mapping[str, Any] = {"disturbed": 0, "probe_ms": 0.0}
-
-
-def latency(found: Latency) -> dict[str, Any]:
+def latency(found: Latency) -> LatencyDocument:
     """A layer's latency: with the number of runs."""
     return {**spread(found), "runs": found.runs}
 
 
-def spread(found: Latency) -> dict[str, float]:
-    return {name: ms(getattr(found, name)) for name in SPREAD}
-
-
-SPREAD = tuple(f.name for f in fields(Latency) if f.name != "runs")
+def spread(found: Latency) -> SpreadDocument:
+    return cast(SpreadDocument, {name: ms(getattr(found, name)) for name in SpreadDocument.__annotations__})
 
 
 def ms(time: float) -> float:
@@ -135,7 +292,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
 
-def _samples(run: Measurement) -> dict[str, Any]:
+def _samples(run: Measurement) -> SamplesDocument:
     return {
         "whole": _row(run.whole_samples),
         "layers": [_row(row) for row in run.samples],
@@ -200,7 +357,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = {"mode": get_args(Mode), "stopped": get_
 def _measurement(found: Any, nodes: int) -> Measurement:
     found = {**ADDED, **found} if isinstance(found, dict) else found
     annotations = {f.name: str(f.type) for f in fields(Measurement)}
-    plain = {name: _get(found, name, _KINDS[annotations[name]]) for name in PLAIN}
+    names = {key: FIELDS.get(key, key) for key in Plain.__annotations__}
+    plain = {name: _get(found, key, _KINDS[annotations[name]]) for key, name in names.items()}
     for name, words in _WORDS.items():
         if plain[name] not in words:
             raise _Wrong(f"`{name}` is `{plain[name]}`, not one of {', '.join(words)}")

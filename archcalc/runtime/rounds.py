@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
-from ..measurement.latency import DISTURBED, Stopped, confidence, median
+from ..measurement.latency import NOISY, Stopped, confidence, median
 from .bench import ByNode, empty_rows
 
 LEAST_RUNS = 10  # before the confidence may end them
 WARM_UPS = 3  # at least
-SETTLED = 0.05  # warm are runs of which the last two are not faster by more than this than all before
+WARM = 0.05  # warm are runs of which the last two are not faster by more than this than all before
 BETWEEN = 0.02  # seconds from one probe to the next at least: it leaves the caches other than it finds them
 CALM = 0.25  # the share of the rounds that the machine was quiet in, at least
 
@@ -49,9 +49,9 @@ class Rounds(NamedTuple):
     compiled: array[float]
     launch_bound: tuple[int, ...]
     warm_ups: int
-    settled: bool
+    warmed_up: bool
     stopped: Stopped
-    disturbed: int
+    noisy_rounds: int
     probe_ms: float
 
 
@@ -76,7 +76,7 @@ def rounds_in_turn(
 
     def look() -> tuple[int, int]:
         """How many rounds count so far, and how many should."""
-        calm = undisturbed(watch.slowest())
+        calm = quiet_rounds(watch.slowest())
         every = [series for samples in kept for series in (samples.whole, samples.sums)]
         return sum(calm), _rounds_enough([array("d", compress(series, calm)) for series in every], wanted)
 
@@ -115,11 +115,11 @@ def rounds_in_turn(
         stopped = "interrupted"
     watch.take()
     probes = watch.slowest()[:count]
-    calm = undisturbed(probes)
+    calm = quiet_rounds(probes)
     speed = median(list(compress(probes, calm)))
     return tuple(
-        samples.rounds(calm, warm_ups, settled, stopped, speed)
-        for samples, (warm_ups, settled, _) in zip(kept, warm, strict=True)
+        samples.rounds(calm, warm_ups, warmed_up, stopped, speed)
+        for samples, (warm_ups, warmed_up, _) in zip(kept, warm, strict=True)
     )
 
 
@@ -155,7 +155,7 @@ class _Watch:
         return [max(self.times[first : last + 1]) for first, last in self.spans]
 
 
-def undisturbed(probes: Sequence[float]) -> list[bool]:
+def quiet_rounds(probes: Sequence[float]) -> list[bool]:
     """Which rounds count, by the slowest probe beside or within each: those in which it is at most 5 % slower than in
     the calmest quarter of them, and at least ten.
 
@@ -164,7 +164,7 @@ def undisturbed(probes: Sequence[float]) -> list[bool]:
     inorder = sorted(probes)
     if len(inorder) <= LEAST_RUNS:
         return [True] * len(inorder)
-    limit = max((1 + DISTURBED) * inorder[int(CALM * (len(inorder) - 1))], inorder[LEAST_RUNS - 1])
+    limit = max((1 + NOISY) * inorder[int(CALM * (len(inorder) - 1))], inorder[LEAST_RUNS - 1])
     return [probe <= limit for probe in probes]
 
 
@@ -188,7 +188,7 @@ class _Samples:
         self.waited.append(by_node.waited)
         self.sums.append(sum(by_node.total))
 
-    def rounds(self, calm: Sequence[bool], warm_ups: int, settled: bool, stopped: Stopped, probe_ms: float) -> Rounds:
+    def rounds(self, calm: Sequence[bool], warm_ups: int, warmed_up: bool, stopped: Stopped, probe_ms: float) -> Rounds:
         """The rounds that are `calm`; Ctrl-C may have come in the midst of one more, of which nothing is said."""
 
         def those(row: array[float]) -> array[float]:
@@ -205,16 +205,16 @@ class _Samples:
             compiled=those(self.compiled),
             launch_bound=bound,
             warm_ups=warm_ups,
-            settled=settled,
+            warmed_up=warmed_up,
             stopped=stopped,
-            disturbed=len(calm) - count,
+            noisy_rounds=len(calm) - count,
             probe_ms=probe_ms,
         )
 
 
 def _warm_up(benches: Sequence[Runner], until: float) -> list[tuple[int, bool, int]]:
-    """Run all in turn until each has settled; of each, how many runs that took, whole ones and runs by nodes in turn;
-    whether they had settled when they ended; and how many nodes there are."""
+    """Run all in turn until each has warmed up; of each, how many runs that took, whole ones and runs by nodes in turn;
+    whether they had warmed up when they ended; and how many nodes there are."""
     times: list[list[float]] = [[] for _ in benches]
     nodes = [0] * len(benches)
     waiting = list(range(len(benches)))
@@ -230,14 +230,14 @@ def _warm_up(benches: Sequence[Runner], until: float) -> list[tuple[int, bool, i
                 if bench.compiled_network is not None:
                     bench.compiled()
         waiting = [
-            at for at in waiting if len(times[at]) < 2 or not (has_settled(times[at]) or time.monotonic() >= until)
+            at for at in waiting if len(times[at]) < 2 or not (has_warmed_up(times[at]) or time.monotonic() >= until)
         ]
-    return [(len(own), has_settled(own), count) for own, count in zip(times, nodes, strict=True)]
+    return [(len(own), has_warmed_up(own), count) for own, count in zip(times, nodes, strict=True)]
 
 
-def has_settled(times: list[float]) -> bool:
+def has_warmed_up(times: list[float]) -> bool:
     """Whether runs have stopped getting faster: the last two gained less than a twentieth on all before."""
-    return len(times) >= WARM_UPS and min(times[-2:]) >= (1 - SETTLED) * min(times[:-2])
+    return len(times) >= WARM_UPS and min(times[-2:]) >= (1 - WARM) * min(times[:-2])
 
 
 def _rounds_enough(series: Sequence[array[float]], wanted: float) -> int:

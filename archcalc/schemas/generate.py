@@ -24,21 +24,17 @@ from ..language.columns import METRICS, SCALES, WITH_HEADS
 from ..language.expr import IMPLICIT, NAME, RESERVED
 from ..language.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
 from ..language.lines import MERGES, STEPS
-from ..measurement import regression
-from ..measurement.latency import Confidence, Doubt, Machine, Measurement, Memory, Mode, Stopped
-from ..measurement.runs import PLAIN, SPREAD, TITLE
-from ..measurement.runs import SCHEMA as RUN_SCHEMA
+from ..measurement.runs import TITLE, LatencyDocument, MeasurementDocument
 from ..models import Summary
 from ..ops import ARGUMENTS, KINDS, OPS
 from ..ops.base import LIMIT, Argument, show
 from ..papers.accuracies import METRICS as RESULTS
-from ..papers.accuracies import Result
 from ..papers.claims import Verdict
+from ..show.compare import CompareDocument, DiffDocument
 from ..show.explain import ExplainDocument
 from ..show.fit import FitDocument
+from ..show.measure import JudgedDocument, MeasureDocument
 from ..show.verify import VerifyDocument
-from ..tasks.compare import BY
-from ..tasks.compare import METRICS as FIGURES
 from ..tasks.list import KNOWN_BY, ListedModel
 from ..units import ITEMSIZE
 from .records import document
@@ -162,72 +158,6 @@ REPORT_SENTENCES = {
     "stop": "The index behind the row's last layer.",
     "shape": "The shape, channels first, without the batch.",
     # measurements
-    "median": "The median of the runs.",
-    "iqr": "The inter-quartile range of the runs.",
-    "min": "The fastest run.",
-    "p90": "Nine of ten runs are faster.",
-    "p99": "99 of 100 runs are faster.",
-    "max": "The slowest run.",
-    "runs": "The number of timed runs.",
-    "device": "The device by its name in torch.",
-    "device_name": "The device by its maker's name.",
-    "torch": "The version of torch.",
-    "threads": "The number of threads that torch used.",
-    "peak_memory_at": "The node that had run when the most was held; null in training.",
-    "eager_memory_bytes": "The same in modules that call modules, each holding its input; null in training.",
-    "workspace_bytes": "What the allocator gave at most beside these; null in training, or where it does not say.",
-    "requested_bytes": "What the GPU's allocator was asked for at most; null in training and on the CPU.",
-    "complete": "Whether the runs were enough; false where the time limit or Ctrl-C ended them.",
-    "mode": "What a run is: inference, or training, which is the forward and the backward pass.",
-    "memory_format": "How maps lie in memory: contiguous, channels_last or channels_last_3d.",
-    "cold": "Whether everything was driven out of the caches before each run.",
-    "stopped": "What ended the runs.",
-    "warm_ups": "The number of runs before the first that counts.",
-    "settled": "Whether runs had stopped getting faster before the first that counts.",
-    "disturbed": "The number of runs that do not count, as the processor was slower then.",
-    "probe_ms": "What a fixed product of two small matrices took beside the runs, in milliseconds; 0 on a GPU.",
-    "throughput": "Samples a second by the median; null where it is 0.",
-    "layers_sum_ms": "The medians of all layers together, in milliseconds.",
-    "reconciliation": "The layers' sum as a share of the median of runs that no clock interrupts; null without layers.",
-    "stable": "Whether there is no doubt about the run.",
-    "doubts": "Why the run is unstable, each with what to do about it.",
-    "reason": "Why the run is unstable.",
-    "advice": "What to do about it.",
-    "halves": "By which share the medians of every other run and of the rest differ; null for too few runs.",
-    "overhead_ms": "What reading the clock at each layer's end cost in a run by layers, in milliseconds.",
-    "confidence": "How well the whole's median is known: an interval by order statistics.",
-    "level": "The probability that the interval holds the median.",
-    "low": "The lower end of the interval in milliseconds; null for too few runs.",
-    "high": "The upper end of the interval in milliseconds; null for too few runs.",
-    "within": "The larger distance of an end from the median, as a share of it; null for too few runs.",
-    "wanted": "The share that ends the runs once the ends are within it.",
-    "reached": "Whether the ends are.",
-    "compiled_ms": "The latency of what torch.compile makes of the network; null where that was not asked for.",
-    "launch_bound": "The indices of the layers for which the GPU waited.",
-    "machine": "What else decides how fast it runs; what is not known is empty or null.",
-    "system": "The operating system.",
-    "python": "The version of Python.",
-    "libc": "The C library, whose malloc can be pinned if it is glibc.",
-    "processors": "The processors that the process might use.",
-    "governor": "How the kernel chooses the processors' clock.",
-    "load": "The processes that ran or wanted to in the minute before.",
-    "driver": "The GPU's driver.",
-    "cuda": "The version of CUDA that torch was built for.",
-    "tf32": "Where the GPU rounds float32 to TF32.",
-    "clocks": "The GPU's clocks before the runs.",
-    "measurements": "What was measured, one for each batch.",
-    "samples_ms": "Every run in milliseconds.",
-    "comparison": "How the run compares with an earlier one, one for each batch that both measured.",
-    "before_ms": "The median of the earlier run; null where the layer is not in it.",
-    "now_ms": "The median of this run; null where the layer is not in it.",
-    "ratio": "Now as a share of before; null where one of them is missing.",
-    "p": "The chance of ranks so far apart where nothing changed, corrected for many layers.",
-    "drift": "The median of all layers' ratios; null without layers.",
-    "notes": "What makes the comparison doubtful.",
-    "whole": "The whole network in each run, the clock read at both ends only.",
-    "backward": "The backward pass of each layer in each run; empty for inference.",
-    "compiled": "The compiled network in each run; empty where that was not asked for.",
-    "malloc_pinned": "Whether freed memory was kept for the next run.",
     # claims
     "row": "The row that the figure is printed for; null where it is the whole network's.",
     "figure": "What the document calls the figure.",
@@ -269,21 +199,6 @@ REPORT_SENTENCES = {
     "undeclared": "Figures that contradict and stand under no erratum.",
     "stale": "Errata that no longer apply.",
     # comparisons
-    "pareto": "The models that no other is at least as good as in everything, and better in something.",
-    "pareto_by": "The figures that decide that.",
-    "by": "What `shares` are by.",
-    "stage": "By how much its resolution is smaller than the input's, or tokens or vector; empty by op.",
-    "ratios": "Each figure as a multiple of the first model's; null where there is none.",
-    "ratio_intervals": "Between which figures ratios of what was measured lie; null for too few runs.",
-    "within_noise": "Whether the difference is within the noise: the interval holds 1.",
-    "reported": "The accuracy that is printed for the model; null where none of one table is known.",
-    "accuracy": "The printed top-1 accuracy in percent.",
-    "arithmetic_intensity": "FLOPs for each byte that nodes read and write.",
-    "measured_memory_bytes": "What the allocator gave at most in an inference, scratch of kernels too.",
-    "diff": "The nodes of both networks lined up.",
-    "sign": "Whether the node is in both (=), only in the first (-) or only in the second (+).",
-    "call": "The node as the spec language writes it.",
-    "before": "The file of the earlier run.",
     # list
     "name": "The name that people type.",
     "year": "The year of publication in the citation; null where it has none.",
@@ -297,37 +212,6 @@ PART_SENTENCES = {
     "training.macs": "The MACs of the forward and the backward pass.",
     "layer.backward_macs": "The MACs of the layer's backward pass; null for layers of heads.",
     "layer.saved_bytes": "What the layer is the first to save for the backward pass; null for layers of heads.",
-    "measured.peak_memory_bytes": "The most bytes of values that a run held, freed at last use; null in training.",
-    "measured.dtype": "The type of the numbers that the measured run used.",
-    "measured.batch": "The number of samples in a measured run.",
-    "change.path": "The layer's path; `whole` is the whole network.",
-    "change.verdict": "What the layer is beside the earlier run.",
-    "compared.name": "The model as it was asked for, with its input.",
-    "compared.model": "The name of the model.",
-    "totals.receptive_field": "Input positions that an element of the last feature map sees; null where unbounded.",
-    "ratios.receptive_field": "The ratio of the receptive fields.",
-    "interval.low": "The lower end.",
-    "interval.high": "The upper end.",
-    "share.name": "The row, or the op; empty by stage.",
-    "lines.models": "The two models.",
-    "side.models": "The models, the first of which ratios are to.",
-    "side.shares": "Where the difference lies, each part with a figure a model; null where it has no such part.",
-    "printed.model": "The model that it is printed for.",
-    "printed.figure": "Which accuracy, or error.",
-    "printed.printed": "The figure as it is printed.",
-    "printed.value": "The figure in percent.",
-    "printed.source": "The document and table.",
-    "printed.dataset": "The data that it was tested on.",
-    "printed.setting": "How it was trained and tested.",
-    "judged.now": "The file of the later run.",
-    "comparison.batch": "The batch that both runs measured.",
-    "comparison.whole": "The whole network beside the earlier run.",
-    "comparison.layers": "Every layer beside the earlier run.",
-    "run.title": "What the file is.",
-    "run.layers": "The nodes of the main path in execution order.",
-    "run.complete": "Whether all that was asked for was measured.",
-    "samples.layers": "Each layer in each run; in training its forward and backward pass together.",
-    "measured.latency_ms": "The latency of the whole main path in milliseconds.",
     "gated.name": "The model as the lock calls it.",
     "gated.spec": "The spec file that the model is built from; null where it cannot be built.",
     "gated.totals": "Sums by name, as locked and now; null where the lock holds none.",
@@ -867,109 +751,11 @@ def report_schema() -> Schema:
     }
 
 
-def run_schema() -> Schema:
-    """The schema of `archcalc measure MODEL --format json` and `--save`. Keys may be added, so others are allowed."""
-    samples = {"type": "array", "items": _MS}
-    rows: Schema = {"type": "array", "items": samples}
-    measured = _measurements()
-    measured["measured"] = _record(
-        "measured",
-        {
-            **_measured_properties(),
-            "samples_ms": _record("samples", {"whole": samples, "layers": rows, "backward": rows, "compiled": samples}),
-        },
-    )
-    run: dict[str, Schema] = {
-        "title": {"const": TITLE},
-        "schema": {"const": RUN_SCHEMA},
-        "archcalc": _TEXT,
-        "model": _TEXT,
-        "spec": _TEXT,
-        "input": _SHAPE,
-        "settings": _FIELDS["dict[str, str]"],
-        "complete": _FIELDS["bool"],
-        "layers": {"type": "array", "items": _record("layer", {"path": _TEXT, "op": {"enum": sorted(OPS)}})},
-        "measurements": {"type": "array", "items": {"$ref": "#/$defs/measured"}},
-        "comparison": {"type": "array", "items": _comparison()},
-    }
-    return {
-        "$schema": DRAFT,
-        "title": TITLE,
-        "description": "What `archcalc measure MODEL --save FILE` writes; keys may be added.",
-        **_record("run", run, ("comparison",)),
-        "$defs": measured,
-    }
-
-
 def _measurements() -> dict[str, Schema]:
     """A layer's latency, and a measurement."""
-    spread = dict.fromkeys(SPREAD, _MS)
-    return {
-        "latency": _record("latency", {**spread, "runs": {"type": "integer", "minimum": 1}}),
-        "measured": _record("measured", _measured_properties()),
-    }
-
-
-def _comparison() -> Schema:
-    """What `--against` adds for a batch."""
-    maybe: Schema = {"type": ["number", "null"]}
-    change = _record(
-        "change",
-        {
-            "path": _TEXT,
-            "before_ms": maybe,
-            "now_ms": maybe,
-            "ratio": maybe,
-            "p": maybe,
-            "verdict": {"enum": list(get_args(regression.Verdict))},
-        },
-    )
-    return _record(
-        "comparison",
-        {
-            "batch": {"type": "integer", "minimum": 1},
-            "whole": change,
-            "layers": {"type": "array", "items": change},
-            "drift": maybe,
-            "notes": {"type": "array", "items": _TEXT},
-        },
-    )
-
-
-def _measured_properties() -> Schema:
-    types = {f.name: str(f.type) for f in fields(Measurement)}
-    words = {"Mode": {"enum": list(get_args(Mode))}, "Stopped": {"enum": list(get_args(Stopped))}}
-    plain = {name: {**_FIELDS, **words}[types[name]] for name in PLAIN}
-    maybe: Schema = {"type": ["number", "null"]}
-    spread = _record("latency", dict.fromkeys(SPREAD, _MS))
-    confidence: dict[str, Schema] = {
-        **dict.fromkeys(Confidence._fields, maybe),
-        "level": _MS,
-        "wanted": _MS,
-        "reached": _FIELDS["bool"],
-    }
-    machine = {f.name: _FIELDS[str(f.type)] for f in fields(Machine)}
-    maybe_count: Schema = {**_COUNT, "type": ["integer", "null"]}
-    held = {name: _MAYBE if name == "peak_memory_at" else maybe_count for name in Memory._fields}
-    return {
-        **plain,
-        "dtype": {"enum": list(ITEMSIZE)},
-        "runs": {"type": "integer", "minimum": 1},
-        "complete": _FIELDS["bool"],
-        "latency_ms": spread,
-        "throughput": maybe,
-        "layers_sum_ms": _MS,
-        "reconciliation": maybe,
-        "stable": _FIELDS["bool"],
-        "doubts": {"type": "array", "items": _record("doubt", dict.fromkeys(Doubt._fields, _TEXT))},
-        "halves": maybe,
-        "overhead_ms": _MS,
-        "confidence": _record("confidence", confidence),
-        "compiled_ms": {"anyOf": [spread, {"type": "null"}]},
-        "launch_bound": {"type": "array", "items": _INDEX},
-        "machine": _record("machine", machine),
-        **held,
-    }
+    latency, measured = document("", LatencyDocument), document("", MeasurementDocument)
+    parts = {**measured.pop("$defs"), "latency": latency, "measured": measured}
+    return {name: {k: v for k, v in part.items() if k not in ("$schema", "title")} for name, part in parts.items()}
 
 
 LISTED = ("name", "family", "params", "macs", "input")
@@ -985,67 +771,6 @@ def list_schema() -> Schema:
         "type": "array",
         "items": {"anyOf": [_record("list", entry, [name for name in entry if name not in LISTED]), _system()]},
     }
-
-
-def compare_schema() -> Schema:
-    """The schema of `archcalc compare --format json`. Keys may be added, so others than these are allowed.
-
-    Line by line (`--diff`), and of two runs of one network, there are other keys beside `schema` and `archcalc`.
-    """
-    number: Schema = {"type": ["number", "null"]}
-    count: Schema = {"type": ["integer", "null"]}
-    totals = {f.name: _FIELDS[str(f.type)] for f in fields(Totals)}
-    figures = {metric.key: number for metric in FIGURES if metric.between is None and metric.key not in totals}
-    interval = _record("interval", {"low": _MS, "high": _MS, "within_noise": _FIELDS["bool"]})
-    measured = [metric.key for metric in FIGURES if metric.between is not None]
-    model: Schema = {
-        "name": _TEXT,
-        "model": _TEXT,
-        "spec": _TEXT,
-        "input": _SHAPE,
-        "batch": {"type": "integer", "minimum": 1},
-        "dtype": {"enum": list(ITEMSIZE)},
-        "settings": _FIELDS["dict[str, str]"],
-        "totals": _record("totals", {**totals, **figures, "training_macs": _COUNT}, [*figures, "training_macs"]),
-        "measured": {"anyOf": [{"$ref": "#/$defs/measured"}, {"type": "null"}]},
-        "ratios": _record("ratios", {metric.key: number for metric in FIGURES}, [metric.key for metric in FIGURES]),
-        "ratio_intervals": _record(
-            "intervals", {key: {"anyOf": [interval, {"type": "null"}]} for key in measured}, measured
-        ),
-        "reported": {"anyOf": [_record("printed", _printed()), {"type": "null"}]},
-    }
-    keys = {"enum": [metric.key for metric in FIGURES]}
-    part: dict[str, Schema] = {"type": "array", "items": count}  # type: ignore[dict-item]
-    share = {"stage": _TEXT, "name": _TEXT, **dict.fromkeys(("params", "macs", "activation_bytes"), part)}
-    layer = {"path": _TEXT, "call": _TEXT, "output_shape": _SHAPE, "params": _COUNT, "macs": _COUNT}
-    head = {"schema": {"const": 1}, "archcalc": _TEXT}
-    side = {
-        **head,
-        "models": {"type": "array", "items": _record("compared", model), "minItems": 2},
-        "pareto": {"type": "array", "items": _TEXT},
-        "pareto_by": {"type": "array", "items": keys},
-        "by": {"enum": list(BY)},
-        "shares": {"type": "array", "items": _record("share", share)},
-    }
-    lines = {**head, "models": {"type": "array", "items": _TEXT, "minItems": 2}}
-    lines["diff"] = {"type": "array", "items": _record("line", {"sign": {"enum": ["=", "-", "+"]}, **layer})}
-    judged = {**head, "model": _TEXT, "before": _TEXT, "now": _TEXT}
-    judged["comparison"] = {"type": "array", "items": _comparison()}
-    return {
-        "$schema": DRAFT,
-        "title": "archcalc compare",
-        "description": "What `archcalc compare --format json` writes; keys may be added.",
-        "anyOf": [_record("side", side, ("by", "shares")), _record("lines", lines), _record("judged", judged)],
-        "$defs": {
-            "elementwise": {"type": "object", "additionalProperties": _INDEX},
-            "measured": _record("measured", _measured_properties()),
-        },
-    }
-
-
-def _printed() -> Schema:
-    texts = dict.fromkeys(Result._fields, _TEXT)
-    return {**texts, "value": {"type": "number"}}
 
 
 def check_schema() -> Schema:
@@ -1156,9 +881,9 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "spec": spec_schema,
     "report": report_schema,
     "list": list_schema,
-    "run": run_schema,
+    "run": lambda: document(TITLE, MeasureDocument),
     "check": check_schema,
-    "compare": compare_schema,
+    "compare": lambda: document("archcalc compare", CompareDocument | DiffDocument | JudgedDocument),
     "explain": lambda: document("archcalc explain", ExplainDocument),
     "fit": lambda: document("archcalc fit", FitDocument),
     "verify": lambda: document("archcalc verify", VerifyDocument),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 Schema = dict[str, Any]
 
@@ -30,6 +30,8 @@ def _schema(kind: Any, parts: dict[str, Schema]) -> Schema:
         for note in arguments[1:]:
             found |= {key: _json(bound) for key, bound in note} if isinstance(note, tuple) else {"description": note}
         return found
+    if origin is NotRequired:
+        return _schema(arguments[0], parts)
     if is_typeddict(kind):
         if kind.__name__ not in parts:
             parts[kind.__name__] = {}  # it may stand inside itself
@@ -77,5 +79,6 @@ def _record(kind: Any, parts: dict[str, Schema]) -> Schema:
         "type": "object",
         "description": " ".join((kind.__doc__ or "").split()),
         "properties": properties,
-        "required": [name for name in hints if name in kind.__required_keys__],
+        # A key that may be missing is known by its resolved hint; `__required_keys__` sees texts.
+        "required": [n for n, hint in hints.items() if n in kind.__required_keys__ and get_origin(hint) != NotRequired],
     }

@@ -16,6 +16,7 @@ from .documents import claim_document, totals_document, training_document
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency, Measurement
+    from ..measurement.runs import LatencyDocument, MeasurementDocument
 
 
 def write(found: Iterable[tuple[str, Any]]) -> str:
@@ -133,7 +134,7 @@ def _row(summary: Summary, span: Span) -> dict[str, Any]:
     return found
 
 
-def _measured(run: Measurement | None) -> dict[str, Any] | None:
+def _measured(run: Measurement | None) -> MeasurementDocument | None:
     if run is None:
         return None
     from ..measurement.runs import described
@@ -141,7 +142,7 @@ def _measured(run: Measurement | None) -> dict[str, Any] | None:
     return described(run)
 
 
-def _latency(found: Latency | None) -> dict[str, Any] | None:
+def _latency(found: Latency | None) -> LatencyDocument | None:
     if found is None:
         return None
     from ..measurement.runs import latency

@@ -1,23 +1,39 @@
-"""Comparisons in every form: figures with ratios and bars, where the difference lies, and two networks line by line."""
+"""Comparisons: figures with ratios and bars, where the difference lies, and two networks line by line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import inf
-from typing import Any
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 from .. import __version__
 from ..analysis.arithmetic import usage
-from ..documents import SCHEMA
-from ..errors import printable
-from ..measurement.runs import described
-from ..tasks.compare import Change, Compared, Comparison, Metric, Share, within_noise
-from . import as_json, records, sentences
-from .as_json import write
-from .columns import Column, Shown, Value, binary, counts, decimal, exact, percent, size, time, unscaled, words
-from .documents import totals_document
+from ..analysis.counts import Layer
+from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Positive, Sizes, Version
+from ..errors import UsageError, did_you_mean, printable
+from ..measurement.runs import MeasurementDocument, described
+from ..tasks.compare import BY, METRICS, Change, Compared, Comparison, Metric, Share, within_noise
+from . import sentences
+from .columns import (
+    Column,
+    Shown,
+    Value,
+    as_is,
+    binary,
+    counts,
+    decimal,
+    exact,
+    percent,
+    size,
+    time,
+    unscaled,
+    words,
+)
+from .documents import TotalsDocument, totals_document
 from .layout import bar, left, right, width_of
-from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, rule
+from .page import Block, Fact, Facts, Gap, Note, Page, Table, Verbatim
+from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces, rule
 from .sentences import STOPPED, clean
 
 BAR = 24
@@ -51,71 +67,72 @@ def _show(metric: Metric, raw: bool = False) -> Callable[[Sequence[Value]], Show
     return SHOW.get(metric.unit, _small)
 
 
-def render(
-    found: Comparison,
-    output_format: str,
-    width: int | None = None,
-    color: bool = False,
-    raw: bool = False,
-    shared: Sequence[Share] = (),
-    by: str = "",
-    keys: Sequence[str] = (),
-) -> str:
-    """A comparison in one of `FORMATS`; `shared` says where the difference lies, `keys` which metrics are shown."""
-    if output_format == "json":
-        return write(document(found, shared, by))
-    if output_format == "text":
-        return page(_text(found, PROSE if width is None else width, raw, shared, by, keys), color)
-    models = Rows(found, keys)
-    about = notes(found)
-    if not shared:
-        title = "Comparison of " + ", ".join(printable(model.name) for model in found.models)
-        if output_format == "csv":
-            return records.render(models.columns(), found.models, output_format)
-        columns, metrics = turned(found, keys, raw)
-        return records.render(columns, metrics, output_format, title=title, notes=about)
-    title = f"Comparison by {by}: " + ", ".join(printable(model.name) for model in found.models)
-    return records.render(_share_columns(found, by), shared, output_format, title=title, notes=about, raw=raw)
+def page(
+    found: Comparison, raw: bool = False, shared: Sequence[Share] = (), by: str = "", keys: Sequence[str] = ()
+) -> Page:
+    """A comparison; `shared` says where the difference lies, `keys` which metrics are shown. Csv has a model a line, or
+    where the difference lies."""
+    models = ", ".join(printable(model.name) for model in found.models)
+
+    def table() -> Table:
+        return Table(_share_columns(found, by), shared) if shared else Table(_rows(found, keys), found.models)
+
+    title = f"Comparison by {by}: {models}" if shared else f"Comparison of {models}"
+    return Page(title, lambda: blocks(found, raw, shared, by, keys), lambda: data(found, shared, by), table)
 
 
-class Rows:
+def blocks(
+    found: Comparison, raw: bool = False, shared: Sequence[Share] = (), by: str = "", keys: Sequence[str] = ()
+) -> Iterator[Block]:
+    """All that is said of a comparison, below its heading."""
+    metrics = chosen(found, keys)
+    yield Facts([Fact(printable(model.name), _about(model), label_style=LOUD) for model in found.models])
+    yield Gap()
+    columns, figures = turned(found, keys, raw)
+    yield Verbatim(lambda width: _bars(found, metrics, raw), instead=[Table(columns, figures, _sure_notes(found))])
+    yield Gap()
+    if shared:
+        shares = _share_columns(found, by)
+        yield Table([as_is(column) for column in shares] if raw else shares, shared, terminal=shares, fill=True)
+        yield Gap()
+    accuracies = [Fact("accuracy", text) for text in _settings(found)]
+    yield Facts([Fact("Pareto", _pareto(found)), *accuracies], 9)
+    measured = measured_facts(found)
+    if measured:
+        yield Facts([Fact(*fact, label_style=LOUD if fact[0] == "unstable" else BOLD) for fact in measured], 10)
+    yield Facts([Fact(label, text, DIM, DIM) for label, text in conventions(found, metrics)], 17)
+
+
+def _about(model: Compared) -> str:
+    summary = model.summary
+    return " · ".join(filter(None, [clean(summary.title), sentences.heading(summary)[-1]]))
+
+
+def _rows(found: Comparison, keys: Sequence[str]) -> list[Column]:
     """A model a row: its figures, and of each the ratio to the first model's."""
-
-    def __init__(self, found: Comparison, keys: Sequence[str] = ()) -> None:
-        self.found = found
-        self.metrics = chosen(found, keys)
-
-    def columns(self) -> list[Column]:
-        columns = [Column("name", lambda model: printable(model.name), "model", "model", words)]
-        for metric in self.metrics:
-            columns.append(Column(metric.key, metric.of, metric.heading, metric.heading, _show(metric)))
-            ratio = self._ratio(metric)
-            columns.append(Column(f"{metric.key}_ratio", ratio, "×", "×", _ratio_of))
-        pareto = self.found.pareto
-        columns.append(Column("pareto", lambda m: STAR if m in pareto else "", "Pareto", "Pareto", words))
-        return columns
-
-    def ratio(self, model: Compared) -> Callable[[Metric], Value]:
-        return lambda metric: self.found.ratio(model, metric)
-
-    def _ratio(self, metric: Metric) -> Callable[[Compared], Value]:
-        return lambda model: self.found.ratio(model, metric)
+    columns = [Column("name", lambda model: printable(model.name), "model", "model", words)]
+    for metric in chosen(found, keys):
+        columns.append(Column(metric.key, metric.of, metric.heading, metric.heading, _show(metric)))
+        ratio = partial(found.ratio, metric=metric)
+        columns.append(Column(f"{metric.key}_ratio", ratio, "×", "×", _ratio_of))
+    pareto = found.pareto
+    return [*columns, Column("pareto", lambda m: STAR if m in pareto else "", "Pareto", "Pareto", words)]
 
 
-def notes(found: Comparison) -> list[str]:
-    """What is said below a table of figures."""
-    counted = found.models[0].summary.counted
-    facts = [*([counted] if counted else []), _pareto(found), *(f"accuracy {text}" for text in _settings(found))]
-    for metric in found.metrics:
-        sure = zip(found.models, _sure(found, metric), strict=True)
-        facts += [f"ratio of {metric.heading}, {printable(model.name)}: {text}" for model, text in sure if text]
-    return facts + [f"{label} {text}".lstrip() for label, text in measured_facts(found)]
+def _sure_notes(found: Comparison) -> Callable[[Metric], Iterator[Note]]:
+    """Of each figure how sure the ratios are."""
+
+    def notes(metric: Metric) -> Iterator[Note]:
+        for model, text in zip(found.models, _sure(found, metric), strict=True):
+            if text:
+                yield Note(text, about=f"ratio of {metric.heading}, {printable(model.name)}:")
+
+    return notes
 
 
 def turned(found: Comparison, keys: Sequence[str] = (), raw: bool = False) -> tuple[list[Column], list[Metric]]:
-    """A figure a row, a model a column, as people read it: each with its ratio to the first."""
-    models = Rows(found, keys)
-    metrics = models.metrics
+    """A figure a row, a model a column, as people read it: each with its ratio to the first, and who is best."""
+    metrics = chosen(found, keys)
     shown = [_show(metric, raw)([metric.of(model) for model in found.models]) for metric in metrics]
     heads = [f"{m.heading} ({s.unit})" if s.unit else m.heading for m, s in zip(metrics, shown, strict=True)]
     columns = [Column("figure", lambda metric: heads[metrics.index(metric)], "", "", words)]
@@ -124,8 +141,9 @@ def turned(found: Comparison, keys: Sequence[str] = (), raw: bool = False) -> tu
         columns.append(_column(printable(model.name), model, texts))
         if n:
             ratios = _ratio_of([found.ratio(model, metric) for metric in metrics]).texts
-            columns.append(Column("ratio", models.ratio(model), "×", "×", _texts(ratios)))
-    return columns, metrics
+            columns.append(Column("ratio", partial(found.ratio, model), "×", "×", _texts(ratios)))
+    best = Column("best", lambda metric: ", ".join(printable(m.name) for m in found.best(metric)), "best", "", words)
+    return [*columns, best], metrics
 
 
 def _column(name: str, model: Compared, texts: list[str]) -> Column:
@@ -138,9 +156,6 @@ def _texts(texts: list[str]) -> Callable[[Sequence[Value]], Shown]:
 
 def chosen(found: Comparison, keys: Sequence[str]) -> list[Metric]:
     """The metrics that `--columns` names, or all. Raises UsageError."""
-    from ..errors import UsageError, did_you_mean
-    from ..tasks.compare import METRICS
-
     if not keys:
         return list(found.metrics)
     known = {metric.key: metric for metric in METRICS}
@@ -150,17 +165,11 @@ def chosen(found: Comparison, keys: Sequence[str]) -> list[Metric]:
     return [known[key] for key in keys]
 
 
-def _text(
-    found: Comparison, width: int, raw: bool, shared: Sequence[Share], by: str, keys: Sequence[str]
-) -> Iterator[Pieces]:
+def _bars(found: Comparison, metrics: Sequence[Metric], raw: bool) -> Iterator[Pieces]:
+    """Each figure as bars, a model a line."""
     names = [printable(model.name) for model in found.models]
     room = max(map(width_of, names)) + 2
-    for model, name in zip(found.models, names, strict=True):
-        summary = model.summary
-        text = " · ".join(filter(None, [clean(summary.title), sentences.heading(summary)[-1]]))
-        yield from hanging(left(name, room), text, room, width, label_style=LOUD)
-    yield []
-    for metric in chosen(found, keys):
+    for metric in metrics:
         values = [metric.of(model) for model in found.models]
         unit, texts = _show(metric, raw)(values)
         ratios = _ratio_of([None, *(found.ratio(model, metric) for model in found.models[1:])]).texts
@@ -180,17 +189,6 @@ def _text(
                 ("  " + "best" if model in best else "", BOLD),
                 (f"  {sure[n]}" if sure[n] else "", DIM),
             ]
-    yield []
-    if shared:
-        yield from records.text(_share_columns(found, by), shared, width)
-        yield []
-    yield from hanging("Pareto", _pareto(found), 9, width)
-    for note in _settings(found):
-        yield from hanging("accuracy", note, 9, width)
-    for label, text in measured_facts(found):
-        yield from hanging(label, text, 10, width, label_style=LOUD if label == "unstable" else "")
-    for label, text in conventions(found, chosen(found, keys)):
-        yield from hanging(label, text, 17, width, DIM)
 
 
 CONVENTIONS = (
@@ -298,19 +296,20 @@ def _difference(what: str) -> Callable[[Share], Value]:
 CONTEXT = 2  # lines that stay alike beside a change
 
 
-def render_diff(changes: Sequence[Change], models: Sequence[Compared], output_format: str, color: bool = False) -> str:
-    """Two networks as a diff: `-` only in the first, `+` only in the second."""
-    if output_format == "json":
-        entries = [{"sign": change.sign, **_layer(layer)} for change in changes for layer in change.layers]
-        return write(
-            [("schema", SCHEMA), ("archcalc", __version__), ("models", [m.name for m in models]), ("diff", entries)]
-        )
-    flat = [(change.sign, layer) for change in changes for layer in change.layers]
-    if output_format not in ("text", "markdown"):
-        title = " against ".join(printable(model.name) for model in models)
-        return records.render(DIFF, flat, output_format, title=title)
-    text = page(_diff(changes, models), color and output_format == "text")
-    return f"```diff\n{text}```\n" if output_format == "markdown" else text
+def diff_page(changes: Sequence[Change], models: Sequence[Compared]) -> Page:
+    """Two networks as a diff: `-` only in the first, `+` only in the second. Csv has every node."""
+    table = Table(DIFF, [(change.sign, layer) for change in changes for layer in change.layers])
+    sums = [Fact(printable(model.name), _sums(model)) for model in models]
+    return Page(
+        " against ".join(printable(model.name) for model in models),
+        lambda: [Verbatim(lambda width: _diff(changes, models), "diff", [table, Facts(sums)])],
+        lambda: diff_data(changes, models),
+        lambda: table,
+    )
+
+
+def _sums(model: Compared) -> str:
+    return f"{model.totals.params:,} params, {model.totals.macs:,} MACs"
 
 
 DIFF = (
@@ -323,16 +322,6 @@ DIFF = (
 )
 
 
-def _layer(layer: Any) -> dict[str, Any]:
-    return {
-        "path": layer.path,
-        "call": usage(layer.node.op),
-        "output_shape": layer.node.shape,
-        "params": layer.params,
-        "macs": layer.macs,
-    }
-
-
 def _diff(changes: Sequence[Change], models: Sequence[Compared]) -> Iterator[Pieces]:
     first, second = models
     yield [(f"--- {printable(first.name)}", BOLD)]
@@ -341,7 +330,7 @@ def _diff(changes: Sequence[Change], models: Sequence[Compared]) -> Iterator[Pie
     room = min(max(map(len, calls), default=0), 60)
     shapes = max((width_of(size(layer.node.shape)) for c in changes for layer in c.layers), default=0)
 
-    def line(sign: str, layer: Any) -> Pieces:
+    def line(sign: str, layer: Layer) -> Pieces:
         cost = f"{layer.params:>12,} {layer.macs:>16,}" if layer.params or layer.macs else ""
         text = f"{left(usage(layer.node.op), room)}  {left(size(layer.node.shape), shapes)}  {cost}"
         style = {"=": DIM, "-": PLAIN, "+": ACCENT}[sign]
@@ -362,26 +351,146 @@ def _diff(changes: Sequence[Change], models: Sequence[Compared]) -> Iterator[Pie
         yield from (line("=", layer) for layer in layers[len(layers) - tail :] if tail)
     yield rule(40)
     for model in models:
-        totals = model.totals
-        yield [(f"{printable(model.name)}: {totals.params:,} params, {totals.macs:,} MACs", PLAIN)]
+        yield [(f"{printable(model.name)}: {_sums(model)}", PLAIN)]
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def document(found: Comparison, shared: Sequence[Share] = (), by: str = "") -> Iterator[tuple[str, Any]]:
-    """The keys and values, in order."""
-    yield "schema", SCHEMA
-    yield "archcalc", __version__
-    yield "models", [_model(found, model) for model in found.models]
-    yield "pareto", [model.name for model in found.pareto]
-    yield "pareto_by", [metric.key for metric in found.pareto_metrics]
+class IntervalDocument(TypedDict):
+    """Between which figures a ratio of what was measured lies."""
+
+    low: Annotated[float, (("minimum", 0),), "The lower end."]
+    high: Annotated[float, (("minimum", 0),), "The upper end."]
+    within_noise: Annotated[bool, "Whether the difference is within the noise: the interval holds 1."]
+
+
+class ComparedTotals(TotalsDocument, total=False):
+    """Sums over nodes, and what else is compared of a network."""
+
+    training_memory_bytes: Annotated[
+        Count | None, "The largest sum of live tensors in a training step, parameters and all."
+    ]
+    training_macs: Annotated[Count, "The MACs of the forward and the backward pass."]
+    receptive_field: Annotated[
+        float | None, "Input positions that an element of the last feature map sees; null where unbounded."
+    ]
+    arithmetic_intensity: Annotated[float | None, "FLOPs for each byte that nodes read and write."]
+    accuracy: Annotated[float | None, "The printed top-1 accuracy in percent."]
+    measured_memory_bytes: Annotated[
+        float | None, "What the allocator gave at most in an inference, scratch of kernels too."
+    ]
+
+
+class ResultDocument(TypedDict):
+    """A printed accuracy or error."""
+
+    model: Annotated[str, "The model that it is printed for."]
+    figure: Annotated[str, "Which accuracy, or error."]
+    printed: Annotated[str, "The figure as it is printed."]
+    value: Annotated[float, "The figure in percent."]
+    source: Annotated[str, "The document and table."]
+    dataset: Annotated[str, "The data that it was tested on."]
+    setting: Annotated[str, "How it was trained and tested."]
+
+
+Key = Annotated[str, (("enum", tuple(metric.key for metric in METRICS)),)]
+
+
+class ComparedDocument(TypedDict):
+    """A model of a comparison."""
+
+    name: Annotated[str, "The model as it was asked for, with its input."]
+    model: Annotated[str, "The name of the model."]
+    spec: Annotated[str, "The spec file."]
+    input: Annotated[Sizes, "The shape of the first input, channels first, without the batch."]
+    batch: Annotated[Positive, "The number of samples that MACs, FLOPs, bytes and latency are for."]
+    dtype: Annotated[Dtype, "The type of all numbers, on which bytes depend."]
+    settings: Annotated[dict[str, str], "The constants that were set by hand, as they were given."]
+    totals: Annotated[ComparedTotals, "The sums over the main path, and its peak memory."]
+    measured: Annotated[MeasurementDocument | None, "The measurement, null where nothing was measured."]
+    ratios: Annotated[
+        dict[str, float | None], "Each figure as a multiple of the first model's; null where there is none."
+    ]
+    ratio_intervals: Annotated[
+        dict[str, IntervalDocument | None],
+        "Between which figures ratios of what was measured lie; null for too few runs.",
+    ]
+    reported: Annotated[
+        ResultDocument | None,
+        "The accuracy that is printed for the model; null where none of one table is known.",
+    ]
+
+
+class ShareDocument(TypedDict):
+    """A stage, row or kind of op, with a figure a model; null where it has no such part."""
+
+    stage: Annotated[str, "By how much its resolution is smaller than the input's, or tokens or vector; empty by op."]
+    name: Annotated[str, "The row, or the op; empty by stage."]
+    params: Annotated[Sequence[int | None], "Weights, biases and parameters of normalisations."]
+    macs: Annotated[
+        Sequence[int | None], "Multiply–accumulates of convolutions, fully connected layers and matrix products."
+    ]
+    activation_bytes: Annotated[
+        Sequence[int | None], "The bytes newly allocated for outputs; 0 for views and what works in place."
+    ]
+
+
+class CompareDocument(TypedDict):
+    """What `archcalc compare MODEL MODEL … --format json` writes; keys may be added."""
+
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+    models: Annotated[list[ComparedDocument], (("minItems", 2),), "The models, the first of which ratios are to."]
+    pareto: Annotated[
+        list[str], "The models that no other is at least as good as in everything, and better in something."
+    ]
+    pareto_by: Annotated[list[Key], "The figures that decide that."]
+    by: NotRequired[Annotated[str, (("enum", BY),), "What `shares` are by."]]
+    shares: NotRequired[Annotated[list[ShareDocument], "Where the difference lies."]]
+
+
+class DiffLine(TypedDict):
+    """A node of one network, or of both."""
+
+    sign: Annotated[
+        Literal["=", "-", "+"],
+        "Whether the node is in both (=), only in the first (-) or only in the second (+).",
+    ]
+    path: Annotated[str, "The unique name of the node; also its name in the torch network."]
+    call: Annotated[str, "The node as the spec language writes it."]
+    output_shape: Annotated[
+        Sizes, "The shape of the output, channels first, without the batch; of a sequence tokens and width."
+    ]
+    params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
+    macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
+
+
+class DiffDocument(TypedDict):
+    """What `archcalc compare MODEL MODEL --diff --format json` writes; keys may be added."""
+
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+    models: Annotated[list[str], (("minItems", 2),), "The two models."]
+    diff: Annotated[list[DiffLine], "The nodes of both networks lined up."]
+
+
+def data(found: Comparison, shared: Sequence[Share] = (), by: str = "") -> CompareDocument:
+    """The JSON document."""
+    document: CompareDocument = {
+        "schema": SCHEMA,
+        "archcalc": __version__,
+        "models": [_model(found, model) for model in found.models],
+        "pareto": [model.name for model in found.pareto],
+        "pareto_by": [metric.key for metric in found.pareto_metrics],
+    }
     if shared:
-        yield "by", by
-        yield "shares", [share_document(share) for share in shared]
+        document["by"] = by
+        document["shares"] = [_share(share) for share in shared]
+    return document
 
 
-def share_document(share: Share) -> dict[str, Any]:
+def _share(share: Share) -> ShareDocument:
     return {
         "stage": share.stage,
         "name": share.name,
@@ -391,9 +500,13 @@ def share_document(share: Share) -> dict[str, Any]:
     }
 
 
-def _model(found: Comparison, model: Compared) -> dict[str, Any]:
-    summary, run, result = model.summary, model.summary.measured, model.result
+def _model(found: Comparison, model: Compared) -> ComparedDocument:
+    summary, run, training = model.summary, model.summary.measured, model.summary.training
+    totals = cast(ComparedTotals, totals_document(summary.report.totals))
+    if training is not None:
+        totals["training_memory_bytes"], totals["training_macs"] = training.peak_bytes, training.macs
     own = {metric.key: _finite(metric.of(model)) for metric in found.metrics if metric.between is None}
+    totals.update(cast(ComparedTotals, {key: own[key] for key in own if not hasattr(model.totals, key)}))
     return {
         "name": model.name,
         "model": summary.model,
@@ -402,19 +515,15 @@ def _model(found: Comparison, model: Compared) -> dict[str, Any]:
         "batch": summary.report.batch,
         "dtype": summary.report.dtype,
         "settings": summary.settings,
-        "totals": {
-            **totals_document(summary.report.totals),
-            **({} if summary.training is None else as_json.trained(summary.training)),
-            **{k: own[k] for k in own if not hasattr(model.totals, k)},
-        },
+        "totals": totals,
         "measured": None if run is None else described(run),
         "ratios": {metric.key: found.ratio(model, metric) for metric in found.metrics},
         "ratio_intervals": {metric.key: _interval(found, model, metric) for metric in found.metrics if metric.between},
-        "reported": None if result is None else result._asdict(),
+        "reported": None if model.result is None else cast(ResultDocument, model.result._asdict()),
     }
 
 
-def _interval(found: Comparison, model: Compared, metric: Metric) -> dict[str, Any] | None:
+def _interval(found: Comparison, model: Compared, metric: Metric) -> IntervalDocument | None:
     between = found.ratio_between(model, metric)
     noise = within_noise(model, found.models[0], metric)
     return None if between is None else {"low": between[0], "high": between[1], "within_noise": noise}
@@ -422,3 +531,20 @@ def _interval(found: Comparison, model: Compared, metric: Metric) -> dict[str, A
 
 def _finite(value: float | None) -> float | None:
     return None if value == inf else value
+
+
+def diff_data(changes: Sequence[Change], models: Sequence[Compared]) -> DiffDocument:
+    """The JSON document of two networks line by line."""
+    lines = [_line(change.sign, layer) for change in changes for layer in change.layers]
+    return {"schema": SCHEMA, "archcalc": __version__, "models": [model.name for model in models], "diff": lines}
+
+
+def _line(sign: Literal["=", "-", "+"], layer: Layer) -> DiffLine:
+    return {
+        "sign": sign,
+        "path": layer.path,
+        "call": usage(layer.node.op),
+        "output_shape": layer.node.shape,
+        "params": layer.params,
+        "macs": layer.macs,
+    }

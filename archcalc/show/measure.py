@@ -1,92 +1,50 @@
-"""What `archcalc measure` found, in every form: one batch by rows, several as a table, and beside an earlier run."""
+"""What was measured: one batch by rows, several as a table, and beside an earlier run; two saved runs judged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple, NotRequired, TypedDict, cast
 
 from .. import __version__
-from ..documents import SCHEMA
+from ..documents import SCHEMA, VERSION, WRITER, Positive, Version
 from ..measurement.latency import Latency, Measurement
-from ..measurement.regression import Change, Comparison
-from ..measurement.runs import SPREAD as FIGURES
-from ..measurement.runs import document, ms
+from ..measurement.regression import Change, Comparison, Verdict
+from ..measurement.runs import RunDocument, SpreadDocument, document, ms
 from ..models import Summary
 from ..tasks import summary as rows
 from ..tasks.compare import RunComparison
 from ..tasks.measure import MeasureResult
 from ..tasks.summary import Line
-from . import as_csv, as_json, as_latex, records, sentences, summary
+from . import sentences, summary
 from .columns import Column, Shown, Value, percent, plain, time, words
-from .layout import width_of
-from .page import Block, Fact, Facts, Gap, Page
-from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
-from .writers import html, latex, markdown
-from .writers.text import laid_out
+from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
+from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN
 
 
-def render(
-    found: MeasureResult,
-    output_format: str,
-    depth: int = 0,
-    width: int | None = None,
-    color: bool = False,
-    pick: rows.Pick | None = None,
-) -> str:
-    """In one of `FORMATS`; `depth` and `pick` are for the rows, `width` and `color` for text."""
-    if output_format == "json":
-        return as_json.write(_document(found))
-    if output_format == "csv":
-        return _csv(found, depth, pick)
-    if output_format == "markdown":
-        return _markdown(found, depth, pick)
-    if output_format in ("latex", "html"):
-        return _typeset(found, output_format, depth, pick)
-    return page(_text(found, depth, width, pick), color)
+def page(found: MeasureResult, depth: int = 0, pick: rows.Pick | None = None) -> Page:
+    """The rows of one batch opened `depth` levels, or what is picked of them, or several batches; then what changed
+    since an earlier run. Csv has the lines of each batch."""
+
+    def table() -> Table:
+        lines = (_timed(one, rows.lines(one, depth, pick), found.comparisons) for one in found.summaries)
+        return Table(COLUMNS, [timed for some in lines for timed in some])
+
+    title = sentences.clean(found.summaries[0].model)
+    return Page(title, lambda: _blocks(found, depth, pick), lambda: data(found), table)
 
 
-def _typeset(found: MeasureResult, output_format: str, depth: int, pick: rows.Pick | None) -> str:
-    """As LaTeX or HTML: the table of one batch, or of several, and then of what changed."""
-    first, runs = found.summaries[0], found.run.measurements
-    one = len(runs) == 1
-    name = sentences.clean(first.model)
-    facts = sentences.measured(runs[0]) if one else _of_all(runs)
-    compared = [
-        (f"against {sentences.clean(found.against)}, batch {each.batch}: {_verdict(each)}", _shown(each))
-        for each in found.comparisons
-    ]
-    if output_format == "html":
-        parts = [*html.parts(_one(first, depth, pick))][2:] if one else [html.table(BATCHES, runs), html.pairs(facts)]
-        parts += [part for title, shown in compared for part in (html.heading(title), html.table(CHANGES, shown))]
-        return html.whole(name, parts, sentences.heading(first))
-    notes = [f"{label} {text}".lstrip() for label, text in facts]
-    one_page = Page("", lambda: _one(first, depth, pick), dict)
-    table = latex.write(one_page) if one else as_latex.table(BATCHES, runs, name, notes)
-    return "\n".join([table, *(as_latex.table(CHANGES, shown, title) for title, shown in compared)])
+def judged(found: RunComparison) -> Page:
+    """Two saved runs: which layers got slower in between. Csv has every layer."""
+    name, before = sentences.clean(found.name), sentences.clean(found.before)
+    title = f"{sentences.clean(found.now.model)}: {name} against {before}"
 
+    def blocks() -> Iterator[Block]:
+        yield Heading(title)
+        for one in found.comparisons:
+            yield from _comparison(one, f"batch {one.batch}")
 
-def render_judged(judged: RunComparison, output_format: str, width: int | None = None, color: bool = False) -> str:
-    """Two saved runs, by the names of their files, in one of `FORMATS`: which layers got slower in between."""
-    found, before, name, now = judged.comparisons, judged.before, judged.name, judged.now
-    title = f"{sentences.clean(now.model)}: {sentences.clean(name)} against {sentences.clean(before)}"
-    if output_format == "json":
-        entries: dict[str, Any] = {"schema": SCHEMA, "archcalc": __version__, "model": now.model}
-        entries |= {"before": before, "now": name, "comparison": [_compared(one) for one in found]}
-        return as_json.write(entries.items())
-    if output_format == "text":
-        return page(_judged_text(found, title, width), color)
-    flat = [(one.batch, change) for one in found for change in (one.whole, *one.layers)]
-    if output_format != "csv":
-        flat = [(one.batch, change) for one in found for change in _shown(one)]
-    about = [text for one in found for text in (_verdict(one), *map(sentences.clean, one.notes))]
-    return records.render(JUDGED, flat, output_format, title=title, notes=about)
-
-
-def _judged_text(found: Sequence[Comparison], title: str, width: int | None) -> Iterator[Pieces]:
-    yield from prose(title, PROSE if width is None else width, LOUD)
-    for one in found:
-        yield []
-        yield from _table(one, f"batch {one.batch}", width)
+    rows = [(one.batch, change) for one in found.comparisons for change in (one.whole, *one.layers)]
+    return Page(title, blocks, lambda: judged_data(found), lambda: Table(JUDGED, rows))
 
 
 # --- the columns --------------------------------------------------------------------------------------------------
@@ -134,7 +92,7 @@ COLUMNS = (
     Column("path", lambda timed: timed.line.path),
     Column("label", lambda timed: timed.line.label),
     Column("name", lambda timed: timed.line.name),
-    *(Column(f"latency_ms_{name}", _figure(name)) for name in FIGURES),
+    *(Column(f"latency_ms_{name}", _figure(name)) for name in SpreadDocument.__annotations__),
     Column("latency_runs", lambda timed: None if timed.line.latency is None else timed.line.latency.runs),
     Column("backward_ms_median", lambda timed: None if timed.backward is None else ms(timed.backward.median)),
     Column("launch_bound", lambda timed: timed.waits),
@@ -228,11 +186,6 @@ def _chance(p: float | None) -> str:
     return "" if p is None else "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
-def _shown(comparison: Comparison) -> list[Change]:
-    """The whole, and the layers that are not as before."""
-    return [comparison.whole, *(change for change in comparison.layers if change.verdict != "same")]
-
-
 def _verdict(comparison: Comparison) -> str:
     """`2 of 54 layers slower beyond the noise, none faster; …`."""
     counts = {
@@ -247,85 +200,32 @@ def _verdict(comparison: Comparison) -> str:
     return said
 
 
-# --- the forms ----------------------------------------------------------------------------------------------------
+# --- the page -----------------------------------------------------------------------------------------------------
 
 
-def _document(found: MeasureResult) -> Iterator[tuple[str, Any]]:
-    yield from document(found.run).items()
-    if found.comparisons:
-        yield "comparison", [_compared(comparison) for comparison in found.comparisons]
-
-
-def _compared(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "batch": comparison.batch,
-        "whole": _change(comparison.whole),
-        "layers": [_change(change) for change in comparison.layers],
-        "drift": comparison.drift,
-        "notes": list(comparison.notes),
-    }
-
-
-def _change(change: Change) -> dict[str, Any]:
-    return {
-        "path": change.path,
-        "before_ms": _median(change.before),
-        "now_ms": _median(change.now),
-        "ratio": change.ratio,
-        "p": change.p,
-        "verdict": change.verdict,
-    }
-
-
-def _csv(found: MeasureResult, depth: int, pick: rows.Pick | None) -> str:
-    lines = (_timed(summary, rows.lines(summary, depth, pick), found.comparisons) for summary in found.summaries)
-    return as_csv.table(COLUMNS, [timed for some in lines for timed in some])
-
-
-def _text(found: MeasureResult, depth: int, width: int | None, pick: rows.Pick | None) -> Iterator[Pieces]:
-    first = found.summaries[0]
-    if len(found.summaries) == 1:
-        yield from laid_out(list(_one(first, depth, pick)), width)
-    else:
-        yield from _batches(found, width)
-    for comparison in found.comparisons:
-        yield []
-        yield from _comparison(found, comparison, width)
-
-
-def _one(first: Summary, depth: int, pick: rows.Pick | None) -> Iterator[Block]:
+def _blocks(found: MeasureResult, depth: int, pick: rows.Pick | None) -> Iterator[Block]:
+    first, runs = found.summaries[0], found.run.measurements
     yield from summary.heading(first)
     yield Gap()
-    yield summary.table(first, _columns(first), depth, pick)
+    if len(runs) == 1:
+        yield summary.table(first, _columns(first), depth, pick)
+        shown = sentences.shown(first, depth, pick)
+        facts = [*([("shown", shown)] if shown else []), *_of_one(first)]
+    else:
+        yield Table(BATCHES, runs, style=lambda run, column: PLAIN if run.stable or column.name != "stable" else ACCENT)
+        facts = _of_all(runs)
     yield Gap()
-    shown = sentences.shown(first, depth, pick)
-    found = [*([("shown", shown)] if shown else []), *_of_one(first)]
-    yield Facts([Fact(label, said, label_style=LOUD if label == "unstable" else BOLD) for label, said in found])
+    yield Facts([Fact(*fact, label_style=LOUD if fact[0] == "unstable" else BOLD) for fact in facts])
+    for comparison in found.comparisons:
+        batch = f", batch {comparison.batch}" if len(found.comparisons) > 1 else ""
+        yield from _comparison(comparison, f"against {found.against}{batch}")
 
 
-def _of_one(summary: Summary) -> list[tuple[str, str]]:
+def _of_one(found: Summary) -> list[tuple[str, str]]:
     """What is to be said below the rows of one batch."""
-    assert summary.measured is not None
-    trained = sentences.trained(summary.training) if summary.training is not None else []
-    return [*sentences.measured(summary.measured), *trained]
-
-
-def _facts(facts: Sequence[tuple[str, str]], width: int) -> Iterator[Pieces]:
-    room = max(width_of(label) for label, _ in facts) + 2
-    for label, text in facts:
-        yield from hanging(label, text, room, width, label_style=LOUD if label == "unstable" else "")
-
-
-def _batches(found: MeasureResult, width: int | None) -> Iterator[Pieces]:
-    room = PROSE if width is None else width
-    runs = found.run.measurements
-    yield from laid_out(list(summary.heading(found.summaries[0])), width)
-    yield []
-    yield from records.text(
-        BATCHES, runs, width, style=lambda run, column: ACCENT if column.name == "stable" and not run.stable else PLAIN
-    )
-    yield []
-    yield from _facts(_of_all(runs), room)
+    assert found.measured is not None
+    trained = sentences.trained(found.training) if found.training is not None else []
+    return [*sentences.measured(found.measured), *trained]
 
 
 def _of_all(runs: Sequence[Measurement]) -> list[tuple[str, str]]:
@@ -336,40 +236,99 @@ def _of_all(runs: Sequence[Measurement]) -> list[tuple[str, str]]:
     return facts + [fact for fact in sentences.measured(runs[0]) if fact[0] in ("run", "device")]
 
 
-def _comparison(found: MeasureResult, comparison: Comparison, width: int | None) -> Iterator[Pieces]:
-    batch = f", batch {comparison.batch}" if len(found.comparisons) > 1 else ""
-    yield from _table(comparison, f"against {found.against}{batch}", width)
+def _comparison(found: Comparison, title: str) -> Iterator[Block]:
+    """The whole, the layers that are not as before, and what makes that doubtful."""
+    yield Gap()
+    yield Heading(sentences.clean(title), level=2, style=BOLD)
+    changed = [found.whole, *(change for change in found.layers if change.verdict != "same")]
+    yield Table(CHANGES, changed, style=lambda change, column: LOUD if change.verdict == "slower" else PLAIN)
+    yield Prose(_verdict(found))
+    for note in found.notes:
+        yield Prose(sentences.clean(note), DIM)
 
 
-def _table(comparison: Comparison, title: str, width: int | None) -> Iterator[Pieces]:
-    room = PROSE if width is None else width
-    yield [(sentences.clean(title), BOLD)]
-    changes = _shown(comparison)
-    yield from records.text(
-        CHANGES, changes, width, style=lambda change, column: LOUD if change.verdict == "slower" else PLAIN
-    )
-    yield from prose(_verdict(comparison), room)
-    for note in comparison.notes:
-        yield from prose(sentences.clean(note), room, DIM)
+# --- JSON ---------------------------------------------------------------------------------------------------------
 
 
-def _markdown(found: MeasureResult, depth: int, pick: rows.Pick | None) -> str:
-    first = found.summaries[0]
-    if len(found.summaries) == 1:
-        parts = [markdown.write(Page("", lambda: _one(first, depth, pick), dict)).rstrip("\n")]
-    else:
-        parts = [markdown.write(Page("", lambda: summary.heading(first), dict))]
-        parts.append(records.markdown(BATCHES, found.run.measurements))
-        parts += [
-            f"- **{label}**: {markdown.escape(text)}" if label else f"  {markdown.escape(text)}"
-            for label, text in _of_all(found.run.measurements)
+class ChangeDocument(TypedDict):
+    """A layer in both runs, or in one."""
+
+    path: Annotated[str, "The layer's path; `whole` is the whole network."]
+    before_ms: Annotated[float | None, "The median of the earlier run; null where the layer is not in it."]
+    now_ms: Annotated[float | None, "The median of this run; null where the layer is not in it."]
+    ratio: Annotated[float | None, "Now as a share of before; null where one of them is missing."]
+    p: Annotated[float | None, "The chance of ranks so far apart where nothing changed, corrected for many layers."]
+    verdict: Annotated[Verdict, "What the layer is beside the earlier run."]
+
+
+class ComparisonDocument(TypedDict):
+    """Two measurements at one batch."""
+
+    batch: Annotated[Positive, "The batch that both runs measured."]
+    whole: Annotated[ChangeDocument, "The whole network beside the earlier run."]
+    layers: Annotated[list[ChangeDocument], "Every layer beside the earlier run."]
+    drift: Annotated[float | None, "The median of all layers' ratios; null without layers."]
+    notes: Annotated[list[str], "What makes the comparison doubtful."]
+
+
+class MeasureDocument(RunDocument):
+    """What `archcalc measure MODEL --save FILE` and `--format json` write; keys may be added."""
+
+    comparison: NotRequired[
+        Annotated[
+            list[ComparisonDocument],
+            "How the run compares with an earlier one, one for each batch that both measured.",
         ]
-    for comparison in found.comparisons:
-        parts += [
-            "",
-            f"#### against {markdown.escape(sentences.clean(found.against))}, batch {comparison.batch}",
-            "",
-        ]
-        parts.append(records.markdown(CHANGES, _shown(comparison)))
-        parts += [f"- {markdown.escape(text)}" for text in (_verdict(comparison), *comparison.notes)]
-    return "\n".join(parts) + "\n"
+    ]
+
+
+class JudgedDocument(TypedDict):
+    """What `archcalc compare RUN RUN --format json` writes of two saved runs of one network; keys may be added."""
+
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+    model: Annotated[str, "The name by which the network was asked for."]
+    before: Annotated[str, "The file of the earlier run."]
+    now: Annotated[str, "The file of the later run."]
+    comparison: Annotated[list[ComparisonDocument], "How they compare, one for each batch that both measured."]
+
+
+def data(found: MeasureResult) -> MeasureDocument:
+    """The JSON document."""
+    measured = cast(MeasureDocument, document(found.run))
+    if found.comparisons:
+        measured["comparison"] = list(map(_compared, found.comparisons))
+    return measured
+
+
+def judged_data(found: RunComparison) -> JudgedDocument:
+    """The JSON document of two saved runs."""
+    return {
+        "schema": SCHEMA,
+        "archcalc": __version__,
+        "model": found.now.model,
+        "before": found.before,
+        "now": found.name,
+        "comparison": list(map(_compared, found.comparisons)),
+    }
+
+
+def _compared(comparison: Comparison) -> ComparisonDocument:
+    return {
+        "batch": comparison.batch,
+        "whole": _change(comparison.whole),
+        "layers": [_change(change) for change in comparison.layers],
+        "drift": comparison.drift,
+        "notes": list(comparison.notes),
+    }
+
+
+def _change(change: Change) -> ChangeDocument:
+    return {
+        "path": change.path,
+        "before_ms": _median(change.before),
+        "now_ms": _median(change.now),
+        "ratio": change.ratio,
+        "p": change.p,
+        "verdict": change.verdict,
+    }

@@ -9,7 +9,7 @@ from ..errors import UsageError, printable
 from ..tasks.compare import Compared, Comparison
 from . import compare as compared
 from . import summary
-from .page import Block, Heading, Page, Picture, Prose, Table
+from .page import Block, Heading, Page, Picture
 from .pictures import image, picture
 
 PICTURES = (
@@ -35,8 +35,7 @@ def _blocks(
     yield Heading(", ".join(printable(model.name) for model in models))
     if found is not None:
         yield Heading("Side by side", level=2)
-        yield Table(*compared.turned(found))
-        yield from map(Prose, compared.notes(found))
+        yield from compared.blocks(found)
         yield from _drawn("bubble", "Printed accuracy over operations.", models)
         if len({model.summary.family for model in models}) < len(models):
             yield from _drawn("scaling", "Size over operations.", models)

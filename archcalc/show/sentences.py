@@ -141,7 +141,7 @@ def measured(run: Measurement) -> list[tuple[str, str]]:
     return [
         ("latency", f"{spread(run.whole)}{_throughput(run)}"),
         *([("", f"{sure}")] if (sure := _sure(run)) else []),
-        *([("", _disturbed(run.disturbed))] if run.disturbed else []),
+        *([("", _noisy(run.noisy_rounds))] if run.noisy_rounds else []),
         *([("compiled", compiled)] if (compiled := _compiled(run)) else []),
         *([("layers", layers)] if (layers := _layers(run)) else []),
         *(("unstable" if not number else "", str(text)) for number, text in enumerate(_unstable(run))),
@@ -190,7 +190,7 @@ def _sure(run: Measurement) -> str:
     return f"±{_percent(known.within)}: {_bare(known.low)} to {ms(known.high)} with {level}{wanted}"
 
 
-def _disturbed(runs: int) -> str:
+def _noisy(runs: int) -> str:
     does, was = ("does", "it") if runs == 1 else ("do", "them")
     return f"{with_separators(runs)} more {does} not count: others used the processor during {was}"
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..models import Model, Summary
 from ..tasks import summary as rows
-from ..tasks.compare import Comparison
+from ..tasks.compare import RunComparison
 from ..tasks.plot import PlotResult
 from ..tasks.scale import ScaleResult
-from . import compare, scale, sentences, summary
+from . import scale, sentences, summary
 from .columns import Column
+from .measure import judged
 from .page import Page
 from .writers.html import parts, table
 
@@ -40,8 +41,8 @@ def html(result: Any) -> str:
 
         drawn = image(figure(result), "svg").decode()
         return drawn[drawn.index("<svg") :]
-    if isinstance(result, (Comparison, ScaleResult)):
-        return table(*_read(result))
+    if isinstance(result, ScaleResult):
+        return table(*_table(result, 0))
     return "\n".join(part for part in parts(_page(result).of("html")) if part)
 
 
@@ -55,8 +56,6 @@ def figure(result: PlotResult) -> Figure:
 def _table(result: Any, depth: int) -> tuple[Sequence[Column], Sequence[Any]]:
     if isinstance(result, Summary):
         return summary.COLUMNS, rows.lines(result, depth)
-    if isinstance(result, Comparison):
-        return compare.Rows(result).columns(), result.models
     if isinstance(result, ScaleResult):
         return scale.columns(result.points), result.points
     table = _page(result).table
@@ -64,13 +63,10 @@ def _table(result: Any, depth: int) -> tuple[Sequence[Column], Sequence[Any]]:
     return table().columns, table().records
 
 
-def _read(result: Comparison | ScaleResult) -> tuple[Sequence[Column], Sequence[Any]]:
-    """Columns as people read them, and what they are of."""
-    return compare.turned(result) if isinstance(result, Comparison) else _table(result, 0)
-
-
 def _page(result: Any) -> Page:
     """The page of a result: `tasks/fit.py` makes what `show/fit.py` shows."""
+    if isinstance(result, RunComparison):
+        return judged(result)
     word = type(result).__module__.rpartition(".")[2]
     found: Page = import_module(f".{word}", __package__).page(result)
     return found

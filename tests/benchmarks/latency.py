@@ -26,7 +26,7 @@ from archcalc.runtime import machine, modules
 from archcalc.runtime.bench import Bench, CpuClock, clock_cost
 from archcalc.runtime.measure import SEED, _no_garbage_collection, _prepare
 from archcalc.runtime.network import Network
-from archcalc.runtime.rounds import undisturbed
+from archcalc.runtime.rounds import quiet_rounds
 
 from .processes import ROOT, run
 
@@ -140,7 +140,7 @@ def measure(model: str, threads: int, seconds: float) -> Row:
                 every[name].append(call())
                 after = bench.probe()
                 probes.append(max(before, after))
-        calm = undisturbed(probes)
+        calm = quiet_rounds(probes)
         found = {name: list(compress(every[name], calm[at :: len(kinds)])) for at, name in enumerate(kinds)}
         single, profiler = alone(graph, network, 1), median([profiled(eager, inputs) for _ in range(3)])
         cost = len(graph.nodes) * clock_cost(CpuClock())

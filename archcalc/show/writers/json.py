@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from json import JSONEncoder
 
-from ..page import Page
+from ..page import Document, Page
 
 _ENCODE = JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 def write(page: Page) -> str:
     """The page's document."""
-    data = page.data()
+    return text(page.data())
+
+
+def text(data: Document) -> str:
+    """A document as a file has it."""
     if not isinstance(data, Mapping):
         items = ",\n  ".join(map(_ENCODE, data))
         return f"[\n  {items}\n]\n" if data else "[]\n"
