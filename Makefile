@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install test lint format types layers gate check lock docs pictures bench latency clean
+.PHONY: help install test lint format types layers size gate check lock docs pictures bench latency clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -29,10 +29,13 @@ types: install  ## mypy --strict
 layers: install  ## who imports whom
 	$(BIN)/lint-imports
 
+size: install  ## lines of the package by room, against their budgets
+	$(BIN)/python -m tests.size
+
 gate: install  ## the zoo against its lock
 	$(BIN)/archcalc check tests/zoo.lock
 
-check: test lint types layers gate  ## all that CI does
+check: test lint types layers size gate  ## all that CI does
 
 lock: install  ## lock the zoo anew, where its numbers are meant to change
 	rm -f tests/zoo.lock
