@@ -32,7 +32,8 @@ class Assertions:
         difference by layer."""
         from .gate.build import CheckedLock, check_model
         from .gate.lock import read_lock
-        from .show.drift import text
+        from .show.check import page
+        from .show.writers import write
         from .tasks.check import CheckResult
 
         path = self.folder / lock
@@ -46,7 +47,7 @@ class Assertions:
                 raise model.error
         run = CheckResult((CheckedLock(found.name, path, checked),))
         if not run.ok:  # no `assert`: pytest would add to what it says
-            raise AssertionError(text(run, None, False))
+            raise AssertionError(write(page(run), "text"))
 
     def assert_within(self, model: str, *budgets: str) -> None:
         """A model keeps within `params <= 25.6M`, … Raises AssertionError with what it costs."""

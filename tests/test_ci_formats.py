@@ -187,7 +187,7 @@ def test_json_and_csv_and_markdown(drifted: Path, command: Run) -> None:
 def test_the_json_is_as_its_schema_says(drifted: Path, command: Run) -> None:
     import jsonschema
 
-    validator = jsonschema.Draft202012Validator(schema.check_schema())
+    validator = jsonschema.Draft202012Validator(schema.SCHEMAS["check"]())
     for arguments in ((), ("--claims",), ("nets, and: more/net.yaml",), ("--update",)):
         done = command("check", *arguments, "--format", "json")
         found = json.loads(done.out)

@@ -533,7 +533,7 @@ def test_the_forms_of_check_agree(command: Run) -> None:
     assert [line["ok"] == "yes" for line in lines] == [spec["ok"] for spec in found["specs"]]
     assert [line["undeclared"] for line in lines] == ["1", "0", "0", "0"]
     markdown = command("check", *files, "--format", "markdown").out
-    assert markdown.count("\n| ") == 1 + len(files)
+    assert markdown.count("\n| ") == 2 + len(files)
 
 
 @pytest.mark.usefixtures("folder")

@@ -2,17 +2,12 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Argument, Option
 
 from . import completion as complete
 from .options import Output, OutputFile
-
-if TYPE_CHECKING:
-    from ..tasks.check import CheckResult
-
-FORMATS = ("text", "json", "csv", "markdown", "github", "junit", "sarif", "gitlab")
 
 
 def check(
@@ -36,7 +31,8 @@ def check(
         Option(
             "--format",
             metavar="FORMAT[=FILE]",
-            help="Write text, json, csv, markdown, github, junit, sarif or gitlab, to FILE; may be repeated.",
+            help="Write text, json, csv, markdown, latex, html, github, junit, sarif or gitlab, to FILE; "
+            "may be repeated.",
             autocompletion=complete.formats_of_checks,
         ),
     ] = None,
@@ -51,6 +47,7 @@ def check(
     an erratum no longer applies; with 2 where a lock or a spec cannot be read.
     """
     from ..errors import UsageError
+    from ..show.check import page
     from ..show.progress import progress
     from ..tasks.check import check as task
 
@@ -65,7 +62,7 @@ def check(
         stages=lambda what: progress(f"checking {what}", what),
     )  # fmt: skip
     for write in outputs:
-        write(lambda width, color, name=write.format: _render(found, name, width, color))  # type: ignore[misc]
+        write(page(found))
     for unread in found.unread:
         print(unread.error.render(), file=sys.stderr)
     return found.exit_code
@@ -74,9 +71,10 @@ def check(
 def _outputs(formats: Sequence[str], path: str) -> list[Output]:
     """Where which form goes: `junit=out.xml` to a file, others to standard output or `--output`. Raises UsageError."""
     from ..errors import UsageError
+    from ..show.check import FORMS
 
     named = [name.partition("=") for name in formats]
-    files = [Output(name, file, FORMATS) for name, equals, file in named if equals]
+    files = [Output(name, file, FORMS) for name, equals, file in named if equals]
     plain = [name for name, equals, _ in named if not equals]
     if any(equals and not file for _, equals, file in named):
         raise UsageError("`--format NAME=` names no file", "For example `--format junit=out.xml`.")
@@ -85,31 +83,7 @@ def _outputs(formats: Sequence[str], path: str) -> list[Output]:
             f"{' and '.join(f'`--format {name}`' for name in plain)} cannot go to one place",
             "Give all but one a file, `--format junit=out.xml`.",
         )
-    return [*files, *(Output(name, path, FORMATS) for name in plain or ("",))]
-
-
-def _render(run: "CheckResult", name: str, width: int | None, color: bool) -> str:
-    from ..show import drift as gated
-
-    if name in ("", "text"):
-        return gated.text(run, width, color)
-    if name == "markdown":
-        return gated.markdown(run)
-    if name == "json":
-        from ..show.as_json import write
-
-        return write(gated.document(run))
-    if name == "csv":
-        from ..errors import UsageError
-        from ..show import as_csv
-        from ..show import check as checked
-
-        if run.specs and run.models:
-            raise UsageError("csv is one table: check locks and specs apart")
-        return checked.render(run.specs, "csv") if run.specs else as_csv.lines(*gated.table(run.locks))
-    from ..show import ci
-
-    return ci.FORMATS[name](run)
+    return [*files, *(Output(name, path, FORMS) for name in plain or ("",))]
 
 
 def _watch(files: Sequence[str], zoo: bool, claims: bool) -> int:
@@ -118,6 +92,8 @@ def _watch(files: Sequence[str], zoo: bool, claims: bool) -> int:
     from shutil import get_terminal_size
 
     from ..errors import ArchcalcError
+    from ..show.check import page
+    from ..show.writers import write
     from ..tasks.check import watch
     from .options import in_color
 
@@ -126,7 +102,7 @@ def _watch(files: Sequence[str], zoo: bool, claims: bool) -> int:
             shown = found.render() + "\n"
         else:
             width = get_terminal_size().columns if sys.stdout.isatty() else None
-            shown = _render(found, "text", width, in_color())
+            shown = write(page(found), "text", width, in_color())
         front = "\033[2J\033[H" if sys.stdout.isatty() else ""
         print(f"{front}{shown}{time.strftime('%H:%M:%S')}, watching {watched} files; Ctrl-C ends it", flush=True)
     return 0

@@ -82,9 +82,9 @@ def formats(incomplete: str) -> Offers:
 
 def formats_of_checks(incomplete: str) -> Offers:
     """Forms of what `check` found."""
-    from .check import FORMATS
+    from ..show.check import FORMS
 
-    return _begin(incomplete, ((name, "") for name in FORMATS))
+    return _begin(incomplete, ((name, "") for name in FORMS))
 
 
 def checked(incomplete: str) -> Offers:

@@ -19,7 +19,6 @@ from typing import Any, get_args
 from ..analysis.counts import Layer, Totals
 from ..analysis.readings import READINGS
 from ..analysis.training import OPTIMIZERS, Phase
-from ..gate.drift import FIELDS as CHANGED
 from ..language.columns import METRICS, SCALES, WITH_HEADS
 from ..language.expr import IMPLICIT, NAME, RESERVED
 from ..language.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
@@ -30,6 +29,7 @@ from ..ops import ARGUMENTS, KINDS, OPS
 from ..ops.base import LIMIT, Argument, show
 from ..papers.accuracies import METRICS as RESULTS
 from ..papers.claims import Verdict
+from ..show.check import CheckDocument
 from ..show.compare import CompareDocument, DiffDocument
 from ..show.explain import ExplainDocument
 from ..show.fit import FitDocument
@@ -167,37 +167,6 @@ REPORT_SENTENCES = {
     "verdict": "Whether the printed figure holds, and how.",
     "reading": "The counting term that the spec says the figure needs, else null.",
     "erratum": "The note of the erratum that the figure stands under, else null.",
-    # check
-    "ok": "Whether all is as it should be.",
-    "specs": "The spec files that were checked.",
-    "locks": "The locks that were checked.",
-    "models": "The models of the locks, and those of specs for which the project has budgets.",
-    "lock": "The lock file; null where the model is not locked.",
-    "error": "Why it cannot be read or built; else null.",
-    "message": "What is wrong.",
-    "hint": "What may help; else null.",
-    "updated": "Whether the lock was written anew.",
-    "changes": "All that is not as locked, node by node.",
-    "checkpoint": "What an old checkpoint holds for the network as it is now; null where nothing changed.",
-    "budgets": "The bounds that hold for the model.",
-    "budget": "The bound as it is written.",
-    "advisory": "Whether a breach fails nothing.",
-    "holds": "Whether it is kept; null where it was not measured.",
-    "value": "What there is, in base units; null where it was not measured.",
-    "limit": "What may be, in base units.",
-    "field": "What changed: `node` where the whole node is new or gone.",
-    "locked": "As it is locked; null where there was nothing.",
-    "now": "As it is now; null where there is nothing.",
-    "cause": "Whether it follows from no other change.",
-    "kept": "How many parameters and statistics load as before.",
-    "gone": "Those that have no place any more.",
-    "reshaped": "Those of another shape.",
-    "renamed": "Those that are only called otherwise.",
-    "missing": "Those that old checkpoints do not have.",
-    "figures": "The number of printed figures.",
-    "verdicts": "How many figures have which verdict.",
-    "undeclared": "Figures that contradict and stand under no erratum.",
-    "stale": "Errata that no longer apply.",
     # comparisons
     # list
     "name": "The name that people type.",
@@ -212,15 +181,6 @@ PART_SENTENCES = {
     "training.macs": "The MACs of the forward and the backward pass.",
     "layer.backward_macs": "The MACs of the layer's backward pass; null for layers of heads.",
     "layer.saved_bytes": "What the layer is the first to save for the backward pass; null for layers of heads.",
-    "gated.name": "The model as the lock calls it.",
-    "gated.spec": "The spec file that the model is built from; null where it cannot be built.",
-    "gated.totals": "Sums by name, as locked and now; null where the lock holds none.",
-    "difference.path": "The node; null for the input and output of the network.",
-    "difference.within": "The calls of the blocks that hold the node, from the innermost to the row of the table.",
-    "difference.where": "The call in the spec, or where it would stand: file:line:column.",
-    "checked.models": "The names of its models.",
-    "error.where": "The place: file:line:column; null where it has none.",
-    "bound.where": "Where the budget stands: file:line:column.",
     "list.input": "The shape of the input, channels first, without the batch.",
     "list.title": "The title of the spec.",
     "list.cite": "The citation of the spec.",
@@ -773,72 +733,6 @@ def list_schema() -> Schema:
     }
 
 
-def check_schema() -> Schema:
-    """The schema of `archcalc check --format json`. Keys may be added, so others than these are allowed."""
-    flag: Schema = {"type": "boolean"}
-    number: Schema = {"type": ["number", "null"]}
-    texts: Schema = {"type": "array", "items": _TEXT}
-    error = {"anyOf": [{"$ref": "#/$defs/error"}, {"type": "null"}]}
-    change = {
-        "path": _MAYBE,
-        "where": _MAYBE,
-        "within": texts,
-        "field": {"enum": list(CHANGED)},
-        "locked": {},
-        "now": {},
-        "cause": flag,
-    }
-    pair = {"name": _TEXT, "now": _TEXT}
-    checkpoint = {
-        "kept": _INDEX,
-        "gone": texts,
-        "reshaped": {"type": "array", "items": _record("difference", {"name": _TEXT, "locked": _SHAPE, "now": _SHAPE})},
-        "renamed": {"type": "array", "items": _record("difference", pair)},
-        "missing": texts,
-    }
-    budget = {"budget": _TEXT, "where": _TEXT, "advisory": flag, "holds": {"type": ["boolean", "null"]}}
-    budget |= {"value": number, "limit": {"type": "number"}}
-    both = {"locked": {"type": ["integer", "null"]}, "now": {"type": ["integer", "null"]}}
-    model = {
-        "name": _TEXT,
-        "lock": _MAYBE,
-        "spec": _MAYBE,
-        "ok": flag,
-        "error": error,
-        "changes": {"type": "array", "items": _record("difference", change)},
-        "totals": {"type": "object", "additionalProperties": _record("gated", both)},
-        "checkpoint": {"anyOf": [_record("checkpoint", checkpoint), {"type": "null"}]},
-        "budgets": {"type": "array", "items": _record("bound", budget)},
-    }
-    spec = {
-        "spec": _TEXT,
-        "ok": flag,
-        "error": error,
-        "family": _TEXT,
-        "models": texts,
-        "figures": _INDEX,
-        "verdicts": {"type": "object", "propertyNames": {"enum": list(get_args(Verdict))}},
-        "undeclared": {"type": "array"},
-        "stale": {"type": "array", "items": {"$ref": "#/$defs/error"}},
-    }
-    lock = {"lock": _TEXT, "ok": flag, "error": error, "updated": flag}
-    document = {
-        "schema": {"const": 1},
-        "archcalc": _TEXT,
-        "ok": flag,
-        "specs": {"type": "array", "items": _record("checked", spec, list(spec)[3:])},
-        "locks": {"type": "array", "items": _record("gated", lock)},
-        "models": {"type": "array", "items": _record("gated", model)},
-    }
-    return {
-        "$schema": DRAFT,
-        "title": "archcalc check",
-        "description": "What `archcalc check --format json` writes; keys may be added.",
-        **_record("check", document),
-        "$defs": {"error": _record("error", {"message": _TEXT, "where": _MAYBE, "hint": _MAYBE})},
-    }
-
-
 def _system() -> Schema:
     """A system that no spec builds, in a list with `--all`: what a model has is null."""
     result = {
@@ -882,7 +776,7 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "report": report_schema,
     "list": list_schema,
     "run": lambda: document(TITLE, MeasureDocument),
-    "check": check_schema,
+    "check": lambda: document("archcalc check", CheckDocument),
     "compare": lambda: document("archcalc compare", CompareDocument | DiffDocument | JudgedDocument),
     "explain": lambda: document("archcalc explain", ExplainDocument),
     "fit": lambda: document("archcalc fit", FitDocument),

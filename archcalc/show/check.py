@@ -1,22 +1,34 @@
-"""What `archcalc check` found, in every form."""
+"""What `archcalc check` found of specs and of locks, in every form."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, TypedDict, get_args
 
 from .. import __version__
-from ..documents import SCHEMA
-from ..errors import SpecError, printable
+from ..documents import SCHEMA, VERSION, WRITER, Natural, Sizes, Version
+from ..errors import ArchcalcError, SpecError, UsageError, printable, sentence
+from ..gate.budgets import Verdict as BudgetVerdict
+from ..gate.build import CheckedModel
+from ..gate.drift import FIELDS, Change, Drift
+from ..gate.lock import LockLine
 from ..papers.claims import Verdict
-from ..tasks.check import CheckedSpec, SpecResult, UnreadSpec
-from . import as_csv, records
-from .as_json import write
-from .columns import Column, Shown, Value, plain, words
-from .documents import claim_document
-from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
+from ..tasks.check import CheckedSpec, CheckResult, SpecResult, UnreadSpec
+from ..units import scaled
+from . import ci
+from .columns import Column, Shown, Value, exact, plain, words
+from .documents import ClaimDocument, claim_document
+from .drift import budget, causes, checkpoint, following, some, totals
+from .drift import said as told
+from .page import Block, Fact, Facts, Gap, Heading, Only, Page, Prose, Table, Verbatim
+from .pieces import BOLD, DIM, LOUD, PLAIN, Pieces, hanging
+from .writers import FORMATS
 
+FORMS = (*FORMATS, *ci.FORMATS)
+SEEN, READ = ("text",), ("markdown", "latex", "html")  # a terminal, and forms that have titles and tables
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 SAID = {
     "exact": "exact",
@@ -25,20 +37,57 @@ SAID = {
     "truncates": "are cut",
     "contradicts": "contradict",
 }
+FEW = 12  # models that are fine and are named in a terminal
 
 
-def render(results: Sequence[SpecResult], output_format: str, width: int | None = None, color: bool = False) -> str:
-    """The results in one of `FORMATS`; `width` and `color` are for text."""
-    if output_format == "json":
-        return write(document(results))
-    if output_format == "csv":
-        return as_csv.table(COLUMNS, results)
-    if output_format == "markdown":
-        shown = [column for column in COLUMNS if column.show is not None]
-        return f"{records.markdown(shown, results)}\n{verdict(results)}\n"
-    if output_format in ("latex", "html"):
-        return records.render(COLUMNS, results, output_format, title="Checked specs", notes=[verdict(results)])
-    return page(_text(results, width), color)
+def page(found: CheckResult) -> Page:
+    """The specs, then the models of locks: what does not hold, why, and what follows from it."""
+    locks = bool(found.models or found.locks)
+    title = "; ".join([*([verdict(found.specs)] if found.specs else []), *([locked(found)] if locks else [])])
+    more = {name: partial(form, found) for name, form in ci.FORMATS.items()}
+    return Page(title, lambda: _blocks(found), lambda: data(found), lambda: _table(found), more)
+
+
+def _blocks(found: CheckResult) -> Iterator[Block]:
+    if found.specs:
+        yield from _specs(found.specs)
+    if found.models or found.locks:
+        yield from [Gap()] if found.specs else []
+        yield from _locks(found)
+
+
+def _table(found: CheckResult) -> Table:
+    """The specs, or what changed in the models of locks. Raises UsageError for both."""
+    if found.specs and found.models:
+        raise UsageError("csv is one table: check locks and specs apart")
+    if found.specs:
+        return Table(COLUMNS, found.specs)
+    changes = [
+        (lock.name, model.name, change)
+        for lock in found.locks
+        for model in lock.models
+        for change in (model.drift.changes if model.drift else ())
+    ]
+    return Table(CHANGES, changes)
+
+
+def _error(error: ArchcalcError, indent: int, subject: str = "") -> Verbatim:
+    """An error below what it is about: what is wrong, where, and what to do."""
+    where = error.where if isinstance(error, SpecError) else ""
+    instead = [Fact(printable(f"✗ {where or subject}"), printable(sentence(error.message)))]
+    instead += [Fact("", printable(error.hint))] if error.hint else []
+    return Verbatim(partial(_lines, error, indent), instead=(Facts(instead),))
+
+
+def _lines(error: ArchcalcError, indent: int, width: int) -> Iterator[Pieces]:
+    first, *rest = error.render().split("\n")
+    start = " " * indent
+    yield from hanging(f"{start}✗ ", first.removeprefix("error: "), indent + 2, width, label_style=LOUD)
+    for line in rest:
+        yield [(start + line, PLAIN)]
+
+
+# --- specs --------------------------------------------------------------------------------------------------------
 
 
 def said(result: SpecResult) -> str:
@@ -76,9 +125,6 @@ def _read(results: Sequence[SpecResult]) -> list[CheckedSpec]:
     return [result for result in results if isinstance(result, CheckedSpec)]
 
 
-# --- columns ------------------------------------------------------------------------------------------------------
-
-
 def _models(result: SpecResult) -> int | None:
     return len(result.judged) if isinstance(result, CheckedSpec) else None
 
@@ -112,7 +158,7 @@ COLUMNS = (
     Column("error", lambda result: result.error.message if isinstance(result, UnreadSpec) else ""),
     Column("notes", said, "notes", "notes", words),
 )
-TEXT = (
+TERMINAL = (
     Column("mark", lambda result: "✓" if result.ok else "✗", "", "", words),
     SPEC,
     Column("models", _models, "", "", _counted("model")),
@@ -120,37 +166,30 @@ TEXT = (
     Column("notes", said, "", "", words),
 )
 
-# --- text ---------------------------------------------------------------------------------------------------------
 
-
-def _text(results: Sequence[SpecResult], width: int | None) -> Iterator[Pieces]:
-    def style(result: SpecResult, column: Column) -> str:
-        if result.ok:
-            return DIM if column.name == "notes" else PLAIN
-        return LOUD if column.name in ("mark", "spec", "notes") else PLAIN
-
-    room = PROSE if width is None else width
-
-    def below(result: SpecResult) -> Iterator[Pieces]:
-        for problem in result.problems if isinstance(result, CheckedSpec) else ():
-            yield from _problem(problem, room)
-        if isinstance(result, CheckedSpec) and not result.ok and result is not results[-1]:
-            yield []
-
-    yield from records.text(TEXT, results, width, headings=False, below=below, style=style)
-    yield []
+def _specs(results: Sequence[SpecResult]) -> Iterator[Block]:
+    yield Table(COLUMNS, results, terminal=TERMINAL, headings=False, style=_style, below=partial(_below, results[-1]))
+    yield Gap()
     if len(results) > 1:
-        yield from prose(_totals(results), room)
+        yield Prose(_totals(results))
     fine = all(result.ok for result in results)
-    yield from prose(verdict(results), room, BOLD if fine else LOUD)
+    yield Only(SEEN, [Prose(verdict(results), BOLD if fine else LOUD)])
 
 
-def _problem(problem: SpecError, width: int) -> Iterator[Pieces]:
-    """An error below its file: what is wrong, where, and what to do."""
-    first, *rest = problem.render().split("\n")
-    yield from hanging("  ✗ ", first.removeprefix("error: "), 4, width, label_style=LOUD)
-    for line in rest:
-        yield [("  " + line, PLAIN)]
+def _style(result: SpecResult, column: Column) -> str:
+    if result.ok:
+        return DIM if column.name == "notes" else PLAIN
+    return LOUD if column.name in ("mark", "spec", "notes") else PLAIN
+
+
+def _below(last: SpecResult, result: SpecResult) -> Iterator[Block]:
+    """What is wrong in a spec; of one that cannot be read a terminal has it on its other stream."""
+    if isinstance(result, UnreadSpec):
+        yield Only(READ, [_error(result.error, 2, result.spec)])
+        return
+    yield from (_error(problem, 2, result.spec) for problem in result.problems)
+    if not result.ok and result is not last:
+        yield Gap()
 
 
 def _totals(results: Sequence[SpecResult]) -> str:
@@ -166,20 +205,292 @@ def _totals(results: Sequence[SpecResult]) -> str:
     return f"{len(results)} specs, {models:,} models, {figures:,} printed figures" + (f": {each}" if each else "")
 
 
+# --- locks --------------------------------------------------------------------------------------------------------
+
+Entry = tuple[str, CheckedModel]  # a model with its lock, or with the spec that it is built from
+
+
+def locked(found: CheckResult) -> str:
+    """One sentence about the locks."""
+    models = [model for _, model in found.models]
+    drifted = sum(model.drift is not None and not model.updated for model in models)
+    broken = sum(not verdict.ok for model in models for verdict in model.budgets)
+    failed = sum(len(lock.errors) for lock in found.locks)
+    one = "model" if len(models) == 1 else f"of {len(models)} models"
+    parts = [
+        (failed, "lock or model cannot be read", "locks or models cannot be read"),
+        (drifted, f"{one} is not as locked", f"of {len(models)} models are not as locked"),
+        (broken, "budget is broken", "budgets are broken"),
+    ]
+    bad = [f"{count} {one if count == 1 else many}" for count, one, many in parts if count]
+    updated = [lock.name for lock in found.locks if lock.updated]
+    said = [f"{', '.join(updated)} {'holds' if len(updated) == 1 else 'hold'} what is true now"] if updated else []
+    if bad:
+        hint = ["`archcalc check --update` accepts what has changed"] if drifted else []
+        return f"✗ {'; '.join([*bad, *said, *hint])}"
+    if said:
+        return f"✓ {said[0]}"
+    if not found.locks:
+        return "✓ all budgets hold"
+    count = len(models) - len(found.bounded)
+    return f"✓ {'the model is' if count == 1 else f'all {count} models are'} as locked"
+
+
+LOCK = Column("lock", lambda entry: printable(entry[0]), "lock", "lock", words)
+NAME = Column("model", lambda entry: printable(entry[1].name), "model", "model", words)
+MODELS = (
+    LOCK,
+    NAME,
+    Column("ok", lambda entry: "yes" if entry[1].ok else "no", "ok", "ok", words),
+    Column("params", lambda entry: entry[1].totals.get("params"), "params", "params", exact),
+    Column("macs", lambda entry: entry[1].totals.get("macs"), "MACs", "MACs", exact),
+)
+TOTALS = (
+    Column("total", lambda pair: pair[0], "total", "total", words),
+    Column("locked", lambda pair: pair[1][0], "locked", "locked", exact),
+    Column("now", lambda pair: pair[1][1], "now", "now", exact),
+)
+CHANGES = (
+    Column("lock", lambda found: found[0]),
+    Column("model", lambda found: found[1]),
+    Column("path", lambda found: found[2].path),
+    Column("where", lambda found: found[2].place.where),
+    Column("field", lambda found: found[2].field),
+    Column("locked", lambda found: _value(found[2].locked)),
+    Column("now", lambda found: _value(found[2].now)),
+    Column("cause", lambda found: "yes" if found[2].cause else "no"),
+)
+
+
+def _value(value: Any) -> Value:
+    """One side of a change."""
+    if isinstance(value, LockLine):
+        return value.text().strip()
+    return "" if value is None else value if isinstance(value, int) else told(value)
+
+
+def _locks(found: CheckResult) -> Iterator[Block]:
+    entries = [(lock or model.spec, model) for lock, model in found.models]
+    yield from [Only(READ, [Table(MODELS, entries)])] if entries else []
+    several = len(found.locks) > 1
+    for lock in found.locks:
+        if several or lock.error is not None:
+            yield Only(SEEN, [Verbatim(partial(_line, (printable(lock.name), BOLD)))])
+        if lock.error is not None:
+            yield _error(lock.error, 4, lock.name)
+        fine = [model for model in lock.models if model.ok and not model.budgets]
+        quiet = fine if len(fine) > FEW else []  # a long list of what is fine hides what is not
+        for model in lock.models:
+            if model not in quiet:
+                yield from _model(model)
+        if quiet:
+            yield Only(SEEN, [Verbatim(partial(_line, ("✓ ", PLAIN), (f"{len(quiet)} models as locked", DIM)))])
+    for model in found.bounded:
+        yield from _model(model)
+    yield Gap()
+    held = all(lock.ok for lock in found.locks) and all(model.ok for model in found.bounded)
+    yield Only(SEEN, [Prose(locked(found), BOLD if held else LOUD)])
+
+
+def _line(*pieces: tuple[str, str] | int) -> Iterator[Pieces]:
+    yield [piece for piece in pieces if isinstance(piece, tuple)]
+
+
+def _model(model: CheckedModel) -> Iterator[Block]:
+    counts = ""
+    if model.totals:
+        number, unit = scaled(model.totals["macs"])
+        counts = f"  {model.totals['params']:,} params, {number}{f' {unit}' if unit else ''} MACs"
+    mark, style = ("✓ ", PLAIN) if model.ok else ("✗ ", LOUD)
+    name = printable(model.name)
+    yield Only(SEEN, [Verbatim(partial(_line, (mark, style), (name, style), (counts, DIM)))])
+    if model.error is not None or model.drift is not None or model.budgets:
+        yield Only(READ, [Heading(mark + name, level=2)])
+    if model.error is not None:
+        yield _error(model.error, 4, model.name)
+    if model.drift is not None:
+        yield from _drift(model.drift)
+    for verdict in model.budgets:
+        mark = "✓" if verdict.holds else "!" if verdict.budget.advisory else "✗"
+        styles = (DIM, DIM) if verdict.holds else (PLAIN, LOUD)
+        text = budget(verdict)
+        yield Only(SEEN, [Facts([Fact(mark, f"budget {text}", *styles)], 6, 4)])
+        yield Only(READ, [Facts([Fact(f"{mark} budget", text)])])
+
+
+def _drift(drift: Drift) -> Iterator[Block]:
+    found = causes(drift)
+    parts = [[f"at {printable(some(cause.paths))}" if cause.paths else "", printable(cause.where)] for cause in found]
+    told = [(printable(cause.what), list(filter(None, rest))) for cause, rest in zip(found, parts, strict=True)]
+    ends = list(filter(None, [following(drift)]))
+    kept = Fact("old checkpoints", printable(checkpoint(drift.checkpoint, found)), PLAIN, DIM)
+    lines = [fact for what, rest in told for fact in (Fact("✗", what, BOLD, LOUD), *(Fact("", text) for text in rest))]
+    so = [Fact("" if number else "so", text, DIM, DIM) for number, text in enumerate([*totals(drift), *ends])]
+    yield Only(SEEN, [Facts(lines, 6, 4), Facts(so, 7, 4), Facts([kept._replace(label=f"    {kept.label}")], 20)])
+    yield Only(READ, [Facts([Fact(what, ", ".join(rest)) for what, rest in told])])
+    yield Only(READ, [Table(TOTALS, list(drift.totals.items()))] if drift.totals else [])
+    yield Only(READ, [Facts([*(Fact("so", text) for text in ends), kept])])
+
+
 # --- JSON ---------------------------------------------------------------------------------------------------------
 
+PLACE = "The place: file:line:column; null where it has none."
+OK = "Whether all is as it should be."
+UNREAD = "Why it cannot be read or built; else null."
+NONE = "As it is locked; null where there was nothing."
+NOW = "As it is now; null where there is nothing."
+TENSOR = "The parameter or statistic."
 
-def document(results: Sequence[SpecResult]) -> Iterable[tuple[str, Any]]:
-    """The keys and values, in order."""
-    yield "schema", SCHEMA
-    yield "archcalc", __version__
-    yield "ok", all(result.ok for result in results)
-    yield "specs", [_spec(result) for result in results]
+
+class ErrorDocument(TypedDict):
+    """What is wrong, and where."""
+
+    message: Annotated[str, "What is wrong."]
+    where: Annotated[str | None, PLACE]
+    hint: Annotated[str | None, "What may help; else null."]
 
 
-def _spec(result: SpecResult) -> dict[str, Any]:
+class UndeclaredClaim(ClaimDocument):
+    """A printed figure that contradicts and stands under no erratum."""
+
+    subject: Annotated[str, "The variant or model that it is about."]
+
+
+class ReadSpec(TypedDict, total=False):
+    """What is known of a spec that can be read."""
+
+    family: Annotated[str, "The name of the spec's family."]
+    models: Annotated[list[str], "The names of its models."]
+    figures: Annotated[Natural, "The number of printed figures."]
+    verdicts: Annotated[
+        dict[str, Natural], (("propertyNames", {"enum": list(VERDICTS)}),), "How many figures have which verdict."
+    ]
+    undeclared: Annotated[list[UndeclaredClaim], "Figures that contradict and stand under no erratum."]
+    stale: Annotated[list[ErrorDocument], "Errata that no longer apply."]
+
+
+class SpecDocument(ReadSpec):
+    """A spec file; one that cannot be read has its error alone."""
+
+    spec: Annotated[str, "The spec file."]
+    ok: Annotated[bool, OK]
+    error: Annotated[ErrorDocument | None, UNREAD]
+
+
+class LockDocument(TypedDict):
+    """A lock file."""
+
+    lock: Annotated[str, "The lock file."]
+    ok: Annotated[bool, OK]
+    error: Annotated[ErrorDocument | None, UNREAD]
+    updated: Annotated[bool, "Whether the lock was written anew."]
+
+
+class ChangeDocument(TypedDict):
+    """Something that is not as locked."""
+
+    path: Annotated[str | None, "The node; null for the input and output of the network."]
+    where: Annotated[str | None, "The call in the spec, or where it would stand: file:line:column."]
+    within: Annotated[
+        Sequence[str], "The calls of the blocks that hold the node, from the innermost to the row of the table."
+    ]
+    field: Annotated[str, (("enum", tuple(FIELDS)),), "What changed: `node` where the whole node is new or gone."]
+    locked: Annotated[Any, NONE]
+    now: Annotated[Any, NOW]
+    cause: Annotated[bool, "Whether it follows from no other change."]
+
+
+class LockedTotal(TypedDict):
+    """A sum, as locked and now."""
+
+    locked: Annotated[int | None, NONE]
+    now: Annotated[int | None, NOW]
+
+
+class ReshapedDocument(TypedDict):
+    """A parameter or statistic of another shape."""
+
+    name: Annotated[str, TENSOR]
+    locked: Annotated[Sizes, NONE]
+    now: Annotated[Sizes, NOW]
+
+
+class RenamedDocument(TypedDict):
+    """A parameter or statistic that is only called otherwise."""
+
+    name: Annotated[str, TENSOR]
+    now: Annotated[str, NOW]
+
+
+class CheckpointDocument(TypedDict):
+    """What an old checkpoint holds for the network as it is now."""
+
+    kept: Annotated[Natural, "How many parameters and statistics load as before."]
+    gone: Annotated[Sequence[str], "Those that have no place any more."]
+    reshaped: Annotated[list[ReshapedDocument], "Those of another shape."]
+    renamed: Annotated[list[RenamedDocument], "Those that are only called otherwise."]
+    missing: Annotated[Sequence[str], "Those that old checkpoints do not have."]
+
+
+class BudgetDocument(TypedDict):
+    """A bound."""
+
+    budget: Annotated[str, "The bound as it is written."]
+    where: Annotated[str, "Where the budget stands: file:line:column."]
+    advisory: Annotated[bool, "Whether a breach fails nothing."]
+    holds: Annotated[bool | None, "Whether it is kept; null where it was not measured."]
+    value: Annotated[float | None, "What there is, in base units; null where it was not measured."]
+    limit: Annotated[float, "What may be, in base units."]
+
+
+class CheckedDocument(TypedDict):
+    """A model that is locked or has budgets."""
+
+    name: Annotated[str, "The model as the lock calls it."]
+    lock: Annotated[str | None, "The lock file; null where the model is not locked."]
+    spec: Annotated[str | None, "The spec file that the model is built from; null where it cannot be built."]
+    ok: Annotated[bool, OK]
+    error: Annotated[ErrorDocument | None, UNREAD]
+    changes: Annotated[list[ChangeDocument], "All that is not as locked, node by node."]
+    totals: Annotated[Mapping[str, LockedTotal], "Sums by name, as locked and now; null where the lock holds none."]
+    checkpoint: Annotated[
+        CheckpointDocument | None,
+        "What an old checkpoint holds for the network as it is now; null where nothing changed.",
+    ]
+    budgets: Annotated[list[BudgetDocument], "The bounds that hold for the model."]
+
+
+class CheckDocument(TypedDict):
+    """What `archcalc check --format json` writes; keys may be added."""
+
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+    ok: Annotated[bool, OK]
+    specs: Annotated[list[SpecDocument], "The spec files that were checked."]
+    locks: Annotated[list[LockDocument], "The locks that were checked."]
+    models: Annotated[
+        list[CheckedDocument], "The models of the locks, and those of specs for which the project has budgets."
+    ]
+
+
+def data(found: CheckResult) -> CheckDocument:
+    """The JSON document."""
+    return {
+        "schema": SCHEMA,
+        "archcalc": __version__,
+        "ok": found.ok,
+        "specs": [_spec_document(result) for result in found.specs],
+        "locks": [
+            {"lock": lock.name, "ok": lock.ok, "error": _error_document(lock.error), "updated": lock.updated}
+            for lock in found.locks
+        ],
+        "models": [_model_document(lock, model) for lock, model in found.models],
+    }
+
+
+def _spec_document(result: SpecResult) -> SpecDocument:
     if isinstance(result, UnreadSpec):
-        return {"spec": result.spec, "ok": False, "error": _error(result.error)}
+        return {"spec": result.spec, "ok": False, "error": _error_document(result.error)}
     return {
         "spec": result.spec,
         "ok": result.ok,
@@ -189,9 +500,84 @@ def _spec(result: SpecResult) -> dict[str, Any]:
         "figures": len(result.figures),
         "verdicts": {name: result.verdicts[name] for name in VERDICTS},
         "undeclared": [{"subject": j.claim.subject, **claim_document(j)} for j in result.undeclared],
-        "stale": [_error(error) for error in result.stale],
+        "stale": [_problem_document(error) for error in result.stale],
     }
 
 
-def _error(error: SpecError) -> dict[str, Any]:
-    return {"message": error.message, "where": error.where or None, "hint": error.hint or None}
+def _model_document(lock: str | None, model: CheckedModel) -> CheckedDocument:
+    drift = model.drift
+    names = dict.fromkeys((*(model.totals or {}), *(drift.totals if drift else ())))
+    both = {name: (value := model.totals.get(name), value) for name in names} | (drift.totals if drift else {})
+    return {
+        "name": model.name,
+        "lock": lock,
+        "spec": model.spec or None,
+        "ok": model.ok,
+        "error": _error_document(model.error),
+        "changes": [_change_document(change) for change in drift.changes] if drift else [],
+        "totals": {name: {"locked": locked, "now": now} for name, (locked, now) in both.items()},
+        "checkpoint": _checkpoint_document(drift),
+        "budgets": [_budget_document(verdict) for verdict in model.budgets],
+    }
+
+
+def _checkpoint_document(drift: Drift | None) -> CheckpointDocument | None:
+    found = drift.checkpoint if drift else None
+    if found is None:
+        return None
+    return {
+        "kept": found.kept,
+        "gone": found.gone,
+        "reshaped": [{"name": name, "locked": _shape(a), "now": _shape(b)} for name, a, b in found.reshaped],
+        "renamed": [{"name": name, "now": other} for name, other in found.renamed],
+        "missing": found.missing,
+    }
+
+
+def _budget_document(verdict: BudgetVerdict) -> BudgetDocument:
+    return {
+        "budget": verdict.budget.text.value,
+        "where": verdict.budget.text.where,
+        "advisory": verdict.budget.advisory,
+        "holds": None if verdict.value is None else verdict.holds,
+        "value": None if verdict.value is None else _number(verdict.value),
+        "limit": _number(verdict.limit),
+    }
+
+
+def _change_document(change: Change) -> ChangeDocument:
+    return {
+        "path": change.path or None,
+        "where": change.place.where or None,
+        "within": change.place.within,
+        "field": change.field,
+        "locked": _field(change.field, change.locked),
+        "now": _field(change.field, change.now),
+        "cause": change.cause,
+    }
+
+
+def _field(field: str, value: Any) -> Any:
+    if isinstance(value, LockLine):
+        return {name: _field(name, part) for name, part in value._asdict().items()}
+    if field == "state":
+        return {name: _shape(shape) for name, shape in value}
+    if field == "output":
+        return _shape(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text))
+
+
+def _number(value: Any) -> int | float:
+    return int(value) if value == int(value) else round(float(value), 6)
+
+
+def _error_document(error: ArchcalcError | None) -> ErrorDocument | None:
+    return None if error is None else _problem_document(error)
+
+
+def _problem_document(error: ArchcalcError) -> ErrorDocument:
+    return {"message": error.message, "where": getattr(error, "where", "") or None, "hint": error.hint or None}

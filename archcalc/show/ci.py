@@ -6,19 +6,22 @@ All are made of one list of problems, each with its place in the repository.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from json import dumps
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote
-from xml.sax.saxutils import escape, quoteattr
 
 from .. import __version__
 from ..errors import ArchcalcError, SpecError, Text, printable
 from ..gate.build import CheckedModel
 from ..tasks.check import CheckResult, UnreadSpec
 from . import drift as gated
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 Level = Literal["error", "warning"]
 RULES = {
@@ -157,48 +160,35 @@ def _property(text: str) -> str:
 
 def junit(run: CheckResult) -> str:
     """A test suite a lock, a test case a model."""
+    from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
     suites: dict[str, list[tuple[str, list[Problem]]]] = {}
     for group, name, found in _cases(run):
-        suites.setdefault(group, []).append((name, found))
-    body, sums = [], [0, 0, 0]
+        suites.setdefault(printable(group), []).append((printable(name), found))
+    root = Element("testsuites", name="archcalc")
+    sums: Counter[str] = Counter()
     for group, cases in suites.items():
-        errors = sum(any(problem.rule == "unread" for problem in found) for _, found in cases)
-        failures = sum(bool(_failing(found)) for _, found in cases) - errors
-        sums = [a + b for a, b in zip(sums, (len(cases), failures, errors), strict=True)]
-        counts = f'tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="0" time="0"'
-        body.append(f"  <testsuite name={_attribute(group)} {counts}>")
+        suite = SubElement(root, "testsuite", name=group)
+        counts = Counter(tests=len(cases))
         for name, found in cases:
-            case = f'    <testcase classname={_attribute(group)} name={_attribute(name)} time="0"'
-            failing = _failing(found)
-            if not found:
-                body.append(f"{case}/>")
-                continue
-            body.append(f"{case}>")
+            case = SubElement(suite, "testcase", classname=group, name=name, time="0")
+            failing = [problem for problem in found if problem.level == "error"]
             if failing:
                 tag = "error" if any(problem.rule == "unread" for problem in failing) else "failure"
-                first = failing[0]
-                told = "\n\n".join(f"{p.file}:{p.line}:{p.col}\n{p.message}" for p in failing)
-                body.append(
-                    f"      <{tag} message={_attribute(first.title)} type={_attribute(first.rule)}>"
-                    f"{escape(told)}</{tag}>"
-                )
-            else:
-                body.append(
-                    f"      <system-out>{escape(chr(10).join(problem.message for problem in found))}</system-out>"
-                )
-            body.append("    </testcase>")
-        body.append("  </testsuite>")
-    tests, failures, errors = sums
-    head = f'<testsuites name="archcalc" tests="{tests}" failures="{failures}" errors="{errors}" time="0">'
-    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *body, "</testsuites>", ""])
+                counts[f"{tag}s"] += 1
+                told = SubElement(case, tag, message=failing[0].title, type=failing[0].rule)
+                told.text = "\n\n".join(f"{p.file}:{p.line}:{p.col}\n{p.message}" for p in failing)
+            elif found:
+                SubElement(case, "system-out").text = "\n".join(problem.message for problem in found)
+        _count(suite, counts, skipped="0")
+        sums += counts
+    _count(root, sums)
+    indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
 
 
-def _failing(found: list[Problem]) -> list[Problem]:
-    return [problem for problem in found if problem.level == "error"]
-
-
-def _attribute(text: str) -> str:
-    return quoteattr(printable(text))
+def _count(element: Element, counts: Counter[str], **more: str) -> None:
+    element.attrib |= {**{name: str(counts[name]) for name in ("tests", "failures", "errors")}, **more, "time": "0"}
 
 
 def sarif(run: CheckResult) -> str:

@@ -1,24 +1,17 @@
-"""What `archcalc check` found of locks: first the causes, each once, then what follows from them."""
+"""How a drift is said: first the causes, each once, then what follows from them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..documents import SCHEMA
-from ..errors import printable, sentence
 from ..gate.budgets import Verdict
-from ..gate.build import CheckedLock, CheckedModel
 from ..gate.drift import Change, Checkpoint, Drift, Place
 from ..gate.lock import LockLine
 from ..ops import ARGUMENTS
 from ..ops.base import show
-from ..tasks.check import CheckResult
-from ..units import scaled, with_separators
-from . import check as checked
-from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
-from .writers.markdown import escape, pipes
+from ..units import with_separators
 
 SHOWN = 5  # names that a person is told; the JSON has all
 
@@ -115,7 +108,7 @@ def _what(change: Change) -> str:
             else f"has weights of its own, not those of {change.locked}"
         )
     name = {"inputs": "input", "outputs": "output"}.get(change.field, change.field)
-    return f"{name} {_text(change.locked)} → {_text(change.now)}"
+    return f"{name} {said(change.locked)} → {said(change.now)}"
 
 
 def _call(old: str, new: str) -> str:
@@ -147,7 +140,7 @@ def _arguments(call: str) -> tuple[str, dict[str, str]]:
     return match[1] + (match[3] or ""), dict(part.split("=", 1) for part in match[2].split(", ") if "=" in part)
 
 
-def _text(value: Any) -> str:
+def said(value: Any) -> str:
     if isinstance(value, int):
         return with_separators(value)
     if isinstance(value, tuple):
@@ -160,7 +153,7 @@ def totals(drift: Drift) -> list[str]:
     found = []
     for name, (locked, now) in drift.totals.items():
         if locked is None or now is None:
-            found.append(f"{name} {_text(locked if now is None else now)} is {'gone' if now is None else 'new'}")
+            found.append(f"{name} {said(locked if now is None else now)} is {'gone' if now is None else 'new'}")
             continue
         share = f", {(now - locked) / locked:+.1%}".replace("%", " %") if locked else ""
         found.append(f"{name} {locked:,} → {now:,} ({now - locked:+,}{share})")
@@ -194,18 +187,18 @@ def checkpoint(found: Checkpoint | None, causes: Sequence[Cause]) -> str:
     parts = []
     if found.reshaped:
         shown = [f"{name} is {now}, was {before}" for name, before, now in found.reshaped]
-        parts.append(f"{len(found.reshaped):,} of another shape ({_some(shown)})")
+        parts.append(f"{len(found.reshaped):,} of another shape ({some(shown)})")
     if found.gone:
-        parts.append(f"{len(found.gone):,} with no place any more ({_some(found.gone)})")
+        parts.append(f"{len(found.gone):,} with no place any more ({some(found.gone)})")
     if found.renamed:
         shown = [f"{name} is now {other}" for name, other in found.renamed]
-        parts.append(f"{len(found.renamed):,} only under another name ({_some(shown)})")
+        parts.append(f"{len(found.renamed):,} only under another name ({some(shown)})")
     if found.missing:
-        parts.append(f"{len(found.missing):,} that are not in them ({_some(found.missing)})")
+        parts.append(f"{len(found.missing):,} that are not in them ({some(found.missing)})")
     return f"no longer load: {'; '.join(parts)}; {found.kept:,} as before"
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
     shown = ", ".join(names[:SHOWN])
     return shown if len(names) <= SHOWN else f"{shown}, and {len(names) - SHOWN:,} more"
 
@@ -218,271 +211,3 @@ def budget(verdict: Verdict) -> str:
     if verdict.budget.measured:
         return f"{text}: {float(verdict.value):.3g} ms, at most {float(verdict.limit):.3g} ms"
     return f"{text}: {with_separators(verdict.value)}"
-
-
-def verdict(run: CheckResult) -> str:
-    """One sentence about the locks."""
-    models = [model for _, model in run.models]
-    drifted = sum(model.drift is not None and not model.updated for model in models)
-    broken = sum(not found.ok for model in models for found in model.budgets)
-    failed = sum(len(lock.errors) for lock in run.locks)
-    one = "model" if len(models) == 1 else f"of {len(models)} models"
-    parts = [
-        (failed, "lock or model cannot be read", "locks or models cannot be read"),
-        (drifted, f"{one} is not as locked", f"of {len(models)} models are not as locked"),
-        (broken, "budget is broken", "budgets are broken"),
-    ]
-    bad = [f"{count} {one if count == 1 else many}" for count, one, many in parts if count]
-    updated = [lock.name for lock in run.locks if lock.updated]
-    said = [f"{', '.join(updated)} {'holds' if len(updated) == 1 else 'hold'} what is true now"] if updated else []
-    if bad:
-        hint = ["`archcalc check --update` accepts what has changed"] if drifted else []
-        return f"✗ {'; '.join([*bad, *said, *hint])}"
-    if said:
-        return f"✓ {said[0]}"
-    if not run.locks:
-        return "✓ all budgets hold"
-    locked = len(models) - len(run.bounded)
-    return f"✓ {'the model is' if locked == 1 else f'all {locked} models are'} as locked"
-
-
-# --- text ---------------------------------------------------------------------------------------------------------
-
-
-def text(run: CheckResult, width: int | None, color: bool) -> str:
-    """For people."""
-    room = PROSE if width is None else width
-    parts = [checked.render(run.specs, "text", width, color)] if run.specs else []
-    if run.models or run.locks:
-        parts.append(page(_models(run, room), color))
-    return "\n".join(parts)
-
-
-def _models(run: CheckResult, room: int) -> Iterator[Pieces]:
-    several = len(run.locks) > 1
-    for lock in run.locks:
-        if several or lock.error is not None:
-            yield [(printable(lock.name), BOLD)]
-        if lock.error is not None:
-            yield from _error(lock.error.render(), room)
-        fine = [model for model in lock.models if model.ok and not model.budgets]
-        quiet = fine if len(fine) > 12 else []  # a long list of what is fine hides what is not
-        for model in lock.models:
-            if model not in quiet:
-                yield from _model(model, room)
-        if quiet:
-            yield [("✓ ", PLAIN), (f"{len(quiet)} models as locked", DIM)]
-    for model in run.bounded:
-        yield from _model(model, room)
-    yield []
-    held = all(lock.ok for lock in run.locks) and all(model.ok for model in run.bounded)
-    yield from prose(verdict(run), room, BOLD if held else LOUD)
-
-
-def _model(model: CheckedModel, room: int) -> Iterator[Pieces]:
-    counts = ""
-    if model.totals:
-        number, unit = scaled(model.totals["macs"])
-        counts = f"  {model.totals['params']:,} params, {number}{f' {unit}' if unit else ''} MACs"
-    yield [
-        ("✓ " if model.ok else "✗ ", PLAIN if model.ok else LOUD),
-        (printable(model.name), PLAIN if model.ok else LOUD),
-        (counts, DIM),
-    ]
-    if model.error is not None:
-        yield from _error(model.error.render(), room)
-    if model.drift is not None:
-        yield from _drift(model.drift, room)
-    for found in model.budgets:
-        mark = "✓" if found.holds else "!" if found.budget.advisory else "✗"
-        yield from hanging(
-            f"    {mark} ",
-            f"budget {budget(found)}",
-            6,
-            room,
-            DIM if found.holds else PLAIN,
-            "" if found.holds else LOUD,
-        )
-
-
-def _drift(drift: Drift, room: int) -> Iterator[Pieces]:
-    found = causes(drift)
-    for cause in found:
-        yield from hanging("    ✗ ", printable(cause.what), 6, room, BOLD, LOUD)
-        if cause.paths:
-            yield from hanging("", f"at {printable(_some(cause.paths))}", 6, room)
-        if cause.where:
-            yield from hanging("", printable(cause.where), 6, room)
-    rest = [*totals(drift), *filter(None, [following(drift)])]
-    for number, line in enumerate(rest):
-        yield from hanging("    so " if not number else "", line, 7, room, DIM)
-    yield from hanging("    old checkpoints ", printable(checkpoint(drift.checkpoint, found)), 20, room, PLAIN, DIM)
-
-
-def _error(rendered: str, room: int) -> Iterator[Pieces]:
-    first, *rest = rendered.split("\n")
-    yield from hanging("    ✗ ", first.removeprefix("error: "), 6, room, label_style=LOUD)
-    for line in rest:
-        yield [("    " + line, PLAIN)]
-
-
-# --- Markdown -----------------------------------------------------------------------------------------------------
-
-
-def markdown(run: CheckResult) -> str:
-    """For a comment on a pull request, or a job's summary."""
-    lines = [f"**{verdict(run)}**", ""] if run.locks or run.bounded else []
-    for lock in run.locks:
-        if lock.error is not None:
-            lines += [f"### {escape(lock.name)}", "", f"- {escape(sentence(lock.error.message))}", ""]
-    for _, model in run.models:
-        if not model.ok or any(not found.holds for found in model.budgets):
-            lines += _markdown(model)
-    if run.specs:
-        lines.append(checked.render(run.specs, "markdown"))
-    return "\n".join(printable(part) for line in lines for part in line.split("\n")).rstrip() + "\n"
-
-
-def _markdown(model: CheckedModel) -> Iterator[str]:
-    yield f"### {'✓' if model.ok else '✗'} {escape(model.name)}"
-    yield ""
-    if model.error is not None:
-        where = getattr(model.error, "where", "")
-        yield f"- {escape(sentence(model.error.message))}{f' (`{where}`)' if where else ''}"
-    if model.drift is not None:
-        found = causes(model.drift)
-        for cause in found:
-            at = f" at {escape(_some(cause.paths))}" if cause.paths else ""
-            yield f"- **{escape(cause.what)}**{at}{f' (`{cause.where}`)' if cause.where else ''}"
-        if model.drift.totals:
-            yield ""
-            rows = [
-                [name, *(["" if value is None else f"{value:,}" for value in pair])]
-                for name, pair in model.drift.totals.items()
-            ]
-            yield from pipes(["total", "locked", "now"], [False, True, True], rows)
-            yield ""
-        for line in filter(None, [following(model.drift)]):
-            yield f"- {escape(line)}"
-        yield f"- old checkpoints: {escape(checkpoint(model.drift.checkpoint, found))}"
-    for verdict in model.budgets:
-        if not verdict.holds:
-            yield f"- {'advisory ' if verdict.budget.advisory else ''}budget {escape(budget(verdict))}"
-    yield ""
-
-
-# --- JSON ---------------------------------------------------------------------------------------------------------
-
-
-def document(run: CheckResult) -> Iterator[tuple[str, Any]]:
-    """The keys and values, in order."""
-    found = dict(checked.document(run.specs))
-    yield "schema", SCHEMA
-    yield "archcalc", found["archcalc"]
-    yield "ok", run.ok
-    yield "specs", found["specs"]
-    yield (
-        "locks",
-        [
-            {"lock": lock.name, "ok": lock.ok, "error": _json_error(lock.error), "updated": lock.updated}
-            for lock in run.locks
-        ],
-    )
-    yield "models", [_json_model(lock, model) for lock, model in run.models]
-
-
-def _json_model(lock: str | None, model: CheckedModel) -> dict[str, Any]:
-    drift = model.drift
-    names = dict.fromkeys((*(model.totals or {}), *(drift.totals if drift else ())))
-    both = {name: (value := model.totals.get(name), value) for name in names} | (drift.totals if drift else {})
-    found = drift.checkpoint if drift else None
-    return {
-        "name": model.name,
-        "lock": lock,
-        "spec": model.spec or None,
-        "ok": model.ok,
-        "error": _json_error(model.error),
-        "changes": [_json_change(change) for change in drift.changes] if drift else [],
-        "totals": {name: {"locked": locked, "now": now} for name, (locked, now) in both.items()},
-        "checkpoint": None
-        if found is None
-        else {
-            "kept": found.kept,
-            "gone": found.gone,
-            "reshaped": [{"name": name, "locked": _shape(a), "now": _shape(b)} for name, a, b in found.reshaped],
-            "renamed": [{"name": name, "now": other} for name, other in found.renamed],
-            "missing": found.missing,
-        },
-        "budgets": [
-            {
-                "budget": verdict.budget.text.value,
-                "where": verdict.budget.text.where,
-                "advisory": verdict.budget.advisory,
-                "holds": None if verdict.value is None else verdict.holds,
-                "value": None if verdict.value is None else _number(verdict.value),
-                "limit": _number(verdict.limit),
-            }
-            for verdict in model.budgets
-        ],
-    }
-
-
-def _json_change(change: Change) -> dict[str, Any]:
-    return {
-        "path": change.path or None,
-        "where": change.place.where or None,
-        "within": change.place.within,
-        "field": change.field,
-        "locked": _json_value(change.field, change.locked),
-        "now": _json_value(change.field, change.now),
-        "cause": change.cause,
-    }
-
-
-def _json_value(field: str, value: Any) -> Any:
-    if isinstance(value, LockLine):
-        return {name: _json_value(name, part) for name, part in value._asdict().items()}
-    if field == "state":
-        return {name: _shape(shape) for name, shape in value}
-    if field == "output":
-        return _shape(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _shape(text: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", text)]
-
-
-def _number(value: Any) -> int | float:
-    return int(value) if value == int(value) else round(float(value), 6)
-
-
-def _json_error(error: Any) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    return {"message": error.message, "where": getattr(error, "where", "") or None, "hint": error.hint or None}
-
-
-# --- csv ----------------------------------------------------------------------------------------------------------
-
-
-def table(locks: Iterable[CheckedLock]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    """The changes, one a record."""
-    head = ("lock", "model", "path", "where", "field", "locked", "now", "cause")
-    rows = []
-    for lock in locks:
-        for model in lock.models:
-            for change in model.drift.changes if model.drift else ():
-                values = [
-                    value.text().strip()
-                    if isinstance(value, LockLine)
-                    else ""
-                    if value is None
-                    else value
-                    if isinstance(value, int)
-                    else _text(value)
-                    for value in (change.locked, change.now)
-                ]
-                cause = "yes" if change.cause else "no"
-                rows.append((lock.name, model.name, change.path, change.place.where, change.field, *values, cause))
-    return head, rows

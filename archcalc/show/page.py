@@ -7,7 +7,7 @@ A result's module makes a page of headings, prose, facts and tables, and the doc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .columns import INDENT, Column, Shown, percent, words
@@ -130,15 +130,17 @@ class Tree(NamedTuple):
 class Table(NamedTuple):
     """Records as a table; columns without `show` stand in csv alone.
 
-    `notes` are said about a record. In a terminal `above` stands above it, `terminal` are the columns if what stands
-    above says the rest, and `style` is that of a cell. `rules` are the records above which a line is drawn and which a
-    page of HTML keeps at the end. A `tree` has styles of its own: sums stand out, zeros and what is opened do not.
+    `notes` are said about a record, and `below` are blocks about it: below it in a terminal, else behind the table.
+    In a terminal `above` stands above it, `terminal` are the columns if what stands round it says the rest, and `style`
+    is that of a cell. `rules` are the records above which a line is drawn and which a page of HTML keeps at the end. A
+    `tree` has styles of its own: sums stand out, zeros and what is opened do not.
     """
 
     columns: Sequence[Column]
     records: Sequence[Any]
     notes: Callable[[Any], Iterable[Note]] = lambda record: ()
     above: Callable[[Any], Iterable[Block]] = lambda record: ()
+    below: Callable[[Any], Iterable[Block]] = lambda record: ()
     terminal: Sequence[Column] = ()
     style: Callable[[Any, Column], str] = lambda record, column: PLAIN
     headings: bool = True
@@ -204,13 +206,14 @@ class Page:
     """What a result says. Its parts are made only for the form that needs them.
 
     `title` is the heading, except in a terminal, unless the first block is one of level 1. `data` is the JSON document,
-    `table` what csv has; None where the result is no table.
+    `table` what csv has; None where the result is no table. `more` are forms that this result alone has.
     """
 
     title: str
     blocks: Callable[[], Iterable[Block]]
     data: Callable[[], Document]
     table: Callable[[], Table] | None = None
+    more: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
     def of(self, form: str) -> list[Block]:
         """The blocks as they stand in a form."""
@@ -229,5 +232,7 @@ def _kept(blocks: Iterable[Block], form: str) -> Iterable[Block]:
             yield from _kept(block.instead, form)
         elif not isinstance(block, Only):
             yield block
+            if isinstance(block, Table) and form != "text":
+                yield from (part for record in block.records for part in _kept(block.below(record), form))
         elif form in block.forms:
             yield from _kept(block.blocks, form)

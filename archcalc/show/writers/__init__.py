@@ -36,6 +36,8 @@ def write(page: Page, form: str, width: int | None = None, color: bool = False) 
 
     Raises UsageError for csv of what is no table.
     """
+    if form in page.more:
+        return page.more[form]()
     if form == "text":
         from . import text
 

@@ -32,7 +32,7 @@ def _lines(block: Block) -> Iterator[str]:
         star = "*" if block.dim else "**"
         for label, text in block.pairs:
             start = f"- {star}{escape(label.rstrip())}{star}:" if label else " "
-            yield f"{' ' * block.indent}{start} {escape(text)}"
+            yield f"{'  ' * bool(block.indent)}{start} {escape(text)}"
     elif isinstance(block, Table):
         yield from table(block)
     elif isinstance(block, Verbatim):

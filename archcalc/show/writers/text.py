@@ -9,7 +9,7 @@ from typing import Any
 
 from ..columns import Column, words
 from ..layout import left, right, width_of, wrap
-from ..page import Block, Fact, Facts, Heading, Note, Page, Prose, Table, Verbatim
+from ..page import Block, Fact, Facts, Heading, Note, Only, Page, Prose, Table, Verbatim
 from ..pieces import BOLD, DIM, PLAIN, PROSE, Pieces, hanging, prose, rule
 from ..pieces import page as painted
 from .tree import Layout, lay_out, noted
@@ -52,6 +52,8 @@ def lines(block: Block, width: int | None, room: int, layout: Layout | None = No
         yield from table(block, room if block.fill else width)
     elif isinstance(block, Verbatim):
         yield from block.lines(room)
+    elif isinstance(block, Only):
+        yield from (line for part in block.blocks if "text" in block.forms for line in lines(part, width, room))
     else:
         yield []
 
@@ -62,7 +64,8 @@ def _heading(heading: Heading, width: int | None) -> Iterator[Pieces]:
     if not beside:
         yield from prose(heading.text, room, heading.style)
     elif width is None or width_of("  ".join(filter(None, (heading.text, beside, heading.aside)))) <= width:
-        yield [(heading.text, heading.style), ("  ", PLAIN), (beside, heading.about_style), (f"  {heading.aside}", DIM)]
+        aside: Pieces = [("  ", PLAIN), (heading.aside, DIM)]
+        yield [(heading.text, heading.style), ("  ", PLAIN), (beside, heading.about_style), *aside]
     else:
         yield [(heading.text, heading.style)]
         yield from prose(beside, room, heading.about_style if heading.below_style is None else heading.below_style)
@@ -82,7 +85,7 @@ def _fact(fact: Fact, labels: int, indent: int, room: int) -> Iterator[Pieces]:
         yield [(label, fact.label_style), (fact.formula, DIM)]
         yield from hanging("", f"= {fact.text}", labels, room, fact.style)
     elif indent and labels > max(LABELS, room - BESIDE):
-        yield from hanging(" " * indent, fact.label.rstrip(), indent, room, fact.label_style)
+        yield from hanging(" " * indent, fact.label.rstrip(), indent, room)
         yield from hanging("", fact.text, LABELS, room, fact.style)
     else:
         yield from hanging(label, fact.text, labels, room, fact.style, fact.label_style)
@@ -117,6 +120,8 @@ def table(block: Table, width: int | None) -> Iterator[Pieces]:
             yield start + _cells(columns, line, widths, partial(block.style, record))
         for note in block.notes(record):
             yield from noted(note, "", room)
+        for part in block.below(record):
+            yield from lines(part, width, room)
 
 
 def _above(block: Table, width: int | None, room: int, record: Any) -> Iterator[Pieces]:
