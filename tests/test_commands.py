@@ -316,7 +316,7 @@ def test_a_terminal_is_not_obeyed_by_a_spec() -> None:
         (["vgg:D", "FC-1000/linear"], "out·N"),
         (["resnet50"], "50 weight layers on the longest path"),
         (["conv"], "archcalc/ops/conv.py:"),
-        (["conv", "--source"], "class Conv(Op):"),
+        (["conv", "--source"], "class Conv(_Convolution):"),
         (["vgg16", "FC-1000", "--format", "json"], '"kind": "row"'),
         (["conv", "--format", "json"], '"kind": "word"'),
     ],
