@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
 from ..analysis.training import OPTIMIZERS, Phase
 from ..documents import Count, Natural, Place, Sizes
 from ..language.columns import METRICS, WITH_HEADS
+from ..ops import KINDS
 from ..papers.claims import Verdict
 
 if TYPE_CHECKING:
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 Optimizer = Annotated[str, (("enum", tuple(OPTIMIZERS)),)]
 
 Metric = Annotated[str, (("enum", (*METRICS, *(f"{metric}{WITH_HEADS}" for metric in METRICS))),)]
+
+
+def _kinds() -> dict[str, Any]:
+    """What one unit of each kind of element-wise operations is."""
+    return {k: {"description": f"{said.capitalize()}.", "type": "integer", "minimum": 0} for k, said in KINDS.items()}
+
+
+Elementwise = Annotated[dict[str, Natural], (("properties", _kinds),)]
 
 
 class TotalsDocument(TypedDict):
@@ -37,7 +46,7 @@ class TotalsDocument(TypedDict):
     weight_layers: Annotated[
         Count, "The largest number of convolutions and fully connected layers on a path from input to output."
     ]
-    elementwise: Annotated[dict[str, Natural], "Operations that are no MACs, by kind."]
+    elementwise: Annotated[Elementwise, "Operations that are no MACs, by kind."]
 
 
 def totals_document(totals: Totals) -> TotalsDocument:
