@@ -571,7 +571,6 @@ _TEXT: Schema = {"type": "string"}
 _MAYBE: Schema = {"type": ["string", "null"]}
 _INDEX: Schema = {"type": "integer", "minimum": 0}
 _MS: Schema = {"type": "number", "minimum": 0}
-_FIELD: Schema = {"type": ["array", "null"], "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
 # The fields of dataclasses by their annotations.
 _FIELDS: dict[str, Schema] = {
     "int": _COUNT,

@@ -1,6 +1,7 @@
-"""Parts that several JSON documents have: the sums of a network, and what a training step of it takes."""
+"""Parts that several JSON documents have: the sums of a network, what a training step of it takes, and its claims.
 
-from __future__ import annotations
+Its annotations are no texts, as a TypedDict compiles these one by one when it is imported.
+"""
 
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
@@ -49,7 +50,7 @@ class TotalsDocument(TypedDict):
     elementwise: Annotated[Elementwise, "Operations that are no MACs, by kind."]
 
 
-def totals_document(totals: Totals) -> TotalsDocument:
+def totals_document(totals: "Totals") -> TotalsDocument:
     """The sums by name."""
     return cast("TotalsDocument", {**totals.counts(), "elementwise": totals.elementwise})
 
@@ -71,7 +72,7 @@ class TrainingDocument(TypedDict):
     macs: Annotated[Count, "Multiply-accumulates of the forward and the backward pass."]
 
 
-def training_document(training: Training) -> TrainingDocument:
+def training_document(training: "Training") -> TrainingDocument:
     """What a training step takes, by kind and, of saved activations, by op; and where the most is held."""
     return {
         "optimizer": training.optimizer,
@@ -104,7 +105,7 @@ class ClaimDocument(TypedDict):
     where: Annotated[Place, "The place in the spec: file:line:column."]
 
 
-def claim_document(judgement: Judgement) -> ClaimDocument:
+def claim_document(judgement: "Judgement") -> ClaimDocument:
     """A printed figure with its verdict."""
     claim, erratum = judgement.claim, judgement.erratum
     return {
