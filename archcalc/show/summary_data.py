@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..analysis.counts import Layer, Report, Totals
-from ..analysis.receptive import receptive_fields
 from ..analysis.training import Training, train
 from ..documents import SCHEMA
 from ..graph import Span
@@ -83,7 +82,7 @@ def _layers(report: Report, training: Training, measured: Measurement | None) ->
     for span in sorted(report.graph.rows, key=lambda span: span.start):
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
-    fields = receptive_fields(report.graph)
+    fields = report.receptive_fields
     steps = [*zip(training.backward_macs, training.saved, strict=True)]  # of the main path
     for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True)):
         step = steps[index] if index < len(steps) else (None, None)
