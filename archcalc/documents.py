@@ -26,4 +26,4 @@ Milliseconds = Annotated[float, (("minimum", 0),)]
 Sizes = tuple[Positive, ...]
 Place = Annotated[str, (("pattern", r":\d+:\d+$"),)]  # file:line:column
 Dtype = Annotated[str, (("enum", tuple(ITEMSIZE)),)]
-Word = Annotated[str, (("enum", tuple(sorted(OPS))),)]  # of an op
+Word = Annotated[str, (("enum", lambda: sorted(OPS)),)]  # of an op

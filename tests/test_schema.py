@@ -31,6 +31,7 @@ from archcalc.ops import base as ops_base
 from archcalc.schemas import generate as schema
 from archcalc.tasks.check import check_spec
 from archcalc.tasks.list import list_models
+from archcalc.tasks.summary import Pick
 from tests.test_docs import EXAMPLES
 from tests.test_render import written
 
@@ -70,7 +71,7 @@ def strict(tree: Any) -> Any:
 
 
 SPEC = Draft202012Validator(schema.spec_schema())
-REPORT = Draft202012Validator(strict(schema.report_schema()))
+REPORT = Draft202012Validator(strict(schema.SCHEMAS["report"]()))
 LIST = Draft202012Validator(schema.list_schema())
 
 
@@ -140,7 +141,7 @@ def test_new_words_appear_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(schema, "OVERLAY", (*OVERLAY, "footnotes"))
     monkeypatch.setattr(schema, "METRICS", (*METRICS, "twists"))
     monkeypatch.setattr(schema, "MERGES", (*MERGES, "braid"))
-    made, report = schema.spec_schema(), schema.report_schema()
+    made, report = schema.spec_schema(), schema.SCHEMAS["report"]()
     Draft202012Validator.check_schema(made)
     validator = Draft202012Validator(made)
     assert validator.is_valid(
@@ -154,8 +155,8 @@ def test_new_words_appear_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None
         }
     )
     assert not validator.is_valid({"input": "3×8×8", "layers": "relu", "defaults": {"twist": {"turns": 0}}})
-    assert "twist" in report["$defs"]["layer"]["properties"]["op"]["enum"]
-    assert "twists" in report["$defs"]["elementwise"]["properties"]
+    assert "twist" in report["$defs"]["LayerDocument"]["properties"]["op"]["enum"]
+    assert "twists" in report["$defs"]["SummaryTotals"]["properties"]["elementwise"]["properties"]
 
 
 def test_only_what_editors_know_is_used() -> None:
@@ -417,7 +418,7 @@ def test_a_report_of_changed_constants_is_valid() -> None:
 
 def test_the_models_show_every_key() -> None:
     """What the schema describes is written: in one of these reports, or in a claim or measurement of them."""
-    made = schema.report_schema()
+    made = schema.SCHEMAS["report"]()
     seen: dict[str, set[str]] = {}
 
     def note(part: str, found: Any) -> None:
@@ -426,11 +427,12 @@ def test_the_models_show_every_key() -> None:
     for model in MODELS:
         document = json.loads(written(measured(summary_of(model)), form="json"))
         note("", document)
-        note("totals", document["totals"])
-        note("measured", document["measured"])
+        note("SummaryTotals", document["totals"])
+        note("MeasurementDocument", document["measured"])
         for part in ("layer", "row", "claim", "input"):
             for found in document[f"{part}s"]:
-                note(part, found)
+                note(f"{part.capitalize()}Document", found)
+    note("", json.loads(written(summary_of("vgg16"), form="json", pick=Pick(top=3))))
     for part, keys in seen.items():
         assert keys == set((made["$defs"][part] if part else made)["properties"]), part
     assert made["properties"]["schema"]["const"] == SCHEMA
@@ -457,7 +459,7 @@ def test_a_bent_report_is_not_valid(place: str, value: Any) -> None:
     assert not REPORT.is_valid(_edited(document, tuple(steps), value))
 
 
-@pytest.mark.parametrize("key", schema.report_schema()["required"])
+@pytest.mark.parametrize("key", schema.SCHEMAS["report"]()["required"])
 def test_a_report_without_a_key_is_not_valid(key: str) -> None:
     document = json.loads(written(summary_of("vgg16"), form="json"))
     del document[key]
@@ -467,7 +469,7 @@ def test_a_report_without_a_key_is_not_valid(key: str) -> None:
 def test_a_report_with_more_keys_is_valid() -> None:
     document = json.loads(written(summary_of("vgg16"), form="json"))
     document["more"] = document["layers"][0]["more"] = document["totals"]["more"] = 1
-    assert Draft202012Validator(schema.report_schema()).is_valid(document)
+    assert Draft202012Validator(schema.SCHEMAS["report"]()).is_valid(document)
 
 
 def test_a_list_of_models_is_valid() -> None:

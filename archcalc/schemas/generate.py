@@ -14,29 +14,25 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from ..analysis.counts import Layer, Totals
 from ..analysis.readings import READINGS
-from ..analysis.training import OPTIMIZERS, Phase
 from ..language.columns import METRICS, SCALES, WITH_HEADS
 from ..language.expr import IMPLICIT, NAME, RESERVED
 from ..language.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
 from ..language.lines import MERGES, STEPS
-from ..measurement.runs import TITLE, LatencyDocument, MeasurementDocument
-from ..models import Summary
-from ..ops import ARGUMENTS, KINDS, OPS
+from ..measurement.runs import TITLE
+from ..ops import ARGUMENTS, OPS
 from ..ops.base import LIMIT, Argument, show
 from ..papers.accuracies import METRICS as RESULTS
-from ..papers.claims import Verdict
 from ..show.check import CheckDocument
 from ..show.compare import CompareDocument, DiffDocument
 from ..show.explain import ExplainDocument
 from ..show.fit import FitDocument
 from ..show.measure import JudgedDocument, MeasureDocument
+from ..show.summary_document import SummaryDocument
 from ..show.verify import VerifyDocument
 from ..tasks.list import KNOWN_BY, ListedModel
-from ..units import ITEMSIZE
 from .records import document
 
 Schema = dict[str, Any]
@@ -96,91 +92,29 @@ MERGE_SENTENCES = {"parts": "The branches stay side by side as the parts of one 
 REPORT_SENTENCES = {
     "schema": "The version of this format; additions do not change it.",
     "archcalc": "The version of archcalc that wrote the report.",
-    "model": "The name by which the network was asked for.",
     "family": "The name of the spec's family.",
     "variant": "The variant as the paper prints it.",
     "title": "The title of the paper.",
     "cite": "Where the paper stands, as the spec cites it.",
     "spec": "The spec file.",
     "input": "The shape of the first input, channels first, without the batch.",
-    "batch": "The number of samples that MACs, FLOPs, bytes and latency are for.",
-    "dtype": "The type of all numbers, on which bytes depend.",
     "totals": "The sums over the main path, and its peak memory.",
-    "totals_with_heads": "The same with the heads, where there are some.",
-    "training": "What a training step of the main path takes, by kind.",
-    "layers": "All nodes of the network in execution order, those of heads behind the main path.",
-    "measured": "The measurement, null where nothing was measured.",
-    "rows": "The rows of the paper's table, each a run of layers.",
-    "claims": "The printed figures about this network and the verdicts on them.",
-    "inputs": "All inputs of the network by name.",
-    "settings": "The constants that were set by hand, as they were given.",
     "source": "What the layers quote, such as Table 1; null where they quote no table.",
-    "namesake": "Which network this is, where another goes by its name; else null.",
-    "counted": "How it is counted where that is not as usual: as another tool does, or folded; else null.",
     # counts
     "params": "Weights, biases and parameters of normalisations; shared ones count once.",
-    "weights": "Weights; class tokens, positions and embeddings are among them.",
-    "biases": "Biases.",
-    "norm_params": "Scale and shift of normalisations.",
-    "norm_stats": "Running means and variances; never in params.",
     "macs": "Multiply–accumulates of convolutions, fully connected layers and matrix products.",
-    "flops": "Twice the MACs.",
-    "param_bytes": "The parameters in bytes.",
-    "activation_bytes": "The bytes newly allocated for outputs; 0 for views and what works in place.",
-    "peak_memory_bytes": "The largest sum of live tensors in an inference that frees each at its last use.",
-    "training_memory_bytes": "The largest sum of live tensors in a training step, parameters and all.",
-    "training_macs": "The MACs of the forward and the backward pass.",
-    "weight_layers": "The largest number of convolutions and fully connected layers on a path from input to output.",
-    "elementwise": "Operations that are no MACs, by kind.",
-    # training
-    "optimizer": "The optimiser that the state is for.",
-    "stat_bytes": "The running means and variances in bytes.",
-    "gradient_bytes": "The gradients of the parameters in bytes.",
-    "optimizer_bytes": "What the optimiser holds between steps, in bytes.",
-    "input_bytes": "The network's inputs in bytes.",
-    "saved_bytes": "What is saved for the backward pass, in bytes, inputs and parameters not counted.",
-    "saved_bytes_by_op": "The same by op.",
-    "peak_bytes": "The largest sum of live tensors in the step.",
-    "phase": "Where the most is held: in the forward or the backward pass, or in the optimiser's step.",
-    "at": "The node that runs then; null in the optimiser's step.",
     # layers and rows
     "path": "The unique name of the node; also its name in the torch network.",
-    "op": "The word of the spec language for what the node does.",
-    "label": "The row's label as printed; of a layer, its row's label or cell.",
     "where": "The place in the spec: file:line:column.",
-    "output_shape": "The shape of the output, channels first, without the batch; of a sequence tokens and width.",
-    "receptive_field": "Input positions that an element sees, on its shortest path and on all; null where unbounded.",
-    "latency_ms": "The latency in milliseconds; null where nothing was measured.",
-    "head": "The head that this belongs to; on the main path the key is absent.",
-    "shares": "The layer whose parameters this one works with, where they are counted; else the key is absent.",
-    "text": "The cell of the table that the row was read from.",
-    "start": "The index of the row's first layer.",
-    "stop": "The index behind the row's last layer.",
-    "shape": "The shape, channels first, without the batch.",
-    # measurements
     # claims
-    "row": "The row that the figure is printed for; null where it is the whole network's.",
-    "figure": "What the document calls the figure.",
     "metric": "What archcalc computes for it.",
     "printed": "The figure as it is printed.",
-    "computed": "What archcalc computed, in base units; a size in the printed order.",
-    "verdict": "Whether the printed figure holds, and how.",
-    "reading": "The counting term that the spec says the figure needs, else null.",
-    "erratum": "The note of the erratum that the figure stands under, else null.",
-    # comparisons
     # list
     "name": "The name that people type.",
     "year": "The year of publication in the citation; null where it has none.",
 }
 # Where a key of a part of the report means something of its own.
 PART_SENTENCES = {
-    "layer.inputs": "What the node reads: indices of earlier layers; −1, −2, … are the network's inputs.",
-    "row.name": "The name by which `rows:`, `heads:` and `errata:` of the spec call the row.",
-    "input.name": "The name of the input in the spec.",
-    "claim.source": "Where the figure is printed, as the spec says it.",
-    "training.macs": "The MACs of the forward and the backward pass.",
-    "layer.backward_macs": "The MACs of the layer's backward pass; null for layers of heads.",
-    "layer.saved_bytes": "What the layer is the first to save for the backward pass; null for layers of heads.",
     "list.input": "The shape of the input, channels first, without the batch.",
     "list.title": "The title of the spec.",
     "list.cite": "The citation of the spec.",
@@ -596,7 +530,6 @@ _TEXT: Schema = {"type": "string"}
 _MAYBE: Schema = {"type": ["string", "null"]}
 _INDEX: Schema = {"type": "integer", "minimum": 0}
 _MS: Schema = {"type": "number", "minimum": 0}
-_FIELD: Schema = {"type": ["array", "null"], "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
 # The fields of dataclasses by their annotations.
 _FIELDS: dict[str, Schema] = {
     "int": _COUNT,
@@ -610,112 +543,6 @@ _FIELDS: dict[str, Schema] = {
     "Shape": _SHAPE,
     "tuple[Shape, ...]": _SHAPE,
 }
-
-
-def report_schema() -> Schema:
-    """The schema of `archcalc summary MODEL --format json`. Keys may be added, so others than these are allowed."""
-    texts = {f.name: _TEXT for f in fields(Summary) if f.type == "str"}
-    maybe = dict.fromkeys(("source", "namesake", "counted"), _MAYBE)
-    totals = {f.name: _FIELDS[str(f.type)] for f in fields(Totals)}
-    counts = {name: schema for name, schema in totals.items() if name != "elementwise"}
-    place: Schema = {**_TEXT, "pattern": r":\d+:\d+$"}
-    timed: Schema = {"anyOf": [{"$ref": "#/$defs/latency"}, {"type": "null"}]}
-    dtype: Schema = {"enum": list(ITEMSIZE)}
-    maybe_count: Schema = {**_COUNT, "type": ["integer", "null"]}
-    document = {
-        "schema": {"const": 1},
-        "archcalc": _TEXT,
-        **{name: schema for name, schema in texts.items() if name not in maybe},
-        "input": _SHAPE,
-        "batch": {"type": "integer", "minimum": 1},
-        "dtype": dtype,
-        "totals": {"$ref": "#/$defs/totals"},
-        "totals_with_heads": {"$ref": "#/$defs/totals"},
-        "layers": {"type": "array", "items": {"$ref": "#/$defs/layer"}},
-        "measured": {"anyOf": [{"$ref": "#/$defs/measured"}, {"type": "null"}]},
-        "rows": {"type": "array", "items": {"$ref": "#/$defs/row"}},
-        "claims": {"type": "array", "items": {"$ref": "#/$defs/claim"}},
-        "inputs": {"type": "array", "items": {"$ref": "#/$defs/input"}, "minItems": 1},
-        "settings": _FIELDS["dict[str, str]"],
-        **{name: maybe[name] for name in maybe if name in texts},
-        "training": {"$ref": "#/$defs/training"},
-    }
-    layer = {
-        "path": _TEXT,
-        "op": {"enum": sorted(OPS)},
-        "label": _TEXT,
-        "where": place,
-        "inputs": {"type": "array", "items": {"type": "integer"}},
-        "output_shape": _SHAPE,
-        **{name: schema for name, schema in counts.items() if hasattr(Layer, name)},
-        "receptive_field": _FIELD,
-        "latency_ms": timed,
-        "backward_macs": maybe_count,
-        "saved_bytes": maybe_count,
-        "head": _TEXT,
-        "shares": _TEXT,
-    }
-    row = {
-        "name": _TEXT,
-        "label": _TEXT,
-        "text": _TEXT,
-        "where": place,
-        "start": _INDEX,
-        "stop": _INDEX,
-        "output_shape": _SHAPE,
-        **{name: schema for name, schema in counts.items() if name != "peak_memory_bytes"},
-        "latency_ms": timed,
-        "head": _TEXT,
-    }
-    training = {
-        "optimizer": {"enum": list(OPTIMIZERS)},
-        **dict.fromkeys(("param_bytes", "stat_bytes", "gradient_bytes"), _COUNT),
-        **dict.fromkeys(("optimizer_bytes", "input_bytes", "saved_bytes"), _COUNT),
-        "saved_bytes_by_op": {"type": "object", "additionalProperties": _COUNT},
-        "peak_bytes": _COUNT,
-        "phase": {"enum": list(get_args(Phase))},
-        "at": _MAYBE,
-        "macs": _COUNT,
-    }
-    claim = {
-        "row": _MAYBE,
-        "figure": _TEXT,
-        "metric": {"enum": [*METRICS, *(f"{metric}{WITH_HEADS}" for metric in METRICS)]},
-        "printed": _TEXT,
-        "computed": {"anyOf": [_INDEX, _SHAPE]},
-        "verdict": {"enum": list(get_args(Verdict))},
-        "reading": _MAYBE,
-        "erratum": _MAYBE,
-        "source": _TEXT,
-        "where": place,
-    }
-    return {
-        "$schema": DRAFT,
-        "title": "archcalc summary",
-        "description": "What `archcalc summary MODEL --format json` writes; keys may be added.",
-        **_record("report", document, ("totals_with_heads",)),
-        "$defs": {
-            "totals": _record("totals", {**totals, "training_memory_bytes": _COUNT, "training_macs": _COUNT}),
-            "training": _record("training", training),
-            "elementwise": {
-                "type": "object",
-                "properties": {kind: _said(_INDEX, _capital(said)) for kind, said in KINDS.items()},
-                "additionalProperties": _INDEX,
-            },
-            "layer": _record("layer", layer, ("head", "shares")),
-            "row": _record("row", row, ("head",)),
-            "claim": _record("claim", claim),
-            "input": _record("input", {"name": _TEXT, "shape": _SHAPE}),
-            **_measurements(),
-        },
-    }
-
-
-def _measurements() -> dict[str, Schema]:
-    """A layer's latency, and a measurement."""
-    latency, measured = document("", LatencyDocument), document("", MeasurementDocument)
-    parts = {**measured.pop("$defs"), "latency": latency, "measured": measured}
-    return {name: {k: v for k, v in part.items() if k not in ("$schema", "title")} for name, part in parts.items()}
 
 
 LISTED = ("name", "family", "params", "macs", "input")
@@ -773,7 +600,7 @@ def _sentence(part: str, name: str) -> str | None:
 
 SCHEMAS: dict[str, Callable[[], Schema]] = {
     "spec": spec_schema,
-    "report": report_schema,
+    "report": lambda: document("archcalc summary", SummaryDocument),
     "list": list_schema,
     "run": lambda: document(TITLE, MeasureDocument),
     "check": lambda: document("archcalc check", CheckDocument),

@@ -56,8 +56,8 @@ def _schema(kind: Any, parts: dict[str, Schema]) -> Schema:
 
 
 def _json(bound: Any) -> Any:
-    """A bound as JSON has it: of Python's that are constants, tuples are its lists."""
-    return list(bound) if isinstance(bound, tuple) else bound
+    """A bound as JSON has it: of Python's that are constants, tuples are its lists; others are made when asked for."""
+    return list(bound) if isinstance(bound, tuple) else bound() if callable(bound) else bound
 
 
 def _union(found: list[Schema]) -> Schema:

@@ -1,12 +1,14 @@
-"""Parts that several JSON documents have: the sums of a network, and what a training step of it takes."""
+"""Parts that several JSON documents have: the sums of a network, what a training step of it takes, and its claims.
 
-from __future__ import annotations
+Its annotations are no texts, as a TypedDict compiles these one by one when it is imported.
+"""
 
-from typing import TYPE_CHECKING, Annotated, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
 from ..analysis.training import OPTIMIZERS, Phase
 from ..documents import Count, Natural, Place, Sizes
 from ..language.columns import METRICS, WITH_HEADS
+from ..ops import KINDS
 from ..papers.claims import Verdict
 
 if TYPE_CHECKING:
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
 Optimizer = Annotated[str, (("enum", tuple(OPTIMIZERS)),)]
 
 Metric = Annotated[str, (("enum", (*METRICS, *(f"{metric}{WITH_HEADS}" for metric in METRICS))),)]
+
+
+def _kinds() -> dict[str, Any]:
+    """What one unit of each kind of element-wise operations is."""
+    return {k: {"description": f"{said.capitalize()}.", "type": "integer", "minimum": 0} for k, said in KINDS.items()}
+
+
+Elementwise = Annotated[dict[str, Natural], (("properties", _kinds),)]
 
 
 class TotalsDocument(TypedDict):
@@ -37,10 +47,10 @@ class TotalsDocument(TypedDict):
     weight_layers: Annotated[
         Count, "The largest number of convolutions and fully connected layers on a path from input to output."
     ]
-    elementwise: Annotated[dict[str, Natural], "Operations that are no MACs, by kind."]
+    elementwise: Annotated[Elementwise, "Operations that are no MACs, by kind."]
 
 
-def totals_document(totals: Totals) -> TotalsDocument:
+def totals_document(totals: "Totals") -> TotalsDocument:
     """The sums by name."""
     return cast("TotalsDocument", {**totals.counts(), "elementwise": totals.elementwise})
 
@@ -62,7 +72,7 @@ class TrainingDocument(TypedDict):
     macs: Annotated[Count, "Multiply-accumulates of the forward and the backward pass."]
 
 
-def training_document(training: Training) -> TrainingDocument:
+def training_document(training: "Training") -> TrainingDocument:
     """What a training step takes, by kind and, of saved activations, by op; and where the most is held."""
     return {
         "optimizer": training.optimizer,
@@ -95,7 +105,7 @@ class ClaimDocument(TypedDict):
     where: Annotated[Place, "The place in the spec: file:line:column."]
 
 
-def claim_document(judgement: Judgement) -> ClaimDocument:
+def claim_document(judgement: "Judgement") -> ClaimDocument:
     """A printed figure with its verdict."""
     claim, erratum = judgement.claim, judgement.erratum
     return {

@@ -11,6 +11,7 @@ from . import compare as compared
 from . import summary
 from .page import Block, Heading, Page, Picture
 from .pictures import image, picture
+from .summary_data import data
 
 PICTURES = (
     ("layers", "Where the operations, the parameters and the memory are, by the rows of the paper's table."),
@@ -24,9 +25,7 @@ PICTURES = (
 def page(models: Sequence[Compared], found: Comparison | None, tick: Callable[[int, int], None] | None = None) -> Page:
     """The page: the comparison where there are several models, then each of them; `tick` hears how many are drawn."""
     title = ", ".join(printable(model.name) for model in models)
-    return Page(
-        title, lambda: _blocks(models, found, tick), lambda: [dict(summary.data(model.summary)) for model in models]
-    )
+    return Page(title, lambda: _blocks(models, found, tick), lambda: [data(model.summary) for model in models])
 
 
 def _blocks(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError, did_you_mean
 from ..models import Summary
@@ -12,7 +12,7 @@ from ..tasks import summary as rows
 from ..tasks.summary import Line, Pick
 from . import sentences
 from .columns import Column, Value, as_is, binary, decimal, exact, percent, size, sizes, time, words
-from .page import Block, Branch, Fact, Facts, Gap, Heading, Note, Page, Prose, Table, Tree
+from .page import Block, Branch, Document, Fact, Facts, Gap, Heading, Note, Page, Prose, Table, Tree
 from .pieces import ACCENT, DIM, LOUD, PLAIN
 
 if TYPE_CHECKING:
@@ -131,8 +131,12 @@ def page(summary: Summary, depth: int = 0, pick: Pick | None = None) -> Page:
         chosen_columns = chosen(("row", "name", *pick.columns)) if pick is not None and pick.columns else COLUMNS
         return Table(chosen_columns, rows.lines(summary, depth, pick))
 
-    title = sentences.clean(summary.model)
-    return Page(title, lambda: blocks(summary, depth, pick), lambda: data(summary, depth, pick), table)
+    def data() -> Document:
+        from . import summary_data
+
+        return summary_data.data(summary, depth, pick)
+
+    return Page(sentences.clean(summary.model), lambda: blocks(summary, depth, pick), data, table)
 
 
 def blocks(summary: Summary, depth: int = 0, pick: Pick | None = None, level: int = 1) -> Iterator[Block]:
@@ -196,17 +200,3 @@ def _failure(failure: sentences.Failure, about: str = "") -> Note:
     """A printed figure that does not hold."""
     text = failure.arithmetic + failure.mark
     return Note(text, "✗ ", about, mark_style=LOUD, lead=f"{failure.figure}: ")
-
-
-# --- JSON ---------------------------------------------------------------------------------------------------------
-
-
-def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> dict[str, Any]:
-    """The JSON document: all nodes; what is picked stands by name under `shown`."""
-    from . import as_json
-
-    found = dict(as_json.document(summary))
-    if pick is not None and pick.active:
-        shown = rows.lines(summary, depth, pick)
-        found["shown"] = [line.row if line.kind == "row" else line.path for line in shown]
-    return found

@@ -1,0 +1,153 @@
+"""What the JSON of a summary is filled with. Text and tables do without it, and without a training step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..analysis.counts import Layer, Report, Totals
+from ..analysis.training import Training, train
+from ..documents import SCHEMA
+from ..graph import Span
+from ..models import Summary
+from ..tasks.summary import Pick, lines
+from .documents import claim_document, totals_document, training_document
+
+if TYPE_CHECKING:
+    from ..measurement.latency import Latency, Measurement
+    from .summary_document import LayerDocument, Picked, RowDocument, SummaryDocument, SummaryTotals, WithHeads
+
+
+def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> SummaryDocument:
+    """The JSON document; `layers` are all nodes, made one by one, what is picked stands by name under `shown`."""
+    report = summary.report
+    training = summary.training or train(report)
+    return {
+        "schema": SCHEMA,
+        "archcalc": __version__,
+        "model": summary.model,
+        "family": summary.family,
+        "variant": summary.variant,
+        "title": summary.title,
+        "cite": summary.cite,
+        "spec": summary.spec,
+        "input": report.graph.inputs[0][1],
+        "batch": report.batch,
+        "dtype": report.dtype,
+        "totals": _totals(report.totals, training),
+        **_with_heads(report, training),
+        "layers": _layers(report, training, summary.measured),
+        "measured": None if summary.measured is None else _runs().described(summary.measured),
+        "rows": [_row(summary, span) for span in report.graph.rows],
+        "claims": [claim_document(judgement) for judgement in summary.judgements],
+        "inputs": [{"name": name, "shape": shape} for name, shape in report.graph.inputs],
+        "settings": summary.settings,
+        "source": summary.source or None,
+        "namesake": summary.namesake or None,
+        "counted": summary.counted or None,
+        "training": training_document(training),
+        **_picked(summary, depth, pick),
+    }
+
+
+def _runs() -> Any:
+    from ..measurement import runs
+
+    return runs
+
+
+def _totals(totals: Totals, training: Training) -> SummaryTotals:
+    return {
+        **totals_document(totals),
+        "training_memory_bytes": training.peak_bytes,
+        "training_macs": training.macs,
+    }
+
+
+def _with_heads(report: Report, training: Training) -> WithHeads:
+    if report.totals_with_heads is None:
+        return {}
+    return {"totals_with_heads": _totals(report.totals_with_heads, train(report, training.optimizer, heads=True))}
+
+
+def _picked(summary: Summary, depth: int, pick: Pick | None) -> Picked:
+    if pick is None or not pick.active:
+        return {}
+    return {"shown": [line.row if line.kind == "row" else line.path for line in lines(summary, depth, pick)]}
+
+
+def _layers(report: Report, training: Training, measured: Measurement | None) -> Iterator[LayerDocument]:
+    labels: list[str] = []
+    for span in sorted(report.graph.rows, key=lambda span: span.start):
+        labels += [span.label or span.text] * (span.stop - span.start)
+    times = measured.layers if measured is not None else ()
+    fields = report.receptive_fields
+    steps = [*zip(training.backward_macs, training.saved, strict=True)]  # of the main path
+    for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True)):
+        step = steps[index] if index < len(steps) else (None, None)
+        yield _layer(report, layer, label, fields.pair(index), step, times[index] if index < len(times) else None)
+
+
+def _layer(
+    report: Report,
+    layer: Layer,
+    label: str,
+    seen: tuple[int, int] | None,
+    step: tuple[int | None, int | None],
+    latency: Latency | None,
+) -> LayerDocument:
+    node, facts = layer.node, layer.cost
+    found: LayerDocument = {
+        "path": node.path,
+        "op": node.op.word,
+        "label": label,
+        "where": node.where.where,
+        "inputs": node.inputs,
+        "output_shape": node.shape,
+        "params": layer.params,
+        "weights": facts.weights,
+        "biases": facts.biases,
+        "norm_params": facts.norm_params,
+        "norm_stats": facts.norm_stats,
+        "macs": layer.macs,
+        "flops": layer.flops,
+        "activation_bytes": layer.activation_bytes,
+        "receptive_field": seen,
+        "latency_ms": None if latency is None else _runs().latency(latency),
+        "backward_macs": step[0],
+        "saved_bytes": step[1],
+    }
+    if node.head:
+        found["head"] = node.head
+    if node.shares is not None:
+        found["shares"] = report.graph.nodes[node.shares].path
+    return found
+
+
+def _row(summary: Summary, span: Span) -> RowDocument:
+    counts = summary.report.subtotal(span)
+    measured = None if span.head or summary.measured is None else summary.measured.span(span.start, span.stop)
+    found: RowDocument = {
+        "name": span.name,
+        "label": span.label,
+        "text": span.text,
+        "where": span.where.where,
+        "start": span.start,
+        "stop": span.stop,
+        "output_shape": summary.report.graph.shape(span.output),
+        "params": counts.params,
+        "weights": counts.weights,
+        "biases": counts.biases,
+        "norm_params": counts.norm_params,
+        "norm_stats": counts.norm_stats,
+        "macs": counts.macs,
+        "flops": counts.flops,
+        "param_bytes": counts.param_bytes,
+        "activation_bytes": counts.activation_bytes,
+        "weight_layers": counts.weight_layers,
+        "latency_ms": None if measured is None else _runs().latency(measured),
+    }
+    if span.head:
+        found["head"] = span.head
+    return found

@@ -1,0 +1,142 @@
+"""The JSON document of a summary: the contract that other tools rely on.
+
+It stands apart from what fills it, as only type checkers and `schemas/` read it: a static summary starts without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, NotRequired, TypedDict
+
+from ..documents import VERSION, WRITER, Count, Dtype, Natural, Place, Positive, Sizes, Version, Word
+from ..measurement.runs import LatencyDocument, MeasurementDocument
+from .documents import ClaimDocument, TotalsDocument, TrainingDocument
+
+Field = tuple[Positive, Positive]
+
+
+class SummaryTotals(TotalsDocument):
+    """The sums, with what a training step takes."""
+
+    training_memory_bytes: Annotated[Count, "The largest sum of live tensors in a training step, parameters and all."]
+    training_macs: Annotated[Count, "The MACs of the forward and the backward pass."]
+
+
+class WithHeads(TypedDict):
+    """What a network with heads has beside its totals."""
+
+    totals_with_heads: NotRequired[Annotated[SummaryTotals, "The same with the heads, where there are some."]]
+
+
+class Picked(TypedDict):
+    """What a summary has of which not all is shown."""
+
+    shown: NotRequired[
+        Annotated[list[str], "What `--sort`, `--top` and `--only` pick, by row or path, in their order."]
+    ]
+
+
+class LayerDocument(TypedDict):
+    """A node with its counts."""
+
+    path: Annotated[str, "The unique name of the node; also its name in the torch network."]
+    op: Annotated[Word, "The word of the spec language for what the node does."]
+    label: Annotated[str, "Its row's label as printed, or cell."]
+    where: Annotated[Place, "The place in the spec: file:line:column."]
+    inputs: Annotated[
+        tuple[int, ...], "What the node reads: indices of earlier layers; −1, −2, … are the network's inputs."
+    ]
+    output_shape: Annotated[
+        Sizes, "The shape of the output, channels first, without the batch; of a sequence tokens and width."
+    ]
+    params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
+    weights: Annotated[Count, "Weights; class tokens, positions and embeddings are among them."]
+    biases: Annotated[Count, "Biases."]
+    norm_params: Annotated[Count, "Scale and shift of normalisations."]
+    norm_stats: Annotated[Count, "Running means and variances; never in params."]
+    macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
+    flops: Annotated[Count, "Twice the MACs."]
+    activation_bytes: Annotated[Count, "The bytes newly allocated for outputs; 0 for views and what works in place."]
+    receptive_field: Annotated[
+        Field | None,
+        "Input positions that an element sees, on its shortest path and on all; null where unbounded.",
+    ]
+    latency_ms: Annotated[LatencyDocument | None, "The latency in milliseconds; null where nothing was measured."]
+    backward_macs: Annotated[Count | None, "The MACs of the layer's backward pass; null for layers of heads."]
+    saved_bytes: Annotated[
+        Count | None, "What the layer is the first to save for the backward pass; null for layers of heads."
+    ]
+    head: NotRequired[Annotated[str, "The head that this belongs to; on the main path the key is absent."]]
+    shares: NotRequired[
+        Annotated[str, "The layer whose parameters this one works with, where they are counted; else absent."]
+    ]
+
+
+class RowDocument(TypedDict):
+    """A row of the paper's table: a run of layers, and their sums."""
+
+    name: Annotated[str, "The name by which `rows:`, `heads:` and `errata:` of the spec call the row."]
+    label: Annotated[str, "The row's label as printed."]
+    text: Annotated[str, "The cell of the table that the row was read from."]
+    where: Annotated[Place, "The place in the spec: file:line:column."]
+    start: Annotated[Natural, "The index of the row's first layer."]
+    stop: Annotated[Natural, "The index behind the row's last layer."]
+    output_shape: Annotated[
+        Sizes, "The shape of the output, channels first, without the batch; of a sequence tokens and width."
+    ]
+    params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
+    weights: Annotated[Count, "Weights; class tokens, positions and embeddings are among them."]
+    biases: Annotated[Count, "Biases."]
+    norm_params: Annotated[Count, "Scale and shift of normalisations."]
+    norm_stats: Annotated[Count, "Running means and variances; never in params."]
+    macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
+    flops: Annotated[Count, "Twice the MACs."]
+    param_bytes: Annotated[Count, "The parameters in bytes."]
+    activation_bytes: Annotated[Count, "The bytes newly allocated for outputs; 0 for views and what works in place."]
+    weight_layers: Annotated[
+        Count, "The largest number of convolutions and fully connected layers on a path from input to output."
+    ]
+    latency_ms: Annotated[LatencyDocument | None, "The latency in milliseconds; null where nothing was measured."]
+    head: NotRequired[Annotated[str, "The head that this belongs to; on the main path the key is absent."]]
+
+
+class InputDocument(TypedDict):
+    """An input of the network."""
+
+    name: Annotated[str, "The name of the input in the spec."]
+    shape: Annotated[Sizes, "The shape, channels first, without the batch."]
+
+
+class SummaryDocument(TypedDict):
+    """What `archcalc summary MODEL --format json` writes; keys may be added."""
+
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+    model: Annotated[str, "The name by which the network was asked for."]
+    family: Annotated[str, "The name of the spec's family."]
+    variant: Annotated[str, "The variant as the paper prints it."]
+    title: Annotated[str, "The title of the paper."]
+    cite: Annotated[str, "Where the paper stands, as the spec cites it."]
+    spec: Annotated[str, "The spec file."]
+    input: Annotated[Sizes, "The shape of the first input, channels first, without the batch."]
+    batch: Annotated[Positive, "The number of samples that MACs, FLOPs, bytes and latency are for."]
+    dtype: Annotated[Dtype, "The type of all numbers, on which bytes depend."]
+    totals: Annotated[SummaryTotals, "The sums over the main path, and its peak memory."]
+    totals_with_heads: NotRequired[Annotated[SummaryTotals, "The same with the heads, where there are some."]]
+    layers: Annotated[
+        Iterable[LayerDocument], "All nodes of the network in execution order, those of heads behind the main path."
+    ]
+    measured: Annotated[MeasurementDocument | None, "The measurement, null where nothing was measured."]
+    rows: Annotated[list[RowDocument], "The rows of the paper's table, each a run of layers."]
+    claims: Annotated[list[ClaimDocument], "The printed figures about this network and the verdicts on them."]
+    inputs: Annotated[list[InputDocument], (("minItems", 1),), "All inputs of the network by name."]
+    settings: Annotated[dict[str, str], "The constants that were set by hand, as they were given."]
+    source: Annotated[str | None, "What the layers quote, such as Table 1; null where they quote no table."]
+    namesake: Annotated[str | None, "Which network this is, where another goes by its name; else null."]
+    counted: Annotated[
+        str | None, "How it is counted where that is not as usual: as another tool does, or folded; else null."
+    ]
+    training: Annotated[TrainingDocument, "What a training step of the main path takes, by kind."]
+    shown: NotRequired[
+        Annotated[list[str], "What `--sort`, `--top` and `--only` pick, by row or path, in their order."]
+    ]
