@@ -27,15 +27,17 @@ from ..measurement.runs import TITLE, LatencyDocument, MeasurementDocument
 from ..models import Summary
 from ..ops import ARGUMENTS, KINDS, OPS
 from ..ops.base import LIMIT, Argument, show
-from ..papers.accuracies import METRICS as RESULTS
 from ..papers.claims import Verdict
 from ..show.check import CheckDocument
 from ..show.compare import CompareDocument, DiffDocument
+from ..show.doctor import DoctorDocument
 from ..show.explain import ExplainDocument
 from ..show.fit import FitDocument
+from ..show.list import ListDocument
 from ..show.measure import JudgedDocument, MeasureDocument
+from ..show.paper import PaperDocument
+from ..show.scale import ScaleDocument
 from ..show.verify import VerifyDocument
-from ..tasks.list import KNOWN_BY, ListedModel
 from ..units import ITEMSIZE
 from .records import document
 
@@ -168,9 +170,7 @@ REPORT_SENTENCES = {
     "reading": "The counting term that the spec says the figure needs, else null.",
     "erratum": "The note of the erratum that the figure stands under, else null.",
     # comparisons
-    # list
     "name": "The name that people type.",
-    "year": "The year of publication in the citation; null where it has none.",
 }
 # Where a key of a part of the report means something of its own.
 PART_SENTENCES = {
@@ -181,23 +181,6 @@ PART_SENTENCES = {
     "training.macs": "The MACs of the forward and the backward pass.",
     "layer.backward_macs": "The MACs of the layer's backward pass; null for layers of heads.",
     "layer.saved_bytes": "What the layer is the first to save for the backward pass; null for layers of heads.",
-    "list.input": "The shape of the input, channels first, without the batch.",
-    "list.title": "The title of the spec.",
-    "list.cite": "The citation of the spec.",
-    "list.known_by": "What the system is known by; with `--all` only.",
-    "system.name": "What documents call the system.",
-    "system.year": "The first year that they name; null where they name none.",
-    "system.known_by": "Whether a result is printed, or a description and no more.",
-    "system.described": "What documents show of the system.",
-    "system.results": "All results that they print for it.",
-    "result.id": "The id of the result.",
-    "result.variant": "What stands beside the figure.",
-    "result.dataset": "The data set, or what else the figure is about.",
-    "result.metric": "What is printed.",
-    "result.setting": "How the network was trained and tested, as printed.",
-    "result.value": "The figure as a number.",
-    "result.unit": "The unit of that number.",
-    "result.source": "Where it is printed: `document — place`.",
 }
 
 
@@ -718,43 +701,6 @@ def _measurements() -> dict[str, Schema]:
     return {name: {k: v for k, v in part.items() if k not in ("$schema", "title")} for name, part in parts.items()}
 
 
-LISTED = ("name", "family", "params", "macs", "input")
-
-
-def list_schema() -> Schema:
-    """The schema of `archcalc list --format json`. Keys may be added, so others than these are allowed."""
-    entry = {f.name: _FIELDS[str(f.type)] for f in fields(ListedModel)} | {"known_by": {"const": KNOWN_BY[0]}}
-    return {
-        "$schema": DRAFT,
-        "title": "archcalc list",
-        "description": "What `archcalc list --format json` writes; keys may be added.",
-        "type": "array",
-        "items": {"anyOf": [_record("list", entry, [name for name in entry if name not in LISTED]), _system()]},
-    }
-
-
-def _system() -> Schema:
-    """A system that no spec builds, in a list with `--all`: what a model has is null."""
-    result = {
-        **dict.fromkeys(("id", "variant", "dataset"), _TEXT),
-        "metric": {"enum": list(RESULTS)},
-        **dict.fromkeys(("setting", "printed"), _TEXT),
-        "value": {"type": "number"},
-        "unit": _TEXT,
-        "source": {"type": "array", "items": _TEXT, "minItems": 1},
-    }
-    empty = {"type": "null", "description": "Always null: no spec builds it."}
-    system = {
-        "name": _TEXT,
-        **{f.name: empty for f in fields(ListedModel) if f.name not in ("name", "year")},
-        "year": _FIELDS["int | None"],
-        "known_by": {"enum": list(KNOWN_BY[1:])},
-        "described": _TEXT,
-        "results": {"type": "array", "items": _record("result", result)},
-    }
-    return _record("system", system)
-
-
 def _record(part: str, properties: Mapping[str, Schema], optional: Iterable[str] = ()) -> Schema:
     """A mapping that has these keys, and may have others."""
     left_out = set(optional)
@@ -774,12 +720,15 @@ def _sentence(part: str, name: str) -> str | None:
 SCHEMAS: dict[str, Callable[[], Schema]] = {
     "spec": spec_schema,
     "report": report_schema,
-    "list": list_schema,
+    "list": lambda: document("archcalc list", ListDocument),
     "run": lambda: document(TITLE, MeasureDocument),
     "check": lambda: document("archcalc check", CheckDocument),
     "compare": lambda: document("archcalc compare", CompareDocument | DiffDocument | JudgedDocument),
+    "doctor": lambda: document("archcalc doctor", DoctorDocument),
     "explain": lambda: document("archcalc explain", ExplainDocument),
     "fit": lambda: document("archcalc fit", FitDocument),
+    "paper": lambda: document("archcalc paper", PaperDocument),
+    "scale": lambda: document("archcalc scale", ScaleDocument),
     "verify": lambda: document("archcalc verify", VerifyDocument),
 }
 
