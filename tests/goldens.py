@@ -57,6 +57,10 @@ class Golden(NamedTuple):
     forms: tuple[str, ...] = SIX
     columns: int = 0
 
+    @property
+    def command(self) -> str:
+        return self.line.split()[0]
+
 
 GOLDENS = (
     # --- summary

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, reduce
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import archcalc
+from archcalc.commands import COMMANDS
 from archcalc.documents import SCHEMA
 from archcalc.errors import ArchcalcError, SpecError
 from archcalc.language.columns import METRICS
@@ -33,6 +35,7 @@ from archcalc.show import list as listing
 from archcalc.show.writers import write
 from archcalc.tasks.check import check_spec
 from archcalc.tasks.list import list_models
+from tests.goldens import GOLDENS, Golden, path_of
 from tests.test_docs import EXAMPLES
 from tests.test_render import written
 
@@ -398,6 +401,29 @@ def measured(summary: Summary) -> Summary:
     whole = array("d", [sum(run) for run in zip(*samples, strict=True)])
     run = Measurement("cpu", "A processor", "2.13.0", 2, "float32", 1, whole, samples, compiled_samples=whole)
     return replace(summary, measured=run)
+
+
+JSON = [
+    golden for golden in GOLDENS if "json" in golden.forms and path_of(golden, "json").read_text("utf-8")[0] in "{["
+]
+# The schema of what a command writes has the command's name, or else this.
+NAMED = {"summary": "report", "measure": "run"}
+
+
+@pytest.mark.parametrize("golden", JSON, ids=[golden.name for golden in JSON])
+def test_every_json_output_is_valid_and_described(golden: Golden) -> None:
+    """Against the shipped schema, and against one without room for keys that it does not name."""
+    name = NAMED.get(golden.command, golden.command)
+    shipped = json.loads((schema.FOLDER / f"{name}.schema.json").read_text(encoding="utf-8"))
+    written, _ = json.JSONDecoder().raw_decode(path_of(golden, "json").read_text(encoding="utf-8"))
+    assert wrong(Draft202012Validator(shipped), written) == []
+    assert wrong(Draft202012Validator(strict(shipped)), written) == []
+
+
+def test_every_command_that_writes_json_is_among_them() -> None:
+    writing = {name for name, (command, _) in COMMANDS.items() if "output_format" in signature(command).parameters}
+    assert {golden.command for golden in JSON} == writing
+    assert {NAMED.get(name, name) for name in writing} == set(schema.SCHEMAS) - {"spec"}
 
 
 @pytest.mark.parametrize("timed", [False, True], ids=["static", "measured"])
