@@ -22,8 +22,9 @@ from archcalc.ops.base import show
 from archcalc.papers.accuracies import accuracies
 from archcalc.papers.claims import Judgement
 from archcalc.schemas.generate import MERGE_SENTENCES, argument_sentence, shipped
-from archcalc.show import records
 from archcalc.show.list import NAMED, ONLY_PRINTED
+from archcalc.show.page import Table
+from archcalc.show.writers import markdown
 from archcalc.tasks.check import BuiltSpec, CheckedSpec, build_spec, judge_spec
 from archcalc.tasks.list import systems_without_spec, year_of
 from docs import gallery
@@ -197,7 +198,7 @@ def _only_printed() -> Iterator[str]:
     yield f"No spec builds these {len(systems)} systems. Of each stands here the first of its results, or, where none"
     yield "is printed, what documents show of it; `archcalc list --all` shows them too."
     yield ""
-    yield records.markdown(NAMED, systems).rstrip("\n")
+    yield from markdown.table(Table(NAMED, systems))
 
 
 def _anchor(heading: str) -> str:

@@ -57,6 +57,10 @@ class Golden(NamedTuple):
     forms: tuple[str, ...] = SIX
     columns: int = 0
 
+    @property
+    def command(self) -> str:
+        return self.line.split()[0]
+
 
 GOLDENS = (
     # --- summary
@@ -118,13 +122,13 @@ GOLDENS = (
     Golden("fit-nothing", "fit vgg16 --memory 100MiB"),
     Golden("verify", "verify lenet5 squeezenet1.1"),
     Golden("verify-one", "verify tiny.yaml"),
-    Golden("doctor", "doctor", FOUR),
-    Golden("doctor-peers", "doctor alexnet --vs torchinfo,fvcore", FOUR),
+    Golden("doctor", "doctor"),
+    Golden("doctor-peers", "doctor alexnet --vs torchinfo,fvcore"),
     # --- papers
     Golden("paper", "paper vgg16"),
     Golden("paper-document", "paper raissi --verdict contradicts"),
     Golden("paper-figure", "paper vgg-16-conv-layers"),
-    Golden("paper-all", "paper --all", FOUR),
+    Golden("paper-all", "paper --all"),
     Golden("paper-terminal", "paper resnet50", ("text",), 80),
     Golden("paper-columns", "paper alexnet --columns id,printed,computed --units raw"),
     # --- list, show, new

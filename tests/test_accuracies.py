@@ -19,7 +19,6 @@ from jsonschema import Draft202012Validator
 from archcalc.errors import ArchcalcError, Source, Text
 from archcalc.language.zoo import spec_files
 from archcalc.papers.accuracies import (
-    METRICS,
     NOT_PRINTED,
     UNITS,
     Accuracy,
@@ -31,8 +30,9 @@ from archcalc.papers.accuracies import (
     systems,
 )
 from archcalc.papers.documents import documents_dir
+from archcalc.papers.metrics import METRICS
 from archcalc.schemas import generate as schema
-from archcalc.show.list import ALL, COLUMNS, ONLY_PRINTED, render, said
+from archcalc.show.list import ALL, COLUMNS, ONLY_PRINTED, said
 from archcalc.show.writers import FORMATS
 from archcalc.tasks.list import ListedModel, list_models
 from tests.test_cli import on_a_terminal
@@ -373,7 +373,7 @@ def test_the_list_says_what_no_spec_builds(command: Run) -> None:
     ]
     assert (coding["year"], coding["results"][0]["printed"], coding["known_by"]) == (2010, "47.1%", "printed result")
     assert by_name["classic pipeline (SIFT, bag of words, Harris corners)"]["known_by"] == "description"
-    validator = Draft202012Validator(schema.list_schema())
+    validator = Draft202012Validator(schema.SCHEMAS["list"]())
     assert not list(validator.iter_errors(every))
     assert list(validator.iter_errors([{**coding, "params": 1}]))
     assert list(validator.iter_errors([{**coding, "known_by": "hearsay"}]))
@@ -426,8 +426,8 @@ def test_csv_has_two_columns_more(command: Run) -> None:
 
 def test_text_and_markdown_have_a_part_of_their_own(command: Run) -> None:
     text, markdown = (command("list", "vgg", "--all", "--format", form).out for form in ("text", "markdown"))
-    for page in (text, markdown):
-        assert page.count(ONLY_PRINTED) == 1
+    for whole in (text, markdown):
+        assert whole.count(ONLY_PRINTED) == 1
     assert text.startswith(command("list", "vgg").out)
     assert markdown.startswith(command("list", "vgg", "--format", "markdown").out)
     assert re.search(r"^  simonyan/zisserman .* 2014 +VGG \(2 nets", text, re.M)
@@ -458,12 +458,6 @@ def test_the_part_fits_a_terminal(columns: int) -> None:
 )
 def test_a_result_is_said_as_it_is_printed(result: str, text: str) -> None:
     assert said(RESULTS[result]) == text
-
-
-def test_a_list_without_others_is_as_before() -> None:
-    some = list_models("vgg").models
-    for output_format in FORMATS:
-        assert render(some, output_format) == render(some, output_format, others=None)
 
 
 @pytest.mark.parametrize(("arguments", "reads"), [(["list", "vgg"], False), (["list", "vgg", "--all"], True)])

@@ -186,7 +186,7 @@ def test_all_forms_of_the_list_hold_the_same_numbers(command: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "begins"), [("json", "[\n"), ("csv", "name,"), ("md", "| model |"), ("txt", "  model")]
+    ("suffix", "begins"), [("json", "[\n"), ("csv", "name,"), ("md", "### Models\n\n| model |"), ("txt", "  model")]
 )
 @pytest.mark.usefixtures("specs")
 def test_the_form_follows_the_suffix_of_the_file(command: Run, tmp_path: Path, suffix: str, begins: str) -> None:

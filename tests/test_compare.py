@@ -34,7 +34,7 @@ from archcalc.papers.accuracies import common, results
 from archcalc.schemas import generate as schema
 from archcalc.show import list as listing
 from archcalc.show.compare import diff_page, page
-from archcalc.show.scale import render as render_scaled
+from archcalc.show.scale import page as scaled
 from archcalc.show.writers import FORMATS, latex, write
 from archcalc.tasks.compare import (
     BY,
@@ -52,7 +52,7 @@ from archcalc.tasks.compare import (
     stage_of,
     within_noise,
 )  # fmt: skip
-from archcalc.tasks.list import list_models, systems_without_spec
+from archcalc.tasks.list import ModelList, list_models, systems_without_spec
 from archcalc.tasks.scale import counts, grid, scale, values
 from archcalc.tasks.summary import Pick
 from tests.graphs import call, chain
@@ -318,10 +318,10 @@ def test_a_comparison_in_every_form() -> None:
 
 
 def test_sizes_in_every_form() -> None:
-    points = scale("vgg16", inputs=[64, 96]).points
+    found = scale("vgg16", inputs=[64, 96])
     for form in FORMATS:
-        text = render_scaled("vgg16", points, form, raw=True)
-        assert all(str(point.report.totals.macs) in text for point in points)
+        text = write(scaled(found, raw=True), form)
+        assert all(str(point.report.totals.macs) in text for point in found.points)
 
 
 def test_columns_are_chosen_everywhere() -> None:
@@ -373,12 +373,12 @@ def test_a_frame_and_a_notebook() -> None:
 def test_a_list_has_the_systems_without_a_spec(form: str) -> None:
     systems, word = tuple(systems_without_spec("maxout")), "Known only by what documents print"
     assert systems
-    both = listing.render(list_models("vgg16").models, form, others=systems)
+    both = write(listing.page(replace(list_models("vgg16"), systems=systems)), form)
     assert "vgg16" in both
     assert word in both
-    for text in (both, listing.render((), form, others=systems)):
+    for text in (both, write(listing.page(ModelList((), systems)), form)):
         assert all(system.name.value in text for system in systems)
-    assert word not in listing.render(list_models("vgg16").models, form)
+    assert word not in write(listing.page(list_models("vgg16")), form)
 
 
 # --- what was measured ------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache, reduce
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import archcalc
+from archcalc.commands import COMMANDS
 from archcalc.documents import SCHEMA
 from archcalc.errors import ArchcalcError, SpecError
 from archcalc.language.columns import METRICS
@@ -29,9 +31,12 @@ from archcalc.models import Summary
 from archcalc.ops import ARGUMENTS, KINDS, OPS
 from archcalc.ops import base as ops_base
 from archcalc.schemas import generate as schema
+from archcalc.show import list as listing
+from archcalc.show.writers import write
 from archcalc.tasks.check import check_spec
 from archcalc.tasks.list import list_models
 from archcalc.tasks.summary import Pick
+from tests.goldens import GOLDENS, Golden, path_of
 from tests.test_docs import EXAMPLES
 from tests.test_render import written
 
@@ -72,7 +77,7 @@ def strict(tree: Any) -> Any:
 
 SPEC = Draft202012Validator(schema.spec_schema())
 REPORT = Draft202012Validator(strict(schema.SCHEMAS["report"]()))
-LIST = Draft202012Validator(schema.list_schema())
+LIST = Draft202012Validator(schema.SCHEMAS["list"]())
 
 
 def wrong(validator: Draft202012Validator, instance: Any) -> list[str]:
@@ -124,12 +129,6 @@ def test_the_sentences_are_about_what_there_is() -> None:
     assert set(schema.KEY_SENTENCES) == set(KEYS)
     for arguments in ARGUMENTS.values():
         assert all(argument.sentence in schema.argument_sentence(argument) for argument in arguments)
-    described = [name for what, make in schema.SCHEMAS.items() for name in _names(make()) if what != "spec"]
-    assert not set(schema.REPORT_SENTENCES) - set(described)
-
-
-def _names(made: Any) -> list[str]:
-    return [path.rpartition("/")[2] for path, _ in _properties(made)]
 
 
 def test_new_words_appear_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,6 +398,29 @@ def measured(summary: Summary) -> Summary:
     return replace(summary, measured=run)
 
 
+JSON = [
+    golden for golden in GOLDENS if "json" in golden.forms and path_of(golden, "json").read_text("utf-8")[0] in "{["
+]
+# The schema of what a command writes has the command's name, or else this.
+NAMED = {"summary": "report", "measure": "run"}
+
+
+@pytest.mark.parametrize("golden", JSON, ids=[golden.name for golden in JSON])
+def test_every_json_output_is_valid_and_described(golden: Golden) -> None:
+    """Against the shipped schema, and against one without room for keys that it does not name."""
+    name = NAMED.get(golden.command, golden.command)
+    shipped = json.loads((schema.FOLDER / f"{name}.schema.json").read_text(encoding="utf-8"))
+    written, _ = json.JSONDecoder().raw_decode(path_of(golden, "json").read_text(encoding="utf-8"))
+    assert wrong(Draft202012Validator(shipped), written) == []
+    assert wrong(Draft202012Validator(strict(shipped)), written) == []
+
+
+def test_every_command_that_writes_json_is_among_them() -> None:
+    writing = {name for name, (command, _) in COMMANDS.items() if "output_format" in signature(command).parameters}
+    assert {golden.command for golden in JSON} == writing
+    assert {NAMED.get(name, name) for name in writing} == set(schema.SCHEMAS) - {"spec"}
+
+
 @pytest.mark.parametrize("timed", [False, True], ids=["static", "measured"])
 @pytest.mark.parametrize("model", MODELS)
 def test_a_report_is_valid_and_every_key_of_it_is_described(model: str, timed: bool) -> None:
@@ -473,11 +495,9 @@ def test_a_report_with_more_keys_is_valid() -> None:
 
 
 def test_a_list_of_models_is_valid() -> None:
-    listed = [{name: getattr(entry, name) for name in schema.LISTED} for entry in list_models("vgg").models]
-    for entry in listed:
-        entry["input"] = list(entry["input"][0])
+    listed = json.loads(write(listing.page(list_models("vgg")), "json"))
     assert len(listed) >= 6
     assert wrong(LIST, listed) == []
     assert wrong(LIST, [{**listed[0], "more": 1}]) == []
-    for name in schema.LISTED:
+    for name in listed[0]:
         assert wrong(LIST, [{key: value for key, value in listed[0].items() if key != name}])

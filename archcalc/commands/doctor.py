@@ -47,11 +47,10 @@ def doctor(
     """
     from functools import partial
 
-    from ..show import TABLES
-    from ..show.doctor import render
+    from ..show.doctor import page
     from ..tasks.doctor import doctor as examine
 
-    write = Output(output_format, output, TABLES)
+    write = Output(output_format, output)
     found = examine(
         model,
         tools=beside.split(",") if beside.strip() else (),
@@ -60,4 +59,4 @@ def doctor(
         settings=pairs(settings),
         stages=partial(running, unit="nodes"),
     )
-    write(lambda width, color: render(found, write.format, width, color))
+    write(page(found))

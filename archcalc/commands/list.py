@@ -29,11 +29,11 @@ def list_models(
     """List the models that there are: name, paper, year, parameters, MACs and input, all computed afresh."""
     from ..errors import sentence
     from ..show.columns import known_units
-    from ..show.list import render
+    from ..show.list import page
     from ..tasks.list import list_models as task
 
     write, raw = Output(output_format, output), known_units(units) == "raw"
     found = task(word, every=every)
-    write(lambda width, color: render(found.models, write.format, width, color, names(columns), raw, found.systems))
+    write(page(found, names(columns), raw))
     if not found.models and not found.systems:  # an answer too, and none that a program should trip over
         print(sentence(f"no model holds `{word}`. {found.hint}".rstrip()), file=sys.stderr)

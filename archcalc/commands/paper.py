@@ -34,7 +34,7 @@ def paper(
     Exits with 1 where a figure contradicts and no erratum says so, or an erratum no longer applies.
     """
     from ..show.columns import known_units
-    from ..show.paper import render
+    from ..show.paper import page
     from ..show.progress import progress
     from ..tasks.paper import paper as task
 
@@ -42,7 +42,7 @@ def paper(
     wanted, raw = chosen(columns), known_units(units) == "raw"
     with progress("judging figures", "figures") as tick:
         found = task(*(names or ()), every=every, verdict=verdict, tick=tick)
-    write(lambda width, color: render(found.findings, write.format, width, color, found.by_id, wanted, raw))
+    write(page(found, wanted, raw))
     for error in found.stale:
         print(error.render(), file=sys.stderr)
     return int(not found.ok)

@@ -23,9 +23,8 @@ def scale(
 ) -> None:
     """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
     counted, none is extrapolated. FILE may also be a picture: png, svg or pdf."""
-    from ..show.columns import by_names, known_units
-    from ..show.scale import columns as all_columns
-    from ..show.scale import render
+    from ..show.columns import known_units
+    from ..show.scale import page
     from ..tasks.scale import counts, sides, values
     from ..tasks.scale import scale as sweep
 
@@ -38,5 +37,4 @@ def scale(
 
         write.draw(lambda: picture(found.model, found.points))
         return
-    by_names(all_columns(found.points), keys)
-    write(lambda width, color: render(found.model, found.points, write.format, width, color, raw, keys))
+    write(page(found, keys, raw))

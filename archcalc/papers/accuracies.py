@@ -20,42 +20,9 @@ from ..language.family import read_sources
 from ..language.reader import Map, read_file, where_of
 from ..networks import Number
 from ..units import read_figure
+from .metrics import METRICS
 from .tables import figures, items, maps, parts, rows
 
-# What is printed, in words.
-METRICS = {
-    "accuracy": "accuracy",
-    "bleu": "BLEU",
-    "bleu_improvement": "improvement in BLEU",
-    "bpc": "bits per character",
-    "confidence": "confidence",
-    "error": "error",
-    "error_on_adversarial_examples": "error on adversarial examples",
-    "error_reduction": "reduction of the error",
-    "factor_over_humans": "factor over humans",
-    "latency": "latency",
-    "map": "mAP",
-    "margin_over_second": "margin over the second",
-    "mean_class_recall": "mean class recall",
-    "perplexity": "perplexity",
-    "relative_improvement": "relative improvement",
-    "test_loss": "test loss",
-    "time": "time",
-    "top1_accuracy": "top-1 accuracy",
-    "top1_error": "top-1 error",
-    "top1_error_reduction": "reduction of the top-1 error",
-    "top5_accuracy": "top-5 accuracy",
-    "top5_error": "top-5 error",
-    "training_cost": "training cost",
-    "training_days": "training time",
-    "training_epochs": "training epochs",
-    "training_epochs_factor": "factor of training epochs",
-    "training_error": "training error",
-    "training_loss": "training loss",
-    "training_speedup": "speed-up of training",
-    "training_time": "training time",
-    "training_time_factor": "factor of training time",
-}
 COMPLEMENTS = {f"{rank}error": f"{rank}accuracy" for rank in ("", "top1_", "top5_")}
 COMPLEMENTS |= {accuracy: error for error, accuracy in COMPLEMENTS.items()}
 NOT_PRINTED = " (not printed)"  # behind a data set or a unit that the slide leaves out and its context tells

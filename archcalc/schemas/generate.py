@@ -10,8 +10,7 @@ them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,18 @@ from ..language.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
 from ..language.lines import MERGES, STEPS
 from ..measurement.runs import TITLE
 from ..ops import ARGUMENTS, OPS
-from ..ops.base import LIMIT, Argument, show
-from ..papers.accuracies import METRICS as RESULTS
+from ..ops.base import Argument, show
 from ..show.check import CheckDocument
 from ..show.compare import CompareDocument, DiffDocument
+from ..show.doctor import DoctorDocument
 from ..show.explain import ExplainDocument
 from ..show.fit import FitDocument
+from ..show.list import ListDocument
 from ..show.measure import JudgedDocument, MeasureDocument
+from ..show.paper import PaperDocument
+from ..show.scale import ScaleDocument
 from ..show.summary_document import SummaryDocument
 from ..show.verify import VerifyDocument
-from ..tasks.list import KNOWN_BY, ListedModel
 from .records import document
 
 Schema = dict[str, Any]
@@ -87,52 +88,6 @@ ROLE_SENTENCES = {
 
 # What a merge that is no op does.
 MERGE_SENTENCES = {"parts": "The branches stay side by side as the parts of one value."}
-
-# What the keys of the report are.
-REPORT_SENTENCES = {
-    "schema": "The version of this format; additions do not change it.",
-    "archcalc": "The version of archcalc that wrote the report.",
-    "family": "The name of the spec's family.",
-    "variant": "The variant as the paper prints it.",
-    "title": "The title of the paper.",
-    "cite": "Where the paper stands, as the spec cites it.",
-    "spec": "The spec file.",
-    "input": "The shape of the first input, channels first, without the batch.",
-    "totals": "The sums over the main path, and its peak memory.",
-    "source": "What the layers quote, such as Table 1; null where they quote no table.",
-    # counts
-    "params": "Weights, biases and parameters of normalisations; shared ones count once.",
-    "macs": "Multiply–accumulates of convolutions, fully connected layers and matrix products.",
-    # layers and rows
-    "path": "The unique name of the node; also its name in the torch network.",
-    "where": "The place in the spec: file:line:column.",
-    # claims
-    "metric": "What archcalc computes for it.",
-    "printed": "The figure as it is printed.",
-    # list
-    "name": "The name that people type.",
-    "year": "The year of publication in the citation; null where it has none.",
-}
-# Where a key of a part of the report means something of its own.
-PART_SENTENCES = {
-    "list.input": "The shape of the input, channels first, without the batch.",
-    "list.title": "The title of the spec.",
-    "list.cite": "The citation of the spec.",
-    "list.known_by": "What the system is known by; with `--all` only.",
-    "system.name": "What documents call the system.",
-    "system.year": "The first year that they name; null where they name none.",
-    "system.known_by": "Whether a result is printed, or a description and no more.",
-    "system.described": "What documents show of the system.",
-    "system.results": "All results that they print for it.",
-    "result.id": "The id of the result.",
-    "result.variant": "What stands beside the figure.",
-    "result.dataset": "The data set, or what else the figure is about.",
-    "result.metric": "What is printed.",
-    "result.setting": "How the network was trained and tested, as printed.",
-    "result.value": "The figure as a number.",
-    "result.unit": "The unit of that number.",
-    "result.source": "Where it is printed: `document — place`.",
-}
 
 
 def argument_sentence(argument: Argument) -> str:
@@ -522,91 +477,20 @@ def _name_role() -> Schema:
     }
 
 
-# --- what the commands write --------------------------------------------------------------------------------------
-
-_COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": LIMIT}
-_SHAPE: Schema = {"type": "array", "items": {"type": "integer", "minimum": 1}}
-_TEXT: Schema = {"type": "string"}
-_MAYBE: Schema = {"type": ["string", "null"]}
-_INDEX: Schema = {"type": "integer", "minimum": 0}
-_MS: Schema = {"type": "number", "minimum": 0}
-# The fields of dataclasses by their annotations.
-_FIELDS: dict[str, Schema] = {
-    "int": _COUNT,
-    "str": _TEXT,
-    "bool": {"type": "boolean"},
-    "float": _MS,
-    "int | None": {"type": ["integer", "null"]},
-    "float | None": {"type": ["number", "null"]},
-    "dict[str, int]": {"$ref": "#/$defs/elementwise"},
-    "dict[str, str]": {"type": "object", "additionalProperties": _TEXT},
-    "Shape": _SHAPE,
-    "tuple[Shape, ...]": _SHAPE,
-}
-
-
-LISTED = ("name", "family", "params", "macs", "input")
-
-
-def list_schema() -> Schema:
-    """The schema of `archcalc list --format json`. Keys may be added, so others than these are allowed."""
-    entry = {f.name: _FIELDS[str(f.type)] for f in fields(ListedModel)} | {"known_by": {"const": KNOWN_BY[0]}}
-    return {
-        "$schema": DRAFT,
-        "title": "archcalc list",
-        "description": "What `archcalc list --format json` writes; keys may be added.",
-        "type": "array",
-        "items": {"anyOf": [_record("list", entry, [name for name in entry if name not in LISTED]), _system()]},
-    }
-
-
-def _system() -> Schema:
-    """A system that no spec builds, in a list with `--all`: what a model has is null."""
-    result = {
-        **dict.fromkeys(("id", "variant", "dataset"), _TEXT),
-        "metric": {"enum": list(RESULTS)},
-        **dict.fromkeys(("setting", "printed"), _TEXT),
-        "value": {"type": "number"},
-        "unit": _TEXT,
-        "source": {"type": "array", "items": _TEXT, "minItems": 1},
-    }
-    empty = {"type": "null", "description": "Always null: no spec builds it."}
-    system = {
-        "name": _TEXT,
-        **{f.name: empty for f in fields(ListedModel) if f.name not in ("name", "year")},
-        "year": _FIELDS["int | None"],
-        "known_by": {"enum": list(KNOWN_BY[1:])},
-        "described": _TEXT,
-        "results": {"type": "array", "items": _record("result", result)},
-    }
-    return _record("system", system)
-
-
-def _record(part: str, properties: Mapping[str, Schema], optional: Iterable[str] = ()) -> Schema:
-    """A mapping that has these keys, and may have others."""
-    left_out = set(optional)
-    return {
-        "type": "object",
-        "properties": {name: _said(schema, _sentence(part, name)) for name, schema in properties.items()},
-        "required": [name for name in properties if name not in left_out],
-    }
-
-
-def _sentence(part: str, name: str) -> str | None:
-    return PART_SENTENCES.get(f"{part}.{name}") or REPORT_SENTENCES.get(name)
-
-
 # --- the shipped copies -------------------------------------------------------------------------------------------
 
 SCHEMAS: dict[str, Callable[[], Schema]] = {
     "spec": spec_schema,
     "report": lambda: document("archcalc summary", SummaryDocument),
-    "list": list_schema,
+    "list": lambda: document("archcalc list", ListDocument),
     "run": lambda: document(TITLE, MeasureDocument),
     "check": lambda: document("archcalc check", CheckDocument),
     "compare": lambda: document("archcalc compare", CompareDocument | DiffDocument | JudgedDocument),
+    "doctor": lambda: document("archcalc doctor", DoctorDocument),
     "explain": lambda: document("archcalc explain", ExplainDocument),
     "fit": lambda: document("archcalc fit", FitDocument),
+    "paper": lambda: document("archcalc paper", PaperDocument),
+    "scale": lambda: document("archcalc scale", ScaleDocument),
     "verify": lambda: document("archcalc verify", VerifyDocument),
 }
 

@@ -2,5 +2,4 @@
 
 from .writers import FORMATS, SUFFIXES, known_format
 
-TABLES = ("text", "json", "csv", "markdown")  # what everything is written in
-__all__ = ["FORMATS", "SUFFIXES", "TABLES", "known_format"]
+__all__ = ["FORMATS", "SUFFIXES", "known_format"]

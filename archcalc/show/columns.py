@@ -158,9 +158,10 @@ def by_names(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
     return [known[name] for name in names] if names else list(columns)
 
 
-def with_headings(columns: Sequence[Column]) -> list[Column]:
-    """The columns as people see them: what has no heading of its own goes by its name."""
-    return [c if c.show is not None else Column(c.name, c.value, c.name, c.name, words) for c in columns]
+def for_people(columns: Sequence[Column], raw: bool = False) -> list[Column]:
+    """The columns as people see them, with numbers as they are if `raw`; without a heading they go by their names."""
+    seen = [c if c.show is not None else Column(c.name, c.value, c.name, c.name, words) for c in columns]
+    return [as_is(column) for column in seen] if raw else seen
 
 
 UNITS = ("auto", "raw")  # numbers with a unit that suits them, or exactly as they are

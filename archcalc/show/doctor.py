@@ -1,52 +1,133 @@
-"""What `archcalc doctor` found, in every form: the machine, and other tools beside archcalc."""
+"""What `archcalc doctor` found: the machine, and other tools beside archcalc."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, NotRequired, TypedDict, cast
 
 from .. import __version__
 from ..analysis.peers import PEERS, Peer, difference
+from ..documents import SCHEMA, VERSION, WRITER, Count, Positive, Version
 from ..measurement.machine import Examined, Finding, findings
+from ..measurement.runs import LatencyDocument, MachineDocument
 from ..tasks.doctor import DoctorResult, PeerCounts
 from ..units import with_separators
-from . import as_csv, as_json, records
 from .columns import Column, exact, words
-from .layout import width_of
-from .pieces import ACCENT, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
-from .writers.markdown import escape
+from .page import Block, Fact, Facts, Gap, Heading, Note, Page, Prose, Table
+from .pieces import ACCENT, DIM, PLAIN
 
 
-def render(found: DoctorResult, output_format: str, width: int | None = None, color: bool = False) -> str:
-    """In one of `TABLES`; `width` and `color` are for text. With a network only what others make of it."""
-    there, beside = found.machine, found.counts
-    if output_format == "json":
-        return as_json.write(_document(there, beside))
-    if output_format == "csv":
-        return as_csv.table(_columns(beside), _lines(beside)) if beside else as_csv.table(FACTS, findings(there))
-    if output_format == "markdown":
-        return _markdown(there, beside)
-    return page(_beside(beside, width) if beside else _machine(there, width), color)
+class ExaminedDocument(TypedDict):
+    """What was found."""
 
+    machine: Annotated[MachineDocument, "What decides how fast it runs; what is not known is empty or null."]
+    device: Annotated[str, "The device by its name in torch."]
+    device_name: Annotated[str, "The device by its maker's name."]
+    torch: Annotated[str, "The version of torch."]
+    threads: Annotated[Positive, "The number of threads that torch uses."]
+    quota: Annotated[float | None, "The processors' worth of time that a container gets; null without a limit."]
+    memory: Annotated[Count | None, "The free memory in bytes; null where the system does not say."]
+    pinnable: Annotated[bool, "Whether freed memory can be kept for the next run."]
+    clock_ms: Annotated[float, (("minimum", 0),), "What a reading of the clock costs, in milliseconds."]
+    probe: Annotated[LatencyDocument, "What the same small piece of work took, over and over for a second."]
+    gpu: Annotated[str, "The GPU that torch can use, or why there is none."]
+
+
+class FindingDocument(TypedDict):
+    """A fact about the machine."""
+
+    name: Annotated[str, "What it is about."]
+    found: Annotated[str, "What is here."]
+    means: Annotated[str, "What that means for what is measured; empty where it means no harm."]
+
+
+class ReasonDocument(TypedDict):
+    """A part of the difference between a tool's figure and archcalc's."""
+
+    difference: Annotated[int, "How many operations the tool counts more; less than 0 where fewer."]
+    why: Annotated[str, "Why."]
+
+
+class PeerDocument(TypedDict):
+    """What another tool makes of the network."""
+
+    tool: Annotated[str, (("enum", tuple(PEERS)),), "Its name."]
+    version: Annotated[str, "Its version; empty where it is missing."]
+    params: Annotated[Count | None, "The parameters that it counts; null where it gives none."]
+    macs: Annotated[Count | None, "The multiply-accumulates that it counts, whatever it calls them; null without."]
+    reasons: Annotated[list[ReasonDocument], "What its difference is made of."]
+    failed: Annotated[str, "Why it gives no figure; else empty."]
+    missing: Annotated[bool, "Whether it is not installed."]
+
+
+class DoctorDocument(TypedDict):
+    """What `archcalc doctor --format json` writes; keys may be added."""
+
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+    examined: Annotated[ExaminedDocument, "The machine."]
+    findings: Annotated[list[FindingDocument], "The same in words, and what it means."]
+    model: NotRequired[Annotated[str, "The network that other tools were given; absent without one, as what follows."]]
+    params: NotRequired[Annotated[Count, "Its parameters."]]
+    macs: NotRequired[Annotated[Count, "Its multiply-accumulates at batch 1."]]
+    peers: NotRequired[Annotated[list[PeerDocument], "What other tools make of it."]]
+
+
+def page(result: DoctorResult) -> Page:
+    """The machine; with a network only what others make of it."""
+    there, beside = result.machine, result.counts
+    if beside is None:
+        return Page("The machine", lambda: _machine(there), lambda: data(result), lambda: Table(FACTS, findings(there)))
+    table = Table(_columns(beside), _lines(beside), notes=lambda peer: _why(peer, beside))
+    return Page(beside.model, lambda: _beside(beside, table), lambda: data(result), lambda: table)
+
+
+def data(result: DoctorResult) -> DoctorDocument:
+    """The JSON document."""
+    there, beside = result.machine, result.counts
+    found: DoctorDocument = {
+        "schema": SCHEMA,
+        "archcalc": __version__,
+        "examined": cast(ExaminedDocument, asdict(there)),
+        "findings": [{"name": name, "found": here, "means": means} for name, here, means in findings(there)],
+    }
+    if beside is not None:
+        found["model"], found["params"], found["macs"] = beside.model, beside.params, beside.macs
+        found["peers"] = [_peer(peer) for peer in beside.peers]
+    return found
+
+
+def _peer(peer: Peer) -> PeerDocument:
+    return {
+        "tool": peer.tool,
+        "version": peer.version,
+        "params": peer.params,
+        "macs": peer.macs,
+        "reasons": [{"difference": reason.difference, "why": reason.why} for reason in peer.reasons],
+        "failed": peer.failed,
+        "missing": peer.missing,
+    }
+
+
+# --- the machine --------------------------------------------------------------------------------------------------
 
 FACTS = (
-    Column("name", lambda finding: finding.name, "", "", words),
-    Column("found", lambda finding: finding.found, "here", "", words),
-    Column("means", lambda finding: finding.means, "what it means", "", words),
+    Column("name", lambda finding: finding.name),
+    Column("found", lambda finding: finding.found),
+    Column("means", lambda finding: finding.means),
 )
 
 
-def _machine(there: Examined, width: int | None) -> Iterator[Pieces]:
-    room = PROSE if width is None else width
+def _machine(there: Examined) -> Iterator[Block]:
     found = findings(there)
-    label = max(width_of(finding.name) for finding in found) + 2
+    facts: list[Fact] = []
     for finding in found:
-        yield from hanging(finding.name, finding.found, label, room)
-        if finding.means:
-            yield from hanging("", finding.means, label, room, ACCENT)
-    yield []
-    yield from prose(_sum(found), room, DIM)
+        facts.append(Fact(finding.name, finding.found))
+        facts += [Fact("", finding.means, ACCENT)] if finding.means else []
+    yield Facts(facts)
+    yield Gap()
+    yield Prose(_sum(found), DIM)
 
 
 def _sum(found: Sequence[Finding]) -> str:
@@ -68,8 +149,8 @@ def _lines(beside: PeerCounts) -> list[Peer]:
     return [own, *(peer for peer in beside.peers if not peer.missing)]
 
 
-def _columns(beside: PeerCounts | None) -> tuple[Column, ...]:
-    macs = beside.macs if beside else 0
+def _columns(beside: PeerCounts) -> tuple[Column, ...]:
+    macs = beside.macs
     return (
         Column("tool", lambda peer: peer.tool, "", "", words),
         Column("version", lambda peer: peer.version, "version", "", words),
@@ -82,66 +163,28 @@ def _columns(beside: PeerCounts | None) -> tuple[Column, ...]:
     )
 
 
-def _beside(beside: PeerCounts, width: int | None) -> Iterator[Pieces]:
-    room = PROSE if width is None else width
-    yield [(beside.model, LOUD), (f"  {SAYS}", PLAIN)]
-    yield []
-    shown = [column for column in _columns(beside) if column.show is not None]
-    yield from records.text(shown, _lines(beside), width, below=lambda peer: _why(peer, beside, room))
-    for sentence in _missing(beside):
-        yield []
-        yield from prose(sentence, room, DIM)
+def _beside(beside: PeerCounts, table: Table) -> Iterator[Block]:
+    yield Heading(beside.model, (SAYS,), about_style=PLAIN)
+    yield Gap()
+    yield table
+    if names := [peer.tool for peer in beside.peers if peer.missing]:
+        are = "is" if len(names) == 1 else "are"
+        yield Gap()
+        yield Prose(f"{' and '.join(names)} {are} not installed: `pip install {' '.join(names)}`.", DIM)
 
 
-def _why(peer: Peer, beside: PeerCounts, room: int) -> Iterator[Pieces]:
-    """Below a tool's line, what its difference is made of."""
+def _why(peer: Peer, beside: PeerCounts) -> Iterator[Note]:
+    """What a tool's difference is made of."""
+    about = f"{peer.tool}:"
     if peer.failed:
-        yield from hanging("  ", f"failed: {peer.failed}", 2, room, ACCENT)
-    label = 4 + max((len(_signed(reason.difference)) for reason in peer.reasons), default=0)
+        yield Note(f"failed: {peer.failed}", "  ", about, 2, ACCENT)
+    room = max((len(_signed(reason.difference)) for reason in peer.reasons), default=0)
     for reason in peer.reasons:
-        yield from hanging(f"  {_signed(reason.difference):>{label - 4}}  ", reason.why, label, room, DIM)
+        yield Note(reason.why, f"  {_signed(reason.difference):>{room}}  ", about, room + 4, DIM)
     if peer.params is not None and peer.params != beside.params:
         lost = f"{_signed(peer.params - beside.params)} parameters: it counts those of the layers that it knows"
-        yield from hanging("  ", lost, 2, room, DIM)
+        yield Note(lost, "  ", about, 2, DIM)
 
 
 def _signed(number: int) -> str:
     return ("+" if number > 0 else "−") + with_separators(abs(number))
-
-
-def _missing(beside: PeerCounts) -> list[str]:
-    names = [peer.tool for peer in beside.peers if peer.missing]
-    if not names:
-        return []
-    are = "is" if len(names) == 1 else "are"
-    return [f"{' and '.join(names)} {are} not installed: `pip install {' '.join(names)}`."]
-
-
-# --- the other forms ----------------------------------------------------------------------------------------------
-
-
-def _document(there: Examined, beside: PeerCounts | None) -> Iterator[tuple[str, Any]]:
-    yield "schema", 1
-    yield "archcalc", __version__
-    yield "examined", asdict(there)
-    yield "findings", [finding._asdict() for finding in findings(there)]
-    if beside is not None:
-        yield "model", beside.model
-        yield "params", beside.params
-        yield "macs", beside.macs
-        yield (
-            "peers",
-            [{**asdict(peer), "reasons": [reason._asdict() for reason in peer.reasons]} for peer in beside.peers],
-        )
-
-
-def _markdown(there: Examined, beside: PeerCounts | None) -> str:
-    if beside is None:
-        found = findings(there)
-        return f"{records.markdown(FACTS, found)}\n{escape(_sum(found))}\n"
-    shown = [column for column in _columns(beside) if column.show is not None]
-    parts = [f"### {escape(beside.model)}", "", SAYS, "", records.markdown(shown, _lines(beside))]
-    for peer in beside.peers:
-        parts += [f"- {peer.tool}: {_signed(reason.difference)} {escape(reason.why)}" for reason in peer.reasons]
-        parts += [f"- {peer.tool} failed: {escape(peer.failed)}"] if peer.failed else []
-    return "\n".join([*parts, *_missing(beside)]) + "\n"

@@ -1,22 +1,25 @@
-"""The list of models, in every form, and of what is known only by what documents print."""
+"""The list of models, and of what is known only by what documents print."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict
 
+from ..documents import Count, Sizes
 from ..errors import printable
-from ..tasks.list import KNOWN_BY, ListedModel, first_year
-from . import as_csv, as_latex, records
-from .columns import Column, Value, as_is, by_names, counts, exact, plain, size, with_headings, words
-from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, page, prose
+from ..papers.metrics import METRICS
+from ..tasks.list import ListedModel, ModelList, first_year
+from .columns import Column, Value, by_names, counts, exact, for_people, plain, size, words
+from .page import Block, Gap, Heading, Page, Prose, Table
+from .pieces import DIM, PLAIN
 from .sentences import clean
-from .writers import html
 
 if TYPE_CHECKING:
-    from ..papers.accuracies import Accuracy, System
+    from ..papers.accuracies import Accuracy, System  # reads all that is printed: plain lists need none of it
 
 NAME = Column("name", lambda entry: printable(entry.name), "model", "model", words)
+FAMILY = Column("family", lambda entry: printable(entry.family), "family", "family", words)
 PAPER = Column("title", lambda entry: clean(entry.title), "paper", "paper", words)
 CITE = Column("cite", lambda entry: clean(entry.cite), "cite", "cite", words)
 YEAR = Column("year", lambda entry: entry.year, "year", "year", plain)
@@ -26,7 +29,7 @@ INPUT = Column("input", lambda entry: ", ".join(map(size, entry.input)), "input"
 
 COLUMNS = (
     NAME,
-    Column("family", lambda entry: entry.family),
+    FAMILY,
     Column("variant", lambda entry: entry.variant),
     PAPER,
     CITE,
@@ -36,116 +39,177 @@ COLUMNS = (
     INPUT,
     Column("spec", lambda entry: entry.spec),
 )
-
-
-SHOWN = (NAME, PAPER, YEAR, PARAMS, MACS, INPUT)
+SHOWN = (NAME, FAMILY, PAPER, CITE, YEAR, PARAMS, MACS, INPUT)
+TERMINAL = (NAME, PARAMS, MACS, INPUT)
 ONLY_PRINTED = "Known only by what documents print"
-# What the list with `--all` says of each: whether a spec builds it, and else how it is known.
-SPEC, RESULT, DESCRIPTION = KNOWN_BY
+NO_SPEC = "Always null: no spec builds it."
 
 
-def render(
-    entries: Sequence[ListedModel],
-    output_format: str,
-    width: int | None = None,
-    color: bool = False,
-    wanted: Sequence[str] = (),
-    raw: bool = False,
-    others: Sequence[System] | None = None,
-) -> str:
-    """The models in one of `FORMATS`, of the columns that are wanted or the usual ones, with `others` that no spec
-    builds; `width` and `color` are for text."""
-    if output_format == "json":
-        marked = {} if others is None else {"known_by": SPEC}
-        return records.json([document(entry) | marked for entry in entries] + [named(s) for s in others or ()])
-    if output_format == "csv" and others is not None and not wanted:
-        return as_csv.table(ALL, [*map(_flat, entries), *map(_flat_named, others)])
-    if output_format == "text" and not wanted:
-        parts = [page(_text(entries, width), color)] if entries else []
-        parts += [page(_named_text(others, width), color)] if others else []
-        return "\n".join(parts)
-    people = output_format in ("text", "markdown", "latex", "html")
-    columns = by_names(COLUMNS, wanted or ([column.name for column in SHOWN] if people else ()))
-    if output_format == "text":
-        return page(records.text([as_is(c) if raw else c for c in with_headings(columns)], entries, width), color)
-    if output_format == "html" and others:
-        shown = [as_is(c) if raw else c for c in with_headings(columns)]
-        parts = [html.table(shown, entries)] if entries else []
-        return html.whole("Models", [*parts, html.heading(ONLY_PRINTED), html.table(NAMED, others)])
-    title = "Models" if output_format in ("latex", "html") else ""
-    table = records.render(columns, entries, output_format, title=title, document=document, raw=raw)
-    if output_format not in ("markdown", "latex"):
-        return table
-    tables = [table] if entries or not others else []
-    if others and output_format == "latex":
-        tables.append(as_latex.table(NAMED, others, ONLY_PRINTED))
-    elif others:
-        tables.append(f"{ONLY_PRINTED}:\n\n{records.markdown(NAMED, others)}")
-    return "\n".join(tables)
+class Sometimes(TypedDict, total=False):
+    """The keys that some models have."""
+
+    inputs: tuple[Sizes, ...]
+    known_by: Literal["spec"]
 
 
-def document(entry: ListedModel) -> dict[str, Any]:
-    """A model as JSON has it."""
-    found = {"name": entry.name, "family": entry.family, "params": entry.params, "macs": entry.macs}
-    found |= {"input": entry.input[0]}
-    if len(entry.input) > 1:
-        found["inputs"] = entry.input
-    about = ("variant", "title", "cite", "year", "spec")
-    return found | {key: getattr(entry, key) for key in about}
+class ModelDocument(TypedDict):
+    """A model that a spec builds."""
+
+    name: Annotated[str, "The name that people type."]
+    family: Annotated[str, "The name of the spec's family."]
+    params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
+    macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
+    input: Annotated[Sizes, "The shape of the input, channels first, without the batch; the first of several."]
+    inputs: NotRequired[Annotated[tuple[Sizes, ...], "The shapes of all inputs, where there are several."]]
+    variant: Annotated[str, "The variant as the paper prints it."]
+    title: Annotated[str, "The title of the spec."]
+    cite: Annotated[str, "The citation of the spec."]
+    year: Annotated[int | None, "The year of publication in the citation; null where it has none."]
+    spec: Annotated[str, "The spec file."]
+    known_by: NotRequired[Annotated[Literal["spec"], "What the system is known by; with `--all` only."]]
 
 
-def _text(entries: Sequence[ListedModel], width: int | None) -> Iterator[Pieces]:
-    """A group for each family, below what its paper is called."""
-    room = PROSE if width is None else width
-    seen: list[str] = []
+class AccuracyDocument(TypedDict):
+    """A result that a document prints for a system."""
 
-    def above(entry: ListedModel) -> Iterator[Pieces]:
-        if seen and seen[-1] == entry.spec:
-            return
-        if seen:
-            yield []
-        seen.append(entry.spec)
-        family, title = printable(entry.family), clean(entry.title)
-        if len(family) + 2 + len(title) <= room:
-            yield [(family, LOUD), ("  ", PLAIN), (title, BOLD)]
-        else:
-            yield [(family, LOUD)]
-            yield from prose(title, room, BOLD)
-        yield from prose(clean(entry.cite), room, DIM)
-
-    yield from records.text((NAME, PARAMS, MACS, INPUT), entries, width, indent=2, above=above)
-    yield []
-    many = f"{len(entries)} models of {len(seen)} families" if len(seen) > 1 else f"{len(entries)} models"
-    yield [(many if len(entries) > 1 else "1 model", DIM)]
+    id: Annotated[str, "The id of the result."]
+    variant: Annotated[str, "What stands beside the figure."]
+    dataset: Annotated[str, "The data set, or what else the figure is about."]
+    metric: Annotated[str, (("enum", tuple(METRICS)),), "What is printed."]
+    setting: Annotated[str, "How the network was trained and tested, as printed."]
+    printed: Annotated[str, "The figure as it is printed."]
+    value: Annotated[float, "The figure as a number."]
+    unit: Annotated[str, "The unit of that number."]
+    source: Annotated[list[str], (("minItems", 1),), "Where it is printed: `document — place`."]
 
 
-# --- what is known only by what documents print -------------------------------------------------------------------
+class SystemDocument(TypedDict):
+    """A system that no spec builds, with `--all`: the keys of a model, empty, and then what is printed."""
+
+    name: Annotated[str, "What documents call the system."]
+    family: Annotated[None, NO_SPEC]
+    params: Annotated[None, NO_SPEC]
+    macs: Annotated[None, NO_SPEC]
+    input: Annotated[None, NO_SPEC]
+    variant: Annotated[None, NO_SPEC]
+    title: Annotated[None, NO_SPEC]
+    cite: Annotated[None, NO_SPEC]
+    year: Annotated[int | None, "The first year that they name; null where they name none."]
+    spec: Annotated[None, NO_SPEC]
+    known_by: Annotated[
+        Literal["printed result", "description"], "Whether a result is printed, or a description and no more."
+    ]
+    described: Annotated[str, "What documents show of the system."]
+    results: Annotated[list[AccuracyDocument], "All results that they print for it."]
 
 
-def known_by(system: System) -> str:
-    return RESULT if system.results else DESCRIPTION
+ListDocument = Annotated[
+    list[ModelDocument | SystemDocument], "What `archcalc list --format json` writes; keys may be added."
+]
 
 
-def named(system: System) -> dict[str, Any]:
-    """A system that no spec builds as JSON has it: the keys of a model, empty, and then what is printed."""
-    empty = ("family", "params", "macs", "input", "variant", "title", "cite")
-    found = {"name": system.name.value, **dict.fromkeys(empty)}
-    found |= {"year": first_year(system.year), "spec": None, "known_by": known_by(system)}
-    return found | {"described": system.described, "results": [result(a) for a in system.results]}
+def page(found: ModelList, wanted: Sequence[str] = (), raw: bool = False) -> Page:
+    """The models, and the systems that no spec builds; with the columns that are wanted, or the usual ones, and
+    numbers as they are if `raw`. Raises UsageError for a column that there is not."""
+    shown = for_people(by_names(COLUMNS, wanted) if wanted else SHOWN, raw)
+    terminal = [] if wanted else for_people(TERMINAL, raw)
+    return Page(
+        "Models",
+        lambda: _blocks(found.models, found.systems or (), shown, terminal),
+        lambda: data(found),
+        lambda: _table(found.models, found.systems, wanted),
+    )
 
 
-def result(accuracy: Accuracy) -> dict[str, Any]:
-    """A printed result as JSON has it."""
+def data(found: ModelList) -> ListDocument:
+    """The JSON document. `known_by` of models stands in it where there may be systems."""
+    models = [_model(entry, found.systems is not None) for entry in found.models]
+    return [*models, *map(_system, found.systems or ())]
+
+
+def _model(entry: ListedModel, marked: bool) -> ModelDocument:
+    known: Sometimes = {"known_by": "spec"} if marked else {}
+    several: Sometimes = {"inputs": entry.input} if len(entry.input) > 1 else {}
+    return {
+        "name": entry.name,
+        "family": entry.family,
+        "params": entry.params,
+        "macs": entry.macs,
+        "input": entry.input[0],
+        **several,
+        "variant": entry.variant,
+        "title": entry.title,
+        "cite": entry.cite,
+        "year": entry.year,
+        "spec": entry.spec,
+        **known,
+    }
+
+
+def _system(system: System) -> SystemDocument:
+    return {
+        "name": system.name.value,
+        "family": None,
+        "params": None,
+        "macs": None,
+        "input": None,
+        "variant": None,
+        "title": None,
+        "cite": None,
+        "year": first_year(system.year),
+        "spec": None,
+        "known_by": "printed result" if system.results else "description",
+        "described": system.described,
+        "results": [_result(accuracy) for accuracy in system.results],
+    }
+
+
+def _result(accuracy: Accuracy) -> AccuracyDocument:
     value = accuracy.value
-    about = ("variant", "dataset", "metric", "setting")
     return {
         "id": accuracy.id.value,
-        **{key: getattr(accuracy, key) for key in about},
+        "variant": accuracy.variant,
+        "dataset": accuracy.dataset,
+        "metric": accuracy.metric,
+        "setting": accuracy.setting,
         "printed": accuracy.printed.value,
         "value": value if isinstance(value, int) else float(value),
         "unit": accuracy.unit,
         "source": list(accuracy.sources),
     }
+
+
+def _blocks(
+    entries: Sequence[ListedModel], others: Sequence[System], shown: Sequence[Column], terminal: Sequence[Column]
+) -> Iterator[Block]:
+    if entries and terminal:
+        yield from _families(entries, shown, terminal)
+    elif entries:
+        yield Table(shown, entries)
+    if entries and others:
+        yield Gap()
+    if others:
+        yield from _only_printed(others)
+
+
+def _families(entries: Sequence[ListedModel], shown: Sequence[Column], terminal: Sequence[Column]) -> Iterator[Block]:
+    """The models; in a terminal in a group for each family, below what its paper is called."""
+    firsts = [entries[0].name, *(after.name for entry, after in pairwise(entries) if after.spec != entry.spec)]
+
+    def above(entry: ListedModel) -> Iterator[Block]:
+        if entry.name in firsts:
+            if entry.name != firsts[0]:
+                yield Gap()
+            yield Heading(printable(entry.family), (clean(entry.title),), fill=True)
+            yield Prose(clean(entry.cite), DIM)
+
+    yield Table(shown, entries, above=above, terminal=terminal, indent=2)
+    yield Gap()
+    many = f"{len(entries)} models of {len(firsts)} families" if len(firsts) > 1 else f"{len(entries)} models"
+    yield Prose(many if len(entries) > 1 else "1 model", DIM)
+
+
+# --- what is known only by what documents print -------------------------------------------------------------------
 
 
 def about(system: System) -> str:
@@ -174,26 +238,19 @@ NAMED = (
 )
 
 
-def _named_text(systems: Sequence[System], width: int | None) -> Iterator[Pieces]:
+def _only_printed(systems: Sequence[System]) -> Iterator[Block]:
     def style(system: System, column: Column) -> str:
         return PLAIN if system.results or column is SYSTEM else DIM
 
-    room = PROSE if width is None else width
-    yield [(ONLY_PRINTED, LOUD)]
-    yield from records.text(NAMED, systems, room, indent=2, style=style)
-    yield []
+    yield Heading(ONLY_PRINTED, level=2)
+    yield Table(NAMED, systems, style=style, indent=2, fill=True)
+    yield Gap()
     printed = sum(bool(system.results) for system in systems)
     many = f"{len(systems)} systems without a spec" if len(systems) > 1 else "1 system without a spec"
-    yield from prose(f"{many}: {printed} with printed results, {len(systems) - printed} only described", room, DIM)
+    yield Prose(f"{many}: {printed} with printed results, {len(systems) - printed} only described", DIM)
 
 
-def _flat(entry: ListedModel) -> dict[str, Value]:
-    return {column.name: column.value(entry) for column in COLUMNS} | {"known_by": SPEC}
-
-
-def _flat_named(system: System) -> dict[str, Value]:
-    year = first_year(system.year)
-    return {"name": clean(system.name.value), "year": year, "known_by": known_by(system), "printed": about(system)}
+# --- both in one table ----------------------------------------------------------------------------------------------
 
 
 def _key(name: str) -> Column:
@@ -201,3 +258,23 @@ def _key(name: str) -> Column:
 
 
 ALL = tuple(_key(name) for name in (*(column.name for column in COLUMNS), "known_by", "printed"))
+
+
+def _table(entries: Sequence[ListedModel], others: Sequence[System] | None, wanted: Sequence[str]) -> Table:
+    if others is None:
+        return Table(by_names(COLUMNS, wanted), entries)
+    return Table(by_names(ALL, wanted), [*map(_flat, entries), *map(_flat_system, others)])
+
+
+def _flat(entry: ListedModel) -> dict[str, Value]:
+    return {column.name: column.value(entry) for column in COLUMNS} | {"known_by": "spec"}
+
+
+def _flat_system(system: System) -> dict[str, Value]:
+    found = _system(system)
+    return {
+        "name": clean(found["name"]),
+        "year": found["year"],
+        "known_by": found["known_by"],
+        "printed": about(system),
+    }

@@ -1,18 +1,21 @@
-"""The ledger in every form: what documents print, what archcalc computes, and the verdict."""
+"""The ledger: what documents print, what archcalc computes, and the verdict."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
+from ..documents import Natural
 from ..errors import printable
+from ..papers.documents import Kind
 from ..papers.judge import VERDICTS, Finding, shown
+from ..tasks.paper import PaperResult
 from ..units import with_separators
-from . import as_csv, records
-from .columns import Column, Value, as_is, by_names, with_headings, words
-from .pieces import BOLD, DIM, LOUD, PLAIN, PROSE, Pieces, hanging, page, prose
+from .columns import Column, Value, by_names, for_people, words
+from .page import Block, Fact, Facts, Gap, Heading, Note, Page, Prose, Table
+from .pieces import BOLD, DIM, LOUD, PLAIN
 
 SAID = {
     "exact": "exact",
@@ -22,40 +25,75 @@ SAID = {
     "contradicts": "contradict",
     "not computable": "cannot be computed",
 }
+Number = float | list[float]  # sizes as lists
 
 
-def render(
-    findings: Sequence[Finding],
-    output_format: str,
-    width: int | None = None,
-    color: bool = False,
-    explain: bool = False,
-    wanted: Sequence[str] = (),
-    raw: bool = False,
-) -> str:
-    """Findings in one of `FORMATS`, of the columns that are wanted or the usual ones; `width` and `color` are for text,
-    which tells all about each if `explain`. `raw`: numbers as they are."""
-    if wanted or raw:
-        picked = by_names(COLUMNS, wanted or ([] if output_format in ("json", "csv") else USUAL))
-        if output_format == "text":
-            return page(records.text([as_is(c) if raw else c for c in with_headings(picked)], findings, width), color)
-        if output_format != "json":
-            return records.render(with_headings(picked), findings, output_format, raw=raw)
-    if output_format == "json":
-        return records.json([document(finding) for finding in findings])
-    if output_format == "csv":
-        return as_csv.table(COLUMNS, findings)
-    if output_format in ("latex", "html"):
-        columns = TEXT if output_format == "latex" else MARKDOWN
-        return records.render(columns, findings, output_format, title="What documents print")
-    if output_format == "markdown":
-        return records.markdown(MARKDOWN, findings) + f"\n{totals(findings)}\n"
-    if explain:
-        return page(_about_each(findings, PROSE if width is None else width), color)
-    return page(_tables(findings, width), color)
+class PrintedFigure(TypedDict):
+    """A figure that documents print, held against what is computed."""
+
+    id: Annotated[str, "The id of the figure in the ledger."]
+    system: Annotated[str, "The network, or what else the figure is about, as documents call it."]
+    model: Annotated[str | None, "The model that it is computed of; null where it is of none, or of several."]
+    metric: Annotated[str, "What is printed."]
+    printed: Annotated[str, "The figure as it is printed."]
+    value: Annotated[Number | str, "The printed figure, in `unit`; a formula is a text."]
+    precision: Annotated[float, (("minimum", 0),), "Half a unit of its last printed place; 0 where it is exact."]
+    computed: Annotated[Number | None, "What archcalc computes under `reading`; null where it cannot."]
+    computed_base: Annotated[Number | None, "The same in base counting."]
+    unit: Annotated[str | None, "The letter of the thousands that the value is kept in, where what it is is in doubt."]
+    difference: Annotated[float | None, "Computed less printed; null for sizes, and where nothing is computed."]
+    verdict: Annotated[str, (("enum", VERDICTS),), "Whether the printed figure holds, and how."]
+    reading: Annotated[str | None, "The counting terms under which it holds, or is declared to; null in base counting."]
+    readings_tried: Annotated[Natural, "How many readings were tried."]
+    reason: Annotated[str | None, "Why it does not hold, as searching found and as the erratum says; else null."]
+    kind: Annotated[Kind, "Whether it follows from an architecture, is part of one, or is a formula."]
+    source: Annotated[list[str], (("minItems", 1),), "Where it is printed: `document — place`."]
 
 
-# --- columns ------------------------------------------------------------------------------------------------------
+PaperDocument = Annotated[list[PrintedFigure], "What `archcalc paper … --format json` writes; keys may be added."]
+
+
+def page(found: PaperResult, wanted: Sequence[str] = (), raw: bool = False) -> Page:
+    """The figures by document and place, or all about each that was asked for by its id; or a table of the columns
+    that are wanted, or the usual ones if `raw`, with numbers as they are. Raises UsageError for a column that there is
+    not."""
+    picked = by_names(COLUMNS, wanted)
+
+    def blocks() -> Iterator[Block]:
+        if wanted or raw:
+            yield Table(for_people(picked if wanted else by_names(COLUMNS, USUAL)), data(found))
+        else:
+            yield from _about_each(found.findings) if found.by_id else _tables(found.findings)
+
+    return Page("What documents print", blocks, lambda: data(found), lambda: Table(picked, data(found)))
+
+
+def data(found: PaperResult) -> PaperDocument:
+    """The JSON document."""
+    return [_figure(finding) for finding in found.findings]
+
+
+def _figure(finding: Finding) -> PrintedFigure:
+    entry = finding.entry
+    return {
+        "id": entry.id.value,
+        "system": entry.system,
+        "model": finding.model or None,
+        "metric": entry.metric,
+        "printed": entry.printed.value,
+        "value": number(entry.value.value),
+        "precision": number(entry.value.half),
+        "computed": number(finding.computed),
+        "computed_base": number(finding.base),
+        "unit": entry.value.unit or None,
+        "difference": number(finding.difference),
+        "verdict": finding.verdict,
+        "reading": finding.reading or None,
+        "readings_tried": finding.tried,
+        "reason": cause(finding) or None,
+        "kind": entry.kind,
+        "source": list(entry.sources),
+    }
 
 
 def number(value: object) -> Any:
@@ -67,11 +105,6 @@ def number(value: object) -> Any:
     return value
 
 
-def document(finding: Finding) -> dict[str, Any]:
-    """A figure as JSON has it."""
-    return {name: field(finding) for name, field in FIELDS.items()}
-
-
 def cause(finding: Finding) -> str:
     """Why a figure does not hold: what was found by searching, and what the erratum says."""
     note = " ".join(finding.erratum.note.value.split()) if finding.erratum is not None else ""
@@ -79,39 +112,22 @@ def cause(finding: Finding) -> str:
     return " — ".join(filter(None, (reason, note)))
 
 
-FIELDS: dict[str, Callable[[Finding], Any]] = {
-    "id": lambda finding: finding.entry.id.value,
-    "system": lambda finding: finding.entry.system,
-    "model": lambda finding: finding.model or None,
-    "metric": lambda finding: finding.entry.metric,
-    "printed": lambda finding: finding.entry.printed.value,
-    "value": lambda finding: number(finding.entry.value.value),
-    "precision": lambda finding: number(finding.entry.value.half),
-    "computed": lambda finding: number(finding.computed),
-    "computed_base": lambda finding: number(finding.base),
-    "unit": lambda finding: finding.entry.value.unit or None,
-    "difference": lambda finding: number(finding.difference),
-    "verdict": lambda finding: finding.verdict,
-    "reading": lambda finding: finding.reading or None,
-    "readings_tried": lambda finding: finding.tried,
-    "reason": lambda finding: cause(finding) or None,
-    "kind": lambda finding: finding.entry.kind,
-    "source": lambda finding: list(finding.entry.sources),
-}
+# --- columns ------------------------------------------------------------------------------------------------------
 
 
-def _flat(name: str) -> Callable[[Finding], Value]:
-    """A field as a cell of a table."""
+def _key(name: str) -> Callable[[PrintedFigure], Value]:
+    """A key of the document as a cell of a table."""
     between = "; " if name == "source" else "×"
 
-    def value(finding: Finding) -> Value:
-        found: Any = FIELDS[name](finding)
+    def value(figure: Mapping[str, Any]) -> Value:
+        found: Value | list[Any] = figure[name]
         return between.join(map(str, found)) if isinstance(found, list) else found
 
     return value
 
 
-COLUMNS = tuple(Column(name, _flat(name)) for name in FIELDS)
+COLUMNS = tuple(Column(name, _key(name)) for name in PrintedFigure.__annotations__)  # of documents
+USUAL = ("id", "metric", "printed", "computed", "difference", "verdict")
 
 
 def difference(finding: Finding) -> str:
@@ -144,22 +160,18 @@ def computed(finding: Finding) -> str:
     return shown(finding.computed) if finding.computed is not None else "—"
 
 
-USUAL = ("id", "metric", "printed", "computed", "difference", "verdict")
-ID = Column("id", lambda finding: finding.entry.id.value, "figure", "figure", words)
-METRIC = Column("metric", lambda finding: finding.entry.metric.replace("_", " "), "metric", "metric", words)
-PRINTED = Column("printed", lambda finding: printable(finding.entry.printed.value), "printed", "printed", words)
-COMPUTED = Column("computed", computed, "computed", "computed", words)
-DIFFERENCE = Column("difference", difference, "difference", "diff.", words)
-VERDICT = Column("verdict", verdict, "verdict", "verdict", words)
-TEXT = (ID, METRIC, PRINTED, COMPUTED, DIFFERENCE, VERDICT)
-MARKDOWN = (
-    Column("document", lambda finding: finding.entry.document, "document", "document", words),
-    *TEXT,
-    Column("reason", cause, "reason", "reason", words),
+TEXT = (
+    Column("id", lambda finding: finding.entry.id.value, "figure", "figure", words),
+    Column("metric", lambda finding: finding.entry.metric.replace("_", " "), "metric", "metric", words),
+    Column("printed", lambda finding: printable(finding.entry.printed.value), "printed", "printed", words),
+    Column("computed", computed, "computed", "computed", words),
+    Column("difference", difference, "difference", "diff.", words),
+    Column("verdict", verdict, "verdict", "verdict", words),
 )
+REASON = Column("reason", cause, "reason", "reason", words)
 
 
-# --- text ---------------------------------------------------------------------------------------------------------
+# --- blocks -------------------------------------------------------------------------------------------------------
 
 
 def tables(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]:
@@ -170,29 +182,27 @@ def tables(findings: Sequence[Finding]) -> dict[str, dict[str, list[Finding]]]:
     return found
 
 
-def _tables(findings: Sequence[Finding], width: int | None) -> Iterator[Pieces]:
-    room = PROSE if width is None else width
+def _tables(findings: Sequence[Finding]) -> Iterator[Block]:
     for title, places in tables(findings).items():
-        yield from prose(title, room, LOUD)
-        yield []
+        yield Heading(title, level=2)
+        yield Gap()
         for place, found in places.items():
-            yield from prose(place, room, BOLD)
+            yield Heading(place, level=3, style=BOLD)
+            yield Table((*TEXT, REASON), found, notes=_reason, terminal=TEXT, style=_style, indent=2)
+            yield from (Prose(line, DIM, indent=2) for line in readings(found))
+            yield Gap()
+    yield Prose(totals(findings), BOLD)
 
-            def below(finding: Finding) -> Iterator[Pieces]:
-                if finding.verdict in ("contradicts", "not computable"):
-                    text = cause(finding)
-                    yield from hanging("    ", text, 4, room, style=PLAIN if finding.undeclared else DIM)
 
-            def style(finding: Finding, column: Column) -> str:
-                if finding.verdict == "contradicts":
-                    return LOUD if column.name in ("verdict", "printed", "computed", "difference") else PLAIN
-                return DIM if column.name in ("verdict", "metric", "difference") else PLAIN
+def _reason(finding: Finding) -> Iterator[Note]:
+    if not finding.holds:
+        yield Note(cause(finding), "    ", room=4, style=PLAIN if finding.undeclared else DIM)
 
-            yield from records.text(TEXT, found, width, indent=2, below=below, style=style)
-            for line in readings(found):
-                yield from hanging("  ", line, 2, room, style=DIM)
-            yield []
-    yield from prose(totals(findings), room, BOLD)
+
+def _style(finding: Finding, column: Column) -> str:
+    if finding.verdict == "contradicts":
+        return LOUD if column.name in ("verdict", "printed", "computed", "difference") else PLAIN
+    return DIM if column.name in ("verdict", "metric", "difference") else PLAIN
 
 
 def readings(findings: Sequence[Finding]) -> Iterator[str]:
@@ -233,12 +243,12 @@ def by_document(findings: Sequence[Finding]) -> Mapping[str, Counter[str]]:
     return found
 
 
-def _about_each(findings: Sequence[Finding], width: int) -> Iterator[Pieces]:
+def _about_each(findings: Sequence[Finding]) -> Iterator[Block]:
     for n, finding in enumerate(findings):
-        if n:
-            yield []
         entry = finding.entry
-        yield [(entry.id.value, LOUD), (f"  {entry.metric.replace('_', ' ')} of {entry.system}", BOLD)]
+        if n:
+            yield Gap()
+        yield Heading(entry.id.value, (f"{entry.metric.replace('_', ' ')} of {entry.system}",), level=2)
         lines = [("printed", entry.printed.value)]
         lines += [("in", source) for source in entry.sources]
         if finding.formula:
@@ -253,5 +263,4 @@ def _about_each(findings: Sequence[Finding], width: int) -> Iterator[Pieces]:
         if cause(finding):
             lines.append(("reason", cause(finding)))
         lines.append(("kept in", entry.id.where))
-        for label, text in lines:
-            yield from hanging(label, printable(text), 10, width, label_style=DIM)
+        yield Facts([Fact(label, printable(text), label_style=DIM) for label, text in lines], room=10)

@@ -1,19 +1,36 @@
-"""A network at many sizes, in every form: a point a line."""
+"""A network at many sizes: a point a line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Annotated, TypedDict
 
 from .. import __version__
-from ..documents import SCHEMA
-from ..tasks.scale import Point
-from . import records
-from .as_json import write
-from .columns import Column, Value, as_is, binary, by_names, decimal, exact, plain, size, words
-from .documents import totals_document
-from .pieces import BOLD, DIM, LOUD, PROSE, Pieces, page, prose
+from ..documents import SCHEMA, VERSION, WRITER, Positive, Sizes, Version
+from ..tasks.scale import Point, ScaleResult
+from .columns import Column, Value, binary, by_names, decimal, exact, for_people, plain, size, words
+from .documents import TotalsDocument, totals_document
+from .page import Block, Gap, Heading, Page, Prose, Table
+from .pieces import DIM
 from .sentences import clean
+
+
+class PointDocument(TypedDict):
+    """The network at one size, built and counted."""
+
+    input: Annotated[Sizes, "The shape of the input, channels first, without the batch."]
+    batch: Annotated[Positive, "The number of samples that MACs, FLOPs and bytes are for."]
+    settings: Annotated[dict[str, str], "The constants that are varied, as they were given."]
+    totals: Annotated[TotalsDocument, "The sums over the main path, and its peak memory."]
+
+
+class ScaleDocument(TypedDict):
+    """What `archcalc scale MODEL --format json` writes; keys may be added."""
+
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+    model: Annotated[str, "The name by which the network was asked for."]
+    points: Annotated[list[PointDocument], "All combinations of inputs, batches and settings, the last the quickest."]
 
 
 def columns(points: Sequence[Point]) -> list[Column]:
@@ -45,42 +62,36 @@ def _total(name: str) -> Callable[[Point], Value]:
     return lambda point: getattr(point.report.totals, name)
 
 
-def render(
-    model: str, points: Sequence[Point], output_format: str, width: int | None = None, color: bool = False,
-    raw: bool = False, wanted: Sequence[str] = (),
-) -> str:  # fmt: skip
-    """The points in one of `FORMATS`, of the columns that are wanted, or all."""
-    shown = by_names(columns(points), wanted)
-    if output_format == "json":
-        return write(document(model, points))
-    if output_format != "text":
-        return records.render(shown, points, output_format, title=f"{clean(model)} at {len(points)} sizes", raw=raw)
-    return page(_text(model, points, [as_is(c) if raw else c for c in shown], PROSE if width is None else width), color)
+def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> Page:
+    """The points, with the columns that are wanted, or all, and numbers as they are if `raw`. Raises UsageError for a
+    column that there is not."""
+    points = found.points
+    picked = by_names(columns(points), wanted)
+
+    def blocks() -> Iterator[Block]:
+        about = f"{len(points)} sizes, each counted exactly · {points[0].report.dtype}"
+        yield Heading(clean(found.model), (about,))
+        yield Gap()
+        yield Table(for_people(picked, raw), points, fill=True)
+        yield Gap()
+        yield Prose("MACs and bytes are for the whole batch; FLOPs = 2 × MACs.", DIM)
+
+    return Page(clean(found.model), blocks, lambda: data(found), lambda: Table(picked, points))
 
 
-def _text(model: str, points: Sequence[Point], shown: Sequence[Column], width: int) -> Iterator[Pieces]:
-    dtype = points[0].report.dtype
-    yield [(clean(model), LOUD), (f"  {len(points)} sizes, each counted exactly · {dtype}", BOLD)]
-    yield []
-    yield from records.text(shown, points, width)
-    yield []
-    yield from prose("MACs and bytes are for the whole batch; FLOPs = 2 × MACs.", width, DIM)
-
-
-def document(model: str, points: Sequence[Point]) -> Iterator[tuple[str, Any]]:
-    """The keys and values, in order."""
-    yield "schema", SCHEMA
-    yield "archcalc", __version__
-    yield "model", model
-    yield (
-        "points",
-        [
+def data(found: ScaleResult) -> ScaleDocument:
+    """The JSON document."""
+    return {
+        "schema": SCHEMA,
+        "archcalc": __version__,
+        "model": found.model,
+        "points": [
             {
                 "input": point.input,
                 "batch": point.batch,
                 "settings": point.settings,
                 "totals": totals_document(point.report.totals),
             }
-            for point in points
+            for point in found.points
         ],
-    )
+    }

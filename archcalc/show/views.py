@@ -11,8 +11,7 @@ from ..models import Model, Summary
 from ..tasks import summary as rows
 from ..tasks.compare import RunComparison
 from ..tasks.plot import PlotResult
-from ..tasks.scale import ScaleResult
-from . import scale, sentences, summary
+from . import sentences, summary
 from .columns import Column
 from .measure import judged
 from .page import Page
@@ -41,8 +40,6 @@ def html(result: Any) -> str:
 
         drawn = image(figure(result), "svg").decode()
         return drawn[drawn.index("<svg") :]
-    if isinstance(result, ScaleResult):
-        return table(*_table(result, 0))
     return "\n".join(part for part in parts(_page(result).of("html")) if part)
 
 
@@ -56,8 +53,6 @@ def figure(result: PlotResult) -> Figure:
 def _table(result: Any, depth: int) -> tuple[Sequence[Column], Sequence[Any]]:
     if isinstance(result, Summary):
         return summary.COLUMNS, rows.lines(result, depth)
-    if isinstance(result, ScaleResult):
-        return scale.columns(result.points), result.points
     table = _page(result).table
     assert table is not None, "a result that is no table has no `frame`"
     return table().columns, table().records

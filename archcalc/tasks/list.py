@@ -20,9 +20,6 @@ from ..views import Tabular
 if TYPE_CHECKING:
     from ..papers.accuracies import System
 
-# How a system of the list is known, where the list holds all that documents name.
-KNOWN_BY = ("spec", "printed result", "description")
-
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:

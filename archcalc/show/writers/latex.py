@@ -52,6 +52,7 @@ SPECIAL = {
     **{digit: f"$^{n}$" for n, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     **{digit: f"$_{n}$" for n, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},
 }
+WIDE = 60  # characters of a text that is broken
 PACKAGES = "% needs \\usepackage{booktabs} and, for a star or a check mark, \\usepackage{amssymb}"
 
 
@@ -105,19 +106,20 @@ def _said(block: Block) -> Iterator[str]:
 
 
 def _float(table: Table, said: Sequence[str]) -> Iterator[str]:
-    columns, heads, texts = table.shown, [], []
-    for column in columns:
+    heads, texts, sides = [], [], []
+    for column in table.shown:
         assert column.show is not None
         unit, found = column.show([column.value(record) for record in table.records])
+        sides.append("r" if column.show is not words else "p" if max(map(len, found), default=0) > WIDE else "l")
         heads.append(escape(f"{column.heading} ({unit})" if unit else column.heading))
         texts.append([escape(text.strip() if column.show is not words else text) for text in found])
-    sides = "".join("l" if column.show is words else "r" for column in columns)
+    wide = f"p{{{0.6 / max(1, sides.count('p')):.2g}\\linewidth}}"
     yield PACKAGES
     yield r"\begin{table}"
     yield r"  \centering"
     if said:
         yield rf"  \caption{{{escape('. '.join(text.rstrip('.') for text in said))}}}"
-    yield rf"  \begin{{tabular}}{{@{{}}{sides}@{{}}}}"
+    yield rf"  \begin{{tabular}}{{@{{}}{''.join(sides).replace('p', wide)}@{{}}}}"
     yield r"    \toprule"
     yield f"    {' & '.join(heads)} \\\\"
     yield r"    \midrule"
