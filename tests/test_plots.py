@@ -28,6 +28,7 @@ from archcalc.show.report import page as report
 from archcalc.show.writers import write
 from archcalc.tasks.compare import Compared, ComparisonPlan, gather
 from archcalc.tasks.plot import ONE, members
+from archcalc.tasks.report import ReportResult
 from archcalc.tasks.scale import scale
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -250,7 +251,7 @@ def test_colours_differ_in_grey() -> None:
 
 
 def test_a_page_with_pictures() -> None:
-    text = write(report(one("vgg16"), None), "html")
+    text = write(report(ReportResult(tuple(one("vgg16")), None)), "html")
     assert text.count("<svg") == len(ONE)
     assert "138,357,544" in text
 

@@ -78,16 +78,14 @@ def compare(
     from ..errors import UsageError
     from ..measurement.conditions import Conditions
     from ..show.columns import known_units
-    from ..show.compare import chosen, diff_page, page
+    from ..show.compare import diff_page, page
     from ..tasks import compare as task
 
-    write, raw, keys = Output(output_format, output), known_units(units) == "raw", names(columns)
-    measure = cpu or gpu or bool(device)
-    where = chosen_device(gpu, device, cpu)
+    write, raw = Output(output_format, output), known_units(units) == "raw"
+    measure, where = cpu or gpu or bool(device), chosen_device(gpu, device, cpu)
     if diff and (len(models) != 2 or by or measure):
         raise UsageError("`--diff` lines two networks up, and nothing else")
-    slower = share(tolerance, "--tolerance")
-    runs = task.saved(models)
+    slower, runs = share(tolerance, "--tolerance"), task.saved(models)
     if len(models) == 2 and not (by or diff or measure) and task.of_one_network(runs):
         return _judge(task.compare_runs(runs, slower), write, fail)
     if fail:
@@ -101,10 +99,7 @@ def compare(
     if diff:
         write(diff_page(task.diff(*found.models), found.models))
         return None
-    chosen(found, keys)
-    write(page(found, raw, task.shares(found, by) if by else (), by, keys))
-    if found.stopped is not None:
-        raise found.stopped
+    write(page(found, raw, task.shares(found, by) if by else (), by, names(columns)), found.stopped)
     return None
 
 

@@ -88,28 +88,23 @@ def measure(
     from ..tasks.measure import earlier, run_all
     from ..tasks.summary import FULL, Pick, known_sort
 
-    write = Output(output_format, output)
-    kept = writable(save, "--save") if save else None
+    write, kept = Output(output_format, output), writable(save, "--save") if save else None
     if fail and not against:
         raise UsageError("`--fail-on-regression` needs an earlier run: `--against FILE`")
     slower = share(tolerance, "--tolerance")
-    pick = Pick(known_sort(sort, measured=True), top, only)
+    pick, levels = Pick(known_sort(sort, measured=True), top, only), FULL if full else depth
     where, sizes = chosen_device(gpu, device), batches(batch)
     conditions = Conditions(
         sizes[0], dtype, where, train, channels_last, compile_too, cold, threads, pin, precision / 100, runs, time_limit
     )
     before = earlier(against, conditions) if against else None
     loaded = load(model, input=size(input_size), settings=pairs(settings))
-    levels = FULL if full else depth
     pick.check(loaded.summary(1, dtype), levels)
     found = run_all(loaded, conditions, sizes, running)
     if kept is not None:
         save_run(found.run, kept)
-    if before is not None:
-        found = found.held_against(before, against, slower)
-    write(page(found, levels, pick))
-    if found.stopped is not None:
-        raise found.stopped
+    found = found.held_against(before, against, slower)
+    write(page(found, levels, pick), found.stopped)
     return 1 if fail and found.slower else None
 
 

@@ -244,9 +244,11 @@ class Output:
         assert self.path is not None
         replace(self.path, image(draw(), self.picture))
 
-    def __call__(self, result: "Page | Callable[[int | None, bool], str]") -> None:
+    def __call__(
+        self, result: "Page | Callable[[int | None, bool], str]", stopped: BaseException | None = None
+    ) -> None:
         """Write a page, or what `render` gives for a width (None: as wide as it needs be) and for whether color is
-        wanted."""
+        wanted. Raises `stopped` then: what ended a measurement, whose page has what was measured."""
         from shutil import get_terminal_size
 
         from ..files import replace
@@ -258,7 +260,9 @@ class Output:
 
         if self.path is not None:
             replace(self.path, render(None, False))
-            return
-        width = max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
-        sys.stdout.write(render(width, in_color()))
-        sys.stdout.flush()
+        else:
+            width = max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
+            sys.stdout.write(render(width, in_color()))
+            sys.stdout.flush()
+        if stopped is not None:
+            raise stopped

@@ -37,4 +37,4 @@ def report(
         raise UsageError(f"`--output {output}` is no html", "A report is a page: `-o report.html`.")
     found = gathered(*models, batch=batch, dtype=dtype, like=like, fold_bn=fold_bn, settings=pairs(settings))
     with progress("drawing", "networks") as tick:
-        write(page(found.models, found.comparison, tick))
+        write(page(found, tick))

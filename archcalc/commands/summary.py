@@ -84,6 +84,4 @@ def summary(
 
         conditions = Conditions(batch, dtype, where, train, threads=threads, time_limit=time_limit)
         found, stopped = measured(network, found, conditions, running)
-    write(page(found, levels, pick))
-    if stopped is not None:
-        raise stopped
+    write(page(found, levels, pick), stopped)

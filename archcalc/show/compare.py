@@ -71,7 +71,8 @@ def page(
     found: Comparison, raw: bool = False, shared: Sequence[Share] = (), by: str = "", keys: Sequence[str] = ()
 ) -> Page:
     """A comparison; `shared` says where the difference lies, `keys` which metrics are shown. Csv has a model a line, or
-    where the difference lies."""
+    where the difference lies. Raises UsageError for a key that is none."""
+    chosen(found, keys)
     models = ", ".join(printable(model.name) for model in found.models)
 
     def table() -> Table:

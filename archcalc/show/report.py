@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ..errors import UsageError, printable
+from ..parallel import Tick
 from ..tasks.compare import Compared, Comparison
+from ..tasks.report import ReportResult
 from . import compare as compared
 from . import summary
 from .page import Block, Heading, Page, Picture
@@ -22,15 +24,16 @@ PICTURES = (
 )
 
 
-def page(models: Sequence[Compared], found: Comparison | None, tick: Callable[[int, int], None] | None = None) -> Page:
+def page(result: ReportResult, tick: Tick | None = None) -> Page:
     """The page: the comparison where there are several models, then each of them; `tick` hears how many are drawn."""
+    models = result.models
     title = ", ".join(printable(model.name) for model in models)
-    return Page(title, lambda: _blocks(models, found, tick), lambda: [data(model.summary) for model in models])
+    return Page(
+        title, lambda: _blocks(models, result.comparison, tick), lambda: [data(model.summary) for model in models]
+    )
 
 
-def _blocks(
-    models: Sequence[Compared], found: Comparison | None, tick: Callable[[int, int], None] | None
-) -> Iterator[Block]:
+def _blocks(models: Sequence[Compared], found: Comparison | None, tick: Tick | None) -> Iterator[Block]:
     yield Heading(", ".join(printable(model.name) for model in models))
     if found is not None:
         yield Heading("Side by side", level=2)

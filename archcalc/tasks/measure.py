@@ -37,11 +37,12 @@ class MeasureResult(Tabular):
         """Whether anything got slower than in the earlier run."""
         return any(comparison.slower for comparison in self.comparisons)
 
-    def held_against(self, before: Run, name: str, tolerance: float = TOLERANCE) -> MeasureResult:
-        """The same beside an earlier run from the file `name`; slower by less than `tolerance` is no matter.
+    def held_against(self, before: Run | None, name: str, tolerance: float = TOLERANCE) -> MeasureResult:
+        """The same beside an earlier run from the file `name`, if any; slower by less than `tolerance` is no matter.
 
         Raises UsageError where the runs are not of the same work, Unavailable where scipy is missing."""
-        return replace(self, against=name, comparisons=compare(before, self.run, tolerance))
+        found = compare(before, self.run, tolerance) if before is not None else ()
+        return replace(self, against=name, comparisons=found)
 
 
 def measure(
@@ -62,7 +63,7 @@ def measure(
     """
     before = earlier(against, conditions) if against else None
     found = run_all(load(model, input=input, settings=settings), conditions, batches, told(tick))
-    return found if before is None else found.held_against(before, str(against), tolerance)
+    return found.held_against(before, str(against), tolerance)
 
 
 def earlier(path: Reference, conditions: Conditions) -> Run:
