@@ -114,7 +114,7 @@ def _properties(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.parametrize("name", schema.SCHEMAS)
 def test_every_key_is_said_in_a_sentence(name: str) -> None:
-    """A new key, argument or count has one to be written in `archcalc/schema.py`."""
+    """A new key, argument or count has one to be written where it is declared."""
     made = schema.SCHEMAS[name]()
     silent = []
     for path, value in _properties(made):
