@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .columns import INDENT, Column, Shown, percent, words
-from .pieces import BOLD, DIM, LOUD, PLAIN, Pieces
+from .styles import BOLD, DIM, LOUD, PLAIN, Pieces
 
 Document = Mapping[str, Any] | Sequence[Any]
 
