@@ -21,7 +21,7 @@ from archcalc.language.names import read_names
 from archcalc.language.starter import check_name, starter
 from archcalc.language.zoo import model_names, spec_files
 from archcalc.models import Summary
-from archcalc.show import sentences
+from archcalc.show import wording
 from archcalc.show.source import render as in_color
 from archcalc.show.writers import FORMATS, markdown
 from archcalc.tasks import summary as rows
@@ -640,7 +640,7 @@ def test_a_word_that_names_nothing_is_wrong_use(only: str, depth: int, says: str
 )
 def test_how_much_is_shown_is_said(pick: rows.Pick, depth: int, says: str) -> None:
     summary = summary_of("vgg16")
-    text = sentences.shown(summary, depth, pick)
+    text = wording.shown(summary, depth, pick)
     assert text.startswith(says)
     assert bool(text) is pick.active
     shown = f"shown   {text}"
@@ -653,7 +653,7 @@ def test_how_much_is_shown_is_said(pick: rows.Pick, depth: int, says: str) -> No
 def test_the_top_of_a_measured_network_is_by_latency() -> None:
     summary = summary_of("vgg16", True)
     assert rows.Pick(top=1).by(summary) == "latency"
-    assert "% of latency" in sentences.shown(summary, 0, rows.Pick(top=1))
+    assert "% of latency" in wording.shown(summary, 0, rows.Pick(top=1))
 
 
 @pytest.mark.parametrize("width", [80, 120])

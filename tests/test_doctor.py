@@ -20,9 +20,8 @@ from archcalc.ops import Op, Shape
 from archcalc.runtime import machine
 from archcalc.runtime import peers as subject
 from archcalc.runtime.peers import examine, peer
-from archcalc.show import FORMATS
 from archcalc.show import doctor as examined
-from archcalc.show.writers import write
+from archcalc.show.writers import FORMATS, write
 from archcalc.tasks.doctor import DoctorResult, PeerCounts
 from tests.graphs import Build, call, chain
 

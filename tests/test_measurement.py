@@ -40,7 +40,7 @@ from archcalc.measurement.latency import (
 from archcalc.measurement.regression import compare, rank_tests
 from archcalc.measurement.runs import Run, document, parse, read
 from archcalc.schemas import generate as schema
-from archcalc.show import sentences
+from archcalc.show import wording
 from archcalc.show.measure import page
 from archcalc.show.writers import FORMATS, write
 from archcalc.tasks.measure import MeasureResult
@@ -453,7 +453,7 @@ def test_every_form_of_everything(found: MeasureResult, output_format: str) -> N
         assert {line["verdict"] for line in ops} == ({"same", "slower"} if found.comparisons else {""})
         assert all(bool(line["backward_ms_median"]) is bool(found.run.measurements[0].backward) for line in lines)
     else:
-        assert f"{sentences.ms(found.run.measurements[0].whole.median).removesuffix(' ms')}"[:4] in text
+        assert f"{wording.ms(found.run.measurements[0].whole.median).removesuffix(' ms')}"[:4] in text
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -464,8 +464,8 @@ def test_text_is_not_wider_than_the_terminal(width: int) -> None:
 
 
 def test_the_report_says_what_was_measured() -> None:
-    facts = dict(fact for fact in sentences.measured(TRAINED) if fact[0])
-    assert facts["layers"].startswith(f"{sentences.ms(TRAINED.layers_sum)} together, 1.0")
+    facts = dict(fact for fact in wording.measured(TRAINED) if fact[0])
+    assert facts["layers"].startswith(f"{wording.ms(TRAINED.layers_sum)} together, 1.0")
     assert "the GPU waits for launches in 2 of" in facts["layers"]
     assert facts["run"].startswith("training: forward and backward pass, no step, float32; batch 8")
     assert "glibc" not in facts["run"], "it is known to be pinned or not, and which libc it is is no matter"
@@ -485,7 +485,7 @@ def test_the_report_says_what_was_measured() -> None:
 )
 def test_malloc_is_on_the_report(pinned: bool, libc: str, says: str) -> None:
     run = replace(like_lenet(), malloc_pinned=pinned, machine=Machine(libc=libc))
-    assert any(says in text for _, text in sentences.measured(run))
+    assert any(says in text for _, text in wording.measured(run))
 
 
 def test_an_unstable_run_is_marked_with_what_to_do() -> None:

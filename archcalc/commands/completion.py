@@ -75,7 +75,7 @@ def files(incomplete: str, suffixes: tuple[str, ...] = (".yaml", ".yml")) -> Off
 
 
 def formats(incomplete: str) -> Offers:
-    from ..show import FORMATS
+    from ..show.writers import FORMATS
 
     return _begin(incomplete, ((name, "") for name in FORMATS))
 

@@ -227,7 +227,7 @@ class Output:
 
     def __init__(self, output_format: str, path: str, formats: Sequence[str] = (), pictures: bool = False) -> None:
         from ..files import writable
-        from ..show import FORMATS, SUFFIXES, known_format
+        from ..show.writers import FORMATS, SUFFIXES, known_format
 
         formats = formats or FORMATS
         suffix = Path(path).suffix.lower()

@@ -24,7 +24,7 @@ from .documents import ClaimDocument, claim_document
 from .drift import budget, causes, checkpoint, following, some, totals
 from .drift import said as told
 from .page import Block, Fact, Facts, Gap, Heading, Only, Page, Prose, Table, Verbatim
-from .pieces import BOLD, DIM, LOUD, PLAIN, Pieces, hanging
+from .styles import BOLD, DIM, LOUD, PLAIN, Pieces, hanging
 from .writers import FORMATS
 
 FORMS = (*FORMATS, *ci.FORMATS)

@@ -14,7 +14,7 @@ from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Positive, Sizes, 
 from ..errors import UsageError, did_you_mean, printable
 from ..measurement.runs import MeasurementDocument, described
 from ..tasks.compare import BY, METRICS, Change, Compared, Comparison, Metric, Share, within_noise
-from . import sentences
+from . import wording
 from .columns import (
     Column,
     Shown,
@@ -33,8 +33,8 @@ from .columns import (
 from .documents import TotalsDocument, totals_document
 from .layout import bar, left, right, width_of
 from .page import Block, Fact, Facts, Gap, Note, Page, Table, Verbatim
-from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces, rule
-from .sentences import STOPPED, clean
+from .styles import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces, rule
+from .wording import STOPPED, clean
 
 BAR = 24
 STAR = "★"
@@ -106,7 +106,7 @@ def blocks(
 
 def _about(model: Compared) -> str:
     summary = model.summary
-    return " · ".join(filter(None, [clean(summary.title), sentences.heading(summary)[-1]]))
+    return " · ".join(filter(None, [clean(summary.title), wording.heading(summary)[-1]]))
 
 
 def _rows(found: Comparison, keys: Sequence[str]) -> list[Column]:
@@ -239,8 +239,8 @@ def measured_facts(found: Comparison) -> list[tuple[str, str]]:
     first = runs[0][1]
     how = f"in turn ({' '.join(name for name, _ in runs)} …), so that what drifts drifts for all alike; "
     rounds = f"{first.runs} round{'s' * (first.runs != 1)}; " if len({run.runs for _, run in runs}) == 1 else ""
-    facts = [("measured", f"{how if found.in_turn else ''}{rounds}{sentences.conditions(first)}")]
-    facts.append(("", sentences.device(first)))
+    facts = [("measured", f"{how if found.in_turn else ''}{rounds}{wording.conditions(first)}")]
+    facts.append(("", wording.device(first)))
     facts += [("unstable", f"{name}: {doubt.reason}. {doubt.advice}") for name, run in runs for doubt in run.doubts]
     facts += [("", f"{name}: {STOPPED[run.stopped]}") for name, run in runs if run.stopped in STOPPED]
     return facts

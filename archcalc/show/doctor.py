@@ -15,7 +15,7 @@ from ..tasks.doctor import DoctorResult, PeerCounts
 from ..units import with_separators
 from .columns import Column, exact, words
 from .page import Block, Fact, Facts, Gap, Heading, Note, Page, Prose, Table
-from .pieces import ACCENT, DIM, PLAIN
+from .styles import ACCENT, DIM, PLAIN
 
 
 class ExaminedDocument(TypedDict):

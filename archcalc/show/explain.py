@@ -20,14 +20,14 @@ from ..ops import KINDS, Shape, Tokens
 from ..ops.base import show
 from ..tasks.explain import Explanation, JudgementFacts, NetworkFacts, OpFacts, SpanFacts
 from ..units import binary, with_separators
-from . import sentences
+from . import wording
 from .columns import Column, Shown, size, words
 from .documents import ClaimDocument, claim_document
 from .layout import left, width_of
 from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table, Verbatim
-from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces
-from .sentences import clean
 from .source import python as source_lines
+from .styles import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces
+from .wording import clean
 
 ROOM = 12  # the width of labels
 STORAGE = {
@@ -86,7 +86,7 @@ def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
 def _heading(summary: Summary, what: str, aside: str, where: Text) -> Iterator[Block]:
     """The network, what of it is explained, which of how many that is, and where it stands in the spec."""
     yield Heading(printable(summary.model), (printable(what),), fill=True, aside=aside)
-    yield Prose(sentences.heading(summary)[-1], DIM)
+    yield Prose(wording.heading(summary)[-1], DIM)
     yield Gap()
     lines = where.source.lines[where.line - 1 : where.line]
     instead = Facts([Fact("where", printable(where.where)), *(Fact("", clean(line)) for line in lines)])
@@ -209,7 +209,7 @@ def _elementwise(costs: dict[str, int]) -> Fact:
 
 def _judged(judged: Sequence[JudgementFacts]) -> Iterator[Block]:
     """Each printed figure with the arithmetic of its verdict, below where it is printed, and at the end the errata."""
-    notes = sentences.Notes()
+    notes = wording.Notes()
     by_source: dict[str, list[JudgementFacts]] = {}
     for found in judged:
         by_source.setdefault(clean(found.judgement.claim.source), []).append(found)
@@ -221,7 +221,7 @@ def _judged(judged: Sequence[JudgementFacts]) -> Iterator[Block]:
     yield from [Facts([Fact(mark, note, DIM, DIM) for mark, note in notes.numbered()], 2)] if notes.texts else []
 
 
-def _verdict(found: JudgementFacts, named: int, notes: sentences.Notes) -> Fact:
+def _verdict(found: JudgementFacts, named: int, notes: wording.Notes) -> Fact:
     judgement, claim = found.judgement, found.judgement.claim
     figure = clean(claim.printed.value)
     same = len(set(found.arithmetic.replace(",", "").split(" = ")) | {figure.replace(",", "")}) == 1
@@ -327,7 +327,7 @@ def _span(facts: SpanFacts, network: Network, summary: Summary) -> Iterator[Bloc
 
 def _network(facts: NetworkFacts, network: Network, summary: Summary) -> Iterator[Block]:
     totals = facts.totals
-    yield Heading(printable(summary.model), sentences.heading(summary), fill=True)
+    yield Heading(printable(summary.model), wording.heading(summary), fill=True)
     yield Gap()
     for found in facts.sums:
         yield from _sum(found, network)

@@ -14,8 +14,8 @@ from ..units import binary, with_separators
 from .columns import Column, Shown, size, words
 from .documents import TrainingDocument, training_document
 from .page import Block, Gap, Heading, Page, Prose, Table
-from .pieces import BOLD, DIM, LOUD, PLAIN
-from .sentences import reached
+from .styles import BOLD, DIM, LOUD, PLAIN
+from .wording import reached
 
 
 class Part(NamedTuple):

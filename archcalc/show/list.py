@@ -12,8 +12,8 @@ from ..papers.metrics import METRICS
 from ..tasks.list import ListedModel, ModelList, first_year
 from .columns import Column, Value, by_names, counts, exact, for_people, plain, size, words
 from .page import Block, Gap, Heading, Page, Prose, Table
-from .pieces import DIM, PLAIN
-from .sentences import clean
+from .styles import DIM, PLAIN
+from .wording import clean
 
 if TYPE_CHECKING:
     from ..papers.accuracies import Accuracy, System  # reads all that is printed: plain lists need none of it

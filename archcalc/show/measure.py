@@ -15,10 +15,10 @@ from ..tasks import summary as rows
 from ..tasks.compare import RunComparison
 from ..tasks.measure import MeasureResult
 from ..tasks.summary import Line
-from . import sentences, summary
+from . import summary, wording
 from .columns import Column, Shown, Value, percent, plain, time, words
 from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
-from .pieces import ACCENT, BOLD, DIM, LOUD, PLAIN
+from .styles import ACCENT, BOLD, DIM, LOUD, PLAIN
 
 
 def page(found: MeasureResult, depth: int = 0, pick: rows.Pick | None = None) -> Page:
@@ -29,14 +29,14 @@ def page(found: MeasureResult, depth: int = 0, pick: rows.Pick | None = None) ->
         lines = (_timed(one, rows.lines(one, depth, pick), found.comparisons) for one in found.summaries)
         return Table(COLUMNS, [timed for some in lines for timed in some])
 
-    title = sentences.clean(found.summaries[0].model)
+    title = wording.clean(found.summaries[0].model)
     return Page(title, lambda: _blocks(found, depth, pick), lambda: data(found), table)
 
 
 def judged(found: RunComparison) -> Page:
     """Two saved runs: which layers got slower in between. Csv has every layer."""
-    name, before = sentences.clean(found.name), sentences.clean(found.before)
-    title = f"{sentences.clean(found.now.model)}: {name} against {before}"
+    name, before = wording.clean(found.name), wording.clean(found.before)
+    title = f"{wording.clean(found.now.model)}: {name} against {before}"
 
     def blocks() -> Iterator[Block]:
         yield Heading(title)
@@ -140,7 +140,7 @@ def _ratio(places: int) -> Callable[[Sequence[Value]], Shown]:
 
 
 def _rates(values: Sequence[Value]) -> Shown:
-    return Shown("/s", [sentences.rate(value) if isinstance(value, (int, float)) else "" for value in values])
+    return Shown("/s", [wording.rate(value) if isinstance(value, (int, float)) else "" for value in values])
 
 
 def _within(run: Measurement) -> Value:
@@ -209,7 +209,7 @@ def _blocks(found: MeasureResult, depth: int, pick: rows.Pick | None) -> Iterato
     yield Gap()
     if len(runs) == 1:
         yield summary.table(first, _columns(first), depth, pick)
-        shown = sentences.shown(first, depth, pick)
+        shown = wording.shown(first, depth, pick)
         facts = [*([("shown", shown)] if shown else []), *_of_one(first)]
     else:
         yield Table(BATCHES, runs, style=lambda run, column: PLAIN if run.stable or column.name != "stable" else ACCENT)
@@ -224,8 +224,8 @@ def _blocks(found: MeasureResult, depth: int, pick: rows.Pick | None) -> Iterato
 def _of_one(found: Summary) -> list[tuple[str, str]]:
     """What is to be said below the rows of one batch."""
     assert found.measured is not None
-    trained = sentences.trained(found.training) if found.training is not None else []
-    return [*sentences.measured(found.measured), *trained]
+    trained = wording.trained(found.training) if found.training is not None else []
+    return [*wording.measured(found.measured), *trained]
 
 
 def _of_all(runs: Sequence[Measurement]) -> list[tuple[str, str]]:
@@ -233,18 +233,18 @@ def _of_all(runs: Sequence[Measurement]) -> list[tuple[str, str]]:
     facts = [("unstable", f"batch {run.batch}: {doubt.reason}. {doubt.advice}") for run in runs for doubt in run.doubts]
     facts += [(f"batch {run.batch}", "incomplete") for run in runs if not run.complete]
     facts.append(("Σ ÷ whole", "the layers' medians together, as a share of the median of whole runs"))
-    return facts + [fact for fact in sentences.measured(runs[0]) if fact[0] in ("run", "device")]
+    return facts + [fact for fact in wording.measured(runs[0]) if fact[0] in ("run", "device")]
 
 
 def _comparison(found: Comparison, title: str) -> Iterator[Block]:
     """The whole, the layers that are not as before, and what makes that doubtful."""
     yield Gap()
-    yield Heading(sentences.clean(title), level=2, style=BOLD)
+    yield Heading(wording.clean(title), level=2, style=BOLD)
     changed = [found.whole, *(change for change in found.layers if change.verdict != "same")]
     yield Table(CHANGES, changed, style=lambda change, column: LOUD if change.verdict == "slower" else PLAIN)
     yield Prose(_verdict(found))
     for note in found.notes:
-        yield Prose(sentences.clean(note), DIM)
+        yield Prose(wording.clean(note), DIM)
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .columns import INDENT, Column, Shown, percent, words
-from .pieces import BOLD, DIM, LOUD, PLAIN, Pieces
+from .styles import BOLD, DIM, LOUD, PLAIN, Pieces
 
 Document = Mapping[str, Any] | Sequence[Any]
 
@@ -131,10 +131,10 @@ class Table(NamedTuple):
     """Records as a table; columns without `show` stand in csv alone.
 
     `notes` are said about a record, and `below` are blocks about it: below it in a terminal, else behind the table.
-    In a terminal `above` stands above it, `terminal` are the columns if what stands above and the notes say the rest
-    (elsewhere columns say it, and no note), and `style` is that of a cell. `rules` are the records above which a line
-    is drawn and which a page of HTML keeps at the end. A `tree` has styles of its own: sums stand out, zeros and what
-    is opened do not.
+    In a terminal `above` stands above it, `terminal` are the columns if what stands above and the notes say the rest,
+    which is in columns elsewhere and in no note, and `style` is that of a cell. `rules` are the records above which a
+    line is drawn and which a page of HTML keeps at the end. A `tree` has styles of its own: sums stand out, zeros and
+    what is opened do not.
     """
 
     columns: Sequence[Column]

@@ -15,7 +15,7 @@ from ..tasks.paper import PaperResult
 from ..units import with_separators
 from .columns import Column, Value, by_names, for_people, words
 from .page import Block, Fact, Facts, Gap, Heading, Note, Page, Prose, Table
-from .pieces import BOLD, DIM, LOUD, PLAIN
+from .styles import BOLD, DIM, LOUD, PLAIN
 
 SAID = {
     "exact": "exact",

@@ -11,8 +11,8 @@ from ..tasks.scale import Point, ScaleResult
 from .columns import Column, Value, binary, by_names, decimal, exact, for_people, plain, size, words
 from .documents import TotalsDocument, totals_document
 from .page import Block, Gap, Heading, Page, Prose, Table
-from .pieces import DIM
-from .sentences import clean
+from .styles import DIM
+from .wording import clean
 
 
 class PointDocument(TypedDict):

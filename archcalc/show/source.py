@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from ..errors import printable
-from .pieces import ACCENT, DIM, PLAIN, Pieces, paint
+from .styles import ACCENT, DIM, PLAIN, Pieces, paint
 
 KEY = re.compile(r"""(\s*(?:- +)*)("[^"]*"|'[^']*'|[^\s"'#{\[|>-][^#]*?)(?=:(?:\s|$))""")
 COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")

@@ -10,10 +10,10 @@ from ..models import Summary
 from ..ops.base import show
 from ..tasks import summary as rows
 from ..tasks.summary import Line, Pick
-from . import sentences
+from . import wording
 from .columns import Column, Value, as_is, binary, decimal, exact, percent, size, sizes, time, words
 from .page import Block, Branch, Document, Fact, Facts, Gap, Heading, Note, Page, Prose, Table, Tree
-from .pieces import ACCENT, DIM, LOUD, PLAIN
+from .styles import ACCENT, DIM, LOUD, PLAIN
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency
@@ -136,18 +136,18 @@ def page(summary: Summary, depth: int = 0, pick: Pick | None = None) -> Page:
 
         return summary_data.data(summary, depth, pick)
 
-    return Page(sentences.clean(summary.model), lambda: blocks(summary, depth, pick), data, table)
+    return Page(wording.clean(summary.model), lambda: blocks(summary, depth, pick), data, table)
 
 
 def blocks(summary: Summary, depth: int = 0, pick: Pick | None = None, level: int = 1) -> Iterator[Block]:
     """All that is said about a network, below a heading of this level."""
-    notes = sentences.Notes()
+    notes = wording.Notes()
     yield from heading(summary, level)
     yield Gap()
     yield table(summary, columns(summary, pick), depth, pick, notes)
     yield Gap()
-    shown = sentences.shown(summary, depth, pick)
-    facts = [*([("shown", shown)] if shown else []), *sentences.facts(summary), ("claims", sentences.verdict(summary))]
+    shown = wording.shown(summary, depth, pick)
+    facts = [*([("shown", shown)] if shown else []), *wording.facts(summary), ("claims", wording.verdict(summary))]
     whole = notes.failures(judgement for judgement in summary.judgements if not judgement.claim.row)
     yield Facts(
         [
@@ -157,14 +157,14 @@ def blocks(summary: Summary, depth: int = 0, pick: Pick | None = None, level: in
         ]
     )
     yield Gap()
-    yield Facts([Fact(label, text, DIM, DIM) for label, text in sentences.conventions(summary)], 12)
+    yield Facts([Fact(label, text, DIM, DIM) for label, text in wording.conventions(summary)], 12)
 
 
 def heading(summary: Summary, level: int = 1) -> Iterator[Block]:
     """The model's name, title and source, and where another network goes by this name which one this is."""
-    yield Heading(sentences.clean(summary.model), sentences.heading(summary), level, fill=True, below_style=PLAIN)
+    yield Heading(wording.clean(summary.model), wording.heading(summary), level, fill=True, below_style=PLAIN)
     if summary.namesake:
-        yield Prose(sentences.clean(summary.namesake), ACCENT)
+        yield Prose(wording.clean(summary.namesake), ACCENT)
 
 
 def table(
@@ -172,12 +172,12 @@ def table(
     columns: Sequence[Column],
     depth: int = 0,
     pick: Pick | None = None,
-    notes: sentences.Notes | None = None,
+    notes: wording.Notes | None = None,
 ) -> Table:
     """The rows and their sums as a tree with shares; below each row what is printed and does not hold."""
     found = rows.table(summary, depth, pick)
     heads = next((line for line in found if line.head), None)
-    notes = notes or sentences.Notes()
+    notes = notes or wording.Notes()
     failures = {id(line): notes.failures(line.judgements) for line in found if line.judgements}
 
     def failing(line: Line) -> Iterator[Note]:
@@ -196,7 +196,7 @@ def _branch(line: Line) -> Branch:
     return Branch(line.name, line.label, line.group, line.lasts, line.opened, line.kind == "total")
 
 
-def _failure(failure: sentences.Failure, about: str = "") -> Note:
+def _failure(failure: wording.Failure, about: str = "") -> Note:
     """A printed figure that does not hold."""
     text = failure.arithmetic + failure.mark
     return Note(text, "✗ ", about, mark_style=LOUD, lead=f"{failure.figure}: ")

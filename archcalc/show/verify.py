@@ -11,7 +11,7 @@ from ..errors import printable
 from ..tasks.verify import VerifyResult
 from .columns import Column, Value, counts, exact, size, words
 from .page import Block, Gap, Note, Page, Prose, Table
-from .pieces import BOLD, DIM, LOUD
+from .styles import BOLD, DIM, LOUD
 
 if TYPE_CHECKING:
     from ..runtime.verify import Verified

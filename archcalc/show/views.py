@@ -11,7 +11,7 @@ from ..models import Model, Summary
 from ..tasks import summary as rows
 from ..tasks.compare import RunComparison
 from ..tasks.plot import PlotResult
-from . import sentences, summary
+from . import summary, wording
 from .columns import Column
 from .measure import judged
 from .page import Page
@@ -70,7 +70,7 @@ def _page(result: Any) -> Page:
 def _network(found: Summary) -> str:
     """The heading and the table."""
     block = summary.table(found, summary.columns(found))
-    title, *rest = sentences.heading(found)
+    title, *rest = wording.heading(found)
     about = "<br>".join(escape(line) for line in rest)
     shown = table(block.shown, block.records, block.rules)
-    return f"<p><b>{escape(sentences.clean(found.model))}</b> {escape(title)}<br>{about}</p>\n{shown}"
+    return f"<p><b>{escape(wording.clean(found.model))}</b> {escape(title)}<br>{about}</p>\n{shown}"

@@ -18,8 +18,8 @@ from ...ops import Tokens
 from ...tasks.compare import Compared
 from ...tasks.scale import Point
 from ...tasks.summary import Line, lines
-from .. import sentences
-from ..sentences import clean
+from .. import wording
+from ..wording import clean
 from .style import (
     BLUE,
     COLUMN,
@@ -235,7 +235,7 @@ def roofline(summary: Summary, device: Device) -> Figure:
         handle.set_sizes([40])  # type: ignore[union-attr]
     about = [f"ceilings: {device.name}, {device.by}"]
     if summary.measured is not None:
-        about.append(f"rows: measured on {sentences.device(summary.measured)}")
+        about.append(f"rows: measured on {wording.device(summary.measured)}")
     under = "\n".join(line for text in about for line in textwrap.wrap(text, 105))
     ax.set_title(heading(summary), loc="left", pad=6 + 9 * (1 + under.count("\n")))
     ax.annotate(under, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=6.5,

@@ -21,7 +21,7 @@ from ...models import Summary
 from ...ops import dims
 from ...tasks.summary import call
 from ..columns import size
-from ..sentences import clean
+from ..wording import clean
 from .charts import bars_of, heading
 from .style import DIM, INK, figure
 

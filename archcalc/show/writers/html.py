@@ -10,8 +10,8 @@ from typing import Any
 
 from ..columns import Column, Value, words
 from ..page import Block, Facts, Heading, Page, Picture, Prose, Table, Verbatim
-from ..pieces import PROSE
-from ..pieces import page as painted
+from ..styles import PROSE
+from ..styles import page as painted
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1a1c1e; --dim: #5c6166; --paper: #fff; --line: #d6d9dc; --soft: #f2f4f5;

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ..columns import INDENT, words
 from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim
-from ..pieces import PROSE
-from ..pieces import page as painted
+from ..styles import PROSE
+from ..styles import page as painted
 
 SPECIAL = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},

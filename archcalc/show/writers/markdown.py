@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..columns import words
 from ..layout import branch as guide
 from ..page import Block, Branch, Facts, Heading, Page, Prose, Table, Verbatim
-from ..pieces import PROSE
-from ..pieces import page as painted
+from ..styles import PROSE
+from ..styles import page as painted
 
 
 def write(page: Page) -> str:

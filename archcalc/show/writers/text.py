@@ -10,8 +10,8 @@ from typing import Any
 from ..columns import Column, words
 from ..layout import left, right, width_of, wrap
 from ..page import Block, Fact, Facts, Heading, Note, Only, Page, Prose, Table, Verbatim
-from ..pieces import BOLD, DIM, PLAIN, PROSE, Pieces, hanging, prose, rule
-from ..pieces import page as painted
+from ..styles import BOLD, DIM, PLAIN, PROSE, Pieces, hanging, prose, rule
+from ..styles import page as painted
 from .tree import Layout, lay_out, noted
 from .tree import lines as tree
 

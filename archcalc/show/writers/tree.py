@@ -12,7 +12,7 @@ from ..columns import Column, percent
 from ..layout import bar, left, rails, right, width_of, wrap
 from ..layout import branch as guide
 from ..page import Branch, Note, Table, Tree
-from ..pieces import ACCENT, BOLD, DIM, PLAIN, Piece, Pieces, rule
+from ..styles import ACCENT, BOLD, DIM, PLAIN, Piece, Pieces, rule
 
 LEAST_BAR, MOST_BAR = 8, 40
 PERCENT = 5  # the width of a percentage
