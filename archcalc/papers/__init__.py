@@ -1,1 +1,1 @@
-"""What documents print, and whether it holds: claims of specs, the ledger of figures, printed results."""
+"""Printed figures and results, and whether they hold: claims of specs, the ledger, accuracies."""

@@ -1,4 +1,4 @@
-"""What documents print about how well networks do: accuracies, errors, BLEU, speed. All is reported, nothing computed.
+"""Printed results of networks: accuracies, errors, BLEU, speed. All is reported, nothing computed.
 
 `specs/documents/accuracies/*.yaml` hold the results of each document in tables; `systems.yaml` beside them names every
 system of the documents, the models of the zoo that it is, and which printed variant is which model.
@@ -77,7 +77,7 @@ class Accuracy:
 
     @property
     def in_words(self) -> str:
-        """What is printed: `top-1 error`."""
+        """The metric in words: `top-1 error`."""
         return METRICS[self.metric]
 
     @property
@@ -110,7 +110,7 @@ class System:
 
     @property
     def key(self) -> str:
-        """What results call it: the name up to the first bracket."""
+        """The name in results: that of the list up to the first bracket."""
         return key_of(self.name.value)
 
 
@@ -157,7 +157,7 @@ def key_of(name: str) -> str:
 
 
 def known() -> Known:
-    """What the files say; read again where one has changed. Raises SpecError."""
+    """Read the files, again if one has changed. Raises SpecError."""
     folder = zoo.specs_dir() / "documents" / "accuracies"
     versions = tuple((path, version(path)) for path in sorted(folder.glob("*.yaml")))
     return _read_version(folder, versions)
@@ -435,7 +435,7 @@ def results() -> tuple[Result, ...]:
 
 
 def _tested(setting: str) -> str:
-    """How it was tested: the setting without what it says of the network's size."""
+    """The conditions of a test: a setting without the parts about the network's size."""
     said = [part.strip() for part in setting.replace(";", ",").split(",")]
     return ", ".join(part for part in said if not SIZE.search(part))
 

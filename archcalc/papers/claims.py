@@ -50,8 +50,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was computed for a claim, in base units (sizes: in the printed order), and the verdict; `as_read` says that
-    it was counted under the claim's reading."""
+    """The value computed for a claim, in base units (sizes: in the printed order), and the verdict; `as_read`: counted
+    under the claim's reading."""
 
     claim: Claim
     computed: int | tuple[int, ...]
@@ -328,7 +328,7 @@ def _group(row: str) -> str:
 
 
 def _same_subject(family: Family, name: str, subject: str) -> bool:
-    """Whether two names mean one model: the same, or a variant and the model that names it plainly."""
+    """True if two names mean one model: the same, or a variant and the model that names it plainly."""
 
     def variant(word: str) -> str:
         entry = family.models.get(word)
@@ -338,7 +338,7 @@ def _same_subject(family: Family, name: str, subject: str) -> bool:
 
 
 def stale_errata(family: Family, judged: Mapping[str, tuple[Judgement, ...]]) -> list[SpecError]:
-    """What is wrong with the errata of a file, given the judgements on all of its models.
+    """Errors in the errata of a file, given the judgements on all of its models.
 
     An erratum must name claims; each that it names must contradict, and its note must quote what is printed.
     """
@@ -382,7 +382,7 @@ MANY = 100  # errors are enough
 
 
 def _quotes(note: str, printed: str) -> bool:
-    """Whether `printed` stands in `note`, not as a part of another figure."""
+    """True if `note` quotes `printed`, not as a part of another figure."""
     return re.search(rf"(?<![\w.,]){re.escape(printed)}(?!\w|[.,]\d)", note) is not None
 
 

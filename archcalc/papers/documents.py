@@ -1,4 +1,4 @@
-"""What documents print: every figure under its id, with its source and how it is computed.
+"""The ledger: every printed figure under its id, with its source and how it is computed.
 
 `specs/documents/*.yaml` hold the figures of each document in tables; a figure that is a claim of a spec stands there,
 and its id under `documents:` of that spec.
@@ -34,7 +34,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """What is printed, as numbers in base units: `half` is half a unit of the last printed place (0: exact). A formula
+    """A printed value as numbers in base units: `half` is half a unit of the last printed place (0: exact). A formula
     is a text. `unit` is the letter where the value is kept in thousands as printed."""
 
     value: Number | tuple[Number, ...] | str

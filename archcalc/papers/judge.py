@@ -1,4 +1,4 @@
-"""What is computed for the figures of the ledger, and the verdicts. Nothing of it is stored."""
+"""Values computed for the figures of the ledger, and the verdicts. Nothing of it is stored."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Finding:
 
     @property
     def evidence(self) -> bool:
-        """Whether the figure follows from an architecture; specifications and formulas do not count."""
+        """True if the figure follows from an architecture; specifications and formulas do not count."""
         return self.entry.kind == "computed"
 
     @property
@@ -106,7 +106,7 @@ class Ledger:
         return list(found.values())
 
     def _called(self, entry: Entry) -> set[str]:
-        """What a figure is found by."""
+        """The names that find a figure: its id, system, model, family and documents."""
         titles = {source.partition(" — ")[0] for source in entry.sources}
         names = {
             entry.id.value,
@@ -306,7 +306,7 @@ class Ledger:
         return replace(finding, reason=reason or "unexplained", tried=tried)
 
     def _place(self, entry: Entry) -> Place | None:
-        """What a figure is asked of, where it is one quantity."""
+        """The place of a figure that is one quantity; None for others."""
         if entry.claim is not None and entry.family is not None:
             return place_of(self.networks.report(_model(entry.family, entry.claim)), entry.claim.row)
         plain = entry.formula.plain if entry.formula is not None else None

@@ -1,4 +1,4 @@
-"""What documents print about how well networks do, in words; read without all that they print."""
+"""The metrics of printed results, in words; a module of its own, as it is read where no result is."""
 
 METRICS = {
     "accuracy": "accuracy",

@@ -30,7 +30,7 @@ ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 class Place(NamedTuple):
-    """What a quantity is asked of: a network, or some of its nodes in a row."""
+    """The place of a quantity: a network, or some of its nodes in a row."""
 
     report: Report
     start: int
@@ -170,7 +170,7 @@ def _filter_size(place: Place) -> tuple[int, ...]:
 
 
 def _padding(place: Place) -> int:
-    """How far the first window of the first convolution begins before the data."""
+    """The number of positions before the data at which the first window of the first convolution begins."""
     node = next(layer.node for layer in place.layers if layer.node.op.family == "convolution")
     (window,) = node.op.receptive_window(place.shape(node.inputs[0]))
     return int(-window[-1].first) if window else 0
@@ -249,7 +249,7 @@ def order(shape: tuple[Number, ...], layout: str) -> tuple[Number, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """How a figure is computed: expressions over operands, each a quantity or the id of another figure; a plain
+    """The formula of a figure: expressions over operands, each a quantity or the id of another figure; a plain
     quantity is one operand and no more. Several expressions give a list."""
 
     text: Text

@@ -112,7 +112,7 @@ def _counted_twice(asked: Search) -> Iterator[str]:
 
 
 def _another_metric(asked: Search) -> Iterator[str]:
-    """What another count of the same network gives: 16 weight layers printed as 16 convolutions."""
+    """Another count of the same network: 16 weight layers printed as 16 convolutions."""
     if asked.place is None or not asked.metric.endswith("_layers"):
         return
     for name in ("weight_layers", "conv_layers", "fc_layers", "convolutions", "rows"):
@@ -122,7 +122,7 @@ def _another_metric(asked: Search) -> Iterator[str]:
 
 
 def _another_row(asked: Search) -> Iterator[str]:
-    """What is computed for another row of the network."""
+    """The same count of another row of the network."""
     place = asked.place
     if place is None or asked.metric not in COUNTS or place.stop - place.start == place.report.graph.main:
         return
@@ -137,7 +137,7 @@ def _another_row(asked: Search) -> Iterator[str]:
 
 
 def _another_figure(asked: Search) -> Iterator[str]:
-    """What is computed for another figure of the document, under its reading."""
+    """The value of another figure of the document, under its reading."""
     if asked.value < 20 * asked.margin:
         return  # two digits are not enough to tell among so many
     for other in asked.others:

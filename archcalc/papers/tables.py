@@ -1,4 +1,4 @@
-"""How the files of documents are laid out: lists of tables, whose rows have an id and a cell for each column."""
+"""Layout of the files of documents: lists of tables, whose rows have an id and a cell for each column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..language.table import Table, read_table, split
 
 
 def items(tree: Map, key: str) -> tuple[Tree, ...]:
-    """What stands in the list under `key`; nothing where there is none. Raises SpecError for what is no list."""
+    """Items of the list under `key`; empty if it is missing. Raises SpecError for anything but a list."""
     value = tree.get(key)
     if value is not None and not isinstance(value, List):
         raise tree.key(key).error(f"`{key}:` is a list")
@@ -26,7 +26,7 @@ def maps(tree: Map, key: str, what: str) -> Iterator[Map]:
 
 
 def table_under(tree: Map, key: str, columns: tuple[str, ...]) -> Table:
-    """The table under `key`. Raises SpecError where there is none, and at a heading that is not in `columns`."""
+    """The table under `key`. Raises SpecError if it is missing, and at a heading that is not in `columns`."""
     block = tree.get(key)
     if not isinstance(block, Text):
         raise tree.where.error(f"`{key}: |` with a table is missing")

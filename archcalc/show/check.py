@@ -1,4 +1,4 @@
-"""What `archcalc check` found of specs and of locks, in every form."""
+"""The page of `archcalc check`: specs held against what they quote, models against their locks and budgets."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _lines(error: ArchcalcError, indent: int, width: int) -> Iterator[Pieces]:
 
 
 def said(result: SpecResult) -> str:
-    """What is to be known about a file beside its counts."""
+    """Remarks on a file beside its counts: errata, claims that no erratum declares."""
     if isinstance(result, UnreadSpec):
         return "cannot be read"
     wrong, known, stale = len(result.undeclared), result.known, len(result.stale)
@@ -183,7 +183,7 @@ def _style(result: SpecResult, column: Column) -> str:
 
 
 def _below(last: SpecResult, result: SpecResult) -> Iterator[Block]:
-    """What is wrong in a spec; of one that cannot be read a terminal has it on its other stream."""
+    """The errors of a spec; that of an unreadable one goes to a terminal's other stream."""
     if isinstance(result, UnreadSpec):
         yield Only(READ, [_error(result.error, 2, result.spec)])
         return
@@ -343,7 +343,7 @@ TENSOR = "The parameter or statistic."
 
 
 class ErrorDocument(TypedDict):
-    """What is wrong, and where."""
+    """An error and its place."""
 
     message: Annotated[str, "What is wrong."]
     where: Annotated[str | None, PLACE]
@@ -357,7 +357,7 @@ class UndeclaredClaim(ClaimDocument):
 
 
 class ReadSpec(TypedDict, total=False):
-    """What is known of a spec that can be read."""
+    """The keys that only a spec that can be read has."""
 
     family: Annotated[str, "The name of the spec's family."]
     models: Annotated[list[str], "The names of its models."]
@@ -423,7 +423,7 @@ class RenamedDocument(TypedDict):
 
 
 class CheckpointDocument(TypedDict):
-    """What an old checkpoint holds for the network as it is now."""
+    """The parameters and statistics of an old checkpoint, by whether they load into the network as it is now."""
 
     kept: Annotated[Natural, "How many parameters and statistics load as before."]
     gone: Annotated[Sequence[str], "Those that have no place any more."]

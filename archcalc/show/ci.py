@@ -1,4 +1,4 @@
-"""What CI systems read: annotations of GitHub, JUnit XML, SARIF, and GitLab's code quality report.
+"""Forms that CI systems read: annotations of GitHub, JUnit XML, SARIF, and GitLab's code quality report.
 
 All are made of one list of problems, each with its place in the repository.
 """
@@ -47,7 +47,7 @@ class Problem(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """What stays the same while lines move."""
+        """A digest that stays the same while lines move."""
         from hashlib import sha256
 
         return sha256("\0".join((self.rule, self.subject, self.title, self.file)).encode()).hexdigest()

@@ -168,7 +168,7 @@ UNITS = ("auto", "raw")  # numbers with a unit that suits them, or exactly as th
 
 
 def known_units(name: str) -> str:
-    """What `--units` names. Raises UsageError."""
+    """Check the name of `--units` and return it. Raises UsageError for an unknown one."""
     if name not in UNITS:
         raise UsageError(f"`--units {name}` is neither auto nor raw", did_you_mean(name, UNITS))
     return name

@@ -85,7 +85,7 @@ def page(
 def blocks(
     found: Comparison, raw: bool = False, shared: Sequence[Share] = (), by: str = "", keys: Sequence[str] = ()
 ) -> Iterator[Block]:
-    """All that is said of a comparison, below its heading."""
+    """The blocks of a comparison below its heading."""
     metrics = chosen(found, keys)
     yield Facts([Fact(printable(model.name), _about(model), label_style=LOUD) for model in found.models])
     yield Gap()
@@ -204,7 +204,7 @@ CONVENTIONS = (
 
 
 def conventions(found: Comparison, metrics: Sequence[Metric]) -> list[tuple[str, str]]:
-    """What the figures that are shown mean."""
+    """The conventions of the figures that are shown, as labels and texts."""
     keys = {metric.key for metric in metrics}
     said = [("ratios", "to the first model; best: the lowest cost, the highest accuracy, beyond the noise")]
     training = found.models[0].summary.training
@@ -216,7 +216,7 @@ def conventions(found: Comparison, metrics: Sequence[Metric]) -> list[tuple[str,
 
 
 def _sure(found: Comparison, metric: Metric) -> list[str]:
-    """How sure each ratio of what was measured is."""
+    """The interval of each measured ratio, as a text a model; empty where there is none."""
     first = found.models[0]
     if metric.between is None:
         return [""] * len(found.models)
@@ -232,7 +232,7 @@ def _sure(found: Comparison, metric: Metric) -> list[str]:
 
 
 def measured_facts(found: Comparison) -> list[tuple[str, str]]:
-    """What is said of the measurements: how they were made, and what makes them doubtful."""
+    """Facts about the measurements: how they were made, and what makes them doubtful."""
     runs = [(printable(m.name), m.summary.measured) for m in found.models if m.summary.measured is not None]
     if not runs:
         return []

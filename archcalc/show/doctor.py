@@ -1,4 +1,4 @@
-"""What `archcalc doctor` found: the machine, and other tools beside archcalc."""
+"""The page of `archcalc doctor`: the machine, or other tools beside archcalc."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .styles import ACCENT, DIM, PLAIN
 
 
 class ExaminedDocument(TypedDict):
-    """What was found."""
+    """The machine as it was found."""
 
     machine: Annotated[MachineDocument, "What decides how fast it runs; what is not known is empty or null."]
     device: Annotated[str, "The device by its name in torch."]
@@ -50,7 +50,7 @@ class ReasonDocument(TypedDict):
 
 
 class PeerDocument(TypedDict):
-    """What another tool makes of the network."""
+    """The figures of another tool for the network, and why they differ."""
 
     tool: Annotated[str, (("enum", tuple(PEERS)),), "Its name."]
     version: Annotated[str, "Its version; empty where it is missing."]
@@ -174,7 +174,7 @@ def _beside(beside: PeerCounts, table: Table) -> Iterator[Block]:
 
 
 def _why(peer: Peer, beside: PeerCounts) -> Iterator[Note]:
-    """What a tool's difference is made of."""
+    """The parts of a tool's difference, or why it failed."""
     about = f"{peer.tool}:"
     if peer.failed:
         yield Note(f"failed: {peer.failed}", "  ", about, 2, ACCENT)

@@ -22,7 +22,7 @@ Metric = Annotated[str, (("enum", (*METRICS, *(f"{metric}{WITH_HEADS}" for metri
 
 
 def _kinds() -> dict[str, Any]:
-    """What one unit of each kind of element-wise operations is."""
+    """The properties of a schema for element-wise operations, by kind, each with what one unit is."""
     return {k: {"description": f"{said.capitalize()}.", "type": "integer", "minimum": 0} for k, said in KINDS.items()}
 
 
@@ -56,7 +56,7 @@ def totals_document(totals: "Totals") -> TotalsDocument:
 
 
 class TrainingDocument(TypedDict):
-    """What a training step of the main path takes, by kind."""
+    """Memory and MACs of a training step of the main path."""
 
     optimizer: Annotated[Optimizer, "The optimiser that the state is for."]
     param_bytes: Annotated[Count, "Parameters, in bytes."]
@@ -73,7 +73,7 @@ class TrainingDocument(TypedDict):
 
 
 def training_document(training: "Training") -> TrainingDocument:
-    """What a training step takes, by kind and, of saved activations, by op; and where the most is held."""
+    """Memory of a training step in bytes by kind, of saved activations also by op; its MACs, and where it peaks."""
     return {
         "optimizer": training.optimizer,
         "param_bytes": training.param_bytes,

@@ -1,4 +1,4 @@
-"""How a drift is said: first the causes, each once, then what follows from them."""
+"""Wording of a drift: first the causes, each once, then what follows from them."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def _nodes(run: Sequence[Change]) -> str:
 
 
 def _cost(changes: Sequence[Change]) -> str:
-    """What nodes that are new or gone cost together."""
+    """Parameters and MACs of nodes that are new or gone, together."""
     lines: list[LockLine] = [change.locked or change.now for change in changes if change.field == "node"]
     params, macs = sum(line.params for line in lines), sum(line.macs for line in lines)
     return f", {params:,} params" * bool(params) + f", {macs:,} MACs" * bool(macs)
 
 
 def _common(paths: Sequence[str]) -> str:
-    """What the paths of a run begin with; the path itself where there is only one."""
+    """The common beginning of the paths of a run; of a single path all of it."""
     if len(paths) == 1:
         return paths[0]
     split = [path.split("/") for path in paths]
@@ -112,7 +112,7 @@ def _what(change: Change) -> str:
 
 
 def _call(old: str, new: str) -> str:
-    """How two calls differ: only the arguments that do, where the op is the same."""
+    """The difference between two calls: the arguments that differ, if the op is the same."""
     word, before = _arguments(old)
     other, now = _arguments(new)
     if word != other or not (before or now):
@@ -161,7 +161,7 @@ def totals(drift: Drift) -> list[str]:
 
 
 def following(drift: Drift) -> str:
-    """How many nodes change only because others do."""
+    """The number of nodes that change only because others do, as a text."""
     of_causes = {change.path for change in drift.causes}
     found = [change for change in drift.changes if not change.cause and change.path and change.path not in of_causes]
     paths = dict.fromkeys(change.path for change in found if change.field != "path")
@@ -177,7 +177,7 @@ def following(drift: Drift) -> str:
 
 
 def checkpoint(found: Checkpoint | None, causes: Sequence[Cause]) -> str:
-    """What becomes of an old checkpoint."""
+    """A sentence on whether an old checkpoint still loads, and which of its tensors do not."""
     if found is None:
         return "what becomes of old checkpoints a lock by rows does not say"
     if found.loads:

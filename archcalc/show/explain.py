@@ -150,7 +150,7 @@ def _axes(counts: Sequence[Count]) -> Iterator[Facts]:
 
 
 def _letters(counts: Arithmetic) -> Iterator[Facts]:
-    """What the letters of the formulas are that the shapes do not say."""
+    """The values of letters in formulas that shapes do not show."""
     used = " ".join(count.rule for count in (*counts.shape, *counts.params, counts.macs, *counts.elementwise))
     words = set(re.findall(r"\w+", used)) - set("CDHWLTN")
     letters = ", ".join(f"{letter} = {value}" for letter, value in counts.letters.items() if letter in words)
@@ -414,7 +414,7 @@ class CountedActivation(CountedNumber):
 
 
 class CostsDocument(TypedDict):
-    """What an op gives and costs, a sample."""
+    """Output, parameters and operations of an op, a sample."""
 
     shape: Annotated[list[CountedAxis], "The axes of the output."]
     params: Annotated[CountedParams, "Weights, biases and parameters of normalisations."]
@@ -490,7 +490,7 @@ class AliveDocument(TypedDict):
 
 
 class PeakDocument(TypedDict):
-    """Where the memory peaks."""
+    """The node at which memory peaks, and what is held then."""
 
     value: Annotated[Amount, "The largest sum of live tensors in an inference that frees each at its last use."]
     at: Annotated[str, "The node that runs then."]
@@ -498,7 +498,7 @@ class PeakDocument(TypedDict):
 
 
 class Written(TypedDict):
-    """What every document begins with."""
+    """The keys that every document begins with."""
 
     schema: Annotated[Version, VERSION]
     archcalc: Annotated[str, WRITER]

@@ -97,7 +97,7 @@ def _blocks(asked: FitResult, fit: Fit) -> Iterator[Block]:
 
 
 def parts(fit: Fit) -> list[Part]:
-    """What the largest batch takes, or, where none fits, one sample; last all that is held at the peak."""
+    """Bytes of the largest batch by kind, or, if none fits, of one sample; the last part is the whole peak."""
     shown = fit.fits or fit.beyond
     if shown is None:
         return []

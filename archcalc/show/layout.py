@@ -1,4 +1,4 @@
-"""How wide texts are in a terminal, how they are broken, and what bars and trees are drawn with."""
+"""Layout in a terminal: widths of texts, line breaks, and the signs of bars and trees."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 
 def width_of(text: str) -> int:
-    """How many columns of a terminal `text` takes."""
+    """The number of a terminal's columns that `text` takes."""
     if not UNUSUAL.search(text):
         return len(text)
     from unicodedata import combining, east_asian_width

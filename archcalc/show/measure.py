@@ -1,4 +1,4 @@
-"""What was measured: one batch by rows, several as a table, and beside an earlier run; two saved runs judged."""
+"""The pages of measurements: one batch by rows, several as a table, beside an earlier run; two saved runs judged."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ COLUMNS = (
 
 
 def _columns(shown: Summary) -> list[Column]:
-    """What people see of a line; the first takes the names' spare room, so it is a short one."""
+    """The columns that people see; the first takes the names' spare room, so it is a short one."""
     run = shown.measured
     assert run is not None
     by_line: dict[int, _Timed] = {}
@@ -222,14 +222,14 @@ def _blocks(found: MeasureResult, depth: int, pick: rows.Pick | None) -> Iterato
 
 
 def _of_one(found: Summary) -> list[tuple[str, str]]:
-    """What is to be said below the rows of one batch."""
+    """Facts below the rows of one batch."""
     assert found.measured is not None
     trained = wording.trained(found.training) if found.training is not None else []
     return [*wording.measured(found.measured), *trained]
 
 
 def _of_all(runs: Sequence[Measurement]) -> list[tuple[str, str]]:
-    """What is to be said below a table of batches: what makes them unstable, and once how they were run."""
+    """Facts below a table of batches: what makes each unstable, and once how they were run."""
     facts = [("unstable", f"batch {run.batch}: {doubt.reason}. {doubt.advice}") for run in runs for doubt in run.doubts]
     facts += [(f"batch {run.batch}", "incomplete") for run in runs if not run.complete]
     facts.append(("Σ ÷ whole", "the layers' medians together, as a share of the median of whole runs"))

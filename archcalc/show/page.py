@@ -1,4 +1,4 @@
-"""A page: what is said about a result, in the order in which it is read, before anybody knows in which form.
+"""A page: all that a result says, in reading order, whatever the form.
 
 A result's module makes a page of headings, prose, facts and tables, and the document that JSON has; the six writers in
 `writers/` know nothing of results. Texts are clean (printable) and not escaped: each writer escapes for its form.
@@ -31,7 +31,7 @@ class Heading(NamedTuple):
 
     @property
     def said(self) -> list[str]:
-        """What it is about, in the order in which it is read."""
+        """The texts about it, in reading order."""
         return [text for text in (*self.about[:1], self.aside, *self.about[1:]) if text]
 
 
@@ -93,12 +93,12 @@ class Facts(NamedTuple):
 
     @property
     def dim(self) -> bool:
-        """Whether all of them may be overlooked."""
+        """True if all of them are of little weight."""
         return all(fact.style == DIM for fact in self.facts)
 
 
 class Branch(NamedTuple):
-    """How a record stands in a tree.
+    """The place of a record in a tree.
 
     `label` stands beside the name, or above it in a narrow terminal, and once where it is the name; `group` says for
     records without a label which one they belong to. `lasts` says for the record and each above it but the outermost
@@ -119,7 +119,7 @@ class Branch(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """What makes a tree of a table: names in front of its columns, and behind them the record's share of the whole, in
+    """The tree of a table: names in front of its columns, and behind them the record's share of the whole, in
     percent and in a terminal as a bar. `of` is what the shares are of; nothing where none are shown."""
 
     branch: Callable[[Any], Branch]
@@ -204,7 +204,7 @@ Block = Heading | Prose | Facts | Table | Verbatim | Picture | Gap | Only
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a result says. Its parts are made only for the form that needs them.
+    """All that a result says. Its parts are made only for the form that needs them.
 
     `title` is the heading, except in a terminal, unless the first block is one of level 1. `data` is the JSON document,
     `table` what csv has; None where the result is no table. `more` are forms that this result alone has.

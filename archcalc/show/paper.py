@@ -206,7 +206,8 @@ def _style(finding: Finding, column: Column) -> str:
 
 
 def readings(findings: Sequence[Finding]) -> Iterator[str]:
-    """How many figures of a table a reading explains, of how many of that metric, and how many readings were tried."""
+    """A line for each reading: how many figures of a table it explains, of how many of that metric, and how many were
+    tried."""
     for reading in dict.fromkeys(f.reading for f in findings if f.verdict == "reads as"):
         under = [finding for finding in findings if finding.reading == reading and finding.verdict == "reads as"]
         metrics = {finding.entry.metric for finding in under}

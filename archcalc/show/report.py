@@ -25,7 +25,7 @@ PICTURES = (
 
 
 def page(result: ReportResult, tick: Tick | None = None) -> Page:
-    """The page: the comparison where there are several models, then each of them; `tick` hears how many are drawn."""
+    """The page: a comparison of several models, then each of them; `tick(done, total)` reports pictures drawn."""
     models = result.models
     title = ", ".join(printable(model.name) for model in models)
     return Page(

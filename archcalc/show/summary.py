@@ -140,7 +140,7 @@ def page(summary: Summary, depth: int = 0, pick: Pick | None = None) -> Page:
 
 
 def blocks(summary: Summary, depth: int = 0, pick: Pick | None = None, level: int = 1) -> Iterator[Block]:
-    """All that is said about a network, below a heading of this level."""
+    """The blocks of a network below a heading of this level."""
     notes = wording.Notes()
     yield from heading(summary, level)
     yield Gap()

@@ -1,4 +1,4 @@
-"""What the JSON of a summary is filled with. Text and tables do without it, and without a training step."""
+"""The data of a summary's JSON. Text and tables do without it, and without a training step."""
 
 from __future__ import annotations
 

@@ -23,13 +23,13 @@ class SummaryTotals(TotalsDocument):
 
 
 class WithHeads(TypedDict):
-    """What a network with heads has beside its totals."""
+    """The keys that only a network with heads has."""
 
     totals_with_heads: NotRequired[Annotated[SummaryTotals, "The same with the heads, where there are some."]]
 
 
 class Picked(TypedDict):
-    """What a summary has of which not all is shown."""
+    """The keys of a summary of which not all is shown."""
 
     shown: NotRequired[
         Annotated[list[str], "What `--sort`, `--top` and `--only` pick, by row or path, in their order."]

@@ -1,4 +1,4 @@
-"""What `archcalc verify` found, in every form."""
+"""The page of `archcalc verify`: models held against their torch networks."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _differences(verified: Verified) -> Iterator[Note]:
 
 
 def gaps(found: Sequence[Verified]) -> dict[str, str]:
-    """What a counter is known not to count, by op, over all models."""
+    """The known gaps of counters, by op, over all models."""
     return {word: why for verified in found for word, why in verified.gaps.items()}
 
 

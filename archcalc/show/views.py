@@ -1,4 +1,4 @@
-"""How results show themselves in Python: as a pandas DataFrame, and in a notebook as HTML without scripts."""
+"""Views of results in Python: a pandas DataFrame, and HTML without scripts for a notebook."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def frame(result: Any, depth: int = 0) -> DataFrame:
 
 
 def html(result: Any) -> str:
-    """What a notebook shows of a result."""
+    """The HTML of a result in a notebook."""
     if isinstance(result, (Model, Summary)):
         return _network(result if isinstance(result, Summary) else result.summary())
     if isinstance(result, PlotResult):

@@ -1,4 +1,4 @@
-"""What is said round the table: where the network comes from, its totals, its claims, and what each number means."""
+"""Wording around the table: where the network comes from, its totals, its claims, and what each number means."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def heading(summary: Summary) -> list[str]:
-    """Who printed the network, and what is counted: title, citation, table, input, batch, dtype, settings."""
+    """The source of a network and what is counted: title, citation, table, input, batch, dtype, settings."""
     inputs = summary.report.graph.inputs
     shown = ", ".join(f"{name} {size(shape)}" if len(inputs) > 1 else size(shape) for name, shape in inputs)
     variant = f"{summary.variant} · " if summary.variant not in (summary.family, summary.model) else ""
@@ -37,7 +37,7 @@ def clean(text: str) -> str:
 
 
 def shown(summary: Summary, depth: int = 0, pick: rows.Pick | None = None) -> str:
-    """How much of the network the picked lines are: `12 of 39 nodes: 93 % of MACs`; nothing where all are shown."""
+    """The share of the network that is shown: `12 of 39 nodes: 93 % of MACs`; empty if all of it is."""
     if pick is None or not pick.active:
         return ""
     every = rows.candidates(rows.lines(summary, depth))
@@ -97,7 +97,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
 
 
 def held(memory: Memory) -> str:
-    """What a run held: `9.76 MiB at the peak; …`."""
+    """The memory that a run held: `9.76 MiB at the peak; …`."""
     parts = [
         f"{' '.join(binary(memory.peak_memory_bytes))} of values at the peak",
         f"{' '.join(binary(memory.eager_memory_bytes))} where callers hold inputs",
@@ -110,7 +110,7 @@ def held(memory: Memory) -> str:
 
 
 def trained(training: Training) -> list[tuple[str, str]]:
-    """What a training step takes: the most that is held, its parts, and what is saved by op."""
+    """Facts about a training step: its peak, the parts of it, saved activations by op, and MACs."""
     parts = [f"{name} {' '.join(binary(size))}" for name, size in training.parts.items() if size]
     saved = [f"{word} {' '.join(binary(size))}" for word, size in training.saved_by_op().items()]
     forward = training.forward_macs
@@ -126,7 +126,7 @@ def trained(training: Training) -> list[tuple[str, str]]:
 
 
 def reached(training: Training) -> str:
-    """Where the most is held."""
+    """The place of the peak."""
     if training.node is None:
         return "at the peak in the optimiser's step" if training.phase == "step" else "before anything runs"
     return f"at the peak in the {training.phase} pass of {clean(training.node.path)}"
@@ -181,7 +181,7 @@ def rate(count: float) -> str:
 
 
 def _sure(run: Measurement) -> str:
-    """How well the median is known."""
+    """The confidence interval of the median; empty for too few runs."""
     known = run.confidence
     if known.low is None or known.high is None or known.within is None:
         return ""
@@ -209,7 +209,7 @@ def _compiled(run: Measurement) -> str:
 
 
 def _layers(run: Measurement) -> str:
-    """Whether the parts add up, and what it cost to look."""
+    """The layers' sum as a share of the whole, and what their clock cost; empty without layers."""
     if run.reconciliation is None:
         return ""
     share = run.overhead_ms / run.whole.median
@@ -223,7 +223,7 @@ def _unstable(run: Measurement) -> list[str]:
 
 
 def conditions(run: Measurement) -> str:
-    """How it was run."""
+    """The conditions of a run: mode, dtype, batch, memory format, caches, malloc."""
     found = [run.mode if run.mode == "inference" else "training: forward and backward pass, no step", run.dtype]
     found += [f"batch {run.batch}"] if run.batch > 1 else []
     found += [run.memory_format.replace("_", " ")] if run.memory_format != "contiguous" else []
@@ -233,7 +233,7 @@ def conditions(run: Measurement) -> str:
 
 
 def malloc(run: Measurement) -> str:
-    """Whether freed memory is kept for the next layer."""
+    """The state of malloc: whether freed memory is kept for the next layer."""
     if run.malloc_pinned:
         return "malloc pinned: freed memory is kept"
     libc = run.machine.libc
@@ -243,7 +243,7 @@ def malloc(run: Measurement) -> str:
 
 
 def device(run: Measurement) -> str:
-    """What ran it: `cpu: …, 2 threads, torch 2.13.0`."""
+    """The device of a run: `cpu: …, 2 threads, torch 2.13.0`."""
     threads = f", {run.threads} thread{'s' * (run.threads != 1)}" if run.device == "cpu" else ""
     gpu = [("driver", run.machine.driver), ("CUDA", run.machine.cuda), ("TF32", run.machine.tf32)]
     gpu += [("clocks", run.machine.clocks)]
@@ -276,7 +276,7 @@ class Notes:
         self.texts: list[str] = []
 
     def failures(self, judgements: Iterable[Judgement]) -> list[Failure]:
-        """What is said where printed figures do not hold."""
+        """The failures among judgements, each with the number of its note."""
         return [
             Failure(clean(judgement.claim.heading.value), judgement.arithmetic, self._mark(judgement))
             for judgement in judgements
@@ -296,7 +296,7 @@ class Notes:
 
 
 def verdict(summary: Summary) -> str:
-    """How many printed figures hold, and how."""
+    """The verdict on a network: how many printed figures hold."""
     judged = summary.judgements
     if not judged:
         return "no printed figure to judge here"
@@ -313,7 +313,7 @@ def verdict(summary: Summary) -> str:
 
 
 def conventions(summary: Summary) -> list[tuple[str, str]]:
-    """What each number means."""
+    """The meaning of each number, as labels and texts."""
     batch = summary.report.batch
     found = [
         *(

@@ -62,7 +62,7 @@ def bars_of(summary: Summary) -> list[Line]:
 
 
 def named(found: Sequence[Line], width: int = 30) -> list[str]:
-    """What the bars are called: the paper's labels, or cells; and the same names numbered."""
+    """The names of bars: the paper's labels, or cells; equal ones numbered."""
     names = []
     for line in found:
         name = line.label if line.label and not line.depth else line.name
@@ -147,7 +147,7 @@ def memory(summary: Summary) -> Figure:
 
 
 def _stages(ax: Axes, summary: Summary, top: float) -> None:
-    """Where the resolution changes: a line, and the size where there is room."""
+    """Draw a line where the resolution changes, with the size if there is room."""
     graph = summary.report.graph
     spans: list[list[Any]] = []
     for index in range(graph.main):

@@ -136,7 +136,7 @@ def _inside(graph: Graph, span: Span) -> list[Box]:
 
 
 def _joins(group: Sequence[Node], node: Node) -> bool:
-    """Whether an op stands in the box of those before it: one heavy op a box, and what only follows or prepares it."""
+    """True if `node` joins the box: one heavy op per box, with light ops around it."""
     heavy = [other.op.family in HEAVY for other in group]
     if node.op.family in HEAVY:
         return not any(heavy) and all(_light(other) for other in group)

@@ -1,4 +1,4 @@
-"""How pictures look: sizes of a paper's column, small fonts, and colours that differ in grey too."""
+"""The style of pictures: sizes of a paper's column, small fonts, and colours that differ in grey too."""
 
 from __future__ import annotations
 
@@ -157,6 +157,6 @@ def _overlap(a: Rect, b: Rect) -> float:
 
 
 def _covers(rect: Rect, disc: tuple[float, float, float]) -> float:
-    """How much of a label stands on a disc, about."""
+    """The overlap of a label and a disc, about."""
     x, y, r = disc
     return _overlap(rect, (x - 0.8 * r, y - 0.8 * r, x + 0.8 * r, y + 0.8 * r))

@@ -78,7 +78,7 @@ def _placed(found: list[Shape], factor: float) -> tuple[list[Part], float]:
 
 
 def _slant(shape: Shape, side: float) -> float:
-    """How far the back stands to the right."""
+    """The offset of the back to the right."""
     return 0.06 if len(shape) == 1 or isinstance(shape, Tokens) else side * SLANT
 
 

@@ -28,7 +28,7 @@ class Numbers(NamedTuple):
 
 
 class Names(NamedTuple):
-    """What stands in front of the numbers, a text for every record: `fronts` (the label, or the tree), the own names,
+    """The texts in front of the numbers, one for every record: `fronts` (the label, or the tree), the own names,
     and for a number line without its name `bars` (the tree again); `titles` are labels on lines of their own."""
 
     titles: list[str]
@@ -37,7 +37,7 @@ class Names(NamedTuple):
     bars: list[str]
 
     def widths(self, behind: Numbers) -> list[int]:
-        """What each needs: it may reach into the column behind it, where a short number leaves room."""
+        """The width of each: it may reach into the column behind it if a short number leaves room."""
         room = behind.width
         parts = zip(self.fronts, self.texts, behind.texts, strict=True)
         return [width_of(front + text) - (room - width_of(number) if number else 0) for front, text, number in parts]
@@ -60,13 +60,13 @@ class Layout(NamedTuple):
         return width + (self.gap + self.bar if self.bar else 0) + (PERCENT + 1 if self.share is not None else 0)
 
     def filled(self, width: int | None) -> Layout:
-        """With the bar as long as there is room."""
+        """The layout with its bar as long as there is room."""
         spare = LEAST_BAR if width is None else width - self.width
         return self._replace(bar=min(MOST_BAR, self.bar + spare)) if self.bar else self
 
 
 class Plan(NamedTuple):
-    """What can be missed."""
+    """The parts of a table that a narrow terminal can do without."""
 
     gap: int
     spare: bool  # columns
