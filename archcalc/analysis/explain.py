@@ -25,10 +25,6 @@ FEW = 8  # addends that are worth a line each
 # --- a node -------------------------------------------------------------------------------------------------------
 
 
-def _signed(value: object) -> str:
-    return str(value).replace("-", "−")
-
-
 class Value(NamedTuple):
     """A value that a node reads: what made it, and its shape."""
 
@@ -99,25 +95,15 @@ class Network:
         node = self.graph.nodes[index]
         row = next((span for span in self.graph.rows if span.start <= index < span.stop), None)
         shapes = [self.graph.shape(value) for value in node.inputs]
-        storage, because = self._storage(index)
+        inputs = tuple(Value(self.called(value), shape) for value, shape in zip(node.inputs, shapes, strict=True))
         counts = arithmetic(node.op, shapes, node.shape)
         if node.shares is not None:
             counts = replace(counts, params=(), total=Count("params", 0))
-        return NodeFacts(
-            node,
-            index,
-            len(self.graph.nodes),
-            row,
-            tuple(Value(self.called(value), self.graph.shape(value)) for value in node.inputs),
-            counts,
-            self.activation(index),
-            storage,
-            because,
-            self._until(index),
-            self.called(node.shares) if node.shares is not None else "",
-            tuple(user.path for user in self.graph.nodes if user.shares == index),
-            tuple(self._fields(index)),
-        )
+        storage = (*self._storage(index), self._until(index))
+        shares = self.called(node.shares) if node.shares is not None else ""
+        users = tuple(user.path for user in self.graph.nodes if user.shares == index)
+        fields, of = tuple(self._fields(index)), len(self.graph.nodes)
+        return NodeFacts(node, index, of, row, inputs, counts, self.activation(index), *storage, shares, users, fields)
 
     def _fields(self, index: int) -> Iterator[FieldFacts]:
         """How the receptive field of a node comes about, an axis each."""
@@ -141,7 +127,7 @@ class Network:
                 continue
             size = f"{widest.most} + ({last - first + 1} − 1)·{widest.stride}" if last != first else ""
             moved = f" {'−' if first < 0 else '+'} {abs(first)}·{widest.stride}"
-            offset = f"{_signed(widest.first)}{moved}" if first else ""
+            offset = f"{widest.first}{moved}".replace("-", "−") if first else ""
             yield FieldFacts(axis, seen, size, f"{widest.stride}·{step}" if step != 1 else "", offset, "")
 
     def _unbounded(self, index: int, axis: int) -> str:
@@ -246,8 +232,7 @@ class Part(NamedTuple):
 
 
 class Addend(NamedTuple):
-    """A number of a sum: of one part, or of several alike that follow each other; `node` is the one that it comes
-    from, where that is one."""
+    """A number of a sum: of one part, or of several alike in a row; `node`: the one that it comes from, if one."""
 
     name: str
     times: int

@@ -20,10 +20,7 @@ class Target(NamedTuple):
 
 
 def find(graph: Graph, name: str) -> Target:
-    """A node by its path, a row by its name, a block by its path, or any of them by a part that only it has.
-
-    Raises UsageError, with the nearest names.
-    """
+    """A node by its path, a row by its name, a block by its path, or any by its own part. Raises UsageError."""
     nodes = [(node.path, Target(index)) for index, node in enumerate(graph.nodes)]
     rows = [(span.name, Target(spans=(span,))) for span in graph.rows if span.start < span.stop]
     blocks = [(span.path, Target(spans=(span,))) for span in graph.spans if span.depth and span.start < span.stop]

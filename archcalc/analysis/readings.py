@@ -6,7 +6,6 @@ each says what is counted more or less, or what its letters mean, or as which ne
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ..errors import Text, did_you_mean
 from ..ops import Tokens
+from ..ops.base import numel
 from ..units import squeeze
 from .counts import Layer, weight_layers
 
@@ -25,10 +25,8 @@ Delta = Callable[[Sequence[Layer]], int]  # over layers in a row, in the order o
 
 class Term(NamedTuple):
     """A counting term. `of` are the metrics that it changes, by `delta` over the layers that are counted; `formula` is
-    that for readers. `units`: what the letters of a printed figure stand for.
-
-    `setting`, `size`: the figure is meant for the network with this constant of its spec, or at this input.
-    """
+    that for readers. `units`: what the letters of a printed figure stand for. `setting`, `size`: the figure is meant
+    for the network with this constant of its spec, or at this input."""
 
     name: str
     meaning: str
@@ -52,8 +50,8 @@ def _elementwise(kind: str) -> Delta:
     return lambda layers: sum(layer.cost.elementwise.get(kind, 0) for layer in layers)
 
 
-def _less(name: str) -> Delta:
-    return lambda layers: -sum(getattr(layer, name) for layer in layers)
+def _all(count: str, times: int = 1) -> Delta:
+    return lambda layers: times * sum(getattr(layer, count) for layer in layers)
 
 
 def _classifier(layers: Sequence[Layer]) -> Layer | None:
@@ -61,28 +59,14 @@ def _classifier(layers: Sequence[Layer]) -> Layer | None:
 
 
 def _no_classifier(count: str) -> Delta:
-    def delta(layers: Sequence[Layer]) -> int:
-        last = _classifier(layers)
-        return -getattr(last, count) if last is not None else 0
-
-    return delta
+    return lambda layers: -getattr(last, count) if (last := _classifier(layers)) else 0
 
 
 def _pixel_convolutions(layers: Sequence[Layer]) -> int:
     """The MACs of convolutions of a single pixel: the fully connected layers of squeeze-and-excitation gates."""
     last = _classifier(layers)
-    return sum(
-        layer.macs
-        for layer in layers
-        if layer is not last
-        and layer.node.op.family == "convolution"
-        and not isinstance(layer.node.shape, Tokens)
-        and math.prod(layer.node.shape[1:]) == 1
-    )
-
-
-def _not_convolutions(layers: Sequence[Layer]) -> int:
-    return -sum(layer.macs for layer in layers if layer.node.op.family != "convolution")
+    maps = (x for x in layers if x.node.op.family == "convolution" and not isinstance(x.node.shape, Tokens))
+    return sum(layer.macs for layer in maps if layer is not last and numel(layer.node.shape[1:]) == 1)
 
 
 def _no_gates(layers: Sequence[Layer]) -> int:
@@ -102,43 +86,25 @@ PARAMS, MACS = ("params",), ("macs",)
 TERMS: tuple[Term, ...] = (
     Term("K = 1024", "K stands for 1,024.", units=(("K", 1024), ("k", 1024))),
     Term("M = 1024²", "M stands for 1,048,576.", units=(("M", 1024**2),)),
-    Term("no biases", "Biases are left out.", PARAMS, "params − biases", _less("biases")),
-    Term(
-        "no norm parameters", "Scales and shifts of norms are left out.", PARAMS, "params − norm_params",
-        _less("norm_params"),
-    ),
-    Term(
-        "with norm statistics", "Running means and variances count as parameters.", PARAMS, "params + norm_stats",
-        lambda layers: sum(layer.norm_stats for layer in layers),
-    ),
-    Term(
-        "no embeddings", "Look-up tables are left out.", PARAMS, "params − weights of embeddings",
-        lambda layers: -sum(layer.weights for layer in layers if layer.node.op.ids),
-    ),
-    Term(
-        "no classifier", "The last layer with weights is left out.", PARAMS, "params − params of the last weight layer",
-        _no_classifier("params"),
-    ),
-    Term(
-        "no classifier's MACs", "The last layer with weights is left out.", MACS,
-        "MACs − those of the last weight layer",
-        _no_classifier("macs"),
-    ),
-    Term(
-        "convolutions only", "Only MACs of convolutions are counted.", MACS, "MACs of convolutions", _not_convolutions
-    ),
-    Term(
-        "additions", "An operation for each pair of elements that is added (residual additions).", MACS, "MACs + add",
-        _elementwise("add"),
-    ),
-    Term(
-        "scalings", "An operation for each element that is scaled (gates, attention maps).", MACS, "MACs + multiply",
-        _elementwise("multiply"),
-    ),
-    Term(
-        "gates twice", "The fully connected layers of a gate count twice: a multiplication and an addition a weight.",
-        MACS, "MACs + MACs of convolutions of a single pixel", _pixel_convolutions,
-    ),
+    Term("no biases", "Biases are left out.", PARAMS, "params − biases", _all("biases", -1)),
+    Term("no norm parameters", "Scales and shifts of norms are left out.", PARAMS, "params − norm_params",
+         _all("norm_params", -1)),
+    Term("with norm statistics", "Running means and variances count as parameters.", PARAMS, "params + norm_stats",
+         _all("norm_stats")),
+    Term("no embeddings", "Look-up tables are left out.", PARAMS, "params − weights of embeddings",
+         lambda layers: -sum(layer.weights for layer in layers if layer.node.op.ids)),
+    Term("no classifier", "The last layer with weights is left out.", PARAMS,
+         "params − params of the last weight layer", _no_classifier("params")),
+    Term("no classifier's MACs", "The last layer with weights is left out.", MACS,
+         "MACs − those of the last weight layer", _no_classifier("macs")),
+    Term("convolutions only", "Only MACs of convolutions are counted.", MACS, "MACs of convolutions",
+         lambda layers: -sum(layer.macs for layer in layers if layer.node.op.family != "convolution")),
+    Term("additions", "An operation for each pair of elements that is added (residual additions).", MACS, "MACs + add",
+         _elementwise("add")),
+    Term("scalings", "An operation for each element that is scaled (gates, attention maps).", MACS, "MACs + multiply",
+         _elementwise("multiply")),
+    Term("gates twice", "The fully connected layers of a gate count twice: a multiplication and an addition a weight.",
+         MACS, "MACs + MACs of convolutions of a single pixel", _pixel_convolutions),
     Term("bias additions", "An operation for each element that a bias is added to.", MACS, "MACs + bias",
          _elementwise("bias")),
     Term("norms", "An operation for each element that a norm passes.", MACS, "MACs + norm", _elementwise("norm")),
@@ -148,8 +114,7 @@ TERMS: tuple[Term, ...] = (
          _elementwise("pool")),
     Term("no gates", "Paths do not run through the gate of a scaling, as that of squeeze-and-excitation.",
          ("weight_layers",), "weight layers on paths past gates", _no_gates),
-    Term("multiply and add", "A MAC is two operations.", MACS, "2 · MACs",
-         lambda layers: sum(layer.macs for layer in layers)),
+    Term("multiply and add", "A MAC is two operations.", MACS, "2 · MACs", _all("macs")),
 )  # fmt: skip
 READINGS: dict[str, Term] = {term.name: term for term in TERMS}
 # Where one letter of a spec says which of two networks it is, the words that people know.
@@ -217,10 +182,8 @@ def _known(name: str) -> Term | None:
 
 
 def read_reading(text: Text, other_network: bool = False) -> Reading:
-    """A reading as a spec names it, its terms separated by commas. Raises SpecError.
-
-    `other_network`: also terms that mean another network or another input than the named one.
-    """
+    """A reading as a spec names it, its terms separated by commas. Raises SpecError. `other_network`: also terms that
+    mean another network or another input than the named one."""
     terms = []
     for name in text.value.split(","):
         term = _known(name.strip())
