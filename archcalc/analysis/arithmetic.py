@@ -133,7 +133,7 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """What an op gives and costs on certain values: the axes of its output, its parameters tensor by tensor (`kind` as
+    """The costs of an op on certain values: the axes of its output, its parameters tensor by tensor (`kind` as
     in `Param`) and together, its MACs and its other operations by kind. Counts are for one sample. `letters` are what
     the letters of the formulas stand for."""
 
@@ -146,7 +146,7 @@ class Arithmetic:
 
 
 class _Run(NamedTuple):
-    """What the rules of an op gave."""
+    """The results of an op's rules."""
 
     shape: tuple[Term, ...]
     params: tuple[tuple[Param, Term], ...]
@@ -214,7 +214,7 @@ AXES = {2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
 
 
 def axes_of(shape: Shape) -> tuple[str, ...]:
-    """What the axes are called: `C`, `H` and `W` of a map, `T` and `D` of tokens, `N` of a vector."""
+    """The names of the axes: `C`, `H` and `W` of a map, `T` and `D` of tokens, `N` of a vector."""
     if isinstance(shape, Tokens):
         return ("T", "D")
     return AXES.get(len(shape), ("N",) * len(shape))

@@ -1,4 +1,4 @@
-"""How other tools count: each convention as named terms that add up to the number that the tool prints.
+"""Counting conventions of other tools, each as named terms that add up to the number that the tool prints.
 
 They are for finding a number seen elsewhere; the base counting is the one of `docs/counting.md`. Which rule of a tool
 applies depends on what a network is written with: these are for torch's own modules (`nn.ReLU`, not `F.relu`), with
@@ -17,7 +17,7 @@ from ..errors import UsageError, did_you_mean
 from ..ops import channels
 from ..ops.base import numel
 from .counts import Layer, Report, Totals
-from .readings import MACS, PARAMS, Delta, Reading, Term
+from .readings import MACS, PARAMS, CountingTerm, Delta, Reading
 
 Count = Callable[[Layer], int]  # for one sample
 
@@ -28,7 +28,7 @@ _macs: Count = attrgetter("cost.macs")
 
 
 def _of(names: str, count: Count, times: int = 1) -> Delta:
-    """What is counted of layers of these families and classes of `torch.nn`, so many times."""
+    """Count layers of these families and classes of `torch.nn`, so many times."""
     known = frozenset(names.split())
     return lambda layers: (
         times * sum(count(x) for x in layers if x.node.op.family in known or x.node.op.torch_module in known)
@@ -66,7 +66,7 @@ def _normed(learned: int, plain: int) -> Count:
 
 
 def _applied_once(layer: Layer) -> int:
-    """What torchinfo counts of a layer: its parameters, of a convolution for every output position."""
+    """The count of torchinfo for a layer: its parameters, of a convolution for every output position."""
     if layer.node.op.family == "convolution":
         return _learned(layer) * numel(layer.node.shape[1:]) - _macs(layer)
     times = layer.node.shape[0] if layer.node.op.family == "recurrent" else 1
@@ -80,13 +80,13 @@ def _by_outputs(layer: Layer) -> int:
     return layer.cost.macs * numel(layer.node.shape[1:]) // inputs - layer.cost.macs if inputs else 0
 
 
-def _term(name: str, meaning: str, delta: Delta, of: tuple[str, ...] = MACS) -> Term:
-    return Term(name, meaning, of, "", delta)
+def _term(name: str, meaning: str, delta: Delta, of: tuple[str, ...] = MACS) -> CountingTerm:
+    return CountingTerm(name, meaning, of, "", delta)
 
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """How a tool counts, and by which version it is so."""
+    """A tool's way to count, and the version that counts so."""
 
     tool: str
     source: str
@@ -96,7 +96,7 @@ class Convention:
         return f"counted as {self.tool} counts" + (f": {self.reading}" if self.reading else ": as here")
 
 
-def _convention(tool: str, source: str, *terms: Term) -> Convention:
+def _convention(tool: str, source: str, *terms: CountingTerm) -> Convention:
     return Convention(tool, source, Reading(terms))
 
 

@@ -17,7 +17,7 @@ from .receptive import ReceptiveFields
 
 
 class NodeCost(NamedTuple):
-    """What a node costs for one sample. Of a node that works with another's parameters these are not its own."""
+    """The costs of a node for one sample. Of a node that works with another's parameters these are not its own."""
 
     params: tuple[Param, ...]
     weights: int
@@ -175,7 +175,7 @@ def _costs(graph: Graph) -> list[NodeCost]:
 
 
 def cost_of(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
-    """What `op` costs from input shapes `x` to output shape `y`. Raises OpError above 10¹⁸."""
+    """The costs of `op` from input shapes `x` to output shape `y`. Raises OpError above 10¹⁸."""
     params = op.params(*x)
     kinds = {"weight": 0, "bias": 0, "norm": 0, "stat": 0}
     for param in params:

@@ -84,7 +84,7 @@ class Network:
         self.until = live_until(self.storage.alias_root, self.last)
 
     def called(self, value: int) -> str:
-        """What a value is called: the path of its node, or the network's input."""
+        """The name of a value: the path of its node, or the network's input."""
         if value >= 0:
             return self.graph.nodes[value].path if value < len(self.graph.nodes) else "the end"
         name = self.graph.inputs[-1 - value][0]
@@ -106,7 +106,7 @@ class Network:
         return NodeFacts(node, index, of, row, inputs, counts, self.activation(index), *storage, shares, users, fields)
 
     def _fields(self, index: int) -> Iterator[FieldFacts]:
-        """How the receptive field of a node comes about, an axis each."""
+        """The arithmetic of a node's receptive field, an axis each."""
         node, fields = self.graph.nodes[index], self.fields[index]
         reaches = node.op.receptive_window(*[self.graph.shape(value) for value in node.inputs])
         read = list(zip(node.inputs, reaches, strict=False))
@@ -151,7 +151,7 @@ class Network:
         return Count("activation", int(size), size.text)
 
     def _storage(self, index: int) -> tuple[str, str]:
-        """Where the output stands, and why."""
+        """The storage of the output, and why it is so."""
         node, root = self.graph.nodes[index], self.storage.alias_root
         if node.op.storage == "new":
             return "new", "new memory"

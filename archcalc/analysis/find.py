@@ -13,7 +13,7 @@ MOST = 12  # names that an error offers
 
 
 class Target(NamedTuple):
-    """What a name means in a network: a node by its index, or a block, a row, or several rows of one label."""
+    """The meaning of a name in a network: a node by its index, or a block, a row, or several rows of one label."""
 
     node: int | None = None
     spans: tuple[Span, ...] = ()
@@ -31,7 +31,7 @@ Names = Sequence[tuple[str, Target]]
 
 
 def _called(name: str, nodes: Names, rows: Names, blocks: Names) -> Target | None:
-    """What has this name, or, of rows alike, this name and a number."""
+    """Find what has this name, or, of rows alike, this name and a number."""
     base, _, number = name.rpartition(".")
     alike = [target for text, target in rows if same(text, name)]
     numbered = [target for text, target in rows if same(text, base)] if number.isdecimal() else []

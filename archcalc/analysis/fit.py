@@ -24,7 +24,7 @@ class Need:
 
     @property
     def parts(self) -> dict[str, int]:
-        """What they are made of. In training not all of it is there at once: saved activations go as gradients come."""
+        """The parts of the bytes. In training not all are there at once: saved activations go as gradients come."""
         totals, training = self.report.totals, self.training
         if training is None:
             found = {
@@ -39,7 +39,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What fits into `memory` bytes: the largest batch (None where not even one sample does), and the next one.
+    """The batches at the limit of `memory` bytes: the largest that fits (None if not one sample does), and the next.
     `beyond` is the smallest batch that does not fit; None where the search ended first."""
 
     memory: int
@@ -91,7 +91,7 @@ def fit(report: Report, memory: int, optimizer: str = "") -> Fit:
 
 
 def _tried(report: Report, batch: int, optimizer: str) -> Need | None:
-    """What a batch takes; None where that cannot be counted any more."""
+    """The need of a batch; None if it cannot be counted any more."""
     try:
         return need(report.at_batch(batch), optimizer)
     except SpecError:

@@ -14,8 +14,8 @@ ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype
 
 
 class Storages(NamedTuple):
-    """Where outputs stand. `alias_root[i]` is the node that allocated what node i's output stands in (−1, … an input);
-    `in_place[i]`: node i overwrites its input."""
+    """Which outputs share memory. `alias_root[i]` is the node that allocated the memory of node i's output (−1, … an
+    input); `in_place[i]`: node i overwrites its input."""
 
     alias_root: list[int]
     in_place: list[bool]

@@ -30,7 +30,7 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What another tool makes of a network: its figures, and why they are not archcalc's. `failed` says why there
+    """Another tool's view of a network: its figures, and why they are not archcalc's. `failed` says why there
     are none; `missing` that the tool is not installed."""
 
     tool: str
@@ -53,7 +53,7 @@ class Counted(NamedTuple):
 
 
 def reasons(total: int, counted: Sequence[Counted]) -> tuple[Reason, ...]:
-    """What the tool's total is made of beside archcalc's MACs; the reasons add up to the difference."""
+    """The parts of a tool's total beside archcalc's MACs; the reasons add up to the difference."""
     found: dict[str, int] = {}
     for node in counted:
         if node.macs != node.cost.macs:

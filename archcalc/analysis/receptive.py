@@ -22,7 +22,7 @@ Number = int | Fraction
 
 
 class Field(NamedTuple):
-    """What an element sees along one axis of the input. Element i reads the inputs from stride · i + first to stride ·
+    """The inputs that an element sees along one axis. Element i reads the inputs from stride · i + first to stride ·
     i + last, over all paths together; on its shortest path `shortest` + 1 of them. `first` and `last` are None where a
     path is unbounded (attention, a global pooling, squeeze-and-excitation), `shortest` and `stride` where all are.
     Where paths of different strides meet, nothing bounds what an element sees."""
@@ -34,12 +34,12 @@ class Field(NamedTuple):
 
     @property
     def least(self) -> int | None:
-        """How many inputs are seen on the shortest path."""
+        """The number of inputs that are seen on the shortest path."""
         return None if self.shortest is None else floor(self.shortest) + 1
 
     @property
     def most(self) -> int | None:
-        """How many inputs are seen on all paths together: the receptive field."""
+        """The number of inputs that are seen on all paths together: the receptive field."""
         return None if self.first is None or self.last is None else floor(self.last - self.first) + 1
 
     @property

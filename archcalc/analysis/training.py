@@ -19,7 +19,7 @@ from .memory import input_bytes, last_use, live_until, storages
 
 
 class Optimizer(NamedTuple):
-    """What an optimiser holds from step to step: copies of the parameters, and bytes for each parameter tensor; and,
+    """The memory of an optimiser from step to step: copies of the parameters, and bytes for each parameter tensor; and,
     while it updates a parameter tensor, copies of that one."""
 
     copies: int
@@ -35,7 +35,7 @@ Phase = Literal["forward", "backward", "step"]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What a training step costs, in bytes and MACs for the whole batch; every parameter is trained. `saved` are the
+    """The cost of a training step, in bytes and MACs for the whole batch; every parameter is trained. `saved` are the
     bytes that the forward pass leaves for the backward pass, each tensor counted once, at the node that keeps it first.
     `peak_bytes` is the largest sum of live tensors, reached in `phase` at node `at` (−1: at none). `saved` and
     `backward_macs` are in the order of the nodes."""
@@ -61,7 +61,7 @@ class Training:
 
     @property
     def parts(self) -> dict[str, int]:
-        """What is held in the course of a step, in bytes: by kind, not all of it at once."""
+        """The memory of a step in bytes, by kind, not all of it at once."""
         return {
             "parameters": self.param_bytes,
             "running statistics": self.stat_bytes,
@@ -187,7 +187,7 @@ class _Step:
         return [*map(self.graph.shape, node.inputs), node.shape]
 
     def _used(self) -> list[bool]:
-        """Of each node whether an output of the network depends on it."""
+        """Whether an output of the network depends on each node."""
         nodes = self.graph.nodes
         found = {*self.graph.outputs, *(value for _, value in self.graph.head_outputs)}
         for index in range(len(nodes) - 1, -1, -1):
@@ -196,7 +196,7 @@ class _Step:
         return [index in found for index in range(len(nodes))]
 
     def _parameters(self) -> list[int]:
-        """How many parameters each node trains, its own or another's."""
+        """The number of parameters that each node trains, its own or another's."""
         own = [cost.weights + cost.biases + cost.norm_params for cost in self.costs]
         return [own[index if node.shares is None else node.shares] for index, node in enumerate(self.graph.nodes)]
 

@@ -1,4 +1,4 @@
-"""What is checked once a whole spec file is read: names, headings and calls, and that what is there is used."""
+"""Whole-file checks of a spec: names, headings and calls, and unused definitions."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ SCALES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a column is for. `claim`: its `metric`, with the printed order of its parts in `pattern`."""
+    """The use of a column. `claim`: its `metric`, with the printed order of its parts in `pattern`."""
 
     kind: Literal["layer", "label", "readers", "name", "parts", "claim"]
     name: str = ""
@@ -31,7 +31,7 @@ class Role:
 
 
 class Headings:
-    """What the headings of a file's tables are: variants, or columns with a role."""
+    """The meaning of the headings of a file's tables: variants, or columns with a role."""
 
     def __init__(self, columns: Mapping[str, tuple[Text, Role]], variants: Iterable[str]) -> None:
         self.columns = {squeeze(key): role for key, (_, role) in columns.items() if key != "variants"}
@@ -48,7 +48,7 @@ class Headings:
         return self._roles[heading]
 
     def builds(self, table: Table, variant: str) -> tuple[int, int | None]:
-        """Which column of `table` says what `variant` builds, and which is a number of its own. Raises SpecError."""
+        """Find the column of what `variant` builds, and that of a number of its own, if any. Raises SpecError."""
         own = next((n for n, heading in enumerate(table.headings) if same(heading.value, variant)), None)
         roles = [self.role(heading.value) for heading in table.headings]
         layer = next((n for n, role in enumerate(roles) if role is not None and role.kind == "layer"), None)

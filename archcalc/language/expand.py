@@ -570,13 +570,13 @@ class _Expander:
         return own
 
     def _repeat(self, done: Done, entering: Value) -> Value:
-        """What a block gives that was opened before, for other values of the same shapes."""
+        """The value of a block that was opened before, on other values of the same shapes."""
         moved = dict(zip(done.entering, entering, strict=True))
         offset = self.builder.repeat(done.span, moved)
         return tuple([moved[end] if end < done.span.start else end + offset for end in done.value])
 
     def _alike(self, name: str, given: dict[str, Any], entering: Value) -> tuple[Any, ...]:
-        """What blocks that give the same nodes have in common; where they stand, as some depths are refused."""
+        """The key of blocks that give the same nodes; with their place, as some depths are refused."""
         values = [len(v.value) if isinstance(v, Ref) else v for v in given.values()]
         shapes = [self.builder.shape(value) for value in entering]
         same = [entering.index(value) for value in entering]

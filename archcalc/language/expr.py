@@ -349,7 +349,7 @@ def _parse(text: str) -> ast.expr:
 
 
 class Argument:
-    """What stands between the commas of a call: an expression, or a size such as `1×7` (rule 12)."""
+    """An argument of a call: an expression, or a size such as `1×7` (rule 12)."""
 
     __slots__ = ("constant", "name", "names", "parts", "text")
 

@@ -29,7 +29,7 @@ MAX_ITEMS = 200  # of any other list or mapping
 
 
 class Layers(NamedTuple):
-    """What a network is built of: a quoted table, with its steps where `row:` says what they are, or a plain list."""
+    """The layers of a network: a quoted table, with its steps if `row:` says what they are, or a plain list."""
 
     quoted: Quoted | None
     body: Body | None
@@ -80,7 +80,7 @@ class ReportedTable(NamedTuple):
 
 
 class Cited(NamedTuple):
-    """Under which ids other documents print claims of the file: a table of ids whose first heading is `row`, `model` or
+    """Ids under which other documents print claims of the file: a table of ids whose first heading is `row`, `model` or
     `figure`. `sources` are where, `system` what the documents call the network (a column of that name wins); `of` is
     the `from:` of the claims, where several tables of the file print the same figure."""
 
@@ -413,7 +413,7 @@ def _cited(tree: Tree) -> Cited:
 
 
 def read_sources(tree: Map) -> tuple[Text, ...]:
-    """Where documents print something: `from:`, a text or a list, each `document — place`. Raises SpecError."""
+    """The sources of a printed figure: `from:`, a text or a list, each `document — place`. Raises SpecError."""
     value = tree.get("from")
     texts = [_scalar(item, "a source").strip() for item in (value.items if isinstance(value, List) else (value,))]
     for text in texts:

@@ -259,7 +259,7 @@ def _space(text: Text, at: int) -> None:
 
 
 def closing(text: Text, opening: int) -> int:
-    """Where the bracket at `opening` is closed. Raises SpecError where it is not."""
+    """Find where the bracket at `opening` is closed. Raises SpecError if it is not."""
     depth = 0
     for at in range(opening, len(text.value)):
         depth += (text.value[at] == "(") - (text.value[at] == ")")
@@ -401,7 +401,7 @@ def _called(call: Call, cells: Cells) -> Iterator[Call]:
 
 
 def _names(name: Text, cells: Cells) -> Iterator[Text]:
-    """What `name` gives: itself, or the names in its cell."""
+    """The names that `name` stands for: itself, or those in its cell."""
     cell = cells.get(name.value)
     if cell is None:
         yield name
@@ -428,7 +428,7 @@ def _read(steps: Steps, headings: Headings) -> Iterator[Step]:
 
 
 def inner(item: Item) -> Plain:
-    """What an item is without its names."""
+    """An item without its names."""
     item = item.item if isinstance(item, Step) else item
     return item.item if isinstance(item, Named) else item
 
@@ -455,7 +455,7 @@ def words_of(body: Body) -> Iterator[tuple[str, bool]]:
 
 
 def words_in_row(steps: Steps) -> set[str]:
-    """What `row:` calls and the names that it gives: headings among these stand for their cells."""
+    """The words that `row:` calls and the names that it gives: headings among these stand for their cells."""
     if steps.means is None:
         return set()
     body = Body(steps.table.headings[0], (steps.means,))

@@ -50,7 +50,7 @@ class Pattern:
         self.literals.append(squeeze(text.value[at:]))
 
     def match(self, cell: Text) -> dict[str, Text] | None:
-        """What the holes hold where `cell` fits, else None."""
+        """The texts in the holes if `cell` fits, else None."""
         bare = squeeze(cell.value)
         if not bare.startswith(self.literals[0]):
             return None
@@ -89,7 +89,7 @@ class Pattern:
 
 
 def cell_value(text: Text) -> Any:
-    """What a cell or a hole is in expressions: a number, a size, 0 where it is empty, else `Opaque`."""
+    """The value of a cell or a hole in expressions: a number, a size, 0 if it is empty, else `Opaque`."""
     value = text.value.strip()
     if not value:
         return 0

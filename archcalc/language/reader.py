@@ -68,7 +68,7 @@ Tree = Text | List | Map
 
 
 def where_of(tree: Tree) -> Text:
-    """Where a tree stands: a text itself, of others where they begin."""
+    """The place of a tree: a text itself, of others where they begin."""
     return tree if isinstance(tree, Text) else tree.where
 
 
@@ -158,7 +158,7 @@ class _Builder:
             raise self._not_yaml(error) from None
 
     def _not_yaml(self, error: yaml.MarkedYAMLError) -> SpecError:
-        """What the parser stumbled over, in other words than its own."""
+        """Say what the parser stumbled over, in other words than its own."""
         problem = (error.problem or "").strip()
         mark = error.problem_mark or error.context_mark
         for pattern, message, hint, begun in _PROBLEMS:

@@ -39,7 +39,7 @@ class Selection:
 
     @property
     def subject(self) -> str:
-        """What claims call it: the typed name, or the variant's printed one where it has none."""
+        """The name in claims: the typed one, or the variant's printed one where it has none."""
         return self.entry.name.value if self.entry is not None else self.variant.name.value
 
 
@@ -141,7 +141,7 @@ def model_names() -> Iterator[str]:
 
 
 def known_names() -> list[str]:
-    """What a name may be: the models and families of the zoo, sorted."""
+    """All known names: the models and families of the zoo, sorted."""
     return sorted({*model_names(), *(path.stem for path in spec_files())})
 
 
