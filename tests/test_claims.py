@@ -14,10 +14,10 @@ from archcalc.analysis.counts import Report, analyse
 from archcalc.errors import ArchcalcError, SpecError, Text
 from archcalc.language.expand import expand
 from archcalc.language.expr import Opaque
-from archcalc.language.family import Family, Layers, Quoted, read_family
+from archcalc.language.family import Family, Layers, read_family
 from archcalc.language.reader import Map, read_text
 from archcalc.language.rows import rows_of
-from archcalc.language.table import read_table
+from archcalc.language.table import Quoted, read_table
 from archcalc.language.zoo import read_spec, spec_files, specs_dir
 from archcalc.papers.claims import Claim, Judgement, claims_of, judge, undeclared
 from archcalc.tasks.check import CheckedSpec, build_spec, check_spec, judge_spec

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from archcalc.analysis.explain import Network
-from archcalc.analysis.receptive import receptive_fields
+from archcalc.analysis.receptive import ReceptiveFields
 from archcalc.graph import Graph
 from archcalc.models import load
 from archcalc.ops import OPS, Op, Shape, Tokens
@@ -34,20 +34,20 @@ PUBLISHED = [
 def test_published_fields(model: str, row: str, size: int, stride: int, padding: int | None) -> None:
     graph = load(model).graph
     output = next(span.output for span in graph.rows if span.name == row)
-    for axis in receptive_fields(graph)[output]:
+    for axis in ReceptiveFields(graph)[output]:
         assert (axis.most, axis.stride) == (size, stride)
         assert padding is None or axis.offset == -padding
 
 
 def test_three_3x3_are_a_7x7() -> None:
     convs = chain((3, 32, 32), *[call("conv", out=4, kernel=3)] * 3)
-    assert receptive_fields(convs).pair(2) == (7, 7)
-    assert receptive_fields(convs).at(2, 0) == (5, 5)
+    assert ReceptiveFields(convs).pair(2) == (7, 7)
+    assert ReceptiveFields(convs).at(2, 0) == (5, 5)
 
 
 def test_a_row_on_its_own_input() -> None:
     graph = load("googlenet").graph
-    fields = receptive_fields(graph)
+    fields = ReceptiveFields(graph)
     found = {span.name: fields.at(span.output, span.input) for span in graph.rows if span.start < span.stop}
     assert found["inception (3a)"] == (5, 5)  # its largest branch is a 5×5
     assert found["max pool.1"] == (3, 3)
@@ -57,7 +57,7 @@ def test_a_row_on_its_own_input() -> None:
     assert fields.at(0, graph.rows[1].output) == (0, 0)  # nothing of what comes later
     vgg = load("vgg16").graph
     fully = next(span for span in vgg.rows if span.name == "FC-4096.1")
-    assert receptive_fields(vgg).at(fully.output, fully.input) is None
+    assert ReceptiveFields(vgg).at(fully.output, fully.input) is None
 
 
 def test_unbounded_behind_a_gate_an_attention_a_global_pooling_and_a_linear_layer() -> None:
@@ -67,12 +67,12 @@ def test_unbounded_behind_a_gate_an_attention_a_global_pooling_and_a_linear_laye
         ("vgg16", "FC-4096.1"),
     ):
         graph = load(model).graph
-        assert receptive_fields(graph).pair(next(s.output for s in graph.rows if s.name == row)) is None
+        assert ReceptiveFields(graph).pair(next(s.output for s in graph.rows if s.name == row)) is None
     graph = load("efficientnet-b0").graph
     row_output = next(s.output for s in graph.rows if s.name == "MBConv1, k3×3")
-    assert receptive_fields(graph).least(row_output) == 7  # past the gate: 3×3/2, 3×3
+    assert ReceptiveFields(graph).least(row_output) == 7  # past the gate: 3×3/2, 3×3
     vit = load("vit-b-16").graph
-    fields = receptive_fields(vit)
+    fields = ReceptiveFields(vit)
     first = next(i for i, node in enumerate(vit.nodes) if node.op.word == "attention")
     assert fields.pair(first - 1) == (16, 16)
     assert fields.pair(first) is None
@@ -105,7 +105,7 @@ def reached(graph: Graph, value: int, axis: int) -> list[tuple[int, int]]:
 
 def hold(graph: Graph, value: int, tight: bool = True) -> None:
     """What reaches an output lies in its field, and somewhere fills it."""
-    fields = receptive_fields(graph).on(value, -1)
+    fields = ReceptiveFields(graph).on(value, -1)
     assert fields is not None
     assert len(fields) == len(graph.shape(value)) - 1
     for axis, field in enumerate(fields):
@@ -203,11 +203,11 @@ def test_network(make: object) -> None:
 
 def test_the_shortest_path_is_the_smallest_branch() -> None:
     graph, value = inception()
-    assert receptive_fields(graph).pair(value) == (3, 3 + 4 * 2)
+    assert ReceptiveFields(graph).pair(value) == (3, 3 + 4 * 2)
     graph, value = residual()
-    assert receptive_fields(graph).pair(value) == (11, 11 + 2 * 8)
+    assert ReceptiveFields(graph).pair(value) == (11, 11 + 2 * 8)
     graph, value = askew()
-    assert receptive_fields(graph).pair(value) == (3, 5)
+    assert ReceptiveFields(graph).pair(value) == (3, 5)
 
 
 def test_two_strides_that_meet_bound_nothing() -> None:
@@ -216,13 +216,13 @@ def test_two_strides_that_meet_bound_nothing() -> None:
     y = b("maxpool", -1, kernel=2, stride=2, pad=0)
     y = b("conv", y, out=2, kernel=1, pad=1)
     x = b("add", b("crop", x, size=4), b("crop", y, size=4))
-    assert receptive_fields(b.finish(x)).pair(x) is None
+    assert ReceptiveFields(b.finish(x)).pair(x) is None
 
 
 def test_a_vector_has_no_field() -> None:
     graph = chain((12,), call("linear", out=4))
-    assert receptive_fields(graph)[0] == ()
-    assert receptive_fields(graph).pair(0) is None
+    assert ReceptiveFields(graph)[0] == ()
+    assert ReceptiveFields(graph).pair(0) is None
 
 
 # --- explained ----------------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_the_arithmetic_comes_to_the_field(model: str) -> None:
 def test_upsampling_by_hand() -> None:
     """Linear by 2: output o lies at (o + ½)/2 − ½, between two neighbours; its field is 2, its stride ½."""
     graph = chain((2, 8), call("upsample", factor=2, smooth=True))
-    (field,) = receptive_fields(graph)[0]
+    (field,) = ReceptiveFields(graph)[0]
     assert (field.most, field.stride) == (2, Fraction(1, 2))
     assert field.first is not None and field.last is not None and field.stride is not None  # noqa: PT018
     assert [(ceil(field.first + o * field.stride), floor(field.last + o * field.stride)) for o in (2, 3)] == [

@@ -84,11 +84,6 @@ def test_spaces_and_times_signs_do_not_matter(a: str, b: str, alike: bool) -> No
     assert same(a, b) == alike
 
 
-def test_a_table_finds_its_columns_by_name() -> None:
-    found = table("3 × 3 | b\n1 | 2")
-    assert (found.index("3x3"), found.index("b"), found.index("c")) == (0, 1, None)
-
-
 def test_ten_thousand_cells_are_the_most() -> None:
     assert len(table("a | b\n" + "1 | 2\n" * 5_000).rows) == 5_000
     with pytest.raises(SpecError, match="10,000 cells"):

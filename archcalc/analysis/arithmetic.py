@@ -8,35 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ..ops import ARGUMENTS, Op, Param, Shape, Tokens
 from ..ops.base import numel, show
 
 SUM, PRODUCT, ATOM = 1, 2, 3
+Behind: TypeAlias = "tuple[str, Term, Term] | None"
 LONG, LONG_FORMULA = 160, 90  # characters of arithmetic, and of a formula, that nobody reads any more
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-class Term(int):
-    """An integer with the text of its computation; `rank` says how tightly the text binds.
+def _reflected(method: Callable[[Term, Any], Any]) -> Callable[[Term, Any], Any]:
+    """The method of a Term for `other ∘ self`."""
+    return lambda self, other: method(term(other), self) if isinstance(other, int) else NotImplemented
 
-    `symbolic`: the text holds letters, so that a quotient may not be whole for other numbers. `behind`, of a sum: its
-    last sign, what stands behind that, and what before.
-    """
+
+class Term(int):
+    """An integer with the text of its computation; `rank` says how tightly the text binds. `symbolic`: the text holds
+    letters, so that a quotient may not be whole for other numbers. `behind`, of a sum: its last sign, what stands
+    behind that, and what before."""
 
     text: str
     rank: int
     symbolic: bool
-    behind: tuple[str, Term, Term] | None
+    behind: Behind
 
     def __new__(
-        cls,
-        value: int,
-        text: str | None = None,
-        rank: int = ATOM,
-        symbolic: bool = False,
-        behind: tuple[str, Term, Term] | None = None,
+        cls, value: int, text: str | None = None, rank: int = ATOM, symbolic: bool = False, behind: Behind = None
     ) -> Term:
         term = super().__new__(cls, value)
         term.text = f"{int(value)}".replace("-", "−") if text is None else text
@@ -52,28 +51,57 @@ class Term(int):
         return self.rank != ATOM or self.text != f"{int(self)}"
 
     def __mul__(self, other: Any) -> Any:
-        return _product(self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return _product(other, self)
+        if not isinstance(other, int):
+            return NotImplemented
+        right = term(other)
+        if "0" in (self.text, right.text):
+            return Term(0)
+        if self.text == "1":
+            return right
+        if right.text == "1":
+            return self
+        # A quotient behind another factor stands in brackets: 256·(96/2).
+        behind = f"({right.text})" if right.rank == PRODUCT and "/" in right.text else right.within(PRODUCT)
+        text = f"{self.within(PRODUCT)}·{behind}"
+        return Term(int(self) * int(right), text, PRODUCT, self.symbolic or right.symbolic)
 
     def __add__(self, other: Any) -> Any:
-        return _sum(self, other, "+")
-
-    def __radd__(self, other: Any) -> Any:
-        return _sum(other, self, "+")
+        return self._sum(other, "+")
 
     def __sub__(self, other: Any) -> Any:
-        return _sum(self, other, "−")
+        return self._sum(other, "−")
 
-    def __rsub__(self, other: Any) -> Any:
-        return _sum(other, self, "−")
+    def _sum(self, other: Any, sign: str) -> Any:
+        if not isinstance(other, int):
+            return NotImplemented
+        right = term(other)
+        if right.text == "0":
+            return self
+        if self.text == "0" and sign == "+":
+            return right
+        if self.behind is not None and self.behind[0] != sign and self.behind[1].text == right.text:
+            return self.behind[2]  # k − 1 + 1
+        if right.behind is not None and sign == "+":
+            last, behind, before = right.behind
+            return (self + before)._sum(behind, last)  # n + (k − 1)
+        value = int(self) + int(right) if sign == "+" else int(self) - int(right)
+        text = f"{self.text} {sign} {right.within(PRODUCT)}"
+        return Term(value, text, SUM, self.symbolic or right.symbolic, (sign, right, self))
 
     def __floordiv__(self, other: Any) -> Any:
-        return _quotient(self, other)
+        if not isinstance(other, int):
+            return NotImplemented
+        right = term(other)
+        if self.text == right.text and self:
+            return Term(1)
+        if right.text == "1" and (isinstance(other, Term) or self.symbolic):
+            return self  # no groups; a stride of 1 is a plain number, and shown
+        text, symbolic = f"{self.within(PRODUCT)}/{right.within(ATOM)}", self.symbolic or right.symbolic
+        whole = int(self) % int(right) == 0 and not symbolic
+        return Term(int(self) // int(right), text if whole else f"⌊{text}⌋", PRODUCT if whole else ATOM, symbolic)
 
-    def __rfloordiv__(self, other: Any) -> Any:
-        return _quotient(other, self)
+    __rmul__, __radd__ = _reflected(__mul__), _reflected(__add__)
+    __rsub__, __rfloordiv__ = _reflected(__sub__), _reflected(__floordiv__)
 
     def __neg__(self) -> Term:
         return Term(-int(self), f"−{self.within(ATOM)}", PRODUCT, self.symbolic)
@@ -86,53 +114,6 @@ def term(value: int) -> Term:
 def terms(shape: Shape) -> Shape:
     found = tuple(Term(n) for n in shape)
     return Tokens(found) if isinstance(shape, Tokens) else found
-
-
-def _product(a: Any, b: Any) -> Any:
-    if not (isinstance(a, int) and isinstance(b, int)):
-        return NotImplemented
-    left, right = term(a), term(b)
-    if "0" in (left.text, right.text):
-        return Term(0)
-    if left.text == "1":
-        return right
-    if right.text == "1":
-        return left
-    # A quotient behind another factor stands in brackets: 256·(96/2).
-    behind = f"({right.text})" if right.rank == PRODUCT and "/" in right.text else right.within(PRODUCT)
-    text = f"{left.within(PRODUCT)}·{behind}"
-    return Term(int(a) * int(b), text, PRODUCT, left.symbolic or right.symbolic)
-
-
-def _sum(a: Any, b: Any, sign: str) -> Any:
-    if not (isinstance(a, int) and isinstance(b, int)):
-        return NotImplemented
-    left, right = term(a), term(b)
-    if right.text == "0":
-        return left
-    if left.text == "0" and sign == "+":
-        return right
-    if left.behind is not None and left.behind[0] != sign and left.behind[1].text == right.text:
-        return left.behind[2]  # k − 1 + 1
-    if right.behind is not None and sign == "+":
-        last, behind, before = right.behind
-        return _sum(_sum(left, before, "+"), behind, last)  # n + (k − 1)
-    value = int(a) + int(b) if sign == "+" else int(a) - int(b)
-    text = f"{left.text} {sign} {right.within(PRODUCT)}"
-    return Term(value, text, SUM, left.symbolic or right.symbolic, (sign, right, left))
-
-
-def _quotient(a: Any, b: Any) -> Any:
-    if not (isinstance(a, int) and isinstance(b, int)):
-        return NotImplemented
-    left, right = term(a), term(b)
-    if left.text == right.text and left:
-        return Term(1)
-    if right.text == "1" and (isinstance(b, Term) or left.symbolic):
-        return left  # no groups; a stride of 1 is a plain number, and shown
-    text, symbolic = f"{left.within(PRODUCT)}/{right.within(ATOM)}", left.symbolic or right.symbolic
-    whole = int(a) % int(b) == 0 and not symbolic
-    return Term(int(a) // int(b), text if whole else f"⌊{text}⌋", PRODUCT if whole else ATOM, symbolic)
 
 
 class Count(NamedTuple):
@@ -152,11 +133,9 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """What an op gives and costs on certain values: the axes of its output, its parameters tensor by tensor (`kind` as
-    in `Param`) and together, its MACs and its other operations by kind. Counts are for one sample.
-
-    `letters` are what the letters of the formulas stand for.
-    """
+    """The costs of an op on certain values: the axes of its output, its parameters tensor by tensor (`kind` as
+    in `Param`) and together, its MACs and its other operations by kind. Counts are for one sample. `letters` are what
+    the letters of the formulas stand for."""
 
     shape: tuple[Count, ...]
     params: tuple[Count, ...]
@@ -167,7 +146,7 @@ class Arithmetic:
 
 
 class _Run(NamedTuple):
-    """What the rules of an op gave."""
+    """The results of an op's rules."""
 
     shape: tuple[Term, ...]
     params: tuple[tuple[Param, Term], ...]
@@ -179,7 +158,8 @@ class _Run(NamedTuple):
 def arithmetic(op: Op, x: Sequence[Shape], y: Shape) -> Arithmetic:
     """Write out what `op` costs from input shapes `x` to output shape `y`. Raises OpError where they do not fit."""
     # Shapes by an op of plain numbers, so that paddings and kernels show as what they are.
-    found = _run(op, _with_terms(op), tuple(map(terms, x)), terms(y))
+    counting = _changed(op, lambda name, value, at: Term(value))  # so that a kernel shows as 7·7
+    found = _run(op, counting, tuple(map(terms, x)), terms(y))
     letters: dict[str, int] = {}
     formulas = _run_with_letters(op, x, letters)
 
@@ -212,11 +192,6 @@ def _run(shaping: Op, counting: Op, x: tuple[Shape, ...], y: Shape | None = None
     return _Run(shape, params, total, macs, {kind: term(count) for kind, count in costs.items()})
 
 
-def _with_terms(op: Op) -> Op:
-    """`op` with its counts and sizes as Terms, so that a kernel shows as 7·7."""
-    return _changed(op, lambda name, value, at: Term(value))
-
-
 def _changed(op: Op, make: Callable[[str, int, str], Term], given: bool = False) -> Op:
     """`op` with its whole numbers made into Terms; `given`: only steps, and what is not as it is by default."""
     changed: dict[str, Any] = {}
@@ -239,7 +214,7 @@ AXES = {2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
 
 
 def axes_of(shape: Shape) -> tuple[str, ...]:
-    """What the axes are called: `C`, `H` and `W` of a map, `T` and `D` of tokens, `N` of a vector."""
+    """The names of the axes: `C`, `H` and `W` of a map, `T` and `D` of tokens, `N` of a vector."""
     if isinstance(shape, Tokens):
         return ("T", "D")
     return AXES.get(len(shape), ("N",) * len(shape))
@@ -269,14 +244,6 @@ def _run_with_letters(op: Op, x: Sequence[Shape], letters: dict[str, int]) -> _R
 
 def _mark(number: int) -> str:
     return f"{number}".translate(SUBSCRIPTS)
-
-
-# --- as text ------------------------------------------------------------------------------------------------------
-
-
-def equation(count: Term) -> str:
-    """`64·3·7·7 = 9,408`, or the number alone where nothing was computed."""
-    return f"{count.text} = {int(count):,}" if count.computed else f"{int(count):,}"
 
 
 def usage(op: Op) -> str:

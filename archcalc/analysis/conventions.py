@@ -1,4 +1,4 @@
-"""How other tools count: each convention as named terms that add up to the number that the tool prints.
+"""Counting conventions of other tools, each as named terms that add up to the number that the tool prints.
 
 They are for finding a number seen elsewhere; the base counting is the one of `docs/counting.md`. Which rule of a tool
 applies depends on what a network is written with: these are for torch's own modules (`nn.ReLU`, not `F.relu`), with
@@ -11,28 +11,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from ..errors import UsageError, did_you_mean
-from ..ops import Tokens
+from ..ops import channels
 from ..ops.base import numel
 from .counts import Layer, Report, Totals
-from .readings import MACS, PARAMS, Delta, Reading, Term
+from .readings import MACS, PARAMS, CountingTerm, Delta, Reading
 
 Count = Callable[[Layer], int]  # for one sample
 
 
-def _of(names: str, count: Count) -> Delta:
-    """What is counted of layers of these families and classes of `torch.nn`."""
+_out: Count = attrgetter("cost.numel")
+_read: Count = attrgetter("cost.read")
+_macs: Count = attrgetter("cost.macs")
+
+
+def _of(names: str, count: Count, times: int = 1) -> Delta:
+    """Count layers of these families and classes of `torch.nn`, so many times."""
     known = frozenset(names.split())
-    return lambda layers: sum(count(x) for x in layers if x.node.op.family in known or x.node.op.torch_module in known)
-
-
-def _out(layer: Layer) -> int:
-    return layer.cost.numel
-
-
-def _read(layer: Layer) -> int:
-    return layer.cost.read
+    return lambda layers: (
+        times * sum(count(x) for x in layers if x.node.op.family in known or x.node.op.torch_module in known)
+    )
 
 
 def _learned(layer: Layer) -> int:
@@ -48,14 +48,6 @@ def _products(layer: Layer) -> int:
     return layer.cost.macs - layer.cost.weights * layer.node.shape[0]
 
 
-def _less(count: Count) -> Count:
-    return lambda layer: -count(layer)
-
-
-def _twice(count: Count) -> Count:
-    return lambda layer: 2 * count(layer)
-
-
 def _interpolated(linear: int) -> Count:
     """An operation for each element made from the nearest; `linear` of them where it is interpolated."""
     return lambda layer: _out(layer) * (linear if getattr(layer.node.op, "smooth", False) else 1)
@@ -68,17 +60,13 @@ def _local_norm(layer: Layer) -> int:
     return (3 * channels + channels + size - 1) * numel(tuple(sides))
 
 
-def _macs(layer: Layer) -> int:
-    return layer.cost.macs
-
-
-def _norm_flops(layer: Layer) -> int:
-    """fvcore's rough estimate of a norm that is not fused: 5 operations an element, 4 where nothing is learned."""
-    return _out(layer) * (5 if layer.cost.norm_params else 4)
+def _normed(learned: int, plain: int) -> Count:
+    """So many operations an element of a norm, by whether it has parameters."""
+    return lambda layer: _out(layer) * (learned if layer.cost.norm_params else plain)
 
 
 def _applied_once(layer: Layer) -> int:
-    """What torchinfo counts of a layer: its parameters, of a convolution for every output position."""
+    """The count of torchinfo for a layer: its parameters, of a convolution for every output position."""
     if layer.node.op.family == "convolution":
         return _learned(layer) * numel(layer.node.shape[1:]) - _macs(layer)
     times = layer.node.shape[0] if layer.node.op.family == "recurrent" else 1
@@ -92,13 +80,13 @@ def _by_outputs(layer: Layer) -> int:
     return layer.cost.macs * numel(layer.node.shape[1:]) // inputs - layer.cost.macs if inputs else 0
 
 
-def _term(name: str, meaning: str, delta: Delta, of: tuple[str, ...] = MACS) -> Term:
-    return Term(name, meaning, of, "", delta)
+def _term(name: str, meaning: str, delta: Delta, of: tuple[str, ...] = MACS) -> CountingTerm:
+    return CountingTerm(name, meaning, of, "", delta)
 
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """How a tool counts, and by which version it is so."""
+    """A tool's way to count, and the version that counts so."""
 
     tool: str
     source: str
@@ -108,82 +96,61 @@ class Convention:
         return f"counted as {self.tool} counts" + (f": {self.reading}" if self.reading else ": as here")
 
 
-def _convention(tool: str, source: str, *terms: Term) -> tuple[str, Convention]:
-    return tool, Convention(tool, source, Reading(terms))
+def _convention(tool: str, source: str, *terms: CountingTerm) -> Convention:
+    return Convention(tool, source, Reading(terms))
 
 
-CONVENTIONS: dict[str, Convention] = dict(
-    (
-        _convention("torchvision", "GFLOPS and parameters of its documentation"),
-        _convention(
-            "fvcore",
-            "fvcore 0.1.5, FlopCountAnalysis",
-            _term("no attention products", "QKᵀ and AV are passed over.", _of("attention", _less(_products))),
-            _term("no recurrent layers", "They are passed over.", _of("recurrent Bilinear", _less(_macs))),
-            _term("batch norms twice", "Two operations an element.", _of("BatchNorm", lambda layer: 2 * _out(layer))),
-            _term("norms five times", "Five operations an element, four without parameters.",
-                  _of("LayerNorm GroupNorm InstanceNorm", _norm_flops)),
-            _term("adaptive means", "An operation for each element that is averaged.",
-                  _of("AdaptiveAvgPool", _elementwise("pool"))),
-            _term("interpolation", "An operation an element made by upsampling, four where it is bilinear.",
-                  _of("Upsample", _interpolated(4))),
-        ),
-        _convention(
-            "ptflops",
-            "ptflops 0.7.5, pytorch backend",
-            _term("bias additions", "An operation for each element that a bias is added to.",
-                  _of("convolution Linear attention", _elementwise("bias"))),
-            _term("norms twice", "Two operations an element, one for layer norms and without parameters.",
-                  _of("BatchNorm LayerNorm GroupNorm InstanceNorm", lambda layer: _out(layer) * (
-                      1 if layer.node.op.torch_module == "LayerNorm" or not layer.cost.norm_params else 2))),
-            _term("activations", "An operation an element of these activations.",
-                  _of("LeakyReLU ReLU6 SiLU Softmax", _out)),
-            _term("activations twice", "Two an element of these: the module is counted, and the function it calls.",
-                  _of("ReLU PReLU ELU GELU", _twice(_out))),
-            _term("pools by input twice", "Two operations for each element of a pooling's input, for the same reason.",
-                  _of("MaxPool AvgPool AdaptiveAvgPool AdaptiveMaxPool", _twice(_read))),
-            _term("local norms", "Three operations an element, and one for each that the window over channels reads.",
-                  _of("LocalResponseNorm", _local_norm)),
-            _term("interpolation twice", "Two for each element made by upsampling, for the same reason.",
-                  _of("Upsample", _twice(_out))),
-            _term("attention's softmax and scaling", "An operation a score, and one a query.",
-                  _of("attention", lambda layer: layer.cost.elementwise.get("softmax", 0) + _out(layer))),
-            _term("no bilinear", "Bilinear layers are passed over.", _of("Bilinear", _less(_macs))),
-        ),
-        _convention(
-            "thop",
-            "thop 0.1.1",
-            _term("norms four times", "Four operations an element, two without parameters.",
-                  _of("BatchNorm LayerNorm InstanceNorm",
-                      lambda layer: (4 if layer.cost.norm_params else 2) * _out(layer))),
-            _term("average pools by output", "An operation for each mean.", _of("AvgPool", _out)),
-            _term("adaptive means", "An operation for each element that is averaged, and each mean.",
-                  _of("AdaptiveAvgPool", lambda layer: layer.cost.elementwise["pool"] + _out(layer))),
-            _term("softmax thrice", "3n − 1 operations for n elements.",
-                  _of("Softmax", lambda layer: 3 * _out(layer) - _out(layer) // _width(layer))),
-            _term("slopes", "An operation for each element through a learned slope.", _of("PReLU", _out)),
-            _term("interpolation", "An operation an element made by upsampling, eleven where it is bilinear.",
-                  _of("Upsample", _interpolated(11))),
-            _term("no attention", "Attention is passed over.", _of("attention Bilinear", _less(_macs))),
-            _term("transposed convolutions by output", "A window for each output.", _of("ConvTranspose", _by_outputs)),
-            _term("no parameters of attention and tokens", "Those of attention, embeddings, tokens and positions.",
-                  _of("attention embedding", _less(_learned)), PARAMS),
-        ),
-        _convention(
-            "torchinfo",
-            "torchinfo 1.8, total mult-adds",
-            _term("parameters once", "Every parameter counts once, of a convolution once for every output position.",
-                  _of("convolution linear norm recurrent PReLU Embedding", _applied_once)),
-            _term("no attention", "Attention is passed over.", _of("attention", _less(_macs))),
-        ),
-    )
-)  # fmt: skip
-
-
-def _width(layer: Layer) -> int:
-    """What a softmax runs over: the width of tokens, else the channels."""
-    shape = layer.node.shape
-    return shape[-1] if isinstance(shape, Tokens) else shape[0]
+CONVENTIONS: dict[str, Convention] = {like.tool: like for like in (
+    _convention("torchvision", "GFLOPS and parameters of its documentation"),
+    _convention("fvcore", "fvcore 0.1.5, FlopCountAnalysis",
+        _term("no attention products", "QKᵀ and AV are passed over.", _of("attention", _products, -1)),
+        _term("no recurrent layers", "They are passed over.", _of("recurrent Bilinear", _macs, -1)),
+        _term("batch norms twice", "Two operations an element.", _of("BatchNorm", _out, 2)),
+        _term("norms five times", "Five operations an element, four without parameters.",
+              _of("LayerNorm GroupNorm InstanceNorm", _normed(5, 4))),
+        _term("adaptive means", "An operation for each element that is averaged.",
+              _of("AdaptiveAvgPool", _elementwise("pool"))),
+        _term("interpolation", "An operation an element made by upsampling, four where it is bilinear.",
+              _of("Upsample", _interpolated(4)))),
+    _convention("ptflops", "ptflops 0.7.5, pytorch backend",
+        _term("bias additions", "An operation for each element that a bias is added to.",
+              _of("convolution Linear attention", _elementwise("bias"))),
+        _term("norms twice", "Two operations an element, one for layer norms and without parameters.",
+              _of("BatchNorm LayerNorm GroupNorm InstanceNorm", lambda layer: _out(layer) * (
+                  1 if layer.node.op.torch_module == "LayerNorm" or not layer.cost.norm_params else 2))),
+        _term("activations", "An operation an element of these activations.",
+              _of("LeakyReLU ReLU6 SiLU Softmax", _out)),
+        _term("activations twice", "Two an element of these: the module is counted, and the function it calls.",
+              _of("ReLU PReLU ELU GELU", _out, 2)),
+        _term("pools by input twice", "Two operations for each element of a pooling's input, for the same reason.",
+              _of("MaxPool AvgPool AdaptiveAvgPool AdaptiveMaxPool", _read, 2)),
+        _term("local norms", "Three operations an element, and one for each that the window over channels reads.",
+              _of("LocalResponseNorm", _local_norm)),
+        _term("interpolation twice", "Two for each element made by upsampling, for the same reason.",
+              _of("Upsample", _out, 2)),
+        _term("attention's softmax and scaling", "An operation a score, and one a query.",
+              _of("attention", lambda layer: layer.cost.elementwise.get("softmax", 0) + _out(layer))),
+        _term("no bilinear", "Bilinear layers are passed over.", _of("Bilinear", _macs, -1))),
+    _convention("thop", "thop 0.1.1",
+        _term("norms four times", "Four operations an element, two without parameters.",
+              _of("BatchNorm LayerNorm InstanceNorm", _normed(4, 2))),
+        _term("average pools by output", "An operation for each mean.", _of("AvgPool", _out)),
+        _term("adaptive means", "An operation for each element that is averaged, and each mean.",
+              _of("AdaptiveAvgPool", lambda layer: layer.cost.elementwise["pool"] + _out(layer))),
+        _term("softmax thrice", "3n − 1 operations for n elements.",
+              _of("Softmax", lambda layer: 3 * _out(layer) - _out(layer) // channels(layer.node.shape))),
+        _term("slopes", "An operation for each element through a learned slope.", _of("PReLU", _out)),
+        _term("interpolation", "An operation an element made by upsampling, eleven where it is bilinear.",
+              _of("Upsample", _interpolated(11))),
+        _term("no attention", "Attention is passed over.", _of("attention Bilinear", _macs, -1)),
+        _term("transposed convolutions by output", "A window for each output.", _of("ConvTranspose", _by_outputs)),
+        _term("no parameters of attention and tokens", "Those of attention, embeddings, tokens and positions.",
+              _of("attention embedding", _learned, -1), PARAMS)),
+    _convention("torchinfo", "torchinfo 1.8, total mult-adds",
+        _term("parameters once", "Every parameter counts once, of a convolution once for every output position.",
+              _of("convolution linear norm recurrent PReLU Embedding", _applied_once)),
+        _term("no attention", "Attention is passed over.", _of("attention", _macs, -1))),
+)}  # fmt: skip
 
 
 def convention(tool: str) -> Convention:
@@ -201,11 +168,9 @@ def recount(report: Report, like: Convention) -> Report:
         return layer._replace(macs=macs, params=like.reading.count(layer.params, "params", (layer,)))
 
     layers = tuple(map(counted, report.layers))
-    changed = Report(report.graph, report.batch, report.dtype, layers, report.totals, report.totals_with_heads)
-    main = report.graph.main
-    totals = _with(report.totals, layers[:main])
+    totals = _with(report.totals, layers[: report.graph.main])
     heads = _with(report.totals_with_heads, layers) if report.totals_with_heads is not None else None
-    return replace(changed, totals=totals, totals_with_heads=heads)
+    return replace(report, layers=layers, totals=totals, totals_with_heads=heads)
 
 
 def _with(totals: Totals, layers: tuple[Layer, ...]) -> Totals:

@@ -13,11 +13,11 @@ from ..ops import Op, OpError, Param, Shape
 from ..ops.base import LIMIT, numel
 from ..units import ITEMSIZE
 from .memory import input_bytes, live_bytes, peak_memory, storages
-from .receptive import ReceptiveFields, receptive_fields
+from .receptive import ReceptiveFields
 
 
 class NodeCost(NamedTuple):
-    """What a node costs for one sample. Of a node that works with another's parameters these are not its own."""
+    """The costs of a node for one sample. Of a node that works with another's parameters these are not its own."""
 
     params: tuple[Param, ...]
     weights: int
@@ -34,10 +34,8 @@ NO_PARAMS: dict[str, Any] = {"params": (), "weights": 0, "biases": 0, "norm_para
 
 
 class Layer(NamedTuple):
-    """A node and its counts: parameters for the network, the rest for the whole batch.
-
-    A node that works with another's parameters (`node.shares`) has none: they are counted there.
-    """
+    """A node and its counts: parameters for the network, the rest for the whole batch. A node that works with another's
+    parameters (`node.shares`) has none: they are counted there."""
 
     node: Node
     cost: NodeCost
@@ -124,7 +122,7 @@ class Report:
     @cached_property
     def receptive_fields(self) -> ReceptiveFields:
         """The receptive fields of the graph, worked out once."""
-        return receptive_fields(self.graph)
+        return ReceptiveFields(self.graph)
 
     def at_batch(self, batch: int) -> Report:
         """The same network at a multiple of the report's batch: all but parameters and depth is that many times as
@@ -177,7 +175,7 @@ def _costs(graph: Graph) -> list[NodeCost]:
 
 
 def cost_of(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
-    """What `op` costs from input shapes `x` to output shape `y`. Raises OpError above 10¹⁸."""
+    """The costs of `op` from input shapes `x` to output shape `y`. Raises OpError above 10¹⁸."""
     params = op.params(*x)
     kinds = {"weight": 0, "bias": 0, "norm": 0, "stat": 0}
     for param in params:
@@ -234,20 +232,9 @@ def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak:
         activation_bytes += layer.activation_bytes
         for kind, count in cost.elementwise.items():
             elementwise[kind] = elementwise.get(kind, 0) + count * batch
-    return Totals(
-        params,
-        weights,
-        biases,
-        norm_params,
-        norm_stats,
-        macs,
-        2 * macs,
-        params * ITEMSIZE[dtype],
-        activation_bytes,
-        peak,
-        weight_layers([layer.node for layer in layers], start),
-        elementwise,
-    )
+    depth = weight_layers([layer.node for layer in layers], start)
+    counts = (params, weights, biases, norm_params, norm_stats, macs, 2 * macs, params * ITEMSIZE[dtype])
+    return Totals(*counts, activation_bytes, peak, depth, elementwise)
 
 
 def weight_layers(nodes: Sequence[Node], start: int = 0) -> int:

@@ -25,10 +25,6 @@ FEW = 8  # addends that are worth a line each
 # --- a node -------------------------------------------------------------------------------------------------------
 
 
-def _signed(value: object) -> str:
-    return str(value).replace("-", "−")
-
-
 class Value(NamedTuple):
     """A value that a node reads: what made it, and its shape."""
 
@@ -88,7 +84,7 @@ class Network:
         self.until = live_until(self.storage.alias_root, self.last)
 
     def called(self, value: int) -> str:
-        """What a value is called: the path of its node, or the network's input."""
+        """The name of a value: the path of its node, or the network's input."""
         if value >= 0:
             return self.graph.nodes[value].path if value < len(self.graph.nodes) else "the end"
         name = self.graph.inputs[-1 - value][0]
@@ -99,28 +95,18 @@ class Network:
         node = self.graph.nodes[index]
         row = next((span for span in self.graph.rows if span.start <= index < span.stop), None)
         shapes = [self.graph.shape(value) for value in node.inputs]
-        storage, because = self._storage(index)
+        inputs = tuple(Value(self.called(value), shape) for value, shape in zip(node.inputs, shapes, strict=True))
         counts = arithmetic(node.op, shapes, node.shape)
         if node.shares is not None:
             counts = replace(counts, params=(), total=Count("params", 0))
-        return NodeFacts(
-            node,
-            index,
-            len(self.graph.nodes),
-            row,
-            tuple(Value(self.called(value), self.graph.shape(value)) for value in node.inputs),
-            counts,
-            self.activation(index),
-            storage,
-            because,
-            self._until(index),
-            self.called(node.shares) if node.shares is not None else "",
-            tuple(user.path for user in self.graph.nodes if user.shares == index),
-            tuple(self._fields(index)),
-        )
+        storage = (*self._storage(index), self._until(index))
+        shares = self.called(node.shares) if node.shares is not None else ""
+        users = tuple(user.path for user in self.graph.nodes if user.shares == index)
+        fields, of = tuple(self._fields(index)), len(self.graph.nodes)
+        return NodeFacts(node, index, of, row, inputs, counts, self.activation(index), *storage, shares, users, fields)
 
     def _fields(self, index: int) -> Iterator[FieldFacts]:
-        """How the receptive field of a node comes about, an axis each."""
+        """The arithmetic of a node's receptive field, an axis each."""
         node, fields = self.graph.nodes[index], self.fields[index]
         reaches = node.op.receptive_window(*[self.graph.shape(value) for value in node.inputs])
         read = list(zip(node.inputs, reaches, strict=False))
@@ -141,7 +127,7 @@ class Network:
                 continue
             size = f"{widest.most} + ({last - first + 1} − 1)·{widest.stride}" if last != first else ""
             moved = f" {'−' if first < 0 else '+'} {abs(first)}·{widest.stride}"
-            offset = f"{_signed(widest.first)}{moved}" if first else ""
+            offset = f"{widest.first}{moved}".replace("-", "−") if first else ""
             yield FieldFacts(axis, seen, size, f"{widest.stride}·{step}" if step != 1 else "", offset, "")
 
     def _unbounded(self, index: int, axis: int) -> str:
@@ -165,7 +151,7 @@ class Network:
         return Count("activation", int(size), size.text)
 
     def _storage(self, index: int) -> tuple[str, str]:
-        """Where the output stands, and why."""
+        """The storage of the output, and why it is so."""
         node, root = self.graph.nodes[index], self.storage.alias_root
         if node.op.storage == "new":
             return "new", "new memory"
@@ -246,8 +232,7 @@ class Part(NamedTuple):
 
 
 class Addend(NamedTuple):
-    """A number of a sum: of one part, or of several alike that follow each other; `node` is the one that it comes
-    from, where that is one."""
+    """A number of a sum: of one part, or of several alike in a row; `node`: the one that it comes from, if one."""
 
     name: str
     times: int

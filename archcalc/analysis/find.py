@@ -13,17 +13,14 @@ MOST = 12  # names that an error offers
 
 
 class Target(NamedTuple):
-    """What a name means in a network: a node by its index, or a block, a row, or several rows of one label."""
+    """The meaning of a name in a network: a node by its index, or a block, a row, or several rows of one label."""
 
     node: int | None = None
     spans: tuple[Span, ...] = ()
 
 
 def find(graph: Graph, name: str) -> Target:
-    """A node by its path, a row by its name, a block by its path, or any of them by a part that only it has.
-
-    Raises UsageError, with the nearest names.
-    """
+    """A node by its path, a row by its name, a block by its path, or any by its own part. Raises UsageError."""
     nodes = [(node.path, Target(index)) for index, node in enumerate(graph.nodes)]
     rows = [(span.name, Target(spans=(span,))) for span in graph.rows if span.start < span.stop]
     blocks = [(span.path, Target(spans=(span,))) for span in graph.spans if span.depth and span.start < span.stop]
@@ -34,7 +31,7 @@ Names = Sequence[tuple[str, Target]]
 
 
 def _called(name: str, nodes: Names, rows: Names, blocks: Names) -> Target | None:
-    """What has this name, or, of rows alike, this name and a number."""
+    """Find what has this name, or, of rows alike, this name and a number."""
     base, _, number = name.rpartition(".")
     alike = [target for text, target in rows if same(text, name)]
     numbered = [target for text, target in rows if same(text, base)] if number.isdecimal() else []

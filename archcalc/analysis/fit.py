@@ -24,7 +24,7 @@ class Need:
 
     @property
     def parts(self) -> dict[str, int]:
-        """What they are made of. In training not all of it is there at once: saved activations go as gradients come."""
+        """The parts of the bytes. In training not all are there at once: saved activations go as gradients come."""
         totals, training = self.report.totals, self.training
         if training is None:
             found = {
@@ -39,10 +39,8 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What fits into `memory` bytes: the largest batch (None where not even one sample does), and the next one.
-
-    `beyond` is the smallest batch that does not fit; None where the search ended first.
-    """
+    """The batches at the limit of `memory` bytes: the largest that fits (None if not one sample does), and the next.
+    `beyond` is the smallest batch that does not fit; None where the search ended first."""
 
     memory: int
     optimizer: str
@@ -56,8 +54,7 @@ class Fit:
 
 
 def need(report: Report, optimizer: str = "") -> Need:
-    """What an inference of the main path takes at the report's batch, or with an `optimizer` a training step, with
-    the parameters."""
+    """The memory of the main path with its parameters: of an inference, or with an `optimizer` of a training step."""
     if optimizer:
         training = train(report, optimizer)
         return Need(report.batch, training.peak_bytes, report, training)
@@ -67,12 +64,9 @@ def need(report: Report, optimizer: str = "") -> Need:
 
 
 def fit(report: Report, memory: int, optimizer: str = "") -> Fit:
-    """Find the largest batch that fits into `memory` bytes, given the counts at batch 1.
-
-    What a batch takes is the largest of straight lines in the batch, one for each moment, so that a line through two
-    batches tells where to look; that one batch fits and the next does not is looked at. Raises UsageError for arguments
-    that make no sense.
-    """
+    """Find the largest batch that fits into `memory` bytes, given the counts at batch 1. What a batch takes is the
+    largest of straight lines in the batch, one for each moment, so that a line through two batches tells where to look;
+    that one batch fits and the next does not is looked at. Raises UsageError for arguments that make no sense."""
     if memory < 1:
         raise UsageError("there is at least one byte of memory")
     fits, beyond, end = need(report, optimizer), None, LARGEST + 1  # nothing from `end` on fits
@@ -97,7 +91,7 @@ def fit(report: Report, memory: int, optimizer: str = "") -> Fit:
 
 
 def _tried(report: Report, batch: int, optimizer: str) -> Need | None:
-    """What a batch takes; None where that cannot be counted any more."""
+    """The need of a batch; None if it cannot be counted any more."""
     try:
         return need(report.at_batch(batch), optimizer)
     except SpecError:

@@ -14,8 +14,8 @@ ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype
 
 
 class Storages(NamedTuple):
-    """Where outputs stand. `alias_root[i]` is the node that allocated what node i's output stands in (−1, … an input);
-    `in_place[i]`: node i overwrites its input."""
+    """Which outputs share memory. `alias_root[i]` is the node that allocated the memory of node i's output (−1, … an
+    input); `in_place[i]`: node i overwrites its input."""
 
     alias_root: list[int]
     in_place: list[bool]
@@ -35,12 +35,10 @@ def last_use(graph: Graph) -> list[int]:
 
 
 def storages(graph: Graph, training: bool = False) -> Storages:
-    """Settle which outputs are views of their input, which overwrite it, and which are new memory.
-
-    An activation or an evaluation-time dropout works in place exactly when no later node reads its input or anything
-    that shares its storage; never on the network's input; in training neither where it keeps its input for the backward
-    pass itself, nor where the producer keeps its output, nor where an earlier reader may have kept it as its input.
-    """
+    """Settle which outputs are views of their input, which overwrite it, and which are new memory. An activation or an
+    evaluation-time dropout works in place exactly when no later node reads its input or anything that shares its
+    storage; never on the network's input; in training neither where it keeps its input for the backward pass itself,
+    nor where the producer keeps its output, nor where an earlier reader may have kept it as its input."""
     last = last_use(graph)
     root: list[int] = []
     in_place: list[bool] = []
@@ -55,10 +53,9 @@ def storages(graph: Graph, training: bool = False) -> Storages:
             behind = root[source] if source >= 0 else source
             if storage == "view":
                 own = behind
-            elif (behind >= 0 and needed[behind] <= index) and not (
-                training and (_keeps_input(node.op) or behind in kept or keeping[source])
-            ):
-                own, overwrites = behind, True
+            elif behind >= 0 and needed[behind] <= index:
+                overwrites = not (training and (_keeps_input(node.op) or behind in kept or keeping[source]))
+                own = behind if overwrites else own
             if own >= 0 and own != index:
                 needed[own] = max(needed[own], last[index])
         root.append(own)
@@ -95,11 +92,9 @@ def peak_memory(graph: Graph, sizes: list[int], root: list[int]) -> tuple[int, i
 
 
 def live_bytes(graph: Graph, sizes: list[int], root: list[int]) -> list[int]:
-    """The sum of live tensors before anything runs, and while each node runs.
-
-    `sizes` are the bytes of each node's own storage (0 where it allocates none), inputs in front. Every tensor is
-    freed after its last use; the network's inputs are held to the end.
-    """
+    """The sum of live tensors before anything runs, and while each node runs. `sizes` are the bytes of each node's own
+    storage (0 where it allocates none), inputs in front. Every tensor is freed after its last use; the network's inputs
+    are held to the end."""
     offset = len(graph.inputs)
     freed = [0] * (len(graph.nodes) + 1)
     for own, end in live_until(root, last_use(graph)).items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..ops import Op, Shape, Tokens
+from ..ops.base import numel
 from ..units import with_separators
 from .counts import NodeCost
 
@@ -17,6 +18,7 @@ PEERS: Mapping[str, str] = {
     "ptflops": "MACs",
     "thop": "MACs",
 }
+APART = ": element-wise, and apart from MACs here"
 
 
 class Reason(NamedTuple):
@@ -28,7 +30,7 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What another tool makes of a network: its figures, and why they are not archcalc's. `failed` says why there
+    """Another tool's view of a network: its figures, and why they are not archcalc's. `failed` says why there
     are none; `missing` that the tool is not installed."""
 
     tool: str
@@ -51,7 +53,7 @@ class Counted(NamedTuple):
 
 
 def reasons(total: int, counted: Sequence[Counted]) -> tuple[Reason, ...]:
-    """What the tool's total is made of beside archcalc's MACs; the reasons add up to the difference."""
+    """The parts of a tool's total beside archcalc's MACs; the reasons add up to the difference."""
     found: dict[str, int] = {}
     for node in counted:
         if node.macs != node.cost.macs:
@@ -80,7 +82,7 @@ def why_not(node: Counted) -> str:
     if node.op.family == "attention" and macs in (tokens * cost.weights, tokens * learned):
         biases = ", and adds its biases" if macs == tokens * learned and cost.biases else ""
         return f"does not see the products of queries, keys and values (scaled_dot_product_attention){biases}"
-    if node.op.family == "convolution" and positions not in (0, _numel(node.y[1:])) and macs > cost.macs:
+    if node.op.family == "convolution" and positions not in (0, numel(node.y[1:])) and macs > cost.macs:
         return f"applies the kernel of {word} at each output, not at each input"
     more = "more" if macs > cost.macs else "less"
     return f"counts {word} otherwise: {more} than its multiply-accumulates"
@@ -91,25 +93,15 @@ def _no_macs(node: Counted) -> str:
     learned = cost.weights + cost.biases + cost.norm_params
     if learned and node.macs == learned:
         return f"counts the parameters of {word}, once each"
-    numel, read = cost.numel, _numel(node.x[0])
-    if read and read != numel:
+    made, read = cost.numel, numel(node.x[0])
+    if read and read != made:
         if node.macs % read == 0:
             return f"counts {node.macs // read} for each input of {word}{APART}"
-        if node.macs == read + numel:
+        if node.macs == read + made:
             return f"counts 1 for each input and output of {word}{APART}"
-    if numel and node.macs % numel == 0:
-        return f"counts {node.macs // numel} for each output of {word}{APART}"
+    if made and node.macs % made == 0:
+        return f"counts {node.macs // made} for each output of {word}{APART}"
     return f"counts operations of {word}{APART}"
-
-
-APART = ": element-wise, and apart from MACs here"
-
-
-def _numel(shape: Shape) -> int:
-    count = 1
-    for axis in shape:
-        count *= axis
-    return count
 
 
 def difference(peer: Peer, macs: int) -> str:

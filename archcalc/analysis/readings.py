@@ -6,7 +6,6 @@ each says what is counted more or less, or what its letters mean, or as which ne
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,18 +16,17 @@ from typing import Any, NamedTuple
 
 from ..errors import Text, did_you_mean
 from ..ops import Tokens
+from ..ops.base import numel
 from ..units import squeeze
 from .counts import Layer, weight_layers
 
 Delta = Callable[[Sequence[Layer]], int]  # over layers in a row, in the order of the graph
 
 
-class Term(NamedTuple):
+class CountingTerm(NamedTuple):
     """A counting term. `of` are the metrics that it changes, by `delta` over the layers that are counted; `formula` is
-    that for readers. `units`: what the letters of a printed figure stand for.
-
-    `setting`, `size`: the figure is meant for the network with this constant of its spec, or at this input.
-    """
+    that for readers. `units`: what the letters of a printed figure stand for. `setting`, `size`: the figure is meant
+    for the network with this constant of its spec, or at this input."""
 
     name: str
     meaning: str
@@ -39,12 +37,12 @@ class Term(NamedTuple):
     setting: tuple[str, int | Fraction] | None = None
     size: tuple[int, ...] | None = None
 
-    def __reduce__(self) -> tuple[Callable[..., Term], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., CountingTerm], tuple[Any, ...]]:
         """Another process finds the term by its name: `delta` cannot be sent there."""
-        return (_counting, (self.name,)) if self.delta is not None else (Term, tuple(self))
+        return (_counting, (self.name,)) if self.delta is not None else (CountingTerm, tuple(self))
 
 
-def _counting(name: str) -> Term:
+def _counting(name: str) -> CountingTerm:
     return READINGS[name]
 
 
@@ -52,8 +50,8 @@ def _elementwise(kind: str) -> Delta:
     return lambda layers: sum(layer.cost.elementwise.get(kind, 0) for layer in layers)
 
 
-def _less(name: str) -> Delta:
-    return lambda layers: -sum(getattr(layer, name) for layer in layers)
+def _all(count: str, times: int = 1) -> Delta:
+    return lambda layers: times * sum(getattr(layer, count) for layer in layers)
 
 
 def _classifier(layers: Sequence[Layer]) -> Layer | None:
@@ -61,32 +59,18 @@ def _classifier(layers: Sequence[Layer]) -> Layer | None:
 
 
 def _no_classifier(count: str) -> Delta:
-    def delta(layers: Sequence[Layer]) -> int:
-        last = _classifier(layers)
-        return -getattr(last, count) if last is not None else 0
-
-    return delta
+    return lambda layers: -getattr(last, count) if (last := _classifier(layers)) else 0
 
 
 def _pixel_convolutions(layers: Sequence[Layer]) -> int:
     """The MACs of convolutions of a single pixel: the fully connected layers of squeeze-and-excitation gates."""
     last = _classifier(layers)
-    return sum(
-        layer.macs
-        for layer in layers
-        if layer is not last
-        and layer.node.op.family == "convolution"
-        and not isinstance(layer.node.shape, Tokens)
-        and math.prod(layer.node.shape[1:]) == 1
-    )
-
-
-def _not_convolutions(layers: Sequence[Layer]) -> int:
-    return -sum(layer.macs for layer in layers if layer.node.op.family != "convolution")
+    maps = (x for x in layers if x.node.op.family == "convolution" and not isinstance(x.node.shape, Tokens))
+    return sum(layer.macs for layer in maps if layer is not last and numel(layer.node.shape[1:]) == 1)
 
 
 def _no_gates(layers: Sequence[Layer]) -> int:
-    """What the longest path loses where it may not run through the gate of a scaling: through its other inputs."""
+    """Weight layers that the longest path loses if it may not run through the gate of a scaling."""
     nodes = [layer.node for layer in layers]
     # Which node of the graph the first one is: some node reads the one before it.
     start = max((max(node.inputs) - at + 1 for at, node in enumerate(nodes)), default=0)
@@ -99,59 +83,42 @@ def _no_gates(layers: Sequence[Layer]) -> int:
 
 
 PARAMS, MACS = ("params",), ("macs",)
-TERMS: tuple[Term, ...] = (
-    Term("K = 1024", "K stands for 1,024.", units=(("K", 1024), ("k", 1024))),
-    Term("M = 1024²", "M stands for 1,048,576.", units=(("M", 1024**2),)),
-    Term("no biases", "Biases are left out.", PARAMS, "params − biases", _less("biases")),
-    Term(
-        "no norm parameters", "Scales and shifts of norms are left out.", PARAMS, "params − norm_params",
-        _less("norm_params"),
-    ),
-    Term(
-        "with norm statistics", "Running means and variances count as parameters.", PARAMS, "params + norm_stats",
-        lambda layers: sum(layer.norm_stats for layer in layers),
-    ),
-    Term(
-        "no embeddings", "Look-up tables are left out.", PARAMS, "params − weights of embeddings",
-        lambda layers: -sum(layer.weights for layer in layers if layer.node.op.ids),
-    ),
-    Term(
-        "no classifier", "The last layer with weights is left out.", PARAMS, "params − params of the last weight layer",
-        _no_classifier("params"),
-    ),
-    Term(
-        "no classifier's MACs", "The last layer with weights is left out.", MACS,
-        "MACs − those of the last weight layer",
-        _no_classifier("macs"),
-    ),
-    Term(
-        "convolutions only", "Only MACs of convolutions are counted.", MACS, "MACs of convolutions", _not_convolutions
-    ),
-    Term(
-        "additions", "An operation for each pair of elements that is added (residual additions).", MACS, "MACs + add",
-        _elementwise("add"),
-    ),
-    Term(
-        "scalings", "An operation for each element that is scaled (gates, attention maps).", MACS, "MACs + multiply",
-        _elementwise("multiply"),
-    ),
-    Term(
-        "gates twice", "The fully connected layers of a gate count twice: a multiplication and an addition a weight.",
-        MACS, "MACs + MACs of convolutions of a single pixel", _pixel_convolutions,
-    ),
-    Term("bias additions", "An operation for each element that a bias is added to.", MACS, "MACs + bias",
-         _elementwise("bias")),
-    Term("norms", "An operation for each element that a norm passes.", MACS, "MACs + norm", _elementwise("norm")),
-    Term("activations", "An operation for each element that an activation passes.", MACS, "MACs + activation",
-         _elementwise("activation")),
-    Term("pooling", "An operation for each element that a pooling window reads.", MACS, "MACs + pool",
-         _elementwise("pool")),
-    Term("no gates", "Paths do not run through the gate of a scaling, as that of squeeze-and-excitation.",
-         ("weight_layers",), "weight layers on paths past gates", _no_gates),
-    Term("multiply and add", "A MAC is two operations.", MACS, "2 · MACs",
-         lambda layers: sum(layer.macs for layer in layers)),
+TERMS: tuple[CountingTerm, ...] = (
+    CountingTerm("K = 1024", "K stands for 1,024.", units=(("K", 1024), ("k", 1024))),
+    CountingTerm("M = 1024²", "M stands for 1,048,576.", units=(("M", 1024**2),)),
+    CountingTerm("no biases", "Biases are left out.", PARAMS, "params − biases", _all("biases", -1)),
+    CountingTerm("no norm parameters", "Scales and shifts of norms are left out.", PARAMS, "params − norm_params",
+                 _all("norm_params", -1)),
+    CountingTerm("with norm statistics", "Running means and variances count as parameters.", PARAMS,
+                 "params + norm_stats", _all("norm_stats")),
+    CountingTerm("no embeddings", "Look-up tables are left out.", PARAMS, "params − weights of embeddings",
+                 lambda layers: -sum(layer.weights for layer in layers if layer.node.op.ids)),
+    CountingTerm("no classifier", "The last layer with weights is left out.", PARAMS,
+                 "params − params of the last weight layer", _no_classifier("params")),
+    CountingTerm("no classifier's MACs", "The last layer with weights is left out.", MACS,
+                 "MACs − those of the last weight layer", _no_classifier("macs")),
+    CountingTerm("convolutions only", "Only MACs of convolutions are counted.", MACS, "MACs of convolutions",
+                 lambda layers: -sum(layer.macs for layer in layers if layer.node.op.family != "convolution")),
+    CountingTerm("additions", "An operation for each pair of elements that is added (residual additions).", MACS,
+                 "MACs + add", _elementwise("add")),
+    CountingTerm("scalings", "An operation for each element that is scaled (gates, attention maps).", MACS,
+                 "MACs + multiply", _elementwise("multiply")),
+    CountingTerm("gates twice",
+                 "The fully connected layers of a gate count twice: a multiplication and an addition a weight.", MACS,
+                 "MACs + MACs of convolutions of a single pixel", _pixel_convolutions),
+    CountingTerm("bias additions", "An operation for each element that a bias is added to.", MACS, "MACs + bias",
+                 _elementwise("bias")),
+    CountingTerm("norms", "An operation for each element that a norm passes.", MACS, "MACs + norm",
+                 _elementwise("norm")),
+    CountingTerm("activations", "An operation for each element that an activation passes.", MACS, "MACs + activation",
+                 _elementwise("activation")),
+    CountingTerm("pooling", "An operation for each element that a pooling window reads.", MACS, "MACs + pool",
+                 _elementwise("pool")),
+    CountingTerm("no gates", "Paths do not run through the gate of a scaling, as that of squeeze-and-excitation.",
+                 ("weight_layers",), "weight layers on paths past gates", _no_gates),
+    CountingTerm("multiply and add", "A MAC is two operations.", MACS, "2 · MACs", _all("macs")),
 )  # fmt: skip
-READINGS: dict[str, Term] = {term.name: term for term in TERMS}
+READINGS: dict[str, CountingTerm] = {term.name: term for term in TERMS}
 # Where one letter of a spec says which of two networks it is, the words that people know.
 KNOWN_SETTINGS = {"stride on the 3×3": ("v15", 1), "stride on the 1×1": ("v15", 0)}
 BEFORE_ROUNDING = "operands before rounding"  # of a ratio: some numbers that round to the printed operands give it
@@ -161,7 +128,7 @@ BEFORE_ROUNDING = "operands before rounding"  # of a ratio: some numbers that ro
 class Reading:
     """Terms that are applied together; none is the base counting."""
 
-    terms: tuple[Term, ...] = ()
+    terms: tuple[CountingTerm, ...] = ()
 
     def __str__(self) -> str:
         return ", ".join(term.name for term in self.terms)
@@ -187,7 +154,7 @@ class Reading:
         return {letter: value for term in self.terms for letter, value in term.units}
 
     def count(self, base: int, metric: str, layers: Sequence[Layer]) -> int:
-        """What is counted: `base`, the base counting of `layers`, with what each term adds to it."""
+        """Count: `base`, the base counting of `layers`, with what each term adds to it."""
         return base + sum(term.delta(layers) for term in self.terms if term.delta is not None and metric in term.of)
 
 
@@ -195,32 +162,30 @@ BASE = Reading()
 
 
 @cache
-def _known(name: str) -> Term | None:
+def _known(name: str) -> CountingTerm | None:
     name = squeeze(name)
     for term in TERMS:
         if squeeze(term.name) == name:
             return term
     for words, setting in KNOWN_SETTINGS.items():
         if squeeze(words) == name:
-            return Term(words, f"The network with {setting[0]} = {setting[1]}.", setting=setting)
+            return CountingTerm(words, f"The network with {setting[0]} = {setting[1]}.", setting=setting)
     size = re.fullmatch(r"input(\d{1,6}(?:x\d{1,6}){0,3})", name)
     if size:
         axes = tuple(int(axis) for axis in size[1].split("x"))
-        return Term(f"input {'×'.join(map(str, axes))}", "The network at this input.", size=axes)
+        return CountingTerm(f"input {'×'.join(map(str, axes))}", "The network at this input.", size=axes)
     setting_text = re.fullmatch(r"([A-Za-z_]\w*)=(\d{1,18}(?:\.\d{1,18})?)", name)
     if setting_text:
         value = Fraction(setting_text[2])
         number = int(value) if value.denominator == 1 else value
         shown = f"{setting_text[1]} = {setting_text[2]}"
-        return Term(shown, f"The network with {shown}.", setting=(setting_text[1], number))
+        return CountingTerm(shown, f"The network with {shown}.", setting=(setting_text[1], number))
     return None
 
 
 def read_reading(text: Text, other_network: bool = False) -> Reading:
-    """A reading as a spec names it, its terms separated by commas. Raises SpecError.
-
-    `other_network`: also terms that mean another network or another input than the named one.
-    """
+    """A reading as a spec names it, its terms separated by commas. Raises SpecError. `other_network`: also terms that
+    mean another network or another input than the named one."""
     terms = []
     for name in text.value.split(","):
         term = _known(name.strip())
@@ -242,7 +207,7 @@ def candidates(metric: str, most: int = 3) -> tuple[Reading, ...]:
 
 
 def explaining(metric: str, base: int, layers: Sequence[Layer], fits: Callable[[int], bool]) -> Iterator[Reading]:
-    """Those of the candidates under which the count `fits`. A term that changes nothing here is in none of them."""
+    """The candidates under which the count `fits`. A term that changes nothing here is in none of them."""
     deltas = {term: term.delta(layers) for term in TERMS if term.delta is not None and metric in term.of}
     for reading in candidates(metric):
         if all(deltas[term] for term in reading.terms) and fits(base + sum(deltas[term] for term in reading.terms)):

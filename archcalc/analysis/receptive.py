@@ -22,12 +22,10 @@ Number = int | Fraction
 
 
 class Field(NamedTuple):
-    """What an element sees along one axis of the input. Element i reads the inputs from stride · i + first to
-    stride · i + last, over all paths together; on its shortest path `shortest` + 1 of them.
-
-    `first` and `last` are None where a path is unbounded (attention, a global pooling, squeeze-and-excitation),
-    `shortest` and `stride` where all are. Where paths of different strides meet, nothing bounds what an element sees.
-    """
+    """The inputs that an element sees along one axis. Element i reads the inputs from stride · i + first to stride ·
+    i + last, over all paths together; on its shortest path `shortest` + 1 of them. `first` and `last` are None where a
+    path is unbounded (attention, a global pooling, squeeze-and-excitation), `shortest` and `stride` where all are.
+    Where paths of different strides meet, nothing bounds what an element sees."""
 
     shortest: Number | None
     first: Number | None
@@ -36,12 +34,12 @@ class Field(NamedTuple):
 
     @property
     def least(self) -> int | None:
-        """How many inputs are seen on the shortest path."""
+        """The number of inputs that are seen on the shortest path."""
         return None if self.shortest is None else floor(self.shortest) + 1
 
     @property
     def most(self) -> int | None:
-        """How many inputs are seen on all paths together: the receptive field."""
+        """The number of inputs that are seen on all paths together: the receptive field."""
         return None if self.first is None or self.last is None else floor(self.last - self.first) + 1
 
     @property
@@ -89,10 +87,8 @@ class ReceptiveFields:
         return min(axis.least for axis in fields), max(most)  # type: ignore[type-var, return-value]
 
     def at(self, output: int, input: int) -> tuple[int, ...] | None:
-        """The field of the value `output` on the value `input` (−1, … are the network's inputs), an axis each.
-
-        None where it is unbounded; 0 where nothing of it is seen.
-        """
+        """The field of the value `output` on the value `input` (−1, … are the network's inputs), an axis each. None
+        where it is unbounded; 0 where nothing of it is seen."""
         fields = self.on(output, input)
         if fields is None:
             return (0,) * len(_seed(self.graph.shape(input)))
@@ -103,11 +99,6 @@ class ReceptiveFields:
         """The fields of the value `output` on the axes of the value `input`; None where nothing of it is seen."""
         seeds = {input: _seed(self.graph.shape(input))}
         return _walk(self.graph, seeds, output + 1)[output] if output >= 0 else seeds.get(output)
-
-
-def receptive_fields(graph: Graph) -> ReceptiveFields:
-    """The receptive fields of a graph: `receptive_fields(graph).at(output, input)`, or by the index of a node."""
-    return ReceptiveFields(graph)
 
 
 def _seed(shape: Shape) -> Fields:
@@ -149,15 +140,10 @@ def through(fields: Fields, reach: ReceptiveWindows) -> Fields:
         if axis.shortest is None or axis.stride is None:
             found.append(UNBOUNDED)
             continue
-        bounded = axis.first is not None and axis.last is not None
-        found.append(
-            Field(
-                axis.shortest + (last - first) * axis.stride,
-                axis.first + first * axis.stride if bounded and axis.first is not None else None,
-                axis.last + last * axis.stride if bounded and axis.last is not None else None,
-                axis.stride * step,
-            )
-        )
+        begin = end = None
+        if axis.first is not None and axis.last is not None:
+            begin, end = axis.first + first * axis.stride, axis.last + last * axis.stride
+        found.append(Field(axis.shortest + (last - first) * axis.stride, begin, end, axis.stride * step))
     return tuple(found) if reach else fields
 
 

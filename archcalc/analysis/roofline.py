@@ -7,7 +7,6 @@ once and from memory, as if no cache were large enough to keep a tensor from one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import UsageError, did_you_mean
@@ -19,9 +18,7 @@ from .memory import ID_BYTES, embedding_inputs
 
 class Device(NamedTuple):
     """Ceilings of a device: FLOPs per second by dtype (a multiply-accumulate is two), bytes per second of memory.
-
-    `source` is the data sheet, or says how they were measured.
-    """
+    `source` is the data sheet, or says how they were measured."""
 
     name: str
     flops: dict[str, float]
@@ -38,11 +35,6 @@ class Device(NamedTuple):
     def by(self) -> str:
         """`by its data sheet`, or how its ceilings were measured."""
         return self.source if self.source.startswith("measured") else "by its data sheet"
-
-    @property
-    def ridge(self) -> dict[str, float]:
-        """From how many FLOPs per byte on the arithmetic is the limit, by dtype."""
-        return {dtype: peak / self.bandwidth for dtype, peak in self.flops.items()}
 
 
 DEVICES = {
@@ -81,12 +73,7 @@ def memory_traffic(report: Report) -> tuple[int, ...]:
     return tuple(map(one, report.layers))
 
 
-def intensity(flops: int, moved: int) -> float:
-    """FLOPs for each byte moved; 0 where nothing is moved."""
-    return flops / moved if moved else 0.0
-
-
 def network_intensity(report: Report) -> float:
-    """The arithmetic intensity of the main path."""
-    moved: Sequence[int] = memory_traffic(report)[: report.graph.main]
-    return intensity(report.totals.flops, sum(moved))
+    """The arithmetic intensity of the main path, FLOPs for each byte moved; 0 where nothing is moved."""
+    moved = sum(memory_traffic(report)[: report.graph.main])
+    return report.totals.flops / moved if moved else 0.0

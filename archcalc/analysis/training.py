@@ -19,7 +19,7 @@ from .memory import input_bytes, last_use, live_until, storages
 
 
 class Optimizer(NamedTuple):
-    """What an optimiser holds from step to step: copies of the parameters, and bytes for each parameter tensor; and,
+    """The memory of an optimiser from step to step: copies of the parameters, and bytes for each parameter tensor; and,
     while it updates a parameter tensor, copies of that one."""
 
     copies: int
@@ -35,12 +35,10 @@ Phase = Literal["forward", "backward", "step"]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What a training step costs, in bytes and MACs for the whole batch; every parameter is trained.
-
-    `saved` are the bytes that the forward pass leaves for the backward pass, each tensor counted once, at the node that
-    keeps it first. `peak_bytes` is the largest sum of live tensors, reached in `phase` at node `at` (−1: at none).
-    `saved` and `backward_macs` are in the order of the nodes.
-    """
+    """The cost of a training step, in bytes and MACs for the whole batch; every parameter is trained. `saved` are the
+    bytes that the forward pass leaves for the backward pass, each tensor counted once, at the node that keeps it first.
+    `peak_bytes` is the largest sum of live tensors, reached in `phase` at node `at` (−1: at none). `saved` and
+    `backward_macs` are in the order of the nodes."""
 
     graph: Graph = field(repr=False)
     optimizer: str
@@ -63,7 +61,7 @@ class Training:
 
     @property
     def parts(self) -> dict[str, int]:
-        """What is held in the course of a step, in bytes: by kind, not all of it at once."""
+        """The memory of a step in bytes, by kind, not all of it at once."""
         return {
             "parameters": self.param_bytes,
             "running statistics": self.stat_bytes,
@@ -92,10 +90,7 @@ class Training:
 
 
 def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Training:
-    """Count a training step of the main path, or with `heads` of all.
-
-    Raises UsageError for an unknown optimiser, and SpecError where a count passes 10¹⁸.
-    """
+    """Count a training step of the main path, or with `heads` of all. Raises UsageError, and SpecError above 10¹⁸."""
     if optimizer not in OPTIMIZERS:
         raise UsageError(f"`{optimizer}` is not an optimiser archcalc knows", did_you_mean(optimizer, OPTIMIZERS))
     graph = report.graph if heads else report.graph.without_heads()
@@ -107,7 +102,6 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
     parameters, inputs = sum(tensors), sum(step.inputs)
     statistics = sum(layer.norm_stats for layer in layers) * itemsize
     state = held.copies * parameters + held.each * len(tensors)
-    step.run()
     peak, phase, at = step.peak, step.phase, step.at
     gradients = step.gradient_bytes
     updating = inputs + gradients + held.scratch * max(tensors, default=0)  # gradients, and what the update needs
@@ -144,10 +138,9 @@ class _Gradient:
 
 class _Step:
     """The tensors of a training step that come and go: all but parameters, statistics and the optimiser's state.
-
     Gradients of parameters stay from when they are made. A gradient that arrives where there is one already is added to
-    it in place, if nothing else stands in its memory; otherwise the sum is new memory, as in torch's autograd engine.
-    """
+    it in place, if nothing else stands in its memory; otherwise the sum is new memory, as in torch's autograd
+    engine."""
 
     def __init__(self, graph: Graph, costs: list[NodeCost], batch: int, dtype: str) -> None:
         self.graph, self.costs, self.batch, self.itemsize = graph, costs, batch, ITEMSIZE[dtype]
@@ -168,6 +161,8 @@ class _Step:
         self.live = self.peak = sum(self.inputs)
         self.phase: Phase = "forward"
         self.at = -1
+        self._forward()
+        self._backward()
 
     @property
     def gradient_bytes(self) -> int:
@@ -188,16 +183,11 @@ class _Step:
             found.append(memo[key])
         return found
 
-    def run(self) -> None:
-        """Run forward and backward."""
-        self._forward()
-        self._backward()
-
     def _shapes(self, node: Node) -> list[tuple[int, ...]]:
         return [*map(self.graph.shape, node.inputs), node.shape]
 
     def _used(self) -> list[bool]:
-        """Of each node whether an output of the network depends on it."""
+        """Whether an output of the network depends on each node."""
         nodes = self.graph.nodes
         found = {*self.graph.outputs, *(value for _, value in self.graph.head_outputs)}
         for index in range(len(nodes) - 1, -1, -1):
@@ -206,12 +196,9 @@ class _Step:
         return [index in found for index in range(len(nodes))]
 
     def _parameters(self) -> list[int]:
-        """How many parameters each node trains, its own or another's."""
+        """The number of parameters that each node trains, its own or another's."""
         own = [cost.weights + cost.biases + cost.norm_params for cost in self.costs]
-        return [
-            count if node.shares is None else own[node.shares]
-            for node, count in zip(self.graph.nodes, own, strict=True)
-        ]
+        return [own[index if node.shares is None else node.shares] for index, node in enumerate(self.graph.nodes)]
 
     def _reach(self, live: int, phase: Phase, at: int) -> None:
         if live > self.peak:

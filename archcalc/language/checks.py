@@ -1,4 +1,4 @@
-"""What is checked once a whole spec file is read: names, headings and calls, and that what is there is used."""
+"""Whole-file checks of a spec: names, headings and calls, and unused definitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ..errors import Text, did_you_mean
 from ..ops import OPS
 from ..units import same, squeeze
-from .lines import MERGES, Body, bodies_of, cells_of, check_name, lines_of, steps_of, words_of
+from .expr import Argument, Expr, check_name
+from .lines import MERGES, Body, bodies_of, calls_of, cells_of, words_of
 from .reader import List, Tree
 
 if TYPE_CHECKING:
@@ -46,16 +47,15 @@ def check(family: Family, laid_over: bool) -> None:
                 raise text.error("`variants:` in `columns:` wants a name: a variant's own cell is that number")
         elif not laid_over and not any(same(key, heading) for heading in headings):
             raise text.error(f"no table has the heading `{key}`", did_you_mean(key, headings))
-    if family.baseline is not None and family.variant(family.baseline.value) is None:
-        raise family.baseline.error(
-            f"`{family.baseline}` is not a variant of this file",
-            did_you_mean(family.baseline.value, [variant.name.value for variant in family.variants]),
-        )
+    baseline = family.baseline
+    if baseline is not None and family.variant(baseline.value) is None:
+        hint = did_you_mean(baseline.value, [variant.name.value for variant in family.variants])
+        raise baseline.error(f"`{baseline}` is not a variant of this file", hint)
 
 
 def _check_steps(family: Family) -> None:
     """Headings of tables of steps are unlike ops and blocks where `row:` calls them."""
-    for steps in {id(step.steps): step.steps for body in family.bodies for step in steps_of(body)}.values():
+    for steps in family.steps:
         for heading in steps.table.headings if steps.means is not None else ():
             role = family.role(heading.value)
             if role is None:
@@ -67,48 +67,39 @@ def _check_steps(family: Family) -> None:
 def _check_weights(family: Family) -> None:
     """Weights with a name have several users in their body: calls, or the rounds of one that is repeated."""
     for body in family.bodies:
-        named = [call for line in lines_of(body) for call in line.calls if call.weights is not None]
-        users = Counter(str(call.weights) for call in named)
-        for call in named:
-            if call.weights is not None and users[call.weights.value] == 1 and call.times is None:
-                raise call.weights.error(
-                    f"nothing shares the weights `{call.weights}`: this call alone names them",
-                    did_you_mean_used(call.weights.value, set(users) - {call.weights.value}),
-                )
+        named = [(call.weights, call.times) for call in calls_of(body) if call.weights is not None]
+        users = Counter(weights.value for weights, _ in named)
+        for weights, times in named:
+            if users[weights.value] == 1 and times is None:
+                hint = did_you_mean_used(weights.value, set(users) - {weights.value})
+                raise weights.error(f"nothing shares the weights `{weights}`: this call alone names them", hint)
 
 
 def _check_calls(family: Family) -> None:
     """Raise SpecError at a call of nothing, also in a line that no model of the file has."""
-    values = value_names(family)
-    for body in family.bodies:
-        for line in lines_of(body):
-            for call in line.calls:
-                word = call.word.value
-                if call.cell:
-                    continue
-                if word in MERGES:
-                    raise call.word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
-                if word not in OPS and word not in family.blocks and word not in values and word != "identity":
-                    raise call.word.error(
-                        f"`{word}` is neither an op nor a block of this file",
-                        did_you_mean(word, [*family.blocks, *OPS, "identity"]),
-                    )
+    known = {*family.blocks, *OPS, "identity", *value_names(family)}
+    for word in (call.word for body in family.bodies for call in calls_of(body) if not call.cell):
+        if word.value in MERGES:
+            raise word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
+        if word.value not in known:
+            hint = did_you_mean(word.value, [*family.blocks, *OPS, "identity"])
+            raise word.error(f"`{word}` is neither an op nor a block of this file", hint)
 
 
 def value_names(family: Family) -> set[str]:
     """Every name that a value has somewhere in the file: given in a body, an input, a parameter or a hole."""
-    names = {name.value for body in family.bodies for part in bodies_of(body) for name in part.names}
-    names |= {name.value for name, _ in family.inputs}
-    names |= {hole for pattern, _ in family.notation for hole in pattern.holes}
-    return names | {parameter.value for block in family.blocks.values() for parameter, _ in block.parameters}
+    names = [name for body in family.bodies for part in bodies_of(body) for name in part.names]
+    names += [name for name, _ in family.inputs]
+    names += [parameter for block in family.blocks.values() for parameter, _ in block.parameters]
+    return {name.value for name in names} | {hole for pattern, _ in family.notation for hole in pattern.holes}
 
 
 def _in_cells(family: Family, body: Body) -> set[str]:
     """The names that the cells in `body` use: those in their holes, and those in what the notation says they mean."""
-    read = [family.read_cell(call.word) for call in cells_of(body)]
-    found = {hole.value for cell in read if cell for hole in cell[1].values()}
-    return found | {
-        name for meant in {id(cell[2]): cell[2] for cell in read if cell}.values() for name, _ in words_of(meant)
+    read = [cell for call in cells_of(body) if (cell := family.read_cell(call.word))]
+    meant = {id(cell[2]): cell[2] for cell in read}.values()
+    return {hole.value for cell in read for hole in cell[1].values()} | {
+        name for body in meant for name, _ in words_of(body)
     }
 
 
@@ -151,48 +142,31 @@ def _check_heading(family: Family, heading: Text, what: str) -> None:
 
 def references(family: Family) -> set[str]:
     """Every name that the file's expressions, calls and models use."""
+    own = {id(block.body): {name.value for name, _ in block.parameters} for block in family.blocks.values()}
     found: set[str] = set()
-    bodies = [body for _, body in family.notation]
-    bodies += [head.body for head in family.heads.values()]
-    bodies += [body for _, body in family.rows.values()]
-    if family.layers and family.layers.body:
-        bodies.append(family.layers.body)
-    for body in bodies:
+    for body in family.bodies:
+        parameters = own.get(id(body), set())
+        found.update(name for name, called in words_of(body) if called or name not in parameters)
+    for means in (steps.means for steps in family.steps if steps.means is not None):
+        body = Body(family.tree.where, (means,))
         found.update(name for name, _ in words_of(body))
-    for means in {id(step.steps): step.steps.means for body in family.bodies for step in steps_of(body)}.values():
-        if means is not None:
-            found.update(name for name, _ in words_of(Body(family.tree.where, (means,))))
-            found.update(name.value for name in Body(family.tree.where, (means,)).names)
-    for block in family.blocks.values():
-        own = {parameter.value for parameter, _ in block.parameters}
-        found.update(name for name, called in words_of(block.body) if called or name not in own)
-        for _, default in block.parameters:
-            found.update(default.names if default else ())
-    for _, expr in (*family.given.values(), *family.let.values()):
-        found.update(expr.names)
-    for _, size in family.inputs:
-        found.update(size.names)
-    for values in family.defaults.values():
-        for _, argument in values.values():
-            found.update(argument.names)
-    for model in family.models.values():
-        if model.overlay:
-            for key, value in model.overlay.items():
-                if key.value != "given":
-                    found.update(_identifiers(value))
+        found.update(name.value for name in body.names)
+    said: list[Expr | Argument] = [expr for _, expr in (*family.given.values(), *family.let.values())]
+    said += [default for block in family.blocks.values() for _, default in block.parameters if default]
+    said += [size for _, size in family.inputs]
+    said += [argument for values in family.defaults.values() for _, argument in values.values()]
+    found.update(name for text in said for name in text.names)
+    laid = (entry for model in family.models.values() if model.overlay for entry in model.overlay.items())
+    found.update(name for key, value in laid if key.value != "given" for name in _identifiers(value))
     return found
 
 
 def _identifiers(tree: Tree) -> Iterator[str]:
     if isinstance(tree, Text):
         yield from re.findall(r"[A-Za-z_]\w*", tree.value)
-    elif isinstance(tree, List):
-        for item in tree.items:
-            yield from _identifiers(item)
-    else:
-        for key, value in tree.items():
-            yield from _identifiers(key)
-            yield from _identifiers(value)
+        return
+    for part in tree.items if isinstance(tree, List) else (part for entry in tree.items() for part in entry):
+        yield from _identifiers(part)
 
 
 def check_used(family: Family, elsewhere: set[str]) -> None:
@@ -201,9 +175,7 @@ def check_used(family: Family, elsewhere: set[str]) -> None:
     named: list[tuple[Text, str, str]] = [(text, name, "given") for name, (text, _) in family.given.items()]
     named += [(text, name, "let") for name, (text, _) in family.let.items()]
     named += [(block.name, name, "blocks") for name, block in family.blocks.items()]
-    for table, what in family.tables:
-        if what == "reported":
-            continue
+    for table, what in ((table, what) for table, what in family.tables if what != "reported"):
         for heading in table.headings[1:] if what == "variants" else table.headings:
             role = family.role(heading.value)
             if role is not None and role.kind == "name":

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from ..errors import Text, did_you_mean
 from ..units import same, squeeze
-from .lines import check_name
-from .notation import Pattern, cell_value, is_name
+from .expr import NAME, check_name
+from .notation import Pattern, cell_value
 from .table import Table, TableRow
 
 METRICS = ("params", "weights", "biases", "macs", "flops", "weight_layers", "shape", "input")
@@ -20,7 +20,7 @@ SCALES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a column is for. `claim`: its `metric`, with the printed order of its parts in `pattern`."""
+    """The use of a column. `claim`: its `metric`, with the printed order of its parts in `pattern`."""
 
     kind: Literal["layer", "label", "readers", "name", "parts", "claim"]
     name: str = ""
@@ -31,10 +31,10 @@ class Role:
 
 
 class Headings:
-    """What the headings of a file's tables are: variants, or columns with a role."""
+    """The meaning of the headings of a file's tables: variants, or columns with a role."""
 
     def __init__(self, columns: Mapping[str, tuple[Text, Role]], variants: Iterable[str]) -> None:
-        self.columns = {key: role for key, (_, role) in columns.items() if key != "variants"}
+        self.columns = {squeeze(key): role for key, (_, role) in columns.items() if key != "variants"}
         self.count = columns["variants"][1].name if "variants" in columns else ""  # what a variant's own cell is
         self.variants = {squeeze(name): name for name in variants}
         self._roles: dict[str, Role | None] = {}
@@ -42,28 +42,20 @@ class Headings:
     def role(self, heading: str) -> Role | None:
         """The role of a heading: given in `columns:`, or a name usable in expressions; None for a variant."""
         if heading not in self._roles:
-            self._roles[heading] = self._role(heading)
+            key = squeeze(heading)
+            named = Role("name", heading) if NAME.fullmatch(heading) and key not in self.variants else None
+            self._roles[heading] = self.columns.get(key, named)
         return self._roles[heading]
 
-    def _role(self, heading: str) -> Role | None:
-        for key, role in self.columns.items():
-            if same(key, heading):
-                return role
-        if squeeze(heading) in self.variants:
-            return None
-        return Role("name", heading) if is_name(heading) else None
-
     def builds(self, table: Table, variant: str) -> tuple[int, int | None]:
-        """Which column of `table` says what `variant` builds, and which is a number of its own. Raises SpecError."""
+        """Find the column of what `variant` builds, and that of a number of its own, if any. Raises SpecError."""
         own = next((n for n, heading in enumerate(table.headings) if same(heading.value, variant)), None)
         roles = [self.role(heading.value) for heading in table.headings]
         layer = next((n for n, role in enumerate(roles) if role is not None and role.kind == "layer"), None)
         build = layer if self.count or own is None else own
         if build is None:
-            raise table.headings[0].error(
-                f"no column says what `{variant}` builds",
-                "Give it a column of its own, or a column the role `layer`, or say by `row:` what a row means.",
-            )
+            hint = "Give it a column of its own, or a column the role `layer`, or say by `row:` what a row means."
+            raise table.headings[0].error(f"no column says what `{variant}` builds", hint)
         return build, own if self.count else None
 
 

@@ -11,10 +11,9 @@ from ..graph import MAX_NODES, Graph, GraphBuilder, Opened
 from ..ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 from ..ops.base import show
 from ..units import same
-from .checks import value_names
 from .expr import Argument, Expr, Opaque, Ref, Waiting
 from .family import Family, Variant
-from .lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled
+from .lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
 from .notation import cell_value
 from .rows import no_row, row_called, rows_of, unknown_value, unread
 from .zoo import Selection
@@ -24,6 +23,7 @@ Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several 
 MAX_DEPTH = 40  # of blocks in blocks
 MAX_STEPS = 250_000  # calls, lines and merges, nodes or not; a block that is opened, and a step, counts as four
 MAX_BODIES = 60  # merges in merges and blocks, all together
+_MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts"}
 
 Env = dict[str, Any]
 Pairs = tuple[tuple[str, str, Argument], ...]  # name, kind and argument of what a call gives an op
@@ -47,11 +47,9 @@ def expand(
     settings: Settings | None = None,
     input: Shape | None = None,
 ) -> Graph:
-    """Build the Graph of a variant.
-
-    `laid` are names of `given:` that the model lays over its variant's row; `settings` replace values by name, `input`
-    the printed input. Raises SpecError at the place in the spec, UsageError for an input where there are several.
-    """
+    """Build the Graph of a variant. `laid` are names of `given:` that the model lays over its variant's row; `settings`
+    replace values by name, `input` the printed input. Raises SpecError at the place in the spec, UsageError for an
+    input where there are several."""
     return _Expander(family, variant, laid, settings or {}, input).graph()
 
 
@@ -116,11 +114,9 @@ class _Expander:
     # --- names ---------------------------------------------------------------------------------------------------
 
     def _constants(self, laid: frozenset[str], settings: Settings) -> dict[str, Any]:
-        values = _given(self.family, settings)
         columns = _columns(self.family, self.variant)
-        values.update((name, value) for name, value in columns.items() if name not in laid)
-        values.update(settings)
-        return values
+        kept = {name: value for name, value in columns.items() if name not in laid}
+        return {**_given(self.family, settings), **kept, **settings}
 
     def _lets(self) -> list[tuple[str, Expr]]:
         """Derive from the constants what follows from them; what needs a row's columns waits for the row."""
@@ -281,11 +277,9 @@ class _Expander:
         """A row of a table in a list."""
         if step.variant and step.variant != self.variant.name.value:
             return value
-        inner = {**env, **step.columns, **_held(step.columns, env)}
-        if not isinstance(step.item, Named):
-            return self.item(step.item, inner, value)
-        value = self.item(step.item.item, inner, value)
-        self._name(step.item.names, env, value)
+        value = self.item(inner(step), {**env, **step.columns, **_held(step.columns, env)}, value)
+        if isinstance(step.item, Named):
+            self._name(step.item.names, env, value)
         return value
 
     def _name(self, names: tuple[Text, ...], env: Env, value: Value) -> None:
@@ -319,10 +313,9 @@ class _Expander:
             raise merge.word.error(f"merges and blocks are nested deeper than {MAX_BODIES}")
         ends = []
         for branch in merge.branches:
-            optional = branch.optional
-            if optional is not None and optional.condition is not None and not optional.condition.holds(env):
-                continue
-            ends.append(self.body(branch, env, value))
+            condition = branch.condition
+            if condition is None or condition.holds(env):
+                ends.append(self.body(branch, env, value))
         self.depth -= 1
         if not ends:
             raise merge.word.error(f"no branch of `{merge.word}` is present here")
@@ -352,10 +345,8 @@ class _Expander:
         return value
 
     def unrolled(self, steps: Unrolled, env: Env, value: Value) -> Value:
-        """The body of `steps:` for each token of the value, with the weights of the first; the ends as tokens.
-
-        Names of `env` that the body gives again come from the step before, and are the last step's from here on.
-        """
+        """The body of `steps:` for each token of the value, with the weights of the first; the ends as tokens. Names of
+        `env` that the body gives again come from the step before, and are the last step's from here on."""
         tokens = self.builder.shape(value[0])
         if len(value) > 1 or not isinstance(tokens, Tokens):
             here = _parts(value) if len(value) > 1 else dims(tokens)
@@ -395,9 +386,8 @@ class _Expander:
             return here
         if len(here) != len(owners):
             line = self.builder.where(owners[0]).line
-            raise where.error(
-                f"`{where}` are the weights of {_layers(owners)} in line {line}; here {_layers(here)} would have them"
-            )
+            theirs, ours = _parts(owners, "layer"), _parts(here, "layer")
+            raise where.error(f"`{where}` are the weights of {theirs} in line {line}; here {ours} would have them")
         for index, owner in zip(here, owners, strict=True):
             new, old = self.builder.params(index), self.builder.params(owner)
             if new != old:
@@ -484,7 +474,7 @@ class _Expander:
         values = tuple([argument(env) for _, _, argument in pairs])
         refs: Value = ()
         if Ref in map(type, values):
-            refs, pairs, values = self._refs(call, pairs, values)
+            refs, values = self._refs(call, pairs, values)
         varies = not all(argument.constant for _, _, argument in pairs)
         key = (id(call), *values, *map(type, values)) if varies else (id(call),)
         op = self._ops.get(key)
@@ -498,10 +488,9 @@ class _Expander:
             op = self._ops[key] = cls(**arguments)
         return op, refs
 
-    def _refs(self, call: Call, pairs: Pairs, values: tuple[Any, ...]) -> tuple[Value, Pairs, tuple[Any, ...]]:
+    def _refs(self, call: Call, pairs: Pairs, values: tuple[Any, ...]) -> tuple[Value, tuple[Any, ...]]:
         """Take the values out of the arguments; an op's field of the kind `Value` takes True for one."""
         refs: list[int] = []
-        kept = []
         for (name, kind, argument), value in zip(pairs, values, strict=True):
             if isinstance(value, Ref):
                 if kind != "Value":
@@ -509,22 +498,13 @@ class _Expander:
                 if len(value.value) > 1:
                     raise argument.text.error(f"`{argument.text}` is {_parts(value.value)}; one value is wanted")
                 refs += value.value
-                value = True
-            kept.append(value)
-        return tuple(refs), pairs, tuple(kept)
+        return tuple(refs), tuple([True if isinstance(value, Ref) else value for value in values])
 
     def _bind_op(self, call: Call) -> tuple[type[Op], Pairs]:
         word = call.word.value
         cls = OPS.get(word)
-        if cls is None or word in MERGES:
-            if word in value_names(self.family):
-                raise unknown_value(call.word)
-            if word in MERGES:
-                raise call.word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
-            raise call.word.error(
-                f"`{word}` is neither an op nor a block of this file",
-                did_you_mean(word, [*self.family.blocks, *OPS, "identity"]),
-            )
+        if cls is None:  # every other word was refused when the file was read
+            raise unknown_value(call.word)
         fields = ARGUMENTS[word]
         kinds = {argument.name: argument.kind for argument in fields}
         given = _bind(call, [argument.name for argument in fields])
@@ -590,20 +570,17 @@ class _Expander:
         return own
 
     def _repeat(self, done: Done, entering: Value) -> Value:
-        """What a block gives that was opened before, for other values of the same shapes."""
+        """The value of a block that was opened before, on other values of the same shapes."""
         moved = dict(zip(done.entering, entering, strict=True))
         offset = self.builder.repeat(done.span, moved)
         return tuple([moved[end] if end < done.span.start else end + offset for end in done.value])
 
     def _alike(self, name: str, given: dict[str, Any], entering: Value) -> tuple[Any, ...]:
-        """What blocks that give the same nodes have in common; where they stand, as some depths are refused."""
+        """The key of blocks that give the same nodes; with their place, as some depths are refused."""
         values = [len(v.value) if isinstance(v, Ref) else v for v in given.values()]
         shapes = [self.builder.shape(value) for value in entering]
         same = [entering.index(value) for value in entering]
         return name, *self.opening, self.depth, *map(type, given.values()), *values, *same, *shapes  # 1 is not True
-
-
-_MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts"}
 
 
 def _part_of_path(name: str) -> str:
@@ -611,18 +588,15 @@ def _part_of_path(name: str) -> str:
     return name.replace("/", "∕")
 
 
-def _parts(value: Value) -> str:
-    return f"{len(value)} part{'s' * (len(value) != 1)}"
+def _parts(value: Value | list[int], word: str = "part") -> str:
+    """`2 parts`."""
+    return f"{len(value)} {word}{'s' * (len(value) != 1)}"
 
 
 def _held(columns: Mapping[str, Any], env: Env) -> dict[str, Ref]:
     """Of the cells of a row those that hold the name of a value."""
     held = {name: env.get(cell.text.value) for name, cell in columns.items() if isinstance(cell, Opaque)}
     return {name: value for name, value in held.items() if isinstance(value, Ref)}
-
-
-def _layers(nodes: list[int]) -> str:
-    return f"{len(nodes)} layer{'s' * (len(nodes) != 1)}"
 
 
 def _tensors(params: tuple[Param, ...]) -> str:
@@ -660,10 +634,8 @@ def _usage(word: str) -> str:
     fields = ARGUMENTS[word]
     if not fields:
         return f"It is written `{word}`."
-    shown = ", ".join(
-        a.name if a.required else f"{a.name}=…" if a.default is None else f"{a.name}={a.default}" for a in fields
-    )
-    return f"It is `{word}({shown})`."
+    shown = (a.name if a.required else f"{a.name}={'…' if a.default is None else a.default}" for a in fields)
+    return f"It is `{word}({', '.join(shown)})`."
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -26,10 +26,9 @@ MAX_TERMS = 60  # of operators in operators; `a + b + c` are two
 MAX_AXES = 4
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
+TIMES = re.compile(r"(×|(?<=[0-9)])\s*x\s*(?=[0-9(]))|[A-Za-z_]\w*")  # names are passed over whole: `s1x1`
 RESERVED = frozenset({"and", "or", "not", "if", "else", "in", "is", "True", "False", "None", "lambda", "for", "x"})
 IMPLICIT = frozenset({"cin", "hin", "first"})  # given by the language
-
-
 _LANGUAGE = "An expression is arithmetic, comparisons, `and or not`, `a if c else b`, and functions such as `floor`."
 _ASCII = {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "≤": "<=", "≥": ">=", "≠": "!="}
 
@@ -83,10 +82,8 @@ def simplify(value: Any, limit: int = LIMIT) -> Any:
 
 
 def make_divisible(value: Number, divisor: int) -> int:
-    """`value` rounded to the nearest multiple of `divisor`, at least `divisor`, never below 90 % of `value`.
-
-    Source: tensorflow/models, research/slim/nets/mobilenet; used by MobileNet v2/v3 and EfficientNet.
-    """
+    """`value` rounded to the nearest multiple of `divisor`, at least `divisor`, never below 90 % of `value`. Source:
+    tensorflow/models, research/slim/nets/mobilenet; used by MobileNet v2/v3 and EfficientNet."""
     if not isinstance(divisor, int) or divisor <= 0:
         raise ExprError("`make_divisible` needs a whole divisor above 0")
     rounded = max(divisor, math.floor((Fraction(value) + Fraction(divisor, 2)) / divisor) * divisor)
@@ -230,12 +227,10 @@ class Expr:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 a = sub(operand)
                 return lambda env: not _truth(a(env), operand)
-            case ast.BoolOp(op=ast.And(), values=values):
+            case ast.BoolOp(op=op_, values=values):
                 parts = [(sub(value), value) for value in values]
-                return lambda env: all(_truth(part(env), value) for part, value in parts)
-            case ast.BoolOp(op=ast.Or(), values=values):
-                parts = [(sub(value), value) for value in values]
-                return lambda env: any(_truth(part(env), value) for part, value in parts)
+                join = all if isinstance(op_, ast.And) else any
+                return lambda env: join(_truth(part(env), value) for part, value in parts)
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 condition, a, b = sub(test), sub(body), sub(orelse)
                 return lambda env: a(env) if _truth(condition(env), test) else b(env)
@@ -280,6 +275,14 @@ class Expr:
             return value
 
         return lookup
+
+
+def check_name(name: Text, what: str, hint: str = "") -> None:
+    """Raise SpecError where `name` cannot be used in expressions."""
+    if not NAME.fullmatch(name.value):
+        raise name.error(f"`{name}` is not a name for {what}", "A name is letters, digits and `_`.")
+    if name.value in RESERVED or name.value in IMPLICIT:
+        raise name.error(f"`{name}` is a word of the language and cannot name {what}", hint)
 
 
 def _number(value: Any, node: ast.expr) -> Any:
@@ -345,20 +348,15 @@ def _parse(text: str) -> ast.expr:
     return tree
 
 
-TIMES = re.compile(r"(×|(?<=[0-9)])\s*x\s*(?=[0-9(]))|[A-Za-z_]\w*")  # names are passed over whole: `s1x1`
-
-
 class Argument:
-    """What stands between the commas of a call: an expression, or a size such as `1×7` (rule 12)."""
+    """An argument of a call: an expression, or a size such as `1×7` (rule 12)."""
 
     __slots__ = ("constant", "name", "names", "parts", "text")
 
     def __init__(self, text: Text) -> None:
         self.text = text = text.strip()
         pieces, start = [], 0
-        for match in TIMES.finditer(text.value):
-            if match.group(1) is None:
-                continue
+        for match in (match for match in TIMES.finditer(text.value) if match.group(1) is not None):
             pieces.append(Expr(text.part(start, match.start())))
             if len(pieces) == MAX_AXES:
                 raise text.error(f"a size of more than {MAX_AXES} axes is refused")

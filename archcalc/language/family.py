@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 from ..errors import SpecError, Text, did_you_mean
@@ -13,36 +12,15 @@ from ..ops import ARGUMENTS, OPS
 from ..units import same, squeeze
 from .checks import check
 from .columns import Headings, Role, read_role
-from .expr import Argument, Expr
-from .lines import MERGES, STEPS, Block, Body, ReadTable, Step, check_name, read_block, read_body, steps_of
+from .expr import Argument, Expr, check_name
+from .lines import MERGES, STEPS, Block, Body, Steps, read_block, read_body, read_steps, steps_of
 from .notation import Pattern
 from .reader import List, Map, Tree, where_of
-from .steps import read_steps
-from .table import Table, read_table
+from .table import Quoted, Table, read_quoted, read_table
 
-KEYS = (
-    "name",
-    "title",
-    "cite",
-    "input",
-    "variants",
-    "models",
-    "namesakes",
-    "given",
-    "let",
-    "defaults",
-    "columns",
-    "baseline",
-    "reading",
-    "layers",
-    "notation",
-    "heads",
-    "rows",
-    "blocks",
-    "reported",
-    "errata",
-    "documents",
-)
+ABOUT = ("name", "title", "cite", "input", "variants", "models", "namesakes", "given", "let", "defaults", "columns")
+CLAIMS = ("reported", "errata", "documents")
+KEYS = (*ABOUT, "baseline", "reading", "layers", "notation", "heads", "rows", "blocks", *CLAIMS)
 # What a model may lay over its variant, and a file over the families of its models.
 OVERLAY = ("input", "given", "let", "defaults", "layers", "notation", "heads", "rows", "blocks")
 MAX_VARIANTS = 200
@@ -50,15 +28,8 @@ MAX_MODELS = 1_000
 MAX_ITEMS = 200  # of any other list or mapping
 
 
-class Quoted(NamedTuple):
-    """A table as a document prints it: what it quotes (`from:`), and its cells."""
-
-    source: str
-    table: Table
-
-
 class Layers(NamedTuple):
-    """What a network is built of: a quoted table, with its steps where `row:` says what they are, or a plain list."""
+    """The layers of a network: a quoted table, with its steps if `row:` says what they are, or a plain list."""
 
     quoted: Quoted | None
     body: Body | None
@@ -109,7 +80,7 @@ class ReportedTable(NamedTuple):
 
 
 class Cited(NamedTuple):
-    """Under which ids other documents print claims of the file: a table of ids whose first heading is `row`, `model` or
+    """Ids under which other documents print claims of the file: a table of ids whose first heading is `row`, `model` or
     `figure`. `sources` are where, `system` what the documents call the network (a column of that name wins); `of` is
     the `from:` of the claims, where several tables of the file print the same figure."""
 
@@ -153,35 +124,33 @@ class Family:
         """The role of a heading: given in `columns:`, or a name usable in expressions; None for a variant."""
         return self.headings.role(heading)
 
-    @cached_property
-    def _by_name(self) -> dict[str, Variant]:
-        return {squeeze(variant.name.value): variant for variant in self.variants}
-
     def variant(self, name: str) -> Variant | None:
         """The variant that is called `name`, however that is spaced."""
-        return self._by_name.get(squeeze(name))
+        return next((variant for variant in self.variants if same(variant.name.value, name)), None)
 
     @property
     def tables(self) -> Iterator[tuple[Table, str]]:
         """The tables with named columns: of layers, steps, variants and models, each with what it is of."""
-        if self.layers and self.layers.quoted:
-            yield self.layers.quoted.table, "layers"
         quoted = self.layers.quoted.table if self.layers and self.layers.quoted else None
-        for steps in {id(step.steps): step.steps for body in self.bodies for step in steps_of(body)}.values():
-            if steps.table is not quoted:
-                yield steps.table, "steps"
+        if quoted is not None:
+            yield quoted, "layers"
+        yield from ((steps.table, "steps") for steps in self.steps if steps.table is not quoted)
         value = self.tree.get("variants")
         if isinstance(value, Map):
             table = value.get("table")
             assert isinstance(table, Text)
             yield read_table(table), "variants"
-        for reported in self.reported:
-            if reported.quoted.table.headings[0].value == "model":
-                yield reported.quoted.table, "reported"
+        tables = (reported.quoted.table for reported in self.reported)
+        yield from ((table, "reported") for table in tables if table.headings[0].value == "model")
 
     def plainly(self, variant: str) -> ModelEntry | None:
         """The model that names a variant plainly."""
         return next((m for m in self.models.values() if m.plain and same(m.variant.value, variant)), None)
+
+    @property
+    def unnamed(self) -> list[Variant]:
+        """The variants that no model names plainly; none of a file without `layers:`."""
+        return [variant for variant in self.variants if self.layers and self.plainly(variant.name.value) is None]
 
     @property
     def bodies(self) -> list[Body]:
@@ -189,6 +158,11 @@ class Family:
         bodies = [body for _, body in self.notation] + [block.body for block in self.blocks.values()]
         bodies += [head.body for head in self.heads.values()] + [body for _, body in self.rows.values()]
         return [*bodies, self.layers.body] if self.layers and self.layers.body else bodies
+
+    @property
+    def steps(self) -> Iterable[Steps]:
+        """The tables of steps."""
+        return {id(step.steps): step.steps for body in self.bodies for step in steps_of(body)}.values()
 
     def read_cell(self, cell: Text) -> tuple[Pattern, dict[str, Text], Body] | None:
         """The first line of the notation that fits `cell`, what its holes hold, and what it means."""
@@ -203,57 +177,47 @@ class Family:
 
 
 def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
-    """Read a spec. `name` is the file's stem, which names the one variant where there is no `variants:`.
-
-    `laid_over`: the tree is one file's with another's keys laid over it, so that columns may have lost their table.
-    Raises SpecError at the first place that breaks a rule.
-    """
+    """Read a spec. `name` is the file's stem, which names the one variant where there is no `variants:`. `laid_over`:
+    the tree is one file's with another's keys laid over it, so that columns may have lost their table. Raises SpecError
+    at the first place that breaks a rule."""
     tree.only(KEYS, "a spec")
     variants, variants_from = _variants(tree, name)
-    columns = {
-        key.value: (key, read_role(_scalar(value, "the role of a column")))
-        for key, value in _map(tree, "columns").items()
-    }
+    roles = ((key, _scalar(value, "the role of a column")) for key, value in _map(tree, "columns").items())
+    columns = {key.value: (key, read_role(role)) for key, role in roles}
     headings = Headings(columns, [variant.name.value for variant in variants])
-
-    def table(tree: Map, what: str) -> tuple[Step, ...]:
-        return read_steps(_quoted(tree, f"a table in {what}", "row").table, tree.get("row"), headings)
 
     blocks: dict[str, Block] = {}
     for key, value in _map(tree, "blocks").items():
-        block = read_block(key, value, table)
+        block = read_block(key, value, headings)
         if block.name.value in OPS or block.name.value in (*MERGES, STEPS, "identity"):
             raise block.name.error(f"`{block.name}` is an op and cannot name a block")
         if block.name.value in blocks:
             raise block.name.error(f"the block `{block.name}` is given twice")
         blocks[block.name.value] = block
-    models = {key.value: _model(key, value) for key, value in _map(tree, "models").items()}
     family = Family(
         tree=tree,
-        name=_text(tree, "name", name),
-        title=_text(tree, "title"),
-        cite=_text(tree, "cite"),
+        name=tree.line("name", name),
+        title=tree.line("title"),
+        cite=tree.line("cite"),
         inputs=_inputs(tree),
         variants=variants,
         variants_from=variants_from,
-        models=models,
+        models={key.value: _model(key, value) for key, value in _map(tree, "models").items()},
         namesakes={key.value: _scalar(value, "a sentence") for key, value in _map(tree, "namesakes").items()},
-        given=_expressions(tree, "given"),
-        let=_expressions(tree, "let"),
+        given=read_expressions(tree, "given"),
+        let=read_expressions(tree, "let"),
         defaults=_defaults(tree),
         columns=columns,
         headings=headings,
-        baseline=_optional(tree, "baseline"),
+        baseline=_scalar(tree.get("baseline"), "a value for `baseline:`") if "baseline" in tree.entries else None,
         reading=_reading(tree),
-        layers=_layers(tree, headings, table),
+        layers=_layers(tree, headings),
         notation=tuple(
-            (Pattern(key), read_body(value, f"the notation `{key}`", table))
-            for key, value in _map(tree, "notation").items()
+            (Pattern(k), read_body(value, f"the notation `{k}`", headings))
+            for k, value in _map(tree, "notation").items()
         ),
-        heads={key.value: _head(key, value, table) for key, value in _map(tree, "heads").items()},
-        rows={
-            key.value: (key, read_body(value, f"the row `{key}`", table)) for key, value in _map(tree, "rows").items()
-        },
+        heads={key.value: _head(key, value, headings) for key, value in _map(tree, "heads").items()},
+        rows={k.value: (k, read_body(value, f"the row `{k}`", headings)) for k, value in _map(tree, "rows").items()},
         blocks=blocks,
         reported=tuple(_reported(item) for item in _items(tree, "reported")),
         errata=tuple(_erratum(item) for item in _items(tree, "errata")),
@@ -268,28 +232,18 @@ def overlay(base: Map, top: Iterable[tuple[Text, Tree]]) -> Map:
     entries = dict(base.entries)
     for key, value in top:
         below = entries.get(key.value)
-        if below and isinstance(below[1], Map) and isinstance(value, Map) and not _is_table(value):
+        if below and isinstance(below[1], Map) and isinstance(value, Map) and "table" not in value.entries:
             name = _block_name if key.value == "blocks" else str
-            merged = {name(k): (text, sub) for k, (text, sub) in below[1].entries.items()}
-            merged.update((name(text.value), (text, sub)) for text, sub in value.items())
-            laid = Map(value.where)
-            laid.entries.update((text.value, (text, sub)) for text, sub in merged.values())
-            entries[key.value] = (key, laid)
-        else:
-            entries[key.value] = (key, value)
-    merged_map = Map(base.where)
-    merged_map.entries.update(entries)
-    return merged_map
+            merged = {name(text.value): (text, sub) for text, sub in (*below[1].items(), *value.items())}
+            value = Map(value.where, {text.value: (text, sub) for text, sub in merged.values()})
+        entries[key.value] = (key, value)
+    return Map(base.where, entries)
 
 
 def _block_name(key: str) -> str:
     """The name under which a block merges: without its parameters."""
     match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*\(.*\)\s*", key)
     return match.group(1) if match else key
-
-
-def _is_table(tree: Map) -> bool:
-    return "table" in tree.entries
 
 
 def _map(tree: Map, key: str) -> Map:
@@ -318,22 +272,8 @@ def _items(tree: Map, key: str) -> tuple[Tree, ...]:
 def _scalar(value: Tree | None, what: str, missing: Text | None = None) -> Text:
     """A word or a line; `missing` is where one is wanted that is not there at all."""
     if not isinstance(value, Text) or value.block or not value.value.strip():
-        where = where_of(value) if value is not None else missing
-        raise SpecError(f"{what} is wanted here", where)
+        raise SpecError(f"{what} is wanted here", missing if value is None else where_of(value))
     return value
-
-
-def _text(tree: Map, key: str, default: str = "") -> str:
-    value = tree.get(key)
-    if value is None:
-        return default
-    if not isinstance(value, Text) or not value.value.strip():
-        raise tree.key(key).error(f"`{key}:` wants a line of text")
-    return " ".join(value.value.split())
-
-
-def _optional(tree: Map, key: str) -> Text | None:
-    return None if tree.get(key) is None else _scalar(tree.get(key), f"a value for `{key}:`")
 
 
 def _inputs(tree: Map) -> tuple[tuple[Text, Argument], ...]:
@@ -350,17 +290,13 @@ def _inputs(tree: Map) -> tuple[tuple[Text, Argument], ...]:
     return tuple((name, Argument(_scalar(size, "the size of this input"))) for name, size in value.items())
 
 
-def _expressions(tree: Map, key: str) -> dict[str, tuple[Text, Expr]]:
+def read_expressions(tree: Map, key: str) -> dict[str, tuple[Text, Expr]]:
+    """The `given:` or `let:` of a spec or of an overlay. Raises SpecError."""
     found = {}
     for name, value in _map(tree, key).items():
         check_name(name, f"a value of `{key}:`")
         found[name.value] = (name, Expr(_scalar(value, "a number or an expression").strip()))
     return found
-
-
-def read_constants(tree: Map) -> dict[str, tuple[Text, Expr]]:
-    """The `given:` of a spec or of an overlay. Raises SpecError."""
-    return _expressions(tree, "given")
 
 
 def _defaults(tree: Map) -> dict[str, dict[str, tuple[Text, Argument]]]:
@@ -378,14 +314,6 @@ def _defaults(tree: Map) -> dict[str, dict[str, tuple[Text, Argument]]]:
     return found
 
 
-def _quoted(tree: Map, what: str, *more: str) -> Quoted:
-    tree.only(("from", "table", *more), what)
-    table = tree.get("table")
-    if not isinstance(table, Text):
-        raise tree.where.error(f"{what} wants `table: |` with rows of pipe-separated cells")
-    return Quoted(_text(tree, "from"), read_table(table))
-
-
 def _variants(tree: Map, name: str) -> tuple[tuple[Variant, ...], str]:
     value = tree.get("variants")
     if value is None:
@@ -396,11 +324,10 @@ def _variants(tree: Map, name: str) -> tuple[tuple[Variant, ...], str]:
         variants = tuple(Variant(_scalar(item, "the name of a variant").strip()) for item in value.items)
         source = ""
     elif isinstance(value, Map):
-        quoted = _quoted(value, "`variants:`")
+        quoted = read_quoted(value, "`variants:`")
         headings = [heading.value for heading in quoted.table.headings]
-        variants = tuple(
-            Variant(row.cells[0], dict(zip(headings, row.cells, strict=True))) for row in quoted.table.rows
-        )
+        rows = quoted.table.rows
+        variants = tuple(Variant(row.cells[0], dict(zip(headings, row.cells, strict=True))) for row in rows)
         source = quoted.source
     else:
         raise tree.key("variants").error("`variants:` wants a list of names, or a table with a variant a row")
@@ -423,8 +350,7 @@ def _model(key: Text, value: Tree) -> ModelEntry:
     if isinstance(value, Map):
         value.only(("variant", *OVERLAY), "a model")
         variant = _scalar(value.get("variant"), "`variant:` with the variant that the model is laid over", key)
-        overlay_map = Map(value.where)
-        overlay_map.entries.update((k, entry) for k, entry in value.entries.items() if k != "variant")
+        overlay_map = Map(value.where, {k: entry for k, entry in value.entries.items() if k != "variant"})
     else:
         variant = _scalar(value, "a variant")
     family, colon, _ = variant.value.partition(":")
@@ -438,18 +364,18 @@ def _reading(tree: Map) -> dict[str, tuple[Text, Text]]:
     return {key.value: (key, _scalar(value, "a reading")) for key, value in _map(tree, "reading").items()}
 
 
-def _layers(tree: Map, headings: Headings, table: ReadTable) -> Layers | None:
+def _layers(tree: Map, headings: Headings) -> Layers | None:
     value = tree.get("layers")
     if value is None:
         return None
-    if isinstance(value, Map) and (_is_table(value) or "from" in value.entries):
-        quoted = _quoted(value, "`layers:`", "row")
+    if isinstance(value, Map) and not value.entries.keys().isdisjoint(("table", "from")):
+        quoted = read_quoted(value, "`layers:`", "row")
         steps = read_steps(quoted.table, value.get("row"), headings) if "row" in value.entries else ()
         return Layers(quoted, Body(value.where, steps) if steps else None)
-    return Layers(None, read_body(value, "`layers:`", table))
+    return Layers(None, read_body(value, "`layers:`", headings))
 
 
-def _head(key: Text, value: Tree, table: ReadTable) -> Head:
+def _head(key: Text, value: Tree, headings: Headings) -> Head:
     if not isinstance(value, Map):
         raise key.error("a head is `{at: row, layers: line}`")
     value.only(("at", "layers"), "a head")
@@ -457,13 +383,13 @@ def _head(key: Text, value: Tree, table: ReadTable) -> Head:
     if layers is None:
         raise key.error("a head wants `layers:`")
     at = _scalar(value.get("at"), "`at:` with the row that the head hangs on", key)
-    return Head(key, at, read_body(layers, "a head", table))
+    return Head(key, at, read_body(layers, "a head", headings))
 
 
 def _reported(tree: Tree) -> ReportedTable:
     if not isinstance(tree, Map):
         raise where_of(tree).error("a reported table is `from:` and `table:`")
-    quoted = _quoted(tree, "a reported table", "reading")
+    quoted = read_quoted(tree, "a reported table", "reading")
     first = quoted.table.headings[0]
     if first.value not in ("figure", "model"):
         raise first.error("the first heading of a reported table is `figure` or `model`")
@@ -483,11 +409,11 @@ def _cited(tree: Tree) -> Cited:
     first = found.headings[0]
     if first.value not in ("row", "model", "figure"):
         raise first.error("the first heading of a table of ids is `row`, `model` or `figure`")
-    return Cited(tree.where, read_sources(tree), _text(tree, "system"), _text(tree, "of"), found)
+    return Cited(tree.where, read_sources(tree), tree.line("system"), tree.line("of"), found)
 
 
 def read_sources(tree: Map) -> tuple[Text, ...]:
-    """Where documents print something: `from:`, a text or a list, each `document — place`. Raises SpecError."""
+    """The sources of a printed figure: `from:`, a text or a list, each `document — place`. Raises SpecError."""
     value = tree.get("from")
     texts = [_scalar(item, "a source").strip() for item in (value.items if isinstance(value, List) else (value,))]
     for text in texts:

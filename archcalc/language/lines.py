@@ -6,14 +6,16 @@ Only the shape of the text is read here; what the words mean is for the expander
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 from ..errors import Text, did_you_mean
 from ..ops import OPS
-from .expr import IMPLICIT, NAME, RESERVED, Argument, Expr, Opaque
+from .columns import Headings, columns_of
+from .expr import NAME, RESERVED, Argument, Expr, Opaque, check_name
+from .notation import cell_value
 from .reader import List, Map, Tree, where_of
-from .table import Table, TableRow
+from .table import Table, TableRow, read_quoted
 
 MERGES = (*(word for word, op in OPS.items() if op.branches), "parts")
 STEPS = "steps"
@@ -21,6 +23,10 @@ MAX_CALLS = 200
 MAX_ARGUMENTS = 50
 REPEAT = re.compile(r"x(\d+)(?=\s|$)|x(?=\()")
 WORD = re.compile(r"[^\s(),]+")
+NAMED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=(?!=)")
+WEIGHTS = "weights"  # an argument of every call: what its weights are called
+Cells = Mapping[str, Text]  # of a row of a table of steps, by the names of their columns
+_NOTHING = "Nothing at all is written `identity`."
 
 
 class Call(NamedTuple):
@@ -104,10 +110,10 @@ class Body(NamedTuple):
                 yield from named.names
 
     @property
-    def optional(self) -> Line | None:
-        if len(self.items) == 1 and isinstance(self.items[0], Line) and self.items[0].condition is not None:
-            return self.items[0]
-        return None
+    def condition(self) -> Expr | None:
+        """The condition of a body that is one line."""
+        line = self.items[0] if len(self.items) == 1 else None
+        return line.condition if isinstance(line, Line) else None
 
 
 class Block(NamedTuple):
@@ -118,23 +124,20 @@ class Block(NamedTuple):
     body: Body
 
 
-_NOTHING = "Nothing at all is written `identity`."
-
-
-ReadTable = Callable[[Map, str], tuple[Step, ...]]  # what reads a table that stands in a list
-
-
-def read_body(tree: Tree, what: str, table: ReadTable) -> Body:
-    """A line, a list of lines, merges and tables, a merge or a table. Raises SpecError."""
+def read_body(tree: Tree, what: str, headings: Headings | None) -> Body:
+    """A line, a list of lines, merges and tables, a merge or a table (refused without `headings`). Raises SpecError."""
     where = where_of(tree)
     if isinstance(tree, List) and not tree.items:
         raise where.error(f"{what} is an empty list", "" if what == "`layers:`" else _NOTHING)
     items: list[Item] = []
     for item in tree.items if isinstance(tree, List) else (tree,):
         if is_table(item):
-            items += table(item, what)
+            if headings is None:
+                raise item.where.error("`row:` says what a row means, and holds no table of its own")
+            quoted = read_quoted(item, f"a table in {what}", "row")
+            items += read_steps(quoted.table, item.get("row"), headings)
         else:
-            items.append(read_item(item, what, table))
+            items.append(read_item(item, what, headings))
     return Body(where, tuple(items))
 
 
@@ -147,7 +150,7 @@ def is_table(tree: Tree) -> TypeGuard[Map]:
     return several or (isinstance(table, Text) and table.block)
 
 
-def read_item(tree: Tree, what: str, table: ReadTable) -> Plain | Named:
+def read_item(tree: Tree, what: str, headings: Headings | None) -> Plain | Named:
     """A line, a merge or `steps:`, or one of these under names. Raises SpecError."""
     if isinstance(tree, Text):
         if tree.block:
@@ -156,38 +159,31 @@ def read_item(tree: Tree, what: str, table: ReadTable) -> Plain | Named:
     if isinstance(tree, List):
         raise tree.where.error("a list directly in a list: only a branch of a merge is a list of its own")
     if len(tree.entries) != 1:
-        raise tree.where.error(f"one merge word ({_MERGE_WORDS}) or one name is wanted here")
+        words = ", ".join(f"`{word}:`" for word in (*MERGES, STEPS))
+        raise tree.where.error(f"one merge word ({words}) or one name is wanted here")
     [(word, value)] = tree.items()
     if word.value == STEPS:
         if not isinstance(value, List):
             raise word.error(f"`{STEPS}:` wants a list: what is done for each token of the value")
-        return Unrolled(word, read_body(value, f"`{STEPS}:`", table))
+        return Unrolled(word, read_body(value, f"`{STEPS}:`", headings))
     if word.value not in MERGES:
-        return _read_named(word, value, what, table)
+        return _read_named(word, value, what, headings)
     if not isinstance(value, List) or not value.items:
-        where = where_of(value)
-        raise (where if not isinstance(value, Text) or value.value else word).error(
-            f"`{word}:` wants a list of branches"
-        )
-    return Merge(word, tuple(read_body(branch, f"a branch of `{word}`", table) for branch in value.items))
+        where = word if isinstance(value, Text) and not value.value else where_of(value)
+        raise where.error(f"`{word}:` wants a list of branches")
+    return Merge(word, tuple(read_body(branch, f"a branch of `{word}`", headings) for branch in value.items))
 
 
-_MERGE_WORDS = ", ".join(f"`{word}:`" for word in (*MERGES, STEPS))
-
-
-def _read_named(key: Text, value: Tree, what: str, table: ReadTable) -> Named:
+def _read_named(key: Text, value: Tree, what: str, headings: Headings | None) -> Named:
     names = tuple(split_commas(key))
     if isinstance(value, List):
         hint = did_you_mean(key.value, MERGES)
         raise key.error(f"`{key}` is not a merge, and a name holds one line or one merge, not a list", hint)
     check_names(names)
-    item = read_item(value, what, table)
+    item = read_item(value, what, headings)
     if isinstance(item, Named):
         raise key.error("a name directly in a name: give both to one line, `a, b: line`, or use two lines")
     return Named(names, item)
-
-
-_TAKEN = frozenset((*MERGES, STEPS, "identity"))
 
 
 def check_names(names: Iterable[Text]) -> None:
@@ -195,7 +191,7 @@ def check_names(names: Iterable[Text]) -> None:
     for name in names:
         if name.value != "x":
             check_name(name, "a value")
-        if name.value in _TAKEN or REPEAT.fullmatch(name.value):
+        if name.value in (*MERGES, STEPS, "identity") or REPEAT.fullmatch(name.value):
             raise name.error(f"`{name}` is a word of the language and cannot name a value")
 
 
@@ -211,10 +207,11 @@ def read_line(text: Text) -> Line:
             continue
         repeat = REPEAT.match(source, at)
         if repeat:
+            word = text.part(at, repeat.end())
             if not calls:
-                raise text.part(at, repeat.end()).error("a repeat stands behind a call: `conv(64, 3) x3`")
+                raise word.error("a repeat stands behind a call: `conv(64, 3) x3`")
             if calls[-1].times is not None:
-                raise text.part(at, repeat.end()).error("a call is repeated once: `x3` or `x(n)`")
+                raise word.error("a call is repeated once: `x3` or `x(n)`")
             if repeat.group(1):
                 times, at = text.part(repeat.start(1), repeat.end(1)), repeat.end()
             else:
@@ -236,17 +233,15 @@ def read_line(text: Text) -> Line:
             break
         if word.value in RESERVED and word.value != "x":
             raise word.error(f"`{word}` is a word of the language and cannot be called")
-        args: tuple[Argument, ...] = ()
-        named: tuple[tuple[Text, Argument], ...] = ()
-        weights: Text | None = None
-        if at < len(source) and source[at] == "(":
+        call = Call(word)
+        if source.startswith("(", at):
             end = closing(text, at)
-            args, named, weights = _read_arguments(text.part(at + 1, end))
+            call = _with_arguments(word, text.part(at + 1, end))
             at = end + 1
             _space(text, at)
         if len(calls) == MAX_CALLS:
             raise word.error(f"a line of more than {MAX_CALLS} calls is refused")
-        calls.append(Call(word, args, named, weights=weights))
+        calls.append(call)
     return Line(text, tuple(calls), condition)
 
 
@@ -264,7 +259,7 @@ def _space(text: Text, at: int) -> None:
 
 
 def closing(text: Text, opening: int) -> int:
-    """Where the bracket at `opening` is closed. Raises SpecError where it is not."""
+    """Find where the bracket at `opening` is closed. Raises SpecError if it is not."""
     depth = 0
     for at in range(opening, len(text.value)):
         depth += (text.value[at] == "(") - (text.value[at] == ")")
@@ -288,21 +283,12 @@ def split_commas(text: Text) -> Iterator[Text]:
     yield text.part(start).strip()
 
 
-WEIGHTS = "weights"  # an argument of every call: what its weights are called
-NAMED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=(?!=)")
-
-
-Arguments = tuple[tuple[Argument, ...], tuple[tuple[Text, Argument], ...], Text | None]
-
-
-def _read_arguments(text: Text) -> Arguments:
-    """Arguments by position and by name, and what the weights are called."""
+def _with_arguments(word: Text, text: Text) -> Call:
+    """The call of `word` with the arguments in its brackets, by position and by name."""
     args: list[Argument] = []
     named: dict[str, tuple[Text, Argument]] = {}
     weights: Text | None = None
-    if not text.value.strip():
-        return (), (), None
-    for n, piece in enumerate(split_commas(text)):
+    for n, piece in enumerate(split_commas(text) if text.value.strip() else ()):
         if n == MAX_ARGUMENTS:
             raise piece.error(f"more than {MAX_ARGUMENTS} arguments are refused")
         match = NAMED.match(piece.value)
@@ -313,16 +299,16 @@ def _read_arguments(text: Text) -> Arguments:
             if name.value == WEIGHTS:
                 weights = piece.part(match.end()).strip()
                 check_name(weights, "weights")
-                continue
-            named[name.value] = (name, Argument(piece.part(match.end())))
+            else:
+                named[name.value] = (name, Argument(piece.part(match.end())))
         elif named or weights is not None:
             raise piece.error("an argument without a name stands before those with one")
         else:
             args.append(Argument(piece))
-    return tuple(args), tuple(named.values()), weights
+    return Call(word, tuple(args), tuple(named.values()), weights=weights)
 
 
-def read_block(key: Text, tree: Tree, table: ReadTable) -> Block:
+def read_block(key: Text, tree: Tree, headings: Headings | None) -> Block:
     """A block from its key, `name` or `name(a, b=1)`, and its body. Raises SpecError."""
     match = re.match(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*", key.value)
     if not match:
@@ -353,43 +339,114 @@ def read_block(key: Text, tree: Tree, table: ReadTable) -> Block:
             if default is None and any(d is not None for _, d in parameters.values()):
                 raise parameter.error("a parameter without a default stands before those with one")
             parameters[parameter.value] = (parameter, default)
-    return Block(name, tuple(parameters.values()), read_body(tree, f"the block `{name}`", table))
+    return Block(name, tuple(parameters.values()), read_body(tree, f"the block `{name}`", headings))
 
 
-def check_name(name: Text, what: str, hint: str = "") -> None:
-    """Raise SpecError where `name` cannot be used in expressions."""
-    if not NAME.fullmatch(name.value):
-        raise name.error(f"`{name}` is not a name for {what}", "A name is letters, digits and `_`.")
-    if name.value in RESERVED or name.value in IMPLICIT:
-        raise name.error(f"`{name}` is a word of the language and cannot name {what}", hint)
+def read_steps(table: Table, row: Tree | None, headings: Headings) -> tuple[Step, ...]:
+    """The rows of a table as steps (rule 13); those with nothing but empty cells are none. Raises SpecError."""
+    if isinstance(row, List):
+        raise row.where.error("`row:` is the line or the merge that a row means, not a list")
+    means = None if row is None else read_item(row, "`row:`", None)
+    steps = Steps(table, means)
+    return tuple(_read(steps, headings) if means is None else _meant(steps, means, headings))
+
+
+def _meant(steps: Steps, means: Plain | Named, headings: Headings) -> Iterator[Step]:
+    """The steps by `row:`."""
+    roles = [headings.role(heading.value) for heading in steps.table.headings]
+    words = words_in_row(steps)
+    named = [(role.name, n) for n, role in enumerate(roles) if role is not None and role.kind == "name"]
+    called = [n for name, n in named if name in words]
+    layer = next((n for n, role in enumerate(roles) if role is not None and role.kind == "layer"), None)
+    if layer is None and len(called) == 1:
+        layer = called[0]
+    for row in steps.table.rows:
+        item = _filled(means, {name: row.cells[n] for name, n in named})
+        if item is not None:
+            columns, _ = columns_of(steps.table.headings, roles, row)
+            cell = next(cell for cell in row.cells if cell.value) if layer is None else row.cells[layer]
+            yield Step(steps, row, cell, item, columns)
+
+
+def _filled(item: Item, cells: Cells) -> Plain | Named | None:
+    """`item` with the cells in the place of their headings; None where nothing is left of it."""
+    if isinstance(item, Unrolled):
+        raise item.word.error(f"`row:` is the line or the merge that a row means, not `{item.word}:`")
+    if isinstance(item, Line):
+        calls = tuple(call for part in item.calls for call in _called(part, cells))
+        return Line(item.text, calls, item.condition) if calls else None
+    if isinstance(item, Merge):
+        branches = [_branch(branch, cells) for branch in item.branches]
+        kept = tuple(branch for branch in branches if branch.items)
+        return Merge(item.word, kept) if kept else None
+    assert isinstance(item, Named)
+    names = tuple(name for given in item.names for name in _names(given, cells))
+    filled = _filled(item.item, cells)
+    return filled if filled is None or not names else Named(names, filled)  # type: ignore[arg-type]
+
+
+def _branch(branch: Body, cells: Cells) -> Body:
+    items = [_filled(item, cells) for item in branch.items]
+    return Body(branch.where, tuple(item for item in items if item is not None))
+
+
+def _called(call: Call, cells: Cells) -> Iterator[Call]:
+    cell = cells.get(call.word.value)
+    if cell is None:
+        yield call
+    elif call.args or call.named:
+        raise call.word.error(f"the heading `{call.word}` stands for its cell and takes no arguments")
+    elif cell.value:
+        yield Call(cell, times=call.times, cell=True)
+
+
+def _names(name: Text, cells: Cells) -> Iterator[Text]:
+    """The names that `name` stands for: itself, or those in its cell."""
+    cell = cells.get(name.value)
+    if cell is None:
+        yield name
+    elif cell.value:
+        names = tuple(split_commas(cell))
+        check_names(names)
+        yield from names
+
+
+def _read(steps: Steps, headings: Headings) -> Iterator[Step]:
+    """The steps of a table without `row:`: what a variant's own cell, or the `layer` column, says."""
+    table = steps.table
+    roles = [headings.role(heading.value) for heading in table.headings]
+    builds = {variant: headings.builds(table, variant) for variant in headings.variants.values()}
+    if len(set(builds.values())) == 1:
+        builds = {"": next(iter(builds.values()))}  # the same for every variant
+    for row in table.rows:
+        columns, _ = columns_of(table.headings, roles, row)
+        for variant, (at, own) in builds.items():
+            cell = row.cells[at]
+            if cell.value:
+                count = {} if own is None else {headings.count: cell_value(row.cells[own])}
+                yield Step(steps, row, cell, Line(cell, (Call(cell, cell=True),)), columns | count, variant)
 
 
 def inner(item: Item) -> Plain:
-    """What an item is without its names."""
+    """An item without its names."""
     item = item.item if isinstance(item, Step) else item
     return item.item if isinstance(item, Named) else item
 
 
 def lines_of(body: Body) -> Iterator[Line]:
     """Every line of `body` and of its branches."""
-    for part in bodies_of(body):
-        for item in part.items:
-            line = inner(item)
-            if isinstance(line, Line):
-                yield line
+    items = (inner(item) for part in bodies_of(body) for item in part.items)
+    return (item for item in items if isinstance(item, Line))
 
 
 def words_of(body: Body) -> Iterator[tuple[str, bool]]:
     """Every name that `body` uses: (name, whether it is called)."""
     for line in lines_of(body):
-        if line.condition is not None:
-            yield from ((name, False) for name in line.condition.names)
+        said: list[Expr | Argument | None] = [line.condition]
         for call in line.calls:
             yield call.word.value, True
-            if call.times is not None:
-                yield from ((name, False) for name in call.times.names)
-            for argument in (*call.args, *(value for _, value in call.named)):
-                yield from ((name, False) for name in argument.names)
+            said += [call.times, *call.args, *(value for _, value in call.named)]
+        yield from ((name, False) for text in said if text is not None for name in text.names)
     for step in steps_of(body):  # an argument may be a cell that holds the name of a value
         spoken = words_in_row(step.steps)
         for name, value in step.columns.items():
@@ -398,11 +455,11 @@ def words_of(body: Body) -> Iterator[tuple[str, bool]]:
 
 
 def words_in_row(steps: Steps) -> set[str]:
-    """What `row:` calls and the names that it gives: headings among these stand for their cells."""
+    """The words that `row:` calls and the names that it gives: headings among these stand for their cells."""
     if steps.means is None:
         return set()
     body = Body(steps.table.headings[0], (steps.means,))
-    return {call.word.value for line in lines_of(body) for call in line.calls} | {name.value for name in body.names}
+    return {call.word.value for call in calls_of(body)} | {name.value for name in body.names}
 
 
 def bodies_of(body: Body) -> Iterator[Body]:
@@ -415,27 +472,16 @@ def bodies_of(body: Body) -> Iterator[Body]:
             yield from bodies_of(branch)
 
 
+def calls_of(body: Body) -> Iterator[Call]:
+    """Every call in `body` and in its branches."""
+    return (call for line in lines_of(body) for call in line.calls)
+
+
 def cells_of(body: Body) -> Iterator[Call]:
     """The cells that stand for calls in `body` and in its branches."""
-    return (call for line in lines_of(body) for call in line.calls if call.cell)
+    return (call for call in calls_of(body) if call.cell)
 
 
 def steps_of(body: Body) -> Iterator[Step]:
     """The rows of the tables in `body` and in its branches."""
     return (item for part in bodies_of(body) for item in part.items if isinstance(item, Step))
-
-
-__all__ = [
-    "Block",
-    "Body",
-    "Call",
-    "Line",
-    "Map",
-    "Merge",
-    "Named",
-    "Step",
-    "Steps",
-    "read_block",
-    "read_body",
-    "read_line",
-]

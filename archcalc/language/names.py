@@ -14,10 +14,8 @@ BESIDE = {"input", "notation", "columns", "variants", "blocks", "given"}  # what
 
 
 class SpecNames:
-    """What a spec file calls itself: its `family`, by the file's name, its title and the models that it names.
-
-    Only the first lines are parsed, and only once they are asked for. A file that is no YAML has no names.
-    """
+    """The names in a spec file: its `family`, by the file's name, its title and the models that it names. Only the
+    first lines are parsed, and only once they are asked for. A file that is no YAML has no names."""
 
     def __init__(self, path: Path, content: bytes) -> None:
         self.path, self.family, self.content = path, path.stem, content

@@ -8,19 +8,16 @@ from typing import Any
 
 from ..errors import Text
 from ..units import squeeze
-from .expr import NAME, Opaque
-from .lines import check_name
+from .expr import Opaque, check_name
 
 HOLE = re.compile(r"\{([^{}]*)\}")
 NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,19})?")
 
 
 class Pattern:
-    """`conv{k}-{c}`: literal text and holes. Spaces do not matter, nor whether × or x is written.
-
-    A hole takes the shortest text up to the literal behind it, at least one character; a hole that stands twice takes
-    the same text twice.
-    """
+    """`conv{k}-{c}`: literal text and holes. Spaces do not matter, nor whether × or x is written. A hole takes the
+    shortest text up to the literal behind it, at least one character; a hole that stands twice takes the same text
+    twice."""
 
     __slots__ = ("holes", "literals", "places", "text")
 
@@ -38,10 +35,10 @@ class Pattern:
             check_name(name, "a hole")
             literal = squeeze(text.value[at : match.start()])
             if self.holes and not literal:
-                raise name.error(
-                    f"nothing but spaces between `{{{self.holes[-1]}}}` and `{{{name}}}`: it is open which takes what",
-                    "Spaces do not matter in a notation; put a character between the holes.",
+                what = (
+                    f"nothing but spaces between `{{{self.holes[-1]}}}` and `{{{name}}}`: it is open which takes what"
                 )
+                raise name.error(what, "Spaces do not matter in a notation; put a character between the holes.")
             self.literals.append(literal)
             self.holes.append(name.value)
             self.places.append(name)
@@ -53,7 +50,7 @@ class Pattern:
         self.literals.append(squeeze(text.value[at:]))
 
     def match(self, cell: Text) -> dict[str, Text] | None:
-        """What the holes hold where `cell` fits, else None."""
+        """The texts in the holes if `cell` fits, else None."""
         bare = squeeze(cell.value)
         if not bare.startswith(self.literals[0]):
             return None
@@ -79,13 +76,9 @@ class Pattern:
 
     def guess(self, cell: str) -> str | None:
         """The text that fits this pattern and differs from `cell` only in literal characters, or None."""
-        parts = [f"(.{{{len(self.literals[0])}}})"]
-        for literal in self.literals[1:]:
-            parts.append(r"([\w.]{1,9}?)" + f"(.{{{len(literal)}}})")
+        form = r"([\w.]{1,9}?)".join(f"(.{{{len(literal)}}})" for literal in self.literals)
         bare = squeeze(cell)
-        if len(bare) > 60 or len(self.holes) > 4:
-            return None
-        match = re.fullmatch("".join(parts), bare)
+        match = re.fullmatch(form, bare) if len(bare) <= 60 and len(self.holes) <= 4 else None
         if not match:
             return None
         groups = list(match.groups())
@@ -96,7 +89,7 @@ class Pattern:
 
 
 def cell_value(text: Text) -> Any:
-    """What a cell or a hole is in expressions: a number, a size, 0 where it is empty, else `Opaque`."""
+    """The value of a cell or a hole in expressions: a number, a size, 0 if it is empty, else `Opaque`."""
     value = text.value.strip()
     if not value:
         return 0
@@ -107,7 +100,3 @@ def cell_value(text: Text) -> Any:
     if len(pieces) > 1 and all(NUMBER.fullmatch(piece) for piece in pieces):
         return tuple(int(Fraction(piece)) if "." not in piece else Fraction(piece) for piece in pieces)
     return Opaque(text)
-
-
-def is_name(text: str) -> bool:
-    return bool(NAME.fullmatch(text))

@@ -13,16 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
 
 from ..errors import Source, SpecError, Text, did_you_mean
 
@@ -58,6 +48,15 @@ class Map:
     def items(self) -> Iterator[tuple[Text, Tree]]:
         return iter(self.entries.values())
 
+    def line(self, key: str, default: str = "") -> str:
+        """The text of a key, on one line. Raises SpecError."""
+        value = self.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, Text) or not value.value.strip():
+            raise self.key(key).error(f"`{key}:` wants a line of text")
+        return " ".join(value.value.split())
+
     def only(self, known: tuple[str, ...], what: str) -> None:
         """Raise SpecError at the first key that is not among `known`."""
         for key, _ in self.items():
@@ -69,7 +68,7 @@ Tree = Text | List | Map
 
 
 def where_of(tree: Tree) -> Text:
-    """Where a tree stands: a text itself, of others where they begin."""
+    """The place of a tree: a text itself, of others where they begin."""
     return tree if isinstance(tree, Text) else tree.where
 
 
@@ -80,8 +79,6 @@ def read_file(path: Path, name: str) -> Map:
             raise SpecError(f"`{name}` is a directory, not a spec file")
         if not path.is_file() and path.exists():
             raise SpecError(f"`{name}` is not a regular file")
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"`{name}` is larger than 1 MiB: not read")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -103,30 +100,26 @@ def read_text(data: bytes | str, name: str) -> Map:
             raise SpecError(f"`{name}` is not UTF-8 text (byte {error.start + 1}, line {line})") from None
     else:
         text = data.removeprefix("\ufeff")
-    source = Source(name, tuple(re.split(r"\r\n|\r|\n", text)))
+    source = Source(name, tuple(_BREAK.split(text)))
     odd = _ODD.search(text)
     if odd:
-        line = len(re.findall(r"\r\n|\r|\n", text[: odd.start()])) + 1
-        column = odd.start() - max(text.rfind("\n", 0, odd.start()), text.rfind("\r", 0, odd.start()))
-        raise Text(odd.group(), source, line, column).error(
-            f"the character U+{ord(odd.group()):04X} is refused: it is {_oddity(odd.group())}"
-        )
+        *above, before = _BREAK.split(text[: odd.start()])
+        kind = _ODDITIES.get(odd.group(), "not a character of a text")
+        message = f"the character U+{ord(odd.group()):04X} is refused: it is {kind}"
+        raise Text(odd.group(), source, len(above) + 1, len(before) + 1).error(message)
     tree = _Builder(text, source).document()
     if not isinstance(tree, Map):
         raise where_of(tree).error("a spec is a mapping of keys such as `name:`, `input:` and `layers:`")
     return tree
 
 
+_BREAK = re.compile(r"\r\n|\r|\n")
 # What YAML does not print, and what it takes for a line break or a byte order mark.
 _ODD = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
-
-def _oddity(character: str) -> str:
-    if character in "\x85\u2028\u2029":
-        return "a line break to YAML only"
-    return "a byte order mark inside the text" if character == "\ufeff" else "not a character of a text"
-
-
+_ODDITIES = dict.fromkeys("\x85\u2028\u2029", "a line break to YAML only") | {
+    "\ufeff": "a byte order mark inside the text"
+}
 # What the parser calls a problem, what it is to who writes a spec, and whether it is where the parser began to read.
 _PROBLEMS: tuple[tuple[str, str, str, bool], ...] = (
     ("mapping values are not allowed", "a second `: ` in one value", "Text that holds `: ` stands in quotes.", False),
@@ -146,37 +139,35 @@ _PROBLEMS: tuple[tuple[str, str, str, bool], ...] = (
     ("expected comment or line break|expected a comment", "only a comment may stand behind `|` or `>`", "", False),
     ("expected node content|expected the node content", "a value is wanted here", "", False),
 )
-# Where it is the first `:` of its line.
-_FURTHER = {"mapping values are not allowed": ("this line is indented further than the lines above allow", "")}
 
 
 class _Builder:
     def __init__(self, text: str, source: Source) -> None:
         self.source = source
-        self.text = text
-        self.count = 0
         self.events = self._events(text)
 
-    def _events(self, text: str) -> Iterator[Event]:
+    def _events(self, text: str) -> Iterator[yaml.Event]:
         try:
-            for event in yaml.parse(text, LOADER):
-                self.count += 1
-                if self.count > MAX_EVENTS:
-                    raise self._at(event).error(f"a spec of more than {MAX_EVENTS:,} YAML nodes is refused")
+            for count, event in enumerate(yaml.parse(text, LOADER), 1):
+                if count > MAX_EVENTS:
+                    raise self._place(event.start_mark).error(
+                        f"a spec of more than {MAX_EVENTS:,} YAML nodes is refused"
+                    )
                 yield event
         except yaml.MarkedYAMLError as error:
             raise self._not_yaml(error) from None
 
     def _not_yaml(self, error: yaml.MarkedYAMLError) -> SpecError:
-        """What the parser stumbled over, in other words than its own."""
+        """Say what the parser stumbled over, in other words than its own."""
         problem = (error.problem or "").strip()
         mark = error.problem_mark or error.context_mark
         for pattern, message, hint, begun in _PROBLEMS:
             found = re.search(pattern, f"{error.context}: {problem}")
             if found:
                 message = message.format(*found.groups(), mark.line + 1 if mark else 1)
-                if mark and ":" not in self.source.lines[min(mark.line, len(self.source.lines) - 1)][: mark.column]:
-                    message, hint = _FURTHER.get(pattern, (message, hint))
+                first = mark and ":" not in self.source.lines[min(mark.line, len(self.source.lines) - 1)][: mark.column]
+                if first and pattern == "mapping values are not allowed":
+                    message, hint = "this line is indented further than the lines above allow", ""
                 where = self._place(error.context_mark if begun and error.context_mark else mark)
                 if ("':'" in pattern or "mapping" in pattern) and len(self.source.lines[where.line - 1]) > MAX_KEY:
                     message, hint = f"a key of more than {MAX_KEY:,} characters is refused", ""
@@ -193,24 +184,20 @@ class _Builder:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         return Text("", self.source, min(line, len(self.source.lines)), column)
 
-    def _at(self, event: Event) -> Text:
-        mark: Any = event.start_mark
-        return Text("", self.source, mark.line + 1, mark.column + 1)
-
     def document(self) -> Tree:
         tree: Tree | None = None
         for event in self.events:
-            if isinstance(event, DocumentStartEvent) and tree is not None:
-                raise self._at(event).error("one spec a file: a second document begins here")
-            if isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent, AliasEvent)):
+            if isinstance(event, yaml.DocumentStartEvent) and tree is not None:
+                raise self._place(event.start_mark).error("one spec a file: a second document begins here")
+            if isinstance(event, (yaml.ScalarEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent, yaml.AliasEvent)):
                 tree = self.node(event, 0)
         if tree is None:
             raise SpecError(f"`{self.source.name}` is empty")
         return tree
 
-    def node(self, event: Event, depth: int) -> Tree:
-        where = self._at(event)
-        if isinstance(event, AliasEvent):
+    def node(self, event: yaml.Event, depth: int) -> Tree:
+        where = self._place(event.start_mark)
+        if isinstance(event, yaml.AliasEvent):
             raise where.error("aliases (`*name`) are refused in specs")
         if getattr(event, "anchor", None):
             raise where.error("anchors (`&name`) are refused in specs")
@@ -219,35 +206,30 @@ class _Builder:
             raise where.error(f"tags are refused in specs: `{tag}`")
         if depth > MAX_DEPTH:
             raise where.error(f"this spec is nested deeper than {MAX_DEPTH}")
-        if isinstance(event, ScalarEvent):
+        if isinstance(event, yaml.ScalarEvent):
             return self.scalar(event)
-        if isinstance(event, SequenceStartEvent):
+        if isinstance(event, yaml.SequenceStartEvent):
             items: list[Tree] = []
-            while not isinstance(event := next(self.events), SequenceEndEvent):
+            while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
                 items.append(self.node(event, depth + 1))
             return List(where, tuple(items))
         tree = Map(where)
-        while not isinstance(event := next(self.events), MappingEndEvent):
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.node(event, depth + 1)
             if not isinstance(key, Text):
-                raise key.where.error(
-                    "a key is a word, not a list or a mapping", "Text that begins with `[` or `{` stands in quotes."
-                )
+                hint = "Text that begins with `[` or `{` stands in quotes."
+                raise key.where.error("a key is a word, not a list or a mapping", hint)
             if "\n" in key.value:
                 raise key.error("a key is one line")
             if key.value in tree.entries:
-                first = tree.key(key.value)
-                cut = key.value.count("(") != key.value.count(")")
-                raise key.error(
-                    f"the key `{key}` is given twice",
-                    "Inside `{…}` YAML cuts at every comma: write this on a line of its own."
-                    if cut
-                    else f"It is given first in line {first.line}.",
-                )
+                hint = f"It is given first in line {tree.key(key.value).line}."
+                if key.value.count("(") != key.value.count(")"):
+                    hint = "Inside `{…}` YAML cuts at every comma: write this on a line of its own."
+                raise key.error(f"the key `{key}` is given twice", hint)
             tree.entries[key.value] = (key, self.node(next(self.events), depth + 1))
         return tree
 
-    def scalar(self, event: ScalarEvent) -> Text:
+    def scalar(self, event: yaml.ScalarEvent) -> Text:
         mark: Any = event.start_mark
         line, column, value = mark.line, mark.column, event.value
         if event.style == "|":

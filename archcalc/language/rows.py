@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,19 +13,16 @@ from ..units import same, squeeze
 from .checks import value_names
 from .columns import Role, columns_of
 from .family import Family, Variant
-from .lines import Body, Named, cells_of, steps_of
+from .lines import Body, Named, cells_of, inner, steps_of
 from .notation import cell_value
 from .table import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row in one variant.
-
-    Rows whose label is empty go on with the label above, up to a row of dashes: they are one `group`, the part of the
-    paths that they share. `name` is the group's, with the number of the row where the group has several. `names` are
-    given to the row's value by `row:`.
-    """
+    """A row in one variant. Rows whose label is empty go on with the label above, up to a row of dashes: they are one
+    `group`, the part of the paths that they share. `name` is the group's, with the number of the row where the group
+    has several. `names` are given to the row's value by `row:`."""
 
     name: str
     group: str
@@ -35,9 +32,6 @@ class Row:
     claims: tuple[tuple[Text, Role, Text], ...]  # heading, role, printed
     body: Body
     names: tuple[Text, ...] = ()
-
-    def is_called(self, name: str) -> bool:
-        return same(name, self.name) or same(name, self.group)
 
 
 _ROWS: WeakKeyDictionary[Family, dict[str, tuple[Row, ...]]] = WeakKeyDictionary()
@@ -85,8 +79,8 @@ def _meant(steps: Body) -> dict[int, _Read]:
     """The rows that `row:` reads."""
     found: dict[int, _Read] = {}
     for step in steps_of(steps):
-        item, names = (step.item.item, step.item.names) if isinstance(step.item, Named) else (step.item, ())
-        found[id(step.row)] = step.cell, {}, Body(step.cell, (item,)), names
+        names = step.item.names if isinstance(step.item, Named) else ()
+        found[id(step.row)] = step.cell, {}, Body(step.cell, (inner(step),)), names
     return found
 
 
@@ -123,16 +117,13 @@ def _numbered(found: list[Row], groups: list[int]) -> Iterator[Row]:
             yield replace(row, name=name, group=group)
 
 
-def unread(family: Family, cell: Text, names: Iterable[str] = ()) -> SpecError:
+def unread(family: Family, cell: Text, names: Collection[str] = ()) -> SpecError:
     """The error at a cell that no line of the notation reads; `names` are values that it could have been."""
     if cell.value in value_names(family):
         return unknown_value(cell)
-    known = _suggest(family, cell)
-    if names:
-        near = did_you_mean(cell.value, names)
-        what = f"no notation reads `{cell}`, and no value is called so"
-        return cell.error(what, near if near.startswith("Did") else known)
-    return cell.error(f"no notation reads `{cell}`", known)
+    near = did_you_mean(cell.value, names)
+    hint = near if near.startswith("Did") else _suggest(family, cell)
+    return cell.error(f"no notation reads `{cell}`{', and no value is called so' if names else ''}", hint)
 
 
 def unknown_value(name: Text) -> SpecError:
@@ -147,14 +138,10 @@ def _suggest(family: Family, cell: Text) -> str:
         if guess is not None:
             return f"Did you mean `{guess}`?"
     tables = [table for table, what in family.tables if what in ("layers", "steps")]
-    cells = {text.value for table in tables for row in table.rows for text in row.cells if text.value}
-    known = [text for text in sorted(cells) if text != cell.value and _reads(family, text, cell)]
+    cells = {text.value: text for table in tables for row in table.rows for text in row.cells if text.value}
+    known = [word for word, text in sorted(cells.items()) if word != cell.value and family.read_cell(text)]
     hint = did_you_mean(cell.value, known)
     return hint if hint.startswith("Did") else "Each cell is read by a line of `notation:`."
-
-
-def _reads(family: Family, text: str, like: Text) -> bool:
-    return family.read_cell(Text(text, like.source, like.line, like.col, exact=False)) is not None
 
 
 def check_notation(family: Family) -> None:
@@ -180,7 +167,7 @@ def check_notation(family: Family) -> None:
 def row_called(rows: Iterable[Row], name: Text) -> list[Row]:
     """The rows that `name` names. Raises SpecError where there is none."""
     rows = tuple(rows)
-    found = [row for row in rows if row.is_called(name.value)]
+    found = [row for row in rows if same(name.value, row.name) or same(name.value, row.group)]
     if not found:
         raise no_row(name, [row.name for row in rows])
     return found
@@ -191,6 +178,3 @@ def no_row(name: Text, rows: list[str]) -> SpecError:
     numbered = [row for row in rows if same(row.rpartition(".")[0], name.value)]
     hint = f"There are several: {', '.join(numbered[:6])}." if numbered else did_you_mean(name.value, rows)
     return name.error(f"no row is called `{name}`", hint)
-
-
-__all__ = ["Row", "check_notation", "no_row", "row_called", "rows_of", "unread"]

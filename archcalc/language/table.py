@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import Text
-from ..units import same, squeeze
+from ..units import squeeze
+from .reader import Map
 
 MAX_COLUMNS = 100
 MAX_CELLS = 10_000
@@ -27,11 +28,21 @@ class Table:
     headings: tuple[Text, ...]
     rows: tuple[TableRow, ...]
 
-    def index(self, heading: str) -> int | None:
-        for n, text in enumerate(self.headings):
-            if same(text.value, heading):
-                return n
-        return None
+
+class Quoted(NamedTuple):
+    """A table as a document prints it: what it quotes (`from:`), and its cells."""
+
+    source: str
+    table: Table
+
+
+def read_quoted(tree: Map, what: str, *more: str) -> Quoted:
+    """The mapping of `from:`, `table:` and the keys `more`. Raises SpecError."""
+    tree.only(("from", "table", *more), what)
+    table = tree.get("table")
+    if not isinstance(table, Text):
+        raise tree.where.error(f"{what} wants `table: |` with rows of pipe-separated cells")
+    return Quoted(tree.line("from"), read_table(table))
 
 
 def read_table(block: Text) -> Table:
@@ -60,10 +71,8 @@ def read_table(block: Text) -> Table:
             if not extra.value:
                 pipe = sum(len(piece) + 1 for piece in line.value.split("|")[: len(headings)]) - 1
                 extra = line.part(pipe, pipe + 1)
-            raise extra.error(
-                f"this row has {len(cells)} cells, the heading has {len(headings)}",
-                "" if extra.value != "|" else "A pipe at the end of a row opens an empty cell.",
-            )
+            hint = "A pipe at the end of a row opens an empty cell." if extra.value == "|" else ""
+            raise extra.error(f"this row has {len(cells)} cells, the heading has {len(headings)}", hint)
         if (len(rows) + 1) * len(headings) > MAX_CELLS:
             raise line.error(f"a table of more than {MAX_CELLS:,} cells is refused")
         full = tuple(cells) + (cells[-1],) * (len(headings) - len(cells))

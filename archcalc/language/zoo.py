@@ -10,9 +10,8 @@ from pathlib import Path
 
 from ..errors import Text, UsageError, did_you_mean
 from ..files import Version, version
-from ..units import same
 from .checks import check_used, references
-from .family import Family, ModelEntry, Variant, overlay, read_constants, read_family
+from .family import Family, ModelEntry, Variant, overlay, read_expressions, read_family
 from .names import SpecNames, read_names
 from .reader import read_file
 from .rows import check_notation
@@ -24,12 +23,10 @@ LAID_BY_FILE = ("input", "given", "let", "defaults", "notation", "heads", "rows"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A model as it is built: `family` with everything laid over it, and which of its variants.
-
-    `file` is the spec that names the model and carries its claims; `plain` says that nothing is laid over the
-    variant, so that the file's claims about the variant are judged on this model. `laid` are the names of `given:`
-    that win over the variant's row.
-    """
+    """A model as it is built: `family` with everything laid over it, and which of its variants. `file` is the spec that
+    names the model and carries its claims; `plain` says that nothing is laid over the variant, so that the file's
+    claims about the variant are judged on this model. `laid` are the names of `given:` that win over the variant's
+    row."""
 
     name: str
     file: Family = field(repr=False)
@@ -42,7 +39,7 @@ class Selection:
 
     @property
     def subject(self) -> str:
-        """What claims call it: the typed name, or the variant's printed one where it has none."""
+        """The name in claims: the typed one, or the variant's printed one where it has none."""
         return self.entry.name.value if self.entry is not None else self.variant.name.value
 
 
@@ -61,10 +58,7 @@ def spec_files() -> list[Path]:
 
 
 def read_spec(path: Path, name: str | None = None, whole: bool = True) -> Family:
-    """Read and check one spec file. Raises SpecError.
-
-    Without `whole`, what a file is laid over is not read for the check of its names: that takes longer than one model.
-    """
+    """Read and check a spec file; without `whole` not what it is laid over, which takes longer. Raises SpecError."""
     family = read_family(read_file(path, name or str(path)), path.stem)
     if family.layers is not None:
         check_used(family, set())
@@ -72,10 +66,8 @@ def read_spec(path: Path, name: str | None = None, whole: bool = True) -> Family
     else:
         bases = {entry.family: entry.where for entry in family.models.values()}
         if not bases or "" in bases:
-            raise family.tree.where.error(
-                "`layers:` is missing: a quoted table, or a list of layer lines",
-                "A file without `layers:` is laid over other families: its models are `family:variant`.",
-            )
+            hint = "A file without `layers:` is laid over other families: its models are `family:variant`."
+            raise family.tree.where.error("`layers:` is missing: a quoted table, or a list of layer lines", hint)
         if whole:
             check_over(family)
     return family
@@ -117,10 +109,8 @@ def _family(name: str, where: Text) -> Family:
 
 
 def select(reference: str) -> Selection:
-    """Find a model by name (`vgg16`), by `family:variant` (`vgg:D`), or by path (`./my.yaml`, `./my.yaml:NAME`).
-
-    Raises UsageError for an unknown name, or where several variants could be meant; SpecError for a bad spec.
-    """
+    """Find a model by name (`vgg16`), by `family:variant` (`vgg:D`), or by path (`./my.yaml`, `./my.yaml:NAME`). Raises
+    UsageError for an unknown name, or where several variants could be meant; SpecError for a bad spec."""
     reference = reference.strip()
     path, colon, wanted = split(reference)
     if path is not None:
@@ -151,25 +141,20 @@ def model_names() -> Iterator[str]:
 
 
 def known_names() -> list[str]:
-    """What a name may be: the models and families of the zoo, sorted."""
+    """All known names: the models and families of the zoo, sorted."""
     return sorted({*model_names(), *(path.stem for path in spec_files())})
 
 
 def selections(path: Path, name: str | None = None) -> tuple[Family, list[Selection]]:
-    """A spec file and all of its models: the named ones, and the variants that no model names plainly.
-
-    `name` is how messages call the file; a shipped one is called `specs/…`. Raises SpecError.
-    """
+    """A spec file and all of its models: the named ones, and the variants that no model names plainly. `name` is how
+    messages call the file; a shipped one is called `specs/…`. Raises SpecError."""
     shipped = name is None and path.parent == specs_dir()
     family = shipped_family(path) if shipped else read_spec(path, name)
     if shipped and family.layers is None:
         check_over(family)
     spec = path.name if shipped else name or str(path)
     found = [_model(family, entry, spec) for entry in family.models.values()]
-    if family.layers is not None:
-        unnamed = [variant for variant in family.variants if family.plainly(variant.name.value) is None]
-        found += [_variant(family, variant, spec) for variant in unnamed]
-    return family, found
+    return family, found + [_variant(family, variant, spec) for variant in family.unnamed]
 
 
 def split(reference: str) -> tuple[str | None, str, str]:
@@ -207,7 +192,7 @@ def _choose(family: Family, wanted: str | None, spec: str, reference: str) -> Se
     if wanted is None:
         if family.layers is not None and len(family.variants) == 1:
             return _variant(family, family.variants[0], spec)
-        names = _names(family)
+        names = [*family.models, *(variant.name.value for variant in family.unnamed)]
         if family.layers is None and len(names) == 1:
             return _model(family, family.models[names[0]], spec)
         shown = "\n".join(f"  {reference}:{name}" for name in names)
@@ -219,13 +204,6 @@ def _choose(family: Family, wanted: str | None, spec: str, reference: str) -> Se
         return _variant(family, variant, spec)
     known = [*family.models, *(v.name.value for v in family.variants)] if family.layers else list(family.models)
     raise UsageError(f"`{reference}`: there is no model or variant `{wanted}`", did_you_mean(wanted, known))
-
-
-def _names(family: Family) -> list[str]:
-    """How the models of a file are best called: typed names, and printed ones of variants without."""
-    plain = {entry.variant.value for entry in family.models.values() if entry.overlay is None}
-    unnamed = [v.name.value for v in family.variants if not any(same(v.name.value, name) for name in plain)]
-    return [*family.models, *(unnamed if family.layers is not None else [])]
 
 
 def _variant(family: Family, variant: Variant, spec: str) -> Selection:
@@ -247,7 +225,7 @@ def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
         own = [(key, value) for key, value in file.tree.items() if key.value in LAID_BY_FILE]
         family = read_family(overlay(base.tree, own), base.name, laid_over=True)
     if entry.overlay is not None:
-        constants = read_constants(entry.overlay)
+        constants = read_expressions(entry.overlay, "given")
         laid |= set(constants)
         columns = {heading for variant in base.variants for heading in variant.cells}
         known = {*base.given, *file.given, *references(family), *columns}
