@@ -46,10 +46,8 @@ BYTES["KB"] = BYTES["kB"]
 @dataclass(frozen=True, slots=True)
 class Budget:
     """A bound: `quantity` `comparison` `bound`, or of a measured one `bound` × what `baseline` takes in the same run.
-
     `models` is the name that it holds for, or a pattern; `text` is where it stands. `advisory`: a breach is said, and
-    fails nothing.
-    """
+    fails nothing."""
 
     text: Text
     models: str

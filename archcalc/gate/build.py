@@ -27,11 +27,9 @@ SKIPPED = ("node_modules", "__pycache__", "site-packages")
 
 @dataclass(frozen=True, slots=True)
 class CheckedModel:
-    """A model of a lock. `locked` is its name where it stands there, `spec` the file that it is built from.
-
-    `drift` is None where all is as locked; then `now` is, too. `totals` are what budgets bound. `error` says why it
-    cannot be compared. `updated`: the lock holds what is true now.
-    """
+    """A model of a lock. `locked` is its name where it stands there, `spec` the file that it is built from. `drift` is
+    None where all is as locked; then `now` is, too. `totals` are what budgets bound. `error` says why it cannot be
+    compared. `updated`: the lock holds what is true now."""
 
     name: str
     locked: Text
@@ -167,10 +165,8 @@ def digest(lines: Iterable[str]) -> str:
 
 
 def build_many(wanted: Sequence[BuildRequest], tick: Tick | None = None) -> list[BuildResult | ArchcalcError]:
-    """Build models on all cores, those of one spec together: each process reads a spec once.
-
-    Names are one group, cut into parts: in a lock those of one family mostly stand together.
-    """
+    """Build models on all cores, those of one spec together: each process reads a spec once. Names are one group, cut
+    into parts: in a lock those of one family mostly stand together."""
     groups: dict[str, list[int]] = {}
     for index, model in enumerate(wanted):
         groups.setdefault(split(model.reference)[0] or "", []).append(index)

@@ -25,12 +25,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A field of a node that is not as locked, or a total's (then `path` is empty).
-
-    `field` is `node` where the whole node is new or gone, otherwise what a `LockLine` calls it. `cause`: it does not
-    follow from another change. `place` is where it stands, or would stand. Nodes that are new or gone side by side have
-    one `run`.
-    """
+    """A field of a node that is not as locked, or a total's (then `path` is empty). `field` is `node` where the whole
+    node is new or gone, otherwise what a `LockLine` calls it. `cause`: it does not follow from another change. `place`
+    is where it stands, or would stand. Nodes that are new or gone side by side have one `run`."""
 
     path: str
     field: str
@@ -43,11 +40,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What an old checkpoint holds for the network as it is now: parameters and statistics by name.
-
-    `gone` no longer have a place, `reshaped` have one of another shape (old, new), `renamed` are gone by name but have
-    a node that took their place, `missing` are new. `kept` load as before.
-    """
+    """What an old checkpoint holds for the network as it is now: parameters and statistics by name. `gone` no longer
+    have a place, `reshaped` have one of another shape (old, new), `renamed` are gone by name but have a node that took
+    their place, `missing` are new. `kept` load as before."""
 
     kept: int = 0
     gone: tuple[str, ...] = ()

@@ -82,10 +82,8 @@ def _cells(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model in a lock. `totals` are sums by name, `inputs` and `outputs` shapes as text.
-
-    `by_rows`: the lines are rows, not nodes.
-    """
+    """A model in a lock. `totals` are sums by name, `inputs` and `outputs` shapes as text. `by_rows`: the lines are
+    rows, not nodes."""
 
     model: str
     inputs: str

@@ -53,11 +53,9 @@ def median(samples: Sequence[float]) -> float:
 
 
 def median_interval(samples: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:
-    """A confidence interval of the median, whatever the distribution; None where there are too few samples.
-
-    The order statistics X(k) and X(n+1−k) hold the median between them with probability 1 − 2·P(B < k), B binomial
-    (n, ½): k is the largest with which that is at least `level` (Conover 1999, section 3.2).
-    """
+    """A confidence interval of the median, whatever the distribution; None where there are too few samples. The order
+    statistics X(k) and X(n+1−k) hold the median between them with probability 1 − 2·P(B < k), B binomial (n, ½): k is
+    the largest with which that is at least `level` (Conover 1999, section 3.2)."""
     n = len(samples)
     tail, k = 0, 0
     outside = Fraction(1 - level).limit_denominator(10**6) * 2**n  # as a float it could not be held
@@ -71,10 +69,8 @@ def median_interval(samples: Sequence[float], level: float = LEVEL) -> tuple[flo
 
 
 class Confidence(NamedTuple):
-    """Between which two figures the median lies at `level`, as a share of it to either side, and what was wanted.
-
-    All but `level` and `wanted` are None where the runs are too few.
-    """
+    """Between which two figures the median lies at `level`, as a share of it to either side, and what was wanted. All
+    but `level` and `wanted` are None where the runs are too few."""
 
     level: float
     low: float | None

@@ -121,9 +121,7 @@ def _load(there: Examined) -> Finding:
         return Finding("load", shown)
     left = max(1, int(room(there) - load))
     return Finding(
-        "load",
-        shown,
-        f"others run too, and medians move by 10 to 40 % between minutes: wait, or `--threads {left}`",
+        "load", shown, f"others run too, and medians move by 10 to 40 % between minutes: wait, or `--threads {left}`"
     )
 
 

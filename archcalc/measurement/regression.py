@@ -51,10 +51,8 @@ class Comparison(NamedTuple):
 
 
 def compare(before: Run, now: Run, tolerance: float = TOLERANCE, level: float = LEVEL) -> tuple[Comparison, ...]:
-    """Compare what both runs measured, batch by batch.
-
-    Raises UsageError where they did not measure the same thing, Unavailable where scipy is missing.
-    """
+    """Compare what both runs measured, batch by batch. Raises UsageError where they did not measure the same thing,
+    Unavailable where scipy is missing."""
     _same_network(before, now)
     there = {measured.batch: measured for measured in before.measurements}
     pairs = [(there[measured.batch], measured) for measured in now.measurements if measured.batch in there]
@@ -132,10 +130,8 @@ def _notes(before: Measurement, now: Measurement) -> list[str]:
 
 
 def rank_tests(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[float]:
-    """The two-sided p values of Mann and Whitney's test on each pair of samples, after Benjamini and Hochberg.
-
-    Samples that are all alike differ by nothing: 1. Raises Unavailable where scipy is missing.
-    """
+    """The two-sided p values of Mann and Whitney's test on each pair of samples, after Benjamini and Hochberg. Samples
+    that are all alike differ by nothing: 1. Raises Unavailable where scipy is missing."""
     if not pairs:
         return []
     mannwhitneyu, corrected = library()

@@ -11,18 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict, cast, get_args
 
 from .. import __version__
-from ..documents import (
-    SCHEMA,
-    VERSION,
-    WRITER,
-    Count,
-    Dtype,
-    Milliseconds,
-    Natural,
-    Positive,
-    Version,
-    Word,
-)
+from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Milliseconds, Natural, Positive, Version, Word
 from ..errors import UsageError, printable
 from ..graph import Graph
 from ..ops import Shape
@@ -134,8 +123,7 @@ class Plain(TypedDict):
     settled: Annotated[bool, "Whether runs had stopped getting faster before the first that counts."]
     disturbed: Annotated[Count, "The number of runs that do not count, as the processor was slower then."]
     probe_ms: Annotated[
-        Milliseconds,
-        "What a fixed product of two small matrices took beside the runs, in milliseconds; 0 on a GPU.",
+        Milliseconds, "What a fixed product of two small matrices took beside the runs, in milliseconds; 0 on a GPU."
     ]
 
 
@@ -153,8 +141,7 @@ class MeasurementDocument(Plain):
     throughput: Annotated[float | None, "Samples a second by the median; null where it is 0."]
     layers_sum_ms: Annotated[Milliseconds, "The medians of all layers together, in milliseconds."]
     reconciliation: Annotated[
-        float | None,
-        "The layers' sum as a share of the median of runs that no clock interrupts; null without layers.",
+        float | None, "The layers' sum as a share of the median of runs that no clock interrupts; null without layers."
     ]
     stable: Annotated[bool, "Whether there is no doubt about the run."]
     doubts: Annotated[list[DoubtDocument], "Why the run is unstable, each with what to do about it."]
@@ -179,8 +166,7 @@ class MeasurementDocument(Plain):
         Count | None, "The same in modules that call modules, each holding its input; null in training."
     ]
     workspace_bytes: Annotated[
-        Count | None,
-        "What the allocator gave at most beside these; null in training, or where it does not say.",
+        Count | None, "What the allocator gave at most beside these; null in training, or where it does not say."
     ]
     requested_bytes: Annotated[
         Count | None, "What the GPU's allocator was asked for at most; null in training and on the CPU."

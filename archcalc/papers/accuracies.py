@@ -144,10 +144,8 @@ def systems() -> tuple[System, ...]:
 
 def accuracy_of(model: str, dataset: str = "ImageNet", metric: str = "top1_error") -> tuple[Accuracy, ...]:
     """The results that documents print for a model of the zoo, each with its setting and source. Raises SpecError.
-
     `dataset` is the common name (ImageNet), or one as it is printed (ImageNet ILSVRC val.). An error may be printed as
-    an accuracy: `as_metric` is the value of either.
-    """
+    an accuracy: `as_metric` is the value of either."""
     found = (a for a in accuracies() if model in a.models and a.as_metric(metric) is not None)
     return tuple(a for a in found if dataset in (a.benchmark, a.dataset))
 
@@ -241,10 +239,8 @@ def _result(cells: Mapping[str, Text], sources: tuple[str, ...], listed: Listed)
 
 
 def read_result(printed: Text, value: Text | None = None) -> tuple[Number, Number | None, bool]:
-    """The number of a result, what stands behind its ±, and whether it is printed as about that.
-
-    `value` says the number where more or less than one is printed: `5 to 6 days`, `doubles`. Raises SpecError.
-    """
+    """The number of a result, what stands behind its ±, and whether it is printed as about that. `value` says the
+    number where more or less than one is printed: `5 to 6 days`, `doubles`. Raises SpecError."""
     found = PLAIN.fullmatch(printed.value)
     if found is None and value is None:
         raise printed.error(f"which number is `{printed}`?", "A column `value` says it.")

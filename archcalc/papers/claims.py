@@ -29,11 +29,8 @@ Verdict = Literal["exact", "rounds", "reads as", "truncates", "contradicts"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A printed figure of a variant or model (`subject`), or of one of its rows.
-
-    `heading` is what the document calls it, `metric` what archcalc computes for it, `reading` the counting terms that
-    the spec says it needs.
-    """
+    """A printed figure of a variant or model (`subject`), or of one of its rows. `heading` is what the document calls
+    it, `metric` what archcalc computes for it, `reading` the counting terms that the spec says it needs."""
 
     subject: str
     row: str
@@ -338,10 +335,8 @@ def _same_subject(family: Family, name: str, subject: str) -> bool:
 
 
 def stale_errata(family: Family, judged: Mapping[str, tuple[Judgement, ...]]) -> list[SpecError]:
-    """Errors in the errata of a file, given the judgements on all of its models.
-
-    An erratum must name claims; each that it names must contradict, and its note must quote what is printed.
-    """
+    """Errors in the errata of a file, given the judgements on all of its models. An erratum must name claims; each that
+    it names must contradict, and its note must quote what is printed."""
     found = []
     every = [judgement for judgements in judged.values() for judgement in judgements]
     for erratum in family.errata:

@@ -244,9 +244,7 @@ def _claim(
     claims: tuple[Claim, ...], subject: Text, figure: Text, cell: Text, by_row: bool, model: str, of: str
 ) -> Claim:
     """The claim of a row (of `model`), or about a model, that is called `figure`, in the table whose `from:` is `of`.
-
-    Raises SpecError where there is none, or several that print different figures.
-    """
+    Raises SpecError where there is none, or several that print different figures."""
 
     def answers(claim: Claim) -> bool:
         if not same(claim.heading.value, figure.value) or (of and claim.source != of):

@@ -29,11 +29,9 @@ MAX_RELATIVES = 12
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A figure with what is computed for it, in base units (sizes in the printed order).
-
-    `computed` is the number under `reading`; `base` that under base counting, of a ratio that of our own counts.
-    `tried` is how many readings were tried; `formula` the arithmetic with its numbers.
-    """
+    """A figure with what is computed for it, in base units (sizes in the printed order). `computed` is the number under
+    `reading`; `base` that under base counting, of a ratio that of our own counts. `tried` is how many readings were
+    tried; `formula` the arithmetic with its numbers."""
 
     entry: Entry
     model: str

@@ -283,10 +283,8 @@ class Formula:
 
 
 def read_formula(text: Text) -> Formula:
-    """`params of vgg16`, or `[params of alexnet] / [params of squeezenet1.0]`, `[id of a figure] * 4`.
-
-    Raises SpecError.
-    """
+    """`params of vgg16`, or `[params of alexnet] / [params of squeezenet1.0]`, `[id of a figure] * 4`. Raises
+    SpecError."""
     plain = read_quantity(text)
     if plain is not None:
         return Formula(text, (), {"a": plain})
