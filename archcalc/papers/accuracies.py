@@ -199,8 +199,7 @@ def _file(path: Path) -> Map:
 def _results(tree: Map, listed: Listed) -> Iterator[Accuracy]:
     for item in maps(tree, "tables", "a table of results is `from:` and `table:`"):
         sources = tuple(text.value for text in read_sources(item))
-        for cells in figures(item, COLUMNS):
-            yield _result(cells, sources, listed)
+        yield from (_result(cells, sources, listed) for cells in figures(item, COLUMNS))
 
 
 def _result(cells: Mapping[str, Text], sources: tuple[str, ...], listed: Listed) -> Accuracy:
@@ -242,16 +241,11 @@ def read_result(printed: Text, value: Text | None = None) -> tuple[Number, Numbe
     """The number of a result, what stands behind its ±, and whether it is printed as about that. `value` says the
     number where more or less than one is printed: `5 to 6 days`, `doubles`. Raises SpecError."""
     found = PLAIN.fullmatch(printed.value)
-    if found is None and value is None:
-        raise printed.error(f"which number is `{printed}`?", "A column `value` says it.")
     if value is None:
-        assert found is not None
-        spread = found["spread"]
-        return (
-            _number(found["number"], printed),
-            None if spread is None else _number(spread, printed),
-            bool(found["about"]),
-        )
+        if found is None:
+            raise printed.error(f"which number is `{printed}`?", "A column `value` says it.")
+        spread = _number(found["spread"], printed) if found["spread"] else None
+        return _number(found["number"], printed), spread, bool(found["about"])
     if found is not None:
         raise value.error(f"`{printed}` says its number by itself")
     said = re.fullmatch(rf"~?({NUMBER})", value.value)
@@ -294,8 +288,7 @@ def _unassigned(item: Map) -> Unassigned:
 # --- systems ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """A printed variant and the models that it is; an empty dataset or setting fits all."""
 
     system: Text
@@ -329,16 +322,15 @@ class Listed:
             self.by_key[system.key] = system
         self.networks: list[Network] = []
         self.used: set[int] = set()
-        columns = ("system", "variant", "dataset", "setting", "models")
         above: Text | None = None
-        for name, variant, dataset, setting, models in rows(tree, "networks", columns):
+        for name, variant, dataset, setting, models in rows(tree, "networks", Network._fields):
             above = name if name.value or above is None else above
             self.known(above)
-            theirs = self.by_key[above.value].models
-            for model in parts(models, ","):
+            theirs, named = self.by_key[above.value].models, parts(models, ",")
+            for model in named:
                 if model.value not in theirs:
                     raise model.error(f"`{model}` is not a model of `{above}`", did_you_mean(model.value, theirs))
-            names = tuple(t.value for t in parts(models, ","))
+            names = tuple(model.value for model in named)
             self.networks.append(Network(above, variant, dataset.value, setting.value, names))
 
     def known(self, name: Text) -> None:
@@ -352,11 +344,10 @@ class Listed:
 
     def models_of(self, words: Mapping[str, str]) -> tuple[str, ...]:
         """The models that a result is of: those of the first network that fits it."""
-        names = ("", words["dataset"], self.benchmark(words["dataset"]))
+        datasets = ("", words["dataset"], self.benchmark(words["dataset"]))
         for at, network in enumerate(self.networks):
-            if (network.system.value, network.variant.value) != (words["system"], words["variant"]):
-                continue
-            if network.dataset in names and words["setting"].startswith(network.setting):
+            asked = (network.system.value, network.variant.value) == (words["system"], words["variant"])
+            if asked and network.dataset in datasets and words["setting"].startswith(network.setting):
                 self.used.add(at)
                 return network.models
         return ()
@@ -369,9 +360,8 @@ class Listed:
                 hint = did_you_mean(network.variant.value, variants)
                 raise network.variant.error(f"no result of `{network.system}` is of `{network.variant}`", hint)
         for result in results.values():
-            for text in result.differs:
-                match = DIFFERS.fullmatch(text)
-                if match is not None and match["id"] not in results:
+            for match in filter(None, map(DIFFERS.fullmatch, result.differs)):
+                if match["id"] not in results:
                     hint = did_you_mean(match["id"], results)
                     raise result.id.error(f"`{result.id}` differs from `{match['id']}`, and there is no such id", hint)
 
@@ -415,18 +405,10 @@ class Result(NamedTuple):
 def results() -> tuple[Result, ...]:
     """All printed results of models of the zoo, in the order of the documents. Raises SpecError."""
     return tuple(
-        Result(
-            model,
-            found.in_words,
-            found.printed.value,
-            float(found.value),
-            found.sources[0],
-            found.dataset,
-            _tested(found.setting),
-        )
-        for found in accuracies()
-        if found.metric in CLASSIFICATION
-        for model in found.models
+        Result(model, a.in_words, a.printed.value, float(a.value), a.sources[0], a.dataset, _tested(a.setting))
+        for a in accuracies()
+        if a.metric in CLASSIFICATION
+        for model in a.models
     )
 
 
