@@ -284,7 +284,7 @@ def _doubts(run: Measurement) -> list[Doubt]:
             paused = abs(median(run.sums) / run.whole.median - 1) <= TOLERANCE  # each run by nodes is as long
             found.append(Doubt(away + ": pauses hit now one, now another" * paused, QUIET))
     if gap is None:
-        few = f"{run.runs} run{'s' * (run.runs != 1)} {'are' if run.runs != 1 else 'is'} too few to tell"
+        few = f"{run.runs} run{' is' if run.runs == 1 else 's are'} too few to tell"
         found.append(Doubt(few, f"At least {LEAST_RUNS} are needed: a longer `--time-limit`."))
     elif gap > TOLERANCE:
         found.append(Doubt(f"every other run was {100 * gap:.0f} % slower than the rest", QUIET))

@@ -281,14 +281,14 @@ def _rounded(value: float | None) -> float | None:
 def _samples(run: Measurement) -> SamplesDocument:
     return {
         "whole": _row(run.whole_samples),
-        "layers": [_row(row) for row in run.samples],
-        "backward": [_row(row) for row in run.backward],
+        "layers": list(map(_row, run.samples)),
+        "backward": list(map(_row, run.backward)),
         "compiled": _row(run.compiled_samples),
     }
 
 
 def _row(samples: Sequence[float]) -> list[float]:
-    return [ms(sample) for sample in samples]
+    return list(map(ms, samples))
 
 
 # --- from JSON ----------------------------------------------------------------------------------------------------
@@ -379,13 +379,9 @@ def _memory(found: Mapping[str, Any]) -> Memory | None:
     """What was held; None where it was not watched, as in training and by versions that did not."""
     if found.get("peak_memory_bytes") is None:
         return None
-    sure = (
-        _get(found, "peak_memory_bytes", int),
-        _get(found, "peak_memory_at", str),
-        _get(found, "eager_memory_bytes", int),
-    )
-    maybe = (None if found.get(key) is None else _get(found, key, int) for key in Memory._fields[len(sure) :])
-    return Memory(*sure, *maybe)
+    sure = {"peak_memory_bytes": int, "peak_memory_at": str, "eager_memory_bytes": int}
+    maybe = [None if found.get(key) is None else _get(found, key, int) for key in Memory._fields[len(sure) :]]
+    return Memory(*(_get(found, key, kind) for key, kind in sure.items()), *maybe)
 
 
 def _rows(samples: Any, key: str, nodes: int, runs: int) -> tuple[array[float], ...]:
