@@ -111,17 +111,15 @@ class Links:
         self.to: dict[int, int] = dict(pairs)
         self.back = {j: i for i, j in pairs}
         self._reads = {id(entry): _reads(entry) for entry in (old, new)}
-        self._rewired = {
-            i for i, j in pairs if self._sources(old, i, self.to, 0) != self._sources(new, j, self.back, 1)
-        }
+        self._rewired = {i for i, j in pairs if self._sources(old, i, self.to) != self._sources(new, j, self.back)}
 
-    def _sources(self, entry: Entry, index: int, linked: dict[int, int], is_new: int) -> list[int]:
+    def _sources(self, entry: Entry, index: int, linked: dict[int, int]) -> list[int]:
         """What a line reads, as old lines; through lines that only one side has, to what stands in front of them."""
         found = []
         for value in self._reads[id(entry)][index]:
             while value >= 0 and value not in linked:
                 value = self._reads[id(entry)][value][0]
-            found.append(linked[value] if is_new and value >= 0 else value)
+            found.append(linked[value] if entry is self.new and value >= 0 else value)
         return found
 
     @property

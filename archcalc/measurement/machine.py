@@ -119,10 +119,8 @@ def _malloc(there: Examined) -> Finding:
 
 
 def _clock(cost: float) -> Finding:
-    least = f"{1e3 * (cost / CLOCK_SHARE):.3g} µs"
-    return Finding(
-        "clock", f"{1e6 * cost:.0f} ns a reading", f"layers below {least} are measured to no better than 2 %"
-    )
+    means = f"layers below {1e3 * (cost / CLOCK_SHARE):.3g} µs are measured to no better than 2 %"
+    return Finding("clock", f"{1e6 * cost:.0f} ns a reading", means)
 
 
 def _probe(found: Latency) -> Finding:

@@ -229,7 +229,7 @@ def document(run: Run) -> RunDocument:
 def described(run: Measurement) -> MeasurementDocument:
     """A measurement without its samples: under which conditions, how long, how sure."""
     plain = cast(Plain, {key: getattr(run, FIELDS.get(key, key)) for key in Plain.__annotations__})
-    known, memory = run.confidence, run.memory
+    known, memory = {name: _rounded(value) for name, value in run.confidence._asdict().items()}, run.memory
     return {
         **plain,
         "runs": run.runs,
@@ -242,14 +242,7 @@ def described(run: Measurement) -> MeasurementDocument:
         "doubts": [{"reason": doubt.reason, "advice": doubt.advice} for doubt in run.doubts],
         "halves": _rounded(run.even_odd_gap),
         "overhead_ms": ms(run.overhead_ms),
-        "confidence": {
-            "level": known.level,
-            "low": _rounded(known.low),
-            "high": _rounded(known.high),
-            "within": _rounded(known.within),
-            "wanted": round(known.wanted, 6),
-            "reached": known.reached,
-        },
+        "confidence": cast(ConfidenceDocument, {**known, "reached": run.confidence.reached}),
         "compiled_ms": None if run.compiled is None else spread(run.compiled),
         "launch_bound": list(run.launch_bound),
         "machine": cast(MachineDocument, asdict(run.machine)),
@@ -337,7 +330,6 @@ def parse(found: Any) -> Run:
 
 
 _KINDS: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "float": float, "Mode": str, "Stopped": str}
-_WORDS: Mapping[str, tuple[str, ...]] = {"mode": get_args(Mode), "stopped": get_args(Stopped)}
 
 
 def _measurement(found: Any, nodes: int) -> Measurement:
@@ -345,7 +337,7 @@ def _measurement(found: Any, nodes: int) -> Measurement:
     annotations = {f.name: str(f.type) for f in fields(Measurement)}
     names = {key: FIELDS.get(key, key) for key in Plain.__annotations__}
     plain = {name: _get(found, key, _KINDS[annotations[name]]) for key, name in names.items()}
-    for name, words in _WORDS.items():
+    for name, words in (("mode", get_args(Mode)), ("stopped", get_args(Stopped))):
         if plain[name] not in words:
             raise _Wrong(f"`{name}` is `{plain[name]}`, not one of {', '.join(words)}")
     samples = _get(found, "samples_ms", dict)

@@ -23,8 +23,6 @@ from ..units import read_figure
 from .metrics import METRICS
 from .tables import figures, items, maps, parts, rows
 
-COMPLEMENTS = {f"{rank}error": f"{rank}accuracy" for rank in ("", "top1_", "top5_")}
-COMPLEMENTS |= {accuracy: error for error, accuracy in COMPLEMENTS.items()}
 NOT_PRINTED = " (not printed)"  # behind a data set or a unit that the slide leaves out and its context tells
 UNITS = (
     "%", "BLEU", "bits per character", "epochs", "days", "weeks", "s", "ms", "times", "TPUv3-core-days", "TPUv3-days",
@@ -87,16 +85,6 @@ class Accuracy:
         said = unit in self.printed.value or unit in ("none", self.in_words)
         return "" if said or PLAIN.fullmatch(self.printed.value) is None else f" {unit}"
 
-    @property
-    def in_percent(self) -> bool:
-        return self.unit.removesuffix(NOT_PRINTED) == "%"
-
-    def as_metric(self, metric: str) -> Number | None:
-        """The value as `metric`: an accuracy of 77.1 % is an error of 22.9 %. None where it is another metric."""
-        if self.metric == metric:
-            return self.value
-        return 100 - self.value if COMPLEMENTS.get(metric) == self.metric and self.in_percent else None
-
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -111,7 +99,7 @@ class System:
     @property
     def key(self) -> str:
         """The name in results: that of the list up to the first bracket."""
-        return key_of(self.name.value)
+        return self.name.value.partition("(")[0].strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,28 +118,6 @@ class Known:
     systems: tuple[System, ...]
     results: tuple[Accuracy, ...]
     unassigned: tuple[Unassigned, ...]
-
-
-def accuracies() -> tuple[Accuracy, ...]:
-    """Every printed result, by document. Raises SpecError."""
-    return known().results
-
-
-def systems() -> tuple[System, ...]:
-    """Every system that the documents name, each with its results. Raises SpecError."""
-    return known().systems
-
-
-def accuracy_of(model: str, dataset: str = "ImageNet", metric: str = "top1_error") -> tuple[Accuracy, ...]:
-    """The results that documents print for a model of the zoo, each with its setting and source. Raises SpecError.
-    `dataset` is the common name (ImageNet), or one as it is printed (ImageNet ILSVRC val.). An error may be printed as
-    an accuracy: `as_metric` is the value of either."""
-    found = (a for a in accuracies() if model in a.models and a.as_metric(metric) is not None)
-    return tuple(a for a in found if dataset in (a.benchmark, a.dataset))
-
-
-def key_of(name: str) -> str:
-    return name.partition("(")[0].strip()
 
 
 def known() -> Known:
@@ -406,7 +372,7 @@ def results() -> tuple[Result, ...]:
     """All printed results of models of the zoo, in the order of the documents. Raises SpecError."""
     return tuple(
         Result(model, a.in_words, a.printed.value, float(a.value), a.sources[0], a.dataset, _tested(a.setting))
-        for a in accuracies()
+        for a in known().results
         if a.metric in CLASSIFICATION
         for model in a.models
     )

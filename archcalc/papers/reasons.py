@@ -86,11 +86,9 @@ def _units(asked: Search) -> Iterator[str]:
 def _rows(place: Place) -> list[Span]:
     """The rows of a network, or the blocks of a row."""
     spans = place.report.graph.spans
-    inside = [span for span in spans if place.start <= span.start and span.stop <= place.stop and not span.head]
+    inside = [s for s in spans if place.start <= s.start and s.stop <= place.stop and not s.head]
     whole = place.start == 0 and place.stop == place.report.graph.main
-    return [
-        span for span in inside if (span.depth == 0) == whole and (span.start, span.stop) != (place.start, place.stop)
-    ]
+    return [s for s in inside if (s.depth == 0) == whole and (s.start, s.stop) != (place.start, place.stop)]
 
 
 def _counted_twice(asked: Search) -> Iterator[str]:
