@@ -44,13 +44,15 @@ UNKNOWN = "the system does not say"
 def findings(there: Examined) -> list[Finding]:
     """Everything that decides how fast a network runs here."""
     machine = there.machine
+    no_gpu = there.device == "cpu" and there.gpu.startswith("none") and not machine.driver
+    rounded = "float32 products are rounded to 10 bits of mantissa there, and faster" if "on" in machine.tf32 else ""
     return [
         Finding("system", f"{machine.system}, Python {machine.python}"),
         Finding("torch", there.torch),
         Finding("device", f"{there.device}: {there.device_name}"),
-        Finding("GPU", there.gpu, "" if machine.driver else _gpu(there)),
+        Finding("GPU", there.gpu, "`--gpu` leaves with exit code 3" if no_gpu else ""),
         *([Finding("driver", f"{machine.driver}, CUDA {machine.cuda}")] if machine.driver else []),
-        *([Finding("TF32", machine.tf32, _tf32(machine))] if machine.tf32 else []),
+        *([Finding("TF32", machine.tf32, rounded)] if machine.tf32 else []),
         *([Finding("clocks", machine.clocks)] if machine.clocks else []),
         _processors(there),
         _threads(there),
@@ -61,14 +63,6 @@ def findings(there: Examined) -> list[Finding]:
         _clock(there.clock_ms),
         _probe(there.probe),
     ]
-
-
-def _gpu(there: Examined) -> str:
-    return "`--gpu` leaves with exit code 3" if there.device == "cpu" and there.gpu.startswith("none") else ""
-
-
-def _tf32(machine: Machine) -> str:
-    return "float32 products are rounded to 10 bits of mantissa there, and faster" if "on" in machine.tf32 else ""
 
 
 def room(there: Examined) -> float:

@@ -53,7 +53,11 @@ class Comparison(NamedTuple):
 def compare(before: Run, now: Run, tolerance: float = TOLERANCE, level: float = LEVEL) -> tuple[Comparison, ...]:
     """Compare what both runs measured, batch by batch. Raises UsageError where they did not measure the same thing,
     Unavailable where scipy is missing."""
-    _same_network(before, now)
+    if before.input != now.input:
+        was, is_now = ("×".join(map(str, run.input)) for run in (before, now))
+        raise UsageError(f"the runs cannot be compared: the input was {was}, now it is {is_now}")
+    if before.paths and not set(before.paths) & set(now.paths):
+        raise UsageError(f"the runs have no layer in common: `{before.model}` before, `{now.model}` now")
     there = {measured.batch: measured for measured in before.measurements}
     pairs = [(there[measured.batch], measured) for measured in now.measurements if measured.batch in there]
     if not pairs:
@@ -62,14 +66,6 @@ def compare(before: Run, now: Run, tolerance: float = TOLERANCE, level: float = 
     for one, other in pairs:
         same_conditions(one, {name: getattr(other, name) for name in SAME})
     return tuple(_compared(before, now, one, other, tolerance, level) for one, other in pairs)
-
-
-def _same_network(before: Run, now: Run) -> None:
-    if before.input != now.input:
-        was, is_now = ("×".join(map(str, run.input)) for run in (before, now))
-        raise UsageError(f"the runs cannot be compared: the input was {was}, now it is {is_now}")
-    if before.paths and not set(before.paths) & set(now.paths):
-        raise UsageError(f"the runs have no layer in common: `{before.model}` before, `{now.model}` now")
 
 
 def same_conditions(before: Measurement, now: Mapping[str, object]) -> None:

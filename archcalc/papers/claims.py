@@ -102,12 +102,8 @@ _CLAIMS: WeakKeyDictionary[Family, tuple[Claim, ...]] = WeakKeyDictionary()
 
 def claims_of(family: Family) -> tuple[Claim, ...]:
     """All claims of a spec file, read once. Raises SpecError where one cannot be read."""
-    if family not in _CLAIMS:
-        _CLAIMS[family] = _read_claims(family)
-    return _CLAIMS[family]
-
-
-def _read_claims(family: Family) -> tuple[Claim, ...]:
+    if family in _CLAIMS:
+        return _CLAIMS[family]
     claims = list(islice(chain(_variant_claims(family), _row_claims(family), _reported_claims(family)), MAX_CLAIMS + 1))
     if len(claims) > MAX_CLAIMS:
         raise claims[-1].printed.error(f"more than {MAX_CLAIMS:,} claims are refused")
@@ -117,7 +113,7 @@ def _read_claims(family: Family) -> tuple[Claim, ...]:
         if not any(claim.is_called(key) for claim in claims):
             text, _ = family.reading.get(key) or next(t.reading[key] for t in family.reported if key in t.reading)
             raise text.error(f"no claim is called `{key}`", did_you_mean(key, [c.heading.value for c in claims]))
-    return tuple(claims)
+    return _CLAIMS.setdefault(family, tuple(claims))
 
 
 def _reading_of(readings: Mapping[str, tuple[Text, Text]], heading: Text, metric: str) -> Reading:

@@ -140,11 +140,6 @@ def _weight_shape(place: Place) -> tuple[int, ...]:
     raise ArchcalcError("no layer with weights is here")
 
 
-def _neurons(place: Place) -> int:
-    """Outputs of convolutions and fully connected layers."""
-    return sum(numel(layer.output_shape) for layer in place.layers if layer.node.op.weight_layers)
-
-
 def _activation_elements(place: Place) -> int:
     """Elements that rows hand on, the network's input with them where the whole network is asked."""
     graph = place.report.graph
@@ -189,7 +184,7 @@ METRICS: dict[str, Callable[[Place], Value]] = {
     "output_elements": lambda place: numel(place.shape(place.output)),
     "input_elements": lambda place: numel(place.shape(place.value)),
     "activation_elements": _activation_elements,
-    "neurons": _neurons,
+    "neurons": lambda place: sum(numel(layer.output_shape) for layer in place.layers if layer.node.op.weight_layers),
     "conv_layers": lambda place: _depth(place, "convolution"),
     "fc_layers": lambda place: _depth(place, "linear"),
     "convolutions": lambda place: sum(layer.node.op.family == "convolution" for layer in place.layers),
