@@ -300,9 +300,8 @@ def _covers(erratum: Erratum, claim: Claim, family: Family) -> bool:
     if erratum.variants and not any(_same_subject(family, v.value, claim.subject) for v in erratum.variants):
         return False
     if erratum.rows:
-        names = [row.value for row in erratum.rows]
         group = claim.row.rpartition(".")[0]
-        return bool(claim.row) and any(same(n, claim.row) or same(n, group) for n in names)
+        return bool(claim.row) and any(same(r.value, claim.row) or same(r.value, group) for r in erratum.rows)
     return not claim.row
 
 

@@ -44,12 +44,10 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A figure that documents print.
-
-    `formula` says how it is computed, or `claim`, where a spec claims it, with the `family` of that. `missing`: what
-    would be needed to compute it. A symbolic figure is the formula `symbols`, checked for all values of its letters
-    that `instances` name; of another figure these are constants of the network, each with one value.
-    """
+    """A figure that documents print. `formula` says how it is computed, or `claim`, where a spec claims it, with the
+    `family` of that. `missing`: what would be needed to compute it. A symbolic figure is the formula `symbols`, checked
+    for all values of its letters that `instances` name; of another figure these are constants of the network, each with
+    one value."""
 
     id: Text
     system: str
@@ -286,6 +284,6 @@ def _of_claim(family: Family, cell: Text, claim: Claim, cited: Cited, system: st
     )
 
 
-def problem(entry: Entry, message: str, hint: str = "") -> SpecError:
+def problem(entry: Entry, message: str) -> SpecError:
     """An error at a figure."""
-    return entry.id.error(f"`{entry.id}`: {message}", hint)
+    return entry.id.error(f"`{entry.id}`: {message}")

@@ -17,7 +17,7 @@ from ..networks import Networks, Number
 from ..units import with_separators
 from .claims import Claim, Judgement, Verdict, decide, judge
 from .documents import Entry, problem
-from .quantity import COUNTS, Formula, Place, Quantity, Value, ask, place_of
+from .quantity import COUNTS, OPERAND, Formula, Place, Value, ask, place_of
 from .reasons import Search, search
 
 Found = Verdict | Literal["not computable"]
@@ -165,13 +165,11 @@ class Ledger:
             erratum=_erratum(entry, verdict),
         )  # fmt: skip
 
-    def _value(
-        self, entry: Entry, formula: Formula, reading: Reading, names: Mapping[str, Number] | None = None
-    ) -> Value:
+    def _value(self, entry: Entry, formula: Formula, reading: Reading, names: Mapping[str, Number]) -> Value:
         operands: dict[str, Value] = {}
         for name, quantity in formula.quantities.items():
             known = settable(self.networks.selection(quantity.model)) if names else ()
-            settings = {n: v for n, v in (names or {}).items() if n in known}
+            settings = {n: v for n, v in names.items() if n in known}
             layout = entry.layout if formula.plain is not None else ""
             operands[name] = ask(self.networks, quantity, reading, layout, settings)
         for name, figure in formula.ids.items():
@@ -224,13 +222,12 @@ class Ledger:
             raise problem(entry, "a symbolic figure needs a `formula`")
         letters = [name for name, _ in entry.instances]
         first: Value | None = None
-        count = 0
-        for values in islice(product(*(values for _, values in entry.instances)), MAX_INSTANCES):
+        instances = list(islice(product(*(values for _, values in entry.instances)), MAX_INSTANCES))
+        for values in instances:
             names: dict[str, Number] = dict(zip(letters, values, strict=True))
             computed = self._value(entry, formula, entry.reading, names)
             stated = self._value(entry, entry.symbols, BASE, names)
             first = computed if first is None else first
-            count += 1
             if not _alike(computed, stated):
                 at = ", ".join(f"{name} = {value}" for name, value in names.items())
                 reason = f"at {at} the formula gives {shown(stated)}, computed {shown(computed)}"
@@ -238,26 +235,21 @@ class Ledger:
                     entry, formula.model, "contradicts", computed, computed, None, str(entry.reading), 1,
                     f"{entry.symbols.text} against {formula.text}", reason, _erratum(entry, "contradicts"),
                 )  # fmt: skip
-        note = f"the formula holds at {count} instance{'s' * (count != 1)}"
+        note = f"the formula holds at {len(instances)} instance{'s' * (len(instances) != 1)}"
         text = f"{entry.symbols.text} = {formula.text}"
         return Finding(entry, formula.model, "exact", first, first, Fraction(0), str(entry.reading), 1, text, note)
 
     def _written(self, entry: Entry, formula: Formula, reading: Reading, printed: bool = False) -> str:
         """The formula with its numbers: `[params of alexnet = 60,965,224] / [params of squeezenet1.0 = 1,248,424]`."""
-        plain = formula.plain
-        if plain is not None:
+        if formula.plain is not None:
             return str(formula.text) + (f", {reading}" if reading else "")
-        text = formula.text.value
-        for operand in formula.operands.values():
-            if isinstance(operand, Quantity):
-                value: Value | None = ask(self.networks, operand, reading)
-                name = operand.text.value
-            else:
-                name = operand.value
-                finding = self._operand(entry, name)
-                value = _number(finding.entry) if printed else finding.base
-            text = text.replace(f"[{name}]", f"[{name} = {shown(value)}]", 1)
-        return text
+        values: dict[str, Value | None] = {}
+        for quantity in formula.quantities.values():
+            values[quantity.text.value] = ask(self.networks, quantity, reading)
+        for name in formula.ids.values():
+            finding = self._operand(entry, name)
+            values[name] = _number(finding.entry) if printed else finding.base
+        return OPERAND.sub(lambda operand: f"[{operand[1]} = {shown(values[operand[1]])}]", formula.text.value)
 
     # --- reasons --------------------------------------------------------------------------------------------------
 

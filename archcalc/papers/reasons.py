@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from ..analysis.counts import Layer
 from ..analysis.readings import BASE, candidates, explaining
-from ..graph import Span
 from ..networks import Number
 from ..units import UNITS, read_figure, with_separators
 from .documents import Entry
@@ -83,23 +82,19 @@ def _units(asked: Search) -> Iterator[str]:
                 yield f"{letter} stands for {base:,} here"
 
 
-def _rows(place: Place) -> list[Span]:
-    """The rows of a network, or the blocks of a row."""
-    spans = place.report.graph.spans
-    inside = [s for s in spans if place.start <= s.start and s.stop <= place.stop and not s.head]
-    whole = place.start == 0 and place.stop == place.report.graph.main
-    return [s for s in inside if (s.depth == 0) == whole and (s.start, s.stop) != (place.start, place.stop)]
-
-
 def _counted_twice(asked: Search) -> Iterator[str]:
     """A row, or a node of a row, that was counted twice or left out."""
     place = asked.place
     if place is None or asked.metric not in COUNTS or not isinstance(asked.base, int):
         return
+    graph = place.report.graph
+    whole = place.start == 0 and place.stop == graph.main
     parts: list[tuple[str, int]] = []
-    for span in _rows(place):
-        layers = place.report.layers[span.start : span.stop]
-        parts.append((span.name or span.path, sum(getattr(layer, asked.metric, 0) for layer in layers)))
+    for span in graph.spans:
+        inside = place.start <= span.start and span.stop <= place.stop and not span.head
+        if inside and (span.depth == 0) == whole and (span.start, span.stop) != (place.start, place.stop):
+            layers = place.report.layers[span.start : span.stop]
+            parts.append((span.name or span.path, sum(getattr(layer, asked.metric, 0) for layer in layers)))
     if not any(amount for _, amount in parts):
         parts = [(layer.path, getattr(layer, asked.metric, 0)) for layer in asked.layers]
     for sign, what in ((1, "counted twice"), (-1, "left out")):
