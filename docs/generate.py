@@ -19,7 +19,7 @@ from archcalc.language.lines import MERGES
 from archcalc.language.zoo import Selection, spec_files
 from archcalc.ops import ARGUMENTS, KINDS, OPS, Op, OpError, dims
 from archcalc.ops.base import show
-from archcalc.papers.accuracies import accuracies
+from archcalc.papers.accuracies import known
 from archcalc.papers.claims import Judgement
 from archcalc.schemas.generate import MERGE_SENTENCES, argument_sentence, shipped
 from archcalc.show.list import NAMED, ONLY_PRINTED
@@ -189,8 +189,8 @@ def models_page() -> str:
 def _only_printed() -> Iterator[str]:
     """What documents name and no spec builds."""
     systems = list(systems_without_spec())
-    printed = len(accuracies())
-    models = sum(bool(result.models) for result in accuracies())
+    printed = len(known().results)
+    models = sum(bool(result.models) for result in known().results)
     yield f"## {ONLY_PRINTED}"
     yield f"The documents of the [ledger](papers.md) print {printed} accuracies, errors and times, {models} of them for"
     yield "models above. They are reported, never computed. The data, and which printed network is which model, are in"

@@ -10,7 +10,7 @@ from archcalc.analysis.readings import BEFORE_ROUNDING, KNOWN_SETTINGS, TERMS
 from archcalc.errors import Source, Text
 from archcalc.papers.documents import read_ledger
 from archcalc.papers.judge import VERDICTS, Finding, Ledger, shown
-from archcalc.papers.quantity import Quantity, ask, read_formula
+from archcalc.papers.quantity import ask, read_formula
 from archcalc.show.paper import by_document, cause, computed, difference, readings, tables, totals, verdict
 
 INTRO = Path(__file__).resolve().parent / "papers.intro.md"
@@ -36,7 +36,7 @@ def introduction(ledger: Ledger) -> str:
         what, name, formula = match.groups()
         if formula is not None:
             read = read_formula(Text(formula, Source(INTRO.name, (formula,)), 1, 1))
-            asked = {key: ask(ledger.networks, o) for key, o in read.operands.items() if isinstance(o, Quantity)}
+            asked = {key: ask(ledger.networks, quantity) for key, quantity in read.quantities.items()}
             return shown(read(asked))
         finding = ledger.finding(name)
         return {

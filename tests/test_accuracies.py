@@ -22,12 +22,9 @@ from archcalc.papers.accuracies import (
     NOT_PRINTED,
     UNITS,
     Accuracy,
-    accuracies,
-    accuracy_of,
     known,
     read,
     read_result,
-    systems,
 )
 from archcalc.papers.documents import documents_dir
 from archcalc.papers.metrics import METRICS
@@ -40,7 +37,7 @@ from tests.test_commands import Run, command
 
 __all__ = ["command"]  # the fixture
 
-RESULTS = {result.id.value: result for result in accuracies()}
+RESULTS = {result.id.value: result for result in known().results}
 
 
 @cache
@@ -53,8 +50,8 @@ def zoo() -> dict[str, ListedModel]:
 
 def test_every_result_is_there_once() -> None:
     """How many there are was counted when they were typed from the documents, all with a source, each id once."""
-    assert len(accuracies()) == len(RESULTS) == 811
-    assert Counter(result.sources[0].partition(" — ")[0] for result in accuracies()) == {
+    assert len(known().results) == len(RESULTS) == 811
+    assert Counter(result.sources[0].partition(" — ")[0] for result in known().results) == {
         "CNN, GAN, RNN and Transformer slides": 447,
         "Raissi, Large Networks": 319,
         "MINERVA, CNNs and Vision Transformers": 30,
@@ -71,7 +68,7 @@ def test_the_documents_are_called_as_in_the_ledger() -> None:
         first = path.read_text(encoding="utf-8").partition("\n")[0]
         assert first == (documents_dir() / path.name).read_text(encoding="utf-8").partition("\n")[0]
         title = first.removeprefix("document: ")
-        assert {r.sources[0].partition(" — ")[0] for r in accuracies() if r.id.source.name.endswith(path.name)} == {
+        assert {r.sources[0].partition(" — ")[0] for r in known().results if r.id.source.name.endswith(path.name)} == {
             title
         }
 
@@ -80,7 +77,7 @@ def test_the_documents_are_called_as_in_the_ledger() -> None:
 IN_WORDS = {"six times faster": 6, "a factor of two": 2, "doubles training time": 2, "roughly twice": 2}
 
 
-@pytest.mark.parametrize("result", accuracies(), ids=lambda result: result.id.value)
+@pytest.mark.parametrize("result", known().results, ids=lambda result: result.id.value)
 def test_the_value_is_what_is_printed(result: Accuracy) -> None:
     printed = result.printed.value
     numbers = [Fraction(n) * (1000 if k else 1) for n, k in re.findall(r"(\d+(?:\.\d+)?)(k?)", printed)]
@@ -91,15 +88,15 @@ def test_the_value_is_what_is_printed(result: Accuracy) -> None:
         assert result.spread is None
     assert result.unit.removesuffix(NOT_PRINTED) in UNITS
     assert result.metric in METRICS
-    if result.in_percent:
+    if result.unit.removesuffix(NOT_PRINTED) == "%":
         assert 0 < result.value <= 100
     if "%" in printed:
-        assert result.in_percent
+        assert result.unit.removesuffix(NOT_PRINTED) == "%"
 
 
 def test_what_differs_is_printed_there() -> None:
     """`35.67 in id` quotes what stands under that id, and that one quotes this one."""
-    for result in accuracies():
+    for result in known().results:
         for text in result.differs:
             quoted, _, other = text.partition(" in ")
             there = RESULTS[other.split(" ")[0]]
@@ -110,7 +107,7 @@ def test_what_differs_is_printed_there() -> None:
 def test_the_top_5_error_is_the_smaller() -> None:
     """A swapped pair of cells would show."""
     pairs = 0
-    for result in accuracies():
+    for result in known().results:
         other = RESULTS.get(result.id.value.replace("top1", "top5"))
         if other is not None and result.metric.startswith("top1_"):
             pairs += 1
@@ -147,22 +144,22 @@ def test_well_known_results_are_those_of_the_papers(
 
 
 def test_the_models_of_systems_are_in_the_zoo() -> None:
-    for system in systems():
+    for system in known().systems:
         unknown = set(system.models) - set(zoo())
         assert not unknown, f"{system.name.where}: {unknown}"
 
 
 def test_every_system_has_a_place() -> None:
     """Models, or printed results, or words about it, and never a spec beside an empty list of models."""
-    assert len(systems()) >= 181
+    assert len(known().systems) >= 181
     stems = {_squeezed(name) for name in (*zoo(), *(path.stem for path in spec_files()))}
-    for system in systems():
+    for system in known().systems:
         assert system.models or system.results or system.described
         if not system.models:
             names = re.split(r" / |, |; ", system.key)
             there = [name for name in names if _squeezed(name) in stems]
             assert not there, f"{system.name.where}: `{there}` has a spec: add it to `models`"
-    assert {r.system for r in accuracies()} == {s.key for s in systems() if s.results}
+    assert {r.system for r in known().results} == {s.key for s in known().systems if s.results}
 
 
 def _squeezed(name: str) -> str:
@@ -170,7 +167,7 @@ def _squeezed(name: str) -> str:
 
 
 def test_an_ensemble_is_no_model() -> None:
-    for result in accuracies():
+    for result in known().results:
         text = f"{result.variant} {result.setting}"
         if re.search(r"\b(\d\d|[2-9]) (nets|models|networks)\b|ensemble", text, re.I) and "before" not in text:
             assert not result.models, result.id
@@ -184,7 +181,7 @@ WRONG_MACS = {"inception-resnet-v2", "se-inception-resnet-v2", "pnasnet-5-large"
 def test_a_model_is_as_large_as_is_printed_beside_its_result() -> None:
     """`params 36.5M` and `3.86 GFLOPs` stand in the setting: the model that a result is given to has as many."""
     checked, wrong = Counter[str](), []
-    for result in accuracies():
+    for result in known().results:
         params = re.search(r"params ([\d.]+)M", result.setting)
         macs = re.search(r"([\d.]+) GFLOPs|FLOPs ([\d.]+)B", result.setting)
         for model in result.models:
@@ -216,23 +213,17 @@ def test_a_model_is_as_large_as_is_printed_beside_its_result() -> None:
         ("wrn-28-12", "CIFAR-100", "error", ["20.43"]),
         ("densenet-40-12", "SVHN", "error", ["1.79"]),
         ("senet154", "ImageNet", "top1_error", ["18.68"]),
+        ("efficientnet-b0", "ImageNet", "top1_accuracy", ["77.1"]),
+        ("transformer-big", "newstest2014 EN-DE", "bleu", ["28.4"]),
         ("googlenet-torchvision", "ImageNet", "top1_error", []),
         ("no-such-model", "ImageNet", "top1_error", []),
     ],
 )
 def test_results_of_a_model(model: str, dataset: str, metric: str, values: list[str]) -> None:
-    found = [result for result in accuracy_of(model, dataset, metric) if result.metric == metric]
+    asked = (result for result in known().results if model in result.models and result.metric == metric)
+    found = [result for result in asked if dataset in (result.benchmark, result.dataset)]
     assert sorted(result.value for result in found) == sorted(map(Fraction, values))
     assert all(result.setting and result.sources for result in found)
-
-
-def test_an_accuracy_is_an_error_too() -> None:
-    (result,) = accuracy_of("efficientnet-b0")
-    assert (result.metric, result.value) == ("top1_accuracy", Fraction("77.1"))
-    assert result.as_metric("top1_error") == Fraction("22.9")
-    assert result.as_metric("top5_error") is None
-    (result,) = accuracy_of("transformer-big", "newstest2014 EN-DE", "bleu")
-    assert (result.value, result.as_metric("error")) == (Fraction("28.4"), None)
 
 
 # --- the reader -----------------------------------------------------------------------------------------------------
@@ -363,7 +354,7 @@ def test_the_list_says_what_no_spec_builds(command: Run) -> None:
     assert len(by_name) == len(others)
     # A system with a spec is not listed twice.
     assert not set(by_name) & set(zoo())
-    assert set(by_name) == {system.name.value for system in systems() if not system.models}
+    assert set(by_name) == {system.name.value for system in known().systems if not system.models}
     coding = by_name["sparse-coding / SIFT+FVs"]
     assert [(result["metric"], result["value"]) for result in coding["results"]] == [
         ("top1_error", 47.1),  # Krizhevsky et al. 2012, Table 1

@@ -14,7 +14,6 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from ..analysis.counts import Report, Totals
 from ..errors import Source, SpecError, Text, did_you_mean
@@ -35,21 +34,16 @@ COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "≥": operator.ge,
     ">": operator.gt,
 }
-BYTES: dict[str, int] = {
-    "B": 1,
-    **{f"{k}iB": 1024**n for n, k in enumerate("KMGT", 1)},
-    **{f"{k}B": 1000**n for n, k in enumerate("kMGT", 1)},
-}
-BYTES["KB"] = BYTES["kB"]
+BYTES: dict[str, int] = {"B": 1, "kB": 1000}
+for power, prefix in enumerate("KMGT", 1):
+    BYTES |= {f"{prefix}iB": 1024**power, f"{prefix}B": 1000**power}
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """A bound: `quantity` `comparison` `bound`, or of a measured one `bound` × what `baseline` takes in the same run.
-
     `models` is the name that it holds for, or a pattern; `text` is where it stands. `advisory`: a breach is said, and
-    fails nothing.
-    """
+    fails nothing."""
 
     text: Text
     models: str
@@ -78,8 +72,7 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        compare = COMPARISONS[self.budget.comparison]
-        return self.value is None or compare(self.value, self.limit)
+        return self.value is None or COMPARISONS[self.budget.comparison](self.value, self.limit)
 
     @property
     def ok(self) -> bool:
@@ -126,30 +119,25 @@ def read_budget(text: Text, models: str = EVERY) -> Budget:
     known = (*TOTALS, RECEPTIVE_FIELD, *MEASURED)
     name = quantity.removesuffix(WITH_HEADS)
     if name not in known or (name not in TOTALS and name != quantity):
-        raise text.part(0, max(1, len(quantity))).error(
-            f"`{quantity}` is nothing that a budget bounds", did_you_mean(name, known)
-        )
+        place, hint = text.part(0, max(1, len(quantity))), did_you_mean(name, known)
+        raise place.error(f"`{quantity}` is nothing that a budget bounds", hint)
     if force is not None and force not in FORCE:
         raise text.part(match.start(4), match.end(4)).error(f"`{force}` is not known here", did_you_mean(force, FORCE))
     place = text.part(match.start(3), match.end(3))
-    measured = name in MEASURED
-    advisory = force == "advisory" or (measured and force != "required")
-    if measured:
-        relative = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:×|x|\*)\s*(\S.*)", amount)
-        if not relative:
-            raise place.error(f"`{name}` is bounded by what another model takes in the same run", f"Write {form}.")
-        return Budget(text, models, quantity, comparison, Fraction(relative[1]), relative[2], advisory)
-    return Budget(text, models, quantity, comparison, _amount(place, name), "", advisory)
+    if name not in MEASURED:
+        return Budget(text, models, quantity, comparison, _amount(place, name), "", force == "advisory")
+    relative = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:×|x|\*)\s*(\S.*)", amount)
+    if not relative:
+        raise place.error(f"`{name}` is bounded by what another model takes in the same run", f"Write {form}.")
+    return Budget(text, models, quantity, comparison, Fraction(relative[1]), relative[2], force != "required")
 
 
 def _amount(place: Text, quantity: str) -> Fraction:
     amount = place.value
     if quantity.endswith("_bytes"):
         match = re.fullmatch(r"(\d[\d,]*(?:\.\d+)?)\s*([A-Za-z]*)", amount)
-        unit = (match[2] or "B") if match else ""
-        if match and unit in BYTES:
-            number: str = match[1]
-            return Fraction(number.replace(",", "")) * BYTES[unit]
+        if match and (match[2] or "B") in BYTES:
+            return Fraction(str(match[1]).replace(",", "")) * BYTES[match[2] or "B"]
         raise place.error(f"`{amount}` is no number of bytes", "Bytes are written as 64MiB or 67,108,864.")
     figure = read_figure(amount)
     if figure is None:
@@ -187,25 +175,19 @@ def read_project(path: Path) -> tuple[Budget, ...]:
             raise _find(source, key).error(f"`{key}` is not a key of `[tool.archcalc]`", did_you_mean(key, KEYS))
     budgets = own.get("budgets", [])
     by_model = budgets if isinstance(budgets, dict) else {EVERY: budgets}
-    return tuple(
-        read_budget(_find(source, text), models)
-        for models, texts in by_model.items()
-        for text in _texts(source, models, texts)
-    )
-
-
-def _texts(source: Source, models: str, found: Any) -> list[str]:
-    texts = [found] if isinstance(found, str) else found
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise _find(source, models).error('budgets are a list of texts, `["params <= 25.6M"]`')
-    return texts
+    found: list[Budget] = []
+    for models, value in by_model.items():
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise _find(source, models).error('budgets are a list of texts, `["params <= 25.6M"]`')
+        found += [read_budget(_find(source, text), models) for text in texts]
+    return tuple(found)
 
 
 def _find(source: Source, word: str) -> Text:
     """Where a text of a TOML file stands, which its reader does not say: behind `[tool.archcalc` where it can be."""
     start = next((n for n, line in enumerate(source.lines) if "tool.archcalc" in line), 0)
-    order = [*range(start, len(source.lines)), *range(start)]
-    for number in order:
+    for number in (*range(start, len(source.lines)), *range(start)):
         col = source.lines[number].find(word)
         if col >= 0:
             return Text(word, source, number + 1, col + 1)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,11 +28,9 @@ SKIPPED = ("node_modules", "__pycache__", "site-packages")
 
 @dataclass(frozen=True, slots=True)
 class CheckedModel:
-    """A model of a lock. `locked` is its name where it stands there, `spec` the file that it is built from.
-
-    `drift` is None where all is as locked; then `now` is, too. `totals` are what budgets bound. `error` says why it
-    cannot be compared. `updated`: the lock holds what is true now.
-    """
+    """A model of a lock. `locked` is its name where it stands there, `spec` the file that it is built from. `drift` is
+    None where all is as locked; then `now` is, too. `totals` are what budgets bound. `error` says why it cannot be
+    compared. `updated`: the lock holds what is true now."""
 
     name: str
     locked: Text
@@ -79,11 +78,8 @@ class CheckedLock:
 def find_locks(folder: Path) -> Iterator[Path]:
     """Every lock below a folder, by name; hidden folders, environments and installed packages are passed over."""
     for above, folders, files in os.walk(folder):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and name not in SKIPPED and not Path(above, name, "pyvenv.cfg").exists()
-        )
+        shown = [name for name in folders if not name.startswith(".") and name not in SKIPPED]
+        folders[:] = sorted(name for name in shown if not Path(above, name, "pyvenv.cfg").exists())
         for name in sorted(files):
             path = Path(above, name)
             if path.suffix == ".lock" and is_lock(path):
@@ -167,10 +163,8 @@ def digest(lines: Iterable[str]) -> str:
 
 
 def build_many(wanted: Sequence[BuildRequest], tick: Tick | None = None) -> list[BuildResult | ArchcalcError]:
-    """Build models on all cores, those of one spec together: each process reads a spec once.
-
-    Names are one group, cut into parts: in a lock those of one family mostly stand together.
-    """
+    """Build models on all cores, those of one spec together: each process reads a spec once. Names are one group, cut
+    into parts: in a lock those of one family mostly stand together."""
     groups: dict[str, list[int]] = {}
     for index, model in enumerate(wanted):
         groups.setdefault(split(model.reference)[0] or "", []).append(index)
@@ -184,11 +178,7 @@ def build_many(wanted: Sequence[BuildRequest], tick: Tick | None = None) -> list
             tick(done * len(wanted) // planned, len(wanted))
 
     found = map_processes(_build_all, jobs, FEW, models)
-    by_index = {
-        index: built
-        for part, results in zip(parts, found, strict=True)
-        for index, built in zip(part, results, strict=True)
-    }
+    by_index = dict(zip(chain.from_iterable(parts), chain.from_iterable(found), strict=True))
     return [by_index[index] for index in range(len(wanted))]
 
 
@@ -197,26 +187,22 @@ def build_many(wanted: Sequence[BuildRequest], tick: Tick | None = None) -> list
 
 def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> tuple[CheckedLock, ...]:
     """Check lock files, each with its name in messages; those that cannot be read say why."""
-    locks: list[tuple[Lock, list[Budget]] | CheckedLock] = []
+    found: list[CheckedLock] = []
+    locks: list[tuple[int, Lock, list[Budget]]] = []  # that can be read, with their places in `found`
     requests: list[BuildRequest] = []
     for path, name in files:
         try:
             lock = read_lock(path, name)
             budgets = _budgets(lock)
+            locks.append((len(found), lock, budgets))
+            requests += [_request(lock, model, budgets) for model in lock.sections]
+            found.append(CheckedLock(name, path))
         except ArchcalcError as error:
-            locks.append(CheckedLock(name, path, error=error))
-            continue
-        locks.append((lock, budgets))
-        requests += [_request(lock, model, budgets) for model in lock.sections]
+            found.append(CheckedLock(name, path, error=error))
     results = iter(build_many(requests, tick))
-    found: list[CheckedLock] = []
-    for each in locks:
-        if isinstance(each, CheckedLock):
-            found.append(each)
-            continue
-        lock, budgets = each
+    for at, lock, budgets in locks:
         models = tuple([_model(section, next(results), budgets) for section in lock.sections.values()])
-        found.append(CheckedLock(lock.name, lock.path, models))
+        found[at] = replace(found[at], models=models)
     return tuple(found)
 
 
@@ -276,24 +262,16 @@ def measured(
     def judged(verdict: Verdict, model: CheckedModel, lock: CheckedLock) -> Verdict:
         if not verdict.budget.measured:
             return verdict
-        base = (
-            lock.path.parent
-            if verdict.budget.text.source.name == lock.name
-            else Path(verdict.budget.text.source.name).parent
-        )
+        source = verdict.budget.text.source.name
+        base = lock.path.parent if source == lock.name else Path(source).parent
         own, baseline = measure(reference(model.name, Path(lock.name)), reference(verdict.budget.baseline, base / NAME))
         return Verdict(verdict.budget, Fraction(own), verdict.budget.bound * Fraction(baseline))
 
-    return tuple(
-        replace(
-            lock,
-            models=tuple(
-                replace(model, budgets=tuple(judged(verdict, model, lock) for verdict in model.budgets))
-                for model in lock.models
-            ),
-        )
-        for lock in locks
-    )
+    found = []
+    for lock in locks:
+        models = [replace(m, budgets=tuple([judged(verdict, m, lock) for verdict in m.budgets])) for m in lock.models]
+        found.append(replace(lock, models=tuple(models)))
+    return tuple(found)
 
 
 def specs_of(locks: Sequence[CheckedLock]) -> list[tuple[Path, str | None]]:

@@ -25,12 +25,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A field of a node that is not as locked, or a total's (then `path` is empty).
-
-    `field` is `node` where the whole node is new or gone, otherwise what a `LockLine` calls it. `cause`: it does not
-    follow from another change. `place` is where it stands, or would stand. Nodes that are new or gone side by side have
-    one `run`.
-    """
+    """A field of a node that is not as locked, or a total's (then `path` is empty). `field` is `node` where the whole
+    node is new or gone, otherwise what a `LockLine` calls it. `cause`: it does not follow from another change. `place`
+    is where it stands, or would stand. Nodes that are new or gone side by side have one `run`."""
 
     path: str
     field: str
@@ -43,11 +40,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What an old checkpoint holds for the network as it is now: parameters and statistics by name.
-
-    `gone` no longer have a place, `reshaped` have one of another shape (old, new), `renamed` are gone by name but have
-    a node that took their place, `missing` are new. `kept` load as before.
-    """
+    """What an old checkpoint holds for the network as it is now: parameters and statistics by name. `gone` no longer
+    have a place, `reshaped` have one of another shape (old, new), `renamed` are gone by name but have a node that took
+    their place, `missing` are new. `kept` load as before."""
 
     kept: int = 0
     gone: tuple[str, ...] = ()
@@ -97,12 +92,8 @@ def compare(old: Entry, new: Entry, where: Sequence[Place], of_input: str) -> Dr
         if getattr(old, name) != getattr(new, name)
     ]
     found = [*changes, *links.changes(where, input_changed=old.inputs != new.inputs)]
-    names = dict.fromkeys((*old.totals, *new.totals))
-    totals = {
-        name: (old.totals.get(name), new.totals.get(name))
-        for name in names
-        if old.totals.get(name) != new.totals.get(name)
-    }
+    pairs = {name: (old.totals.get(name), new.totals.get(name)) for name in (*old.totals, *new.totals)}
+    totals = {name: (before, now) for name, (before, now) in pairs.items() if before != now}
     if not any(change.cause for change in found):  # nothing else explains it: what an op costs is counted otherwise
         found = [replace(change, cause=True) for change in found]
     by_rows = old.by_rows or new.by_rows
@@ -120,17 +111,15 @@ class Links:
         self.to: dict[int, int] = dict(pairs)
         self.back = {j: i for i, j in pairs}
         self._reads = {id(entry): _reads(entry) for entry in (old, new)}
-        self._rewired = {
-            i for i, j in pairs if self._sources(old, i, self.to, 0) != self._sources(new, j, self.back, 1)
-        }
+        self._rewired = {i for i, j in pairs if self._sources(old, i, self.to) != self._sources(new, j, self.back)}
 
-    def _sources(self, entry: Entry, index: int, linked: dict[int, int], is_new: int) -> list[int]:
+    def _sources(self, entry: Entry, index: int, linked: dict[int, int]) -> list[int]:
         """What a line reads, as old lines; through lines that only one side has, to what stands in front of them."""
         found = []
         for value in self._reads[id(entry)][index]:
             while value >= 0 and value not in linked:
                 value = self._reads[id(entry)][value][0]
-            found.append(linked[value] if is_new and value >= 0 else value)
+            found.append(linked[value] if entry is self.new and value >= 0 else value)
         return found
 
     @property
@@ -157,8 +146,8 @@ class Links:
                 yield from self._node(j, where, input_changed)
                 front = j
             elif j >= 0:
-                depth = 0 if _above(new[j].path) in blocks else _missing(new[j].path, blocks)
-                yield Change(new[j].path, "node", None, new[j], _outer(where[j], depth), True, front)
+                place = _outer(where[j], _missing(new[j].path, blocks))
+                yield Change(new[j].path, "node", None, new[j], place, True, front)
             for i in gone.get(j, ()):
                 yield Change(old[i].path, "node", old[i], None, self._where_it_stood(old[i].path, j, where), True, j)
 
@@ -193,29 +182,22 @@ class Links:
 
     def _follows(self, i: int, j: int, input_changed: bool) -> bool:
         """Whether a value that the node reads has changed its shape."""
-        sources = zip(self._reads[id(self.old)][i], self._reads[id(self.new)][j], strict=False)
-        for before, now in sources:
+
+        def changed(before: int, now: int) -> bool:
             if before < 0 or now < 0:
-                if input_changed or before >= 0 or now >= 0:
-                    return True
-            elif self.old.lines[before].output != self.new.lines[now].output:
-                return True
-        return False
+                return input_changed or before >= 0 or now >= 0
+            return self.old.lines[before].output != self.new.lines[now].output
+
+        return any(map(changed, self._reads[id(self.old)][i], self._reads[id(self.new)][j]))
 
     def _where_it_stood(self, path: str, front: int, where: Sequence[Place]) -> Place:
         """Of a line that is gone: the row or block that held it, where that still stands, or its neighbour's."""
-        steps = 0
-        for above in _all_above(path):
+        holders = _all_above(path)
+        for steps, above in enumerate(holders):
             near = [j for j, line in enumerate(self.new.lines) if line.path.startswith(above + "/")]
             if near:
                 return _outer(where[min(near, key=lambda j: abs(j - front))], steps)
-            steps += 1
-        return Place(_outer(where[max(front, 0)], steps).where) if where else Place("")
-
-
-def _above(path: str) -> str:
-    """The row or block that holds a node."""
-    return path.rpartition("/")[0]
+        return Place(_outer(where[max(front, 0)], len(holders)).where) if where else Place("")
 
 
 def _all_above(path: str) -> list[str]:
@@ -293,22 +275,21 @@ def _shortest(old: Sequence[LockLine], new: Sequence[LockLine]) -> list[tuple[in
 def _checkpoint(old: Entry, new: Entry, links: Links) -> Checkpoint:
     before = {f"{line.path}.{name}": shape for line in old.lines for name, shape in line.state}
     now = {f"{line.path}.{name}": shape for line in new.lines for name, shape in line.state}
-    kept, gone, renamed = 0, [], []
+    kept, gone = 0, []
     reshaped: list[tuple[str, str, str]] = []
-    taken: set[str] = set()
+    renamed: dict[str, str] = {}
     for i, line in enumerate(old.lines):
         j = links.to.get(i)
         for name, shape in line.state:
             key = f"{line.path}.{name}"
+            other = f"{new.lines[j].path}.{name}" if j is not None else ""
             if key in now:
                 kept += now[key] == shape
                 reshaped += [(key, shape, now[key])] if now[key] != shape else []
-                continue
-            other = f"{new.lines[j].path}.{name}" if j is not None else ""
-            if other and now.get(other) == shape and other not in before:
-                renamed.append((key, other))
-                taken.add(other)
+            elif now.get(other) == shape and other not in before:
+                renamed[key] = other
             else:
                 gone.append(key)
-    missing = [key for key in now if key not in before and key not in taken]
-    return Checkpoint(kept, tuple(gone), tuple(reshaped), tuple(renamed), tuple(missing))
+    known = {*before, *renamed.values()}
+    missing = [key for key in now if key not in known]
+    return Checkpoint(kept, tuple(gone), tuple(reshaped), tuple(renamed.items()), tuple(missing))

@@ -37,6 +37,7 @@ LAST = "end"
 BAR = " | "
 CELLS = 7  # of a line, in front of what it reads
 MAX_BYTES = 256 * 2**20
+RESTORE = "Take it from version control again."
 CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 SHARED = "as "  # in place of the parameters: those of another node
 NOTHING = "-"
@@ -82,10 +83,8 @@ def _cells(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model in a lock. `totals` are sums by name, `inputs` and `outputs` shapes as text.
-
-    `by_rows`: the lines are rows, not nodes.
-    """
+    """A model in a lock. `totals` are sums by name, `inputs` and `outputs` shapes as text. `by_rows`: the lines are
+    rows, not nodes."""
 
     model: str
     inputs: str
@@ -133,8 +132,40 @@ class Section:
         return tuple(text for text in self.kept if text.value.strip().startswith("budget "))
 
     def entry(self) -> Entry:
-        """Raises SpecError at the line that cannot be read."""
-        return _entry(self)
+        """Read it in full. Raises SpecError at the line that cannot be read."""
+        facts: dict[str, str] = {}
+        totals: dict[str, int] = {}
+        lines: list[LockLine] = []
+        places: dict[str, Text] = {}
+        for text in self.texts()[1:]:
+            if text.value.startswith("    "):
+                line = _line(text)
+                if line.path in places:
+                    raise text.error(f"`{line.path}` stands here twice")
+                places[line.path] = text
+                lines.append(line)
+                continue
+            words = text.strip()
+            name, _, value = words.value.partition(" ")
+            if name in ("input", "output"):
+                facts[name] = value
+                continue
+            name, _, value = words.value.rpartition(" ")
+            totals[name] = _count(words.part(len(name) + 1 if name else 0))
+        for name in ("input", "output"):
+            if name not in facts:
+                raise self.model.error(f"`{self.model}` has no line `{name}`", "The lock is damaged here.")
+        rows = totals.pop("rows", None)
+        wanted = totals.get("nodes") if rows is None else rows
+        if wanted is None:
+            raise self.model.error(f"`{self.model}` has no line `nodes`", "The lock is damaged here.")
+        if wanted != len(lines):
+            raise self.model.error(f"`{self.model}` has {len(lines)} lines of {wanted}: the lock is damaged", RESTORE)
+        for line, text in zip(lines, places.values(), strict=True):
+            for other in (*line.reads, *((line.shares,) if line.shares else ())):
+                if other not in places and not other.startswith("@"):
+                    raise text.error(f"`{other}` is no node of `{self.model}`", did_you_mean(other, places))
+        return Entry(self.model.value, facts["input"], facts["output"], totals, tuple(lines), rows is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +207,8 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
         counts = report.totals_with_heads.counts()
         totals |= {f"{name} with heads": counts[name] for name in TOTALS[:2]}
     totals["nodes"] = len(lines)
-    inputs = ", ".join(
-        f"{name} {dims(shape)}" if len(graph.inputs) > 1 else dims(shape) for name, shape in graph.inputs
-    )
+    named = len(graph.inputs) > 1
+    inputs = ", ".join(f"{name} {dims(shape)}" if named else dims(shape) for name, shape in graph.inputs)
     outputs = ", ".join(dims(graph.shape(value)) for value in graph.outputs)
     if list(graph.outputs) != [graph.main - 1]:
         outputs += " of " + ", ".join(_value(report, value) for value in graph.outputs)
@@ -189,15 +219,14 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
 
 def _lines(report: Report) -> Iterator[LockLine]:
     graph = report.graph
-    known: dict[int, tuple[str, str, tuple[tuple[str, str], ...]]] = {}  # equal layers have the same facts
-    for index, (node, facts, params, macs, activation_bytes) in enumerate(report.layers):
+    known: dict[int, tuple[str, str, tuple[tuple[str, str], ...]]] = {}  # equal layers have the same costs
+    for index, (node, cost, params, macs, activation_bytes) in enumerate(report.layers):
         reads = () if node.inputs == (index - 1,) else tuple([_value(report, value) for value in node.inputs])
         shares = "" if node.shares is None else graph.nodes[node.shares].path
-        alike = known.get(id(facts))
-        if alike is None:
-            state = tuple([(name, dims(shape)) for name, shape, _ in facts.params])
-            alike = known[id(facts)] = (_call(node.op), dims(node.shape), state)
-        op, output, state = alike
+        if id(cost) not in known:
+            state = tuple([(name, dims(shape)) for name, shape, _ in cost.params])
+            known[id(cost)] = _call(node.op), dims(node.shape), state
+        op, output, state = known[id(cost)]
         yield LockLine(node.path, op, output, params, macs, activation_bytes, state, shares, reads)
 
 
@@ -215,7 +244,7 @@ def _rows(report: Report, lines: Sequence[LockLine]) -> Iterator[LockLine]:
         digest = sha256("\n".join([line.text() for line in lines[span]]).encode()).hexdigest()[:12]
         yield LockLine(
             name if seen[name] == 1 else f"{name} #{seen[name]}",
-            f"{len(layers)} {'node' if len(layers) == 1 else 'nodes'} {digest}",
+            f"{len(layers)} node{'s' * (len(layers) != 1)} {digest}",
             dims(graph.shape(row.output)),
             sum(layer.params for layer in layers),
             sum(layer.macs for layer in layers),
@@ -300,15 +329,12 @@ def _lock(path: Path, source: Source) -> Lock:
         elif line.startswith(("  budget ", "  #")) and starts:
             kept.append(text(index))
         elif not line.startswith("  ") or not starts:
-            where = "in front of the first model" if not starts else "of a lock"
-            known = ("budget", "model", LAST)
-            hint = did_you_mean(line.partition(" ")[0], known)
-            raise text(index).error(f"a line {where} begins with one of {', '.join(known)}", hint)
+            where = "of a lock" if starts else "in front of the first model"
+            hint = did_you_mean(line.partition(" ")[0], ("budget", "model", LAST))
+            raise text(index).error(f"a line {where} begins with one of budget, model, {LAST}", hint)
     if end is None:
         last = max((index for index, line in enumerate(lines) if line), default=0)
-        raise text(last).error(
-            "this lock is cut off: its last line is not `end`", "Take it from version control again."
-        )
+        raise text(last).error("this lock is cut off: its last line is not `end`", RESTORE)
     sections: dict[str, Section] = {}
     for start, stop in zip(starts, [*starts, end][1:], strict=True):
         model = text(start).part(len("model ")).strip()
@@ -316,8 +342,8 @@ def _lock(path: Path, source: Source) -> Lock:
             raise model.error(f"`{model}` is locked twice", "Keep one of the two.")
         own = tuple(found for found in kept if start < found.line - 1 < stop)
         sections[model.value] = Section(model, start, stop, own)
-    head = [line for line in lines[: starts[0] if starts else end] if line.strip()]
-    return Lock(path, source.name, sections, tuple(budgets), tuple(head))
+    head = tuple(line for line in lines[: starts[0] if starts else end] if line.strip())
+    return Lock(path, source.name, sections, tuple(budgets), head)
 
 
 def _version(first: Text) -> None:
@@ -327,45 +353,6 @@ def _version(first: Text) -> None:
         raise first.error(f"a lock begins with `{FIRST}{VERSION}`", hint)
     if int(match[1]) > VERSION:
         raise first.error(f"this lock is of version {match[1]}: a newer archcalc wrote it", "Update archcalc.")
-
-
-def _entry(section: Section) -> Entry:
-    facts: dict[str, str] = {}
-    totals: dict[str, int] = {}
-    lines: list[LockLine] = []
-    places: dict[str, Text] = {}
-    for text in section.texts()[1:]:
-        if text.value.startswith("    "):
-            line = _line(text)
-            if line.path in places:
-                raise text.error(f"`{line.path}` stands here twice")
-            places[line.path] = text
-            lines.append(line)
-            continue
-        words = text.strip()
-        name, _, value = words.value.partition(" ")
-        if name in ("input", "output"):
-            facts[name] = value
-            continue
-        name, _, value = words.value.rpartition(" ")
-        totals[name] = _count(words.part(len(name) + 1 if name else 0))
-    for name in ("input", "output"):
-        if name not in facts:
-            raise section.model.error(f"`{section.model}` has no line `{name}`", "The lock is damaged here.")
-    rows = totals.pop("rows", None)
-    wanted = totals.get("nodes") if rows is None else rows
-    if wanted is None:
-        raise section.model.error(f"`{section.model}` has no line `nodes`", "The lock is damaged here.")
-    if wanted != len(lines):
-        raise section.model.error(
-            f"`{section.model}` has {len(lines)} lines of {wanted}: the lock is damaged",
-            "Take it from version control again.",
-        )
-    for line, text in zip(lines, places.values(), strict=True):
-        for other in (*line.reads, *((line.shares,) if line.shares else ())):
-            if other not in places and not other.startswith("@"):
-                raise text.error(f"`{other}` is no node of `{section.model}`", did_you_mean(other, places))
-    return Entry(section.model.value, facts["input"], facts["output"], totals, tuple(lines), rows is not None)
 
 
 def _line(text: Text) -> LockLine:

@@ -53,11 +53,9 @@ def median(samples: Sequence[float]) -> float:
 
 
 def median_interval(samples: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:
-    """A confidence interval of the median, whatever the distribution; None where there are too few samples.
-
-    The order statistics X(k) and X(n+1−k) hold the median between them with probability 1 − 2·P(B < k), B binomial
-    (n, ½): k is the largest with which that is at least `level` (Conover 1999, section 3.2).
-    """
+    """A confidence interval of the median, whatever the distribution; None where there are too few samples. The order
+    statistics X(k) and X(n+1−k) hold the median between them with probability 1 − 2·P(B < k), B binomial (n, ½): k is
+    the largest with which that is at least `level` (Conover 1999, section 3.2)."""
     n = len(samples)
     tail, k = 0, 0
     outside = Fraction(1 - level).limit_denominator(10**6) * 2**n  # as a float it could not be held
@@ -71,10 +69,8 @@ def median_interval(samples: Sequence[float], level: float = LEVEL) -> tuple[flo
 
 
 class Confidence(NamedTuple):
-    """Between which two figures the median lies at `level`, as a share of it to either side, and what was wanted.
-
-    All but `level` and `wanted` are None where the runs are too few.
-    """
+    """Between which two figures the median lies at `level`, as a share of it to either side, and what was wanted. All
+    but `level` and `wanted` are None where the runs are too few."""
 
     level: float
     low: float | None
@@ -232,7 +228,28 @@ class Measurement:
     @cached_property
     def doubts(self) -> tuple[Doubt, ...]:
         """Why the run is unstable, and what to do about it; empty where it is stable."""
-        return tuple(_doubts(self))
+        found: list[Doubt] = []
+        ratio, gap = self.reconciliation, self.even_odd_gap
+        if not self.warmed_up:
+            found.append(Doubt("runs were still getting faster after warming up", "Give it a longer `--time-limit`."))
+        if ratio is not None and (isnan(ratio) or abs(ratio - 1) > TOLERANCE):
+            away = f"the layers add up to {100 * ratio:.0f} % of the run"
+            if self.overhead_ms > TOLERANCE * self.whole.median:
+                away += f", and {100 * self.overhead_ms / self.whole.median:.0f} % is what the clock costs"
+                found.append(
+                    Doubt(away, "The layers are too short for the clock: a larger `--batch` makes them longer.")
+                )
+            elif self.launch_bound:
+                found.append(Doubt(away, "The GPU waits for launches: a larger `--batch` gives it more to do."))
+            else:
+                paused = abs(median(self.sums) / self.whole.median - 1) <= TOLERANCE  # each run by nodes is as long
+                found.append(Doubt(away + ": pauses hit now one, now another" * paused, QUIET))
+        if gap is None:
+            few = f"{self.runs} run{' is' if self.runs == 1 else 's are'} too few to tell"
+            found.append(Doubt(few, f"At least {LEAST_RUNS} are needed: a longer `--time-limit`."))
+        elif gap > TOLERANCE:
+            found.append(Doubt(f"every other run was {100 * gap:.0f} % slower than the rest", QUIET))
+        return tuple(found)
 
     @property
     def stable(self) -> bool:
@@ -270,26 +287,3 @@ def median_gap(samples: Sequence[float]) -> float:
 
 
 QUIET = "Stop what else runs, or give it fewer threads (`--threads`); `archcalc doctor` says what this machine does."
-
-
-def _doubts(run: Measurement) -> list[Doubt]:
-    found = []
-    ratio, gap = run.reconciliation, run.even_odd_gap
-    if not run.warmed_up:
-        found.append(Doubt("runs were still getting faster after warming up", "Give it a longer `--time-limit`."))
-    if ratio is not None and (isnan(ratio) or abs(ratio - 1) > TOLERANCE):
-        away = f"the layers add up to {100 * ratio:.0f} % of the run"
-        if run.overhead_ms > TOLERANCE * run.whole.median:
-            away += f", and {100 * run.overhead_ms / run.whole.median:.0f} % is what the clock costs"
-            found.append(Doubt(away, "The layers are too short for the clock: a larger `--batch` makes them longer."))
-        elif run.launch_bound:
-            found.append(Doubt(away, "The GPU waits for launches: a larger `--batch` gives it more to do."))
-        else:
-            paused = abs(median(run.sums) / run.whole.median - 1) <= TOLERANCE  # each run by nodes is as long
-            found.append(Doubt(away + ": pauses hit now one, now another" * paused, QUIET))
-    if gap is None:
-        few = f"{run.runs} run{'s' * (run.runs != 1)} {'are' if run.runs != 1 else 'is'} too few to tell"
-        found.append(Doubt(few, f"At least {LEAST_RUNS} are needed: a longer `--time-limit`."))
-    elif gap > TOLERANCE:
-        found.append(Doubt(f"every other run was {100 * gap:.0f} % slower than the rest", QUIET))
-    return found

@@ -51,11 +51,13 @@ class Comparison(NamedTuple):
 
 
 def compare(before: Run, now: Run, tolerance: float = TOLERANCE, level: float = LEVEL) -> tuple[Comparison, ...]:
-    """Compare what both runs measured, batch by batch.
-
-    Raises UsageError where they did not measure the same thing, Unavailable where scipy is missing.
-    """
-    _same_network(before, now)
+    """Compare what both runs measured, batch by batch. Raises UsageError where they did not measure the same thing,
+    Unavailable where scipy is missing."""
+    if before.input != now.input:
+        was, is_now = ("×".join(map(str, run.input)) for run in (before, now))
+        raise UsageError(f"the runs cannot be compared: the input was {was}, now it is {is_now}")
+    if before.paths and not set(before.paths) & set(now.paths):
+        raise UsageError(f"the runs have no layer in common: `{before.model}` before, `{now.model}` now")
     there = {measured.batch: measured for measured in before.measurements}
     pairs = [(there[measured.batch], measured) for measured in now.measurements if measured.batch in there]
     if not pairs:
@@ -64,14 +66,6 @@ def compare(before: Run, now: Run, tolerance: float = TOLERANCE, level: float = 
     for one, other in pairs:
         same_conditions(one, {name: getattr(other, name) for name in SAME})
     return tuple(_compared(before, now, one, other, tolerance, level) for one, other in pairs)
-
-
-def _same_network(before: Run, now: Run) -> None:
-    if before.input != now.input:
-        was, is_now = ("×".join(map(str, run.input)) for run in (before, now))
-        raise UsageError(f"the runs cannot be compared: the input was {was}, now it is {is_now}")
-    if before.paths and not set(before.paths) & set(now.paths):
-        raise UsageError(f"the runs have no layer in common: `{before.model}` before, `{now.model}` now")
 
 
 def same_conditions(before: Measurement, now: Mapping[str, object]) -> None:
@@ -87,18 +81,13 @@ def _compared(
     before: Run, now: Run, one: Measurement, other: Measurement, tolerance: float, level: float
 ) -> Comparison:
     rows = dict(zip(before.paths, zip(one.samples, one.layers, strict=True), strict=True))
-    shared = [(path, at) for at, path in enumerate(now.paths) if path in rows]
-    tests = [(one.whole_samples, other.whole_samples), *((rows[path][0], other.samples[at]) for path, at in shared)]
+    new = dict(zip(now.paths, zip(other.samples, other.layers, strict=True), strict=True))
+    shared = [path for path in new if path in rows]
+    tests = [(one.whole_samples, other.whole_samples), *((rows[path][0], new[path][0]) for path in shared)]
     found = iter(rank_tests(tests))
     whole = _change("whole", one.whole, other.whole, next(found), tolerance, level)
-    changes = {
-        path: _change(path, rows[path][1], other.layers[at], p, tolerance, level)
-        for (path, at), p in zip(shared, found, strict=True)
-    }
-    layers = [
-        changes.get(path) or Change(path, None, other.layers[at], None, None, "new")
-        for at, path in enumerate(now.paths)
-    ]
+    changes = {path: _change(path, rows[path][1], new[path][1], next(found), tolerance, level) for path in shared}
+    layers = [changes.get(path) or Change(path, None, times, None, None, "new") for path, (_, times) in new.items()]
     layers += [Change(path, was, None, None, None, "gone") for path, (_, was) in rows.items() if path not in changes]
     ratios = [change.ratio for change in changes.values() if change.ratio]
     return Comparison(other.batch, whole, tuple(layers), median(ratios) if ratios else None, tuple(_notes(one, other)))
@@ -106,12 +95,8 @@ def _compared(
 
 def _change(path: str, before: Latency, now: Latency, p: float, tolerance: float, level: float) -> Change:
     ratio = now.median / before.median if before.median else 1.0 if not now.median else float("inf")
-    verdict: Verdict = "same"
-    if p < level and ratio > 1 + tolerance:
-        verdict = "slower"
-    elif p < level and ratio < 1 / (1 + tolerance):
-        verdict = "faster"
-    return Change(path, before, now, ratio, p, verdict)
+    verdict: Verdict = "slower" if ratio > 1 + tolerance else "faster" if ratio < 1 / (1 + tolerance) else "same"
+    return Change(path, before, now, ratio, p, verdict if p < level else "same")
 
 
 def _notes(before: Measurement, now: Measurement) -> list[str]:
@@ -132,10 +117,8 @@ def _notes(before: Measurement, now: Measurement) -> list[str]:
 
 
 def rank_tests(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[float]:
-    """The two-sided p values of Mann and Whitney's test on each pair of samples, after Benjamini and Hochberg.
-
-    Samples that are all alike differ by nothing: 1. Raises Unavailable where scipy is missing.
-    """
+    """The two-sided p values of Mann and Whitney's test on each pair of samples, after Benjamini and Hochberg. Samples
+    that are all alike differ by nothing: 1. Raises Unavailable where scipy is missing."""
     if not pairs:
         return []
     mannwhitneyu, corrected = library()
@@ -152,7 +135,6 @@ def library() -> tuple[Callable[..., Any], Callable[..., Any]]:
     try:
         from scipy.stats import false_discovery_control, mannwhitneyu
     except ImportError:
-        raise Unavailable(
-            "comparing runs needs scipy, which is not installed", "Install it with `pip install scipy`."
-        ) from None
+        hint = "Install it with `pip install scipy`."
+        raise Unavailable("comparing runs needs scipy, which is not installed", hint) from None
     return mannwhitneyu, false_discovery_control

@@ -11,18 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict, cast, get_args
 
 from .. import __version__
-from ..documents import (
-    SCHEMA,
-    VERSION,
-    WRITER,
-    Count,
-    Dtype,
-    Milliseconds,
-    Natural,
-    Positive,
-    Version,
-    Word,
-)
+from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Milliseconds, Natural, Positive, Version, Word
 from ..errors import UsageError, printable
 from ..graph import Graph
 from ..ops import Shape
@@ -134,8 +123,7 @@ class Plain(TypedDict):
     settled: Annotated[bool, "Whether runs had stopped getting faster before the first that counts."]
     disturbed: Annotated[Count, "The number of runs that do not count, as the processor was slower then."]
     probe_ms: Annotated[
-        Milliseconds,
-        "What a fixed product of two small matrices took beside the runs, in milliseconds; 0 on a GPU.",
+        Milliseconds, "What a fixed product of two small matrices took beside the runs, in milliseconds; 0 on a GPU."
     ]
 
 
@@ -153,8 +141,7 @@ class MeasurementDocument(Plain):
     throughput: Annotated[float | None, "Samples a second by the median; null where it is 0."]
     layers_sum_ms: Annotated[Milliseconds, "The medians of all layers together, in milliseconds."]
     reconciliation: Annotated[
-        float | None,
-        "The layers' sum as a share of the median of runs that no clock interrupts; null without layers.",
+        float | None, "The layers' sum as a share of the median of runs that no clock interrupts; null without layers."
     ]
     stable: Annotated[bool, "Whether there is no doubt about the run."]
     doubts: Annotated[list[DoubtDocument], "Why the run is unstable, each with what to do about it."]
@@ -179,8 +166,7 @@ class MeasurementDocument(Plain):
         Count | None, "The same in modules that call modules, each holding its input; null in training."
     ]
     workspace_bytes: Annotated[
-        Count | None,
-        "What the allocator gave at most beside these; null in training, or where it does not say.",
+        Count | None, "What the allocator gave at most beside these; null in training, or where it does not say."
     ]
     requested_bytes: Annotated[
         Count | None, "What the GPU's allocator was asked for at most; null in training and on the CPU."
@@ -243,7 +229,7 @@ def document(run: Run) -> RunDocument:
 def described(run: Measurement) -> MeasurementDocument:
     """A measurement without its samples: under which conditions, how long, how sure."""
     plain = cast(Plain, {key: getattr(run, FIELDS.get(key, key)) for key in Plain.__annotations__})
-    known, memory = run.confidence, run.memory
+    known, memory = {name: _rounded(value) for name, value in run.confidence._asdict().items()}, run.memory
     return {
         **plain,
         "runs": run.runs,
@@ -256,14 +242,7 @@ def described(run: Measurement) -> MeasurementDocument:
         "doubts": [{"reason": doubt.reason, "advice": doubt.advice} for doubt in run.doubts],
         "halves": _rounded(run.even_odd_gap),
         "overhead_ms": ms(run.overhead_ms),
-        "confidence": {
-            "level": known.level,
-            "low": _rounded(known.low),
-            "high": _rounded(known.high),
-            "within": _rounded(known.within),
-            "wanted": round(known.wanted, 6),
-            "reached": known.reached,
-        },
+        "confidence": cast(ConfidenceDocument, {**known, "reached": run.confidence.reached}),
         "compiled_ms": None if run.compiled is None else spread(run.compiled),
         "launch_bound": list(run.launch_bound),
         "machine": cast(MachineDocument, asdict(run.machine)),
@@ -295,14 +274,14 @@ def _rounded(value: float | None) -> float | None:
 def _samples(run: Measurement) -> SamplesDocument:
     return {
         "whole": _row(run.whole_samples),
-        "layers": [_row(row) for row in run.samples],
-        "backward": [_row(row) for row in run.backward],
+        "layers": list(map(_row, run.samples)),
+        "backward": list(map(_row, run.backward)),
         "compiled": _row(run.compiled_samples),
     }
 
 
 def _row(samples: Sequence[float]) -> list[float]:
-    return [ms(sample) for sample in samples]
+    return list(map(ms, samples))
 
 
 # --- from JSON ----------------------------------------------------------------------------------------------------
@@ -351,7 +330,6 @@ def parse(found: Any) -> Run:
 
 
 _KINDS: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "float": float, "Mode": str, "Stopped": str}
-_WORDS: Mapping[str, tuple[str, ...]] = {"mode": get_args(Mode), "stopped": get_args(Stopped)}
 
 
 def _measurement(found: Any, nodes: int) -> Measurement:
@@ -359,7 +337,7 @@ def _measurement(found: Any, nodes: int) -> Measurement:
     annotations = {f.name: str(f.type) for f in fields(Measurement)}
     names = {key: FIELDS.get(key, key) for key in Plain.__annotations__}
     plain = {name: _get(found, key, _KINDS[annotations[name]]) for key, name in names.items()}
-    for name, words in _WORDS.items():
+    for name, words in (("mode", get_args(Mode)), ("stopped", get_args(Stopped))):
         if plain[name] not in words:
             raise _Wrong(f"`{name}` is `{plain[name]}`, not one of {', '.join(words)}")
     samples = _get(found, "samples_ms", dict)
@@ -393,13 +371,9 @@ def _memory(found: Mapping[str, Any]) -> Memory | None:
     """What was held; None where it was not watched, as in training and by versions that did not."""
     if found.get("peak_memory_bytes") is None:
         return None
-    sure = (
-        _get(found, "peak_memory_bytes", int),
-        _get(found, "peak_memory_at", str),
-        _get(found, "eager_memory_bytes", int),
-    )
-    maybe = (None if found.get(key) is None else _get(found, key, int) for key in Memory._fields[len(sure) :])
-    return Memory(*sure, *maybe)
+    sure = {"peak_memory_bytes": int, "peak_memory_at": str, "eager_memory_bytes": int}
+    maybe = [None if found.get(key) is None else _get(found, key, int) for key in Memory._fields[len(sure) :]]
+    return Memory(*(_get(found, key, kind) for key, kind in sure.items()), *maybe)
 
 
 def _rows(samples: Any, key: str, nodes: int, runs: int) -> tuple[array[float], ...]:

@@ -23,8 +23,6 @@ from ..units import read_figure
 from .metrics import METRICS
 from .tables import figures, items, maps, parts, rows
 
-COMPLEMENTS = {f"{rank}error": f"{rank}accuracy" for rank in ("", "top1_", "top5_")}
-COMPLEMENTS |= {accuracy: error for error, accuracy in COMPLEMENTS.items()}
 NOT_PRINTED = " (not printed)"  # behind a data set or a unit that the slide leaves out and its context tells
 UNITS = (
     "%", "BLEU", "bits per character", "epochs", "days", "weeks", "s", "ms", "times", "TPUv3-core-days", "TPUv3-days",
@@ -87,16 +85,6 @@ class Accuracy:
         said = unit in self.printed.value or unit in ("none", self.in_words)
         return "" if said or PLAIN.fullmatch(self.printed.value) is None else f" {unit}"
 
-    @property
-    def in_percent(self) -> bool:
-        return self.unit.removesuffix(NOT_PRINTED) == "%"
-
-    def as_metric(self, metric: str) -> Number | None:
-        """The value as `metric`: an accuracy of 77.1 % is an error of 22.9 %. None where it is another metric."""
-        if self.metric == metric:
-            return self.value
-        return 100 - self.value if COMPLEMENTS.get(metric) == self.metric and self.in_percent else None
-
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -111,7 +99,7 @@ class System:
     @property
     def key(self) -> str:
         """The name in results: that of the list up to the first bracket."""
-        return key_of(self.name.value)
+        return self.name.value.partition("(")[0].strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,30 +118,6 @@ class Known:
     systems: tuple[System, ...]
     results: tuple[Accuracy, ...]
     unassigned: tuple[Unassigned, ...]
-
-
-def accuracies() -> tuple[Accuracy, ...]:
-    """Every printed result, by document. Raises SpecError."""
-    return known().results
-
-
-def systems() -> tuple[System, ...]:
-    """Every system that the documents name, each with its results. Raises SpecError."""
-    return known().systems
-
-
-def accuracy_of(model: str, dataset: str = "ImageNet", metric: str = "top1_error") -> tuple[Accuracy, ...]:
-    """The results that documents print for a model of the zoo, each with its setting and source. Raises SpecError.
-
-    `dataset` is the common name (ImageNet), or one as it is printed (ImageNet ILSVRC val.). An error may be printed as
-    an accuracy: `as_metric` is the value of either.
-    """
-    found = (a for a in accuracies() if model in a.models and a.as_metric(metric) is not None)
-    return tuple(a for a in found if dataset in (a.benchmark, a.dataset))
-
-
-def key_of(name: str) -> str:
-    return name.partition("(")[0].strip()
 
 
 def known() -> Known:
@@ -201,8 +165,7 @@ def _file(path: Path) -> Map:
 def _results(tree: Map, listed: Listed) -> Iterator[Accuracy]:
     for item in maps(tree, "tables", "a table of results is `from:` and `table:`"):
         sources = tuple(text.value for text in read_sources(item))
-        for cells in figures(item, COLUMNS):
-            yield _result(cells, sources, listed)
+        yield from (_result(cells, sources, listed) for cells in figures(item, COLUMNS))
 
 
 def _result(cells: Mapping[str, Text], sources: tuple[str, ...], listed: Listed) -> Accuracy:
@@ -241,21 +204,14 @@ def _result(cells: Mapping[str, Text], sources: tuple[str, ...], listed: Listed)
 
 
 def read_result(printed: Text, value: Text | None = None) -> tuple[Number, Number | None, bool]:
-    """The number of a result, what stands behind its ±, and whether it is printed as about that.
-
-    `value` says the number where more or less than one is printed: `5 to 6 days`, `doubles`. Raises SpecError.
-    """
+    """The number of a result, what stands behind its ±, and whether it is printed as about that. `value` says the
+    number where more or less than one is printed: `5 to 6 days`, `doubles`. Raises SpecError."""
     found = PLAIN.fullmatch(printed.value)
-    if found is None and value is None:
-        raise printed.error(f"which number is `{printed}`?", "A column `value` says it.")
     if value is None:
-        assert found is not None
-        spread = found["spread"]
-        return (
-            _number(found["number"], printed),
-            None if spread is None else _number(spread, printed),
-            bool(found["about"]),
-        )
+        if found is None:
+            raise printed.error(f"which number is `{printed}`?", "A column `value` says it.")
+        spread = _number(found["spread"], printed) if found["spread"] else None
+        return _number(found["number"], printed), spread, bool(found["about"])
     if found is not None:
         raise value.error(f"`{printed}` says its number by itself")
     said = re.fullmatch(rf"~?({NUMBER})", value.value)
@@ -298,8 +254,7 @@ def _unassigned(item: Map) -> Unassigned:
 # --- systems ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """A printed variant and the models that it is; an empty dataset or setting fits all."""
 
     system: Text
@@ -333,16 +288,15 @@ class Listed:
             self.by_key[system.key] = system
         self.networks: list[Network] = []
         self.used: set[int] = set()
-        columns = ("system", "variant", "dataset", "setting", "models")
         above: Text | None = None
-        for name, variant, dataset, setting, models in rows(tree, "networks", columns):
+        for name, variant, dataset, setting, models in rows(tree, "networks", Network._fields):
             above = name if name.value or above is None else above
             self.known(above)
-            theirs = self.by_key[above.value].models
-            for model in parts(models, ","):
+            theirs, named = self.by_key[above.value].models, parts(models, ",")
+            for model in named:
                 if model.value not in theirs:
                     raise model.error(f"`{model}` is not a model of `{above}`", did_you_mean(model.value, theirs))
-            names = tuple(t.value for t in parts(models, ","))
+            names = tuple(model.value for model in named)
             self.networks.append(Network(above, variant, dataset.value, setting.value, names))
 
     def known(self, name: Text) -> None:
@@ -356,11 +310,10 @@ class Listed:
 
     def models_of(self, words: Mapping[str, str]) -> tuple[str, ...]:
         """The models that a result is of: those of the first network that fits it."""
-        names = ("", words["dataset"], self.benchmark(words["dataset"]))
+        datasets = ("", words["dataset"], self.benchmark(words["dataset"]))
         for at, network in enumerate(self.networks):
-            if (network.system.value, network.variant.value) != (words["system"], words["variant"]):
-                continue
-            if network.dataset in names and words["setting"].startswith(network.setting):
+            asked = (network.system.value, network.variant.value) == (words["system"], words["variant"])
+            if asked and network.dataset in datasets and words["setting"].startswith(network.setting):
                 self.used.add(at)
                 return network.models
         return ()
@@ -373,9 +326,8 @@ class Listed:
                 hint = did_you_mean(network.variant.value, variants)
                 raise network.variant.error(f"no result of `{network.system}` is of `{network.variant}`", hint)
         for result in results.values():
-            for text in result.differs:
-                match = DIFFERS.fullmatch(text)
-                if match is not None and match["id"] not in results:
+            for match in filter(None, map(DIFFERS.fullmatch, result.differs)):
+                if match["id"] not in results:
                     hint = did_you_mean(match["id"], results)
                     raise result.id.error(f"`{result.id}` differs from `{match['id']}`, and there is no such id", hint)
 
@@ -419,18 +371,10 @@ class Result(NamedTuple):
 def results() -> tuple[Result, ...]:
     """All printed results of models of the zoo, in the order of the documents. Raises SpecError."""
     return tuple(
-        Result(
-            model,
-            found.in_words,
-            found.printed.value,
-            float(found.value),
-            found.sources[0],
-            found.dataset,
-            _tested(found.setting),
-        )
-        for found in accuracies()
-        if found.metric in CLASSIFICATION
-        for model in found.models
+        Result(model, a.in_words, a.printed.value, float(a.value), a.sources[0], a.dataset, _tested(a.setting))
+        for a in known().results
+        if a.metric in CLASSIFICATION
+        for model in a.models
     )
 
 

@@ -22,18 +22,15 @@ from ..language.columns import Role, metric_of
 from ..language.family import Erratum, Family
 from ..language.rows import row_called, rows_of
 from ..ops import Shape, Tokens
-from ..units import Figure, read_figure, same, squeeze, with_separators
+from ..units import read_figure, same, squeeze, with_separators
 
 Verdict = Literal["exact", "rounds", "reads as", "truncates", "contradicts"]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A printed figure of a variant or model (`subject`), or of one of its rows.
-
-    `heading` is what the document calls it, `metric` what archcalc computes for it, `reading` the counting terms that
-    the spec says it needs.
-    """
+    """A printed figure of a variant or model (`subject`), or of one of its rows. `heading` is what the document calls
+    it, `metric` what archcalc computes for it, `reading` the counting terms that the spec says it needs."""
 
     subject: str
     row: str
@@ -46,6 +43,9 @@ class Claim:
     @property
     def metric(self) -> str:
         return self.role.metric + (" with heads" if self.role.with_heads else "")
+
+    def is_called(self, name: str) -> bool:
+        return same(name, self.heading.value) or name == self.metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,13 @@ class Judgement:
             return text
         printed = self.computed - self.difference
         ratio = Fraction(self.computed) / printed if printed else Fraction(0)
-        if not printed or not ratio:
-            share = ""
-        elif ratio >= 2:
-            share = f": {_about(ratio)} × the printed"
-        elif ratio <= Fraction(1, 2):
-            share = f": the printed is {_about(1 / ratio)} × that"
-        else:
-            share = f": {_about(100 * abs(ratio - 1))} % {'above' if ratio > 1 else 'below'}"
-        return text + share
+        if not ratio:
+            return text
+        if ratio >= 2:
+            return f"{text}: {_about(ratio)} × the printed"
+        if ratio <= Fraction(1, 2):
+            return f"{text}: the printed is {_about(1 / ratio)} × that"
+        return f"{text}: {_about(100 * abs(ratio - 1))} % {'above' if ratio > 1 else 'below'}"
 
 
 def _about(value: Fraction) -> str:
@@ -95,31 +93,27 @@ def _about(value: Fraction) -> str:
 
 
 MAX_CLAIMS = 10_000
+MANY = 100  # errors are enough
 
 # --- collecting -------------------------------------------------------------------------------------------------
-
 
 _CLAIMS: WeakKeyDictionary[Family, tuple[Claim, ...]] = WeakKeyDictionary()
 
 
 def claims_of(family: Family) -> tuple[Claim, ...]:
     """All claims of a spec file, read once. Raises SpecError where one cannot be read."""
-    if family not in _CLAIMS:
-        _CLAIMS[family] = _read_claims(family)
-    return _CLAIMS[family]
-
-
-def _read_claims(family: Family) -> tuple[Claim, ...]:
+    if family in _CLAIMS:
+        return _CLAIMS[family]
     claims = list(islice(chain(_variant_claims(family), _row_claims(family), _reported_claims(family)), MAX_CLAIMS + 1))
     if len(claims) > MAX_CLAIMS:
         raise claims[-1].printed.error(f"more than {MAX_CLAIMS:,} claims are refused")
     for claim in claims:
         _check(claim)
     for key in (*family.reading, *(key for table in family.reported for key in table.reading)):
-        if not any(same(key, claim.heading.value) or key == claim.metric for claim in claims):
+        if not any(claim.is_called(key) for claim in claims):
             text, _ = family.reading.get(key) or next(t.reading[key] for t in family.reported if key in t.reading)
             raise text.error(f"no claim is called `{key}`", did_you_mean(key, [c.heading.value for c in claims]))
-    return tuple(claims)
+    return _CLAIMS.setdefault(family, tuple(claims))
 
 
 def _reading_of(readings: Mapping[str, tuple[Text, Text]], heading: Text, metric: str) -> Reading:
@@ -128,17 +122,14 @@ def _reading_of(readings: Mapping[str, tuple[Text, Text]], heading: Text, metric
 
 
 def _variant_claims(family: Family) -> Iterator[Claim]:
+    headings = [heading for table, what in family.tables if what == "variants" for heading in table.headings]
     for variant in family.variants:
         for heading, cell in variant.cells.items():
             role = family.role(heading)
             if role is not None and role.kind == "claim" and cell.value:
-                text = next(k for k in _headings(family) if k.value == heading)
+                text = next(text for text in headings if text.value == heading)
                 reading = _reading_of(family.reading, text, role.metric)
                 yield Claim(variant.name.value, "", text, role, cell, family.variants_from, reading)
-
-
-def _headings(family: Family) -> tuple[Text, ...]:
-    return tuple(heading for table, what in family.tables if what == "variants" for heading in table.headings)
 
 
 def _row_claims(family: Family) -> Iterator[Claim]:
@@ -190,9 +181,8 @@ def _check(claim: Claim) -> None:
         return
     figure = read_figure(claim.printed.value, claim.role.scale)
     if figure is None:
-        raise claim.printed.error(
-            f"`{claim.printed}` is not a printed figure", "Figures are written 138M, 0.39B, 1.8×10^9 or 151,277,313."
-        )
+        hint = "Figures are written 138M, 0.39B, 1.8×10^9 or 151,277,313."
+        raise claim.printed.error(f"`{claim.printed}` is not a printed figure", hint)
     if figure.unit and claim.role.scale != 1:
         message = f"`{claim.printed}` has a unit, and so has the role of `{claim.heading}`: one of the two"
         raise claim.printed.error(message)
@@ -201,14 +191,9 @@ def _check(claim: Claim) -> None:
 def claims_on(family: Family, subject: str) -> list[Claim]:
     """The claims that are judged on one model: those that name it, and its variant's where it names that plainly."""
     entry = family.models.get(subject)
-    plain = entry.variant.value if entry is not None and entry.plain else None
-    return [
-        claim
-        for claim in claims_of(family)
-        if claim.subject == subject
-        or (plain is not None and same(claim.subject, plain))
-        or (entry is None and same(claim.subject, subject))
-    ]
+    names = [subject] if entry is None else [entry.variant.value] if entry.plain else []
+    every = claims_of(family)
+    return [c for c in every if c.subject == subject or any(same(c.subject, name) for name in names)]
 
 
 # --- judging ----------------------------------------------------------------------------------------------------
@@ -295,9 +280,7 @@ def _judge_size(claim: Claim, shape: Shape) -> Judgement:
     pattern = claim.role.pattern
     axes: dict[str, int] = {}
     if not isinstance(shape, Tokens):
-        axes = dict(zip(("c", "h", "w"), (*shape, 1, 1, 1), strict=False))
-        if len(shape) == 4:
-            axes = dict(zip(("c", "d", "h", "w"), shape, strict=True))
+        axes = dict(zip("cdhw" if len(shape) == 4 else "chw", (*shape, 1, 1, 1), strict=False))
     if pattern is not None and set(pattern.holes) <= set(axes):
         computed = tuple(axes[hole] for hole in pattern.holes)
     elif len(printed) == 2 and not isinstance(shape, Tokens):
@@ -312,19 +295,14 @@ def _judge_size(claim: Claim, shape: Shape) -> Judgement:
 
 
 def _covers(erratum: Erratum, claim: Claim, family: Family) -> bool:
-    figures = [figure.value for figure in erratum.figures]
-    if not any(same(f, claim.heading.value) or f == claim.metric for f in figures):
+    if not any(claim.is_called(figure.value) for figure in erratum.figures):
         return False
     if erratum.variants and not any(_same_subject(family, v.value, claim.subject) for v in erratum.variants):
         return False
     if erratum.rows:
-        names = [row.value for row in erratum.rows]
-        return bool(claim.row) and any(same(n, claim.row) or same(n, _group(claim.row)) for n in names)
+        group = claim.row.rpartition(".")[0]
+        return bool(claim.row) and any(same(r.value, claim.row) or same(r.value, group) for r in erratum.rows)
     return not claim.row
-
-
-def _group(row: str) -> str:
-    return row.rpartition(".")[0]
 
 
 def _same_subject(family: Family, name: str, subject: str) -> bool:
@@ -338,10 +316,8 @@ def _same_subject(family: Family, name: str, subject: str) -> bool:
 
 
 def stale_errata(family: Family, judged: Mapping[str, tuple[Judgement, ...]]) -> list[SpecError]:
-    """Errors in the errata of a file, given the judgements on all of its models.
-
-    An erratum must name claims; each that it names must contradict, and its note must quote what is printed.
-    """
+    """Errors in the errata of a file, given the judgements on all of its models. An erratum must name claims; each that
+    it names must contradict, and its note must quote what is printed."""
     found = []
     every = [judgement for judgements in judged.values() for judgement in judgements]
     for erratum in family.errata:
@@ -352,13 +328,11 @@ def stale_errata(family: Family, judged: Mapping[str, tuple[Judgement, ...]]) ->
             _subject(family, name)
         for figure in erratum.figures:
             for name in erratum.rows or erratum.variants or (figure,):
-                one = Erratum(
-                    erratum.where,
-                    (name,) if erratum.rows else (),
-                    (name,) if not erratum.rows and erratum.variants else erratum.variants,
-                    (figure,),
-                    erratum.note,
-                )
+                one = erratum._replace(figures=(figure,))
+                if erratum.rows:
+                    one = one._replace(rows=(name,))
+                elif erratum.variants:
+                    one = one._replace(variants=(name,))
                 covered = [j for j in every if _covers(one, j.claim, family)]
                 about = f"`{name}`" if name is figure else f"`{name}`, `{figure}`"
                 wrong = [j for j in covered if not j.holds]
@@ -368,17 +342,11 @@ def stale_errata(family: Family, judged: Mapping[str, tuple[Judgement, ...]]) ->
                 elif not wrong:
                     detail = covered[0].arithmetic
                     found.append(name.error(f"this erratum no longer applies: {about} holds ({detail})"))
-                for j in wrong:
-                    if not _quotes(erratum.note.value, j.claim.printed.value):
-                        found.append(
-                            erratum.note.error(f"the note does not quote the printed `{j.claim.printed}` of {about}")
-                        )
+                printed = [j.claim.printed for j in wrong if not _quotes(erratum.note.value, j.claim.printed.value)]
+                found += [erratum.note.error(f"the note does not quote the printed `{p}` of {about}") for p in printed]
                 if len(found) > MANY:
                     return found
     return found
-
-
-MANY = 100  # errors are enough
 
 
 def _quotes(note: str, printed: str) -> bool:
@@ -395,11 +363,3 @@ def _known_row(family: Family, name: Text) -> None:
         except SpecError as error:
             errors.append(error)
     raise errors[0]
-
-
-def undeclared(judged: Mapping[str, tuple[Judgement, ...]]) -> list[Judgement]:
-    """The claims that contradict and stand under no erratum."""
-    return [j for judgements in judged.values() for j in judgements if not j.holds and j.erratum is None]
-
-
-__all__ = ["Claim", "Figure", "Judgement", "claims_of", "claims_on", "judge", "stale_errata", "undeclared"]

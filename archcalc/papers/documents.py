@@ -44,12 +44,10 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A figure that documents print.
-
-    `formula` says how it is computed, or `claim`, where a spec claims it, with the `family` of that. `missing`: what
-    would be needed to compute it. A symbolic figure is the formula `symbols`, checked for all values of its letters
-    that `instances` name; of another figure these are constants of the network, each with one value.
-    """
+    """A figure that documents print. `formula` says how it is computed, or `claim`, where a spec claims it, with the
+    `family` of that. `missing`: what would be needed to compute it. A symbolic figure is the formula `symbols`, checked
+    for all values of its letters that `instances` name; of another figure these are constants of the network, each with
+    one value."""
 
     id: Text
     system: str
@@ -102,7 +100,9 @@ def _all() -> Iterator[Entry]:
         yield from read_document(path)
     for names in shipped_names():
         if "documents" in names.keys:
-            yield from cited(names.path)
+            family = shipped_family(names.path)
+            for table in family.documents:
+                yield from _cited(family, table, names.path)
 
 
 # --- documents ----------------------------------------------------------------------------------------------------
@@ -145,11 +145,8 @@ def _entry(cells: Mapping[str, Text], sources: tuple[str, ...], errata: tuple[Er
     metric = word("metric") or (plain.metric if plain is not None else "")
     if not metric:
         raise figure.error(f"`{figure}` needs a `metric`")
-    named = [name.strip() for name in word("reading").split(",") if name.strip()]
-    before = any(same(name, BEFORE_ROUNDING) for name in named)
-    reading = BASE
-    if "reading" in cells and not before:
-        reading = read_reading(cells["reading"], other_network=True)
+    before = any(same(name.strip(), BEFORE_ROUNDING) for name in word("reading").split(","))
+    reading = read_reading(cells["reading"], other_network=True) if "reading" in cells and not before else BASE
     return Entry(
         id=figure,
         system=word("system"),
@@ -175,16 +172,15 @@ def read_printed(text: Text, kind: Kind = "computed") -> Printed:
         return Printed(text.value)
     value = text.value.strip()
     if re.fullmatch(r"\d+(?:\s*[×x]\s*\d+)+|\d+(?:, \d+)+|\[\d+\]", value):
-        return Printed(tuple(int(part) for part in re.findall(r"\d+", value)))
+        return Printed(tuple(map(int, re.findall(r"\d+", value))))
     quotient = re.fullmatch(r"(\d+)/(\d+)", value)
     if quotient and int(quotient[2]):
         return Printed(Fraction(int(quotient[1]), int(quotient[2])))
     shown, _, half = value.partition("±")
     figure = read_figure(shown)
     if figure is None:
-        raise text.error(
-            f"`{value}` is not a printed figure", "Figures are written 138M, 1.8×10^9, 60M ± 5M or 55×55×96."
-        )
+        hint = "Figures are written 138M, 1.8×10^9, 60M ± 5M or 55×55×96."
+        raise text.error(f"`{value}` is not a printed figure", hint)
     margin = read_figure(half) if half else None
     if half and margin is None:
         raise text.error(f"`{half.strip()}` is not half of a last place")
@@ -206,8 +202,8 @@ def _instances(text: Text) -> tuple[tuple[str, tuple[int, ...]], ...]:
 def _erratum(tree: Map) -> Erratum:
     tree.only(("figures", "note"), "an erratum of a document")
     value, note = tree.get("figures"), tree.get("note")
-    items = value.items if isinstance(value, List) else (value,)
-    figures = tuple(item for item in items if isinstance(item, Text))
+    named = value.items if isinstance(value, List) else (value,)
+    figures = tuple(item for item in named if isinstance(item, Text))
     if not figures or not isinstance(note, Text):
         raise tree.where.error("an erratum names the `figures:` that are wrong by their ids, and has a `note:`")
     return Erratum(tree.where, (), (), figures, note)
@@ -216,17 +212,11 @@ def _erratum(tree: Map) -> Erratum:
 # --- specs --------------------------------------------------------------------------------------------------------
 
 
-def cited(path: Path) -> Iterator[Entry]:
-    """The figures of the ledger that a spec claims. Raises SpecError."""
-    family = shipped_family(path)
-    for table in family.documents:
-        yield from _cited(family, table, path)
-
-
 BESIDE = ("system", "model")  # columns beside the ids: what documents call the network, and which model a row is of
 
 
 def _cited(family: Family, cited: Cited, path: Path) -> Iterator[Entry]:
+    """The figures of the ledger that a table of a spec claims. Raises SpecError."""
     table = cited.table
     first = table.headings[0].value
     for row in table.rows:
@@ -244,9 +234,7 @@ def _claim(
     claims: tuple[Claim, ...], subject: Text, figure: Text, cell: Text, by_row: bool, model: str, of: str
 ) -> Claim:
     """The claim of a row (of `model`), or about a model, that is called `figure`, in the table whose `from:` is `of`.
-
-    Raises SpecError where there is none, or several that print different figures.
-    """
+    Raises SpecError where there is none, or several that print different figures."""
 
     def answers(claim: Claim) -> bool:
         if not same(claim.heading.value, figure.value) or (of and claim.source != of):
@@ -270,8 +258,7 @@ METRICS = {"shape": "output_shape", "input": "input_shape"}
 def _of_claim(family: Family, cell: Text, claim: Claim, cited: Cited, system: str, path: Path) -> Entry:
     layout = ""
     if claim.role.metric in METRICS:
-        size = tuple(int(part) for part in re.findall(r"\d+", claim.printed.value))
-        printed = Printed(size)
+        printed = Printed(tuple(map(int, re.findall(r"\d+", claim.printed.value))))
         pattern = claim.role.pattern
         layout = "".join(pattern.holes).upper() if pattern is not None else "HW"
     else:
@@ -297,6 +284,6 @@ def _of_claim(family: Family, cell: Text, claim: Claim, cited: Cited, system: st
     )
 
 
-def problem(entry: Entry, message: str, hint: str = "") -> SpecError:
+def problem(entry: Entry, message: str) -> SpecError:
     """An error at a figure."""
-    return entry.id.error(f"`{entry.id}`: {message}", hint)
+    return entry.id.error(f"`{entry.id}`: {message}")

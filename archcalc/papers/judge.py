@@ -9,7 +9,6 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Literal, get_args
 
-from ..analysis.counts import Layer
 from ..analysis.readings import BASE, BEFORE_ROUNDING, Reading, candidates
 from ..errors import SpecError, UsageError, did_you_mean
 from ..language.expand import settable
@@ -18,7 +17,7 @@ from ..networks import Networks, Number
 from ..units import with_separators
 from .claims import Claim, Judgement, Verdict, decide, judge
 from .documents import Entry, problem
-from .quantity import COUNTS, Formula, Place, Quantity, Value, ask, place_of
+from .quantity import COUNTS, OPERAND, Formula, Place, Value, ask, place_of
 from .reasons import Search, search
 
 Found = Verdict | Literal["not computable"]
@@ -29,11 +28,9 @@ MAX_RELATIVES = 12
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A figure with what is computed for it, in base units (sizes in the printed order).
-
-    `computed` is the number under `reading`; `base` that under base counting, of a ratio that of our own counts.
-    `tried` is how many readings were tried; `formula` the arithmetic with its numbers.
-    """
+    """A figure with what is computed for it, in base units (sizes in the printed order). `computed` is the number under
+    `reading`; `base` that under base counting, of a ratio that of our own counts. `tried` is how many readings were
+    tried; `formula` the arithmetic with its numbers."""
 
     entry: Entry
     model: str
@@ -108,16 +105,12 @@ class Ledger:
     def _called(self, entry: Entry) -> set[str]:
         """The names that find a figure: its id, system, model, family and documents."""
         titles = {source.partition(" — ")[0] for source in entry.sources}
-        names = {
-            entry.id.value,
-            entry.system,
-            *titles,
-            *(self._files[title] for title in titles if title in self._files),
-        }
+        files = {self._files[title] for title in titles if title in self._files}
+        names = {entry.id.value, entry.system} | titles | files
         if entry.family is not None and entry.claim is not None:
             names |= {entry.family.name, _model(entry.family, entry.claim)}
         if entry.formula is not None:
-            names |= {o.model for o in entry.formula.operands.values() if isinstance(o, Quantity)}
+            names.update(quantity.model for quantity in entry.formula.quantities.values())
         return names
 
     def _judge(self, entry: Entry) -> Finding:
@@ -137,10 +130,8 @@ class Ledger:
         assert entry.family is not None
         model = _model(entry.family, claim)
         judged = self._judged.get((entry.family.name, model))
-        report = self.networks.report(model)
         if judged is None:
-            selection = self.networks.selection(model)
-            found = judge(entry.family, selection.subject, report)
+            found = judge(entry.family, self.networks.selection(model).subject, self.networks.report(model))
             judged = {(j.claim.printed.line, j.claim.printed.col): j for j in found}
             self._judged[entry.family.name, model] = judged
         judgement = judged[claim.printed.line, claim.printed.col]
@@ -168,33 +159,24 @@ class Ledger:
         difference = None
         if isinstance(computed, (int, Fraction)) and isinstance(value, (int, Fraction)):
             difference = computed - (_as_read(entry)[0] if under else value)
-        plain = formula.plain
-        model = plain.model if plain is not None else self._models(formula)
         return Finding(
-            entry, model, verdict, computed, base, difference, str(entry.reading) if under else "",
+            entry, formula.model, verdict, computed, base, difference, str(entry.reading) if under else "",
             1 + bool(entry.reading), self._written(entry, formula, entry.reading if under else BASE),
-            erratum=entry.errata[0] if entry.errata and verdict == "contradicts" else None,
+            erratum=_erratum(entry, verdict),
         )  # fmt: skip
 
-    def _models(self, formula: Formula) -> str:
-        found = [operand.model for operand in formula.operands.values() if isinstance(operand, Quantity)]
-        return found[0] if found else ""
-
-    def _value(
-        self, entry: Entry, formula: Formula, reading: Reading, names: Mapping[str, Number] | None = None
-    ) -> Value:
+    def _value(self, entry: Entry, formula: Formula, reading: Reading, names: Mapping[str, Number]) -> Value:
         operands: dict[str, Value] = {}
-        for name, operand in formula.operands.items():
-            if isinstance(operand, Quantity):
-                known = settable(self.networks.selection(operand.model)) if names else ()
-                settings = {n: v for n, v in (names or {}).items() if n in known}
-                layout = entry.layout if formula.plain is not None else ""
-                operands[name] = ask(self.networks, operand, reading, layout, settings)
-            else:
-                base = self._operand(entry, operand.value).base
-                if base is None:
-                    raise problem(entry, f"`{operand}` is not computable")
-                operands[name] = base
+        for name, quantity in formula.quantities.items():
+            known = settable(self.networks.selection(quantity.model)) if names else ()
+            settings = {n: v for n, v in names.items() if n in known}
+            layout = entry.layout if formula.plain is not None else ""
+            operands[name] = ask(self.networks, quantity, reading, layout, settings)
+        for name, figure in formula.ids.items():
+            base = self._operand(entry, figure).base
+            if base is None:
+                raise problem(entry, f"`{figure}` is not computable")
+            operands[name] = base
         return formula(operands, names)
 
     def _operand(self, entry: Entry, name: str) -> Finding:
@@ -206,7 +188,6 @@ class Ledger:
         value, half = entry.value.value, entry.value.half
         if isinstance(value, (int, Fraction)) and isinstance(base, (int, Fraction)):
             value_read, half_read = _as_read(entry)
-            assert isinstance(value_read, (int, Fraction))
             number = read if isinstance(read, (int, Fraction)) else None
             return decide(base, Fraction(value), half, number, Fraction(value_read), half_read)
         if _alike(base, value):
@@ -215,15 +196,12 @@ class Ledger:
 
     def _related(self, entry: Entry, formula: Formula) -> Finding:
         """A figure about other printed figures: computed from those as printed, and beside it from our own numbers."""
-        operands = formula.operands
-        found = {name: self._operand(entry, o.value) for name, o in operands.items() if not isinstance(o, Quantity)}
-        own = {n: ask(self.networks, o) for n, o in operands.items() if isinstance(o, Quantity)}
+        found = {name: self._operand(entry, figure) for name, figure in formula.ids.items()}
+        own = {name: ask(self.networks, quantity) for name, quantity in formula.quantities.items()}
         printed = {name: _number(finding.entry) for name, finding in found.items()}
         computed = formula.number({**own, **printed})
-        base: Value | None = None
         bases = {name: finding.base for name, finding in found.items() if finding.base is not None}
-        if len(bases) == len(found):
-            base = formula({**own, **bases})
+        base = formula({**own, **bases}) if len(bases) == len(found) else None
         value, half = _number(entry), entry.value.half
         verdict: Verdict = decide(computed, Fraction(value), half)
         reading, tried = "", 1
@@ -235,7 +213,7 @@ class Ledger:
         return Finding(
             entry, ", ".join(dict.fromkeys(f.model for f in found.values() if f.model)), verdict, computed, base,
             computed - value, reading, tried, self._written(entry, formula, BASE, printed=True),
-            erratum=entry.errata[0] if entry.errata and verdict == "contradicts" else None,
+            erratum=_erratum(entry, verdict),
         )  # fmt: skip
 
     def _symbolic(self, entry: Entry, formula: Formula) -> Finding:
@@ -244,65 +222,45 @@ class Ledger:
             raise problem(entry, "a symbolic figure needs a `formula`")
         letters = [name for name, _ in entry.instances]
         first: Value | None = None
-        count = 0
-        for values in islice(product(*(values for _, values in entry.instances)), MAX_INSTANCES):
+        instances = list(islice(product(*(values for _, values in entry.instances)), MAX_INSTANCES))
+        for values in instances:
             names: dict[str, Number] = dict(zip(letters, values, strict=True))
             computed = self._value(entry, formula, entry.reading, names)
             stated = self._value(entry, entry.symbols, BASE, names)
             first = computed if first is None else first
-            count += 1
             if not _alike(computed, stated):
                 at = ", ".join(f"{name} = {value}" for name, value in names.items())
                 reason = f"at {at} the formula gives {shown(stated)}, computed {shown(computed)}"
-                erratum = entry.errata[0] if entry.errata else None
                 return Finding(
-                    entry, self._models(formula), "contradicts", computed, computed, None, str(entry.reading), 1,
-                    f"{entry.symbols.text} against {formula.text}", reason, erratum,
+                    entry, formula.model, "contradicts", computed, computed, None, str(entry.reading), 1,
+                    f"{entry.symbols.text} against {formula.text}", reason, _erratum(entry, "contradicts"),
                 )  # fmt: skip
-        note = f"the formula holds at {count} instance{'s' * (count != 1)}"
+        note = f"the formula holds at {len(instances)} instance{'s' * (len(instances) != 1)}"
         text = f"{entry.symbols.text} = {formula.text}"
-        return Finding(
-            entry, self._models(formula), "exact", first, first, Fraction(0), str(entry.reading), 1, text, note
-        )
+        return Finding(entry, formula.model, "exact", first, first, Fraction(0), str(entry.reading), 1, text, note)
 
     def _written(self, entry: Entry, formula: Formula, reading: Reading, printed: bool = False) -> str:
         """The formula with its numbers: `[params of alexnet = 60,965,224] / [params of squeezenet1.0 = 1,248,424]`."""
-        plain = formula.plain
-        if plain is not None:
+        if formula.plain is not None:
             return str(formula.text) + (f", {reading}" if reading else "")
-        text = formula.text.value
-        for operand in formula.operands.values():
-            if isinstance(operand, Quantity):
-                value: Value | None = ask(self.networks, operand, reading)
-                name = operand.text.value
-            else:
-                name = operand.value
-                finding = self._operand(entry, name)
-                value = _number(finding.entry) if printed else finding.base
-            text = text.replace(f"[{name}]", f"[{name} = {shown(value)}]", 1)
-        return text
+        values: dict[str, Value | None] = {}
+        for quantity in formula.quantities.values():
+            values[quantity.text.value] = ask(self.networks, quantity, reading)
+        for name in formula.ids.values():
+            finding = self._operand(entry, name)
+            values[name] = _number(finding.entry) if printed else finding.base
+        return OPERAND.sub(lambda operand: f"[{operand[1]} = {shown(values[operand[1]])}]", formula.text.value)
 
     # --- reasons --------------------------------------------------------------------------------------------------
 
     def _explained(self, finding: Finding) -> Finding:
         """With the likely cause, as far as one is found by searching."""
         entry = finding.entry
-        place = self._place(entry)
-        layers: Sequence[Layer] = place.layers if place is not None else ()
-        asked = Search(
-            metric=entry.metric,
-            printed=entry.value.value,
-            half=entry.value.half,
-            unit=entry.value.unit,
-            base=finding.base,
-            place=place,
-            layers=layers,
-            others=tuple(self._others(entry)),
-            relatives=tuple(self._relatives(finding, place)),
-            text=entry.printed.value,
-        )
-        reason = search(asked)
-        tried = finding.tried + (len(candidates(entry.metric)) if layers else 0)
+        place, reason = self._place(entry), ""
+        if isinstance(entry.value.value, (int, Fraction)) and isinstance(finding.base, (int, Fraction)):
+            others, relatives = tuple(self._others(entry)), tuple(self._relatives(finding, place))
+            reason = search(Search(entry, entry.value.value, finding.base, place, others, relatives))
+        tried = finding.tried + (len(candidates(entry.metric)) if place is not None and place.layers else 0)
         return replace(finding, reason=reason or "unexplained", tried=tried)
 
     def _place(self, entry: Entry) -> Place | None:
@@ -316,8 +274,8 @@ class Ledger:
 
     def _others(self, entry: Entry) -> Iterable[Finding]:
         """The other figures of this metric that the document prints, those of the same table first."""
-        alike = [e for e in self.entries.values() if e is not entry and e.metric == entry.metric]
-        alike = [other for other in alike if other.document == entry.document and other.kind == entry.kind]
+        table = entry.metric, entry.document, entry.kind
+        alike = [e for e in self.entries.values() if e is not entry and (e.metric, e.document, e.kind) == table]
         for other in sorted(alike, key=lambda other: other.sources[0] != entry.sources[0]):
             yield self._verdict(other.id.value)
 
@@ -339,6 +297,10 @@ def _model(family: Family, claim: Claim) -> str:
     if entry is not None:
         return entry.name.value
     return f"{family.name}:{claim.subject}" if len(family.variants) > 1 else family.name
+
+
+def _erratum(entry: Entry, verdict: Verdict) -> Erratum | None:
+    return entry.errata[0] if entry.errata and verdict == "contradicts" else None
 
 
 def _as_read(entry: Entry) -> tuple[Number, Fraction]:
@@ -363,17 +325,15 @@ def _bounds(
     formula: Formula, own: Mapping[str, Value], printed: Mapping[str, tuple[Number, Fraction]]
 ) -> tuple[Number, Number]:
     """The least and the largest value at the ends of what rounds to the printed operands."""
-    corners = []
-    for signs in product((-1, 1), repeat=len(printed)):
-        moved = {n: value + sign * half for sign, (n, (value, half)) in zip(signs, printed.items(), strict=True)}
-        corners.append(formula.number({**own, **moved}))
+    ends = product(*((value - half, value + half) for value, half in printed.values()))
+    corners = [formula.number({**own, **dict(zip(printed, end, strict=True))}) for end in ends]
     return min(corners), max(corners)
 
 
 def _alike(computed: Value, printed: object) -> bool:
     """Sizes are the same but for axes of size 1, which may be missing on either side."""
     if isinstance(computed, tuple) and isinstance(printed, tuple):
-        return computed == printed or [n for n in computed if n != 1] == [n for n in printed if n != 1]
+        return [n for n in computed if n != 1] == [n for n in printed if n != 1]
     return computed == printed
 
 
@@ -403,6 +363,3 @@ def stale(findings: Iterable[Finding]) -> list[SpecError]:
         for figure in erratum.figures
         if figure.value == finding.entry.id.value and finding.verdict != "contradicts"
     ]
-
-
-__all__ = ["VERDICTS", "Finding", "Ledger", "shown", "stale"]

@@ -82,10 +82,8 @@ def ask(
         report = networks.report(quantity.model, reading.size or quantity.size, asked)
         place = place_of(report, quantity.at)
         if place is None:
-            rows = [span.name for span in report.graph.rows]
-            raise quantity.text.error(
-                f"`{quantity.model}` has no row, block or node `{quantity.at}`", did_you_mean(quantity.at, rows)
-            )
+            hint = did_you_mean(quantity.at, [span.name for span in report.graph.rows])
+            raise quantity.text.error(f"`{quantity.model}` has no row, block or node `{quantity.at}`", hint)
         if quantity.metric in COUNTS:
             return count(place, quantity.metric, reading, bool(quantity.at))
         if quantity.metric in METRICS:
@@ -100,12 +98,12 @@ def ask(
 
 def count(place: Place, metric: str, reading: Reading, part: bool) -> int:
     """A count of base counting, with what the terms of a reading add to it."""
-    if part:
-        base = (
-            sum(getattr(layer, metric) for layer in place.layers) if metric != "weight_layers" else _depth(place, None)
-        )
-    else:
+    if not part:
         base = place.report.totals.counts()[metric]
+    elif metric == "weight_layers":
+        base = _depth(place, None)
+    else:
+        base = sum(getattr(layer, metric) for layer in place.layers)
     return reading.count(base, metric, place.layers)
 
 
@@ -133,21 +131,13 @@ def _depth(place: Place, family: OpFamily | None) -> int:
     return longest_path(nodes, place.start, lambda op: op.weight_layers if family in (None, op.family) else 0)
 
 
-def _weighted(place: Place) -> Layer:
-    """The first layer with weights."""
-    for layer in place.layers:
-        if any(param.kind == "weight" for param in layer.cost.params):
-            return layer
-    raise ArchcalcError("no layer with weights is here")
-
-
 def _weight_shape(place: Place) -> tuple[int, ...]:
-    return next(param.shape for param in _weighted(place).cost.params if param.kind == "weight")
-
-
-def _neurons(place: Place) -> int:
-    """Outputs of convolutions and fully connected layers."""
-    return sum(numel(layer.output_shape) for layer in place.layers if layer.node.op.weight_layers)
+    """Of the first layer with weights."""
+    for layer in place.layers:
+        for param in layer.cost.params:
+            if param.kind == "weight":
+                return param.shape
+    raise ArchcalcError("no layer with weights is here")
 
 
 def _activation_elements(place: Place) -> int:
@@ -162,11 +152,6 @@ def _blocks(place: Place) -> int:
     """The blocks that rows open, each as often as it is repeated."""
     spans = place.report.graph.spans
     return sum(s.depth == 1 and not s.head and place.start <= s.start and s.stop <= place.stop for s in spans)
-
-
-def _filter_size(place: Place) -> tuple[int, ...]:
-    """Channels × height × width of one filter."""
-    return _weight_shape(place)[1:]
 
 
 def _padding(place: Place) -> int:
@@ -199,14 +184,14 @@ METRICS: dict[str, Callable[[Place], Value]] = {
     "output_elements": lambda place: numel(place.shape(place.output)),
     "input_elements": lambda place: numel(place.shape(place.value)),
     "activation_elements": _activation_elements,
-    "neurons": _neurons,
+    "neurons": lambda place: sum(numel(layer.output_shape) for layer in place.layers if layer.node.op.weight_layers),
     "conv_layers": lambda place: _depth(place, "convolution"),
     "fc_layers": lambda place: _depth(place, "linear"),
     "convolutions": lambda place: sum(layer.node.op.family == "convolution" for layer in place.layers),
     "blocks": _blocks,
     "rows": lambda place: sum(not span.head for span in place.report.graph.rows),
     "weight_shape": _weight_shape,
-    "filter_size": _filter_size,
+    "filter_size": lambda place: _weight_shape(place)[1:],  # channels × height × width
     "filters": lambda place: _weight_shape(place)[0],
     "padding": _padding,
     "receptive_field": _receptive_field,
@@ -238,8 +223,6 @@ def order(shape: tuple[Number, ...], layout: str) -> tuple[Number, ...]:
         return tuple(shape)
     if len(shape) == len(layout) and len(shape) != 3:
         return tuple(shape)
-    if len(shape) == len(layout) == 2 or (len(shape) == 2 and layout == "HW"):
-        return tuple(shape)
     found = axes(shape)  # type: ignore[arg-type]
     return tuple(found[letter] for letter in layout)
 
@@ -263,8 +246,18 @@ class Formula:
         return first if not self.parts and isinstance(first, Quantity) else None
 
     @property
-    def ids(self) -> list[str]:
-        return [operand.value for operand in self.operands.values() if isinstance(operand, Text)]
+    def quantities(self) -> dict[str, Quantity]:
+        return {name: operand for name, operand in self.operands.items() if isinstance(operand, Quantity)}
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The figures that it is computed from, by operand."""
+        return {name: operand.value for name, operand in self.operands.items() if isinstance(operand, Text)}
+
+    @property
+    def model(self) -> str:
+        """The model of its first quantity; empty without one."""
+        return next((quantity.model for quantity in self.quantities.values()), "")
 
     def __call__(self, operands: Mapping[str, Value], names: Mapping[str, Number] | None = None) -> Value:
         """The value, given that of each operand. Raises SpecError."""
@@ -283,31 +276,25 @@ class Formula:
 
 
 def read_formula(text: Text) -> Formula:
-    """`params of vgg16`, or `[params of alexnet] / [params of squeezenet1.0]`, `[id of a figure] * 4`.
-
-    Raises SpecError.
-    """
+    """`params of vgg16`, or `[params of alexnet] / [params of squeezenet1.0]`, `[id of a figure] * 4`. Raises
+    SpecError."""
     plain = read_quantity(text)
     if plain is not None:
         return Formula(text, (), {"a": plain})
     operands: dict[str, Quantity | Text] = {}
-    value = text.value
-    pieces, last = [], 0
-    for match in OPERAND.finditer(value):
+
+    def named(match: re.Match[str]) -> str:
         inside = text.part(match.start(1), match.end(1))
-        name = f"operand_{len(operands) + 1}"
         quantity = read_quantity(inside)
         if quantity is None and not ID.fullmatch(inside.value):
             raise inside.error(f"`{inside}` is neither a quantity such as `params of vgg16` nor the id of a figure")
-        operands[name] = quantity if quantity is not None else inside
-        pieces += [value[last : match.start()], name]
-        last = match.end()
-    pieces.append(value[last:])
-    parts = tuple(
-        Expr(Text(part.strip(), text.source, text.line, text.col, exact=False), LIMIT)
-        for part in _split("".join(pieces))
-    )
-    return Formula(text, parts, operands)
+        name = f"operand_{len(operands) + 1}"
+        operands[name] = inside if quantity is None else quantity
+        return name
+
+    pieces = _split(OPERAND.sub(named, text.value))
+    parts = (Expr(Text(piece.strip(), text.source, text.line, text.col, exact=False), LIMIT) for piece in pieces)
+    return Formula(text, tuple(parts), operands)
 
 
 def _split(text: str) -> list[str]:

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from ..analysis.counts import Layer
 from ..analysis.readings import BASE, candidates, explaining
-from ..graph import Span
 from ..networks import Number
 from ..units import UNITS, read_figure, with_separators
-from .quantity import COUNTS, METRICS, Place, count, place_of
+from .documents import Entry
+from .quantity import COUNTS, METRICS, Place, Value, count, place_of
 
 EXACT_DIGITS = 4  # of a figure that one edited digit may explain
 
@@ -24,39 +24,40 @@ EXACT_DIGITS = 4  # of a figure that one edited digit may explain
 class Search(NamedTuple):
     """A figure that contradicts: what is printed, what was computed (`base`), and where."""
 
-    metric: str
-    printed: object
-    half: Fraction
-    unit: str
-    base: object
+    entry: Entry
+    printed: Number
+    base: Number
     place: Place | None
-    layers: Sequence[Layer]
     others: Sequence[Any]  # findings on other figures
     relatives: Sequence[tuple[str, int]]  # of other networks of the family
-    text: str
 
     @property
-    def value(self) -> Number:
-        assert isinstance(self.printed, (int, Fraction))
-        return self.printed * 10 ** UNITS[self.unit] if self.unit else self.printed
+    def metric(self) -> str:
+        return self.entry.metric
+
+    @property
+    def layers(self) -> Sequence[Layer]:
+        return self.place.layers if self.place is not None else ()
+
+    @property
+    def scale(self) -> int:
+        return int(10 ** UNITS[self.entry.value.unit])
 
     @property
     def margin(self) -> Fraction:
-        return self.half * 10 ** UNITS[self.unit] if self.unit else self.half
+        return self.entry.value.half * self.scale
 
-    def fits(self, number: object) -> bool:
-        return isinstance(number, (int, Fraction)) and bool(abs(Fraction(number) - self.value) <= self.margin)
+    @property
+    def value(self) -> Number:
+        return self.printed * self.scale
+
+    def fits(self, number: Value) -> bool:
+        return isinstance(number, (int, Fraction)) and abs(Fraction(number) - self.value) <= self.margin
 
 
 def search(asked: Search) -> str:
     """The likely cause in a sentence; empty where nothing is found."""
-    if not isinstance(asked.printed, (int, Fraction)) or not isinstance(asked.base, (int, Fraction)):
-        return ""
-    for look in SEARCHES:
-        found = next(look(asked), "")
-        if found:
-            return found
-    return ""
+    return next((found for look in SEARCHES for found in look(asked)), "")
 
 
 def _under(terms: int, asked: Search) -> Iterator[str]:
@@ -73,24 +74,12 @@ def _under(terms: int, asked: Search) -> Iterator[str]:
 
 
 def _units(asked: Search) -> Iterator[str]:
-    figure = read_figure(asked.text)
+    figure = read_figure(asked.entry.printed.value)
     for letter, base in (("K", 1024), ("M", 1024**2)):
         if figure is not None and figure.unit == letter:
             value, half = figure.under({letter: base})
-            if isinstance(asked.base, (int, Fraction)) and abs(asked.base - value) <= half:
+            if abs(asked.base - value) <= half:
                 yield f"{letter} stands for {base:,} here"
-
-
-def _rows(asked: Search) -> list[Span]:
-    place = asked.place
-    if place is None:
-        return []
-    spans = place.report.graph.spans
-    inside = [span for span in spans if place.start <= span.start and span.stop <= place.stop and not span.head]
-    whole = place.start == 0 and place.stop == place.report.graph.main
-    return [
-        span for span in inside if (span.depth == 0) == whole and (span.start, span.stop) != (place.start, place.stop)
-    ]
 
 
 def _counted_twice(asked: Search) -> Iterator[str]:
@@ -98,11 +87,15 @@ def _counted_twice(asked: Search) -> Iterator[str]:
     place = asked.place
     if place is None or asked.metric not in COUNTS or not isinstance(asked.base, int):
         return
+    graph = place.report.graph
+    whole = place.start == 0 and place.stop == graph.main
     parts: list[tuple[str, int]] = []
-    for span in _rows(asked):
-        layers = place.report.layers[span.start : span.stop]
-        parts.append((span.name or span.path, sum(getattr(layer, asked.metric, 0) for layer in layers)))
-    if not parts or not any(amount for _, amount in parts):
+    for span in graph.spans:
+        inside = place.start <= span.start and span.stop <= place.stop and not span.head
+        if inside and (span.depth == 0) == whole and (span.start, span.stop) != (place.start, place.stop):
+            layers = place.report.layers[span.start : span.stop]
+            parts.append((span.name or span.path, sum(getattr(layer, asked.metric, 0) for layer in layers)))
+    if not any(amount for _, amount in parts):
         parts = [(layer.path, getattr(layer, asked.metric, 0)) for layer in asked.layers]
     for sign, what in ((1, "counted twice"), (-1, "left out")):
         for name, amount in parts:
@@ -156,22 +149,19 @@ def _another_network(asked: Search) -> Iterator[str]:
 
 
 def _one_channel(asked: Search) -> Iterator[str]:
-    if isinstance(asked.base, (int, Fraction)) and asked.fits(Fraction(asked.base) / 3):
+    if asked.fits(Fraction(asked.base) / 3):
         yield f"{with_separators(asked.base)} / 3 = {with_separators(Fraction(asked.base) / 3)}: one channel, not three"
 
 
 def _doubled(asked: Search) -> Iterator[str]:
-    if isinstance(asked.base, (int, Fraction)):
-        if asked.fits(asked.base * 2):
-            yield f"2 · {with_separators(asked.base)} = {with_separators(asked.base * 2)}: counted twice"
-        if asked.fits(Fraction(asked.base) / 2):
-            yield f"{with_separators(asked.base)} / 2: half of it"
+    if asked.fits(asked.base * 2):
+        yield f"2 · {with_separators(asked.base)} = {with_separators(asked.base * 2)}: counted twice"
+    if asked.fits(Fraction(asked.base) / 2):
+        yield f"{with_separators(asked.base)} / 2: half of it"
 
 
 def _one_digit(asked: Search) -> Iterator[str]:
     """One digit lost, added, changed or two swapped, in a figure of enough digits to tell."""
-    if not isinstance(asked.base, (int, Fraction)):
-        return
     step = 2 * asked.margin or Fraction(1)
     printed, computed = str(round(asked.value / step)), str(round(Fraction(asked.base) / step))
     if min(len(printed), len(computed)) < EXACT_DIGITS - 1 or printed == computed:
@@ -204,16 +194,6 @@ def _swapped_axes(asked: Search) -> Iterator[str]:
 
 
 SEARCHES: tuple[Callable[[Search], Iterator[str]], ...] = (
-    _units,
-    partial(_under, 1),
-    _one_channel,
-    _swapped_axes,
-    _another_metric,
-    _counted_twice,
-    _another_row,
-    _another_network,
-    _another_figure,
-    _doubled,
-    _one_digit,
-    partial(_under, 2),
+    *(_units, partial(_under, 1), _one_channel, _swapped_axes, _another_metric, _counted_twice),
+    *(_another_row, _another_network, _another_figure, _doubled, _one_digit, partial(_under, 2)),
 )

@@ -70,10 +70,10 @@ def _of_file(wanted: str, path: Path) -> list[ListedModel]:
 def systems_without_spec(word: str = "") -> Iterator[System]:
     """The systems that documents name and no spec builds, those that hold `word`, also in what is printed beside their
     results. Raises SpecError."""
-    from ..papers.accuracies import systems  # reads all that is printed: plain lists need none of it
+    from ..papers.accuracies import known  # reads all that is printed: plain lists need none of it
 
     wanted = word.lower()
-    for system in systems():
+    for system in known().systems:
         about = (system.name.value, system.year, *(result.variant for result in system.results))
         if not system.models and any(wanted in text.lower() for text in about):
             yield system
