@@ -10,58 +10,25 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from inspect import get_annotations
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = [
-    "ACTIVATIONS",
-    "Activation",
-    "Add",
-    "Affine",
-    "Attention",
-    "ChannelLayerNorm",
-    "ChannelShuffle",
-    "ClassToken",
-    "Complement",
-    "Concat",
-    "Crop",
-    "Dropout",
-    "FlatLinear",
-    "InPlace",
-    "MapToTokens",
-    "MatMul",
-    "Maxout",
-    "Mean",
-    "Multiply",
-    "OverChannels",
-    "PRelu",
-    "PadChannels",
-    "PaddedMean",
-    "Part",
-    "Position",
-    "RadialBasis",
-    "Reshape",
-    "Reverse",
-    "Scale",
-    "Shift",
-    "Similarity",
-    "Sinusoid",
-    "Stack",
-    "Take",
-    "Tied",
-    "UnitBias",
-    "Weighted",
-    "ZeroPad",
-    "Zeros",
-    "nn",
-    "padded",
-    "recurrent",
-]
-
 Sizes = tuple[int, ...]
+
+
+class _Fixed(nn.Module):
+    """A module without parameters: its annotations are its arguments, in this order."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__()
+        vars(self).update(zip(get_annotations(type(self)), arguments, strict=True))
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={getattr(self, name)}" for name in get_annotations(type(self)))
 
 
 class FlatLinear(nn.Linear):
@@ -205,18 +172,13 @@ class Position(nn.Module):
         return x + self.positions
 
 
-class Take(nn.Module):
+class Take(_Fixed):
     """The token number `index`, counted from 0."""
 
-    def __init__(self, index: int) -> None:
-        super().__init__()
-        self.index = index
+    index: int
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, self.index]
-
-    def extra_repr(self) -> str:
-        return str(self.index)
 
 
 class Sinusoid(nn.Module):
@@ -312,12 +274,10 @@ class Attention(nn.Module):
         return f"heads={self.heads}" + (", causal" if self.causal else "")
 
 
-class MatMul(nn.Module):
+class MatMul(_Fixed):
     """The matrix product of two sequences; with `transpose` of the first and the other's transpose."""
 
-    def __init__(self, transpose: bool) -> None:
-        super().__init__()
-        self.transpose = transpose
+    transpose: bool
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         return torch.bmm(x, other.transpose(1, 2) if self.transpose else other)
@@ -412,18 +372,13 @@ class Multiply(_Merge):
         return x.mul_(y)
 
 
-class Concat(nn.Module):
+class Concat(_Fixed):
     """The branches side by side along the axis `dim`."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
+    dim: int
 
     def forward(self, *x: Tensor) -> Tensor:
         return torch.cat(x, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class Stack(nn.Module):
@@ -433,47 +388,34 @@ class Stack(nn.Module):
         return torch.stack(x, 1)
 
 
-class PadChannels(nn.Module):
+class PadChannels(_Fixed):
     """`extra` channels of zeros behind the others."""
 
-    def __init__(self, extra: int) -> None:
-        super().__init__()
-        self.extra = extra
+    extra: int
 
     def forward(self, x: Tensor) -> Tensor:
         return F.pad(x, (0, 0) * (x.ndim - 2) + (0, self.extra))
 
-    def extra_repr(self) -> str:
-        return str(self.extra)
 
-
-class Part(nn.Module):
+class Part(_Fixed):
     """The part number `index`, counted from 0, of the axis `dim` cut into `parts`, as a view."""
 
-    def __init__(self, parts: int, index: int, dim: int) -> None:
-        super().__init__()
-        self.parts, self.index, self.dim = parts, index, dim
+    parts: int
+    index: int
+    dim: int
 
     def forward(self, x: Tensor) -> Tensor:
         length = x.shape[self.dim] // self.parts
         return x.narrow(self.dim, self.index * length, length)
 
-    def extra_repr(self) -> str:
-        return f"{self.index} of {self.parts}, dim={self.dim}"
 
-
-class Reshape(nn.Module):
+class Reshape(_Fixed):
     """Each sample in the shape `size`."""
 
-    def __init__(self, size: Sizes) -> None:
-        super().__init__()
-        self.size = size
+    size: Sizes
 
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(x.shape[0], *self.size)
-
-    def extra_repr(self) -> str:
-        return "×".join(map(str, self.size))
 
 
 class Crop(nn.Module):
@@ -493,49 +435,35 @@ class Crop(nn.Module):
         return "×".join(map(str, self.size))
 
 
-class OverChannels(nn.Module):
+class OverChannels(_Fixed):
     """The mean (`mean`) or the largest value (`amax`) over the channels."""
 
-    def __init__(self, word: str) -> None:
-        super().__init__()
-        self.word = word
+    word: str
 
     def forward(self, x: Tensor) -> Tensor:
         over: Tensor = getattr(x, self.word)(1, keepdim=True)
         return over
 
-    def extra_repr(self) -> str:
-        return self.word
 
-
-class Maxout(nn.Module):
+class Maxout(_Fixed):
     """The largest of every `of` neighbours along the axis `dim`."""
 
-    def __init__(self, of: int, dim: int) -> None:
-        super().__init__()
-        self.of, self.dim = of, dim
+    of: int
+    dim: int
 
     def forward(self, x: Tensor) -> Tensor:
         grouped = x.movedim(self.dim, -1).reshape(*x.movedim(self.dim, -1).shape[:-1], -1, self.of)
         return grouped.amax(-1).movedim(-1, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"{self.of}, dim={self.dim}"
 
-
-class ChannelShuffle(nn.Module):
+class ChannelShuffle(_Fixed):
     """The channels of `groups` groups dealt out in turn, into new memory also where that changes nothing."""
 
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
+    groups: int
 
     def forward(self, x: Tensor) -> Tensor:
         dealt = x.reshape(x.shape[0], self.groups, -1, *x.shape[2:]).transpose(1, 2)
         return dealt.clone(memory_format=torch.contiguous_format).view(x.shape)
-
-    def extra_repr(self) -> str:
-        return f"groups={self.groups}"
 
 
 def _pads(before: Sizes, behind: Sizes) -> Sizes:
@@ -607,18 +535,13 @@ class PRelu(nn.Module):
         return F.prelu(x.movedim(self.dim, 1), self.weight).movedim(1, self.dim)
 
 
-class Scale(nn.Module):
+class Scale(_Fixed):
     """Every element times `factor`."""
 
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
+    factor: float
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.factor
-
-    def extra_repr(self) -> str:
-        return f"{self.factor:g}"
 
 
 class Affine(nn.Module):
