@@ -1,6 +1,6 @@
 """The ops of the spec language, one class each."""
 
-from . import conv, layout, merge, norm, pointwise, pool, recurrent, tokens
+from . import conv, layout, merge, norm, pointwise, pool, recurrent, tokens  # noqa: F401 - they register their ops
 from .base import ARGUMENTS, KINDS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 
 __all__ = [
@@ -13,14 +13,6 @@ __all__ = [
     "Shape",
     "Tokens",
     "channels",
-    "conv",
     "convert",
     "dims",
-    "layout",
-    "merge",
-    "norm",
-    "pointwise",
-    "pool",
-    "recurrent",
-    "tokens",
 ]

@@ -166,9 +166,7 @@ class Op:
     read: ClassVar[int] = 10**6  # how many of its inputs are read; further ones only lend their shape
     saves: ClassVar[Saves] = ""
     gradient: ClassVar[Gradient] = "new"
-    param_grads_are_views: ClassVar[bool] = (
-        False  # the gradients of its parameters are views, to which torch adds nothing
-    )
+    param_grads_are_views: ClassVar[bool] = False  # gradients of its parameters are views: torch adds nothing to them
     frees_grad_early: ClassVar[bool] = False  # the backward pass drops the output's gradient on the way, not at its end
     free: ClassVar[str] = ""
     weight_layers: ClassVar[int] = 0
@@ -285,6 +283,21 @@ class Free(Weightless):
 
     def elementwise(self, *xy: Any) -> dict[str, int]:
         return {}
+
+
+class Elementwise(Weightless):
+    """One operation, of the kind `operation`, on each element; the shape stays."""
+
+    operation: ClassVar[str]
+
+    family: ClassVar[OpFamily] = "elementwise"
+    saves: ClassVar[Saves] = "nothing"
+
+    def shape(self, x: Shape) -> Shape:
+        return x
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {self.operation: numel(y)}
 
 
 # The kinds of element-wise operations: what one unit of each is.

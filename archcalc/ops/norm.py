@@ -8,13 +8,13 @@ from .base import (
     WHOLE,
     Buffer,
     Count,
+    Elementwise,
     Needs,
     OpError,
     Param,
     ReceptiveWindows,
     Shape,
     Tokens,
-    Weightless,
     channels,
     dims,
     numel,
@@ -24,15 +24,10 @@ from .base import (
 )
 
 
-class _Norm(Weightless):
+class _Norm(Elementwise):
+    operation = "norm"
     family = "norm"
     saves = "inputs"
-
-    def shape(self, x: Shape) -> Shape:
-        return x
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"norm": numel(y)}
 
 
 @op("bn")

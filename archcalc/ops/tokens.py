@@ -9,6 +9,7 @@ from .base import (
     WHOLE,
     Buffer,
     Count,
+    Elementwise,
     Free,
     Needs,
     Op,
@@ -19,7 +20,6 @@ from .base import (
     Shape,
     Tokens,
     Value,
-    Weightless,
     dims,
     numel,
     on,
@@ -71,12 +71,12 @@ class ClassToken(Free):
 
 
 @op("position")
-class Position(Weightless):
+class Position(Elementwise):
     """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
 
+    operation = "add"
     family = "embedding"
     example = on(Tokens((6, 8)))
-    saves = "nothing"
     gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
@@ -85,27 +85,21 @@ class Position(Weightless):
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("positions", tuple(x), "weight"),)
 
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"add": numel(y)}
-
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Position(*x)
 
 
 @op("sinusoid")
-class Sinusoid(Weightless):
+class Sinusoid(Elementwise):
     """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5)."""
 
+    operation = "add"
     family = "embedding"
     example = on(Tokens((6, 8)))
-    saves = "nothing"
     gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
         return sequence(x, "sinusoid")
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"add": numel(y)}
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Sinusoid(*x)

@@ -267,7 +267,7 @@ def source(word: str) -> str:
     try:
         pieces: dict[str, str] = {}
         for cls in OPS[word].__mro__:
-            if not cls.__module__.startswith(f"{Op.__module__.rpartition('.')[0]}.") or cls.__module__ == Op.__module__:
+            if cls is Op or not cls.__module__.startswith(f"{Op.__module__.rpartition('.')[0]}."):
                 continue
             pieces[cls.__qualname__] = getsource(cls)
             scope = vars(sys.modules[cls.__module__])
