@@ -7,7 +7,6 @@ nodes of a run add up to the run.
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
@@ -266,7 +265,3 @@ def out_of_memory(error: BaseException) -> bool:
 
 def first_line(error: BaseException) -> str:
     return str(error).split("\n", 1)[0]
-
-
-def empty_rows(count: int) -> tuple[array[float], ...]:
-    return tuple(array("d") for _ in range(count))
