@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import UsageError, did_you_mean
 from ..ops import Tokens
-from ..ops.base import numel
+from ..ops.shapes import numel
 from .counts import Layer, Report, Totals
 from .readings import MACS, PARAMS, Delta, Reading, Term
 

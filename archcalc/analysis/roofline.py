@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import UsageError, did_you_mean
-from ..ops.base import numel
+from ..ops.shapes import numel
 from ..units import ITEMSIZE
 from .counts import Layer, Report
 from .memory import ID_BYTES, embedding_inputs

@@ -6,33 +6,8 @@ import math
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from .base import (
-    INDEX_BYTES,
-    POINT,
-    WHOLE,
-    Buffer,
-    Count,
-    Free,
-    Needs,
-    OpError,
-    Pad,
-    Param,
-    ReceptiveWindow,
-    ReceptiveWindows,
-    Saves,
-    Shape,
-    Size,
-    Tokens,
-    Value,
-    Weightless,
-    channels,
-    dims,
-    numel,
-    on,
-    op,
-    spatial,
-    spread,
-)
+from .base import POINT, WHOLE, Buffer, Free, Needs, Param, ReceptiveWindow, ReceptiveWindows, Saves, Weightless, on, op
+from .shapes import INDEX_BYTES, Count, OpError, Pad, Shape, Size, Tokens, Value, channels, dims, numel, spatial, spread
 
 
 def _unless_laid_out(x: Shape) -> ReceptiveWindows:

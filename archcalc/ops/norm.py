@@ -4,24 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import (
-    WHOLE,
-    Buffer,
-    Count,
-    Elementwise,
-    Needs,
-    OpError,
-    Param,
-    ReceptiveWindows,
-    Shape,
-    Tokens,
-    channels,
-    dims,
-    numel,
-    on,
-    op,
-    spatial,
-)
+from .base import WHOLE, Buffer, Elementwise, Needs, Param, ReceptiveWindows, on, op
+from .shapes import Count, OpError, Shape, Tokens, channels, dims, numel, spatial
 
 
 class _Norm(Elementwise):

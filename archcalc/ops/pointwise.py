@@ -4,24 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import (
-    Buffer,
-    Count,
-    Elementwise,
-    Free,
-    Needs,
-    OpError,
-    Param,
-    Saves,
-    Shape,
-    Storage,
-    Tokens,
-    Weightless,
-    channels,
-    numel,
-    on,
-    op,
-)
+from .base import Buffer, Elementwise, Free, Needs, Param, Saves, Storage, Weightless, on, op
+from .shapes import Count, OpError, Shape, Tokens, channels, numel
 
 
 class _Activation(Elementwise):

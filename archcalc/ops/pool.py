@@ -5,29 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from .base import (
-    INDEX_BYTES,
-    WHOLE,
-    Buffer,
-    Count,
-    Needs,
-    OpError,
-    Pad,
-    ReceptiveWindows,
-    Saves,
-    Shape,
-    Size,
-    Tokens,
-    Weightless,
-    channels,
-    dims,
-    numel,
-    on,
-    op,
-    spatial,
-    with_channels,
-)
+from .base import WHOLE, Buffer, Needs, ReceptiveWindows, Saves, Weightless, on, op
 from .conv import Window, window
+from .shapes import INDEX_BYTES, Count, OpError, Pad, Shape, Size, Tokens, channels, dims, numel, spatial, with_channels
 
 
 class _Pool(Weightless):

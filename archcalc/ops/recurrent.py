@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import WHOLE, Buffer, Count, Needs, Op, OpError, Param, ReceptiveWindows, Shape, Tokens, on, op
+from .base import WHOLE, Buffer, Needs, Op, Param, ReceptiveWindows, on, op
+from .shapes import Count, OpError, Shape, Tokens
 from .tokens import sequence
 
 

@@ -4,28 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import (
-    SUM_BYTES,
-    WHOLE,
-    Buffer,
-    Count,
-    Elementwise,
-    Free,
-    Needs,
-    Op,
-    OpError,
-    Param,
-    ReceptiveWindows,
-    Saves,
-    Shape,
-    Tokens,
-    Value,
-    dims,
-    numel,
-    on,
-    op,
-    spatial,
-)
+from .base import WHOLE, Buffer, Elementwise, Free, Needs, Op, Param, ReceptiveWindows, Saves, on, op
+from .shapes import SUM_BYTES, Count, OpError, Shape, Tokens, Value, dims, numel, spatial
 
 
 def sequence(x: Shape, what: str) -> Tokens:
