@@ -17,7 +17,7 @@ class _Activation(Elementwise):
     saves: ClassVar[Saves] = "inputs"
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Activation(type(self).word)
+        return rt.Activation(self.word, *(getattr(self, field.name) for field in self.fields))
 
 
 @op("relu")
@@ -66,9 +66,6 @@ class LeakyRelu(_Activation):
     torch_module = "LeakyReLU"
     saves = "either"
 
-    def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Activation("leaky_relu", self.slope)
-
 
 @op("elu", alpha="the value that the function goes to far below zero, with the other sign")
 class Elu(_Activation):
@@ -78,9 +75,6 @@ class Elu(_Activation):
 
     torch_module = "ELU"
     saves = "either"
-
-    def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Activation("elu", self.alpha)
 
 
 @op("selu")

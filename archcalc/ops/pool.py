@@ -90,9 +90,8 @@ class AvgPool(_Pool):
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         padded = super().saved_buffers(needs, x, y)
-        return (
-            (*padded, Buffer("how many are data", numel(y[1:]), once=True)) if padded and not self.count_pad else padded
-        )
+        counts = (Buffer("how many are data", numel(y[1:]), once=True),) if padded and not self.count_pad else ()
+        return (*padded, *counts)
 
     def shape(self, x: Shape) -> Shape:
         w = self._window(x)

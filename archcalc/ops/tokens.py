@@ -50,17 +50,19 @@ class ClassToken(Free):
         return rt.ClassToken(x[1])
 
 
-@op("position")
-class Position(Elementwise):
-    """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
-
+class _Positions(Elementwise):
     operation = "add"
     family = "embedding"
     example = on(Tokens((6, 8)))
     gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
-        return sequence(x, "position")
+        return sequence(x, self.word)
+
+
+@op("position")
+class Position(_Positions):
+    """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("positions", tuple(x), "weight"),)
@@ -70,16 +72,8 @@ class Position(Elementwise):
 
 
 @op("sinusoid")
-class Sinusoid(Elementwise):
+class Sinusoid(_Positions):
     """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5)."""
-
-    operation = "add"
-    family = "embedding"
-    example = on(Tokens((6, 8)))
-    gradient = "passed"
-
-    def shape(self, x: Shape) -> Shape:
-        return sequence(x, "sinusoid")
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Sinusoid(*x)

@@ -7,11 +7,12 @@ the op's shape: N×C×H×W, N×tokens×width.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from inspect import get_annotations
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -48,15 +49,6 @@ class ChannelLayerNorm(nn.LayerNorm):
 # Activations that torch.nn.functional does not have, or not in place.
 
 
-def _relu6_(x: Tensor) -> Tensor:
-    return F.hardtanh_(x, 0.0, 6.0)
-
-
-def _gelu_(x: Tensor) -> Tensor:
-    overwritten: Tensor = torch.ops.aten.gelu_(x)
-    return overwritten
-
-
 def _quickgelu(x: Tensor) -> Tensor:
     gate = (1.702 * x).sigmoid_()
     return x * gate if torch.is_grad_enabled() else gate.mul_(x)  # the backward pass needs the gate
@@ -80,9 +72,9 @@ def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 # What computes an activation: into new memory, and in its input's place; further arguments are the op's.
 ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
     "relu": (torch.relu, torch.relu_),
-    "relu6": (F.relu6, _relu6_),
+    "relu6": (F.relu6, partial(F.hardtanh_, min_val=0.0, max_val=6.0)),
     "swish": (F.silu, _in_place(F.silu)),
-    "gelu": (F.gelu, _gelu_),
+    "gelu": (F.gelu, torch.ops.aten.gelu_),
     "sigmoid": (torch.sigmoid, torch.sigmoid_),
     "leaky_relu": (F.leaky_relu, _in_place(F.leaky_relu)),
     "elu": (F.elu, _in_place(F.elu)),
@@ -324,6 +316,9 @@ class Tied(nn.Module):
 class _Merge(nn.Module):
     """Branches joined element by element. Axes that a branch lacks are those right behind the batch."""
 
+    join: ClassVar[Callable[[Tensor, Tensor], Tensor]]
+    join_in_place: ClassVar[Callable[[Tensor, Tensor], Tensor]]
+
     def forward(self, *x: Tensor) -> Tensor:
         axes = max(branch.ndim for branch in x)
         first, second, *others = (_with_axes(branch, axes) for branch in x)
@@ -332,12 +327,6 @@ class _Merge(nn.Module):
         for branch in others:  # into what the first two made, where it has room: no second buffer
             result = self.join_in_place(result, branch) if result.shape == shape else self.join(result, branch)
         return result
-
-    def join(self, x: Tensor, y: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def join_in_place(self, x: Tensor, y: Tensor) -> Tensor:
-        raise NotImplementedError
 
 
 def _with_axes(x: Tensor, axes: int) -> Tensor:
@@ -348,11 +337,7 @@ def _with_axes(x: Tensor, axes: int) -> Tensor:
 class Add(_Merge):
     """The sum of the branches."""
 
-    def join(self, x: Tensor, y: Tensor) -> Tensor:
-        return x + y
-
-    def join_in_place(self, x: Tensor, y: Tensor) -> Tensor:
-        return x.add_(y)
+    join, join_in_place = staticmethod(operator.add), staticmethod(operator.iadd)
 
 
 class Mean(Add):
@@ -365,11 +350,7 @@ class Mean(Add):
 class Multiply(_Merge):
     """The product of the branches."""
 
-    def join(self, x: Tensor, y: Tensor) -> Tensor:
-        return x * y
-
-    def join_in_place(self, x: Tensor, y: Tensor) -> Tensor:
-        return x.mul_(y)
+    join, join_in_place = staticmethod(operator.mul), staticmethod(operator.imul)
 
 
 class Concat(_Fixed):

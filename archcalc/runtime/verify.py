@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -87,7 +88,9 @@ def verify_all(
     """
     cost = {name: _cost(name) for name in names}
     largest_first = sorted(cost, key=lambda name: -cost[name])
-    found = map_processes(verify_model, largest_first, 2, tick, workers=workers, prepare=_one_thread)
+    found = map_processes(
+        verify_model, largest_first, 2, tick, workers=workers, prepare=partial(torch.set_num_threads, 1)
+    )
     by_name = dict(zip(largest_first, found, strict=True))
     return tuple(by_name[name] for name in names)
 
@@ -96,10 +99,6 @@ def _cost(name: str) -> int:
     """About how long a model takes. Raises UsageError and SpecError."""
     graph = network(name).graph
     return sum(cost.weights for cost in _costs(graph).values()) + 10**5 * len(graph.nodes)
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def verify_model(name: str) -> Verified:
