@@ -4,16 +4,4 @@ from . import conv, layout, merge, norm, pointwise, pool, recurrent, tokens  # n
 from .base import ARGUMENTS, KINDS, OPS, Op, Param, convert
 from .shapes import OpError, Shape, Tokens, channels, dims
 
-__all__ = [
-    "ARGUMENTS",
-    "KINDS",
-    "OPS",
-    "Op",
-    "OpError",
-    "Param",
-    "Shape",
-    "Tokens",
-    "channels",
-    "convert",
-    "dims",
-]
+__all__ = ["ARGUMENTS", "KINDS", "OPS", "Op", "OpError", "Param", "Shape", "Tokens", "channels", "convert", "dims"]

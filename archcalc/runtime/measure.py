@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -246,11 +247,7 @@ def _largest_batch(
 
 def largest(above: int, fits: Callable[[int], bool]) -> int:
     """The largest number below `above` that fits, where all smaller ones do too; 0 where none does."""
-    low, high = 0, above  # `low` fits, `high` does not
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    return bisect_left(range(1, above), True, key=lambda count: not fits(count))
 
 
 def _bytes(count: int) -> str:
