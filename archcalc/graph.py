@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from .errors import SpecError, Text
 from .ops import Op, OpError, Param, Shape, dims
-from .ops.base import LIMIT, numel
+from .ops.base import LIMIT
+from .ops.shapes import numel
 
 MAX_NODES = 200_000
 

@@ -18,7 +18,7 @@ from archcalc.graph import GraphBuilder
 from archcalc.language.lines import MERGES
 from archcalc.language.zoo import Selection, spec_files
 from archcalc.ops import ARGUMENTS, KINDS, OPS, Op, OpError, dims
-from archcalc.ops.base import show
+from archcalc.ops.shapes import show
 from archcalc.papers.accuracies import known
 from archcalc.papers.claims import Judgement
 from archcalc.schemas.generate import MERGE_SENTENCES, argument_sentence, shipped

@@ -25,7 +25,7 @@ from archcalc.graph import Graph
 from archcalc.language.zoo import spec_files
 from archcalc.models import Model, load
 from archcalc.ops import ARGUMENTS, OPS, Op, Shape, Tokens
-from archcalc.ops.base import numel
+from archcalc.ops.shapes import numel
 from archcalc.schemas import generate as schema
 from archcalc.show.explain import page
 from archcalc.show.layout import width_of

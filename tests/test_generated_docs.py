@@ -13,8 +13,7 @@ import pytest
 
 from archcalc.language.lines import MERGES
 from archcalc.language.zoo import model_names, spec_files
-from archcalc.ops import ARGUMENTS, OPS, Op
-from archcalc.ops import base as ops_base
+from archcalc.ops import ARGUMENTS, OPS, Op, OpError, Shape
 from archcalc.tasks.check import build_spec, judge_spec
 from docs import generate
 
@@ -93,8 +92,8 @@ def test_a_new_op_appears_by_itself_or_says_what_it_needs(monkeypatch: pytest.Mo
     monkeypatch.setitem(ARGUMENTS, "twist", ())
     assert "### `twist`" in generate.ops_page()
 
-    def shape(self: Op, *x: ops_base.Shape) -> ops_base.Shape:
-        raise ops_base.OpError("nothing fits")
+    def shape(self: Op, *x: Shape) -> Shape:
+        raise OpError("nothing fits")
 
     monkeypatch.setattr(twist, "shape", shape)
     with pytest.raises(LookupError, match="`twist` does not take its example: nothing fits"):

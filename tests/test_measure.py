@@ -26,7 +26,7 @@ from archcalc.runtime.bench import Bench, ByNode, CpuClock, CudaClock, clock_cos
 from archcalc.runtime.machine import pinned_malloc
 from archcalc.runtime.measure import largest, measure, measure_in_turn
 from archcalc.runtime.network import build, example_inputs
-from archcalc.runtime.rounds import has_warmed_up, quiet_rounds, rounds, rounds_in_turn
+from archcalc.runtime.rounds import Rounds, Runner, has_warmed_up, quiet_rounds, rounds_in_turn
 from tests.graphs import Build, call, chain
 
 CPU = torch.device("cpu")
@@ -200,6 +200,11 @@ class Bed:
 
     def compiled(self) -> float:
         return self.now / 4
+
+
+def rounds(bed: Runner, runs: int, time_limit: float, wanted: float) -> Rounds:
+    (found,) = rounds_in_turn([bed], runs, time_limit, wanted)
+    return found
 
 
 def test_rounds_end_once_the_median_is_known_well_enough() -> None:
@@ -487,7 +492,7 @@ def test_one_value_per_channel_cannot_be_trained() -> None:
 def test_channels_last() -> None:
     found = measure(small(), Conditions(channels_last=True, runs=1))
     assert found.memory_format == "channels_last"
-    network, (x,) = subject._prepare(small().without_heads(), 2, torch.float32, "float32", CPU, torch.channels_last)
+    network, (x,) = subject._prepare(small().without_heads(), Conditions(batch=2), CPU, torch.channels_last)
     assert x.is_contiguous(memory_format=torch.channels_last)
     assert not x.is_contiguous()
     assert network.state_dict()["conv.weight"].is_contiguous(memory_format=torch.channels_last)
@@ -576,9 +581,9 @@ def test_an_interrupt_gets_through_with_what_was_measured_and_leaves_no_trace() 
 
 def test_the_parameters_and_the_input_are_the_same_each_time() -> None:
     torch.manual_seed(1)
-    one, x = subject._prepare(small().without_heads(), 2, torch.float32, "float32", CPU, None)
+    one, x = subject._prepare(small().without_heads(), Conditions(batch=2), CPU, None)
     torch.manual_seed(2)
-    two, y = subject._prepare(small().without_heads(), 2, torch.float32, "float32", CPU, None)
+    two, y = subject._prepare(small().without_heads(), Conditions(batch=2), CPU, None)
     torch.testing.assert_close((one.state_dict(), x), (two.state_dict(), y), rtol=0, atol=0)
 
 
@@ -638,7 +643,7 @@ class Ticks:
 
 def bench(clock: Any, graph: Graph | None = None, batch: int = 2, **options: Any) -> Bench:
     graph = (graph or small()).without_heads()
-    network, inputs = subject._prepare(graph, batch, torch.float32, "float32", CPU, None)
+    network, inputs = subject._prepare(graph, Conditions(batch=batch), CPU, None)
     return Bench(network.train(options.get("training", False)), inputs, clock, **options)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from ..ops import ARGUMENTS, Op, Param, Shape, Tokens
-from ..ops.base import numel, show
+from ..ops.shapes import numel, show
 
 SUM, PRODUCT, ATOM = 1, 2, 3
 Behind: TypeAlias = "tuple[str, Term, Term] | None"

@@ -15,7 +15,7 @@ from operator import attrgetter
 
 from ..errors import UsageError, did_you_mean
 from ..ops import channels
-from ..ops.base import numel
+from ..ops.shapes import numel
 from .counts import Layer, Report, Totals
 from .readings import MACS, PARAMS, CountingTerm, Delta, Reading
 

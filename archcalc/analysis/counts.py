@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node, Span
 from ..ops import Op, OpError, Param, Shape
-from ..ops.base import LIMIT, numel
+from ..ops.base import LIMIT
+from ..ops.shapes import numel
 from ..units import ITEMSIZE
 from .memory import input_bytes, live_bytes, peak_memory, storages
 from .receptive import ReceptiveFields

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from ..graph import Graph, Node, Span
 from ..ops import Shape
-from ..ops.base import WHOLE, ReceptiveWindow, numel
+from ..ops.base import WHOLE, ReceptiveWindow
+from ..ops.shapes import numel
 from ..units import ITEMSIZE
 from .arithmetic import Arithmetic, Count, arithmetic, axes_of, terms
 from .counts import Layer, Report, Totals

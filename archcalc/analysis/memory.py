@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import Op
-from ..ops.base import numel
+from ..ops.shapes import numel
 from ..units import ITEMSIZE
 
 ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype

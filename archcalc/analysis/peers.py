@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..ops import Op, Shape, Tokens
-from ..ops.base import numel
+from ..ops.shapes import numel
 from ..units import with_separators
 from .counts import NodeCost
 

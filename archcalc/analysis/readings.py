@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from ..errors import Text, did_you_mean
 from ..ops import Tokens
-from ..ops.base import numel
+from ..ops.shapes import numel
 from ..units import squeeze
 from .counts import Layer, weight_layers
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..errors import UsageError, did_you_mean
-from ..ops.base import numel
+from ..ops.shapes import numel
 from ..units import ITEMSIZE
 from .counts import Layer, Report
 from .memory import ID_BYTES, embedding_inputs

@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node
 from ..ops import Op
-from ..ops.base import LIMIT, Needs, numel
+from ..ops.base import LIMIT, Needs
+from ..ops.shapes import numel
 from ..units import ITEMSIZE
 from .counts import NodeCost, Report
 from .memory import input_bytes, last_use, live_until, storages

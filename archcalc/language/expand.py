@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..errors import SpecError, Text, UsageError, did_you_mean
 from ..graph import MAX_NODES, Graph, GraphBuilder, Opened
 from ..ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
-from ..ops.base import show
+from ..ops.shapes import show
 from ..units import same
 from .expr import Argument, Expr, Opaque, Ref, Waiting
 from .family import Family, Variant

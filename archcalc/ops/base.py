@@ -6,45 +6,16 @@ the runtime hands it in.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from fractions import Fraction
 from inspect import get_annotations
 from typing import Any, ClassVar, Literal, NamedTuple, Self, dataclass_transform
 
-Shape = tuple[int, ...]
+from .shapes import OpError, Shape, numel, show
+
 Needs = tuple[bool, ...]  # of each input whether its gradient is needed
-Count = int  # at least 1
-Size = int | tuple[int, ...]  # at least 1 on every axis; one number means every axis
-Pad = int | tuple[int, ...]  # at least 0 on every axis
-Value = bool  # a value of the network as an argument: True where it is given, and then a further input
 
 LIMIT = 10**18
-SUM_BYTES = 4  # at least, of a sum that torch keeps beside half-precision values
-INDEX_BYTES = 8  # of an index that torch keeps: int64, whatever the dtype
-
-
-class Tokens(tuple[int, ...]):
-    """The shape [tokens, width] of a sequence; never equal to [channels, length] of a signal."""
-
-    __slots__ = ()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tokens) and tuple.__eq__(self, other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash(("tokens", tuple(self)))
-
-
-class OpError(Exception):
-    """An op cannot be built so, or does not fit its input; `field` names the argument at fault, where it is one."""
-
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.message, self.field = message, field
 
 
 Kind = Literal["weight", "bias", "norm", "stat"]
@@ -166,9 +137,7 @@ class Op:
     read: ClassVar[int] = 10**6  # how many of its inputs are read; further ones only lend their shape
     saves: ClassVar[Saves] = ""
     gradient: ClassVar[Gradient] = "new"
-    param_grads_are_views: ClassVar[bool] = (
-        False  # the gradients of its parameters are views, to which torch adds nothing
-    )
+    param_grads_are_views: ClassVar[bool] = False  # gradients of its parameters are views: torch adds nothing to them
     frees_grad_early: ClassVar[bool] = False  # the backward pass drops the output's gradient on the way, not at its end
     free: ClassVar[str] = ""
     weight_layers: ClassVar[int] = 0
@@ -287,6 +256,21 @@ class Free(Weightless):
         return {}
 
 
+class Elementwise(Weightless):
+    """One operation, of the kind `operation`, on each element; the shape stays."""
+
+    operation: ClassVar[str]
+
+    family: ClassVar[OpFamily] = "elementwise"
+    saves: ClassVar[Saves] = "nothing"
+
+    def shape(self, x: Shape) -> Shape:
+        return x
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {self.operation: numel(y)}
+
+
 # The kinds of element-wise operations: what one unit of each is.
 KINDS = {
     "bias": "elements to which a bias is added",
@@ -384,54 +368,3 @@ def whole(value: Any, name: str, positive: bool) -> int:
     if value > LIMIT:
         raise OpError(f"`{name}` is above 10¹⁸", name)
     return int(value)
-
-
-def show(value: Any) -> str:
-    """A value as a person would write it."""
-    if isinstance(value, tuple):
-        return "×".join(show(v) for v in value)
-    if isinstance(value, Fraction):
-        short = f"{float(value):.6g}"
-        return short if Fraction(short) == value else f"{value} ≈ {short}"
-    return str(value)
-
-
-def dims(shape: Shape) -> str:
-    """`64×112×112`, or `197 tokens × 768`."""
-    if isinstance(shape, Tokens):
-        return f"{shape[0]} tokens × {shape[1]}"
-    return "×".join(map(str, shape)) if shape else "a single number"
-
-
-def spread(size: Size, axes: int, name: str) -> tuple[int, ...]:
-    """`size` on every one of `axes` axes. Raises OpError where it is given for another number of them."""
-    if isinstance(size, int):
-        return (size,) * axes
-    if len(size) != axes:
-        raise OpError(f"`{name}` is {show(size)}, for {len(size)} axes; the value has {axes}", name)
-    return size
-
-
-def spatial(x: Shape, what: str) -> tuple[int, ...]:
-    """The axes behind the channels. Raises OpError for tokens and vectors."""
-    if isinstance(x, Tokens) or len(x) < 2:
-        kind = "a sequence" if isinstance(x, Tokens) else f"a vector of {dims(x)}"
-        shown = f"{kind} ({dims(x)})" if isinstance(x, Tokens) else kind
-        raise OpError(f"{what} works on channels × height × width; this value is {shown}")
-    if len(x) > 4:
-        raise OpError(f"{what} works on one to three axes; this value is {dims(x)}")
-    return x[1:]
-
-
-def channels(x: Shape) -> int:
-    """The channels of a value: the width of tokens, else the first axis."""
-    return x[-1] if isinstance(x, Tokens) else x[0]
-
-
-def with_channels(x: Shape, count: int) -> Shape:
-    """`x` with another number of channels."""
-    return Tokens((*x[:-1], count)) if isinstance(x, Tokens) else (count, *x[1:])
-
-
-def numel(shape: Shape) -> int:
-    return math.prod(shape)

@@ -6,31 +6,8 @@ import math
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
 
-from .base import (
-    POINT,
-    WHOLE,
-    Buffer,
-    Count,
-    Needs,
-    Op,
-    OpError,
-    Pad,
-    Param,
-    ReceptiveWindow,
-    ReceptiveWindows,
-    Saves,
-    Shape,
-    Size,
-    Tokens,
-    Value,
-    dims,
-    numel,
-    on,
-    op,
-    spatial,
-    spread,
-    with_channels,
-)
+from .base import POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
+from .shapes import Count, OpError, Pad, Shape, Size, Tokens, Value, dims, numel, spatial, spread, with_channels
 
 
 class Window(NamedTuple):

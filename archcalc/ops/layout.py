@@ -6,78 +6,46 @@ import math
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from .base import (
-    INDEX_BYTES,
-    POINT,
-    WHOLE,
-    Buffer,
-    Count,
-    Free,
-    Needs,
-    OpError,
-    Pad,
-    Param,
-    ReceptiveWindow,
-    ReceptiveWindows,
-    Saves,
-    Shape,
-    Size,
-    Tokens,
-    Value,
-    Weightless,
-    channels,
-    dims,
-    numel,
-    on,
-    op,
-    spatial,
-    spread,
-)
+from .base import POINT, WHOLE, Buffer, Free, Needs, Param, ReceptiveWindow, ReceptiveWindows, Saves, Weightless, on, op
+from .shapes import INDEX_BYTES, Count, OpError, Pad, Shape, Size, Tokens, Value, channels, dims, numel, spatial, spread
 
 
-def _unless_laid_out(x: Shape) -> ReceptiveWindows:
-    """Where the positions of a map become elements of a vector, what follows tells them apart no more."""
-    return POINT if not isinstance(x, Tokens) and numel(x[1:]) == 1 else WHOLE
-
-
-@op("flatten")
-class Flatten(Free):
-    """A map as one vector: C×H×W to [C·H·W]."""
-
-    torch_module = "Flatten"
+class _LaidOut(Free):
     storage = "view"
     gradient = "view"
     free = "a view"
 
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        """Where the positions of a map become elements of a vector, what follows tells them apart no more."""
+        return (POINT if not isinstance(x, Tokens) and numel(x[1:]) == 1 else WHOLE,)
+
+
+@op("flatten")
+class Flatten(_LaidOut):
+    """A map as one vector: C×H×W to [C·H·W]."""
+
+    torch_module = "Flatten"
+
     def shape(self, x: Shape) -> Shape:
         return (numel(x),)
-
-    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
-        return (_unless_laid_out(x),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.Flatten()
 
 
 @op("reshape")
-class Reshape(Free):
+class Reshape(_LaidOut):
     """The same elements in another shape, channels first: `reshape(1024×4×4)`."""
 
     size: Size
 
     example = on((16,), size=(4, 2, 2))
-    storage = "view"
-    gradient = "view"
-    free = "a view"
 
     def shape(self, x: Shape) -> Shape:
         size = (self.size,) if isinstance(self.size, int) else self.size
         if numel(size) != numel(x):
             raise OpError(f"{dims(x)} has {numel(x)} elements, {dims(size)} has {numel(size)}", "size")
         return size
-
-    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
-        return (_unless_laid_out(x),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Reshape(self.shape(x))

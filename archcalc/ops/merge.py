@@ -4,27 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import (
-    POINT,
-    WHOLE,
-    Buffer,
-    Count,
-    Free,
-    Needs,
-    OpError,
-    OpFamily,
-    ReceptiveWindows,
-    Shape,
-    Tokens,
-    Weightless,
-    channels,
-    dims,
-    numel,
-    on,
-    op,
-    spatial,
-    with_channels,
-)
+from .base import POINT, WHOLE, Buffer, Free, Needs, OpFamily, ReceptiveWindows, Weightless, on, op
+from .shapes import Count, OpError, Shape, Tokens, channels, dims, numel, spatial, with_channels
 
 MANY = (2, 1000)
 

@@ -4,35 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import (
-    WHOLE,
-    Buffer,
-    Count,
-    Needs,
-    OpError,
-    Param,
-    ReceptiveWindows,
-    Shape,
-    Tokens,
-    Weightless,
-    channels,
-    dims,
-    numel,
-    on,
-    op,
-    spatial,
-)
+from .base import WHOLE, Buffer, Elementwise, Needs, Param, ReceptiveWindows, on, op
+from .shapes import Count, OpError, Shape, Tokens, channels, dims, numel, spatial
 
 
-class _Norm(Weightless):
+class _Norm(Elementwise):
+    operation = "norm"
     family = "norm"
     saves = "inputs"
-
-    def shape(self, x: Shape) -> Shape:
-        return x
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"norm": numel(y)}
 
 
 @op("bn")
@@ -160,14 +139,11 @@ class LocalResponseNorm(_Norm):
         return x
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        padded = Buffer("the padded squares", self._padded(x))
+        padded = Buffer("the padded squares", numel(x) // x[0] * (x[0] + self.size - 1))
         return padded, Buffer("the means of the squares", numel(x)), Buffer("the divisors", numel(x))
 
     def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
         return batch * 3 * numel(x) * itemsize  # on the way to the divisors' gradient
-
-    def _padded(self, x: Shape) -> int:
-        return numel(x) // x[0] * (x[0] + self.size - 1)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.LocalResponseNorm(self.size)

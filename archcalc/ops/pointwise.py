@@ -4,40 +4,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import (
-    Buffer,
-    Count,
-    Free,
-    Needs,
-    OpError,
-    Param,
-    Saves,
-    Shape,
-    Storage,
-    Tokens,
-    Weightless,
-    channels,
-    numel,
-    on,
-    op,
-)
+from .base import Buffer, Elementwise, Free, Needs, Param, Saves, Storage, Weightless, on, op
+from .shapes import Count, OpError, Shape, Tokens, channels, numel
 
 
-class _Activation(Weightless):
+class _Activation(Elementwise):
     """One function of each element; in place where nobody needs the input any more."""
 
+    operation = "activation"
     family = "activation"
     storage: ClassVar[Storage] = "inplace"
     saves: ClassVar[Saves] = "inputs"
 
-    def shape(self, x: Shape) -> Shape:
-        return x
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"activation": numel(y)}
-
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Activation(type(self).word)
+        return rt.Activation(self.word, *(getattr(self, field.name) for field in self.fields))
 
 
 @op("relu")
@@ -86,9 +66,6 @@ class LeakyRelu(_Activation):
     torch_module = "LeakyReLU"
     saves = "either"
 
-    def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Activation("leaky_relu", self.slope)
-
 
 @op("elu", alpha="the value that the function goes to far below zero, with the other sign")
 class Elu(_Activation):
@@ -98,9 +75,6 @@ class Elu(_Activation):
 
     torch_module = "ELU"
     saves = "either"
-
-    def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Activation("elu", self.alpha)
 
 
 @op("selu")
@@ -178,37 +152,23 @@ class PRelu(_Activation):
 
 
 @op("scale", factor="the constant")
-class Scale(Weightless):
+class Scale(Elementwise):
     """Every element times a constant (Szegedy et al., arXiv:1602.07261, section 3.3)."""
 
     factor: float
 
-    family = "elementwise"
+    operation = "multiply"
     example = on((4, 8, 8), factor=2)
-    saves = "nothing"
-
-    def shape(self, x: Shape) -> Shape:
-        return x
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"multiply": numel(y)}
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Scale(self.factor)
 
 
 @op("complement")
-class Complement(Weightless):
+class Complement(Elementwise):
     """1 − x, element by element: the other side of a gate."""
 
-    family = "elementwise"
-    saves = "nothing"
-
-    def shape(self, x: Shape) -> Shape:
-        return x
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"add": numel(y)}
+    operation = "add"
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Complement()
@@ -262,21 +222,14 @@ class Affine(Weightless):
 
 
 @op("unit_bias")
-class UnitBias(Weightless):
+class UnitBias(Elementwise):
     """A learned bias for each element of a map, not shared over positions (LeCun et al., Neural Computation 1989)."""
 
-    family = "elementwise"
-    saves = "nothing"
+    operation = "bias"
     gradient = "passed"
-
-    def shape(self, x: Shape) -> Shape:
-        return x
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("bias", tuple(x), "bias"),)
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"bias": numel(y)}
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.UnitBias(tuple(x))
@@ -339,18 +292,13 @@ class Dropout(Weightless):
 
 
 @op("softmax")
-class Softmax(Weightless):
+class Softmax(Elementwise):
     """e^x over its sum: over the width of tokens (where that is 1, over the tokens), else over the channels."""
 
+    operation = "softmax"
     family = "activation"
     torch_module = "Softmax"
     saves = "output"
-
-    def shape(self, x: Shape) -> Shape:
-        return x
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"softmax": numel(y)}
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.Softmax(-1 if isinstance(x, Tokens) and x[1] > 1 else 1)

@@ -5,29 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from .base import (
-    INDEX_BYTES,
-    WHOLE,
-    Buffer,
-    Count,
-    Needs,
-    OpError,
-    Pad,
-    ReceptiveWindows,
-    Saves,
-    Shape,
-    Size,
-    Tokens,
-    Weightless,
-    channels,
-    dims,
-    numel,
-    on,
-    op,
-    spatial,
-    with_channels,
-)
+from .base import WHOLE, Buffer, Needs, ReceptiveWindows, Saves, Weightless, on, op
 from .conv import Window, window
+from .shapes import INDEX_BYTES, Count, OpError, Pad, Shape, Size, Tokens, channels, dims, numel, spatial, with_channels
 
 
 class _Pool(Weightless):
@@ -110,9 +90,8 @@ class AvgPool(_Pool):
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         padded = super().saved_buffers(needs, x, y)
-        return (
-            (*padded, Buffer("how many are data", numel(y[1:]), once=True)) if padded and not self.count_pad else padded
-        )
+        counts = (Buffer("how many are data", numel(y[1:]), once=True),) if padded and not self.count_pad else ()
+        return (*padded, *counts)
 
     def shape(self, x: Shape) -> Shape:
         w = self._window(x)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import WHOLE, Buffer, Count, Needs, Op, OpError, Param, ReceptiveWindows, Shape, Tokens, on, op
+from .base import WHOLE, Buffer, Needs, Op, Param, ReceptiveWindows, on, op
+from .shapes import Count, OpError, Shape, Tokens
 from .tokens import sequence
 
 
-class _Recurrent(Op):
-    """`gates` matrices from the input and as many from the state: gates · n · (d + n) weights and MACs a token."""
+@op("rnn")
+class Rnn(Op):
+    """Elman's recurrent layer: h = tanh(W x + U h + b) (Elman, Cognitive Science 1990)."""
 
-    gates: ClassVar[int]
-    cost: ClassVar[dict[str, int]]  # element-wise operations for each unit of the state, every token
     width: Count
-    bias: bool
-    biases: Count
+    bias: bool = True
+    biases: Count = 1
 
-    inside: ClassVar[int]  # values kept for each unit of the state, every token: states, gates
+    # `gates` matrices from the input and as many from the state: gates · n · (d + n) weights and MACs a token
+    gates: ClassVar[int] = 1
+    inside: ClassVar[int] = 1  # values kept for each unit of the state, every token: states, gates
+    cost: ClassVar[dict[str, int]] = {"activation": 1, "add": 1}  # operations for each unit of the state, every token
 
     family = "recurrent"
+    torch_module: ClassVar[str] = "RNN"
     example = on(Tokens((6, 8)), width=5)
     saves = "nothing"  # of the values themselves: torch reads a copy of the input, tokens first
 
@@ -63,30 +67,12 @@ class _Recurrent(Op):
         return rt.recurrent(type(self).torch_module, x[1], self.width, self.bias, self.biases)
 
 
-@op("rnn")
-class Rnn(_Recurrent):
-    """Elman's recurrent layer: h = tanh(W x + U h + b) (Elman, Cognitive Science 1990)."""
-
-    width: Count
-    bias: bool = True
-    biases: Count = 1
-
-    torch_module = "RNN"
-    gates = 1
-    inside = 1
-    cost = {"activation": 1, "add": 1}  # noqa: RUF012 — read only
-
-
 @op("lstm")
-class Lstm(_Recurrent):
+class Lstm(Rnn):
     """Long short-term memory: gates i, f, o and candidate g; c = f∘c + i∘g, h = o∘tanh c.
 
     Source: Hochreiter & Schmidhuber, Neural Computation 1997, with the forget gate of Gers et al., 2000.
     """
-
-    width: Count
-    bias: bool = True
-    biases: Count = 1
 
     torch_module = "LSTM"
     gates = 4
@@ -95,15 +81,11 @@ class Lstm(_Recurrent):
 
 
 @op("gru")
-class Gru(_Recurrent):
+class Gru(Rnn):
     """Gated recurrent unit: reset r, update z and candidate n; h = (1 − z)∘n + z∘h (Cho et al., arXiv:1406.1078).
 
     As in torch the reset gate stands behind U's product: n = tanh(W x + b + r∘(U h)).
     """
-
-    width: Count
-    bias: bool = True
-    biases: Count = 1
 
     torch_module = "GRU"
     gates = 3

@@ -4,28 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import (
-    SUM_BYTES,
-    WHOLE,
-    Buffer,
-    Count,
-    Free,
-    Needs,
-    Op,
-    OpError,
-    Param,
-    ReceptiveWindows,
-    Saves,
-    Shape,
-    Tokens,
-    Value,
-    Weightless,
-    dims,
-    numel,
-    on,
-    op,
-    spatial,
-)
+from .base import WHOLE, Buffer, Elementwise, Free, Needs, Op, Param, ReceptiveWindows, Saves, on, op
+from .shapes import SUM_BYTES, Count, OpError, Shape, Tokens, Value, dims, numel, spatial
 
 
 def sequence(x: Shape, what: str) -> Tokens:
@@ -70,42 +50,30 @@ class ClassToken(Free):
         return rt.ClassToken(x[1])
 
 
-@op("position")
-class Position(Weightless):
-    """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
-
+class _Positions(Elementwise):
+    operation = "add"
     family = "embedding"
     example = on(Tokens((6, 8)))
-    saves = "nothing"
     gradient = "passed"
 
     def shape(self, x: Shape) -> Shape:
-        return sequence(x, "position")
+        return sequence(x, self.word)
+
+
+@op("position")
+class Position(_Positions):
+    """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("positions", tuple(x), "weight"),)
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"add": numel(y)}
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Position(*x)
 
 
 @op("sinusoid")
-class Sinusoid(Weightless):
+class Sinusoid(_Positions):
     """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5)."""
-
-    family = "embedding"
-    example = on(Tokens((6, 8)))
-    saves = "nothing"
-    gradient = "passed"
-
-    def shape(self, x: Shape) -> Shape:
-        return sequence(x, "sinusoid")
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"add": numel(y)}
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Sinusoid(*x)

@@ -18,7 +18,8 @@ from ..errors import ArchcalcError, Text, did_you_mean
 from ..language.expr import Expr
 from ..networks import Networks, Number
 from ..ops import ARGUMENTS, OPS, Shape, Tokens
-from ..ops.base import OpFamily, numel
+from ..ops.base import OpFamily
+from ..ops.shapes import numel
 from ..units import same
 
 Value = Number | tuple[Number, ...]

@@ -7,7 +7,6 @@ nodes of a run add up to the run.
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
@@ -150,7 +149,7 @@ class Bench:
 
     def layers(self) -> ByNode:
         """The milliseconds of the nodes in one run."""
-        marks = self._run(self._by_node)
+        marks = self._run(self._forward_and_backward if self.training else self._forward)
         intervals, waited = self.clock.between(marks), self.clock.waited(marks)
         count = len(self.network.program)
         total, late, backward = intervals[:count], waited[:count], [0.0] * count
@@ -209,12 +208,8 @@ class Bench:
         marks.append(self.clock.mark())
         return marks
 
-    def _by_node(self) -> list[Any]:
-        values = self.network.values(self.inputs)
-        return self._forward_and_backward(values) if self.training else self._forward(values)
-
-    def _forward(self, values: list[Any]) -> list[Any]:
-        mark = self.clock.mark
+    def _forward(self) -> list[Any]:
+        values, mark = self.network.values(self.inputs), self.clock.mark
         marks = [mark()]
         for call, inputs, output, free in self.steps:  # as `execute` does
             values[output] = call(*[values[slot] for slot in inputs])
@@ -223,10 +218,10 @@ class Bench:
             marks.append(mark())
         return marks
 
-    def _forward_and_backward(self, values: list[Any]) -> list[Any]:
+    def _forward_and_backward(self) -> list[Any]:
         """A hook in front of each node's own step of the backward pass reads the clock: autograd takes the steps in
         the opposite order of the forward pass, so what lies between two hooks is the work of the node of the first."""
-        mark, started = self.clock.mark, self.backward_from
+        values, mark, started = self.network.values(self.inputs), self.clock.mark, self.backward_from
         marks = [mark()]
 
         def start(at: int, _gradients: Any) -> None:
@@ -266,7 +261,3 @@ def out_of_memory(error: BaseException) -> bool:
 
 def first_line(error: BaseException) -> str:
     return str(error).split("\n", 1)[0]
-
-
-def empty_rows(count: int) -> tuple[array[float], ...]:
-    return tuple(array("d") for _ in range(count))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -51,7 +53,7 @@ def measure_in_turn(
     memory together, parameters and inputs. Interrupted has the measurements of all.
     """
     batch, dtype, training = conditions.batch, conditions.dtype, conditions.training
-    number = torch_dtype(dtype)
+    torch_dtype(dtype)  # an unknown one is told first
     where = device_of(conditions.device)
     reports = [_counted(one, dtype) for one in networks]
     graphs = [report.graph.without_heads() for report in reports]
@@ -75,28 +77,23 @@ def measure_in_turn(
             for report, graph, layout in zip(reports, graphs, layouts, strict=True):
                 if benches:
                     _require_memory(report, batch, where, training)  # beside those that stand there already
-                network, inputs = _prepare(graph, batch, number, dtype, where, layout)
+                network, inputs = _prepare(graph, conditions, where, layout)
                 memories.append(None if training else _watched(network, inputs))
-                bench = Bench(
-                    network.train(training),
-                    inputs,
-                    clock,
-                    training=training,
-                    compiled=_compiled(network, inputs) if conditions.compile else None,
-                    flush=_flusher(where) if conditions.cold else None,
-                )
-                benches.append(bench)
+                network.train(training)
+                compiled = _compiled(network, inputs) if conditions.compile else None
+                flush = _flusher(where) if conditions.cold else None
+                benches.append(Bench(network, inputs, clock, training=training, compiled=compiled, flush=flush))
             with _no_garbage_collection():
                 limit = conditions.time_limit * len(graphs)
                 done = rounds_in_turn(benches, conditions.runs, limit, conditions.precision, progress)
         except OutOfMemory as error:
             failed = f"{error.message} at batch {batch}"  # the error holds the tensors: let it go first
         if failed:
-            bench = network = inputs = None  # type: ignore[assignment]
+            network = inputs = compiled = flush = None  # type: ignore[assignment]
             benches.clear()
             hint = "A smaller batch, or fewer networks at once, need less."
             if len(graphs) == 1:
-                hint = _largest_batch(graphs[0], batch, number, dtype, where, layouts[0], training)
+                hint = _largest_batch(graphs[0], conditions, where, layouts[0])
             raise OutOfMemory(failed, hint)
         found = tuple(
             Measurement(
@@ -134,9 +131,9 @@ def measure_in_turn(
 
 def _counted(network: Graph | Report, dtype: str) -> Report:
     """The counts at batch 1 in a dtype."""
-    if isinstance(network, Report):
-        return network if network.dtype == dtype and network.batch == 1 else analyse(network.graph, 1, dtype)
-    return analyse(network, 1, dtype)
+    if isinstance(network, Graph):
+        return analyse(network, 1, dtype)
+    return network if network.dtype == dtype and network.batch == 1 else analyse(network.graph, 1, dtype)
 
 
 # --- the network --------------------------------------------------------------------------------------------------
@@ -159,14 +156,14 @@ def _layout(graph: Graph, channels_last: bool) -> torch.memory_format | None:
 
 
 def _prepare(
-    graph: Graph, batch: int, number: torch.dtype, dtype: str, where: torch.device, layout: torch.memory_format | None
+    graph: Graph, conditions: Conditions, where: torch.device, layout: torch.memory_format | None
 ) -> tuple[Network, list[Tensor]]:
     """The network and its inputs on the device, from fixed seeds; torch's own random state stays as it is."""
     try:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(SEED)
-            network = build(graph, "cpu", dtype).to(where).eval()
-        inputs = [x.to(where) for x in example_inputs(graph, batch, number, SEED)]
+            network = build(graph, "cpu", conditions.dtype).to(where).eval()
+        inputs = [x.to(where) for x in example_inputs(graph, conditions.batch, torch_dtype(conditions.dtype), SEED)]
         if layout is not None:
             axes = 4 if layout is torch.channels_last else 5
             network.to(memory_format=layout)  # type: ignore[call-overload]
@@ -228,13 +225,7 @@ def _fits(batch: int) -> str:
 
 
 def _largest_batch(
-    graph: Graph,
-    batch: int,
-    number: torch.dtype,
-    dtype: str,
-    where: torch.device,
-    layout: torch.memory_format | None,
-    training: bool,
+    graph: Graph, conditions: Conditions, where: torch.device, layout: torch.memory_format | None
 ) -> str:
     """Try smaller batches, one run each, and say which is the largest that fits."""
 
@@ -242,7 +233,8 @@ def _largest_batch(
         if where.type == "cuda":
             torch.cuda.empty_cache()
         try:
-            network, inputs = _prepare(graph, count, number, dtype, where, layout)
+            network, inputs = _prepare(graph, replace(conditions, batch=count), where, layout)
+            training = conditions.training
             Bench(network.train(training), inputs, CpuClock(), training=training).whole()
             if where.type == "cuda":
                 torch.cuda.synchronize()
@@ -250,16 +242,12 @@ def _largest_batch(
             return False
         return True
 
-    return _fits(largest(batch, fits))
+    return _fits(largest(conditions.batch, fits))
 
 
 def largest(above: int, fits: Callable[[int], bool]) -> int:
     """The largest number below `above` that fits, where all smaller ones do too; 0 where none does."""
-    low, high = 0, above  # `low` fits, `high` does not
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    return bisect_left(range(1, above), True, key=lambda count: not fits(count))
 
 
 def _bytes(count: int) -> str:

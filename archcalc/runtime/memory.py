@@ -83,10 +83,7 @@ def held_by_callers(network: Network) -> tuple[Step, ...]:
     for span in graph.spans:
         if span.input >= 0 and span.start < span.stop:
             last[span.input] = max(last[span.input], span.stop - 1)
-    free: list[list[int]] = [[] for _ in range(len(graph.nodes) + 1)]
-    for index, end in enumerate(last):
-        free[end].append(network.slot(index))
-    return tuple(step._replace(free=tuple(slots)) for step, slots in zip(network.program, free, strict=False))
+    return tuple(step._replace(free=free) for step, free in zip(network.program, network.freed(last), strict=False))
 
 
 def requested_peak(run: Callable[[], None], cuda: Any = torch.cuda) -> int:

@@ -7,61 +7,29 @@ the op's shape: N×C×H×W, N×tokens×width.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from inspect import get_annotations
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = [
-    "ACTIVATIONS",
-    "Activation",
-    "Add",
-    "Affine",
-    "Attention",
-    "ChannelLayerNorm",
-    "ChannelShuffle",
-    "ClassToken",
-    "Complement",
-    "Concat",
-    "Crop",
-    "Dropout",
-    "FlatLinear",
-    "InPlace",
-    "MapToTokens",
-    "MatMul",
-    "Maxout",
-    "Mean",
-    "Multiply",
-    "OverChannels",
-    "PRelu",
-    "PadChannels",
-    "PaddedMean",
-    "Part",
-    "Position",
-    "RadialBasis",
-    "Reshape",
-    "Reverse",
-    "Scale",
-    "Shift",
-    "Similarity",
-    "Sinusoid",
-    "Stack",
-    "Take",
-    "Tied",
-    "UnitBias",
-    "Weighted",
-    "ZeroPad",
-    "Zeros",
-    "nn",
-    "padded",
-    "recurrent",
-]
-
 Sizes = tuple[int, ...]
+
+
+class _Fixed(nn.Module):
+    """A module without parameters: its annotations are its arguments, in this order."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__()
+        vars(self).update(zip(get_annotations(type(self)), arguments, strict=True))
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={getattr(self, name)}" for name in get_annotations(type(self)))
 
 
 class FlatLinear(nn.Linear):
@@ -79,15 +47,6 @@ class ChannelLayerNorm(nn.LayerNorm):
 
 
 # Activations that torch.nn.functional does not have, or not in place.
-
-
-def _relu6_(x: Tensor) -> Tensor:
-    return F.hardtanh_(x, 0.0, 6.0)
-
-
-def _gelu_(x: Tensor) -> Tensor:
-    overwritten: Tensor = torch.ops.aten.gelu_(x)
-    return overwritten
 
 
 def _quickgelu(x: Tensor) -> Tensor:
@@ -113,9 +72,9 @@ def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 # What computes an activation: into new memory, and in its input's place; further arguments are the op's.
 ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
     "relu": (torch.relu, torch.relu_),
-    "relu6": (F.relu6, _relu6_),
+    "relu6": (F.relu6, partial(F.hardtanh_, min_val=0.0, max_val=6.0)),
     "swish": (F.silu, _in_place(F.silu)),
-    "gelu": (F.gelu, _gelu_),
+    "gelu": (F.gelu, torch.ops.aten.gelu_),
     "sigmoid": (torch.sigmoid, torch.sigmoid_),
     "leaky_relu": (F.leaky_relu, _in_place(F.leaky_relu)),
     "elu": (F.elu, _in_place(F.elu)),
@@ -205,18 +164,13 @@ class Position(nn.Module):
         return x + self.positions
 
 
-class Take(nn.Module):
+class Take(_Fixed):
     """The token number `index`, counted from 0."""
 
-    def __init__(self, index: int) -> None:
-        super().__init__()
-        self.index = index
+    index: int
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, self.index]
-
-    def extra_repr(self) -> str:
-        return str(self.index)
 
 
 class Sinusoid(nn.Module):
@@ -312,12 +266,10 @@ class Attention(nn.Module):
         return f"heads={self.heads}" + (", causal" if self.causal else "")
 
 
-class MatMul(nn.Module):
+class MatMul(_Fixed):
     """The matrix product of two sequences; with `transpose` of the first and the other's transpose."""
 
-    def __init__(self, transpose: bool) -> None:
-        super().__init__()
-        self.transpose = transpose
+    transpose: bool
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         return torch.bmm(x, other.transpose(1, 2) if self.transpose else other)
@@ -364,6 +316,9 @@ class Tied(nn.Module):
 class _Merge(nn.Module):
     """Branches joined element by element. Axes that a branch lacks are those right behind the batch."""
 
+    join: ClassVar[Callable[[Tensor, Tensor], Tensor]]
+    join_in_place: ClassVar[Callable[[Tensor, Tensor], Tensor]]
+
     def forward(self, *x: Tensor) -> Tensor:
         axes = max(branch.ndim for branch in x)
         first, second, *others = (_with_axes(branch, axes) for branch in x)
@@ -372,12 +327,6 @@ class _Merge(nn.Module):
         for branch in others:  # into what the first two made, where it has room: no second buffer
             result = self.join_in_place(result, branch) if result.shape == shape else self.join(result, branch)
         return result
-
-    def join(self, x: Tensor, y: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def join_in_place(self, x: Tensor, y: Tensor) -> Tensor:
-        raise NotImplementedError
 
 
 def _with_axes(x: Tensor, axes: int) -> Tensor:
@@ -388,11 +337,7 @@ def _with_axes(x: Tensor, axes: int) -> Tensor:
 class Add(_Merge):
     """The sum of the branches."""
 
-    def join(self, x: Tensor, y: Tensor) -> Tensor:
-        return x + y
-
-    def join_in_place(self, x: Tensor, y: Tensor) -> Tensor:
-        return x.add_(y)
+    join, join_in_place = staticmethod(operator.add), staticmethod(operator.iadd)
 
 
 class Mean(Add):
@@ -405,25 +350,16 @@ class Mean(Add):
 class Multiply(_Merge):
     """The product of the branches."""
 
-    def join(self, x: Tensor, y: Tensor) -> Tensor:
-        return x * y
-
-    def join_in_place(self, x: Tensor, y: Tensor) -> Tensor:
-        return x.mul_(y)
+    join, join_in_place = staticmethod(operator.mul), staticmethod(operator.imul)
 
 
-class Concat(nn.Module):
+class Concat(_Fixed):
     """The branches side by side along the axis `dim`."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
+    dim: int
 
     def forward(self, *x: Tensor) -> Tensor:
         return torch.cat(x, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
 
 class Stack(nn.Module):
@@ -433,47 +369,34 @@ class Stack(nn.Module):
         return torch.stack(x, 1)
 
 
-class PadChannels(nn.Module):
+class PadChannels(_Fixed):
     """`extra` channels of zeros behind the others."""
 
-    def __init__(self, extra: int) -> None:
-        super().__init__()
-        self.extra = extra
+    extra: int
 
     def forward(self, x: Tensor) -> Tensor:
         return F.pad(x, (0, 0) * (x.ndim - 2) + (0, self.extra))
 
-    def extra_repr(self) -> str:
-        return str(self.extra)
 
-
-class Part(nn.Module):
+class Part(_Fixed):
     """The part number `index`, counted from 0, of the axis `dim` cut into `parts`, as a view."""
 
-    def __init__(self, parts: int, index: int, dim: int) -> None:
-        super().__init__()
-        self.parts, self.index, self.dim = parts, index, dim
+    parts: int
+    index: int
+    dim: int
 
     def forward(self, x: Tensor) -> Tensor:
         length = x.shape[self.dim] // self.parts
         return x.narrow(self.dim, self.index * length, length)
 
-    def extra_repr(self) -> str:
-        return f"{self.index} of {self.parts}, dim={self.dim}"
 
-
-class Reshape(nn.Module):
+class Reshape(_Fixed):
     """Each sample in the shape `size`."""
 
-    def __init__(self, size: Sizes) -> None:
-        super().__init__()
-        self.size = size
+    size: Sizes
 
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(x.shape[0], *self.size)
-
-    def extra_repr(self) -> str:
-        return "×".join(map(str, self.size))
 
 
 class Crop(nn.Module):
@@ -493,49 +416,35 @@ class Crop(nn.Module):
         return "×".join(map(str, self.size))
 
 
-class OverChannels(nn.Module):
+class OverChannels(_Fixed):
     """The mean (`mean`) or the largest value (`amax`) over the channels."""
 
-    def __init__(self, word: str) -> None:
-        super().__init__()
-        self.word = word
+    word: str
 
     def forward(self, x: Tensor) -> Tensor:
         over: Tensor = getattr(x, self.word)(1, keepdim=True)
         return over
 
-    def extra_repr(self) -> str:
-        return self.word
 
-
-class Maxout(nn.Module):
+class Maxout(_Fixed):
     """The largest of every `of` neighbours along the axis `dim`."""
 
-    def __init__(self, of: int, dim: int) -> None:
-        super().__init__()
-        self.of, self.dim = of, dim
+    of: int
+    dim: int
 
     def forward(self, x: Tensor) -> Tensor:
         grouped = x.movedim(self.dim, -1).reshape(*x.movedim(self.dim, -1).shape[:-1], -1, self.of)
         return grouped.amax(-1).movedim(-1, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"{self.of}, dim={self.dim}"
 
-
-class ChannelShuffle(nn.Module):
+class ChannelShuffle(_Fixed):
     """The channels of `groups` groups dealt out in turn, into new memory also where that changes nothing."""
 
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
+    groups: int
 
     def forward(self, x: Tensor) -> Tensor:
         dealt = x.reshape(x.shape[0], self.groups, -1, *x.shape[2:]).transpose(1, 2)
         return dealt.clone(memory_format=torch.contiguous_format).view(x.shape)
-
-    def extra_repr(self) -> str:
-        return f"groups={self.groups}"
 
 
 def _pads(before: Sizes, behind: Sizes) -> Sizes:
@@ -607,18 +516,13 @@ class PRelu(nn.Module):
         return F.prelu(x.movedim(self.dim, 1), self.weight).movedim(1, self.dim)
 
 
-class Scale(nn.Module):
+class Scale(_Fixed):
     """Every element times `factor`."""
 
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
+    factor: float
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.factor
-
-    def extra_repr(self) -> str:
-        return f"{self.factor:g}"
 
 
 class Affine(nn.Module):

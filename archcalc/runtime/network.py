@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -77,11 +80,22 @@ class Network(Level):
         if device is not None:
             self.to(device)
         _settle_in_place(graph, made)
-        self.program = _program(graph, made)
+        each = zip(graph.nodes, made, self.freed(last_use(graph)), strict=False)
+        self.program = tuple(
+            Step(module, tuple(map(self.slot, node.inputs)), self.slot(index), free)
+            for index, (node, module, free) in enumerate(each)
+        )
 
     def slot(self, value: int) -> int:
         """Where a value of the graph stands among the values of a run."""
-        return _slot(self.graph, value)
+        return len(self.graph.inputs) + value if value >= 0 else -1 - value
+
+    def freed(self, last: Iterable[int]) -> list[tuple[int, ...]]:
+        """The slots to free after each node, for the node that reads each node's output last."""
+        free: list[list[int]] = [[] for _ in range(len(self.graph.nodes) + 1)]
+        for index, end in enumerate(last):
+            free[end].append(self.slot(index))
+        return [tuple(slots) for slots in free]
 
     def values(self, x: Iterable[Tensor]) -> list[Any]:
         """The list of values that a run begins with. Raises TypeError where `x` is not one tensor for each input."""
@@ -152,6 +166,19 @@ def torch_dtype(name: str) -> torch.dtype:
     return dtype
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what other libraries log and warn of what they pass over: that is known."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def parameter_count(module: nn.Module) -> int:
     """Parameters of a module, shared ones once; running statistics are none."""
     return sum(parameter.numel() for parameter in module.parameters())
@@ -159,20 +186,6 @@ def parameter_count(module: nn.Module) -> int:
 
 def _shapes(graph: Graph, node: Node) -> list[Shape]:
     return [graph.shape(value) for value in node.inputs]
-
-
-def _slot(graph: Graph, value: int) -> int:
-    return len(graph.inputs) + value if value >= 0 else -1 - value
-
-
-def _program(graph: Graph, made: list[nn.Module]) -> tuple[Step, ...]:
-    free: list[list[int]] = [[] for _ in range(len(graph.nodes) + 1)]
-    for index, last in enumerate(last_use(graph)):
-        free[last].append(_slot(graph, index))
-    return tuple(
-        Step(module, tuple(_slot(graph, value) for value in node.inputs), _slot(graph, index), tuple(free[index]))
-        for index, (node, module) in enumerate(zip(graph.nodes, made, strict=True))
-    )
 
 
 def _place(root: nn.Module, path: str, module: nn.Module) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -26,7 +24,7 @@ from ..ops import Op, Shape
 from . import modules
 from .bench import CpuClock, Probe, clock_cost, first_line
 from .machine import available_memory, device_name, device_of, glibc, machine, quota
-from .network import Network, build, execute
+from .network import Network, build, execute, quiet
 
 WATCHED = 1.0  # seconds, for the neighbours of a processor to show
 
@@ -124,14 +122,9 @@ def _fvcore(model: nn.Module, x: Tensor) -> tuple[int, int]:
 def _ptflops(model: nn.Module, x: Tensor) -> tuple[int, int]:
     from ptflops import get_model_complexity_info
 
-    macs, params = get_model_complexity_info(
-        model,
-        tuple(x.shape[1:]),
-        as_strings=False,
-        print_per_layer_stat=False,
-        verbose=False,
-        input_constructor=lambda _shape: {"x": x},
-    )
+    silent = {"as_strings": False, "print_per_layer_stat": False, "verbose": False}
+    size = tuple(x.shape[1:])
+    macs, params = get_model_complexity_info(model, size, input_constructor=lambda _shape: {"x": x}, **silent)
     if macs is None:
         raise RuntimeError("it gave up, and printed why")
     return int(params), int(macs)
@@ -194,15 +187,5 @@ def _zeros(shape: Shape, ids: int | None) -> Tensor:
 
 def _quietly(count: Count, model: nn.Module, x: Tensor) -> tuple[int, int]:
     """What the tool says in figures, without what it prints, logs and warns."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
-            warnings.simplefilter("ignore")
-            with contextlib.redirect_stderr(io.StringIO()):
-                return count(model, x)
-    finally:
-        logging.disable(before)
-
-
-__all__ = ["TOOLS", "Plain", "examine", "peer"]
+    with quiet(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), torch.no_grad():
+        return count(model, x)

@@ -14,7 +14,7 @@ from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
 from ..measurement.latency import NOISY, Stopped, confidence, median
-from .bench import ByNode, empty_rows
+from .bench import ByNode
 
 LEAST_RUNS = 10  # before the confidence may end them
 WARM_UPS = 3  # at least
@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 
 class Runner(Protocol):
-    """What `rounds` runs: a Bench, or what stands for one in a test."""
+    """What the rounds run: a Bench, or what stands for one in a test."""
 
     training: bool
     compiled_network: Callable[..., Any] | None
@@ -55,18 +55,14 @@ class Rounds(NamedTuple):
     probe_ms: float
 
 
-def rounds(bench: Runner, runs: int, time_limit: float, wanted: float, progress: Progress | None = None) -> Rounds:
-    """Warm up until the runs get no faster, then run rounds until they are enough or time is up.
-
-    Ctrl-C ends them too, once a round is done; before that it gets through.
-    """
-    return rounds_in_turn([bench], runs, time_limit, wanted, progress)[0]
-
-
 def rounds_in_turn(
     benches: Sequence[Runner], runs: int, time_limit: float, wanted: float, progress: Progress | None = None
 ) -> tuple[Rounds, ...]:
-    """`rounds` of several benches: in each round the whole runs in turn, A B …, and then the runs by nodes."""
+    """Warm up until the runs get no faster, then run rounds until they are enough or time is up.
+
+    In each round there are the whole runs of all benches in turn, A B …, and then the runs by nodes. Ctrl-C ends them
+    too, once a round is done; before that it gets through.
+    """
     until = time.monotonic() + time_limit
     warm = _warm_up(benches, until)
     kept = [_Samples(nodes) for _, _, nodes in warm]
@@ -173,7 +169,7 @@ class _Samples:
 
     def __init__(self, nodes: int) -> None:
         self.whole, self.compiled, self.sums = array("d"), array("d"), array("d")
-        self.total, self.backward = empty_rows(nodes), empty_rows(nodes)
+        self.total, self.backward = (tuple(array("d") for _ in range(nodes)) for _ in range(2))
         self.waited: list[list[bool]] = []
 
     def add(self, whole: float, by_node: ByNode, fused: float | None) -> None:

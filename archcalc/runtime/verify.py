@@ -5,12 +5,10 @@ And does it run: finite numbers at the smallest input that the spec takes, the s
 
 from __future__ import annotations
 
-import logging
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +22,7 @@ from ..networks import Network, network
 from ..ops import Op, Shape, dims
 from ..parallel import map_processes
 from . import modules
-from .network import build, example_inputs, parameter_count
+from .network import build, example_inputs, parameter_count, quiet
 
 BATCH = 2  # more than one sample, or an axis that slipped into the batch's place would not show
 TOLERANCE = 1e-4  # of the largest element of a value: between batch sizes torch may add in another order
@@ -90,7 +88,9 @@ def verify_all(
     """
     cost = {name: _cost(name) for name in names}
     largest_first = sorted(cost, key=lambda name: -cost[name])
-    found = map_processes(verify_model, largest_first, 2, tick, workers=workers, prepare=_one_thread)
+    found = map_processes(
+        verify_model, largest_first, 2, tick, workers=workers, prepare=partial(torch.set_num_threads, 1)
+    )
     by_name = dict(zip(largest_first, found, strict=True))
     return tuple(by_name[name] for name in names)
 
@@ -99,10 +99,6 @@ def _cost(name: str) -> int:
     """About how long a model takes. Raises UsageError and SpecError."""
     graph = network(name).graph
     return sum(cost.weights for cost in _costs(graph).values()) + 10**5 * len(graph.nodes)
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def verify_model(name: str) -> Verified:
@@ -238,24 +234,10 @@ def _fvcore_macs(op: Op, x: tuple[Shape, ...]) -> int:
         raise Unavailable(f"this needs {error.name}, which is not installed", hint) from None
     module = op.torch(modules, *x).eval()
     inputs = tuple(torch.zeros((1, *shape)) for shape in x)
-    with _quiet("fvcore"), torch.no_grad():
+    with quiet(), torch.no_grad():
         analysis = FlopCountAnalysis(module, inputs).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         counted = analysis.tracer_warnings("none").by_operator()
     return sum(int(counted[name]) for name in PRODUCTS)
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Without the warnings of another library about what it passes over: that is known."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
 
 
 # --- parameters, shapes and MACs on meta --------------------------------------------------------------------------
@@ -283,7 +265,9 @@ def verify(graph: Graph) -> list[str]:
         found += _parameters(node, module.module if isinstance(module, modules.Tied) else module, key[1])
         run_before = (key, isinstance(module, modules.Tied))
         if run_before not in ran:
-            inputs = [_empty(graph.shape(x), torch.long if x in ids else torch.float32) for x in node.inputs]
+            dtypes = [torch.long if x in ids else torch.float32 for x in node.inputs]
+            each = zip(key[1], dtypes, strict=True)
+            inputs = [torch.empty((BATCH, *shape), dtype=dtype, device="meta") for shape, dtype in each]
             ran[run_before] = _run(node, module, inputs, costs[index].macs)
         found += [f"{node.path}: {difference}" for difference in ran[run_before]]
     count = parameter_count(network)
@@ -292,29 +276,19 @@ def verify(graph: Graph) -> list[str]:
     return found
 
 
-def _empty(shape: Shape, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.empty((BATCH, *shape), dtype=dtype, device="meta")
-
-
 def _parameters(node: Node, module: nn.Module, x: tuple[Shape, ...]) -> list[str]:
     """What differs in the parameters and running statistics of one node."""
     said = node.op.params(*x)
-    buffers = {name: b for name, b in module.named_buffers() if name.rpartition(".")[2] not in OTHER_BUFFERS}
-    return [
-        *_compared(
-            node, "parameter", {p.name: p.shape for p in said if p.kind != "stat"}, _shapes(module.named_parameters())
-        ),
-        *_compared(node, "statistic", {p.name: p.shape for p in said if p.kind == "stat"}, _shapes(buffers.items())),
-    ]
-
-
-def _shapes(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Shape]:
-    return {name: tuple(tensor.shape) for name, tensor in tensors}
-
-
-def _compared(node: Node, what: str, said: Mapping[str, Shape], there: Mapping[str, Shape]) -> list[str]:
-    shown = {name: (_dims(said.get(name)), _dims(there.get(name))) for name in sorted(said.keys() | there.keys())}
-    return [f"{node.path}: the {what} `{name}` is {a}, in torch {b}" for name, (a, b) in shown.items() if a != b]
+    buffers = [(name, b) for name, b in module.named_buffers() if name.rpartition(".")[2] not in OTHER_BUFFERS]
+    found = []
+    for what, stat, tensors in (("parameter", False, module.named_parameters()), ("statistic", True, buffers)):
+        shapes = {param.name: param.shape for param in said if (param.kind == "stat") == stat}
+        there = {name: tuple(tensor.shape) for name, tensor in tensors}
+        for name in sorted(shapes.keys() | there.keys()):
+            a, b = _dims(shapes.get(name)), _dims(there.get(name))
+            if a != b:
+                found.append(f"{node.path}: the {what} `{name}` is {a}, in torch {b}")
+    return found
 
 
 def _dims(shape: Shape | None) -> str:

@@ -22,7 +22,8 @@ from ..language.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
 from ..language.lines import MERGES, STEPS
 from ..measurement.runs import TITLE
 from ..ops import ARGUMENTS, OPS
-from ..ops.base import Argument, show
+from ..ops.base import Argument
+from ..ops.shapes import show
 from ..show.check import CheckDocument
 from ..show.compare import CompareDocument, DiffDocument
 from ..show.doctor import DoctorDocument

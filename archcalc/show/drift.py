@@ -10,7 +10,7 @@ from ..gate.budgets import Verdict
 from ..gate.drift import Change, Checkpoint, Drift, Place
 from ..gate.lock import LockLine
 from ..ops import ARGUMENTS
-from ..ops.base import show
+from ..ops.shapes import show
 from ..units import with_separators
 
 SHOWN = 5  # names that a person is told; the JSON has all

@@ -17,7 +17,7 @@ from ..documents import Count as Amount
 from ..errors import Text, excerpt, printable
 from ..models import Summary
 from ..ops import KINDS, Shape, Tokens
-from ..ops.base import show
+from ..ops.shapes import show
 from ..tasks.explain import Explanation, JudgementFacts, NetworkFacts, OpFacts, SpanFacts
 from ..units import binary, with_separators
 from . import wording

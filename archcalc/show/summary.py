@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError, did_you_mean
 from ..models import Summary
-from ..ops.base import show
+from ..ops.shapes import show
 from ..tasks import summary as rows
 from ..tasks.summary import Line, Pick
 from . import wording

@@ -27,7 +27,7 @@ from ..measurement.runs import Run, read
 from ..models import Model, Summary
 from ..networks import Reference, Settings
 from ..ops import Shape, Tokens
-from ..ops.base import numel
+from ..ops.shapes import numel
 from ..papers.accuracies import Result, common
 from ..parallel import Tick
 from ..views import Tabular

@@ -17,7 +17,7 @@ from ..language.zoo import known_names
 from ..models import Model, Summary, load
 from ..networks import Settings
 from ..ops import ARGUMENTS, OPS, Op, Shape
-from ..ops.base import show
+from ..ops.shapes import show
 from ..papers.claims import Judgement
 from ..units import read_figure, with_separators
 from ..views import Shown
@@ -266,15 +266,16 @@ def source(word: str) -> str:
 
     try:
         pieces: dict[str, str] = {}
+        shared = (Op.__module__, show.__module__, "math")
         for cls in OPS[word].__mro__:
-            if not cls.__module__.startswith(f"{Op.__module__.rpartition('.')[0]}.") or cls.__module__ == Op.__module__:
+            if cls is Op or not cls.__module__.startswith(f"{Op.__module__.rpartition('.')[0]}."):
                 continue
             pieces[cls.__qualname__] = getsource(cls)
             scope = vars(sys.modules[cls.__module__])
             for rule in vars(cls).values():
                 for name in rule.__code__.co_names if isinstance(rule, FunctionType) else ():
                     helper = scope.get(name)
-                    if isinstance(helper, FunctionType) and helper.__module__ not in (Op.__module__, "math"):
+                    if isinstance(helper, FunctionType) and helper.__module__ not in shared:
                         pieces.setdefault(name, getsource(helper))
     except OSError as error:
         raise Unavailable(f"the source of `{word}` is not installed: {error}") from None

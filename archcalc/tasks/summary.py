@@ -17,7 +17,8 @@ from ..graph import Node, Span
 from ..models import Model, Summary, load
 from ..networks import Reference, Settings
 from ..ops import OPS, Op, Shape
-from ..ops.base import ARGUMENTS, show
+from ..ops.base import ARGUMENTS
+from ..ops.shapes import show
 from ..papers.claims import Judgement
 from ..units import squeeze
 

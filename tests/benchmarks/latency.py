@@ -21,6 +21,7 @@ from torch import Tensor, fx, nn
 
 import archcalc
 from archcalc.graph import Graph
+from archcalc.measurement.conditions import USUAL
 from archcalc.measurement.latency import Latency, median
 from archcalc.runtime import machine, modules
 from archcalc.runtime.bench import Bench, CpuClock, clock_cost
@@ -120,7 +121,7 @@ def measure(model: str, threads: int, seconds: float) -> Row:
     graph = archcalc.load(model).graph.without_heads()
     with machine.pinned_malloc(), machine.threads(threads), torch.inference_mode(), _no_garbage_collection():
         torch.manual_seed(SEED)
-        network, inputs = _prepare(graph, 1, torch.float32, "float32", torch.device("cpu"), None)
+        network, inputs = _prepare(graph, USUAL, torch.device("cpu"), None)
         bench, eager = Bench(network, inputs, CpuClock()), plain(network)
         kinds: dict[str, Callable[[], Any]] = {
             "whole": bench.whole,

@@ -11,7 +11,7 @@ from ...errors import UsageError
 from ...graph import Graph
 from ...models import Summary
 from ...ops import Shape, Tokens
-from ...ops.base import numel
+from ...ops.shapes import numel
 from .charts import bars_of, heading
 from .style import INK, PAGE, figure
 
