@@ -5,19 +5,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import (
-    Device,
-    Format,
-    Gpu,
-    InputSize,
-    Output,
-    OutputFile,
-    Settings,
-    chosen_device,
-    pairs,
-    running,
-    size,
-)
+from .options import Device, Format, Gpu, InputSize, Output, OutputFile, Settings, chosen_device, pairs, running, size
 
 
 def doctor(
@@ -30,8 +18,7 @@ def doctor(
         ),
     ] = "",
     beside: Annotated[
-        str,
-        Option("--vs", metavar="TOOL[,TOOL…]", help="Which tools: torchinfo, fvcore, ptflops, thop; all of them."),
+        str, Option("--vs", metavar="TOOL[,TOOL…]", help="Which tools: torchinfo, fvcore, ptflops, thop; all of them.")
     ] = "",
     gpu: Gpu = False,
     device: Device = "",

@@ -25,8 +25,7 @@ def lock(
     rows: Annotated[
         bool,
         Option(
-            "--rows",
-            help="A line for each row of the paper's table, with a digest of its nodes, not for each node.",
+            "--rows", help="A line for each row of the paper's table, with a digest of its nodes, not for each node."
         ),
     ] = False,
 ) -> None:

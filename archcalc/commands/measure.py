@@ -55,8 +55,7 @@ def measure(
         bool, Option("--pin-malloc/--no-pin-malloc", help="Keep freed memory for the next layer (glibc only).")
     ] = True,
     precision: Annotated[
-        float,
-        Option("--precision", metavar="PERCENT", help="Run until the median is known this well, with 95 %."),
+        float, Option("--precision", metavar="PERCENT", help="Run until the median is known this well, with 95 %.")
     ] = 2.0,
     runs: Annotated[int, Option("--runs", metavar="N", help="Make at most so many runs.")] = 500,
     time_limit: TimeLimit = 10.0,

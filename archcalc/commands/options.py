@@ -48,8 +48,7 @@ Columns = Annotated[
     ),
 ]
 Like = Annotated[
-    str,
-    Option("--like", metavar="TOOL", help="Count as torchvision, fvcore, ptflops, thop or torchinfo does."),
+    str, Option("--like", metavar="TOOL", help="Count as torchvision, fvcore, ptflops, thop or torchinfo does.")
 ]
 FoldBn = Annotated[bool, Option("--fold-bn", help="Count the deployed network: batch norms folded into layers.")]
 Units = Annotated[
@@ -118,17 +117,10 @@ Tolerance = Annotated[
 ]
 FailOnRegression = Annotated[
     bool,
-    Option(
-        "--fail-on-regression",
-        help="Beside an earlier run of the network: leave with 1 if something got slower.",
-    ),
+    Option("--fail-on-regression", help="Beside an earlier run of the network: leave with 1 if something got slower."),
 ]
 Train = Annotated[
-    bool,
-    Option(
-        "--train",
-        help="Take a training step, not an inference: memory, MACs and time, forward and backward.",
-    ),
+    bool, Option("--train", help="Take a training step, not an inference: memory, MACs and time, forward and backward.")
 ]
 Optimizer = Annotated[
     str,

@@ -32,15 +32,13 @@ def plot(
     ],
     only: Annotated[str, Option("--only", metavar="ROW", help="Draw this row or block of a graph.")] = "",
     device: Annotated[
-        str,
-        Option("--device", metavar="NAME", help="Whose data sheet a roofline is by: a100, unless it is measured."),
+        str, Option("--device", metavar="NAME", help="Whose data sheet a roofline is by: a100, unless it is measured.")
     ] = "",
     cpu: Annotated[bool, Option("--cpu", help="Measure a roofline's ceilings, on the CPU.")] = False,
     gpu: Annotated[bool, Option("--gpu", help="Measure a roofline's ceilings, on the GPU.")] = False,
     threads: Threads = None,
     run: Annotated[
-        str,
-        Option("--run", metavar="FILE", help="Draw the latency of rows as in this saved run: layers, roofline."),
+        str, Option("--run", metavar="FILE", help="Draw the latency of rows as in this saved run: layers, roofline.")
     ] = "",
     batch: BatchOfRun = None,
     dtype: DtypeOfRun = "",

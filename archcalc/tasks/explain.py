@@ -36,13 +36,7 @@ class Explanation(Shown):
     note: str = ""
 
 
-def explain(
-    name: str,
-    layer: str = "",
-    *,
-    input: Shape | None = None,
-    settings: Settings | None = None,
-) -> Explanation:
+def explain(name: str, layer: str = "", *, input: Shape | None = None, settings: Settings | None = None) -> Explanation:
     """Write out the arithmetic of a model, of a row, block or op of it (`layer`), or of an op of the spec language.
 
     At batch 1 in float32; `input` and `settings` are those of `load`. A model goes before an op of the same name.
