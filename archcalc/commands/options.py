@@ -2,16 +2,18 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from . import completion as complete
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ..parallel import Tick
     from ..show.page import Page
 
@@ -211,6 +213,13 @@ def in_color() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def _width() -> int | None:
+    """Columns of the terminal that standard output is, at least 40; None where it is none."""
+    from shutil import get_terminal_size
+
+    return max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
+
+
 class Output:
     """In which form a result is written, and where: standard output, or a file that is replaced whole.
 
@@ -228,33 +237,26 @@ class Output:
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
         self.path = writable(path, "--output") if path else None
 
-    def draw(self, draw: Callable[[], Any]) -> None:
+    def draw(self, figure: "Figure") -> None:
         """Write a picture to the file, in the form that its suffix says."""
         from ..files import replace
         from ..show.pictures import image
 
         assert self.path is not None
-        replace(self.path, image(draw(), self.picture))
+        replace(self.path, image(figure, self.picture))
 
-    def __call__(
-        self, result: "Page | Callable[[int | None, bool], str]", stopped: BaseException | None = None
-    ) -> None:
-        """Write a page, or what `render` gives for a width (None: as wide as it needs be) and for whether color is
-        wanted. Raises `stopped` then: what ended a measurement, whose page has what was measured."""
-        from shutil import get_terminal_size
-
+    def __call__(self, result: "Page | str", stopped: BaseException | None = None) -> None:
+        """Write a page, or a text as it is. Raises `stopped` then: what ended a measurement, whose page has what was
+        measured."""
         from ..files import replace
-        from ..show.page import Page
         from ..show.writers import write
 
-        def render(width: int | None, color: bool) -> str:
-            return write(result, self.format, width, color) if isinstance(result, Page) else result(width, color)
-
+        width, color = (_width(), in_color()) if self.path is None else (None, False)
+        text = result if isinstance(result, str) else write(result, self.format, width, color)
         if self.path is not None:
-            replace(self.path, render(None, False))
+            replace(self.path, text)
         else:
-            width = max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
-            sys.stdout.write(render(width, in_color()))
+            sys.stdout.write(text)
             sys.stdout.flush()
         if stopped is not None:
             raise stopped

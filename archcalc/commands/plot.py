@@ -62,8 +62,8 @@ def plot(
         settings=pairs(settings),
     )  # fmt: skip
     if text:
-        write(lambda width, color: mermaid(found.models[0].summary, only))
+        write(mermaid(found.models[0].summary, only))
         return
-    write.draw(lambda: picture(kind, found.models, found.ceilings, only))
+    write.draw(picture(kind, found.models, found.ceilings, only))
     if found.missing:
         print(f"no accuracy of this setting is known of {', '.join(map(printable, found.missing))}", file=sys.stderr)

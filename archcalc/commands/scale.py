@@ -35,6 +35,6 @@ def scale(
     if write.picture:
         from ..show.pictures import sweep as picture
 
-        write.draw(lambda: picture(found.model, found.points))
+        write.draw(picture(found.model, found.points))
         return
     write(page(found, keys, raw))

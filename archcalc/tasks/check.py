@@ -21,9 +21,8 @@ from ..language.zoo import Selection, selections, spec_files
 from ..models import load
 from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
-from ..parallel import map_processes
+from ..parallel import Tick, map_processes
 from ..views import Tabular
-from .progress import Stages, silent
 
 FEW = 8  # specs that are checked sooner than other processes are started
 POLL = 0.3  # seconds between two looks at the files
@@ -206,20 +205,17 @@ def check(
     claims: bool = False,
     update: bool = False,
     measure: bool = False,
-    stages: Stages = silent,
+    tick: Tick | None = None,
 ) -> CheckResult:
     """Check locks and spec files, or every lock below this folder where none is named.
 
     `files` are locks, spec files and folders; `zoo` adds the shipped specs, `claims` the specs that locks name.
-    `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `stages`
-    gives a tick for the `models` of locks, then one for the `specs`. What cannot be read is in the result. Raises
+    `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `tick`
+    hears how many models of locks are done, then how many specs. What cannot be read is in the result. Raises
     UsageError where there is nothing to check, SpecError for a budget that speaks of no model.
     """
     locks, specs = _named([str(file) for file in files], zoo)
-    checked: tuple[CheckedLock, ...] = ()
-    if locks:
-        with stages("models") as tick:
-            checked = check_locks(list(locks.values()), tick)
+    checked = check_locks(list(locks.values()), tick) if locks else ()
     if not files and not zoo:
         for error in idle(checked, Path()):
             raise error
@@ -227,10 +223,7 @@ def check(
         for path, name in specs_of(checked):
             specs.setdefault(path.resolve(), (path, name))
     named = list(specs.values())
-    results: list[SpecResult] = []
-    if named:
-        with stages("specs") as tick:
-            results = map_processes(_check_spec, named, FEW, tick)
+    results: list[SpecResult] = map_processes(_check_spec, named, FEW, tick)
     bounded = () if claims else tuple(_bounded(named, results))
     if measure:
         checked = measured(checked, _latencies)

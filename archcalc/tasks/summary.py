@@ -24,7 +24,7 @@ from ..units import squeeze
 if TYPE_CHECKING:
     from ..measurement.conditions import Conditions
     from ..measurement.latency import Latency
-    from .progress import Stages
+    from ..parallel import Tick
 
 SORTS = ("params", "macs", "activation", "latency")
 FULL = 10_000  # a depth that opens every block
@@ -87,13 +87,13 @@ def loaded(model: Reference, input: Shape | None, settings: Settings | None, fol
 
 
 def measured(
-    model: Model, found: Summary, conditions: Conditions, stages: Stages
+    model: Model, found: Summary, conditions: Conditions, tick: Tick | None
 ) -> tuple[Summary, BaseException | None]:
     """A summary with its latency, and what ended the measuring, if any. With not enough memory, what is known without
     running still stands. Raises what ended it where nothing can be run here."""
     from .measure import measurements
 
-    done, stopped = measurements(model, [conditions], stages)
+    done, stopped = measurements(model, [conditions], tick)
     if done:
         return replace(found, measured=done[0]), stopped
     if stopped is None or not (isinstance(stopped, Unavailable) and sys.modules.get("torch")):
