@@ -56,7 +56,8 @@ def check(
         raise UsageError("`--watch` shows text, and neither updates nor measures")
     if watch:
         return _watch(files or (), zoo, claims)
-    with progress("checking", "specs" if zoo and not files else "models and specs") as tick:
+    what = "specs" if zoo and not files else "models and specs"
+    with progress(f"checking {what}", what) as tick:
         found = task(*(files or ()), zoo=zoo, claims=claims, update=update, measure=measure, tick=tick)
     for write in outputs:
         write(page(found))

@@ -12,8 +12,6 @@ from typer import Argument, Option
 from . import completion as complete
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from ..parallel import Tick
     from ..show.page import Page
 
@@ -237,26 +235,18 @@ class Output:
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
         self.path = writable(path, "--output") if path else None
 
-    def draw(self, figure: "Figure") -> None:
-        """Write a picture to the file, in the form that its suffix says."""
-        from ..files import replace
-        from ..show.pictures import image
-
-        assert self.path is not None
-        replace(self.path, image(figure, self.picture))
-
-    def __call__(self, result: "Page | str", stopped: BaseException | None = None) -> None:
-        """Write a page, or a text as it is. Raises `stopped` then: what ended a measurement, whose page has what was
-        measured."""
+    def __call__(self, result: "Page | str | bytes", stopped: BaseException | None = None) -> None:
+        """Write a page, a text as it is, or to a file a picture. Raises `stopped` then: what ended a measurement, whose
+        page has what was measured."""
         from ..files import replace
         from ..show.writers import write
 
-        width, color = (_width(), in_color()) if self.path is None else (None, False)
-        text = result if isinstance(result, str) else write(result, self.format, width, color)
+        if not isinstance(result, str | bytes):
+            result = write(result, self.format, *((_width(), in_color()) if self.path is None else (None, False)))
         if self.path is not None:
-            replace(self.path, text)
-        else:
-            sys.stdout.write(text)
+            replace(self.path, result)
+        elif isinstance(result, str):
+            sys.stdout.write(result)
             sys.stdout.flush()
         if stopped is not None:
             raise stopped

@@ -48,7 +48,7 @@ def plot(
     the shrinking volumes; of several networks accuracy against operations, or a family along its variants."""
 
     from ..errors import UsageError, printable
-    from ..show.pictures import FORMATS, mermaid, picture
+    from ..show.pictures import FORMATS, image, mermaid, picture
     from ..tasks.plot import known_kind
     from ..tasks.plot import plot as gathered
 
@@ -64,6 +64,6 @@ def plot(
     if text:
         write(mermaid(found.models[0].summary, only))
         return
-    write.draw(picture(kind, found.models, found.ceilings, only))
+    write(image(picture(kind, found.models, found.ceilings, only), write.picture))
     if found.missing:
         print(f"no accuracy of this setting is known of {', '.join(map(printable, found.missing))}", file=sys.stderr)

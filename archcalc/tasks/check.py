@@ -76,11 +76,9 @@ class CheckedSpec:
     @property
     def problems(self) -> list[SpecError]:
         """What is wrong in the file, each with its place."""
+        says = "and no erratum says so"
         several = len(self.judged) > 1
-        found = [
-            j.claim.printed.error(f"{_about(j, several)}: {j.arithmetic}, and no erratum says so", HINT)
-            for j in self.undeclared
-        ]
+        found = [j.claim.printed.error(f"{_about(j, several)}: {j.arithmetic}, {says}", HINT) for j in self.undeclared]
         return [*found, *self.stale]
 
 
@@ -118,9 +116,7 @@ class CheckResult(Tabular):
     @property
     def models(self) -> list[tuple[str | None, CheckedModel]]:
         """Every model with its lock."""
-        locked: list[tuple[str | None, CheckedModel]] = [
-            (lock.name, model) for lock in self.locks for model in lock.models
-        ]
+        locked = ((lock.name, model) for lock in self.locks for model in lock.models)
         return [*locked, *((None, model) for model in self.bounded)]
 
     @property
@@ -277,15 +273,11 @@ def _latencies(model: str, baseline: str) -> tuple[float, float]:
 # --- watching -----------------------------------------------------------------------------------------------------
 
 
-class Watched(NamedTuple):
-    """What a check found after a file was saved, or why there was none, and how many files are watched."""
-
-    found: CheckResult | ArchcalcError
-    files: int
-
-
-def watch(files: Sequence[str] = (), *, zoo: bool = False, claims: bool = False) -> Iterator[Watched]:
-    """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved. It never ends by itself."""
+def watch(
+    files: Sequence[str] = (), *, zoo: bool = False, claims: bool = False
+) -> Iterator[tuple[CheckResult | ArchcalcError, int]]:
+    """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved; never end. Gives each time what
+    was found, or why nothing was, and how many files are watched."""
     named = {Path(name).expanduser().resolve() for name in files}
     watched, seen = named, None
     while True:
@@ -299,7 +291,7 @@ def watch(files: Sequence[str] = (), *, zoo: bool = False, claims: bool = False)
                 watched = found.files | named
             except ArchcalcError as error:
                 found = error
-            yield Watched(found, len(watched))
+            yield found, len(watched)
             now = {path: before[path] if path in before else _version(path) for path in watched}
             # A file that was saved while it was read for the first time is read again.
             seen = {path: at if path in before or at[0] < start else (0, 0, 0) for path, at in now.items()}
