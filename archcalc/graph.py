@@ -170,7 +170,6 @@ class GraphBuilder:
         return self._params[key]
 
     def where(self, index: int) -> Text:
-        """The call of a node."""
         return self._nodes[index][5]
 
     def share(self, index: int, owner: int) -> None:
@@ -240,19 +239,14 @@ class GraphBuilder:
 
     def finish(self, main: int, outputs: tuple[int, ...], heads: tuple[tuple[str, int], ...]) -> Graph:
         """The graph, with the paths settled."""
-        paths: dict[int, str] = {}
+        paths = {id(self.root): ""}
 
         def path(scope: Scope) -> str:
-            found = paths.get(id(scope))
-            if found is None:
-                if scope.parent is None:
-                    found = ""
-                else:
-                    above = path(scope.parent)
-                    own = scope.parent.child(scope.name, scope.index)
-                    found = f"{above}/{own}" if above else own
-                paths[id(scope)] = found
-            return found
+            if id(scope) not in paths:
+                assert scope.parent is not None
+                above, own = path(scope.parent), scope.parent.child(scope.name, scope.index)
+                paths[id(scope)] = f"{above}/{own}" if above else own
+            return paths[id(scope)]
 
         nodes: list[Node] = []
         new = tuple.__new__  # as Node does, in half the time

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .analysis.counts import Layer, Report, Totals, analyse
@@ -135,23 +136,24 @@ class Model(Shown):
         The paths of the nodes are the names in its `state_dict`. Takes [batch, *input], gives the main path's output,
         with heads a pair of it and a dict by head. Raises Unavailable where torch or the device is missing.
         """
-        network, _ = _runtime()
-        return network.build(self.graph, device=device, dtype=dtype, heads=heads)  # type: ignore[no-any-return]
+        _runtime()
+        from .runtime.network import build
+
+        return build(self.graph, device=device, dtype=dtype, heads=heads)
 
     def measure(self, conditions: Conditions | None = None, tick: Tick | None = None) -> Measurement:
         """Run the main path and time every node; `tick` hears the rounds done and expected.
 
         Raises UsageError, Unavailable; Interrupted, with what was measured, for Ctrl-C after the first round.
         """
-        _, measure = _runtime()
-        return measure.measure(self.report(), conditions or measure.USUAL, tick)  # type: ignore[no-any-return]
+        return measure_in_turn([self], conditions, tick)[0]
 
     def peer(self, tool: str, tick: Tick | None = None) -> Peer:
         """What another tool (`fvcore`, …) counts of the main path at batch 1, and why it is not what `totals` says."""
         _runtime()
-        from .runtime import peers as doctor
+        from .runtime.peers import peer
 
-        return doctor.peer(tool, self.graph, tick)
+        return peer(tool, self.graph, tick)
 
     def summary(
         self,
@@ -218,8 +220,11 @@ def measure_in_turn(
 ) -> tuple[Measurement, ...]:
     """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; else as `Model.measure`
     does."""
-    _, measure = _runtime()
-    return measure.measure_in_turn([model.report() for model in models], conditions or measure.USUAL, tick)  # type: ignore[no-any-return]
+    _runtime()
+    from .measurement.conditions import USUAL
+    from .runtime import measure
+
+    return measure.measure_in_turn([model.report() for model in models], conditions or USUAL, tick)
 
 
 def models() -> tuple[str, ...]:
@@ -241,9 +246,9 @@ def verify(names: Sequence[str], tick: Tick | None = None) -> tuple[Verified, ..
 def examine(device: str = "cpu") -> Examined:
     """What this machine has that decides how fast a network runs. Raises UsageError, Unavailable."""
     _runtime()
-    from .runtime import peers as doctor
+    from .runtime.peers import examine
 
-    return doctor.examine(device)
+    return examine(device)
 
 
 def ceilings(device: str = "cpu", dtype: str = "float32", threads: int | None = None) -> Device:
@@ -251,18 +256,17 @@ def ceilings(device: str = "cpu", dtype: str = "float32", threads: int | None = 
 
     Raises UsageError, Unavailable."""
     _runtime()
-    from .runtime import ceilings
+    from .runtime.ceilings import ceilings
 
-    return ceilings.ceilings(device, dtype, threads)
+    return ceilings(device, dtype, threads)
 
 
-def _runtime() -> tuple[Any, Any]:
-    """The modules that need torch. Raises Unavailable (exit 3) where torch is missing."""
+def _runtime() -> None:
+    """Load what needs torch. Raises Unavailable (exit 3) where torch is missing."""
     try:
-        from .runtime import measure, network
+        import_module(".runtime.measure", __package__)
     except ModuleNotFoundError as error:
         hint = "Install it with `pip install torch`, or count without measuring: `--static`."
         raise Unavailable(f"this needs {error.name}, which is not installed", hint) from None
     except (ImportError, OSError) as error:
         raise Unavailable(f"torch does not load here: {error}", "Count without measuring: `--static`.") from None
-    return network, measure

@@ -71,6 +71,10 @@ def _total(name: str) -> Figure:
     return lambda model: getattr(model.totals, name)
 
 
+def _training_bytes(model: Compared) -> int | None:
+    return model.summary.training.peak_bytes if model.summary.training else None
+
+
 def _measured(figure: Callable[[Measurement], Found | None]) -> Callable[[Compared], Found | None]:
     return lambda model: None if model.summary.measured is None else figure(model.summary.measured)
 
@@ -116,7 +120,7 @@ METRICS = (
         "training_memory_bytes",
         "peak memory, training",
         -1,
-        lambda m: m.summary.training and m.summary.training.peak_bytes,
+        _training_bytes,
         "bytes",
     ),
     Metric("weight_layers", "weight layers", 0, _total("weight_layers"), "plain"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
+from math import prod
 
 from ..analysis.counts import Report
 from ..errors import UsageError
@@ -110,9 +111,7 @@ def grid(
     inputs: Sequence[tuple[int, ...] | None], batches: Sequence[int], settings: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[tuple[int, ...] | None, int, dict[str, str]]]:
     """All combinations: inputs, batches and settings, the last one the quickest. Raises UsageError for too many."""
-    size = len(inputs) * len(batches)
-    for given in settings.values():
-        size *= len(given)
+    size = prod(map(len, (inputs, batches, *settings.values())))
     if size > MOST:
         raise UsageError(f"{size:,} points are more than {MOST:,}")
     for shape, batch, chosen in product(inputs, batches, product(*settings.values())):
