@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 class ArchcalcError(Exception):
     """An error that a user can read; `exit_code` is what the command leaves with.
 
-    1: a check failed · 2: wrong use or a bad spec · 3: the environment cannot do it.
-    """
+    1: a check failed · 2: wrong use or a bad spec · 3: the environment cannot do it."""
 
     exit_code = 2
 
@@ -50,8 +49,7 @@ class Text:
     """A piece of a spec: `value` as read, standing in `source` at `line` and `col` (both from 1, in characters).
 
     `exact` says that the characters of `value` stand one after the other from there, so that parts have places of
-    their own; `block` marks a `|` scalar, whose rows do.
-    """
+    their own; `block` marks a `|` scalar, whose rows do."""
 
     value: str
     source: Source = field(repr=False, compare=False)

@@ -18,8 +18,7 @@ class Node(NamedTuple):
 
     `path` is unique: `conv2_x/bottleneck.2/conv.1`. `where` is the call in the spec. `head` names the head that the
     node belongs to, and is empty on the main path. `shares` is the node whose parameters this one works with, where
-    they are not its own; that node has its own.
-    """
+    they are not its own; that node has its own."""
 
     op: Op
     inputs: tuple[int, ...]
@@ -34,8 +33,7 @@ class Span(NamedTuple):
     """A row (depth 0) or a block (its depth below the row): the nodes from `start` to `stop`.
 
     `label` is the row's label as printed (empty where the paper leaves it empty), `text` its cell or the block's word.
-    `name` names a row as `rows:`, `heads:` and `errata:` do. `input` and `output` are values, as in `Node.inputs`.
-    """
+    `name` names a row as `rows:`, `heads:` and `errata:` do. `input` and `output` are values, as in `Node.inputs`."""
 
     path: str
     depth: int
@@ -102,8 +100,7 @@ class Opened:
     """A row or block under construction: a Span whose path is not settled.
 
     Once it is closed, it and the spans in it stand from `number` to `last` among all of them, and `shares` are the
-    nodes in it that work with another's parameters: those that were told so inside it.
-    """
+    nodes in it that work with another's parameters: those that were told so inside it."""
 
     scope: Scope
     depth: int
@@ -203,8 +200,7 @@ class GraphBuilder:
         """Append to the block just opened what stands in `block`, and return by how much its values moved.
 
         `block` is a closed one of this network; `inputs` says which value stands here for each that entered there,
-        one of the same shape. Raises SpecError where there are too many nodes.
-        """
+        one of the same shape. Raises SpecError where there are too many nodes."""
         here = self._open[-1]
         offset = len(self._nodes) - block.start
         if block.stop + offset > MAX_NODES:

@@ -37,8 +37,7 @@ class Summary(Tabular):
 
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
     `settings` what was set by hand, `counted` how it is counted where that is not as usual. `judgements` are empty
-    where the printed input or constants were changed. `training` is there where a training step was asked for.
-    """
+    where the printed input or constants were changed. `training` is there where a training step was asked for."""
 
     model: str
     family: str
@@ -64,8 +63,7 @@ class Model(Shown):
     that nothing was changed, so that the paper's claims apply. `selection` is the model of the spec, if it is from one.
 
     A pickle of it holds the spec as it was read, not its name: it is the same network wherever it is read again, also
-    where the file is gone or another one by then.
-    """
+    where the file is gone or another one by then."""
 
     name: str
     family: str
@@ -134,8 +132,7 @@ class Model(Shown):
         """The network as a `torch.nn.Module`: the main path, or with `heads=True` also what hangs on it.
 
         The paths of the nodes are the names in its `state_dict`. Takes [batch, *input], gives the main path's output,
-        with heads a pair of it and a dict by head. Raises Unavailable where torch or the device is missing.
-        """
+        with heads a pair of it and a dict by head. Raises Unavailable where torch or the device is missing."""
         _runtime()
         from .runtime.network import build
 
@@ -144,8 +141,7 @@ class Model(Shown):
     def measure(self, conditions: Conditions | None = None, tick: Tick | None = None) -> Measurement:
         """Run the main path and time every node; `tick` hears the rounds done and expected.
 
-        Raises UsageError, Unavailable; Interrupted, with what was measured, for Ctrl-C after the first round.
-        """
+        Raises UsageError, Unavailable; Interrupted, with what was measured, for Ctrl-C after the first round."""
         return measure_in_turn([self], conditions, tick)[0]
 
     def peer(self, tool: str, tick: Tick | None = None) -> Peer:
@@ -196,8 +192,7 @@ def load(model: Reference, *, input: Shape | None = None, settings: Settings | N
     """Build a model: `vgg16`, `vgg:D`, `./my.yaml`, `./my.yaml:NAME`, or the Path of a spec.
 
     `input` (channels first, without the batch) replaces the printed one, `settings` the spec's constants by name.
-    Raises UsageError for an unknown name or setting, SpecError for a bad spec.
-    """
+    Raises UsageError for an unknown name or setting, SpecError for a bad spec."""
     found = network(model, input, settings)
     selection = found.selection
     return Model(
@@ -235,8 +230,7 @@ def models() -> tuple[str, ...]:
 def verify(names: Sequence[str], tick: Tick | None = None) -> tuple[Verified, ...]:
     """Hold models against their torch networks; `tick` hears how many are done, and of how many.
 
-    Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable where torch or fvcore is missing.
-    """
+    Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable where torch or fvcore is missing."""
     _runtime()
     from .runtime.verify import verify_all
 

@@ -30,8 +30,7 @@ def map_processes(
 
     Fewer than `least` jobs stay in this process, as starting others costs more. There are as many processes as cores,
     or `workers`; with `prepare`, which each of these calls first, they start anew, as what has threads cannot be
-    forked. An `executor`, as of a cluster, takes all jobs and stays open. Raises Unavailable if a process dies.
-    """
+    forked. An `executor`, as of a cluster, takes all jobs and stays open. Raises Unavailable if a process dies."""
     if executor is not None:
         return _gathered(executor, function, jobs, tick)
     workers = min(workers or _cores(), len(jobs))

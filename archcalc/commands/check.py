@@ -44,8 +44,7 @@ def check(
     Of spec files every model is built, and the figures that they quote and their errata are judged.
 
     Exits with 1 where a model is not as locked, a budget is broken, a figure contradicts and no erratum says so, or
-    an erratum no longer applies; with 2 where a lock or a spec cannot be read.
-    """
+    an erratum no longer applies; with 2 where a lock or a spec cannot be read."""
     from ..errors import UsageError
     from ..show.check import page
     from ..show.progress import progress

@@ -1,15 +1,12 @@
 """`archcalc compare A B [C …]`."""
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Argument, Option
 
 from . import completion as complete
 from . import options
-
-if TYPE_CHECKING:
-    from ..tasks.compare import RunComparison
 
 
 def compare(
@@ -61,7 +58,11 @@ def compare(
         raise UsageError("`--diff` lines two networks up, and nothing else")
     slower, runs = options.share(tolerance, "--tolerance"), task.saved(models)
     if len(models) == 2 and not (by or diff or measure) and task.of_one_network(runs):
-        return _judge(task.compare_runs(runs, slower), write, fail)
+        from ..show.measure import judged
+
+        held = task.compare_runs(runs, slower)
+        write(judged(held))
+        return int(fail and held.slower)
     if fail:
         raise UsageError("`--fail-on-regression` needs two saved runs of one network")
     conditions = Conditions(1, "float32", where, train, threads=threads, time_limit=time_limit) if measure else None
@@ -75,11 +76,3 @@ def compare(
         return None
     write(page(found, raw, task.shares(found, by) if by else (), by, options.names(columns)), found.stopped)
     return None
-
-
-def _judge(found: "RunComparison", write: options.Output, fail: bool) -> int | None:
-    """Show which layers got slower; 1 where that is to fail."""
-    from ..show.measure import judged
-
-    write(judged(found))
-    return 1 if fail and found.slower else None

@@ -31,8 +31,7 @@ def doctor(
     """Say what this machine has (torch, device, threads, governor, load, malloc), and what that means for what is
     measured on it.
 
-    With MODEL: what other tools count of it, those that are installed, and why that is not what archcalc counts.
-    """
+    With MODEL: what other tools count of it, those that are installed, and why that is not what archcalc counts."""
     from ..show.doctor import page
     from ..tasks.doctor import doctor as examine
 

@@ -23,8 +23,7 @@ def fit(
     """Find the largest batch whose computed peak fits into a memory, parameters and all.
 
     Workspace of kernels and what the device keeps for itself are not in it. Exits with 1 where not even one sample
-    fits.
-    """
+    fits."""
     from ..show.fit import page
     from ..tasks.fit import fit as fitted
 

@@ -31,8 +31,7 @@ def lock(
 ) -> None:
     """Write what matters of models to a lock, as text to review: totals, and a line for each node.
 
-    A lock that is there keeps its other models and its budgets; models that it has are locked anew.
-    """
+    A lock that is there keeps its other models and its budgets; models that it has are locked anew."""
     from ..errors import printable
     from ..show.progress import progress
     from ..tasks.lock import lock as task

@@ -52,8 +52,7 @@ def measure(
 ) -> int | None:
     """Measure a network's latency, layer by layer: the whole, every node, and whether the parts add up to it.
 
-    Runs go on until the median is known as well as --precision says, or until --time-limit.
-    """
+    Runs go on until the median is known as well as --precision says, or until --time-limit."""
     from ..errors import UsageError
     from ..files import writable
     from ..measurement.conditions import Conditions
@@ -67,7 +66,7 @@ def measure(
         raise UsageError("`--fail-on-regression` needs an earlier run: `--against FILE`")
     slower = options.share(tolerance, "--tolerance")
     pick, levels = Pick(known_sort(sort, measured=True), top, only), FULL if full else depth
-    where, sizes = options.chosen_device(gpu, device), batches(batch)
+    where, sizes = options.chosen_device(gpu, device), _batches(batch)
     conditions = Conditions(
         sizes[0], dtype, where, train, channels_last, compile_too, cold, threads, pin, precision / 100, runs, time_limit
     )
@@ -77,13 +76,13 @@ def measure(
     with options.running(f"running {loaded.name}") as tick:
         found = run_all(loaded, conditions, sizes, tick)
     if kept is not None:
-        save_run(found.run, kept)
+        _save(found.run, kept)
     found = found.held_against(before, against, slower)
     write(page(found, levels, pick), found.stopped)
     return 1 if fail and found.slower else None
 
 
-def batches(text: str) -> list[int]:
+def _batches(text: str) -> list[int]:
     """`1,8,32`, each once. Raises UsageError."""
     from ..errors import UsageError
 
@@ -93,7 +92,7 @@ def batches(text: str) -> list[int]:
     return list(dict.fromkeys(map(int, parts)))
 
 
-def save_run(run: "Run", path: "Path") -> None:
+def _save(run: "Run", path: "Path") -> None:
     from ..files import replace
     from ..measurement.runs import document
     from ..show.writers.json import text

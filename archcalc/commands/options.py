@@ -188,7 +188,7 @@ def size(text: str) -> tuple[int, ...] | None:
 
 def names(text: str) -> tuple[str, ...]:
     """`params,macs` as names."""
-    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def pairs(texts: Sequence[str] | None) -> dict[str, str]:
@@ -221,8 +221,7 @@ def _width() -> int | None:
 class Output:
     """In which form a result is written, and where: standard output, or a file that is replaced whole.
 
-    Both are checked before anything is computed; raises UsageError.
-    """
+    Both are checked before anything is computed; raises UsageError."""
 
     def __init__(self, output_format: str, path: str, formats: Sequence[str] = (), pictures: bool = False) -> None:
         from ..files import writable

@@ -208,8 +208,7 @@ def check(
     `files` are locks, spec files and folders; `zoo` adds the shipped specs, `claims` the specs that locks name.
     `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `tick`
     hears how many models of locks are done, then how many specs. What cannot be read is in the result. Raises
-    UsageError where there is nothing to check, SpecError for a budget that speaks of no model.
-    """
+    UsageError where there is nothing to check, SpecError for a budget that speaks of no model."""
     locks, specs = _named([str(file) for file in files], zoo)
     checked = check_locks(list(locks.values()), tick) if locks else ()
     if not files and not zoo:

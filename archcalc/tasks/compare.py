@@ -56,8 +56,7 @@ Found = TypeVar("Found")
 class Metric(NamedTuple):
     """A figure of a network: its key in JSON and csv, its heading, which way is better (−1: less), where it is from.
 
-    `between` is there where it is measured with noise: the interval of its median, None for too few runs.
-    """
+    `between` is there where it is measured with noise: the interval of its median, None for too few runs."""
 
     key: str
     heading: str
@@ -231,8 +230,7 @@ def compare(
 
     `runs` are the saved ones, if they are read already. All are counted at the batch and in the dtype of these, or at 1
     and in float32, unless said otherwise; with `conditions` they are also measured, in turn. Ctrl-C ends that:
-    `stopped` says so, and what was measured is kept. Raises UsageError, SpecError, Unavailable.
-    """
+    `stopped` says so, and what was measured is kept. Raises UsageError, SpecError, Unavailable."""
     plan = ComparisonPlan(batch, dtype, like, fold_bn, optimizer, settings)
     found, stopped = gather(models, plan, saved(models) if runs is None else runs, conditions, tick)
     return side_by_side(found, conditions is not None, stopped)
@@ -378,8 +376,7 @@ class Share:
 def stage_of(shape: Shape, input: Shape) -> tuple[float, str]:
     """By how much the resolution of a value is smaller than the input's, a power of two: `1/8`, whatever the input.
 
-    A sequence is a stage of its own, and so is what has one position; both stand behind the maps.
-    """
+    A sequence is a stage of its own, and so is what has one position; both stand behind the maps."""
     if isinstance(shape, Tokens):
         return 1e6, "tokens"
     if numel(shape[1:]) == 1 or len(input) < 2:

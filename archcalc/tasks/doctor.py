@@ -44,8 +44,7 @@ def doctor(
 ) -> DoctorResult:
     """Look at this machine; with a model also ask other tools, or those that are named, what they count of it.
 
-    `tick` hears how many nodes a tool has counted. Raises UsageError, SpecError, Unavailable.
-    """
+    `tick` hears how many nodes a tool has counted. Raises UsageError, SpecError, Unavailable."""
     if tools and not model:
         raise UsageError("`--vs` needs a network", "For example `archcalc doctor resnet50 --vs fvcore`.")
     names = known_tools(tools)

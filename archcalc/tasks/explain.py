@@ -28,8 +28,7 @@ from ..views import Shown
 class Explanation(Shown):
     """What is to be known about an op, or about a model or a part of it; then `network` and `summary` are the whole.
 
-    `note` says that a model is meant where an op is called so, too.
-    """
+    `note` says that a model is meant where an op is called so, too."""
 
     facts: OpFacts | NodeFacts | SpanFacts | NetworkFacts
     network: Network | None = field(default=None, repr=False)
@@ -41,8 +40,7 @@ def explain(name: str, layer: str = "", *, input: Shape | None = None, settings:
     """Write out the arithmetic of a model, of a row, block or op of it (`layer`), or of an op of the spec language.
 
     At batch 1 in float32; `input` and `settings` are those of `load`. A model goes before an op of the same name.
-    Raises UsageError for a name that is not known or could be several, SpecError for a bad spec.
-    """
+    Raises UsageError for a name that is not known or could be several, SpecError for a bad spec."""
     if name in OPS and name not in known_names():
         if layer:
             raise UsageError(f"`{name}` is an op: it has no layer `{layer}`")

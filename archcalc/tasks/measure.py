@@ -22,8 +22,7 @@ from ..views import Tabular
 class MeasureResult(Tabular):
     """What was measured of a network: a summary for each batch, and how it compares with an earlier run, if any.
 
-    `against` names the earlier run's file; `stopped` is what ended the measuring before the last batch.
-    """
+    `against` names the earlier run's file; `stopped` is what ended the measuring before the last batch."""
 
     run: Run
     summaries: Sequence[Summary] = field(repr=False)
@@ -58,8 +57,7 @@ def measure(
     """Measure a network at the batch of `conditions`, or at several `batches`, and hold it against a saved run.
 
     Ctrl-C, or memory that runs out, ends it: `stopped` says so, and what was measured until then is kept. Raises
-    UsageError, SpecError, Unavailable; and what stopped it where nothing was measured.
-    """
+    UsageError, SpecError, Unavailable; and what stopped it where nothing was measured."""
     before = earlier(against, conditions) if against else None
     found = run_all(load(model, input=input, settings=settings), conditions, batches, tick)
     return found.held_against(before, str(against), tolerance)

@@ -49,8 +49,7 @@ def scale(
 ) -> ScaleResult:
     """Count a network at every combination of inputs, batches and settings; each point is built anew.
 
-    An input is whole, or a number for every side. Raises UsageError, also for more than 2,000 points, and SpecError.
-    """
+    An input is whole, or a number for every side. Raises UsageError, also for more than 2,000 points, and SpecError."""
     printed = load(model).input
     sizes = [(size,) if isinstance(size, int) else tuple(size) for size in inputs]
     shapes: list[Shape | None] = [resized(printed, size) for size in sizes]

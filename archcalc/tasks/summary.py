@@ -137,8 +137,7 @@ class Pick(NamedTuple):
     """Which lines are shown: those that hold `only`, the largest first where `sort` or `top` says so; which `columns`,
     and whether numbers are shown as they are (`raw`).
 
-    What is picked is the rows, or at some depth what stands innermost; heads are left out.
-    """
+    What is picked is the rows, or at some depth what stands innermost; heads are left out."""
 
     sort: str = ""
     top: int | None = None
