@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import Unavailable
@@ -36,14 +36,17 @@ def map_processes(
     workers = min(workers or _cores(), len(jobs))
     pool = _pool(workers, prepare) if workers > 1 and len(jobs) >= least else None
     if pool is None:
-        found = []
-        for job in jobs:
-            found.append(function(job))
-            if tick is not None:
-                tick(len(found), len(jobs))
-        return found
+        return [function(job) for job in ticked(jobs, tick)]
     with pool:
         return _gathered(pool, function, jobs, tick)
+
+
+def ticked(jobs: Sequence[Job], tick: Tick | None) -> Iterator[Job]:
+    """The jobs one by one; `tick(done, total)` hears of each that is done."""
+    for done, job in enumerate(jobs, 1):
+        yield job
+        if tick is not None:
+            tick(done, len(jobs))
 
 
 def _gathered(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import SpecError, UsageError, did_you_mean
 from ..papers.documents import read_ledger
 from ..papers.judge import VERDICTS, Finding, Ledger, stale
-from ..parallel import Tick
+from ..parallel import Tick, ticked
 from ..views import Tabular
 
 
@@ -38,11 +38,7 @@ def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None
         hint = f"Name models, figures or documents, or all of them: `--all`. Documents:\n  {known}"
         raise UsageError("which figures?", hint)
     ids = [entry.id.value for entry in (ledger.chosen(names) if names else ledger.entries.values())]
-    findings = []
-    for done, name in enumerate(ids, 1):
-        findings.append(ledger.finding(name))
-        if tick is not None:
-            tick(done, len(ids))
+    findings = [ledger.finding(name) for name in ticked(ids, tick)]
     old = tuple(stale(findings))
     return PaperResult(
         tuple(finding for finding in findings if not verdict or finding.verdict == verdict),

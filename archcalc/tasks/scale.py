@@ -14,7 +14,7 @@ from ..language.zoo import resized
 from ..models import load
 from ..networks import Reference
 from ..ops import Shape
-from ..parallel import Tick
+from ..parallel import Tick, ticked
 from ..views import Tabular
 
 MOST = 2_000  # points
@@ -55,12 +55,9 @@ def scale(
     shapes: list[Shape | None] = [resized(printed, size) for size in sizes]
     varied = {name: [shown(value) for value in given] for name, given in (settings or {}).items()}
     points: list[Point] = []
-    combinations = list(grid(shapes or [None], batches, varied))
-    for shape, batch, chosen in combinations:
+    for shape, batch, chosen in ticked(list(grid(shapes or [None], batches, varied)), tick):
         built = load(model, input=shape, settings=chosen)
         points.append(Point(built.input, batch, chosen, built.report(batch, dtype)))
-        if tick is not None:
-            tick(len(points), len(combinations))
     return ScaleResult(str(model), tuple(points))
 
 
