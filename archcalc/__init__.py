@@ -31,31 +31,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Each where it is found once it is asked for; that and importing a part of the package never hide one another, as no
-# module here has such a name.
-_FOUND = {
-    "ArchcalcError": "errors",
-    "Conditions": "measurement.conditions",
-    "Model": "models",
-    "load": "models",
-    "list": "tasks.list",
-    **{
-        word: f"tasks.{word}"
-        for word in (
-            "check",
-            "compare",
-            "explain",
-            "fit",
-            "lock",
-            "measure",
-            "paper",
-            "plot",
-            "scale",
-            "summary",
-            "verify",
-        )
-    },
-}
+# Where what is no task is found once it is asked for. That and importing a part of the package never hide one another,
+# as no module here has such a name.
+_FOUND = {"ArchcalcError": "errors", "Conditions": "measurement.conditions", "Model": "models", "load": "models"}
 __all__ = [
     "ArchcalcError",
     "Conditions",
@@ -78,12 +56,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _FOUND:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
     own = "list_models" if name == "list" else name  # a function `list` would hide Python's own where it is made
-    return getattr(import_module(f".{_FOUND[name]}", __name__), own)
+    return getattr(import_module(f".{_FOUND.get(name, f'tasks.{name}')}", __name__), own)
 
 
 def __dir__() -> Sequence[str]:

@@ -80,21 +80,21 @@ def _asked(arguments: list[str]) -> "Callable[[], int | None]":
     if os.environ.get("_ARCHCALC_COMPLETE"):
         sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # typer would load it to look for markup in titles
     try:
-        _app(asked)(args=arguments, prog_name="archcalc")
+        _app(arguments, asked)(args=arguments, prog_name="archcalc")
     except SystemExit:
         if not asked:
             raise
     return asked[0]
 
 
-def _app(asked: "list[Callable[[], int | None]]") -> "Typer":
+def _app(arguments: list[str], asked: "list[Callable[[], int | None]]") -> "Typer":
     """The commands and their options. Once its arguments are read, a command is only appended to `asked`."""
     from functools import partial, wraps
     from typing import Annotated
 
     from typer import Exit, Option, Typer
 
-    from .commands import COMMANDS
+    from .commands import COMMANDS, command
 
     app = Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -105,13 +105,14 @@ def _app(asked: "list[Callable[[], int | None]]") -> "Typer":
             print(f"archcalc {__version__}")
             raise Exit
 
-    def parsed(command: "Callable[..., int | None]") -> "Callable[..., None]":
-        @wraps(command)
+    def parsed(function: "Callable[..., int | None]") -> "Callable[..., None]":
+        @wraps(function)
         def later(**arguments: object) -> None:
-            asked.append(partial(command, **arguments))
+            asked.append(partial(function, **arguments))
 
         return later
 
-    for name, (command, short_help) in COMMANDS.items():
-        app.command(name, short_help=short_help)(parsed(command))
+    words = {*arguments, *os.environ.get("COMP_WORDS", "").split(), *os.environ.get("_TYPER_COMPLETE_ARGS", "").split()}
+    for name, short_help in COMMANDS.items():  # of a command that is not asked for, only its name and line are needed
+        app.command(name, short_help=short_help)(parsed(command(name)) if name in words else lambda: None)
     return app

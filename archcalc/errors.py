@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 class ArchcalcError(Exception):
     """An error that a user can read; `exit_code` is what the command leaves with.
 
-    1: a check failed · 2: wrong use or a bad spec · 3: the environment cannot do it.
-    """
+    1: a check failed · 2: wrong use or a bad spec · 3: the environment cannot do it."""
 
     exit_code = 2
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = message, hint
 
     def render(self) -> str:
         return f"error: {printable(self.message)}" + (f"\n{printable(self.hint)}" if self.hint else "")
@@ -51,8 +49,7 @@ class Text:
     """A piece of a spec: `value` as read, standing in `source` at `line` and `col` (both from 1, in characters).
 
     `exact` says that the characters of `value` stand one after the other from there, so that parts have places of
-    their own; `block` marks a `|` scalar, whose rows do.
-    """
+    their own; `block` marks a `|` scalar, whose rows do."""
 
     value: str
     source: Source = field(repr=False, compare=False)
@@ -84,11 +81,8 @@ class Text:
         if not self.block:
             return [self]
         rows = self.value.rstrip("\n").split("\n")
-        cut = 0
-        for offset, row in enumerate(rows, self.line):
-            if row.strip():
-                cut = len(self.source.lines[offset]) - len(row)
-                break
+        cuts = (len(self.source.lines[at]) - len(row) for at, row in enumerate(rows, self.line) if row.strip())
+        cut = next(cuts, 0)
         return [Text(row, self.source, self.line + 1 + n, cut + 1) for n, row in enumerate(rows)]
 
     def error(self, message: str, hint: str = "") -> SpecError:
@@ -154,7 +148,7 @@ def printable(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """What is said about a spec, as it is printed: on one line, and cut where what it quotes is long."""
+    """One printable line; long quotes are cut."""
     text = re.sub(rf"`([^`]{{{QUOTED}}})[^`]{{20,}}`", r"`\1…`", text.replace("\n", " "))
     return printable(text if len(text) <= 5 * QUOTED else text[: 5 * QUOTED] + "…")
 
@@ -163,12 +157,9 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     """The known word nearest to `word`, or None where none is near."""
     import difflib  # on the error path only: 6 ms
 
-    known = list(dict.fromkeys(words))
-    if len(word) > 200:
-        return None
-    lower = {w.lower(): w for w in reversed(known)}
+    lower = {w.lower(): w for w in reversed(list(dict.fromkeys(words)))}
     low = word.lower()
-    found = difflib.get_close_matches(low, list(lower), n=5, cutoff=0.6)
+    found = difflib.get_close_matches(low, list(lower), n=5, cutoff=0.6) if len(word) <= 200 else []
     if not found:
         return None
     swapped = next((near for near in found if sorted(near) == sorted(low)), found[0])  # `vgg61` is `vgg16`

@@ -19,8 +19,7 @@ class Node(NamedTuple):
 
     `path` is unique: `conv2_x/bottleneck.2/conv.1`. `where` is the call in the spec. `head` names the head that the
     node belongs to, and is empty on the main path. `shares` is the node whose parameters this one works with, where
-    they are not its own; that node has its own.
-    """
+    they are not its own; that node has its own."""
 
     op: Op
     inputs: tuple[int, ...]
@@ -35,8 +34,7 @@ class Span(NamedTuple):
     """A row (depth 0) or a block (its depth below the row): the nodes from `start` to `stop`.
 
     `label` is the row's label as printed (empty where the paper leaves it empty), `text` its cell or the block's word.
-    `name` names a row as `rows:`, `heads:` and `errata:` do. `input` and `output` are values, as in `Node.inputs`.
-    """
+    `name` names a row as `rows:`, `heads:` and `errata:` do. `input` and `output` are values, as in `Node.inputs`."""
 
     path: str
     depth: int
@@ -103,8 +101,7 @@ class Opened:
     """A row or block under construction: a Span whose path is not settled.
 
     Once it is closed, it and the spans in it stand from `number` to `last` among all of them, and `shares` are the
-    nodes in it that work with another's parameters: those that were told so inside it.
-    """
+    nodes in it that work with another's parameters: those that were told so inside it."""
 
     scope: Scope
     depth: int
@@ -171,7 +168,6 @@ class GraphBuilder:
         return self._params[key]
 
     def where(self, index: int) -> Text:
-        """The call of a node."""
         return self._nodes[index][5]
 
     def share(self, index: int, owner: int) -> None:
@@ -205,8 +201,7 @@ class GraphBuilder:
         """Append to the block just opened what stands in `block`, and return by how much its values moved.
 
         `block` is a closed one of this network; `inputs` says which value stands here for each that entered there,
-        one of the same shape. Raises SpecError where there are too many nodes.
-        """
+        one of the same shape. Raises SpecError where there are too many nodes."""
         here = self._open[-1]
         offset = len(self._nodes) - block.start
         if block.stop + offset > MAX_NODES:
@@ -241,19 +236,14 @@ class GraphBuilder:
 
     def finish(self, main: int, outputs: tuple[int, ...], heads: tuple[tuple[str, int], ...]) -> Graph:
         """The graph, with the paths settled."""
-        paths: dict[int, str] = {}
+        paths = {id(self.root): ""}
 
         def path(scope: Scope) -> str:
-            found = paths.get(id(scope))
-            if found is None:
-                if scope.parent is None:
-                    found = ""
-                else:
-                    above = path(scope.parent)
-                    own = scope.parent.child(scope.name, scope.index)
-                    found = f"{above}/{own}" if above else own
-                paths[id(scope)] = found
-            return found
+            if id(scope) not in paths:
+                assert scope.parent is not None
+                above, own = path(scope.parent), scope.parent.child(scope.name, scope.index)
+                paths[id(scope)] = f"{above}/{own}" if above else own
+            return paths[id(scope)]
 
         nodes: list[Node] = []
         new = tuple.__new__  # as Node does, in half the time

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .analysis.counts import Layer, Report, Totals, analyse
@@ -36,8 +37,7 @@ class Summary(Tabular):
 
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
     `settings` what was set by hand, `counted` how it is counted where that is not as usual. `judgements` are empty
-    where the printed input or constants were changed. `training` is there where a training step was asked for.
-    """
+    where the printed input or constants were changed. `training` is there where a training step was asked for."""
 
     model: str
     family: str
@@ -63,8 +63,7 @@ class Model(Shown):
     that nothing was changed, so that the paper's claims apply. `selection` is the model of the spec, if it is from one.
 
     A pickle of it holds the spec as it was read, not its name: it is the same network wherever it is read again, also
-    where the file is gone or another one by then.
-    """
+    where the file is gone or another one by then."""
 
     name: str
     family: str
@@ -133,25 +132,24 @@ class Model(Shown):
         """The network as a `torch.nn.Module`: the main path, or with `heads=True` also what hangs on it.
 
         The paths of the nodes are the names in its `state_dict`. Takes [batch, *input], gives the main path's output,
-        with heads a pair of it and a dict by head. Raises Unavailable where torch or the device is missing.
-        """
-        network, _ = _runtime()
-        return network.build(self.graph, device=device, dtype=dtype, heads=heads)  # type: ignore[no-any-return]
+        with heads a pair of it and a dict by head. Raises Unavailable where torch or the device is missing."""
+        _runtime()
+        from .runtime.network import build
+
+        return build(self.graph, device=device, dtype=dtype, heads=heads)
 
     def measure(self, conditions: Conditions | None = None, tick: Tick | None = None) -> Measurement:
         """Run the main path and time every node; `tick` hears the rounds done and expected.
 
-        Raises UsageError, Unavailable; Interrupted, with what was measured, for Ctrl-C after the first round.
-        """
-        _, measure = _runtime()
-        return measure.measure(self.report(), conditions or measure.USUAL, tick)  # type: ignore[no-any-return]
+        Raises UsageError, Unavailable; Interrupted, with what was measured, for Ctrl-C after the first round."""
+        return measure_in_turn([self], conditions, tick)[0]
 
     def peer(self, tool: str, tick: Tick | None = None) -> Peer:
         """What another tool (`fvcore`, …) counts of the main path at batch 1, and why it is not what `totals` says."""
         _runtime()
-        from .runtime import peers as doctor
+        from .runtime.peers import peer
 
-        return doctor.peer(tool, self.graph, tick)
+        return peer(tool, self.graph, tick)
 
     def summary(
         self,
@@ -194,8 +192,7 @@ def load(model: Reference, *, input: Shape | None = None, settings: Settings | N
     """Build a model: `vgg16`, `vgg:D`, `./my.yaml`, `./my.yaml:NAME`, or the Path of a spec.
 
     `input` (channels first, without the batch) replaces the printed one, `settings` the spec's constants by name.
-    Raises UsageError for an unknown name or setting, SpecError for a bad spec.
-    """
+    Raises UsageError for an unknown name or setting, SpecError for a bad spec."""
     found = network(model, input, settings)
     selection = found.selection
     return Model(
@@ -218,8 +215,11 @@ def measure_in_turn(
 ) -> tuple[Measurement, ...]:
     """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; else as `Model.measure`
     does."""
-    _, measure = _runtime()
-    return measure.measure_in_turn([model.report() for model in models], conditions or measure.USUAL, tick)  # type: ignore[no-any-return]
+    _runtime()
+    from .measurement.conditions import USUAL
+    from .runtime import measure
+
+    return measure.measure_in_turn([model.report() for model in models], conditions or USUAL, tick)
 
 
 def models() -> tuple[str, ...]:
@@ -230,8 +230,7 @@ def models() -> tuple[str, ...]:
 def verify(names: Sequence[str], tick: Tick | None = None) -> tuple[Verified, ...]:
     """Hold models against their torch networks; `tick` hears how many are done, and of how many.
 
-    Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable where torch or fvcore is missing.
-    """
+    Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable where torch or fvcore is missing."""
     _runtime()
     from .runtime.verify import verify_all
 
@@ -241,9 +240,9 @@ def verify(names: Sequence[str], tick: Tick | None = None) -> tuple[Verified, ..
 def examine(device: str = "cpu") -> Examined:
     """What this machine has that decides how fast a network runs. Raises UsageError, Unavailable."""
     _runtime()
-    from .runtime import peers as doctor
+    from .runtime.peers import examine
 
-    return doctor.examine(device)
+    return examine(device)
 
 
 def ceilings(device: str = "cpu", dtype: str = "float32", threads: int | None = None) -> Device:
@@ -251,18 +250,17 @@ def ceilings(device: str = "cpu", dtype: str = "float32", threads: int | None = 
 
     Raises UsageError, Unavailable."""
     _runtime()
-    from .runtime import ceilings
+    from .runtime.ceilings import ceilings
 
-    return ceilings.ceilings(device, dtype, threads)
+    return ceilings(device, dtype, threads)
 
 
-def _runtime() -> tuple[Any, Any]:
-    """The modules that need torch. Raises Unavailable (exit 3) where torch is missing."""
+def _runtime() -> None:
+    """Load what needs torch. Raises Unavailable (exit 3) where torch is missing."""
     try:
-        from .runtime import measure, network
+        import_module(".runtime.measure", __package__)
     except ModuleNotFoundError as error:
         hint = "Install it with `pip install torch`, or count without measuring: `--static`."
         raise Unavailable(f"this needs {error.name}, which is not installed", hint) from None
     except (ImportError, OSError) as error:
         raise Unavailable(f"torch does not load here: {error}", "Count without measuring: `--static`.") from None
-    return network, measure

@@ -45,8 +45,7 @@ def network(reference: Reference | Selection, input: Shape | None = None, settin
     """Build a network: `vgg16`, `vgg:D`, `./my.yaml`, a Path, or a Selection, of which no front is asked.
 
     `input` (channels first, without the batch) replaces the printed one, `settings` the constants by name. Raises
-    UsageError for an unknown name or setting, SpecError for a bad spec.
-    """
+    UsageError for an unknown name or setting, SpecError for a bad spec."""
     if isinstance(reference, Path):
         reference = str(reference) if split(str(reference))[0] else f"./{reference}"
     if isinstance(reference, str):

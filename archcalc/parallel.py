@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import Unavailable
@@ -30,21 +30,23 @@ def map_processes(
 
     Fewer than `least` jobs stay in this process, as starting others costs more. There are as many processes as cores,
     or `workers`; with `prepare`, which each of these calls first, they start anew, as what has threads cannot be
-    forked. An `executor`, as of a cluster, takes all jobs and stays open. Raises Unavailable if a process dies.
-    """
+    forked. An `executor`, as of a cluster, takes all jobs and stays open. Raises Unavailable if a process dies."""
     if executor is not None:
         return _gathered(executor, function, jobs, tick)
     workers = min(workers or _cores(), len(jobs))
     pool = _pool(workers, prepare) if workers > 1 and len(jobs) >= least else None
     if pool is None:
-        found = []
-        for job in jobs:
-            found.append(function(job))
-            if tick is not None:
-                tick(len(found), len(jobs))
-        return found
+        return [function(job) for job in ticked(jobs, tick)]
     with pool:
         return _gathered(pool, function, jobs, tick)
+
+
+def ticked(jobs: Sequence[Job], tick: Tick | None) -> Iterator[Job]:
+    """The jobs one by one; `tick(done, total)` hears of each that is done."""
+    for done, job in enumerate(jobs, 1):
+        yield job
+        if tick is not None:
+            tick(done, len(jobs))
 
 
 def _gathered(

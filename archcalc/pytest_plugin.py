@@ -63,9 +63,9 @@ class LockFile(pytest.File):
 
     def check(self, name: str) -> None:
         """Raises AssertionError where the model is not as locked."""
-        from .testing import Assertions
+        from .testing import assert_locked
 
-        Assertions(Path()).assert_locked(_shown(self.path), name)
+        assert_locked(_shown(self.path), name)
 
 
 class SpecFile(pytest.File):
@@ -76,9 +76,9 @@ class SpecFile(pytest.File):
 
     def check(self, name: str) -> None:
         """Raises AssertionError where a figure does not hold."""
-        from .testing import Assertions
+        from .testing import assert_claims
 
-        Assertions(Path()).assert_claims(_shown(self.path))
+        assert_claims(_shown(self.path))
 
 
 class Item(pytest.Item):

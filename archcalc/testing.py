@@ -25,7 +25,7 @@ class Assertions:
 
     def load(self, model: str) -> Model:
         """`archcalc.load`."""
-        return load(self._reference(model))
+        return load(reference(model, self.folder / "archcalc.lock"))
 
     def assert_locked(self, lock: str | Path = "archcalc.lock", *models: str) -> None:
         """The models of a lock, all of them unless some are named, are what is locked. Raises AssertionError with the
@@ -73,9 +73,6 @@ class Assertions:
         found = [problem.render() for problem in check_spec(path, str(path)).problems]
         if found:
             raise AssertionError("\n".join(found))
-
-    def _reference(self, model: str) -> str:
-        return reference(model, self.folder / "archcalc.lock")
 
 
 here = Assertions(Path())

@@ -53,8 +53,7 @@ class Figure:
 def read_figure(text: str, scale: int = 1) -> Figure | None:
     """Read `138M`, `1.8×10^9`, `2.7K`, `151,277,313`, or `11.78` in a column whose unit is `scale`; None if it is none.
 
-    A whole number without a unit is exact; otherwise the last printed place is rounded.
-    """
+    A whole number without a unit is exact; otherwise the last printed place is rounded."""
     match = FIGURE.fullmatch(text.strip())
     if not match:
         return None
@@ -100,8 +99,7 @@ SIZE = re.compile(r"(?P<number>\d{1,20}(?:\.\d{1,20})?)\s*(?:(?P<prefix>[KMGTP])
 def read_size(text: str) -> int | None:
     """Bytes: `4GiB` is 4 · 1024³, `4GB` 4 · 1000³, `512` 512; a part of a byte is cut. None where it is no size.
 
-    `4G` is none: it does not say which of the two.
-    """
+    `4G` is none: it does not say which of the two."""
     match = SIZE.fullmatch(text.strip())
     if not match or (match["prefix"] and not text.strip().lower().endswith("b")):
         return None

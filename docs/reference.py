@@ -17,9 +17,10 @@ def _lines(written: str) -> Iterator[str]:
     from typer.main import get_command
 
     from archcalc import cli
+    from archcalc.commands import COMMANDS
 
     wide: Any = {"max_content_width": WIDTH, "terminal_width": WIDTH}
-    root = get_command(cli._app([]))
+    root = get_command(cli._app([*COMMANDS], []))
     yield written
     yield "# Commands"
     yield ""

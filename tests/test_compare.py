@@ -47,6 +47,7 @@ from archcalc.tasks.compare import (
     gather,
     last_map,
     load_at,
+    ratio_between,
     shares,
     side_by_side,
     stage_of,
@@ -401,8 +402,10 @@ def test_a_ratio_of_what_was_measured_says_how_sure_it_is() -> None:
     latency, throughput = (next(m for m in found.metrics if m.key == key) for key in ("latency_ms", "throughput"))
     low, high = 1 - 0.01 * 9 / 19, 1 + 0.01 * 9 / 19
     assert found.ratio(found.models[1], latency) == pytest.approx(2)
-    assert found.ratio_between(found.models[1], latency) == pytest.approx((2 * low / high, 2 * high / low))
-    assert found.ratio_between(found.models[1], throughput) == pytest.approx((low / high / 2, high / low / 2))
+    assert ratio_between(found.models[1], found.models[0], latency) == pytest.approx((2 * low / high, 2 * high / low))
+    assert ratio_between(found.models[1], found.models[0], throughput) == pytest.approx(
+        (low / high / 2, high / low / 2)
+    )
     assert [model.name for model in found.best(latency)] == ["lenet5"]
     assert found.models[0].summary.measured is not None
     memory = next(m for m in found.metrics if m.key == "measured_memory_bytes")

@@ -44,23 +44,20 @@ def check(
     Of spec files every model is built, and the figures that they quote and their errata are judged.
 
     Exits with 1 where a model is not as locked, a budget is broken, a figure contradicts and no erratum says so, or
-    an erratum no longer applies; with 2 where a lock or a spec cannot be read.
-    """
+    an erratum no longer applies; with 2 where a lock or a spec cannot be read."""
     from ..errors import UsageError
     from ..show.check import page
     from ..show.progress import progress
     from ..tasks.check import check as task
 
-    given = [*(output_format or ())]
-    outputs = _outputs(given, output)
-    if watch and (update or measure or given or output):
+    outputs = _outputs(output_format or (), output)
+    if watch and (update or measure or output_format or output):
         raise UsageError("`--watch` shows text, and neither updates nor measures")
     if watch:
         return _watch(files or (), zoo, claims)
-    found = task(
-        *(files or ()), zoo=zoo, claims=claims, update=update, measure=measure,
-        stages=lambda what: progress(f"checking {what}", what),
-    )  # fmt: skip
+    what = "specs" if zoo and not files else "models and specs"
+    with progress(f"checking {what}", what) as tick:
+        found = task(*(files or ()), zoo=zoo, claims=claims, update=update, measure=measure, tick=tick)
     for write in outputs:
         write(page(found))
     for unread in found.unread:
@@ -89,20 +86,14 @@ def _outputs(formats: Sequence[str], path: str) -> list[Output]:
 def _watch(files: Sequence[str], zoo: bool, claims: bool) -> int:
     """Show what each check finds, until interrupted."""
     import time
-    from shutil import get_terminal_size
 
     from ..errors import ArchcalcError
     from ..show.check import page
-    from ..show.writers import write
     from ..tasks.check import watch
-    from .options import in_color
 
+    write = Output("text", "")
     for found, watched in watch(files, zoo=zoo, claims=claims):
-        if isinstance(found, ArchcalcError):
-            shown = found.render() + "\n"
-        else:
-            width = get_terminal_size().columns if sys.stdout.isatty() else None
-            shown = write(page(found), "text", width, in_color())
-        front = "\033[2J\033[H" if sys.stdout.isatty() else ""
-        print(f"{front}{shown}{time.strftime('%H:%M:%S')}, watching {watched} files; Ctrl-C ends it", flush=True)
+        print("\033[2J\033[H" if sys.stdout.isatty() else "", end="")
+        write(found.render() + "\n" if isinstance(found, ArchcalcError) else page(found))
+        print(f"{time.strftime('%H:%M:%S')}, watching {watched} files; Ctrl-C ends it", flush=True)
     return 0

@@ -5,7 +5,8 @@ No spec is read in full for it: a network's names stand in the first lines of it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 Offers = list[tuple[str, str]]  # a word, and what it is
@@ -74,28 +75,9 @@ def files(incomplete: str, suffixes: tuple[str, ...] = (".yaml", ".yml")) -> Off
     return found
 
 
-def formats(incomplete: str) -> Offers:
-    from ..show.writers import FORMATS
-
-    return _begin(incomplete, ((name, "") for name in FORMATS))
-
-
-def formats_of_checks(incomplete: str) -> Offers:
-    """Forms of what `check` found."""
-    from ..show.check import FORMS
-
-    return _begin(incomplete, ((name, "") for name in FORMS))
-
-
 def checked(incomplete: str) -> Offers:
     """Locks and spec files, and folders that may hold some."""
     return files(incomplete, (".yaml", ".yml", ".lock"))
-
-
-def kinds(incomplete: str) -> Offers:
-    from ..tasks.plot import KINDS
-
-    return _begin(incomplete, ((name, "") for name in KINDS))
 
 
 def dtypes(incomplete: str) -> Offers:
@@ -104,16 +86,21 @@ def dtypes(incomplete: str) -> Offers:
     return _begin(incomplete, ((name, f"{size} bytes") for name, size in ITEMSIZE.items()))
 
 
-def optimizers(incomplete: str) -> Offers:
-    from ..analysis.training import OPTIMIZERS
+def _words(module: str, constant: str) -> Callable[[str], Offers]:
+    """Offers the words that a constant holds; its module is only imported then."""
 
-    return _begin(incomplete, ((name, "") for name in OPTIMIZERS))
+    def offers(incomplete: str) -> Offers:
+        words = getattr(import_module(module, __package__), constant)
+        return _begin(incomplete, ((word, "") for word in words))
+
+    return offers
 
 
-def sorts(incomplete: str) -> Offers:
-    from ..tasks.summary import SORTS
-
-    return _begin(incomplete, ((name, "") for name in SORTS))
+formats = _words("..show.writers", "FORMATS")
+formats_of_checks = _words("..show.check", "FORMS")
+kinds = _words("..tasks.plot", "KINDS")
+optimizers = _words("..analysis.training", "OPTIMIZERS")
+sorts = _words("..tasks.summary", "SORTS")
 
 
 def _begin(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offers:

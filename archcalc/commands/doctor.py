@@ -1,23 +1,12 @@
 """`archcalc doctor [MODEL]`."""
 
+from contextlib import nullcontext
 from typing import Annotated
 
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import (
-    Device,
-    Format,
-    Gpu,
-    InputSize,
-    Output,
-    OutputFile,
-    Settings,
-    chosen_device,
-    pairs,
-    running,
-    size,
-)
+from . import options
 
 
 def doctor(
@@ -30,33 +19,25 @@ def doctor(
         ),
     ] = "",
     beside: Annotated[
-        str,
-        Option("--vs", metavar="TOOL[,TOOL…]", help="Which tools: torchinfo, fvcore, ptflops, thop; all of them."),
+        str, Option("--vs", metavar="TOOL[,TOOL…]", help="Which tools: torchinfo, fvcore, ptflops, thop; all of them.")
     ] = "",
-    gpu: Gpu = False,
-    device: Device = "",
-    input_size: InputSize = "",
-    settings: Settings = None,
-    output_format: Format = "",
-    output: OutputFile = "",
+    gpu: options.Gpu = False,
+    device: options.Device = "",
+    input_size: options.InputSize = "",
+    settings: options.Settings = None,
+    output_format: options.Format = "",
+    output: options.OutputFile = "",
 ) -> None:
     """Say what this machine has (torch, device, threads, governor, load, malloc), and what that means for what is
     measured on it.
 
-    With MODEL: what other tools count of it, those that are installed, and why that is not what archcalc counts.
-    """
-    from functools import partial
-
+    With MODEL: what other tools count of it, those that are installed, and why that is not what archcalc counts."""
     from ..show.doctor import page
     from ..tasks.doctor import doctor as examine
 
-    write = Output(output_format, output)
-    found = examine(
-        model,
-        tools=beside.split(",") if beside.strip() else (),
-        device=chosen_device(gpu, device),
-        input=size(input_size),
-        settings=pairs(settings),
-        stages=partial(running, unit="nodes"),
-    )
+    write = options.Output(output_format, output)
+    where, tools = options.chosen_device(gpu, device), beside.split(",") if beside.strip() else ()
+    shape, given = options.size(input_size), options.pairs(settings)
+    with options.running(f"counting {model}", "nodes") if model else nullcontext() as tick:
+        found = examine(model, tools=tools, device=where, input=shape, settings=given, tick=tick)
     write(page(found))

@@ -19,11 +19,7 @@ def explain(
         ),
     ],
     layer: Annotated[
-        str,
-        Argument(
-            metavar="[LAYER]",
-            help="A row, block or op by its name, or a part of the name that only it has.",
-        ),
+        str, Argument(metavar="[LAYER]", help="A row, block or op by its name, or a part of the name that only it has.")
     ] = "",
     source: Annotated[bool, Option("--source", help="Print the code of an op's rules.")] = False,
     input_size: InputSize = "",
@@ -34,8 +30,7 @@ def explain(
     """Write out the arithmetic: why an op gives this shape and costs what it does, of what a row is the sum, where
     the memory peaks. At batch 1 in float32.
 
-    With the name of an op: what it does, and its rules with an example. A model of the same name goes first.
-    """
+    With the name of an op: what it does, and its rules with an example. A model of the same name goes first."""
     from ..errors import UsageError
     from ..show.explain import page, source_page
     from ..tasks.explain import OpFacts

@@ -4,51 +4,31 @@ from typing import Annotated
 
 from typer import Option
 
-from .options import (
-    Dtype,
-    Format,
-    InputSize,
-    ModelName,
-    Optimizer,
-    Output,
-    OutputFile,
-    Settings,
-    Train,
-    pairs,
-    size,
-    trained,
-)
+from . import options
 
 
 def fit(
-    model: ModelName,
+    model: options.ModelName,
     memory: Annotated[
         str, Option("--memory", metavar="SIZE", help="How much there is: 4GiB (1024³), 4GB (1000³), 512MiB, …")
     ],
-    train: Train = False,
-    optimizer: Optimizer = "",
-    dtype: Dtype = "float32",
-    input_size: InputSize = "",
-    settings: Settings = None,
-    output_format: Format = "",
-    output: OutputFile = "",
+    train: options.Train = False,
+    optimizer: options.Optimizer = "",
+    dtype: options.Dtype = "float32",
+    input_size: options.InputSize = "",
+    settings: options.Settings = None,
+    output_format: options.Format = "",
+    output: options.OutputFile = "",
 ) -> int:
     """Find the largest batch whose computed peak fits into a memory, parameters and all.
 
     Workspace of kernels and what the device keeps for itself are not in it. Exits with 1 where not even one sample
-    fits.
-    """
+    fits."""
     from ..show.fit import page
     from ..tasks.fit import fit as fitted
 
-    write = Output(output_format, output)
-    found = fitted(
-        model,
-        memory,
-        optimizer=trained(train, optimizer),
-        dtype=dtype,
-        input=size(input_size),
-        settings=pairs(settings),
-    )
+    write = options.Output(output_format, output)
+    trained, shape = options.trained(train, optimizer), options.size(input_size)
+    found = fitted(model, memory, optimizer=trained, dtype=dtype, input=shape, settings=options.pairs(settings))
     write(page(found))
     return 0 if found.fit.fits else 1

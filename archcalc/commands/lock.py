@@ -25,15 +25,13 @@ def lock(
     rows: Annotated[
         bool,
         Option(
-            "--rows",
-            help="A line for each row of the paper's table, with a digest of its nodes, not for each node.",
+            "--rows", help="A line for each row of the paper's table, with a digest of its nodes, not for each node."
         ),
     ] = False,
 ) -> None:
     """Write what matters of models to a lock, as text to review: totals, and a line for each node.
 
-    A lock that is there keeps its other models and its budgets; models that it has are locked anew.
-    """
+    A lock that is there keeps its other models and its budgets; models that it has are locked anew."""
     from ..errors import printable
     from ..show.progress import progress
     from ..tasks.lock import lock as task

@@ -5,32 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from .options import (
-    Depth,
-    Device,
-    Dtype,
-    FailOnRegression,
-    Format,
-    Full,
-    Gpu,
-    InputSize,
-    ModelName,
-    Only,
-    Output,
-    OutputFile,
-    Settings,
-    Sort,
-    Threads,
-    TimeLimit,
-    Tolerance,
-    Top,
-    Train,
-    chosen_device,
-    pairs,
-    running,
-    share,
-    size,
-)
+from . import options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,47 +14,45 @@ if TYPE_CHECKING:
 
 
 def measure(
-    model: ModelName,
+    model: options.ModelName,
     batch: Annotated[
         str, Option("--batch", metavar="N[,N…]", help="Samples in the batch; several, as 1,8,32, give a table.")
     ] = "1",
-    train: Train = False,
+    train: options.Train = False,
     compile_too: Annotated[bool, Option("--compile", help="Also run what torch.compile makes of the network.")] = False,
     channels_last: Annotated[bool, Option("--channels-last", help="Keep maps with the channels last.")] = False,
-    dtype: Dtype = "float32",
-    threads: Threads = None,
-    gpu: Gpu = False,
-    device: Device = "",
+    dtype: options.Dtype = "float32",
+    threads: options.Threads = None,
+    gpu: options.Gpu = False,
+    device: options.Device = "",
     cold: Annotated[bool, Option("--cold", help="Drive everything out of the caches before each run.")] = False,
     pin: Annotated[
         bool, Option("--pin-malloc/--no-pin-malloc", help="Keep freed memory for the next layer (glibc only).")
     ] = True,
     precision: Annotated[
-        float,
-        Option("--precision", metavar="PERCENT", help="Run until the median is known this well, with 95 %."),
+        float, Option("--precision", metavar="PERCENT", help="Run until the median is known this well, with 95 %.")
     ] = 2.0,
     runs: Annotated[int, Option("--runs", metavar="N", help="Make at most so many runs.")] = 500,
-    time_limit: TimeLimit = 10.0,
+    time_limit: options.TimeLimit = 10.0,
     save: Annotated[str, Option("--save", metavar="FILE", help="Keep every run as JSON, also after Ctrl-C.")] = "",
     against: Annotated[
         str, Option("--against", metavar="FILE", help="Say which layers got slower than in this saved run.")
     ] = "",
-    tolerance: Tolerance = 10.0,
-    fail: FailOnRegression = False,
-    depth: Depth = 0,
-    full: Full = False,
-    sort: Sort = "",
-    top: Top = None,
-    only: Only = "",
-    input_size: InputSize = "",
-    settings: Settings = None,
-    output_format: Format = "",
-    output: OutputFile = "",
+    tolerance: options.Tolerance = 10.0,
+    fail: options.FailOnRegression = False,
+    depth: options.Depth = 0,
+    full: options.Full = False,
+    sort: options.Sort = "",
+    top: options.Top = None,
+    only: options.Only = "",
+    input_size: options.InputSize = "",
+    settings: options.Settings = None,
+    output_format: options.Format = "",
+    output: options.OutputFile = "",
 ) -> int | None:
     """Measure a network's latency, layer by layer: the whole, every node, and whether the parts add up to it.
 
-    Runs go on until the median is known as well as --precision says, or until --time-limit.
-    """
+    Runs go on until the median is known as well as --precision says, or until --time-limit."""
     from ..errors import UsageError
     from ..files import writable
     from ..measurement.conditions import Conditions
@@ -88,27 +61,28 @@ def measure(
     from ..tasks.measure import earlier, run_all
     from ..tasks.summary import FULL, Pick, known_sort
 
-    write, kept = Output(output_format, output), writable(save, "--save") if save else None
+    write, kept = options.Output(output_format, output), writable(save, "--save") if save else None
     if fail and not against:
         raise UsageError("`--fail-on-regression` needs an earlier run: `--against FILE`")
-    slower = share(tolerance, "--tolerance")
+    slower = options.share(tolerance, "--tolerance")
     pick, levels = Pick(known_sort(sort, measured=True), top, only), FULL if full else depth
-    where, sizes = chosen_device(gpu, device), batches(batch)
+    where, sizes = options.chosen_device(gpu, device), _batches(batch)
     conditions = Conditions(
         sizes[0], dtype, where, train, channels_last, compile_too, cold, threads, pin, precision / 100, runs, time_limit
     )
     before = earlier(against, conditions) if against else None
-    loaded = load(model, input=size(input_size), settings=pairs(settings))
+    loaded = load(model, input=options.size(input_size), settings=options.pairs(settings))
     pick.check(loaded.summary(1, dtype), levels)
-    found = run_all(loaded, conditions, sizes, running)
+    with options.running(f"running {loaded.name}") as tick:
+        found = run_all(loaded, conditions, sizes, tick)
     if kept is not None:
-        save_run(found.run, kept)
+        _save(found.run, kept)
     found = found.held_against(before, against, slower)
     write(page(found, levels, pick), found.stopped)
     return 1 if fail and found.slower else None
 
 
-def batches(text: str) -> list[int]:
+def _batches(text: str) -> list[int]:
     """`1,8,32`, each once. Raises UsageError."""
     from ..errors import UsageError
 
@@ -118,7 +92,7 @@ def batches(text: str) -> list[int]:
     return list(dict.fromkeys(map(int, parts)))
 
 
-def save_run(run: "Run", path: "Path") -> None:
+def _save(run: "Run", path: "Path") -> None:
     from ..files import replace
     from ..measurement.runs import document
     from ..show.writers.json import text

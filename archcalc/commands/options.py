@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
@@ -48,8 +48,7 @@ Columns = Annotated[
     ),
 ]
 Like = Annotated[
-    str,
-    Option("--like", metavar="TOOL", help="Count as torchvision, fvcore, ptflops, thop or torchinfo does."),
+    str, Option("--like", metavar="TOOL", help="Count as torchvision, fvcore, ptflops, thop or torchinfo does.")
 ]
 FoldBn = Annotated[bool, Option("--fold-bn", help="Count the deployed network: batch norms folded into layers.")]
 Units = Annotated[
@@ -118,17 +117,10 @@ Tolerance = Annotated[
 ]
 FailOnRegression = Annotated[
     bool,
-    Option(
-        "--fail-on-regression",
-        help="Beside an earlier run of the network: leave with 1 if something got slower.",
-    ),
+    Option("--fail-on-regression", help="Beside an earlier run of the network: leave with 1 if something got slower."),
 ]
 Train = Annotated[
-    bool,
-    Option(
-        "--train",
-        help="Take a training step, not an inference: memory, MACs and time, forward and backward.",
-    ),
+    bool, Option("--train", help="Take a training step, not an inference: memory, MACs and time, forward and backward.")
 ]
 Optimizer = Annotated[
     str,
@@ -196,7 +188,7 @@ def size(text: str) -> tuple[int, ...] | None:
 
 def names(text: str) -> tuple[str, ...]:
     """`params,macs` as names."""
-    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def pairs(texts: Sequence[str] | None) -> dict[str, str]:
@@ -219,11 +211,17 @@ def in_color() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def _width() -> int | None:
+    """Columns of the terminal that standard output is, at least 40; None where it is none."""
+    from shutil import get_terminal_size
+
+    return max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
+
+
 class Output:
     """In which form a result is written, and where: standard output, or a file that is replaced whole.
 
-    Both are checked before anything is computed; raises UsageError.
-    """
+    Both are checked before anything is computed; raises UsageError."""
 
     def __init__(self, output_format: str, path: str, formats: Sequence[str] = (), pictures: bool = False) -> None:
         from ..files import writable
@@ -236,33 +234,18 @@ class Output:
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
         self.path = writable(path, "--output") if path else None
 
-    def draw(self, draw: Callable[[], Any]) -> None:
-        """Write a picture to the file, in the form that its suffix says."""
+    def __call__(self, result: "Page | str | bytes", stopped: BaseException | None = None) -> None:
+        """Write a page, a text as it is, or to a file a picture. Raises `stopped` then: what ended a measurement, whose
+        page has what was measured."""
         from ..files import replace
-        from ..show.pictures import image
-
-        assert self.path is not None
-        replace(self.path, image(draw(), self.picture))
-
-    def __call__(
-        self, result: "Page | Callable[[int | None, bool], str]", stopped: BaseException | None = None
-    ) -> None:
-        """Write a page, or what `render` gives for a width (None: as wide as it needs be) and for whether color is
-        wanted. Raises `stopped` then: what ended a measurement, whose page has what was measured."""
-        from shutil import get_terminal_size
-
-        from ..files import replace
-        from ..show.page import Page
         from ..show.writers import write
 
-        def render(width: int | None, color: bool) -> str:
-            return write(result, self.format, width, color) if isinstance(result, Page) else result(width, color)
-
+        if not isinstance(result, str | bytes):
+            result = write(result, self.format, *((_width(), in_color()) if self.path is None else (None, False)))
         if self.path is not None:
-            replace(self.path, render(None, False))
-        else:
-            width = max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
-            sys.stdout.write(render(width, in_color()))
+            replace(self.path, result)
+        elif isinstance(result, str):
+            sys.stdout.write(result)
             sys.stdout.flush()
         if stopped is not None:
             raise stopped

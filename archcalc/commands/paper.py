@@ -21,8 +21,7 @@ def paper(
     ] = None,
     every: Annotated[bool, Option("--all", help="All figures of all documents.")] = False,
     verdict: Annotated[
-        str,
-        Option("--verdict", metavar="VERDICT", help="Only figures with this verdict, as contradicts."),
+        str, Option("--verdict", metavar="VERDICT", help="Only figures with this verdict, as contradicts.")
     ] = "",
     columns: Columns = "",
     units: Units = "auto",
@@ -31,8 +30,7 @@ def paper(
 ) -> int:
     """Hold the figures that documents print against what is computed, each with its verdict and the reason.
 
-    Exits with 1 where a figure contradicts and no erratum says so, or an erratum no longer applies.
-    """
+    Exits with 1 where a figure contradicts and no erratum says so, or an erratum no longer applies."""
     from ..show.columns import known_units
     from ..show.paper import page
     from ..show.progress import progress

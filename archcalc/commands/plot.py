@@ -32,15 +32,13 @@ def plot(
     ],
     only: Annotated[str, Option("--only", metavar="ROW", help="Draw this row or block of a graph.")] = "",
     device: Annotated[
-        str,
-        Option("--device", metavar="NAME", help="Whose data sheet a roofline is by: a100, unless it is measured."),
+        str, Option("--device", metavar="NAME", help="Whose data sheet a roofline is by: a100, unless it is measured.")
     ] = "",
     cpu: Annotated[bool, Option("--cpu", help="Measure a roofline's ceilings, on the CPU.")] = False,
     gpu: Annotated[bool, Option("--gpu", help="Measure a roofline's ceilings, on the GPU.")] = False,
     threads: Threads = None,
     run: Annotated[
-        str,
-        Option("--run", metavar="FILE", help="Draw the latency of rows as in this saved run: layers, roofline."),
+        str, Option("--run", metavar="FILE", help="Draw the latency of rows as in this saved run: layers, roofline.")
     ] = "",
     batch: BatchOfRun = None,
     dtype: DtypeOfRun = "",
@@ -50,7 +48,7 @@ def plot(
     the shrinking volumes; of several networks accuracy against operations, or a family along its variants."""
 
     from ..errors import UsageError, printable
-    from ..show.pictures import FORMATS, mermaid, picture
+    from ..show.pictures import FORMATS, image, mermaid, picture
     from ..tasks.plot import known_kind
     from ..tasks.plot import plot as gathered
 
@@ -64,8 +62,8 @@ def plot(
         settings=pairs(settings),
     )  # fmt: skip
     if text:
-        write(lambda width, color: mermaid(found.models[0].summary, only))
+        write(mermaid(found.models[0].summary, only))
         return
-    write.draw(lambda: picture(kind, found.models, found.ceilings, only))
+    write(image(picture(kind, found.models, found.ceilings, only), write.picture))
     if found.missing:
         print(f"no accuracy of this setting is known of {', '.join(map(printable, found.missing))}", file=sys.stderr)

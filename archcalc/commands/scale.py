@@ -26,15 +26,15 @@ def scale(
     from ..show.columns import known_units
     from ..show.scale import page
     from ..tasks.scale import counts, sides, values
-    from ..tasks.scale import scale as sweep
+    from ..tasks.scale import scale as task
 
     raw, keys = known_units(units) == "raw", names(columns)
     write = Output(output_format, output, pictures=True)
     varied = {name: values(text, f"--set {name}") for name, text in pairs(settings).items()}
-    found = sweep(model, inputs=sides(inputs), batches=counts(batches, "--batch"), settings=varied, dtype=dtype)
+    found = task(model, inputs=sides(inputs), batches=counts(batches, "--batch"), settings=varied, dtype=dtype)
     if write.picture:
-        from ..show.pictures import sweep as picture
+        from ..show.pictures import image, sweep
 
-        write.draw(lambda: picture(found.model, found.points))
-        return
-    write(page(found, keys, raw))
+        write(image(sweep(found.model, found.points), write.picture))
+    else:
+        write(page(found, keys, raw))

@@ -19,8 +19,7 @@ def verify(
 ) -> int:
     """Hold models against their torch networks: parameters, shapes, MACs by two counters, and whether they run.
 
-    Exits with 1 where anything differs, and names the node.
-    """
+    Exits with 1 where anything differs, and names the node."""
     from ..show.verify import page
     from ..tasks.verify import verify as held
 

@@ -13,7 +13,7 @@ from ..analysis.counts import Layer
 from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Positive, Sizes, Version
 from ..errors import UsageError, did_you_mean, printable
 from ..measurement.runs import MeasurementDocument, described
-from ..tasks.compare import BY, METRICS, Change, Compared, Comparison, Metric, Share, within_noise
+from ..tasks.compare import BY, METRICS, Change, Compared, Comparison, Metric, Share, ratio_between, within_noise
 from . import wording
 from .columns import (
     Column,
@@ -222,7 +222,7 @@ def _sure(found: Comparison, metric: Metric) -> list[str]:
         return [""] * len(found.models)
     texts = [""]
     for model in found.models[1:]:
-        between = found.ratio_between(model, metric)
+        between = ratio_between(model, found.models[0], metric)
         if between is None:
             texts.append("too few runs to tell" if metric.of(model) and metric.of(first) else "")
             continue
@@ -525,7 +525,7 @@ def _model(found: Comparison, model: Compared) -> ComparedDocument:
 
 
 def _interval(found: Comparison, model: Compared, metric: Metric) -> IntervalDocument | None:
-    between = found.ratio_between(model, metric)
+    between = ratio_between(model, found.models[0], metric)
     noise = within_noise(model, found.models[0], metric)
     return None if between is None else {"low": between[0], "high": between[1], "within_noise": noise}
 

@@ -21,9 +21,8 @@ from ..language.zoo import Selection, selections, spec_files
 from ..models import load
 from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
-from ..parallel import map_processes
+from ..parallel import Tick, map_processes
 from ..views import Tabular
-from .progress import Stages, silent
 
 FEW = 8  # specs that are checked sooner than other processes are started
 POLL = 0.3  # seconds between two looks at the files
@@ -77,11 +76,9 @@ class CheckedSpec:
     @property
     def problems(self) -> list[SpecError]:
         """What is wrong in the file, each with its place."""
+        says = "and no erratum says so"
         several = len(self.judged) > 1
-        found = [
-            j.claim.printed.error(f"{_about(j, several)}: {j.arithmetic}, and no erratum says so", HINT)
-            for j in self.undeclared
-        ]
+        found = [j.claim.printed.error(f"{_about(j, several)}: {j.arithmetic}, {says}", HINT) for j in self.undeclared]
         return [*found, *self.stale]
 
 
@@ -119,9 +116,7 @@ class CheckResult(Tabular):
     @property
     def models(self) -> list[tuple[str | None, CheckedModel]]:
         """Every model with its lock."""
-        locked: list[tuple[str | None, CheckedModel]] = [
-            (lock.name, model) for lock in self.locks for model in lock.models
-        ]
+        locked = ((lock.name, model) for lock in self.locks for model in lock.models)
         return [*locked, *((None, model) for model in self.bounded)]
 
     @property
@@ -206,20 +201,16 @@ def check(
     claims: bool = False,
     update: bool = False,
     measure: bool = False,
-    stages: Stages = silent,
+    tick: Tick | None = None,
 ) -> CheckResult:
     """Check locks and spec files, or every lock below this folder where none is named.
 
     `files` are locks, spec files and folders; `zoo` adds the shipped specs, `claims` the specs that locks name.
-    `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `stages`
-    gives a tick for the `models` of locks, then one for the `specs`. What cannot be read is in the result. Raises
-    UsageError where there is nothing to check, SpecError for a budget that speaks of no model.
-    """
+    `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `tick`
+    hears how many models of locks are done, then how many specs. What cannot be read is in the result. Raises
+    UsageError where there is nothing to check, SpecError for a budget that speaks of no model."""
     locks, specs = _named([str(file) for file in files], zoo)
-    checked: tuple[CheckedLock, ...] = ()
-    if locks:
-        with stages("models") as tick:
-            checked = check_locks(list(locks.values()), tick)
+    checked = check_locks(list(locks.values()), tick) if locks else ()
     if not files and not zoo:
         for error in idle(checked, Path()):
             raise error
@@ -227,10 +218,7 @@ def check(
         for path, name in specs_of(checked):
             specs.setdefault(path.resolve(), (path, name))
     named = list(specs.values())
-    results: list[SpecResult] = []
-    if named:
-        with stages("specs") as tick:
-            results = map_processes(_check_spec, named, FEW, tick)
+    results: list[SpecResult] = map_processes(_check_spec, named, FEW, tick)
     bounded = () if claims else tuple(_bounded(named, results))
     if measure:
         checked = measured(checked, _latencies)
@@ -284,15 +272,11 @@ def _latencies(model: str, baseline: str) -> tuple[float, float]:
 # --- watching -----------------------------------------------------------------------------------------------------
 
 
-class Watched(NamedTuple):
-    """What a check found after a file was saved, or why there was none, and how many files are watched."""
-
-    found: CheckResult | ArchcalcError
-    files: int
-
-
-def watch(files: Sequence[str] = (), *, zoo: bool = False, claims: bool = False) -> Iterator[Watched]:
-    """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved. It never ends by itself."""
+def watch(
+    files: Sequence[str] = (), *, zoo: bool = False, claims: bool = False
+) -> Iterator[tuple[CheckResult | ArchcalcError, int]]:
+    """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved; never end. Gives each time what
+    was found, or why nothing was, and how many files are watched."""
     named = {Path(name).expanduser().resolve() for name in files}
     watched, seen = named, None
     while True:
@@ -306,7 +290,7 @@ def watch(files: Sequence[str] = (), *, zoo: bool = False, claims: bool = False)
                 watched = found.files | named
             except ArchcalcError as error:
                 found = error
-            yield Watched(found, len(watched))
+            yield found, len(watched)
             now = {path: before[path] if path in before else _version(path) for path in watched}
             # A file that was saved while it was read for the first time is read again.
             seen = {path: at if path in before or at[0] < start else (0, 0, 0) for path, at in now.items()}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from math import inf, log2
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from .. import models as library
 from ..analysis.arithmetic import usage
@@ -50,13 +50,13 @@ class Compared:
 
 Figure = Callable[[Compared], int | float | None]
 Interval = tuple[float, float]
+Found = TypeVar("Found")
 
 
 class Metric(NamedTuple):
     """A figure of a network: its key in JSON and csv, its heading, which way is better (−1: less), where it is from.
 
-    `between` is there where it is measured with noise: the interval of its median, None for too few runs.
-    """
+    `between` is there where it is measured with noise: the interval of its median, None for too few runs."""
 
     key: str
     heading: str
@@ -71,39 +71,27 @@ def _total(name: str) -> Figure:
 
 
 def _training_bytes(model: Compared) -> int | None:
-    training = model.summary.training
-    return None if training is None else training.peak_bytes
+    return model.summary.training.peak_bytes if model.summary.training else None
 
 
-def _memory(model: Compared) -> int | None:
+def _measured(figure: Callable[[Measurement], Found | None]) -> Callable[[Compared], Found | None]:
+    return lambda model: None if model.summary.measured is None else figure(model.summary.measured)
+
+
+def _memory(run: Measurement) -> int | None:
     """What the allocator gave at most in an inference: values and what is inside ops; parameters are not in it."""
-    memory = None if model.summary.measured is None else model.summary.measured.memory
-    if memory is None or memory.workspace_bytes is None:
-        return None
-    return memory.peak_memory_bytes + memory.workspace_bytes
+    memory = run.memory
+    return memory.peak_memory_bytes + memory.workspace_bytes if memory and memory.workspace_bytes is not None else None
 
 
-def _latency(model: Compared) -> float | None:
-    run = model.summary.measured
-    return None if run is None else run.whole.median
-
-
-def _throughput(model: Compared) -> float | None:
-    run = model.summary.measured
-    return None if run is None else run.throughput
-
-
-def _latency_between(model: Compared) -> Interval | None:
-    run = model.summary.measured
-    known = None if run is None else run.confidence
+def _latency_between(run: Measurement) -> Interval | None:
+    known = run.confidence
     return None if known is None or known.low is None or known.high is None else (known.low, known.high)
 
 
-def _throughput_between(model: Compared) -> Interval | None:
-    run, found = model.summary.measured, _latency_between(model)
-    return (
-        None if run is None or not found or not found[0] else (1000 * run.batch / found[1], 1000 * run.batch / found[0])
-    )
+def _throughput_between(run: Measurement) -> Interval | None:
+    low, high = _latency_between(run) or (0, 0)
+    return (1000 * run.batch / high, 1000 * run.batch / low) if low else None
 
 
 def _field(model: Compared) -> float | None:
@@ -127,14 +115,22 @@ METRICS = (
     Metric("flops", "FLOPs", -1, _total("flops")),
     Metric("activation_bytes", "activations", -1, _total("activation_bytes"), "bytes"),
     Metric("peak_memory_bytes", "peak memory", -1, _total("peak_memory_bytes"), "bytes"),
-    Metric("training_memory_bytes", "peak memory, training", -1, _training_bytes, "bytes"),
+    Metric(
+        "training_memory_bytes",
+        "peak memory, training",
+        -1,
+        _training_bytes,
+        "bytes",
+    ),
     Metric("weight_layers", "weight layers", 0, _total("weight_layers"), "plain"),
     Metric("receptive_field", "receptive field", 0, _field, "plain"),
     Metric("arithmetic_intensity", "FLOPs per byte", 0, lambda m: network_intensity(m.summary.report), "ratio"),
-    Metric("accuracy", "accuracy", 1, lambda model: model.result.accuracy if model.result else None, "percent"),
-    Metric("latency_ms", "latency", -1, _latency, "ms", _latency_between),
-    Metric("throughput", "samples per s", 1, _throughput, "ratio", _throughput_between),
-    Metric("measured_memory_bytes", "memory, measured", -1, _memory, "bytes"),
+    Metric("accuracy", "accuracy", 1, lambda m: m.result.accuracy if m.result else None, "percent"),
+    Metric("latency_ms", "latency", -1, _measured(lambda run: run.whole.median), "ms", _measured(_latency_between)),
+    Metric(
+        "throughput", "samples per s", 1, _measured(lambda run: run.throughput), "ratio", _measured(_throughput_between)
+    ),
+    Metric("measured_memory_bytes", "memory, measured", -1, _measured(_memory), "bytes"),
 )
 PARETO = ("params", "macs", "peak_memory_bytes", "latency_ms", "accuracy")
 
@@ -155,10 +151,6 @@ class Comparison(Tabular):
             return None
         first, own = metric.of(self.models[0]), metric.of(model)
         return None if not first or own is None or inf in (first, own) else own / first
-
-    def ratio_between(self, model: Compared, metric: Metric) -> Interval | None:
-        """Between which figures a measured ratio lies, by the intervals of the two medians; None for too few runs."""
-        return _ratio_between(model, self.models[0], metric)
 
     def better(self, metric: Metric, one: Compared, other: Compared) -> int:
         """1 where one model's figure is better than another's, −1 where it is worse; 0 where they are alike, or the
@@ -190,7 +182,8 @@ class Comparison(Tabular):
         return min(found) >= 0 and max(found) > 0
 
 
-def _ratio_between(one: Compared, other: Compared, metric: Metric) -> Interval | None:
+def ratio_between(one: Compared, other: Compared, metric: Metric) -> Interval | None:
+    """Between which figures a measured ratio lies, by the intervals of the two medians; None for too few runs."""
     if metric.between is None:
         return None
     own, first = metric.between(one), metric.between(other)
@@ -202,7 +195,7 @@ def within_noise(one: Compared, other: Compared, metric: Metric) -> bool:
     too few for one. Never of what is counted."""
     if metric.between is None:
         return False
-    found = _ratio_between(one, other, metric)
+    found = ratio_between(one, other, metric)
     return found is None or found[0] <= 1 <= found[1]
 
 
@@ -237,8 +230,7 @@ def compare(
 
     `runs` are the saved ones, if they are read already. All are counted at the batch and in the dtype of these, or at 1
     and in float32, unless said otherwise; with `conditions` they are also measured, in turn. Ctrl-C ends that:
-    `stopped` says so, and what was measured is kept. Raises UsageError, SpecError, Unavailable.
-    """
+    `stopped` says so, and what was measured is kept. Raises UsageError, SpecError, Unavailable."""
     plan = ComparisonPlan(batch, dtype, like, fold_bn, optimizer, settings)
     found, stopped = gather(models, plan, saved(models) if runs is None else runs, conditions, tick)
     return side_by_side(found, conditions is not None, stopped)
@@ -384,8 +376,7 @@ class Share:
 def stage_of(shape: Shape, input: Shape) -> tuple[float, str]:
     """By how much the resolution of a value is smaller than the input's, a power of two: `1/8`, whatever the input.
 
-    A sequence is a stage of its own, and so is what has one position; both stand behind the maps.
-    """
+    A sequence is a stage of its own, and so is what has one position; both stand behind the maps."""
     if isinstance(shape, Tokens):
         return 1e6, "tokens"
     if numel(shape[1:]) == 1 or len(input) < 2:
@@ -398,28 +389,27 @@ def shares(comparison: Comparison, by: str) -> tuple[Share, ...]:
     """Where the difference lies: by resolution, by the rows within it, or by kind of op. Raises UsageError."""
     if by not in BY:
         raise UsageError(f"`--by {by}` is nothing to compare by", did_you_mean(by, BY))
-    parts: Parts = {}
-    count = len(comparison.models)
+    parts: dict[Key, list[list[int] | None]] = {}
     for at, model in enumerate(comparison.models):
         for key, layers in _parts(model, by):
-            sums = parts.setdefault(key, [None] * count)
+            sums = parts.setdefault(key, [None] * len(comparison.models))
             own = sums[at] or [0, 0, 0]
             for layer in layers:
                 own = [own[0] + layer.params, own[1] + layer.macs, own[2] + layer.activation_bytes]
             sums[at] = own
-    ordered = sorted(parts.items(), key=lambda item: item[0][0]) if by != "op" else _by_macs(parts)
+    if by == "op":  # by MACs and then by bytes, where they are most
+        ordered = sorted(
+            parts.items(), key=lambda item: [-max(own[n] if own else 0 for own in item[1]) for n in (1, 2)]
+        )
+    else:
+        ordered = sorted(parts.items(), key=lambda item: item[0][0])
     return tuple(
         Share(stage, name, *(tuple(None if own is None else own[n] for own in sums) for n in range(3)))
         for ((_, stage), name), sums in ordered
     )
 
 
-Key = tuple[tuple[float, str], str]
-Parts = dict[Key, list[list[int] | None]]
-
-
-def _by_macs(parts: Parts) -> list[tuple[Key, list[list[int] | None]]]:
-    return sorted(parts.items(), key=lambda item: [-max(own[n] if own else 0 for own in item[1]) for n in (1, 2)])
+Key = tuple[tuple[float, str], str]  # a stage with its rank, and a name
 
 
 def _parts(model: Compared, by: str) -> Iterator[tuple[Key, Sequence[Layer]]]:
@@ -434,10 +424,7 @@ def _parts(model: Compared, by: str) -> Iterator[tuple[Key, Sequence[Layer]]]:
                 yield (stage, label), layers[span.start : span.stop]
         return
     for layer in layers:
-        if by == "op":
-            yield ((0, ""), layer.op), (layer,)
-        else:
-            yield (stage_of(layer.node.shape, input), ""), (layer,)
+        yield ((0, ""), layer.op) if by == "op" else (stage_of(layer.node.shape, input), ""), (layer,)
 
 
 class Change(NamedTuple):

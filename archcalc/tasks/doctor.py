@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from ..analysis.peers import PEERS, Peer
 from ..errors import UsageError, did_you_mean
 from ..measurement.machine import Examined
-from ..models import Model, examine, load
+from ..models import examine, load
 from ..networks import Reference, Settings
 from ..ops import Shape
+from ..parallel import Tick
 from ..views import Tabular
-from .progress import Stages, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,20 @@ def doctor(
     device: str = "cpu",
     input: Shape | None = None,
     settings: Settings | None = None,
-    stages: Stages = silent,
+    tick: Tick | None = None,
 ) -> DoctorResult:
     """Look at this machine; with a model also ask other tools, or those that are named, what they count of it.
 
-    Raises UsageError, SpecError, Unavailable.
-    """
+    `tick` hears how many nodes a tool has counted. Raises UsageError, SpecError, Unavailable."""
     if tools and not model:
         raise UsageError("`--vs` needs a network", "For example `archcalc doctor resnet50 --vs fvcore`.")
     names = known_tools(tools)
     loaded = load(model, input=input, settings=settings) if model else None
     machine = examine(device)
-    return DoctorResult(machine, None if loaded is None else _asked(loaded, names, stages))
+    if loaded is None:
+        return DoctorResult(machine)
+    peers = [loaded.peer(tool, tick) for tool in names]
+    return DoctorResult(machine, PeerCounts(loaded.name, loaded.totals.params, loaded.totals.macs, peers))
 
 
 def known_tools(names: Sequence[str]) -> list[str]:
@@ -62,11 +64,3 @@ def known_tools(names: Sequence[str]) -> list[str]:
             said = f"`--vs {','.join(names)}`: `{name}` is no tool that archcalc knows"
             raise UsageError(said, did_you_mean(name, PEERS))
     return found
-
-
-def _asked(model: Model, tools: Sequence[str], stages: Stages) -> PeerCounts:
-    peers = []
-    for tool in tools:
-        with stages(f"{tool} on {model.name}") as tick:
-            peers.append(model.peer(tool, tick))
-    return PeerCounts(model.name, model.totals.params, model.totals.macs, peers)

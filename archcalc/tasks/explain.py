@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -27,8 +28,7 @@ from ..views import Shown
 class Explanation(Shown):
     """What is to be known about an op, or about a model or a part of it; then `network` and `summary` are the whole.
 
-    `note` says that a model is meant where an op is called so, too.
-    """
+    `note` says that a model is meant where an op is called so, too."""
 
     facts: OpFacts | NodeFacts | SpanFacts | NetworkFacts
     network: Network | None = field(default=None, repr=False)
@@ -36,33 +36,22 @@ class Explanation(Shown):
     note: str = ""
 
 
-def explain(
-    name: str,
-    layer: str = "",
-    *,
-    input: Shape | None = None,
-    settings: Settings | None = None,
-) -> Explanation:
+def explain(name: str, layer: str = "", *, input: Shape | None = None, settings: Settings | None = None) -> Explanation:
     """Write out the arithmetic of a model, of a row, block or op of it (`layer`), or of an op of the spec language.
 
     At batch 1 in float32; `input` and `settings` are those of `load`. A model goes before an op of the same name.
-    Raises UsageError for a name that is not known or could be several, SpecError for a bad spec.
-    """
-    is_model = name not in OPS or name in known_names()
-    if not is_model:
+    Raises UsageError for a name that is not known or could be several, SpecError for a bad spec."""
+    if name in OPS and name not in known_names():
         if layer:
             raise UsageError(f"`{name}` is an op: it has no layer `{layer}`")
         return Explanation(explain_op(name))
     summary = _load(name, input, settings).summary()
     network = Network(summary.report)
-    facts: NodeFacts | SpanFacts | NetworkFacts
-    if not layer:
-        facts = explain_network(network, summary.judgements)
-    else:
-        target = find(network.graph, layer)
-        node = target.node
-        facts = explain_spans(network, target.spans, summary.judgements) if node is None else network.node(node)
     note = f"`{name}` is a model here, and an op too" if name in OPS else ""
+    if not layer:
+        return Explanation(explain_network(network, summary.judgements), network, summary, note)
+    node, spans = find(network.graph, layer)
+    facts = explain_spans(network, spans, summary.judgements) if node is None else network.node(node)
     return Explanation(facts, network, summary, note)
 
 
@@ -153,10 +142,9 @@ def explain_judgement(judgement: Judgement) -> JudgementFacts:
 
 def _number(value: Fraction) -> str:
     """`2,764.8`; powers of ten as such."""
-    if value.denominator == 1 and value >= 10**6:
-        digits = str(value.numerator)
-        if set(digits[1:]) == {"0"} and digits[0] == "1":
-            return "10" + f"{len(digits) - 1}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    digits = str(value)
+    if len(digits) > 6 and digits.strip("0") == "1":
+        return "10" + f"{len(digits) - 1}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return with_separators(value)
 
 
@@ -248,7 +236,6 @@ def signature(cls: type[Op]) -> str:
 
 def _place(cls: type[Op]) -> str:
     """Where the class stands: `archcalc/ops/conv.py:91`."""
-    import sys
     from inspect import getsourcelines
 
     path = "/".join(cls.__module__.split(".")) + ".py"
@@ -260,7 +247,6 @@ def _place(cls: type[Op]) -> str:
 
 def source(word: str) -> str:
     """The class of an op, what it inherits of its rules, and the functions that it calls. Raises Unavailable."""
-    import sys
     from inspect import getsource
     from types import FunctionType
 

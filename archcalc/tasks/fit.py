@@ -39,8 +39,7 @@ def fit(
 ) -> FitResult:
     """Find the largest batch whose computed peak, parameters and all, fits into `memory`: bytes, or `4GiB`.
 
-    Of an inference, or with an `optimizer` of a training step. Raises UsageError, SpecError.
-    """
+    Of an inference, or with an `optimizer` of a training step. Raises UsageError, SpecError."""
     there = read_size(memory) if isinstance(memory, str) else memory
     if not there:
         raise UsageError(f"`--memory {memory}` is not a size", "Sizes are written 4GiB (1024³) or 4GB (1000³).")

@@ -80,8 +80,7 @@ def systems_without_spec(word: str = "") -> Iterator[System]:
 
 
 def _listed(selection: Selection) -> ListedModel:
-    report = counts_of(selection)
-    file = selection.file
+    report, file = counts_of(selection), selection.file
     return ListedModel(
         selection.name,
         file.name,

@@ -33,8 +33,7 @@ def lock(*models: str | Path, path: str | Path = NAME, by_rows: bool = False, ti
     """Write what matters of models to a lock; those that it has are locked anew, its others and its budgets stay.
 
     `models` are names, or spec files with all of their models; `by_rows`: a line for each row of the paper's table,
-    not for each node. `tick` hears how many models are done. Raises UsageError, SpecError.
-    """
+    not for each node. `tick` hears how many models are done. Raises UsageError, SpecError."""
     shown, path = printable(str(path)), Path(path).expanduser()
     if path.suffix != ".lock":
         raise UsageError(f"`{shown}` is no name for a lock", "A lock ends in `.lock`.")

@@ -16,15 +16,13 @@ from ..networks import Reference, Settings
 from ..ops import Shape
 from ..parallel import Tick
 from ..views import Tabular
-from .progress import Stages, silent, told
 
 
 @dataclass(frozen=True, slots=True)
 class MeasureResult(Tabular):
     """What was measured of a network: a summary for each batch, and how it compares with an earlier run, if any.
 
-    `against` names the earlier run's file; `stopped` is what ended the measuring before the last batch.
-    """
+    `against` names the earlier run's file; `stopped` is what ended the measuring before the last batch."""
 
     run: Run
     summaries: Sequence[Summary] = field(repr=False)
@@ -59,10 +57,9 @@ def measure(
     """Measure a network at the batch of `conditions`, or at several `batches`, and hold it against a saved run.
 
     Ctrl-C, or memory that runs out, ends it: `stopped` says so, and what was measured until then is kept. Raises
-    UsageError, SpecError, Unavailable; and what stopped it where nothing was measured.
-    """
+    UsageError, SpecError, Unavailable; and what stopped it where nothing was measured."""
     before = earlier(against, conditions) if against else None
-    found = run_all(load(model, input=input, settings=settings), conditions, batches, told(tick))
+    found = run_all(load(model, input=input, settings=settings), conditions, batches, tick)
     return found.held_against(before, str(against), tolerance)
 
 
@@ -79,11 +76,11 @@ def earlier(path: Reference, conditions: Conditions) -> Run:
 
 
 def run_all(
-    model: Model, conditions: Conditions, batches: Sequence[int] = (), stages: Stages = silent
+    model: Model, conditions: Conditions, batches: Sequence[int] = (), tick: Tick | None = None
 ) -> MeasureResult:
     """Measure a model batch by batch. Raises what stopped it where nothing was measured."""
-    sizes = tuple(dict.fromkeys(batches)) or (conditions.batch,)
-    done, stopped = measurements(model, [replace(conditions, batch=batch) for batch in sizes], stages)
+    sizes = dict.fromkeys(batches or (conditions.batch,))
+    done, stopped = measurements(model, [replace(conditions, batch=batch) for batch in sizes], tick)
     if not done:
         raise stopped or UsageError("nothing was measured")
     settings = {name: str(value) for name, value in model.settings.items()}
@@ -97,14 +94,13 @@ def _summary(model: Model, measured: Measurement) -> Summary:
 
 
 def measurements(
-    model: Model, runs: Sequence[Conditions], stages: Stages = silent
+    model: Model, runs: Sequence[Conditions], tick: Tick | None = None
 ) -> tuple[list[Measurement], BaseException | None]:
     """What was measured, run by run, and what ended it before the last."""
     done: list[Measurement] = []
     for conditions in runs:
         try:
-            with stages(f"running {model.name}" + (f", batch {conditions.batch}" if len(runs) > 1 else "")) as tick:
-                done.append(model.measure(conditions, tick))
+            done.append(model.measure(conditions, tick))
         except Interrupted as stopped:
             return [*done, stopped.measurement], stopped
         except (ArchcalcError, KeyboardInterrupt) as stopped:

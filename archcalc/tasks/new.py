@@ -12,8 +12,7 @@ from ..language.zoo import SUFFIXES, known_names
 def new(name: str, path: str | Path = "") -> Path:
     """Write a spec of a family called `name` that runs, with a comment for every key, to `path`, or `name`.yaml.
 
-    Returns where. A file that is there stays as it is. Raises UsageError.
-    """
+    Returns where. A file that is there stays as it is. Raises UsageError."""
     check_name(name, known_names())
     path = Path(path or f"{name}.yaml")
     shown = printable(str(path))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import SpecError, UsageError, did_you_mean
 from ..papers.documents import read_ledger
 from ..papers.judge import VERDICTS, Finding, Ledger, stale
-from ..parallel import Tick
+from ..parallel import Tick, ticked
 from ..views import Tabular
 
 
@@ -16,8 +16,7 @@ class PaperResult(Tabular):
     """Printed figures with their verdicts, and the errata about figures that hold.
 
     `by_id`: each figure was asked for by its id. `ok`: no figure that was judged contradicts without an erratum, and
-    no erratum is stale, whichever are shown.
-    """
+    no erratum is stale, whichever are shown."""
 
     findings: tuple[Finding, ...]
     stale: tuple[SpecError, ...]
@@ -30,8 +29,7 @@ def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None
 
     `names` are models, systems, families, documents or ids of figures; all figures where `every` or only a `verdict`
     is asked for, which leaves out those with another. `tick` hears how many figures are done. Raises UsageError for a
-    name that is not known, SpecError for a figure that cannot be computed as its document says.
-    """
+    name that is not known, SpecError for a figure that cannot be computed as its document says."""
     if verdict and verdict not in VERDICTS:
         raise UsageError(f"`{verdict}` is not a verdict", did_you_mean(verdict, VERDICTS))
     ledger = Ledger(read_ledger())
@@ -40,11 +38,7 @@ def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None
         hint = f"Name models, figures or documents, or all of them: `--all`. Documents:\n  {known}"
         raise UsageError("which figures?", hint)
     ids = [entry.id.value for entry in (ledger.chosen(names) if names else ledger.entries.values())]
-    findings = []
-    for done, name in enumerate(ids, 1):
-        findings.append(ledger.finding(name))
-        if tick is not None:
-            tick(done, len(ids))
+    findings = [ledger.finding(name) for name in ticked(ids, tick)]
     old = tuple(stale(findings))
     return PaperResult(
         tuple(finding for finding in findings if not verdict or finding.verdict == verdict),

@@ -15,8 +15,7 @@ from ..views import Drawn
 from .compare import Compared, ComparisonPlan, gather, saved
 
 ONE = ("layers", "memory", "roofline", "graph", "shapes")  # of one network
-SEVERAL = ("bubble", "scaling")  # of several, or of a family
-KINDS = (*ONE, *SEVERAL)
+KINDS = (*ONE, "bubble", "scaling")  # of several, or of a family
 TIMED = ("layers", "roofline")  # which show latency where it was measured
 
 
@@ -52,8 +51,7 @@ def plot(
     """Gather what a picture of a kind in `KINDS` shows: of one network, or of several; a family is all of its models.
 
     `run` is a saved run whose latency is shown. The ceilings of a roofline are by the data sheet of `device`, or
-    measured here, on the `cpu` or the `gpu`. Raises UsageError, SpecError, Unavailable.
-    """
+    measured here, on the `cpu` or the `gpu`. Raises UsageError, SpecError, Unavailable."""
     known_kind(kind)
     if kind != "roofline" and (device or cpu or gpu):
         raise UsageError(f"`--{'device' if device else 'cpu' if cpu else 'gpu'}` is for a roofline")

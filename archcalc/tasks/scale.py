@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
+from math import prod
 
 from ..analysis.counts import Report
 from ..errors import UsageError
@@ -13,7 +14,7 @@ from ..language.zoo import resized
 from ..models import load
 from ..networks import Reference
 from ..ops import Shape
-from ..parallel import Tick
+from ..parallel import Tick, ticked
 from ..views import Tabular
 
 MOST = 2_000  # points
@@ -48,19 +49,15 @@ def scale(
 ) -> ScaleResult:
     """Count a network at every combination of inputs, batches and settings; each point is built anew.
 
-    An input is whole, or a number for every side. Raises UsageError, also for more than 2,000 points, and SpecError.
-    """
+    An input is whole, or a number for every side. Raises UsageError, also for more than 2,000 points, and SpecError."""
     printed = load(model).input
     sizes = [(size,) if isinstance(size, int) else tuple(size) for size in inputs]
     shapes: list[Shape | None] = [resized(printed, size) for size in sizes]
     varied = {name: [shown(value) for value in given] for name, given in (settings or {}).items()}
     points: list[Point] = []
-    combinations = list(grid(shapes or [None], batches, varied))
-    for shape, batch, chosen in combinations:
+    for shape, batch, chosen in ticked(list(grid(shapes or [None], batches, varied)), tick):
         built = load(model, input=shape, settings=chosen)
         points.append(Point(built.input, batch, chosen, built.report(batch, dtype)))
-        if tick is not None:
-            tick(len(points), len(combinations))
     return ScaleResult(str(model), tuple(points))
 
 
@@ -110,9 +107,7 @@ def grid(
     inputs: Sequence[tuple[int, ...] | None], batches: Sequence[int], settings: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[tuple[int, ...] | None, int, dict[str, str]]]:
     """All combinations: inputs, batches and settings, the last one the quickest. Raises UsageError for too many."""
-    size = len(inputs) * len(batches)
-    for given in settings.values():
-        size *= len(given)
+    size = prod(map(len, (inputs, batches, *settings.values())))
     if size > MOST:
         raise UsageError(f"{size:,} points are more than {MOST:,}")
     for shape, batch, chosen in product(inputs, batches, product(*settings.values())):

@@ -25,8 +25,7 @@ class SpecSource:
 def show(model: str) -> SpecSource:
     """The file that holds a model or a family, or what stands at a path, also if it cannot be read as a spec.
 
-    Raises UsageError for an unknown name and for what is no file, SpecError for a bad spec.
-    """
+    Raises UsageError for an unknown name and for what is no file, SpecError for a bad spec."""
     path, selection = _find(model)
     if path.is_dir():
         raise UsageError(f"`{model}` is a directory, not a spec file")

@@ -25,7 +25,7 @@ from ..units import squeeze
 if TYPE_CHECKING:
     from ..measurement.conditions import Conditions
     from ..measurement.latency import Latency
-    from .progress import Stages
+    from ..parallel import Tick
 
 SORTS = ("params", "macs", "activation", "latency")
 FULL = 10_000  # a depth that opens every block
@@ -88,13 +88,13 @@ def loaded(model: Reference, input: Shape | None, settings: Settings | None, fol
 
 
 def measured(
-    model: Model, found: Summary, conditions: Conditions, stages: Stages
+    model: Model, found: Summary, conditions: Conditions, tick: Tick | None
 ) -> tuple[Summary, BaseException | None]:
     """A summary with its latency, and what ended the measuring, if any. With not enough memory, what is known without
     running still stands. Raises what ended it where nothing can be run here."""
     from .measure import measurements
 
-    done, stopped = measurements(model, [conditions], stages)
+    done, stopped = measurements(model, [conditions], tick)
     if done:
         return replace(found, measured=done[0]), stopped
     if stopped is None or not (isinstance(stopped, Unavailable) and sys.modules.get("torch")):
@@ -138,8 +138,7 @@ class Pick(NamedTuple):
     """Which lines are shown: those that hold `only`, the largest first where `sort` or `top` says so; which `columns`,
     and whether numbers are shown as they are (`raw`).
 
-    What is picked is the rows, or at some depth what stands innermost; heads are left out.
-    """
+    What is picked is the rows, or at some depth what stands innermost; heads are left out."""
 
     sort: str = ""
     top: int | None = None
@@ -230,13 +229,6 @@ def share_of(summary: Summary) -> str:
     return "MACs" if summary.report.totals.macs else ""
 
 
-class Part(NamedTuple):
-    """A block, by its place among the spans, or a node."""
-
-    block: bool
-    at: int
-
-
 class _Opener:
     """Makes lines of the spans and nodes of a graph."""
 
@@ -250,15 +242,11 @@ class _Opener:
             self.judged.setdefault(judgement.claim.row, []).append(judgement)
         self.inner: dict[int, list[int]] = {}  # for each span the spans directly inside it
         self.names: dict[int, str] = {}  # how each of these is called there: `bottleneck.2`
-        self._nest()
         self.row = ""
-
-    def _nest(self) -> None:
-        """Find which block stands in which; an empty one is nothing to show."""
         above: list[int] = []
         for index, span in enumerate(self.graph.spans):
             del above[span.depth :]
-            if above and span.start < span.stop:
+            if above and span.start < span.stop:  # an empty block is nothing to show
                 path = self.graph.spans[above[-1]].path
                 self.inner.setdefault(above[-1], []).append(index)
                 self.names[index] = span.path[len(path) + 1 :] if path else span.path
@@ -276,30 +264,32 @@ class _Opener:
             )
             yield from self._open(parts, 1, depth, ())
 
-    def _open(self, parts: Sequence[Part], level: int, depth: int, lasts: tuple[bool, ...]) -> Iterator[Line]:
-        for number, part in enumerate(parts, 1):
+    def _open(
+        self, parts: Sequence[tuple[bool, int]], level: int, depth: int, lasts: tuple[bool, ...]
+    ) -> Iterator[Line]:
+        for number, (block, at) in enumerate(parts, 1):
             here = (*lasts, number == len(parts))
-            if not part.block:
-                yield self._op(part.at, level, here)
+            if not block:
+                yield self._op(at, level, here)
                 continue
-            span = self.graph.spans[part.at]
-            inside = self._parts(part.at) if level < depth else []
-            yield self._span(span, "block", self.names[part.at], level, here, bool(inside))
+            inside = self._parts(at) if level < depth else []
+            yield self._span(self.graph.spans[at], "block", self.names[at], level, here, bool(inside))
             yield from self._open(inside, level + 1, depth, here)
 
-    def _parts(self, index: int) -> list[Part]:
-        """What stands directly inside a span, in order. A block that is all of a span is no level of its own."""
+    def _parts(self, index: int) -> list[tuple[bool, int]]:
+        """The blocks directly inside a span (True, by place among the spans) and nodes (False), in order. A block that
+        is all of a span is no level of its own."""
         span = self.graph.spans[index]
         inner = self.inner.get(index, [])
         if len(inner) == 1 and self.graph.spans[inner[0]][2:4] == span[2:4]:
             return self._parts(inner[0])
-        found: list[Part] = []
+        found: list[tuple[bool, int]] = []
         at = span.start
         for child in inner:
-            found += [Part(False, node) for node in range(at, self.graph.spans[child].start)]
-            found.append(Part(True, child))
+            found += [(False, node) for node in range(at, self.graph.spans[child].start)]
+            found.append((True, child))
             at = self.graph.spans[child].stop
-        return found + [Part(False, node) for node in range(at, span.stop)]
+        return found + [(False, node) for node in range(at, span.stop)]
 
     def _span(
         self, span: Span, kind: Literal["row", "block"], name: str, level: int, lasts: tuple[bool, ...], opened: bool

@@ -30,8 +30,7 @@ def verify(*models: str, every: bool = False, tick: Tick | None = None) -> Verif
     """Hold models against their torch networks, or with `every` all that ship: parameters, shapes, MACs by two
     counters, and whether they run.
 
-    Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable where torch or fvcore is missing.
-    """
+    Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable where torch or fvcore is missing."""
     names = list(dict.fromkeys([*models, *(library.models() if every else ())]))
     if not names:
         raise UsageError("verify what?", "Name models, `archcalc verify resnet50`, or all that ship: `--all`.")
