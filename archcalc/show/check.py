@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, TypedDict, get_args
+from typing import Annotated, Any, TypedDict
 
 from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Natural, Sizes, Version
@@ -29,14 +29,14 @@ from .writers import FORMATS
 
 FORMS = (*FORMATS, *ci.FORMATS)
 SEEN, READ = ("text",), ("markdown", "latex", "html")  # a terminal, and forms that have titles and tables
-VERDICTS: tuple[str, ...] = get_args(Verdict)
-SAID = {
+SAID: dict[Verdict, str] = {
     "exact": "exact",
     "rounds": "round",
     "reads as": "hold under a reading",
     "truncates": "are cut",
     "contradicts": "contradict",
 }
+VERDICTS = tuple(SAID)
 FEW = 12  # models that are fine and are named in a terminal
 
 
@@ -131,7 +131,6 @@ def _verdicts(name: str) -> Callable[[SpecResult], Value]:
 
 def _counted(what: str) -> Callable[[Sequence[Value]], Shown]:
     """`6 models`, `1 model `: the numbers below each other."""
-
     return lambda values: Shown("", ["" if v is None else f"{v} {what}{' ' if v == 1 else 's'}" for v in values])
 
 
@@ -210,11 +209,9 @@ def locked(found: CheckResult) -> str:
     )
     updated = [lock.name for lock in found.locks if lock.updated]
     said = [f"{', '.join(updated)} {'holds' if len(updated) == 1 else 'hold'} what is true now"] if updated else []
-    if bad:
+    if bad or said:
         hint = ["`archcalc check --update` accepts what has changed"] if drifted else []
-        return f"✗ {'; '.join([*bad, *said, *hint])}"
-    if said:
-        return f"✓ {said[0]}"
+        return f"{'✗' if bad else '✓'} {'; '.join([*bad, *said, *hint])}"
     if not found.locks:
         return "✓ all budgets hold"
     count = len(models) - len(found.bounded)

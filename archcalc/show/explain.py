@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -39,24 +39,18 @@ STORAGE = {
 
 def page(found: Explanation) -> Page:
     """An op with an example, or a model or a part of it: each number with its formula and its arithmetic."""
-    document = partial(data, found)
-    return Page("Explained", lambda: _joined(_blocks(found)), document, lambda: Table(TERMS, list(_terms(document()))))
-
-
-def _blocks(found: Explanation) -> Iterator[Block | Fact]:
-    facts = found.facts
-    if isinstance(facts, OpFacts):
-        return _op(facts)
-    network, summary = _whole(found)
-    if isinstance(facts, NodeFacts):
-        return _node(facts, summary)
-    return _span(facts, network, summary) if isinstance(facts, SpanFacts) else _network(facts, network, summary)
-
-
-def _whole(found: Explanation) -> tuple[Network, Summary]:
-    assert found.network is not None
-    assert found.summary is not None
-    return found.network, found.summary
+    blocks: Callable[[], Iterator[Block | Fact]]
+    document: Callable[[], ExplainDocument]
+    match found.facts, found.network, found.summary:
+        case OpFacts() as op, _, _:
+            blocks, document = partial(_op, op), partial(_op_data, op)
+        case NodeFacts() as node, _, Summary() as summary:
+            blocks, document = partial(_node, node, summary), partial(_node_data, node, summary)
+        case SpanFacts() as span, Network() as network, Summary() as summary:
+            blocks, document = partial(_span, span, network, summary), partial(_span_data, span, network, summary)
+        case NetworkFacts() as facts, Network() as network, Summary() as summary:
+            blocks, document = partial(_network, facts, network, summary), partial(_model_data, facts, network, summary)
+    return Page("Explained", lambda: _joined(blocks()), document, lambda: Table(TERMS, list(_terms(document()))))
 
 
 def source_page(word: str, source: str, color: bool) -> Page:
@@ -84,8 +78,8 @@ def _heading(summary: Summary, what: str, aside: str, where: Text) -> Iterator[B
     yield Prose(wording.heading(summary)[-1], DIM)
     yield Gap()
     lines = where.source.lines[where.line - 1 : where.line]
-    instead = Facts([Fact("where", printable(where.where)), *(Fact("", clean(line)) for line in lines)])
-    yield Verbatim(partial(_place, where), instead=(instead,))
+    place = Facts([Fact("where", printable(where.where)), *(Fact("", clean(line)) for line in lines)])
+    yield Verbatim(partial(_place, where), instead=(place,))
     yield Gap()
 
 
@@ -96,10 +90,9 @@ def _place(where: Text, width: int) -> Iterator[Pieces]:
     body, room = line[bar:], width - bar
     if len(body) > room:
         at = max(0, min(carets.find("^") - bar - room // 3, len(body) - room))
-        shown = body[at : at + room]
-        shown = f"…{shown[1:]}" if at else shown
-        shown = f"{shown[:-1]}…" if at + room < len(body) else shown
-        line, carets = line[:bar] + shown, carets[:bar] + carets[bar + at : bar + at + room]
+        shown = ("…" if at else body[0]) + body[at + 1 : at + room]
+        line = line[:bar] + (f"{shown[:-1]}…" if at + room < len(body) else shown)
+        carets = carets[:bar] + carets[bar + at : bar + at + room]
     for text in (*above, line, carets):
         yield [(text, DIM)]
 
@@ -141,7 +134,8 @@ def _letters(counts: Arithmetic) -> Iterator[Fact]:
     used = " ".join(count.rule for count in (*counts.shape, *counts.params, counts.macs, *counts.elementwise))
     words = set(re.findall(r"\w+", used)) - set("CDHWLTN")
     letters = ", ".join(f"{letter} = {value}" for letter, value in counts.letters.items() if letter in words)
-    yield from [Fact("", letters, DIM)] if letters else []
+    if letters:
+        yield Fact("", letters, DIM)
 
 
 def _costs(counts: Arithmetic, word: str, free: str, shares: str = "") -> Iterator[Fact | Facts]:
@@ -197,7 +191,8 @@ def _judged(judged: Sequence[JudgementFacts]) -> Iterator[Block]:
         yield Gap()
         yield Heading(f"printed in {source}" if source else "printed", level=2, style=BOLD)
         yield Facts([_verdict(found, named, notes) for found in there])
-    yield from [Facts([Fact(mark, note, DIM, DIM) for mark, note in notes.numbered()], 2)] if notes.texts else []
+    if notes.texts:
+        yield Facts([Fact(mark, note, DIM, DIM) for mark, note in notes.numbered()], 2)
 
 
 def _verdict(found: JudgementFacts, named: int, notes: wording.Notes) -> Fact:
@@ -225,7 +220,9 @@ def _node(facts: NodeFacts, summary: Summary) -> Iterator[Block | Fact]:
         more = f" and {len(facts.users) - FEW} more" if len(facts.users) > FEW else ""
         yield Fact("shared", f"also the parameters of {clean(', '.join(facts.users[:FEW]))}{more}")
     count = facts.activation
-    yield _counted("activation", count, f" bytes ({_bytes(count.value)})" if count.value >= 1024 else " bytes")
+    yield _counted(
+        "activation", count, f" bytes ({' '.join(binary(count.value))})" if count.value >= 1024 else " bytes"
+    )
     yield Fact("", clean(facts.because) + (f"; {facts.until}" if facts.until else ""))
     yield from _receptive(facts.fields)
 
@@ -243,27 +240,24 @@ def _reads(read: Sequence[str], gives: Shape) -> Iterator[Fact]:
     yield Fact("gives", size(gives))
 
 
-def _bytes(count: int) -> str:
-    return " ".join(binary(count))
-
-
 def _receptive(fields: Sequence[FieldFacts]) -> Iterator[Fact | Facts]:
     """The receptive field: one line where all axes are alike."""
     alike = len({found[1:] for found in fields}) == 1
     for number, found in enumerate(fields[:1] if alike else fields):
         least, most = found.field.least, found.field.most
         shortest = f"; {least} on the shortest path" if least is not None and least != most else ""
-        text = f"unbounded: {clean(found.because)}" if most is None else _equal(found.size, str(most))
+        text = (
+            f"unbounded: {clean(found.because)}"
+            if most is None
+            else f"{found.size} = {most}"
+            if found.size
+            else f"{most}"
+        )
         yield Fact("" if number else "field", f"{'' if alike else f'{found.axis}: '}{text}{shortest}")
         if most is not None:
             steps = (("stride", found.stride, found.field.stride), ("offset", found.offset, found.field.offset))
-            yield from _below(
-                [Fact(name, _equal(spelled, show(value).replace("-", "−"))) for name, spelled, value in steps]
-            )
-
-
-def _equal(spelled: str, value: str) -> str:
-    return f"{spelled} = {value}" if spelled else value
+            shown = [(name, f"{spelled} = " if spelled else "", show(value)) for name, spelled, value in steps]
+            yield from _below([Fact(name, spelled + value.replace("-", "−")) for name, spelled, value in shown])
 
 
 def _op(facts: OpFacts) -> Iterator[Block | Fact]:
@@ -324,7 +318,7 @@ def _network(facts: NetworkFacts, network: Network, summary: Summary) -> Iterato
     yield _elementwise(totals.elementwise)
     yield Fact("depth", f"{totals.weight_layers} weight layers on the longest path")
     yield Fact("", "= " + " + ".join(f"{clean(addend.called)} {addend.text}" for addend in facts.depth))
-    yield Fact("peak", f"{_bytes(totals.peak_memory_bytes)} while {clean(facts.peak_at)} runs")
+    yield Fact("peak", f"{' '.join(binary(totals.peak_memory_bytes))} while {clean(facts.peak_at)} runs")
     alive = [*facts.alive, Alive("together", (), totals.peak_memory_bytes)]
     yield Table(ALIVE, alive, style=_alive_style, headings=False, indent=2, rules=(len(facts.alive),), fill=True)
     yield from _judged(facts.judged)
@@ -563,44 +557,7 @@ class SourceDocument(Written):
 ExplainDocument = SourceDocument | WordDocument | NodeDocument | SpanDocument | ModelDocument
 
 
-def data(found: Explanation) -> ExplainDocument:
-    """The JSON document; each kind of fact has its own."""
-    facts = found.facts
-    if isinstance(facts, OpFacts):
-        return _word_document(facts)
-    network, summary = _whole(found)
-    whose: OfModel = {**HEAD, "model": summary.model, "settings": summary.settings}
-    if isinstance(facts, NodeFacts):
-        return _node_document(whose, facts)
-    if isinstance(facts, SpanFacts):
-        return {
-            **whose,
-            "kind": facts.kind,
-            "name": facts.name,
-            "where": facts.spans[0].where.where,
-            "inputs": [{"name": facts.input.name, "shape": facts.input.shape}],
-            "output_shape": facts.output,
-            "sums": _sums(facts.sums, network),
-            "elementwise": facts.totals.elementwise,
-            "weight_layers": facts.totals.weight_layers,
-            "claims": _claims(facts.judged),
-        }
-    return {
-        **whose,
-        "kind": "model",
-        "sums": _sums(facts.sums, network),
-        "elementwise": facts.totals.elementwise,
-        "weight_layers": {addend.called: addend.value for addend in facts.depth},
-        "peak_memory_bytes": {
-            "value": facts.totals.peak_memory_bytes,
-            "at": facts.peak_at,
-            "alive": [{"name": value.name, "shape": value.shape, "bytes": value.bytes} for value in facts.alive],
-        },
-        "claims": _claims(facts.judged),
-    }
-
-
-def _word_document(facts: OpFacts) -> WordDocument:
+def _op_data(facts: OpFacts) -> WordDocument:
     return {
         **HEAD,
         "kind": "word",
@@ -618,11 +575,11 @@ def _word_document(facts: OpFacts) -> WordDocument:
     }
 
 
-def _node_document(whose: OfModel, facts: NodeFacts) -> NodeDocument:
+def _node_data(facts: NodeFacts, summary: Summary) -> NodeDocument:
     node = facts.node
     storage: StorageDocument = {"storage": facts.storage, "because": facts.because, "until": facts.until}
     return {
-        **whose,
+        **_of(summary),
         "kind": "op",
         "name": node.path,
         "op": node.op.word,
@@ -637,6 +594,38 @@ def _node_document(whose: OfModel, facts: NodeFacts) -> NodeDocument:
         "free": node.op.free or None,
         "shares": facts.shares or None,
         "shared_by": facts.users,
+    }
+
+
+def _of(summary: Summary) -> OfModel:
+    return {**HEAD, "model": summary.model, "settings": summary.settings}
+
+
+def _span_data(facts: SpanFacts, network: Network, summary: Summary) -> SpanDocument:
+    return {
+        **_of(summary),
+        "kind": facts.kind,
+        "name": facts.name,
+        "where": facts.spans[0].where.where,
+        "inputs": [{"name": facts.input.name, "shape": facts.input.shape}],
+        "output_shape": facts.output,
+        "sums": _sums(facts.sums, network),
+        "elementwise": facts.totals.elementwise,
+        "weight_layers": facts.totals.weight_layers,
+        "claims": _claims(facts.judged),
+    }
+
+
+def _model_data(facts: NetworkFacts, network: Network, summary: Summary) -> ModelDocument:
+    alive: list[AliveDocument] = [{"name": a.name, "shape": a.shape, "bytes": a.bytes} for a in facts.alive]
+    return {
+        **_of(summary),
+        "kind": "model",
+        "sums": _sums(facts.sums, network),
+        "elementwise": facts.totals.elementwise,
+        "weight_layers": {addend.called: addend.value for addend in facts.depth},
+        "peak_memory_bytes": {"value": facts.totals.peak_memory_bytes, "at": facts.peak_at, "alive": alive},
+        "claims": _claims(facts.judged),
     }
 
 
