@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, TypedDict, get_args
+from typing import Annotated, Any, TypedDict
 
 from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Natural, Sizes, Version
 from ..errors import ArchcalcError, SpecError, UsageError, printable, sentence
 from ..gate.budgets import Verdict as BudgetVerdict
 from ..gate.build import CheckedModel
-from ..gate.drift import FIELDS, Change, Drift
+from ..gate.drift import FIELDS, Change, Checkpoint, Drift
 from ..gate.lock import LockLine
 from ..papers.claims import Verdict
 from ..tasks.check import CheckedSpec, CheckResult, SpecResult, UnreadSpec
@@ -24,19 +24,19 @@ from .documents import ClaimDocument, claim_document
 from .drift import budget, causes, checkpoint, following, some, totals
 from .drift import said as told
 from .page import Block, Fact, Facts, Gap, Heading, Only, Page, Prose, Table, Verbatim
-from .styles import BOLD, DIM, LOUD, PLAIN, Pieces, hanging
+from .styles import BOLD, DIM, LOUD, PLAIN, Piece, Pieces, hanging
 from .writers import FORMATS
 
 FORMS = (*FORMATS, *ci.FORMATS)
 SEEN, READ = ("text",), ("markdown", "latex", "html")  # a terminal, and forms that have titles and tables
-VERDICTS: tuple[str, ...] = get_args(Verdict)
-SAID = {
+SAID: dict[Verdict, str] = {
     "exact": "exact",
     "rounds": "round",
     "reads as": "hold under a reading",
     "truncates": "are cut",
     "contradicts": "contradict",
 }
+VERDICTS = tuple(SAID)
 FEW = 12  # models that are fine and are named in a terminal
 
 
@@ -62,13 +62,8 @@ def _table(found: CheckResult) -> Table:
         raise UsageError("csv is one table: check locks and specs apart")
     if found.specs:
         return Table(COLUMNS, found.specs)
-    changes = [
-        (lock.name, model.name, change)
-        for lock in found.locks
-        for model in lock.models
-        for change in (model.drift.changes if model.drift else ())
-    ]
-    return Table(CHANGES, changes)
+    drifts = [(lock, model.name, model.drift) for lock, model in found.models if model.drift]
+    return Table(CHANGES, [(lock, name, change) for lock, name, drift in drifts for change in drift.changes])
 
 
 def _error(error: ArchcalcError, indent: int, subject: str = "") -> Verbatim:
@@ -76,15 +71,19 @@ def _error(error: ArchcalcError, indent: int, subject: str = "") -> Verbatim:
     where = error.where if isinstance(error, SpecError) else ""
     instead = [Fact(printable(f"✗ {where or subject}"), printable(sentence(error.message)))]
     instead += [Fact("", printable(error.hint))] if error.hint else []
-    return Verbatim(partial(_lines, error, indent), instead=(Facts(instead),))
-
-
-def _lines(error: ArchcalcError, indent: int, width: int) -> Iterator[Pieces]:
-    first, *rest = error.render().split("\n")
+    first, *rest = error.render().removeprefix("error: ").split("\n")
     start = " " * indent
-    yield from hanging(f"{start}✗ ", first.removeprefix("error: "), indent + 2, width, label_style=LOUD)
-    for line in rest:
-        yield [(start + line, PLAIN)]
+
+    def lines(width: int) -> Iterator[Pieces]:
+        yield from hanging(f"{start}✗ ", first, indent + 2, width, label_style=LOUD)
+        yield from ([(start + line, PLAIN)] for line in rest)
+
+    return Verbatim(lines, instead=(Facts(instead),))
+
+
+def _numbered(*parts: tuple[int, str, str]) -> list[str]:
+    """Counts that are not 0, each with what one of them and what several do."""
+    return [f"{count} {one if count == 1 else many}" for count, one, many in parts if count]
 
 
 # --- specs --------------------------------------------------------------------------------------------------------
@@ -94,30 +93,26 @@ def said(result: SpecResult) -> str:
     """Remarks on a file beside its counts: errata, claims that no erratum declares."""
     if isinstance(result, UnreadSpec):
         return "cannot be read"
-    wrong, known, stale = len(result.undeclared), result.known, len(result.stale)
-    parts = [
-        (known, "known erratum", "known errata"),
-        (wrong, "contradicts, undeclared", "contradict, undeclared"),
-        (stale, "stale erratum", "stale errata"),
-    ]
-    return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in parts if count)
+    parts = _numbered(
+        (result.known, "known erratum", "known errata"),
+        (len(result.undeclared), "contradicts, undeclared", "contradict, undeclared"),
+        (len(result.stale), "stale erratum", "stale errata"),
+    )
+    return ", ".join(parts)
 
 
 def verdict(results: Sequence[SpecResult]) -> str:
     """One sentence about all of it."""
-    unread = sum(isinstance(result, UnreadSpec) for result in results)
     read = _read(results)
     wrong, stale = sum(len(result.undeclared) for result in read), sum(len(result.stale) for result in read)
-    parts = [
-        (unread, "spec cannot be read", "specs cannot be read"),
+    bad = _numbered(
+        (len(results) - len(read), "spec cannot be read", "specs cannot be read"),
         (wrong, "figure contradicts and stands under no erratum", "figures contradict and stand under no erratum"),
         (stale, "erratum no longer applies", "errata no longer apply"),
-    ]
-    bad = [f"{count} {one if count == 1 else many}" for count, one, many in parts if count]
-    if bad:
-        return f"✗ {'; '.join(bad)}"
-    known = sum(result.known for result in read)
-    return "✓ every printed figure holds" + (" or stands under an erratum" if known else "")
+    )
+    known = any(result.known for result in read)
+    fine = "✓ every printed figure holds" + (" or stands under an erratum" if known else "")
+    return f"✗ {'; '.join(bad)}" if bad else fine
 
 
 def _read(results: Sequence[SpecResult]) -> list[CheckedSpec]:
@@ -125,44 +120,39 @@ def _read(results: Sequence[SpecResult]) -> list[CheckedSpec]:
     return [result for result in results if isinstance(result, CheckedSpec)]
 
 
-def _models(result: SpecResult) -> int | None:
-    return len(result.judged) if isinstance(result, CheckedSpec) else None
+def _if_read(value: Callable[[CheckedSpec], Value]) -> Callable[[SpecResult], Value]:
+    """The value of those that can be read."""
+    return lambda result: value(result) if isinstance(result, CheckedSpec) else None
 
 
-def _figures(result: SpecResult) -> int | None:
-    return len(result.figures) if isinstance(result, CheckedSpec) else None
-
-
-def _verdicts(name: str) -> Callable[[Any], Value]:
-    return lambda result: result.verdicts[name] if isinstance(result, CheckedSpec) else None
+def _verdicts(name: str) -> Callable[[SpecResult], Value]:
+    return _if_read(lambda result: result.verdicts[name])
 
 
 def _counted(what: str) -> Callable[[Sequence[Value]], Shown]:
     """`6 models`, `1 model `: the numbers below each other."""
-
-    def show(values: Sequence[Value]) -> Shown:
-        return Shown("", ["" if v is None else f"{v} {what}{' ' if v == 1 else 's'}" for v in values])
-
-    return show
+    return lambda values: Shown("", ["" if v is None else f"{v} {what}{' ' if v == 1 else 's'}" for v in values])
 
 
+MODEL_COUNT = _if_read(lambda result: len(result.judged))
+FIGURE_COUNT = _if_read(lambda result: len(result.figures))
 SPEC = Column("spec", lambda result: printable(result.spec), "spec", "spec", words)
 COLUMNS = (
     SPEC,
     Column("ok", lambda result: "yes" if result.ok else "no", "ok", "ok", words),
-    Column("models", _models, "models", "models", plain),
-    Column("figures", _figures, "figures", "figures", plain),
+    Column("models", MODEL_COUNT, "models", "models", plain),
+    Column("figures", FIGURE_COUNT, "figures", "figures", plain),
     *(Column(name.replace(" ", "_"), _verdicts(name), name, name, plain) for name in VERDICTS),
     Column("undeclared", lambda result: len(result.undeclared) if isinstance(result, CheckedSpec) else 0),
-    Column("stale", lambda result: len(result.stale) if isinstance(result, CheckedSpec) else None),
+    Column("stale", _if_read(lambda result: len(result.stale))),
     Column("error", lambda result: result.error.message if isinstance(result, UnreadSpec) else ""),
     Column("notes", said, "notes", "notes", words),
 )
 TERMINAL = (
     Column("mark", lambda result: "✓" if result.ok else "✗", "", "", words),
     SPEC,
-    Column("models", _models, "", "", _counted("model")),
-    Column("figures", _figures, "", "", _counted("figure")),
+    Column("models", MODEL_COUNT, "", "", _counted("model")),
+    Column("figures", FIGURE_COUNT, "", "", _counted("figure")),
     Column("notes", said, "", "", words),
 )
 
@@ -172,8 +162,7 @@ def _specs(results: Sequence[SpecResult]) -> Iterator[Block]:
     yield Gap()
     if len(results) > 1:
         yield Prose(_totals(results))
-    fine = all(result.ok for result in results)
-    yield Only(SEEN, [Prose(verdict(results), BOLD if fine else LOUD)])
+    yield Only(SEEN, [Prose(verdict(results), BOLD if all(result.ok for result in results) else LOUD)])
 
 
 def _style(result: SpecResult, column: Column) -> str:
@@ -193,12 +182,10 @@ def _below(last: SpecResult, result: SpecResult) -> Iterator[Block]:
 
 
 def _totals(results: Sequence[SpecResult]) -> str:
-    models = sum(_models(result) or 0 for result in results)
-    figures = sum(_figures(result) or 0 for result in results)
-    counts: Counter[str] = Counter()
-    for result in _read(results):
-        counts += result.verdicts
-    known = sum(result.known for result in _read(results))
+    read = _read(results)
+    models, known = sum(len(result.judged) for result in read), sum(result.known for result in read)
+    figures = sum(len(result.figures) for result in read)
+    counts = sum((result.verdicts for result in read), Counter[str]())
     each = " · ".join(f"{counts[name]:,} {SAID[name]}" for name in VERDICTS if counts[name])
     if counts["contradicts"]:
         each += ", as errata say" if known == counts["contradicts"] else f", {known} of them as errata say"
@@ -206,8 +193,6 @@ def _totals(results: Sequence[SpecResult]) -> str:
 
 
 # --- locks --------------------------------------------------------------------------------------------------------
-
-Entry = tuple[str, CheckedModel]  # a model with its lock, or with the spec that it is built from
 
 
 def locked(found: CheckResult) -> str:
@@ -217,30 +202,25 @@ def locked(found: CheckResult) -> str:
     broken = sum(not verdict.ok for model in models for verdict in model.budgets)
     failed = sum(len(lock.errors) for lock in found.locks)
     one = "model" if len(models) == 1 else f"of {len(models)} models"
-    parts = [
+    bad = _numbered(
         (failed, "lock or model cannot be read", "locks or models cannot be read"),
         (drifted, f"{one} is not as locked", f"of {len(models)} models are not as locked"),
         (broken, "budget is broken", "budgets are broken"),
-    ]
-    bad = [f"{count} {one if count == 1 else many}" for count, one, many in parts if count]
+    )
     updated = [lock.name for lock in found.locks if lock.updated]
     said = [f"{', '.join(updated)} {'holds' if len(updated) == 1 else 'hold'} what is true now"] if updated else []
-    if bad:
+    if bad or said:
         hint = ["`archcalc check --update` accepts what has changed"] if drifted else []
-        return f"✗ {'; '.join([*bad, *said, *hint])}"
-    if said:
-        return f"✓ {said[0]}"
+        return f"{'✗' if bad else '✓'} {'; '.join([*bad, *said, *hint])}"
     if not found.locks:
         return "✓ all budgets hold"
     count = len(models) - len(found.bounded)
     return f"✓ {'the model is' if count == 1 else f'all {count} models are'} as locked"
 
 
-LOCK = Column("lock", lambda entry: printable(entry[0]), "lock", "lock", words)
-NAME = Column("model", lambda entry: printable(entry[1].name), "model", "model", words)
-MODELS = (
-    LOCK,
-    NAME,
+MODELS = (  # of a model with its lock, or with the spec that it is built from
+    Column("lock", lambda entry: printable(entry[0]), "lock", "lock", words),
+    Column("model", lambda entry: printable(entry[1].name), "model", "model", words),
     Column("ok", lambda entry: "yes" if entry[1].ok else "no", "ok", "ok", words),
     Column("params", lambda entry: entry[1].totals.get("params"), "params", "params", exact),
     Column("macs", lambda entry: entry[1].totals.get("macs"), "MACs", "MACs", exact),
@@ -275,7 +255,7 @@ def _locks(found: CheckResult) -> Iterator[Block]:
     several = len(found.locks) > 1
     for lock in found.locks:
         if several or lock.error is not None:
-            yield Only(SEEN, [Verbatim(partial(_line, (printable(lock.name), BOLD)))])
+            yield _seen((printable(lock.name), BOLD))
         if lock.error is not None:
             yield _error(lock.error, 4, lock.name)
         fine = [model for model in lock.models if model.ok and not model.budgets]
@@ -284,7 +264,7 @@ def _locks(found: CheckResult) -> Iterator[Block]:
             if model not in quiet:
                 yield from _model(model)
         if quiet:
-            yield Only(SEEN, [Verbatim(partial(_line, ("✓ ", PLAIN), (f"{len(quiet)} models as locked", DIM)))])
+            yield _seen(("✓ ", PLAIN), (f"{len(quiet)} models as locked", DIM))
     for model in found.bounded:
         yield from _model(model)
     yield Gap()
@@ -292,8 +272,9 @@ def _locks(found: CheckResult) -> Iterator[Block]:
     yield Only(SEEN, [Prose(locked(found), BOLD if held else LOUD)])
 
 
-def _line(*pieces: tuple[str, str] | int) -> Iterator[Pieces]:
-    yield [piece for piece in pieces if isinstance(piece, tuple)]
+def _seen(*pieces: Piece) -> Only:
+    """A line of a terminal."""
+    return Only(SEEN, [Verbatim(lambda width: [list(pieces)])])
 
 
 def _model(model: CheckedModel) -> Iterator[Block]:
@@ -303,7 +284,7 @@ def _model(model: CheckedModel) -> Iterator[Block]:
         counts = f"  {model.totals['params']:,} params, {number}{f' {unit}' if unit else ''} MACs"
     mark, style = ("✓ ", PLAIN) if model.ok else ("✗ ", LOUD)
     name = printable(model.name)
-    yield Only(SEEN, [Verbatim(partial(_line, (mark, style), (name, style), (counts, DIM)))])
+    yield _seen((mark, style), (name, style), (counts, DIM))
     if model.error is not None or model.drift is not None or model.budgets:
         yield Only(READ, [Heading(mark + name, level=2)])
     if model.error is not None:
@@ -481,7 +462,12 @@ def data(found: CheckResult) -> CheckDocument:
         "ok": found.ok,
         "specs": [_spec_document(result) for result in found.specs],
         "locks": [
-            {"lock": lock.name, "ok": lock.ok, "error": _error_document(lock.error), "updated": lock.updated}
+            {
+                "lock": lock.name,
+                "ok": lock.ok,
+                "error": _error_document(lock.error) if lock.error else None,
+                "updated": lock.updated,
+            }
             for lock in found.locks
         ],
         "models": [_model_document(lock, model) for lock, model in found.models],
@@ -500,31 +486,27 @@ def _spec_document(result: SpecResult) -> SpecDocument:
         "figures": len(result.figures),
         "verdicts": {name: result.verdicts[name] for name in VERDICTS},
         "undeclared": [{"subject": j.claim.subject, **claim_document(j)} for j in result.undeclared],
-        "stale": [_problem_document(error) for error in result.stale],
+        "stale": [_error_document(error) for error in result.stale],
     }
 
 
 def _model_document(lock: str | None, model: CheckedModel) -> CheckedDocument:
     drift = model.drift
-    names = dict.fromkeys((*(model.totals or {}), *(drift.totals if drift else ())))
-    both = {name: (value := model.totals.get(name), value) for name in names} | (drift.totals if drift else {})
+    both = {name: (value, value) for name, value in model.totals.items()} | (drift.totals if drift else {})
     return {
         "name": model.name,
         "lock": lock,
         "spec": model.spec or None,
         "ok": model.ok,
-        "error": _error_document(model.error),
+        "error": _error_document(model.error) if model.error else None,
         "changes": [_change_document(change) for change in drift.changes] if drift else [],
         "totals": {name: {"locked": locked, "now": now} for name, (locked, now) in both.items()},
-        "checkpoint": _checkpoint_document(drift),
+        "checkpoint": _checkpoint_document(drift.checkpoint) if drift and drift.checkpoint else None,
         "budgets": [_budget_document(verdict) for verdict in model.budgets],
     }
 
 
-def _checkpoint_document(drift: Drift | None) -> CheckpointDocument | None:
-    found = drift.checkpoint if drift else None
-    if found is None:
-        return None
+def _checkpoint_document(found: Checkpoint) -> CheckpointDocument:
     return {
         "kept": found.kept,
         "gone": found.gone,
@@ -575,9 +557,5 @@ def _number(value: Any) -> int | float:
     return int(value) if value == int(value) else round(float(value), 6)
 
 
-def _error_document(error: ArchcalcError | None) -> ErrorDocument | None:
-    return None if error is None else _problem_document(error)
-
-
-def _problem_document(error: ArchcalcError) -> ErrorDocument:
+def _error_document(error: ArchcalcError) -> ErrorDocument:
     return {"message": error.message, "where": getattr(error, "where", "") or None, "hint": error.hint or None}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from .. import __version__
@@ -19,9 +19,6 @@ from ..errors import ArchcalcError, SpecError, Text, printable
 from ..gate.build import CheckedModel
 from ..tasks.check import CheckResult, UnreadSpec
 from . import drift as gated
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
 
 Level = Literal["error", "warning"]
 RULES = {
@@ -46,6 +43,10 @@ class Problem(NamedTuple):
     col: int
 
     @property
+    def text(self) -> str:
+        return f"{self.subject}: {self.message}"
+
+    @property
     def fingerprint(self) -> str:
         """A digest that stays the same while lines move."""
         from hashlib import sha256
@@ -53,9 +54,9 @@ class Problem(NamedTuple):
         return sha256("\0".join((self.rule, self.subject, self.title, self.file)).encode()).hexdigest()
 
 
-def problems(run: CheckResult) -> list[Problem]:
+def problems(run: CheckResult) -> Iterator[Problem]:
     """All of them, those of locks first."""
-    return [problem for _, _, found in _cases(run) for problem in found]
+    return (problem for _, _, found in _cases(run) for problem in found)
 
 
 def _cases(run: CheckResult) -> Iterator[tuple[str, str, list[Problem]]]:
@@ -66,11 +67,8 @@ def _cases(run: CheckResult) -> Iterator[tuple[str, str, list[Problem]]]:
     for lock_name, model in run.models:
         yield lock_name or model.spec, model.name, list(_model(model))
     for result in run.specs:
-        if isinstance(result, UnreadSpec):
-            yield "specs", result.spec, [_error(result.spec, result.error, result.spec)]
-        else:
-            problems = [_error(result.spec, error, result.spec, "claim") for error in result.problems]
-            yield "specs", result.spec, problems
+        rule, errors = ("unread", [result.error]) if isinstance(result, UnreadSpec) else ("claim", result.problems)
+        yield "specs", result.spec, [_error(result.spec, error, result.spec, rule) for error in errors]
 
 
 def _model(model: CheckedModel) -> Iterator[Problem]:
@@ -102,21 +100,16 @@ def _error(subject: str, error: ArchcalcError, file: str, rule: str = "unread") 
 def _problem(
     rule: str, level: Level, subject: str, title: str, message: str, where: str, locked: Text | None
 ) -> Problem:
-    file, line, col = _parse(where)
-    there = in_repository(file)
-    if there is None and locked is not None:  # a spec that archcalc ships: the lock is what the repository has
-        file, line, col = locked.source.name, locked.line, locked.col
-        there = in_repository(file)
-    shown = "\n".join(printable(part) for part in message.split("\n"))
-    return Problem(rule, level, printable(subject), printable(title), shown, there or Path(file).as_posix(), line, col)
-
-
-def _parse(where: str) -> tuple[str, int, int]:
     file, line, col = where.rsplit(":", 2)
-    return file, int(line), int(col)
+    there = _in_repository(file)
+    if there is None and locked is not None:  # a spec that archcalc ships: the lock is what the repository has
+        file, line, col = locked.where.rsplit(":", 2)
+        there = _in_repository(file)
+    shown, path = "\n".join(map(printable, message.split("\n"))), there or Path(file).as_posix()
+    return Problem(rule, level, printable(subject), printable(title), shown, path, int(line), int(col))
 
 
-def in_repository(file: str) -> str | None:
+def _in_repository(file: str) -> str | None:
     """The path from the repository's root, or from here where there is none; None where the file is not in it."""
     path = Path(file)
     if not path.is_file():
@@ -142,20 +135,18 @@ def _root(folder: Path) -> Path:
 
 def github(run: CheckResult) -> str:
     """Workflow commands, which GitHub shows beside the lines of a pull request."""
-    lines = []
-    for problem in problems(run):
-        title = f"archcalc: {problem.subject}"
-        place = f"file={_property(problem.file)},line={problem.line},col={problem.col},title={_property(title)}"
-        lines.append(f"::{problem.level} {place}::{_data(problem.message)}\n")
-    return "".join(lines)
+
+    def escaped(text: str, characters: str = ":,") -> str:
+        return "".join(f"%{ord(c):02X}" if c in f"%\r\n{characters}" else c for c in text)
+
+    return "".join(
+        f"::{problem.level} file={escaped(problem.file)},line={problem.line},col={problem.col},"
+        f"title={escaped(f'archcalc: {problem.subject}')}::{escaped(problem.message, '')}\n"
+        for problem in problems(run)
+    )
 
 
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+COUNTED = ("tests", "failures", "errors")
 
 
 def junit(run: CheckResult) -> str:
@@ -166,7 +157,7 @@ def junit(run: CheckResult) -> str:
     for group, name, found in _cases(run):
         suites.setdefault(printable(group), []).append((printable(name), found))
     root = Element("testsuites", name="archcalc")
-    sums: Counter[str] = Counter()
+    sums = Counter[str]()
     for group, cases in suites.items():
         suite = SubElement(root, "testsuite", name=group)
         counts = Counter(tests=len(cases))
@@ -180,63 +171,41 @@ def junit(run: CheckResult) -> str:
                 told.text = "\n\n".join(f"{p.file}:{p.line}:{p.col}\n{p.message}" for p in failing)
             elif found:
                 SubElement(case, "system-out").text = "\n".join(problem.message for problem in found)
-        _count(suite, counts, skipped="0")
+        suite.attrib |= {**{name: str(counts[name]) for name in COUNTED}, "skipped": "0", "time": "0"}
         sums += counts
-    _count(root, sums)
+    root.attrib |= {**{name: str(sums[name]) for name in COUNTED}, "time": "0"}
     indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
-
-
-def _count(element: Element, counts: Counter[str], **more: str) -> None:
-    element.attrib |= {**{name: str(counts[name]) for name in ("tests", "failures", "errors")}, **more, "time": "0"}
 
 
 def sarif(run: CheckResult) -> str:
     """SARIF 2.1.0, as code scanning reads it."""
     rules = list(RULES)
-    results = [
-        {
-            "ruleId": problem.rule,
-            "ruleIndex": rules.index(problem.rule),
-            "level": problem.level,
-            "message": {"text": f"{problem.subject}: {problem.message}"},
-            "locations": [
-                {
-                    "physicalLocation": {
-                        "artifactLocation": {"uri": quote(problem.file)},
-                        "region": {"startLine": problem.line, "startColumn": problem.col},
-                    }
-                }
-            ],
-            "partialFingerprints": {"archcalc/v1": problem.fingerprint},
-        }
-        for problem in problems(run)
-    ]
-    driver = {
-        "name": "archcalc",
-        "version": __version__,
-        "rules": [{"id": rule, "shortDescription": {"text": text}} for rule, text in RULES.items()],
-    }
-    return _json(
-        {
-            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-            "version": "2.1.0",
-            "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
-        }
-    )
+    results = []
+    for problem in problems(run):
+        region = {"startLine": problem.line, "startColumn": problem.col}
+        place = {"artifactLocation": {"uri": quote(problem.file)}, "region": region}
+        result = {"ruleId": problem.rule, "ruleIndex": rules.index(problem.rule), "level": problem.level}
+        result |= {"message": {"text": problem.text}, "locations": [{"physicalLocation": place}]}
+        results.append({**result, "partialFingerprints": {"archcalc/v1": problem.fingerprint}})
+    known = [{"id": rule, "shortDescription": {"text": text}} for rule, text in RULES.items()]
+    driver = {"name": "archcalc", "version": __version__, "rules": known}
+    ran = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    return _json({"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [ran]})
 
 
 def gitlab(run: CheckResult) -> str:
     """GitLab's code quality report, a subset of Code Climate's."""
-    found: dict[str, dict[str, Any]] = {}
-    for problem in problems(run):
-        found[problem.fingerprint] = {
-            "description": f"{problem.subject}: {problem.message}",
+    found = {
+        problem.fingerprint: {
+            "description": problem.text,
             "check_name": f"archcalc/{problem.rule}",
             "fingerprint": problem.fingerprint,
             "severity": "major" if problem.level == "error" else "info",
             "location": {"path": problem.file, "lines": {"begin": problem.line}},
         }
+        for problem in problems(run)
+    }
     return _json(list(found.values()))
 
 
@@ -245,4 +214,3 @@ def _json(found: Any) -> str:
 
 
 FORMATS: dict[str, Callable[[CheckResult], str]] = {"github": github, "junit": junit, "sarif": sarif, "gitlab": gitlab}
-__all__ = ["FORMATS", "Problem", "problems"]

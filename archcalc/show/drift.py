@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from posixpath import commonpath
 from typing import Any, NamedTuple
 
 from ..gate.budgets import Verdict
-from ..gate.drift import Change, Checkpoint, Drift, Place
+from ..gate.drift import COUNTS, Change, Checkpoint, Drift, Place
 from ..gate.lock import LockLine
 from ..ops import ARGUMENTS
 from ..ops.shapes import show
@@ -85,15 +86,7 @@ def _cost(changes: Sequence[Change]) -> str:
 
 def _common(paths: Sequence[str]) -> str:
     """The common beginning of the paths of a run; of a single path all of it."""
-    if len(paths) == 1:
-        return paths[0]
-    split = [path.split("/") for path in paths]
-    same = []
-    for parts in zip(*split, strict=False):
-        if len(set(parts)) > 1:
-            break
-        same.append(parts[0])
-    return "/".join(same) or f"{paths[0]} … {paths[-1]}"
+    return paths[0] if len(paths) == 1 else commonpath(paths) or f"{paths[0]} … {paths[-1]}"
 
 
 def _what(change: Change) -> str:
@@ -102,11 +95,8 @@ def _what(change: Change) -> str:
     if change.field == "reads":
         return f"reads {' and '.join(change.now)}, not {' and '.join(change.locked)}"
     if change.field == "shares":
-        return (
-            f"has the weights of {change.now}"
-            if change.now
-            else f"has weights of its own, not those of {change.locked}"
-        )
+        own = f"has weights of its own, not those of {change.locked}"
+        return f"has the weights of {change.now}" if change.now else own
     name = {"inputs": "input", "outputs": "output"}.get(change.field, change.field)
     return f"{name} {said(change.locked)} → {said(change.now)}"
 
@@ -167,13 +157,9 @@ def following(drift: Drift) -> str:
     paths = dict.fromkeys(change.path for change in found if change.field != "path")
     if not paths:
         return ""
-    fields = [
-        name
-        for name in ("output", "params", "macs", "activation_bytes", "state")
-        if any(c.field == name for c in found)
-    ]
-    named = ["parameters’ shapes" if name == "state" else name for name in fields]
-    return f"{len(paths)} more {'node changes' if len(paths) == 1 else 'nodes change'} with it: {', '.join(named)}"
+    fields, named = {change.field for change in found}, {"state": "parameters’ shapes"}
+    said = ", ".join(named.get(name, name) for name in ("output", *COUNTS, "state") if name in fields)
+    return f"{len(paths)} more {'node changes' if len(paths) == 1 else 'nodes change'} with it: {said}"
 
 
 def checkpoint(found: Checkpoint | None, causes: Sequence[Cause]) -> str:
@@ -184,18 +170,14 @@ def checkpoint(found: Checkpoint | None, causes: Sequence[Cause]) -> str:
         return f"all {found.kept:,} parameters and statistics still load" + (
             ", into a network that computes otherwise" if causes else ""
         )
-    parts = []
-    if found.reshaped:
-        shown = [f"{name} is {now}, was {before}" for name, before, now in found.reshaped]
-        parts.append(f"{len(found.reshaped):,} of another shape ({some(shown)})")
-    if found.gone:
-        parts.append(f"{len(found.gone):,} with no place any more ({some(found.gone)})")
-    if found.renamed:
-        shown = [f"{name} is now {other}" for name, other in found.renamed]
-        parts.append(f"{len(found.renamed):,} only under another name ({some(shown)})")
-    if found.missing:
-        parts.append(f"{len(found.missing):,} that are not in them ({some(found.missing)})")
-    return f"no longer load: {'; '.join(parts)}; {found.kept:,} as before"
+    parts = {
+        "of another shape": [f"{name} is {now}, was {before}" for name, before, now in found.reshaped],
+        "with no place any more": found.gone,
+        "only under another name": [f"{name} is now {other}" for name, other in found.renamed],
+        "that are not in them": found.missing,
+    }
+    shown = "; ".join(f"{len(names):,} {what} ({some(names)})" for what, names in parts.items() if names)
+    return f"no longer load: {shown}; {found.kept:,} as before"
 
 
 def some(names: Sequence[str]) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from operator import attrgetter
-from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+from operator import itemgetter
+from typing import Annotated, Any, Literal, TypedDict
 
 from .. import __version__
 from ..analysis.arithmetic import Arithmetic, Count, axes_of, usage
@@ -16,7 +16,7 @@ from ..documents import SCHEMA, VERSION, WRITER, Natural, Place, Positive, Sizes
 from ..documents import Count as Amount
 from ..errors import Text, excerpt, printable
 from ..models import Summary
-from ..ops import KINDS, Shape, Tokens
+from ..ops import KINDS, Op, Shape, Tokens
 from ..ops.shapes import show
 from ..tasks.explain import Explanation, JudgementFacts, NetworkFacts, OpFacts, SpanFacts
 from ..units import binary, with_separators
@@ -39,45 +39,34 @@ STORAGE = {
 
 def page(found: Explanation) -> Page:
     """An op with an example, or a model or a part of it: each number with its formula and its arithmetic."""
-    document = partial(data, found)
-    return Page("Explained", lambda: _joined(_blocks(found)), document, lambda: Table(TERMS, list(terms(document()))))
-
-
-def _blocks(found: Explanation) -> Iterator[Block]:
-    facts, network, summary = found.facts, found.network, found.summary
-    if isinstance(facts, OpFacts):
-        yield from _op(facts)
-        return
-    assert network is not None
-    assert summary is not None
-    if isinstance(facts, NodeFacts):
-        yield from _node(facts, summary)
-    elif isinstance(facts, SpanFacts):
-        yield from _span(facts, network, summary)
-    else:
-        yield from _network(facts, network, summary)
+    blocks: Callable[[], Iterator[Block | Fact]]
+    document: Callable[[], ExplainDocument]
+    match found.facts, found.network, found.summary:
+        case OpFacts() as op, _, _:
+            blocks, document = partial(_op, op), partial(_op_data, op)
+        case NodeFacts() as node, _, Summary() as summary:
+            blocks, document = partial(_node, node, summary), partial(_node_data, node, summary)
+        case SpanFacts() as span, Network() as network, Summary() as summary:
+            blocks, document = partial(_span, span, network, summary), partial(_span_data, span, network, summary)
+        case NetworkFacts() as facts, Network() as network, Summary() as summary:
+            blocks, document = partial(_network, facts, network, summary), partial(_model_data, facts, network, summary)
+    return Page("Explained", lambda: _joined(blocks()), document, lambda: Table(TERMS, list(_terms(document()))))
 
 
 def source_page(word: str, source: str, color: bool) -> Page:
     """The code of an op's rules; `color`: whether anybody sees its colours."""
     lines = partial(source_lines, source, color)
-    document: SourceDocument = {
-        "schema": SCHEMA,
-        "archcalc": __version__,
-        "kind": "source",
-        "name": word,
-        "source": source,
-    }
+    document: SourceDocument = {**HEAD, "kind": "source", "name": word, "source": source}
     return Page(f"The rules of {word}", lambda: [Verbatim(lambda width: lines(), "python")], lambda: document)
 
 
-def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
+def _joined(blocks: Iterator[Block | Fact]) -> Iterator[Block]:
     """Facts that stand below each other as one block."""
-    for where, group in groupby(blocks, lambda block: block[1:] if isinstance(block, Facts) else None):
-        if where is None:
-            yield from group
+    for single, group in groupby(blocks, lambda block: isinstance(block, Fact)):
+        if single:
+            yield Facts([fact for fact in group if isinstance(fact, Fact)], ROOM)
         else:
-            yield Facts([fact for block in group if isinstance(block, Facts) for fact in block.facts], *where)
+            yield from (block for block in group if not isinstance(block, Fact))
 
 
 # --- what all have ------------------------------------------------------------------------------------------------
@@ -89,8 +78,8 @@ def _heading(summary: Summary, what: str, aside: str, where: Text) -> Iterator[B
     yield Prose(wording.heading(summary)[-1], DIM)
     yield Gap()
     lines = where.source.lines[where.line - 1 : where.line]
-    instead = Facts([Fact("where", printable(where.where)), *(Fact("", clean(line)) for line in lines)])
-    yield Verbatim(partial(_place, where), instead=(instead,))
+    place = Facts([Fact("where", printable(where.where)), *(Fact("", clean(line)) for line in lines)])
+    yield Verbatim(partial(_place, where), instead=(place,))
     yield Gap()
 
 
@@ -101,22 +90,17 @@ def _place(where: Text, width: int) -> Iterator[Pieces]:
     body, room = line[bar:], width - bar
     if len(body) > room:
         at = max(0, min(carets.find("^") - bar - room // 3, len(body) - room))
-        shown = body[at : at + room]
-        shown = f"…{shown[1:]}" if at else shown
-        shown = f"{shown[:-1]}…" if at + room < len(body) else shown
-        line, carets = line[:bar] + shown, carets[:bar] + carets[bar + at : bar + at + room]
+        shown = ("…" if at else body[0]) + body[at + 1 : at + room]
+        line = line[:bar] + (f"{shown[:-1]}…" if at + room < len(body) else shown)
+        carets = carets[:bar] + carets[bar + at : bar + at + room]
     for text in (*above, line, carets):
         yield [(text, DIM)]
 
 
-def _facts(*facts: Fact) -> Facts:
-    return Facts(facts, ROOM)
-
-
-def _below(facts: Sequence[Fact]) -> Iterator[Facts]:
+def _below(facts: Sequence[Fact], least: int = ROOM) -> Iterator[Facts]:
     """Facts about the fact above."""
     if facts:
-        yield Facts(facts, max(ROOM, max(width_of(fact.label) for fact in facts) + 4), 2)
+        yield Facts(facts, max([least, *(width_of(fact.label) + 4 for fact in facts)]), 2)
 
 
 def _counted(label: str, count: Count, behind: str = "", label_style: str = BOLD) -> Fact:
@@ -136,66 +120,55 @@ def _shape(shape: Shape, number: int = 0, of: int = 1) -> str:
 
 def _axes(counts: Sequence[Count]) -> Iterator[Facts]:
     """The rule of each axis; alike ones in one line, and none where it only takes over the input's."""
-    shown: list[tuple[list[str], Count]] = []
+    alike: dict[tuple[str, str], list[Count]] = {}
     for count in counts:
-        if not count.text and count.rule in ("", count.name):
-            continue
-        rule = count.rule.replace(count.name, "·")
-        if shown and (shown[-1][1].text, shown[-1][1].rule.replace(shown[-1][1].name, "·")) == (count.text, rule):
-            shown[-1][0].append(count.name)
-        else:
-            shown.append(([count.name], count))
-    found = [_counted(", ".join(f"{name}′" for name in names), count, "", PLAIN) for names, count in shown]
-    yield from [Facts(found, ROOM, 2)] if found else []
+        if count.text or count.rule not in ("", count.name):
+            alike.setdefault((count.text, count.rule.replace(count.name, "·")), []).append(count)
+    yield from _below(
+        [_counted(", ".join(f"{each.name}′" for each in same), same[0], "", PLAIN) for same in alike.values()]
+    )
 
 
-def _letters(counts: Arithmetic) -> Iterator[Facts]:
+def _letters(counts: Arithmetic) -> Iterator[Fact]:
     """The values of letters in formulas that shapes do not show."""
     used = " ".join(count.rule for count in (*counts.shape, *counts.params, counts.macs, *counts.elementwise))
     words = set(re.findall(r"\w+", used)) - set("CDHWLTN")
     letters = ", ".join(f"{letter} = {value}" for letter, value in counts.letters.items() if letter in words)
-    yield from [_facts(Fact("", letters, DIM))] if letters else []
+    if letters:
+        yield Fact("", letters, DIM)
 
 
-def _costs(counts: Arithmetic, word: str, free: str, shares: str = "") -> Iterator[Facts]:
+def _costs(counts: Arithmetic, word: str, free: str, shares: str = "") -> Iterator[Fact | Facts]:
     """Parameters tensor by tensor, MACs, and what is no MAC."""
     counted = [count for count in counts.params if count.kind != "stat"]
     if not counted:
-        own = f"none of its own: those of {clean(shares)}, counted there" if shares else "none"
-        yield _facts(Fact("params", own))
+        yield Fact("params", f"none of its own: those of {clean(shares)}, counted there" if shares else "none")
     elif len(counted) == 1:
-        yield _facts(_counted("params", counted[0], f"  {counted[0].name}"))
+        yield _counted("params", counted[0], f"  {counted[0].name}")
     else:
-        yield _facts(_counted("params", counts.total._replace(rule="")))
-    room = max((width_of(count.name) + 4 for count in counts.params), default=0)
+        yield _counted("params", counts.total._replace(rule=""))
     tensors = [
         _counted(tensor.name, tensor, ", a running statistic: counted apart" if tensor.kind == "stat" else "", PLAIN)
         for tensor in counts.params
         if tensor.kind == "stat" or len(counted) > 1
     ]
-    yield from [Facts(tensors, room, 2)] if tensors else []
+    yield from _below(tensors, max((width_of(count.name) + 4 for count in counts.params), default=0))
     if counts.macs.value:
-        yield _facts(_counted("MACs", counts.macs), Fact("FLOPs", f"2 × MACs = {2 * counts.macs.value:,}"))
+        yield _counted("MACs", counts.macs)
+        yield Fact("FLOPs", f"2 × MACs = {2 * counts.macs.value:,}")
     else:
-        yield _facts(Fact("MACs", f"0: there is no matrix product in `{word}`"))
+        yield Fact("MACs", f"0: there is no matrix product in `{word}`")
     if not counts.elementwise:
-        yield _facts(Fact("other ops", f"none: {free}" if free else "none"))
-    yield _facts(
-        *(
-            _counted("" if number else "other ops", count, f" {KINDS[count.name]}")
-            for number, count in enumerate(counts.elementwise)
-        )
-    )
+        yield Fact("other ops", f"none: {free}" if free else "none")
+    for number, count in enumerate(counts.elementwise):
+        yield _counted("" if number else "other ops", count, f" {KINDS[count.name]}")
 
 
-def _sum(found: Sum, network: Network) -> Iterator[Facts]:
-    unit = " bytes" if found.name == "activation" else ""
-    whole = Fact(found.name, f"{found.value:,}{unit}" if found.added else f"0{unit}")
+def _sum(found: Sum, network: Network) -> Iterator[Fact | Facts]:
+    yield Fact(found.name, f"{found.value:,}{' bytes' if found.name == 'activation' else ''}")
     if len(found.added) > FEW:
-        named = " + ".join(f"{clean(addend.called)} {addend.text}" for addend in found.added)
-        yield _facts(whole, Fact("", f"= {named}"))
+        yield Fact("", "= " + " + ".join(f"{clean(addend.called)} {addend.text}" for addend in found.added))
         return
-    yield _facts(whole)
     below = []
     for addend in found.added:
         text = addend.text if addend.times > 1 else network.spelled(found, addend)
@@ -218,7 +191,8 @@ def _judged(judged: Sequence[JudgementFacts]) -> Iterator[Block]:
         yield Gap()
         yield Heading(f"printed in {source}" if source else "printed", level=2, style=BOLD)
         yield Facts([_verdict(found, named, notes) for found in there])
-    yield from [Facts([Fact(mark, note, DIM, DIM) for mark, note in notes.numbered()], 2)] if notes.texts else []
+    if notes.texts:
+        yield Facts([Fact(mark, note, DIM, DIM) for mark, note in notes.numbered()], 2)
 
 
 def _verdict(found: JudgementFacts, named: int, notes: wording.Notes) -> Fact:
@@ -235,54 +209,58 @@ def _verdict(found: JudgementFacts, named: int, notes: wording.Notes) -> Fact:
 # --- a node, and an op by itself ----------------------------------------------------------------------------------
 
 
-def _node(facts: NodeFacts, summary: Summary) -> Iterator[Block]:
+def _node(facts: NodeFacts, summary: Summary) -> Iterator[Block | Fact]:
     node = facts.node
     row = f", in the row {clean(facts.row.name)}" if facts.row is not None else ""
     yield from _heading(summary, node.path, f"op {facts.index + 1} of {facts.of}{row}", node.where)
-    yield _facts(Fact("op", usage(node.op), ACCENT))
-    yield from _letters(facts.counts)
     read = [f"{_shape(v.shape, n, len(facts.inputs))}  {clean(v.name)}" for n, v in enumerate(facts.inputs)]
-    yield from _reads(read, node.shape)
-    yield from _axes(facts.counts.shape)
+    yield from _called(node.op, read, node.shape, facts.counts)
     yield from _costs(facts.counts, node.op.word, node.op.free, facts.shares)
     if facts.users:
         more = f" and {len(facts.users) - FEW} more" if len(facts.users) > FEW else ""
-        yield _facts(Fact("shared", f"also the parameters of {clean(', '.join(facts.users[:FEW]))}{more}"))
+        yield Fact("shared", f"also the parameters of {clean(', '.join(facts.users[:FEW]))}{more}")
     count = facts.activation
-    unit = f" bytes ({' '.join(binary(count.value))})" if count.value >= 1024 else " bytes"
-    until = f"; {facts.until}" if facts.until else ""
-    yield _facts(_counted("activation", count, unit), Fact("", f"{clean(facts.because)}{until}"))
+    yield _counted(
+        "activation", count, f" bytes ({' '.join(binary(count.value))})" if count.value >= 1024 else " bytes"
+    )
+    yield Fact("", clean(facts.because) + (f"; {facts.until}" if facts.until else ""))
     yield from _receptive(facts.fields)
 
 
-def _reads(read: Sequence[str], gives: Shape) -> Iterator[Facts]:
-    yield _facts(
-        *(Fact("" if number else "reads", text) for number, text in enumerate(read)), Fact("gives", size(gives))
-    )
+def _called(op: Op, read: Sequence[str], gives: Shape, counts: Arithmetic) -> Iterator[Fact | Facts]:
+    """The op, what it reads and gives, and by which rules."""
+    yield Fact("op", usage(op), ACCENT)
+    yield from _letters(counts)
+    yield from _reads(read, gives)
+    yield from _axes(counts.shape)
 
 
-def _receptive(fields: Sequence[FieldFacts]) -> Iterator[Facts]:
+def _reads(read: Sequence[str], gives: Shape) -> Iterator[Fact]:
+    yield from (Fact("" if number else "reads", text) for number, text in enumerate(read))
+    yield Fact("gives", size(gives))
+
+
+def _receptive(fields: Sequence[FieldFacts]) -> Iterator[Fact | Facts]:
     """The receptive field: one line where all axes are alike."""
     alike = len({found[1:] for found in fields}) == 1
     for number, found in enumerate(fields[:1] if alike else fields):
         least, most = found.field.least, found.field.most
-        axis = "" if alike else f"{found.axis}: "
-        if most is None:
-            on = f"; {least} on the shortest path" if least is not None else ""
-            text = f"unbounded: {clean(found.because)}{on}"
-        else:
-            text = (f"{found.size} = " if found.size else "") + str(most)
-            text += f"; {least} on the shortest path" if least != most else ""
-        yield _facts(Fact("" if number else "field", axis + text))
+        shortest = f"; {least} on the shortest path" if least is not None and least != most else ""
+        text = (
+            f"unbounded: {clean(found.because)}"
+            if most is None
+            else f"{found.size} = {most}"
+            if found.size
+            else f"{most}"
+        )
+        yield Fact("" if number else "field", f"{'' if alike else f'{found.axis}: '}{text}{shortest}")
         if most is not None:
-            steps = []
-            for name, spelled in (("stride", found.stride), ("offset", found.offset)):
-                value = show(getattr(found.field, name)).replace("-", "−")
-                steps.append(Fact(name, (f"{spelled} = " if spelled else "") + value))
-            yield from _below(steps)
+            steps = (("stride", found.stride, found.field.stride), ("offset", found.offset, found.field.offset))
+            shown = [(name, f"{spelled} = " if spelled else "", show(value)) for name, spelled, value in steps]
+            yield from _below([Fact(name, spelled + value.replace("-", "−")) for name, spelled, value in shown])
 
 
-def _op(facts: OpFacts) -> Iterator[Block]:
+def _op(facts: OpFacts) -> Iterator[Block | Fact]:
     yield Heading(facts.word, (facts.where,), about_style=DIM)
     yield Prose(facts.signature, BOLD)
     yield Gap()
@@ -290,21 +268,22 @@ def _op(facts: OpFacts) -> Iterator[Block]:
         yield Prose(" ".join(paragraph.split()))
         yield Gap()
     yield Heading("for example", level=2, style=BOLD)
-    yield _facts(Fact("op", usage(facts.example), ACCENT))
-    yield from _letters(facts.counts)
-    yield from _reads([_shape(x, n, len(facts.inputs)) for n, x in enumerate(facts.inputs)], facts.output)
-    yield from _axes(facts.counts.shape)
+    read = [_shape(shape, number, len(facts.inputs)) for number, shape in enumerate(facts.inputs)]
+    yield from _called(facts.example, read, facts.output, facts.counts)
     yield from _costs(facts.counts, facts.word, facts.free)
-    yield _facts(Fact("output", STORAGE[facts.storage]))
-    layers = facts.weight_layers
-    if layers:
-        yield _facts(Fact("depth", f"{layers} weight layer{'s' * (layers != 1)}"))
+    yield Fact("output", STORAGE[facts.storage])
+    if facts.weight_layers:
+        yield Fact("depth", _layers(facts.weight_layers))
+
+
+def _layers(count: int) -> str:
+    return f"{count} weight layer{'s' * (count != 1)}"
 
 
 # --- a row or block, and a network --------------------------------------------------------------------------------
 
 
-def _span(facts: SpanFacts, network: Network, summary: Summary) -> Iterator[Block]:
+def _span(facts: SpanFacts, network: Network, summary: Summary) -> Iterator[Block | Fact]:
     first, last = facts.spans[0], facts.spans[-1]
     rows = [span for span in network.graph.rows if not span.head]
     nodes = last.stop - first.start
@@ -319,13 +298,12 @@ def _span(facts: SpanFacts, network: Network, summary: Summary) -> Iterator[Bloc
     yield from _reads([f"{size(facts.input.shape)}  {clean(facts.input.name)}"], facts.output)
     for found in facts.sums:
         yield from _sum(found, network)
-    layers = facts.totals.weight_layers
-    depth = f"{layers} weight layer{'s' * (layers != 1)} on the longest path through it"
-    yield _facts(_elementwise(facts.totals.elementwise), Fact("depth", depth))
+    yield _elementwise(facts.totals.elementwise)
+    yield Fact("depth", f"{_layers(facts.totals.weight_layers)} on the longest path through it")
     yield from _judged(facts.judged)
 
 
-def _network(facts: NetworkFacts, network: Network, summary: Summary) -> Iterator[Block]:
+def _network(facts: NetworkFacts, network: Network, summary: Summary) -> Iterator[Block | Fact]:
     totals = facts.totals
     yield Heading(printable(summary.model), wording.heading(summary), fill=True)
     yield Gap()
@@ -334,16 +312,13 @@ def _network(facts: NetworkFacts, network: Network, summary: Summary) -> Iterato
         if found.name == "params" and totals.params:
             parts = [(totals.weights, "weights"), (totals.biases, "biases"), (totals.norm_params, "norm")]
             made = " + ".join(f"{with_separators(count)} {what}" for count, what in parts if count)
-            yield _facts(Fact("", f"= {made}"))
+            yield Fact("", f"= {made}")
         if found.name == "MACs":
-            yield _facts(Fact("FLOPs", f"2 × MACs = {totals.flops:,}"))
-    layers = " + ".join(f"{clean(addend.called)} {addend.text}" for addend in facts.depth)
-    yield _facts(
-        _elementwise(totals.elementwise),
-        Fact("depth", f"{totals.weight_layers} weight layers on the longest path"),
-        Fact("", f"= {layers}"),
-        Fact("peak", f"{' '.join(binary(totals.peak_memory_bytes))} while {clean(facts.peak_at)} runs"),
-    )
+            yield Fact("FLOPs", f"2 × MACs = {totals.flops:,}")
+    yield _elementwise(totals.elementwise)
+    yield Fact("depth", f"{totals.weight_layers} weight layers on the longest path")
+    yield Fact("", "= " + " + ".join(f"{clean(addend.called)} {addend.text}" for addend in facts.depth))
+    yield Fact("peak", f"{' '.join(binary(totals.peak_memory_bytes))} while {clean(facts.peak_at)} runs")
     alive = [*facts.alive, Alive("together", (), totals.peak_memory_bytes)]
     yield Table(ALIVE, alive, style=_alive_style, headings=False, indent=2, rules=(len(facts.alive),), fill=True)
     yield from _judged(facts.judged)
@@ -352,11 +327,7 @@ def _network(facts: NetworkFacts, network: Network, summary: Summary) -> Iterato
 ALIVE = (
     Column("name", lambda value: clean(value.name), "held then", "held then", words),
     Column(
-        "bytes",
-        lambda value: value.bytes,
-        "size",
-        "size",
-        lambda sizes: Shown("", [f"{size:,} bytes" for size in sizes]),
+        "bytes", lambda value: value.bytes, "size", "size", lambda found: Shown("", [f"{n:,} bytes" for n in found])
     ),
     Column("shape", lambda value: size(value.shape) if value.shape else "", "shape", "shape", words),
 )
@@ -368,14 +339,9 @@ def _alive_style(value: Alive, column: Column) -> str:
 
 # --- JSON ---------------------------------------------------------------------------------------------------------
 
-ARITHMETIC = "How it comes about, in numbers; null where it is just given, or where nobody would read it."
-FORMULA = "The same in letters; null where that says no more."
-CALL = "The op as the spec language calls it, with every argument that is set."
-FREE = "Why it takes no operation; else null."
 OUTPUT = "The shape of the output, channels first, without the batch; of a sequence tokens and width."
 STORED = "Where the output stands: in memory of its own, as a view of the input, or in its place."
 READS = "What it reads."
-CLAIMS = "The printed figures about it and the verdicts on them."
 Storage = Annotated[str, (("enum", tuple(STORAGE)),)]
 
 
@@ -383,8 +349,10 @@ class CountedNumber(TypedDict):
     """A number with its arithmetic."""
 
     value: Annotated[Amount, "The number."]
-    arithmetic: Annotated[str | None, ARITHMETIC]
-    formula: Annotated[str | None, FORMULA]
+    arithmetic: Annotated[
+        str | None, "How it comes about, in numbers; null where it is just given, or where nobody would read it."
+    ]
+    formula: Annotated[str | None, "The same in letters; null where that says no more."]
 
 
 class CountedAxis(CountedNumber):
@@ -405,12 +373,16 @@ class CountedParams(CountedNumber):
     tensors: Annotated[dict[str, CountedTensor], "The tensors by name."]
 
 
-class CountedActivation(CountedNumber):
-    """The bytes that a node newly allocates."""
+class StorageDocument(TypedDict):
+    """Where an output stands."""
 
     storage: Annotated[Storage, STORED]
     because: Annotated[str, "Why it stands there."]
     until: Annotated[str, "Until when it is held."]
+
+
+class CountedActivation(CountedNumber, StorageDocument):
+    """The bytes that a node newly allocates."""
 
 
 class CostsDocument(TypedDict):
@@ -424,17 +396,16 @@ class CostsDocument(TypedDict):
     letters: Annotated[dict[str, int], "What the letters of the formulas stand for."]
 
 
-class ValueDocument(TypedDict):
-    """A value that is read."""
-
-    name: Annotated[str, "The node that made it, or the network's input."]
-    shape: Annotated[Sizes, "The shape, channels first, without the batch."]
-
-
 class ExampleValue(TypedDict):
     """A value that the example reads."""
 
     shape: Annotated[Sizes, "The shape, channels first, without the batch."]
+
+
+class ValueDocument(ExampleValue):
+    """A value that is read."""
+
+    name: Annotated[str, "The node that made it, or the network's input."]
 
 
 class FieldDocument(TypedDict):
@@ -481,11 +452,9 @@ class ExplainedClaim(ClaimDocument):
     arithmetic: Annotated[str, "How the verdict comes about."]
 
 
-class AliveDocument(TypedDict):
+class AliveDocument(ValueDocument):
     """A tensor that is held at the peak."""
 
-    name: Annotated[str, "The node that made it, or the network's input."]
-    shape: Annotated[Sizes, "The shape, channels first, without the batch."]
     bytes: Annotated[Amount, "Its size."]
 
 
@@ -504,7 +473,18 @@ class Written(TypedDict):
     archcalc: Annotated[str, WRITER]
 
 
-class WordDocument(Written, CostsDocument):
+HEAD: Written = {"schema": SCHEMA, "archcalc": __version__}
+
+
+class OpDocument(Written, CostsDocument):
+    """An op by itself or in a network."""
+
+    free: Annotated[str | None, "Why it takes no operation; else null."]
+    call: Annotated[str, "The op as the spec language calls it, with every argument that is set."]
+    output_shape: Annotated[Sizes, OUTPUT]
+
+
+class WordDocument(OpDocument):
     """A word of the spec language, with an example."""
 
     kind: Annotated[Literal["word"], "What is explained: an op by itself."]
@@ -513,11 +493,8 @@ class WordDocument(Written, CostsDocument):
     doc: Annotated[str, "What it does."]
     where: Annotated[str, "Where its rules stand."]
     storage: Annotated[Storage, STORED]
-    free: Annotated[str | None, FREE]
     weight_layers: Annotated[Natural, "How many layers with weights it counts as."]
-    call: Annotated[str, CALL]
     inputs: Annotated[list[ExampleValue], READS]
-    output_shape: Annotated[Sizes, OUTPUT]
 
 
 class OfModel(Written):
@@ -527,25 +504,30 @@ class OfModel(Written):
     settings: Annotated[dict[str, str], "The constants that were set by hand, as they were given."]
 
 
-class NodeDocument(OfModel, CostsDocument):
+class NodeDocument(OfModel, OpDocument):
     """An op of a network."""
 
     kind: Annotated[Literal["op"], "What is explained: a node."]
     name: Annotated[str, "The path of the node."]
     op: Annotated[str, "The word of the spec language for what it does."]
-    call: Annotated[str, CALL]
     where: Annotated[Place, "The place in the spec: file:line:column."]
     row: Annotated[str | None, "The row of the table that it belongs to; null where there is none."]
     inputs: Annotated[list[ValueDocument], READS]
-    output_shape: Annotated[Sizes, OUTPUT]
     activation_bytes: Annotated[CountedActivation, "The bytes newly allocated; 0 for views and what works in place."]
     receptive_field: Annotated[list[FieldDocument], "The receptive field, an axis each."]
-    free: Annotated[str | None, FREE]
     shares: Annotated[str | None, "The node whose parameters it works with, where they are counted; else null."]
     shared_by: Annotated[Sequence[str], "The nodes that work with its parameters."]
 
 
-class SpanDocument(OfModel):
+class SummedDocument(OfModel):
+    """A network, or rows or a block of it."""
+
+    sums: Annotated[SumsDocument, "What it costs, as sums over its parts; of a network over the rows of its table."]
+    elementwise: Annotated[dict[str, Natural], "Operations that are no MACs, by kind."]
+    claims: Annotated[list[ExplainedClaim], "The printed figures about it and the verdicts on them."]
+
+
+class SpanDocument(SummedDocument):
     """A row of the table, rows that share a label, or a block."""
 
     kind: Annotated[str, (("enum", ("row", "rows", "block")),), "What is explained."]
@@ -553,21 +535,15 @@ class SpanDocument(OfModel):
     where: Annotated[Place, "The place in the spec: file:line:column."]
     inputs: Annotated[list[ValueDocument], READS]
     output_shape: Annotated[Sizes, OUTPUT]
-    sums: Annotated[SumsDocument, "What it costs, as sums over its parts."]
-    elementwise: Annotated[dict[str, Natural], "Operations that are no MACs, by kind."]
     weight_layers: Annotated[Natural, "The weight layers on the longest path through it."]
-    claims: Annotated[list[ExplainedClaim], CLAIMS]
 
 
-class ModelDocument(OfModel):
+class ModelDocument(SummedDocument):
     """A whole network, its main path."""
 
     kind: Annotated[Literal["model"], "What is explained: a network."]
-    sums: Annotated[SumsDocument, "What it costs, as sums over the rows of its table."]
-    elementwise: Annotated[dict[str, Natural], "Operations that are no MACs, by kind."]
     weight_layers: Annotated[dict[str, Natural], "The weight layers on the longest path, by row."]
     peak_memory_bytes: Annotated[PeakDocument, "Where the memory peaks."]
-    claims: Annotated[list[ExplainedClaim], CLAIMS]
 
 
 class SourceDocument(Written):
@@ -581,48 +557,9 @@ class SourceDocument(Written):
 ExplainDocument = SourceDocument | WordDocument | NodeDocument | SpanDocument | ModelDocument
 
 
-def data(found: Explanation) -> ExplainDocument:
-    """The JSON document; each kind of fact has its own."""
-    facts, network, summary = found.facts, found.network, found.summary
-    head: Written = {"schema": SCHEMA, "archcalc": __version__}
-    if isinstance(facts, OpFacts):
-        return _word_document(head, facts)
-    assert network is not None
-    assert summary is not None
-    whose: OfModel = {**head, "model": summary.model, "settings": summary.settings}
-    if isinstance(facts, NodeFacts):
-        return _node_document(whose, facts)
-    if isinstance(facts, SpanFacts):
-        return {
-            **whose,
-            "kind": facts.kind,
-            "name": facts.name,
-            "where": facts.spans[0].where.where,
-            "inputs": [{"name": facts.input.name, "shape": facts.input.shape}],
-            "output_shape": facts.output,
-            "sums": _sums(facts.sums, network),
-            "elementwise": facts.totals.elementwise,
-            "weight_layers": facts.totals.weight_layers,
-            "claims": _claims(facts.judged),
-        }
+def _op_data(facts: OpFacts) -> WordDocument:
     return {
-        **whose,
-        "kind": "model",
-        "sums": _sums(facts.sums, network),
-        "elementwise": facts.totals.elementwise,
-        "weight_layers": {addend.called: addend.value for addend in facts.depth},
-        "peak_memory_bytes": {
-            "value": facts.totals.peak_memory_bytes,
-            "at": facts.peak_at,
-            "alive": [{"name": value.name, "shape": value.shape, "bytes": value.bytes} for value in facts.alive],
-        },
-        "claims": _claims(facts.judged),
-    }
-
-
-def _word_document(head: Written, facts: OpFacts) -> WordDocument:
-    return {
-        **head,
+        **HEAD,
         "kind": "word",
         "name": facts.word,
         "signature": facts.signature,
@@ -638,10 +575,11 @@ def _word_document(head: Written, facts: OpFacts) -> WordDocument:
     }
 
 
-def _node_document(whose: OfModel, facts: NodeFacts) -> NodeDocument:
+def _node_data(facts: NodeFacts, summary: Summary) -> NodeDocument:
     node = facts.node
+    storage: StorageDocument = {"storage": facts.storage, "because": facts.because, "until": facts.until}
     return {
-        **whose,
+        **_of(summary),
         "kind": "op",
         "name": node.path,
         "op": node.op.word,
@@ -651,16 +589,43 @@ def _node_document(whose: OfModel, facts: NodeFacts) -> NodeDocument:
         "inputs": [{"name": value.name, "shape": value.shape} for value in facts.inputs],
         "output_shape": node.shape,
         **_costs_document(facts.counts),
-        "activation_bytes": {
-            **_number(facts.activation),
-            "storage": facts.storage,
-            "because": facts.because,
-            "until": facts.until,
-        },
+        "activation_bytes": {**_number(facts.activation), **storage},
         "receptive_field": [_field_document(found) for found in facts.fields],
         "free": node.op.free or None,
         "shares": facts.shares or None,
         "shared_by": facts.users,
+    }
+
+
+def _of(summary: Summary) -> OfModel:
+    return {**HEAD, "model": summary.model, "settings": summary.settings}
+
+
+def _span_data(facts: SpanFacts, network: Network, summary: Summary) -> SpanDocument:
+    return {
+        **_of(summary),
+        "kind": facts.kind,
+        "name": facts.name,
+        "where": facts.spans[0].where.where,
+        "inputs": [{"name": facts.input.name, "shape": facts.input.shape}],
+        "output_shape": facts.output,
+        "sums": _sums(facts.sums, network),
+        "elementwise": facts.totals.elementwise,
+        "weight_layers": facts.totals.weight_layers,
+        "claims": _claims(facts.judged),
+    }
+
+
+def _model_data(facts: NetworkFacts, network: Network, summary: Summary) -> ModelDocument:
+    alive: list[AliveDocument] = [{"name": a.name, "shape": a.shape, "bytes": a.bytes} for a in facts.alive]
+    return {
+        **_of(summary),
+        "kind": "model",
+        "sums": _sums(facts.sums, network),
+        "elementwise": facts.totals.elementwise,
+        "weight_layers": {addend.called: addend.value for addend in facts.depth},
+        "peak_memory_bytes": {"value": facts.totals.peak_memory_bytes, "at": facts.peak_at, "alive": alive},
+        "claims": _claims(facts.judged),
     }
 
 
@@ -693,24 +658,15 @@ def _field_document(found: FieldFacts) -> FieldDocument:
 
 
 def _sums(sums: Sequence[Sum], network: Network) -> SumsDocument:
-    params, macs, activation = (_sum_document(found, network) for found in sums)
+    def document(found: Sum) -> SumDocument:
+        parts: list[PartDocument] = [
+            {"name": a.called, "times": a.times, "value": a.value, "arithmetic": network.spelled(found, a) or None}
+            for a in found.added
+        ]
+        return {"value": found.value, "arithmetic": found.text or None, "parts": parts}
+
+    params, macs, activation = map(document, sums)
     return {"params": params, "macs": macs, "activation_bytes": activation}
-
-
-def _sum_document(found: Sum, network: Network) -> SumDocument:
-    return {
-        "value": found.value,
-        "arithmetic": found.text or None,
-        "parts": [
-            {
-                "name": addend.called,
-                "times": addend.times,
-                "value": addend.value,
-                "arithmetic": network.spelled(found, addend) or None,
-            }
-            for addend in found.added
-        ],
-    }
 
 
 def _claims(judged: Sequence[JudgementFacts]) -> list[ExplainedClaim]:
@@ -720,47 +676,39 @@ def _claims(judged: Sequence[JudgementFacts]) -> list[ExplainedClaim]:
 # --- csv ----------------------------------------------------------------------------------------------------------
 
 
-class Term(NamedTuple):
-    """A number of an explanation: of what, of which part of it (none: the whole), and how it comes about."""
-
-    quantity: str
-    part: str
-    formula: str
-    arithmetic: str
-    value: int
-
-
-TERMS = tuple(Column(name, attrgetter(name)) for name in Term._fields)
+Number = Mapping[str, Any]  # its value, and perhaps its formula and its arithmetic
+TERMS = (
+    Column("quantity", itemgetter(0)),
+    Column("part", itemgetter(1)),
+    Column("formula", lambda term: term[2].get("formula") or ""),
+    Column("arithmetic", lambda term: term[2].get("arithmetic") or ""),
+    Column("value", lambda term: term[2]["value"]),
+)
 
 
-def terms(found: Mapping[str, Any]) -> Iterator[Term]:
-    """The numbers of a document, each whole before its parts."""
-    for axis in found.get("shape", ()):
-        yield _term("output_shape", axis["axis"], axis)
+def _terms(found: Mapping[str, Any]) -> Iterator[tuple[str, str, Number]]:
+    """The numbers of a document, of what and of which part of it, each whole before its parts."""
+    yield from (("output_shape", axis["axis"], axis) for axis in found.get("shape", ()))
     if "params" in found:
-        yield _term("params", "", found["params"])
+        yield "params", "", found["params"]
         for name, tensor in found["params"]["tensors"].items():
-            yield _term("params" if tensor["kind"] != "stat" else "norm_stats", name, tensor)
-        yield _term("macs", "", found["macs"])
-        yield Term("flops", "", "", "2·macs", found["flops"])
+            yield "params" if tensor["kind"] != "stat" else "norm_stats", name, tensor
+        yield "macs", "", found["macs"]
+        yield "flops", "", {"arithmetic": "2·macs", "value": found["flops"]}
     for quantity, whole in found.get("sums", {}).items():
-        yield _term(quantity, "", whole)
-        yield from (_term(quantity, part["name"], part) for part in whole["parts"])
+        yield quantity, "", whole
+        yield from ((quantity, part["name"], part) for part in whole["parts"])
     for kind, cost in found["elementwise"].items():
-        yield _term("elementwise", kind, cost if isinstance(cost, dict) else {"value": cost})
+        yield "elementwise", kind, cost if isinstance(cost, dict) else {"value": cost}
     if "activation_bytes" in found:
-        yield _term("activation_bytes", "", found["activation_bytes"])
+        yield "activation_bytes", "", found["activation_bytes"]
     for field in found.get("receptive_field", ()):
         if field["size"]:
-            yield Term("receptive_field", field["axis"], "", field["arithmetic"] or "", field["size"][1])
+            yield "receptive_field", field["axis"], {**field, "value": field["size"][1]}
     layers = found.get("weight_layers", {})
     for row, count in (layers if isinstance(layers, dict) else {"": layers}).items():
-        yield Term("weight_layers", row, "", "", count)
+        yield "weight_layers", row, {"value": count}
     if "peak_memory_bytes" in found:
-        peak = found["peak_memory_bytes"]
-        yield Term("peak_memory_bytes", "", "", "", peak["value"])
-        yield from (Term("peak_memory_bytes", held["name"], "", "", held["bytes"]) for held in peak["alive"])
-
-
-def _term(quantity: str, part: str, number: Mapping[str, Any]) -> Term:
-    return Term(quantity, part, number.get("formula") or "", number.get("arithmetic") or "", number["value"])
+        yield "peak_memory_bytes", "", found["peak_memory_bytes"]
+        for held in found["peak_memory_bytes"]["alive"]:
+            yield "peak_memory_bytes", held["name"], {"value": held["bytes"]}
