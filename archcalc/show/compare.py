@@ -15,21 +15,7 @@ from ..errors import UsageError, did_you_mean, printable
 from ..measurement.runs import MeasurementDocument, described
 from ..tasks.compare import BY, METRICS, Change, Compared, Comparison, Metric, Share, within_noise
 from . import wording
-from .columns import (
-    Column,
-    Shown,
-    Value,
-    as_is,
-    binary,
-    counts,
-    decimal,
-    exact,
-    percent,
-    size,
-    time,
-    unscaled,
-    words,
-)
+from .columns import Column, Shown, Value, as_is, binary, counts, decimal, exact, percent, size, time, unscaled, words
 from .documents import TotalsDocument, totals_document
 from .layout import bar, left, right, width_of
 from .page import Block, Fact, Facts, Gap, Note, Page, Table, Verbatim
@@ -38,12 +24,7 @@ from .wording import STOPPED, clean
 
 BAR = 24
 STAR = "★"
-SHOW: dict[str, Callable[[Sequence[Value]], Shown]] = {
-    "count": exact,
-    "bytes": binary,
-    "ms": time,
-    "percent": percent,
-}
+SHOW: dict[str, Callable[[Sequence[Value]], Shown]] = {"count": exact, "bytes": binary, "ms": time, "percent": percent}
 
 
 def _ratio_of(values: Sequence[Value]) -> Shown:
@@ -418,8 +399,7 @@ class ComparedDocument(TypedDict):
         "Between which figures ratios of what was measured lie; null for too few runs.",
     ]
     reported: Annotated[
-        ResultDocument | None,
-        "The accuracy that is printed for the model; null where none of one table is known.",
+        ResultDocument | None, "The accuracy that is printed for the model; null where none of one table is known."
     ]
 
 
@@ -455,8 +435,7 @@ class DiffLine(TypedDict):
     """A node of one network, or of both."""
 
     sign: Annotated[
-        Literal["=", "-", "+"],
-        "Whether the node is in both (=), only in the first (-) or only in the second (+).",
+        Literal["=", "-", "+"], "Whether the node is in both (=), only in the first (-) or only in the second (+)."
     ]
     path: Annotated[str, "The unique name of the node; also its name in the torch network."]
     call: Annotated[str, "The node as the spec language writes it."]

@@ -176,10 +176,7 @@ def _of_change(column: Column) -> Column:
 
 
 # Of a comparison of two files; a record is a batch and a Change.
-JUDGED = (
-    Column("batch", lambda pair: pair[0], "batch", "batch", plain),
-    *map(_of_change, CHANGES),
-)
+JUDGED = (Column("batch", lambda pair: pair[0], "batch", "batch", plain), *map(_of_change, CHANGES))
 
 
 def _chance(p: float | None) -> str:
@@ -276,8 +273,7 @@ class MeasureDocument(RunDocument):
 
     comparison: NotRequired[
         Annotated[
-            list[ComparisonDocument],
-            "How the run compares with an earlier one, one for each batch that both measured.",
+            list[ComparisonDocument], "How the run compares with an earlier one, one for each batch that both measured."
         ]
     ]
 

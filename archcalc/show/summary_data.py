@@ -58,11 +58,7 @@ def _runs() -> Any:
 
 
 def _totals(totals: Totals, training: Training) -> SummaryTotals:
-    return {
-        **totals_document(totals),
-        "training_memory_bytes": training.peak_bytes,
-        "training_macs": training.macs,
-    }
+    return {**totals_document(totals), "training_memory_bytes": training.peak_bytes, "training_macs": training.macs}
 
 
 def _with_heads(report: Report, training: Training) -> WithHeads:

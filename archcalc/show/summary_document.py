@@ -58,8 +58,7 @@ class LayerDocument(TypedDict):
     flops: Annotated[Count, "Twice the MACs."]
     activation_bytes: Annotated[Count, "The bytes newly allocated for outputs; 0 for views and what works in place."]
     receptive_field: Annotated[
-        Field | None,
-        "Input positions that an element sees, on its shortest path and on all; null where unbounded.",
+        Field | None, "Input positions that an element sees, on its shortest path and on all; null where unbounded."
     ]
     latency_ms: Annotated[LatencyDocument | None, "The latency in milliseconds; null where nothing was measured."]
     backward_macs: Annotated[Count | None, "The MACs of the layer's backward pass; null for layers of heads."]

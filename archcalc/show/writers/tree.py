@@ -227,8 +227,4 @@ def noted(note: Note, front: str, width: int) -> Iterator[Pieces]:
             yield [(" " * first, PLAIN), (part, note.style)]
         else:
             lead = len(note.lead)
-            yield [
-                (front, DIM),
-                (mark + part[:lead], note.mark_style or note.style or BOLD),
-                (part[lead:], note.style),
-            ]
+            yield [(front, DIM), (mark + part[:lead], note.mark_style or note.style or BOLD), (part[lead:], note.style)]
