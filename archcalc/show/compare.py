@@ -15,7 +15,7 @@ from ..errors import UsageError, did_you_mean, printable
 from ..measurement.runs import MeasurementDocument, described
 from ..tasks.compare import BY, METRICS, Change, Compared, Comparison, Metric, Share, within_noise
 from . import wording
-from .columns import Column, Shown, Value, as_is, binary, counts, decimal, exact, percent, size, time, unscaled, words
+from .columns import Column, Shown, Value, as_is, binary, counts, decimal, exact, percent, plain, size, time, words
 from .documents import TotalsDocument, totals_document
 from .layout import bar, left, right, width_of
 from .page import Block, Fact, Facts, Gap, Note, Page, Table, Verbatim
@@ -42,7 +42,7 @@ def _small(values: Sequence[Value]) -> Shown:
 
 def _show(metric: Metric, raw: bool = False) -> Callable[[Sequence[Value]], Shown]:
     if raw:
-        return unscaled
+        return plain
     if metric.key in ("macs", "flops"):
         return decimal
     return SHOW.get(metric.unit, _small)

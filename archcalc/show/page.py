@@ -60,14 +60,12 @@ class Fact(NamedTuple):
 
 
 class Note(NamedTuple):
-    """A line about one record of a table, or about the fact above: in a terminal below it, behind `mark`, which is
-    `room` columns wide; elsewhere below the table, behind `about`, which names the record. `lead` are the text's first
-    words, in the style of the mark."""
+    """A line about one record of a table, or about the fact above: in a terminal below it, behind `mark`; elsewhere
+    below the table, behind `about`, which names the record. `lead` are the text's first words, in the mark's style."""
 
     text: str
     mark: str = ""
     about: str = ""
-    room: int = 0
     style: str = PLAIN
     mark_style: str = ""
     lead: str = ""

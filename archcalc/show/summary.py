@@ -11,7 +11,7 @@ from ..ops.base import show
 from ..tasks import summary as rows
 from ..tasks.summary import Line, Pick
 from . import wording
-from .columns import Column, Value, as_is, binary, decimal, exact, percent, size, sizes, time, words
+from .columns import Column, Value, as_is, binary, decimal, exact, percent, plain, size, time, words
 from .page import Block, Branch, Document, Fact, Facts, Gap, Heading, Note, Page, Prose, Table, Tree
 from .styles import ACCENT, DIM, LOUD, PLAIN
 
@@ -79,10 +79,10 @@ def _geometry(line: Line, name: str) -> Value:
 # How columns are shown that stand only where they are asked for; others as they are.
 ASKED = {
     "flops": Column("", _count(""), "FLOPs", "FLOPs", decimal),
-    "receptive_field_min": Column("", _count(""), "least field", "least", sizes),
-    "receptive_field_max": Column("", _count(""), "field", "field", sizes),
-    "receptive_field_stride": Column("", _count(""), "stride", "stride", sizes),
-    "receptive_field_offset": Column("", _count(""), "offset", "offset", sizes),
+    "receptive_field_min": Column("", _count(""), "least field", "least", plain),
+    "receptive_field_max": Column("", _count(""), "field", "field", plain),
+    "receptive_field_stride": Column("", _count(""), "stride", "stride", plain),
+    "receptive_field_offset": Column("", _count(""), "offset", "offset", plain),
     "latency_ms_iqr": Column("", _count(""), "IQR", "IQR", time),
 }
 
