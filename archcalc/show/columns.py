@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import UsageError, did_you_mean
 from ..ops import Shape, Tokens
@@ -18,6 +18,7 @@ class Shown(NamedTuple):
     texts: list[str]
 
 
+Named = TypeVar("Named")
 Value = int | float | str | None
 INDENT = "\u2003"  # an em space, in front of a part's name
 
@@ -144,11 +145,15 @@ def as_is(column: Column) -> Column:
 
 def by_names(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
     """The columns of these names, or all. Raises UsageError."""
-    known = {column.name: column for column in columns}
+    return named({column.name: column for column in columns}, names) if names else list(columns)
+
+
+def named(known: Mapping[str, Named], names: Sequence[str]) -> list[Named]:
+    """What goes by these names. Raises UsageError."""
     for name in names:
         if name not in known:
             raise UsageError(f"there is no column `{name}`", did_you_mean(name, known))
-    return [known[name] for name in names] if names else list(columns)
+    return [known[name] for name in names]
 
 
 def for_people(columns: Sequence[Column], raw: bool = False) -> list[Column]:
