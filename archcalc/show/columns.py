@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import UsageError, did_you_mean
 from ..ops import Shape, Tokens
@@ -18,6 +18,7 @@ class Shown(NamedTuple):
     texts: list[str]
 
 
+Named = TypeVar("Named")
 Value = int | float | str | None
 INDENT = "\u2003"  # an em space, in front of a part's name
 
@@ -32,6 +33,16 @@ class Column(NamedTuple):
     short: str = ""
     show: Callable[[Sequence[Value]], Shown] | None = None
     spare: bool = False
+
+    def shown(self, records: Sequence[Any]) -> Shown:
+        """The texts of records, and their unit; only of a column that people see."""
+        assert self.show is not None
+        return self.show([self.value(record) for record in records])
+
+    def written(self, records: Sequence[Any]) -> tuple[str, list[str]]:
+        """The heading with the unit behind it, and the texts of records."""
+        unit, texts = self.shown(records)
+        return f"{self.heading} ({unit})" if unit else self.heading, texts
 
 
 # --- how numbers are shown ----------------------------------------------------------------------------------------
@@ -70,11 +81,6 @@ def percent(values: Sequence[Value]) -> Shown:
     return Shown("%", fixed(values, 1.0, 4, 1))
 
 
-def sizes(values: Sequence[Value]) -> Shown:
-    """Whole numbers that may be unbounded."""
-    return Shown("", ["" if v is None else "∞" if v == inf else str(v) for v in values])
-
-
 def words(values: Sequence[Value]) -> Shown:
     return Shown("", ["" if v is None else str(v) for v in values])
 
@@ -84,18 +90,14 @@ def counts(values: Sequence[Value]) -> Shown:
     pairs = [scaled(abs(value)) if isinstance(value, (int, float)) else ("", "") for value in values]
     signs = ["−" if isinstance(value, (int, float)) and value < 0 else "" for value in values]
     units = max((len(unit) for _, unit in pairs), default=0)
-    return Shown(
-        "",
-        [
-            f"{s}{number} {unit:<{units}}" if units else s + number
-            for s, (number, unit) in zip(signs, pairs, strict=True)
-        ],
-    )
+    texts = [f"{number} {unit:<{units}}" if units else number for number, unit in pairs]
+    return Shown("", [sign + text for sign, text in zip(signs, texts, strict=True)])
 
 
 def plain(values: Sequence[Value]) -> Shown:
-    """Numbers as they are: years, counts below a thousand."""
-    return Shown("", ["" if value is None else str(value) for value in values])
+    """Numbers as they are, without separators and unit: years, counts below a thousand, what may be unbounded."""
+    texts = ["" if v is None else str(round(v, 6) if isinstance(v, float) and v != inf else v) for v in values]
+    return Shown("", ["∞" if text == "inf" else text for text in texts])
 
 
 def _unit(values: Sequence[Value], units: Sequence[tuple[str, float]]) -> tuple[str, float]:
@@ -138,24 +140,20 @@ def as_is(column: Column) -> Column:
     """The column with its numbers exactly as they are, under its name."""
     if column.show in (words, percent) or column.show is None:
         return column
-    return Column(column.name, column.value, column.name, column.name, unscaled)
-
-
-def unscaled(values: Sequence[Value]) -> Shown:
-    """Numbers without separators and unit."""
-    texts = [
-        str(round(v, 6) if isinstance(v, float) and v != inf else v) for v in ("" if v is None else v for v in values)
-    ]
-    return Shown("", ["∞" if text == "inf" else text for text in texts])
+    return Column(column.name, column.value, column.name, column.name, plain)
 
 
 def by_names(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
     """The columns of these names, or all. Raises UsageError."""
-    known = {column.name: column for column in columns}
+    return named({column.name: column for column in columns}, names) if names else list(columns)
+
+
+def named(known: Mapping[str, Named], names: Sequence[str]) -> list[Named]:
+    """What goes by these names. Raises UsageError."""
     for name in names:
         if name not in known:
             raise UsageError(f"there is no column `{name}`", did_you_mean(name, known))
-    return [known[name] for name in names] if names else list(columns)
+    return [known[name] for name in names]
 
 
 def for_people(columns: Sequence[Column], raw: bool = False) -> list[Column]:

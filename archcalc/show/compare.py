@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from math import inf
 from typing import Annotated, Literal, NotRequired, TypedDict, cast
@@ -11,7 +12,7 @@ from .. import __version__
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer
 from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Positive, Sizes, Version
-from ..errors import UsageError, did_you_mean, printable
+from ..errors import printable
 from ..measurement.runs import MeasurementDocument, described
 from ..tasks.compare import BY, METRICS, Change, Compared, Comparison, Metric, Share, ratio_between, within_noise
 from . import wording
@@ -24,26 +25,21 @@ from .columns import (
     counts,
     decimal,
     exact,
+    named,
     percent,
+    plain,
     size,
     time,
-    unscaled,
     words,
 )
-from .documents import TotalsDocument, totals_document
+from .documents import OutputShape, TotalsDocument, totals_document
 from .layout import bar, left, right, width_of
-from .page import Block, Fact, Facts, Gap, Note, Page, Table, Verbatim
+from .page import Block, Fact, Facts, Gap, Note, Page, Table, Verbatim, told
 from .styles import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces, rule
 from .wording import STOPPED, clean
 
 BAR = 24
-STAR = "★"
-SHOW: dict[str, Callable[[Sequence[Value]], Shown]] = {
-    "count": exact,
-    "bytes": binary,
-    "ms": time,
-    "percent": percent,
-}
+SHOW: dict[str, Callable[[Sequence[Value]], Shown]] = {"count": exact, "bytes": binary, "ms": time, "percent": percent}
 
 
 def _ratio_of(values: Sequence[Value]) -> Shown:
@@ -61,7 +57,7 @@ def _small(values: Sequence[Value]) -> Shown:
 
 def _show(metric: Metric, raw: bool = False) -> Callable[[Sequence[Value]], Shown]:
     if raw:
-        return unscaled
+        return plain
     if metric.key in ("macs", "flops"):
         return decimal
     return SHOW.get(metric.unit, _small)
@@ -86,69 +82,62 @@ def blocks(
     found: Comparison, raw: bool = False, shared: Sequence[Share] = (), by: str = "", keys: Sequence[str] = ()
 ) -> Iterator[Block]:
     """The blocks of a comparison below its heading."""
-    metrics = chosen(found, keys)
-    yield Facts([Fact(printable(model.name), _about(model), label_style=LOUD) for model in found.models])
+    metrics, models = chosen(found, keys), []
+    for model in found.models:
+        about = filter(None, [clean(model.summary.title), wording.heading(model.summary)[-1]])
+        models.append(Fact(printable(model.name), " · ".join(about), label_style=LOUD))
+    yield Facts(models)
     yield Gap()
-    columns, figures = turned(found, keys, raw)
-    yield Verbatim(lambda width: _bars(found, metrics, raw), instead=[Table(columns, figures, _sure_notes(found))])
+    figures = Table(_turned(found, metrics, raw), metrics, partial(_sure_notes, found))
+    yield Verbatim(lambda width: _bars(found, metrics, raw), instead=[figures])
     yield Gap()
     if shared:
         shares = _share_columns(found, by)
         yield Table([as_is(column) for column in shares] if raw else shares, shared, terminal=shares, fill=True)
         yield Gap()
     accuracies = [Fact("accuracy", text) for text in _settings(found)]
-    yield Facts([Fact("Pareto", _pareto(found)), *accuracies], 9)
-    measured = measured_facts(found)
-    if measured:
-        yield Facts([Fact(*fact, label_style=LOUD if fact[0] == "unstable" else BOLD) for fact in measured], 10)
-    yield Facts([Fact(label, text, DIM, DIM) for label, text in conventions(found, metrics)], 17)
-
-
-def _about(model: Compared) -> str:
-    summary = model.summary
-    return " · ".join(filter(None, [clean(summary.title), wording.heading(summary)[-1]]))
+    best = ", ".join(printable(model.name) for model in found.pareto)
+    by = ", ".join(metric.heading for metric in found.pareto_metrics)
+    yield Facts([Fact("Pareto", f"Pareto-optimal in {by}: {best}"), *accuracies], 9)
+    measured = _measured(found)
+    yield from [Facts(measured, 10)] if measured else []
+    yield Facts([Fact(label, text, DIM, DIM) for label, text in _conventions(found, metrics)], 17)
 
 
 def _rows(found: Comparison, keys: Sequence[str]) -> list[Column]:
     """A model a row: its figures, and of each the ratio to the first model's."""
-    columns = [Column("name", lambda model: printable(model.name), "model", "model", words)]
+    columns = [Column("name", lambda model: printable(model.name))]
     for metric in chosen(found, keys):
-        columns.append(Column(metric.key, metric.of, metric.heading, metric.heading, _show(metric)))
-        ratio = partial(found.ratio, metric=metric)
-        columns.append(Column(f"{metric.key}_ratio", ratio, "×", "×", _ratio_of))
+        ratio = Column(f"{metric.key}_ratio", partial(found.ratio, metric=metric))
+        columns += [Column(metric.key, metric.of), ratio]
     pareto = found.pareto
-    return [*columns, Column("pareto", lambda m: STAR if m in pareto else "", "Pareto", "Pareto", words)]
+    return [*columns, Column("pareto", lambda model: "★" if model in pareto else "")]
 
 
-def _sure_notes(found: Comparison) -> Callable[[Metric], Iterator[Note]]:
-    """Of each figure how sure the ratios are."""
-
-    def notes(metric: Metric) -> Iterator[Note]:
-        for model, text in zip(found.models, _sure(found, metric), strict=True):
-            if text:
-                yield Note(text, about=f"ratio of {metric.heading}, {printable(model.name)}:")
-
-    return notes
+def _sure_notes(found: Comparison, metric: Metric) -> Iterator[Note]:
+    """How sure the ratios of a figure are."""
+    for model, text in zip(found.models, _sure(found, metric), strict=True):
+        if text:
+            yield Note(text, about=f"ratio of {metric.heading}, {printable(model.name)}:")
 
 
-def turned(found: Comparison, keys: Sequence[str] = (), raw: bool = False) -> tuple[list[Column], list[Metric]]:
+def _turned(found: Comparison, metrics: Sequence[Metric], raw: bool) -> list[Column]:
     """A figure a row, a model a column, as people read it: each with its ratio to the first, and who is best."""
-    metrics = chosen(found, keys)
     shown = [_show(metric, raw)([metric.of(model) for model in found.models]) for metric in metrics]
     heads = [f"{m.heading} ({s.unit})" if s.unit else m.heading for m, s in zip(metrics, shown, strict=True)]
     columns = [Column("figure", lambda metric: heads[metrics.index(metric)], "", "", words)]
     for n, model in enumerate(found.models):
-        texts = [s.texts[n].strip() for s in shown]
-        columns.append(_column(printable(model.name), model, texts))
+        name, texts = printable(model.name), [s.texts[n].strip() for s in shown]
+        columns.append(Column(name, partial(_of, model), name, name, _texts(texts)))
         if n:
             ratios = _ratio_of([found.ratio(model, metric) for metric in metrics]).texts
             columns.append(Column("ratio", partial(found.ratio, model), "×", "×", _texts(ratios)))
     best = Column("best", lambda metric: ", ".join(printable(m.name) for m in found.best(metric)), "best", "", words)
-    return [*columns, best], metrics
+    return [*columns, best]
 
 
-def _column(name: str, model: Compared, texts: list[str]) -> Column:
-    return Column(name, lambda metric: metric.of(model), name, name, _texts(texts))
+def _of(model: Compared, metric: Metric) -> Value:
+    return metric.of(model)
 
 
 def _texts(texts: list[str]) -> Callable[[Sequence[Value]], Shown]:
@@ -157,13 +146,7 @@ def _texts(texts: list[str]) -> Callable[[Sequence[Value]], Shown]:
 
 def chosen(found: Comparison, keys: Sequence[str]) -> list[Metric]:
     """The metrics that `--columns` names, or all. Raises UsageError."""
-    if not keys:
-        return list(found.metrics)
-    known = {metric.key: metric for metric in METRICS}
-    for key in keys:
-        if key not in known:
-            raise UsageError(f"there is no column `{key}`", did_you_mean(key, known))
-    return [known[key] for key in keys]
+    return named({metric.key: metric for metric in METRICS}, keys) if keys else list(found.metrics)
 
 
 def _bars(found: Comparison, metrics: Sequence[Metric], raw: bool) -> Iterator[Pieces]:
@@ -203,15 +186,14 @@ CONVENTIONS = (
 )
 
 
-def conventions(found: Comparison, metrics: Sequence[Metric]) -> list[tuple[str, str]]:
+def _conventions(found: Comparison, metrics: Sequence[Metric]) -> list[tuple[str, str]]:
     """The conventions of the figures that are shown, as labels and texts."""
     keys = {metric.key for metric in metrics}
     said = [("ratios", "to the first model; best: the lowest cost, the highest accuracy, beyond the noise")]
     training = found.models[0].summary.training
     if training is not None and "training_memory_bytes" in keys:
-        said.append(
-            ("training", f"a step with {training.optimizer}; parameters, gradients and optimiser's state counted")
-        )
+        counted = "parameters, gradients and optimiser's state counted"
+        said.append(("training", f"a step with {training.optimizer}; {counted}"))
     return said + [(label, text) for key, label, text in CONVENTIONS if key in keys]
 
 
@@ -231,7 +213,7 @@ def _sure(found: Comparison, metric: Metric) -> list[str]:
     return texts
 
 
-def measured_facts(found: Comparison) -> list[tuple[str, str]]:
+def _measured(found: Comparison) -> list[Fact]:
     """Facts about the measurements: how they were made, and what makes them doubtful."""
     runs = [(printable(m.name), m.summary.measured) for m in found.models if m.summary.measured is not None]
     if not runs:
@@ -239,17 +221,12 @@ def measured_facts(found: Comparison) -> list[tuple[str, str]]:
     first = runs[0][1]
     how = f"in turn ({' '.join(name for name, _ in runs)} …), so that what drifts drifts for all alike; "
     rounds = f"{first.runs} round{'s' * (first.runs != 1)}; " if len({run.runs for _, run in runs}) == 1 else ""
-    facts = [("measured", f"{how if found.in_turn else ''}{rounds}{wording.conditions(first)}")]
-    facts.append(("", wording.device(first)))
-    facts += [("unstable", f"{name}: {doubt.reason}. {doubt.advice}") for name, run in runs for doubt in run.doubts]
-    facts += [("", f"{name}: {STOPPED[run.stopped]}") for name, run in runs if run.stopped in STOPPED]
-    return facts
-
-
-def _pareto(found: Comparison) -> str:
-    names = ", ".join(printable(model.name) for model in found.pareto)
-    by = ", ".join(metric.heading for metric in found.pareto_metrics)
-    return f"Pareto-optimal in {by}: {names}"
+    return [
+        Fact("measured", f"{how if found.in_turn else ''}{rounds}{wording.conditions(first)}"),
+        Fact("", wording.device(first)),
+        *(told("unstable", f"{name}: {doubt.reason}. {doubt.advice}") for name, run in runs for doubt in run.doubts),
+        *(Fact("", f"{name}: {STOPPED[run.stopped]}") for name, run in runs if run.stopped in STOPPED),
+    ]
 
 
 def _settings(found: Comparison) -> list[str]:
@@ -274,22 +251,19 @@ def _share_columns(found: Comparison, by: str) -> list[Column]:
     for what, heading, show in (("params", "params", exact), ("macs", "MACs", counts)):
         for n, model in enumerate(found.models):
             name = printable(model.name)
-            columns.append(Column(f"{what}_{name}", _at(what, n), f"{heading} {name}", name, show))
+            columns.append(Column(f"{what}_{name}", partial(_at, what, n), f"{heading} {name}", name, show))
         if len(found.models) == 2:
-            columns.append(Column(f"{what}_difference", _difference(what), f"Δ {heading}", "Δ", counts))
+            columns.append(Column(f"{what}_difference", partial(_difference, what), f"Δ {heading}", "Δ", counts))
     return columns
 
 
-def _at(what: str, n: int) -> Callable[[Share], Value]:
-    return lambda share: getattr(share, what)[n]
+def _at(what: str, n: int, share: Share) -> int | None:
+    figures: tuple[int | None, ...] = getattr(share, what)
+    return figures[n]
 
 
-def _difference(what: str) -> Callable[[Share], Value]:
-    def of(share: Share) -> Value:
-        first, second = getattr(share, what)
-        return (second or 0) - (first or 0)
-
-    return of
+def _difference(what: str, share: Share) -> int:
+    return (_at(what, 1, share) or 0) - (_at(what, 0, share) or 0)
 
 
 # --- line by line ---------------------------------------------------------------------------------------------------
@@ -418,8 +392,7 @@ class ComparedDocument(TypedDict):
         "Between which figures ratios of what was measured lie; null for too few runs.",
     ]
     reported: Annotated[
-        ResultDocument | None,
-        "The accuracy that is printed for the model; null where none of one table is known.",
+        ResultDocument | None, "The accuracy that is printed for the model; null where none of one table is known."
     ]
 
 
@@ -455,14 +428,11 @@ class DiffLine(TypedDict):
     """A node of one network, or of both."""
 
     sign: Annotated[
-        Literal["=", "-", "+"],
-        "Whether the node is in both (=), only in the first (-) or only in the second (+).",
+        Literal["=", "-", "+"], "Whether the node is in both (=), only in the first (-) or only in the second (+)."
     ]
     path: Annotated[str, "The unique name of the node; also its name in the torch network."]
     call: Annotated[str, "The node as the spec language writes it."]
-    output_shape: Annotated[
-        Sizes, "The shape of the output, channels first, without the batch; of a sequence tokens and width."
-    ]
+    output_shape: OutputShape
     params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
     macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
 
@@ -487,18 +457,8 @@ def data(found: Comparison, shared: Sequence[Share] = (), by: str = "") -> Compa
     }
     if shared:
         document["by"] = by
-        document["shares"] = [_share(share) for share in shared]
+        document["shares"] = [cast(ShareDocument, asdict(share)) for share in shared]
     return document
-
-
-def _share(share: Share) -> ShareDocument:
-    return {
-        "stage": share.stage,
-        "name": share.name,
-        "params": share.params,
-        "macs": share.macs,
-        "activation_bytes": share.activation_bytes,
-    }
 
 
 def _model(found: Comparison, model: Compared) -> ComparedDocument:
@@ -506,8 +466,9 @@ def _model(found: Comparison, model: Compared) -> ComparedDocument:
     totals = cast(ComparedTotals, totals_document(summary.report.totals))
     if training is not None:
         totals["training_memory_bytes"], totals["training_macs"] = training.peak_bytes, training.macs
-    own = {metric.key: _finite(metric.of(model)) for metric in found.metrics if metric.between is None}
-    totals.update(cast(ComparedTotals, {key: own[key] for key in own if not hasattr(model.totals, key)}))
+    own = {metric.key: metric.of(model) for metric in found.metrics if metric.between is None}
+    own = {key: None if own[key] == inf else own[key] for key in own if not hasattr(model.totals, key)}
+    totals.update(cast(ComparedTotals, own))
     return {
         "name": model.name,
         "model": summary.model,
@@ -530,22 +491,18 @@ def _interval(found: Comparison, model: Compared, metric: Metric) -> IntervalDoc
     return None if between is None else {"low": between[0], "high": between[1], "within_noise": noise}
 
 
-def _finite(value: float | None) -> float | None:
-    return None if value == inf else value
-
-
 def diff_data(changes: Sequence[Change], models: Sequence[Compared]) -> DiffDocument:
     """The JSON document of two networks line by line."""
-    lines = [_line(change.sign, layer) for change in changes for layer in change.layers]
+    lines: list[DiffLine] = [
+        {
+            "sign": change.sign,
+            "path": layer.path,
+            "call": usage(layer.node.op),
+            "output_shape": layer.node.shape,
+            "params": layer.params,
+            "macs": layer.macs,
+        }
+        for change in changes
+        for layer in change.layers
+    ]
     return {"schema": SCHEMA, "archcalc": __version__, "models": [model.name for model in models], "diff": lines}
-
-
-def _line(sign: Literal["=", "-", "+"], layer: Layer) -> DiffLine:
-    return {
-        "sign": sign,
-        "path": layer.path,
-        "call": usage(layer.node.op),
-        "output_shape": layer.node.shape,
-        "params": layer.params,
-        "macs": layer.macs,
-    }

@@ -177,13 +177,13 @@ def _why(peer: Peer, beside: PeerCounts) -> Iterator[Note]:
     """The parts of a tool's difference, or why it failed."""
     about = f"{peer.tool}:"
     if peer.failed:
-        yield Note(f"failed: {peer.failed}", "  ", about, 2, ACCENT)
+        yield Note(f"failed: {peer.failed}", "  ", about, ACCENT)
     room = max((len(_signed(reason.difference)) for reason in peer.reasons), default=0)
     for reason in peer.reasons:
-        yield Note(reason.why, f"  {_signed(reason.difference):>{room}}  ", about, room + 4, DIM)
+        yield Note(reason.why, f"  {_signed(reason.difference):>{room}}  ", about, DIM)
     if peer.params is not None and peer.params != beside.params:
         lost = f"{_signed(peer.params - beside.params)} parameters: it counts those of the layers that it knows"
-        yield Note(lost, "  ", about, 2, DIM)
+        yield Note(lost, "  ", about, DIM)
 
 
 def _signed(number: int) -> str:

@@ -29,8 +29,13 @@ def _kinds() -> dict[str, Any]:
 Elementwise = Annotated[dict[str, Natural], (("properties", _kinds),)]
 
 
-class TotalsDocument(TypedDict):
-    """Sums over nodes: of the whole batch, but for parameters."""
+OutputShape = Annotated[
+    Sizes, "The shape of the output, channels first, without the batch; of a sequence tokens and width."
+]
+
+
+class CountsDocument(TypedDict):
+    """Counts of a node, or sums over nodes."""
 
     params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
     weights: Annotated[Count, "Weights; class tokens, positions and embeddings are among them."]
@@ -39,6 +44,11 @@ class TotalsDocument(TypedDict):
     norm_stats: Annotated[Count, "Running means and variances; never in params."]
     macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
     flops: Annotated[Count, "Twice the MACs."]
+
+
+class TotalsDocument(CountsDocument):
+    """Sums over nodes: of the whole batch, but for parameters."""
+
     param_bytes: Annotated[Count, "The parameters in bytes."]
     activation_bytes: Annotated[Count, "The bytes newly allocated for outputs; 0 for views and what works in place."]
     peak_memory_bytes: Annotated[

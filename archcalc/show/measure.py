@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Annotated, NamedTuple, NotRequired, TypedDict, cast
 
 from .. import __version__
@@ -17,7 +19,7 @@ from ..tasks.measure import MeasureResult
 from ..tasks.summary import Line
 from . import summary, wording
 from .columns import Column, Shown, Value, percent, plain, time, words
-from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
+from .page import Block, Facts, Gap, Heading, Page, Prose, Table, told
 from .styles import ACCENT, BOLD, DIM, LOUD, PLAIN
 
 
@@ -86,12 +88,7 @@ def _figure(name: str) -> Callable[[_Timed], Value]:
 
 COLUMNS = (
     Column("batch", lambda timed: timed.run.batch),
-    Column("kind", lambda timed: timed.line.kind),
-    Column("depth", lambda timed: timed.line.depth),
-    Column("row", lambda timed: timed.line.row),
-    Column("path", lambda timed: timed.line.path),
-    Column("label", lambda timed: timed.line.label),
-    Column("name", lambda timed: timed.line.name),
+    *(Column(name, attrgetter(f"line.{name}")) for name in ("kind", "depth", "row", "path", "label", "name")),
     *(Column(f"latency_ms_{name}", _figure(name)) for name in SpreadDocument.__annotations__),
     Column("latency_runs", lambda timed: None if timed.line.latency is None else timed.line.latency.runs),
     Column("backward_ms_median", lambda timed: None if timed.backward is None else ms(timed.backward.median)),
@@ -107,12 +104,9 @@ def _columns(shown: Summary) -> list[Column]:
     """The columns that people see; the first takes the names' spare room, so it is a short one."""
     run = shown.measured
     assert run is not None
-    by_line: dict[int, _Timed] = {}
 
     def of(line: Line) -> _Timed:
-        if id(line) not in by_line:
-            (by_line[id(line)],) = _timed(shown, [line])
-        return by_line[id(line)]
+        return _timed(shown, [line])[0]
 
     known = {column.name: column for column in summary.COLUMNS}
     found = [known["macs"], known["latency_ms_median"]]
@@ -121,8 +115,7 @@ def _columns(shown: Summary) -> list[Column]:
     found.append(Column("min", lambda line: None if line.latency is None else line.latency.min, "fastest", "min", time))
     found.append(Column("p90", lambda line: None if line.latency is None else line.latency.p90, "90 %", "90 %", time))
     if run.backward:
-        backward = Column("backward", lambda line: _median(of(line).backward), "backward", "back", time)
-        found.insert(2, backward)
+        found.insert(2, Column("backward", lambda line: _median(of(line).backward), "backward", "back", time))
     if run.launch_bound:
         found.append(Column("waits", lambda line: of(line).waits or None, "GPU waits", "waits", plain))
     return found
@@ -134,9 +127,7 @@ def _median(latency: Latency | None) -> float | None:
 
 # Of a table of batches; a record is a Measurement.
 def _ratio(places: int) -> Callable[[Sequence[Value]], Shown]:
-    return lambda values: Shown(
-        "", [f"{value:.{places}f}" if isinstance(value, (int, float)) else "" for value in values]
-    )
+    return lambda values: Shown("", [f"{v:.{places}f}" if isinstance(v, (int, float)) else "" for v in values])
 
 
 def _rates(values: Sequence[Value]) -> Shown:
@@ -176,10 +167,7 @@ def _of_change(column: Column) -> Column:
 
 
 # Of a comparison of two files; a record is a batch and a Change.
-JUDGED = (
-    Column("batch", lambda pair: pair[0], "batch", "batch", plain),
-    *map(_of_change, CHANGES),
-)
+JUDGED = (Column("batch", lambda pair: pair[0], "batch", "batch", plain), *map(_of_change, CHANGES))
 
 
 def _chance(p: float | None) -> str:
@@ -188,13 +176,11 @@ def _chance(p: float | None) -> str:
 
 def _verdict(comparison: Comparison) -> str:
     """`2 of 54 layers slower beyond the noise, none faster; …`."""
-    counts = {
-        word: sum(change.verdict == word for change in comparison.layers)
-        for word in ("slower", "faster", "new", "gone")
-    }
+    counts = Counter(change.verdict for change in comparison.layers)
     many = len(comparison.layers)
     said = f"{counts['slower'] or 'none'} of {many} layers slower beyond the noise, {counts['faster'] or 'none'} faster"
-    said += "".join(f", {counts[word]} {word}" for word in ("new", "gone") if counts[word])
+    said += f", {counts['new']} new" if counts["new"] else ""
+    said += f", {counts['gone']} gone" if counts["gone"] else ""
     if comparison.drift is not None:
         said += f"; half of the layers moved by more than {comparison.drift:.2f} ×, half by less"
     return said
@@ -208,24 +194,18 @@ def _blocks(found: MeasureResult, depth: int, pick: rows.Pick | None) -> Iterato
     yield from summary.heading(first)
     yield Gap()
     if len(runs) == 1:
-        yield summary.table(first, _columns(first), depth, pick)
+        yield summary.table(first, _columns(first), depth, pick, wording.Notes())
         shown = wording.shown(first, depth, pick)
-        facts = [*([("shown", shown)] if shown else []), *_of_one(first)]
+        trained = wording.trained(first.training) if first.training is not None else []
+        facts = [*([("shown", shown)] if shown else []), *wording.measured(runs[0]), *trained]
     else:
         yield Table(BATCHES, runs, style=lambda run, column: PLAIN if run.stable or column.name != "stable" else ACCENT)
         facts = _of_all(runs)
     yield Gap()
-    yield Facts([Fact(*fact, label_style=LOUD if fact[0] == "unstable" else BOLD) for fact in facts])
+    yield Facts([told(*fact) for fact in facts])
     for comparison in found.comparisons:
         batch = f", batch {comparison.batch}" if len(found.comparisons) > 1 else ""
         yield from _comparison(comparison, f"against {found.against}{batch}")
-
-
-def _of_one(found: Summary) -> list[tuple[str, str]]:
-    """Facts below the rows of one batch."""
-    assert found.measured is not None
-    trained = wording.trained(found.training) if found.training is not None else []
-    return [*wording.measured(found.measured), *trained]
 
 
 def _of_all(runs: Sequence[Measurement]) -> list[tuple[str, str]]:
@@ -276,8 +256,7 @@ class MeasureDocument(RunDocument):
 
     comparison: NotRequired[
         Annotated[
-            list[ComparisonDocument],
-            "How the run compares with an earlier one, one for each batch that both measured.",
+            list[ComparisonDocument], "How the run compares with an earlier one, one for each batch that both measured."
         ]
     ]
 

@@ -59,15 +59,18 @@ class Fact(NamedTuple):
         return f"{self.formula} = {self.text}" if self.formula else self.text
 
 
+def told(label: str, text: str) -> Fact:
+    """A fact of a measurement: what makes it unstable must not be overlooked."""
+    return Fact(label, text, label_style=LOUD if label == "unstable" else BOLD)
+
+
 class Note(NamedTuple):
-    """A line about one record of a table, or about the fact above: in a terminal below it, behind `mark`, which is
-    `room` columns wide; elsewhere below the table, behind `about`, which names the record. `lead` are the text's first
-    words, in the style of the mark."""
+    """A line about one record of a table, or about the fact above: in a terminal below it, behind `mark`; elsewhere
+    below the table, behind `about`, which names the record. `lead` are the text's first words, in the mark's style."""
 
     text: str
     mark: str = ""
     about: str = ""
-    room: int = 0
     style: str = PLAIN
     mark_style: str = ""
     lead: str = ""

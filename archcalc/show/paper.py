@@ -196,7 +196,7 @@ def _tables(findings: Sequence[Finding]) -> Iterator[Block]:
 
 def _reason(finding: Finding) -> Iterator[Note]:
     if not finding.holds:
-        yield Note(cause(finding), "    ", room=4, style=PLAIN if finding.undeclared else DIM)
+        yield Note(cause(finding), "    ", style=PLAIN if finding.undeclared else DIM)
 
 
 def _style(finding: Finding, column: Column) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError, did_you_mean
@@ -11,7 +12,7 @@ from ..ops.shapes import show
 from ..tasks import summary as rows
 from ..tasks.summary import Line, Pick
 from . import wording
-from .columns import Column, Value, as_is, binary, decimal, exact, percent, size, sizes, time, words
+from .columns import Column, Value, as_is, binary, decimal, exact, percent, plain, size, time, words
 from .page import Block, Branch, Document, Fact, Facts, Gap, Heading, Note, Page, Prose, Table, Tree
 from .styles import ACCENT, DIM, LOUD, PLAIN
 
@@ -26,28 +27,14 @@ def _latency(part: str) -> Callable[[Line], Value]:
     return lambda line: None if line.latency is None else getattr(line.latency, part)
 
 
-def _count(name: str) -> Callable[[Line], Value]:
-    return lambda line: getattr(line.counts, name)
-
-
 COLUMNS = (
-    Column("kind", lambda line: line.kind),
-    Column("depth", lambda line: line.depth),
-    Column("row", lambda line: line.row),
-    Column("path", lambda line: line.path),
-    Column("label", lambda line: line.label),
-    Column("name", lambda line: line.name),
-    Column("head", lambda line: line.head),
-    Column("where", lambda line: line.where),
+    *(Column(name, attrgetter(name)) for name in ("kind", "depth", "row", "path", "label", "name", "head", "where")),
     Column("output_shape", lambda line: None if line.shape is None else size(line.shape), "output", "output", words),
-    Column("params", _count("params"), "params", "params", exact),
-    Column("weights", _count("weights")),
-    Column("biases", _count("biases")),
-    Column("norm_params", _count("norm_params")),
-    Column("norm_stats", _count("norm_stats")),
-    Column("macs", _count("macs"), "MACs", "MACs", decimal),
-    Column("flops", _count("flops")),
-    Column("activation_bytes", _count("activation_bytes"), "activation", "activ.", binary),
+    Column("params", attrgetter("counts.params"), "params", "params", exact),
+    *(Column(name, attrgetter(f"counts.{name}")) for name in ("weights", "biases", "norm_params", "norm_stats")),
+    Column("macs", attrgetter("counts.macs"), "MACs", "MACs", decimal),
+    Column("flops", attrgetter("counts.flops")),
+    Column("activation_bytes", attrgetter("counts.activation_bytes"), "activation", "activ.", binary),
     Column("receptive_field_min", lambda line: None if line.fields is None else line.fields.least(line.value)),
     Column("receptive_field_max", lambda line: None if line.fields is None else line.fields.most(line.value)),
     Column("receptive_field_stride", lambda line: _geometry(line, "stride")),
@@ -55,7 +42,7 @@ COLUMNS = (
     Column("latency_ms_median", _latency("median"), "latency", "latency", time),
     Column("latency_ms_iqr", _latency("iqr")),
     Column("latency_runs", _latency("runs")),
-    Column("shares", lambda line: line.shares),
+    Column("shares", attrgetter("shares")),
 )
 # For people only, made of numbers that other columns hold.
 SPREAD = Column("spread", lambda line: _spread(line.latency), "IQR", "IQR", percent, spare=True)
@@ -78,12 +65,12 @@ def _geometry(line: Line, name: str) -> Value:
 
 # How columns are shown that stand only where they are asked for; others as they are.
 ASKED = {
-    "flops": Column("", _count(""), "FLOPs", "FLOPs", decimal),
-    "receptive_field_min": Column("", _count(""), "least field", "least", sizes),
-    "receptive_field_max": Column("", _count(""), "field", "field", sizes),
-    "receptive_field_stride": Column("", _count(""), "stride", "stride", sizes),
-    "receptive_field_offset": Column("", _count(""), "offset", "offset", sizes),
-    "latency_ms_iqr": Column("", _count(""), "IQR", "IQR", time),
+    "flops": ("FLOPs", "FLOPs", decimal),
+    "receptive_field_min": ("least field", "least", plain),
+    "receptive_field_max": ("field", "field", plain),
+    "receptive_field_stride": ("stride", "stride", plain),
+    "receptive_field_offset": ("offset", "offset", plain),
+    "latency_ms_iqr": ("IQR", "IQR", time),
 }
 
 
@@ -97,14 +84,11 @@ def chosen(names: Sequence[str]) -> list[Column]:
         there = [column for column in COLUMNS if column.name == name]
         there = there or [column for column in COLUMNS if column.name.startswith(f"{name}_")]
         if not there:
-            known = [column.name for column in COLUMNS]
-            raise UsageError(f"there is no column `{name}`", did_you_mean(name, known))
+            raise UsageError(f"there is no column `{name}`", did_you_mean(name, [column.name for column in COLUMNS]))
         for column in there:
             if column.show is None:
-                like = ASKED.get(column.name)
-                heading = like.heading if like else column.name.replace("_", " ")
-                show = like.show if like else exact
-                column = Column(column.name, column.value, heading, like.short if like else heading, show)
+                heading = column.name.replace("_", " ")
+                column = Column(column.name, column.value, *ASKED.get(column.name, (heading, heading, exact)))
             found += [] if column.name in {other.name for other in found} else [column]
     return found
 
@@ -113,10 +97,10 @@ def columns(summary: Summary, pick: Pick | None = None) -> list[Column]:
     """The columns that people see: those that were asked for, else the usual ones, of latency where it was measured."""
     if pick is not None and pick.columns:
         found = chosen(pick.columns)
-    elif summary.measured is None:
-        found = [column for column in COLUMNS if column.show and not column.name.startswith("latency")]
     else:
-        found = [*(column for column in COLUMNS if column.show), *([SPREAD] if summary.measured.runs > 1 else [])]
+        run = summary.measured
+        found = [column for column in COLUMNS if column.show and (run or not column.name.startswith("latency"))]
+        found += [SPREAD] if run and run.runs > 1 else []
     return [as_is(column) for column in found] if pick is not None and pick.raw else found
 
 
@@ -149,13 +133,8 @@ def blocks(summary: Summary, depth: int = 0, pick: Pick | None = None, level: in
     shown = wording.shown(summary, depth, pick)
     facts = [*([("shown", shown)] if shown else []), *wording.facts(summary), ("claims", wording.verdict(summary))]
     whole = notes.failures(judgement for judgement in summary.judgements if not judgement.claim.row)
-    yield Facts(
-        [
-            *(Fact(label, text) for label, text in facts),
-            *(_failure(failure) for failure in whole),
-            *(Fact(mark, note, DIM, DIM) for mark, note in notes.numbered()),
-        ]
-    )
+    numbered = [Fact(mark, note, DIM, DIM) for mark, note in notes.numbered()]
+    yield Facts([*(Fact(*fact) for fact in facts), *map(_failure, whole), *numbered])
     yield Gap()
     yield Facts([Fact(label, text, DIM, DIM) for label, text in wording.conventions(summary)], 12)
 
@@ -167,17 +146,10 @@ def heading(summary: Summary, level: int = 1) -> Iterator[Block]:
         yield Prose(wording.clean(summary.namesake), ACCENT)
 
 
-def table(
-    summary: Summary,
-    columns: Sequence[Column],
-    depth: int = 0,
-    pick: Pick | None = None,
-    notes: wording.Notes | None = None,
-) -> Table:
+def table(summary: Summary, columns: Sequence[Column], depth: int, pick: Pick | None, notes: wording.Notes) -> Table:
     """The rows and their sums as a tree with shares; below each row what is printed and does not hold."""
     found = rows.table(summary, depth, pick)
     heads = next((line for line in found if line.head), None)
-    notes = notes or wording.Notes()
     failures = {id(line): notes.failures(line.judgements) for line in found if line.judgements}
 
     def failing(line: Line) -> Iterator[Note]:

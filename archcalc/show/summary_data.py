@@ -16,14 +16,14 @@ from .documents import claim_document, totals_document, training_document
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency, Measurement
-    from .summary_document import LayerDocument, Picked, RowDocument, SummaryDocument, SummaryTotals, WithHeads
+    from .summary_document import LayerDocument, RowDocument, Sometimes, SummaryDocument, SummaryTotals
 
 
 def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> SummaryDocument:
     """The JSON document; `layers` are all nodes, made one by one, what is picked stands by name under `shown`."""
     report = summary.report
     training = summary.training or train(report)
-    return {
+    document: SummaryDocument = {
         "schema": SCHEMA,
         "archcalc": __version__,
         "model": summary.model,
@@ -47,8 +47,11 @@ def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> SummaryD
         "namesake": summary.namesake or None,
         "counted": summary.counted or None,
         "training": training_document(training),
-        **_picked(summary, depth, pick),
     }
+    if pick is not None and pick.active:
+        picked = lines(summary, depth, pick)
+        document["shown"] = [line.row if line.kind == "row" else line.path for line in picked]
+    return document
 
 
 def _runs() -> Any:
@@ -58,23 +61,13 @@ def _runs() -> Any:
 
 
 def _totals(totals: Totals, training: Training) -> SummaryTotals:
-    return {
-        **totals_document(totals),
-        "training_memory_bytes": training.peak_bytes,
-        "training_macs": training.macs,
-    }
+    return {**totals_document(totals), "training_memory_bytes": training.peak_bytes, "training_macs": training.macs}
 
 
-def _with_heads(report: Report, training: Training) -> WithHeads:
+def _with_heads(report: Report, training: Training) -> Sometimes:
     if report.totals_with_heads is None:
         return {}
     return {"totals_with_heads": _totals(report.totals_with_heads, train(report, training.optimizer, heads=True))}
-
-
-def _picked(summary: Summary, depth: int, pick: Pick | None) -> Picked:
-    if pick is None or not pick.active:
-        return {}
-    return {"shown": [line.row if line.kind == "row" else line.path for line in lines(summary, depth, pick)]}
 
 
 def _layers(report: Report, training: Training, measured: Measurement | None) -> Iterator[LayerDocument]:

@@ -10,7 +10,7 @@ from typing import Annotated, NotRequired, TypedDict
 
 from ..documents import VERSION, WRITER, Count, Dtype, Natural, Place, Positive, Sizes, Version, Word
 from ..measurement.runs import LatencyDocument, MeasurementDocument
-from .documents import ClaimDocument, TotalsDocument, TrainingDocument
+from .documents import ClaimDocument, CountsDocument, OutputShape, TotalsDocument, TrainingDocument
 
 Field = tuple[Positive, Positive]
 
@@ -22,22 +22,15 @@ class SummaryTotals(TotalsDocument):
     training_macs: Annotated[Count, "The MACs of the forward and the backward pass."]
 
 
-class WithHeads(TypedDict):
-    """The keys that only a network with heads has."""
+class Sometimes(TypedDict):
+    """The keys that not every summary has: only one of a network with heads, or of which not all is shown."""
 
     totals_with_heads: NotRequired[Annotated[SummaryTotals, "The same with the heads, where there are some."]]
+    shown: NotRequired[list[str]]
 
 
-class Picked(TypedDict):
-    """The keys of a summary of which not all is shown."""
-
-    shown: NotRequired[
-        Annotated[list[str], "What `--sort`, `--top` and `--only` pick, by row or path, in their order."]
-    ]
-
-
-class LayerDocument(TypedDict):
-    """A node with its counts."""
+class _LayerPlace(TypedDict):
+    """The place of a node."""
 
     path: Annotated[str, "The unique name of the node; also its name in the torch network."]
     op: Annotated[Word, "The word of the spec language for what the node does."]
@@ -46,20 +39,15 @@ class LayerDocument(TypedDict):
     inputs: Annotated[
         tuple[int, ...], "What the node reads: indices of earlier layers; −1, −2, … are the network's inputs."
     ]
-    output_shape: Annotated[
-        Sizes, "The shape of the output, channels first, without the batch; of a sequence tokens and width."
-    ]
-    params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
-    weights: Annotated[Count, "Weights; class tokens, positions and embeddings are among them."]
-    biases: Annotated[Count, "Biases."]
-    norm_params: Annotated[Count, "Scale and shift of normalisations."]
-    norm_stats: Annotated[Count, "Running means and variances; never in params."]
-    macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
-    flops: Annotated[Count, "Twice the MACs."]
+    output_shape: OutputShape
+
+
+class LayerDocument(_LayerPlace, CountsDocument):
+    """A node with its counts."""
+
     activation_bytes: Annotated[Count, "The bytes newly allocated for outputs; 0 for views and what works in place."]
     receptive_field: Annotated[
-        Field | None,
-        "Input positions that an element sees, on its shortest path and on all; null where unbounded.",
+        Field | None, "Input positions that an element sees, on its shortest path and on all; null where unbounded."
     ]
     latency_ms: Annotated[LatencyDocument | None, "The latency in milliseconds; null where nothing was measured."]
     backward_macs: Annotated[Count | None, "The MACs of the layer's backward pass; null for layers of heads."]
@@ -72,8 +60,8 @@ class LayerDocument(TypedDict):
     ]
 
 
-class RowDocument(TypedDict):
-    """A row of the paper's table: a run of layers, and their sums."""
+class _RowPlace(TypedDict):
+    """The place of a row."""
 
     name: Annotated[str, "The name by which `rows:`, `heads:` and `errata:` of the spec call the row."]
     label: Annotated[str, "The row's label as printed."]
@@ -81,16 +69,12 @@ class RowDocument(TypedDict):
     where: Annotated[Place, "The place in the spec: file:line:column."]
     start: Annotated[Natural, "The index of the row's first layer."]
     stop: Annotated[Natural, "The index behind the row's last layer."]
-    output_shape: Annotated[
-        Sizes, "The shape of the output, channels first, without the batch; of a sequence tokens and width."
-    ]
-    params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
-    weights: Annotated[Count, "Weights; class tokens, positions and embeddings are among them."]
-    biases: Annotated[Count, "Biases."]
-    norm_params: Annotated[Count, "Scale and shift of normalisations."]
-    norm_stats: Annotated[Count, "Running means and variances; never in params."]
-    macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
-    flops: Annotated[Count, "Twice the MACs."]
+    output_shape: OutputShape
+
+
+class RowDocument(_RowPlace, CountsDocument):
+    """A row of the paper's table: a run of layers, and their sums."""
+
     param_bytes: Annotated[Count, "The parameters in bytes."]
     activation_bytes: Annotated[Count, "The bytes newly allocated for outputs; 0 for views and what works in place."]
     weight_layers: Annotated[

@@ -103,7 +103,7 @@ def _blocks(found: Sequence[Verified]) -> Iterator[Block]:
 
 def _differences(verified: Verified) -> Iterator[Note]:
     for text in verified.differences:
-        yield Note(printable(text), "  ✗ ", f"{printable(verified.model)}:", 4, mark_style=LOUD)
+        yield Note(printable(text), "  ✗ ", f"{printable(verified.model)}:", mark_style=LOUD)
 
 
 def gaps(found: Sequence[Verified]) -> dict[str, str]:

@@ -99,14 +99,12 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
 def held(memory: Memory) -> str:
     """The memory that a run held: `9.76 MiB at the peak; …`."""
     parts = [
-        f"{' '.join(binary(memory.peak_memory_bytes))} of values at the peak",
-        f"{' '.join(binary(memory.eager_memory_bytes))} where callers hold inputs",
+        (memory.peak_memory_bytes, "of values at the peak"),
+        (memory.eager_memory_bytes, "where callers hold inputs"),
+        (memory.workspace_bytes, "beside them inside ops and kernels"),
+        (memory.requested_bytes, "asked of the allocator"),
     ]
-    if memory.workspace_bytes is not None:
-        parts.append(f"{' '.join(binary(memory.workspace_bytes))} beside them inside ops and kernels")
-    if memory.requested_bytes is not None:
-        parts.append(f"{' '.join(binary(memory.requested_bytes))} asked of the allocator")
-    return "; ".join(parts)
+    return "; ".join(f"{' '.join(binary(size))} {what}" for size, what in parts if size is not None)
 
 
 def trained(training: Training) -> list[tuple[str, str]]:
@@ -114,14 +112,12 @@ def trained(training: Training) -> list[tuple[str, str]]:
     parts = [f"{name} {' '.join(binary(size))}" for name, size in training.parts.items() if size]
     saved = [f"{word} {' '.join(binary(size))}" for word, size in training.saved_by_op().items()]
     forward = training.forward_macs
+    macs = f"{_scaled(training.macs)} MACs = {_scaled(forward)} forward + {_scaled(training.macs - forward)} backward"
     return [
         ("training", f"{' '.join(binary(training.peak_bytes))} with {training.optimizer}, {reached(training)}"),
         ("", ", ".join(parts)),
         *([("", f"saved by op: {', '.join(saved)}")] if saved else []),
-        (
-            "",
-            f"{_scaled(training.macs)} MACs = {_scaled(forward)} forward + {_scaled(training.macs - forward)} backward",
-        ),
+        ("", macs),
     ]
 
 
@@ -138,18 +134,21 @@ def _scaled(count: int) -> str:
 
 def measured(run: Measurement) -> list[tuple[str, str]]:
     """`161 ms, median of 30 runs (IQR 0.938, …)`, whether the layers add up to it, under which conditions, on what."""
-    return [
-        ("latency", f"{spread(run.whole)}{_throughput(run)}"),
-        *([("", f"{sure}")] if (sure := _sure(run)) else []),
-        *([("", _noisy(run.noisy_rounds))] if run.noisy_rounds else []),
-        *([("compiled", compiled)] if (compiled := _compiled(run)) else []),
-        *([("layers", layers)] if (layers := _layers(run)) else []),
-        *(("unstable" if not number else "", str(text)) for number, text in enumerate(_unstable(run))),
+    throughput = f"; {rate(run.throughput)} samples/s" if run.throughput else ""
+    unstable = [f"{doubt.reason}. {doubt.advice}" for doubt in run.doubts]
+    facts = [
+        ("latency", f"{spread(run.whole)}{throughput}"),
+        ("", _sure(run)),
+        ("", _noisy(run.noisy_rounds)),
+        ("compiled", _compiled(run)),
+        ("layers", _layers(run)),
+        *(("" if number else "unstable", text) for number, text in enumerate(unstable)),
         ("run", conditions(run)),
-        *([("", STOPPED[run.stopped])] if run.stopped in STOPPED else []),
+        ("", STOPPED.get(run.stopped, "")),
         ("device", device(run)),
-        *([("held", held(run.memory))] if run.memory is not None else []),
+        ("held", held(run.memory) if run.memory is not None else ""),
     ]
+    return [fact for fact in facts if fact[1]]
 
 
 STOPPED = {
@@ -171,10 +170,6 @@ def _bare(time: float) -> str:
     return ms(time).removesuffix(" ms")
 
 
-def _throughput(run: Measurement) -> str:
-    return f"; {rate(run.throughput)} samples/s" if run.throughput else ""
-
-
 def rate(count: float) -> str:
     """Samples a second, with three digits."""
     return f"{count:,.0f}" if count >= 99.95 else f"{count:.3g}"
@@ -191,6 +186,9 @@ def _sure(run: Measurement) -> str:
 
 
 def _noisy(runs: int) -> str:
+    """How many rounds were measured once more; empty for none."""
+    if not runs:
+        return ""
     does, was = ("does", "it") if runs == 1 else ("do", "them")
     return f"{with_separators(runs)} more {does} not count: others used the processor during {was}"
 
@@ -216,10 +214,6 @@ def _layers(run: Measurement) -> str:
     cost = f"{_percent(share)}" if share >= 0.001 else "<0.1 %"
     bound = f"; the GPU waits for launches in {len(run.launch_bound)} of {len(run.layers)}" if run.launch_bound else ""
     return f"{ms(run.layers_sum)} together, {run.reconciliation:.3f} of the whole; their clock cost {cost}{bound}"
-
-
-def _unstable(run: Measurement) -> list[str]:
-    return [f"{doubt.reason}. {doubt.advice}" for doubt in run.doubts]
 
 
 def conditions(run: Measurement) -> str:
@@ -316,17 +310,13 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
     """The meaning of each number, as labels and texts."""
     batch = summary.report.batch
     found = [
-        *(
-            [
-                ("params", "weights, biases and norm parameters; running statistics apart"),
-                ("MACs", "multiply-accumulates of convolutions, linear layers, matrix products"),
-            ]
-            if "counted as" not in summary.counted
-            else [("counts", summary.counted)]
-        ),
+        ("params", "weights, biases and norm parameters; running statistics apart"),
+        ("MACs", "multiply-accumulates of convolutions, linear layers, matrix products"),
         ("activation", "bytes newly allocated for outputs; none for views and in-place ops"),
         ("peak", "most bytes alive at once, freed at last use; parameters not counted"),
     ]
+    if "counted as" in summary.counted:
+        found[:2] = [("counts", summary.counted)]
     if summary.measured is not None:
         what = {"inference": "runs in inference mode", "training": "training runs, forward and backward"}
         found.append(("latency", f"median of {what[summary.measured.mode]}; rows need not add up to the total"))

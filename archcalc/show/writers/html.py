@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from html import escape as quoted
 from math import inf
-from typing import Any
 
 from ..columns import Column, Value, words
 from ..page import Block, Facts, Heading, Page, Picture, Prose, Table, Verbatim
@@ -74,22 +73,29 @@ def write(page: Page) -> str:
     """A page of its own."""
     own, *blocks = page.titled("html")
     assert isinstance(own, Heading)
-    return whole(own.text, parts(blocks), own.said)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{quoted(own.text)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(filter(None, parts([own, *blocks])))
+        + f"\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+    )
 
 
 def parts(blocks: Iterable[Block]) -> Iterator[str]:
     """Blocks as pieces of a page."""
     for block in blocks:
         if isinstance(block, Heading):
-            yield heading(block.text, block.level)
+            yield f"<h{block.level}>{quoted(block.text)}</h{block.level}>"
             yield paragraphs(block.said, dim=True)
         elif isinstance(block, Prose):
             yield paragraphs([block.text])
         elif isinstance(block, Facts):
-            style = "in" if block.indent else "dim" if block.dim else ""
-            yield pairs(block.pairs, style)
+            style = " class=in" if block.indent else " class=dim" if block.dim else ""
+            body = "".join(f"<dt>{quoted(label)}</dt><dd>{quoted(text)}</dd>\n" for label, text in block.pairs)
+            yield f"<dl{style}>\n{body}</dl>" if body else ""
         elif isinstance(block, Table):
-            yield table(block.shown, block.records, block.rules)
+            yield table(block)
             yield paragraphs(block.said)
         elif isinstance(block, Picture):
             yield figure(block.svg, block.caption)
@@ -97,43 +103,21 @@ def parts(blocks: Iterable[Block]) -> Iterator[str]:
             yield f"<pre>{quoted(painted(block.lines(PROSE), False))}</pre>"
 
 
-def whole(title: str, parts: Iterable[str], about: Sequence[str] = ()) -> str:
-    """A whole page: its title, lines about it, and parts that are HTML already."""
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{quoted(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{quoted(title)}</h1>\n"
-        + "".join(f"{paragraphs([line], dim=True)}\n" for line in about)
-        + "\n".join(part for part in parts if part)
-        + f"\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
-    )
-
-
-def heading(text: str, level: int = 2) -> str:
-    return f"<h{level}>{quoted(text)}</h{level}>"
-
-
-def table(columns: Sequence[Column], records: Sequence[Any], totals: Iterable[int] = ()) -> str:
-    """A table that a click sorts; the records of `totals` stay at its end. Cells hold their exact values too."""
-    last = set(totals)
-    heads, texts, values, long = [], [], [], []
-    for column in columns:
-        assert column.show is not None
-        values.append([column.value(record) for record in records])
-        unit, shown = column.show(values[-1])
+def table(block: Table) -> str:
+    """A table that a click sorts; records below a rule stay at its end. Cells hold their exact values too."""
+    heads, columns = [], []
+    for column in block.shown:
+        heading, texts = column.written(block.records)
         side = ' class="text"' if column.show is words else ""
-        heads.append(f'<th scope="col"{side}>{quoted(f"{column.heading} ({unit})" if unit else column.heading)}</th>')
-        texts.append(shown)
-        long.append(max(map(len, shown), default=0) > SHORT)
-    lines = []
-    for number in range(len(records)):
-        cells = [
-            _cell(text[number], value[number], column, wide)
-            for text, value, column, wide in zip(texts, values, columns, long, strict=True)
-        ]
-        lines.append(f"<tr{' class=total' if number in last else ''}>{''.join(cells)}</tr>")
-    body = "\n".join(lines)
-    head = f"<thead><tr>{''.join(heads)}</tr></thead>"
+        heads.append(f'<th scope="col"{side}>{quoted(heading)}</th>')
+        long = max(map(len, texts), default=0) > SHORT
+        values = map(column.value, block.records)
+        columns.append([_cell(*both, column, long) for both in zip(texts, values, strict=True)])
+    lines = (
+        f"<tr{' class=total' if number in block.rules else ''}>{''.join(cells)}</tr>"
+        for number, cells in enumerate(zip(*columns, strict=True))
+    )
+    head, body = f"<thead><tr>{''.join(heads)}</tr></thead>", "\n".join(lines)
     return f'<div class="wide"><table>\n{head}\n<tbody>\n{body}\n</tbody>\n</table></div>'
 
 
@@ -147,12 +131,6 @@ def _cell(text: str, value: Value, column: Column, wide: bool) -> str:
     return f"<td{f' data-v={chr(34)}{value}{chr(34)}' if known else ''}>{quoted(text.strip())}</td>"
 
 
-def pairs(found: Iterable[tuple[str, str]], style: str = "") -> str:
-    """Words and what they are; of `style` `dim`, or `in` for what is about the pair above."""
-    body = "".join(f"<dt>{quoted(label)}</dt><dd>{quoted(text)}</dd>\n" for label, text in found)
-    return f"<dl{f' class={style}' if style else ''}>\n{body}</dl>" if body else ""
-
-
 def paragraphs(texts: Iterable[str], dim: bool = False) -> str:
     start = '<p class="dim">' if dim else "<p>"
     return "\n".join(f"{start}{quoted(text)}</p>" for text in texts)
@@ -163,11 +141,10 @@ SMALL = 300  # points: a picture that a phone shows whole
 
 def figure(svg: str, caption: str) -> str:
     """A picture that stands in the page itself."""
-    inside = svg[svg.index("<svg") :]
+    inside = svg[svg.index("<svg") + len("<svg") :]
     points = re.search(r'width="([\d.]+)pt"', inside)
     width = float(points[1]) if points else 500.0
     small = ' class="small"' if width < SMALL else ""
-    inside = f'<svg style="width: {width * 1.5:.0f}px"{small}' + inside[len("<svg") :].replace(
-        points[0] if points else "", "", 1
-    )
+    inside = inside.replace(points[0], "", 1) if points else inside
+    inside = f'<svg style="width: {width * 1.5:.0f}px"{small}{inside}'
     return f"<figure><div>{inside}</div><figcaption>{quoted(caption)}</figcaption></figure>"

@@ -108,10 +108,9 @@ def _said(block: Block) -> Iterator[str]:
 def _float(table: Table, said: Sequence[str]) -> Iterator[str]:
     heads, texts, sides = [], [], []
     for column in table.shown:
-        assert column.show is not None
-        unit, found = column.show([column.value(record) for record in table.records])
+        heading, found = column.written(table.records)
         sides.append("r" if column.show is not words else "p" if max(map(len, found), default=0) > WIDE else "l")
-        heads.append(escape(f"{column.heading} ({unit})" if unit else column.heading))
+        heads.append(escape(heading))
         texts.append([escape(text.strip() if column.show is not words else text) for text in found])
     wide = f"p{{{0.6 / max(1, sides.count('p')):.2g}\\linewidth}}"
     yield PACKAGES

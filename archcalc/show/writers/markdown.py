@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..columns import words
-from ..layout import branch as guide
-from ..page import Block, Branch, Facts, Heading, Page, Prose, Table, Verbatim
+from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim
 from ..styles import PROSE
 from ..styles import page as painted
 
@@ -43,29 +42,15 @@ def table(block: Table) -> Iterator[str]:
     """A table, and below it what is said about its records."""
     columns, texts, heads = block.shown, [], []
     for column in columns:
-        assert column.show is not None
-        unit, found = column.show([column.value(record) for record in block.records])
-        heads.append(escape(f"{column.heading} ({unit})" if unit else column.heading))
+        heading, found = column.written(block.records)
+        heads.append(escape(heading))
         texts.append([escape(cell.strip()) for cell in found])
-        if block.tree and column.name == "tree":
-            texts[-1] = [_name(block.tree.branch(record)) for record in block.records]
-    yield from pipes(heads, [column.show is not words for column in columns], zip(*texts, strict=True))
+    yield _row(heads)
+    yield _row([":---" if column.show is words else "---:" for column in columns])
+    yield from map(_row, zip(*texts, strict=True))
     notes = block.said
     yield from ([""] if notes else [])
     yield from (f"- {escape(note)}" for note in notes)
-
-
-def _name(branch: Branch) -> str:
-    name = escape(branch.name)
-    front = guide(branch.lasts).strip().replace(" ", "\u00a0")
-    return f"**{name}**" if branch.total else f"{front} {name}".lstrip()
-
-
-def pipes(heads: Sequence[str], to_the_right: Sequence[bool], cells: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A table: its headings, on which side each column stands, and its rows. The cells are escaped already."""
-    yield _row(heads)
-    yield _row(["---:" if right else ":---" for right in to_the_right])
-    yield from map(_row, cells)
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -94,7 +94,7 @@ def _fact(fact: Fact, labels: int, indent: int, room: int) -> Iterator[Pieces]:
 def table(block: Table, width: int | None) -> Iterator[Pieces]:
     """A table, each record between the lines that stand above it and the notes about it."""
     columns = [column for column in block.terminal or block.columns if column.show is not None]
-    found = [column.show([column.value(record) for record in block.records]) for column in columns if column.show]
+    found = [column.shown(block.records) for column in columns]
     heads = [column.heading if block.headings else "" for column in columns]
     widths = [
         max(map(width_of, (head, own.unit if block.headings else "", *own.texts)))

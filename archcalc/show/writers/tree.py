@@ -6,6 +6,7 @@ Nothing is cut: a name that is too long for its place gets a line of its own abo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 from ..columns import Column, percent
@@ -116,8 +117,7 @@ def _overlong(barest: Layout, layouts: Sequence[Layout], width: int) -> Layout:
 
 
 def _numbers(column: Column, records: Sequence[Any], short: bool) -> Numbers:
-    assert column.show is not None
-    unit, texts = column.show([column.value(record) for record in records])
+    unit, texts = column.shown(records)
     heading = column.short if short else column.heading
     return Numbers(heading, unit, texts, max(map(width_of, (heading, unit, *texts))))
 
@@ -150,8 +150,8 @@ def lines(
     """The headings and the records, with a rule above the sums, and below each record what is said about it."""
     if table.headings:
         yield from _headings(layout, tree.of)
-    ranked = [tree.share(record) or 0.0 for record, b in zip(table.records, layout.branches, strict=True) if _top(b)]
-    most = max(ranked, default=0.0)
+    top = (not branch.total and not branch.lasts for branch in layout.branches)
+    most = max((tree.share(record) or 0.0 for record in compress(table.records, top)), default=0.0)
     for index, record in enumerate(table.records):
         if index in table.rules[:1]:
             yield rule(layout.width)
@@ -160,10 +160,6 @@ def lines(
         for note in table.notes(record):
             front = layout.names.bars[index] or "  "
             yield from noted(note, front + "  " if front.endswith("│") else front, width)
-
-
-def _top(branch: Branch) -> bool:
-    return not branch.total and not branch.lasts
 
 
 def _headings(layout: Layout, share: str) -> Iterator[Pieces]:
@@ -220,8 +216,7 @@ def _cells(index: int, share: float | None, layout: Layout, most: float) -> Iter
 
 def noted(note: Note, front: str, width: int) -> Iterator[Pieces]:
     """A note behind its mark; it goes on below its first words."""
-    mark = left(note.mark, note.room or width_of(note.mark))
-    first = width_of(front + mark)
+    first = width_of(front + note.mark)
     for number, part in enumerate(wrap(note.lead + note.text, max(8, width - first))):
         if number:
             yield [(" " * first, PLAIN), (part, note.style)]
@@ -229,6 +224,6 @@ def noted(note: Note, front: str, width: int) -> Iterator[Pieces]:
             lead = len(note.lead)
             yield [
                 (front, DIM),
-                (mark + part[:lead], note.mark_style or note.style or BOLD),
+                (note.mark + part[:lead], note.mark_style or note.style or BOLD),
                 (part[lead:], note.style),
             ]
