@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterable
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any
 
 from ..analysis.readings import READINGS
 from ..language.columns import METRICS, SCALES, WITH_HEADS
@@ -35,11 +34,8 @@ from ..show.paper import PaperDocument
 from ..show.scale import ScaleDocument
 from ..show.summary_document import SummaryDocument
 from ..show.verify import VerifyDocument
-from .records import document
+from .records import DRAFT, Schema, document
 
-Schema = dict[str, Any]
-
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
 FOLDER = Path(__file__).resolve().parent
 
 # --- sentences ----------------------------------------------------------------------------------------------------
@@ -153,14 +149,15 @@ def spec_schema() -> Schema:
 def _definitions() -> dict[str, Schema]:
     """What several keys of a spec hold."""
     name = rf"(?!(?:{_taken('x')})\s*(?:,|$)){_NAME}"
+    value = _said(
+        _either("object", _ref("merge"), _ref("line")), "A value, or the parts of one, under names of their own."
+    )
     several = {"type": "object", "required": ["table"], "properties": {"table": {"pattern": "\n"}}}
     return {
         "scalar": {"description": "A word, a number or a line of text.", **_SCALAR},
         "scalars": {
             "description": "One name, or a list of names.",
-            "if": {"type": "array"},
-            "then": {"items": {"$ref": "#/$defs/scalar"}, "minItems": 1, "maxItems": MAX_ITEMS},
-            "else": _SCALAR,
+            **_either("array", {"items": _ref("scalar"), "minItems": 1, "maxItems": MAX_ITEMS}, _SCALAR),
         },
         "expression": {
             "description": "A number, a size such as 1×7, or an expression.",
@@ -189,45 +186,24 @@ def _definitions() -> dict[str, Schema]:
             "examples": ["conv(64, 3) bn relu", "block(c, 2 if first else 1) x(n)", "identity if s == 1"],
         },
         "merge": _merge({}),
-        "item": {
-            "if": {"type": "object"},
-            "then": {"if": several, "then": {"$ref": "#/$defs/rows"}, "else": {"$ref": "#/$defs/named"}},
-            "else": {"$ref": "#/$defs/line"},
-        },
-        "named": _merge(
-            {
-                rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": {
-                    "description": "A value, or the parts of one, under names of their own.",
-                    "if": {"type": "object"},
-                    "then": {"$ref": "#/$defs/merge"},
-                    "else": {"$ref": "#/$defs/line"},
-                }
-            }
-        ),
+        "item": _either("object", {"if": several, "then": _ref("rows"), "else": _ref("named")}, _ref("line")),
+        "named": _merge({rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": value}),
         "rows": {
             "description": "A quoted table, and what a row of it means.",
             **_closed(
                 {
-                    "from": {"$ref": "#/$defs/from"},
-                    "table": {"$ref": "#/$defs/table"},
+                    "from": _ref("from"),
+                    "table": _ref("table"),
                     "row": _said(
-                        {
-                            "if": {"type": "object"},
-                            "then": {"$ref": "#/$defs/named"},
-                            "else": {"$ref": "#/$defs/line"},
-                        },
+                        _either("object", _ref("named"), _ref("line")),
                         "The line or merge that each row means; a heading in it stands for its cell.",
                     ),
                 },
                 ["table"],
             ),
         },
-        "body": {
-            "if": {"type": "array"},
-            "then": {"items": {"$ref": "#/$defs/item"}, "minItems": 1},
-            "else": {"$ref": "#/$defs/item"},
-        },
-        "quoted": _closed({"from": {"$ref": "#/$defs/from"}, "table": {"$ref": "#/$defs/table"}}, ["table"]),
+        "body": _either("array", {"items": _ref("item"), "minItems": 1}, _ref("item")),
+        "quoted": _closed({"from": _ref("from"), "table": _ref("table")}, ["table"]),
         "reading": {
             "description": "The counting terms under which the figures are meant, separated by commas.",
             "anyOf": [
@@ -235,32 +211,32 @@ def _definitions() -> dict[str, Schema]:
                 {"type": "string", "pattern": rf"^\s*(?:{_any(READINGS)})\s*(?:,\s*(?:{_any(READINGS)})\s*)*$"},
             ],
         },
-        "readings": _map({"$ref": "#/$defs/reading"}),
+        "readings": _map(_ref("reading")),
     }
 
 
 def _values() -> dict[str, Schema]:
     """The value of each key of a spec; a key that stands only in KEYS may hold anything."""
-    scalar, size, body = ({"$ref": f"#/$defs/{name}"} for name in ("scalar", "size", "body"))
+    scalar, size, body = map(_ref, ("scalar", "size", "body"))
     values: dict[str, Schema] = {
         "name": {**scalar, "examples": ["vgg"]},
         "title": {**scalar, "examples": ["Going Deeper with Convolutions"]},
         "cite": {**scalar, "examples": ["He et al., CVPR 2016, arXiv:1512.03385v1"]},
         "input": {
-            "if": {"type": "object"},
-            "then": _named(_said(size, "The size of this input, channels first.")) | {"minProperties": 1},
-            "else": size,
+            **_either(
+                "object", {**_named(_said(size, "The size of this input, channels first.")), "minProperties": 1}, size
+            ),
             "examples": ["3 × 224 × 224"],
         },
         "variants": {
-            "if": {"type": "object"},
-            "then": {"$ref": "#/$defs/quoted"},
-            "else": {"type": "array", "items": scalar, "minItems": 1, "maxItems": MAX_VARIANTS},
+            **_either(
+                "object", _ref("quoted"), {"type": "array", "items": scalar, "minItems": 1, "maxItems": MAX_VARIANTS}
+            ),
             "examples": [["A", "B"]],
         },
         "namesakes": _map(scalar, MAX_MODELS),
-        "given": {**_named({"$ref": "#/$defs/expression"}), "examples": [{"classes": 1000}]},
-        "let": {**_named({"$ref": "#/$defs/expression"}), "examples": [{"C": "make_divisible(width * channels, 8)"}]},
+        "given": {**_named(_ref("expression")), "examples": [{"classes": 1000}]},
+        "let": {**_named(_ref("expression")), "examples": [{"C": "make_divisible(width * channels, 8)"}]},
         "defaults": {**_defaults(), "examples": [{"conv": {"bias": False}}]},
         "columns": {
             **_map(_role()),
@@ -271,7 +247,7 @@ def _values() -> dict[str, Schema]:
         "reading": {"$ref": "#/$defs/readings", "examples": [{"params": "K = 1024"}]},
         "layers": {
             "if": {"type": "object", "anyOf": [{"required": ["table"]}, {"required": ["from"]}]},
-            "then": {"$ref": "#/$defs/rows"},
+            "then": _ref("rows"),
             "else": body,
         },
         "notation": {
@@ -298,13 +274,13 @@ def _values() -> dict[str, Schema]:
         "reported": _list(
             _closed(
                 {
-                    "from": {"$ref": "#/$defs/from"},
+                    "from": _ref("from"),
                     "table": {
                         "description": "A figure a row under the heading `figure`, or a model a row under `model`.",
-                        "allOf": [{"$ref": "#/$defs/table"}],
+                        "allOf": [_ref("table")],
                         "pattern": r"^[\s|+:-]*(?:figure|model)\s*(?:\||\n)",
                     },
-                    "reading": _said({"$ref": "#/$defs/readings"}, KEY_SENTENCES["reading"]),
+                    "reading": _said(_ref("readings"), KEY_SENTENCES["reading"]),
                 },
                 ["from", "table"],
                 "A table of figures about whole networks.",
@@ -313,9 +289,9 @@ def _values() -> dict[str, Schema]:
         "errata": _list(
             _closed(
                 {
-                    "row": _said({"$ref": "#/$defs/scalars"}, "The rows that the figures are printed for."),
-                    "variant": _said({"$ref": "#/$defs/scalars"}, "The variants or models that the figures are about."),
-                    "figures": _said({"$ref": "#/$defs/scalars"}, "The columns, or figures, that are wrong."),
+                    "row": _said(_ref("scalars"), "The rows that the figures are printed for."),
+                    "variant": _said(_ref("scalars"), "The variants or models that the figures are about."),
+                    "figures": _said(_ref("scalars"), "The columns, or figures, that are wrong."),
                     "note": _said(scalar, "What is printed, quoted figure by figure, and the likely cause."),
                 },
                 ["figures", "note"],
@@ -325,12 +301,12 @@ def _values() -> dict[str, Schema]:
         "documents": _list(
             _closed(
                 {
-                    "from": _said({"$ref": "#/$defs/scalars"}, "Where: `document — place`, once or as a list."),
+                    "from": _said(_ref("scalars"), "Where: `document — place`, once or as a list."),
                     "system": _said(scalar, "What the documents call the network."),
                     "of": _said(scalar, "The `from:` of the claims, where several tables print the same figure."),
                     "table": {
                         "description": "Ids of figures; the first heading is `row`, `model` or `figure`.",
-                        "allOf": [{"$ref": "#/$defs/table"}],
+                        "allOf": [_ref("table")],
                         "pattern": r"^[\s|+:-]*(?:row|model|figure)\s*(?:\||\n)",
                     },
                 },
@@ -346,15 +322,22 @@ def _values() -> dict[str, Schema]:
     values["models"] = {
         "type": "object",
         "propertyNames": {"pattern": "^[a-z0-9][a-z0-9._-]*$"},
-        "additionalProperties": {
-            "if": {"type": "object"},
-            "then": _closed({"variant": variant, **laid}, ["variant"], "A variant with keys laid over it."),
-            "else": variant,
-        },
+        "additionalProperties": _either(
+            "object", _closed({"variant": variant, **laid}, ["variant"], "A variant with keys laid over it."), variant
+        ),
         "maxProperties": MAX_MODELS,
         "examples": [{"vgg16": "D", "resnet50-v1.5": {"variant": "50-layer", "given": {"v15": 1}}}],
     }
     return values
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _either(kind: str, then: Schema, other: Schema) -> Schema:
+    """One schema for values of this type of JSON's, the other for all else: errors are about the one that is meant."""
+    return {"if": {"type": kind}, "then": then, "else": other}
 
 
 def _closed(properties: Schema, required: list[str], sentence: str = "") -> Schema:
@@ -395,7 +378,7 @@ def _pattern(holes: str) -> str:
 
 def _merge(others: Schema) -> Schema:
     """One merge word with its branches, or one key of `others`."""
-    branches = {"type": "array", "items": {"$ref": "#/$defs/body"}, "minItems": 1}
+    branches = {"type": "array", "items": _ref("body"), "minItems": 1}
     return {
         "description": "A merge word, or a name, with what stands under it.",
         "type": "object",
@@ -404,7 +387,7 @@ def _merge(others: Schema) -> Schema:
             STEPS: {
                 "description": "What is done for each token of the value, with the same weights.",
                 "type": "array",
-                "items": {"$ref": "#/$defs/item"},
+                "items": _ref("item"),
                 "minItems": 1,
             },
         },
