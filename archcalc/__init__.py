@@ -5,8 +5,6 @@ Everything that the command line does can be called: `archcalc.load("vgg16")`, `
 
 from __future__ import annotations
 
-from . import views
-
 TYPE_CHECKING = False  # `typing` takes longer than all else here
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,10 +66,8 @@ def __dir__() -> Sequence[str]:
     return __all__
 
 
-def _views() -> ModuleType:
+def views_of_results() -> ModuleType:
+    """What knows how results show themselves: `archcalc.show.views`."""
     from .show import views
 
     return views
-
-
-views.handed_in = _views

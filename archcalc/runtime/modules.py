@@ -316,14 +316,14 @@ class Tied(nn.Module):
 class _Merge(nn.Module):
     """Branches joined element by element. Axes that a branch lacks are those right behind the batch."""
 
-    join: ClassVar[Callable[[Tensor, Tensor], Tensor]]
-    join_in_place: ClassVar[Callable[[Tensor, Tensor], Tensor]]
+    join: ClassVar[staticmethod[[Any, Any], Any]]
+    join_in_place: ClassVar[staticmethod[[Any, Any], Any]]
 
     def forward(self, *x: Tensor) -> Tensor:
         axes = max(branch.ndim for branch in x)
         first, second, *others = (_with_axes(branch, axes) for branch in x)
         shape = tuple(map(max, zip(*(branch.shape for branch in (first, second, *others)), strict=True)))
-        result = self.join(first, second)
+        result: Tensor = self.join(first, second)
         for branch in others:  # into what the first two made, where it has room: no second buffer
             result = self.join_in_place(result, branch) if result.shape == shape else self.join(result, branch)
         return result
