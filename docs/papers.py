@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from archcalc.errors import Source, Text
 from archcalc.papers.documents import read_ledger
 from archcalc.papers.judge import VERDICTS, Finding, Ledger, shown
 from archcalc.papers.quantity import ask, read_formula
-from archcalc.show.paper import by_document, cause, computed, difference, readings, tables, totals, verdict
+from archcalc.show.paper import cause, computed, difference, readings, tables, totals, verdict
 
 INTRO = Path(__file__).resolve().parent / "papers.intro.md"
 PLACE = re.compile(r"\{(printed|computed|base):([a-z0-9-]+)\}|\{= ([^{}]+)\}")
@@ -53,7 +54,10 @@ def _by_document(findings: list[Finding]) -> Iterator[str]:
     yield ""
     yield f"| document | figures | {' | '.join(VERDICTS)} |"
     yield f"|---|---:|{'---:|' * len(VERDICTS)}"
-    for document, counts in by_document(findings).items():
+    for document, places in tables(findings).items():
+        counts = Counter[str](finding.verdict for found in places.values() for finding in found if finding.evidence)
+        if not counts:
+            continue
         cells = " | ".join(str(counts[name] or "") for name in VERDICTS)
         yield f"| {document} | {counts.total()} | {cells} |"
     yield ""

@@ -105,13 +105,13 @@ def about(word: str) -> str:
     return " ".join(cleandoc(OPS[word].__doc__ or "").split("\n\n")[0].split())
 
 
-def _said(schema: Schema, sentence: str | None) -> Schema:
-    return {"description": sentence, **schema} if sentence else schema
-
-
 def _capital(words: str) -> str:
     """Words as a sentence."""
     return f"{words[:1].upper()}{words[1:]}."
+
+
+def _said(schema: Schema, sentence: str | None) -> Schema:
+    return {"description": sentence, **schema} if sentence else schema
 
 
 # --- specs --------------------------------------------------------------------------------------------------------
@@ -137,10 +137,7 @@ def spec_schema() -> Schema:
         "additionalProperties": False,
         # Without layers a file is laid over the families that its models name.
         "if": {"not": {"required": ["layers"]}},
-        "then": {
-            "required": ["models"],
-            "properties": {"models": {"minProperties": 1, "additionalProperties": laid}},
-        },
+        "then": {"required": ["models"], "properties": {"models": {"minProperties": 1, "additionalProperties": laid}}},
         "else": {"anyOf": [{"required": ["input"]}, {"required": ["models"]}]},
         "$defs": _definitions(),
     }
@@ -171,20 +168,18 @@ def _definitions() -> dict[str, Schema]:
             "examples": ["3 × 224 × 224", "3 × resolution × resolution"],
         },
         "from": {"description": "Where the document prints the table, such as Table 1.", **_SCALAR},
-        "table": {
-            "description": "A `|` block of cells between pipes, its first row the heading; rows of dashes are skipped.",
-            "type": "string",
-            "pattern": r"^\s*\S[^\n]*\n[\s\S]*\S",
-            "patternErrorMessage": "A table is a `|` block of rows with pipes between the cells, the heading first.",
-            "examples": ["layer | output\n------|-------\nconv1 | 112×112\n"],
-        },
-        "line": {
-            "description": "Calls of ops and blocks in order; `x3` repeats a call, `if …` leaves the line out or not.",
-            "type": "string",
-            "pattern": r"^\s*[A-Za-z_][^|]*$",
-            "patternErrorMessage": "A layer line is wanted here: calls of ops and blocks, as in `conv(64, 3) relu`.",
-            "examples": ["conv(64, 3) bn relu", "block(c, 2 if first else 1) x(n)", "identity if s == 1"],
-        },
+        "table": _text(
+            "A `|` block of cells between pipes, its first row the heading; rows of dashes are skipped.",
+            r"^\s*\S[^\n]*\n[\s\S]*\S",
+            ["layer | output\n------|-------\nconv1 | 112×112\n"],
+            "A table is a `|` block of rows with pipes between the cells, the heading first.",
+        ),
+        "line": _text(
+            "Calls of ops and blocks in order; `x3` repeats a call, `if …` leaves the line out or not.",
+            r"^\s*[A-Za-z_][^|]*$",
+            ["conv(64, 3) bn relu", "block(c, 2 if first else 1) x(n)", "identity if s == 1"],
+            "A layer line is wanted here: calls of ops and blocks, as in `conv(64, 3) relu`.",
+        ),
         "merge": _merge({}),
         "item": _either("object", {"if": several, "then": _ref("rows"), "else": _ref("named")}, _ref("line")),
         "named": _merge({rf"^\s*{name}\s*(?:,\s*{name}\s*)*$": value}),
@@ -217,7 +212,7 @@ def _definitions() -> dict[str, Schema]:
 
 def _values() -> dict[str, Schema]:
     """The value of each key of a spec; a key that stands only in KEYS may hold anything."""
-    scalar, size, body = map(_ref, ("scalar", "size", "body"))
+    scalar, scalars, size, body = map(_ref, ("scalar", "scalars", "size", "body"))
     values: dict[str, Schema] = {
         "name": {**scalar, "examples": ["vgg"]},
         "title": {**scalar, "examples": ["Going Deeper with Convolutions"]},
@@ -272,47 +267,35 @@ def _values() -> dict[str, Schema]:
             "examples": [{"unit(c, s=1)": "conv(c, 3, s) bn relu"}],
         },
         "reported": _list(
-            _closed(
-                {
-                    "from": _ref("from"),
-                    "table": {
-                        "description": "A figure a row under the heading `figure`, or a model a row under `model`.",
-                        "allOf": [_ref("table")],
-                        "pattern": r"^[\s|+:-]*(?:figure|model)\s*(?:\||\n)",
-                    },
-                    "reading": _said(_ref("readings"), KEY_SENTENCES["reading"]),
-                },
-                ["from", "table"],
-                "A table of figures about whole networks.",
-            )
+            {
+                "from": _ref("from"),
+                "table": _table(
+                    "figure|model", "A figure a row under the heading `figure`, or a model a row under `model`."
+                ),
+                "reading": _said(_ref("readings"), KEY_SENTENCES["reading"]),
+            },
+            ["from", "table"],
+            "A table of figures about whole networks.",
         ),
         "errata": _list(
-            _closed(
-                {
-                    "row": _said(_ref("scalars"), "The rows that the figures are printed for."),
-                    "variant": _said(_ref("scalars"), "The variants or models that the figures are about."),
-                    "figures": _said(_ref("scalars"), "The columns, or figures, that are wrong."),
-                    "note": _said(scalar, "What is printed, quoted figure by figure, and the likely cause."),
-                },
-                ["figures", "note"],
-                "Printed figures that are known to be wrong.",
-            )
+            {
+                "row": _said(scalars, "The rows that the figures are printed for."),
+                "variant": _said(scalars, "The variants or models that the figures are about."),
+                "figures": _said(scalars, "The columns, or figures, that are wrong."),
+                "note": _said(scalar, "What is printed, quoted figure by figure, and the likely cause."),
+            },
+            ["figures", "note"],
+            "Printed figures that are known to be wrong.",
         ),
         "documents": _list(
-            _closed(
-                {
-                    "from": _said(_ref("scalars"), "Where: `document — place`, once or as a list."),
-                    "system": _said(scalar, "What the documents call the network."),
-                    "of": _said(scalar, "The `from:` of the claims, where several tables print the same figure."),
-                    "table": {
-                        "description": "Ids of figures; the first heading is `row`, `model` or `figure`.",
-                        "allOf": [_ref("table")],
-                        "pattern": r"^[\s|+:-]*(?:row|model|figure)\s*(?:\||\n)",
-                    },
-                },
-                ["from", "table"],
-                "A table of the ids of figures.",
-            )
+            {
+                "from": _said(scalars, "Where: `document — place`, once or as a list."),
+                "system": _said(scalar, "What the documents call the network."),
+                "of": _said(scalar, "The `from:` of the claims, where several tables print the same figure."),
+                "table": _table("row|model|figure", "Ids of figures; the first heading is `row`, `model` or `figure`."),
+            },
+            ["from", "table"],
+            "A table of the ids of figures.",
         ),
     }
     laid = {key: {"$ref": f"#/properties/{key}"} for key in OVERLAY}
@@ -356,8 +339,20 @@ def _named(value: Schema) -> Schema:
     return {**_map(value), "propertyNames": {"pattern": f"^{_NAME}$", "not": {"enum": _WORDS}}}
 
 
-def _list(item: Schema) -> Schema:
-    return {"type": "array", "items": item, "maxItems": MAX_ITEMS}
+def _list(properties: Schema, required: list[str], sentence: str) -> Schema:
+    """A list of mappings with these keys and no others."""
+    return {"type": "array", "items": _closed(properties, required, sentence), "maxItems": MAX_ITEMS}
+
+
+def _text(sentence: str, pattern: str, examples: list[str], message: str = "") -> Schema:
+    """A text of this pattern; `message` is what an editor says of another."""
+    wrong = {"patternErrorMessage": message} if message else {}
+    return {"description": sentence, "type": "string", "pattern": pattern, **wrong, "examples": examples}
+
+
+def _table(first: str, sentence: str) -> Schema:
+    """A table whose first heading is one of these words."""
+    return {"description": sentence, "allOf": [_ref("table")], "pattern": rf"^[\s|+:-]*(?:{first})\s*(?:\||\n)"}
 
 
 def _any(words: Iterable[str]) -> str:
@@ -422,30 +417,25 @@ def _role() -> Schema:
     """The role of a column."""
     sizes = [metric for metric in METRICS if metric in ("shape", "input")]
     metrics, heads = _any(METRICS), f"(?:{WITH_HEADS})?"
-    claims = [f"={metric}" for metric in METRICS]
     return {
         "description": "What a column is: a role, a name that expressions use, the parts of a cell, or a claim.",
         "anyOf": [
             *({"const": role, "description": sentence} for role, sentence in ROLE_SENTENCES.items()),
-            {"enum": claims, "description": "The cell is a printed figure that is held against the computed one."},
             {
-                "description": "A claim: a figure, with its unit where the heading has one.",
-                "type": "string",
-                "pattern": rf"^\s*=\s*(?:{metrics}){heads}(?:\s+(?:{_any(SCALES)}))?\s*$",
-                "examples": ["=macs G", f"=params{WITH_HEADS}"],
+                "enum": [f"={metric}" for metric in METRICS],
+                "description": "The cell is a printed figure that is held against the computed one.",
             },
-            {
-                "description": "A claim: a size, with the printed order of its axes.",
-                "type": "string",
-                "pattern": rf"^\s*=\s*(?:{_any(sizes)}){heads}\s*[^{{}}]*(?:\{{[cdhw]\}}[^{{}}]*)+$",
-                "examples": ["=shape {h}×{w}×{c}"],
-            },
-            {
-                "description": "The parts of the cell, by name.",
-                "type": "string",
-                "pattern": rf"^(?!\s*=){_pattern('+')[1:]}",
-                "examples": ["{k}×{k}/{s}"],
-            },
+            _text(
+                "A claim: a figure, with its unit where the heading has one.",
+                rf"^\s*=\s*(?:{metrics}){heads}(?:\s+(?:{_any(SCALES)}))?\s*$",
+                ["=macs G", f"=params{WITH_HEADS}"],
+            ),
+            _text(
+                "A claim: a size, with the printed order of its axes.",
+                rf"^\s*=\s*(?:{_any(sizes)}){heads}\s*[^{{}}]*(?:\{{[cdhw]\}}[^{{}}]*)+$",
+                ["=shape {h}×{w}×{c}"],
+            ),
+            _text("The parts of the cell, by name.", rf"^(?!\s*=){_pattern('+')[1:]}", ["{k}×{k}/{s}"]),
             _name_role(),
         ],
     }
@@ -453,12 +443,8 @@ def _role() -> Schema:
 
 def _name_role() -> Schema:
     words = _any([*_WORDS, *(role for role in ROLE_SENTENCES if role != "-")])
-    return {
-        "description": "A name by which expressions use the cell.",
-        "type": "string",
-        "pattern": rf"^\s*(?!(?:{words})\s*$){_NAME}\s*$",
-        "examples": ["channels"],
-    }
+    pattern = rf"^\s*(?!(?:{words})\s*$){_NAME}\s*$"
+    return _text("A name by which expressions use the cell.", pattern, ["channels"])
 
 
 # --- the shipped copies -------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Annotated, NotRequired, TypedDict, cast
 
 from .. import __version__
@@ -112,11 +113,7 @@ def _peer(peer: Peer) -> PeerDocument:
 
 # --- the machine --------------------------------------------------------------------------------------------------
 
-FACTS = (
-    Column("name", lambda finding: finding.name),
-    Column("found", lambda finding: finding.found),
-    Column("means", lambda finding: finding.means),
-)
+FACTS = [Column(name, attrgetter(name)) for name in Finding._fields]
 
 
 def _machine(there: Examined) -> Iterator[Block]:
@@ -138,7 +135,6 @@ def _sum(found: Sequence[Finding]) -> str:
 
 
 # --- other tools --------------------------------------------------------------------------------------------------
-
 
 SAYS = "batch 1; each tool on archcalc's torch network, then on every layer alone to tell why it differs"
 

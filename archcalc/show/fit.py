@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, NamedTuple, TypedDict
 
 from .. import __version__
-from ..analysis.fit import Fit, Need
+from ..analysis.fit import Fit
 from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Natural, Positive, Sizes, Version
 from ..errors import printable
 from ..tasks.fit import FitResult
@@ -19,7 +19,7 @@ from .wording import reached
 
 
 class Part(NamedTuple):
-    """A kind of memory and its bytes; of the peak also where it is reached."""
+    """A kind of memory and its bytes; the peak's name says where it is reached."""
 
     name: str
     bytes: int
@@ -27,9 +27,7 @@ class Part(NamedTuple):
 
 COLUMNS = (
     Column("part", lambda part: part.name, "memory", "memory", words),
-    Column(
-        "bytes", lambda part: part.bytes, "bytes", "bytes", lambda sizes: Shown("", [f"{size:,}" for size in sizes])
-    ),
+    Column("bytes", lambda part: part.bytes, "bytes", "bytes", lambda sizes: Shown("", [f"{n:,}" for n in sizes])),
     Column("size", lambda part: _size(part.bytes), "", "", lambda sizes: Shown("", list(map(str, sizes)))),
 )
 
@@ -59,13 +57,13 @@ class FitDocument(TypedDict):
 
 def page(found: FitResult) -> Page:
     """The largest batch, and what it takes by kind."""
-    asked, fit = found, found.fit
-    table = Table(COLUMNS[:2], parts(fit))
-    return Page(heading(asked, fit), lambda: _blocks(asked, fit), lambda: data(asked, fit), lambda: table)
+    table = Table(COLUMNS[:2], parts(found.fit))
+    return Page(heading(found), lambda: _blocks(found), lambda: data(found), lambda: table)
 
 
-def data(asked: FitResult, fit: Fit) -> FitDocument:
+def data(asked: FitResult) -> FitDocument:
     """The JSON document."""
+    fit = asked.fit
     shown = fit.fits or fit.beyond
     return {
         "schema": SCHEMA,
@@ -82,14 +80,13 @@ def data(asked: FitResult, fit: Fit) -> FitDocument:
     }
 
 
-def _blocks(asked: FitResult, fit: Fit) -> Iterator[Block]:
-    found = parts(fit)
-    yield Heading(heading(asked, fit), style=BOLD)
+def _blocks(asked: FitResult) -> Iterator[Block]:
+    fit, found = asked.fit, parts(asked.fit)
+    yield Heading(heading(asked), style=BOLD)
     yield Prose(verdict(fit), PLAIN if fit.fits else LOUD)
     yield Gap()
-    last = found[-1] if found else None
-    bold = {True: BOLD, False: PLAIN}
-    yield Table(COLUMNS, found, style=lambda part, column: bold[part is last], headings=False, indent=2)
+    whole = found[-1:]
+    yield Table(COLUMNS, found, style=lambda part, _: BOLD if [part] == whole else PLAIN, headings=False, indent=2)
     yield Gap()
     if fit.optimizer:
         yield Prose("Not all of it is there at once: what is saved goes as gradients come.", DIM)
@@ -101,31 +98,23 @@ def parts(fit: Fit) -> list[Part]:
     shown = fit.fits or fit.beyond
     if shown is None:
         return []
-    return [*(Part(name, count) for name, count in shown.parts.items()), Part(_peak(shown), shown.bytes)]
+    whole = "together" if shown.training is None else reached(shown.training)
+    return [*(Part(name, count) for name, count in shown.parts.items()), Part(whole, shown.bytes)]
 
 
-def _peak(shown: Need) -> str:
-    return "together" if shown.training is None else reached(shown.training)
-
-
-def heading(asked: FitResult, fit: Fit) -> str:
-    what = f"training with {fit.optimizer}" if fit.optimizer else "inference"
+def heading(asked: FitResult) -> str:
+    what = f"training with {asked.fit.optimizer}" if asked.fit.optimizer else "inference"
     return f"{printable(asked.model)} · {what} · input {size(asked.input)} · {asked.dtype}"
 
 
 def verdict(fit: Fit) -> str:
     """The largest batch, and what one more would take."""
     there = _size(fit.memory)
+    takes = _size(fit.beyond.bytes) if fit.beyond else ""
     if fit.fits is None:
-        return f"not even one sample fits into {there}" + (
-            f": it takes {_size(fit.beyond.bytes)}" if fit.beyond else ""
-        )
-    beyond = (
-        f"; {with_separators(fit.beyond.batch)} would take {_size(fit.beyond.bytes)}"
-        if fit.beyond
-        else "; no larger one is looked for"
-    )
-    return f"the largest batch is {with_separators(fit.batch)}: {_size(fit.fits.bytes)} of {there}{beyond}"
+        return f"not even one sample fits into {there}" + (f": it takes {takes}" if takes else "")
+    more = f"{with_separators(fit.beyond.batch)} would take {takes}" if fit.beyond else "no larger one is looked for"
+    return f"the largest batch is {with_separators(fit.batch)}: {_size(fit.fits.bytes)} of {there}; {more}"
 
 
 def _size(count: int) -> str:

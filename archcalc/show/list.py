@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict
+from operator import itemgetter
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict, cast
 
 from ..documents import Count, Sizes
 from ..errors import printable
@@ -18,38 +20,22 @@ from .wording import clean
 if TYPE_CHECKING:
     from ..papers.accuracies import Accuracy, System  # reads all that is printed: plain lists need none of it
 
-NAME = Column("name", lambda entry: printable(entry.name), "model", "model", words)
-FAMILY = Column("family", lambda entry: printable(entry.family), "family", "family", words)
-PAPER = Column("title", lambda entry: clean(entry.title), "paper", "paper", words)
-CITE = Column("cite", lambda entry: clean(entry.cite), "cite", "cite", words)
-YEAR = Column("year", lambda entry: entry.year, "year", "year", plain)
-PARAMS = Column("params", lambda entry: entry.params, "params", "params", exact)
-MACS = Column("macs", lambda entry: entry.macs, "MACs", "MACs", counts)
-INPUT = Column("input", lambda entry: ", ".join(map(size, entry.input)), "input", "input", words)
-
 COLUMNS = (
-    NAME,
-    FAMILY,
+    Column("name", lambda entry: printable(entry.name), "model", "model", words),
+    Column("family", lambda entry: printable(entry.family), "family", "family", words),
     Column("variant", lambda entry: entry.variant),
-    PAPER,
-    CITE,
-    YEAR,
-    PARAMS,
-    MACS,
-    INPUT,
+    Column("title", lambda entry: clean(entry.title), "paper", "paper", words),
+    Column("cite", lambda entry: clean(entry.cite), "cite", "cite", words),
+    Column("year", lambda entry: entry.year, "year", "year", plain),
+    Column("params", lambda entry: entry.params, "params", "params", exact),
+    Column("macs", lambda entry: entry.macs, "MACs", "MACs", counts),
+    Column("input", lambda entry: ", ".join(map(size, entry.input)), "input", "input", words),
     Column("spec", lambda entry: entry.spec),
 )
-SHOWN = (NAME, FAMILY, PAPER, CITE, YEAR, PARAMS, MACS, INPUT)
-TERMINAL = (NAME, PARAMS, MACS, INPUT)
+SHOWN = [column for column in COLUMNS if column.show is not None]
+TERMINAL = by_names(COLUMNS, ("name", "params", "macs", "input"))
 ONLY_PRINTED = "Known only by what documents print"
 NO_SPEC = "Always null: no spec builds it."
-
-
-class Sometimes(TypedDict, total=False):
-    """The keys that some models have."""
-
-    inputs: tuple[Sizes, ...]
-    known_by: Literal["spec"]
 
 
 class ModelDocument(TypedDict):
@@ -128,40 +114,23 @@ def data(found: ModelList) -> ListDocument:
 
 
 def _model(entry: ListedModel, marked: bool) -> ModelDocument:
-    known: Sometimes = {"known_by": "spec"} if marked else {}
-    several: Sometimes = {"inputs": entry.input} if len(entry.input) > 1 else {}
-    return {
-        "name": entry.name,
-        "family": entry.family,
-        "params": entry.params,
-        "macs": entry.macs,
-        "input": entry.input[0],
-        **several,
-        "variant": entry.variant,
-        "title": entry.title,
-        "cite": entry.cite,
-        "year": entry.year,
-        "spec": entry.spec,
-        **known,
-    }
+    found = {**asdict(entry), "input": entry.input[0]}
+    if len(entry.input) > 1:
+        found["inputs"] = entry.input
+    if marked:
+        found["known_by"] = "spec"
+    return cast(ModelDocument, {key: found[key] for key in ModelDocument.__annotations__ if key in found})
 
 
 def _system(system: System) -> SystemDocument:
-    return {
+    found = {
         "name": system.name.value,
-        "family": None,
-        "params": None,
-        "macs": None,
-        "input": None,
-        "variant": None,
-        "title": None,
-        "cite": None,
         "year": first_year(system.year),
-        "spec": None,
         "known_by": "printed result" if system.results else "description",
         "described": system.described,
         "results": [_result(accuracy) for accuracy in system.results],
     }
+    return cast(SystemDocument, {key: found.get(key) for key in SystemDocument.__annotations__})
 
 
 def _result(accuracy: Accuracy) -> AccuracyDocument:
@@ -229,10 +198,8 @@ def said(accuracy: Accuracy) -> str:
     return clean(f"{accuracy.variant}: {printed}{accuracy.unit_behind} ({what})")
 
 
-# Of a system that no spec builds.
-SYSTEM = Column("name", lambda system: clean(system.name.value), "system", "system", words)
-NAMED = (
-    SYSTEM,
+NAMED = (  # of a system that no spec builds
+    Column("name", lambda system: clean(system.name.value), "system", "system", words),
     Column("year", lambda system: system.year, "year", "year", words),
     Column("printed", about, "what is printed", "printed", words),
 )
@@ -240,7 +207,7 @@ NAMED = (
 
 def _only_printed(systems: Sequence[System]) -> Iterator[Block]:
     def style(system: System, column: Column) -> str:
-        return PLAIN if system.results or column is SYSTEM else DIM
+        return PLAIN if system.results or column.name == "name" else DIM
 
     yield Heading(ONLY_PRINTED, level=2)
     yield Table(NAMED, systems, style=style, indent=2, fill=True)
@@ -253,11 +220,7 @@ def _only_printed(systems: Sequence[System]) -> Iterator[Block]:
 # --- both in one table ----------------------------------------------------------------------------------------------
 
 
-def _key(name: str) -> Column:
-    return Column(name, lambda record: record.get(name))
-
-
-ALL = tuple(_key(name) for name in (*(column.name for column in COLUMNS), "known_by", "printed"))
+ALL = tuple(Column(n, itemgetter(n)) for n in (*(column.name for column in COLUMNS), "known_by", "printed"))
 
 
 def _table(entries: Sequence[ListedModel], others: Sequence[System] | None, wanted: Sequence[str]) -> Table:
@@ -267,14 +230,11 @@ def _table(entries: Sequence[ListedModel], others: Sequence[System] | None, want
 
 
 def _flat(entry: ListedModel) -> dict[str, Value]:
-    return {column.name: column.value(entry) for column in COLUMNS} | {"known_by": "spec"}
+    return {column.name: column.value(entry) for column in COLUMNS} | {"known_by": "spec", "printed": None}
 
 
 def _flat_system(system: System) -> dict[str, Value]:
-    found = _system(system)
-    return {
-        "name": clean(found["name"]),
-        "year": found["year"],
-        "known_by": found["known_by"],
-        "printed": about(system),
-    }
+    known = _system(system)
+    cells = {column.name: column.value(system) for column in NAMED}
+    empty = dict.fromkeys(column.name for column in ALL)
+    return empty | cells | {"year": known["year"], "known_by": known["known_by"]}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Annotated, Any, TypedDict
 
 from ..documents import Natural
@@ -115,18 +116,13 @@ def cause(finding: Finding) -> str:
 # --- columns ------------------------------------------------------------------------------------------------------
 
 
-def _key(name: str) -> Callable[[PrintedFigure], Value]:
+def _cell(name: str, figure: Mapping[str, Any]) -> Value:
     """A key of the document as a cell of a table."""
-    between = "; " if name == "source" else "×"
-
-    def value(figure: Mapping[str, Any]) -> Value:
-        found: Value | list[Any] = figure[name]
-        return between.join(map(str, found)) if isinstance(found, list) else found
-
-    return value
+    found: Value | list[Any] = figure[name]
+    return ("; " if name == "source" else "×").join(map(str, found)) if isinstance(found, list) else found
 
 
-COLUMNS = tuple(Column(name, _key(name)) for name in PrintedFigure.__annotations__)  # of documents
+COLUMNS = tuple(Column(name, partial(_cell, name)) for name in PrintedFigure.__annotations__)  # of documents
 USUAL = ("id", "metric", "printed", "computed", "difference", "verdict")
 
 
@@ -141,11 +137,9 @@ def difference(finding: Finding) -> str:
     share = float(100 * Fraction(finding.difference) / Fraction(printed))
     if abs(share) < 0.005:
         return "≈ 0"
-    return (
-        f"{share:+.2g} %".replace("-", "−")
-        if abs(share) < 100
-        else f"× {float(finding.computed / Fraction(printed)):.2g}"
-    )
+    if abs(share) < 100:
+        return f"{share:+.2g} %".replace("-", "−")
+    return f"× {float(finding.computed / Fraction(printed)):.2g}"
 
 
 def verdict(finding: Finding) -> str:
@@ -226,22 +220,11 @@ def totals(findings: Sequence[Finding]) -> str:
     counts: Counter[str] = Counter(finding.verdict for finding in evidence)
     each = ", ".join(f"{counts[name]:,} {SAID[name]}" for name in VERDICTS if counts[name])
     text = f"{len(evidence):,} computed figures: {each}" if evidence else ""
-    rest = len(findings) - len(evidence)
-    if rest:
+    if rest := len(findings) - len(evidence):
         text += ("; " if text else "") + f"{rest} specifications and formulas, which are no evidence"
-    undeclared = sum(finding.undeclared for finding in findings)
-    if undeclared:
+    if undeclared := sum(finding.undeclared for finding in findings):
         text += f"; {undeclared} of those that contradict stand{'s' * (undeclared == 1)} under no erratum"
     return text or "no figure"
-
-
-def by_document(findings: Sequence[Finding]) -> Mapping[str, Counter[str]]:
-    """The verdicts on computed figures, by document."""
-    found: dict[str, Counter[str]] = {}
-    for finding in findings:
-        if finding.evidence:
-            found.setdefault(finding.entry.document, Counter())[finding.verdict] += 1
-    return found
 
 
 def _about_each(findings: Sequence[Finding]) -> Iterator[Block]:
@@ -250,18 +233,16 @@ def _about_each(findings: Sequence[Finding]) -> Iterator[Block]:
         if n:
             yield Gap()
         yield Heading(entry.id.value, (f"{entry.metric.replace('_', ' ')} of {entry.system}",), level=2)
-        lines = [("printed", entry.printed.value)]
-        lines += [("in", source) for source in entry.sources]
-        if finding.formula:
-            lines.append(("computed", f"{finding.formula} = {computed(finding)}"))
-        if finding.base is not None and finding.base != finding.computed:
-            lines.append(("base", f"{shown(finding.base)} in base counting"))
-        if finding.reading:
-            lines.append(("reading", finding.reading))
-        lines.append(("tried", f"{finding.tried} reading{'s' * (finding.tried != 1)}"))
-        apart = difference(finding)
-        lines.append(("verdict", verdict(finding) + (f", {apart}" if apart else "")))
-        if cause(finding):
-            lines.append(("reason", cause(finding)))
-        lines.append(("kept in", entry.id.where))
-        yield Facts([Fact(label, printable(text), label_style=DIM) for label, text in lines], room=10)
+        other = finding.base is not None and finding.base != finding.computed
+        lines = [
+            ("printed", entry.printed.value),
+            *(("in", source) for source in entry.sources),
+            ("computed", f"{finding.formula} = {computed(finding)}" if finding.formula else ""),
+            ("base", f"{shown(finding.base)} in base counting" if other else ""),
+            ("reading", finding.reading),
+            ("tried", f"{finding.tried} reading{'s' * (finding.tried != 1)}"),
+            ("verdict", ", ".join(filter(None, (verdict(finding), difference(finding))))),
+            ("reason", cause(finding)),
+            ("kept in", entry.id.where),
+        ]
+        yield Facts([Fact(label, printable(text), label_style=DIM) for label, text in lines if text], room=10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from typing import Annotated, TypedDict
 
 from .. import __version__
@@ -41,7 +42,7 @@ def columns(points: Sequence[Point]) -> list[Column]:
         Column("batch", lambda point: point.batch, "batch", "batch", plain),
         *(Column(name, _setting(name), name, name, plain) for name in varied),
         *(
-            Column(name, _total(name), heading, heading, show)
+            Column(name, attrgetter(f"report.totals.{name}"), heading, heading, show)
             for name, heading, show in (
                 ("params", "params", exact),
                 ("macs", "MACs", decimal),
@@ -56,10 +57,6 @@ def columns(points: Sequence[Point]) -> list[Column]:
 
 def _setting(name: str) -> Callable[[Point], Value]:
     return lambda point: point.settings.get(name)
-
-
-def _total(name: str) -> Callable[[Point], Value]:
-    return lambda point: getattr(point.report.totals, name)
 
 
 def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> Page:
@@ -85,13 +82,10 @@ def data(found: ScaleResult) -> ScaleDocument:
         "schema": SCHEMA,
         "archcalc": __version__,
         "model": found.model,
-        "points": [
-            {
-                "input": point.input,
-                "batch": point.batch,
-                "settings": point.settings,
-                "totals": totals_document(point.report.totals),
-            }
-            for point in found.points
-        ],
+        "points": list(map(_point, found.points)),
     }
+
+
+def _point(point: Point) -> PointDocument:
+    totals = totals_document(point.report.totals)
+    return {"input": point.input, "batch": point.batch, "settings": point.settings, "totals": totals}

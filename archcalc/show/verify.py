@@ -22,24 +22,18 @@ def _found(found: Verified) -> Value:
     return "✓" if found.ok else f"✗ {count} difference{'s' * (count != 1)}"
 
 
-MODEL = Column("model", lambda found: printable(found.model), "model", "model", words)
-NODES = Column("nodes", lambda found: found.nodes, "nodes", "nodes", exact)
-PARAMS = Column("params", lambda found: found.params, "params", "params", exact)
-MACS = Column("macs", lambda found: found.macs, "MACs", "MACs", counts)
-INPUT = Column("input", lambda found: size(found.input), "ran at", "ran at", words)
-FOUND = Column("found", _found, "found", "found", words)
-TABLE = (MODEL, NODES, PARAMS, MACS, INPUT, FOUND)
 COLUMNS = (
-    MODEL,
+    Column("model", lambda found: printable(found.model), "model", "model", words),
     Column("ok", lambda found: "yes" if found.ok else "no"),
-    NODES,
-    PARAMS,
-    MACS,
-    INPUT,
+    Column("nodes", lambda found: found.nodes, "nodes", "nodes", exact),
+    Column("params", lambda found: found.params, "params", "params", exact),
+    Column("macs", lambda found: found.macs, "MACs", "MACs", counts),
+    Column("input", lambda found: size(found.input), "ran at", "ran at", words),
     Column("seconds", lambda found: round(found.seconds, 3)),
     Column("gaps", lambda found: "; ".join(found.gaps)),
     Column("differences", lambda found: "; ".join(map(printable, found.differences))),
 )
+TABLE = (*(column for column in COLUMNS if column.show), Column("found", _found, "found", "found", words))
 
 
 class VerifiedModel(TypedDict):
@@ -67,16 +61,15 @@ class VerifyDocument(TypedDict):
 
 def page(result: VerifyResult) -> Page:
     """The models, what differs, and what a counter cannot know."""
-    found = result.models
-    return Page("Verified", lambda: _blocks(found), lambda: data(found), lambda: Table(COLUMNS, found))
+    return Page("Verified", lambda: _blocks(result), lambda: data(result), lambda: Table(COLUMNS, result.models))
 
 
-def data(found: Sequence[Verified]) -> VerifyDocument:
+def data(result: VerifyResult) -> VerifyDocument:
     """The JSON document."""
     return {
         "schema": SCHEMA,
         "archcalc": __version__,
-        "ok": all(verified.ok for verified in found),
+        "ok": result.ok,
         "models": [
             {
                 "model": verified.model,
@@ -89,16 +82,17 @@ def data(found: Sequence[Verified]) -> VerifyDocument:
                 "gaps": verified.gaps,
                 "differences": list(verified.differences),
             }
-            for verified in found
+            for verified in result.models
         ],
     }
 
 
-def _blocks(found: Sequence[Verified]) -> Iterator[Block]:
-    yield Table(TABLE, found, notes=_differences)
+def _blocks(result: VerifyResult) -> Iterator[Block]:
+    yield Table(TABLE, result.models, notes=_differences)
     yield Gap()
-    yield Prose(verdict(found), BOLD if all(verified.ok for verified in found) else LOUD)
-    yield from (Prose(f"{word}: {why}; that part is not compared", DIM) for word, why in gaps(found).items())
+    yield Prose(verdict(result.models), BOLD if result.ok else LOUD)
+    gaps = {word: why for verified in result.models for word, why in verified.gaps.items()}
+    yield from (Prose(f"{word}: {why}; that part is not compared", DIM) for word, why in gaps.items())
 
 
 def _differences(verified: Verified) -> Iterator[Note]:
@@ -106,20 +100,12 @@ def _differences(verified: Verified) -> Iterator[Note]:
         yield Note(printable(text), "  ✗ ", f"{printable(verified.model)}:", mark_style=LOUD)
 
 
-def gaps(found: Sequence[Verified]) -> dict[str, str]:
-    """The known gaps of counters, by op, over all models."""
-    return {word: why for verified in found for word, why in verified.gaps.items()}
-
-
 def verdict(found: Sequence[Verified]) -> str:
     """One sentence about all of it."""
     wrong = sum(not verified.ok for verified in found)
-    many = f"{len(found)} models" if len(found) != 1 else "the model"
+    if len(found) == 1:
+        good = "✓ the model agrees with torch in parameters, shapes and MACs, and runs"
+        return "✗ it differs from torch" if wrong else good
     if wrong:
-        return (
-            f"✗ {wrong} of {many} differ{'s' * (wrong == 1)} from torch"
-            if len(found) > 1
-            else "✗ it differs from torch"
-        )
-    agree = "agree" if len(found) != 1 else "agrees"
-    return f"✓ {many} {agree} with torch in parameters, shapes and MACs, and run{'s' * (len(found) == 1)}"
+        return f"✗ {wrong} of {len(found)} models differ{'s' * (wrong == 1)} from torch"
+    return f"✓ {len(found)} models agree with torch in parameters, shapes and MACs, and run"
