@@ -63,10 +63,7 @@ def bars_of(summary: Summary) -> list[Line]:
 
 def named(found: Sequence[Line], width: int = 30) -> list[str]:
     """The names of bars: the paper's labels, or cells; equal ones numbered."""
-    names = []
-    for line in found:
-        name = line.label if line.label and not line.depth else line.name
-        names.append(printable(name))
+    names = [printable(line.label if line.label and not line.depth else line.name) for line in found]
     seen: dict[str, int] = {}
     texts = []
     for name in names:
@@ -261,9 +258,10 @@ def _apart(points: Sequence[Any], radii: Sequence[float], most: int = 12) -> lis
 
 
 def families(models: Sequence[Compared]) -> dict[str, list[Compared]]:
-    found: dict[str, list[Compared]] = {}
-    for model in models:
-        found.setdefault(model.summary.family, []).append(model)
+    """The models of each family by their MACs, the families in the order of their first models."""
+    found: dict[str, list[Compared]] = {model.summary.family: [] for model in models}
+    for model in sorted(models, key=lambda model: model.totals.macs):
+        found[model.summary.family].append(model)
     return found
 
 
@@ -283,7 +281,6 @@ def bubble(models: Sequence[Compared]) -> Figure:
     points, radii, ways = [], [], []
     several = [family for family, members in families(known).items() if len(members) > 1]
     for family, members in families(known).items():
-        members = _by_macs(members)
         n = several.index(family) if family in several else -1
         color = CYCLE[n % 6] if n >= 0 else DIM  # a color says that some belong together
         xs = [model.totals.macs for model in members]
@@ -304,7 +301,7 @@ def bubble(models: Sequence[Compared]) -> Figure:
     ax.set_xlabel("MACs for one image (log scale)")
     what = result.figure.split()[0]
     ax.set_ylabel(f"{what} accuracy as printed (%)")
-    names = [printable(model.name) for members in families(known).values() for model in _by_macs(members)]
+    names = [printable(model.name) for members in families(known).values() for model in members]
     largest = next(n * 10.0**power for power in range(12, 0, -1) for n in (5, 2, 1) if n * 10.0**power <= most)
     sizes = [largest, largest / 5, largest / 20]
     handles = [ax.scatter([], [], s=1, color="white", edgecolor=INK, linewidth=0.6) for _ in sizes]
@@ -318,10 +315,6 @@ def bubble(models: Sequence[Compared]) -> Figure:
     return made
 
 
-def _by_macs(members: Sequence[Compared]) -> list[Compared]:
-    return sorted(members, key=lambda model: model.totals.macs)
-
-
 def scaling(models: Sequence[Compared]) -> Figure:
     """A family along its variants: parameters, and printed accuracy where there is one, over MACs."""
     if len(models) < 2:
@@ -333,7 +326,6 @@ def scaling(models: Sequence[Compared]) -> Figure:
     for ax, which in zip(axes, (models, accuracies), strict=False):
         points, names, drawn = [], [], []
         for n, (family, members) in enumerate(families(which).items()):
-            members = _by_macs(members)
             xs = [model.totals.macs for model in members]
             ys = [
                 float(model.totals.params) if ax is axes[0] else model.result.accuracy if model.result else 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from textwrap import wrap
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -81,14 +82,8 @@ def _rows(summary: Summary, graph: Graph) -> list[Box]:
             owner[index] = len(made)
         name = f"{line.label}: {line.name}" if line.label and line.label != line.name and not line.depth else line.name
         shape = size(line.shape) if line.shape is not None else ""
-        made.append(Box([*_wrapped(printable(name)), shape], "row", list(inputs)))
+        made.append(Box([*(wrap(printable(name), 30) or [""]), shape], "row", list(inputs)))
     return _few(made)
-
-
-def _wrapped(text: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, 30) or [""]
 
 
 def _few(made: list[Box]) -> list[Box]:
@@ -150,13 +145,7 @@ def _light(node: Node) -> bool:
 
 
 def _words(group: Sequence[Node]) -> list[str]:
-    texts = [call(node.op).replace(", bias=False", "") for node in group]
-    line = " ".join(texts)
-    if len(line) <= 26:
-        return [line]
-    import textwrap
-
-    return textwrap.wrap(line, 26)
+    return wrap(" ".join(call(node.op).replace(", bias=False", "") for node in group), 26)
 
 
 def _kind(group: Sequence[Node]) -> str:
@@ -177,10 +166,6 @@ class _Spot:
     up: list[int] = field(default_factory=list)
     down: list[int] = field(default_factory=list)
     x: float = 0.0
-
-
-def _chain(made: Sequence[Box]) -> bool:
-    return all(box.inputs == ([n - 1] if n else []) for n, box in enumerate(made))
 
 
 def drawn(summary: Summary, only: str = "") -> Figure:
@@ -240,7 +225,7 @@ TALL = 5.0  # inches, from which on a picture is cut into columns
 def _arranged(made: list[Box]) -> tuple[list[Box], list[Route]]:
     """The boxes in their places, and the ways of the edges. A tall picture is cut where all runs through one box: that
     box stands at the foot of a column, and again at the head of the next."""
-    if _chain(made) and len(made) > 7:
+    if len(made) > 7 and all(box.inputs == ([n - 1] if n else []) for n, box in enumerate(made)):  # a chain
         return made, _columns(made)
     routes = _layered(made)
     high = -min(box.y - box.height for box in made)
@@ -453,10 +438,4 @@ def _mermaid(made: Sequence[Box], title: str) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    return (
-        text.replace("&", "&amp;")
-        .replace('"', "&quot;")
-        .replace("<", "&lt;")
-        .replace(">", "&gt;")
-        .replace("#", "&num;")
-    )
+    return text.translate(str.maketrans({"&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;", "#": "&num;"}))
