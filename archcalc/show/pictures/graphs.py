@@ -438,4 +438,5 @@ def _mermaid(made: Sequence[Box], title: str) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    return text.translate(str.maketrans({"&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;", "#": "&num;"}))
+    entities = {"&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;", "#": "&num;"}
+    return "".join(entities.get(letter, letter) for letter in text)
