@@ -110,7 +110,7 @@ GOLDENS = (
     Golden("explain-op", "explain conv"),
     Golden("explain-recurrent", "explain lstm"),
     Golden("explain-network", "explain resnet18"),
-    Golden("explain-row", "explain vgg16 conv3-512", ("text", "json", "markdown")),
+    Golden("explain-row", "explain vgg16 conv3-512.1", ("text", "json", "markdown")),
     Golden("explain-rows", "explain vgg16 conv3-512.1"),
     Golden("explain-node", "explain resnet18 conv1/conv"),
     Golden("explain-block", "explain googlenet 'inception (3a)'"),
