@@ -24,6 +24,6 @@ Positive = Annotated[int, (("minimum", 1),)]
 Natural = Annotated[int, (("minimum", 0),)]
 Milliseconds = Annotated[float, (("minimum", 0),)]
 Sizes = tuple[Positive, ...]
-Place = Annotated[str, (("pattern", r":\d+:\d+$"),)]  # file:line:column
+FilePlace = Annotated[str, (("pattern", r":\d+:\d+$"),)]  # file:line:column
 Dtype = Annotated[str, (("enum", tuple(ITEMSIZE)),)]
 Word = Annotated[str, (("enum", lambda: sorted(OPS)),)]  # of an op

@@ -95,6 +95,8 @@ class Networks:
 
 
 def _number(name: str, value: int | float | str | Fraction) -> Number:
+    if type(value) is int:
+        return value
     try:
         number = Fraction(str(value).strip())
     except (ValueError, ZeroDivisionError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from archcalc.analysis.arithmetic import usage
 from archcalc.analysis.counts import Report, analyse
-from archcalc.analysis.explain import Network, NodeFacts
+from archcalc.analysis.explain import Explained, NodeFacts
 from archcalc.errors import Source, Text
 from archcalc.graph import GraphBuilder
 from archcalc.language.lines import MERGES
@@ -56,7 +56,7 @@ def explained(word: str) -> NodeFacts:
         builder.append(op, tuple(-1 - n for n in range(len(inputs))), Text(word, Source(word, (word,)), 1, 1))
     except OpError as error:
         raise LookupError(f"`{word}` does not take its example: {error.message}") from None
-    return Network(analyse(builder.finish(1, (0,), ()))).node(0)
+    return Explained(analyse(builder.finish(1, (0,), ()))).node(0)
 
 
 def ops_page() -> str:

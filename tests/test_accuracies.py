@@ -27,7 +27,7 @@ from archcalc.papers.accuracies import (
     read_result,
 )
 from archcalc.papers.documents import documents_dir
-from archcalc.papers.metrics import METRICS
+from archcalc.papers.metrics import ACCURACIES
 from archcalc.schemas import generate as schema
 from archcalc.show.list import ALL, COLUMNS, ONLY_PRINTED, said
 from archcalc.show.writers import FORMATS
@@ -87,7 +87,7 @@ def test_the_value_is_what_is_printed(result: Accuracy) -> None:
     else:
         assert result.spread is None
     assert result.unit.removesuffix(NOT_PRINTED) in UNITS
-    assert result.metric in METRICS
+    assert result.metric in ACCURACIES
     if result.unit.removesuffix(NOT_PRINTED) == "%":
         assert 0 < result.value <= 100
     if "%" in printed:

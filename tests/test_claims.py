@@ -12,9 +12,10 @@ import pytest
 
 from archcalc.analysis.counts import Report, analyse
 from archcalc.errors import ArchcalcError, SpecError, Text
+from archcalc.language.checks import read_family
 from archcalc.language.expand import expand
 from archcalc.language.expr import Opaque
-from archcalc.language.family import Family, Layers, read_family
+from archcalc.language.family import Family, Layers
 from archcalc.language.reader import Map, read_text
 from archcalc.language.rows import rows_of
 from archcalc.language.table import Quoted, read_table

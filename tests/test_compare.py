@@ -38,7 +38,7 @@ from archcalc.show.scale import page as scaled
 from archcalc.show.writers import FORMATS, latex, write
 from archcalc.tasks.compare import (
     BY,
-    METRICS,
+    COMPARED,
     Compared,
     Comparison,
     ComparisonPlan,
@@ -303,7 +303,7 @@ def test_a_summary_in_every_form(model: str) -> None:
 
 def test_a_comparison_in_every_form() -> None:
     found = compared(*MODELS)
-    exact = {m.name: {metric.key: metric.of(m) for metric in METRICS if metric.unit == "count"} for m in found.models}
+    exact = {m.name: {metric.key: metric.of(m) for metric in COMPARED if metric.unit == "count"} for m in found.models}
     document = json.loads(write(page(found), "json"))
     assert set(document) >= {"schema", "models", "pareto"}
     assert document["pareto"] == [model.name for model in found.pareto]

@@ -7,8 +7,8 @@ import pytest
 from archcalc.errors import SpecError
 from archcalc.graph import Graph
 from archcalc.language import expand
+from archcalc.language.checks import read_family
 from archcalc.language.expand import expand_model
-from archcalc.language.family import read_family
 from archcalc.language.reader import read_text
 from archcalc.language.zoo import selections, spec_files
 

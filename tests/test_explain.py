@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 
 from archcalc.analysis.arithmetic import Arithmetic, Count, Term, arithmetic, terms
 from archcalc.analysis.counts import analyse
-from archcalc.analysis.explain import Network, NodeFacts
+from archcalc.analysis.explain import Explained, NodeFacts
 from archcalc.analysis.find import Target, find
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
@@ -162,8 +162,8 @@ def agree(count: Count, letters: Mapping[str, int], about: str) -> None:
 
 
 @cache
-def networks(family: str) -> dict[str, Network]:
-    return {name: Network(report) for name, report in build_spec(SPECS[family]).reports.items()}
+def networks(family: str) -> dict[str, Explained]:
+    return {name: Explained(report) for name, report in build_spec(SPECS[family]).reports.items()}
 
 
 @pytest.mark.parametrize("family", SPECS)
@@ -255,9 +255,9 @@ def test_the_arithmetic_of_every_verdict_holds(family: str) -> None:
 
 
 @cache
-def googlenet() -> tuple[Model, Network]:
+def googlenet() -> tuple[Model, Explained]:
     model = load("googlenet")
-    return model, Network(model.report())
+    return model, Explained(model.report())
 
 
 def node(path: str) -> NodeFacts:
@@ -296,7 +296,7 @@ def test_where_and_why_an_output_stands_is_said() -> None:
     flat = b("flatten", added)
     last = b("relu", b("linear", flat, out=3))
     b("relu", -1)
-    network = Network(analyse(b.finish(last)))
+    network = Explained(analyse(b.finish(last)))
     reasons = [network.node(index).because for index in range(len(network.graph.nodes))]
     assert reasons[1] == "new memory: add reads conv later"
     assert reasons[3] == "a view of add: nothing is copied"
@@ -310,7 +310,7 @@ def test_an_output_of_the_network_is_not_overwritten() -> None:
     b = Build((4, 8, 8))
     conv = b("conv", -1, out=4, kernel=3)
     relu = b("relu", conv)
-    network = Network(analyse(b.finish(conv, relu)))
+    network = Explained(analyse(b.finish(conv, relu)))
     assert network.node(1).because == "new memory: conv is an output of the network"
 
 
@@ -334,7 +334,7 @@ def test_terms_keep_what_a_shape_is() -> None:
 
 def test_several_rows_of_one_label_are_explained_together() -> None:
     model = load("resnet50")
-    network = Network(model.report())
+    network = Explained(model.report())
     found = find(network.graph, "conv2_x").spans
     facts = explain_spans(network, found, model.claims)
     assert (facts.kind, facts.name, [part.name for part in facts.parts]) == (
@@ -347,7 +347,7 @@ def test_several_rows_of_one_label_are_explained_together() -> None:
 
 
 def test_parts_alike_are_counted_together() -> None:
-    network = Network(load("resnet50").report())
+    network = Explained(load("resnet50").report())
     found = find(network.graph, "conv4_x").spans
     facts = explain_spans(network, found, ())
     assert [(addend.called, addend.text) for addend in facts.sums[0].added] == [
@@ -446,7 +446,7 @@ def test_every_op_has_an_example_whose_arithmetic_is_right(word: str) -> None:
     assert all(argument.name in facts.signature for argument in ARGUMENTS[word])
     graph = single(facts.example, *facts.inputs)
     assert graph.nodes[0].shape == facts.output
-    assert Network(analyse(graph)).node(0).counts == facts.counts
+    assert Explained(analyse(graph)).node(0).counts == facts.counts
 
 
 def test_the_formulas_of_an_op_are_what_its_rules_say() -> None:

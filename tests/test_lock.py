@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archcalc.errors import SpecError
-from archcalc.gate.drift import Place, compare
+from archcalc.gate.drift import LockPlace, compare
 from archcalc.gate.lock import HEAD, VERSION, Entry, Lock, LockLine, entry_of, read_lock
 from archcalc.language.zoo import model_names
 from archcalc.models import load
@@ -219,13 +219,13 @@ def test_a_run_that_goes_is_one_run_of_nodes(widths: list[int], data: st.DataObj
     stop = data.draw(st.integers(start + 1, len(widths) - (start == 0)))
     old, new = network(widths), network(widths[:start] + widths[stop:])
     for before, after, gone in ((old, new, True), (new, old, False)):
-        places = [Place(f"s:{n}:1") for n in range(1, len(after.lines) + 1)]
+        places = [LockPlace(f"s:{n}:1") for n in range(1, len(after.lines) + 1)]
         found = compare(before, after, places, "s:1:1")
         assert [change.field for change in found.causes] == ["node"] * (stop - start)
         assert len({change.run for change in found.causes}) == 1
         lines = [change.locked if gone else change.now for change in found.causes]
         assert [line.params for line in lines] == widths[start:stop]
-    assert not compare(old, old, [Place("s:1:1")] * len(widths), "s:1:1").changes
+    assert not compare(old, old, [LockPlace("s:1:1")] * len(widths), "s:1:1").changes
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=20, unique=True), st.data())
@@ -233,7 +233,7 @@ def test_an_old_checkpoint_is_accounted_for_in_full(widths: list[int], data: st.
     """Every old name is kept, reshaped, renamed or gone; every new one is kept, reshaped, renamed or missing."""
     other = data.draw(st.lists(st.integers(1, 50), min_size=1, max_size=20, unique=True))
     old, new = network(widths), network(other)
-    found = compare(old, new, [Place("s:1:1")] * len(other), "s:1:1").checkpoint
+    found = compare(old, new, [LockPlace("s:1:1")] * len(other), "s:1:1").checkpoint
     assert found is not None
     both = found.kept + len(found.reshaped) + len(found.renamed)
     assert both + len(found.gone) == len(widths)

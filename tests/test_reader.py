@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from archcalc.errors import ArchcalcError, SpecError, Text
-from archcalc.language.family import read_family
+from archcalc.language.checks import read_family
 from archcalc.language.lines import lines_of
 from archcalc.language.reader import List, Map, Tree, read_text
 from archcalc.language.table import split

@@ -8,7 +8,7 @@ from math import ceil, floor
 import pytest
 import torch
 
-from archcalc.analysis.explain import Network
+from archcalc.analysis.explain import Explained
 from archcalc.analysis.receptive import ReceptiveFields
 from archcalc.graph import Graph
 from archcalc.models import load
@@ -76,7 +76,7 @@ def test_unbounded_behind_a_gate_an_attention_a_global_pooling_and_a_linear_laye
     first = next(i for i, node in enumerate(vit.nodes) if node.op.word == "attention")
     assert fields.pair(first - 1) == (16, 16)
     assert fields.pair(first) is None
-    because = Network(load("vit-b-16").report()).node(first).fields[0].because
+    because = Explained(load("vit-b-16").report()).node(first).fields[0].because
     assert because == f"{vit.nodes[first].path} reads the whole map"
 
 
@@ -231,7 +231,7 @@ def test_a_vector_has_no_field() -> None:
 @pytest.mark.parametrize("model", ["vgg16", "googlenet", "resnet50", "densenet121", "alexnet"])
 def test_the_arithmetic_comes_to_the_field(model: str) -> None:
     report = load(model).report()
-    network = Network(report)
+    network = Explained(report)
     for index in range(len(report.graph.nodes)):
         for found in network.node(index).fields:
             for text, value in (

@@ -22,7 +22,7 @@ import archcalc
 from archcalc.commands import COMMANDS, command
 from archcalc.documents import SCHEMA
 from archcalc.errors import ArchcalcError, SpecError
-from archcalc.language.columns import METRICS
+from archcalc.language.columns import CLAIM_METRICS
 from archcalc.language.family import KEYS, OVERLAY
 from archcalc.language.lines import MERGES
 from archcalc.language.zoo import spec_files
@@ -138,7 +138,7 @@ def test_new_words_appear_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(KINDS, "twists", "elements twisted")
     monkeypatch.setattr(schema, "KEYS", (*KEYS, "footnotes"))
     monkeypatch.setattr(schema, "OVERLAY", (*OVERLAY, "footnotes"))
-    monkeypatch.setattr(schema, "METRICS", (*METRICS, "twists"))
+    monkeypatch.setattr(schema, "METRICS", (*CLAIM_METRICS, "twists"))
     monkeypatch.setattr(schema, "MERGES", (*MERGES, "braid"))
     made, report = schema.spec_schema(), schema.SCHEMAS["report"]()
     Draft202012Validator.check_schema(made)

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archcalc.analysis.counts import analyse
-from archcalc.analysis.explain import Network
+from archcalc.analysis.explain import Explained
 from archcalc.graph import Graph
+from archcalc.language.checks import read_family
 from archcalc.language.expand import expand
-from archcalc.language.family import read_family
 from archcalc.language.reader import read_text
 from archcalc.models import Model, load
 from archcalc.ops import Tokens
@@ -120,7 +120,7 @@ def test_a_summary_says_whose_weights_they_are(tied: Model) -> None:
 
 
 def test_an_explanation_says_where_they_are_counted(tied: Model) -> None:
-    network, summary = Network(tied.summary().report), tied.summary()
+    network, summary = Explained(tied.summary().report), tied.summary()
     last, first = network.node(len(tied.graph.nodes) - 1), network.node(0)
     assert (last.shares, last.counts.total.value, last.counts.params) == ("embed.1", 0, ())
     assert first.users == ("embed.2", "linear")

@@ -66,7 +66,7 @@ class NodeFacts:
     fields: tuple[FieldFacts, ...] = ()
 
 
-class Network:
+class Explained:
     """A report with what is needed to explain it, worked out once."""
 
     def __init__(self, report: Report) -> None:
@@ -318,7 +318,7 @@ def depth_by_row(graph: Graph) -> list[Addend]:
     return _together(Addend(rows[number].name, 1, counts[number]) for number in sorted(counts))
 
 
-def peak(network: Network) -> tuple[int, list[Alive]]:
+def peak(network: Explained) -> tuple[int, list[Alive]]:
     """The node at which most bytes are held (−1: before any runs), and the tensors that are held then."""
     report, graph = network.report, network.graph
     given = input_bytes(graph, report.batch, report.dtype)

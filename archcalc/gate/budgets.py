@@ -63,7 +63,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BudgetVerdict:
     """A budget held against a network: `value` is what there is (None: not measured), `limit` what may be."""
 
     budget: Budget
@@ -96,10 +96,10 @@ def with_receptive_field(budgets: Iterable[Budget]) -> bool:
     return any(budget.quantity == RECEPTIVE_FIELD for budget in budgets)
 
 
-def judge(budgets: Iterable[Budget], model: str, found: Mapping[str, int]) -> tuple[Verdict, ...]:
+def judge(budgets: Iterable[Budget], model: str, found: Mapping[str, int]) -> tuple[BudgetVerdict, ...]:
     """The budgets that speak of a model, held against its quantities; measured ones are left open."""
     return tuple(
-        Verdict(budget, None if budget.measured else Fraction(found[budget.quantity]), budget.bound)
+        BudgetVerdict(budget, None if budget.measured else Fraction(found[budget.quantity]), budget.bound)
         for budget in budgets
         if budget.holds_for(model)
     )

@@ -14,8 +14,8 @@ from ..errors import ArchcalcError, SpecError, Text, did_you_mean
 from ..language.zoo import select, selections, spec_files, specs_dir, split
 from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
-from .budgets import EVERY, Budget, Verdict, judge, project, quantities, read_budget, with_receptive_field
-from .drift import Drift, Place, compare, places
+from .budgets import EVERY, Budget, BudgetVerdict, judge, project, quantities, read_budget, with_receptive_field
+from .drift import Drift, LockPlace, compare, places
 from .lock import NAME, Entry, Lock, Section, entry_of, is_lock, read_lock
 
 FEW = 12  # groups of models that are built sooner than other processes are started
@@ -38,7 +38,7 @@ class CheckedModel:
     totals: dict[str, int] = field(default_factory=dict)
     drift: Drift | None = None
     now: Entry | None = field(default=None, repr=False)
-    budgets: tuple[Verdict, ...] = ()
+    budgets: tuple[BudgetVerdict, ...] = ()
     error: ArchcalcError | None = None
     updated: bool = False
 
@@ -132,7 +132,7 @@ class BuildResult(NamedTuple):
     spec: str
     totals: dict[str, int]
     entry: Entry | None
-    places: list[Place]
+    places: list[LockPlace]
     of_input: str
 
 
@@ -259,13 +259,13 @@ def measured(
     """The same with the budgets of measured quantities judged: `measure` runs a model and its baseline in turn, and
     gives the milliseconds of both."""
 
-    def judged(verdict: Verdict, model: CheckedModel, lock: CheckedLock) -> Verdict:
+    def judged(verdict: BudgetVerdict, model: CheckedModel, lock: CheckedLock) -> BudgetVerdict:
         if not verdict.budget.measured:
             return verdict
         source = verdict.budget.text.source.name
         base = lock.path.parent if source == lock.name else Path(source).parent
         own, baseline = measure(reference(model.name, Path(lock.name)), reference(verdict.budget.baseline, base / NAME))
-        return Verdict(verdict.budget, Fraction(own), verdict.budget.bound * Fraction(baseline))
+        return BudgetVerdict(verdict.budget, Fraction(own), verdict.budget.bound * Fraction(baseline))
 
     found = []
     for lock in locks:

@@ -15,7 +15,7 @@ COUNTS = ("params", "macs", "activation_bytes")
 FIELDS = ("node", "op", "reads", "shares", "output", *COUNTS, "state", "path", "inputs", "outputs")  # that may change
 
 
-class Place(NamedTuple):
+class LockPlace(NamedTuple):
     """Where a node stands in its spec: its call, and the calls of the blocks that hold it, from the innermost to the
     row of the table, which is the last."""
 
@@ -33,7 +33,7 @@ class Change:
     field: str
     locked: Any
     now: Any
-    place: Place
+    place: LockPlace
     cause: bool
     run: int = 0
 
@@ -68,26 +68,26 @@ class Drift:
         return [change for change in self.changes if change.cause]
 
 
-def places(graph: Graph, by_rows: bool = False) -> list[Place]:
+def places(graph: Graph, by_rows: bool = False) -> list[LockPlace]:
     """The places of the lines of a lock, in order."""
     if by_rows:
-        return [Place(row.where.where) for row in graph.rows]
+        return [LockPlace(row.where.where) for row in graph.rows]
     within: list[list[str]] = [[] for _ in graph.nodes]
     for span in graph.spans:  # outer before inner
         where = span.where.where
         for index in range(span.start, span.stop):
             within[index].append(where)
     return [
-        Place(node.where.where, tuple(dict.fromkeys(w for w in reversed(calls) if w != node.where.where)))
+        LockPlace(node.where.where, tuple(dict.fromkeys(w for w in reversed(calls) if w != node.where.where)))
         for node, calls in zip(graph.nodes, within, strict=True)
     ]
 
 
-def compare(old: Entry, new: Entry, where: Sequence[Place], of_input: str) -> Drift:
+def compare(old: Entry, new: Entry, where: Sequence[LockPlace], of_input: str) -> Drift:
     """The difference; `where` are the places of the new lines, `of_input` is where the spec says the input."""
     links = min(_alignments(old, new), key=lambda found: found.cost)
     changes = [
-        Change("", name, getattr(old, name), getattr(new, name), Place(of_input), cause)
+        Change("", name, getattr(old, name), getattr(new, name), LockPlace(of_input), cause)
         for name, cause in (("inputs", True), ("outputs", False))
         if getattr(old, name) != getattr(new, name)
     ]
@@ -129,7 +129,7 @@ class Links:
         added, removed = len(self.new.lines) - len(self.to), len(self.old.lines) - len(self.to)
         return 2 * (changed + len(self._rewired)) + added + removed
 
-    def changes(self, where: Sequence[Place], input_changed: bool) -> Iterator[Change]:
+    def changes(self, where: Sequence[LockPlace], input_changed: bool) -> Iterator[Change]:
         """Node by node, in the order of the new network, what is gone behind what stood in front of it."""
         old, new = self.old.lines, self.new.lines
         gone: dict[int, list[int]] = {}
@@ -151,7 +151,7 @@ class Links:
             for i in gone.get(j, ()):
                 yield Change(old[i].path, "node", old[i], None, self._where_it_stood(old[i].path, j, where), True, j)
 
-    def _node(self, j: int, where: Sequence[Place], input_changed: bool) -> Iterator[Change]:
+    def _node(self, j: int, where: Sequence[LockPlace], input_changed: bool) -> Iterator[Change]:
         new = self.new.lines[j]
         i = self.back[j]
         old = self.old.lines[i]
@@ -190,14 +190,14 @@ class Links:
 
         return any(map(changed, self._reads[id(self.old)][i], self._reads[id(self.new)][j]))
 
-    def _where_it_stood(self, path: str, front: int, where: Sequence[Place]) -> Place:
+    def _where_it_stood(self, path: str, front: int, where: Sequence[LockPlace]) -> LockPlace:
         """Of a line that is gone: the row or block that held it, where that still stands, or its neighbour's."""
         holders = _all_above(path)
         for steps, above in enumerate(holders):
             near = [j for j, line in enumerate(self.new.lines) if line.path.startswith(above + "/")]
             if near:
                 return _outer(where[min(near, key=lambda j: abs(j - front))], steps)
-        return Place(_outer(where[max(front, 0)], len(holders)).where) if where else Place("")
+        return LockPlace(_outer(where[max(front, 0)], len(holders)).where) if where else LockPlace("")
 
 
 def _all_above(path: str) -> list[str]:
@@ -212,11 +212,11 @@ def _missing(path: str, blocks: set[str]) -> int:
     return next((n for n, block in enumerate(above) if block in blocks), len(above))
 
 
-def _outer(place: Place, steps: int) -> Place:
+def _outer(place: LockPlace, steps: int) -> LockPlace:
     """The place `steps` blocks further out, as far as there are any."""
     every = (place.where, *place.within)
     steps = min(steps, len(every) - 1)
-    return Place(every[steps], every[steps + 1 :])
+    return LockPlace(every[steps], every[steps + 1 :])
 
 
 def _reads(entry: Entry) -> list[list[int]]:

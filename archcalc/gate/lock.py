@@ -68,8 +68,8 @@ class LockLine(NamedTuple):
     reads: tuple[str, ...] = ()
 
     def text(self) -> str:
-        cells = _cells(self.op, self.output, self.params, self.macs, self.activation_bytes, self.state, self.shares)
-        return "    " + BAR.join((self.path, cells, *self.reads))
+        path, *common, reads = self
+        return "    " + BAR.join((path, _cells(*common), *reads))
 
 
 @lru_cache(maxsize=4096)
@@ -220,14 +220,15 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
 def _lines(report: Report) -> Iterator[LockLine]:
     graph = report.graph
     known: dict[int, tuple[str, str, tuple[tuple[str, str], ...]]] = {}  # equal layers have the same costs
+    new = tuple.__new__  # as LockLine does, in half the time
     for index, (node, cost, params, macs, activation_bytes) in enumerate(report.layers):
-        reads = () if node.inputs == (index - 1,) else tuple([_value(report, value) for value in node.inputs])
-        shares = "" if node.shares is None else graph.nodes[node.shares].path
+        op, inputs, shape, path, _, _, owner = node
+        reads = () if inputs == (index - 1,) else tuple([_value(report, value) for value in inputs])
+        shares = "" if owner is None else graph.nodes[owner].path
         if id(cost) not in known:
-            state = tuple([(name, dims(shape)) for name, shape, _ in cost.params])
-            known[id(cost)] = _call(node.op), dims(node.shape), state
-        op, output, state = known[id(cost)]
-        yield LockLine(node.path, op, output, params, macs, activation_bytes, state, shares, reads)
+            known[id(cost)] = _call(op), dims(shape), tuple([(name, dims(of)) for name, of, _ in cost.params])
+        call, output, state = known[id(cost)]
+        yield new(LockLine, (path, call, output, params, macs, activation_bytes, state, shares, reads))
 
 
 def _rows(report: Report, lines: Sequence[LockLine]) -> Iterator[LockLine]:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..errors import Text, did_you_mean
 from ..ops import OPS
 from ..units import same, squeeze
 from .expr import Argument, Expr, check_name
+from .family import Family, family_of
 from .lines import MERGES, Body, bodies_of, calls_of, cells_of, words_of
-from .reader import List, Tree
-
-if TYPE_CHECKING:
-    from .family import Family
+from .reader import List, Map, Tree
 
 
-def check(family: Family, laid_over: bool) -> None:
-    """Raise SpecError at the first name, heading or call of `family` that breaks a rule of the whole file."""
+def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
+    """Read a spec and check it as a whole. `name` is the file's stem, which names the one variant where there is no
+    `variants:`. `laid_over`: the tree is one file's with another's keys laid over it, so that columns may have lost
+    their table. Raises SpecError at the first place that breaks a rule."""
+    family = family_of(tree, name)
     constants = {name: text for name, (text, _) in (*family.given.items(), *family.let.items())}
-    for name, (text, _) in family.let.items():
-        if name in family.given:
-            raise text.error(f"`{name}` stands under `given:` already")
+    for value, (text, _) in family.let.items():
+        if value in family.given:
+            raise text.error(f"`{value}` stands under `given:` already")
     for pattern, _ in family.notation:
         for hole, where in zip(pattern.holes, pattern.places, strict=True):
             if hole in constants:
@@ -51,6 +51,7 @@ def check(family: Family, laid_over: bool) -> None:
     if baseline is not None and family.variant(baseline.value) is None:
         hint = did_you_mean(baseline.value, [variant.name.value for variant in family.variants])
         raise baseline.error(f"`{baseline}` is not a variant of this file", hint)
+    return family
 
 
 def _check_steps(family: Family) -> None:

@@ -13,7 +13,7 @@ from .expr import NAME, check_name
 from .notation import Pattern, cell_value
 from .table import Table, TableRow
 
-METRICS = ("params", "weights", "biases", "macs", "flops", "weight_layers", "shape", "input")
+CLAIM_METRICS = ("params", "weights", "biases", "macs", "flops", "weight_layers", "shape", "input")
 WITH_HEADS = " with heads"
 SCALES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 
@@ -77,8 +77,8 @@ def read_role(text: Text) -> Role:
 def _claim_role(text: Text) -> Role:
     match = re.fullmatch(r"=\s*(\w+)( with heads)?\s*(.*)", text.value.strip())
     metric = match.group(1) if match else text.value[1:].strip()
-    if not match or metric not in METRICS:
-        raise text.error(f"`{metric}` is not a figure that archcalc computes", did_you_mean(metric, METRICS))
+    if not match or metric not in CLAIM_METRICS:
+        raise text.error(f"`{metric}` is not a figure that archcalc computes", did_you_mean(metric, CLAIM_METRICS))
     rest = match.group(3)
     if rest in SCALES:
         return Role("claim", metric=metric, with_heads=bool(match.group(2)), scale=SCALES[rest])
@@ -96,7 +96,7 @@ def metric_of(figure: Text) -> Role:
     """The claim that a `figure` row of a `reported:` table makes: `params`, `params with heads`, … Raises SpecError."""
     word = figure.value.strip()
     base = word.removesuffix(WITH_HEADS)
-    known = [metric for metric in METRICS if metric not in ("shape", "input")]
+    known = [metric for metric in CLAIM_METRICS if metric not in ("shape", "input")]
     if base not in known:
         raise figure.error(f"`{word}` is not a figure that archcalc computes", did_you_mean(base, known))
     return Role("claim", metric=base, with_heads=base != word)

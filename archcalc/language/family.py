@@ -1,4 +1,4 @@
-"""A spec file as data: `read_family` turns the YAML tree into a `Family` and refuses what breaks a rule."""
+"""A spec file as data: `family_of` turns the YAML tree into a `Family` and refuses what is written wrong in a part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import NamedTuple
 from ..errors import SpecError, Text, did_you_mean
 from ..ops import ARGUMENTS, OPS
 from ..units import same, squeeze
-from .checks import check
 from .columns import Headings, Role, read_role
 from .expr import Argument, Expr, check_name
 from .lines import MERGES, STEPS, Block, Body, Steps, read_block, read_body, read_steps, steps_of
@@ -176,10 +175,9 @@ class Family:
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
-def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
-    """Read a spec. `name` is the file's stem, which names the one variant where there is no `variants:`. `laid_over`:
-    the tree is one file's with another's keys laid over it, so that columns may have lost their table. Raises SpecError
-    at the first place that breaks a rule."""
+def family_of(tree: Map, name: str) -> Family:
+    """Read a spec part by part. `name` is the file's stem, which names the one variant where there is no `variants:`.
+    Raises SpecError at the first part that is written wrong."""
     tree.only(KEYS, "a spec")
     variants, variants_from = _variants(tree, name)
     roles = ((key, _scalar(value, "the role of a column")) for key, value in _map(tree, "columns").items())
@@ -194,7 +192,7 @@ def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
         if block.name.value in blocks:
             raise block.name.error(f"the block `{block.name}` is given twice")
         blocks[block.name.value] = block
-    family = Family(
+    return Family(
         tree=tree,
         name=tree.line("name", name),
         title=tree.line("title"),
@@ -223,8 +221,6 @@ def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
         errata=tuple(_erratum(item) for item in _items(tree, "errata")),
         documents=tuple(_cited(item) for item in _items(tree, "documents")),
     )
-    check(family, laid_over)
-    return family
 
 
 def overlay(base: Map, top: Iterable[tuple[Text, Tree]]) -> Map:

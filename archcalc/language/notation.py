@@ -94,6 +94,8 @@ def cell_value(text: Text) -> Any:
     if not value:
         return 0
     if NUMBER.fullmatch(value):
+        if "." not in value:
+            return int(value)
         number = Fraction(value)
         return number.numerator if number.denominator == 1 else number
     pieces = [piece.strip() for piece in re.split("[×x]", value)]

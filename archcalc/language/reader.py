@@ -115,7 +115,7 @@ def read_text(data: bytes | str, name: str) -> Map:
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 # What YAML does not print, and what it takes for a line break or a byte order mark.
-_ODD = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 _ODDITIES = dict.fromkeys("\x85\u2028\u2029", "a line break to YAML only") | {
     "\ufeff": "a byte order mark inside the text"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ..errors import Text, UsageError, did_you_mean
 from ..files import Version, version
-from .checks import check_used, references
-from .family import Family, ModelEntry, Variant, overlay, read_expressions, read_family
+from .checks import check_used, read_family, references
+from .family import Family, ModelEntry, Variant, overlay, read_expressions
 from .names import SpecNames, read_names
 from .reader import read_file
 from .rows import check_notation

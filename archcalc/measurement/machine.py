@@ -28,7 +28,7 @@ class Examined:
     gpu: str
 
 
-class Finding(NamedTuple):
+class MachineFact(NamedTuple):
     """A fact about the machine, and what it means for the numbers; nothing where it means no harm."""
 
     name: str
@@ -41,24 +41,24 @@ CLOCK_SHARE = 0.02  # of a layer, that its clock may cost
 UNKNOWN = "the system does not say"
 
 
-def findings(there: Examined) -> list[Finding]:
+def findings(there: Examined) -> list[MachineFact]:
     """Everything that decides how fast a network runs here."""
     machine = there.machine
     no_gpu = there.device == "cpu" and there.gpu.startswith("none") and not machine.driver
     rounded = "float32 products are rounded to 10 bits of mantissa there, and faster" if "on" in machine.tf32 else ""
     return [
-        Finding("system", f"{machine.system}, Python {machine.python}"),
-        Finding("torch", there.torch),
-        Finding("device", f"{there.device}: {there.device_name}"),
-        Finding("GPU", there.gpu, "`--gpu` leaves with exit code 3" if no_gpu else ""),
-        *([Finding("driver", f"{machine.driver}, CUDA {machine.cuda}")] if machine.driver else []),
-        *([Finding("TF32", machine.tf32, rounded)] if machine.tf32 else []),
-        *([Finding("clocks", machine.clocks)] if machine.clocks else []),
+        MachineFact("system", f"{machine.system}, Python {machine.python}"),
+        MachineFact("torch", there.torch),
+        MachineFact("device", f"{there.device}: {there.device_name}"),
+        MachineFact("GPU", there.gpu, "`--gpu` leaves with exit code 3" if no_gpu else ""),
+        *([MachineFact("driver", f"{machine.driver}, CUDA {machine.cuda}")] if machine.driver else []),
+        *([MachineFact("TF32", machine.tf32, rounded)] if machine.tf32 else []),
+        *([MachineFact("clocks", machine.clocks)] if machine.clocks else []),
         _processors(there),
         _threads(there),
         _governor(machine),
         _load(there),
-        Finding("memory", UNKNOWN if there.memory is None else f"{' '.join(binary(there.memory))} are free"),
+        MachineFact("memory", UNKNOWN if there.memory is None else f"{' '.join(binary(there.memory))} are free"),
         _malloc(there),
         _clock(there.clock_ms),
         _probe(there.probe),
@@ -71,57 +71,57 @@ def room(there: Examined) -> float:
     return count if there.quota is None else min(count, there.quota)
 
 
-def _processors(there: Examined) -> Finding:
+def _processors(there: Examined) -> MachineFact:
     count, quota = there.machine.processors, there.quota
     if count is None:
-        return Finding("processors", UNKNOWN)
+        return MachineFact("processors", UNKNOWN)
     shown = f"{count} may be used"
     if quota is None or quota >= count:
-        return Finding("processors", shown)
+        return MachineFact("processors", shown)
     means = f"more than {quota:g} threads are stopped now and then, and runs fall into two groups"
-    return Finding("processors", f"{shown}, for {quota:g} processors' worth of time", means)
+    return MachineFact("processors", f"{shown}, for {quota:g} processors' worth of time", means)
 
 
-def _threads(there: Examined) -> Finding:
+def _threads(there: Examined) -> MachineFact:
     most = room(there)
     means = f"more threads than processors wait for each other: `--threads {max(1, int(most))}`"
-    return Finding("threads", f"{there.threads} of torch", means if there.threads > most else "")
+    return MachineFact("threads", f"{there.threads} of torch", means if there.threads > most else "")
 
 
-def _governor(machine: Machine) -> Finding:
+def _governor(machine: Machine) -> MachineFact:
     if not machine.governor:
-        return Finding("governor", f"{UNKNOWN}, as in most virtual machines")
+        return MachineFact("governor", f"{UNKNOWN}, as in most virtual machines")
     means = "the clock follows the load: short networks run slower than they could, and runs differ"
-    return Finding("governor", machine.governor, means if machine.governor != "performance" else "")
+    return MachineFact("governor", machine.governor, means if machine.governor != "performance" else "")
 
 
-def _load(there: Examined) -> Finding:
+def _load(there: Examined) -> MachineFact:
     load, most = there.machine.load, room(there)
     if load is None:
-        return Finding("load", UNKNOWN)
+        return MachineFact("load", UNKNOWN)
     wait = f"wait, or `--threads {max(1, int(most - load))}`"
     means = f"others run too, and medians move by 10 to 40 % between minutes: {wait}"
-    return Finding("load", f"{load:.2f} in the last minute", means if load > IDLE * most else "")
+    return MachineFact("load", f"{load:.2f} in the last minute", means if load > IDLE * most else "")
 
 
-def _malloc(there: Examined) -> Finding:
+def _malloc(there: Examined) -> MachineFact:
     libc = there.machine.libc or "a C library that does not say its name"
     if there.pinnable:
-        return Finding("malloc", f"{libc}: pinned while measuring")
+        return MachineFact("malloc", f"{libc}: pinned while measuring")
     means = "freed memory may go back to the system, and large cheap layers then pay for new pages"
-    return Finding("malloc", f"{libc}: cannot be pinned, only glibc's can", means)
+    return MachineFact("malloc", f"{libc}: cannot be pinned, only glibc's can", means)
 
 
-def _clock(cost: float) -> Finding:
+def _clock(cost: float) -> MachineFact:
     means = f"layers below {1e3 * (cost / CLOCK_SHARE):.3g} µs are measured to no better than 2 %"
-    return Finding("clock", f"{1e6 * cost:.0f} ns a reading", means)
+    return MachineFact("clock", f"{1e6 * cost:.0f} ns a reading", means)
 
 
-def _probe(found: Latency) -> Finding:
+def _probe(found: Latency) -> MachineFact:
     times = f"{found.min:.3g} to {found.p90:.3g} ms in nine of ten"
     shown = f"{found.median:.3g} ms for the same small piece of work, {times}"
     if found.p90 <= (1 + 2 * NOISY) * found.min:
-        return Finding("probe", shown)
+        return MachineFact("probe", shown)
     slower = f"{100 * (found.p90 / found.min - 1):.0f} %"
     means = f"others use it too, and it is up to {slower} slower then: rounds in which they come or go do not count"
-    return Finding("probe", shown, means)
+    return MachineFact("probe", shown, means)

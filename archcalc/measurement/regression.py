@@ -16,14 +16,14 @@ from .runs import Run
 LEVEL = 0.01  # of false alarms, where nothing changed
 TOLERANCE = 0.10  # by how much a layer must be slower at least
 
-Verdict = Literal["slower", "faster", "same", "new", "gone"]
+LatencyVerdict = Literal["slower", "faster", "same", "new", "gone"]
 
 # What must be alike, or times are not of the same work; and what should be.
 SAME = ("device", "dtype", "threads", "mode", "memory_format", "cold")
 ALIKE = ("device_name", "torch", "malloc_pinned")
 
 
-class Change(NamedTuple):
+class TimeChange(NamedTuple):
     """A layer in both runs. `ratio` is now ÷ before, `p` the chance of ranks so far apart where nothing changed,
     corrected; both are None, as one of the latencies is, where the layer is in one of the runs only."""
 
@@ -32,25 +32,25 @@ class Change(NamedTuple):
     now: Latency | None
     ratio: float | None
     p: float | None
-    verdict: Verdict
+    verdict: LatencyVerdict
 
 
-class Comparison(NamedTuple):
+class Regression(NamedTuple):
     """Two measurements at one batch: the whole, every layer, by how much the layers moved together (the median of
     their ratios), and what to know about the two runs."""
 
     batch: int
-    whole: Change
-    layers: tuple[Change, ...]
+    whole: TimeChange
+    layers: tuple[TimeChange, ...]
     drift: float | None
     notes: tuple[str, ...]
 
     @property
-    def slower(self) -> tuple[Change, ...]:
+    def slower(self) -> tuple[TimeChange, ...]:
         return tuple(change for change in (self.whole, *self.layers) if change.verdict == "slower")
 
 
-def compare(before: Run, now: Run, tolerance: float = TOLERANCE, level: float = LEVEL) -> tuple[Comparison, ...]:
+def compare(before: Run, now: Run, tolerance: float = TOLERANCE, level: float = LEVEL) -> tuple[Regression, ...]:
     """Compare what both runs measured, batch by batch. Raises UsageError where they did not measure the same thing,
     Unavailable where scipy is missing."""
     if before.input != now.input:
@@ -79,7 +79,7 @@ def same_conditions(before: Measurement, now: Mapping[str, object]) -> None:
 
 def _compared(
     before: Run, now: Run, one: Measurement, other: Measurement, tolerance: float, level: float
-) -> Comparison:
+) -> Regression:
     rows = dict(zip(before.paths, zip(one.samples, one.layers, strict=True), strict=True))
     new = dict(zip(now.paths, zip(other.samples, other.layers, strict=True), strict=True))
     shared = [path for path in new if path in rows]
@@ -87,16 +87,17 @@ def _compared(
     found = iter(rank_tests(tests))
     whole = _change("whole", one.whole, other.whole, next(found), tolerance, level)
     changes = {path: _change(path, rows[path][1], new[path][1], next(found), tolerance, level) for path in shared}
-    layers = [changes.get(path) or Change(path, None, times, None, None, "new") for path, (_, times) in new.items()]
-    layers += [Change(path, was, None, None, None, "gone") for path, (_, was) in rows.items() if path not in changes]
+    layers = [changes.get(path) or TimeChange(path, None, times, None, None, "new") for path, (_, times) in new.items()]
+    gone = {path: was for path, (_, was) in rows.items() if path not in changes}
+    layers += [TimeChange(path, was, None, None, None, "gone") for path, was in gone.items()]
     ratios = [change.ratio for change in changes.values() if change.ratio]
-    return Comparison(other.batch, whole, tuple(layers), median(ratios) if ratios else None, tuple(_notes(one, other)))
+    return Regression(other.batch, whole, tuple(layers), median(ratios) if ratios else None, tuple(_notes(one, other)))
 
 
-def _change(path: str, before: Latency, now: Latency, p: float, tolerance: float, level: float) -> Change:
+def _change(path: str, before: Latency, now: Latency, p: float, tolerance: float, level: float) -> TimeChange:
     ratio = now.median / before.median if before.median else 1.0 if not now.median else float("inf")
-    verdict: Verdict = "slower" if ratio > 1 + tolerance else "faster" if ratio < 1 / (1 + tolerance) else "same"
-    return Change(path, before, now, ratio, p, verdict if p < level else "same")
+    verdict: LatencyVerdict = "slower" if ratio > 1 + tolerance else "faster" if ratio < 1 / (1 + tolerance) else "same"
+    return TimeChange(path, before, now, ratio, p, verdict if p < level else "same")
 
 
 def _notes(before: Measurement, now: Measurement) -> list[str]:

@@ -20,7 +20,7 @@ from ..language.family import read_sources
 from ..language.reader import Map, read_file, where_of
 from ..networks import Number
 from ..units import read_figure
-from .metrics import METRICS
+from .metrics import ACCURACIES
 from .tables import figures, items, maps, parts, rows
 
 NOT_PRINTED = " (not printed)"  # behind a data set or a unit that the slide leaves out and its context tells
@@ -76,7 +76,7 @@ class Accuracy:
     @property
     def in_words(self) -> str:
         """The metric in words: `top-1 error`."""
-        return METRICS[self.metric]
+        return ACCURACIES[self.metric]
 
     @property
     def unit_behind(self) -> str:
@@ -174,7 +174,10 @@ def _result(cells: Mapping[str, Text], sources: tuple[str, ...], listed: Listed)
         if column not in cells:
             raise figure.error(f"`{figure}` has no `{column}`")
     words = {column: text.value for column, text in cells.items()}
-    for column, there in (("metric", tuple(METRICS)), ("unit", (*UNITS, *(unit + NOT_PRINTED for unit in UNITS)))):
+    for column, there in (
+        ("metric", tuple(ACCURACIES)),
+        ("unit", (*UNITS, *(unit + NOT_PRINTED for unit in UNITS))),
+    ):
         if words[column] not in there:
             raise cells[column].error(f"`{words[column]}` is not a {column}", did_you_mean(words[column], there))
     together = parts(cells.get("with"), ";")
@@ -254,7 +257,7 @@ def _unassigned(item: Map) -> Unassigned:
 # --- systems ------------------------------------------------------------------------------------------------------
 
 
-class Network(NamedTuple):
+class PrintedNetwork(NamedTuple):
     """A printed variant and the models that it is; an empty dataset or setting fits all."""
 
     system: Text
@@ -286,10 +289,10 @@ class Listed:
             if not described.value:
                 raise name.error(f"`{name}`: `described` says what documents show of it")
             self.by_key[system.key] = system
-        self.networks: list[Network] = []
+        self.networks: list[PrintedNetwork] = []
         self.used: set[int] = set()
         above: Text | None = None
-        for name, variant, dataset, setting, models in rows(tree, "networks", Network._fields):
+        for name, variant, dataset, setting, models in rows(tree, "networks", PrintedNetwork._fields):
             above = name if name.value or above is None else above
             self.known(above)
             theirs, named = self.by_key[above.value].models, parts(models, ",")
@@ -297,7 +300,7 @@ class Listed:
                 if model.value not in theirs:
                     raise model.error(f"`{model}` is not a model of `{above}`", did_you_mean(model.value, theirs))
             names = tuple(model.value for model in named)
-            self.networks.append(Network(above, variant, dataset.value, setting.value, names))
+            self.networks.append(PrintedNetwork(above, variant, dataset.value, setting.value, names))
 
     def known(self, name: Text) -> None:
         """Raise SpecError where no system is called so."""

@@ -252,12 +252,12 @@ def _claim(
     return found[0]
 
 
-METRICS = {"shape": "output_shape", "input": "input_shape"}
+METRIC_ALIASES = {"shape": "output_shape", "input": "input_shape"}
 
 
 def _of_claim(family: Family, cell: Text, claim: Claim, cited: Cited, system: str, path: Path) -> Entry:
     layout = ""
-    if claim.role.metric in METRICS:
+    if claim.role.metric in METRIC_ALIASES:
         printed = Printed(tuple(map(int, re.findall(r"\d+", claim.printed.value))))
         pattern = claim.role.pattern
         layout = "".join(pattern.holes).upper() if pattern is not None else "HW"
@@ -271,7 +271,7 @@ def _of_claim(family: Family, cell: Text, claim: Claim, cited: Cited, system: st
     return Entry(
         id=cell,
         system=system or claim.subject,
-        metric=METRICS.get(claim.role.metric, claim.role.metric),
+        metric=METRIC_ALIASES.get(claim.role.metric, claim.role.metric),
         printed=claim.printed,
         value=printed,
         kind="computed",

@@ -1,6 +1,6 @@
 """The metrics of printed results, in words; a module of its own, as it is read where no result is."""
 
-METRICS = {
+ACCURACIES = {
     "accuracy": "accuracy",
     "bleu": "BLEU",
     "bleu_improvement": "improvement in BLEU",

@@ -64,8 +64,8 @@ def read_quantity(text: Text) -> Quantity | None:
     if match is None:
         return None
     metric, model, size, at = match.groups()
-    if metric not in COUNTS and metric not in METRICS and metric not in FIELDS:
-        raise text.error(f"`{metric}` is not a quantity", did_you_mean(metric, [*COUNTS, *METRICS, *FIELDS]))
+    if metric not in COUNTS and metric not in QUANTITIES and metric not in FIELDS:
+        raise text.error(f"`{metric}` is not a quantity", did_you_mean(metric, [*COUNTS, *QUANTITIES, *FIELDS]))
     axes = tuple(int(axis) for axis in re.split("[x×]", size)) if size else None
     return Quantity(text, metric, model, axes, (at or "").strip())
 
@@ -87,8 +87,8 @@ def ask(
             raise quantity.text.error(f"`{quantity.model}` has no row, block or node `{quantity.at}`", hint)
         if quantity.metric in COUNTS:
             return count(place, quantity.metric, reading, bool(quantity.at))
-        if quantity.metric in METRICS:
-            found = METRICS[quantity.metric](place)
+        if quantity.metric in QUANTITIES:
+            found = QUANTITIES[quantity.metric](place)
             return order(found, layout) if isinstance(found, tuple) else found
         return _field(quantity, place)
     except ArchcalcError as error:
@@ -173,7 +173,7 @@ def _axis(name: str) -> Callable[[Place], int]:
     return lambda place: axes(place.shape(place.output))[name]
 
 
-METRICS: dict[str, Callable[[Place], Value]] = {
+QUANTITIES: dict[str, Callable[[Place], Value]] = {
     "output_shape": lambda place: place.shape(place.output),
     "input_shape": lambda place: place.shape(place.value),
     "channels": _axis("C"),
@@ -198,7 +198,7 @@ METRICS: dict[str, Callable[[Place], Value]] = {
     "receptive_field": _receptive_field,
 }
 # An argument of the first op that has it.
-FIELDS = sorted({argument.name for arguments in ARGUMENTS.values() for argument in arguments} - set(METRICS))
+FIELDS = sorted({argument.name for arguments in ARGUMENTS.values() for argument in arguments} - set(QUANTITIES))
 
 
 def _field(quantity: Quantity, place: Place) -> Value:

@@ -16,7 +16,7 @@ from ..analysis.readings import BASE, candidates, explaining
 from ..networks import Number
 from ..units import UNITS, read_figure, with_separators
 from .documents import Entry
-from .quantity import COUNTS, METRICS, Place, Value, count, place_of
+from .quantity import COUNTS, QUANTITIES, Place, Value, count, place_of
 
 EXACT_DIGITS = 4  # of a figure that one edited digit may explain
 
@@ -109,7 +109,7 @@ def _another_metric(asked: Search) -> Iterator[str]:
     if asked.place is None or not asked.metric.endswith("_layers"):
         return
     for name in ("weight_layers", "conv_layers", "fc_layers", "convolutions", "rows"):
-        number = METRICS[name](asked.place) if name in METRICS else asked.place.report.totals.weight_layers
+        number = QUANTITIES[name](asked.place) if name in QUANTITIES else asked.place.report.totals.weight_layers
         if name != asked.metric and asked.fits(number):
             yield f"{number} are its {name.replace('_', ' ')}"
 

@@ -15,7 +15,7 @@ from inspect import cleandoc
 from pathlib import Path
 
 from ..analysis.readings import READINGS
-from ..language.columns import METRICS, SCALES, WITH_HEADS
+from ..language.columns import CLAIM_METRICS, SCALES, WITH_HEADS
 from ..language.expr import IMPLICIT, NAME, RESERVED
 from ..language.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
 from ..language.lines import MERGES, STEPS
@@ -415,14 +415,14 @@ def _argument(argument: Argument) -> Schema:
 
 def _role() -> Schema:
     """The role of a column."""
-    sizes = [metric for metric in METRICS if metric in ("shape", "input")]
-    metrics, heads = _any(METRICS), f"(?:{WITH_HEADS})?"
+    sizes = [metric for metric in CLAIM_METRICS if metric in ("shape", "input")]
+    metrics, heads = _any(CLAIM_METRICS), f"(?:{WITH_HEADS})?"
     return {
         "description": "What a column is: a role, a name that expressions use, the parts of a cell, or a claim.",
         "anyOf": [
             *({"const": role, "description": sentence} for role, sentence in ROLE_SENTENCES.items()),
             {
-                "enum": [f"={metric}" for metric in METRICS],
+                "enum": [f"={metric}" for metric in CLAIM_METRICS],
                 "description": "The cell is a printed figure that is held against the computed one.",
             },
             _text(

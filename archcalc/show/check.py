@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypedDict
 from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Natural, Sizes, Version
 from ..errors import ArchcalcError, SpecError, UsageError, printable, sentence
-from ..gate.budgets import Verdict as BudgetVerdict
+from ..gate.budgets import BudgetVerdict
 from ..gate.build import CheckedModel
 from ..gate.drift import FIELDS, Change, Checkpoint, Drift
 from ..gate.lock import LockLine

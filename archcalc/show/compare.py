@@ -14,7 +14,7 @@ from ..analysis.counts import Layer
 from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Positive, Sizes, Version
 from ..errors import printable
 from ..measurement.runs import MeasurementDocument, described
-from ..tasks.compare import BY, METRICS, Change, Compared, Comparison, Metric, Share, ratio_between, within_noise
+from ..tasks.compare import BY, COMPARED, Compared, Comparison, Hunk, Metric, Share, ratio_between, within_noise
 from . import wording
 from .columns import (
     Column,
@@ -146,7 +146,7 @@ def _texts(texts: list[str]) -> Callable[[Sequence[Value]], Shown]:
 
 def chosen(found: Comparison, keys: Sequence[str]) -> list[Metric]:
     """The metrics that `--columns` names, or all. Raises UsageError."""
-    return named({metric.key: metric for metric in METRICS}, keys) if keys else list(found.metrics)
+    return named({metric.key: metric for metric in COMPARED}, keys) if keys else list(found.metrics)
 
 
 def _bars(found: Comparison, metrics: Sequence[Metric], raw: bool) -> Iterator[Pieces]:
@@ -271,7 +271,7 @@ def _difference(what: str, share: Share) -> int:
 CONTEXT = 2  # lines that stay alike beside a change
 
 
-def diff_page(changes: Sequence[Change], models: Sequence[Compared]) -> Page:
+def diff_page(changes: Sequence[Hunk], models: Sequence[Compared]) -> Page:
     """Two networks as a diff: `-` only in the first, `+` only in the second. Csv has every node."""
     table = Table(DIFF, [(change.sign, layer) for change in changes for layer in change.layers])
     sums = [Fact(printable(model.name), _sums(model)) for model in models]
@@ -297,7 +297,7 @@ DIFF = (
 )
 
 
-def _diff(changes: Sequence[Change], models: Sequence[Compared]) -> Iterator[Pieces]:
+def _diff(changes: Sequence[Hunk], models: Sequence[Compared]) -> Iterator[Pieces]:
     first, second = models
     yield [(f"--- {printable(first.name)}", BOLD)]
     yield [(f"+++ {printable(second.name)}", BOLD)]
@@ -369,7 +369,7 @@ class ResultDocument(TypedDict):
     setting: Annotated[str, "How it was trained and tested."]
 
 
-Key = Annotated[str, (("enum", tuple(metric.key for metric in METRICS)),)]
+Key = Annotated[str, (("enum", tuple(metric.key for metric in COMPARED)),)]
 
 
 class ComparedDocument(TypedDict):
@@ -491,7 +491,7 @@ def _interval(found: Comparison, model: Compared, metric: Metric) -> IntervalDoc
     return None if between is None else {"low": between[0], "high": between[1], "within_noise": noise}
 
 
-def diff_data(changes: Sequence[Change], models: Sequence[Compared]) -> DiffDocument:
+def diff_data(changes: Sequence[Hunk], models: Sequence[Compared]) -> DiffDocument:
     """The JSON document of two networks line by line."""
     lines: list[DiffLine] = [
         {

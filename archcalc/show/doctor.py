@@ -10,7 +10,7 @@ from typing import Annotated, NotRequired, TypedDict, cast
 from .. import __version__
 from ..analysis.peers import PEERS, Peer, difference
 from ..documents import SCHEMA, VERSION, WRITER, Count, Positive, Version
-from ..measurement.machine import Examined, Finding, findings
+from ..measurement.machine import Examined, MachineFact, findings
 from ..measurement.runs import LatencyDocument, MachineDocument
 from ..tasks.doctor import DoctorResult, PeerCounts
 from ..units import with_separators
@@ -113,7 +113,7 @@ def _peer(peer: Peer) -> PeerDocument:
 
 # --- the machine --------------------------------------------------------------------------------------------------
 
-FACTS = [Column(name, attrgetter(name)) for name in Finding._fields]
+FACTS = [Column(name, attrgetter(name)) for name in MachineFact._fields]
 
 
 def _machine(there: Examined) -> Iterator[Block]:
@@ -127,7 +127,7 @@ def _machine(there: Examined) -> Iterator[Block]:
     yield Prose(_sum(found), DIM)
 
 
-def _sum(found: Sequence[Finding]) -> str:
+def _sum(found: Sequence[MachineFact]) -> str:
     doubtful = [finding.name for finding in found if finding.means and finding.name not in ("GPU", "clock", "TF32")]
     if not doubtful:
         return "Nothing here speaks against what is measured."

@@ -6,8 +6,8 @@ Its annotations are no texts, as a TypedDict compiles these one by one when it i
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
 from ..analysis.training import OPTIMIZERS, Phase
-from ..documents import Count, Natural, Place, Sizes
-from ..language.columns import METRICS, WITH_HEADS
+from ..documents import Count, FilePlace, Natural, Sizes
+from ..language.columns import CLAIM_METRICS, WITH_HEADS
 from ..ops import KINDS
 from ..papers.claims import Verdict
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Optimizer = Annotated[str, (("enum", tuple(OPTIMIZERS)),)]
 
-Metric = Annotated[str, (("enum", (*METRICS, *(f"{metric}{WITH_HEADS}" for metric in METRICS))),)]
+Metric = Annotated[str, (("enum", (*CLAIM_METRICS, *(f"{metric}{WITH_HEADS}" for metric in CLAIM_METRICS))),)]
 
 
 def _kinds() -> dict[str, Any]:
@@ -112,7 +112,7 @@ class ClaimDocument(TypedDict):
     reading: Annotated[str | None, "The counting term that the spec says the figure needs, else null."]
     erratum: Annotated[str | None, "The note of the erratum that the figure stands under, else null."]
     source: Annotated[str, "Where the figure is printed, as the spec says it."]
-    where: Annotated[Place, "The place in the spec: file:line:column."]
+    where: Annotated[FilePlace, "The place in the spec: file:line:column."]
 
 
 def claim_document(judgement: "Judgement") -> ClaimDocument:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from posixpath import commonpath
 from typing import Any, NamedTuple
 
-from ..gate.budgets import Verdict
-from ..gate.drift import COUNTS, Change, Checkpoint, Drift, Place
+from ..gate.budgets import BudgetVerdict
+from ..gate.drift import COUNTS, Change, Checkpoint, Drift, LockPlace
 from ..gate.lock import LockLine
 from ..ops import ARGUMENTS
 from ..ops.shapes import show
@@ -25,7 +25,7 @@ class Cause(NamedTuple):
 
     what: str
     paths: tuple[str, ...]
-    places: tuple[Place, ...]
+    places: tuple[LockPlace, ...]
 
     @property
     def where(self) -> str:
@@ -185,7 +185,7 @@ def some(names: Sequence[str]) -> str:
     return shown if len(names) <= SHOWN else f"{shown}, and {len(names) - SHOWN:,} more"
 
 
-def budget(verdict: Verdict) -> str:
+def budget(verdict: BudgetVerdict) -> str:
     """`params <= 25M: 25,557,032`."""
     text = verdict.budget.text.value
     if verdict.value is None:

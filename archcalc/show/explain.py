@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from .. import __version__
 from ..analysis.arithmetic import Arithmetic, Count, axes_of, usage
-from ..analysis.explain import FEW, Alive, FieldFacts, Network, NodeFacts, Sum
-from ..documents import SCHEMA, VERSION, WRITER, Natural, Place, Positive, Sizes, Version
+from ..analysis.explain import FEW, Alive, Explained, FieldFacts, NodeFacts, Sum
+from ..documents import SCHEMA, VERSION, WRITER, FilePlace, Natural, Positive, Sizes, Version
 from ..documents import Count as Amount
 from ..errors import Text, excerpt, printable
 from ..models import Summary
@@ -46,9 +46,9 @@ def page(found: Explanation) -> Page:
             blocks, document = partial(_op, op), partial(_op_data, op)
         case NodeFacts() as node, _, Summary() as summary:
             blocks, document = partial(_node, node, summary), partial(_node_data, node, summary)
-        case SpanFacts() as span, Network() as network, Summary() as summary:
+        case SpanFacts() as span, Explained() as network, Summary() as summary:
             blocks, document = partial(_span, span, network, summary), partial(_span_data, span, network, summary)
-        case NetworkFacts() as facts, Network() as network, Summary() as summary:
+        case NetworkFacts() as facts, Explained() as network, Summary() as summary:
             blocks, document = partial(_network, facts, network, summary), partial(_model_data, facts, network, summary)
     return Page("Explained", lambda: _joined(blocks()), document, lambda: Table(TERMS, list(_terms(document()))))
 
@@ -164,7 +164,7 @@ def _costs(counts: Arithmetic, word: str, free: str, shares: str = "") -> Iterat
         yield _counted("" if number else "other ops", count, f" {KINDS[count.name]}")
 
 
-def _sum(found: Sum, network: Network) -> Iterator[Fact | Facts]:
+def _sum(found: Sum, network: Explained) -> Iterator[Fact | Facts]:
     yield Fact(found.name, f"{found.value:,}{' bytes' if found.name == 'activation' else ''}")
     if len(found.added) > FEW:
         yield Fact("", "= " + " + ".join(f"{clean(addend.called)} {addend.text}" for addend in found.added))
@@ -283,7 +283,7 @@ def _layers(count: int) -> str:
 # --- a row or block, and a network --------------------------------------------------------------------------------
 
 
-def _span(facts: SpanFacts, network: Network, summary: Summary) -> Iterator[Block | Fact]:
+def _span(facts: SpanFacts, network: Explained, summary: Summary) -> Iterator[Block | Fact]:
     first, last = facts.spans[0], facts.spans[-1]
     rows = [span for span in network.graph.rows if not span.head]
     nodes = last.stop - first.start
@@ -303,7 +303,7 @@ def _span(facts: SpanFacts, network: Network, summary: Summary) -> Iterator[Bloc
     yield from _judged(facts.judged)
 
 
-def _network(facts: NetworkFacts, network: Network, summary: Summary) -> Iterator[Block | Fact]:
+def _network(facts: NetworkFacts, network: Explained, summary: Summary) -> Iterator[Block | Fact]:
     totals = facts.totals
     yield Heading(printable(summary.model), wording.heading(summary), fill=True)
     yield Gap()
@@ -510,7 +510,7 @@ class NodeDocument(OfModel, OpDocument):
     kind: Annotated[Literal["op"], "What is explained: a node."]
     name: Annotated[str, "The path of the node."]
     op: Annotated[str, "The word of the spec language for what it does."]
-    where: Annotated[Place, "The place in the spec: file:line:column."]
+    where: Annotated[FilePlace, "The place in the spec: file:line:column."]
     row: Annotated[str | None, "The row of the table that it belongs to; null where there is none."]
     inputs: Annotated[list[ValueDocument], READS]
     activation_bytes: Annotated[CountedActivation, "The bytes newly allocated; 0 for views and what works in place."]
@@ -532,7 +532,7 @@ class SpanDocument(SummedDocument):
 
     kind: Annotated[str, (("enum", ("row", "rows", "block")),), "What is explained."]
     name: Annotated[str, "The row's name or label, or the path of the block."]
-    where: Annotated[Place, "The place in the spec: file:line:column."]
+    where: Annotated[FilePlace, "The place in the spec: file:line:column."]
     inputs: Annotated[list[ValueDocument], READS]
     output_shape: Annotated[Sizes, OUTPUT]
     weight_layers: Annotated[Natural, "The weight layers on the longest path through it."]
@@ -601,7 +601,7 @@ def _of(summary: Summary) -> OfModel:
     return {**HEAD, "model": summary.model, "settings": summary.settings}
 
 
-def _span_data(facts: SpanFacts, network: Network, summary: Summary) -> SpanDocument:
+def _span_data(facts: SpanFacts, network: Explained, summary: Summary) -> SpanDocument:
     return {
         **_of(summary),
         "kind": facts.kind,
@@ -616,7 +616,7 @@ def _span_data(facts: SpanFacts, network: Network, summary: Summary) -> SpanDocu
     }
 
 
-def _model_data(facts: NetworkFacts, network: Network, summary: Summary) -> ModelDocument:
+def _model_data(facts: NetworkFacts, network: Explained, summary: Summary) -> ModelDocument:
     alive: list[AliveDocument] = [{"name": a.name, "shape": a.shape, "bytes": a.bytes} for a in facts.alive]
     return {
         **_of(summary),
@@ -657,7 +657,7 @@ def _field_document(found: FieldFacts) -> FieldDocument:
     }
 
 
-def _sums(sums: Sequence[Sum], network: Network) -> SumsDocument:
+def _sums(sums: Sequence[Sum], network: Explained) -> SumsDocument:
     def document(found: Sum) -> SumDocument:
         parts: list[PartDocument] = [
             {"name": a.called, "times": a.times, "value": a.value, "arithmetic": network.spelled(found, a) or None}

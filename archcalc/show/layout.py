@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 # Where characters of no width or of two columns are; none of those that archcalc itself prints.
-UNUSUAL = re.compile("[\u0300-\u10ff\u1100-\u1fff\u2e80-\uffff\U00010000-\U0010ffff]")
+UNUSUAL = re.compile("[^\x00-\u02ff\u2000-\u2e7f]")
 EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 

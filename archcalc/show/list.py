@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict, ca
 
 from ..documents import Count, Sizes
 from ..errors import printable
-from ..papers.metrics import METRICS
+from ..papers.metrics import ACCURACIES
 from ..tasks.list import ListedModel, ModelList, first_year
 from .columns import Column, Value, by_names, counts, exact, for_people, plain, size, words
 from .page import Block, Gap, Heading, Page, Prose, Table
@@ -61,7 +61,7 @@ class AccuracyDocument(TypedDict):
     id: Annotated[str, "The id of the result."]
     variant: Annotated[str, "What stands beside the figure."]
     dataset: Annotated[str, "The data set, or what else the figure is about."]
-    metric: Annotated[str, (("enum", tuple(METRICS)),), "What is printed."]
+    metric: Annotated[str, (("enum", tuple(ACCURACIES)),), "What is printed."]
     setting: Annotated[str, "How the network was trained and tested, as printed."]
     printed: Annotated[str, "The figure as it is printed."]
     value: Annotated[float, "The figure as a number."]

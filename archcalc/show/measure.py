@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple, NotRequired, TypedDict, cast
 from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Positive, Version
 from ..measurement.latency import Latency, Measurement
-from ..measurement.regression import Change, Comparison, Verdict
+from ..measurement.regression import LatencyVerdict, Regression, TimeChange
 from ..measurement.runs import RunDocument, SpreadDocument, document, ms
 from ..models import Summary
 from ..tasks import summary as rows
@@ -59,10 +59,10 @@ class _Timed(NamedTuple):
     run: Measurement
     backward: Latency | None
     waits: int  # nodes for which the GPU waited
-    change: Change | None  # against the earlier run, of a single node
+    change: TimeChange | None  # against the earlier run, of a single node
 
 
-def _timed(summary: Summary, lines: Sequence[Line], comparisons: Sequence[Comparison] = ()) -> list[_Timed]:
+def _timed(summary: Summary, lines: Sequence[Line], comparisons: Sequence[Regression] = ()) -> list[_Timed]:
     run = summary.measured
     assert run is not None
     changes = {change.path: change for found in comparisons if found.batch == run.batch for change in found.layers}
@@ -151,7 +151,7 @@ BATCHES = (
     Column("stable", lambda run: "stable" if run.stable else "unstable", "", "", words),
 )
 
-# Of a comparison; a record is a Change.
+# Of a comparison; a record is a TimeChange.
 CHANGES = (
     Column("path", lambda change: change.path, "layer", "", words),
     Column("before", lambda change: _median(change.before), "before", "", time),
@@ -166,7 +166,7 @@ def _of_change(column: Column) -> Column:
     return Column(column.name, lambda pair: column.value(pair[1]), column.heading, column.short, column.show)
 
 
-# Of a comparison of two files; a record is a batch and a Change.
+# Of a comparison of two files; a record is a batch and a TimeChange.
 JUDGED = (Column("batch", lambda pair: pair[0], "batch", "batch", plain), *map(_of_change, CHANGES))
 
 
@@ -174,7 +174,7 @@ def _chance(p: float | None) -> str:
     return "" if p is None else "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
-def _verdict(comparison: Comparison) -> str:
+def _verdict(comparison: Regression) -> str:
     """`2 of 54 layers slower beyond the noise, none faster; …`."""
     counts = Counter(change.verdict for change in comparison.layers)
     many = len(comparison.layers)
@@ -216,7 +216,7 @@ def _of_all(runs: Sequence[Measurement]) -> list[tuple[str, str]]:
     return facts + [fact for fact in wording.measured(runs[0]) if fact[0] in ("run", "device")]
 
 
-def _comparison(found: Comparison, title: str) -> Iterator[Block]:
+def _comparison(found: Regression, title: str) -> Iterator[Block]:
     """The whole, the layers that are not as before, and what makes that doubtful."""
     yield Gap()
     yield Heading(wording.clean(title), level=2, style=BOLD)
@@ -238,7 +238,7 @@ class ChangeDocument(TypedDict):
     now_ms: Annotated[float | None, "The median of this run; null where the layer is not in it."]
     ratio: Annotated[float | None, "Now as a share of before; null where one of them is missing."]
     p: Annotated[float | None, "The chance of ranks so far apart where nothing changed, corrected for many layers."]
-    verdict: Annotated[Verdict, "What the layer is beside the earlier run."]
+    verdict: Annotated[LatencyVerdict, "What the layer is beside the earlier run."]
 
 
 class ComparisonDocument(TypedDict):
@@ -292,7 +292,7 @@ def judged_data(found: RunComparison) -> JudgedDocument:
     }
 
 
-def _compared(comparison: Comparison) -> ComparisonDocument:
+def _compared(comparison: Regression) -> ComparisonDocument:
     return {
         "batch": comparison.batch,
         "whole": _change(comparison.whole),
@@ -302,7 +302,7 @@ def _compared(comparison: Comparison) -> ComparisonDocument:
     }
 
 
-def _change(change: Change) -> ChangeDocument:
+def _change(change: TimeChange) -> ChangeDocument:
     return {
         "path": change.path,
         "before_ms": _median(change.before),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, NotRequired, TypedDict
 
-from ..documents import VERSION, WRITER, Count, Dtype, Natural, Place, Positive, Sizes, Version, Word
+from ..documents import VERSION, WRITER, Count, Dtype, FilePlace, Natural, Positive, Sizes, Version, Word
 from ..measurement.runs import LatencyDocument, MeasurementDocument
 from .documents import ClaimDocument, CountsDocument, OutputShape, TotalsDocument, TrainingDocument
 
@@ -35,7 +35,7 @@ class _LayerPlace(TypedDict):
     path: Annotated[str, "The unique name of the node; also its name in the torch network."]
     op: Annotated[Word, "The word of the spec language for what the node does."]
     label: Annotated[str, "Its row's label as printed, or cell."]
-    where: Annotated[Place, "The place in the spec: file:line:column."]
+    where: Annotated[FilePlace, "The place in the spec: file:line:column."]
     inputs: Annotated[
         tuple[int, ...], "What the node reads: indices of earlier layers; −1, −2, … are the network's inputs."
     ]
@@ -66,7 +66,7 @@ class _RowPlace(TypedDict):
     name: Annotated[str, "The name by which `rows:`, `heads:` and `errata:` of the spec call the row."]
     label: Annotated[str, "The row's label as printed."]
     text: Annotated[str, "The cell of the table that the row was read from."]
-    where: Annotated[Place, "The place in the spec: file:line:column."]
+    where: Annotated[FilePlace, "The place in the spec: file:line:column."]
     start: Annotated[Natural, "The index of the row's first layer."]
     stop: Annotated[Natural, "The index behind the row's last layer."]
     output_shape: OutputShape

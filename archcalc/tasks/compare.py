@@ -109,7 +109,7 @@ def last_map(graph: Graph) -> int:
     return -1
 
 
-METRICS = (
+COMPARED = (
     Metric("params", "params", -1, _total("params")),
     Metric("macs", "MACs", -1, _total("macs")),
     Metric("flops", "FLOPs", -1, _total("flops")),
@@ -169,7 +169,7 @@ class Comparison(Tabular):
     @property
     def pareto_metrics(self) -> tuple[Metric, ...]:
         """What decides who is Pareto-optimal: the costs, and accuracy and latency where all models have them."""
-        wanted = [metric for metric in METRICS if metric.key in PARETO]
+        wanted = [metric for metric in COMPARED if metric.key in PARETO]
         return tuple(metric for metric in wanted if all(metric.of(model) is not None for model in self.models))
 
     @property
@@ -207,7 +207,7 @@ def side_by_side(models: Sequence[Compared], in_turn: bool = False, stopped: Bas
     runs = [model.summary.measured for model in models if model.summary.measured is not None]
     for run in runs[1:]:
         same_conditions(runs[0], {name: getattr(run, name) for name in SAME})
-    present = [metric for metric in METRICS if any(metric.of(model) is not None for model in models)]
+    present = [metric for metric in COMPARED if any(metric.of(model) is not None for model in models)]
     return Comparison(tuple(models), tuple(present), in_turn, stopped)
 
 
@@ -307,7 +307,7 @@ class RunComparison(Tabular):
     before: str
     name: str
     now: Run
-    comparisons: tuple[regression.Comparison, ...] = field(repr=False)
+    comparisons: tuple[regression.Regression, ...] = field(repr=False)
 
     @property
     def slower(self) -> bool:
@@ -427,26 +427,26 @@ def _parts(model: Compared, by: str) -> Iterator[tuple[Key, Sequence[Layer]]]:
         yield ((0, ""), layer.op) if by == "op" else (stage_of(layer.node.shape, input), ""), (layer,)
 
 
-class Change(NamedTuple):
+class Hunk(NamedTuple):
     """A stretch of nodes: alike in both (`=`), only in the first (`-`), or only in the second (`+`)."""
 
     sign: Literal["=", "-", "+"]
     layers: tuple[Layer, ...]
 
 
-def diff(first: Compared, second: Compared) -> tuple[Change, ...]:
+def diff(first: Compared, second: Compared) -> tuple[Hunk, ...]:
     """Two networks node by node, lined up as a diff of code: what stays alike is the same call with the same shape."""
     a, b = (model.summary.report.layers[: model.summary.report.graph.main] for model in (first, second))
-    found: list[Change] = []
+    found: list[Hunk] = []
     matcher = SequenceMatcher(a=[_line(layer) for layer in a], b=[_line(layer) for layer in b], autojunk=False)
     for what, low, high, start, stop in matcher.get_opcodes():
         if what == "equal":
-            found.append(Change("=", tuple(a[low:high])))
+            found.append(Hunk("=", tuple(a[low:high])))
             continue
         if low < high:
-            found.append(Change("-", tuple(a[low:high])))
+            found.append(Hunk("-", tuple(a[low:high])))
         if start < stop:
-            found.append(Change("+", tuple(b[start:stop])))
+            found.append(Hunk("+", tuple(b[start:stop])))
     return tuple(found)
 
 

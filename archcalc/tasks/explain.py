@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..analysis.arithmetic import Arithmetic, arithmetic
 from ..analysis.counts import Report, Totals
-from ..analysis.explain import Addend, Alive, Network, NodeFacts, Part, Sum, Value, depth_by_row, peak
+from ..analysis.explain import Addend, Alive, Explained, NodeFacts, Part, Sum, Value, depth_by_row, peak
 from ..analysis.find import find
 from ..errors import Unavailable, UsageError, did_you_mean
 from ..graph import Span
@@ -31,7 +31,7 @@ class Explanation(Shown):
     `note` says that a model is meant where an op is called so, too."""
 
     facts: OpFacts | NodeFacts | SpanFacts | NetworkFacts
-    network: Network | None = field(default=None, repr=False)
+    network: Explained | None = field(default=None, repr=False)
     summary: Summary | None = field(default=None, repr=False)
     note: str = ""
 
@@ -46,7 +46,7 @@ def explain(name: str, layer: str = "", *, input: Shape | None = None, settings:
             raise UsageError(f"`{name}` is an op: it has no layer `{layer}`")
         return Explanation(explain_op(name))
     summary = _load(name, input, settings).summary()
-    network = Network(summary.report)
+    network = Explained(summary.report)
     note = f"`{name}` is a model here, and an op too" if name in OPS else ""
     if not layer:
         return Explanation(explain_network(network, summary.judgements), network, summary, note)
@@ -84,7 +84,7 @@ class SpanFacts:
     judged: tuple[JudgementFacts, ...]
 
 
-def explain_spans(network: Network, spans: Sequence[Span], judgements: Sequence[Judgement]) -> SpanFacts:
+def explain_spans(network: Explained, spans: Sequence[Span], judgements: Sequence[Judgement]) -> SpanFacts:
     """Explain a row or block, or several rows that follow each other."""
     report, first, last = network.report, spans[0], spans[-1]
     whole = first._replace(stop=last.stop, output=last.output)
@@ -164,12 +164,12 @@ class NetworkFacts:
     judged: tuple[JudgementFacts, ...]
 
 
-def explain_network(network: Network, judgements: Sequence[Judgement]) -> NetworkFacts:
+def explain_network(network: Explained, judgements: Sequence[Judgement]) -> NetworkFacts:
     """Explain the totals of the main path."""
     report = network.report
     rows = [span for span in report.graph.rows if not span.head]
     parts = [Part(span.name, span.start, span.stop, report.subtotal(span)) for span in rows]
-    main = Network(Report(report.graph.without_heads(), report.batch, report.dtype, report.layers, report.totals))
+    main = Explained(Report(report.graph.without_heads(), report.batch, report.dtype, report.layers, report.totals))
     at, alive = peak(main)
     return NetworkFacts(
         report.totals,

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import ArchcalcError, UsageError
 from ..measurement.conditions import USUAL, Conditions
 from ..measurement.latency import Interrupted, Measurement
-from ..measurement.regression import TOLERANCE, Comparison, compare, library, same_conditions
+from ..measurement.regression import TOLERANCE, Regression, compare, library, same_conditions
 from ..measurement.runs import Run, read
 from ..models import Model, Summary, load
 from ..networks import Reference, Settings
@@ -27,7 +27,7 @@ class MeasureResult(Tabular):
     run: Run
     summaries: Sequence[Summary] = field(repr=False)
     against: str = ""
-    comparisons: Sequence[Comparison] = field(default=(), repr=False)
+    comparisons: Sequence[Regression] = field(default=(), repr=False)
     stopped: BaseException | None = None
 
     @property
