@@ -15,11 +15,11 @@ from .lines import MERGES, Body, bodies_of, calls_of, cells_of, words_of
 from .reader import List, Map, Tree
 
 
-def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
+def read_family(tree: Map, name: str, laid_over: Family | None = None) -> Family:
     """Read a spec and check it as a whole. `name` is the file's stem, which names the one variant where there is no
-    `variants:`. `laid_over`: the tree is one file's with another's keys laid over it, so that columns may have lost
-    their table. Raises SpecError at the first place that breaks a rule."""
-    family = family_of(tree, name)
+    `variants:`. The tree may be that of `laid_over` with other keys laid over it, so that columns may have lost their
+    table. Raises SpecError at the first place that breaks a rule."""
+    family = family_of(tree, name, laid_over)
     constants = {name: text for name, (text, _) in (*family.given.items(), *family.let.items())}
     for value, (text, _) in family.let.items():
         if value in family.given:
@@ -45,7 +45,7 @@ def read_family(tree: Map, name: str, laid_over: bool = False) -> Family:
         if key == "variants":
             if role.kind != "name":
                 raise text.error("`variants:` in `columns:` wants a name: a variant's own cell is that number")
-        elif not laid_over and not any(same(key, heading) for heading in headings):
+        elif laid_over is None and not any(same(key, heading) for heading in headings):
             raise text.error(f"no table has the heading `{key}`", did_you_mean(key, headings))
     baseline = family.baseline
     if baseline is not None and family.variant(baseline.value) is None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from ..errors import SpecError, Text, UsageError, did_you_mean
 from ..graph import MAX_NODES, Graph, GraphBuilder, Opened
 from ..ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 from ..ops.shapes import show
 from ..units import same
+from .columns import Headings
 from .expr import Argument, Expr, Opaque, Ref, Waiting
 from .family import Family, Variant
 from .lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
@@ -27,6 +29,7 @@ _MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts
 
 Env = dict[str, Any]
 Pairs = tuple[tuple[str, str, Argument], ...]  # name, kind and argument of what a call gives an op
+Bound = tuple[Call, type[Op], Pairs]
 Settings = Mapping[str, int | Fraction]
 
 
@@ -94,6 +97,12 @@ def _missing(name: str, env: Mapping[str, Any]) -> bool:
     return name not in env or isinstance(env[name], Waiting)
 
 
+# What the calls of a file are: bound to their arguments, and as ops by the values of these. A file and what is laid
+# over it have headings and defaults in common, and most calls, which are kept with it: they are known by identity.
+_OPS: WeakKeyDictionary[Headings, tuple[dict[int, Bound], dict[tuple[Any, ...], Op]]] = WeakKeyDictionary()
+MAX_OPS = 10_000  # of one file: a sweep over widths makes new ones for ever
+
+
 class _Expander:
     def __init__(
         self, family: Family, variant: Variant, laid: frozenset[str], settings: Settings, input: Shape | None
@@ -107,8 +116,10 @@ class _Expander:
         self.depth = 0
         self.opening: list[str] = []
         self.weights: dict[str, list[int]] = {}  # the nodes that own the weights of this name, in the body under way
-        self._ops: dict[tuple[Any, ...], Op] = {}
-        self._bound: dict[int, tuple[type[Op], Pairs]] = {}
+        self._bound, self._ops = _OPS.setdefault(family.headings, ({}, {}))
+        if len(self._ops) > MAX_OPS or len(self._bound) > MAX_OPS:
+            self._bound.clear()
+            self._ops.clear()
         self._done: dict[tuple[Any, ...], Done] = {}
 
     # --- names ---------------------------------------------------------------------------------------------------
@@ -470,7 +481,7 @@ class _Expander:
         bound = self._bound.get(id(call))
         if bound is None:
             bound = self._bound[id(call)] = self._bind_op(call)
-        cls, pairs = bound
+        _, cls, pairs = bound
         values = tuple([argument(env) for _, _, argument in pairs])
         refs: Value = ()
         if Ref in map(type, values):
@@ -500,7 +511,7 @@ class _Expander:
                 refs += value.value
         return tuple(refs), tuple([True if isinstance(value, Ref) else value for value in values])
 
-    def _bind_op(self, call: Call) -> tuple[type[Op], Pairs]:
+    def _bind_op(self, call: Call) -> Bound:
         word = call.word.value
         cls = OPS.get(word)
         if cls is None:  # every other word was refused when the file was read
@@ -515,7 +526,7 @@ class _Expander:
         missing = [argument.name for argument in fields if argument.required and argument.name not in given]
         if missing:
             raise call.word.error(f"`{word}` wants {_listed(missing)}", _usage(word))
-        return cls, tuple((name, kinds[name], argument) for name, argument in given.items())
+        return call, cls, tuple((name, kinds[name], argument) for name, argument in given.items())
 
     def _open(self, block: Block, call: Call, env: Env, value: Value) -> Value:
         self._step(call.word, 4)

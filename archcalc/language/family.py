@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import SpecError, Text, did_you_mean
 from ..ops import ARGUMENTS, OPS
@@ -25,6 +25,7 @@ OVERLAY = ("input", "given", "let", "defaults", "layers", "notation", "heads", "
 MAX_VARIANTS = 200
 MAX_MODELS = 1_000
 MAX_ITEMS = 200  # of any other list or mapping
+Made = TypeVar("Made")
 
 
 class Layers(NamedTuple):
@@ -175,18 +176,28 @@ class Family:
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
-def family_of(tree: Map, name: str) -> Family:
+def family_of(tree: Map, name: str, laid_over: Family | None = None) -> Family:
     """Read a spec part by part. `name` is the file's stem, which names the one variant where there is no `variants:`.
+    What stands in the tree of `laid_over` as it does here, under the same headings and defaults, is not read again.
     Raises SpecError at the first part that is written wrong."""
     tree.only(KEYS, "a spec")
+    below = laid_over
+    if below is not None and not all(_same(below, tree, key) for key in ("variants", "columns", "defaults")):
+        below = None
     variants, variants_from = _variants(tree, name)
     roles = ((key, _scalar(value, "the role of a column")) for key, value in _map(tree, "columns").items())
     columns = {key.value: (key, read_role(role)) for key, role in roles}
-    headings = Headings(columns, [variant.name.value for variant in variants])
+    headings = below.headings if below is not None else Headings(columns, [variant.name.value for variant in variants])
+
+    def each(key: str, read: Callable[[Text, Tree], Made]) -> Iterator[Made]:
+        made = _made(below, key)
+        return (made.get(id(value)) or read(name, value) for name, value in _map(tree, key).items())
+
+    def items(key: str, read: Callable[[Tree], Made]) -> tuple[Made, ...]:
+        return getattr(below, key) if _same(below, tree, key) else tuple(read(item) for item in _items(tree, key))
 
     blocks: dict[str, Block] = {}
-    for key, value in _map(tree, "blocks").items():
-        block = read_block(key, value, headings)
+    for block in each("blocks", lambda key, value: read_block(key, value, headings)):
         if block.name.value in OPS or block.name.value in (*MERGES, STEPS, "identity"):
             raise block.name.error(f"`{block.name}` is an op and cannot name a block")
         if block.name.value in blocks:
@@ -209,18 +220,31 @@ def family_of(tree: Map, name: str) -> Family:
         headings=headings,
         baseline=_scalar(tree.get("baseline"), "a value for `baseline:`") if "baseline" in tree.entries else None,
         reading=_reading(tree),
-        layers=_layers(tree, headings),
-        notation=tuple(
-            (Pattern(k), read_body(value, f"the notation `{k}`", headings))
-            for k, value in _map(tree, "notation").items()
-        ),
-        heads={key.value: _head(key, value, headings) for key, value in _map(tree, "heads").items()},
-        rows={k.value: (k, read_body(value, f"the row `{k}`", headings)) for k, value in _map(tree, "rows").items()},
+        layers=below.layers if below is not None and _same(below, tree, "layers") else _layers(tree, headings),
+        notation=tuple(each("notation", lambda k, v: (Pattern(k), read_body(v, f"the notation `{k}`", headings)))),
+        heads={head.name.value: head for head in each("heads", lambda key, value: _head(key, value, headings))},
+        rows={
+            k.value: (k, body) for k, body in each("rows", lambda k, v: (k, read_body(v, f"the row `{k}`", headings)))
+        },
         blocks=blocks,
-        reported=tuple(_reported(item) for item in _items(tree, "reported")),
-        errata=tuple(_erratum(item) for item in _items(tree, "errata")),
-        documents=tuple(_cited(item) for item in _items(tree, "documents")),
+        reported=items("reported", _reported),
+        errata=items("errata", _erratum),
+        documents=items("documents", _cited),
     )
+
+
+def _same(below: Family | None, tree: Map, key: str) -> bool:
+    """Whether a tree has this key from the one of the family below."""
+    return below is not None and tree.entries.get(key) is below.tree.entries.get(key)
+
+
+def _made(below: Family | None, key: str) -> dict[int, Any]:
+    """What was made of each value under a key of the family below, by the value."""
+    if below is None:
+        return {}
+    made = getattr(below, key)
+    values = (value for _, value in _map(below.tree, key).items())
+    return dict(zip(map(id, values), made.values() if isinstance(made, dict) else made, strict=True))
 
 
 def overlay(base: Map, top: Iterable[tuple[Text, Tree]]) -> Map:

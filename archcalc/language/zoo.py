@@ -223,7 +223,7 @@ def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
     if entry.family:
         laid |= set(file.given)
         own = [(key, value) for key, value in file.tree.items() if key.value in LAID_BY_FILE]
-        family = read_family(overlay(base.tree, own), base.name, laid_over=True)
+        family = read_family(overlay(base.tree, own), base.name, base)
     if entry.overlay is not None:
         constants = read_expressions(entry.overlay, "given")
         laid |= set(constants)
@@ -235,7 +235,7 @@ def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
         if set(entry.overlay.entries) <= {"given"}:
             family = replace(family, given={**family.given, **constants})  # the same, without reading all again
         else:
-            family = read_family(overlay(family.tree, entry.overlay.items()), base.name, laid_over=True)
+            family = read_family(overlay(family.tree, entry.overlay.items()), base.name, family)
     variant = family.variant(entry.variant.value)
     if variant is None:
         names = [v.name.value for v in family.variants]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from itertools import chain
+from operator import attrgetter
+from typing import Any
 
 from ..errors import SpecError, UsageError, did_you_mean
 from ..papers.documents import read_ledger
 from ..papers.judge import VERDICTS, Finding, Ledger, stale
-from ..parallel import Tick, ticked
+from ..parallel import Tick, map_processes
 from ..views import Tabular
+
+MANY = 200  # figures: from there on it is worth to have all cores judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +39,14 @@ def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None
     name that is not known, SpecError for a figure that cannot be computed as its document says."""
     if verdict and verdict not in VERDICTS:
         raise UsageError(f"`{verdict}` is not a verdict", did_you_mean(verdict, VERDICTS))
-    ledger = Ledger(read_ledger())
+    _ledger.cache_clear()  # the documents may have changed
+    ledger = _ledger()
     if not names and not every and not verdict:
         known = "\n  ".join(sorted({entry.document for entry in ledger.entries.values()}))
         hint = f"Name models, figures or documents, or all of them: `--all`. Documents:\n  {known}"
         raise UsageError("which figures?", hint)
     ids = [entry.id.value for entry in (ledger.chosen(names) if names else ledger.entries.values())]
-    findings = [ledger.finding(name) for name in ticked(ids, tick)]
+    findings = _judged(ledger, ids, tick)
     old = tuple(stale(findings))
     return PaperResult(
         tuple(finding for finding in findings if not verdict or finding.verdict == verdict),
@@ -46,3 +54,31 @@ def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None
         by_id=bool(names) and set(ids) == set(names),
         ok=not old and not any(finding.undeclared for finding in findings),
     )
+
+
+@cache
+def _ledger() -> Ledger:
+    """The figures; a worker that is forked from here has them."""
+    return Ledger(read_ledger())
+
+
+def _judged(ledger: Ledger, ids: Sequence[str], tick: Tick | None) -> list[Finding]:
+    """The verdicts, those of one document together: a cause is looked for among its other figures."""
+    documents: dict[str, list[str]] = {}
+    for name in ids:
+        documents.setdefault(ledger.entries[name].document, []).append(name)
+    jobs = sorted(documents.values(), key=len, reverse=True) if len(ids) >= MANY else [[name] for name in ids]
+
+    def figures(done: int, planned: int) -> None:
+        if tick is not None:
+            tick(done * len(ids) // planned, len(ids))
+
+    found = map_processes(_bare, jobs, 2 if len(ids) >= MANY else len(ids) + 1, figures)
+    bare = dict(zip(chain.from_iterable(jobs), chain.from_iterable(found), strict=True))
+    return [Finding(ledger.entries[name], *bare[name]) for name in ids]
+
+
+def _bare(ids: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The verdicts of one document, without the figures, which every process has and which are heavy to send."""
+    ledger, sent = _ledger(), attrgetter(*[field.name for field in fields(Finding) if field.name != "entry"])
+    return [sent(ledger.finding(name)) for name in ids]
