@@ -138,7 +138,7 @@ def test_new_words_appear_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(KINDS, "twists", "elements twisted")
     monkeypatch.setattr(schema, "KEYS", (*KEYS, "footnotes"))
     monkeypatch.setattr(schema, "OVERLAY", (*OVERLAY, "footnotes"))
-    monkeypatch.setattr(schema, "METRICS", (*CLAIM_METRICS, "twists"))
+    monkeypatch.setattr(schema, "CLAIM_METRICS", (*CLAIM_METRICS, "twists"))
     monkeypatch.setattr(schema, "MERGES", (*MERGES, "braid"))
     made, report = schema.spec_schema(), schema.SCHEMAS["report"]()
     Draft202012Validator.check_schema(made)
