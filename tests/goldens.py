@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest import mock
 
 ROOT = Path(__file__).resolve().parent
@@ -262,11 +262,34 @@ def saved_runs() -> Iterator[None]:
             found.append(next(m for m in run.measurements if m.batch == conditions.batch))
         return tuple(found)
 
-    with (
-        mock.patch.object(measure, "measure_in_turn", in_turn),
-        mock.patch.object(doctor, "examine", return_value=QUIET),
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(measure, "measure_in_turn", in_turn))
+        stack.enter_context(mock.patch.object(doctor, "examine", return_value=QUIET))
+        for module, name, function in _slow():
+            stack.enter_context(mock.patch.object(module, name, function))
         yield
+
+
+@functools.cache
+def _slow() -> list[tuple[Any, str, Any]]:
+    """What takes seconds and is the same in every form: it is worked out once, without a word on progress."""
+    from archcalc.runtime import peers, verify
+    from archcalc.tasks import list as listing
+    from archcalc.tasks import paper
+
+    def once(module: Any, name: str) -> tuple[Any, str, Any]:
+        kept = functools.cache(getattr(module, name))
+
+        def called(*arguments: Any, tick: object = None, **named: Any) -> Any:
+            plain = [tuple(each) if isinstance(each, list) else each for each in arguments if not callable(each)]
+            return kept(*plain, **named)
+
+        return module, name, called
+
+    return [
+        once(module, name)
+        for module, name in ((verify, "verify_all"), (paper, "paper"), (listing, "list_models"), (peers, "peer"))
+    ]
 
 
 def steady(text: str) -> str:
