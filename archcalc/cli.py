@@ -7,6 +7,7 @@ sake of start-up time.
 
 import os
 import sys
+from io import TextIOWrapper
 
 from . import __version__
 
@@ -20,34 +21,72 @@ BROKEN = 70  # the exit code of an error that is ours (EX_SOFTWARE)
 INTERRUPTED = 130
 
 
+class _Unheard(TextIOWrapper):
+    """Standard error, whose reader may have gone: that changes no exit code."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            return
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 0, or 1 a check failed, 2 wrong use or a bad spec, 3 the
     environment cannot do it, 130 interrupted, 70 an error of archcalc itself."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments == ["--version"]:  # asked by scripts, before anything is loaded
-        print(f"archcalc {__version__}")
-        return
-    sys.exit(_run(arguments))
-
-
-def _run(arguments: list[str]) -> int:
-    import gc
-
-    gc.disable()  # a short process: looking for cycles is a tenth of a static summary
+    if arguments is not None:
+        sys.exit(_run(arguments))
+    # This process is ours: its streams may be closed, or lead nowhere any more.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    errors = sys.stderr.buffer if sys.stderr else open(os.devnull, "wb")  # noqa: SIM115, PTH123
+    sys.stderr = _Unheard(errors, "utf-8", "replace", line_buffering=True)
+    code = _run(sys.argv[1:], own=True)
     try:
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(encoding="utf-8", errors="replace")
-        code = _asked(arguments)()
+        sys.stdout.flush()
+    except OSError:  # what could not be written is not tried again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run(arguments: list[str], own: bool = False) -> int:
+    try:
+        code = _done(arguments, own)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader has seen enough: `archcalc summary vgg16 | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has seen enough: `archcalc list | head`
         return 0
     except Exception as error:
         return _report(error)
-    return code or 0
+    return code
+
+
+def _done(arguments: list[str], own: bool) -> int:
+    """Do what is asked for, for an exit code; `own`: nothing but this goes on in the process. Raises KeyboardInterrupt
+    also where Ctrl-C got lost in code of others, or broke it."""
+    if arguments == ["--version"]:  # asked by scripts, before anything is loaded
+        print(f"archcalc {__version__}")
+        return 0
+    import gc
+
+    from .parallel import heed_interrupts, interrupted
+
+    gc.disable()  # a short process: looking for cycles is a tenth of a static summary
+    heeded = heed_interrupts(own)
+    try:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+        return _asked(arguments)() or 0
+    finally:
+        heeded()
+        if interrupted():
+            raise KeyboardInterrupt
 
 
 def _report(error: Exception) -> int:
@@ -81,7 +120,9 @@ def _asked(arguments: list[str]) -> "Callable[[], int | None]":
         sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # typer would load it to look for markup in titles
     try:
         _app(arguments, asked)(args=arguments, prog_name="archcalc")
-    except SystemExit:
+    except SystemExit as left:
+        if left.code == 1:  # click's own, of a reader that has gone (and of Ctrl-C, which is not lost)
+            return lambda: None
         if not asked:
             raise
     return asked[0]

@@ -16,6 +16,7 @@ from .language.zoo import Selection, selections, spec_files
 from .networks import Reference, Settings, network
 from .ops import Shape
 from .papers.claims import Judgement, judge
+from .parallel import obey_interrupt
 from .views import Shown, Tabular
 
 if TYPE_CHECKING:  # what a static summary does without
@@ -249,6 +250,9 @@ def ceilings(device: str = "cpu", dtype: str = "float32", threads: int | None = 
     """What this machine reaches at best, measured within seconds: FLOPs and bytes per second, for a roofline.
 
     Raises UsageError, Unavailable."""
+    from .measurement.conditions import check_threads
+
+    check_threads(threads)
     _runtime()
     from .runtime.ceilings import ceilings
 
@@ -256,7 +260,7 @@ def ceilings(device: str = "cpu", dtype: str = "float32", threads: int | None = 
 
 
 def _runtime() -> None:
-    """Load what needs torch. Raises Unavailable (exit 3) where torch is missing."""
+    """Load what needs torch. Raises Unavailable (exit 3) where torch is missing; KeyboardInterrupt that torch lost."""
     try:
         import_module(".runtime.measure", __package__)
     except ModuleNotFoundError as error:
@@ -264,3 +268,5 @@ def _runtime() -> None:
         raise Unavailable(f"this needs {error.name}, which is not installed", hint) from None
     except (ImportError, OSError) as error:
         raise Unavailable(f"torch does not load here: {error}", "Count without measuring: `--static`.") from None
+    finally:
+        obey_interrupt()

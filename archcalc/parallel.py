@@ -1,4 +1,4 @@
-"""One function over many jobs, on all cores."""
+"""One function over many jobs, on all cores; and Ctrl-C, which ends them and is never lost."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def map_processes(
 def ticked(jobs: Sequence[Job], tick: Tick | None) -> Iterator[Job]:
     """The jobs one by one; `tick(done, total)` hears of each that is done."""
     for done, job in enumerate(jobs, 1):
+        obey_interrupt()
         yield job
         if tick is not None:
             tick(done, len(jobs))
@@ -58,6 +59,7 @@ def _gathered(
     try:
         for done, future in enumerate(as_completed(futures), 1):
             future.result()
+            obey_interrupt()
             if tick is not None:
                 tick(done, len(jobs))
     except BrokenExecutor:
@@ -85,3 +87,59 @@ def _pool(workers: int, prepare: Callable[[], None] | None) -> Executor | None:
         return ProcessPoolExecutor(workers, get_context(method), prepare)
     except (ImportError, OSError, NotImplementedError):
         return None
+
+
+# --- Ctrl-C -------------------------------------------------------------------------------------------------------
+
+
+class _CtrlC:
+    """What is known of it: whether it `came`, whether what was measured is `held` until it is written, and how many
+    may come meanwhile and wait for that."""
+
+    came = held = False
+    patience = 0
+
+
+def heed_interrupts(own: bool) -> Callable[[], None]:
+    """Remember Ctrl-C beside raising it, as code in C may swallow what is raised: imports of torch do. Returns what
+    ends that; then Ctrl-C is as it was, or, where the process is our `own` and all is done, ends it.
+
+    Where somebody else handles Ctrl-C, or ignores it, nothing is changed."""
+    from signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal
+
+    _CtrlC.came = _CtrlC.held = False
+    _CtrlC.patience = 0
+
+    def ended() -> None:
+        signal(SIGINT, SIG_DFL if own else default_int_handler)
+
+    try:
+        if getsignal(SIGINT) is default_int_handler:
+            signal(SIGINT, _interrupt)
+            return ended
+    except ValueError:  # not the main thread, which alone hears of signals
+        pass
+    return lambda: None
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    _CtrlC.came = True
+    if not _CtrlC.patience:
+        raise KeyboardInterrupt
+    _CtrlC.patience -= 1
+
+
+def interrupted() -> bool:
+    """Whether Ctrl-C came, whatever became of it."""
+    return _CtrlC.came
+
+
+def obey_interrupt() -> None:
+    """Raise KeyboardInterrupt if Ctrl-C came and was swallowed."""
+    if _CtrlC.came and not _CtrlC.held:
+        raise KeyboardInterrupt
+
+
+def hold_interrupts() -> None:
+    """From here on the next Ctrl-C waits for the end: what was measured is still to be written. One more does not."""
+    _CtrlC.held, _CtrlC.patience = True, 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import random
 import sys
 import time
@@ -881,6 +882,8 @@ def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"precision": 0.0}, "between 0 and 100 %"),
         ({"device": "cuda:"}, "`cuda:` is not a device"),
         ({"threads": 0}, "at least one thread"),
+        ({"threads": (os.cpu_count() or 1) + 1}, "too many: this machine has"),
+        ({"threads": 10**9}, "1,000,000,000 threads are too many"),
         ({"time_limit": -1.0}, "at least 0 seconds"),
         ({"time_limit": math.nan}, "at least 0 seconds"),
         ({"dtype": "int8"}, "`int8` is not a dtype"),

@@ -95,5 +95,7 @@ def _watch(files: Sequence[str], zoo: bool, claims: bool) -> int:
     for found, watched in watch(files, zoo=zoo, claims=claims):
         print("\033[2J\033[H" if sys.stdout.isatty() else "", end="")
         write(found.render() + "\n" if isinstance(found, ArchcalcError) else page(found))
+        if not write.heard:
+            break
         print(f"{time.strftime('%H:%M:%S')}, watching {watched} files; Ctrl-C ends it", flush=True)
     return 0

@@ -233,6 +233,7 @@ class Output:
         by_suffix = SUFFIXES.get(suffix, "")
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
         self.path = writable(path, "--output") if path else None
+        self.heard = True  # until the reader of standard output has gone
 
     def __call__(self, result: "Page | str | bytes", stopped: BaseException | None = None) -> None:
         """Write a page, a text as it is, or to a file a picture. Raises `stopped` then: what ended a measurement, whose
@@ -245,7 +246,15 @@ class Output:
         if self.path is not None:
             replace(self.path, result)
         elif isinstance(result, str):
-            sys.stdout.write(result)
-            sys.stdout.flush()
+            self._print(result)
         if stopped is not None:
             raise stopped
+
+    def _print(self, text: str) -> None:
+        """Write to standard output. A reader that has gone keeps no command from its exit code."""
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.heard = False
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

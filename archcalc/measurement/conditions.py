@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from ..errors import UsageError
@@ -42,8 +43,7 @@ class Conditions:
             raise UsageError(f"a batch has at least one sample, here it is {self.batch}")
         if not self.time_limit >= 0:  # also not a number
             raise UsageError(f"the time limit is at least 0 seconds, here it is {self.time_limit}")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"there is at least one thread, here it is {self.threads}")
+        check_threads(self.threads)
         if self.runs < 1:
             raise UsageError(f"there is at least one run, here it is {self.runs}")
         if not 0 < self.precision < 1:
@@ -53,6 +53,15 @@ class Conditions:
     def mode(self) -> Mode:
         """As a saved run calls it."""
         return "training" if self.training else "inference"
+
+
+def check_threads(threads: int | None) -> None:
+    """Raise UsageError for none, and for more than there are processors: OpenMP ends the process for a large number."""
+    if threads is not None and threads < 1:
+        raise UsageError(f"there is at least one thread, here it is {threads}")
+    processors = os.cpu_count() or 1
+    if threads is not None and threads > processors:
+        raise UsageError(f"{threads:,} threads are too many: this machine has {processors:,} processors")
 
 
 USUAL = Conditions()

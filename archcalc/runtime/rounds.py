@@ -14,6 +14,7 @@ from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
 from ..measurement.latency import NOISY, Stopped, confidence, median
+from ..parallel import obey_interrupt
 from .bench import ByNode
 
 LEAST_RUNS = 10  # before the confidence may end them
@@ -78,6 +79,7 @@ def rounds_in_turn(
 
     try:
         while count < runs:
+            obey_interrupt()
             watch.begin()
             wholes = [bench.whole() for bench in benches]
             watch.look()
