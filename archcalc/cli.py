@@ -141,7 +141,10 @@ def _app(arguments: list[str], asked: "list[Callable[[], int | None]]") -> "Type
 
     @app.callback(no_args_is_help=True)
     def root(version: Annotated[bool, Option("--version", help="Print the version and leave.")] = False) -> None:
-        """Read a paper's table, get its layer table, and learn where a printed figure is wrong."""
+        """Read a paper's table, get its layer table, and learn where a printed figure is wrong.
+
+        Exit codes: 0 fine, 1 a check failed, 2 wrong use or a bad spec, 3 the environment cannot do it, 70 an error of
+        archcalc itself, 130 interrupted."""
         if version:
             print(f"archcalc {__version__}")
             raise Exit

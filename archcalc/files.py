@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import UsageError, printable
+from .errors import Unavailable, UsageError, printable
 
 Version = tuple[int, int, int]  # of a file: when it was written, its size, and which it is
 
@@ -19,11 +19,17 @@ def version(path: Path) -> Version:
 
 
 def writable(path: str, option: str) -> Path:
-    """The absolute path of a file to write, as `option` names it. Raises UsageError where none can be written."""
+    """The absolute path of a file to write, as `option` names it. Raises UsageError where there can be none,
+    Unavailable where it may not be written."""
     found = Path(path).resolve()
     if found.is_dir() or not found.parent.is_dir():
         what = "a folder" if found.is_dir() else "in a folder that does not exist"
         raise UsageError(f"`{option} {printable(path)}` is {what}")
+    device = found.exists() and not found.is_file()
+    for place in [found] if device else [found.parent, *([found] if found.exists() else [])]:
+        if not os.access(place, os.W_OK):
+            what = "is read-only" if place == found else "is in a folder that is read-only"
+            raise Unavailable(f"`{option} {printable(path)}` {what}")
     return found
 
 
@@ -39,6 +45,9 @@ def replace(path: Path, text: str | bytes) -> None:
         if path.exists():
             beside.chmod(path.stat().st_mode & 0o777)
         beside.replace(path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # the file beside it nobody knows
+        raise
     finally:
         beside.unlink(missing_ok=True)
 

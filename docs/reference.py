@@ -25,7 +25,7 @@ def _lines(written: str) -> Iterator[str]:
     yield "# Commands"
     yield ""
     yield "What `archcalc COMMAND --help` says. Exit codes: 0 fine, 1 a check failed, 2 wrong use or a bad spec, 3 the"
-    yield "environment cannot do it."
+    yield "environment cannot do it (or a gate cannot know), 70 an error of archcalc itself, 130 interrupted."
     commands = root.commands  # type: ignore[attr-defined]
     yield ""
     yield "\n".join(f"- [`{name}`](#{name}): {command.get_short_help_str(200)}" for name, command in commands.items())

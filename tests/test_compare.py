@@ -523,6 +523,7 @@ def test_options_get_through(monkeypatch: pytest.MonkeyPatch) -> None:
         return tuple(run for run in runs if run is not None)
 
     monkeypatch.setattr(api, "measure_in_turn", measure)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     options = ["--device", "cuda:1", "--dtype", "bfloat16", "--batch", "8", "--threads", "3", "--time-limit", "7"]
     assert command("lenet5", "alexnet", *options, "--train", "--optimizer", "adam", "-o", "/dev/null") == 0
     ((names, found),) = seen
@@ -540,6 +541,17 @@ def test_ctrl_c_shows_what_was_measured(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "lenet5: interrupted: this is what was measured so far" in " ".join(capsys.readouterr().out.split())
 
 
+def run_json(path: str, target: Path, runs: int) -> str:
+    """A saved run with its first runs only."""
+    found = json.loads(Path(path).read_text())
+    for one in found["measurements"]:
+        samples = one["samples_ms"]
+        samples["whole"] = samples["whole"][:runs]
+        samples["layers"] = [row[:runs] for row in samples["layers"]]
+    target.write_text(json.dumps(found))
+    return str(target)
+
+
 def test_two_saved_runs_of_one_network_are_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, new = save(tmp_path / "old.json", "lenet5", 10), save(tmp_path / "new.json", "lenet5", 15)
     assert command(old, new) == 0
@@ -548,6 +560,9 @@ def test_two_saved_runs_of_one_network_are_judged(tmp_path: Path, capsys: pytest
     assert command(old, new, "--fail-on-regression") == 1
     assert command(old, new, "--fail-on-regression", "--tolerance", "60") == 0
     assert command(new, old, "--fail-on-regression") == 0, "faster is no regression"
+    few = [run_json(path, tmp_path / f"few{at}.json", 3) for at, path in enumerate((old, old))]
+    assert command(*few, "--fail-on-regression") == 3
+    assert "too few runs to tell: 3 before and 3 now" in " ".join(capsys.readouterr().out.split())
     capsys.readouterr()
     for form in FORMATS:
         assert command(old, new, "--format", form) == 0

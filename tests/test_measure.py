@@ -222,6 +222,23 @@ def test_rounds_end_once_the_median_is_known_well_enough() -> None:
     assert known.within <= 0.15
 
 
+@pytest.mark.parametrize("least", [1, 9, 12, 30])
+def test_as_many_rounds_as_a_comparison_needs_count(least: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the median is known, time is up, or others use the processor for all but four rounds."""
+    monkeypatch.setattr(rounds_of, "BETWEEN", 0.0)
+    (steady,) = rounds_in_turn([Bed(repeat(2.0))], 100, 60, 0.02, None, least)
+    assert len(steady.whole) == max(10, least)
+    (late,) = rounds_in_turn([Bed(repeat(2.0))], 100, 0, 0.02, None, least)
+    assert (len(late.whole), late.stopped) == (least, "confidence" if least > 9 else "time limit")
+    shared = Bed(repeat(2.0))
+    speeds = iter([1.0] * 9 + [2.0] * 200)
+    monkeypatch.setattr(shared, "probe", lambda: next(speeds))
+    (disturbed,) = rounds_in_turn([shared], 40, 60, 0.02, None, least)
+    assert len(disturbed.whole) >= least
+    (one,) = rounds_in_turn([Bed(repeat(2.0))], 5, 60, 0.02, None, least)
+    assert (len(one.whole), one.stopped) == (5, "runs"), "never more than `runs`"
+
+
 def test_rounds_that_others_disturb_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """For six rounds of twelve somebody else uses the processor, and slows the network as the probe beside it."""
     monkeypatch.setattr(rounds_of, "BETWEEN", 0.0)

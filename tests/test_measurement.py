@@ -7,12 +7,14 @@ import io
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -37,7 +39,7 @@ from archcalc.measurement.latency import (
     median_gap,
     median_interval,
 )
-from archcalc.measurement.regression import compare, rank_tests
+from archcalc.measurement.regression import compare, decides, rank_tests, runs_needed
 from archcalc.measurement.runs import Run, document, parse, read
 from archcalc.schemas import generate as schema
 from archcalc.show import wording
@@ -341,6 +343,60 @@ def test_a_small_difference_is_no_regression_however_sure() -> None:
     assert len(strict.slower) == 1 + len(strict.layers)
 
 
+@pytest.mark.parametrize(("before", "now"), [(1, 5), (2, 4), (3, 3), (4, 4), (5, 5), (4, 6)])
+def test_the_least_chance_is_counted_out(before: int, now: int) -> None:
+    """Of all ways to deal the ranks to two sides, those that are as far apart as can be: by going through them."""
+    ranks = range(before + now)
+    sums = [sum(dealt) for dealt in combinations(ranks, before)]
+    furthest = (sums.count(min(sums)) + sums.count(max(sums))) / len(sums)
+    assert rank_tests([([*ranks[:before]], [*ranks[before:]])]) == pytest.approx([furthest])
+    for tests in (1, 3, 50):
+        assert decides(before, now, tests) == (tests * furthest < regression.LEVEL)
+
+
+@pytest.mark.parametrize("tests", [1, 6, 55, 600])
+@pytest.mark.parametrize("before", [3, 5, 10, 24, 26, 200])
+def test_as_many_runs_as_are_needed_decide_and_fewer_do_not(before: int, tests: int) -> None:
+    """By the test itself: one layer whose runs are all slower, beside others of which nothing can be told."""
+    needed = runs_needed(before, tests, 10_000)
+    assert needed is not None
+    same = ([1.0], [1.0])
+    for now, decided in ((needed, True), (needed - 1, False)):
+        apart = ([*map(float, range(before))], [*map(float, range(before, before + now))])
+        if now and min(before, now) <= regression.EXACT:
+            assert (rank_tests([apart, *[same] * (tests - 1)])[0] < regression.LEVEL) == decided
+    assert runs_needed(before, tests, needed - 1) is None
+
+
+@pytest.mark.parametrize(("runs", "verdict"), [(3, "too few runs"), (5, "too few runs"), (10, "slower")])
+def test_a_layer_that_is_four_times_slower_is_never_the_same(runs: int, verdict: str) -> None:
+    was, now = few(like_lenet(), runs), few(like_lenet(seed=7), runs)
+    slower = tuple(array("d", [4 * time for time in row]) if at == 4 else row for at, row in enumerate(now.samples))
+    (found,) = compare(run_of(was), run_of(replace(now, samples=slower)))
+    assert found.layers[4].ratio == pytest.approx(4, rel=0.1)
+    assert found.layers[4].verdict == verdict
+    assert regression.exit_code([found]) == (1 if verdict == "slower" else 3)
+    if runs < 10:
+        assert {change.verdict for change in (found.whole, *found.layers)} == {"too few runs"}
+        text = " ".join(write(page(shown(now, before=run_of(was))), "text").split())
+        assert (
+            f"too few runs to tell: {runs} before and {runs} now, and {found.runs_needed} beside {runs} decide" in text
+        )
+
+
+def test_all_layers_slower_is_told_with_fewer_runs() -> None:
+    """Benjamini and Hochberg's correction leaves p as it is where all layers have the same: 2 of 252 are below 1 %."""
+    (found,) = compare(run_of(few(like_lenet(), 5)), run_of(few(like_lenet(seed=7, factor=4.0), 5)))
+    assert {change.verdict for change in (found.whole, *found.layers)} == {"slower"}
+    assert regression.exit_code([found]) == 1
+
+
+def few(run: Measurement, runs: int) -> Measurement:
+    """The same with its first runs only."""
+    samples = tuple(row[:runs] for row in run.samples)
+    return replace(run, whole_samples=run.whole_samples[:runs], samples=samples)
+
+
 def test_noise_makes_few_false_alarms() -> None:
     """Of networks where nothing changed, an alarm in about one in a hundred; of 60 with 50 layers each, few."""
     noise = random.Random(3)
@@ -527,7 +583,8 @@ def command(*arguments: str) -> int:
     return cli._run(["measure", "lenet5", *arguments])
 
 
-def test_every_option_gets_through(fake: list[Conditions]) -> None:
+def test_every_option_gets_through(fake: list[Conditions], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     options = ["--train", "--compile", "--channels-last", "--dtype", "bfloat16", "--threads", "3", "--cold"]
     options += ["--device", "cuda:1", "--no-pin-malloc", "--precision", "1", "--runs", "7", "--time-limit", "3"]
     assert command(*options, "--batch", "1,8") == 0
@@ -562,6 +619,119 @@ def test_a_run_is_saved_and_compared(
     assert command("--against", path, "--fail-on-regression") == 1
     assert "1 of" in capsys.readouterr().out
     assert command("--against", path, "--fail-on-regression", "--tolerance", "150") == 0
+
+
+def saved(path: Path, *measurements: Measurement) -> str:
+    path.write_text(json.dumps(document(run_of(*measurements))))
+    return str(path)
+
+
+def test_a_gate_takes_as_many_runs_as_it_needs_or_says_so(
+    fake: list[Conditions], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = lenet().graph.main
+    one = saved(tmp_path / "few.json", few(like_lenet(), 3), replace(few(like_lenet(), 9), batch=8))
+    assert command("--against", one, "--batch", "1,8", "--time-limit", "0") == 0
+    assert [conditions.least for conditions in fake] == [runs_needed(before, 1 + nodes, 500) for before in (3, 9)]
+    fake.clear()
+    for arguments in (["--runs", "3"], ["--runs", "20"]):
+        capsys.readouterr()
+        assert command("--against", one, *arguments, "--fail-on-regression") == 3
+        assert "too few runs to tell: the earlier run has 3 of batch 1" in capsys.readouterr().err
+    assert command("--against", one, "--batch", "1,2", "--fail-on-regression") == 2
+    assert "have not measured the same batches: 1, 8 before, 1, 2 now" in capsys.readouterr().err
+    assert not fake, "known before anything is measured"
+    assert command("--against", one, "--runs", "3") == 0
+    assert fake[0].least == 3
+    assert command("--against", one, "--batch", "1,2") == 0
+
+
+def test_a_gate_that_still_knows_nothing_leaves_with_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archcalc.Model, "measure", lambda self, conditions, tick: few(like_lenet(9, slow=[4]), 5))
+    path = saved(tmp_path / "run.json", like_lenet())
+    short = saved(tmp_path / "short.json", few(like_lenet(), 5))
+    assert command("--against", path, "--fail-on-regression") == 1, "50 beside 5 decide"
+    assert command("--against", short) == 0
+    capsys.readouterr()
+    assert command("--against", short, "--fail-on-regression", "--format", "json") == 3
+    (comparison,) = json.loads(capsys.readouterr().out)["comparison"]
+    assert comparison["layers"][4]["verdict"] == "too few runs"
+
+
+@pytest.mark.parametrize("option", ["--save", "--output"])
+def test_a_read_only_target_is_noticed_before_anything_is_measured(
+    option: str,
+    fake: list[Conditions],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may = os.access
+    (tmp_path / "old.json").write_text("as before")
+    for locked, said in ((tmp_path, "in a folder that is read-only"), (tmp_path / "old.json", "is read-only")):
+        monkeypatch.setattr(os, "access", lambda path, mode, no=locked: Path(path) != no and may(path, mode))
+        assert command(option, str(tmp_path / "old.json")) == 3
+        assert f"error: `{option} {tmp_path / 'old.json'}` is {said}".replace("is is", "is") in capsys.readouterr().err
+    assert not fake
+    assert command("-o", "/dev/null") == 0
+
+
+@pytest.mark.parametrize("output_format", ["text", "json"])
+def test_what_cannot_be_written_is_printed(
+    output_format: str,
+    fake: list[Conditions],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(self: Path, *_: object) -> None:
+        raise OSError(28, "No space left on device", str(self))
+
+    path = tmp_path / "run.out"
+    monkeypatch.setattr(Path, "replace", full)
+    assert command("-o", str(path), "--format", output_format) == 3
+    there = capsys.readouterr()
+    assert there.err.startswith(f"error: `{path}`: No space left on device\n")
+    assert "lenet5" in there.out
+    assert command("--save", str(path)) == 3
+    there = capsys.readouterr()
+    assert f"`{path}`: No space left on device" in there.err
+    assert ".tmp" not in there.err
+    assert "latency" in there.out, "the page, and behind the run itself"
+    kept = json.JSONDecoder().raw_decode(there.out)[0]
+    assert parse(kept).measurements == (like_lenet(2),)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_runs_that_turn_out_to_differ_are_shown_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / "run.json", replace(like_lenet(), threads=1))
+    monkeypatch.setattr(archcalc.Model, "measure", lambda self, conditions, tick: like_lenet())
+    assert command("--against", path) == 2
+    there = capsys.readouterr()
+    assert "threads was 1, now it is 2" in there.err
+    assert "latency" in there.out
+
+
+def test_a_second_ctrl_c_waits_until_all_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(self: archcalc.models.Model, conditions: Conditions, tick: object) -> Measurement:
+        raise Interrupted(replace(like_lenet(), stopped="interrupted"))
+
+    def compared(*_: object) -> tuple[regression.Regression, ...]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return ()
+
+    path = saved(tmp_path / "run.json", like_lenet())
+    monkeypatch.setattr(archcalc.Model, "measure", measure)
+    monkeypatch.setattr("archcalc.tasks.measure.compare", compared)
+    assert command("--against", path, "--save", str(tmp_path / "new.json")) == 130
+    assert "latency" in capsys.readouterr().out
+    assert len(read(tmp_path / "new.json").measurements) == 1
 
 
 def test_ctrl_c_leaves_what_was_measured(

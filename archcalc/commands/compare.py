@@ -60,9 +60,9 @@ def compare(
     if len(models) == 2 and not (by or diff or measure) and task.of_one_network(runs):
         from ..show.measure import judged
 
-        held = task.compare_runs(runs, slower)
+        held = task.compare_runs(runs, slower, every=fail)
         write(judged(held))
-        return int(fail and held.slower)
+        return held.exit_code if fail else 0
     if fail:
         raise UsageError("`--fail-on-regression` needs two saved runs of one network")
     conditions = Conditions(1, "float32", where, train, threads=threads, time_limit=time_limit) if measure else None

@@ -1,6 +1,7 @@
 """`archcalc measure MODEL`."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
@@ -8,8 +9,7 @@ from typer import Option
 from . import options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from ..errors import Unavailable
     from ..measurement.runs import Run
 
 
@@ -54,14 +54,13 @@ def measure(
 
     Runs go on until the median is known as well as --precision says, or until --time-limit."""
     from ..errors import UsageError
-    from ..files import writable
     from ..measurement.conditions import Conditions
     from ..models import load
     from ..show.measure import page
-    from ..tasks.measure import earlier, run_all
+    from ..tasks.measure import earlier, enough, run_all
     from ..tasks.summary import FULL, Pick, known_sort
 
-    write, kept = options.Output(output_format, output), writable(save, "--save") if save else None
+    write, kept = options.Output(output_format, output), options.Output("json", save, option="--save") if save else None
     if fail and not against:
         raise UsageError("`--fail-on-regression` needs an earlier run: `--against FILE`")
     slower = options.share(tolerance, "--tolerance")
@@ -73,13 +72,13 @@ def measure(
     before = earlier(against, conditions) if against else None
     loaded = load(model, input=options.size(input_size), settings=options.pairs(settings))
     pick.check(loaded.summary(1, dtype), levels)
+    least = enough(before, loaded, conditions, sizes, fail) if before is not None else {}
     with options.running(f"running {loaded.name}") as tick:
-        found = run_all(loaded, conditions, sizes, tick)
-    if kept is not None:
-        _save(found.run, kept)
+        found = run_all(loaded, conditions, sizes, tick, least)
+    unsaved = _save(found.run, kept) if kept is not None else None
     found = found.held_against(before, against, slower)
-    write(page(found, levels, pick), found.stopped)
-    return 1 if fail and found.slower else None
+    write(page(found, levels, pick), unsaved or found.stopped)
+    return found.exit_code if fail else None
 
 
 def _batches(text: str) -> list[int]:
@@ -92,10 +91,15 @@ def _batches(text: str) -> list[int]:
     return list(dict.fromkeys(map(int, parts)))
 
 
-def _save(run: "Run", path: "Path") -> None:
-    from ..files import replace
+def _save(run: "Run", write: options.Output) -> "Unavailable | None":
+    """Keep a run; why it cannot be kept, and then it is printed."""
+    from ..errors import Unavailable
     from ..measurement.runs import document
     from ..show.writers.json import text
 
-    replace(path, text(document(run)))
-    print(f"saved {path.name}", file=sys.stderr)
+    try:
+        write(text(document(run)))
+    except Unavailable as error:
+        return error
+    print(f"saved {Path(write.name).name}", file=sys.stderr)
+    return None

@@ -117,7 +117,10 @@ Tolerance = Annotated[
 ]
 FailOnRegression = Annotated[
     bool,
-    Option("--fail-on-regression", help="Beside an earlier run of the network: leave with 1 if something got slower."),
+    Option(
+        "--fail-on-regression",
+        help="Beside an earlier run: leave with 1 if something got slower, with 3 if too few runs can tell.",
+    ),
 ]
 Train = Annotated[
     bool, Option("--train", help="Take a training step, not an inference: memory, MACs and time, forward and backward.")
@@ -223,7 +226,14 @@ class Output:
 
     Both are checked before anything is computed; raises UsageError."""
 
-    def __init__(self, output_format: str, path: str, formats: Sequence[str] = (), pictures: bool = False) -> None:
+    def __init__(
+        self,
+        output_format: str,
+        path: str,
+        formats: Sequence[str] = (),
+        pictures: bool = False,
+        option: str = "--output",
+    ) -> None:
         from ..files import writable
         from ..show.writers import FORMATS, SUFFIXES, known_format
 
@@ -232,19 +242,27 @@ class Output:
         self.picture = suffix[1:] if pictures and suffix in PICTURES and not output_format else ""
         by_suffix = SUFFIXES.get(suffix, "")
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
-        self.path = writable(path, "--output") if path else None
+        self.path, self.name = writable(path, option) if path else None, path
         self.heard = True  # until the reader of standard output has gone
 
     def __call__(self, result: "Page | str | bytes", stopped: BaseException | None = None) -> None:
         """Write a page, a text as it is, or to a file a picture. Raises `stopped` then: what ended a measurement, whose
-        page has what was measured."""
+        page has what was measured. A text that cannot be written to its file is printed: Unavailable says why."""
+        from ..errors import Unavailable, printable
         from ..files import replace
         from ..show.writers import write
 
         if not isinstance(result, str | bytes):
             result = write(result, self.format, *((_width(), in_color()) if self.path is None else (None, False)))
         if self.path is not None:
-            replace(self.path, result)
+            try:
+                replace(self.path, result)
+            except OSError as error:
+                printed = isinstance(result, str)
+                if isinstance(result, str):
+                    self._print(result)
+                hint = "What was to be in it stands on standard output." if printed else ""
+                raise Unavailable(f"`{printable(self.name)}`: {error.strerror or error}", hint) from None
         elif isinstance(result, str):
             self._print(result)
         if stopped is not None:

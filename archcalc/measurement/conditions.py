@@ -37,6 +37,8 @@ class Conditions:
     """Make at most so many rounds; there is at least one."""
     time_limit: float = 10.0
     """Start no new round after this many seconds, warming up included."""
+    least: int = 1
+    """Make at least so many rounds, whatever the time limit: as many as a comparison needs."""
 
     def __post_init__(self) -> None:
         if self.batch < 1:

@@ -85,7 +85,7 @@ def measure_in_turn(
                 benches.append(Bench(network, inputs, clock, training=training, compiled=compiled, flush=flush))
             with _no_garbage_collection():
                 limit = conditions.time_limit * len(graphs)
-                done = rounds_in_turn(benches, conditions.runs, limit, conditions.precision, progress)
+                done = rounds_in_turn(benches, conditions.runs, limit, conditions.precision, progress, conditions.least)
         except OutOfMemory as error:
             failed = f"{error.message} at batch {batch}"  # the error holds the tensors: let it go first
         if failed:

@@ -57,9 +57,15 @@ class Rounds(NamedTuple):
 
 
 def rounds_in_turn(
-    benches: Sequence[Runner], runs: int, time_limit: float, wanted: float, progress: Progress | None = None
+    benches: Sequence[Runner],
+    runs: int,
+    time_limit: float,
+    wanted: float,
+    progress: Progress | None = None,
+    least: int = 1,
 ) -> tuple[Rounds, ...]:
-    """Warm up until the runs get no faster, then run rounds until they are enough or time is up.
+    """Warm up until the runs get no faster, then run rounds until they are enough or time is up; `least` of them in any
+    case, and as many count.
 
     In each round there are the whole runs of all benches in turn, A B …, and then the runs by nodes. Ctrl-C ends them
     too, once a round is done; before that it gets through.
@@ -73,9 +79,9 @@ def rounds_in_turn(
 
     def look() -> tuple[int, int]:
         """How many rounds count so far, and how many should."""
-        calm = quiet_rounds(watch.slowest())
+        calm = quiet_rounds(watch.slowest(), least)
         every = [series for samples in kept for series in (samples.whole, samples.sums)]
-        return sum(calm), _rounds_enough([array("d", compress(series, calm)) for series in every], wanted)
+        return sum(calm), max(least, _rounds_enough([array("d", compress(series, calm)) for series in every], wanted))
 
     try:
         while count < runs:
@@ -104,7 +110,7 @@ def rounds_in_turn(
             if there >= enough:
                 stopped = "confidence"
                 break
-            if time.monotonic() >= until and count < runs:
+            if time.monotonic() >= until and least <= count < runs:
                 stopped = "time limit"
                 break
     except KeyboardInterrupt:
@@ -113,7 +119,7 @@ def rounds_in_turn(
         stopped = "interrupted"
     watch.take()
     probes = watch.slowest()[:count]
-    calm = quiet_rounds(probes)
+    calm = quiet_rounds(probes, least)
     speed = median(list(compress(probes, calm)))
     return tuple(
         samples.rounds(calm, warm_ups, warmed_up, stopped, speed)
@@ -153,16 +159,17 @@ class _Watch:
         return [max(self.times[first : last + 1]) for first, last in self.spans]
 
 
-def quiet_rounds(probes: Sequence[float]) -> list[bool]:
+def quiet_rounds(probes: Sequence[float], least: int = 1) -> list[bool]:
     """Which rounds count, by the slowest probe beside or within each: those in which it is at most 5 % slower than in
-    the calmest quarter of them, and at least ten.
+    the calmest quarter of them, and at least ten, or `least`.
 
     What else runs on the processor, or on the same core of a shared machine, slows a probe as it slows a layer.
     """
     inorder = sorted(probes)
-    if len(inorder) <= LEAST_RUNS:
+    least = max(LEAST_RUNS, least)
+    if len(inorder) <= least:
         return [True] * len(inorder)
-    limit = max((1 + NOISY) * inorder[int(CALM * (len(inorder) - 1))], inorder[LEAST_RUNS - 1])
+    limit = max((1 + NOISY) * inorder[int(CALM * (len(inorder) - 1))], inorder[least - 1])
     return [probe <= limit for probe in probes]
 
 

@@ -181,6 +181,10 @@ def _verdict(comparison: Regression) -> str:
     said = f"{counts['slower'] or 'none'} of {many} layers slower beyond the noise, {counts['faster'] or 'none'} faster"
     said += f", {counts['new']} new" if counts["new"] else ""
     said += f", {counts['gone']} gone" if counts["gone"] else ""
+    before, now = comparison.whole.before, comparison.whole.now
+    if comparison.undecided and before and now:
+        said += f"; {len(comparison.undecided)} with too few runs to tell: {before.runs} before and {now.runs} now"
+        said += f", and {needed} beside {before.runs} decide" if (needed := comparison.runs_needed) else ""
     if comparison.drift is not None:
         said += f"; half of the layers moved by more than {comparison.drift:.2f} ×, half by less"
     return said
@@ -220,7 +224,8 @@ def _comparison(found: Regression, title: str) -> Iterator[Block]:
     """The whole, the layers that are not as before, and what makes that doubtful."""
     yield Gap()
     yield Heading(wording.clean(title), level=2, style=BOLD)
-    changed = [found.whole, *(change for change in found.layers if change.verdict != "same")]
+    quiet = ("same", "too few runs")
+    changed = [found.whole, *(change for change in found.layers if change.verdict not in quiet)]
     yield Table(CHANGES, changed, style=lambda change, column: LOUD if change.verdict == "slower" else PLAIN)
     yield Prose(_verdict(found))
     for note in found.notes:
@@ -238,7 +243,10 @@ class ChangeDocument(TypedDict):
     now_ms: Annotated[float | None, "The median of this run; null where the layer is not in it."]
     ratio: Annotated[float | None, "Now as a share of before; null where one of them is missing."]
     p: Annotated[float | None, "The chance of ranks so far apart where nothing changed, corrected for many layers."]
-    verdict: Annotated[LatencyVerdict, "What the layer is beside the earlier run."]
+    verdict: Annotated[
+        LatencyVerdict,
+        "What the layer is beside the earlier run; `too few runs` where so few cannot show that it alone changed.",
+    ]
 
 
 class ComparisonDocument(TypedDict):

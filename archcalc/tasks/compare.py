@@ -29,7 +29,7 @@ from ..networks import Reference, Settings
 from ..ops import Shape, Tokens
 from ..ops.shapes import numel
 from ..papers.accuracies import Result, common
-from ..parallel import Tick
+from ..parallel import Tick, hold_interrupts
 from ..views import Tabular
 
 BY = ("stage", "row", "op")
@@ -285,6 +285,7 @@ def gather(
             found = library.measure_in_turn(counted, replace(conditions, batch=batch, dtype=dtype), tick)
         except Interrupted as interruption:
             found, stopped = interruption.measurements, interruption
+        hold_interrupts()
         summaries = [replace(summary, measured=run) for summary, run in zip(summaries, found, strict=True)]
     results = [printed.get(model.name) if model.printed else None for model in built]
     return [Compared(*each) for each in zip(names, summaries, results, strict=True)], stopped
@@ -310,16 +311,20 @@ class RunComparison(Tabular):
     comparisons: tuple[regression.Regression, ...] = field(repr=False)
 
     @property
-    def slower(self) -> bool:
-        """Whether anything got slower."""
-        return any(comparison.slower for comparison in self.comparisons)
+    def exit_code(self) -> int:
+        """1 where anything got slower, 3 where there are too few runs to tell, else 0."""
+        return regression.exit_code(self.comparisons)
 
 
-def compare_runs(runs: Mapping[str, Run], tolerance: float = regression.TOLERANCE) -> RunComparison:
-    """Hold the second of two saved runs against the first; slower by less than `tolerance` is no matter.
+def compare_runs(
+    runs: Mapping[str, Run], tolerance: float = regression.TOLERANCE, every: bool = False
+) -> RunComparison:
+    """Hold the second of two saved runs against the first; slower by less than `tolerance` is no matter. `every` batch
+    of it is to be held, not only what the first one has, too.
 
     Raises UsageError where they are not of the same work, Unavailable where scipy is missing."""
     (before, was), (name, now) = runs.items()
+    regression.of_one_work(was, now.model, now.input, now.paths, [m.batch for m in now.measurements], every)
     return RunComparison(before, name, now, regression.compare(was, now, tolerance))
 
 

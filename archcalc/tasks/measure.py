@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..errors import ArchcalcError, UsageError
+from ..errors import ArchcalcError, Unavailable, UsageError
 from ..measurement.conditions import USUAL, Conditions
 from ..measurement.latency import Interrupted, Measurement
-from ..measurement.regression import TOLERANCE, Regression, compare, library, same_conditions
+from ..measurement.regression import (
+    TOLERANCE,
+    Regression,
+    compare,
+    exit_code,
+    library,
+    of_one_work,
+    runs_needed,
+    same_conditions,
+)
 from ..measurement.runs import Run, read
 from ..models import Model, Summary, load
 from ..networks import Reference, Settings
 from ..ops import Shape
-from ..parallel import Tick
+from ..parallel import Tick, hold_interrupts
 from ..views import Tabular
 
 
@@ -22,7 +31,8 @@ from ..views import Tabular
 class MeasureResult(Tabular):
     """What was measured of a network: a summary for each batch, and how it compares with an earlier run, if any.
 
-    `against` names the earlier run's file; `stopped` is what ended the measuring before the last batch."""
+    `against` names the earlier run's file; `stopped` is what ended the measuring before the last batch, or why it
+    cannot be held against that run."""
 
     run: Run
     summaries: Sequence[Summary] = field(repr=False)
@@ -31,15 +41,18 @@ class MeasureResult(Tabular):
     stopped: BaseException | None = None
 
     @property
-    def slower(self) -> bool:
-        """Whether anything got slower than in the earlier run."""
-        return any(comparison.slower for comparison in self.comparisons)
+    def exit_code(self) -> int:
+        """1 where anything got slower than in the earlier run, 3 where there are too few runs to tell, else 0."""
+        return exit_code(self.comparisons)
 
     def held_against(self, before: Run | None, name: str, tolerance: float = TOLERANCE) -> MeasureResult:
         """The same beside an earlier run from the file `name`, if any; slower by less than `tolerance` is no matter.
 
-        Raises UsageError where the runs are not of the same work, Unavailable where scipy is missing."""
-        found = compare(before, self.run, tolerance) if before is not None else ()
+        Where the runs turn out to be of other work, `stopped` says so: what was measured is kept."""
+        try:
+            found = compare(before, self.run, tolerance) if before is not None else ()
+        except ArchcalcError as error:
+            return replace(self, stopped=self.stopped or error)
         return replace(self, against=name, comparisons=found)
 
 
@@ -59,7 +72,9 @@ def measure(
     Ctrl-C, or memory that runs out, ends it: `stopped` says so, and what was measured until then is kept. Raises
     UsageError, SpecError, Unavailable; and what stopped it where nothing was measured."""
     before = earlier(against, conditions) if against else None
-    found = run_all(load(model, input=input, settings=settings), conditions, batches, tick)
+    loaded = load(model, input=input, settings=settings)
+    least = enough(before, loaded, conditions, batches) if before is not None else {}
+    found = run_all(loaded, conditions, batches, tick, least)
     return found.held_against(before, str(against), tolerance)
 
 
@@ -75,12 +90,40 @@ def earlier(path: Reference, conditions: Conditions) -> Run:
     return run
 
 
+def enough(
+    before: Run, model: Model, conditions: Conditions, batches: Sequence[int] = (), fail: bool = False
+) -> dict[int, int]:
+    """How many rounds of each batch the comparison with an earlier run needs, at most those of `conditions`.
+
+    Raises UsageError where the runs cannot be compared; Unavailable where the comparison decides whether to `fail`, and
+    no number of rounds that is allowed can show that a layer alone got slower."""
+    sizes, paths = list(batches or (conditions.batch,)), [node.path for node in model.graph.nodes[: model.graph.main]]
+    of_one_work(before, model.name, model.input, paths, sizes, every=fail)
+    tests = 1 + len({*paths} & {*before.paths})
+    found = {}
+    for measured in before.measurements:
+        if measured.batch in sizes:
+            needed = runs_needed(measured.runs, tests, conditions.runs)
+            if needed is None and fail:
+                few = f"too few runs to tell: the earlier run has {measured.runs} of batch {measured.batch}"
+                hint = "More in the earlier one, or a larger `--runs`, can show that one layer got slower."
+                raise Unavailable(f"{few}, and {conditions.runs} more decide nothing about {tests - 1} layers", hint)
+            found[measured.batch] = needed or conditions.runs
+    return found
+
+
 def run_all(
-    model: Model, conditions: Conditions, batches: Sequence[int] = (), tick: Tick | None = None
+    model: Model,
+    conditions: Conditions,
+    batches: Sequence[int] = (),
+    tick: Tick | None = None,
+    least: Mapping[int, int] | None = None,
 ) -> MeasureResult:
-    """Measure a model batch by batch. Raises what stopped it where nothing was measured."""
-    sizes = dict.fromkeys(batches or (conditions.batch,))
-    done, stopped = measurements(model, [replace(conditions, batch=batch) for batch in sizes], tick)
+    """Measure a model batch by batch, `least` rounds of each in any case. Raises what stopped it where nothing was
+    measured."""
+    sizes, least = dict.fromkeys(batches or (conditions.batch,)), least or {}
+    runs = [replace(conditions, batch=batch, least=least.get(batch, conditions.least)) for batch in sizes]
+    done, stopped = measurements(model, runs, tick)
     if not done:
         raise stopped or UsageError("nothing was measured")
     settings = {name: str(value) for name, value in model.settings.items()}
@@ -96,13 +139,18 @@ def _summary(model: Model, measured: Measurement) -> Summary:
 def measurements(
     model: Model, runs: Sequence[Conditions], tick: Tick | None = None
 ) -> tuple[list[Measurement], BaseException | None]:
-    """What was measured, run by run, and what ended it before the last."""
+    """What was measured, run by run, and what ended it before the last; Ctrl-C waits from then on."""
     done: list[Measurement] = []
+    ended: BaseException | None = None
     for conditions in runs:
         try:
             done.append(model.measure(conditions, tick))
         except Interrupted as stopped:
-            return [*done, stopped.measurement], stopped
+            done.append(stopped.measurement)
+            ended = stopped
         except (ArchcalcError, KeyboardInterrupt) as stopped:
-            return done, stopped
-    return done, None
+            ended = stopped
+        if ended is not None:
+            break
+    hold_interrupts()
+    return done, ended
