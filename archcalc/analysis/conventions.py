@@ -2,7 +2,7 @@
 
 They are for finding a number seen elsewhere; the base counting is the one of `docs/counting.md`. Which rule of a tool
 applies depends on what a network is written with: these are for torch's own modules (`nn.ReLU`, not `F.relu`), with
-sums and products by operators.
+sums and products by operators, and one module wherever the same call works with the same weights.
 Sources: the code of fvcore 0.1.5, ptflops 0.7.5 (its pytorch backend), thop 0.1.1 and torchinfo 1.8, and the GFLOPs
 that torchvision's documentation prints beside its weights.
 """
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import starmap
 from operator import attrgetter
 
 from ..errors import UsageError, did_you_mean
-from ..ops import channels
+from ..ops import Op, channels
 from ..ops.shapes import numel
-from .counts import Layer, Report, Totals
-from .readings import MACS, PARAMS, CountingTerm, Delta, Reading
+from .counts import Layer, NodeCost, Report, Totals
+from .readings import MACS, PARAMS, READINGS, CountingTerm, Delta, Reading
 
 Count = Callable[[Layer], int]  # for one sample
 
@@ -36,6 +37,7 @@ def _of(names: str, count: Count, times: int = 1) -> Delta:
 
 
 def _learned(layer: Layer) -> int:
+    """What the layer works with, its own or another's."""
     return layer.cost.weights + layer.cost.biases + layer.cost.norm_params
 
 
@@ -43,9 +45,21 @@ def _elementwise(kind: str) -> Count:
     return lambda layer: layer.cost.elementwise.get(kind, 0)
 
 
-def _products(layer: Layer) -> int:
-    """QKᵀ and AV: what is left of an attention without its projections, one weight a token."""
-    return layer.cost.macs - layer.cost.weights * layer.node.shape[0]
+def attention_products(op: Op, cost: NodeCost) -> int:
+    """The MACs of QKᵀ and AV: of each pair of tokens a key and a value."""
+    widths = {param.name: param.shape[0] for param in cost.params}
+    pairs: int = cost.elementwise["softmax"] // getattr(op, "heads", 1)
+    return pairs * (widths["q.weight"] + widths["v.weight"])
+
+
+def _gates(**joins: int) -> Count:
+    """So many operations for each unit of a state, and two biases a gate, as torch's layers have them."""
+
+    def count(layer: Layer) -> int:
+        op = layer.node.op
+        return _out(layer) * (joins[op.torch_module] + 2 * getattr(op, "gates", 0) * getattr(op, "bias", False))
+
+    return count
 
 
 def _interpolated(linear: int) -> Count:
@@ -73,11 +87,8 @@ def _applied_once(layer: Layer) -> int:
     return _learned(layer) * times - _macs(layer)
 
 
-def _by_outputs(layer: Layer) -> int:
-    """thop takes a transposed convolution for one whose every output is a window: s² times too much."""
-    weights = layer.cost.weights
-    inputs = layer.cost.macs // weights if weights else 0
-    return layer.cost.macs * numel(layer.node.shape[1:]) // inputs - layer.cost.macs if inputs else 0
+# What a tool that goes by modules makes of weights that several of them share; `recount` does it.
+TIED = CountingTerm("tied weights again", "Weights that two modules share count in each.", PARAMS)
 
 
 def _term(name: str, meaning: str, delta: Delta, of: tuple[str, ...] = MACS) -> CountingTerm:
@@ -103,7 +114,8 @@ def _convention(tool: str, source: str, *terms: CountingTerm) -> Convention:
 CONVENTIONS: dict[str, Convention] = {like.tool: like for like in (
     _convention("torchvision", "GFLOPS and parameters of its documentation"),
     _convention("fvcore", "fvcore 0.1.5, FlopCountAnalysis",
-        _term("no attention products", "QKᵀ and AV are passed over.", _of("attention", _products, -1)),
+        _term("no attention products", "QKᵀ and AV are passed over.",
+              _of("attention", lambda layer: attention_products(layer.node.op, layer.cost), -1)),
         _term("no recurrent layers", "They are passed over.", _of("recurrent Bilinear", _macs, -1)),
         _term("batch norms twice", "Two operations an element.", _of("BatchNorm", _out, 2)),
         _term("norms five times", "Five operations an element, four without parameters.",
@@ -115,6 +127,8 @@ CONVENTIONS: dict[str, Convention] = {like.tool: like for like in (
     _convention("ptflops", "ptflops 0.7.5, pytorch backend",
         _term("bias additions", "An operation for each element that a bias is added to.",
               _of("convolution Linear attention", _elementwise("bias"))),
+        _term("gates", "Two biases a gate, and 1, 7 or 10 operations for each unit of the state of RNN, GRU or LSTM.",
+              _of("recurrent", _gates(RNN=1, GRU=7, LSTM=10))),
         _term("norms twice", "Two operations an element, one for layer norms and without parameters.",
               _of("BatchNorm LayerNorm GroupNorm InstanceNorm", lambda layer: _out(layer) * (
                   1 if layer.node.op.torch_module == "LayerNorm" or not layer.cost.norm_params else 2))),
@@ -142,14 +156,20 @@ CONVENTIONS: dict[str, Convention] = {like.tool: like for like in (
         _term("slopes", "An operation for each element through a learned slope.", _of("PReLU", _out)),
         _term("interpolation", "An operation an element made by upsampling, eleven where it is bilinear.",
               _of("Upsample", _interpolated(11))),
-        _term("no attention", "Attention is passed over.", _of("attention Bilinear", _macs, -1)),
-        _term("transposed convolutions by output", "A window for each output.", _of("ConvTranspose", _by_outputs)),
-        _term("no parameters of attention and tokens", "Those of attention, embeddings, tokens and positions.",
-              _of("attention embedding", _learned, -1), PARAMS)),
+        _term("gates", "Two biases a gate, and 1, 7 or 8 operations for each unit of the state of RNN, GRU or LSTM.",
+              _of("recurrent", _gates(RNN=1, GRU=7, LSTM=8))),
+        _term("no attention", "Attention and products of two values are passed over.",
+              _of("attention product Bilinear", _macs, -1)),
+        READINGS["deconvolutions at every output"],
+        TIED,
+        _term("no parameters of attention and tokens", "Nor of embeddings, positions, group norms and bilinear layers.",
+              _of("attention embedding GroupNorm Bilinear", attrgetter("params"), -1), PARAMS)),
     _convention("torchinfo", "torchinfo 1.8, total mult-adds",
         _term("parameters once", "Every parameter counts once, of a convolution once for every output position.",
               _of("convolution linear norm recurrent PReLU Embedding", _applied_once)),
-        _term("no attention", "Attention is passed over.", _of("attention", _macs, -1))),
+        _term("no attention", "Attention and products of two values are passed over.",
+              _of("attention product", _macs, -1)),
+        TIED),
 )}  # fmt: skip
 
 
@@ -163,11 +183,18 @@ def convention(tool: str) -> Convention:
 def recount(report: Report, like: Convention) -> Report:
     """The report with parameters, MACs and FLOPs as the tool counts them; shapes and bytes stay."""
 
-    def counted(layer: Layer) -> Layer:
-        macs = report.batch * like.reading.count(layer.cost.macs, "macs", (layer,))
+    modules: set[tuple[int, Op]] = set()
+
+    def counted(index: int, layer: Layer) -> Layer:
+        node, cost = layer.node, layer.cost
+        if TIED in like.reading.terms and cost.params:
+            module = index if node.shares is None else node.shares, node.op
+            layer = layer._replace(params=0 if module in modules else _learned(layer))
+            modules.add(module)
+        macs = report.batch * like.reading.count(cost.macs, "macs", (layer,))
         return layer._replace(macs=macs, params=like.reading.count(layer.params, "params", (layer,)))
 
-    layers = tuple(map(counted, report.layers))
+    layers = tuple(starmap(counted, enumerate(report.layers)))
     totals = _with(report.totals, layers[: report.graph.main])
     heads = _with(report.totals_with_heads, layers) if report.totals_with_heads is not None else None
     return replace(report, layers=layers, totals=totals, totals_with_heads=heads)

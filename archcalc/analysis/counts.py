@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node, Span
@@ -19,7 +19,7 @@ from .receptive import ReceptiveFields
 
 
 class NodeCost(NamedTuple):
-    """The costs of a node for one sample. Of a node that works with another's parameters these are not its own."""
+    """What a node works with and does for one sample, whether its parameters are its own or another's."""
 
     params: tuple[Param, ...]
     weights: int
@@ -32,12 +32,9 @@ class NodeCost(NamedTuple):
     read: int  # elements of its inputs
 
 
-NO_PARAMS: dict[str, Any] = {"params": (), "weights": 0, "biases": 0, "norm_params": 0, "norm_stats": 0}
-
-
 class Layer(NamedTuple):
     """A node and its counts: parameters for the network, the rest for the whole batch. A node that works with another's
-    parameters (`node.shares`) has none: they are counted there."""
+    parameters (`node.shares`) has none: they are counted there; `cost` is what it works with all the same."""
 
     node: Node
     cost: NodeCost
@@ -59,19 +56,19 @@ class Layer(NamedTuple):
 
     @property
     def weights(self) -> int:
-        return self.cost.weights
+        return self.cost.weights if self.node.shares is None else 0
 
     @property
     def biases(self) -> int:
-        return self.cost.biases
+        return self.cost.biases if self.node.shares is None else 0
 
     @property
     def norm_params(self) -> int:
-        return self.cost.norm_params
+        return self.cost.norm_params if self.node.shares is None else 0
 
     @property
     def norm_stats(self) -> int:
-        return self.cost.norm_stats
+        return self.cost.norm_stats if self.node.shares is None else 0
 
     @property
     def flops(self) -> int:
@@ -172,7 +169,7 @@ def _costs(graph: Graph) -> list[NodeCost]:
                 cost = memo[key] = cost_of(node.op, shapes, node.shape)
             except OpError as error:
                 raise node.where.error(error.message) from None
-        found.append(cost if node.shares is None else cost._replace(**NO_PARAMS))
+        found.append(cost)
     return found
 
 
@@ -195,8 +192,9 @@ def _count(graph: Graph, costs: list[NodeCost], batch: int, dtype: str) -> tuple
     root = storages(graph).alias_root
     sizes = [cost.numel * unit if root[i] == i else 0 for i, cost in enumerate(costs)]
     new = tuple.__new__  # as Layer does, in half the time
-    each = zip(graph.nodes, costs, sizes, strict=True)  # of a cost: weights, biases and norms; MACs
-    layers = tuple([new(Layer, (node, c, c[1] + c[2] + c[3], c[5] * batch, size)) for node, c, size in each])
+    own = [c[1] + c[2] + c[3] if node[6] is None else 0 for node, c in zip(graph.nodes, costs, strict=True)]
+    each = zip(graph.nodes, costs, own, sizes, strict=True)  # of a cost: weights, biases and norms; MACs
+    layers = tuple([new(Layer, (node, c, params, c[5] * batch, size)) for node, c, params, size in each])
     peak, _ = peak_memory(graph, input_bytes(graph, batch, dtype) + sizes, root)
     return layers, _checked(_totals(layers, batch, dtype, 0, peak), graph)
 
@@ -223,13 +221,14 @@ def _times(totals: Totals, times: int) -> Totals:
 def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak: int) -> Totals:
     params = weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
     elementwise: dict[str, int] = {}
-    for _, cost, own, products, size in layers:
+    for node, cost, own, products, size in layers:
         _, weight, bias, norm, stats, _, kinds, _, _ = cost
         params += own
-        weights += weight
-        biases += bias
-        norm_params += norm
-        norm_stats += stats
+        if node[6] is None:  # `shares`: the parameters are counted once, where they belong
+            weights += weight
+            biases += bias
+            norm_params += norm
+            norm_stats += stats
         macs += products
         activation_bytes += size
         for kind, count in kinds.items():

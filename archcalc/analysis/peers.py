@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..graph import Graph
 from ..ops import Op, Shape, Tokens
 from ..ops.shapes import numel
 from ..units import with_separators
-from .counts import NodeCost
+from .conventions import convention, recount
+from .counts import NodeCost, analyse
 
 # What each tool calls its figure, and the package that installs it.
 PEERS: Mapping[str, str] = {
@@ -30,14 +32,15 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another tool's view of a network: its figures, and why they are not archcalc's. `failed` says why there
-    are none; `missing` that the tool is not installed."""
+    """Another tool's view of a network: its figures, and why they are not archcalc's; `elsewhere`, why `--like` has
+    another MACs figure for it. `failed` says why there are none; `missing` that the tool is not installed."""
 
     tool: str
     version: str = ""
     params: int | None = None
     macs: int | None = None
     reasons: tuple[Reason, ...] = ()
+    elsewhere: tuple[Reason, ...] = ()
     failed: str = ""
     missing: bool = False
 
@@ -62,7 +65,24 @@ def reasons(total: int, counted: Sequence[Counted]) -> tuple[Reason, ...]:
     rest = total - sum(node.macs for node in counted)
     if rest:
         found["counted in the network otherwise than in its layers one by one"] = rest
+    return _sorted(found)
+
+
+def _sorted(found: Mapping[str, int]) -> tuple[Reason, ...]:
     return tuple(Reason(much, why) for why, much in sorted(found.items(), key=lambda item: -abs(item[1])))
+
+
+def elsewhere(tool: str, graph: Graph, counted: Sequence[Counted]) -> tuple[Reason, ...]:
+    """What the tool counts more in a network of torch's own modules, as `--like` has it, than in archcalc's."""
+    found: dict[str, int] = {}
+    layers = recount(analyse(graph), convention(tool)).layers
+    for node, layer in zip(counted, layers, strict=True):
+        if layer.macs != node.macs:
+            op = node.op
+            own = f"`nn.{op.torch_module}`" if op.torch_module else "torch's own"
+            why = f"{own} for {op.word}, where archcalc's network has a module of its own"
+            found[why] = found.get(why, 0) + layer.macs - node.macs
+    return _sorted(found)
 
 
 def why_not(node: Counted) -> str:

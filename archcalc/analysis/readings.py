@@ -69,6 +69,16 @@ def _pixel_convolutions(layers: Sequence[Layer]) -> int:
     return sum(layer.macs for layer in maps if layer is not last and numel(layer.node.shape[1:]) == 1)
 
 
+def _at_every_output(layers: Sequence[Layer]) -> int:
+    """What transposed convolutions have more if their kernels are applied at every output, as if it were a window."""
+    found = 0
+    for layer in layers:
+        if layer.node.op.torch_module == "ConvTranspose" and layer.cost.weights:
+            inputs = layer.cost.macs // layer.cost.weights
+            found += layer.cost.macs * numel(layer.node.shape[1:]) // inputs - layer.cost.macs
+    return found
+
+
 def _no_gates(layers: Sequence[Layer]) -> int:
     """Weight layers that the longest path loses if it may not run through the gate of a scaling."""
     nodes = [layer.node for layer in layers]
@@ -86,6 +96,7 @@ PARAMS, MACS = ("params",), ("macs",)
 TERMS: tuple[CountingTerm, ...] = (
     CountingTerm("K = 1024", "K stands for 1,024.", units=(("K", 1024), ("k", 1024))),
     CountingTerm("M = 1024²", "M stands for 1,048,576.", units=(("M", 1024**2),)),
+    CountingTerm("G = 1024³", "G stands for 1,073,741,824.", units=(("G", 1024**3),)),
     CountingTerm("no biases", "Biases are left out.", PARAMS, "params − biases", _all("biases", -1)),
     CountingTerm("no norm parameters", "Scales and shifts of norms are left out.", PARAMS, "params − norm_params",
                  _all("norm_params", -1)),
@@ -106,6 +117,9 @@ TERMS: tuple[CountingTerm, ...] = (
     CountingTerm("gates twice",
                  "The fully connected layers of a gate count twice: a multiplication and an addition a weight.", MACS,
                  "MACs + MACs of convolutions of a single pixel", _pixel_convolutions),
+    CountingTerm("deconvolutions at every output",
+                 "The kernel of a transposed convolution is applied at every output, not at every input.", MACS,
+                 "MACs · outputs / inputs, of transposed convolutions", _at_every_output),
     CountingTerm("bias additions", "An operation for each element that a bias is added to.", MACS, "MACs + bias",
                  _elementwise("bias")),
     CountingTerm("norms", "An operation for each element that a norm passes.", MACS, "MACs + norm",

@@ -67,8 +67,8 @@ def memory_traffic(report: Report) -> tuple[int, ...]:
         each = [numel(report.graph.shape(value)) * (ID_BYTES if value in ids else size) for value in node.inputs]
         if node.inputs[0] in ids:  # a look-up reads the words that it needs, and not the whole table
             return batch * (sum(each) + 2 * numel(node.shape) * size)
-        stats = layer.norm_stats
-        return batch * (sum(each) + numel(node.shape) * size) + (layer.params + stats) * size
+        _, *parameters = layer.cost[:5]  # its own or another's, and statistics
+        return batch * (sum(each) + numel(node.shape) * size) + sum(parameters) * size
 
     return tuple(map(one, report.layers))
 

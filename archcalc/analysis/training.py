@@ -98,7 +98,8 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
     layers = report.layers[: len(graph.nodes)]
     itemsize = ITEMSIZE[report.dtype]
     step = _Step(graph, [layer.cost for layer in layers], report.batch, report.dtype)
-    tensors = [numel(param.shape) * itemsize for cost in step.costs for param in cost.params if param.kind != "stat"]
+    own = [cost.params for node, cost in zip(graph.nodes, step.costs, strict=True) if node.shares is None]
+    tensors = [numel(param.shape) * itemsize for params in own for param in params if param.kind != "stat"]
     held = OPTIMIZERS[optimizer]
     parameters, inputs = sum(tensors), sum(step.inputs)
     statistics = sum(layer.norm_stats for layer in layers) * itemsize

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..analysis.counts import cost_of
 from ..analysis.memory import embedding_inputs
-from ..analysis.peers import Counted, Peer, reasons
+from ..analysis.peers import Counted, Peer, elsewhere, reasons
 from ..errors import ArchcalcError
 from ..graph import Graph
 from ..measurement.latency import Latency
@@ -24,7 +24,7 @@ from ..ops import Op, Shape
 from . import modules
 from .bench import CpuClock, Probe, clock_cost, first_line
 from .machine import available_memory, device_name, device_of, glibc, machine, quota
-from .network import Network, build, execute, quiet
+from .network import Network, Step, build, execute, quiet
 
 WATCHED = 1.0  # seconds, for the neighbours of a processor to show
 
@@ -67,51 +67,57 @@ def _gpu() -> str:
 
 
 class Plain(nn.Module):
-    """A network, or a node, whose parts are called by number and which takes one tensor: what every tool can take.
+    """A network, or a node, whose parts are called by number and which takes its inputs by place or by name, and gives
+    all its outputs: what every tool can take.
 
     fvcore takes the `/` of a path for a level of its own; thop and ptflops go by a module's class, so what archcalc
-    derives from torch's is torch's own here; some tools pass one input only, the others are kept.
+    derives from torch's is torch's own here; no tool looks at what is no child, so tied weights stand in their module.
     """
 
-    def __init__(self, network: Network | nn.Module, inputs: Sequence[Tensor]) -> None:
+    def __init__(self, network: Network | nn.Module) -> None:
         super().__init__()
+        made: dict[tuple[int, str], nn.Module] = {}
+        self.kept: tuple[Any, list[Step]]  # in a tuple, so that it is no child
         if isinstance(network, Network):
-            steps = [step._replace(call=_of_torch(step.call)) for step in network.program]
-            self.nodes = nn.ModuleList(step.call for step in steps if isinstance(step.call, nn.Module))
+            self.kept = network, [step._replace(call=_of_torch(step.call, made)) for step in network.program]
         else:
-            steps = []
-            self.nodes = nn.ModuleList([_of_torch(network)])
-        self.kept = (network, steps, list(inputs[1:]))  # in a tuple, so that it is no child
+            self.kept = _of_torch(network, made), []
+        self.nodes = nn.ModuleList(made.values())
 
-    def forward(self, x: Tensor) -> Any:
-        network, steps, others = self.kept
+    def forward(self, *x: Tensor, **named: Tensor) -> Any:
+        network, steps = self.kept
         if not isinstance(network, Network):
-            return self.nodes[0](x, *others)
-        values = network.values([x, *others])
+            return network(*x, *named.values())
+        values = network.values((*x, *named.values()))
         execute(steps, values)
-        return values[network.slot(network.graph.outputs[0])]
+        outputs = tuple(values[network.slot(value)] for value in network.graph.outputs)
+        return outputs if len(outputs) > 1 else outputs[0]
 
 
-def _of_torch(call: Any) -> Any:
-    """A fully connected layer that flattens as torch's two modules, as others write it."""
-    if type(call) is not modules.FlatLinear:
-        return call
-    linear = nn.Linear(call.in_features, call.out_features, bias=call.bias is not None, device="meta")
-    linear.weight, linear.bias = call.weight, call.bias
-    return nn.Sequential(nn.Flatten(1), linear)
+def _of_torch(call: Any, made: dict[tuple[int, str], nn.Module]) -> Callable[..., Any]:
+    """A module as others write it, made once: a fully connected layer that flattens as torch's own behind that; one
+    that works with another's weights as that other one, where the two are the same but for that."""
+    module: Any = call.module if isinstance(call, modules.Tied) else call
+    owner = call.modules_of[1] if isinstance(call, modules.Tied) else call
+    flat = type(module) is modules.FlatLinear
+    if flat:
+        linear = nn.Linear(module.in_features, module.out_features, bias=module.bias is not None, device="meta")
+        linear.weight, linear.bias, module = module.weight, module.bias, linear
+    module = made.setdefault((id(owner), repr(module)), module)
+    return (lambda x: module(x.flatten(1))) if flat else module
 
 
-Count = Callable[[nn.Module, Tensor], tuple[int, int]]  # the parameters and the figure
+Count = Callable[..., tuple[int, int]]  # of a module and its inputs: the parameters and the figure
 
 
-def _torchinfo(model: nn.Module, x: Tensor) -> tuple[int, int]:
+def _torchinfo(model: nn.Module, *x: Tensor) -> tuple[int, int]:
     from torchinfo import summary
 
-    found = summary(model, input_data=[x], verbose=0, device="cpu", depth=100)
+    found = summary(model, input_data=list(x), verbose=0, device="cpu", depth=100)
     return int(found.total_params), int(found.total_mult_adds)
 
 
-def _fvcore(model: nn.Module, x: Tensor) -> tuple[int, int]:
+def _fvcore(model: nn.Module, *x: Tensor) -> tuple[int, int]:
     from fvcore.nn import FlopCountAnalysis, parameter_count
 
     counted = FlopCountAnalysis(model, x)
@@ -119,21 +125,21 @@ def _fvcore(model: nn.Module, x: Tensor) -> tuple[int, int]:
     return int(parameter_count(model)[""]), int(counted.total())
 
 
-def _ptflops(model: nn.Module, x: Tensor) -> tuple[int, int]:
+def _ptflops(model: nn.Module, *x: Tensor) -> tuple[int, int]:
     from ptflops import get_model_complexity_info
 
     silent = {"as_strings": False, "print_per_layer_stat": False, "verbose": False}
-    size = tuple(x.shape[1:])
-    macs, params = get_model_complexity_info(model, size, input_constructor=lambda _shape: {"x": x}, **silent)
+    named = {f"x{number}": value for number, value in enumerate(x)}  # by place it would take their number for the batch
+    macs, params = get_model_complexity_info(model, (1,), input_constructor=lambda _shape: named, **silent)
     if macs is None:
         raise RuntimeError("it gave up, and printed why")
     return int(params), int(macs)
 
 
-def _thop(model: nn.Module, x: Tensor) -> tuple[int, int]:
+def _thop(model: nn.Module, *x: Tensor) -> tuple[int, int]:
     from thop import profile
 
-    macs, params = profile(model, inputs=(x,), verbose=False)
+    macs, params = profile(model, inputs=x, verbose=False)
     return int(params), int(macs)
 
 
@@ -141,28 +147,29 @@ TOOLS: dict[str, Count] = {"torchinfo": _torchinfo, "fvcore": _fvcore, "ptflops"
 
 
 def peer(tool: str, graph: Graph, tick: Callable[[int, int], None] | None = None) -> Peer:
-    """What `tool` makes of the main path of `graph` at batch 1, and of each of its nodes alone, to tell why.
+    """What `tool` makes of the main path of `graph` at batch 1, and of each of its nodes alone, to tell why. Whatever
+    the tool raises, on import too, is its answer; Ctrl-C is not.
 
     `tick` is called with the nodes done and planned.
     """
-    try:
-        import_module(tool)
-    except ImportError:
-        return Peer(tool, missing=True)
     graph = graph.without_heads()
-    count = TOOLS[tool]
+    installed = ""
     try:
-        installed = version(tool)
-    except PackageNotFoundError:
-        installed = ""
-    ids = embedding_inputs(graph)
-    try:
+        with _silence():
+            import_module(tool)
+        with suppress(PackageNotFoundError):
+            installed = version(tool)
+        count, ids = TOOLS[tool], embedding_inputs(graph)
         inputs = [_zeros(graph.shape(x), ids.get(x)) for x in range(-1, -1 - len(graph.inputs), -1)]
-        params, total = _quietly(count, Plain(build(graph, "cpu").eval(), inputs), inputs[0])
+        params, total = _quietly(count, Plain(build(graph, "cpu")), inputs)
         counted = list(_by_node(count, graph, ids, tick))
-    except Exception as error:  # whatever a tool raises is its answer
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == tool:
+            return Peer(tool, missing=True)
         return Peer(tool, installed, failed=f"{type(error).__name__}: {first_line(error)}")
-    return Peer(tool, installed, params, total, reasons(total, counted))
+    return Peer(tool, installed, params, total, reasons(total, counted), elsewhere(tool, graph, counted))
 
 
 def _by_node(
@@ -175,7 +182,7 @@ def _by_node(
         if (node.op, x) not in known:
             inputs = [_zeros(graph.shape(value), ids.get(value)) for value in node.inputs]
             module: nn.Module = node.op.torch(modules, *x)
-            known[node.op, x] = _quietly(count, Plain(module, inputs).eval(), inputs[0])[1]
+            known[node.op, x] = _quietly(count, Plain(module), inputs)[1]
         yield Counted(node.op, cost_of(node.op, x, node.shape), x, node.shape, known[node.op, x])
         if tick is not None:
             tick(number + 1, len(graph.nodes))
@@ -185,7 +192,13 @@ def _zeros(shape: Shape, ids: int | None) -> Tensor:
     return torch.zeros((1, *shape), dtype=torch.float32 if ids is None else torch.long)
 
 
-def _quietly(count: Count, model: nn.Module, x: Tensor) -> tuple[int, int]:
+def _quietly(count: Count, model: nn.Module, inputs: Sequence[Tensor]) -> tuple[int, int]:
     """What the tool says in figures, without what it prints, logs and warns."""
-    with quiet(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), torch.no_grad():
-        return count(model, x)
+    with _silence(), torch.no_grad():
+        return count(model.eval(), *inputs)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    with quiet(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield

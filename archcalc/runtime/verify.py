@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..analysis.counts import NodeCost, cost_of
+from ..analysis.conventions import attention_products
+from ..analysis.counts import NodeCost, analyse
 from ..analysis.memory import embedding_inputs
 from ..errors import SpecError, Unavailable
 from ..graph import Graph, Node
@@ -98,7 +99,7 @@ def verify_all(
 def _cost(name: str) -> int:
     """About how long a model takes. Raises UsageError and SpecError."""
     graph = network(name).graph
-    return sum(cost.weights for cost in _costs(graph).values()) + 10**5 * len(graph.nodes)
+    return sum(layer.cost.weights for layer in analyse(graph).layers) + 10**5 * len(graph.nodes)
 
 
 def verify_model(name: str) -> Verified:
@@ -107,13 +108,13 @@ def verify_model(name: str) -> Verified:
     printed = network(name)
     graph, small = printed.graph, smallest(printed)
     differences = [*verify(graph), *count_with_fvcore(graph), *run(small)]
-    costs = _costs(graph.without_heads())
+    totals = analyse(graph).totals
     gaps = {node.op.word: _gap(node.op, UNKNOWN_TO_COUNTER | UNKNOWN_TO_FVCORE) for node in graph.nodes}
     return Verified(
         model=name,
         nodes=len(graph.nodes),
-        params=sum(cost.weights + cost.biases + cost.norm_params for cost in costs.values()),
-        macs=sum(cost.macs for cost in costs.values()),
+        params=totals.params,
+        macs=totals.macs,
         input=small.inputs[0][1],
         seconds=time.perf_counter() - start,
         gaps={word: why for word, why in sorted(gaps.items()) if why},
@@ -124,18 +125,6 @@ def verify_model(name: str) -> Verified:
 def _gap(op: Op, known: Mapping[str, str]) -> str:
     """Why a counter does not know an op; nothing where it does."""
     return known.get(op.family) or known.get(op.torch_module, "")
-
-
-def _costs(graph: Graph) -> dict[int, NodeCost]:
-    """The counts of each node, by its index."""
-    memo: dict[Key, NodeCost] = {}
-    found = {}
-    for index, node in enumerate(graph.nodes):
-        key = _key(graph, node)
-        if key not in memo:
-            memo[key] = cost_of(node.op, key[1], node.shape)
-        found[index] = memo[key]
-    return found
 
 
 def _key(graph: Graph, node: Node) -> Key:
@@ -203,27 +192,23 @@ def count_with_fvcore(graph: Graph) -> list[str]:
     """
     memo: dict[Key, int] = {}
     found = []
-    for node, cost in zip(graph.nodes, _costs(graph).values(), strict=True):
+    for node, cost, *_ in analyse(graph).layers:
         if not cost.macs:
             continue
         key = _key(graph, node)
         if key not in memo:
             memo[key] = _fvcore_macs(*key)
-        expected = cost.macs - _unknown_to_fvcore(node.op, key[1], cost.macs)
+        expected = cost.macs - _unknown_to_fvcore(node.op, cost)
         if memo[key] != expected:
             found.append(f"{node.path}: {expected:,} MACs, fvcore counts {memo[key]:,}")
     return found
 
 
-def _unknown_to_fvcore(op: Op, x: tuple[Shape, ...], macs: int) -> int:
+def _unknown_to_fvcore(op: Op, cost: NodeCost) -> int:
     """The MACs that fvcore passes over."""
     if not _gap(op, UNKNOWN_TO_FVCORE):
         return 0
-    if op.family != "attention":
-        return macs
-    weights = {param.name: param.shape for param in op.params(*x) if param.kind == "weight"}
-    tokens, others = x[0][0], x[-1][0]
-    return tokens * others * (weights["q.weight"][0] + weights["v.weight"][0])
+    return attention_products(op, cost) if op.family == "attention" else cost.macs
 
 
 def _fvcore_macs(op: Op, x: tuple[Shape, ...]) -> int:
@@ -253,24 +238,21 @@ def verify(graph: Graph) -> list[str]:
     network = build(graph, "meta", heads=True).eval()
     found: list[str] = []
     ids = embedding_inputs(graph)
-    costs = _costs(graph)
+    layers = analyse(graph).layers
     ran: dict[tuple[Key, bool], list[str]] = {}
-    total = 0
-    for index, (node, step) in enumerate(zip(graph.nodes, network.program, strict=True)):
+    for node, layer, step in zip(graph.nodes, layers, network.program, strict=True):
         key = _key(graph, node)
         module = step.call
         assert isinstance(module, nn.Module)
-        if node.shares is None:
-            total += costs[index].weights + costs[index].biases + costs[index].norm_params
         found += _parameters(node, module.module if isinstance(module, modules.Tied) else module, key[1])
         run_before = (key, isinstance(module, modules.Tied))
         if run_before not in ran:
             dtypes = [torch.long if x in ids else torch.float32 for x in node.inputs]
             each = zip(key[1], dtypes, strict=True)
             inputs = [torch.empty((BATCH, *shape), dtype=dtype, device="meta") for shape, dtype in each]
-            ran[run_before] = _run(node, module, inputs, costs[index].macs)
+            ran[run_before] = _run(node, module, inputs, layer.cost.macs)
         found += [f"{node.path}: {difference}" for difference in ran[run_before]]
-    count = parameter_count(network)
+    total, count = sum(layer.params for layer in layers), parameter_count(network)
     if count != total:
         found.append(f"the network has {total:,} parameters, torch has {count:,}")
     return found

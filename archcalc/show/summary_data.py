@@ -90,7 +90,7 @@ def _layer(
     step: tuple[int | None, int | None],
     latency: Latency | None,
 ) -> LayerDocument:
-    node, facts = layer.node, layer.cost
+    node = layer.node
     found: LayerDocument = {
         "path": node.path,
         "op": node.op.word,
@@ -99,10 +99,10 @@ def _layer(
         "inputs": node.inputs,
         "output_shape": node.shape,
         "params": layer.params,
-        "weights": facts.weights,
-        "biases": facts.biases,
-        "norm_params": facts.norm_params,
-        "norm_stats": facts.norm_stats,
+        "weights": layer.weights,
+        "biases": layer.biases,
+        "norm_params": layer.norm_params,
+        "norm_stats": layer.norm_stats,
         "macs": layer.macs,
         "flops": layer.flops,
         "activation_bytes": layer.activation_bytes,
