@@ -104,7 +104,12 @@ class Convention:
     reading: Reading
 
     def __str__(self) -> str:
-        return f"counted as {self.tool} counts" + (f": {self.reading}" if self.reading else ": as here")
+        said = f"counted as {self.tool} counts: {self.reading if self.reading else 'as here'}"
+        if self.tool == "torchvision":
+            return said
+        return (
+            f"{said}; of torch's own modules: `doctor --vs {self.tool}` asks it about archcalc's, and says what differs"
+        )
 
 
 def _convention(tool: str, source: str, *terms: CountingTerm) -> Convention:

@@ -30,17 +30,26 @@ class Reason(NamedTuple):
     why: str
 
 
+class Like(NamedTuple):
+    """What `--like` says of a tool, which goes by modules: its figures for a network of torch's own, and what it counts
+    more of MACs there than in archcalc's network."""
+
+    params: int
+    macs: int
+    reasons: tuple[Reason, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another tool's view of a network: its figures, and why they are not archcalc's; `elsewhere`, why `--like` has
-    another MACs figure for it. `failed` says why there are none; `missing` that the tool is not installed."""
+    """Another tool's view of a network: its figures, and why they are not archcalc's; `like` where `--like` has others
+    for it. `failed` says why there are none; `missing` that the tool is not installed."""
 
     tool: str
     version: str = ""
     params: int | None = None
     macs: int | None = None
     reasons: tuple[Reason, ...] = ()
-    elsewhere: tuple[Reason, ...] = ()
+    like: Like | None = None
     failed: str = ""
     missing: bool = False
 
@@ -62,27 +71,28 @@ def reasons(total: int, counted: Sequence[Counted]) -> tuple[Reason, ...]:
         if node.macs != node.cost.macs:
             why = why_not(node)
             found[why] = found.get(why, 0) + node.macs - node.cost.macs
-    rest = total - sum(node.macs for node in counted)
+    return _sorted(found, total - sum(node.macs for node in counted))
+
+
+def _sorted(found: dict[str, int], rest: int) -> tuple[Reason, ...]:
     if rest:
         found["counted in the network otherwise than in its layers one by one"] = rest
-    return _sorted(found)
-
-
-def _sorted(found: Mapping[str, int]) -> tuple[Reason, ...]:
     return tuple(Reason(much, why) for why, much in sorted(found.items(), key=lambda item: -abs(item[1])))
 
 
-def elsewhere(tool: str, graph: Graph, counted: Sequence[Counted]) -> tuple[Reason, ...]:
-    """What the tool counts more in a network of torch's own modules, as `--like` has it, than in archcalc's."""
+def like(peer: Peer, graph: Graph, counted: Sequence[Counted]) -> Like | None:
+    """What `--like` says of the tool whose figures these are; None where it says the same."""
     found: dict[str, int] = {}
-    layers = recount(analyse(graph), convention(tool)).layers
-    for node, layer in zip(counted, layers, strict=True):
+    report = recount(analyse(graph), convention(peer.tool))
+    params, macs = report.totals.params, report.totals.macs
+    for node, layer in zip(counted, report.layers, strict=True):
         if layer.macs != node.macs:
-            op = node.op
-            own = f"`nn.{op.torch_module}`" if op.torch_module else "torch's own"
-            why = f"{own} for {op.word}, where archcalc's network has a module of its own"
+            name = node.op.torch_module
+            why = f"{f'`nn.{name}`' if name else 'what others write'} for {node.op.word}, where archcalc has its own module"
             found[why] = found.get(why, 0) + layer.macs - node.macs
-    return _sorted(found)
+    if peer.macs is None or (params, macs) == (peer.params, peer.macs):
+        return None
+    return Like(params, macs, _sorted(found, macs - peer.macs - sum(found.values())))
 
 
 def why_not(node: Counted) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..errors import Text, did_you_mean
 from ..ops import Tokens
 from ..ops.shapes import numel
-from ..units import squeeze
+from ..units import Figure, squeeze
 from .counts import Layer, weight_layers
 
 Delta = Callable[[Sequence[Layer]], int]  # over layers in a row, in the order of the graph
@@ -218,6 +218,36 @@ def candidates(metric: str, most: int = 3) -> tuple[Reading, ...]:
     """All readings of up to `most` counting terms that change `metric`, the shortest first."""
     terms = [term for term in TERMS if metric in term.of]
     return tuple(Reading(found) for count in range(1, most + 1) for found in combinations(terms, count))
+
+
+class Proposal(NamedTuple):
+    """A reading under which a printed figure holds, the number under it, and how likely that is luck."""
+
+    reading: Reading
+    number: int
+    luck: str
+
+
+def proposed(
+    metric: str, base: int, layers: Sequence[Layer], fits: Callable[[int], bool], terms: int
+) -> Iterator[Proposal]:
+    """The readings of at most so many counting terms under which the count `fits`, the shortest first."""
+    fitting = [reading for reading in explaining(metric, base, layers, fits) if len(reading.terms) <= terms]
+    for reading in fitting:
+        tried, others = (
+            sum(len(r.terms) == len(reading.terms) for r in among) for among in (candidates(metric), fitting)
+        )
+        luck = f"{others} of {tried} such readings fit" if others > 1 else f"the only one of {tried} such readings"
+        yield Proposal(reading, reading.count(base, metric, layers), luck)
+
+
+def other_units(figure: Figure, base: int | Fraction) -> Iterator[tuple[CountingTerm, int]]:
+    """The terms under which a printed figure is `base`, as its letter stands for another number; and that number."""
+    for term in TERMS:
+        for letter, number in term.units:
+            value, half = figure.under({letter: number})
+            if figure.unit == letter and abs(base - value) <= half:
+                yield term, number
 
 
 def explaining(metric: str, base: int, layers: Sequence[Layer], fits: Callable[[int], bool]) -> Iterator[Reading]:

@@ -26,6 +26,8 @@ MAX_VARIANTS = 200
 MAX_MODELS = 1_000
 MAX_ITEMS = 200  # of any other list or mapping
 Made = TypeVar("Made")
+Readings = dict[str, tuple[Text, Text]]  # by the column or figure: its name where it stands, and the terms
+ALL = ""  # the name where the terms are meant for all of them
 
 
 class Layers(NamedTuple):
@@ -76,7 +78,7 @@ class Erratum(NamedTuple):
 
 class ReportedTable(NamedTuple):
     quoted: Quoted
-    reading: dict[str, tuple[Text, Text]]
+    reading: Readings
 
 
 class Cited(NamedTuple):
@@ -110,7 +112,7 @@ class Family:
     columns: dict[str, tuple[Text, Role]]
     headings: Headings = field(repr=False)
     baseline: Text | None
-    reading: dict[str, tuple[Text, Text]]
+    reading: Readings
     layers: Layers | None
     notation: tuple[tuple[Pattern, Body], ...]
     heads: dict[str, Head]
@@ -380,7 +382,10 @@ def _model(key: Text, value: Tree) -> ModelEntry:
     return ModelEntry(key, "", variant, overlay_map, variant)
 
 
-def _reading(tree: Map) -> dict[str, tuple[Text, Text]]:
+def _reading(tree: Map) -> Readings:
+    value = tree.get("reading")
+    if isinstance(value, Text):
+        return {ALL: (value, value)}
     return {key.value: (key, _scalar(value, "a reading")) for key, value in _map(tree, "reading").items()}
 
 

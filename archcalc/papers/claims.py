@@ -6,23 +6,23 @@ Reported and computed stay apart: a claim holds what is printed, a `Judgement` w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from itertools import chain, islice
 from typing import Literal
 from weakref import WeakKeyDictionary
 
-from ..analysis.counts import Report, Totals
-from ..analysis.readings import BASE, Reading, read_reading
+from ..analysis.counts import Layer, Report, Totals
+from ..analysis.readings import BASE, Reading, other_units, proposed, read_reading
 from ..errors import SpecError, Text, did_you_mean
 from ..graph import Span
 from ..language.columns import Role, metric_of
-from ..language.family import Erratum, Family
+from ..language.family import ALL, Erratum, Family, Readings
 from ..language.rows import row_called, rows_of
 from ..ops import Shape, Tokens
-from ..units import read_figure, same, squeeze, with_separators
+from ..units import Figure, read_figure, same, squeeze, with_separators
 
 Verdict = Literal["exact", "rounds", "reads as", "truncates", "contradicts"]
 
@@ -51,7 +51,7 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The value computed for a claim, in base units (sizes: in the printed order), and the verdict; `as_read`: counted
-    under the claim's reading."""
+    under the claim's reading; `proposal`: a reading that is not declared, under which the figure would hold."""
 
     claim: Claim
     computed: int | tuple[int, ...]
@@ -60,6 +60,7 @@ class Judgement:
     difference: Fraction | None = None
     erratum: Erratum | None = field(default=None, repr=False)
     as_read: bool = False
+    proposal: str = ""
 
     @property
     def holds(self) -> bool:
@@ -110,15 +111,21 @@ def claims_of(family: Family) -> tuple[Claim, ...]:
     for claim in claims:
         _check(claim)
     for key in (*family.reading, *(key for table in family.reported for key in table.reading)):
-        if not any(claim.is_called(key) for claim in claims):
+        if not any(claim.is_called(key) if key else claim.reading for claim in claims):
             text, _ = family.reading.get(key) or next(t.reading[key] for t in family.reported if key in t.reading)
+            if not key:
+                raise text.error(f"the reading `{text}` changes no figure that is claimed here")
             raise text.error(f"no claim is called `{key}`", did_you_mean(key, [c.heading.value for c in claims]))
     return _CLAIMS.setdefault(family, tuple(claims))
 
 
-def _reading_of(readings: Mapping[str, tuple[Text, Text]], heading: Text, metric: str) -> Reading:
+def _reading_of(readings: Readings, heading: Text, metric: str) -> Reading:
+    """The reading of a column or figure: the one under its name, or what the one for all of them says about it."""
     found = next((text for key, (_, text) in readings.items() if same(key, heading.value) or key == metric), None)
-    return read_reading(found) if found is not None else BASE
+    if found is not None or ALL not in readings:
+        return read_reading(found) if found is not None else BASE
+    terms = read_reading(readings[ALL][1]).terms
+    return Reading(tuple(term for term in terms if term.units or metric in term.of))
 
 
 def _variant_claims(family: Family) -> Iterator[Claim]:
@@ -208,7 +215,8 @@ def judge(family: Family, subject: str, report: Report) -> tuple[Judgement, ...]
         judged = judge_one(claim, report, rows.get(claim.row), subtotal)
         if not judged.holds:
             erratum = next((e for e in family.errata if _covers(e, claim, family)), None)
-            judged = replace(judged, erratum=erratum)
+            proposal = "" if erratum else _proposal(claim, *_counted(claim, report, rows.get(claim.row), subtotal))
+            judged = replace(judged, erratum=erratum, proposal=proposal)
         found.append(judged)
     return tuple(found)
 
@@ -218,22 +226,45 @@ def judge_one(claim: Claim, report: Report, span: Span | None, subtotal: Callabl
     if claim.role.metric in ("shape", "input"):
         assert span is not None
         return _judge_size(claim, report.graph.shape(span.output if claim.role.metric == "shape" else span.input))
-    layers = report.layers[: report.graph.main]
-    if span is not None:
-        totals, layers = subtotal(span), report.layers[span.start : span.stop]
-    elif claim.role.with_heads:
-        totals, layers = report.totals_with_heads or report.totals, report.layers
-    else:
-        totals = report.totals
     figure = read_figure(claim.printed.value, claim.role.scale)
     assert figure is not None
-    base = totals.counts()[claim.role.metric]
+    base, layers = _counted(claim, report, span, subtotal)
     computed = claim.reading.count(base, claim.role.metric, layers)
     value, half = figure.under(claim.reading.units)
     verdict = decide(base, figure.value, figure.half, computed if claim.reading else None, value, half)
     if verdict in ("exact", "rounds") or (verdict == "truncates" and _cut(base, figure.value, figure.half)):
         return Judgement(claim, base, base, verdict, base - figure.value)
     return Judgement(claim, computed, base, verdict, computed - value, as_read=bool(claim.reading))
+
+
+def _counted(
+    claim: Claim, report: Report, span: Span | None, subtotal: Callable[[Span], Totals]
+) -> tuple[int, Sequence[Layer]]:
+    """The base counting of what a claim is about, no size, and the layers that it is the sum of."""
+    totals, layers = report.totals, report.layers[: report.graph.main]
+    if span is not None:
+        totals, layers = subtotal(span), report.layers[span.start : span.stop]
+    elif claim.role.with_heads:
+        totals, layers = report.totals_with_heads or report.totals, report.layers
+    return totals.counts().get(claim.role.metric, 0), layers
+
+
+def _proposal(claim: Claim, base: int, layers: Sequence[Layer]) -> str:
+    """A reading of one counting term, or else two, under which the figure holds, and what speaks for it."""
+    figure = read_figure(claim.printed.value, claim.role.scale)
+    if figure is None or claim.role.metric in ("shape", "input"):
+        return ""
+    for unit, number in other_units(figure, base):
+        return f"`{unit.name}`: {figure.unit} stands for {number:,}"
+    fits = partial(_within, figure)
+    for terms in (1, 2):
+        for reading, count, luck in proposed(claim.role.metric, base, layers, fits, terms):
+            return f"`{reading}`: {with_separators(count)}, {luck}"
+    return ""
+
+
+def _within(figure: Figure, count: int) -> bool:
+    return abs(count - figure.value) <= figure.half
 
 
 def decide(

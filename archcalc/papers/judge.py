@@ -14,7 +14,7 @@ from ..errors import SpecError, UsageError, did_you_mean
 from ..language.expand import settable
 from ..language.family import Erratum, Family
 from ..networks import Networks, Number
-from ..units import with_separators
+from ..units import UNITS, with_separators
 from .claims import Claim, Judgement, Verdict, decide, judge
 from .documents import Entry, problem
 from .quantity import COUNTS, OPERAND, Formula, Place, Value, ask, place_of
@@ -309,7 +309,7 @@ def _as_read(entry: Entry) -> tuple[Number, Fraction]:
     units = entry.reading.units
     letter = entry.printed.value.rstrip()[-1:]
     if letter in units:
-        factor = Fraction(units[letter], {"K": 10**3, "k": 10**3, "M": 10**6}[letter])
+        factor = Fraction(units[letter], 10 ** UNITS[letter])
         return value * factor, half * factor
     return value, half
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..analysis.counts import Layer
-from ..analysis.readings import BASE, candidates, explaining
+from ..analysis.readings import BASE, other_units, proposed
 from ..networks import Number
 from ..units import UNITS, read_figure, with_separators
 from .documents import Entry
@@ -64,22 +64,14 @@ def _under(terms: int, asked: Search) -> Iterator[str]:
     """A reading of at most so many terms."""
     if not asked.layers or asked.metric not in ("params", "macs", "weight_layers") or not isinstance(asked.base, int):
         return
-    fitting = [r for r in explaining(asked.metric, asked.base, asked.layers, asked.fits) if len(r.terms) <= terms]
-    for reading in fitting:
-        number = reading.count(asked.base, asked.metric, asked.layers)
-        tried = sum(len(r.terms) == len(reading.terms) for r in candidates(asked.metric))
-        others = sum(len(r.terms) == len(reading.terms) for r in fitting)
-        luck = f"{others} of {tried} such readings fit" if others > 1 else f"the only one of {tried} such readings"
+    for reading, number, luck in proposed(asked.metric, asked.base, asked.layers, asked.fits, terms):
         yield f"{with_separators(number)} under the reading `{reading}` ({luck})"
 
 
 def _units(asked: Search) -> Iterator[str]:
     figure = read_figure(asked.entry.printed.value)
-    for letter, base in (("K", 1024), ("M", 1024**2)):
-        if figure is not None and figure.unit == letter:
-            value, half = figure.under({letter: base})
-            if abs(asked.base - value) <= half:
-                yield f"{letter} stands for {base:,} here"
+    if figure is not None:
+        yield from (f"{figure.unit} stands for {number:,} here" for _, number in other_units(figure, asked.base))
 
 
 def _counted_twice(asked: Search) -> Iterator[str]:

@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from ..analysis.counts import cost_of
 from ..analysis.memory import embedding_inputs
-from ..analysis.peers import Counted, Peer, elsewhere, reasons
+from ..analysis.peers import Counted, Peer, like, reasons
 from ..errors import ArchcalcError
 from ..graph import Graph
 from ..measurement.latency import Latency
@@ -169,7 +170,8 @@ def peer(tool: str, graph: Graph, tick: Callable[[int, int], None] | None = None
         if isinstance(error, ModuleNotFoundError) and error.name == tool:
             return Peer(tool, missing=True)
         return Peer(tool, installed, failed=f"{type(error).__name__}: {first_line(error)}")
-    return Peer(tool, installed, params, total, reasons(total, counted), elsewhere(tool, graph, counted))
+    found = Peer(tool, installed, params, total, reasons(total, counted))
+    return replace(found, like=like(found, graph, counted))
 
 
 def _by_node(

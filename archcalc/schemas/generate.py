@@ -206,7 +206,7 @@ def _definitions() -> dict[str, Schema]:
                 {"type": "string", "pattern": rf"^\s*(?:{_any(READINGS)})\s*(?:,\s*(?:{_any(READINGS)})\s*)*$"},
             ],
         },
-        "readings": _map(_ref("reading")),
+        "readings": _either("object", _map(_ref("reading")), _ref("reading")),
     }
 
 

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Annotated, NotRequired, TypedDict, cast
 
 from .. import __version__
-from ..analysis.peers import PEERS, Peer, difference
+from ..analysis.peers import PEERS, Peer, Reason, difference
 from ..documents import SCHEMA, VERSION, WRITER, Count, Positive, Version
 from ..measurement.machine import Examined, MachineFact, findings
 from ..measurement.runs import LatencyDocument, MachineDocument
@@ -50,6 +50,14 @@ class ReasonDocument(TypedDict):
     why: Annotated[str, "Why."]
 
 
+class LikeDocument(TypedDict):
+    """What `--like` says of a tool."""
+
+    params: Annotated[Count, "The parameters that it counts in a network of torch's own modules."]
+    macs: Annotated[Count, "The multiply-accumulates that it counts there."]
+    reasons: Annotated[list[ReasonDocument], "What it counts more there than in archcalc's network."]
+
+
 class PeerDocument(TypedDict):
     """The figures of another tool for the network, and why they differ."""
 
@@ -58,6 +66,7 @@ class PeerDocument(TypedDict):
     params: Annotated[Count | None, "The parameters that it counts; null where it gives none."]
     macs: Annotated[Count | None, "The multiply-accumulates that it counts, whatever it calls them; null without."]
     reasons: Annotated[list[ReasonDocument], "What its difference is made of."]
+    like: Annotated[LikeDocument | None, "What `--like` says of it; null where that is the same, or it gives none."]
     failed: Annotated[str, "Why it gives no figure; else empty."]
     missing: Annotated[bool, "Whether it is not installed."]
 
@@ -99,13 +108,19 @@ def data(result: DoctorResult) -> DoctorDocument:
     return found
 
 
+def _reasons(reasons: Sequence[Reason]) -> list[ReasonDocument]:
+    return [{"difference": reason.difference, "why": reason.why} for reason in reasons]
+
+
 def _peer(peer: Peer) -> PeerDocument:
+    like = peer.like
     return {
         "tool": peer.tool,
         "version": peer.version,
         "params": peer.params,
         "macs": peer.macs,
-        "reasons": [{"difference": reason.difference, "why": reason.why} for reason in peer.reasons],
+        "reasons": _reasons(peer.reasons),
+        "like": like and {"params": like.params, "macs": like.macs, "reasons": _reasons(like.reasons)},
         "failed": peer.failed,
         "missing": peer.missing,
     }
@@ -156,6 +171,7 @@ def _columns(beside: PeerCounts) -> tuple[Column, ...]:
         Column("called", lambda peer: PEERS.get(peer.tool, "MACs"), "which it calls", "", words),
         Column("failed", lambda peer: peer.failed),
         Column("reasons", lambda peer: "; ".join(f"{reason.difference}: {reason.why}" for reason in peer.reasons)),
+        Column("like", lambda peer: peer.like and peer.like.macs),
     )
 
 
@@ -174,12 +190,21 @@ def _why(peer: Peer, beside: PeerCounts) -> Iterator[Note]:
     about = f"{peer.tool}:"
     if peer.failed:
         yield Note(f"failed: {peer.failed}", "  ", about, ACCENT)
-    room = max((len(_signed(reason.difference)) for reason in peer.reasons), default=0)
-    for reason in peer.reasons:
-        yield Note(reason.why, f"  {_signed(reason.difference):>{room}}  ", about, DIM)
+    yield from _parts(peer.reasons, about)
     if peer.params is not None and peer.params != beside.params:
         lost = f"{_signed(peer.params - beside.params)} parameters: it counts those of the layers that it knows"
         yield Note(lost, "  ", about, DIM)
+    if peer.like is not None:
+        params, macs, reasons = peer.like
+        said = f"{with_separators(params)} parameters and {with_separators(macs)} MACs"
+        yield Note(f"`--like {peer.tool}` says {said}, of a network of torch's own modules", "  ", about, DIM)
+        yield from _parts(reasons, about)
+
+
+def _parts(reasons: Sequence[Reason], about: str) -> Iterator[Note]:
+    room = max((len(_signed(reason.difference)) for reason in reasons), default=0)
+    for reason in reasons:
+        yield Note(reason.why, f"  {_signed(reason.difference):>{room}}  ", about, DIM)
 
 
 def _signed(number: int) -> str:

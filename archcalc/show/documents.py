@@ -3,7 +3,7 @@
 Its annotations are no texts, as a TypedDict compiles these one by one when it is imported.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
 
 from ..analysis.training import OPTIMIZERS, Phase
 from ..documents import Count, FilePlace, Natural, Sizes
@@ -113,12 +113,13 @@ class ClaimDocument(TypedDict):
     erratum: Annotated[str | None, "The note of the erratum that the figure stands under, else null."]
     source: Annotated[str, "Where the figure is printed, as the spec says it."]
     where: Annotated[FilePlace, "The place in the spec: file:line:column."]
+    proposal: NotRequired[Annotated[str, "A reading that is not declared, under which it holds; absent without one."]]
 
 
 def claim_document(judgement: "Judgement") -> ClaimDocument:
     """A printed figure with its verdict."""
     claim, erratum = judgement.claim, judgement.erratum
-    return {
+    found: ClaimDocument = {
         "row": claim.row or None,
         "figure": claim.heading.value,
         "metric": claim.metric,
@@ -130,3 +131,6 @@ def claim_document(judgement: "Judgement") -> ClaimDocument:
         "source": claim.source,
         "where": claim.printed.where,
     }
+    if judgement.proposal:
+        found["proposal"] = judgement.proposal
+    return found

@@ -279,7 +279,7 @@ class Notes:
 
     def _mark(self, judgement: Judgement) -> str:
         if judgement.erratum is None:
-            return ", undeclared"
+            return ", undeclared" + (f"; holds under {judgement.proposal}" if judgement.proposal else "")
         note = clean(judgement.erratum.note.value)
         if note not in self.texts:
             self.texts.append(note)

@@ -78,8 +78,17 @@ class CheckedSpec:
         """What is wrong in the file, each with its place."""
         says = "and no erratum says so"
         several = len(self.judged) > 1
-        found = [j.claim.printed.error(f"{_about(j, several)}: {j.arithmetic}, {says}", HINT) for j in self.undeclared]
+        found = [
+            j.claim.printed.error(f"{_about(j, several)}: {j.arithmetic}, {says}", _hint(j)) for j in self.undeclared
+        ]
         return [*found, *self.stale]
+
+
+def _hint(judgement: Judgement) -> str:
+    """What may be done about a figure that does not hold."""
+    if not judgement.proposal:
+        return HINT
+    return f"It holds under {judgement.proposal}. If it is meant so, say it under `reading:`. {HINT}"
 
 
 def _badness(judgement: Judgement) -> int:
