@@ -107,9 +107,7 @@ class Convention:
         said = f"counted as {self.tool} counts: {self.reading if self.reading else 'as here'}"
         if self.tool == "torchvision":
             return said
-        return (
-            f"{said}; of torch's own modules: `doctor --vs {self.tool}` asks it about archcalc's, and says what differs"
-        )
+        return f"{said}; so for torch's own modules, and `doctor --vs {self.tool}` says how for archcalc's"
 
 
 def _convention(tool: str, source: str, *terms: CountingTerm) -> Convention:

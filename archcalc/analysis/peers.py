@@ -87,8 +87,8 @@ def like(peer: Peer, graph: Graph, counted: Sequence[Counted]) -> Like | None:
     params, macs = report.totals.params, report.totals.macs
     for node, layer in zip(counted, report.layers, strict=True):
         if layer.macs != node.macs:
-            name = node.op.torch_module
-            why = f"{f'`nn.{name}`' if name else 'what others write'} for {node.op.word}, where archcalc has its own module"
+            name = f"`nn.{node.op.torch_module}`" if node.op.torch_module else "what others write"
+            why = f"{name} for {node.op.word}, where archcalc has its own module"
             found[why] = found.get(why, 0) + layer.macs - node.macs
     if peer.macs is None or (params, macs) == (peer.params, peer.macs):
         return None
