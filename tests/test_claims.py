@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from archcalc import cli
 from archcalc.analysis.counts import Report, analyse
 from archcalc.errors import ArchcalcError, SpecError, Text
 from archcalc.language.checks import read_family
@@ -23,6 +25,8 @@ from archcalc.language.zoo import read_spec, spec_files, specs_dir
 from archcalc.papers.claims import Claim, Judgement, claims_of, judge
 from archcalc.tasks.check import CheckedSpec, build_spec, check_spec, judge_spec
 from archcalc.units import same
+
+ROOT = Path(__file__).resolve().parent.parent
 
 # --- every claim of every shipped spec --------------------------------------------------------------------------
 
@@ -151,6 +155,71 @@ def test_a_reading_says_what_is_counted(reading: str, printed: str, verdict: str
     table = f"reported:\n  - from: Table 1\n    table: |\n      figure | net\n      params | {printed}\n"
     (judgement,) = judged(tmp_path, spec + table)
     assert judgement.verdict == verdict
+
+
+# A network, a figure of it that is printed somewhere under another counting, and the reading that is proposed.
+PROPOSED = {
+    # 4096·512 weights, 512 biases, 1,024 parameters of a norm and as many statistics
+    "Keras": ("4096", "linear(512) bn", "params", "2,099,712", "with norm statistics"),
+    "no biases": ("4096", "linear(512) bn", "params", "2,098,176", "no biases"),
+    "two terms": ("4096", "linear(512) bn", "params", "2,099,200", "no biases, with norm statistics"),
+    # 25,557,032 / 1024² = 24.37, as ResNet-50 is printed
+    "M": ("25557032", "linear(1, bias=False)", "params", "24.37M", "M = 1024²"),
+    "K": ("114944", "linear(1, bias=False)", "params", "112K", "K = 1024"),
+    "k": ("114944", "linear(1, bias=False)", "params", "112k", "K = 1024"),
+    # 2 · 1024³ weights, a MAC each
+    "G": ("2147483648", "linear(1, bias=False)", "macs", "2.000G", "G = 1024³"),
+    # 3·4·2·2 weights at 64 places, applied at 256: 12,288
+    "deconvolution": ("3 × 8 × 8", "deconv(4, 2, 2)", "macs", "12,288", "deconvolutions at every output"),
+    "nothing": ("4096", "linear(512) bn", "params", "2,099,713", ""),
+}
+
+
+def reported(network: str, layers: str, metric: str, printed: str, reading: str = "") -> str:
+    """A spec whose one figure is this; with a reading beside its table."""
+    table = f"    table: |\n      figure | net\n      {metric} | {printed}\n"
+    beside = f"    reading: {reading}\n" * bool(reading)
+    return f"input: {network}\nlayers:\n  - {layers}\nreported:\n  - from: Table 1\n{beside}{table}"
+
+
+@pytest.mark.parametrize(("size", "layers", "metric", "printed", "reading"), PROPOSED.values(), ids=PROPOSED)
+def test_a_reading_that_fits_is_proposed(
+    size: str, layers: str, metric: str, printed: str, reading: str, tmp_path: Path
+) -> None:
+    (judgement,) = judged(tmp_path, reported(size, layers, metric, printed))
+    assert judgement.verdict == "contradicts", "no reading counts that is not declared"
+    assert judgement.proposal.partition(": ")[0] == f"`{reading}`" * bool(reading)
+    if reading:
+        for declared in (f"\n      {metric}: {reading}", reading):  # of this figure, or of all beside it
+            (judgement,) = judged(tmp_path, reported(size, layers, metric, printed, declared))
+            assert (judgement.verdict, judgement.proposal) == ("reads as", "")
+
+
+@pytest.mark.parametrize("command", [["summary", "--static"], ["explain"], ["check"]], ids=lambda words: words[0])
+def test_a_proposal_is_shown(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(reported("4096", "linear(512) bn", "params", "2,099,712"), encoding="utf-8")
+    assert cli._run([command[0], str(path), *command[1:]]) == (command[0] == "check")
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "olds under `with norm statistics`: 2,099,712, the only one of 5 such readings" in said
+    cli._run([command[0], str(path), *command[1:], "--format", "json"])
+    assert '"proposal": "`with norm statistics`: 2,099,712, the only one of 5 such' in capsys.readouterr().out
+
+
+def test_the_reading_of_the_page_is_read(tmp_path: Path) -> None:
+    """Each figure is read under those of its terms that say something about it; a name of its own goes first."""
+    example = next(m[1] for m in re.finditer("`reading: ([^`]+)`", (ROOT / "docs/readings.md").read_text("utf-8")))
+    assert example == "no biases, with norm statistics"
+    spec = reported("4096", "linear(512) bn", "params", "2,099,200") + "      macs | 2,097,152\n"
+    params, macs = judged(tmp_path, f"reading: {example}\n{spec}")
+    assert (params.verdict, str(params.claim.reading)) == ("reads as", example)
+    assert (macs.verdict, str(macs.claim.reading)) == ("exact", "")
+    own = spec.replace("from: Table 1\n", "from: Table 1\n    reading: {params: no biases}\n")
+    assert str(judged(tmp_path, f"reading: {example}\n{own}")[0].claim.reading) == "no biases"
+    with pytest.raises(SpecError, match="the reading `no biases` changes no figure that is claimed here"):
+        judged(tmp_path, f"reading: no biases\n{reported('4096', 'linear(512)', 'macs', '5')}")
+    with pytest.raises(SpecError, match="`no bias` is not a reading"):
+        judged(tmp_path, f"reading: no bias\n{spec}")
 
 
 @pytest.mark.parametrize(

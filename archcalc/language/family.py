@@ -385,7 +385,7 @@ def _model(key: Text, value: Tree) -> ModelEntry:
 def _reading(tree: Map) -> Readings:
     value = tree.get("reading")
     if isinstance(value, Text):
-        return {ALL: (value, value)}
+        return {ALL: (value, _scalar(value, "a reading"))}
     return {key.value: (key, _scalar(value, "a reading")) for key, value in _map(tree, "reading").items()}
 
 

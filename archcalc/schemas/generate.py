@@ -54,7 +54,7 @@ KEY_SENTENCES = {
     "defaults": "Arguments that an op takes wherever it is called without them.",
     "columns": "What the columns of the tables are, by heading.",
     "baseline": "The variant whose sizes the `=shape` and `=input` columns print, where a table prints one of several.",
-    "reading": "The counting term that a column of figures needs, by heading or figure.",
+    "reading": "The counting terms that figures need: of all of them, or by heading or figure.",
     "layers": "What the network is built of: a quoted table, or a list of layer lines.",
     "notation": "How to read a cell: its text, with {holes} for what varies, and the layer line that it means.",
     "heads": "Auxiliary outputs that hang on a row, by name; they are counted apart.",
