@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
 
 import archcalc
 from archcalc import cli
-from archcalc.analysis.counts import cost_of
-from archcalc.analysis.peers import PEERS, Counted, Peer, Reason, difference, reasons, why_not
+from archcalc.analysis.conventions import convention, recount
+from archcalc.analysis.counts import analyse, cost_of
+from archcalc.analysis.peers import PEERS, Counted, Like, Peer, Reason, difference, like, reasons, why_not
+from archcalc.graph import Graph
 from archcalc.measurement.latency import Latency, Machine
 from archcalc.measurement.machine import Examined, findings, room
 from archcalc.ops import Op, Shape
@@ -24,6 +30,7 @@ from archcalc.show import doctor as examined
 from archcalc.show.writers import FORMATS, write
 from archcalc.tasks.doctor import DoctorResult, PeerCounts
 from tests.graphs import Build, call, chain
+from tests.test_conventions import sharing
 
 QUIET = Examined(
     machine=Machine("Linux", "3.12", "glibc 2.40", processors=8, governor="performance", load=0.1),
@@ -253,6 +260,154 @@ def test_tools_on_networks_of_all_kinds(tool: str) -> None:
         assert sum(reason.difference for reason in found.reasons) == found.macs - macs
 
 
+def shared_on_a_map() -> Graph:
+    """4·3 + 3 parameters, applied twice to a map, and 24 MACs."""
+    b = Build((4, 1, 1))
+    first, second = b("linear", -1, out=3), b("linear", -1, out=3)
+    b.builder.share(second, first)
+    return b.finish(first, second)
+
+
+def of_a_map_and_of_a_vector() -> Graph:
+    """3·3 + 3 parameters, of a map first and then of the vector behind."""
+    b = Build((3, 1, 1))
+    first = b("linear", -1, out=3)
+    b.builder.share(second := b("linear", first, out=3), first)
+    return b.finish(second)
+
+
+def at_two_sizes() -> Graph:
+    """A convolution of 4·4·9 + 4 parameters, at 8×8 and at 4×4."""
+    b = Build((4, 8, 8), (4, 4, 4))
+    first, second = b("conv", -1, out=4, kernel=3), b("conv", -2, out=4, kernel=3)
+    b.builder.share(second, first)
+    return b.finish(first, second)
+
+
+def two_outputs() -> Graph:
+    """4·2 + 2 and 4·3 + 3 parameters; 20 MACs."""
+    b = Build((4,))
+    return b.finish(b("linear", -1, out=2), b("linear", -1, out=3))
+
+
+def two_inputs() -> Graph:
+    """4·3 + 3 and 5·3 + 3 parameters; 27 MACs."""
+    b = Build((4,), (5,))
+    return b.finish(b("add", b("linear", -1, out=3), b("linear", -2, out=3)))
+
+
+# Parameters and MACs by hand.
+WHOLE: dict[str, tuple[Callable[[], Graph], int, int]] = {
+    "shared on a map": (shared_on_a_map, 15, 24),
+    "of a map and of a vector": (of_a_map_and_of_a_vector, 12, 18),
+    "at two sizes": (at_two_sizes, 148, 144 * 64 + 144 * 16),
+    "two outputs": (two_outputs, 25, 20),
+    "two inputs": (two_inputs, 33, 27),
+}
+
+
+@pytest.mark.parametrize("tool", PEERS)
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_tool_is_given_the_whole_network(name: str, tool: str) -> None:
+    """What is shared once, all inputs and all outputs: torchinfo and ptflops add biases, as one token or place has."""
+    pytest.importorskip(tool)
+    make, params, macs = WHOLE[name]
+    graph = make()
+    found = peer(tool, graph)
+    assert (found.failed, found.params) == ("", params)
+    biases = analyse(graph).totals.elementwise["bias"] if tool in ("torchinfo", "ptflops") else 0
+    assert found.macs == macs + biases
+    assert found.like is None
+
+
+@pytest.mark.parametrize("tool", PEERS)
+@settings(max_examples=10, deadline=None)
+@given(graph=sharing())
+def test_a_tool_is_given_what_is_shared_once(tool: str, graph: Graph) -> None:
+    pytest.importorskip(tool)
+    found, totals = peer(tool, graph), analyse(graph).totals
+    assert found.failed == ""
+    assert sum(reason.difference for reason in found.reasons) == (found.macs or 0) - totals.macs
+    if tool in ("fvcore", "ptflops"):  # the others count each module that holds what is tied
+        assert found.params == totals.params
+    if found.like is not None:
+        own = recount(analyse(graph), convention(tool)).totals
+        assert (found.like.params, found.like.macs) == (own.params, own.macs)
+        assert sum(reason.difference for reason in found.like.reasons) == own.macs - (found.macs or 0)
+
+
+def test_a_tool_gets_every_input_and_gives_every_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def count(model: Any, *x: Any) -> tuple[int, int]:
+        if len(x) > 1:
+            seen.append(([tuple(value.shape) for value in x], len(model(*x)), len(model(first=x[0], second=x[1]))))
+        return 0, 0
+
+    b = Build((4,), (5,))
+    graph = b.finish(b("linear", -1, out=3), b("linear", -2, out=3))
+    monkeypatch.setitem(subject.TOOLS, "torchinfo", count)
+    monkeypatch.setattr(subject, "import_module", lambda name: None)
+    peer("torchinfo", graph)
+    assert seen == [([(1, 4), (1, 5)], 2, 2)]
+
+
+def test_why_the_tool_and_its_convention_differ() -> None:
+    """ptflops counts nn.PReLU twice an element, 512, and passes over archcalc's."""
+    graph = chain((3, 8, 8), CONV, call("prelu"))
+    nodes = [counted(CONV, (3, 8, 8), 6912 + 256), counted(call("prelu"), (4, 8, 8), 0)]
+    found = like(Peer("ptflops", "", 116, 6912 + 256), graph, nodes)
+    assert found == Like(
+        116, 6912 + 256 + 512, (Reason(512, "`nn.PReLU` for prelu, where archcalc has its own module"),)
+    )
+    nodes[1] = counted(call("prelu"), (4, 8, 8), 512)
+    assert like(Peer("ptflops", "", 116, 6912 + 256 + 512), graph, nodes) is None
+    assert like(Peer("ptflops", "", 116), graph, nodes) is None
+
+
+RAISED = {
+    "raise RuntimeError('no such\\nbackend')": "RuntimeError: no such",
+    "raise SystemExit(4)": "SystemExit: 4",
+    "import nothing_of_that_name": "ModuleNotFoundError: No module named 'nothing_of_that_name'",
+    "raise ImportError('old torch')": "ImportError: old torch",
+    "class Odd(BaseException): pass\nraise Odd('x')": "Odd: x",
+    "print('loud')": "ImportError: cannot import name 'profile'",  # it is no thop
+    "x = ": "SyntaxError: invalid syntax",
+}
+
+
+def broken_thop(body: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of the tool's name, in its place."""
+    (folder / "thop.py").write_text(body, encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "thop"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.mark.parametrize("body", RAISED)
+def test_a_tool_that_breaks_on_import_is_one_line(
+    body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken_thop(body, tmp_path, monkeypatch)
+    monkeypatch.setattr(subject, "version", lambda name: "9")
+    monkeypatch.setitem(subject.TOOLS, "torchinfo", lambda model, *x: (7, 8))
+    monkeypatch.setattr(
+        subject, "import_module", lambda name: importlib.import_module(name) if name == "thop" else None
+    )
+    assert cli._run(["doctor", "lenet5", "--vs", "thop,torchinfo"]) == 0
+    said = capsys.readouterr().out
+    assert f"failed: {RAISED[body]}" in " ".join(said.split())
+    assert "torchinfo" in said, "the next tool is asked all the same"
+    assert "loud" not in said
+    sys.modules.pop("thop", None)
+
+
+def test_ctrl_c_is_no_answer_of_a_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken_thop("raise KeyboardInterrupt", tmp_path, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        peer("thop", small())
+
+
 def test_a_tool_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "thop", None)
     assert peer("thop", small()) == Peer("thop", missing=True)
@@ -295,7 +450,7 @@ BESIDE = PeerCounts(
     1000,
     [
         Peer("fvcore", "0.1", 100, 1010, (Reason(10, "counts 2 for each output of bn"),)),
-        Peer("torchinfo", "1.8", 90, 1000),
+        Peer("torchinfo", "1.8", 90, 1000, like=Like(100, 1020, (Reason(20, "nn.PReLU for prelu"),))),
         Peer("ptflops", "0.7", failed="KeyError: x"),
         Peer("thop", missing=True),
     ],
@@ -313,6 +468,8 @@ def test_every_form(beside: PeerCounts | None, output_format: str) -> None:
         assert all(word in text for word in ("governor", "threads", "malloc", "A processor"))
     else:
         assert all(word in text for word in ("fvcore", "torchinfo", "counts 2 for each output of bn", "KeyError: x"))
+        assert all(word in text for word in ("1020",) if output_format in ("csv", "json"))
+        assert output_format == "csv" or "nn.PReLU for prelu" in text
     if output_format == "json":
         found = json.loads(text)
         assert found["schema"] == 1

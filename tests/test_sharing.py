@@ -6,13 +6,18 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+import torch
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
+from archcalc import cli
 from archcalc.analysis.counts import analyse
 from archcalc.analysis.explain import Explained
+from archcalc.analysis.roofline import memory_traffic
 from archcalc.graph import Graph
 from archcalc.language.checks import read_family
 from archcalc.language.expand import expand
@@ -20,7 +25,7 @@ from archcalc.language.reader import read_text
 from archcalc.models import Model, load
 from archcalc.ops import Tokens
 from archcalc.runtime.network import build, parameter_count
-from archcalc.runtime.verify import verify
+from archcalc.runtime.verify import verify, verify_model
 from archcalc.show.explain import page
 from archcalc.show.writers import write
 from archcalc.tasks.explain import Explanation
@@ -100,6 +105,101 @@ def test_each_sum_counts_them_once(tied: Model) -> None:
     assert [row.params for row in rows] == [400 + 2 * 72, 4 * 72, 0]
     assert rows[2].macs == 5 * 8 * 50
     assert parameter_count(build(tied.graph, "meta")) == tied.totals.params
+
+
+# --- one sum ------------------------------------------------------------------------------------------------------
+
+# Calls that keep 4 channels, by the tensors that they want: alike ones may have the same weights.
+CALLS = {
+    "conv": ("conv(4, 3", "conv(4, 3, 2", "conv(4, 3, dilation=2"),
+    "dwconv": ("dwconv(3, bias=False",),
+    "deconv": ("deconv(4, 2, 2",),
+    "norm": ("bn(", "groupnorm(2", "prelu("),
+}
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> str:
+    """A spec in which some calls share their weights."""
+    picks: list[tuple[str, str]] = draw(
+        st.lists(
+            st.sampled_from(sorted(CALLS)).flatmap(
+                lambda kind: st.tuples(
+                    st.sampled_from(CALLS[kind]), st.just("") if kind == "norm" else st.sampled_from(("", kind, kind))
+                )
+            ),
+            min_size=1,
+            max_size=6,
+        )
+    )
+    names = [name or (call if call == "bn(" else "") for call, name in picks]
+    lines = []
+    for (call, _), name in zip(picks, names, strict=True):
+        weights = f"weights={name.strip('(').upper()}" if names.count(name) > 1 and name else ""
+        lines.append(f"  - {call}{', ' * bool(weights and not call.endswith('('))}{weights})\n".replace("()", ""))
+    return f"input: 4 × 8 × 8\nlayers:\n{''.join(lines)}  - gap linear(3)\n"
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=specs())
+def test_every_command_has_the_sums_of_torch(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = build(graph_of(text), "meta").eval()
+    params = parameter_count(network)
+    with FlopCounterMode(display=False) as counter:
+        network(torch.empty(1, 4, 8, 8, device="meta"))
+    macs = counter.get_total_flops() // 2
+    path, lock = tmp_path / "net.yaml", tmp_path / "net.lock"
+    claims = f"      params | {params}\n      macs | {macs}\n"
+    claimed = f"reported:\n  - from: torch\n    table: |\n      figure | net\n{claims}"
+    path.write_text(text + claimed, encoding="utf-8")
+    lock.unlink(missing_ok=True)
+
+    def run(*words: str) -> Any:
+        assert cli._run([*words, "--format", "json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    name = str(path)
+    summary, explained = run("summary", name, "--static"), run("explain", name)["sums"]
+    sums = [summary["totals"], *(point["totals"] for point in run("scale", name, "--input", "8")["points"])]
+    sums += [model["totals"] for model in run("compare", name, f"{name}@16")["models"][:1]]
+    sums += [{what: explained[what]["value"] for what in ("params", "macs")}]
+    sums += [{what: sum(part[what] for part in summary[kind]) for what in ("params", "macs")} for kind in PARTS]
+    (verified,) = run("verify", name)["models"]
+    sums += [verified]
+    assert [(found["params"], found["macs"]) for found in sums] == [(params, macs)] * len(sums)
+    assert verified["ok"]
+    assert run("fit", name, "--memory", "1GiB")["parts"]["parameters"] == 4 * params
+    assert run("check", name)["specs"][0]["verdicts"]["exact"] == 2
+    assert cli._run(["lock", name, "--output", str(lock)]) == 0
+    assert {f"  params {params:,}", f"  macs {macs:,}"} <= set(lock.read_text("utf-8").splitlines())
+    capsys.readouterr()
+    assert run("check", str(lock))["ok"]
+
+
+PARTS = ("layers", "rows")
+
+
+def test_the_list_has_the_sums_of_torch(capsys: pytest.CaptureFixture[str]) -> None:
+    """Vaswani et al.'s base model, whose embeddings and last layer are one table of 37,000·512."""
+    assert cli._run(["list", "transformer", "--format", "json"]) == 0
+    (found,) = (model for model in json.loads(capsys.readouterr().out) if model["name"] == "transformer-base")
+    assert found["params"] == parameter_count(build(load("transformer-base").graph, "meta")) == 63_045_632
+
+
+@pytest.mark.parametrize(
+    ("model", "params"),
+    [("transformer-base", 63_045_632), pytest.param("rnnsearch-50", 80_401_000, marks=pytest.mark.slow)],
+)
+def test_verify_prints_what_is_shared_once(model: str, params: int) -> None:
+    found = verify_model(model)
+    assert (found.params, found.differences) == (params, ())
+    assert found.macs == load(model).totals.macs
+
+
+def test_what_is_read_again_is_moved_again() -> None:
+    """Three layers of 8·8 + 8 numbers on 4 tokens of 8: each reads its weights, its input, and writes its output."""
+    graph = graph_of("input: 8 × 2 × 2\nlayers:\n  - tokens\n  - linear(8, weights=W) x3\n")
+    assert memory_traffic(analyse(graph)) == (0, *[4 * (72 + 32 + 32)] * 3)
 
 
 # --- what is said -------------------------------------------------------------------------------------------------

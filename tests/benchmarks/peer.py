@@ -24,7 +24,7 @@ def main(tool: str, model: str) -> None:
     elif tool == "fvcore":
         from fvcore.nn import FlopCountAnalysis, flop_count_table
 
-        plain = Plain(loaded.torch(), [torch.zeros(shape)]).eval()
+        plain = Plain(loaded.torch()).eval()
         print(flop_count_table(FlopCountAnalysis(plain, torch.zeros(shape)), max_depth=10))
     else:
         from torch.utils.flop_counter import FlopCounterMode
