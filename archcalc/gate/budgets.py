@@ -15,6 +15,7 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
+from .. import files
 from ..analysis.counts import Report, Totals
 from ..errors import Source, SpecError, Text, did_you_mean
 from ..units import read_figure
@@ -159,15 +160,16 @@ def read_project(path: Path) -> tuple[Budget, ...]:
     """Raises SpecError: no TOML, a key that is not known, a budget that is none."""
     import tomllib
 
+    text = files.decoded(files.read(path, files.MOST, "a file"), str(path))
     try:
-        data = path.read_bytes()
-        table = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"`{path}` is not TOML: {error}") from None
-    except OSError as error:
-        raise SpecError(f"cannot read `{path}`: {error.strerror or error}") from None
-    source = Source(str(path), tuple(data.decode("utf-8").splitlines()))
-    own = table.get("tool", {}).get("archcalc", {})
+        table = tomllib.loads(text)
+    except files.FAULTS as error:
+        raise SpecError(f"`{path}` is not TOML: {files.fault(error, text)}") from None
+    source = Source(str(path), tuple(text.splitlines()))
+    tool = table.get("tool", {})
+    if not isinstance(tool, dict):
+        raise _find(source, "tool").error("`tool` is a table")
+    own = tool.get("archcalc", {})
     if not isinstance(own, dict):
         raise _find(source, "archcalc").error("`[tool.archcalc]` is a table")
     for key in own:

@@ -10,13 +10,14 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import files
 from ..errors import ArchcalcError, SpecError, Text, did_you_mean
-from ..language.zoo import select, selections, spec_files, specs_dir, split
+from ..language.zoo import Selection, select, select_named, selections, spec_files, specs_dir, split
 from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
 from .budgets import EVERY, Budget, BudgetVerdict, judge, project, quantities, read_budget, with_receptive_field
 from .drift import Drift, LockPlace, compare, places
-from .lock import NAME, Entry, Lock, Section, entry_of, is_lock, read_lock
+from .lock import Entry, Lock, Section, entry_of, is_lock, read_lock
 
 FEW = 12  # groups of models that are built sooner than other processes are started
 GROUP = 12  # models of one spec that go to one process at least
@@ -77,10 +78,10 @@ class CheckedLock:
 
 def find_locks(folder: Path) -> Iterator[Path]:
     """Every lock below a folder, by name; hidden folders, environments and installed packages are passed over."""
-    for above, folders, files in os.walk(folder):
+    for above, folders, names in os.walk(folder):
         shown = [name for name in folders if not name.startswith(".") and name not in SKIPPED]
         folders[:] = sorted(name for name in shown if not Path(above, name, "pyvenv.cfg").exists())
-        for name in sorted(files):
+        for name in sorted(names):
             path = Path(above, name)
             if path.suffix == ".lock" and is_lock(path):
                 yield path
@@ -100,7 +101,7 @@ def names_in(wanted: str, lock: Path) -> list[str]:
     path, colon, variant = split(wanted)
     if path is None:
         return [select(wanted).name]
-    file = Path(path).expanduser()
+    file = files.typed(path)
     try:
         relative = Path(os.path.relpath(file, lock.parent)).as_posix()
     except ValueError:  # another drive
@@ -117,10 +118,12 @@ def names_in(wanted: str, lock: Path) -> list[str]:
 
 
 class BuildRequest(NamedTuple):
-    """A model to build: how to ask for it, how the lock calls it, and a digest of what is locked (empty: nothing)."""
+    """A model to build: how to ask for it, how the lock calls it and where that is, and a digest of what is locked
+    (empty: nothing)."""
 
     reference: str
     name: str
+    lock: Path
     by_rows: bool
     digest: str
     with_receptive_field: bool = False
@@ -139,7 +142,7 @@ class BuildResult(NamedTuple):
 def build(wanted: BuildRequest) -> BuildResult | ArchcalcError:
     """Build one model; what is wrong with it is given, not raised."""
     try:
-        selection = select(wanted.reference)
+        selection = select_named(wanted.name, wanted.lock, wanted.reference)
         report = counts_of(selection)
         entry = entry_of(wanted.name, report, wanted.by_rows)
     except ArchcalcError as error:
@@ -215,7 +218,7 @@ def check_model(lock: Lock, name: str) -> CheckedModel:
 def _request(lock: Lock, name: str, budgets: Sequence[Budget]) -> BuildRequest:
     section, path = lock.sections[name], Path(lock.name)
     fields = with_receptive_field(budgets)
-    return BuildRequest(reference(name, path), name, section.by_rows, digest(section.lines()), fields)
+    return BuildRequest(reference(name, path), name, lock.path, section.by_rows, digest(section.lines()), fields)
 
 
 def _model(section: Section, built: BuildResult | ArchcalcError, budgets: Sequence[Budget]) -> CheckedModel:
@@ -254,17 +257,18 @@ def idle(locks: Sequence[CheckedLock], folder: Path) -> list[SpecError]:
 
 
 def measured(
-    locks: Sequence[CheckedLock], measure: Callable[[str, str], tuple[float, float]]
+    locks: Sequence[CheckedLock], measure: Callable[[Selection, Selection], tuple[float, float]]
 ) -> tuple[CheckedLock, ...]:
     """The same with the budgets of measured quantities judged: `measure` runs a model and its baseline in turn, and
-    gives the milliseconds of both."""
+    gives the milliseconds of both. Raises UsageError, SpecError for a baseline that is no model."""
 
     def judged(verdict: BudgetVerdict, model: CheckedModel, lock: CheckedLock) -> BudgetVerdict:
         if not verdict.budget.measured:
             return verdict
         source = verdict.budget.text.source.name
-        base = lock.path.parent if source == lock.name else Path(source).parent
-        own, baseline = measure(reference(model.name, Path(lock.name)), reference(verdict.budget.baseline, base / NAME))
+        by = Path(lock.name) if source == lock.name else Path(source)
+        pair = (model.name, Path(lock.name)), (verdict.budget.baseline, by)
+        own, baseline = measure(*(select_named(name, file, reference(name, file)) for name, file in pair))
         return BudgetVerdict(verdict.budget, Fraction(own), verdict.budget.bound * Fraction(baseline))
 
     found = []

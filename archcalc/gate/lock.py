@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import files
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Report
 from ..errors import Source, SpecError, Text, UsageError, did_you_mean
@@ -36,7 +37,8 @@ HEAD = (
 LAST = "end"
 BAR = " | "
 CELLS = 7  # of a line, in front of what it reads
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = 64 * 2**20
+MAX_LINES = 500_000
 RESTORE = "Take it from version control again."
 CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 SHARED = "as "  # in place of the parameters: those of another node
@@ -274,31 +276,18 @@ def is_lock(path: Path) -> bool:
     if path.name == NAME:
         return True
     try:
-        with path.open("rb") as file:
-            return FIRST.encode() in file.read(1024)
-    except OSError:
+        return FIRST.encode() in files.read(path, 1024, "a lock", cut=True)
+    except SpecError:
         return False
 
 
 def read_lock(path: Path, name: str | None = None) -> Lock:
     """Read a lock, `name` in messages. Raises SpecError at the line that breaks a rule, or where there is no file."""
     name = name or str(path)
-    try:
-        if path.is_dir():
-            raise SpecError(f"`{name}` is a folder, not a lock")
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"`{name}` is larger than 256 MiB: not read")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise SpecError(f"there is no file `{name}`", hint="`archcalc lock MODEL` writes one.") from None
-    except OSError as error:
-        raise SpecError(f"cannot read `{name}`: {error.strerror or error}") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise SpecError(f"`{name}` is not UTF-8 text (line {line})") from None
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    data = files.read(path, MAX_BYTES, "a lock", name, "`archcalc lock MODEL` writes one.")
+    if data.count(b"\n") > MAX_LINES:
+        raise SpecError(f"`{name}` has more than {MAX_LINES:,} lines: not read")
+    lines = [line.removesuffix("\r") for line in files.decoded(data, name).split("\n")]
     return _lock(path, Source(name, tuple(lines)))
 
 

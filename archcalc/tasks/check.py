@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from ..analysis.counts import Report
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
-from ..files import Version, version
+from ..files import Version, typed, version
 from ..gate.budgets import judge as judge_budgets
 from ..gate.budgets import project, quantities, with_receptive_field
 from ..gate.build import CheckedLock, CheckedModel, check_locks, find_locks, idle, measured, specs_of
@@ -153,7 +154,7 @@ class CheckResult(Tabular):
             specs.add(model.spec)
             if isinstance(model.error, SpecError) and model.error.text is not None:
                 specs.add(model.error.text.source.name)
-        return found | {Path(spec).resolve() for spec in specs if spec and Path(spec).is_file()}
+        return found | {Path(spec).resolve() for spec in specs if spec and os.path.isfile(spec)}  # noqa: PTH113
 
 
 # --- one spec -----------------------------------------------------------------------------------------------------
@@ -239,7 +240,7 @@ def _named(files: Sequence[str], zoo: bool) -> tuple[dict[Path, tuple[Path, str]
     locks: dict[Path, tuple[Path, str]] = {}
     specs: dict[Path, Named] = {}
     for name in files or (() if zoo else ("",)):
-        path = Path(name).expanduser()
+        path = typed(name)
         if path.is_dir():
             below = list(find_locks(path))
             if not below:
@@ -268,7 +269,7 @@ def _bounded(files: Sequence[Named], results: Sequence[SpecResult]) -> Iterator[
                 yield CheckedModel(model, locked, str(name), counts, budgets=verdicts)
 
 
-def _latencies(model: str, baseline: str) -> tuple[float, float]:
+def _latencies(model: Selection, baseline: Selection) -> tuple[float, float]:
     """The milliseconds of a model and of its baseline, run in turn: the least of three medians."""
     from ..measurement.conditions import Conditions
 
@@ -286,7 +287,7 @@ def watch(
 ) -> Iterator[tuple[CheckResult | ArchcalcError, int]]:
     """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved; never end. Gives each time what
     was found, or why nothing was, and how many files are watched."""
-    named = {Path(name).expanduser().resolve() for name in files}
+    named = {typed(name).resolve() for name in files}
     watched, seen = named, None
     while True:
         before = {path: _version(path) for path in watched}
