@@ -246,7 +246,7 @@ def _shortest(old: Sequence[LockLine], new: Sequence[LockLine]) -> list[tuple[in
 
     def leaf(line: LockLine) -> tuple[str, str]:
         word = line.op.partition("(")[0]
-        return word if not word[0].isdigit() else "", line.path.rpartition("/")[2].partition(".")[0]
+        return word if not word[:1].isdigit() else "", line.path.rpartition("/")[2].partition(".")[0]
 
     top = 0  # what is alike in front and behind is linked first: of equal repeats the last counts as gone
     while top < min(len(old), len(new)) and old[top].op == new[top].op:

@@ -140,6 +140,9 @@ class Section:
         lines: list[LockLine] = []
         places: dict[str, Text] = {}
         for text in self.texts()[1:]:
+            long = re.search("[0-9]{41}", text.value)
+            if long:
+                raise text.part(long.start(), long.end()).error("a number of more than 40 digits is refused")
             if text.value.startswith("    "):
                 line = _line(text)
                 if line.path in places:
@@ -337,7 +340,7 @@ def _lock(path: Path, source: Source) -> Lock:
 
 
 def _version(first: Text) -> None:
-    match = re.fullmatch(rf"{FIRST}(\d+)\s*", first.value)
+    match = re.fullmatch(rf"{FIRST}([0-9]{{1,9}})\s*", first.value)
     if not match:
         hint = "Take it from version control again, or write it anew with `archcalc lock`."
         raise first.error(f"a lock begins with `{FIRST}{VERSION}`", hint)
@@ -350,6 +353,8 @@ def _line(text: Text) -> LockLine:
     if len(cells) < CELLS:
         raise text.strip().error(f"a line of a node has {CELLS} cells or more, this one has {len(cells)}")
     path, op, output, *counts, state = cells[:CELLS]
+    if not op:
+        raise text.strip().error(f"`{path}` has no op")
     at = 4 + len(BAR.join(cells[:3])) + len(BAR)
     numbers = []
     for count in counts:
@@ -370,6 +375,6 @@ def _line(text: Text) -> LockLine:
 
 
 def _count(text: Text) -> int:
-    if not re.fullmatch(r"\d{1,3}(,\d{3})*|\d+", text.value) or len(text.value) > 40:
+    if len(text.value) > 40 or not re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})*|[0-9]+", text.value):
         raise text.error(f"`{text}` is no number")
     return int(text.value.replace(",", ""))
