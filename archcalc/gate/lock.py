@@ -39,6 +39,7 @@ BAR = " | "
 CELLS = 7  # of a line, in front of what it reads
 MAX_BYTES = 64 * 2**20
 MAX_LINES = 500_000
+MAX_DEPTH = 100  # parts of a path
 RESTORE = "Take it from version control again."
 CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 SHARED = "as "  # in place of the parameters: those of another node
@@ -170,6 +171,9 @@ class Section:
             for other in (*line.reads, *((line.shares,) if line.shares else ())):
                 if other not in places and not other.startswith("@"):
                     raise text.error(f"`{other}` is no node of `{self.model}`", did_you_mean(other, places))
+            below = next((other for other in line.reads if other in places and places[other].line >= text.line), None)
+            if below is not None:
+                raise text.error(f"`{below}` does not stand above what reads it", RESTORE)
         return Entry(self.model.value, facts["input"], facts["output"], totals, tuple(lines), rows is not None)
 
 
@@ -355,6 +359,8 @@ def _line(text: Text) -> LockLine:
     path, op, output, *counts, state = cells[:CELLS]
     if not op:
         raise text.strip().error(f"`{path}` has no op")
+    if path.count("/") > MAX_DEPTH:
+        raise text.strip().error(f"a node stands in at most {MAX_DEPTH} blocks")
     at = 4 + len(BAR.join(cells[:3])) + len(BAR)
     numbers = []
     for count in counts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections import Counter
@@ -287,6 +288,7 @@ def watch(
 ) -> Iterator[tuple[CheckResult | ArchcalcError, int]]:
     """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved; never end. Gives each time what
     was found, or why nothing was, and how many files are watched."""
+    gc.enable()  # a process that stays
     named = {typed(name).resolve() for name in files}
     watched, seen = named, None
     while True:

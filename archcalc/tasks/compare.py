@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
 from math import inf, log2
 from typing import Literal, NamedTuple, TypeVar
 
@@ -442,10 +441,11 @@ class Hunk(NamedTuple):
 
 def diff(first: Compared, second: Compared) -> tuple[Hunk, ...]:
     """Two networks node by node, lined up as a diff of code: what stays alike is the same call with the same shape."""
+    from ..analysis.lineup import Lineup
+
     a, b = (model.summary.report.layers[: model.summary.report.graph.main] for model in (first, second))
     found: list[Hunk] = []
-    matcher = SequenceMatcher(a=[_line(layer) for layer in a], b=[_line(layer) for layer in b], autojunk=False)
-    for what, low, high, start, stop in matcher.get_opcodes():
+    for what, low, high, start, stop in Lineup(list(map(_line, a)), list(map(_line, b))).get_opcodes():
         if what == "equal":
             found.append(Hunk("=", tuple(a[low:high])))
             continue
