@@ -138,7 +138,7 @@ def writable(path: str, option: str) -> Path:
 
 def replace(path: Path, text: str | bytes) -> None:
     """Write beside the file and move it there, so that nobody ever reads half of it."""
-    data = text.encode() if isinstance(text, str) else text
+    data = text.encode(errors="replace") if isinstance(text, str) else text  # a name of a file may be no text
     if path.exists() and not path.is_file():  # /dev/null, a pipe
         path.write_bytes(data)
         return

@@ -206,7 +206,7 @@ class Lock:
 
 def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
     """What a lock holds of a network. Raises UsageError for a name that would break a line."""
-    if BAR in model or "\n" in model or model != model.strip():
+    if BAR in model or not model.isprintable() or model != model.strip():
         raise UsageError(f"a lock cannot hold the name `{model}`")
     graph = report.graph
     lines = tuple(_lines(report))
