@@ -114,9 +114,6 @@ def _op(word: str) -> Iterator[str]:
 def _example(op: type[Op], found: NodeFacts) -> Iterator[str]:
     node = found.node
     call = usage(node.op)
-    for argument in ARGUMENTS[op.word]:
-        if argument.kind == "Value":
-            call = call.replace(f"{argument.name}=True", f"{argument.name}=b")
     *others, last = [dims(value.shape) for value in found.inputs]
     on = f"{', '.join(others)} and {last}" if others else last
     yield f"Example: `{call}{':' if op.word in MERGES else ''}` of {on} gives {dims(node.shape)}."

@@ -50,12 +50,20 @@ SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
 def value_of(text: str, letters: Mapping[str, int] | None = None) -> Fraction:
-    """What arithmetic as archcalc writes it comes to: sums, products, quotients, ⌊…⌋, |…|, and letters by name."""
+    """What arithmetic as archcalc writes it comes to: sums, products, quotients, ⌊…⌋, ⌈…⌉, |…|, letters by name."""
     text = re.sub(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹]+)", lambda match: f"(10**{match[1].translate(SUPERSCRIPTS)})", text)
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     text = re.sub(r"\|([^|]*)\|", r"absolute(\1)", text)
-    for sign, python in (("⌊", "floor("), ("⌋", ")"), ("·", "*"), ("−", "-"), ("′", "_prime")):
-        text = text.replace(sign, python)
+    signs: dict[str, str | int | None] = {
+        "⌊": "floor(",
+        "⌋": ")",
+        "⌈": "ceil(",
+        "⌉": ")",
+        "·": "*",
+        "−": "-",
+        "′": "_prime",
+    }
+    text = text.translate(str.maketrans(signs))
     names = {name.replace("′", "_prime").translate(SUBSCRIPTS): value for name, value in (letters or {}).items()}
     return evaluate(ast.parse(text.translate(SUBSCRIPTS).strip(), mode="eval").body, names)
 
@@ -83,6 +91,8 @@ def evaluate(node: ast.expr, names: Mapping[str, int]) -> Fraction:
                     return Fraction(a**b)
         case ast.Call(func=ast.Name(id="floor"), args=[inner]):
             return Fraction(math.floor(evaluate(inner, names)))
+        case ast.Call(func=ast.Name(id="ceil"), args=[inner]):
+            return Fraction(math.ceil(evaluate(inner, names)))
         case ast.Call(func=ast.Name(id="absolute"), args=[inner]):
             return abs(evaluate(inner, names))
     raise ValueError(ast.dump(node))
@@ -92,6 +102,7 @@ def evaluate(node: ast.expr, names: Mapping[str, int]) -> Fraction:
     ("text", "value"),
     [
         ("64·3·7·7 + 64", 9472),
+        ("⌈(32 − 3)/2⌉ + 1", 16),
         ("⌊(224 + 3 + 3 − 7)/2⌋ + 1", 112),
         ("256·(96/2)·5·5", 307_200),
         ("|9,472 − 2.7·1,024|", Fraction("6707.2")),
@@ -125,6 +136,9 @@ def test_the_evaluator_reads_letters() -> None:
         (Term(8) // Term(1), "8"),
         (Term(8) // 1 + 1, "8/1 + 1"),
         (-(Term(3) + 1), "−(3 + 1)"),
+        (-(-Term(9) // 2), "⌈9/2⌉"),
+        (-(-Term(8) // 2), "8/2"),
+        (-(-(Term(9) + 2) // 2), "⌈(9 + 2)/2⌉"),
         (Term(0) * Term(3), "0"),
         (Term(8, "n", symbolic=True) // Term(2, "s", symbolic=True), "⌊n/s⌋"),
         (Term(8, "n", symbolic=True) // 1, "n"),
@@ -181,7 +195,7 @@ def test_the_arithmetic_of_every_node_comes_to_what_is_counted(family: str) -> N
             kinds = dict.fromkeys(("weight", "bias", "norm", "stat"), 0)
             for count in own:
                 kinds[count.kind] += count.value
-            assert tuple(kinds.values()) == (facts.weights, facts.biases, facts.norm_params, facts.norm_stats), about
+            assert tuple(kinds.values()) == (layer.weights, layer.biases, layer.norm_params, layer.norm_stats), about
             assert found.macs.value == layer.macs, about
             assert {count.name: count.value for count in found.elementwise} == facts.elementwise, about
             activation = network.activation(index)
@@ -430,6 +444,15 @@ def test_lines_of_a_list_that_are_alike_are_numbered(tmp_path: Path) -> None:
     assert [(span.start, span.stop) for span in second] == [(2, 3)]
     with pytest.raises(UsageError):
         find(graph, "conv(4, 3).3")
+
+
+def test_a_numbered_row_of_several_nodes_goes_before_an_op_of_that_name(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    merges = "  - concat:\n      - conv(4, 3)\n      - conv(4, 1)\n" * 2
+    path.write_text(f"input: 2 × 8 × 8\nlayers:\n{merges}", encoding="utf-8")
+    graph = load(path).graph
+    assert [span.stop - span.start for span in find(graph, "concat.1").spans] == [3]
+    assert [span.stop - span.start for span in find(graph, "concat.2").spans] == [3]
 
 
 # --- ops ----------------------------------------------------------------------------------------------------------

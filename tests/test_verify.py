@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,3 +177,12 @@ def test_exit_code_of_a_difference(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert left_with("verify", "lenet5") == 1
     shown = " ".join(capsys.readouterr().out.split())
     assert "C1/tanh: the output is 6×28×28, in torch 4704" in shown
+
+
+def test_a_file_stands_for_each_of_its_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text("input: 8\nvariants: [a, b]\nlayers:\n  - linear(4)\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        cli.main(["verify", str(path), "--format", "csv"])
+    assert left.value.code == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == [f"{path}:a", f"{path}:b"]

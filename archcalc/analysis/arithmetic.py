@@ -104,6 +104,10 @@ class Term(int):
     __rsub__, __rfloordiv__ = _reflected(__sub__), _reflected(__floordiv__)
 
     def __neg__(self) -> Term:
+        if self.text.startswith("⌊−") and self.text.index("⌋") == len(self.text) - 1:  # −⌊−n/s⌋
+            return Term(-int(self), f"⌈{self.text[2:-1]}⌉", ATOM, self.symbolic)
+        if self.text.startswith("−") and self.rank == PRODUCT:
+            return Term(-int(self), self.text[1:], PRODUCT, self.symbolic)
         return Term(-int(self), f"−{self.within(ATOM)}", PRODUCT, self.symbolic)
 
 
@@ -246,11 +250,13 @@ def _mark(number: int) -> str:
     return f"{number}".translate(SUBSCRIPTS)
 
 
-def usage(op: Op) -> str:
-    """The op as a spec calls it, with every argument that is set: `conv(out=64, kernel=7, stride=2)`."""
+def usage(op: Op, other: str = "b") -> str:
+    """The op as a spec calls it, with every argument that is set: `conv(out=64, kernel=7, stride=2)`. An argument that
+    is a value of the network is called `other`: `matmul(other=b)`."""
     given = []
     for argument in ARGUMENTS[op.word]:
         value = getattr(op, argument.name)
         if argument.required or value != argument.default:
-            given.append(f"{argument.name}={show(value)}")
+            shown = other if argument.kind == "Value" and value is True else show(value)
+            given.append(f"{argument.name}={shown}")
     return f"{op.word}({', '.join(given)})" if given else op.word

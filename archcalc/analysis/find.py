@@ -34,8 +34,12 @@ def _called(name: str, nodes: Names, rows: Names, blocks: Names) -> Target | Non
     """Find what has this name, or, of rows alike, this name and a number."""
     base, _, number = name.rpartition(".")
     alike = [target for text, target in rows if same(text, name)]
-    numbered = [target for text, target in rows if same(text, base)] if number.isdecimal() and len(number) < 10 else []
+    numbered = [target for text, target in rows if same(text, base)] if number.isdecimal() else []
     found = [target for text, target in nodes if text == name]
+    if numbered and 0 < int(number) <= len(numbered):
+        (row,) = numbered[int(number) - 1].spans
+        if row.stop - row.start > 1:  # of several nodes, which may end in one that is called so too
+            return numbered[int(number) - 1]
     if not found and len(alike) > 1:  # lines of a list may be alike
         shown = "\n".join(f"  {name}.{number}" for number in range(1, min(len(alike), MOST) + 1))
         raise UsageError(f"{len(alike)} rows are called `{name}`: name one", shown)

@@ -14,7 +14,7 @@ def explain(
         str,
         Argument(
             metavar="MODEL|OP",
-            help="A model as for `summary`; or a word of the spec language, as conv.",
+            help="A model as for `summary`; or an op of the spec language, as conv.",
             autocompletion=complete.models_and_ops,
         ),
     ],

@@ -96,10 +96,9 @@ def _save(run: "Run", write: options.Output) -> "Unavailable | None":
     from ..errors import Unavailable
     from ..measurement.runs import document
     from ..show.writers.json import text
-    from ..tasks.measure import beside
 
     try:
-        write(text(document(beside(run, write.path))))
+        write(text(document(run)))
     except Unavailable as error:
         return error
     print(f"saved {Path(write.name).name}", file=sys.stderr)

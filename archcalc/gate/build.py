@@ -10,14 +10,13 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import files
 from ..errors import ArchcalcError, SpecError, Text, did_you_mean
-from ..language.zoo import Selection, select, select_named, selections, spec_files, specs_dir, split
+from ..language.zoo import models_of, select, spec_files, specs_dir, split
 from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
 from .budgets import EVERY, Budget, BudgetVerdict, judge, project, quantities, read_budget, with_receptive_field
 from .drift import Drift, LockPlace, compare, places
-from .lock import Entry, Lock, Section, entry_of, is_lock, read_lock
+from .lock import NAME, Entry, Lock, Section, entry_of, is_lock, read_lock
 
 FEW = 12  # groups of models that are built sooner than other processes are started
 GROUP = 12  # models of one spec that go to one process at least
@@ -78,10 +77,10 @@ class CheckedLock:
 
 def find_locks(folder: Path) -> Iterator[Path]:
     """Every lock below a folder, by name; hidden folders, environments and installed packages are passed over."""
-    for above, folders, names in os.walk(folder):
+    for above, folders, files in os.walk(folder):
         shown = [name for name in folders if not name.startswith(".") and name not in SKIPPED]
         folders[:] = sorted(name for name in shown if not Path(above, name, "pyvenv.cfg").exists())
-        for name in sorted(names):
+        for name in sorted(files):
             path = Path(above, name)
             if path.suffix == ".lock" and is_lock(path):
                 yield path
@@ -98,32 +97,27 @@ def reference(model: str, lock: Path) -> str:
 def names_in(wanted: str, lock: Path) -> list[str]:
     """The models that an argument of `archcalc lock` means, as the lock calls them: a name, or a path, relative to the
     lock, with each of its variants where none is named. Raises UsageError, SpecError."""
-    path, colon, variant = split(wanted)
+    path, colon, _ = split(wanted)
     if path is None:
         return [select(wanted).name]
-    file = files.typed(path)
+    file = Path(path).expanduser()
     try:
         relative = Path(os.path.relpath(file, lock.parent)).as_posix()
     except ValueError:  # another drive
         relative = str(file.resolve())
     if colon:
         select(wanted)
-        return [f"{relative}:{variant}"]
-    _, found = selections(file, path)
-    names = [selection.entry.name.value if selection.entry else selection.variant.name.value for selection in found]
-    return [f"{relative}:{name}" for name in names] if len(names) > 1 else [relative]
+    return [relative + model.removeprefix(path) for model in models_of(wanted)]
 
 
 # --- building -----------------------------------------------------------------------------------------------------
 
 
 class BuildRequest(NamedTuple):
-    """A model to build: how to ask for it, how the lock calls it and where that is, and a digest of what is locked
-    (empty: nothing)."""
+    """A model to build: how to ask for it, how the lock calls it, and a digest of what is locked (empty: nothing)."""
 
     reference: str
     name: str
-    lock: Path
     by_rows: bool
     digest: str
     with_receptive_field: bool = False
@@ -142,7 +136,7 @@ class BuildResult(NamedTuple):
 def build(wanted: BuildRequest) -> BuildResult | ArchcalcError:
     """Build one model; what is wrong with it is given, not raised."""
     try:
-        selection = select_named(wanted.name, wanted.lock, wanted.reference)
+        selection = select(wanted.reference)
         report = counts_of(selection)
         entry = entry_of(wanted.name, report, wanted.by_rows)
     except ArchcalcError as error:
@@ -218,7 +212,7 @@ def check_model(lock: Lock, name: str) -> CheckedModel:
 def _request(lock: Lock, name: str, budgets: Sequence[Budget]) -> BuildRequest:
     section, path = lock.sections[name], Path(lock.name)
     fields = with_receptive_field(budgets)
-    return BuildRequest(reference(name, path), name, lock.path, section.by_rows, digest(section.lines()), fields)
+    return BuildRequest(reference(name, path), name, section.by_rows, digest(section.lines()), fields)
 
 
 def _model(section: Section, built: BuildResult | ArchcalcError, budgets: Sequence[Budget]) -> CheckedModel:
@@ -257,18 +251,17 @@ def idle(locks: Sequence[CheckedLock], folder: Path) -> list[SpecError]:
 
 
 def measured(
-    locks: Sequence[CheckedLock], measure: Callable[[Selection, Selection], tuple[float, float]]
+    locks: Sequence[CheckedLock], measure: Callable[[str, str], tuple[float, float]]
 ) -> tuple[CheckedLock, ...]:
     """The same with the budgets of measured quantities judged: `measure` runs a model and its baseline in turn, and
-    gives the milliseconds of both. Raises UsageError, SpecError for a baseline that is no model."""
+    gives the milliseconds of both."""
 
     def judged(verdict: BudgetVerdict, model: CheckedModel, lock: CheckedLock) -> BudgetVerdict:
         if not verdict.budget.measured:
             return verdict
         source = verdict.budget.text.source.name
-        by = Path(lock.name) if source == lock.name else Path(source)
-        pair = (model.name, Path(lock.name)), (verdict.budget.baseline, by)
-        own, baseline = measure(*(select_named(name, file, reference(name, file)) for name, file in pair))
+        base = lock.path.parent if source == lock.name else Path(source).parent
+        own, baseline = measure(reference(model.name, Path(lock.name)), reference(verdict.budget.baseline, base / NAME))
         return BudgetVerdict(verdict.budget, Fraction(own), verdict.budget.bound * Fraction(baseline))
 
     found = []

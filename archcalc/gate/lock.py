@@ -20,7 +20,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import files
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Report
 from ..errors import Source, SpecError, Text, UsageError, did_you_mean
@@ -37,9 +36,7 @@ HEAD = (
 LAST = "end"
 BAR = " | "
 CELLS = 7  # of a line, in front of what it reads
-MAX_BYTES = 64 * 2**20
-MAX_LINES = 500_000
-MAX_DEPTH = 100  # parts of a path
+MAX_BYTES = 256 * 2**20
 RESTORE = "Take it from version control again."
 CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 SHARED = "as "  # in place of the parameters: those of another node
@@ -141,9 +138,6 @@ class Section:
         lines: list[LockLine] = []
         places: dict[str, Text] = {}
         for text in self.texts()[1:]:
-            long = re.search("[0-9]{41}", text.value)
-            if long:
-                raise text.part(long.start(), long.end()).error("a number of more than 40 digits is refused")
             if text.value.startswith("    "):
                 line = _line(text)
                 if line.path in places:
@@ -171,9 +165,6 @@ class Section:
             for other in (*line.reads, *((line.shares,) if line.shares else ())):
                 if other not in places and not other.startswith("@"):
                     raise text.error(f"`{other}` is no node of `{self.model}`", did_you_mean(other, places))
-            below = next((other for other in line.reads if other in places and places[other].line >= text.line), None)
-            if below is not None:
-                raise text.error(f"`{below}` does not stand above what reads it", RESTORE)
         return Entry(self.model.value, facts["input"], facts["output"], totals, tuple(lines), rows is not None)
 
 
@@ -206,7 +197,7 @@ class Lock:
 
 def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
     """What a lock holds of a network. Raises UsageError for a name that would break a line."""
-    if BAR in model or not model.isprintable() or model != model.strip():
+    if BAR in model or "\n" in model or model != model.strip():
         raise UsageError(f"a lock cannot hold the name `{model}`")
     graph = report.graph
     lines = tuple(_lines(report))
@@ -272,7 +263,7 @@ def _value(report: Report, value: int) -> str:
 def _call(op: Op) -> str:
     """The op as a spec calls it; of an op with several outputs also which of them."""
     hidden = [getattr(op, f.name) for f in op.fields if f.name.startswith("_") and getattr(op, f.name) != f.default]
-    return usage(op) + "".join(f" #{value}" for value in hidden)
+    return usage(op, "True") + "".join(f" #{value}" for value in hidden)
 
 
 # --- from a file --------------------------------------------------------------------------------------------------
@@ -283,18 +274,31 @@ def is_lock(path: Path) -> bool:
     if path.name == NAME:
         return True
     try:
-        return FIRST.encode() in files.read(path, 1024, "a lock", cut=True)
-    except SpecError:
+        with path.open("rb") as file:
+            return FIRST.encode() in file.read(1024)
+    except OSError:
         return False
 
 
 def read_lock(path: Path, name: str | None = None) -> Lock:
     """Read a lock, `name` in messages. Raises SpecError at the line that breaks a rule, or where there is no file."""
     name = name or str(path)
-    data = files.read(path, MAX_BYTES, "a lock", name, "`archcalc lock MODEL` writes one.")
-    if data.count(b"\n") > MAX_LINES:
-        raise SpecError(f"`{name}` has more than {MAX_LINES:,} lines: not read")
-    lines = [line.removesuffix("\r") for line in files.decoded(data, name).split("\n")]
+    try:
+        if path.is_dir():
+            raise SpecError(f"`{name}` is a folder, not a lock")
+        if path.stat().st_size > MAX_BYTES:
+            raise SpecError(f"`{name}` is larger than 256 MiB: not read")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise SpecError(f"there is no file `{name}`", hint="`archcalc lock MODEL` writes one.") from None
+    except OSError as error:
+        raise SpecError(f"cannot read `{name}`: {error.strerror or error}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise SpecError(f"`{name}` is not UTF-8 text (line {line})") from None
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
     return _lock(path, Source(name, tuple(lines)))
 
 
@@ -344,7 +348,7 @@ def _lock(path: Path, source: Source) -> Lock:
 
 
 def _version(first: Text) -> None:
-    match = re.fullmatch(rf"{FIRST}([0-9]{{1,9}})\s*", first.value)
+    match = re.fullmatch(rf"{FIRST}(\d+)\s*", first.value)
     if not match:
         hint = "Take it from version control again, or write it anew with `archcalc lock`."
         raise first.error(f"a lock begins with `{FIRST}{VERSION}`", hint)
@@ -357,10 +361,6 @@ def _line(text: Text) -> LockLine:
     if len(cells) < CELLS:
         raise text.strip().error(f"a line of a node has {CELLS} cells or more, this one has {len(cells)}")
     path, op, output, *counts, state = cells[:CELLS]
-    if not op:
-        raise text.strip().error(f"`{path}` has no op")
-    if path.count("/") > MAX_DEPTH:
-        raise text.strip().error(f"a node stands in at most {MAX_DEPTH} blocks")
     at = 4 + len(BAR.join(cells[:3])) + len(BAR)
     numbers = []
     for count in counts:
@@ -381,6 +381,6 @@ def _line(text: Text) -> LockLine:
 
 
 def _count(text: Text) -> int:
-    if len(text.value) > 40 or not re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})*|[0-9]+", text.value):
+    if not re.fullmatch(r"\d{1,3}(,\d{3})*|\d+", text.value) or len(text.value) > 40:
         raise text.error(f"`{text}` is no number")
     return int(text.value.replace(",", ""))

@@ -72,6 +72,9 @@ def window(
         q = p if pad_end is None else spread(pad_end, axes, "pad_end")
     out = []
     for n, r, si, pi, qi in zip(size, extent, s, p, q, strict=True):
+        if same:
+            out.append(-(-n // si))
+            continue
         room = n + pi + qi - r
         o = -(-room // si) + 1 if ceil else room // si + 1
         if o < 1:  # with `ceil` a window may reach over the end

@@ -346,9 +346,9 @@ def _printed_axes(entry: Entry, computed: Value) -> Value:
 
 
 def shown(value: object) -> str:
-    """A number, or a list of numbers, as people read it."""
+    """A number, or a size, as people read it."""
     if isinstance(value, tuple):
-        return "×".join(shown(part) for part in value)
+        return "×".join(map(str, value))
     if isinstance(value, (int, Fraction)):
         return with_separators(value)
     return str(value)

@@ -145,7 +145,8 @@ def totals(drift: Drift) -> list[str]:
         if locked is None or now is None:
             found.append(f"{name} {said(locked if now is None else now)} is {'gone' if now is None else 'new'}")
             continue
-        share = f", {(now - locked) / locked:+.1%}".replace("%", " %") if locked else ""
+        percent = 100 * (now - locked) / locked if locked else 0.0
+        share = f", {percent:{'+.1f' if abs(percent) >= 0.1 else '+.1g'}} %" if locked else ""
         found.append(f"{name} {locked:,} → {now:,} ({now - locked:+,}{share})")
     return found
 

@@ -19,7 +19,7 @@ from ..models import Summary
 from ..ops import KINDS, Op, Shape, Tokens
 from ..ops.shapes import show
 from ..tasks.explain import Explanation, JudgementFacts, NetworkFacts, OpFacts, SpanFacts
-from ..units import binary, with_separators
+from ..units import binary
 from . import wording
 from .columns import Column, Shown, size, words
 from .documents import ClaimDocument, claim_document
@@ -310,13 +310,11 @@ def _network(facts: NetworkFacts, network: Explained, summary: Summary) -> Itera
     for found in facts.sums:
         yield from _sum(found, network)
         if found.name == "params" and totals.params:
-            parts = [(totals.weights, "weights"), (totals.biases, "biases"), (totals.norm_params, "norm")]
-            made = " + ".join(f"{with_separators(count)} {what}" for count, what in parts if count)
-            yield Fact("", f"= {made}")
+            yield Fact("", f"= {wording.made_of(totals)}")
         if found.name == "MACs":
             yield Fact("FLOPs", f"2 × MACs = {totals.flops:,}")
     yield _elementwise(totals.elementwise)
-    yield Fact("depth", f"{totals.weight_layers} weight layers on the longest path")
+    yield Fact("depth", f"{_layers(totals.weight_layers)} on the longest path")
     yield Fact("", "= " + " + ".join(f"{clean(addend.called)} {addend.text}" for addend in facts.depth))
     yield Fact("peak", f"{' '.join(binary(totals.peak_memory_bytes))} while {clean(facts.peak_at)} runs")
     alive = [*facts.alive, Alive("together", (), totals.peak_memory_bytes)]

@@ -131,7 +131,8 @@ def blocks(summary: Summary, depth: int = 0, pick: Pick | None = None, level: in
     yield table(summary, columns(summary, pick), depth, pick, notes)
     yield Gap()
     shown = wording.shown(summary, depth, pick)
-    facts = [*([("shown", shown)] if shown else []), *wording.facts(summary), ("claims", wording.verdict(summary))]
+    counted = wording.facts(summary, raw=pick is not None and pick.raw)
+    facts = [*([("shown", shown)] if shown else []), *counted, ("claims", wording.verdict(summary))]
     whole = notes.failures(judgement for judgement in summary.judgements if not judgement.claim.row)
     numbered = [Fact(mark, note, DIM, DIM) for mark, note in notes.numbered()]
     yield Facts([*(Fact(*fact) for fact in facts), *map(_failure, whole), *numbered])

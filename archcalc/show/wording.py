@@ -13,6 +13,7 @@ from ..units import binary, scaled, with_separators
 from .columns import size
 
 if TYPE_CHECKING:
+    from ..analysis.counts import Totals
     from ..analysis.training import Training
     from ..measurement.latency import Latency, Measurement, Memory
 
@@ -71,25 +72,33 @@ def _share(part: float, whole: float, name: str) -> str:
     return f"{text} % of {name}"
 
 
-def facts(summary: Summary) -> list[tuple[str, str]]:
-    """The totals, each with what it is made of."""
-    totals = summary.report.totals
+def made_of(totals: Totals) -> str:
+    """`138,344,128 weights + 13,416 biases`, the kinds of parameters that there are."""
+    one = {"weights": "weight", "biases": "bias"}
     parts = [(totals.weights, "weights"), (totals.biases, "biases"), (totals.norm_params, "norm")]
-    made = " + ".join(f"{with_separators(count)} {what}" for count, what in parts if count)
+    each = [(count, one.get(what, what) if count == 1 else what) for count, what in parts if count]
+    return " + ".join(f"{with_separators(count)} {what}" for count, what in each)
+
+
+def facts(summary: Summary, raw: bool = False) -> list[tuple[str, str]]:
+    """The totals, each with what it is made of; `raw`: no number is rounded."""
+    totals = summary.report.totals
+    made = made_of(totals)
+    number = with_separators if raw else _scaled
     stats = f"; {with_separators(totals.norm_stats)} running statistics apart" if totals.norm_stats else ""
     memory = [(totals.param_bytes, "parameters "), (totals.activation_bytes, "activations ")]
-    sizes = ", ".join(what + " ".join(binary(count)) for count, what in memory)
+    sizes = ", ".join(what + _bytes(count, raw) for count, what in memory)
     found = [
         ("params", (f"{with_separators(totals.params)} = {made}" if made else "none") + stats),
-        ("MACs", f"{_scaled(totals.macs)}; FLOPs = 2 × MACs = {_scaled(totals.flops)}"),
-        ("memory", f"{sizes}, {' '.join(binary(totals.peak_memory_bytes))} at the peak"),
+        ("MACs", f"{number(totals.macs)}; FLOPs = 2 × MACs = {number(totals.flops)}"),
+        ("memory", f"{sizes}, {_bytes(totals.peak_memory_bytes, raw)} at the peak"),
         ("depth", f"{totals.weight_layers} weight layer{'s' * (totals.weight_layers != 1)}"),
     ]
     if summary.training is not None:
-        found += trained(summary.training)
+        found += trained(summary.training, raw)
     heads = summary.report.totals_with_heads
     if heads is not None:
-        text = f"counted apart; with them {with_separators(heads.params)} params and {_scaled(heads.macs)} MACs"
+        text = f"counted apart; with them {with_separators(heads.params)} params and {number(heads.macs)} MACs"
         found.append(("heads", text))
     if summary.measured is not None:
         found += measured(summary.measured)
@@ -107,14 +116,14 @@ def held(memory: Memory) -> str:
     return "; ".join(f"{' '.join(binary(size))} {what}" for size, what in parts if size is not None)
 
 
-def trained(training: Training) -> list[tuple[str, str]]:
+def trained(training: Training, raw: bool = False) -> list[tuple[str, str]]:
     """Facts about a training step: its peak, the parts of it, saved activations by op, and MACs."""
-    parts = [f"{name} {' '.join(binary(size))}" for name, size in training.parts.items() if size]
-    saved = [f"{word} {' '.join(binary(size))}" for word, size in training.saved_by_op().items()]
-    forward = training.forward_macs
-    macs = f"{_scaled(training.macs)} MACs = {_scaled(forward)} forward + {_scaled(training.macs - forward)} backward"
+    parts = [f"{name} {_bytes(size, raw)}" for name, size in training.parts.items() if size]
+    saved = [f"{word} {_bytes(size, raw)}" for word, size in training.saved_by_op().items()]
+    forward, number = training.forward_macs, with_separators if raw else _scaled
+    macs = f"{number(training.macs)} MACs = {number(forward)} forward + {number(training.macs - forward)} backward"
     return [
-        ("training", f"{' '.join(binary(training.peak_bytes))} with {training.optimizer}, {reached(training)}"),
+        ("training", f"{_bytes(training.peak_bytes, raw)} with {training.optimizer}, {reached(training)}"),
         ("", ", ".join(parts)),
         *([("", f"saved by op: {', '.join(saved)}")] if saved else []),
         ("", macs),
@@ -126,6 +135,10 @@ def reached(training: Training) -> str:
     if training.node is None:
         return "at the peak in the optimiser's step" if training.phase == "step" else "before anything runs"
     return f"at the peak in the {training.phase} pass of {clean(training.node.path)}"
+
+
+def _bytes(count: int, raw: bool) -> str:
+    return f"{with_separators(count)} bytes" if raw else " ".join(binary(count))
 
 
 def _scaled(count: int) -> str:

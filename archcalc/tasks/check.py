@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from ..analysis.counts import Report
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
-from ..files import Version, typed, version
+from ..files import Version, version
 from ..gate.budgets import judge as judge_budgets
 from ..gate.budgets import project, quantities, with_receptive_field
 from ..gate.build import CheckedLock, CheckedModel, check_locks, find_locks, idle, measured, specs_of
@@ -155,7 +153,7 @@ class CheckResult(Tabular):
             specs.add(model.spec)
             if isinstance(model.error, SpecError) and model.error.text is not None:
                 specs.add(model.error.text.source.name)
-        return found | {Path(spec).resolve() for spec in specs if spec and os.path.isfile(spec)}  # noqa: PTH113
+        return found | {Path(spec).resolve() for spec in specs if spec and Path(spec).is_file()}
 
 
 # --- one spec -----------------------------------------------------------------------------------------------------
@@ -241,7 +239,7 @@ def _named(files: Sequence[str], zoo: bool) -> tuple[dict[Path, tuple[Path, str]
     locks: dict[Path, tuple[Path, str]] = {}
     specs: dict[Path, Named] = {}
     for name in files or (() if zoo else ("",)):
-        path = typed(name)
+        path = Path(name).expanduser()
         if path.is_dir():
             below = list(find_locks(path))
             if not below:
@@ -270,7 +268,7 @@ def _bounded(files: Sequence[Named], results: Sequence[SpecResult]) -> Iterator[
                 yield CheckedModel(model, locked, str(name), counts, budgets=verdicts)
 
 
-def _latencies(model: Selection, baseline: Selection) -> tuple[float, float]:
+def _latencies(model: str, baseline: str) -> tuple[float, float]:
     """The milliseconds of a model and of its baseline, run in turn: the least of three medians."""
     from ..measurement.conditions import Conditions
 
@@ -288,8 +286,7 @@ def watch(
 ) -> Iterator[tuple[CheckResult | ArchcalcError, int]]:
     """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved; never end. Gives each time what
     was found, or why nothing was, and how many files are watched."""
-    gc.enable()  # a process that stays
-    named = {typed(name).resolve() for name in files}
+    named = {Path(name).expanduser().resolve() for name in files}
     watched, seen = named, None
     while True:
         before = {path: _version(path) for path in watched}

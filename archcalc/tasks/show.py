@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import files
+from ..errors import UsageError
 from ..language import zoo
+from ..language.reader import MAX_BYTES
 from ..language.zoo import LAID_BY_FILE, SUFFIXES, Selection, select
 
 
@@ -24,10 +25,15 @@ class SpecSource:
 def show(model: str) -> SpecSource:
     """The file that holds a model or a family, or what stands at a path, also if it cannot be read as a spec.
 
-    Raises UsageError for an unknown name, SpecError for what is no file and for a bad spec."""
+    Raises UsageError for an unknown name and for what is no file, SpecError for a bad spec."""
     path, selection = _find(model)
-    content = files.read(path, files.MOST, "a spec file", model)
-    return SpecSource(path, content, _laid_over(selection) if selection is not None else "")
+    if path.is_dir():
+        raise UsageError(f"`{model}` is a directory, not a spec file")
+    if not path.is_file():
+        raise UsageError(f"`{model}` is no regular file" if path.exists() else f"there is no file `{model}`")
+    if path.stat().st_size > MAX_BYTES:
+        raise UsageError(f"`{model}` is larger than 1 MiB: not a spec file")
+    return SpecSource(path, path.read_bytes(), _laid_over(selection) if selection is not None else "")
 
 
 def _find(reference: str) -> tuple[Path, Selection | None]:
@@ -35,7 +41,7 @@ def _find(reference: str) -> tuple[Path, Selection | None]:
     suffixes = "|".join(map(re.escape, SUFFIXES))
     path = re.fullmatch(rf"(.*?(?:{suffixes}))(?::.*)?", reference, re.DOTALL)
     if path or reference.startswith((".", "~", "/")):
-        return files.typed(path.group(1) if path else reference), None
+        return Path(path.group(1) if path else reference).expanduser(), None
     if re.fullmatch(r"[A-Za-z0-9._-]+", reference):
         family = zoo.specs_dir() / f"{reference}.yaml"
         if family.is_file():
