@@ -49,6 +49,11 @@ SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 # --- the evaluator ------------------------------------------------------------------------------------------------
 
 
+SIGNS = {
+    ord(sign): text for sign, text in zip("⌊⌋⌈⌉·−′", ("floor(", ")", "ceil(", ")", "*", "-", "_prime"), strict=True)
+}
+
+
 def value_of(text: str, letters: Mapping[str, int] | None = None) -> Fraction:
     """What arithmetic as archcalc writes it comes to: sums, products, quotients, ⌊…⌋, ⌈…⌉, |…|, letters by name."""
     text = re.sub(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹]+)", lambda match: f"(10**{match[1].translate(SUPERSCRIPTS)})", text)
