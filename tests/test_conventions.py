@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from archcalc.graph import Graph, Node
 from archcalc.models import Model, load
 from archcalc.ops import Op, OpError, Tokens
 from archcalc.runtime import modules
+from archcalc.show.wording import facts
 from tests.graphs import KINDS, TEXT, Build, call, chain
 
 # GFLOPS and parameters as torchvision's documentation prints them beside its weights.
@@ -408,6 +410,21 @@ def test_a_batch_multiplies_and_rows_add_up() -> None:
         rows = [one.subtotal(span) for span in one.graph.rows]
         assert sum(row.macs for row in rows) == one.totals.macs
         assert sum(row.params for row in rows) == one.totals.params
+
+
+def test_parts_are_the_parts_of_what_they_add_up_to(tmp_path: Path) -> None:
+    """thop knows the norm, 16 parameters, and not the attention, 4·64 weights and 4·8 biases."""
+    path = tmp_path / "net.yaml"
+    path.write_text("input: 8 × 10\nlayers:\n  - tokens layernorm attention(2)\n", encoding="utf-8")
+    model = load(str(path))
+    assert dict(facts(model.summary()))["params"] == "304 = 256 weights + 32 biases + 16 norm"
+    own = "16; by archcalc's own counting 304 = 256 weights + 32 biases + 16 norm"
+    assert dict(facts(model.summary(like="thop")))["params"] == own
+
+
+def test_both_say_that_doctor_may_differ() -> None:
+    for tool, like in CONVENTIONS.items():
+        assert (f"`doctor --vs {tool}` says how" in str(like)) == (tool != "torchvision")
 
 
 def test_unknown_tool() -> None:

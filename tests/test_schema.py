@@ -438,8 +438,9 @@ def test_a_report_of_changed_constants_is_valid() -> None:
     assert document["settings"] == {"classes": "10"}
 
 
-def test_the_models_show_every_key() -> None:
-    """What the schema describes is written: in one of these reports, or in a claim or measurement of them."""
+def test_the_models_show_every_key(tmp_path: Path) -> None:
+    """What the schema describes is written: in one of these reports, or in a claim or measurement of them, or of a spec
+    whose figure holds under another reading alone."""
     made = schema.SCHEMAS["report"]()
     seen: dict[str, set[str]] = {}
 
@@ -455,6 +456,10 @@ def test_the_models_show_every_key() -> None:
             for found in document[f"{part}s"]:
                 note(f"{part.capitalize()}Document", found)
     note("", json.loads(written(summary_of("vgg16"), form="json", pick=Pick(top=3))))
+    keras = "reported:\n  - from: Keras\n    table: |\n      figure | net\n      params | 2,099,712\n"
+    (tmp_path / "net.yaml").write_text(f"input: 4096\nlayers:\n  - linear(512) bn\n{keras}", encoding="utf-8")
+    claimed = archcalc.load(str(tmp_path / "net.yaml")).summary()
+    note("ClaimDocument", json.loads(written(claimed, form="json"))["claims"][0])
     for part, keys in seen.items():
         assert keys == set((made["$defs"][part] if part else made)["properties"]), part
     assert made["properties"]["schema"]["const"] == SCHEMA

@@ -22,6 +22,7 @@ from ..graph import Graph
 from ..measurement.latency import Latency
 from ..measurement.machine import Examined
 from ..ops import Op, Shape
+from ..parallel import obey_interrupt
 from . import modules
 from .bench import CpuClock, Probe, clock_cost, first_line
 from .machine import available_memory, device_name, device_of, glibc, machine, quota
@@ -167,6 +168,7 @@ def peer(tool: str, graph: Graph, tick: Callable[[int, int], None] | None = None
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        obey_interrupt()  # which a tool may have made another error of
         if isinstance(error, ModuleNotFoundError) and error.name == tool:
             return Peer(tool, missing=True)
         return Peer(tool, installed, failed=f"{type(error).__name__}: {first_line(error)}")

@@ -84,12 +84,14 @@ def facts(summary: Summary, raw: bool = False) -> list[tuple[str, str]]:
     """The totals, each with what it is made of; `raw`: no number is rounded."""
     totals = summary.report.totals
     made = made_of(totals)
+    own = totals.weights + totals.biases + totals.norm_params  # the parts are archcalc's, whoever's the sum is
+    said = "" if own == totals.params else f"; by archcalc's own counting {with_separators(own)}"
     number = with_separators if raw else _scaled
     stats = f"; {with_separators(totals.norm_stats)} running statistics apart" if totals.norm_stats else ""
     memory = [(totals.param_bytes, "parameters "), (totals.activation_bytes, "activations ")]
     sizes = ", ".join(what + _bytes(count, raw) for count, what in memory)
     found = [
-        ("params", (f"{with_separators(totals.params)} = {made}" if made else "none") + stats),
+        ("params", (f"{with_separators(totals.params)}{said} = {made}" if made else "none") + stats),
         ("MACs", f"{number(totals.macs)}; FLOPs = 2 × MACs = {number(totals.flops)}"),
         ("memory", f"{sizes}, {_bytes(totals.peak_memory_bytes, raw)} at the peak"),
         ("depth", f"{totals.weight_layers} weight layer{'s' * (totals.weight_layers != 1)}"),
