@@ -7,7 +7,7 @@ each says what is counted more or less, or what its letters mean, or as which ne
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -228,17 +228,28 @@ class Proposal(NamedTuple):
     luck: str
 
 
+def changes(metric: str, layers: Sequence[Layer]) -> dict[CountingTerm, int]:
+    """What each counting term that changes `metric` adds over these layers, where that is not nothing."""
+    found = {term: term.delta(layers) for term in TERMS if term.delta is not None and metric in term.of}
+    return {term: change for term, change in found.items() if change}
+
+
 def proposed(
-    metric: str, base: int, layers: Sequence[Layer], fits: Callable[[int], bool], terms: int
+    metric: str, base: int, changed: Mapping[CountingTerm, int], fits: Callable[[int], bool], terms: int
 ) -> Iterator[Proposal]:
-    """The readings of at most so many counting terms under which the count `fits`, the shortest first."""
-    fitting = [reading for reading in explaining(metric, base, layers, fits) if len(reading.terms) <= terms]
-    for reading in fitting:
-        tried, others = (
-            sum(len(r.terms) == len(reading.terms) for r in among) for among in (candidates(metric), fitting)
-        )
+    """The readings of at most so many counting terms under which the count `fits`, the shortest first; `changed` is
+    what `changes` says. A term that changes nothing here is in none of them."""
+    fitting = [
+        (reading, number)
+        for reading in candidates(metric, terms)
+        if all(term in changed for term in reading.terms)
+        and fits(number := base + sum(changed[term] for term in reading.terms))
+    ]
+    for reading, number in fitting:
+        tried = sum(len(r.terms) == len(reading.terms) for r in candidates(metric, terms))
+        others = sum(len(r.terms) == len(reading.terms) for r, _ in fitting)
         luck = f"{others} of {tried} such readings fit" if others > 1 else f"the only one of {tried} such readings"
-        yield Proposal(reading, reading.count(base, metric, layers), luck)
+        yield Proposal(reading, number, luck)
 
 
 def other_units(figure: Figure, base: int | Fraction) -> Iterator[tuple[CountingTerm, int]]:
@@ -248,11 +259,3 @@ def other_units(figure: Figure, base: int | Fraction) -> Iterator[tuple[Counting
             value, half = figure.under({letter: number})
             if figure.unit == letter and abs(base - value) <= half:
                 yield term, number
-
-
-def explaining(metric: str, base: int, layers: Sequence[Layer], fits: Callable[[int], bool]) -> Iterator[Reading]:
-    """The candidates under which the count `fits`. A term that changes nothing here is in none of them."""
-    deltas = {term: term.delta(layers) for term in TERMS if term.delta is not None and metric in term.of}
-    for reading in candidates(metric):
-        if all(deltas[term] for term in reading.terms) and fits(base + sum(deltas[term] for term in reading.terms)):
-            yield reading

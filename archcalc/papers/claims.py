@@ -15,7 +15,7 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 from ..analysis.counts import Layer, Report, Totals
-from ..analysis.readings import BASE, Reading, other_units, proposed, read_reading
+from ..analysis.readings import BASE, CountingTerm, Reading, changes, other_units, proposed, read_reading
 from ..errors import SpecError, Text, did_you_mean
 from ..graph import Span
 from ..language.columns import Role, metric_of
@@ -210,13 +210,21 @@ def judge(family: Family, subject: str, report: Report) -> tuple[Judgement, ...]
     """Judge the claims on a model against its report (batch 1, the printed input). Raises SpecError."""
     rows = {span.name: span for span in report.graph.rows if not span.head}
     subtotal = cache(report.subtotal)  # a row has several claims
-    found = []
+    changed: dict[tuple[str, bool, str], dict[CountingTerm, int]] = {}  # by place and metric
+    found: list[Judgement] = []
+    searched = 0
     for claim in claims_on(family, subject):
         judged = judge_one(claim, report, rows.get(claim.row), subtotal)
         if not judged.holds:
             erratum = next((e for e in family.errata if _covers(e, claim, family)), None)
-            proposal = "" if erratum else _proposal(claim, *_counted(claim, report, rows.get(claim.row), subtotal))
-            judged = replace(judged, erratum=erratum, proposal=proposal)
+            judged = replace(judged, erratum=erratum)
+            if erratum is None and claim.role.metric not in ("shape", "input") and searched < MANY:
+                searched += 1
+                base, layers = _counted(claim, report, rows.get(claim.row), subtotal)
+                place = claim.row, claim.role.with_heads, claim.role.metric
+                if place not in changed:
+                    changed[place] = changes(claim.role.metric, layers)
+                judged = replace(judged, proposal=_proposal(claim, base, changed[place]))
         found.append(judged)
     return tuple(found)
 
@@ -246,20 +254,19 @@ def _counted(
         totals, layers = subtotal(span), report.layers[span.start : span.stop]
     elif claim.role.with_heads:
         totals, layers = report.totals_with_heads or report.totals, report.layers
-    return totals.counts().get(claim.role.metric, 0), layers
+    return totals.counts()[claim.role.metric], layers
 
 
-def _proposal(claim: Claim, base: int, layers: Sequence[Layer]) -> str:
+def _proposal(claim: Claim, base: int, changed: Mapping[CountingTerm, int]) -> str:
     """A reading of one counting term, or else two, under which the figure holds, and what speaks for it."""
     figure = read_figure(claim.printed.value, claim.role.scale)
-    if figure is None or claim.role.metric in ("shape", "input"):
-        return ""
+    assert figure is not None
     for unit, number in other_units(figure, base):
         return f"`{unit.name}`: {figure.unit} stands for {number:,}"
     fits = partial(_within, figure)
     for terms in (1, 2):
-        for reading, count, luck in proposed(claim.role.metric, base, layers, fits, terms):
-            return f"`{reading}`: {with_separators(count)}, {luck}"
+        for reading, number, luck in proposed(claim.role.metric, base, changed, fits, terms):
+            return f"`{reading}`: {with_separators(number)}, {luck}"
     return ""
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..analysis.counts import Layer
-from ..analysis.readings import BASE, other_units, proposed
+from ..analysis.readings import BASE, changes, other_units, proposed
 from ..networks import Number
 from ..units import UNITS, read_figure, with_separators
 from .documents import Entry
@@ -64,7 +64,8 @@ def _under(terms: int, asked: Search) -> Iterator[str]:
     """A reading of at most so many terms."""
     if not asked.layers or asked.metric not in ("params", "macs", "weight_layers") or not isinstance(asked.base, int):
         return
-    for reading, number, luck in proposed(asked.metric, asked.base, asked.layers, asked.fits, terms):
+    changed = changes(asked.metric, asked.layers)
+    for reading, number, luck in proposed(asked.metric, asked.base, changed, asked.fits, terms):
         yield f"{with_separators(number)} under the reading `{reading}` ({luck})"
 
 

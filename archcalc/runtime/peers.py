@@ -165,7 +165,7 @@ def peer(tool: str, graph: Graph, tick: Callable[[int, int], None] | None = None
         inputs = [_zeros(graph.shape(x), ids.get(x)) for x in range(-1, -1 - len(graph.inputs), -1)]
         params, total = _quietly(count, Plain(build(graph, "cpu")), inputs)
         counted = list(_by_node(count, graph, ids, tick))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ArchcalcError):  # ours: the network cannot be built here
         raise
     except BaseException as error:
         obey_interrupt()  # which a tool may have made another error of
