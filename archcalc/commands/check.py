@@ -16,7 +16,6 @@ def check(
         Argument(
             metavar="[FILE ...]",
             help="Locks and spec files; every lock below this folder unless given.",
-            autocompletion=complete.checked,
         ),
     ] = None,
     zoo: Annotated[bool, Option("--zoo", help="Check all specs that archcalc ships.")] = False,

@@ -1,21 +1,20 @@
 """What the shell offers behind a Tab: names that begin as the word does, with a few words about each.
 
-No spec is read in full for it: a network's names stand in the first lines of its file.
+No spec is read in full for it: a network's names stand in the first lines of its file. Where nothing is offered the
+shell goes on with files by itself, and quotes them as only it can: bash puts a name from here into the line as it is,
+and zsh evaluates it, so that nothing from a folder may pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
-from pathlib import Path
 
 Offers = list[tuple[str, str]]  # a word, and what it is
 
 
 def models(incomplete: str) -> Offers:
-    """The zoo's models, and spec files where a path begins."""
-    if incomplete.startswith((".", "/", "~")):
-        return files(incomplete)
+    """The zoo's models."""
     return _begin(incomplete, _titles())
 
 
@@ -27,12 +26,12 @@ def families(incomplete: str) -> Offers:
 
 
 def models_and_families(incomplete: str) -> Offers:
-    """The zoo's models and families, and spec files where a path begins."""
+    """The zoo's models and families."""
     return list(dict([*families(incomplete), *models(incomplete)]).items())
 
 
 def models_and_ops(incomplete: str) -> Offers:
-    """The zoo's models, spec files, and ops."""
+    """The zoo's models, and ops."""
     return [*models(incomplete), *ops(incomplete)]
 
 
@@ -56,28 +55,6 @@ def ops(incomplete: str) -> Offers:
     from ..ops import OPS
 
     return _begin(incomplete, ((word, (op.__doc__ or "").partition("\n")[0]) for word, op in OPS.items()))
-
-
-def files(incomplete: str, suffixes: tuple[str, ...] = (".yaml", ".yml")) -> Offers:
-    """Spec files, or those of other suffixes, and folders that may hold some."""
-    typed, slash, begun = incomplete.rpartition("/")
-    folder = Path((typed or "/") if slash else ".").expanduser()
-    if not folder.is_dir():
-        return []
-    found = []
-    for path in sorted(folder.iterdir()):
-        shown = typed + slash + path.name
-        if path.name.startswith(begun) and (begun or not path.name.startswith(".")):
-            if path.is_dir():
-                found.append((f"{shown}/", "folder"))
-            elif path.suffix in suffixes:
-                found.append((shown, "lock" if path.suffix == ".lock" else "spec file"))
-    return found
-
-
-def checked(incomplete: str) -> Offers:
-    """Locks and spec files, and folders that may hold some."""
-    return files(incomplete, (".yaml", ".yml", ".lock"))
 
 
 def dtypes(incomplete: str) -> Offers:
