@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from archcalc import files
 from archcalc.errors import ArchcalcError, Source, SpecError, Text
 from archcalc.gate import budgets
 from archcalc.gate.build import CheckedModel, check_locks, find_locks
@@ -489,7 +490,7 @@ def test_killed_at_any_moment_an_update_loses_nothing(here: Path, command: Run) 
         assert found in (before, after)
         seen.add(found)
     path.write_bytes(before)
-    (here / ".archcalc.lock.1.tmp").touch()  # as a run that was killed leaves it
+    (here / ".archcalc-0123456789abcdef.tmp").touch()  # as a run that was killed leaves it
     process = call("check", "--update", cwd=here)
     assert process.wait(timeout=60) == 0
     assert path.read_bytes() == after
@@ -509,9 +510,10 @@ def test_killed_at_every_step_of_writing(here: Path, command: Run, monkeypatch: 
     def die(*_: object, **__: object) -> None:
         raise Killed
 
-    for name in ("write_bytes", "chmod", "replace"):
+    steps = [(os, name) for name in ("open", "urandom", "fdopen", "fsync")]
+    for where, name in (*steps, (Path, "chmod"), (Path, "replace")):
         with monkeypatch.context() as patched:
-            patched.setattr(Path, name, die)
+            patched.setattr(where, name, die)
             with pytest.raises(Killed):
                 command("check", "--update")
         assert path.read_bytes() == before
@@ -539,11 +541,11 @@ def test_a_read_only_folder_is_said(here: Path, command: Run) -> None:
 
 
 def test_a_folder_that_takes_nothing_is_said(here: Path, command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, *_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
 
     command("lock", "net.yaml")
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(files, "_new", refuse)
     assert command("check").code == 0
     done = command("lock", "lenet5")
     assert (done.code, "Permission denied" in done.err) == (3, True)

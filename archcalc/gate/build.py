@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ArchcalcError, SpecError, Text, did_you_mean
+from ..files import tidy
 from ..language.zoo import models_of, select, spec_files, specs_dir, split
 from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
@@ -188,6 +189,7 @@ def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> 
     locks: list[tuple[int, Lock, list[Budget]]] = []  # that can be read, with their places in `found`
     requests: list[BuildRequest] = []
     for path, name in files:
+        tidy(path.parent)
         try:
             lock = read_lock(path, name)
             budgets = _budgets(lock)

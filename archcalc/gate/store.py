@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,12 @@ from .lock import Entry, Lock, read_lock
 def store(path: Path, entries: Iterable[Entry]) -> Lock:
     """Put entries into a lock, which is read again for it, as another run may have written meanwhile; it is replaced
     whole. Returns the lock as it was. Raises SpecError."""
+    path, name = Path(os.path.realpath(path)), str(path)  # a lock that is a link stays one
     with files.alone(path.parent):
-        before = read_lock(path) if path.exists() else Lock(path, str(path), {})
+        files.tidy(path.parent)
+        before = read_lock(path, name) if path.exists() else Lock(path, name, {})
         text = before.text(entries)
         if not path.exists() or path.read_bytes() != text.encode():
-            for left in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed
-                left.unlink(missing_ok=True)
             files.replace(path, text)
     return before
 
