@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install test lint format types layers size gate check lock docs pictures bench latency clean
+.PHONY: help install test fuzz lint format types layers size gate check lock docs pictures bench latency clean
 
 help:  ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -14,6 +14,9 @@ install: .venv/installed  ## .venv with archcalc and all that the checks need
 
 test: install  ## all tests
 	$(BIN)/pytest -n auto
+
+fuzz: install  ## an hour of what strangers may write; SECONDS=600 and SEED=1 say otherwise
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),3600) $(if $(SEED),--seed $(SEED))
 
 lint: install  ## rules and format
 	$(BIN)/ruff check

@@ -82,11 +82,36 @@ def _done(arguments: list[str], own: bool) -> int:
     try:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+        _heed_the_log()
         return _asked(arguments)() or 0
     finally:
         heeded()
         if interrupted():
             raise KeyboardInterrupt
+
+
+def _heed_the_log() -> None:
+    """In a job of CI let no line that is printed be a command to its log."""
+    from .errors import CI_LOGS
+
+    if any(map(os.environ.get, CI_LOGS)) and not hasattr(sys.stdout, "obeyed"):
+        sys.stdout, sys.stderr = _Log(sys.stdout), _Log(sys.stderr)
+
+
+class _Log:
+    """A stream whose reader obeys what it is told: `obeyed` is the stream itself, for what it is to obey."""
+
+    def __init__(self, stream: object) -> None:
+        self.obeyed = stream
+
+    def write(self, text: str) -> int:
+        from .errors import logged
+
+        self.obeyed.write(logged(text))  # type: ignore[attr-defined]
+        return len(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.obeyed, name)
 
 
 def _report(error: Exception) -> int:

@@ -7,7 +7,7 @@ is an `ArchcalcError`; `main()` prints it and leaves with its exit code.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -18,12 +18,13 @@ class ArchcalcError(Exception):
 
     exit_code = 2
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", words: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.message, self.hint = message, hint
+        self.message, self.hint, self.words = message, hint, words  # a line each
 
     def render(self) -> str:
-        return f"error: {printable(self.message)}" + (f"\n{printable(self.hint)}" if self.hint else "")
+        below = [self.hint] * bool(self.hint) + [f"  {word}" for word in self.words]
+        return "\n".join(map(printable, (f"error: {self.message}", *below)))
 
 
 class UsageError(ArchcalcError):
@@ -139,12 +140,25 @@ def excerpt(text: Text) -> str:
     return f"  ——▶ {printable(text.where)}\n{bar}\n{number} │ {printable(line)}\n{bar} {caret}".rstrip()
 
 
-_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # the order of reading
+# What is obeyed, breaks a line, is half a character, or none that XML can hold.
+OBEYED = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{TURNING}\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def printable(text: str) -> str:
-    """`text` without what a terminal would obey: control characters become `·`, a tab a space."""
-    return _OBEYED.sub("·", text.replace("\t", " "))
+    """`text` as one line that nobody obeys: a tab becomes a space, line ends and control characters `·`. Every text of
+    others passes through here on its way out."""
+    return text if text.isprintable() else OBEYED.sub("·", text.replace("\t", " "))
+
+
+CI_LOGS = ("GITHUB_ACTIONS", "TF_BUILD", "TEAMCITY_VERSION")  # set in jobs whose log obeys lines of it
+_COMMAND = re.compile(r"^(\s*:)(?=:)|(#)(?=#\w*\[)", re.MULTILINE)
+
+
+def logged(text: str) -> str:
+    """`text` for such a log: `::command::` at the start of a line and `##[command]` or `##vso[command]` anywhere, as
+    the runners of GitHub, Azure and TeamCity look for them, are broken up by a blank."""
+    return _COMMAND.sub(r"\1\2 ", text)
 
 
 def sentence(text: str) -> str:

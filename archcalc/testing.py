@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import Source, Text, UsageError
+from .errors import Source, Text, UsageError, logged, printable
 from .gate.build import reference
 from .models import Model, load
 
@@ -47,7 +47,7 @@ class Assertions:
                 raise model.error
         run = CheckResult((CheckedLock(found.name, path, checked),))
         if not run.ok:  # no `assert`: pytest would add to what it says
-            raise AssertionError(write(page(run), "text"))
+            raise AssertionError(logged(write(page(run), "text")))
 
     def assert_within(self, model: str, *budgets: str) -> None:
         """A model keeps within `params <= 25.6M`, … Raises AssertionError with what it costs."""
@@ -62,7 +62,8 @@ class Assertions:
         counts = quantities(self.load(model).report(), with_receptive_field(read))
         broken = [found for found in judge(read, model, counts) if not found.holds]
         if broken:
-            raise AssertionError("\n".join([f"{model} is over its budget", *map(budget, broken)]))
+            said = map(printable, [f"{model} is over its budget", *map(budget, broken)])
+            raise AssertionError(logged("\n".join(said)))
 
     def assert_claims(self, spec: str | Path) -> None:
         """The figures that a spec file quotes hold or stand under an erratum, and its errata apply. Raises
@@ -72,7 +73,7 @@ class Assertions:
         path = self.folder / spec
         found = [problem.render() for problem in check_spec(path, str(path)).problems]
         if found:
-            raise AssertionError("\n".join(found))
+            raise AssertionError(logged("\n".join(found)))
 
 
 here = Assertions(Path())

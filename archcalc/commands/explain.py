@@ -31,7 +31,7 @@ def explain(
     the memory peaks. At batch 1 in float32.
 
     With the name of an op: what it does, and its rules with an example. A model of the same name goes first."""
-    from ..errors import UsageError
+    from ..errors import UsageError, sentence
     from ..show.explain import page, source_page
     from ..tasks.explain import OpFacts
     from ..tasks.explain import explain as task
@@ -40,7 +40,7 @@ def explain(
     write = Output(output_format, output)
     found = task(name, layer, input=size(input_size), settings=pairs(settings))
     if found.note:
-        print(found.note, file=sys.stderr)
+        print(sentence(found.note), file=sys.stderr)
     if source and not isinstance(found.facts, OpFacts):
         raise UsageError("`--source` prints an op's rules", "For example `archcalc explain conv --source`.")
     write(source_page(name, code(name), in_color()) if source else page(found))

@@ -270,9 +270,12 @@ class Output:
 
     def _print(self, text: str) -> None:
         """Write to standard output. A reader that has gone keeps no command from its exit code."""
+        out = sys.stdout
+        if self.format == "github":  # to the log of CI nothing else is a command
+            out = getattr(out, "obeyed", out)
         try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            out.write(text)
+            out.flush()
         except BrokenPipeError:
             self.heard = False
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -20,16 +20,17 @@ def show(
     ],
 ) -> None:
     """Print the spec of a model or family: the paper's table, and how it is read; in a pipe, the file as it is."""
-    from ..errors import sentence
+    from ..errors import logged, sentence
     from ..tasks.show import show as task
 
     found = task(model)
     if found.note:
         print(sentence(found.note), file=sys.stderr)
-    if sys.stdout.isatty():
+    text = found.content.decode("utf-8-sig", "replace")
+    if sys.stdout.isatty() or (hasattr(sys.stdout, "obeyed") and logged(text) != text):
         from ..show.source import render
 
-        sys.stdout.write(render(found.content.decode("utf-8-sig", "replace"), in_color()))
+        sys.stdout.write(render(text, in_color()))
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(found.content)

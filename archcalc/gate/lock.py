@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Report
-from ..errors import Source, SpecError, Text, UsageError, did_you_mean
+from ..errors import Source, SpecError, Text, UsageError, did_you_mean, printable
 from ..ops import Op, dims
 
 VERSION = 1
@@ -46,6 +46,7 @@ TOTALS = (
     *("params", "macs", "weights", "biases", "norm_params", "norm_stats"),
     *("activation_bytes", "peak_memory_bytes", "weight_layers"),
 )
+SAID = (*TOTALS, *(f"{name} with heads" for name in TOTALS[:2]), "nodes", "rows")  # in front of a number
 
 
 class LockLine(NamedTuple):
@@ -151,6 +152,8 @@ class Section:
                 facts[name] = value
                 continue
             name, _, value = words.value.rpartition(" ")
+            if name and name not in SAID:
+                raise words.error(f"`{name}` is no total of a lock", did_you_mean(name, ("input", "output", *SAID)))
             totals[name] = _count(words.part(len(name) + 1 if name else 0))
         for name in ("input", "output"):
             if name not in facts:
@@ -196,8 +199,8 @@ class Lock:
 
 
 def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
-    """What a lock holds of a network. Raises UsageError for a name that would break a line."""
-    if BAR in model or "\n" in model or model != model.strip():
+    """What a lock holds of a network. Raises UsageError for a name that would break a line or is not seen in it."""
+    if BAR in model or printable(model) != model or model != model.strip():
         raise UsageError(f"a lock cannot hold the name `{model}`")
     graph = report.graph
     lines = tuple(_lines(report))
@@ -238,7 +241,7 @@ def _rows(report: Report, lines: Sequence[LockLine]) -> Iterator[LockLine]:
     graph = report.graph
     seen: dict[str, int] = {}
     for row in graph.rows:
-        name = f"{row.head}/{row.name or row.path}" if row.head else row.name or row.path
+        name = printable(f"{row.head}/{row.name or row.path}" if row.head else row.name or row.path)
         seen[name] = seen.get(name, 0) + 1  # rows of a plain list may be alike
         span = slice(row.start, row.stop)
         layers: tuple[Layer, ...] = report.layers[span]

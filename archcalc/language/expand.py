@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ..errors import SpecError, Text, UsageError, did_you_mean
+from ..errors import SpecError, Text, UsageError, did_you_mean, printable
 from ..graph import MAX_NODES, Graph, GraphBuilder, Opened
 from ..ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 from ..ops.shapes import show
@@ -595,8 +595,8 @@ class _Expander:
 
 
 def _part_of_path(name: str) -> str:
-    """`name` without the character that stands between the parts of a path."""
-    return name.replace("/", "∕")
+    """`name` as a line can hold it, without the character that stands between the parts of a path."""
+    return printable(name).replace("/", "∕")
 
 
 def _parts(value: Value | list[int], word: str = "part") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from ..errors import SpecError, Text, did_you_mean
+from ..errors import SpecError, Text, did_you_mean, printable
 from ..ops import ARGUMENTS, OPS
 from ..units import same, squeeze
 from .columns import Headings, Role, read_role
@@ -401,6 +401,10 @@ def _layers(tree: Map, headings: Headings) -> Layers | None:
 
 
 def _head(key: Text, value: Tree, headings: Headings) -> Head:
+    name = key.value
+    if printable(name) != name or " | " in name or name != name.strip() or not name:
+        hint = "A head's name is a few words on one line, without ` | ` and control characters."
+        raise key.error(f"`{key}` is not a name for a head", hint)
     if not isinstance(value, Map):
         raise key.error("a head is `{at: row, layers: line}`")
     value.only(("at", "layers"), "a head")

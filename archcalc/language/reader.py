@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import Source, SpecError, Text, did_you_mean
+from ..errors import TURNING, Source, SpecError, Text, did_you_mean
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 MAX_BYTES = 1 << 20
@@ -114,11 +114,12 @@ def read_text(data: bytes | str, name: str) -> Map:
 
 
 _BREAK = re.compile(r"\r\n|\r|\n")
-# What YAML does not print, and what it takes for a line break or a byte order mark.
-_ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-
-_ODDITIES = dict.fromkeys("\x85\u2028\u2029", "a line break to YAML only") | {
-    "\ufeff": "a byte order mark inside the text"
+# What YAML does not print or takes for a line break or a byte order mark, and what makes a line read otherwise.
+_ODD = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029{TURNING}\ud800-\udfff\ufeff\ufffe\uffff]")
+_ODDITIES = {
+    **dict.fromkeys("\x85\u2028\u2029", "a line break to YAML only"),
+    **dict.fromkeys(TURNING, "a mark that turns the order in which a line is read"),
+    "\ufeff": "a byte order mark inside the text",
 }
 # What the parser calls a problem, what it is to who writes a spec, and whether it is where the parser began to read.
 _PROBLEMS: tuple[tuple[str, str, str, bool], ...] = (

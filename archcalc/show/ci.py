@@ -19,6 +19,7 @@ from ..errors import ArchcalcError, SpecError, Text, printable
 from ..gate.build import CheckedModel
 from ..tasks.check import CheckResult, UnreadSpec
 from . import drift as gated
+from .writers.json import escaped
 
 Level = Literal["error", "warning"]
 RULES = {
@@ -82,18 +83,20 @@ def _model(model: CheckedModel) -> Iterator[Problem]:
             at = f" at {', '.join(cause.paths[:3])}{' …' if len(cause.paths) > 3 else ''}" if cause.paths else ""
             message = [f"{cause.what}{at}", cause.where]
             message += filter(None, rest) if not number else []
+            told = "\n".join(map(printable, message))
             where = cause.places[0].where if cause.places else model.locked.where
-            yield _problem("drift", "error", model.name, cause.what + at, "\n".join(message), where, model.locked)
+            yield _problem("drift", "error", model.name, cause.what + at, told, where, model.locked)
     for verdict in model.budgets:
         if not verdict.holds:
             level: Level = "warning" if verdict.budget.advisory else "error"
             text = gated.budget(verdict)
-            yield _problem("budget", level, model.name, text, f"budget {text}", verdict.budget.text.where, model.locked)
+            told = printable(f"budget {text}")
+            yield _problem("budget", level, model.name, text, told, verdict.budget.text.where, model.locked)
 
 
 def _error(subject: str, error: ArchcalcError, file: str, rule: str = "unread") -> Problem:
     where = error.where if isinstance(error, SpecError) and error.text is not None else ""
-    message = error.message + (f"\n{error.hint}" if error.hint else "")
+    message = "\n".join(map(printable, (error.message, error.hint) if error.hint else (error.message,)))
     return _problem(rule, "error", subject, error.message, message, where or f"{file}:1:1", None)
 
 
@@ -105,8 +108,8 @@ def _problem(
     if there is None and locked is not None:  # a spec that archcalc ships: the lock is what the repository has
         file, line, col = locked.where.rsplit(":", 2)
         there = _in_repository(file)
-    shown, path = "\n".join(map(printable, message.split("\n"))), there or Path(file).as_posix()
-    return Problem(rule, level, printable(subject), printable(title), shown, path, int(line), int(col))
+    path = there or Path(file).as_posix()
+    return Problem(rule, level, printable(subject), printable(title), message, path, int(line), int(col))
 
 
 def _in_repository(file: str) -> str | None:
@@ -137,7 +140,7 @@ def github(run: CheckResult) -> str:
     """Workflow commands, which GitHub shows beside the lines of a pull request."""
 
     def escaped(text: str, characters: str = ":,") -> str:
-        return "".join(f"%{ord(c):02X}" if c in f"%\r\n{characters}" else c for c in text)
+        return "".join(f"%{ord(c):02X}" if c in f"%\r\n{characters}" else printable(c) for c in text)
 
     return "".join(
         f"::{problem.level} file={escaped(problem.file)},line={problem.line},col={problem.col},"
@@ -168,7 +171,7 @@ def junit(run: CheckResult) -> str:
                 tag = "error" if any(problem.rule == "unread" for problem in failing) else "failure"
                 counts[f"{tag}s"] += 1
                 told = SubElement(case, tag, message=failing[0].title, type=failing[0].rule)
-                told.text = "\n\n".join(f"{p.file}:{p.line}:{p.col}\n{p.message}" for p in failing)
+                told.text = "\n\n".join(f"{printable(p.file)}:{p.line}:{p.col}\n{p.message}" for p in failing)
             elif found:
                 SubElement(case, "system-out").text = "\n".join(problem.message for problem in found)
         suite.attrib |= {**{name: str(counts[name]) for name in COUNTED}, "skipped": "0", "time": "0"}
@@ -184,7 +187,7 @@ def sarif(run: CheckResult) -> str:
     results = []
     for problem in problems(run):
         region = {"startLine": problem.line, "startColumn": problem.col}
-        place = {"artifactLocation": {"uri": quote(problem.file)}, "region": region}
+        place = {"artifactLocation": {"uri": quote(problem.file, errors="surrogateescape")}, "region": region}
         result = {"ruleId": problem.rule, "ruleIndex": rules.index(problem.rule), "level": problem.level}
         result |= {"message": {"text": problem.text}, "locations": [{"physicalLocation": place}]}
         results.append({**result, "partialFingerprints": {"archcalc/v1": problem.fingerprint}})
@@ -210,7 +213,8 @@ def gitlab(run: CheckResult) -> str:
 
 
 def _json(found: Any) -> str:
-    return dumps(found, ensure_ascii=False, indent=1) + "\n"
+    lines = dumps(found, ensure_ascii=False, indent=1).split("\n")
+    return "\n".join([*map(escaped, lines), ""])
 
 
 FORMATS: dict[str, Callable[[CheckResult], str]] = {"github": github, "junit": junit, "sarif": sarif, "gitlab": gitlab}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..errors import printable
 from .layout import left, wrap
 
 # The styles, as ANSI codes. One accent colour; `LOUD` is what must not be overlooked.
@@ -15,10 +16,11 @@ Pieces = list[Piece]
 
 
 def paint(pieces: Iterable[Piece], color: bool) -> str:
-    """A line as text, with ANSI styles where `color` is on, without blanks at its end."""
+    """A line as text, with ANSI styles where `color` is on, without blanks at its end, and without what a terminal
+    would obey: nothing is printed for people but through here."""
     if not color:
-        return "".join(text for text, _ in pieces).rstrip()
-    kept = list(pieces)
+        return printable("".join([text for text, _ in pieces]).rstrip())
+    kept = [(printable(text), style) for text, style in pieces]
     while kept and not kept[-1][0].strip():
         kept.pop()
     if kept:

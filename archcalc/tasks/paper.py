@@ -42,9 +42,9 @@ def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None
     _ledger.cache_clear()  # the documents may have changed
     ledger = _ledger()
     if not names and not every and not verdict:
-        known = "\n  ".join(sorted({entry.document for entry in ledger.entries.values()}))
-        hint = f"Name models, figures or documents, or all of them: `--all`. Documents:\n  {known}"
-        raise UsageError("which figures?", hint)
+        known = sorted({entry.document for entry in ledger.entries.values()})
+        hint = "Name models, figures or documents, or all of them: `--all`. Documents:"
+        raise UsageError("which figures?", hint, known)
     ids = [entry.id.value for entry in (ledger.chosen(names) if names else ledger.entries.values())]
     findings = _judged(ledger, ids, tick)
     old = tuple(stale(findings))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from json import dumps
 from textwrap import wrap
 
 from matplotlib.figure import Figure
@@ -426,7 +427,7 @@ def mermaid(summary: Summary, only: str = "") -> str:
 
 def _mermaid(made: Sequence[Box], title: str) -> Iterator[str]:
     yield "---"
-    yield f"title: {_quoted(title)}"
+    yield f"title: {dumps(_quoted(title), ensure_ascii=False)}"  # a text of JSON is one of YAML
     yield "---"
     yield "flowchart TD"
     for n, box in enumerate(made):
@@ -438,5 +439,6 @@ def _mermaid(made: Sequence[Box], title: str) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    entities = {"&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;", "#": "&num;"}
-    return "".join(entities.get(letter, letter) for letter in text)
+    entities = {"&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;", "#": "&num;", "`": "&grave;"}
+    quoted = "".join(entities.get(letter, letter) for letter in printable(text))
+    return quoted.replace("%%{", "%&percnt;{")  # a directive, wherever it stands

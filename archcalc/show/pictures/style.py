@@ -42,6 +42,7 @@ STYLE: Any = {
     "svg.hashsalt": "archcalc",
     "pdf.fonttype": 42,
     "axes.unicode_minus": True,
+    "text.parse_math": False,  # names of others are no formulas, `$x^$` too
 }
 
 

@@ -1,11 +1,14 @@
-"""The writer of csv: one heading, then a line for each record, with exact numbers."""
+"""The writer of csv: one heading, then a line for each record, with exact numbers.
+
+Texts are what they are: a name such as `=1+1` is a formula to a spreadsheet that is not told to import it as text.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 
-from ...errors import UsageError
+from ...errors import UsageError, printable
 from ..columns import Value
 from ..page import Page
 
@@ -23,4 +26,4 @@ def write(page: Page) -> str:
 
 
 def _exact(value: Value) -> Value:
-    return round(value, 6) if isinstance(value, float) else value
+    return printable(value) if isinstance(value, str) else round(value, 6) if isinstance(value, float) else value

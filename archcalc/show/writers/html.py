@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from html import escape as quoted
+from html import escape
 from math import inf
 
+from ...errors import printable
 from ..columns import Column, Value, words
 from ..page import Block, Facts, Heading, Page, Picture, Prose, Table, Verbatim
 from ..styles import PROSE
@@ -69,6 +70,11 @@ for (const table of document.querySelectorAll("table")) {
 """
 
 
+def quoted(text: str) -> str:
+    """`text` as HTML shows it."""
+    return escape(printable(text))
+
+
 def write(page: Page) -> str:
     """A page of its own."""
     own, *blocks = page.titled("html")
@@ -100,7 +106,7 @@ def parts(blocks: Iterable[Block]) -> Iterator[str]:
         elif isinstance(block, Picture):
             yield figure(block.svg, block.caption)
         elif isinstance(block, Verbatim):
-            yield f"<pre>{quoted(painted(block.lines(PROSE), False))}</pre>"
+            yield f"<pre>{escape(painted(block.lines(PROSE), False))}</pre>"
 
 
 def table(block: Table) -> str:

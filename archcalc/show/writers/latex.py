@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...errors import printable
 from ..columns import INDENT, words
 from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim
 from ..styles import PROSE
@@ -120,17 +121,23 @@ def _float(table: Table, said: Sequence[str]) -> Iterator[str]:
         yield rf"  \caption{{{escape('. '.join(text.rstrip('.') for text in said))}}}"
     yield rf"  \begin{{tabular}}{{@{{}}{''.join(sides).replace('p', wide)}@{{}}}}"
     yield r"    \toprule"
-    yield f"    {' & '.join(heads)} \\\\"
+    yield _row(heads)
     yield r"    \midrule"
     for number, cells in enumerate(zip(*texts, strict=True)):
         if number in table.rules and number:
             yield r"    \midrule"
-        yield f"    {' & '.join(cells)} \\\\"
+        yield _row(cells)
     yield r"    \bottomrule"
     yield r"  \end{tabular}"
     yield r"\end{table}"
 
 
+def _row(cells: Sequence[str]) -> str:
+    """A line of a table; a `[` or `*` at its start would be an argument of the line break or the rule above it."""
+    return f"    {'{}' * cells[0].startswith(('[', '*'))}{' & '.join(cells)} \\\\"
+
+
 def escape(text: str) -> str:
     """`text` with what TeX would read as its own, and signs that it has other names for."""
-    return "".join(SPECIAL.get(sign, sign if sign.isascii() or sign.isalpha() else "?") for sign in text)
+    shown = printable(text)
+    return "".join([SPECIAL.get(sign, sign if sign.isascii() or sign.isalpha() else "?") for sign in shown])

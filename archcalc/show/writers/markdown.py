@@ -5,10 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from ...errors import printable
 from ..columns import words
 from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim
 from ..styles import PROSE
 from ..styles import page as painted
+
+# What Markdown reads as its own: anywhere, in addresses that GitHub makes links of, and where a text begins a line.
+OWN = re.compile(
+    r"[\\|*<>~\[]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)"
+    r"|(?<=[a-z]):(?=//)|(?<=\bwww)\.(?=\w)"
+    r"|^(?=```|=+\s*$|-{2,}\s*$)|^[#+-](?=#*(?:\s|$))",
+    re.IGNORECASE,
+)
 
 
 def write(page: Page) -> str:
@@ -58,5 +67,5 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` with what Markdown would read as its own."""
-    return re.sub(r"([\\|*<>~]|(?<!\w)_|_(?!\w)|\[(?=[^\]]*\]\())", r"\\\1", text)
+    """`text` with what Markdown would read as its own, also where it begins a line, and what GitHub makes links of."""
+    return OWN.sub(r"\\\g<0>", printable(text))
