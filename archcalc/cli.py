@@ -92,22 +92,21 @@ def _done(arguments: list[str], own: bool) -> int:
 
 def _heed_the_log() -> None:
     """In a job of CI let no line that is printed be a command to its log."""
-    from .errors import CI_LOGS
+    from .errors import CI_LOGS, logged
 
     if any(map(os.environ.get, CI_LOGS)) and not hasattr(sys.stdout, "obeyed"):
-        sys.stdout, sys.stderr = _Log(sys.stdout), _Log(sys.stderr)
+        sys.stdout, sys.stderr = _Clean(sys.stdout, logged), _Clean(sys.stderr, logged)
 
 
-class _Log:
-    """A stream whose reader obeys what it is told: `obeyed` is the stream itself, for what it is to obey."""
+class _Clean:
+    """A stream whose reader obeys what it is told, and what makes a text of it that is not: `obeyed` is the stream
+    itself, for what it is to obey."""
 
-    def __init__(self, stream: object) -> None:
-        self.obeyed = stream
+    def __init__(self, stream: object, clean: "Callable[[str], str]") -> None:
+        self.obeyed, self.clean = stream, clean
 
     def write(self, text: str) -> int:
-        from .errors import logged
-
-        self.obeyed.write(logged(text))  # type: ignore[attr-defined]
+        self.obeyed.write(self.clean(text))  # type: ignore[attr-defined]
         return len(text)
 
     def __getattr__(self, name: str) -> object:
@@ -140,11 +139,19 @@ def _report(error: Exception) -> int:
 def _asked(arguments: list[str]) -> "Callable[[], int | None]":
     """The command that the arguments ask for, with them; it runs outside of typer, which has exit codes of its own.
     Raises SystemExit after `--help` and for arguments that make no sense."""
+    from contextlib import redirect_stderr
+
+    from .errors import printable
+
+    def clean(text: str) -> str:
+        return "\n".join(map(printable, text.split("\n")))
+
     asked: list[Callable[[], int | None]] = []
     if os.environ.get("_ARCHCALC_COMPLETE"):
         sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # typer would load it to look for markup in titles
     try:
-        _app(arguments, asked)(args=arguments, prog_name="archcalc")
+        with redirect_stderr(_Clean(sys.stderr, clean)):  # type: ignore[type-var]  # what typer quotes
+            _app(arguments, asked)(args=arguments, prog_name="archcalc")
     except SystemExit as left:
         if left.code == 1:  # click's own, of a reader that has gone (and of Ctrl-C, which is not lost)
             return lambda: None

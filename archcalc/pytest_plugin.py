@@ -51,13 +51,13 @@ class LockFile(pytest.File):
     """A lock: an item for each of its models."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        from .errors import ArchcalcError
+        from .errors import ArchcalcError, logged
         from .gate.lock import read_lock
 
         try:
             lock = read_lock(self.path, _shown(self.path))
         except ArchcalcError as error:
-            raise self.CollectError(error.render()) from None
+            raise self.CollectError(logged(error.render())) from None
         for name, section in lock.sections.items():
             yield Item.from_parent(self, name=name, line=section.model.line - 1)
 
@@ -95,10 +95,10 @@ class Item(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """What is wrong, without the way there."""
-        from .errors import ArchcalcError
+        from .errors import ArchcalcError, logged
 
         if isinstance(excinfo.value, ArchcalcError):
-            return excinfo.value.render()
+            return logged(excinfo.value.render())
         if isinstance(excinfo.value, AssertionError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)

@@ -220,6 +220,15 @@ def test_a_name_with_a_line_end_begins_no_line(
         hostile.log(done.err)
 
 
+@pytest.mark.parametrize(
+    "words", ["summary vgg16 --\x1b[2J\u202e", "summary vgg16 --batch \x9b[2J\u202e", "\x1b[2J\u202e"]
+)
+def test_what_typer_quotes_is_clean(command: Run, words: str) -> None:
+    done = command(*words.split(" "))
+    assert (done.code, "[2J" in done.err) == (2, True)
+    hostile.text(done.err)
+
+
 def test_outside_of_ci_nothing_is_broken_up(
     command: Run, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,7 @@ def _batches(text: str) -> list[int]:
 
 def _save(run: "Run", write: options.Output) -> "Unavailable | None":
     """Keep a run; why it cannot be kept, and then it is printed."""
-    from ..errors import Unavailable
+    from ..errors import Unavailable, printable
     from ..measurement.runs import document
     from ..show.writers.json import text
 
@@ -101,5 +101,5 @@ def _save(run: "Run", write: options.Output) -> "Unavailable | None":
         write(text(document(run)))
     except Unavailable as error:
         return error
-    print(f"saved {Path(write.name).name}", file=sys.stderr)
+    print(f"saved {printable(Path(write.name).name)}", file=sys.stderr)
     return None

@@ -342,6 +342,8 @@ def _lock(path: Path, source: Source) -> Lock:
     sections: dict[str, Section] = {}
     for start, stop in zip(starts, [*starts, end][1:], strict=True):
         model = text(start).part(len("model ")).strip()
+        if printable(model.value) != model.value:
+            raise model.error(f"a lock cannot hold the name `{model}`")
         if model.value in sections:
             raise model.error(f"`{model}` is locked twice", "Keep one of the two.")
         own = tuple(found for found in kept if start < found.line - 1 < stop)
