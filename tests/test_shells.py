@@ -79,17 +79,23 @@ class Shell:
         os.write(self.near, keys.encode())
 
     def completed(self, words: str) -> str:
-        """The line that a Tab makes of words."""
-        self.line.unlink(missing_ok=True)
-        self.type(words + "\t\x18")
-        end = time.monotonic() + 60
-        while not self.line.exists() or not self.line.stat().st_size:
-            assert time.monotonic() < end, self.seen.decode(errors="replace")
-            if select.select([self.near], [], [], 0.05)[0]:
-                self.seen += os.read(self.near, 65536)
-        time.sleep(0.05)
+        """The line that a Tab makes of words, or a second one: fish forgets the first where keys come too fast."""
+        line = words
+        self.type(words)
+        for _ in range(5):
+            self.line.unlink(missing_ok=True)
+            self.type("\t\x18")
+            end = time.monotonic() + 60
+            while not self.line.exists() or not self.line.stat().st_size:
+                assert time.monotonic() < end, self.seen.decode(errors="replace")
+                if select.select([self.near], [], [], 0.05)[0]:
+                    self.seen += os.read(self.near, 65536)
+            time.sleep(0.05)
+            line = self.line.read_text(encoding="utf-8").strip("\n")
+            if line != words:
+                break
         self.type("\x15")  # the line is emptied
-        return self.line.read_text(encoding="utf-8").strip("\n")
+        return line
 
     def words_of(self, line: str) -> list[str]:
         """What the command would be given, by the shell itself."""
