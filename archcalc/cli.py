@@ -147,13 +147,14 @@ def _asked(arguments: list[str]) -> "Callable[[], int | None]":
         return "\n".join(map(printable, text.split("\n")))
 
     asked: list[Callable[[], int | None]] = []
-    if os.environ.get("_ARCHCALC_COMPLETE"):
+    completing = os.environ.get("_ARCHCALC_COMPLETE")
+    if completing:
         sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # typer would load it to look for markup in titles
     try:
         with redirect_stderr(_Clean(sys.stderr, clean)):  # type: ignore[type-var]  # what typer quotes
             _app(arguments, asked)(args=arguments, prog_name="archcalc")
     except SystemExit as left:
-        if left.code == 1:  # click's own, of a reader that has gone (and of Ctrl-C, which is not lost)
+        if left.code == 1 and not completing:  # click's own, of a reader that has gone (no Ctrl-C is lost)
             return lambda: None
         if not asked:
             raise

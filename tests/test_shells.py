@@ -79,7 +79,7 @@ class Shell:
         os.write(self.near, keys.encode())
 
     def completed(self, words: str) -> str:
-        """The line that a Tab makes of words, or a second one: fish forgets the first where keys come too fast."""
+        """The line that a Tab makes of words, or another one where the shell is slow."""
         line = words
         self.type(words)
         for _ in range(5):
