@@ -20,11 +20,11 @@ class ArchcalcError(Exception):
 
     def __init__(self, message: str, hint: str = "", words: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.message, self.hint, self.words = message, hint, words  # a line each
+        self.message = message
+        self.hint = "\n".join(map(printable, filter(None, (hint, *(f"  {word}" for word in words)))))  # a line each
 
     def render(self) -> str:
-        below = [self.hint] * bool(self.hint) + [f"  {word}" for word in self.words]
-        return "\n".join(map(printable, (f"error: {self.message}", *below)))
+        return f"error: {printable(self.message)}" + (f"\n{self.hint}" if self.hint else "")
 
 
 class UsageError(ArchcalcError):

@@ -41,8 +41,8 @@ def _called(name: str, nodes: Names, rows: Names, blocks: Names) -> Target | Non
         if row.stop - row.start > 1:  # of several nodes, which may end in one that is called so too
             return numbered[int(number) - 1]
     if not found and len(alike) > 1:  # lines of a list may be alike
-        shown = "\n".join(f"  {name}.{number}" for number in range(1, min(len(alike), MOST) + 1))
-        raise UsageError(f"{len(alike)} rows are called `{name}`: name one", shown)
+        shown = [f"{name}.{number}" for number in range(1, min(len(alike), MOST) + 1)]
+        raise UsageError(f"{len(alike)} rows are called `{name}`: name one", words=shown)
     found += alike
     if numbered and 0 < int(number) <= len(numbered):
         found.append(numbered[int(number) - 1])
@@ -62,8 +62,8 @@ def _holding(name: str, *kinds: Names) -> Target:
             return held[0][1]
         several = several or [text for text, _ in held]
     if several:
-        shown = "\n".join(f"  {text}" for text in several[:MOST]) + ("\n  …" if len(several) > MOST else "")
-        raise UsageError(f"`{name}` could be {len(several)} parts of this network: name one", shown)
+        shown = several[:MOST] + ["…"] * (len(several) > MOST)
+        raise UsageError(f"`{name}` could be {len(several)} parts of this network: name one", words=shown)
     hint = did_you_mean(name, [text for named in kinds for text, _ in named])
     hint = hint or "The names are those of `archcalc summary MODEL`; of single ops those of its `--full --format csv`."
     raise UsageError(f"no row, block or op of this network is called `{name}`", hint)

@@ -205,8 +205,8 @@ def _choose(family: Family, wanted: str | None, spec: str, reference: str) -> Se
         names = [*family.models, *(variant.name.value for variant in family.unnamed)]
         if family.layers is None and len(names) == 1:
             return _model(family, family.models[names[0]], spec)
-        shown = "\n".join(f"  {reference}:{name}" for name in names)
-        raise UsageError(f"`{reference}` has {len(names)} models: name one", shown)
+        shown = [f"{reference}:{name}" for name in names]
+        raise UsageError(f"`{reference}` has {len(names)} models: name one", words=shown)
     if wanted in family.models:
         return _model(family, family.models[wanted], spec)
     variant = family.variant(wanted) if family.layers is not None else None

@@ -70,7 +70,7 @@ def _error(error: ArchcalcError, indent: int, subject: str = "") -> Verbatim:
     """An error below what it is about: what is wrong, where, and what to do."""
     where = error.where if isinstance(error, SpecError) else ""
     instead = [Fact(printable(f"✗ {where or subject}"), printable(sentence(error.message)))]
-    instead += [Fact("", printable(error.hint))] if error.hint else []
+    instead += [Fact("", line) for line in error.hint.splitlines()]
     first, *rest = error.render().removeprefix("error: ").split("\n")
     start = " " * indent
 

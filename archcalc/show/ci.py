@@ -96,7 +96,7 @@ def _model(model: CheckedModel) -> Iterator[Problem]:
 
 def _error(subject: str, error: ArchcalcError, file: str, rule: str = "unread") -> Problem:
     where = error.where if isinstance(error, SpecError) and error.text is not None else ""
-    message = "\n".join(map(printable, (error.message, error.hint) if error.hint else (error.message,)))
+    message = "\n".join([printable(error.message), *error.hint.splitlines()])
     return _problem(rule, "error", subject, error.message, message, where or f"{file}:1:1", None)
 
 
