@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +139,11 @@ def test_the_hook_installs_what_counting_needs_and_no_torch() -> None:
     named = {canonicalize_name(Requirement(text).name): Requirement(text) for text in rest}
     assert first == "--no-deps"
     assert set(named) == closure(LIGHT)
-    assert all(version(name) in requirement.specifier for name, requirement in named.items())
+    pinned = {canonicalize_name(Requirement(text).name): text for text in constraints()}
+    assert {name: str(requirement) for name, requirement in named.items()} == {name: pinned[name] for name in named}, (
+        "exact versions, those that the tests run with"
+    )
+    assert hook["entry"] == "python -I -m archcalc check"
 
 
 @pytest.mark.slow
@@ -215,6 +218,8 @@ def test_the_actions_steps(here: Path) -> None:
     (here / "net.yaml").rename(work / "net.yaml")
     git("init", "-q", ".", cwd=work)
     archcalc(work, "lock", "net.yaml")
+    for name in ("venv.py", "pip.py", "logging.py", "yaml.py", "archcalc.py", "sitecustomize.py"):  # of no consequence
+        (work / name).write_text("raise SystemExit('imported from the repository')\n", encoding="utf-8")
     install, check = ACTION["runs"]["steps"]
     code, out = step(install, {"python": sys.executable}, work, temp)
     assert code == 0, out
@@ -241,6 +246,46 @@ def step(found: dict[str, Any], inputs: dict[str, str], work: Path, temp: Path) 
     command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", found["run"]]
     done = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True, check=False, timeout=500)
     return done.returncode, done.stdout + done.stderr
+
+
+def constraints() -> list[str]:
+    """Every exact version of the tests' environment, as `name==version`."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if "==" in line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", ["locked.txt", "publish.txt"])
+def test_what_is_installed_is_locked_by_hash(name: str) -> None:
+    text = (ROOT / ".github" / name).read_text(encoding="utf-8").replace("\\\n", "")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    every = [Requirement(line.split(" --hash")[0].strip()) for line in lines]
+    locked = {canonicalize_name(found.name): found for found in every}
+    assert all(re.fullmatch(r"\S+==\S+( +--hash=sha256:[0-9a-f]{64})+ *", line) for line in lines)
+    ours = {canonicalize_name(Requirement(text).name): Requirement(text).specifier for text in constraints()}
+    assert all(found.specifier == ours.get(package, found.specifier) for package, found in locked.items())
+    needed = closure((*LIGHT, "hatchling")) if name == "locked.txt" else {"twine"}
+    assert needed <= set(locked)
+
+
+def test_nothing_of_a_repository_is_imported() -> None:
+    """Python is always told not to look where it stands; and what is installed is locked."""
+    install, check = (step["run"] for step in ACTION["runs"]["steps"])
+    for line in (*install.splitlines(), *check.splitlines()):
+        assert line.startswith("#") or "ython" not in line or " -I " in line
+    assert "--require-hashes --only-binary=:all:" in install
+    assert '--no-deps --no-build-isolation "$GITHUB_ACTION_PATH"' in install
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem)
+def test_workflows_pin_what_they_use_and_keep_no_password(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert set(workflow["permissions"] or {}) <= {"contents"}
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    for used in (step for step in steps if "uses" in step):
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", used["uses"]), "by the commit, as a tag can be moved"
+        if used["uses"].startswith("actions/checkout@"):
+            assert used["with"]["persist-credentials"] is False
+    assert "secrets." not in path.read_text(encoding="utf-8")
 
 
 # --- the README ---------------------------------------------------------------------------------------------------

@@ -100,6 +100,7 @@ def test_sdist_and_wheel_hold_every_spec(built: tuple[Path, Path]) -> None:
     assert SPECS
     assert {f"specs/{name}" for name in SPECS} <= packed
     assert {f"archcalc/specs/{name}" for name in SPECS} <= shipped
+    assert "archcalc/py.typed" in shipped
     assert {"README.md", "LICENSE", "constraints.txt", "tests/test_packaging.py"} <= packed
     assert {name.split("/")[0].partition("-")[0] for name in shipped} == {"archcalc"}
 
