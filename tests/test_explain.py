@@ -49,7 +49,7 @@ SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 # --- the evaluator ------------------------------------------------------------------------------------------------
 
 
-SIGNS = {
+SIGNS = str.maketrans({"⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "·": "*", "−": "-", "′": "_prime"})
     ord(sign): text for sign, text in zip("⌊⌋⌈⌉·−′", ("floor(", ")", "ceil(", ")", "*", "-", "_prime"), strict=True)
 }
 
