@@ -50,8 +50,6 @@ SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
 SIGNS = str.maketrans({"⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "·": "*", "−": "-", "′": "_prime"})
-    ord(sign): text for sign, text in zip("⌊⌋⌈⌉·−′", ("floor(", ")", "ceil(", ")", "*", "-", "_prime"), strict=True)
-}
 
 
 def value_of(text: str, letters: Mapping[str, int] | None = None) -> Fraction:
