@@ -17,6 +17,10 @@ from .gate.build import reference
 from .models import Model, load
 
 
+class NotMeasured(AssertionError):
+    """All that can be counted is as locked, but a required budget was not measured: nobody knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assertions:
     """The assertions, with paths that begin at `folder`. Bad specs, locks and budgets raise ArchcalcError."""
@@ -29,7 +33,8 @@ class Assertions:
 
     def assert_locked(self, lock: str | Path = "archcalc.lock", *models: str) -> None:
         """The models of a lock, all of them unless some are named, are what is locked. Raises AssertionError with the
-        difference by layer."""
+        difference by layer; NotMeasured, which is one, where only a required budget for latency is open."""
+        __tracebackhide__ = True
         from .gate.build import CheckedLock, check_model
         from .gate.lock import read_lock
         from .show.check import page
@@ -47,10 +52,12 @@ class Assertions:
                 raise model.error
         run = CheckResult((CheckedLock(found.name, path, checked),))
         if not run.ok:  # no `assert`: pytest would add to what it says
-            raise AssertionError(logged(write(page(run), "text")))
+            kind = NotMeasured if run.exit_code == 3 else AssertionError
+            raise kind(logged(write(page(run), "text")))
 
     def assert_within(self, model: str, *budgets: str) -> None:
         """A model keeps within `params <= 25.6M`, … Raises AssertionError with what it costs."""
+        __tracebackhide__ = True
         from .gate.budgets import judge, quantities, read_budget, with_receptive_field
         from .show.drift import budget
 
@@ -68,6 +75,7 @@ class Assertions:
     def assert_claims(self, spec: str | Path) -> None:
         """The figures that a spec file quotes hold or stand under an erratum, and its errata apply. Raises
         AssertionError with those that do not."""
+        __tracebackhide__ = True
         from .tasks.check import check_spec
 
         path = self.folder / spec
@@ -78,4 +86,4 @@ class Assertions:
 
 here = Assertions(Path())
 assert_locked, assert_within, assert_claims = here.assert_locked, here.assert_within, here.assert_claims
-__all__ = ["Assertions", "assert_claims", "assert_locked", "assert_within", "load"]
+__all__ = ["Assertions", "NotMeasured", "assert_claims", "assert_locked", "assert_within", "load"]

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from archcalc.models import load
 from tests.test_commands import Run, command
-from tests.test_gate import NET, edit, here
+from tests.test_gate import NET, edit, here, require
 from tests.test_packaging import LIGHT, closure
 
 __all__ = ["command", "here"]  # fixtures
@@ -63,6 +63,22 @@ def test_locks_and_specs_are_test_items(here: Path, command: Run) -> None:
     assert "Traceback" not in out
     code, out = run_pytest("archcalc.lock::net.yaml:net-wide", cwd=here)
     assert (code, "1 passed" in out) == (0, True), out
+
+
+def test_a_failed_assertion_shows_no_source_of_archcalc_and_an_open_budget_skips(here: Path, command: Run) -> None:
+    command("lock", "net.yaml")
+    test = "from archcalc.testing import assert_locked\ndef test_it():\n    assert_locked()\n"
+    (here / "test_net.py").write_text(test, encoding="utf-8")
+    require(here / "archcalc.lock")
+    code, out = run_pytest("--archcalc", "-rs", cwd=here)
+    assert (code, "1 failed, 1 passed, 2 skipped" in out) == (1, True), out
+    assert "required budgets were not measured" in out
+    edit(here / "net.yaml", "    conv 8 | conv 16\n    head", "    conv 9 | conv 16\n    head")
+    code, out = run_pytest("test_net.py", cwd=here)
+    assert (code, "out=8 → out=9" in out) == (1, True), out
+    assert "test_net.py:3: AssertionError" in out
+    assert "archcalc/testing.py" not in out
+    assert "read_lock" not in out
 
 
 def test_without_being_asked_nothing_is_collected(here: Path, command: Run) -> None:

@@ -11,11 +11,12 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from archcalc import files
-from archcalc.errors import ArchcalcError, Source, SpecError, Text
+from archcalc.errors import ArchcalcError, Source, SpecError, Text, Unavailable
 from archcalc.gate import budgets
 from archcalc.gate.build import CheckedModel, check_locks, find_locks
 from archcalc.gate.drift import Change, compare, places
@@ -23,7 +24,7 @@ from archcalc.gate.lock import entry_of, read_lock
 from archcalc.language import zoo
 from archcalc.models import load
 from archcalc.show import drift as gated
-from archcalc.testing import assert_claims, assert_locked, assert_within
+from archcalc.testing import NotMeasured, assert_claims, assert_locked, assert_within
 from tests.mistakes import MISTAKES, Mistake
 from tests.test_commands import Run, command
 
@@ -53,7 +54,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
         monkeypatch.delenv(name, raising=False)
-    budgets.project.cache_clear()
+    budgets.forget_projects()
     (tmp_path / "net.yaml").write_text(NET, encoding="utf-8")
     return tmp_path
 
@@ -249,6 +250,7 @@ def test_paths_are_from_the_lock(here: Path, command: Run) -> None:
         ("archcalc lock 1\nbudget parms <= 1\nend\n", 2, "Did you mean `params`?"),
         ("archcalc lock 1\nmodel a\nmodel a\nend\n", 2, "locked twice"),
         ("archcalc lock 1\nmdel a\nend\n", 2, "Did you mean `model`?"),
+        ("archcalc lock 1\n    a | b | 1 | 1 | 1 | 1 | -\nmodel lenet5\nend\n", 2, "in front of the first model"),
         ("archcalc lock 1\nend\nmore\n", 2, "nothing stands behind the `end`"),
     ],
 )
@@ -368,7 +370,7 @@ def test_a_budget(budget: str, holds: bool, here: Path, command: Run) -> None:
             assert budget in file.read_text(encoding="utf-8")
     path.write_text(text, encoding="utf-8")
     (here / "pyproject.toml").write_text(f'[tool.archcalc]\nbudgets = ["{budget}"]\n', encoding="utf-8")
-    budgets.project.cache_clear()
+    budgets.forget_projects()
     assert command("check").code == int(not holds)
     if "advisory" in budget:
         assert "! budget" in command("check").out
@@ -397,7 +399,7 @@ def test_a_budget(budget: str, holds: bool, here: Path, command: Run) -> None:
 def test_a_bad_budget_is_named(toml: str, told: str, here: Path, command: Run) -> None:
     command("lock", "net.yaml")
     (here / "pyproject.toml").write_text(toml, encoding="utf-8")
-    budgets.project.cache_clear()
+    budgets.forget_projects()
     done = command("check")
     assert done.code == 2
     assert told in done.out + done.err
@@ -408,7 +410,7 @@ def test_budgets_for_some_models(here: Path, command: Run) -> None:
     command("lock", "net.yaml")
     table = '[tool.archcalc.budgets]\n"*-wide" = ["params < 1K"]\nnet-small = ["params < 1K"]\n'
     (here / "pyproject.toml").write_text(table, encoding="utf-8")
-    budgets.project.cache_clear()
+    budgets.forget_projects()
     done = command("check", "--format", "json")
     small, wide = json.loads(done.out)["models"]
     assert [verdict["holds"] for verdict in small["budgets"]] == [True]
@@ -429,8 +431,264 @@ def test_latency_is_judged_against_a_baseline_of_the_same_run(here: Path, comman
         budget = f"budget latency <= {bound} × net.yaml:wide{force}\n"
         (here / "archcalc.lock").write_text(text.replace("\nmodel", f"{budget}\nmodel", 1), encoding="utf-8")
         done = command("check")
-        assert (done.code, "not measured" in done.out) == (0, True)
-        assert command("check", "--measure").code == code
+        assert (done.code, "– budget latency" in done.out) == (3 if force else 0, True)
+        done = command("check", "--measure")
+        assert (done.code, f"{'✓' if bound == '1000' else '✗' if force else '!'} budget" in done.out) == (code, True)
+
+
+def require(lock: Path) -> None:
+    """Put a budget for latency into a lock."""
+    text = lock.read_text(encoding="utf-8")
+    lock.write_text(text.replace("\nmodel", "budget latency <= 2 × lenet5, required\n\nmodel", 1), encoding="utf-8")
+
+
+def test_a_required_budget_that_was_not_measured_passes_nothing(here: Path, command: Run) -> None:
+    command("lock", "net.yaml:small")
+    require(here / "archcalc.lock")
+    done = command("check")
+    assert done.code == 3
+    assert "– budget latency <= 2 × lenet5, required: not measured; `--measure` does" in done.out
+    assert "1 required budget was not measured" in done.out
+    assert "✓" not in done.out
+    found = json.loads(command("check", "--format", "json").out)
+    assert (found["ok"], found["models"][0]["ok"], found["models"][0]["budgets"][0]["holds"]) == (False, False, None)
+    junit = ElementTree.fromstring(command("check", "--format", "junit").out)
+    assert [case.get("message") for case in junit.iter("skipped")] == [
+        "latency <= 2 × lenet5, required: not measured; `--measure` does"
+    ]
+    assert [suite.get("skipped") for suite in junit.iter("testsuite")] == ["1", "0"]
+    assert command("check", "--format", "github").out.startswith("::warning file=archcalc.lock,line=")
+    (result,) = [
+        one
+        for one in json.loads(command("check", "--format", "sarif").out)["runs"][0]["results"]
+        if "budget" in str(one)
+    ]
+    assert (result["kind"], result["level"]) == ("open", "none")
+    with pytest.raises(NotMeasured, match="was not measured"):
+        assert_locked()
+    edit(here / "net.yaml", "conv 8 | conv 16\n    head", "conv 9 | conv 16\n    head")
+    assert command("check").code == 1, "what does not hold comes first"
+
+
+def test_a_budget_of_a_spec_is_measured_too(here: Path, command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def latencies(model: str, baseline: str) -> tuple[float, float]:
+        asked.append((model, baseline))
+        return 3.0, 2.0
+
+    monkeypatch.setattr("archcalc.tasks.check._latencies", latencies)
+    (here / "pyproject.toml").write_text('[tool.archcalc]\nbudgets = ["latency <= 2 × lenet5, required"]\n')
+    budgets.forget_projects()
+    assert command("check", "net.yaml").code == 3
+    assert command("check", "net.yaml", "--measure").code == 0
+    assert asked == [("net.yaml:net-small", "lenet5"), ("net.yaml:net-wide", "lenet5")]
+
+
+def test_what_cannot_be_measured_stays_open_and_all_else_is_said(
+    here: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: str) -> None:
+        raise Unavailable("this needs torch, which is not installed")
+
+    monkeypatch.setattr("archcalc.tasks.check._latencies", none)
+    command("lock", "net.yaml")
+    require(here / "archcalc.lock")
+    done = command("check", "--measure")
+    assert done.code == 3
+    assert "not measured, as this needs torch, which is not installed" in " ".join(done.out.split())
+    edit(here / "net.yaml", "conv 8 | conv 16\n    head", "conv 9 | conv 16\n    head")
+    done = command("check", "--measure")
+    assert (done.code, "out=8 → out=9" in done.out) == (1, True)
+
+
+def test_ctrl_c_while_budgets_are_measured_keeps_what_was_found(
+    here: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(model: str, _: str) -> tuple[float, float]:
+        if "wide" in model:
+            raise KeyboardInterrupt
+        return 1.0, 1.0
+
+    monkeypatch.setattr("archcalc.tasks.check._latencies", stop)
+    command("lock", "net.yaml")
+    require(here / "archcalc.lock")
+    lock = (here / "archcalc.lock").read_bytes()
+    edit(here / "net.yaml", "conv 8 | conv 16\n    head", "conv 9 | conv 16\n    head")
+    done = command("check", "--measure", "--update")
+    assert done.code == 130
+    assert "✓ budget latency <= 2 × lenet5, required: 1 ms, at most 2 ms" in done.out
+    assert "– budget latency" in done.out
+    assert "out=8 → out=9" in done.out
+    assert (here / "archcalc.lock").read_bytes() == lock, "nothing is accepted that was not seen"
+
+
+# --- what is not held, and what is not locked -----------------------------------------------------------------------
+
+
+def test_a_named_spec_says_which_lock_it_was_not_held_against(here: Path, command: Run) -> None:
+    (here / "models").mkdir()
+    (here / "net.yaml").rename(here / "models" / "net.yaml")
+    command("lock", "models/net.yaml:net-small")
+    edit(here / "models" / "net.yaml", "classes: 10", "classes: 100")
+    done = command("check", "models/net.yaml")
+    assert done.code == 0
+    said = " ".join(done.out.split())
+    assert (
+        "not held against `archcalc.lock`, which locks 1 model of `models/net.yaml`, not `models/net.yaml:net-wide`"
+        in said
+    )
+    assert "`archcalc check archcalc.lock` does" in said
+    (lacking,) = json.loads(command("check", "models/net.yaml", "--format", "json").out)["not_held"]
+    assert lacking["what"] == "archcalc.lock"
+    assert "::warning file=archcalc.lock" in command("check", "models/net.yaml", "--format", "github").out
+    assert "<skipped" in command("check", "models/net.yaml", "--format", "junit").out
+    both = command("check", "models/net.yaml", "archcalc.lock")
+    assert (both.code, "not held" in both.out) == (1, False)
+    held = command("check", "models/net.yaml", "--strict")
+    assert (held.code, "not held" in held.out, "classes" in held.out or "out=10 → out=100" in held.out) == (
+        1,
+        False,
+        True,
+    )
+    (here / "archcalc.lock").write_text("archcalc lock 9\n", encoding="utf-8")
+    assert "cannot be read, and may lock models" in " ".join(command("check", "models/net.yaml").out.split())
+
+
+def test_a_lock_above_the_repository_or_of_other_specs_is_no_matter(here: Path, command: Run) -> None:
+    inner = here / "inner"
+    inner.mkdir()
+    (here / "net.yaml").rename(inner / "net.yaml")
+    command("lock", "lenet5")
+    assert "not held" not in command("check", "inner/net.yaml").out
+    command("lock", "inner/net.yaml")
+    assert "not held" in command("check", "inner/net.yaml").out
+    (inner / ".git").mkdir()
+    assert "not held" not in command("check", "inner/net.yaml").out
+
+
+def test_a_model_that_is_new_in_a_locked_spec_is_named(here: Path, command: Run) -> None:
+    command("lock", "net.yaml:net-small", "vgg16")
+    for arguments in ([], ["archcalc.lock"]):
+        done = command("check", *arguments)
+        assert done.code == 0
+        assert "`net.yaml:net-wide` is not locked; `archcalc lock` does" in done.out
+        assert "vgg19" not in done.out, "of a shipped spec nobody locks all"
+        strict = command("check", *arguments, "--strict")
+        assert (strict.code, "✗ 1 model is not locked" in strict.out) == (1, True)
+    found = json.loads(command("check", "--strict", "--format", "json").out)
+    assert found["not_locked"] == [{"name": "net.yaml:net-wide", "where": "net.yaml:3:28"}]
+    assert (found["ok"], found["strict"]) == (False, True)
+    assert "::error file=net.yaml,line=3,col=28" in command("check", "--strict", "--format", "github").out
+    assert "::warning file=net.yaml,line=3,col=28" in command("check", "--format", "github").out
+    assert command("check", "net.yaml", "--strict").code == 1
+    command("lock", "net.yaml:wide", "-o", "other.lock")
+    done = command("check", "--strict")
+    assert (done.code, "not locked" in done.out) == (0, False), "another lock has it, under the name of its variant"
+    assert command("check", "net.yaml", "--strict").code == 0
+
+
+def test_strict_wants_every_model_of_the_named_specs(here: Path, command: Run) -> None:
+    (here / "one.yaml").write_text("input: 4\nlayers:\n  - linear(2)\n", encoding="utf-8")
+    done = command("check", "one.yaml", "--strict")
+    assert (done.code, "`one.yaml:one` is not locked" in done.out) == (1, True)
+    command("lock", "one.yaml")
+    assert command("check", "one.yaml", "--strict").code == 0
+    done = command("check", "one.yaml", "net.yaml", "--strict")
+    assert (done.code, "✗ 2 models are not locked" in done.out) == (1, True)
+
+
+# --- the JSON says what the lock has --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["net.yaml:net-small", "googlenet"])
+def test_locked_totals_are_those_of_the_lock(model: str, here: Path, command: Run) -> None:
+    """Of what follows from the locked sums too; by the report of the network as it was."""
+    before = load(model).report()
+    command("lock", model)
+    was = budgets.quantities(before)
+    ((now,),) = [json.loads(command("check", "--format", "json").out)["models"]]
+    heads = before.totals_with_heads is not None
+    unknown = {f"{name} with heads" for name in before.totals.counts()} if heads else set()
+    unknown -= {f"{name} with heads" for name in ("params", "macs", "flops", "param_bytes")}
+    assert {name: both["locked"] for name, both in now["totals"].items()} == {
+        name: None if name in unknown else value for name, value in was.items()
+    }
+    lock = (here / "archcalc.lock").read_text(encoding="utf-8")
+    (here / "archcalc.lock").write_text(
+        re.sub(r"  macs ([\d,]+)\n", lambda found: f"  macs {int(found[1].replace(',', '')) + 7:,}\n", lock),
+        encoding="utf-8",
+    )
+    ((now,),) = [json.loads(command("check", "--format", "json").out)["models"]]
+    assert now["totals"]["macs"] == {"locked": was["macs"] + 7, "now": was["macs"]}
+    assert now["totals"]["flops"] == {"locked": 2 * was["macs"] + 14, "now": 2 * was["macs"]}
+    assert now["totals"]["flops with heads"]["now"] == was["flops with heads"]
+
+
+def test_a_model_without_a_lock_has_no_locked_totals(here: Path, command: Run) -> None:
+    (here / "pyproject.toml").write_text('[tool.archcalc]\nbudgets = ["params < 1M"]\n')
+    budgets.forget_projects()
+    for model in json.loads(command("check", "net.yaml", "--format", "json").out)["models"]:
+        assert model["lock"] is None
+        assert {both["locked"] for both in model["totals"].values()} == {None}
+
+
+def test_places_of_budgets_are_relative(here: Path, command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    command("lock", "net.yaml")
+    (here / "pyproject.toml").write_text('[tool.archcalc]\nbudgets = ["params < 1K", "macs < 9T"]\n')
+    (here / "sub").mkdir()
+    (here / "sub" / "net.yaml").write_text(NET, encoding="utf-8")
+    command("lock", "sub/net.yaml", "-o", "sub/archcalc.lock")
+    for folder, path in ((here, "pyproject.toml"), (here / "sub", "../pyproject.toml")):
+        monkeypatch.chdir(folder)
+        found = json.loads(command("check", "archcalc.lock", "--format", "json").out)
+        places = [verdict["where"] for model in found["models"] for verdict in model["budgets"]]
+        assert places == [f"{path}:2:13", f"{path}:2:28"] * 2
+
+
+# --- locks that are found -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("link", ["a.lock", "z.lock"])
+def test_a_lock_beside_a_link_to_it_is_read_by_its_own_name(link: str, here: Path, command: Run) -> None:
+    (here / "real").mkdir()
+    (here / "net.yaml").rename(here / "real" / "net.yaml")
+    command("lock", "real/net.yaml", "-o", "real/m.lock")
+    for folder, target in ((here, "real/m.lock"), (here / "real", "m.lock")):
+        (folder / link).symlink_to(target)
+    for arguments in ([], [link, "real"]):
+        done = command("check", *arguments)
+        assert (done.code, "all 2 models are as locked" in done.out) == (0, True), done.out
+
+
+def test_a_folder_that_cannot_be_entered_is_a_warning(
+    here: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(path: str | Path) -> Any:
+        if Path(path).name == "secret":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    scan = os.scandir
+    command("lock", "net.yaml")
+    (here / "secret").mkdir()
+    monkeypatch.setattr(os, "scandir", refusing)
+    done = command("check")
+    assert done.code == 0
+    assert "all 2 models are as locked" in done.out
+    assert "secret` cannot be entered: Permission denied" in done.out
+    assert json.loads(command("check", "--format", "json").out)["not_held"][0]["what"].endswith("secret")
+    (here / "archcalc.lock").unlink()
+    done = command("check")
+    assert (done.code, "secret` cannot be entered" in done.err) == (2, True)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root enters every folder")
+def test_a_folder_that_really_cannot_be_entered_is_a_warning(here: Path, command: Run) -> None:
+    command("lock", "net.yaml")
+    (here / "secret").mkdir(mode=0)
+    done = command("check")
+    assert (done.code, "cannot be entered" in done.out) == (0, True)
 
 
 # --- Python -------------------------------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ def check(
         bool, Option("--claims", help="Judge the figures and errata of the specs that the locks name, too.")
     ] = False,
     measure: Annotated[bool, Option("--measure", help="Run models that have a budget for latency.")] = False,
+    strict: Annotated[
+        bool, Option("--strict", help="Want every model locked: of the named specs, or else of those in the locks.")
+    ] = False,
     watch: Annotated[bool, Option("--watch", help="Check again whenever a file is saved, until interrupted.")] = False,
     output_format: Annotated[
         list[str] | None,
@@ -43,7 +46,8 @@ def check(
     Of spec files every model is built, and the figures that they quote and their errata are judged.
 
     Exits with 1 where a model is not as locked, a budget is broken, a figure contradicts and no erratum says so, or
-    an erratum no longer applies; with 2 where a lock or a spec cannot be read."""
+    an erratum no longer applies; with 2 where a lock or a spec cannot be read; with 3 where a required budget was not
+    measured."""
     from ..errors import UsageError
     from ..show.check import page
     from ..show.progress import progress
@@ -53,14 +57,16 @@ def check(
     if watch and (update or measure or output_format or output):
         raise UsageError("`--watch` shows text, and neither updates nor measures")
     if watch:
-        return _watch(files or (), zoo, claims)
+        return _watch(files or (), zoo, claims, strict)
     what = "specs" if zoo and not files else "models and specs"
     with progress(f"checking {what}", what) as tick:
-        found = task(*(files or ()), zoo=zoo, claims=claims, update=update, measure=measure, tick=tick)
+        found = task(*(files or ()), zoo=zoo, claims=claims, update=update, measure=measure, strict=strict, tick=tick)
     for write in outputs:
         write(page(found))
     for unread in found.unread:
         print(unread.error.render(), file=sys.stderr)
+    if found.stopped is not None:
+        raise found.stopped
     return found.exit_code
 
 
@@ -82,7 +88,7 @@ def _outputs(formats: Sequence[str], path: str) -> list[Output]:
     return [*files, *(Output(name, path, FORMS) for name in plain or ("",))]
 
 
-def _watch(files: Sequence[str], zoo: bool, claims: bool) -> int:
+def _watch(files: Sequence[str], zoo: bool, claims: bool, strict: bool) -> int:
     """Show what each check finds, until interrupted."""
     import time
 
@@ -91,7 +97,7 @@ def _watch(files: Sequence[str], zoo: bool, claims: bool) -> int:
     from ..tasks.check import watch
 
     write = Output("text", "")
-    for found, watched in watch(files, zoo=zoo, claims=claims):
+    for found, watched in watch(files, zoo=zoo, claims=claims, strict=strict):
         print("\033[2J\033[H" if sys.stdout.isatty() else "", end="")
         write(found.render() + "\n" if isinstance(found, ArchcalcError) else page(found))
         if not write.heard:

@@ -7,6 +7,7 @@ latency <= 1.1 × resnet18, required
 from __future__ import annotations
 
 import operator
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -18,12 +19,12 @@ from pathlib import Path
 from ..analysis.counts import Report, Totals
 from ..errors import Source, SpecError, Text, did_you_mean
 from ..units import read_figure
+from .lock import WITH_HEADS
 
 KEYS = ("budgets",)  # of `[tool.archcalc]`
 TOTALS = tuple(field.name for field in fields(Totals) if field.name != "elementwise")
 RECEPTIVE_FIELD = "receptive_field"  # the largest bounded one of any node: a global pooling sees everything
 MEASURED = ("latency",)
-WITH_HEADS = " with heads"
 EVERY = "*"
 FORCE = ("required", "advisory")
 COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
@@ -64,19 +65,31 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class BudgetVerdict:
-    """A budget held against a network: `value` is what there is (None: not measured), `limit` what may be."""
+    """A budget held against a network: `value` is what there is (None: not measured, perhaps as `reason` says), `limit`
+    what may be."""
 
     budget: Budget
     value: Fraction | None
     limit: Fraction
+    reason: str = ""
 
     @property
-    def holds(self) -> bool:
-        return self.value is None or COMPARISONS[self.budget.comparison](self.value, self.limit)
+    def holds(self) -> bool | None:
+        """Whether it is kept; None where nobody knows."""
+        return None if self.value is None else COMPARISONS[self.budget.comparison](self.value, self.limit)
 
     @property
     def ok(self) -> bool:
-        return self.holds or self.budget.advisory
+        return self.holds is True or self.budget.advisory
+
+    @property
+    def broken(self) -> bool:
+        return self.holds is False and not self.budget.advisory
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether it is required, and nobody knows."""
+        return self.holds is None and not self.budget.advisory
 
 
 def quantities(report: Report, with_receptive_field: bool = False) -> dict[str, int]:
@@ -145,14 +158,32 @@ def _amount(place: Text, quantity: str) -> Fraction:
     return figure.value
 
 
-@lru_cache(maxsize=64)
 def project(folder: Path) -> tuple[Budget, ...]:
-    """The budgets of `[tool.archcalc]` in the nearest `pyproject.toml` at or above a folder. Raises SpecError."""
+    """The budgets of `[tool.archcalc]` in the nearest `pyproject.toml` at or above a folder, with its path from here.
+    Raises SpecError."""
+    return _project(folder, Path.cwd())
+
+
+@lru_cache(maxsize=64)
+def _project(folder: Path, here: Path) -> tuple[Budget, ...]:
     for above in (folder, *folder.parents):
         path = above / "pyproject.toml"
         if path.is_file():
-            return read_project(path)
+            return read_project(from_here(path, here))
     return ()
+
+
+def forget_projects() -> None:
+    """Read them again next time."""
+    _project.cache_clear()
+
+
+def from_here(path: Path, here: Path | None = None) -> Path:
+    """The path from this folder; on another drive as it is."""
+    try:
+        return Path(os.path.relpath(path, here))
+    except ValueError:
+        return path
 
 
 def read_project(path: Path) -> tuple[Budget, ...]:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import ArchcalcError, SpecError, Text, did_you_mean
+from ..errors import ArchcalcError, SpecError, Text, Unavailable, did_you_mean
 from ..files import tidy
-from ..language.zoo import models_of, select, spec_files, specs_dir, split
+from ..language.family import Family
+from ..language.zoo import Selection, models_of, select, spec_files, specs_dir, split
 from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
-from .budgets import EVERY, Budget, BudgetVerdict, judge, project, quantities, read_budget, with_receptive_field
+from .budgets import (
+    EVERY,
+    Budget,
+    BudgetVerdict,
+    from_here,
+    judge,
+    project,
+    quantities,
+    read_budget,
+    with_receptive_field,
+)
 from .drift import Drift, LockPlace, compare, places
 from .lock import NAME, Entry, Lock, Section, entry_of, is_lock, read_lock
 
@@ -24,6 +35,21 @@ GROUP = 12  # models of one spec that go to one process at least
 SHARES = 16  # parts of the work: a spec that has more of it than one part is split
 SKIPPED = ("node_modules", "__pycache__", "site-packages")
 
+
+class NamedModel(NamedTuple):
+    """A model of a spec file by its name there, and the place of that."""
+
+    name: str
+    where: str
+
+
+class NotHeld(NamedTuple):
+    """Something that a check did not hold, and why, as a sentence."""
+
+    what: str
+    why: str
+
+
 # --- what is found ------------------------------------------------------------------------------------------------
 
 
@@ -31,7 +57,8 @@ SKIPPED = ("node_modules", "__pycache__", "site-packages")
 class CheckedModel:
     """A model of a lock. `locked` is its name where it stands there, `spec` the file that it is built from. `drift` is
     None where all is as locked; then `now` is, too. `totals` are what budgets bound. `error` says why it cannot be
-    compared. `updated`: the lock holds what is true now."""
+    compared. `updated`: the lock holds what is true now. `reference` asks for it from here, `own` is its name in the
+    spec, and `siblings` are the names of all models there; `section` is what the lock has of it."""
 
     name: str
     locked: Text
@@ -42,11 +69,30 @@ class CheckedModel:
     budgets: tuple[BudgetVerdict, ...] = ()
     error: ArchcalcError | None = None
     updated: bool = False
+    reference: str = ""
+    own: str = ""
+    siblings: tuple[NamedModel, ...] = field(default=(), repr=False)
+    section: Section | None = field(default=None, repr=False)
+
+    @property
+    def as_locked(self) -> bool:
+        return self.updated or (self.error is None and self.drift is None)
 
     @property
     def ok(self) -> bool:
-        as_locked = self.updated or (self.error is None and self.drift is None)
-        return as_locked and all(verdict.ok for verdict in self.budgets)
+        """Whether all that it should be is known to be so."""
+        return self.as_locked and all(verdict.ok for verdict in self.budgets)
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is not as it should be; neither where a budget was not measured."""
+        return not self.as_locked or any(verdict.broken for verdict in self.budgets)
+
+    @property
+    def file(self) -> Path:
+        """The spec file that it is built from."""
+        shipped = self.section is not None and split(self.name)[0] is None
+        return (specs_dir() / Path(self.spec).name if shipped else Path(self.spec)).resolve()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +122,13 @@ class CheckedLock:
 # --- where locks are ----------------------------------------------------------------------------------------------
 
 
-def find_locks(folder: Path) -> Iterator[Path]:
-    """Every lock below a folder, by name; hidden folders, environments and installed packages are passed over."""
-    for above, folders, files in os.walk(folder):
+def find_locks(folder: Path, refused: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """Every lock below a folder, by name; hidden folders, environments and installed packages are passed over.
+    `refused` hears of folders that cannot be entered."""
+    for above, folders, files in os.walk(folder, onerror=refused):
         shown = [name for name in folders if not name.startswith(".") and name not in SKIPPED]
-        folders[:] = sorted(name for name in shown if not Path(above, name, "pyvenv.cfg").exists())
+        # `Path.exists` would raise for a folder that cannot be entered.
+        folders[:] = sorted(name for name in shown if not os.path.exists(f"{above}/{name}/pyvenv.cfg"))  # noqa: PTH110
         for name in sorted(files):
             path = Path(above, name)
             if path.suffix == ".lock" and is_lock(path):
@@ -111,6 +159,70 @@ def names_in(wanted: str, lock: Path) -> list[str]:
     return [relative + model.removeprefix(path) for model in models_of(wanted)]
 
 
+def beside(spec: Path, held: Collection[Path]) -> Iterator[tuple[Path, Lock | SpecError]]:
+    """The locks in a spec file's folder and those above, up to the repository's root or this folder, that have models
+    of it, or cannot be read; but for those that are `held`."""
+    folder = spec.resolve().parent
+    above = [folder, *folder.parents]
+    root = next((at for at in above if (at / ".git").exists()), Path.cwd())
+    for at in above[: above.index(root) + 1] if root in above else [folder]:
+        for path in sorted(at.glob("*.lock")):
+            if path.resolve() in held or not is_lock(path):
+                continue
+            try:
+                lock = read_lock(path, str(from_here(path)))
+            except SpecError as error:
+                yield path, error
+                continue
+            if _models_of(lock, spec):
+                yield path, lock
+
+
+def _models_of(lock: Lock, spec: Path) -> list[str]:
+    """The models of a lock that are built from a spec file."""
+    files = {name: split(name)[0] for name in lock.sections}
+    return [name for name, path in files.items() if path and (lock.path.parent / path).resolve() == spec.resolve()]
+
+
+def not_held(specs: Sequence[tuple[Path, str, Sequence[NamedModel]]], held: Collection[Path]) -> list[NotHeld]:
+    """The locks of spec files, each with its models, that are checked without these."""
+    found: dict[Path, NotHeld] = {}
+    for spec, name, models in specs:
+        for path, lock in beside(spec, held):
+            shown = str(from_here(path))
+            if isinstance(lock, SpecError):
+                found[path] = NotHeld(
+                    shown, f"`{shown}` cannot be read, and may lock models of `{name}`: {lock.message}"
+                )
+                continue
+            locked = {split(model)[2] for model in _models_of(lock, spec)}
+            new = [f"`{name}:{model.name}`" for model in models if not locked & {"", model.name}]
+            lacking = f", not {' or '.join(new)}" if new else ""
+            many = f"{len(locked)} model{'s' * (len(locked) != 1)} of `{name}`{lacking}"
+            found[path] = NotHeld(
+                shown, f"not held against `{shown}`, which locks {many}: `archcalc check {shown}` does"
+            )
+    return list(found.values())
+
+
+def not_locked(
+    locks: Sequence[CheckedLock], specs: Mapping[Path, tuple[str, Sequence[NamedModel]]]
+) -> list[NamedModel]:
+    """The models of spec files that no lock has: of those that are named, and of those by path in the locks."""
+    held: dict[Path, set[str]] = {}
+    wanted = dict(specs)
+    for model in (model for lock in locks for model in lock.models if model.own):
+        held.setdefault(model.file, set()).add(model.own)
+        if model.siblings:
+            wanted.setdefault(model.file, (model.spec, model.siblings))
+    return [
+        NamedModel(f"{shown}:{own.name}", own.where)
+        for path, (shown, names) in wanted.items()
+        for own in names
+        if own.name not in held.get(path, ())
+    ]
+
+
 # --- building -----------------------------------------------------------------------------------------------------
 
 
@@ -132,10 +244,15 @@ class BuildResult(NamedTuple):
     entry: Entry | None
     places: list[LockPlace]
     of_input: str
+    own: str = ""
+    siblings: tuple[NamedModel, ...] = ()
 
 
-def build(wanted: BuildRequest) -> BuildResult | ArchcalcError:
-    """Build one model; what is wrong with it is given, not raised."""
+def build(
+    wanted: BuildRequest, siblings: dict[str, tuple[NamedModel, ...]] | None = None
+) -> BuildResult | ArchcalcError:
+    """Build one model; what is wrong with it is given, not raised. `siblings` are the models of a spec, worked out
+    once."""
     try:
         selection = select(wanted.reference)
         report = counts_of(selection)
@@ -144,14 +261,31 @@ def build(wanted: BuildRequest) -> BuildResult | ArchcalcError:
         return error
     spec = split(wanted.reference)[0] or f"specs/{selection.spec}"
     totals = quantities(report, wanted.with_receptive_field)
+    known = siblings if siblings is not None else {}
+    if split(wanted.reference)[0] and spec not in known:
+        known[spec] = names_of(selection.file)
+    own = named(selection).name, known.get(spec, ())
     if wanted.digest == digest(entry.text()):
-        return BuildResult(spec, totals, None, [], "")
+        return BuildResult(spec, totals, None, [], "", *own)
     of_input = selection.family.inputs[0][0].where
-    return BuildResult(spec, totals, entry, places(report.graph, wanted.by_rows), of_input)
+    return BuildResult(spec, totals, entry, places(report.graph, wanted.by_rows), of_input, *own)
+
+
+def named(selection: Selection) -> NamedModel:
+    """A model by its name in its file."""
+    name = selection.entry.name if selection.entry else selection.variant.name
+    return NamedModel(name.value, name.where)
+
+
+def names_of(family: Family) -> tuple[NamedModel, ...]:
+    """All models of a spec file."""
+    names = [*(entry.name for entry in family.models.values()), *(variant.name for variant in family.unnamed)]
+    return tuple([NamedModel(name.value, name.where) for name in names])
 
 
 def _build_all(group: Sequence[BuildRequest]) -> list[BuildResult | ArchcalcError]:
-    return [build(wanted) for wanted in group]
+    siblings: dict[str, tuple[NamedModel, ...]] = {}
+    return [build(wanted, siblings) for wanted in group]
 
 
 def digest(lines: Iterable[str]) -> str:
@@ -200,7 +334,7 @@ def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> 
             found.append(CheckedLock(name, path, error=error))
     results = iter(build_many(requests, tick))
     for at, lock, budgets in locks:
-        models = tuple([_model(section, next(results), budgets) for section in lock.sections.values()])
+        models = tuple([_model(lock, section, next(results), budgets) for section in lock.sections.values()])
         found[at] = replace(found[at], models=models)
     return tuple(found)
 
@@ -208,7 +342,7 @@ def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> 
 def check_model(lock: Lock, name: str) -> CheckedModel:
     """Check one model of a lock, in this process. Raises SpecError for a budget that is none."""
     budgets = _budgets(lock)
-    return _model(lock.sections[name], build(_request(lock, name, budgets)), budgets)
+    return _model(lock, lock.sections[name], build(_request(lock, name, budgets)), budgets)
 
 
 def _request(lock: Lock, name: str, budgets: Sequence[Budget]) -> BuildRequest:
@@ -217,13 +351,22 @@ def _request(lock: Lock, name: str, budgets: Sequence[Budget]) -> BuildRequest:
     return BuildRequest(reference(name, path), name, section.by_rows, digest(section.lines()), fields)
 
 
-def _model(section: Section, built: BuildResult | ArchcalcError, budgets: Sequence[Budget]) -> CheckedModel:
+def _model(lock: Lock, section: Section, built: BuildResult | ArchcalcError, budgets: Sequence[Budget]) -> CheckedModel:
     name, locked = section.model.value, section.model
     if isinstance(built, ArchcalcError):
         placed = built if isinstance(built, SpecError) else locked.error(built.message, built.hint)
         return CheckedModel(name, locked, error=placed)
-    verdicts = judge(budgets, name, built.totals)
-    found = CheckedModel(name, locked, built.spec, built.totals, budgets=verdicts)
+    found = CheckedModel(
+        name,
+        locked,
+        built.spec,
+        built.totals,
+        budgets=judge(budgets, name, built.totals),
+        reference=reference(name, Path(lock.name)),
+        own=built.own,
+        siblings=built.siblings,
+        section=section,
+    )
     if built.entry is None:
         return found
     try:
@@ -252,25 +395,21 @@ def idle(locks: Sequence[CheckedLock], folder: Path) -> list[SpecError]:
     ]
 
 
-def measured(
-    locks: Sequence[CheckedLock], measure: Callable[[str, str], tuple[float, float]]
-) -> tuple[CheckedLock, ...]:
-    """The same with the budgets of measured quantities judged: `measure` runs a model and its baseline in turn, and
-    gives the milliseconds of both."""
+def measured(model: CheckedModel, measure: Callable[[str, str], tuple[float, float]]) -> CheckedModel:
+    """The same with its budgets of measured quantities judged: `measure` runs a model and its baseline in turn, and
+    gives the milliseconds of both. Where nothing can be run here, they stay as open as they were, with the reason."""
 
-    def judged(verdict: BudgetVerdict, model: CheckedModel, lock: CheckedLock) -> BudgetVerdict:
+    def judged(verdict: BudgetVerdict) -> BudgetVerdict:
         if not verdict.budget.measured:
             return verdict
-        source = verdict.budget.text.source.name
-        base = lock.path.parent if source == lock.name else Path(source).parent
-        own, baseline = measure(reference(model.name, Path(lock.name)), reference(verdict.budget.baseline, base / NAME))
+        base = Path(verdict.budget.text.source.name).parent / NAME
+        try:
+            own, baseline = measure(model.reference, reference(verdict.budget.baseline, base))
+        except Unavailable as error:
+            return replace(verdict, reason=error.message)
         return BudgetVerdict(verdict.budget, Fraction(own), verdict.budget.bound * Fraction(baseline))
 
-    found = []
-    for lock in locks:
-        models = [replace(m, budgets=tuple([judged(verdict, m, lock) for verdict in m.budgets])) for m in lock.models]
-        found.append(replace(lock, models=tuple(models)))
-    return tuple(found)
+    return replace(model, budgets=tuple([judged(verdict) for verdict in model.budgets]))
 
 
 def specs_of(locks: Sequence[CheckedLock]) -> list[tuple[Path, str | None]]:

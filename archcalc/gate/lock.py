@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Report
 from ..errors import Source, SpecError, Text, UsageError, did_you_mean, printable
 from ..ops import Op, dims
+from ..units import ITEMSIZE
 
 VERSION = 1
 NAME = "archcalc.lock"
@@ -41,6 +43,7 @@ RESTORE = "Take it from version control again."
 CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 SHARED = "as "  # in place of the parameters: those of another node
 NOTHING = "-"
+WITH_HEADS = " with heads"
 # Of a model; FLOPs and the bytes of parameters are not, as they follow from these.
 TOTALS = (
     *("params", "macs", "weights", "biases", "norm_params", "norm_stats"),
@@ -132,20 +135,11 @@ class Section:
     def budgets(self) -> tuple[Text, ...]:
         return tuple(text for text in self.kept if text.value.strip().startswith("budget "))
 
-    def entry(self) -> Entry:
-        """Read it in full. Raises SpecError at the line that cannot be read."""
+    def facts(self) -> tuple[dict[str, str], dict[str, int]]:
+        """Its input and output, and its totals by name. Raises SpecError at the line that cannot be read."""
         facts: dict[str, str] = {}
         totals: dict[str, int] = {}
-        lines: list[LockLine] = []
-        places: dict[str, Text] = {}
-        for text in self.texts()[1:]:
-            if text.value.startswith("    "):
-                line = _line(text)
-                if line.path in places:
-                    raise text.error(f"`{line.path}` stands here twice")
-                places[line.path] = text
-                lines.append(line)
-                continue
+        for text in takewhile(lambda text: not text.value.startswith("    "), self.texts()[1:]):
             words = text.strip()
             name, _, value = words.value.partition(" ")
             if name in ("input", "output"):
@@ -155,6 +149,36 @@ class Section:
             if name and name not in SAID:
                 raise words.error(f"`{name}` is no total of a lock", did_you_mean(name, ("input", "output", *SAID)))
             totals[name] = _count(words.part(len(name) + 1 if name else 0))
+        return facts, totals
+
+    def totals(self) -> dict[str, int]:
+        """The sums that it holds, and those that follow from these: FLOPs, the bytes of parameters, and of a network
+        without heads all sums with heads. None where it cannot be read."""
+        try:
+            _, found = self.facts()
+        except SpecError:
+            return {}
+        if f"params{WITH_HEADS}" not in found:
+            found |= {f"{name}{WITH_HEADS}": found[name] for name in TOTALS if name in found}
+        for of in ("", WITH_HEADS):
+            found |= {f"flops{of}": 2 * found[f"macs{of}"]} if f"macs{of}" in found else {}
+            size = ITEMSIZE["float32"]
+            found |= {f"param_bytes{of}": size * found[f"params{of}"]} if f"params{of}" in found else {}
+        return found
+
+    def entry(self) -> Entry:
+        """Read it in full. Raises SpecError at the line that cannot be read."""
+        facts, totals = self.facts()
+        lines: list[LockLine] = []
+        places: dict[str, Text] = {}
+        for text in dropwhile(lambda text: not text.value.startswith("    "), self.texts()[1:]):
+            if not text.value.startswith("    "):
+                raise text.error("this stands behind the first node: totals are on top", RESTORE)
+            line = _line(text)
+            if line.path in places:
+                raise text.error(f"`{line.path}` stands here twice")
+            places[line.path] = text
+            lines.append(line)
         for name in ("input", "output"):
             if name not in facts:
                 raise self.model.error(f"`{self.model}` has no line `{name}`", "The lock is damaged here.")
@@ -208,7 +232,7 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
     totals = {name: counts[name] for name in TOTALS}
     if report.totals_with_heads is not None:
         counts = report.totals_with_heads.counts()
-        totals |= {f"{name} with heads": counts[name] for name in TOTALS[:2]}
+        totals |= {f"{name}{WITH_HEADS}": counts[name] for name in TOTALS[:2]}
     totals["nodes"] = len(lines)
     named = len(graph.inputs) > 1
     inputs = ", ".join(f"{name} {dims(shape)}" if named else dims(shape) for name, shape in graph.inputs)
@@ -320,7 +344,7 @@ def _lock(path: Path, source: Source) -> Lock:
     kept: list[Text] = []
     end = None
     for index, line in enumerate(lines[1:], 1):
-        if line.startswith("    ") or not line.strip():
+        if (line.startswith("    ") and starts) or not line.strip():
             continue
         if end is not None:
             raise text(index).error("nothing stands behind the `end` of a lock")

@@ -42,7 +42,7 @@ FEW = 12  # models that are fine and are named in a terminal
 
 def page(found: CheckResult) -> Page:
     """The specs, then the models of locks: what does not hold, why, and what follows from it."""
-    locks = bool(found.models or found.locks)
+    locks = _of_locks(found)
     title = "; ".join([*([verdict(found.specs)] if found.specs else []), *([locked(found)] if locks else [])])
     more = {name: partial(form, found) for name, form in ci.FORMATS.items()}
     return Page(title, lambda: _blocks(found), lambda: data(found), lambda: _table(found), more)
@@ -51,9 +51,24 @@ def page(found: CheckResult) -> Page:
 def _blocks(found: CheckResult) -> Iterator[Block]:
     if found.specs:
         yield from _specs(found.specs)
-    if found.models or found.locks:
+    if _of_locks(found):
         yield from [Gap()] if found.specs else []
         yield from _locks(found)
+    yield from (Prose(printable(sentence), DIM) for sentence in _beside(found))
+
+
+def _of_locks(found: CheckResult) -> bool:
+    """Whether there is something to say of locks and budgets."""
+    return bool(found.models or found.locks or (found.strict and found.not_locked))
+
+
+def _beside(found: CheckResult) -> Iterator[str]:
+    """What no lock has, and what was not held."""
+    if found.not_locked:
+        names = ", ".join(f"`{model.name}`" for model in found.not_locked)
+        is_are = "is" if len(found.not_locked) == 1 else "are"
+        yield f"{names} {is_are} not locked; `archcalc lock` does"
+    yield from (lacking.why for lacking in found.not_held)
 
 
 def _table(found: CheckResult) -> Table:
@@ -199,23 +214,30 @@ def locked(found: CheckResult) -> str:
     """One sentence about the locks."""
     models = [model for _, model in found.models]
     drifted = sum(model.drift is not None and not model.updated for model in models)
-    broken = sum(not verdict.ok for model in models for verdict in model.budgets)
+    broken = sum(verdict.broken for model in models for verdict in model.budgets)
     failed = sum(len(lock.errors) for lock in found.locks)
     one = "model" if len(models) == 1 else f"of {len(models)} models"
     bad = _numbered(
         (failed, "lock or model cannot be read", "locks or models cannot be read"),
         (drifted, f"{one} is not as locked", f"of {len(models)} models are not as locked"),
         (broken, "budget is broken", "budgets are broken"),
+        (len(found.not_locked) * found.strict, "model is not locked", "models are not locked"),
+    )
+    unknown = _numbered(
+        (found.unmeasured, "required budget was not measured", "required budgets were not measured"),
     )
     updated = [lock.name for lock in found.locks if lock.updated]
     said = [f"{', '.join(updated)} {'holds' if len(updated) == 1 else 'hold'} what is true now"] if updated else []
     if bad or said:
         hint = ["`archcalc check --update` accepts what has changed"] if drifted else []
-        return f"{'✗' if bad else '✓'} {'; '.join([*bad, *said, *hint])}"
+        return f"{'✗' if bad else '–' if unknown else '✓'} {'; '.join([*bad, *unknown, *said, *hint])}"
     if not found.locks:
-        return "✓ all budgets hold"
-    count = len(models) - len(found.bounded)
-    return f"✓ {'the model is' if count == 1 else f'all {count} models are'} as locked"
+        every = all(verdict.holds for model in models for verdict in model.budgets)
+        fine = "all budgets hold" if every else "no budget is known to be broken"
+    else:
+        count = len(models) - len(found.bounded)
+        fine = f"{'the model is' if count == 1 else f'all {count} models are'} as locked"
+    return f"{'–' if unknown else '✓'} {'; '.join([fine, *unknown])}"
 
 
 MODELS = (  # of a model with its lock, or with the spec that it is built from
@@ -268,8 +290,8 @@ def _locks(found: CheckResult) -> Iterator[Block]:
     for model in found.bounded:
         yield from _model(model)
     yield Gap()
-    held = all(lock.ok for lock in found.locks) and all(model.ok for model in found.bounded)
-    yield Only(SEEN, [Prose(locked(found), BOLD if held else LOUD)])
+    said = locked(found)
+    yield Only(SEEN, [Prose(said, BOLD if said.startswith("✓") else LOUD)])
 
 
 def _seen(*pieces: Piece) -> Only:
@@ -282,7 +304,7 @@ def _model(model: CheckedModel) -> Iterator[Block]:
     if model.totals:
         number, unit = scaled(model.totals["macs"])
         counts = f"  {model.totals['params']:,} params, {number}{f' {unit}' if unit else ''} MACs"
-    mark, style = ("✓ ", PLAIN) if model.ok else ("✗ ", LOUD)
+    mark, style = ("✓ ", PLAIN) if model.ok else ("✗ ", LOUD) if model.failed else ("– ", LOUD)
     name = printable(model.name)
     yield _seen((mark, style), (name, style), (counts, DIM))
     if model.error is not None or model.drift is not None or model.budgets:
@@ -292,7 +314,7 @@ def _model(model: CheckedModel) -> Iterator[Block]:
     if model.drift is not None:
         yield from _drift(model.drift)
     for verdict in model.budgets:
-        mark = "✓" if verdict.holds else "!" if verdict.budget.advisory else "✗"
+        mark = "✓" if verdict.holds else "✗" if verdict.broken else "!" if verdict.holds is False else "–"
         styles = (DIM, DIM) if verdict.holds else (PLAIN, LOUD)
         text = budget(verdict)
         yield Only(SEEN, [Facts([Fact(mark, f"budget {text}", *styles)], 6, 4)])
@@ -367,6 +389,20 @@ class LockDocument(TypedDict):
     updated: Annotated[bool, "Whether the lock was written anew."]
 
 
+class NotLockedDocument(TypedDict):
+    """A model that no lock has."""
+
+    name: Annotated[str, "The model, as it is asked for."]
+    where: Annotated[str, "Where its spec names it: file:line:column."]
+
+
+class NotHeldDocument(TypedDict):
+    """Something that was not held."""
+
+    what: Annotated[str, "A lock, or a folder."]
+    why: Annotated[str, "Why it was not held, and what would."]
+
+
 class ChangeDocument(TypedDict):
     """Something that is not as locked."""
 
@@ -420,6 +456,7 @@ class BudgetDocument(TypedDict):
     where: Annotated[str, "Where the budget stands: file:line:column."]
     advisory: Annotated[bool, "Whether a breach fails nothing."]
     holds: Annotated[bool | None, "Whether it is kept; null where it was not measured."]
+    reason: Annotated[str | None, "Why it could not be measured; else null."]
     value: Annotated[float | None, "What there is, in base units; null where it was not measured."]
     limit: Annotated[float, "What may be, in base units."]
 
@@ -452,6 +489,11 @@ class CheckDocument(TypedDict):
     models: Annotated[
         list[CheckedDocument], "The models of the locks, and those of specs for which the project has budgets."
     ]
+    strict: Annotated[bool, "Whether a model that no lock has fails."]
+    not_locked: Annotated[
+        list[NotLockedDocument], "The models of the specs that are locked, or named, that no lock has."
+    ]
+    not_held: Annotated[list[NotHeldDocument], "What was not held: locks beside named specs, folders without entry."]
 
 
 def data(found: CheckResult) -> CheckDocument:
@@ -471,6 +513,9 @@ def data(found: CheckResult) -> CheckDocument:
             for lock in found.locks
         ],
         "models": [_model_document(lock, model) for lock, model in found.models],
+        "strict": found.strict,
+        "not_locked": [{"name": model.name, "where": model.where} for model in found.not_locked],
+        "not_held": [{"what": lacking.what, "why": lacking.why} for lacking in found.not_held],
     }
 
 
@@ -492,7 +537,8 @@ def _spec_document(result: SpecResult) -> SpecDocument:
 
 def _model_document(lock: str | None, model: CheckedModel) -> CheckedDocument:
     drift = model.drift
-    both = {name: (value, value) for name, value in model.totals.items()} | (drift.totals if drift else {})
+    before = model.section.totals() if model.section else {}
+    now = model.totals | {name: value for name, (_, value) in (drift.totals if drift else {}).items()}
     return {
         "name": model.name,
         "lock": lock,
@@ -500,7 +546,7 @@ def _model_document(lock: str | None, model: CheckedModel) -> CheckedDocument:
         "ok": model.ok,
         "error": _error_document(model.error) if model.error else None,
         "changes": [_change_document(change) for change in drift.changes] if drift else [],
-        "totals": {name: {"locked": locked, "now": now} for name, (locked, now) in both.items()},
+        "totals": {name: {"locked": before.get(name), "now": value} for name, value in now.items()},
         "checkpoint": _checkpoint_document(drift.checkpoint) if drift and drift.checkpoint else None,
         "budgets": [_budget_document(verdict) for verdict in model.budgets],
     }
@@ -521,7 +567,8 @@ def _budget_document(verdict: BudgetVerdict) -> BudgetDocument:
         "budget": verdict.budget.text.value,
         "where": verdict.budget.text.where,
         "advisory": verdict.budget.advisory,
-        "holds": None if verdict.value is None else verdict.holds,
+        "holds": verdict.holds,
+        "reason": verdict.reason or None,
         "value": None if verdict.value is None else _number(verdict.value),
         "limit": _number(verdict.limit),
     }

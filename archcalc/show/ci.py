@@ -27,7 +27,11 @@ RULES = {
     "budget": "A model costs more than its budget allows.",
     "claim": "A printed figure contradicts and stands under no erratum.",
     "unread": "A lock or a spec cannot be read or built.",
+    "unmeasured": "Nobody knows whether a required budget is kept.",
+    "unlocked": "A model of a locked spec is in no lock.",
+    "unheld": "Something was not held.",
 }
+OPEN = ("unmeasured", "unheld")  # of which nothing is known
 
 
 class Problem(NamedTuple):
@@ -70,6 +74,17 @@ def _cases(run: CheckResult) -> Iterator[tuple[str, str, list[Problem]]]:
     for result in run.specs:
         rule, errors = ("unread", [result.error]) if isinstance(result, UnreadSpec) else ("claim", result.problems)
         yield "specs", result.spec, [_error(result.spec, error, result.spec, rule) for error in errors]
+    for new in run.not_locked:
+        level: Level = "error" if run.strict else "warning"
+        text = "no lock has this model; `archcalc lock` does"
+        yield "not locked", new.name, [_problem("unlocked", level, new.name, text, text, new.where, None)]
+    for lacking in run.not_held:
+        place = f"{lacking.what}:1:1"
+        yield (
+            "not held",
+            lacking.what,
+            [_problem("unheld", "warning", lacking.what, lacking.why, printable(lacking.why), place, None)],
+        )
 
 
 def _model(model: CheckedModel) -> Iterator[Problem]:
@@ -87,7 +102,12 @@ def _model(model: CheckedModel) -> Iterator[Problem]:
             where = cause.places[0].where if cause.places else model.locked.where
             yield _problem("drift", "error", model.name, cause.what + at, told, where, model.locked)
     for verdict in model.budgets:
-        if not verdict.holds:
+        if verdict.unmeasured:
+            text = gated.budget(verdict)
+            where = verdict.budget.text.where
+            told = printable(f"budget {text}")
+            yield _problem("unmeasured", "warning", model.name, text, told, where, model.locked)
+        if verdict.holds is False:
             level: Level = "warning" if verdict.budget.advisory else "error"
             text = gated.budget(verdict)
             told = printable(f"budget {text}")
@@ -172,9 +192,12 @@ def junit(run: CheckResult) -> str:
                 counts[f"{tag}s"] += 1
                 told = SubElement(case, tag, message=failing[0].title, type=failing[0].rule)
                 told.text = "\n\n".join(f"{printable(p.file)}:{p.line}:{p.col}\n{p.message}" for p in failing)
+            elif any(problem.rule in OPEN for problem in found):
+                counts["skipped"] += 1
+                SubElement(case, "skipped", message="; ".join(p.title for p in found if p.rule in OPEN))
             elif found:
                 SubElement(case, "system-out").text = "\n".join(problem.message for problem in found)
-        suite.attrib |= {**{name: str(counts[name]) for name in COUNTED}, "skipped": "0", "time": "0"}
+        suite.attrib |= {**{name: str(counts[name]) for name in (*COUNTED, "skipped")}, "time": "0"}
         sums += counts
     root.attrib |= {**{name: str(sums[name]) for name in COUNTED}, "time": "0"}
     indent(root)
@@ -190,6 +213,7 @@ def sarif(run: CheckResult) -> str:
         place = {"artifactLocation": {"uri": quote(problem.file, errors="surrogateescape")}, "region": region}
         result = {"ruleId": problem.rule, "ruleIndex": rules.index(problem.rule), "level": problem.level}
         result |= {"message": {"text": problem.text}, "locations": [{"physicalLocation": place}]}
+        result |= {"kind": "open", "level": "none"} if problem.rule in OPEN else {}
         results.append({**result, "partialFingerprints": {"archcalc/v1": problem.fingerprint}})
     known = [{"id": rule, "shortDescription": {"text": text}} for rule, text in RULES.items()]
     driver = {"name": "archcalc", "version": __version__, "rules": known}

@@ -190,7 +190,7 @@ def budget(verdict: BudgetVerdict) -> str:
     """`params <= 25M: 25,557,032`."""
     text = verdict.budget.text.value
     if verdict.value is None:
-        return f"{text}: not measured; `--measure` does"
+        return f"{text}: not measured{f', as {verdict.reason}' if verdict.reason else '; `--measure` does'}"
     if verdict.budget.measured:
         return f"{text}: {float(verdict.value):.3g} ms, at most {float(verdict.limit):.3g} ms"
     return f"{text}: {with_separators(verdict.value)}"

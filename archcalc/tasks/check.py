@@ -5,23 +5,40 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..analysis.counts import Report
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
 from ..files import Version, version
+from ..gate.budgets import forget_projects, from_here, project, quantities, with_receptive_field
 from ..gate.budgets import judge as judge_budgets
-from ..gate.budgets import project, quantities, with_receptive_field
-from ..gate.build import CheckedLock, CheckedModel, check_locks, find_locks, idle, measured, specs_of
+from ..gate.build import (
+    CheckedLock,
+    CheckedModel,
+    NamedModel,
+    NotHeld,
+    beside,
+    check_locks,
+    find_locks,
+    idle,
+    measured,
+    named,
+    not_held,
+    not_locked,
+    reference,
+    specs_of,
+)
+from ..gate.lock import NAME
 from ..gate.store import accept
 from ..language.family import Family
 from ..language.zoo import Selection, selections, spec_files
 from ..models import load
 from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
-from ..parallel import Tick, map_processes
+from ..parallel import Tick, hold_interrupts, map_processes
 from ..views import Tabular
 
 FEW = 8  # specs that are checked sooner than other processes are started
@@ -36,13 +53,14 @@ Named = tuple[Path, str | None]  # a file with its name in messages; a shipped s
 @dataclass(frozen=True, slots=True)
 class CheckedSpec:
     """A spec file that can be read: `judged` are the verdicts by model, `stale` what is wrong with its errata,
-    `counts` what budgets bound, by model."""
+    `counts` what budgets bound, by model, in the order of `names`, the models as the file calls them."""
 
     spec: str
     family_name: str
     judged: dict[str, tuple[Judgement, ...]] = field(repr=False)
     stale: tuple[SpecError, ...]
     counts: dict[str, dict[str, int]] = field(repr=False)
+    names: tuple[NamedModel, ...] = field(default=(), repr=False)
 
     @property
     def ok(self) -> bool:
@@ -116,11 +134,18 @@ SpecResult = CheckedSpec | UnreadSpec
 
 @dataclass(frozen=True, slots=True)
 class CheckResult(Tabular):
-    """All that one check found: of locks, of specs, and of the models in these for which a project has budgets."""
+    """All that one check found: of locks, of specs, and of the models in these for which a project has budgets.
+
+    `not_locked` are the models of locked specs that no lock has, which fails where the check is `strict`; `not_held` is
+    what was not looked at, and why; `stopped` is what ended the measuring."""
 
     locks: tuple[CheckedLock, ...]
     specs: tuple[SpecResult, ...] = ()
     bounded: tuple[CheckedModel, ...] = ()
+    not_locked: tuple[NamedModel, ...] = ()
+    not_held: tuple[NotHeld, ...] = ()
+    strict: bool = False
+    stopped: BaseException | None = None
 
     @property
     def models(self) -> list[tuple[str | None, CheckedModel]]:
@@ -130,7 +155,13 @@ class CheckResult(Tabular):
 
     @property
     def ok(self) -> bool:
-        return all(found.ok for found in (*self.locks, *self.bounded, *self.specs))
+        """Whether all is as it should be, and known to be so."""
+        return self.exit_code == 0
+
+    @property
+    def unmeasured(self) -> int:
+        """How many required budgets nobody knows about."""
+        return sum(verdict.unmeasured for _, model in self.models for verdict in model.budgets)
 
     @property
     def unread(self) -> list[UnreadSpec]:
@@ -139,9 +170,13 @@ class CheckResult(Tabular):
 
     @property
     def exit_code(self) -> int:
-        """2 where something cannot be read, 1 where something does not hold, else 0."""
+        """2 where something cannot be read, 1 where something does not hold, 3 where a required budget was not
+        measured, else 0."""
         codes = [error.exit_code for lock in self.locks for error in lock.errors]
-        return 2 if self.unread else max(codes, default=int(not self.ok))
+        if self.unread or codes:
+            return 2 if self.unread else max(codes)
+        failed = any(model.failed for _, model in self.models) or not all(result.ok for result in self.specs)
+        return 1 if failed or (self.strict and self.not_locked) else 3 if self.unmeasured else 0
 
     @property
     def files(self) -> set[Path]:
@@ -184,7 +219,8 @@ def judge_spec(built: BuiltSpec, receptive_field: bool = False) -> CheckedSpec:
     spec, family, models = built
     judged = {selection.name: judge(family, selection.subject, report) for selection, report in models}
     counts = {selection.name: quantities(report, receptive_field) for selection, report in models}
-    return CheckedSpec(spec, family.name, judged, tuple(stale_errata(family, judged)), counts)
+    names = tuple([named(selection) for selection, _ in models])
+    return CheckedSpec(spec, family.name, judged, tuple(stale_errata(family, judged)), counts, names)
 
 
 def check_spec(path: Path, name: str | None = None) -> CheckedSpec:
@@ -210,62 +246,113 @@ def check(
     claims: bool = False,
     update: bool = False,
     measure: bool = False,
+    strict: bool = False,
     tick: Tick | None = None,
 ) -> CheckResult:
     """Check locks and spec files, or every lock below this folder where none is named.
 
     `files` are locks, spec files and folders; `zoo` adds the shipped specs, `claims` the specs that locks name.
-    `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `tick`
-    hears how many models of locks are done, then how many specs. What cannot be read is in the result. Raises
-    UsageError where there is nothing to check, SpecError for a budget that speaks of no model."""
-    locks, specs = _named([str(file) for file in files], zoo)
+    `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `strict` wants
+    every model of the named specs locked, or, with none named, of those in the locks, and holds the locks beside a
+    named spec too. `tick` hears how many models of locks are done, then how many specs. What cannot be read is in the
+    result; Ctrl-C ends the measuring, and what was found is kept. Raises UsageError where there is nothing to check,
+    SpecError for a budget that speaks of no model."""
+    locks, specs, refused = _named([str(file) for file in files], zoo)
+    own = [(path, name) for path, name in specs.values() if name is not None]
+    for path, _ in own if strict else ():
+        for lock, _ in beside(path, locks):
+            locks.setdefault(lock.resolve(), (lock, str(from_here(lock))))
     checked = check_locks(list(locks.values()), tick) if locks else ()
     if not files and not zoo:
         for error in idle(checked, Path()):
             raise error
+    wanted = list(specs) if strict else []
     if claims:
         for path, name in specs_of(checked):
             specs.setdefault(path.resolve(), (path, name))
-    named = list(specs.values())
-    results: list[SpecResult] = map_processes(_check_spec, named, FEW, tick)
-    bounded = () if claims else tuple(_bounded(named, results))
+    files_of_specs = list(specs.values())
+    results: list[SpecResult] = map_processes(_check_spec, files_of_specs, FEW, tick)
+    bounded = () if claims else tuple(_bounded(files_of_specs, results))
+    stopped: BaseException | None = None
     if measure:
-        checked = measured(checked, _latencies)
-    return CheckResult(accept(checked) if update else checked, tuple(results), bounded)
+        checked, bounded, stopped = _measured(checked, bounded)
+    by_file = dict(zip(specs, results, strict=True))
+    names = {path: found.names for path, found in by_file.items() if isinstance(found, CheckedSpec)}
+    asked = [(path, found) for path in wanted if isinstance(found := by_file[path], CheckedSpec)]
+    lacking = not_locked(checked, {path: (found.spec, found.names) for path, found in asked})
+    return CheckResult(
+        accept(checked) if update and stopped is None else checked,
+        tuple(results),
+        bounded,
+        tuple(lacking),
+        (*refused, *not_held([(path, name, names.get(path.resolve(), ())) for path, name in own], locks)),
+        strict,
+        stopped,
+    )
 
 
-def _named(files: Sequence[str], zoo: bool) -> tuple[dict[Path, tuple[Path, str]], dict[Path, Named]]:
-    """The locks and the specs that are named, each file once, by the name that comes first. Raises UsageError."""
+def _measured(
+    locks: Sequence[CheckedLock], bounded: Sequence[CheckedModel]
+) -> tuple[tuple[CheckedLock, ...], tuple[CheckedModel, ...], BaseException | None]:
+    """The same, with latency measured until somebody stops it, and what did."""
+    done = dict(enumerate([*(model for lock in locks for model in lock.models), *bounded]))
+    stopped: BaseException | None = None
+    try:
+        for at, model in done.items():
+            done[at] = measured(model, _latencies)
+    except KeyboardInterrupt as error:
+        stopped = error
+        hold_interrupts()
+    models = iter(done.values())
+    found = tuple([replace(lock, models=tuple(islice(models, len(lock.models)))) for lock in locks])
+    return found, tuple(models), stopped
+
+
+def _named(files: Sequence[str], zoo: bool) -> tuple[dict[Path, tuple[Path, str]], dict[Path, Named], list[NotHeld]]:
+    """The locks and the specs that are named, each file once, by the name that comes first, but rather by its own than
+    by that of a link to it; and the folders that cannot be entered. Raises UsageError."""
     locks: dict[Path, tuple[Path, str]] = {}
     specs: dict[Path, Named] = {}
+    refused: list[NotHeld] = []
+
+    def refuse(error: OSError) -> None:
+        refused.append(NotHeld(str(error.filename), f"`{error.filename}` cannot be entered: {error.strerror}"))
+
+    def take(path: Path, name: str) -> None:
+        there = locks.setdefault(path.resolve(), (path, name))[0]
+        if there.is_symlink() and not path.is_symlink():
+            locks[path.resolve()] = path, name
+
     for name in files or (() if zoo else ("",)):
         path = Path(name).expanduser()
         if path.is_dir():
-            below = list(find_locks(path))
+            below = list(find_locks(path, refuse))
             if not below:
                 where = f"`{printable(name)}`" if name else "this folder"
                 hint = "`archcalc lock MODEL` writes one. Specs are named: `archcalc check my.yaml`, or `--zoo`."
+                hint = "\n".join([*(found.why for found in refused), hint])
                 raise UsageError(f"there is no lock below {where}", hint)
             for found in below:
-                locks.setdefault(found.resolve(), (found, str(found)))
+                take(found, str(found))
         elif path.suffix == ".lock":
-            locks.setdefault(path.resolve(), (path, name))
+            take(path, name)
         else:
             specs.setdefault(path.resolve(), (path, name))
     for path in spec_files() if zoo else ():
         specs.setdefault(path.resolve(), (path, None))
-    return locks, specs
+    return locks, specs, refused
 
 
 def _bounded(files: Sequence[Named], results: Sequence[SpecResult]) -> Iterator[CheckedModel]:
     """The models of specs for which a project has budgets."""
     for (path, name), result in zip(files, results, strict=True):
         budgets = project(path.resolve().parent) if name is not None and isinstance(result, CheckedSpec) else ()
-        for model, counts in result.counts.items() if budgets and isinstance(result, CheckedSpec) else ():
+        read = result.counts.items() if budgets and isinstance(result, CheckedSpec) else ()
+        for (model, counts), own in zip(read, result.names if isinstance(result, CheckedSpec) else (), strict=False):
             verdicts = judge_budgets(budgets, f"{name}:{model}", counts)
             if verdicts:
-                locked = Text(model, Source(str(name), ()), 1, 1)
-                yield CheckedModel(model, locked, str(name), counts, budgets=verdicts)
+                locked, asked = Text(model, Source(str(name), ()), 1, 1), reference(f"{name}:{own.name}", Path(NAME))
+                yield CheckedModel(model, locked, str(name), counts, budgets=verdicts, reference=asked)
 
 
 def _latencies(model: str, baseline: str) -> tuple[float, float]:
@@ -282,7 +369,7 @@ def _latencies(model: str, baseline: str) -> tuple[float, float]:
 
 
 def watch(
-    files: Sequence[str] = (), *, zoo: bool = False, claims: bool = False
+    files: Sequence[str] = (), *, zoo: bool = False, claims: bool = False, strict: bool = False
 ) -> Iterator[tuple[CheckResult | ArchcalcError, int]]:
     """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved; never end. Gives each time what
     was found, or why nothing was, and how many files are watched."""
@@ -291,11 +378,11 @@ def watch(
     while True:
         before = {path: _version(path) for path in watched}
         if before != seen:
-            project.cache_clear()
+            forget_projects()
             start = time.time_ns() - STAMP
             found: CheckResult | ArchcalcError
             try:
-                found = check(*files, zoo=zoo, claims=claims)
+                found = check(*files, zoo=zoo, claims=claims, strict=strict)
                 watched = found.files | named
             except ArchcalcError as error:
                 found = error
