@@ -255,6 +255,7 @@ def _lines(report: Report) -> Iterator[LockLine]:
         if id(cost) not in known:
             known[id(cost)] = _call(op), dims(shape), tuple([(name, dims(of)) for name, of, _ in cost.params])
         call, output, state = known[id(cost)]
+        state = () if shares else state  # another's
         yield new(LockLine, (path, call, output, params, macs, activation_bytes, state, shares, reads))
 
 
