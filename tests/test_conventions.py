@@ -392,6 +392,19 @@ def test_a_tied_table_counts_in_each_module_for_tools_that_go_by_these() -> None
             assert count(Plain(graph).eval(), torch.zeros(1, 5, dtype=torch.long))[0] == found[tool]
 
 
+@pytest.mark.parametrize("tool", TOOLS)
+def test_products_of_two_values(tool: str) -> None:
+    """Of 5 tokens of 8: each with each, 200 MACs, and a sum of all by weights that a layer makes, 40 and 40. Tools that
+    go by modules see no product."""
+    b = Build(Tokens((5, 8)))
+    weights = b("linear", -1, out=1)
+    graph = b.finish(b("matmul", -1, -1, other=True, transpose=True), b("weighted", -1, weights, by=True))
+    expected = {"fvcore": 280, "ptflops": 285, "thop": 40, "torchinfo": 9}[tool]
+    assert like(tool, graph) == (9, expected)
+    if find_spec(tool) is not None:
+        assert TOOLS[tool](Plain(graph).eval(), torch.zeros(1, 5, 8)) == (9, expected)
+
+
 def test_every_convention_has_a_row_for_every_kind() -> None:
     assert set(PRINTED) == {(kind, tool) for kind in KINDS for tool in CONVENTIONS if tool != "torchvision"}
 
