@@ -23,6 +23,11 @@ def version(path: Path) -> Version:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
+def at_home(path: str | Path) -> Path:
+    """`~/net.yaml` as a path; `~nobody/net.yaml` stays as it is, and is not there."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # that of `Path` raises where nobody is called so
+
+
 def writable(path: str, option: str) -> Path:
     """The absolute path of a file to write, as `option` names it. Raises UsageError where there can be none,
     Unavailable where it may not be written."""

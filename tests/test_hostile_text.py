@@ -399,6 +399,29 @@ def test_a_lock_that_is_a_link_stays_one(command: Run, write: Callable[..., str]
     assert "model lenet5" in target.read_text(encoding="utf-8")
 
 
+def test_a_name_need_not_be_text(command: Run, write: Callable[..., str]) -> None:
+    """Bytes that are no UTF-8, as Python holds them, and a home that nobody has."""
+    write()
+    spec, folder = "./\udcff.yaml", Path("\udcfe")
+    Path("net.yaml").rename(spec)
+    folder.mkdir()
+    for name in ("\udcff", "~nosuch/x.yaml", "vgg16:\udcff", "./no\udcff.yaml"):
+        done = command("summary", name, "--static")
+        assert done.code == 2
+        hostile.text(done.err)
+    for form in hostile.SIX:
+        assert command("summary", spec, "--static", "--format", form, "-o", "out").code == 0
+        hostile.FORMS[form](Path("out").read_text(encoding="utf-8"))
+    assert command("lock", spec).code == 2
+    assert command("lock", "lenet5", "-o", str(folder / "archcalc.lock")).code == 0
+    lock = folder / "archcalc.lock"
+    lock.write_text(lock.read_text(encoding="utf-8").replace("params 6", "params 7"), encoding="utf-8")
+    for form, read in hostile.FORMS.items():
+        done = command("check", "--format", form)
+        assert done.code == 1
+        read(done.out)
+
+
 def test_a_long_name_can_be_written(command: Run, write: Callable[..., str]) -> None:
     write()
     name = f"{'x' * 245}.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ArchcalcError, SpecError, Text, Unavailable, did_you_mean
-from ..files import tidy
+from ..files import at_home, tidy
 from ..language.family import Family
 from ..language.zoo import Selection, models_of, select, spec_files, specs_dir, split
 from ..networks import report as counts_of
@@ -149,7 +149,7 @@ def names_in(wanted: str, lock: Path) -> list[str]:
     path, colon, _ = split(wanted)
     if path is None:
         return [select(wanted).name]
-    file = Path(path).expanduser()
+    file = at_home(path)
     try:
         relative = Path(os.path.relpath(file, lock.parent)).as_posix()
     except ValueError:  # another drive

@@ -42,7 +42,9 @@ class SpecNames:
 
     def has(self, model: str) -> bool:
         """Whether `model` is one of the models."""
-        return model.encode() in self.content and model in self.models  # most files need no parsing
+        return (
+            model.encode("utf-8", "surrogatepass") in self.content and model in self.models
+        )  # most files need no parsing
 
     @cached_property
     def _parsed(self) -> tuple[list[str], str]:

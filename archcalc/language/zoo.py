@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from ..errors import Text, UsageError, did_you_mean
-from ..files import Version, version
+from ..files import Version, at_home, version
 from .checks import check_used, read_family, references
 from .family import Family, ModelEntry, Variant, overlay, read_expressions
 from .names import SpecNames, read_names
@@ -114,7 +114,7 @@ def select(reference: str) -> Selection:
     reference = reference.strip()
     path, colon, wanted = split(reference)
     if path is not None:
-        family = _kept(Path(path).expanduser(), path, True)
+        family = _kept(at_home(path), path, True)
         return _choose(family, wanted if colon else None, path, reference)
     for names in shipped_names():
         if names.has(reference):
@@ -162,7 +162,7 @@ def models_of(reference: str) -> list[str]:
     path, colon, _ = split(reference)
     if path is None or colon:
         return [reference]
-    _, found = selections(Path(path).expanduser(), path)
+    _, found = selections(at_home(path), path)
     names = [selection.entry.name.value if selection.entry else selection.variant.name.value for selection in found]
     return [f"{path}:{name}" for name in names] if len(names) > 1 else [reference]
 

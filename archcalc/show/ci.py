@@ -56,7 +56,8 @@ class Problem(NamedTuple):
         """A digest that stays the same while lines move."""
         from hashlib import sha256
 
-        return sha256("\0".join((self.rule, self.subject, self.title, self.file)).encode()).hexdigest()
+        said = "\0".join((self.rule, self.subject, self.title, self.file))
+        return sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def problems(run: CheckResult) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from ..analysis.counts import Report
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
-from ..files import Version, version
+from ..files import Version, at_home, version
 from ..gate.budgets import forget_projects, from_here, project, quantities, with_receptive_field
 from ..gate.budgets import judge as judge_budgets
 from ..gate.build import (
@@ -324,7 +324,7 @@ def _named(files: Sequence[str], zoo: bool) -> tuple[dict[Path, tuple[Path, str]
             locks[path.resolve()] = path, name
 
     for name in files or (() if zoo else ("",)):
-        path = Path(name).expanduser()
+        path = at_home(name)
         if path.is_dir():
             below = list(find_locks(path, refuse))
             if not below:
@@ -373,7 +373,7 @@ def watch(
 ) -> Iterator[tuple[CheckResult | ArchcalcError, int]]:
     """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved; never end. Gives each time what
     was found, or why nothing was, and how many files are watched."""
-    named = {Path(name).expanduser().resolve() for name in files}
+    named = {at_home(name).resolve() for name in files}
     watched, seen = named, None
     while True:
         before = {path: _version(path) for path in watched}

@@ -17,6 +17,7 @@ from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Totals
 from ..analysis.roofline import network_intensity
 from ..errors import UsageError, did_you_mean, printable
+from ..files import at_home
 from ..graph import Graph
 from ..language.zoo import at_input, resized, specs_dir
 from ..measurement import regression
@@ -331,7 +332,7 @@ def compare_runs(
 def saved(models: Sequence[Reference]) -> dict[str, Run]:
     """The saved runs among what is named, by that. Raises UsageError."""
     names = [str(model) for model in models]
-    return {name: read(Path(name).expanduser(), name) for name in names if name.lower().endswith(".json")}
+    return {name: read(at_home(name), name) for name in names if name.lower().endswith(".json")}
 
 
 def of_one_network(runs: Mapping[str, Run]) -> bool:

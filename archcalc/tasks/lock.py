@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import ArchcalcError, UsageError, printable
+from ..files import at_home
 from ..gate.build import BuildRequest, build_many, names_in, reference
 from ..gate.lock import NAME, Entry
 from ..gate.store import store
@@ -34,7 +35,7 @@ def lock(*models: str | Path, path: str | Path = NAME, by_rows: bool = False, ti
 
     `models` are names, or spec files with all of their models; `by_rows`: a line for each row of the paper's table,
     not for each node. `tick` hears how many models are done. Raises UsageError, SpecError."""
-    shown, path = printable(str(path)), Path(path).expanduser()
+    shown, path = printable(str(path)), at_home(path)
     if path.suffix != ".lock":
         raise UsageError(f"`{shown}` is no name for a lock", "A lock ends in `.lock`.")
     if not path.parent.is_dir():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from ..errors import ArchcalcError, Unavailable, UsageError
+from ..files import at_home
 from ..measurement.conditions import USUAL, Conditions
 from ..measurement.latency import Interrupted, Measurement
 from ..measurement.regression import (
@@ -81,7 +81,7 @@ def measure(
 def earlier(path: Reference, conditions: Conditions) -> Run:
     """A saved run to hold against what is going to be measured. Raises UsageError where the conditions are others, as
     far as they are known already; Unavailable where scipy is missing."""
-    run = read(Path(path).expanduser(), str(path))
+    run = read(at_home(path), str(path))
     library()
     known: dict[str, object] = {"dtype": conditions.dtype, "cold": conditions.cold, "mode": conditions.mode}
     known |= {"threads": conditions.threads} if conditions.threads is not None else {}

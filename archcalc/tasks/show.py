@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UsageError
+from ..files import at_home
 from ..language import zoo
 from ..language.reader import MAX_BYTES
 from ..language.zoo import LAID_BY_FILE, SUFFIXES, Selection, select
@@ -41,7 +42,7 @@ def _find(reference: str) -> tuple[Path, Selection | None]:
     suffixes = "|".join(map(re.escape, SUFFIXES))
     path = re.fullmatch(rf"(.*?(?:{suffixes}))(?::.*)?", reference, re.DOTALL)
     if path or reference.startswith((".", "~", "/")):
-        return Path(path.group(1) if path else reference).expanduser(), None
+        return at_home(path.group(1) if path else reference), None
     if re.fullmatch(r"[A-Za-z0-9._-]+", reference):
         family = zoo.specs_dir() / f"{reference}.yaml"
         if family.is_file():

@@ -31,64 +31,14 @@ OBEYED = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 PIECES = (
-    *(
-        "\x1b[2J",
-        "\x1b]0;owned\x07",
-        "\x00",
-        "\r",
-        "\n",
-        "\t",
-        "\x85",
-        "\u202e",
-        "\u2066",
-        "\u200f",
-        "\ufffe",
-        "\x9b31m",
-    ),
-    *("::error::x", "\n::stop-commands::zz\n", " ##[stop-commands]zz", "##vso[task.setvariable]x", "##teamcity[x]"),
-    *(
-        "[c[]](javascript:x)",
-        "![x](http://x.y)",
-        "<b onclick=x>",
-        "</script><script>x()</script>",
-        "http://x.y",
-        "www.a.b",
-    ),
-    *(
-        "[3×3, 64]",
-        "[a]",
-        "*",
-        "\\input{x}",
-        "$x^$",
-        r"$\frac1$",
-        "a$b$c",
-        "%",
-        "&amp;",
-        "{}",
-        "\\",
-        "^",
-        "~",
-        "`",
-        "```",
-    ),
-    *(
-        "%%{init: {}}%%",
-        '"',
-        "'",
-        "- x",
-        "# x",
-        "a: b",
-        "{a",
-        "@x",
-        "=1+1",
-        "@SUM(1+1)",
-        "-->",
-        "]]>",
-        "a | b",
-        "x",
-        "é",
-    ),
-)
+    "\x1b[2J", "\x1b]0;owned\x07", "\x00", "\r", "\n", "\t", "\x85", "\u202e", "\u2066", "\u200f", "\ufffe",
+    "\x9b31m",
+    "::error::x", "\n::stop-commands::zz\n", " ##[stop-commands]zz", "##vso[task.setvariable]x", "##teamcity[x]",
+    "[c[]](javascript:x)", "![x](http://x.y)", "<b onclick=x>", "</script><script>x()</script>", "http://x.y",
+    "www.a.b", "[3×3, 64]", "[a]", "*", "\\input{x}", "$x^$", r"$\frac1$", "a$b$c", "%", "&amp;", "{}", "\\", "^",
+    "~", "`", "```", "%%{init: {}}%%", '"', "'", "- x", "# x", "a: b", "{a", "@x", "=1+1", "@SUM(1+1)", "-->",
+    "]]>", "a | b", "x", "é", "\udcff",
+)  # fmt: skip
 
 
 class Done(NamedTuple):
@@ -246,7 +196,7 @@ def file_name(random: Random) -> str:
     return hostile(random, "/\0:")[:60].lstrip("-~") or "x"
 
 
-RAW = "".join(map(chr, (*range(32), *range(127, 160)))) + "\u2028\u202e\u2066\u200f\ufffe|{}"
+RAW = "".join(map(chr, (*range(32), *range(127, 160)))) + "\u2028\u202e\u2066\u200f\ufffe\udcff|{}"
 
 
 def spec(random: Random, path: Path) -> list[str]:
@@ -335,7 +285,7 @@ def locked(random: Random, folder: Path, path: Path) -> None:
         lines[at] = (
             lines[at][: random.randrange(1 + len(lines[at]))] + hostile(random, "\n") + random.choice(("", " 7"))
         )
-        lock.write_text("\n".join(lines), encoding="utf-8")
+        lock.write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
     for form in random.sample(tuple(FORMS), 4):
         holds(form, "check", f"./{lock.name}")
     holds("", "check", "--format", "text", "--format", "github")
