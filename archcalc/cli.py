@@ -115,6 +115,8 @@ class _Clean:
 
 def _report(error: Exception) -> int:
     """Print an error to stderr, never a traceback unless ARCHCALC_DEBUG is set; return its exit code."""
+    from errno import ENAMETOOLONG
+
     from .errors import ArchcalcError, Unavailable, UsageError, printable
 
     if os.environ.get("ARCHCALC_DEBUG"):
@@ -125,6 +127,8 @@ def _report(error: Exception) -> int:
         error = Unavailable("there is not enough memory for this network", "`--static` and a smaller batch need less.")
     elif isinstance(error, RecursionError):
         error = UsageError("this spec is nested too deeply")
+    elif isinstance(error, OSError) and error.errno == ENAMETOOLONG:
+        error = UsageError(f"`{error.filename}` is longer than a name of a file can be")
     elif isinstance(error, OSError):
         what = printable(str(error.filename)) if error.filename else "the output cannot be written"
         error = Unavailable(f"{what}: {error.strerror or error}")

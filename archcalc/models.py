@@ -189,7 +189,7 @@ class Model(Shown):
         )
 
 
-def load(model: Reference, *, input: Shape | None = None, settings: Settings | None = None) -> Model:
+def load(model: Reference | Selection, *, input: Shape | None = None, settings: Settings | None = None) -> Model:
     """Build a model: `vgg16`, `vgg:D`, `./my.yaml`, `./my.yaml:NAME`, or the Path of a spec.
 
     `input` (channels first, without the batch) replaces the printed one, `settings` the spec's constants by name.

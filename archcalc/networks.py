@@ -17,6 +17,7 @@ from .graph import Graph
 from .language.expand import expand_model, settable
 from .language.zoo import Selection, resized, select, split
 from .ops import Shape, dims
+from .units import cut, read_number
 
 Number = int | Fraction
 Reference = str | Path  # how a network is named
@@ -98,9 +99,9 @@ def _number(name: str, value: int | float | str | Fraction) -> Number:
     if type(value) is int:
         return value
     try:
-        number = Fraction(str(value).strip())
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"`{name}` wants a number, here it is `{value}`") from None
+        number = value if isinstance(value, Fraction) else read_number(str(value))
+    except ValueError as error:
+        raise UsageError(f"`{name}` wants a number, here it is `{cut(str(value))}`", str(error)) from None
     return number.numerator if number.denominator == 1 else number
 
 

@@ -93,7 +93,9 @@ def binary(size: float) -> tuple[str, str]:
     return (f"{int(size)}" if step == 0 else f"{size:.{max(0, 3 - len(str(int(size))))}f}"), units[step]
 
 
-SIZE = re.compile(r"(?P<number>\d{1,20}(?:\.\d{1,20})?)\s*(?:(?P<prefix>[KMGTP])(?P<binary>i?))?B?", re.IGNORECASE)
+SIZE = re.compile(
+    r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,20})?)\s*(?:(?P<prefix>[KMGTP])(?P<binary>i?))?B?", re.IGNORECASE
+)
 
 
 def read_size(text: str) -> int | None:
@@ -106,6 +108,23 @@ def read_size(text: str) -> int | None:
     step = 1024 if match["binary"] else 1000
     power = " KMGTP".index((match["prefix"] or " ").upper())
     return int(Fraction(match["number"]) * step**power)
+
+
+NUMBER = re.compile(r"\s*[+-]?[0-9]{0,19}(\.[0-9]{0,19})?(e[+-]?[0-9]{1,2})?(/[0-9]{1,19})?\s*", re.IGNORECASE)
+
+
+def read_number(text: str) -> Fraction:
+    """A number that somebody types: `10`, `0.5`, `1e-3`, `3/4`. Raises ValueError that says what is wrong, also for one
+    that would be long if it were written out, as `1e99999999`."""
+    try:
+        return Fraction(text if NUMBER.fullmatch(text) else "")
+    except (ValueError, ZeroDivisionError):
+        raise ValueError("Numbers have at most 19 digits, and two in a power of ten: 10, 0.5, 1e-3, 3/4.") from None
+
+
+def cut(text: str, most: int = 40) -> str:
+    """`text`, and of a long one its beginning."""
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def same(a: str, b: str) -> bool:

@@ -227,6 +227,7 @@ def test_a_lock_takes_more_models_and_keeps_the_rest(here: Path, command: Run) -
 def test_paths_are_from_the_lock(here: Path, command: Run) -> None:
     folder = here / "ein Ordner" / "日本"
     folder.mkdir(parents=True)
+    (here / ".git").mkdir()  # a lock names what is below its folder or its repository
     (here / "net.yaml").rename(here / "ein Ordner" / "né.yaml")
     lock = folder / "a b.lock"
     assert command("lock", "ein Ordner/né.yaml", "-o", str(lock)).code == 0

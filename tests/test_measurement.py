@@ -280,7 +280,7 @@ def test_a_bent_run_is_refused_with_a_reason(message: str, change: Any, tmp_path
     [
         (b"{", "no JSON"),
         (b"[]", "`title` is missing"),
-        (b"\xff", "no JSON"),
+        (b"\xff", "not UTF-8 text .byte 1, line 1."),
         (b"[NaN]", "no number"),
         (b"[" * 10**5, "no"),
     ],

@@ -272,10 +272,16 @@ def _together(each: Iterable[Addend], blocks: bool = False) -> list[Addend]:
     found: list[Addend] = []
     for new in each:
         base, _, number = new.name.rpartition(".")
-        if found and number.isdecimal() and not (blocks and new.node is not None):
+        if found and number.isdecimal() and len(number) < 10 and not (blocks and new.node is not None):
             last = found[-1]
             before, _, at = (last.last or last.name).rpartition(".")
-            if before == base and last.each == new.each and at.isdecimal() and int(at) + 1 == int(number):
+            if (
+                before == base
+                and last.each == new.each
+                and at.isdecimal()
+                and len(at) < 10
+                and int(at) + 1 == int(number)
+            ):
                 found[-1] = Addend(last.name, last.times + 1, last.each, None, new.name)
                 continue
         found.append(new)

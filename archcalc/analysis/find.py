@@ -34,7 +34,7 @@ def _called(name: str, nodes: Names, rows: Names, blocks: Names) -> Target | Non
     """Find what has this name, or, of rows alike, this name and a number."""
     base, _, number = name.rpartition(".")
     alike = [target for text, target in rows if same(text, name)]
-    numbered = [target for text, target in rows if same(text, base)] if number.isdecimal() else []
+    numbered = [target for text, target in rows if same(text, base)] if number.isdecimal() and len(number) < 10 else []
     found = [target for text, target in nodes if text == name]
     if numbered and 0 < int(number) <= len(numbered):
         (row,) = numbered[int(number) - 1].spans

@@ -96,9 +96,10 @@ def _save(run: "Run", write: options.Output) -> "Unavailable | None":
     from ..errors import Unavailable, printable
     from ..measurement.runs import document
     from ..show.writers.json import text
+    from ..tasks.measure import beside
 
     try:
-        write(text(document(run)))
+        write(text(document(beside(run, write.path))))
     except Unavailable as error:
         return error
     print(f"saved {printable(Path(write.name).name)}", file=sys.stderr)

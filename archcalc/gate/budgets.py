@@ -16,6 +16,7 @@ from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
+from .. import files
 from ..analysis.counts import Report, Totals
 from ..errors import Source, SpecError, Text, did_you_mean
 from ..units import read_figure
@@ -35,6 +36,9 @@ COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "≥": operator.ge,
     ">": operator.gt,
 }
+COMPARISON = re.compile("<=|>=|≤|≥|<|>")
+THOUSANDS = re.compile(r"(?<=[0-9]),[0-9]{3}(?![0-9])")  # a comma of a number, not of `, required`
+MAX_LENGTH = 300  # characters of a budget
 BYTES: dict[str, int] = {"B": 1, "kB": 1000}
 for power, prefix in enumerate("KMGT", 1):
     BYTES |= {f"{prefix}iB": 1024**power, f"{prefix}B": 1000**power}
@@ -125,30 +129,33 @@ def read_budget(text: Text, models: str = EVERY) -> Budget:
     """Read `params <= 25.6M`. Raises SpecError."""
     text = text.strip()
     form = "`params <= 25.6M`, or `latency <= 1.1 × resnet18, required`"
-    match = re.fullmatch(r"(.*?)\s*(<=|>=|≤|≥|<|>)\s*(.*?)\s*(?:,\s*([^,]*))?", text.value)
-    if not match:
+    match = COMPARISON.search(text.value)
+    if not match or len(text.value) > MAX_LENGTH:
         raise text.error(f"`{text}` is not a budget", f"A budget is {form}.")
-    quantity, comparison, amount, force = match.groups()
+    quantity, comparison, place = text.value[: match.start()].rstrip(), match[0], text.part(match.end()).strip()
+    force, cut = None, place.value.rfind(",")
+    if cut >= 0 and not THOUSANDS.match(place.value, cut):
+        force, place = place.part(cut + 1).strip(), place.part(0, cut).strip()
     known = (*TOTALS, RECEPTIVE_FIELD, *MEASURED)
     name = quantity.removesuffix(WITH_HEADS)
     if name not in known or (name not in TOTALS and name != quantity):
         place, hint = text.part(0, max(1, len(quantity))), did_you_mean(name, known)
         raise place.error(f"`{quantity}` is nothing that a budget bounds", hint)
-    if force is not None and force not in FORCE:
-        raise text.part(match.start(4), match.end(4)).error(f"`{force}` is not known here", did_you_mean(force, FORCE))
-    place = text.part(match.start(3), match.end(3))
+    if force is not None and force.value not in FORCE:
+        raise force.error(f"`{force}` is not known here", did_you_mean(force.value, FORCE))
+    advisory = force is not None and force.value == "advisory"
     if name not in MEASURED:
-        return Budget(text, models, quantity, comparison, _amount(place, name), "", force == "advisory")
-    relative = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:×|x|\*)\s*(\S.*)", amount)
+        return Budget(text, models, quantity, comparison, _amount(place, name), "", advisory)
+    relative = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*[×x*]\s*(\S.*)", place.value)
     if not relative:
         raise place.error(f"`{name}` is bounded by what another model takes in the same run", f"Write {form}.")
-    return Budget(text, models, quantity, comparison, Fraction(relative[1]), relative[2], force != "required")
+    return Budget(text, models, quantity, comparison, Fraction(relative[1]), relative[2], force is None or advisory)
 
 
 def _amount(place: Text, quantity: str) -> Fraction:
     amount = place.value
     if quantity.endswith("_bytes"):
-        match = re.fullmatch(r"(\d[\d,]*(?:\.\d+)?)\s*([A-Za-z]*)", amount)
+        match = re.fullmatch(r"([0-9][0-9,]*(?:\.[0-9]+)?)\s*([A-Za-z]*)", amount)
         if match and (match[2] or "B") in BYTES:
             return Fraction(str(match[1]).replace(",", "")) * BYTES[match[2] or "B"]
         raise place.error(f"`{amount}` is no number of bytes", "Bytes are written as 64MiB or 67,108,864.")
@@ -190,15 +197,16 @@ def read_project(path: Path) -> tuple[Budget, ...]:
     """Raises SpecError: no TOML, a key that is not known, a budget that is none."""
     import tomllib
 
+    text = files.decoded(files.read(path, files.MOST, "a file"), str(path))
     try:
-        data = path.read_bytes()
-        table = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"`{path}` is not TOML: {error}") from None
-    except OSError as error:
-        raise SpecError(f"cannot read `{path}`: {error.strerror or error}") from None
-    source = Source(str(path), tuple(data.decode("utf-8").splitlines()))
-    own = table.get("tool", {}).get("archcalc", {})
+        table = tomllib.loads(text)
+    except files.FAULTS as error:
+        raise SpecError(f"`{path}` is not TOML: {files.fault(error, text)}") from None
+    source = Source(str(path), tuple(text.splitlines()))
+    tool = table.get("tool", {})
+    if not isinstance(tool, dict):
+        raise _find(source, "tool").error("`tool` is a table")
+    own = tool.get("archcalc", {})
     if not isinstance(own, dict):
         raise _find(source, "archcalc").error("`[tool.archcalc]` is a table")
     for key in own:

@@ -10,10 +10,11 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import files
 from ..errors import ArchcalcError, SpecError, Text, Unavailable, did_you_mean
-from ..files import at_home, tidy
+from ..files import tidy
 from ..language.family import Family
-from ..language.zoo import Selection, models_of, select, spec_files, specs_dir, split
+from ..language.zoo import Selection, models_of, select, select_named, spec_files, specs_dir, split
 from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
 from .budgets import (
@@ -125,11 +126,11 @@ class CheckedLock:
 def find_locks(folder: Path, refused: Callable[[OSError], None] | None = None) -> Iterator[Path]:
     """Every lock below a folder, by name; hidden folders, environments and installed packages are passed over.
     `refused` hears of folders that cannot be entered."""
-    for above, folders, files in os.walk(folder, onerror=refused):
+    for above, folders, names in os.walk(folder, onerror=refused):
         shown = [name for name in folders if not name.startswith(".") and name not in SKIPPED]
         # `Path.exists` would raise for a folder that cannot be entered.
         folders[:] = sorted(name for name in shown if not os.path.exists(f"{above}/{name}/pyvenv.cfg"))  # noqa: PTH110
-        for name in sorted(files):
+        for name in sorted(names):
             path = Path(above, name)
             if path.suffix == ".lock" and is_lock(path):
                 yield path
@@ -149,7 +150,7 @@ def names_in(wanted: str, lock: Path) -> list[str]:
     path, colon, _ = split(wanted)
     if path is None:
         return [select(wanted).name]
-    file = at_home(path)
+    file = files.typed(path)
     try:
         relative = Path(os.path.relpath(file, lock.parent)).as_posix()
     except ValueError:  # another drive
@@ -227,10 +228,12 @@ def not_locked(
 
 
 class BuildRequest(NamedTuple):
-    """A model to build: how to ask for it, how the lock calls it, and a digest of what is locked (empty: nothing)."""
+    """A model to build: how to ask for it, how the lock calls it and where that is, and a digest of what is locked
+    (empty: nothing)."""
 
     reference: str
     name: str
+    lock: Path
     by_rows: bool
     digest: str
     with_receptive_field: bool = False
@@ -254,7 +257,7 @@ def build(
     """Build one model; what is wrong with it is given, not raised. `siblings` are the models of a spec, worked out
     once."""
     try:
-        selection = select(wanted.reference)
+        selection = select_named(wanted.name, wanted.lock, wanted.reference)
         report = counts_of(selection)
         entry = entry_of(wanted.name, report, wanted.by_rows)
     except ArchcalcError as error:
@@ -348,7 +351,7 @@ def check_model(lock: Lock, name: str) -> CheckedModel:
 def _request(lock: Lock, name: str, budgets: Sequence[Budget]) -> BuildRequest:
     section, path = lock.sections[name], Path(lock.name)
     fields = with_receptive_field(budgets)
-    return BuildRequest(reference(name, path), name, section.by_rows, digest(section.lines()), fields)
+    return BuildRequest(reference(name, path), name, lock.path, section.by_rows, digest(section.lines()), fields)
 
 
 def _model(lock: Lock, section: Section, built: BuildResult | ArchcalcError, budgets: Sequence[Budget]) -> CheckedModel:
@@ -395,16 +398,18 @@ def idle(locks: Sequence[CheckedLock], folder: Path) -> list[SpecError]:
     ]
 
 
-def measured(model: CheckedModel, measure: Callable[[str, str], tuple[float, float]]) -> CheckedModel:
+def measured(model: CheckedModel, measure: Callable[[Selection, Selection], tuple[float, float]]) -> CheckedModel:
     """The same with its budgets of measured quantities judged: `measure` runs a model and its baseline in turn, and
-    gives the milliseconds of both. Where nothing can be run here, they stay as open as they were, with the reason."""
+    gives the milliseconds of both. Where nothing can be run here, they stay as open as they were, with the reason.
+    Raises UsageError, SpecError for a baseline that is no model."""
 
     def judged(verdict: BudgetVerdict) -> BudgetVerdict:
         if not verdict.budget.measured:
             return verdict
         base = Path(verdict.budget.text.source.name).parent / NAME
         try:
-            own, baseline = measure(model.reference, reference(verdict.budget.baseline, base))
+            other = select_named(verdict.budget.baseline, base, reference(verdict.budget.baseline, base))
+            own, baseline = measure(select(model.reference), other)
         except Unavailable as error:
             return replace(verdict, reason=error.message)
         return BudgetVerdict(verdict.budget, Fraction(own), verdict.budget.bound * Fraction(baseline))

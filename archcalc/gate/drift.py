@@ -3,8 +3,10 @@ of old checkpoints."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..graph import Graph
@@ -111,15 +113,21 @@ class Links:
         self.to: dict[int, int] = dict(pairs)
         self.back = {j: i for i, j in pairs}
         self._reads = {id(entry): _reads(entry) for entry in (old, new)}
+        self._through = {id(entry): self._behind(entry) for entry in (old, new)}
         self._rewired = {i for i, j in pairs if self._sources(old, i, self.to) != self._sources(new, j, self.back)}
 
     def _sources(self, entry: Entry, index: int, linked: dict[int, int]) -> list[int]:
         """What a line reads, as old lines; through lines that only one side has, to what stands in front of them."""
-        found = []
-        for value in self._reads[id(entry)][index]:
-            while value >= 0 and value not in linked:
-                value = self._reads[id(entry)][value][0]
-            found.append(linked[value] if entry is self.new and value >= 0 else value)
+        through = self._through[id(entry)]
+        found = [through[value] if value >= 0 else value for value in self._reads[id(entry)][index]]
+        return [linked[value] if entry is self.new and value >= 0 else value for value in found]
+
+    def _behind(self, entry: Entry) -> list[int]:
+        """Of each line itself where the other side has it, else the line or input that its value comes from there."""
+        linked = self.to if entry is self.old else self.back
+        found: list[int] = []
+        for index, reads in enumerate(self._reads[id(entry)]):
+            found.append(index if index in linked else reads[0] if reads[0] < 0 else found[reads[0]])
         return found
 
     @property
@@ -150,6 +158,15 @@ class Links:
                 yield Change(new[j].path, "node", None, new[j], place, True, front)
             for i in gone.get(j, ()):
                 yield Change(old[i].path, "node", old[i], None, self._where_it_stood(old[i].path, j, where), True, j)
+
+    @cached_property
+    def _blocks(self) -> dict[str, list[int]]:
+        """The new lines in each row and block."""
+        found: dict[str, list[int]] = {}
+        for j, line in enumerate(self.new.lines):
+            for above in _all_above(line.path):
+                found.setdefault(above, []).append(j)
+        return found
 
     def _node(self, j: int, where: Sequence[LockPlace], input_changed: bool) -> Iterator[Change]:
         new = self.new.lines[j]
@@ -194,9 +211,10 @@ class Links:
         """Of a line that is gone: the row or block that held it, where that still stands, or its neighbour's."""
         holders = _all_above(path)
         for steps, above in enumerate(holders):
-            near = [j for j, line in enumerate(self.new.lines) if line.path.startswith(above + "/")]
+            near = self._blocks.get(above, ())
             if near:
-                return _outer(where[min(near, key=lambda j: abs(j - front))], steps)
+                at = bisect_left(near, front)
+                return _outer(where[min(near[max(0, at - 1) : at + 1], key=lambda j: abs(j - front))], steps)
         return LockPlace(_outer(where[max(front, 0)], len(holders)).where) if where else LockPlace("")
 
 
@@ -242,11 +260,11 @@ def _alignments(old: Entry, new: Entry) -> Iterator[Links]:
 
 
 def _shortest(old: Sequence[LockLine], new: Sequence[LockLine]) -> list[tuple[int, int]]:
-    from difflib import SequenceMatcher
+    from ..analysis.lineup import Lineup
 
     def leaf(line: LockLine) -> tuple[str, str]:
         word = line.op.partition("(")[0]
-        return word if not word[0].isdigit() else "", line.path.rpartition("/")[2].partition(".")[0]
+        return word if not word[:1].isdigit() else "", line.path.rpartition("/")[2].partition(".")[0]
 
     top = 0  # what is alike in front and behind is linked first: of equal repeats the last counts as gone
     while top < min(len(old), len(new)) and old[top].op == new[top].op:
@@ -257,13 +275,13 @@ def _shortest(old: Sequence[LockLine], new: Sequence[LockLine]) -> list[tuple[in
         end += 1
     pairs = [(n, n) for n in range(top)] + [(len(old) - n, len(new) - n) for n in range(end, 0, -1)]
     before, now = [line.op for line in old[top : len(old) - end]], [line.op for line in new[top : len(new) - end]]
-    matcher = SequenceMatcher(None, before, now, autojunk=False)
+    matcher = Lineup(before, now)
     for tag, *bounds in matcher.get_opcodes():
         a, b, c, d = (bound + top for bound in bounds)
         if tag == "equal":
             pairs += zip(range(a, b), range(c, d), strict=True)
         elif tag == "replace":
-            inner = SequenceMatcher(None, list(map(leaf, old[a:b])), list(map(leaf, new[c:d])), autojunk=False)
+            inner = Lineup(list(map(leaf, old[a:b])), list(map(leaf, new[c:d])))
             for block in inner.get_matching_blocks():
                 pairs += [(a + block.a + n, c + block.b + n) for n in range(block.size)]
     return pairs

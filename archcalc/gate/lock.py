@@ -21,6 +21,7 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import files
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Report
 from ..errors import Source, SpecError, Text, UsageError, did_you_mean, printable
@@ -38,7 +39,9 @@ HEAD = (
 LAST = "end"
 BAR = " | "
 CELLS = 7  # of a line, in front of what it reads
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = 64 * 2**20
+MAX_LINES = 500_000
+MAX_DEPTH = 100  # parts of a path
 RESTORE = "Take it from version control again."
 CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 SHARED = "as "  # in place of the parameters: those of another node
@@ -140,6 +143,7 @@ class Section:
         facts: dict[str, str] = {}
         totals: dict[str, int] = {}
         for text in takewhile(lambda text: not text.value.startswith("    "), self.texts()[1:]):
+            _check_digits(text)
             words = text.strip()
             name, _, value = words.value.partition(" ")
             if name in ("input", "output"):
@@ -174,6 +178,7 @@ class Section:
         for text in dropwhile(lambda text: not text.value.startswith("    "), self.texts()[1:]):
             if not text.value.startswith("    "):
                 raise text.error("this stands behind the first node: totals are on top", RESTORE)
+            _check_digits(text)
             line = _line(text)
             if line.path in places:
                 raise text.error(f"`{line.path}` stands here twice")
@@ -192,6 +197,9 @@ class Section:
             for other in (*line.reads, *((line.shares,) if line.shares else ())):
                 if other not in places and not other.startswith("@"):
                     raise text.error(f"`{other}` is no node of `{self.model}`", did_you_mean(other, places))
+            below = next((other for other in line.reads if other in places and places[other].line >= text.line), None)
+            if below is not None:
+                raise text.error(f"`{below}` does not stand above what reads it", RESTORE)
         return Entry(self.model.value, facts["input"], facts["output"], totals, tuple(lines), rows is not None)
 
 
@@ -302,31 +310,18 @@ def is_lock(path: Path) -> bool:
     if path.name == NAME:
         return True
     try:
-        with path.open("rb") as file:
-            return FIRST.encode() in file.read(1024)
-    except OSError:
+        return FIRST.encode() in files.read(path, 1024, "a lock", cut=True)
+    except SpecError:
         return False
 
 
 def read_lock(path: Path, name: str | None = None) -> Lock:
     """Read a lock, `name` in messages. Raises SpecError at the line that breaks a rule, or where there is no file."""
     name = name or str(path)
-    try:
-        if path.is_dir():
-            raise SpecError(f"`{name}` is a folder, not a lock")
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"`{name}` is larger than 256 MiB: not read")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise SpecError(f"there is no file `{name}`", hint="`archcalc lock MODEL` writes one.") from None
-    except OSError as error:
-        raise SpecError(f"cannot read `{name}`: {error.strerror or error}") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise SpecError(f"`{name}` is not UTF-8 text (line {line})") from None
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    data = files.read(path, MAX_BYTES, "a lock", name, "`archcalc lock MODEL` writes one.")
+    if data.count(b"\n") > MAX_LINES:
+        raise SpecError(f"`{name}` has more than {MAX_LINES:,} lines: not read")
+    lines = [line.removesuffix("\r") for line in files.decoded(data, name).split("\n")]
     return _lock(path, Source(name, tuple(lines)))
 
 
@@ -378,7 +373,7 @@ def _lock(path: Path, source: Source) -> Lock:
 
 
 def _version(first: Text) -> None:
-    match = re.fullmatch(rf"{FIRST}(\d+)\s*", first.value)
+    match = re.fullmatch(rf"{FIRST}([0-9]{{1,9}})\s*", first.value)
     if not match:
         hint = "Take it from version control again, or write it anew with `archcalc lock`."
         raise first.error(f"a lock begins with `{FIRST}{VERSION}`", hint)
@@ -386,11 +381,21 @@ def _version(first: Text) -> None:
         raise first.error(f"this lock is of version {match[1]}: a newer archcalc wrote it", "Update archcalc.")
 
 
+def _check_digits(text: Text) -> None:
+    long = re.search("[0-9]{41}", text.value)
+    if long:
+        raise text.part(long.start(), long.end()).error("a number of more than 40 digits is refused")
+
+
 def _line(text: Text) -> LockLine:
     cells = text.value[4:].split(BAR)
     if len(cells) < CELLS:
         raise text.strip().error(f"a line of a node has {CELLS} cells or more, this one has {len(cells)}")
     path, op, output, *counts, state = cells[:CELLS]
+    if not op:
+        raise text.strip().error(f"`{path}` has no op")
+    if path.count("/") > MAX_DEPTH:
+        raise text.strip().error(f"a node stands in at most {MAX_DEPTH} blocks")
     at = 4 + len(BAR.join(cells[:3])) + len(BAR)
     numbers = []
     for count in counts:
@@ -411,6 +416,6 @@ def _line(text: Text) -> LockLine:
 
 
 def _count(text: Text) -> int:
-    if not re.fullmatch(r"\d{1,3}(,\d{3})*|\d+", text.value) or len(text.value) > 40:
+    if len(text.value) > 40 or not re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})*|[0-9]+", text.value):
         raise text.error(f"`{text}` is no number")
     return int(text.value.replace(",", ""))

@@ -28,6 +28,7 @@ MAX_BODIES = 60  # merges in merges and blocks, all together
 _MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts"}
 
 Env = dict[str, Any]
+_NONE: Any = object()  # the value of a name that means nothing
 Pairs = tuple[tuple[str, str, Argument], ...]  # name, kind and argument of what a call gives an op
 Bound = tuple[Call, type[Op], Pairs]
 Settings = Mapping[str, int | Fraction]
@@ -80,16 +81,30 @@ def _given(family: Family, settings: Settings) -> dict[str, Any]:
     return values
 
 
-def _derive(env: dict[str, Any], lets: Iterable[tuple[str, Expr]]) -> list[tuple[str, Expr]]:
-    """Add to `env` those of `lets` that follow from it, and return the others."""
-    left = list(lets)
-    while left:
-        ready = [(name, expr) for name, expr in left if not any(_missing(needed, env) for needed in expr.names)]
-        if not ready:
-            break
-        for name, expr in ready:
+def _ordered(lets: Mapping[str, tuple[Text, Expr]]) -> list[tuple[str, Expr]]:
+    """Every let behind those that it needs, where they need not each other."""
+    left, found = {name: expr for name, (_, expr) in lets.items()}, list[tuple[str, Expr]]()
+
+    def put(name: str) -> None:
+        expr = left.pop(name, None)
+        if expr is not None:
+            for needed in expr.names:
+                put(needed)
+            found.append((name, expr))
+
+    for name in lets:
+        put(name)
+    return found
+
+
+def _derive(env: Env, lets: Iterable[tuple[str, Expr]]) -> list[tuple[str, Expr]]:
+    """Add to `env` those of `lets`, in order, that follow from it, and return the others that it does not have."""
+    left = []
+    for name, expr in lets:
+        if not any(_missing(needed, env) for needed in expr.names):
             env[name] = expr(env)
-        left = [(name, expr) for name, expr in left if _missing(name, env)]
+        elif _missing(name, env):
+            left.append((name, expr))
     return left
 
 
@@ -121,6 +136,7 @@ class _Expander:
             self._bound.clear()
             self._ops.clear()
         self._done: dict[tuple[Any, ...], Done] = {}
+        self._given: dict[int, tuple[str, ...]] = {}
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -131,8 +147,7 @@ class _Expander:
 
     def _lets(self) -> list[tuple[str, Expr]]:
         """Derive from the constants what follows from them; what needs a row's columns waits for the row."""
-        lets = [(name, expr) for name, (_, expr) in self.family.let.items()]
-        left = _derive(self.constants, lets)
+        left = _derive(self.constants, _ordered(self.family.let))
         quoted = self.family.layers.quoted if self.family.layers else None
         roles = [self.family.role(heading.value) for heading in quoted.table.headings] if quoted else []
         columns = [role.name for role in roles if role is not None and role.kind == "name"]
@@ -229,15 +244,18 @@ class _Expander:
         if self.family.rows:
             key = next(iter(self.family.rows.values()))[0]
             raise key.error("`rows:` replaces rows of a table; these layers are a list")
+        env: Env = {**self.constants, **names}  # one for all lines: thousands may have names
         for item in self.family.layers.body.items:
             text = _text_of(item)
             named = item.item if isinstance(item, Step) else item
             name = ", ".join(map(str, named.names)) if isinstance(named, Named) else text.value
-            env = {**self._row_env({}, value), **names}
+            env.update((let, self.constants[let]) for let, _ in self.later)
+            env.pop("hin", None)
+            env.update(self._entering(value))
+            _derive(env, self.later)
             self.builder.open(value[0], text, text.value, scope=self.builder.root, name=name)
             value = self.item(item, env, value)
             self.builder.close(value[0])
-            names = {key: ref for key, ref in env.items() if isinstance(ref, Ref)}
         return value
 
     def _head(self, name: str) -> Value:
@@ -265,11 +283,24 @@ class _Expander:
 
     def body(self, body: Body, env: Env, value: Value) -> Value:
         """Append what `body` says, from `value` on, and return where it ends."""
-        plain = len(body.items) == 1 and isinstance(body.items[0], (Line, Merge))
-        inner = env if plain else {**env}  # names that a body gives are known in it alone
+        if len(body.items) == 1 and isinstance(body.items[0], (Line, Merge)):
+            return self.item(body.items[0], env, value)
+        before = _kept(env, self._names(body))  # names that a body gives are known in it alone
         for item in body.items:
-            value = self.item(item, inner, value)
+            value = self.item(item, env, value)
+        _restore(env, before)
         return value
+
+    def _names(self, body: Body) -> tuple[str, ...]:
+        """The names that a body gives, or gives anew after steps."""
+        found = self._given.get(id(body))
+        if found is None:
+            every = {name.value for name in body.names}
+            for item in body.items:
+                steps = inner(item)
+                every |= {name.value for name in steps.body.names} if isinstance(steps, Unrolled) else set()
+            found = self._given[id(body)] = tuple(every)
+        return found
 
     def item(self, item: Item, env: Env, value: Value) -> Value:
         if isinstance(item, Line):
@@ -288,7 +319,12 @@ class _Expander:
         """A row of a table in a list."""
         if step.variant and step.variant != self.variant.name.value:
             return value
-        value = self.item(inner(step), {**env, **step.columns, **_held(step.columns, env)}, value)
+        own, item = {**step.columns, **_held(step.columns, env)}, inner(step)
+        again = [name.value for name in item.body.names] if isinstance(item, Unrolled) else ()
+        before = _kept(env, (*own, *again))
+        env.update(own)
+        value = self.item(item, env, value)
+        _restore(env, before)
         if isinstance(step.item, Named):
             self._name(step.item.names, env, value)
         return value
@@ -313,8 +349,11 @@ class _Expander:
             elif call.times is None:
                 value = self.call(call, env, value)
             else:
+                before = _kept(env, ("first",))
                 for turn in range(self._times(call.times, env)):
-                    value = self.call(call, {**env, "first": turn == 0}, value)
+                    env["first"] = turn == 0
+                    value = self.call(call, env, value)
+                _restore(env, before)
         return value
 
     def merge(self, merge: Merge, env: Env, value: Value) -> Value:
@@ -346,13 +385,16 @@ class _Expander:
             raise unread(self.family, call.word, [name for name, known in env.items() if isinstance(known, Ref)])
         _, holes, body = read
         columns = {name: cell_value(text) for name, text in holes.items()}
-        inner = {**env, **columns, **_held(columns, env), **self._entering(value)}
+        own = {**columns, **_held(columns, env), **self._entering(value)}
+        before = _kept(env, own)
+        env.update(own)
         outer, self.weights = self.weights, {}
         try:
-            value = self.body(body, inner, value)
+            value = self.body(body, env, value)
         except SpecError as error:
             raise error.within(f"the cell `{call.word}`, {call.word.where}") from None
         self.weights = outer
+        _restore(env, before)
         return value
 
     def unrolled(self, steps: Unrolled, env: Env, value: Value) -> Value:
@@ -369,20 +411,21 @@ class _Expander:
             self._step(steps.word, 4)
             self.builder.open(value[0], steps.word, "step")
             end = self._append(OPS["take"](index=index), value, steps.word)
-            start, inner = len(self.builder), {**env, **self._entering(end)}
+            start, before = len(self.builder), _kept(env, ("cin", "hin", *self._names(steps.body)))
+            env.update(self._entering(end))
             for item in steps.body.items:
-                end = self.item(item, inner, end)
+                end = self.item(item, env, end)
             self.builder.close(end[0])
             shape = self.builder.shape(end[0])
             if len(end) > 1 or len(shape) != 1:
                 here = _parts(end) if len(end) > 1 else dims(shape)
                 raise steps.word.error(f"a step ends with a vector; here it ends with {here}")
             for name, given in carried.items():
-                before, after = (self._sizes(known[name]) for known in (env, inner))
-                if before != after:
-                    raise given.error(f"`{name}` comes to a step as {before}, and goes to the next one as {after}")
+                came, goes = self._sizes(before[name]), self._sizes(env[name])
+                if came != goes:
+                    raise given.error(f"`{name}` comes to a step as {came}, and goes to the next one as {goes}")
             owners = self._share(owners, start, steps.word)
-            env.update((name, inner[name]) for name in carried)
+            _restore(env, {name: known for name, known in before.items() if name not in carried})
             ends.append(end[0])
         return self._append(OPS["stack"](), tuple(ends), steps.word)
 
@@ -437,10 +480,8 @@ class _Expander:
                 f"`{word}` takes one value, here are {_parts(value)}", "Give the parts names: `left, right: split(2)`."
             )
         op, values = self._op(call, env)
-        pieces = op.pieces
-        if len(pieces) > 1:
-            return tuple([self._append(piece, value, call.word, call)[0] for piece in pieces])
-        return self._append(op, (*value, *values), call.word, call)
+        inputs = (*value, *values)
+        return tuple([self._append(piece, inputs, call.word, call)[0] for piece in op.pieces])
 
     def _step(self, where: Text, count: int = 1) -> None:
         self.steps += count
@@ -592,6 +633,19 @@ class _Expander:
         shapes = [self.builder.shape(value) for value in entering]
         same = [entering.index(value) for value in entering]
         return name, *self.opening, self.depth, *map(type, given.values()), *values, *same, *shapes  # 1 is not True
+
+
+def _kept(env: Env, names: Iterable[str]) -> Env:
+    """What names mean, before they are given anew for a while: `_NONE` where they mean nothing."""
+    return {name: env.get(name, _NONE) for name in names}
+
+
+def _restore(env: Env, before: Env) -> None:
+    for name, value in before.items():
+        if value is _NONE:
+            env.pop(name, None)
+        else:
+            env[name] = value
 
 
 def _part_of_path(name: str) -> str:

@@ -121,6 +121,7 @@ class Family:
     reported: tuple[ReportedTable, ...]
     errata: tuple[Erratum, ...]
     documents: tuple[Cited, ...]
+    _lines: dict[str, int | None] = field(init=False, repr=False, default_factory=dict)  # of the notation, by cell
 
     def role(self, heading: str) -> Role | None:
         """The role of a heading: given in `columns:`, or a name usable in expressions; None for a variant."""
@@ -168,11 +169,15 @@ class Family:
 
     def read_cell(self, cell: Text) -> tuple[Pattern, dict[str, Text], Body] | None:
         """The first line of the notation that fits `cell`, what its holes hold, and what it means."""
-        for pattern, body in self.notation:
-            holes = pattern.match(cell)
-            if holes is not None:
-                return pattern, holes, body
-        return None
+        bare = squeeze(cell.value)
+        if bare not in self._lines:  # cells alike are read by the same line, however often that is asked
+            fits = (at for at, (pattern, _) in enumerate(self.notation) if pattern.spans(bare) is not None)
+            self._lines[bare] = next(fits, None)
+        at = self._lines[bare]
+        if at is None:
+            return None
+        pattern, body = self.notation[at]
+        return pattern, pattern.match(cell) or {}, body
 
 
 # --- reading ----------------------------------------------------------------------------------------------------

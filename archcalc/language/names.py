@@ -6,7 +6,8 @@ import re
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from ..files import Version, version
+from ..errors import SpecError
+from ..files import MOST, Version, read, version
 
 KEY = re.compile(rb"^(?:\xef\xbb\xbf)?([a-z]+):", re.MULTILINE)  # of a spec's top level, which nobody indents
 BUILT_OF = {"layers", "models"}
@@ -42,9 +43,7 @@ class SpecNames:
 
     def has(self, model: str) -> bool:
         """Whether `model` is one of the models."""
-        return (
-            model.encode("utf-8", "surrogatepass") in self.content and model in self.models
-        )  # most files need no parsing
+        return model.encode(errors="replace") in self.content and model in self.models  # most files need no parsing
 
     @cached_property
     def _parsed(self) -> tuple[list[str], str]:
@@ -82,10 +81,10 @@ def read_names(path: Path) -> SpecNames:
     """The names in a spec file; none where there is no such file."""
     try:
         return _read_version(path, version(path))
-    except OSError:
+    except (OSError, SpecError):
         return SpecNames(path, b"")
 
 
 @lru_cache(maxsize=256)
 def _read_version(path: Path, _version: Version) -> SpecNames:
-    return SpecNames(path, path.read_bytes())
+    return SpecNames(path, read(path, MOST, "a spec file"))

@@ -51,27 +51,37 @@ class Pattern:
 
     def match(self, cell: Text) -> dict[str, Text] | None:
         """The texts in the holes if `cell` fits, else None."""
-        bare = squeeze(cell.value)
-        if not bare.startswith(self.literals[0]):
-            return None
-        if not self.holes:
-            return {} if bare == self.literals[0] else None
+        spans = self.spans(squeeze(cell.value))
+        if not spans:
+            return spans if spans is None else {}
         places = [n for n, char in enumerate(cell.value) if not char.isspace()]
-        at, found = len(self.literals[0]), dict[str, Text]()
-        last = len(self.holes) - 1
-        for n, name in enumerate(self.holes):
-            literal = self.literals[n + 1]
-            if n < last:
-                end = bare.find(literal, at + 1)
-            else:
-                end = len(bare) - len(literal) if bare.endswith(literal) else -1
+        return {
+            name: cell.part(places[start], places[end - 1] + 1)
+            for name, (start, end) in zip(self.holes, spans, strict=True)
+        }
+
+    def spans(self, bare: str) -> list[tuple[int, int]] | None:
+        """Where the holes stand in a cell without spaces if it fits, else None."""
+        first, *literals = self.literals
+        if not bare.startswith(first) or not bare.endswith(self.literals[-1]):
+            return None
+        at, found = len(first), list[tuple[int, int]]()
+        for literal in literals[:-1]:
+            end = bare.find(literal, at + 1)
             if end <= at:
                 return None
-            text = cell.part(places[at], places[end - 1] + 1)
-            if name in found and squeeze(found[name].value) != squeeze(text.value):
-                return None
-            found[name] = text
+            found.append((at, end))
             at = end + len(literal)
+        if not literals:
+            return [] if bare == first else None
+        end = len(bare) - len(literals[-1])
+        if end <= at:
+            return None
+        found.append((at, end))
+        texts: dict[str, str] = {}
+        for name, (start, stop) in zip(self.holes, found, strict=True):
+            if texts.setdefault(name, bare[start:stop]) != bare[start:stop]:
+                return None
         return found
 
     def guess(self, cell: str) -> str | None:

@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
+from .. import files
 from ..errors import TURNING, Source, SpecError, Text, did_you_mean
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
 MAX_EVENTS = 100_000
 MAX_KEY = 1_024  # what the YAML parser looks ahead for a `:`
@@ -74,30 +74,13 @@ def where_of(tree: Tree) -> Text:
 
 def read_file(path: Path, name: str) -> Map:
     """Read the spec at `path`, called `name` in messages. Raises SpecError, also where there is no such file."""
-    try:
-        if path.is_dir():
-            raise SpecError(f"`{name}` is a directory, not a spec file")
-        if not path.is_file() and path.exists():
-            raise SpecError(f"`{name}` is not a regular file")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise SpecError(f"there is no file `{name}`") from None
-    except OSError as error:
-        raise SpecError(f"cannot read `{name}`: {error.strerror or error}") from None
-    return read_text(data, name)
+    return read_text(files.read(path, files.MOST, "a spec file", name), name)
 
 
 def read_text(data: bytes | str, name: str) -> Map:
     """Read a spec from its bytes (UTF-8, with or without BOM; LF or CRLF) or its text. Raises SpecError."""
     if isinstance(data, bytes):
-        if len(data) > MAX_BYTES:
-            raise SpecError(f"`{name}` is larger than 1 MiB: not read")
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = data[: error.start].count(b"\n") + 1
-            raise SpecError(f"`{name}` is not UTF-8 text (byte {error.start + 1}, line {line})") from None
+        text = files.decoded(data, name)
     else:
         text = data.removeprefix("\ufeff")
     source = Source(name, tuple(_BREAK.split(text)))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
-from ..errors import Text, UsageError, did_you_mean
-from ..files import Version, at_home, version
+from ..errors import SpecError, Text, UsageError, did_you_mean
+from ..files import Version, inside, typed, version
 from .checks import check_used, read_family, references
 from .family import Family, ModelEntry, Variant, overlay, read_expressions
 from .names import SpecNames, read_names
@@ -17,6 +18,7 @@ from .reader import read_file
 from .rows import check_notation
 
 SUFFIXES = (".yaml", ".yml")
+NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # of a family; a file's is no longer than 255
 # What a file without `layers:` lays over the families of its models.
 LAID_BY_FILE = ("input", "given", "let", "defaults", "notation", "heads", "rows", "blocks")
 
@@ -103,7 +105,7 @@ def _read_version(path: Path, name: str, whole: bool, _version: Version) -> Fami
 def _family(name: str, where: Text) -> Family:
     """The shipped family called `name`, for what `where` says about it. Raises SpecError."""
     path = specs_dir() / f"{name}.yaml"
-    if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or not path.is_file():
+    if not NAME.fullmatch(name) or not path.is_file():
         raise where.error(f"there is no family `{name}`", did_you_mean(name, [p.stem for p in spec_files()]))
     return shipped_family(path)
 
@@ -114,7 +116,7 @@ def select(reference: str) -> Selection:
     reference = reference.strip()
     path, colon, wanted = split(reference)
     if path is not None:
-        family = _kept(at_home(path), path, True)
+        family = _kept(typed(path), path, True)
         return _choose(family, wanted if colon else None, path, reference)
     for names in shipped_names():
         if names.has(reference):
@@ -122,12 +124,37 @@ def select(reference: str) -> Selection:
             return _model(family, family.models[reference], names.path.name)
     name, colon, wanted = reference.partition(":")
     candidate = specs_dir() / f"{name}.yaml"
-    if re.fullmatch(r"[A-Za-z0-9._-]+", name) and candidate.is_file():
+    if NAME.fullmatch(name) and candidate.is_file():
         return _choose(shipped_family(candidate), wanted if colon else None, candidate.name, reference)
-    if Path(reference).exists():
+    if os.path.exists(reference):  # noqa: PTH110  # `Path.exists` raises for a name that is too long
         raise UsageError(f"no model is called `{reference}`", f"For the file, write `./{reference}`.")
     hint = did_you_mean(reference, known_names())
     raise UsageError(f"no model is called `{reference}`", hint or "`archcalc list` shows the models there are.")
+
+
+def select_named(name: str, by: Path, reference: str) -> Selection:
+    """The model that a lock or a saved run at `by` calls `name`, and who reads it from here `reference`. Nothing is
+    opened but a spec file below the folder or the repository of `by`, and nothing is shown of a file that is none.
+    Raises as `select` does."""
+    path = split(name)[0]
+    if path is None:
+        return select(name)
+    here = typed(split(reference)[0] or "")
+    if not path.endswith(SUFFIXES) or not inside(path, by, here):
+        rule = "A lock or a saved run names specs (.yaml, .yml) by relative paths, below its own folder or repository."
+        raise UsageError(f"`{path}` may not be named here", rule)
+    try:
+        return select(reference)
+    except SpecError as error:
+        if error.text is None or read_names(here).is_spec:
+            raise
+        hint = f"Nothing of it is shown here. `archcalc summary {here}` says what is wrong."
+        raise UsageError(f"`{path}` is no spec", hint) from None
+
+
+def shipped(spec: str) -> bool:
+    """Whether a model's `spec` is a file that ships, and no path."""
+    return NAME.fullmatch(spec) is not None and (specs_dir() / spec).is_file()
 
 
 def shipped_names() -> Iterator[SpecNames]:
@@ -162,7 +189,7 @@ def models_of(reference: str) -> list[str]:
     path, colon, _ = split(reference)
     if path is None or colon:
         return [reference]
-    _, found = selections(at_home(path), path)
+    _, found = selections(typed(path), path)
     names = [selection.entry.name.value if selection.entry else selection.variant.name.value for selection in found]
     return [f"{path}:{name}" for name in names] if len(names) > 1 else [reference]
 

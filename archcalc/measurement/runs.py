@@ -5,20 +5,20 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from json import JSONDecodeError, loads
+from json import loads
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict, cast, get_args
 
-from .. import __version__
+from .. import __version__, files
 from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Milliseconds, Natural, Positive, Version, Word
-from ..errors import UsageError, printable
+from ..errors import SpecError, UsageError
 from ..graph import Graph
 from ..ops import Shape
 from .latency import Latency, Machine, Measurement, Memory, Mode, Stopped
 
 TITLE: Literal["archcalc run"] = "archcalc run"
-MAX_BYTES = 2**30  # of a file that is read
+MAX_BYTES = 2**28  # of a file that is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,15 +293,16 @@ class _Wrong(Exception):
 
 def read(path: Path, shown: str = "") -> Run:
     """The run that stands in a file. Raises UsageError where there is none that this version can read."""
-    name = printable(shown or str(path))
-    if not path.is_file():
-        raise UsageError(f"there is no file `{name}`", "`archcalc measure MODEL --save FILE` writes one.")
-    if path.stat().st_size > MAX_BYTES:
-        raise UsageError(f"`{name}` is larger than 1 GiB: no run")
+    name = shown or str(path)
+    hint = "`archcalc measure MODEL --save FILE` writes one."
     try:
-        return parse(loads(path.read_text(encoding="utf-8"), parse_constant=_refuse))
-    except (UnicodeError, JSONDecodeError, RecursionError) as error:
-        raise UsageError(f"`{name}` is no JSON: {error}") from None
+        text = files.decoded(files.read(path, MAX_BYTES, "a saved run", name, hint), name)
+    except SpecError as error:
+        raise UsageError(error.message, error.hint) from None
+    try:
+        return parse(loads(text, parse_constant=_refuse))
+    except files.FAULTS as error:
+        raise UsageError(f"`{name}` is no JSON: {files.fault(error, text)}") from None
     except _Wrong as error:
         raise UsageError(f"`{name}` is no run that `archcalc measure --save` wrote: {error}") from None
 
@@ -363,8 +364,9 @@ def _measurement(found: Any, nodes: int) -> Measurement:
 
 def _machine(found: Mapping[str, Any]) -> Machine:
     """What later versions add is passed over, what they leave out is not known."""
-    known = {f.name for f in fields(Machine)}
-    return Machine(**{name: value for name, value in found.items() if name in known})
+    kinds = {f.name: _KINDS[str(f.type).removesuffix(" | None")] for f in fields(Machine)}
+    known = {name: kind for name, kind in kinds.items() if found.get(name) is not None}
+    return Machine(**{name: _get(found, name, kind) for name, kind in known.items()})
 
 
 def _memory(found: Mapping[str, Any]) -> Memory | None:
@@ -405,7 +407,10 @@ def _get(found: Any, key: str, kind: type) -> Any:
     """The value under a key. Raises _Wrong where it is missing or of another kind."""
     value = found.get(key) if isinstance(found, dict) else None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise _Wrong(f"`{key}` is too large") from None
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         words = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list"}
         raise _Wrong(f"`{key}` is missing" if value is None else f"`{key}` is not {words.get(kind, 'a mapping')}")

@@ -6,7 +6,7 @@ the runtime hands it in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from inspect import get_annotations
 from typing import Any, ClassVar, Literal, NamedTuple, Self, dataclass_transform
@@ -185,8 +185,9 @@ class Op:
         return type(self)(**{field.name: getattr(self, field.name) for field in self.fields} | changes)
 
     @property
-    def pieces(self) -> tuple[Op, ...]:
-        """The ops that a call appends: this one, or for an op with several outputs one for each."""
+    def pieces(self) -> Iterable[Op]:
+        """The ops that a call appends: this one, or for an op with several outputs one for each, made as they are
+        asked for, as only the first shows whether so many fit."""
         return (self,)
 
     def shape(self, *x: Any) -> Shape:

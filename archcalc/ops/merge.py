@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from .base import POINT, WHOLE, Buffer, Free, Needs, OpFamily, ReceptiveWindows, Weightless, on, op
@@ -178,8 +179,8 @@ class Split(Free):
     free = "a view"
 
     @property
-    def pieces(self) -> tuple[Split, ...]:
-        return tuple(Split(self.parts, index) for index in range(self.parts))
+    def pieces(self) -> Iterator[Split]:
+        return (Split(self.parts, index) for index in range(self.parts))
 
     def shape(self, x: Shape) -> Shape:
         if channels(x) % self.parts:

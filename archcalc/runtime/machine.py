@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -23,8 +24,8 @@ CACHE = 64 * 2**20  # bytes that no cache of a processor holds, where the system
 
 def device_of(name: str) -> torch.device:
     """torch's device of this name. Raises UsageError, and Unavailable where it is a GPU that cannot be used."""
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()) or name.endswith(":"):
+    kind = name.partition(":")[0]
+    if not re.fullmatch("(cpu|cuda)(:[0-9]{1,3})?", name):
         raise UsageError(f"`{name}` is not a device archcalc measures on: `cpu`, `cuda` or `cuda:1`")
     return torch.device("cpu") if kind == "cpu" else usable(torch.device(name))
 

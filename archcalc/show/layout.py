@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import repeat
 
 # Where characters of no width or of two columns are; none of those that archcalc itself prints.
 UNUSUAL = re.compile("[^\x00-\u02ff\u2000-\u2e7f]")
@@ -14,9 +15,13 @@ def width_of(text: str) -> int:
     """The number of a terminal's columns that `text` takes."""
     if not UNUSUAL.search(text):
         return len(text)
+    return sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
     from unicodedata import combining, east_asian_width
 
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+    return 0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1
 
 
 def left(text: str, width: int) -> str:
@@ -36,11 +41,21 @@ def wrap(text: str, width: int) -> list[str]:
             found.append(line)
             line = ""
         line += f" {word}" if line else word
-        while width_of(line) > width:
-            end = next(n for n in range(len(line), 0, -1) if width_of(line[:n]) <= width or n == 1)
-            found.append(line[:end])
-            line = line[end:]
+        if width_of(line) > width:
+            *whole, line = _broken(line, width)
+            found += whole
     return [*found, line] if line or not found else found
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """A text in pieces of at most `width` columns, and of a character at least."""
+    found, start, used = [], 0, 0
+    for at, columns in enumerate(map(_columns, text) if UNUSUAL.search(text) else repeat(1, len(text))):
+        if used + columns > width and at > start:
+            found.append(text[start:at])
+            start, used = at, 0
+        used += columns
+    return [*found, text[start:]]
 
 
 def bar(share: float, most: float, width: int) -> str:

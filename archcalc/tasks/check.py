@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from ..analysis.counts import Report
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
-from ..files import Version, at_home, version
+from ..files import Version, typed, version
 from ..gate.budgets import forget_projects, from_here, project, quantities, with_receptive_field
 from ..gate.budgets import judge as judge_budgets
 from ..gate.build import (
@@ -188,7 +190,7 @@ class CheckResult(Tabular):
             specs.add(model.spec)
             if isinstance(model.error, SpecError) and model.error.text is not None:
                 specs.add(model.error.text.source.name)
-        return found | {Path(spec).resolve() for spec in specs if spec and Path(spec).is_file()}
+        return found | {Path(spec).resolve() for spec in specs if spec and os.path.isfile(spec)}  # noqa: PTH113
 
 
 # --- one spec -----------------------------------------------------------------------------------------------------
@@ -324,7 +326,7 @@ def _named(files: Sequence[str], zoo: bool) -> tuple[dict[Path, tuple[Path, str]
             locks[path.resolve()] = path, name
 
     for name in files or (() if zoo else ("",)):
-        path = at_home(name)
+        path = typed(name)
         if path.is_dir():
             below = list(find_locks(path, refuse))
             if not below:
@@ -355,7 +357,7 @@ def _bounded(files: Sequence[Named], results: Sequence[SpecResult]) -> Iterator[
                 yield CheckedModel(model, locked, str(name), counts, budgets=verdicts, reference=asked)
 
 
-def _latencies(model: str, baseline: str) -> tuple[float, float]:
+def _latencies(model: Selection, baseline: Selection) -> tuple[float, float]:
     """The milliseconds of a model and of its baseline, run in turn: the least of three medians."""
     from ..measurement.conditions import Conditions
 
@@ -373,7 +375,8 @@ def watch(
 ) -> Iterator[tuple[CheckResult | ArchcalcError, int]]:
     """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved; never end. Gives each time what
     was found, or why nothing was, and how many files are watched."""
-    named = {at_home(name).resolve() for name in files}
+    gc.enable()  # a process that stays
+    named = {typed(name).resolve() for name in files}
     watched, seen = named, None
     while True:
         before = {path: _version(path) for path in watched}

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
 from math import inf, log2
-from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
+from .. import files
 from .. import models as library
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Totals
 from ..analysis.roofline import network_intensity
 from ..errors import UsageError, did_you_mean, printable
-from ..files import at_home
+from ..gate.build import reference
 from ..graph import Graph
-from ..language.zoo import at_input, resized, specs_dir
+from ..language.zoo import at_input, resized, select_named, shipped
 from ..measurement import regression
 from ..measurement.conditions import Conditions
 from ..measurement.latency import Interrupted, Measurement
@@ -292,9 +291,9 @@ def gather(
     return [Compared(*each) for each in zip(names, summaries, results, strict=True)], stopped
 
 
-def load_at(reference: str, settings: Settings | None = None) -> Model:
+def load_at(typed: str, settings: Settings | None = None) -> Model:
     """A model by what is typed, `resnet50@256`. Raises UsageError, SpecError."""
-    name, size = at_input(reference)
+    name, size = at_input(typed)
     model = library.load(name, settings=settings)
     return model if size is None else library.load(name, input=resized(model.input, size), settings=settings)
 
@@ -332,7 +331,7 @@ def compare_runs(
 def saved(models: Sequence[Reference]) -> dict[str, Run]:
     """The saved runs among what is named, by that. Raises UsageError."""
     names = [str(model) for model in models]
-    return {name: read(at_home(name), name) for name in names if name.lower().endswith(".json")}
+    return {name: read(files.typed(name), name) for name in names if name.lower().endswith(".json")}
 
 
 def of_one_network(runs: Mapping[str, Run]) -> bool:
@@ -345,11 +344,11 @@ def of_one_network(runs: Mapping[str, Run]) -> bool:
 
 def load_run(run: Run, name: str) -> Model:
     """The network that a run was made of, as it is built today. Raises UsageError where it is another one now."""
-    shipped = Path(run.spec).name == run.spec and (specs_dir() / run.spec).is_file()
-    reference = run.model if shipped else f"{run.spec}:{run.model.rpartition(':')[2]}"
-    model = library.load(reference, settings=run.settings)
+    named, by = run.model if shipped(run.spec) else f"{run.spec}:{run.model.rpartition(':')[2]}", files.typed(name)
+    selection = select_named(named, by, reference(named, by))
+    model = library.load(selection, settings=run.settings)
     if model.input != run.input:
-        model = library.load(reference, input=run.input, settings=run.settings)
+        model = library.load(selection, input=run.input, settings=run.settings)
     if tuple(node.path for node in model.graph.nodes[: model.graph.main]) != run.paths:
         what = f"`{printable(name)}` is a run of another network than `{printable(run.model)}` is now"
         raise UsageError(what, "Two runs of it can be compared with each other: `archcalc compare old.json new.json`.")
@@ -442,10 +441,11 @@ class Hunk(NamedTuple):
 
 def diff(first: Compared, second: Compared) -> tuple[Hunk, ...]:
     """Two networks node by node, lined up as a diff of code: what stays alike is the same call with the same shape."""
+    from ..analysis.lineup import Lineup
+
     a, b = (model.summary.report.layers[: model.summary.report.graph.main] for model in (first, second))
     found: list[Hunk] = []
-    matcher = SequenceMatcher(a=[_line(layer) for layer in a], b=[_line(layer) for layer in b], autojunk=False)
-    for what, low, high, start, stop in matcher.get_opcodes():
+    for what, low, high, start, stop in Lineup(list(map(_line, a)), list(map(_line, b))).get_opcodes():
         if what == "equal":
             found.append(Hunk("=", tuple(a[low:high])))
             continue

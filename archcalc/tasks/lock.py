@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from .. import files
 from ..errors import ArchcalcError, UsageError, printable
-from ..files import at_home
 from ..gate.build import BuildRequest, build_many, names_in, reference
 from ..gate.lock import NAME, Entry
 from ..gate.store import store
@@ -35,14 +35,14 @@ def lock(*models: str | Path, path: str | Path = NAME, by_rows: bool = False, ti
 
     `models` are names, or spec files with all of their models; `by_rows`: a line for each row of the paper's table,
     not for each node. `tick` hears how many models are done. Raises UsageError, SpecError."""
-    shown, path = printable(str(path)), at_home(path)
+    shown, path = printable(str(path)), files.typed(path)
     if path.suffix != ".lock":
         raise UsageError(f"`{shown}` is no name for a lock", "A lock ends in `.lock`.")
     if not path.parent.is_dir():
         raise UsageError(f"`{shown}` is in a folder that does not exist")
     names = dict.fromkeys(name for model in models for name in names_in(str(model), path))
     entries: list[Entry] = []
-    for built in build_many([BuildRequest(reference(name, path), name, by_rows, "") for name in names], tick):
+    for built in build_many([BuildRequest(reference(name, path), name, path, by_rows, "") for name in names], tick):
         if isinstance(built, ArchcalcError):
             raise built
         assert built.entry is not None  # nothing was locked that it could be like

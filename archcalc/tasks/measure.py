@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from .. import files
 from ..errors import ArchcalcError, Unavailable, UsageError
-from ..files import at_home
+from ..language.zoo import shipped
 from ..measurement.conditions import USUAL, Conditions
 from ..measurement.latency import Interrupted, Measurement
 from ..measurement.regression import (
@@ -81,7 +84,7 @@ def measure(
 def earlier(path: Reference, conditions: Conditions) -> Run:
     """A saved run to hold against what is going to be measured. Raises UsageError where the conditions are others, as
     far as they are known already; Unavailable where scipy is missing."""
-    run = read(at_home(path), str(path))
+    run = read(files.typed(path), str(path))
     library()
     known: dict[str, object] = {"dtype": conditions.dtype, "cold": conditions.cold, "mode": conditions.mode}
     known |= {"threads": conditions.threads} if conditions.threads is not None else {}
@@ -110,6 +113,16 @@ def enough(
                 raise Unavailable(f"{few}, and {conditions.runs} more decide nothing about {tests - 1} layers", hint)
             found[measured.batch] = needed or conditions.runs
     return found
+
+
+def beside(run: Run, path: Path | None) -> Run:
+    """The run as a file at `path` holds it, which names one's own spec from where it stands itself."""
+    if path is None or shipped(run.spec) or not run.spec:
+        return run
+    try:
+        return replace(run, spec=Path(os.path.relpath(files.typed(run.spec), path.parent)).as_posix())
+    except ValueError:  # another drive
+        return run
 
 
 def run_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,6 +16,7 @@ from ..models import load
 from ..networks import Reference
 from ..ops import Shape
 from ..parallel import Tick, ticked
+from ..units import cut, read_number
 from ..views import Tabular
 
 MOST = 2_000  # points
@@ -66,7 +68,7 @@ def sides(text: str) -> list[int | Shape]:
     found: list[int | Shape] = []
     for part in text.split(",") if text else ():
         whole = part.lower().replace("×", "x")
-        if "x" in whole and whole.replace("x", "").isdigit():
+        if re.fullmatch("[0-9]{1,19}(x[0-9]{1,19})+", whole):
             found.append(tuple(int(n) for n in whole.split("x")))
         else:
             found += counts(part, "--input")
@@ -83,15 +85,15 @@ def values(text: str, what: str) -> tuple[Fraction, ...]:
             if not dots:
                 if slash:
                     raise ValueError
-                found.append(Fraction(low.strip()))
+                found.append(read_number(low))
                 continue
-            first, last, by = Fraction(low.strip()), Fraction(high.strip()), Fraction(step.strip() if slash else 1)
+            first, last, by = read_number(low), read_number(high), read_number(step if slash else "1")
             if by <= 0 or last < first or (last - first) / by >= MOST:
                 raise ValueError
             found += [first + by * n for n in range(int((last - first) / by) + 1)]
         except (ValueError, ZeroDivisionError):
             hint = "A range is `128..512/32`, a list `1,8,32`."
-            raise UsageError(f"`{what} {text}` is neither numbers nor a range of them", hint) from None
+            raise UsageError(f"`{what} {cut(text)}` is neither numbers nor a range of them", hint) from None
     return tuple(dict.fromkeys(found))
 
 
@@ -99,7 +101,7 @@ def counts(text: str, what: str) -> tuple[int, ...]:
     """Whole numbers of at least 1. Raises UsageError."""
     found = values(text, what)
     if any(value.denominator != 1 or value < 1 for value in found):
-        raise UsageError(f"`{what} {text}`: whole numbers of at least 1 are wanted")
+        raise UsageError(f"`{what} {cut(text)}`: whole numbers of at least 1 are wanted")
     return tuple(int(value) for value in found)
 
 

@@ -6,10 +6,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import UsageError
-from ..files import at_home
+from .. import files
 from ..language import zoo
-from ..language.reader import MAX_BYTES
 from ..language.zoo import LAID_BY_FILE, SUFFIXES, Selection, select
 
 
@@ -26,15 +24,10 @@ class SpecSource:
 def show(model: str) -> SpecSource:
     """The file that holds a model or a family, or what stands at a path, also if it cannot be read as a spec.
 
-    Raises UsageError for an unknown name and for what is no file, SpecError for a bad spec."""
+    Raises UsageError for an unknown name, SpecError for what is no file and for a bad spec."""
     path, selection = _find(model)
-    if path.is_dir():
-        raise UsageError(f"`{model}` is a directory, not a spec file")
-    if not path.is_file():
-        raise UsageError(f"`{model}` is no regular file" if path.exists() else f"there is no file `{model}`")
-    if path.stat().st_size > MAX_BYTES:
-        raise UsageError(f"`{model}` is larger than 1 MiB: not a spec file")
-    return SpecSource(path, path.read_bytes(), _laid_over(selection) if selection is not None else "")
+    content = files.read(path, files.MOST, "a spec file", model)
+    return SpecSource(path, content, _laid_over(selection) if selection is not None else "")
 
 
 def _find(reference: str) -> tuple[Path, Selection | None]:
@@ -42,7 +35,7 @@ def _find(reference: str) -> tuple[Path, Selection | None]:
     suffixes = "|".join(map(re.escape, SUFFIXES))
     path = re.fullmatch(rf"(.*?(?:{suffixes}))(?::.*)?", reference, re.DOTALL)
     if path or reference.startswith((".", "~", "/")):
-        return at_home(path.group(1) if path else reference), None
+        return files.typed(path.group(1) if path else reference), None
     if re.fullmatch(r"[A-Za-z0-9._-]+", reference):
         family = zoo.specs_dir() / f"{reference}.yaml"
         if family.is_file():
