@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from math import comb, isnan
+from math import isnan, sqrt
 from typing import Literal, NamedTuple
 
 LEVEL = 0.95  # of the confidence intervals
 TOLERANCE = 0.05  # how far apart every other run and the rest, or the parts and the whole, of a stable run may be
+LARGE = 20_000  # runs whose binomial distribution is summed up term by term
 NOISY = 0.05  # how much slower the processor is when others use it too, at least
 LEAST_RUNS = 6  # with fewer there is no interval at LEVEL, and every other run says nothing
 
@@ -57,11 +58,17 @@ def median_interval(samples: Sequence[float], level: float = LEVEL) -> tuple[flo
     statistics X(k) and X(n+1−k) hold the median between them with probability 1 − 2·P(B < k), B binomial (n, ½): k is
     the largest with which that is at least `level` (Conover 1999, section 3.2)."""
     n = len(samples)
-    tail, k = 0, 0
-    outside = Fraction(1 - level).limit_denominator(10**6) * 2**n  # as a float it could not be held
-    while 2 * (tail + comb(n, k)) <= outside:
-        tail += comb(n, k)
-        k += 1
+    if n <= LARGE:
+        tail, term, k = 0, 1, 0  # `term` is n over k
+        outside = Fraction(1 - level).limit_denominator(10**6) * 2**n  # as a float it could not be held
+        while 2 * (tail + term) <= outside:
+            tail += term
+            term = term * (n - k) // (k + 1)
+            k += 1
+    else:  # B is normal, as near as makes no difference
+        from statistics import NormalDist
+
+        k = int((n - NormalDist().inv_cdf((1 + level) / 2) * sqrt(n)) / 2)
     if not k:
         return None
     inorder = sorted(samples)
