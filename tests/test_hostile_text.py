@@ -405,7 +405,7 @@ def test_a_name_need_not_be_text(command: Run, write: Callable[..., str]) -> Non
     spec, folder = "./\udcff.yaml", Path("\udcfe")
     Path("net.yaml").rename(spec)
     folder.mkdir()
-    for name in ("\udcff", "~nosuch/x.yaml", "vgg16:\udcff", "./no\udcff.yaml"):
+    for name in ("\udcff", "\0http://x", "./\0.yaml", "~nosuch/x.yaml", "vgg16:\udcff", "./no\udcff.yaml"):
         done = command("summary", name, "--static")
         assert done.code == 2
         hostile.text(done.err)
