@@ -44,7 +44,14 @@ FAULTS = (ValueError, OverflowError, RecursionError)
 
 
 def typed(name: str | Path) -> Path:
-    """The path that somebody typed; `~nobody`, where there is no such user, is a name as any other, as in a shell."""
+    """The path that somebody typed; `~nobody`, where there is no such user, is a name as any other, as in a shell.
+    Raises UsageError for what no file can be called: with a NUL, or of halves of characters."""
+    try:
+        possible = b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise UsageError(f"there is no file `{name}`", "No file can be called so.")
     return Path(os.path.expanduser(name))  # noqa: PTH111  # `Path.expanduser` raises RuntimeError for it
 
 

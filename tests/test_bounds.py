@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from archcalc import networks
-from archcalc.errors import ArchcalcError, Source, SpecError, Text
+from archcalc.errors import ArchcalcError, Source, SpecError, Text, UsageError
 from archcalc.files import FAULTS, fault, inside, read, typed
 from archcalc.gate.budgets import read_budget, read_project
 from archcalc.gate.drift import LockPlace
@@ -83,7 +83,7 @@ def test_a_file_names_specs_beside_it_alone(
     assert done.code == 2
     assert "internal error" not in done.err
     assert SECRET not in done.out + done.err
-    refused = ("may not be named here", "cannot hold the name")
+    refused = ("may not be named here", "cannot hold the name", "No file can be called so")
     assert any(words in done.out + done.err for words in refused)
 
 
@@ -161,6 +161,9 @@ def test_regular_files_alone_are_read(tmp_path: Path) -> None:
     assert read(tmp_path / "fits", 4096, "a text") == b"x" * 4096
     assert read(tmp_path / "large", 4, "a text", cut=True) == b"xxxx"
     assert typed("~no-such-user/x") == Path("~no-such-user/x")
+    for name in ("a\0b.yaml", "\ud800.yaml"):
+        with pytest.raises(UsageError, match="there is no file"):
+            typed(name)
 
 
 @pytest.mark.parametrize("name", ["archcalc.lock", "other.lock", "pyproject.toml", "net.yaml", "run.json"])

@@ -1,0 +1,56 @@
+"""Saved runs, bent: as text, and value by value."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ._tried import NOISE, mutated, tried, write
+
+RUNS = sorted(Path(__file__).resolve().parent.parent.joinpath("data", "runs").glob("*.json"))
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    1,
+    10**18,
+    10**400,
+    1e308,
+    5e-324,
+    "",
+    [],
+    {},
+    [[]],
+    [1, "a"],
+    *NOISE[:12],
+)
+
+
+def round(random: Random, folder: Path) -> None:
+    text = random.choice(RUNS).read_text(encoding="utf-8")
+    if random.random() < 0.7:
+        document = json.loads(text)
+        for _ in range(random.choice((1, 1, 2, 5))):
+            _bend(random, document)
+        text = json.dumps(document)
+    else:
+        text = mutated(random, text)
+    write(folder / "a.json", text)
+    command = random.choice((["compare", "a.json", "lenet5"], ["compare", "a.json", str(random.choice(RUNS))]))
+    tried(*command, codes=(0, 1, 2, 3))
+
+
+def _bend(random: Random, found: Any) -> None:
+    """Give a value somewhere in a document another one, or take it out."""
+    while isinstance(found, dict | list) and found:
+        key: Any = random.choice(list(found)) if isinstance(found, dict) else random.randrange(len(found))
+        if not isinstance(found[key], dict | list) or random.random() < 0.2:
+            if random.random() < 0.2:
+                del found[key]
+            else:
+                found[key] = random.choice(VALUES)
+            return
+        found = found[key]
