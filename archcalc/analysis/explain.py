@@ -121,9 +121,16 @@ class Explained:
                 for value, reach in read
                 if self.fields[value]
             ]
-            widest, (step, first, last) = max(behind, key=lambda pair: pair[0].most or 0)
-            whole = all(isinstance(n, int) for n in (*widest, step, first, last))
-            if not whole or widest.first is None or widest.most is None or len(behind) > 1:
+            widest, (step, first, last, *_) = max(behind, key=lambda pair: pair[0].most or 0)
+            whole = all(isinstance(n, int) for n in (*widest[:4], step, first, last))
+            if (
+                not whole
+                or seen.phases
+                or widest.phases
+                or widest.first is None
+                or widest.most is None
+                or len(behind) > 1
+            ):
                 yield FieldFacts(axis, seen, "", "", "", "")
                 continue
             size = f"{widest.most} + ({last - first + 1} − 1)·{widest.stride}" if last != first else ""

@@ -68,17 +68,24 @@ MISSING: Any = object()  # what stands for a default where there is none
 
 
 class ReceptiveWindow(NamedTuple):
-    """What an output reads along one axis: output i reads the inputs from step · i + first to step · i + last."""
+    """What an output reads along one axis: output i reads the inputs from step · i + first to step · i + last.
+
+    Of these every `every`-th. Where what is read depends on the place, the first of `phases` outputs read `reads(0)`,
+    `reads(1)`, …; the next of them the same, `phases · step` inputs on. Along tokens one window says it for them all."""
 
     step: int | Fraction = 1
     first: int | Fraction = 0
     last: int | Fraction = 0
+    every: int = 1
+    phases: int = 1
+    reads: Callable[[int], range] | None = None
 
 
 # An op reads of an input one window an axis; a point; or all of it, whatever its size.
 ReceptiveWindows = tuple[ReceptiveWindow, ...] | None
 POINT: ReceptiveWindows = ()
 WHOLE: ReceptiveWindows = None
+FIXED = ReceptiveWindow(0)  # every output reads position 0
 
 
 class Argument(NamedTuple):
@@ -230,7 +237,7 @@ class Op:
     def receptive_window(self, *x: Any) -> tuple[ReceptiveWindows, ...]:
         """Which positions of each value an output position reads, for the input shapes `x`; a point of each by
         default. Values behind the last are not read: only their sizes are."""
-        return (POINT,) * len(x)
+        return (POINT,) * min(len(x), self.read)
 
     def torch(self, rt: Any, *x: Any) -> Any:
         """The torch module for the input shapes `x`; `rt` is `archcalc.runtime.modules`."""

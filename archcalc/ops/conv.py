@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
+from math import gcd
 from typing import Any, ClassVar, NamedTuple
 
 from .base import POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
@@ -23,7 +25,8 @@ class Window(NamedTuple):
 
     def receptive_window(self) -> ReceptiveWindows:
         return tuple(
-            ReceptiveWindow(s, -p, r - 1 - p) for s, p, r in zip(self.stride, self.before, self.extent, strict=True)
+            ReceptiveWindow(s, -p, r - 1 - p, (r - 1) // (k - 1) if k > 1 else 1)
+            for s, p, r, k in zip(self.stride, self.before, self.extent, self.kernel, strict=True)
         )
 
     @property
@@ -209,6 +212,24 @@ class DepthwiseConv(_Convolution):
         return self._conv(x).torch(rt, x)
 
 
+@lru_cache(maxsize=256)
+def _transposed(k: int, s: int, p: int, d: int) -> ReceptiveWindow:
+    """Output o of a transposed convolution reads the inputs i with o = s·i − p + d·t for some t below k."""
+    common = gcd(s, d)
+    every = d // common
+
+    def reads(o: int) -> range:
+        if (o + p) % common:
+            return range(0)
+        t = (o + p) // common * pow(every, -1, s // common) % (s // common)  # the least t; then every s / common
+        last, more = (o + p - d * t) // s, (k - 1 - t) // (s // common)
+        return range(last - more * every, last + 1, every)
+
+    if s == 1:
+        return ReceptiveWindow(1, p - d * (k - 1), p, d)
+    return ReceptiveWindow(Fraction(1, s), Fraction(p - d * (k - 1), s), Fraction(p, s), 1, s, reads)
+
+
 @op(
     "deconv",
     pad="how much is cut off both ends of every axis of the output",
@@ -260,12 +281,9 @@ class TransposedConv(_Convolution):
         return numel(x) * (self.out // self.groups) * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
-        """Output o reads the inputs i with o = s·i − p + d·t for some t below k."""
         fields = ((self.kernel, "kernel"), (self.stride, "stride"), (self.pad, "pad"), (self.dilation, "dilation"))
         each = zip(*(spread(size, len(x) - 1, name) for size, name in fields), strict=True)
-        return (
-            tuple(ReceptiveWindow(Fraction(1, s), Fraction(p - d * (k - 1), s), Fraction(p, s)) for k, s, p, d in each),
-        )
+        return (tuple(_transposed(*axis) for axis in each),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         axes = len(x) - 1

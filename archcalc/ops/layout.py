@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, ClassVar
 
-from .base import POINT, WHOLE, Buffer, Free, Needs, Param, ReceptiveWindow, ReceptiveWindows, Saves, Weightless, on, op
+from .base import (
+    FIXED,
+    POINT,
+    WHOLE,
+    Buffer,
+    Free,
+    Needs,
+    Param,
+    ReceptiveWindow,
+    ReceptiveWindows,
+    Saves,
+    Weightless,
+    on,
+    op,
+)
 from .shapes import INDEX_BYTES, Count, OpError, Pad, Shape, Size, Tokens, Value, channels, dims, numel, spatial, spread
 
 
@@ -46,6 +61,10 @@ class Reshape(_LaidOut):
         if numel(size) != numel(x):
             raise OpError(f"{dims(x)} has {numel(x)} elements, {dims(size)} has {numel(size)}", "size")
         return size
+
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        (reach,) = super().receptive_window(x)
+        return (reach if reach is WHOLE or numel(self.shape(x)[1:]) == 1 else (FIXED,),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Reshape(self.shape(x))
@@ -131,6 +150,33 @@ class Crop(Free):
         return rt.Crop(x[1:], self.shape(x, like)[1:])
 
 
+@lru_cache(maxsize=256)
+def _spread_out(f: int, smooth: bool) -> ReceptiveWindow:
+    """Output o reads the nearest, ⌊o / f⌋; or the neighbours of (o + ½) / f − ½, one where it lies on it."""
+    if f == 1:
+        return ReceptiveWindow()
+    if not smooth:
+        return ReceptiveWindow(Fraction(1, f), Fraction(1 - f, f), 0, 1, f, lambda o: range(1))
+    at, away = Fraction(1 - f, 2 * f), 1 - Fraction(1, f if f % 2 else 2 * f)
+    return ReceptiveWindow(
+        Fraction(1, f),
+        at - away,
+        at + away,
+        phases=f,
+        reads=lambda o: range((2 * o + 1 - f) // (2 * f), -((f - 1 - 2 * o) // (2 * f)) + 1),
+    )
+
+
+@lru_cache(maxsize=256)
+def _shares(n: int, o: int) -> ReceptiveWindow:
+    """Window i of n inputs in o parts: ⌊i·n/o⌋ … ⌈(i + 1)·n/o⌉ − 1."""
+    parts = o // math.gcd(n, o)
+    off, step = 1 - Fraction(1, parts), Fraction(n, o)
+    if parts == 1:
+        return ReceptiveWindow(n // o, 0, n // o - 1)
+    return ReceptiveWindow(step, -off, step - 1 + off, 1, parts, lambda i: range(i * n // o, -(-(i + 1) * n // o)))
+
+
 @op("upsample", factor="how many times as long every axis becomes", smooth="whether to interpolate linearly")
 class Upsample(Weightless):
     """Each axis `factor` times as long, by repeating the nearest element or, with `smooth`, by linear interpolation."""
@@ -151,15 +197,8 @@ class Upsample(Weightless):
         return {"interpolation": numel(y)}
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
-        """The nearest: ⌊o / f⌋. Linear: the two neighbours of (o + ½) / f − ½, each less than 1 away."""
         factors = spread(self.factor, len(x) - 1, "factor")
-        if not self.smooth:
-            return (tuple(ReceptiveWindow(Fraction(1, f), Fraction(1 - f, f), 0) for f in factors),)
-        middle, away = Fraction(1, 2), [1 - Fraction(1, 2 * f) for f in factors]
-        at = [middle / f - middle for f in factors]
-        return (
-            tuple(ReceptiveWindow(Fraction(1, f), m - a, m + a) for f, m, a in zip(factors, at, away, strict=True)),
-        )
+        return (tuple(_spread_out(f, self.smooth and n > 1) for n, f in zip(x[1:], factors, strict=True)),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         mode = ("linear", "bilinear", "trilinear")[len(x) - 2] if self.smooth else "nearest"
@@ -212,14 +251,9 @@ class AdaptiveAvgPool(Weightless):
         return {"pool": x[0] * math.prod(windows)}
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
-        """All where an axis is brought to 1. Else window i begins and ends less than 1 from i·n/o and (i + 1)·n/o."""
-        found = []
-        for n, o in zip(x[1:], self.shape(x)[1:], strict=True):
-            if o == 1 < n:
-                return (WHOLE,)
-            off = 1 - Fraction(math.gcd(n, o), o)
-            found.append(ReceptiveWindow(Fraction(n, o), -off, Fraction(n, o) - 1 + off))
-        return (tuple(found),)
+        """All where an axis is brought to 1."""
+        each = [*zip(x[1:], self.shape(x)[1:], strict=True)]
+        return (WHOLE if any(o == 1 < n for n, o in each) else tuple(_shares(n, o) for n, o in each),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         pool = (rt.nn.AdaptiveAvgPool1d, rt.nn.AdaptiveAvgPool2d, rt.nn.AdaptiveAvgPool3d)[len(x) - 2]
@@ -314,7 +348,7 @@ class MatMul(Weightless):
         return {}
 
     def receptive_window(self, x: Shape, other: Shape) -> tuple[ReceptiveWindows, ...]:
-        return POINT, WHOLE
+        return POINT if isinstance(x, Tokens) else WHOLE, WHOLE
 
     def torch(self, rt: Any, x: Shape, other: Shape) -> Any:
         return rt.MatMul(self.transpose)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from .base import POINT, WHOLE, Buffer, Free, Needs, OpFamily, ReceptiveWindows, Weightless, on, op
-from .shapes import Count, OpError, Shape, Tokens, channels, dims, numel, spatial, with_channels
+from .shapes import Count, OpError, Shape, Tokens, channels, dims, numel, positions, spatial, with_channels
 
 MANY = (2, 1000)
 
@@ -38,6 +38,11 @@ class _Merge(Weightless):
     example = on((4, 8, 8), (4, 8, 8))
     inputs = MANY
     branches = True
+
+    def receptive_window(self, *x: Shape) -> tuple[ReceptiveWindows, ...]:
+        """A branch that is spread over positions is read by outputs however far from where it was made."""
+        places = positions(self.shape(*x))
+        return tuple([POINT if positions(shape) == places else WHOLE for shape in x])
 
 
 @op("add")
@@ -99,11 +104,6 @@ class Multiply(_Merge):
     def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
         spread = sum(numel(x) < numel(xy[-1]) for x in xy[:-1])  # made in the output's size, then summed
         return batch * spread * numel(xy[-1]) * itemsize
-
-    def receptive_window(self, *x: Shape) -> tuple[ReceptiveWindows, ...]:
-        """A branch that is spread over positions is read by outputs however far from where it was made."""
-        y = self.shape(*x)
-        return tuple(POINT if len(shape) == len(y) and shape[1:] == y[1:] else WHOLE for shape in x)
 
     def torch(self, rt: Any, *x: Shape) -> Any:
         return rt.Multiply()

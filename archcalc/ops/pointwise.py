@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import Buffer, Elementwise, Free, Needs, Param, Saves, Storage, Weightless, on, op
+from .base import (
+    POINT,
+    WHOLE,
+    Buffer,
+    Elementwise,
+    Free,
+    Needs,
+    Param,
+    ReceptiveWindows,
+    Saves,
+    Storage,
+    Weightless,
+    on,
+    op,
+)
 from .shapes import Count, OpError, Shape, Tokens, channels, numel
 
 
@@ -299,6 +313,9 @@ class Softmax(Elementwise):
     family = "activation"
     torch_module = "Softmax"
     saves = "output"
+
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return (WHOLE if isinstance(x, Tokens) and x[1] == 1 else POINT,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.Softmax(-1 if isinstance(x, Tokens) and x[1] > 1 else 1)

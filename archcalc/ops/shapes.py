@@ -81,6 +81,11 @@ def channels(x: Shape) -> int:
     return x[-1] if isinstance(x, Tokens) else x[0]
 
 
+def positions(x: Shape) -> tuple[int, ...]:
+    """The axes beside the channels: height and width, or the number of tokens; none of a vector."""
+    return x[:-1] if isinstance(x, Tokens) else x[1:]
+
+
 def with_channels(x: Shape, count: int) -> Shape:
     """`x` with another number of channels."""
     return Tokens((*x[:-1], count)) if isinstance(x, Tokens) else (count, *x[1:])

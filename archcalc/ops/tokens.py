@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import WHOLE, Buffer, Elementwise, Free, Needs, Op, Param, ReceptiveWindows, Saves, on, op
+from .base import WHOLE, Buffer, Elementwise, Free, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
 from .shapes import SUM_BYTES, Count, OpError, Shape, Tokens, Value, dims, numel, spatial
 
 
@@ -42,6 +42,9 @@ class ClassToken(Free):
     def shape(self, x: Shape) -> Shape:
         tokens, width = sequence(x, "class_token")
         return Tokens((tokens + 1, width))
+
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return ((ReceptiveWindow(1, -1, -1),),)
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("token", (1, x[1]), "weight"),)
@@ -89,6 +92,9 @@ class Reverse(Free):
     def shape(self, x: Shape) -> Shape:
         return sequence(x, "reverse")
 
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return ((ReceptiveWindow(-1, x[0] - 1, x[0] - 1),),)
+
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Reverse()
 
@@ -108,6 +114,9 @@ class Take(Free):
         if self.index >= tokens:
             raise OpError(f"there is no token {self.index}: the sequence has {tokens}, counted from 0", "index")
         return (width,)
+
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return ((ReceptiveWindow(0, self.index, self.index),),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Take(self.index)
@@ -142,6 +151,9 @@ class Weighted(Op):
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {}
+
+    def receptive_window(self, x: Shape, by: Shape) -> tuple[ReceptiveWindows, ...]:
+        return WHOLE, WHOLE
 
     def torch(self, rt: Any, x: Shape, by: Shape) -> Any:
         return rt.Weighted()
