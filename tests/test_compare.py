@@ -21,6 +21,7 @@ from jsonschema import Draft202012Validator
 from archcalc import cli
 from archcalc import models as api
 from archcalc.analysis.counts import analyse
+from archcalc.analysis.receptive import last_map
 from archcalc.analysis.roofline import DEVICES, memory_traffic, network_intensity
 from archcalc.errors import UsageError
 from archcalc.language.zoo import at_input, resized
@@ -45,7 +46,6 @@ from archcalc.tasks.compare import (
     compare,
     diff,
     gather,
-    last_map,
     load_at,
     ratio_between,
     shares,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from math import floor, gcd, inf, lcm, prod
 from operator import le, sub
 from typing import NamedTuple
@@ -140,6 +141,14 @@ class ReceptiveFields:
         """The largest union over axes, as `most`."""
         return max((inf if (union := axis.union) is None else union for axis in self[value]), default=None)
 
+    def union_apart(self, value: int) -> int | None:
+        """The largest union over axes where what an element sees depends on its place; else None."""
+        fields = self[value]
+        if all(axis.phases is None for axis in fields):
+            return None
+        union = self.union(value)
+        return None if union is None or union == inf else int(union)
+
     def pair(self, value: int) -> tuple[int, int] | None:
         """The smallest field and the largest; None where it is unbounded or there is no axis."""
         fields = self[value]
@@ -161,6 +170,14 @@ class ReceptiveFields:
         """The fields of the value `output` on the axes of the value `input`; None where nothing of it is seen."""
         seeds = {input: _seed(self.graph.shape(input))}
         return _walk(self.graph, seeds, output + 1)[output] if output >= 0 else seeds.get(output)
+
+
+def last_map(graph: Graph) -> int:
+    """The last value of the main path that has more than one position: the last feature map, or sequence; −1: none."""
+    for index in range(graph.main - 1, -1, -1):
+        if prod(positions(graph.nodes[index].shape)) > 1:
+            return index
+    return -1
 
 
 def _seed(shape: Shape) -> Fields:
@@ -314,7 +331,7 @@ def _side_by_side(found: Sequence[Field | None], tokens: int) -> Field:
         last.append(high)
         shortest.append(low + width if field is not None else width)
     sides = first, last, shortest
-    steps = {after - before for side in sides for before, after in zip(side, side[1:], strict=False)}
+    steps = {after - before for side in sides for before, after in pairwise(side)}
     if len(steps) == 1 and NOTHING not in first:  # as far from one to the next
         return Field(shortest[0] - first[0], first[0], last[0], steps.pop())
     seen = [field for field in found if field is not None]

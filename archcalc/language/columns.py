@@ -13,7 +13,10 @@ from .expr import NAME, check_name
 from .notation import Pattern, cell_value
 from .table import Table, TableRow
 
-CLAIM_METRICS = ("params", "weights", "biases", "macs", "flops", "weight_layers", "shape", "input")
+COUNTS = ("params", "weights", "biases", "macs", "flops", "weight_layers")
+RECEPTIVE = ("receptive_field", "receptive_field_union")
+SIZES = ("shape", "input", *RECEPTIVE)  # claims of an axis each
+CLAIM_METRICS = (*COUNTS, *SIZES)
 WITH_HEADS = " with heads"
 SCALES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 
@@ -80,13 +83,15 @@ def _claim_role(text: Text) -> Role:
     if not match or metric not in CLAIM_METRICS:
         raise text.error(f"`{metric}` is not a figure that archcalc computes", did_you_mean(metric, CLAIM_METRICS))
     rest = match.group(3)
-    if rest in SCALES:
+    if match.group(2) and metric in SIZES:
+        raise text.error(f"`{metric}` is a size: it is not counted with heads")
+    if rest in SCALES and metric not in SIZES:
         return Role("claim", metric=metric, with_heads=bool(match.group(2)), scale=SCALES[rest])
     pattern = None
     if rest:
         start = text.value.rindex(rest)
         pattern = Pattern(text.part(start, start + len(rest)))
-        if metric not in ("shape", "input") or not set(pattern.holes) <= {"c", "d", "h", "w"}:
+        if metric not in SIZES or not set(pattern.holes) <= {"c", "d", "h", "w"}:
             units = ", ".join(SCALES)
             raise text.error(f"`{rest}` is neither a unit ({units}) nor an order of axes such as `{{h}}×{{w}}×{{c}}`")
     return Role("claim", metric=metric, with_heads=bool(match.group(2)), pattern=pattern)
@@ -96,8 +101,8 @@ def metric_of(figure: Text) -> Role:
     """The claim that a `figure` row of a `reported:` table makes: `params`, `params with heads`, … Raises SpecError."""
     word = figure.value.strip()
     base = word.removesuffix(WITH_HEADS)
-    known = [metric for metric in CLAIM_METRICS if metric not in ("shape", "input")]
-    if base not in known:
+    known = (*COUNTS, *RECEPTIVE)
+    if base not in (COUNTS if base != word else known):
         raise figure.error(f"`{word}` is not a figure that archcalc computes", did_you_mean(base, known))
     return Role("claim", metric=base, with_heads=base != word)
 

@@ -71,7 +71,7 @@ class ReceptiveWindow(NamedTuple):
     """What an output reads along one axis: output i reads the inputs from step · i + first to step · i + last.
 
     Of these every `every`-th. Where what is read depends on the place, the first of `phases` outputs read `reads(0)`,
-    `reads(1)`, …; the next of them the same, `phases · step` inputs on. Along tokens one window says it for them all."""
+    `reads(1)`, …; the next of them the same, `phases · step` inputs on. Of tokens there is one window."""
 
     step: int | Fraction = 1
     first: int | Fraction = 0

@@ -16,9 +16,10 @@ from weakref import WeakKeyDictionary
 
 from ..analysis.counts import Layer, Report, Totals
 from ..analysis.readings import BASE, CountingTerm, Reading, changes, other_units, proposed, read_reading
+from ..analysis.receptive import last_map
 from ..errors import SpecError, Text, did_you_mean
 from ..graph import Span
-from ..language.columns import Role, metric_of
+from ..language.columns import RECEPTIVE, SIZES, Role, metric_of
 from ..language.family import ALL, Erratum, Family, Readings
 from ..language.rows import row_called, rows_of
 from ..ops import Shape, Tokens
@@ -146,7 +147,7 @@ def _row_claims(family: Family) -> Iterator[Claim]:
         baseline = family.baseline is None or same(family.baseline.value, variant.name.value)
         for row in rows_of(family, variant):
             for heading, role, cell in row.claims:
-                if role.metric in ("shape", "input") and not baseline:
+                if role.metric in SIZES and not baseline:
                     continue
                 reading = _reading_of(family.reading, heading, role.metric)
                 yield Claim(variant.name.value, row.name, heading, role, cell, family.layers.quoted.source, reading)
@@ -183,7 +184,7 @@ def _subject(family: Family, text: Text) -> str:
 
 
 def _check(claim: Claim) -> None:
-    if claim.role.metric in ("shape", "input"):
+    if claim.role.metric in SIZES:
         _printed_size(claim)
         return
     figure = read_figure(claim.printed.value, claim.role.scale)
@@ -231,7 +232,9 @@ def judge(family: Family, subject: str, report: Report) -> tuple[Judgement, ...]
 
 def judge_one(claim: Claim, report: Report, span: Span | None, subtotal: Callable[[Span], Totals]) -> Judgement:
     """The verdict on one claim: the first that fits of exact, rounds, reads as, truncates, contradicts."""
-    if claim.role.metric in ("shape", "input"):
+    if claim.role.metric in RECEPTIVE:
+        return _judge_field(claim, report, last_map(report.graph) if span is None else span.output)
+    if claim.role.metric in SIZES:
         assert span is not None
         return _judge_size(claim, report.graph.shape(span.output if claim.role.metric == "shape" else span.input))
     figure = read_figure(claim.printed.value, claim.role.scale)
@@ -327,6 +330,24 @@ def _judge_size(claim: Claim, shape: Shape) -> Judgement:
         computed = tuple(shape)
     alike = [n for n in computed if n != 1] == [n for n in printed if n != 1]
     return Judgement(claim, computed, computed, "exact" if alike else "contradicts")
+
+
+def _judge_field(claim: Claim, report: Report, value: int) -> Judgement:
+    """A receptive field on the first input, along all axes where one number is printed. Raises SpecError where it is
+    unbounded, or the input has no axis."""
+    printed, fields = _printed_size(claim), report.receptive_fields[value]
+    sizes = [axis.most if claim.role.metric == "receptive_field" else axis.union for axis in fields]
+    computed = tuple(size for size in sizes if size is not None)
+    if not fields or len(computed) < len(fields):
+        why = "is unbounded here" if fields else "is that of an input with positions, which is not read here"
+        raise claim.printed.error(f"a receptive field {why}", "It is unbounded behind attention and global pooling.")
+    names = ("w", "hw", "dhw")[min(len(fields), 3) - 1]
+    if claim.role.pattern is not None and set(claim.role.pattern.holes) <= set(names):
+        computed = tuple(dict(zip(names, computed, strict=True))[hole] for hole in claim.role.pattern.holes)
+    elif len(printed) == 1 and len(set(computed)) == 1:
+        same_on_all, difference = computed[0], Fraction(computed[0] - printed[0])
+        return Judgement(claim, same_on_all, same_on_all, "contradicts" if difference else "exact", difference)
+    return Judgement(claim, computed, computed, "exact" if computed == printed else "contradicts")
 
 
 # --- errata -----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Literal
 
 from ..analysis.readings import BASE, BEFORE_ROUNDING, Reading, read_reading
 from ..errors import SpecError, Text, did_you_mean
+from ..language.columns import SIZES
 from ..language.family import Cited, Erratum, Family, read_sources
 from ..language.reader import List, Map, read_file
 from ..language.zoo import shipped_family, shipped_names, specs_dir
@@ -257,8 +258,9 @@ METRIC_ALIASES = {"shape": "output_shape", "input": "input_shape"}
 
 def _of_claim(family: Family, cell: Text, claim: Claim, cited: Cited, system: str, path: Path) -> Entry:
     layout = ""
-    if claim.role.metric in METRIC_ALIASES:
-        printed = Printed(tuple(map(int, re.findall(r"\d+", claim.printed.value))))
+    if claim.role.metric in SIZES:
+        size = tuple(map(int, re.findall(r"\d+", claim.printed.value)))
+        printed = Printed(size if len(size) > 1 or claim.role.metric in METRIC_ALIASES else size[0])
         pattern = claim.role.pattern
         layout = "".join(pattern.holes).upper() if pattern is not None else "HW"
     else:

@@ -162,8 +162,8 @@ def _padding(place: Place) -> int:
     return int(-window[-1].first) if window else 0
 
 
-def _receptive_field(place: Place) -> tuple[int, ...]:
-    found = place.report.receptive_fields.at(place.output, place.value)
+def _receptive_field(place: Place, union: bool = False) -> tuple[int, ...]:
+    found = place.report.receptive_fields.at(place.output, place.value, union)
     if found is None:
         raise ArchcalcError("the receptive field is unbounded here")
     return found
@@ -196,6 +196,7 @@ QUANTITIES: dict[str, Callable[[Place], Value]] = {
     "filters": lambda place: _weight_shape(place)[0],
     "padding": _padding,
     "receptive_field": _receptive_field,
+    "receptive_field_union": lambda place: _receptive_field(place, union=True),
 }
 # An argument of the first op that has it.
 FIELDS = sorted({argument.name for arguments in ARGUMENTS.values() for argument in arguments} - set(QUANTITIES))

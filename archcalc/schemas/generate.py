@@ -15,7 +15,7 @@ from inspect import cleandoc
 from pathlib import Path
 
 from ..analysis.readings import READINGS
-from ..language.columns import CLAIM_METRICS, SCALES, WITH_HEADS
+from ..language.columns import CLAIM_METRICS, COUNTS, SCALES, SIZES, WITH_HEADS
 from ..language.expr import IMPLICIT, NAME, RESERVED
 from ..language.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
 from ..language.lines import MERGES, STEPS
@@ -415,8 +415,7 @@ def _argument(argument: Argument) -> Schema:
 
 def _role() -> Schema:
     """The role of a column."""
-    sizes = [metric for metric in CLAIM_METRICS if metric in ("shape", "input")]
-    metrics, heads = _any(CLAIM_METRICS), f"(?:{WITH_HEADS})?"
+    counts, heads = _any(COUNTS), f"(?:{WITH_HEADS})?"
     return {
         "description": "What a column is: a role, a name that expressions use, the parts of a cell, or a claim.",
         "anyOf": [
@@ -427,12 +426,12 @@ def _role() -> Schema:
             },
             _text(
                 "A claim: a figure, with its unit where the heading has one.",
-                rf"^\s*=\s*(?:{metrics}){heads}(?:\s+(?:{_any(SCALES)}))?\s*$",
+                rf"^\s*=\s*(?:(?:{counts}){heads}(?:\s+(?:{_any(SCALES)}))?|{_any(SIZES)})\s*$",
                 ["=macs G", f"=params{WITH_HEADS}"],
             ),
             _text(
                 "A claim: a size, with the printed order of its axes.",
-                rf"^\s*=\s*(?:{_any(sizes)}){heads}\s*[^{{}}]*(?:\{{[cdhw]\}}[^{{}}]*)+$",
+                rf"^\s*=\s*(?:{_any(SIZES)})\s*[^{{}}]*(?:\{{[cdhw]\}}[^{{}}]*)+$",
                 ["=shape {h}×{w}×{c}"],
             ),
             _text("The parts of the cell, by name.", rf"^(?!\s*=){_pattern('+')[1:]}", ["{k}×{k}/{s}"]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
 
 from ..analysis.training import OPTIMIZERS, Phase
 from ..documents import Count, FilePlace, Natural, Sizes
-from ..language.columns import CLAIM_METRICS, WITH_HEADS
+from ..language.columns import CLAIM_METRICS, COUNTS, WITH_HEADS
 from ..ops import KINDS
 from ..papers.claims import Verdict
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Optimizer = Annotated[str, (("enum", tuple(OPTIMIZERS)),)]
 
-Metric = Annotated[str, (("enum", (*CLAIM_METRICS, *(f"{metric}{WITH_HEADS}" for metric in CLAIM_METRICS))),)]
+Metric = Annotated[str, (("enum", (*CLAIM_METRICS, *(f"{metric}{WITH_HEADS}" for metric in COUNTS))),)]
 
 
 def _kinds() -> dict[str, Any]:

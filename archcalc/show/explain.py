@@ -246,6 +246,7 @@ def _receptive(fields: Sequence[FieldFacts]) -> Iterator[Fact | Facts]:
     for number, found in enumerate(fields[:1] if alike else fields):
         least, most = found.field.least, found.field.most
         shortest = f"; {least} on the shortest path" if least is not None and least != most else ""
+        union = f"; {found.field.union} of all places together" if found.field.union != most else ""
         text = (
             f"unbounded: {clean(found.because)}"
             if most is None
@@ -253,7 +254,7 @@ def _receptive(fields: Sequence[FieldFacts]) -> Iterator[Fact | Facts]:
             if found.size
             else f"{most}"
         )
-        yield Fact("" if number else "field", f"{'' if alike else f'{found.axis}: '}{text}{shortest}")
+        yield Fact("" if number else "field", f"{'' if alike else f'{found.axis}: '}{text}{shortest}{union}")
         if most is not None:
             steps = (("stride", found.stride, found.field.stride), ("offset", found.offset, found.field.offset))
             shown = [(name, f"{spelled} = " if spelled else "", show(value)) for name, spelled, value in steps]
@@ -411,8 +412,10 @@ class FieldDocument(TypedDict):
 
     axis: Annotated[str, "The letter of the axis."]
     size: Annotated[
-        tuple[Positive, Positive] | None, "Input positions on the shortest path and on all; null where unbounded."
+        tuple[Positive, Positive] | None,
+        "Input positions that an element sees at most, on the shortest path and on all; null where unbounded.",
     ]
+    union: Annotated[Positive | None, "The field of all places together; null where unbounded."]
     arithmetic: Annotated[str | None, "How the size comes about; null where it is not written out."]
     stride: Annotated[float | None, "By how many input positions neighbours differ; null where paths differ."]
     offset: Annotated[float | None, "The input position at which the first field begins; null where paths differ."]
@@ -648,6 +651,7 @@ def _field_document(found: FieldFacts) -> FieldDocument:
     return {
         "axis": found.axis,
         "size": None if field.most is None or field.least is None else (field.least, field.most),
+        "union": field.union,
         "arithmetic": found.size or None,
         "stride": None if field.stride is None else float(field.stride),
         "offset": None if field.offset is None else float(field.offset),

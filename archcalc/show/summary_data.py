@@ -79,7 +79,11 @@ def _layers(report: Report, training: Training, measured: Measurement | None) ->
     steps = [*zip(training.backward_macs, training.saved, strict=True)]  # of the main path
     for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True)):
         step = steps[index] if index < len(steps) else (None, None)
-        yield _layer(report, layer, label, fields.pair(index), step, times[index] if index < len(times) else None)
+        found = _layer(report, layer, label, fields.pair(index), step, times[index] if index < len(times) else None)
+        union = fields.union_apart(index)
+        if union is not None:
+            found["receptive_field_union"] = union
+        yield found
 
 
 def _layer(

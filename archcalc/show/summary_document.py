@@ -47,7 +47,14 @@ class LayerDocument(_LayerPlace, CountsDocument):
 
     activation_bytes: Annotated[Count, "The bytes newly allocated for outputs; 0 for views and what works in place."]
     receptive_field: Annotated[
-        Field | None, "Input positions that an element sees, on its shortest path and on all; null where unbounded."
+        Field | None,
+        "Input positions that an element sees at most, on its shortest path and on all; null where unbounded.",
+    ]
+    receptive_field_union: NotRequired[
+        Annotated[
+            Positive,
+            "The field of all places together, as r + (k − 1)·j gives it; absent where every element sees as many.",
+        ]
     ]
     latency_ms: Annotated[LatencyDocument | None, "The latency in milliseconds; null where nothing was measured."]
     backward_macs: Annotated[Count | None, "The MACs of the layer's backward pass; null for layers of heads."]

@@ -14,10 +14,10 @@ from .. import files
 from .. import models as library
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Totals
+from ..analysis.receptive import last_map
 from ..analysis.roofline import network_intensity
 from ..errors import UsageError, did_you_mean, printable
 from ..gate.build import reference
-from ..graph import Graph
 from ..language.zoo import at_input, resized, select_named, shipped
 from ..measurement import regression
 from ..measurement.conditions import Conditions
@@ -97,16 +97,6 @@ def _throughput_between(run: Measurement) -> Interval | None:
 def _field(model: Compared) -> float | None:
     report = model.summary.report
     return report.receptive_fields.most(last_map(report.graph))
-
-
-def last_map(graph: Graph) -> int:
-    """The last value of the main path that has more than one position: the last feature map, or sequence; −1: none."""
-    for index in range(graph.main - 1, -1, -1):
-        shape = graph.nodes[index].shape
-        positions = shape[0] if isinstance(shape, Tokens) else numel(shape[1:])
-        if positions > 1:
-            return index
-    return -1
 
 
 COMPARED = (
