@@ -17,6 +17,7 @@ from .networks import Reference, Settings, network
 from .ops import Shape
 from .papers.claims import Judgement, judge
 from .parallel import obey_interrupt
+from .units import as_typed
 from .views import Shown, Tabular
 
 if TYPE_CHECKING:  # what a static summary does without
@@ -180,7 +181,7 @@ class Model(Shown):
             spec=self.spec,
             source=layers.quoted.source if layers and layers.quoted else "",
             namesake=sentence.value if sentence else "",
-            settings={name: str(value) for name, value in self.settings.items()},
+            settings={name: as_typed(value) for name, value in self.settings.items()},
             report=report,
             judgements=() if like else self.claims,
             measured=measured,

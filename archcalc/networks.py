@@ -6,18 +6,18 @@ A room that makes graphs of something else than specs hands in a front: `FRONTS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .analysis.counts import Report, analyse
-from .errors import UsageError, did_you_mean
+from .errors import SpecError, UsageError, did_you_mean
 from .graph import Graph
-from .language.expand import expand_model, settable
+from .language.expand import expand_model, input_shapes, settable
 from .language.zoo import Selection, resized, select, split
 from .ops import Shape, dims
-from .units import cut, read_number
+from .units import as_typed, cut, read_number
 
 Number = int | Fraction
 Reference = str | Path  # how a network is named
@@ -46,24 +46,54 @@ def network(reference: Reference | Selection, input: Shape | None = None, settin
     """Build a network: `vgg16`, `vgg:D`, `./my.yaml`, a Path, or a Selection, of which no front is asked.
 
     `input` (channels first, without the batch) replaces the printed one, `settings` the constants by name. Raises
-    UsageError for an unknown name or setting, SpecError for a bad spec."""
+    UsageError for an unknown name or setting, SpecError for a bad spec or for a size or setting that does not fit."""
+    found = _found(reference, input, settings or {})
+    if isinstance(found, tuple):
+        return Network(found[0], found[1], None, {}, True)
+    values = _values(found, settings or {})
+    shape = None if input is None else _shape(input)
+    try:
+        graph = expand_model(found, settings=values, input=shape)
+    except SpecError as error:
+        asked = [f"{name} = {as_typed(value)}" for name, value in values.items()]
+        asked = [*([] if shape is None else [f"input {dims(shape)}"]), *asked]
+        if asked:
+            error.within(f"`{found.name}` at {', '.join(asked)}")
+        raise
+    return Network(found.name, graph, found, values, shape is None and not values)
+
+
+def input_of(reference: Reference | Selection, size: Sequence[int] = (), settings: Settings | None = None) -> Shape:
+    """The first input of a network, with another size of its sides where one is given; of a spec nothing is built.
+
+    Raises as `network` does, and UsageError for a size that does not go with its axes."""
+    found = _found(reference, None, settings or {})
+    inputs = found[1].inputs if isinstance(found, tuple) else input_shapes(found, _values(found, settings or {}))
+    return resized(inputs[0][1], tuple(size)) if size else inputs[0][1]
+
+
+def _found(reference: Reference | Selection, input: Shape | None, settings: Settings) -> Selection | tuple[str, Graph]:
+    """The model of a spec, or what a front makes of a reference."""
     if isinstance(reference, Path):
         reference = str(reference) if split(str(reference))[0] else f"./{reference}"
-    if isinstance(reference, str):
-        for front in FRONTS:
-            graph = front(reference, input, settings or {})
-            if graph is not None:
-                return Network(reference, graph, None, {}, True)
-        reference = select(reference)
-    values = {name: _number(name, value) for name, value in (settings or {}).items()}
-    known = settable(reference) if values else ()
+    if not isinstance(reference, str):
+        return reference
+    for front in FRONTS:
+        graph = front(reference, input, settings)
+        if graph is not None:
+            return reference, graph
+    return select(reference)
+
+
+def _values(selection: Selection, settings: Settings) -> dict[str, Number]:
+    """The settings as numbers. Raises UsageError."""
+    values = {name: _number(name, value) for name, value in settings.items()}
+    known = settable(selection) if values else ()
     for name in values:
         if name not in known:
             hint = did_you_mean(name, known) or "This spec has nothing that can be set."
-            raise UsageError(f"`{name}` is not a value that `{reference.name}` lets one set", hint)
-    shape = None if input is None else _shape(input)
-    graph = expand_model(reference, settings=values, input=shape)
-    return Network(reference.name, graph, reference, values, shape is None and not values)
+            raise UsageError(f"`{name}` is not a value that `{selection.name}` lets one set", hint)
+    return values
 
 
 def report(reference: Reference | Selection, input: Shape | None = None, settings: Settings | None = None) -> Report:
@@ -90,7 +120,7 @@ class Networks:
         """The counts of a model at batch 1, at another size of its input. Raises UsageError and SpecError."""
         key = (model, size, tuple(sorted((settings or {}).items())))
         if key not in self._reports:
-            shape = None if size is None else resized(self.report(model).graph.inputs[0][1], size)
+            shape = None if size is None else input_of(self.selection(model), size, settings)
             self._reports[key] = report(self.selection(model), shape, settings)
         return self._reports[key]
 

@@ -74,6 +74,21 @@ def with_separators(value: int | Fraction | float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{float(value):,.3f}".rstrip("0").rstrip(".")
 
 
+def as_typed(value: int | Fraction) -> str:
+    """A number as a setting is typed: `4.3`; `1/3` where its decimals do not end."""
+    places = 0
+    rest = value.denominator
+    for prime in (2, 5):
+        power = 0
+        while rest % prime == 0:
+            rest, power = rest // prime, power + 1
+        places = max(places, power)
+    if rest != 1 or not places:
+        return str(value)
+    digits = f"{abs(value.numerator) * 10**places // value.denominator:0{places + 1}d}"
+    return f"{'-' * (value < 0)}{digits[:-places]}.{digits[-places:]}"
+
+
 def scaled(value: float, digits: int = 3) -> tuple[str, str]:
     """A number with its decimal unit: 15470264320 is ('15.5', 'G')."""
     unit = "T" if value >= 1e12 else "G" if value >= 1e9 else "M" if value >= 1e6 else "K" if value >= 1e4 else ""

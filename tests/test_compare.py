@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from archcalc import cli
+from archcalc import cli, networks
 from archcalc import models as api
 from archcalc.analysis.counts import analyse
 from archcalc.analysis.receptive import last_map
 from archcalc.analysis.roofline import DEVICES, memory_traffic, network_intensity
 from archcalc.errors import UsageError
+from archcalc.language.expand import expand_model
 from archcalc.language.zoo import at_input, resized
 from archcalc.measurement.conditions import Conditions
 from archcalc.measurement.latency import Interrupted, Measurement, Memory
@@ -56,6 +57,7 @@ from archcalc.tasks.compare import (
 from archcalc.tasks.list import ModelList, list_models, systems_without_spec
 from archcalc.tasks.scale import counts, grid, scale, values
 from archcalc.tasks.summary import Pick
+from archcalc.units import as_typed
 from tests.graphs import call, chain
 from tests.test_render import written
 
@@ -247,6 +249,87 @@ def test_every_point_is_the_network_itself() -> None:
         assert point.report.totals == alone.totals
     one, three = (p.report.totals for p in points[:4:2])
     assert three.macs == 3 * one.macs
+
+
+SKIP = "input: 1 × 7 × 7\nlayers:\n  - x: relu\n  - y: maxpool(2) upsample(2)\n  - add: [x, y]\n"
+SMALL = "input: c × 8 × 8\ngiven: {c: 3, width: 2}\nlayers:\n  - conv(10*width, 3)\n"
+
+
+@pytest.fixture
+def skip(tmp_path: Path) -> str:
+    """A spec that builds at even sides alone, and not at the side that it prints."""
+    (tmp_path / "m.yaml").write_text(SKIP, encoding="utf-8")
+    return f"{tmp_path}/m.yaml"
+
+
+def test_the_points_that_build_are_shown_and_the_others_named(skip: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = scale(skip, inputs=[8, 9, 16], batches=[1, 2])
+    assert [point.input for point in found.points] == [(1, 8, 8), (1, 8, 8), (1, 16, 16), (1, 16, 16)]
+    assert [(failed.input, failed.error.message) for failed in found.unbuilt] == [
+        ((1, 9, 9), "the branches of `add` do not fit: 1×9×9 and 1×8×8")
+    ]
+    assert cli._run(["scale", skip, "--input", "8,9,16", "--format", "json"]) == 0
+    written = capsys.readouterr()
+    assert written.err == "1×9×9 does not build and is left out\n"
+    document = json.loads(written.out)
+    Draft202012Validator(schema.SCHEMAS["scale"]()).validate(document)
+    assert [point["input"] for point in document["points"]] == [[1, 8, 8], [1, 16, 16]]
+    assert document["unbuilt"][0]["input"] == [1, 9, 9]
+    assert document["unbuilt"][0]["where"].endswith("m.yaml:5:5")
+    text = write(scaled(found), "text")
+    assert "1×9×9 does not build: the branches of add do not fit" in text.replace("`", "")
+
+
+def test_where_no_point_builds_the_first_says_why(skip: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._run(["scale", skip, "--input", "9,11"]) == 2
+    error = capsys.readouterr().err
+    assert "1×9×9 and 1×8×8" in error
+    assert "in `m` at input 1×9×9" in error
+    assert cli._run(["scale", skip, "--input", "3x9x9x9"]) == 2
+    assert "an input of 3 axes cannot have the size 3×9×9×9" in capsys.readouterr().err
+
+
+def test_a_comparison_builds_only_what_is_asked_for(skip: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = compare(f"{skip}@8", f"{skip}@10")
+    assert [model.summary.report.graph.inputs[0][1] for model in found.models] == [(1, 8, 8), (1, 10, 10)]
+    assert cli._run(["compare", f"{skip}@8", f"{skip}@9"]) == 2
+    assert "at input 1×9×9" in capsys.readouterr().err
+
+
+def test_an_input_follows_its_settings_and_nothing_is_built_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m.yaml").write_text(SMALL, encoding="utf-8")
+    built: list[tuple[int, ...] | None] = []
+
+    def counted(selection: Any, **given: Any) -> Any:
+        built.append(given["input"])
+        return expand_model(selection, **given)
+
+    monkeypatch.setattr(networks, "expand_model", counted)
+    assert networks.input_of(tmp_path / "m.yaml", (5,), {"c": 4}) == (4, 5, 5)
+    assert not built
+    found = scale(f"{tmp_path}/m.yaml", inputs=[5, 6], batches=[1, 2, 3], settings={"c": [1, 4], "width": ["4.3"]})
+    assert built == [(1, 5, 5), (4, 5, 5), (1, 6, 6), (4, 6, 6)]
+    assert len(found.points) == 12
+    assert networks.Networks().report("vgg16", (64,)).graph.inputs[0][1] == (3, 64, 64)
+    assert built[4:] == [(3, 64, 64)]
+
+
+def test_a_setting_is_echoed_as_it_was_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m.yaml").write_text(SMALL, encoding="utf-8")
+    assert cli._run(["summary", f"{tmp_path}/m.yaml", "--static", "--set", "width=4.3"]) == 0
+    assert "width = 4.3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("typed", ["3", "4.3", "1/3", "-0.125", "0.001", "5/6", "123456789.123456789", "-2"])
+def test_numbers_as_they_are_typed(typed: str) -> None:
+    assert as_typed(Fraction(typed)) == typed
+
+
+def test_too_many_numbers_are_refused_as_such() -> None:
+    with pytest.raises(UsageError, match="more than 2,000 numbers"):
+        values("1..5000", "--batch")
 
 
 # --- the same figures in every form -----------------------------------------------------------------------------------

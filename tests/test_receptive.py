@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor
+from pathlib import Path
 
 import pytest
 import torch
 
 from archcalc.analysis.explain import Explained
 from archcalc.analysis.receptive import ReceptiveFields
+from archcalc.errors import SpecError
 from archcalc.graph import Graph
 from archcalc.models import load
 from archcalc.ops import OPS, Op, Shape, Tokens
@@ -217,6 +220,189 @@ def test_two_strides_that_meet_bound_nothing() -> None:
     y = b("conv", y, out=2, kernel=1, pad=1)
     x = b("add", b("crop", x, size=4), b("crop", y, size=4))
     assert ReceptiveFields(b.finish(x)).pair(x) is None
+
+
+def tokens_of(b: Build) -> int:
+    return b("tokens", b("conv", -1, out=4, kernel=3))
+
+
+def taken() -> tuple[Graph, int]:
+    b = Build((2, 8))
+    x = b("take", tokens_of(b), index=7)
+    return b.finish(x), x
+
+
+def both_ends() -> tuple[Graph, int]:
+    b = Build((2, 8))
+    x = tokens_of(b)
+    x = b("add", b("take", x, index=0), b("take", x, index=7))
+    return b.finish(x), x
+
+
+def turned() -> tuple[Graph, int]:
+    b = Build((2, 8))
+    x = b("reverse", tokens_of(b))
+    return b.finish(x), x
+
+
+def turned_and_taken() -> tuple[Graph, int]:
+    b = Build((2, 8))
+    x = b("take", b("reverse", tokens_of(b)), index=6)
+    return b.finish(x), x
+
+
+def both_ways() -> tuple[Graph, int]:
+    """Token t sees t and 7 − t: the more, the longer the sequence."""
+    b = Build((2, 8))
+    x = tokens_of(b)
+    x = b("add", x, b("reverse", x))
+    return b.finish(x), x
+
+
+def stacked() -> tuple[Graph, int]:
+    b = Build((2, 8))
+    x = tokens_of(b)
+    x = b("stack", b("take", x, index=2), b("add", b("take", x, index=0), b("take", x, index=7)))
+    return b.finish(x), x
+
+
+def weighed() -> tuple[Graph, int]:
+    b = Build((1, 8))
+    x = b("tokens", -1)
+    x = b("weighted", x, b("softmax", x), by=True)
+    return b.finish(x), x
+
+
+def spread() -> tuple[Graph, int]:
+    b = Build((2, 8))
+    x = b("upsample", b("avgpool", -1, kernel=2), factor=2)
+    return b.finish(x), x
+
+
+def spread_and_pooled() -> tuple[Graph, int]:
+    b = Build((2, 8))
+    x = b("maxpool", b("upsample", -1, factor=2), kernel=2)
+    return b.finish(x), x
+
+
+def laid_out_anew() -> tuple[Graph, int]:
+    """Every position of the new map sees what the vector saw."""
+    b = Build((2, 8))
+    x = b("conv", b("reshape", b("take", tokens_of(b), index=4), size=(1, 4)), out=1, kernel=3)
+    return b.finish(x), x
+
+
+# By hand: on the shortest path, at most, all places together, where element 0 begins, the stride.
+BY_HAND = [
+    (taken, (3, 3, 3, 6, 0)),
+    (both_ends, (3, 10, 10, -1, 0)),
+    (turned, (3, 3, 3, 6, -1)),
+    (turned_and_taken, (3, 3, 3, 0, 0)),
+    (both_ways, (None,) * 5),
+    (stacked, (3, 10, 10, 1, 0)),
+    (weighed, (None,) * 5),
+    (spread, (2, 2, 3, 0, 1)),
+    (spread_and_pooled, (1, 1, 1, 0, 1)),
+    (laid_out_anew, (3, 3, 3, 3, 0)),
+]
+
+
+@pytest.mark.parametrize(("make", "found"), BY_HAND, ids=lambda case: getattr(case, "__name__", ""))
+def test_by_hand(make: Callable[[], tuple[Graph, int]], found: tuple[int | None, ...]) -> None:
+    graph, value = make()
+    (field,) = ReceptiveFields(graph)[value]
+    assert (field.least, field.most, field.union, field.offset, field.stride) == found
+
+
+def test_a_class_token_sees_nothing_and_the_others_their_patch() -> None:
+    b = Build((2, 4, 6))
+    x = b("class_token", b("tokens", b("conv", -1, out=4, kernel=3)))
+    none, ninth = b("take", x, index=0), b("take", x, index=9)
+    fields = ReceptiveFields(b.finish(none, ninth))
+    assert fields[none] == ()
+    assert [axis.offset for axis in fields[ninth]] == [0, 1]  # token 8 of the map: row 1, column 2
+
+
+def test_u_net() -> None:
+    fields = ReceptiveFields(load("unet").graph)
+    last = len(load("unet").graph.nodes) - 1
+    assert (fields.pair(last), fields.union(last), fields.union_apart(last)) == ((9, 204), 215, 215)
+    assert fields.union_apart(0) is None
+
+
+V_NET = """
+name: v-net
+input: 1 × 32 × 32 × 32
+columns: {layer: layer, receptive field: =receptive_field_union}
+layers:
+  from: Milletari et al., arXiv:1606.04797, table 1
+  table: |
+    layer | receptive field
+    L1 | 5×5×5
+    L2 | 22×22×22
+    L3 | 72×72×72
+    L4 | 172×172×172
+    L5 | 372×372×372
+    R4 | 476×476×476
+    R3 | 528×528×528
+    R2 | 546×546×546
+    R1 | 551×551×551
+notation:
+  L1:   l(1, 1)
+  L5:   l(3, 2)
+  L{i}: l(min(i, 3), 2)
+  R{i}: deconv(1, 2, 2) conv(1, 5) x(min(i, 3))
+blocks:
+  l(n, s):
+    - conv(1, s, s) if s > 1
+    - conv(1, 5) x(n)
+reported:
+  - from: the same
+    table: |
+      figure                | v-net
+      receptive_field_union | 551
+      receptive_field       | 548
+"""
+
+
+def test_claims_on_receptive_fields(tmp_path: Path) -> None:
+    """V-Net's table counts all places together; its skips see less than the way down and up."""
+    spec = tmp_path / "v-net.yaml"
+    spec.write_text(V_NET, encoding="utf-8")
+    judged = load(spec).claims
+    assert len(judged) == 11
+    assert {judgement.verdict for judgement in judged} == {"exact"}
+    spec.write_text(V_NET.replace("field       | 548", "field       | 551"), encoding="utf-8")
+    wrong = [judgement.arithmetic for judgement in load(spec).claims if not judgement.holds]
+    assert wrong == ["computed 548, printed 551: 0.54 % below"]
+
+
+@pytest.mark.parametrize(
+    ("role", "message"),
+    [
+        ("=receptive_field with heads", "is a size"),
+        ("=receptive_field K", "neither a unit"),
+        ("=receptive_field", "unbounded"),
+        ("=receptive_feld", "is not a figure"),
+    ],
+)
+def test_claims_on_receptive_fields_that_are_none(role: str, message: str, tmp_path: Path) -> None:
+    spec = tmp_path / "m.yaml"
+    spec.write_text(
+        f"""
+input: 1 × 8 × 8
+columns: {{layer: layer, field: {role}}}
+layers:
+  table: |
+    layer | field
+    gap   | 8
+notation:
+  gap: gap
+""",
+        encoding="utf-8",
+    )
+    with pytest.raises(SpecError, match=message):
+        assert load(spec).claims
 
 
 def test_a_vector_has_no_field() -> None:

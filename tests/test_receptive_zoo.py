@@ -6,6 +6,10 @@ not bear on positions."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from math import floor
+from typing import Any
 
 import pytest
 import torch
@@ -16,15 +20,16 @@ from archcalc.analysis import receptive
 from archcalc.analysis.receptive import Field, ReceptiveFields
 from archcalc.errors import ArchcalcError
 from archcalc.graph import Graph, GraphBuilder
-from archcalc.language.zoo import resized, select, shipped_names
+from archcalc.language.zoo import select, shipped_names
 from archcalc.models import load
-from archcalc.networks import network
+from archcalc.networks import input_of, network
 from archcalc.ops import ARGUMENTS, OPS, Op, OpError
+from archcalc.ops.base import ReceptiveWindow
 from archcalc.ops.shapes import positions
 from archcalc.runtime.network import Network, build
 from tests.graphs import Build
 
-SIZES = ((48, 144), (188, 300))  # the second is one that U-Net takes
+SIZES = ((32, 112), (188, 300))  # the second is one that U-Net takes
 CHANNELS = 4
 AVERAGED = {"maxpool": "avgpool", "adaptive_maxpool": "adaptive_avgpool", "roipool": "adaptive_avgpool"}
 INSTEAD = {**AVERAGED, "channel_max": "channel_mean", "gmp": "gap"}
@@ -75,15 +80,23 @@ def values(graph: Graph) -> tuple[list[torch.Tensor], torch.Tensor]:
     return slots[len(inputs) :], inputs[0]
 
 
-def seen(value: torch.Tensor, x: torch.Tensor, place: int, tokens: bool = False) -> tuple[int, int] | None:
+def seen(value: torch.Tensor, x: torch.Tensor, place: int) -> tuple[int, int] | None:
     """The first and the last input along the last axis with a gradient from a place of the value."""
-    taken = value[0, place] if tokens else value[0, ..., place] if value.dim() > 2 else value[0]
-    (gradient,) = torch.autograd.grad(taken.sum(), x, retain_graph=True, allow_unused=True)
+    taken = value[0, ..., place]
+    some = torch.linspace(1, 2, taken.numel(), dtype=taken.dtype).reshape(taken.shape)  # a softmax sums to 1
+    found = torch.autograd.grad((taken * some).sum(), x, retain_graph=True, allow_unused=True)
+    gradient: torch.Tensor | None = found[0]
     if gradient is None:
         return None
     along = gradient[0].abs().amax(dim=tuple(range(gradient.dim() - 2)))
-    found = (along > 1e-200).nonzero().flatten().tolist()
-    return (found[0], found[-1]) if found else None
+    reached = (along > 1e-200).nonzero().flatten().tolist()
+    return (reached[0], reached[-1]) if reached else None
+
+
+def sizes(field: Field) -> tuple[int, int, int]:
+    """The least field, the field and the union, where it is bounded."""
+    assert field.least is not None and field.most is not None and field.union is not None  # noqa: PT018
+    return field.least, field.most, field.union
 
 
 def ends(field: Field, place: int) -> tuple[int, int] | None:
@@ -102,19 +115,15 @@ def zoo() -> Iterator[str]:
     """The first model of each family that works on maps."""
     for names in shipped_names():
         model = next(iter(names.models), names.path.stem)
-        if len(positions(load(model).input)) > 1:
+        if positions(input_of(model))[-1:] >= (16,):
             yield model
 
 
 def small(model: str) -> Graph:
     """A network at the first of the sizes that it can be built at, or as it is printed."""
-    selection = select(model)
-    printed = load(model).input
     for size in SIZES:
-        try:
-            return network(selection, resized(printed, (*printed[1:-2], *size))).graph.without_heads()
-        except ArchcalcError:
-            continue
+        with suppress(ArchcalcError):
+            return network(select(model), (*input_of(model)[:-2], *size)).graph.without_heads()
     return load(model).graph.without_heads()
 
 
@@ -127,7 +136,7 @@ def rows(graph: Graph) -> list[int]:
     return sorted({*fitting[-2:], *fitting[:: max(1, len(fitting) // 2)]})
 
 
-@pytest.mark.parametrize("model", zoo())
+@pytest.mark.parametrize("model", list(zoo()))
 def test_what_an_element_sees_in_a_network_of_the_zoo(model: str) -> None:
     """The gradients of neighbouring elements in the middle reach what their fields say, no less and no more."""
     graph = small(model)
@@ -155,3 +164,167 @@ def test_what_an_element_sees_in_a_network_of_the_zoo(model: str) -> None:
                 assert got == said
                 tried += 1
     assert tried
+
+
+# --- chains -------------------------------------------------------------------------------------------------------
+
+SIDE = 48  # of the input along its axis
+Step = tuple[str, dict[str, Any]]
+
+
+def step(word: str, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
+    return st.tuples(st.just(word), st.fixed_dictionaries(arguments))
+
+
+def some(*numbers: int) -> st.SearchStrategy[int]:
+    return st.sampled_from(numbers)
+
+
+STEPS = st.one_of(
+    step("conv", out=some(1), kernel=some(1, 2, 3, 5), stride=some(1, 2, 3), pad=some(0, 1, 2), dilation=some(1, 2, 3)),
+    step("avgpool", kernel=some(2, 3), stride=some(1, 2, 3), pad=some(0)),
+    step("upsample", factor=some(2, 3, 4), smooth=st.booleans()),
+    step("deconv", out=some(1), kernel=some(1, 2, 3, 4), stride=some(1, 2, 3), pad=some(0, 1), dilation=some(1, 2, 3)),
+    step("adaptive_avgpool", size=some(9, 16, 24, 36)),
+    step("crop", size=some(5, 12, 30)),
+    step("shift"),
+    step("add", back=st.integers(0, 9)),
+)
+
+
+def made_of(steps: list[Step]) -> Graph:
+    """The steps that fit, one after the other; an `add` adds an earlier value."""
+    b = Build((1, SIDE))
+    made = [-1]
+    for word, arguments in steps:
+        x = made[-1]
+        with suppress(OpError):
+            if word != "add":
+                y = b(word, x, **arguments)
+            else:
+                other = made[-1 - arguments["back"] % len(made)]
+                size = min(b.builder.shape(value)[1] for value in (x, other))
+                y = b("add", b("crop", x, size=size), b("crop", other, size=size))
+            if 1 < b.builder.shape(y)[1] <= 150:
+                made.append(y)
+    assume(len(made) > 1)
+    return b.finish(made[-1])
+
+
+def within_maps(graph: Graph) -> list[bool]:
+    """For each element of the output whether no window on the way to it reads beyond what there is of a map."""
+    whole = {-1: [True] * SIDE}
+    for index, node in enumerate(graph.nodes):
+        found = [True] * node.shape[1]
+        shapes = [graph.shape(value) for value in node.inputs]
+        for value, reach in zip(node.inputs, node.op.receptive_window(*shapes), strict=True):
+            window = (reach or (ReceptiveWindow(),))[0]
+            first, last = int(window.first), int(window.last)
+            for place in range(len(found)):
+                turn, phase = divmod(place, window.phases)
+                taps = window.reads(phase) if window.reads else range(first, last + 1, window.every)
+                read = [tap + int(turn * window.phases * window.step) for tap in taps]
+                found[place] &= all(0 <= tap < len(whole[value]) and whole[value][tap] for tap in read)
+        whole[index] = found
+    return whole[len(graph.nodes) - 1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(STEPS, min_size=1, max_size=6))
+def test_what_an_element_sees_behind_random_steps(steps: list[Step]) -> None:
+    """Every element sees what is said, nothing else, and far from the ends all of it."""
+    graph = made_of(steps)
+    value = graph.outputs[0]
+    results, x = values(graph)
+    fields = ReceptiveFields(graph)[value]
+    if not fields:
+        assert not any(seen(results[value], x, place) for place in range(graph.shape(value)[1]))
+        return
+    assume(fields[0].most is not None)  # where strides differ, nothing bounds it
+    _, most, together = sizes(fields[0])
+    stride = Fraction(fields[0].stride or 0)
+    union: list[tuple[Fraction, Fraction]] = []
+    inside = within_maps(graph)
+    for place in range(graph.shape(value)[1]):
+        said, got = ends(fields[0], place), seen(results[value], x, place)
+        if said is None:
+            assert got is None
+            continue
+        assert said[1] - said[0] + 1 <= most
+        assert got is None or said[0] <= got[0] <= got[1] <= said[1]
+        if inside[place]:
+            assert got == said
+        union.append((said[0] - place * stride, said[1] - place * stride))
+    if len(union) >= (fields[0].phases.period if fields[0].phases else 1):
+        assert max(end[1] - end[0] for end in union) + 1 == most
+        assert floor(max(last for _, last in union) - min(first for first, _ in union)) + 1 == together
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, min_size=1, max_size=6))
+def test_the_shortest_path_and_the_bounds_for_all_places(steps: list[Step]) -> None:
+    """The shortest of all paths, each tried by itself, has the least field; without arithmetic by places the bounds
+    hold."""
+    graph = made_of(steps)
+    value = graph.outputs[0]
+    fields = ReceptiveFields(graph)[value]
+    assume(fields and fields[0].most is not None)
+    alone = [ReceptiveFields(path)[len(path.nodes) - 1] for path in paths(graph, value)]
+    least, most, together = sizes(fields[0])
+    assert least == min(sizes(found[0])[1] for found in alone if found)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(receptive, "MOST_PHASES", 0)
+        (bound,) = ReceptiveFields(graph)[value]
+    assert sizes(bound)[1] >= together >= most
+    assert bound.stride == fields[0].stride
+    for place in range(graph.shape(value)[1]):
+        said, at = ends(fields[0], place), receptive._at(bound, place)
+        assert at is not None and at.first is not None and at.last is not None  # noqa: PT018
+        assert said is None or at.first <= said[0] <= said[1] <= at.last
+
+
+def paths(graph: Graph, value: int) -> Iterator[Graph]:
+    """Every path from the input to a value, as a graph of its own; what it reads besides has no part in it."""
+    for way in ways(graph, value):
+        builder = GraphBuilder((*graph.inputs, ("", (1, 1))))
+        for index in way:
+            node = graph.nodes[index]
+            if node.op.word != "add":
+                builder.append(node.op, (len(builder) - 1,), node.where)
+        yield builder.finish(len(builder), (len(builder) - 1,), ())
+
+
+def ways(graph: Graph, value: int) -> Iterator[tuple[int, ...]]:
+    if value < 0:
+        yield ()
+        return
+    for before in graph.nodes[value].inputs:
+        yield from ((*way, value) for way in ways(graph, before))
+
+
+# --- tokens -------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.lists(st.sampled_from(["reverse", "class_token", "relu"]), max_size=4), st.data())
+def test_what_a_token_sees(factor: int, words: list[str], data: st.DataObject) -> None:
+    """Tokens of a map that are turned round, put behind another, and taken: each sees the patch that it was."""
+    b = Build((2, 4, 6))
+    x = b("upsample", b("conv", -1, out=4, kernel=3), factor=factor)
+    x = b("tokens", x)
+    for word in words:
+        x = b(word, x)
+    tokens = b.builder.shape(x)[0]
+    index = data.draw(st.integers(0, tokens - 1))
+    graph = b.finish(b("take", x, index=index))
+    results, given_x = values(graph)
+    (gradient,) = torch.autograd.grad(results[-1].sum(), given_x, allow_unused=True)
+    fields = ReceptiveFields(graph)[graph.outputs[0]]
+    if gradient is None or not gradient.any():
+        assert not fields
+        return
+    for axis, field in enumerate(fields):
+        found = gradient[0].abs().amax(dim=[n for n in range(3) if n != axis + 1]).nonzero().flatten().tolist()
+        low, high = ends(field, 0) or (0, 0)
+        assert (max(low, 0), min(high, given_x.shape[axis + 2] - 1)) == (found[0], found[-1])
+        assert field.most == 3

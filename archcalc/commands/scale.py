@@ -22,9 +22,12 @@ def scale(
     output: OutputFile = "",
 ) -> None:
     """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
-    counted, none is extrapolated. FILE may also be a picture: png, svg or pdf."""
+    counted, none is extrapolated. A size that does not build is named with the reason, and the others are shown:
+    the exit code is 0, and 2 where none builds. FILE may also be a picture: png, svg or pdf."""
+    import sys
+
     from ..show.columns import known_units
-    from ..show.scale import page
+    from ..show.scale import name_of, page
     from ..tasks.scale import counts, sides, values
     from ..tasks.scale import scale as task
 
@@ -32,6 +35,8 @@ def scale(
     write = Output(output_format, output, pictures=True)
     varied = {name: values(text, f"--set {name}") for name, text in pairs(settings).items()}
     found = task(model, inputs=sides(inputs), batches=counts(batches, "--batch"), settings=varied, dtype=dtype)
+    for point in found.unbuilt:
+        print(f"{name_of(point)} does not build and is left out", file=sys.stderr)
     if write.picture:
         from ..show.pictures import image, sweep
 

@@ -91,7 +91,7 @@ def _claim_role(text: Text) -> Role:
     if rest:
         start = text.value.rindex(rest)
         pattern = Pattern(text.part(start, start + len(rest)))
-        if metric not in SIZES or not set(pattern.holes) <= {"c", "d", "h", "w"}:
+        if metric not in SIZES or not pattern.holes or not set(pattern.holes) <= {"c", "d", "h", "w"}:
             units = ", ".join(SCALES)
             raise text.error(f"`{rest}` is neither a unit ({units}) nor an order of axes such as `{{h}}×{{w}}×{{c}}`")
     return Role("claim", metric=metric, with_heads=bool(match.group(2)), pattern=pattern)

@@ -62,6 +62,12 @@ def expand_model(selection: Selection, *, settings: Settings | None = None, inpu
     return expand(selection.family, selection.variant, laid=selection.laid, settings=settings, input=input)
 
 
+def input_shapes(selection: Selection, settings: Settings | None = None) -> tuple[tuple[str, Shape], ...]:
+    """The inputs of a model, by name, as they are without being replaced: nothing is built. Raises SpecError."""
+    family, variant = selection.family, selection.variant
+    return _Expander(family, variant, selection.laid, settings or {}, None).builder.inputs
+
+
 def settable(selection: Selection) -> list[str]:
     """The names that `settings` may replace: those of `given:` and of the variant's columns."""
     return [*selection.family.given, *_columns(selection.family, selection.variant)]

@@ -219,7 +219,7 @@ def judge(family: Family, subject: str, report: Report) -> tuple[Judgement, ...]
         if not judged.holds:
             erratum = next((e for e in family.errata if _covers(e, claim, family)), None)
             judged = replace(judged, erratum=erratum)
-            if erratum is None and claim.role.metric not in ("shape", "input") and searched < MANY:
+            if erratum is None and claim.role.metric not in SIZES and searched < MANY:
                 searched += 1
                 base, layers = _counted(claim, report, rows.get(claim.row), subtotal)
                 place = claim.row, claim.role.with_heads, claim.role.metric

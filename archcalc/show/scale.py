@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
-from typing import Annotated, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Positive, Sizes, Version
-from ..tasks.scale import Point, ScaleResult
+from ..tasks.scale import Point, ScaleResult, Unbuilt
 from .columns import Column, Value, binary, by_names, decimal, exact, for_people, plain, size, words
 from .documents import TotalsDocument, totals_document
 from .page import Block, Gap, Heading, Page, Prose, Table
-from .styles import DIM
+from .styles import DIM, LOUD
 from .wording import clean
 
 
@@ -25,6 +25,15 @@ class PointDocument(TypedDict):
     totals: Annotated[TotalsDocument, "The sums over the main path, and its peak memory."]
 
 
+class UnbuiltDocument(TypedDict):
+    """A size at which the network does not build."""
+
+    input: Annotated[Sizes | None, "The shape of the input, or the sides as they were asked for; null for the printed."]
+    settings: Annotated[dict[str, str], "The constants that are varied, as they were given."]
+    message: Annotated[str, "Why it does not build."]
+    where: Annotated[str | None, "The place in the spec: file:line:column; null where it is none."]
+
+
 class ScaleDocument(TypedDict):
     """What `archcalc scale MODEL --format json` writes; keys may be added."""
 
@@ -32,6 +41,7 @@ class ScaleDocument(TypedDict):
     archcalc: Annotated[str, WRITER]
     model: Annotated[str, "The name by which the network was asked for."]
     points: Annotated[list[PointDocument], "All combinations of inputs, batches and settings, the last the quickest."]
+    unbuilt: NotRequired[Annotated[list[UnbuiltDocument], "The sizes that do not build; absent where all do."]]
 
 
 def columns(points: Sequence[Point]) -> list[Column]:
@@ -71,19 +81,41 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
         yield Gap()
         yield Table(for_people(picked, raw), points, fill=True)
         yield Gap()
+        for point in found.unbuilt:
+            yield Prose(f"{name_of(point)} does not build: {clean(message_of(point))}", LOUD)
         yield Prose("MACs and bytes are for the whole batch; FLOPs = 2 × MACs.", DIM)
 
     return Page(clean(found.model), blocks, lambda: data(found), lambda: Table(picked, points))
 
 
+def name_of(point: Unbuilt) -> str:
+    """The size as it was asked for: `1×9×9, width = 2`."""
+    asked = [*([] if point.input is None else [size(point.input)]), *(f"{k} = {v}" for k, v in point.settings.items())]
+    return clean(", ".join(asked) or "the printed size")
+
+
+def message_of(point: Unbuilt) -> str:
+    """Why a size does not build, with the place in the spec."""
+    where = getattr(point.error, "where", "")
+    return f"{point.error.message} ({where})" if where else point.error.message
+
+
 def data(found: ScaleResult) -> ScaleDocument:
     """The JSON document."""
-    return {
+    document: ScaleDocument = {
         "schema": SCHEMA,
         "archcalc": __version__,
         "model": found.model,
         "points": list(map(_point, found.points)),
     }
+    if found.unbuilt:
+        document["unbuilt"] = list(map(_unbuilt, found.unbuilt))
+    return document
+
+
+def _unbuilt(point: Unbuilt) -> UnbuiltDocument:
+    where = getattr(point.error, "where", "") or None
+    return {"input": point.input, "settings": point.settings, "message": point.error.message, "where": where}
 
 
 def _point(point: Point) -> PointDocument:

@@ -18,14 +18,14 @@ from ..analysis.receptive import last_map
 from ..analysis.roofline import network_intensity
 from ..errors import UsageError, did_you_mean, printable
 from ..gate.build import reference
-from ..language.zoo import at_input, resized, select_named, shipped
+from ..language.zoo import at_input, select_named, shipped
 from ..measurement import regression
 from ..measurement.conditions import Conditions
 from ..measurement.latency import Interrupted, Measurement
 from ..measurement.regression import SAME, same_conditions
 from ..measurement.runs import Run, read
 from ..models import Model, Summary
-from ..networks import Reference, Settings
+from ..networks import Reference, Settings, input_of
 from ..ops import Shape, Tokens
 from ..ops.shapes import numel
 from ..papers.accuracies import Result, common
@@ -284,8 +284,8 @@ def gather(
 def load_at(typed: str, settings: Settings | None = None) -> Model:
     """A model by what is typed, `resnet50@256`. Raises UsageError, SpecError."""
     name, size = at_input(typed)
-    model = library.load(name, settings=settings)
-    return model if size is None else library.load(name, input=resized(model.input, size), settings=settings)
+    shape = None if size is None else input_of(name, size, settings)
+    return library.load(name, input=shape, settings=settings)
 
 
 # --- saved runs -----------------------------------------------------------------------------------------------------
@@ -336,9 +336,8 @@ def load_run(run: Run, name: str) -> Model:
     """The network that a run was made of, as it is built today. Raises UsageError where it is another one now."""
     named, by = run.model if shipped(run.spec) else f"{run.spec}:{run.model.rpartition(':')[2]}", files.typed(name)
     selection = select_named(named, by, reference(named, by))
-    model = library.load(selection, settings=run.settings)
-    if model.input != run.input:
-        model = library.load(selection, input=run.input, settings=run.settings)
+    printed = input_of(selection, settings=run.settings) == run.input
+    model = library.load(selection, input=None if printed else run.input, settings=run.settings)
     if tuple(node.path for node in model.graph.nodes[: model.graph.main]) != run.paths:
         what = f"`{printable(name)}` is a run of another network than `{printable(run.model)}` is now"
         raise UsageError(what, "Two runs of it can be compared with each other: `archcalc compare old.json new.json`.")

@@ -27,6 +27,7 @@ from ..models import Model, Summary, load
 from ..networks import Reference, Settings
 from ..ops import Shape
 from ..parallel import Tick, hold_interrupts
+from ..units import as_typed
 from ..views import Tabular
 
 
@@ -139,7 +140,7 @@ def run_all(
     done, stopped = measurements(model, runs, tick)
     if not done:
         raise stopped or UsageError("nothing was measured")
-    settings = {name: str(value) for name, value in model.settings.items()}
+    settings = {name: as_typed(value) for name, value in model.settings.items()}
     run = Run.of(model.graph, done, model.name, model.spec, settings)
     return MeasureResult(run, [_summary(model, measured) for measured in done], stopped=stopped)
 

@@ -10,13 +10,12 @@ from itertools import product
 from math import prod
 
 from ..analysis.counts import Report
-from ..errors import UsageError
-from ..language.zoo import resized
-from ..models import load
-from ..networks import Reference
+from ..errors import ArchcalcError, UsageError
+from ..models import Model, load
+from ..networks import Reference, input_of
 from ..ops import Shape
 from ..parallel import Tick, ticked
-from ..units import cut, read_number
+from ..units import as_typed, cut, read_number
 from ..views import Tabular
 
 MOST = 2_000  # points
@@ -33,11 +32,21 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Unbuilt:
+    """A size at which a network does not build, and why."""
+
+    input: tuple[int, ...] | None
+    settings: dict[str, str]
+    error: ArchcalcError = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ScaleResult(Tabular):
-    """A network, as it was asked for, at many points."""
+    """A network, as it was asked for, at many points: those that build, and what does not."""
 
     model: str
     points: tuple[Point, ...]
+    unbuilt: tuple[Unbuilt, ...] = ()
 
 
 def scale(
@@ -49,18 +58,35 @@ def scale(
     dtype: str = "float32",
     tick: Tick | None = None,
 ) -> ScaleResult:
-    """Count a network at every combination of inputs, batches and settings; each point is built anew.
+    """Count a network at every combination of inputs, batches and settings; nothing but these is built, each once.
 
-    An input is whole, or a number for every side. Raises UsageError, also for more than 2,000 points, and SpecError."""
-    printed = load(model).input
+    An input is whole, or a number for every side. What does not build is told beside the others. Raises UsageError,
+    also for more than 2,000 points; and where none builds, what the first one raises."""
     sizes = [(size,) if isinstance(size, int) else tuple(size) for size in inputs]
-    shapes: list[Shape | None] = [resized(printed, size) for size in sizes]
     varied = {name: [shown(value) for value in given] for name, given in (settings or {}).items()}
+    built: dict[tuple[object, ...], Model | Unbuilt] = {}
     points: list[Point] = []
-    for shape, batch, chosen in ticked(list(grid(shapes or [None], batches, varied)), tick):
-        built = load(model, input=shape, settings=chosen)
-        points.append(Point(built.input, batch, chosen, built.report(batch, dtype)))
-    return ScaleResult(str(model), tuple(points))
+    for size, batch, chosen in ticked(list(grid(sizes or [None], batches, varied)), tick):
+        key = size, *chosen.values()
+        if key not in built:
+            built[key] = _build(model, size, chosen)
+        network = built[key]
+        if isinstance(network, Model):
+            points.append(Point(network.input, batch, chosen, network.report(batch, dtype)))
+    unbuilt = tuple(found for found in built.values() if isinstance(found, Unbuilt))
+    if not points and unbuilt:
+        raise unbuilt[0].error
+    return ScaleResult(str(model), tuple(points), unbuilt)
+
+
+def _build(model: Reference, size: tuple[int, ...] | None, chosen: dict[str, str]) -> Model | Unbuilt:
+    """The network at a size and with settings, or why there is none."""
+    shape = size
+    try:
+        shape = None if size is None else input_of(model, size, chosen)
+        return load(model, input=shape, settings=chosen)
+    except ArchcalcError as error:
+        return Unbuilt(shape, chosen, error)
 
 
 def sides(text: str) -> list[int | Shape]:
@@ -88,8 +114,10 @@ def values(text: str, what: str) -> tuple[Fraction, ...]:
                 found.append(read_number(low))
                 continue
             first, last, by = read_number(low), read_number(high), read_number(step if slash else "1")
-            if by <= 0 or last < first or (last - first) / by >= MOST:
+            if by <= 0 or last < first:
                 raise ValueError
+            if (last - first) / by >= MOST:
+                raise UsageError(f"`{what} {part}` is more than {MOST:,} numbers, the most that are counted at once")
             found += [first + by * n for n in range(int((last - first) / by) + 1)]
         except (ValueError, ZeroDivisionError):
             hint = "A range is `128..512/32`, a list `1,8,32`."
@@ -118,6 +146,4 @@ def grid(
 
 def shown(value: int | float | str | Fraction) -> str:
     """A value as a setting is typed: `1.1`."""
-    if not isinstance(value, Fraction):
-        return str(value)
-    return str(value.numerator) if value.denominator == 1 else f"{float(value):.12g}"
+    return as_typed(value) if isinstance(value, Fraction) else str(value)
