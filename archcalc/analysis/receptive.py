@@ -142,12 +142,11 @@ class ReceptiveFields:
         return max((inf if (union := axis.union) is None else union for axis in self[value]), default=None)
 
     def union_apart(self, value: int) -> int | None:
-        """The largest union over axes where what an element sees depends on its place; else None."""
-        fields = self[value]
-        if all(axis.phases is None for axis in fields):
+        """The largest union over axes where it is another number than the field; else None."""
+        if all(axis.phases is None for axis in self[value]):
             return None
         union = self.union(value)
-        return None if union is None or union == inf else int(union)
+        return None if union is None or union in (inf, self.most(value)) else int(union)
 
     def pair(self, value: int) -> tuple[int, int] | None:
         """The smallest field and the largest; None where it is unbounded or there is no axis."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from .. import __version__
 from ..analysis.arithmetic import Arithmetic, Count, axes_of, usage
@@ -415,7 +415,7 @@ class FieldDocument(TypedDict):
         tuple[Positive, Positive] | None,
         "Input positions that an element sees at most, on the shortest path and on all; null where unbounded.",
     ]
-    union: Annotated[Positive | None, "The field of all places together; null where unbounded."]
+    union: NotRequired[Annotated[Positive, "The field of all places together; absent where it is no other."]]
     arithmetic: Annotated[str | None, "How the size comes about; null where it is not written out."]
     stride: Annotated[float | None, "By how many input positions neighbours differ; null where paths differ."]
     offset: Annotated[float | None, "The input position at which the first field begins; null where paths differ."]
@@ -648,15 +648,17 @@ def _costs_document(counts: Arithmetic) -> CostsDocument:
 
 def _field_document(found: FieldFacts) -> FieldDocument:
     field = found.field
-    return {
+    document: FieldDocument = {
         "axis": found.axis,
         "size": None if field.most is None or field.least is None else (field.least, field.most),
-        "union": field.union,
         "arithmetic": found.size or None,
         "stride": None if field.stride is None else float(field.stride),
         "offset": None if field.offset is None else float(field.offset),
         "because": found.because or None,
     }
+    if field.union is not None and field.union != field.most:
+        document["union"] = field.union
+    return document
 
 
 def _sums(sums: Sequence[Sum], network: Explained) -> SumsDocument:

@@ -53,7 +53,7 @@ class LayerDocument(_LayerPlace, CountsDocument):
     receptive_field_union: NotRequired[
         Annotated[
             Positive,
-            "The field of all places together, as r + (k − 1)·j gives it; absent where every element sees as many.",
+            "The field of all places together, as r + (k − 1)·j gives it; absent where it is no other.",
         ]
     ]
     latency_ms: Annotated[LatencyDocument | None, "The latency in milliseconds; null where nothing was measured."]
