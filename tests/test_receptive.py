@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from archcalc.analysis.counts import analyse
 from archcalc.analysis.explain import Explained
 from archcalc.analysis.receptive import ReceptiveFields
 from archcalc.errors import SpecError
@@ -321,6 +322,20 @@ def test_a_class_token_sees_nothing_and_the_others_their_patch() -> None:
     fields = ReceptiveFields(b.finish(none, ninth))
     assert fields[none] == ()
     assert [axis.offset for axis in fields[ninth]] == [0, 1]  # token 8 of the map: row 1, column 2
+
+
+@pytest.mark.parametrize("axes", [(8,), (4, 6)])
+def test_what_is_explained_of_tokens_is_what_is_found(axes: tuple[int, ...]) -> None:
+    b = Build((2, *axes))
+    x = b("reverse", b("class_token", b("tokens", b("conv", -1, out=4, kernel=3))))
+    x = b("conv", b("reshape", b("take", x, index=3), size=(1, 2, 2)), out=1, kernel=(3, 1))
+    report = analyse(b.finish(x))
+    network = Explained(report)
+    for index in range(len(report.graph.nodes)):
+        for found in network.node(index).fields:
+            assert found.field in report.receptive_fields[index]
+            for text, number in ((found.size, found.field.most), (found.offset, found.field.offset)):
+                assert not text or value_of(text) == number
 
 
 def test_u_net() -> None:

@@ -46,6 +46,7 @@ MODELS = (
     "vgg16",
     "googlenet",
     "resnet50",
+    "unet",
     "resnet50-v1.5",
     "efficientnet-b0",
     "vit-b-16",

@@ -19,7 +19,7 @@ from ..units import ITEMSIZE
 from .arithmetic import Arithmetic, Count, arithmetic, axes_of, terms
 from .counts import Layer, Report, Totals
 from .memory import Storages, input_bytes, last_use, live_until, peak_memory, storages
-from .receptive import Field
+from .receptive import Field, TokenFields
 
 FEW = 8  # addends that are worth a line each
 
@@ -115,6 +115,10 @@ class Explained:
         for at, (axis, seen) in enumerate(zip(axes[:1] if "T" in axes else axes[1:], fields, strict=False)):
             if seen.most is None:
                 yield FieldFacts(axis, seen, "", "", "", self._unbounded(index, at))
+                continue
+            each = [(self.fields[value], reach) for value, reach in read if reach]
+            if any(isinstance(found, TokenFields) or len(found) != len(reach) for found, reach in each):
+                yield FieldFacts(axis, seen, "", "", "", "")  # of places, not of windows: a token that is taken
                 continue
             behind = [
                 (self.fields[value][at], (reach or (ReceptiveWindow(),) * 9)[at])
