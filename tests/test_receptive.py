@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, inf
 from pathlib import Path
 
 import pytest
@@ -321,6 +321,9 @@ def test_a_class_token_sees_nothing_and_the_others_their_patch() -> None:
     none, ninth = b("take", x, index=0), b("take", x, index=9)
     fields = ReceptiveFields(b.finish(none, ninth))
     assert fields[none] == ()
+    x = b("take", b("add", x, b("attention", x, heads=1)), index=0)
+    assert [axis.most for axis in ReceptiveFields(b.finish(x))[x]] == [None, None]
+    assert ReceptiveFields(b.finish(x)).least(x) == inf  # past its own place there is nothing to be seen
     assert [axis.offset for axis in fields[ninth]] == [0, 1]  # token 8 of the map: row 1, column 2
 
 

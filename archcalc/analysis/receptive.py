@@ -351,8 +351,8 @@ def _along(fields: TokenFields, window: ReceptiveWindow) -> Fields | None:
         turned = [_reversed(axis, size) for axis, size in zip(fields, sizes, strict=True)]
         return TokenFields(turned, fields.grid, first + 1 - count - fields.skip)
     token = first - fields.skip
-    if not 0 <= token < count:
-        return None
+    if not 0 <= token < count:  # it sees what attention lets it see
+        return None if all(axis.first is not None for axis in fields) else (UNBOUNDED,) * len(fields)
     places = [token] * len(fields)
     if len(fields.grid) > 1:
         for axis in range(len(fields.grid) - 1, -1, -1):
