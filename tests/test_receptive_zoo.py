@@ -23,7 +23,7 @@ from archcalc.graph import Graph, GraphBuilder
 from archcalc.language.zoo import select, shipped_names
 from archcalc.models import load
 from archcalc.networks import input_of, network
-from archcalc.ops import ARGUMENTS, OPS, Op, OpError
+from archcalc.ops import ARGUMENTS, OPS, Op, OpError, Tokens
 from archcalc.ops.base import ReceptiveWindow
 from archcalc.ops.shapes import positions
 from archcalc.runtime.network import Network, build
@@ -131,7 +131,8 @@ def rows(graph: Graph) -> list[int]:
     """The outputs of at most five rows, the last ones among them, that see less than the whole input but are maps."""
     fields = ReceptiveFields(graph)
     found = [span.output for span in graph.rows if span.output >= 0 and fields.pair(span.output)]
-    wide = [value for value in dict.fromkeys(found) if graph.shape(value)[-1] > 1]
+    maps = [value for value in dict.fromkeys(found) if not isinstance(graph.shape(value), Tokens)]
+    wide = [value for value in maps if graph.shape(value)[-1] > 1]
     fitting = [value for value in wide if (fields.most(value) or 0) <= 0.9 * graph.inputs[0][1][-1]]
     return sorted({*fitting[-2:], *fitting[:: max(1, len(fitting) // 2)]})
 
@@ -226,7 +227,7 @@ def within_maps(graph: Graph) -> list[bool]:
                 read = [tap + int(turn * window.phases * window.step) for tap in taps]
                 found[place] &= all(0 <= tap < len(whole[value]) and whole[value][tap] for tap in read)
         whole[index] = found
-    return whole[len(graph.nodes) - 1]
+    return whole[graph.outputs[0]]
 
 
 @settings(max_examples=25, deadline=None)
