@@ -22,6 +22,7 @@ from archcalc.gate.build import CheckedModel, check_locks, find_locks
 from archcalc.gate.drift import Change, compare, places
 from archcalc.gate.lock import entry_of, read_lock
 from archcalc.language import zoo
+from archcalc.language.zoo import Selection
 from archcalc.models import load
 from archcalc.show import drift as gated
 from archcalc.testing import NotMeasured, assert_claims, assert_locked, assert_within
@@ -474,8 +475,8 @@ def test_a_required_budget_that_was_not_measured_passes_nothing(here: Path, comm
 def test_a_budget_of_a_spec_is_measured_too(here: Path, command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, str]] = []
 
-    def latencies(model: str, baseline: str) -> tuple[float, float]:
-        asked.append((model, baseline))
+    def latencies(model: Selection, baseline: Selection) -> tuple[float, float]:
+        asked.append((model.name, baseline.name))
         return 3.0, 2.0
 
     monkeypatch.setattr("archcalc.tasks.check._latencies", latencies)
@@ -483,13 +484,13 @@ def test_a_budget_of_a_spec_is_measured_too(here: Path, command: Run, monkeypatc
     budgets.forget_projects()
     assert command("check", "net.yaml").code == 3
     assert command("check", "net.yaml", "--measure").code == 0
-    assert asked == [("net.yaml:net-small", "lenet5"), ("net.yaml:net-wide", "lenet5")]
+    assert asked == [("net-small", "lenet5"), ("net-wide", "lenet5")]
 
 
 def test_what_cannot_be_measured_stays_open_and_all_else_is_said(
     here: Path, command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(*_: str) -> None:
+    def none(*_: Selection) -> None:
         raise Unavailable("this needs torch, which is not installed")
 
     monkeypatch.setattr("archcalc.tasks.check._latencies", none)
@@ -506,8 +507,8 @@ def test_what_cannot_be_measured_stays_open_and_all_else_is_said(
 def test_ctrl_c_while_budgets_are_measured_keeps_what_was_found(
     here: Path, command: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(model: str, _: str) -> tuple[float, float]:
-        if "wide" in model:
+    def stop(model: Selection, _: Selection) -> tuple[float, float]:
+        if "wide" in model.name:
             raise KeyboardInterrupt
         return 1.0, 1.0
 
