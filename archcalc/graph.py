@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, NamedTuple
 
-from .errors import SpecError, Text
+from .errors import SpecError, Text, UsageError, did_you_mean
 from .ops import Op, OpError, Param, Shape, dims
 from .ops.base import LIMIT
 from .ops.shapes import numel
@@ -74,6 +76,120 @@ class Graph:
             return self
         spans = tuple(span for span in self.spans if not span.head)
         return Graph(self.inputs, self.nodes[: self.main], self.main, self.outputs, (), spans)
+
+    def leave_out(self, gone: Collection[int]) -> Graph:
+        """The graph without these nodes, whose parameters no others use: what reads one reads its first input."""
+        new = {value: value for value in range(-len(self.inputs), 0)}
+        kept: list[Node] = []
+        before: list[int] = []  # by old index: how many nodes stand before it now
+        for index, node in enumerate(self.nodes):
+            before.append(len(kept))
+            if index in gone:
+                new[index] = new[node.inputs[0]]
+                continue
+            new[index] = len(kept)
+            shares = None if node.shares is None else new[node.shares]
+            kept.append(node._replace(inputs=tuple(new[value] for value in node.inputs), shares=shares))
+        before.append(len(kept))
+        spans = tuple(
+            span._replace(
+                start=before[span.start], stop=before[span.stop], input=new[span.input], output=new[span.output]
+            )
+            for span in self.spans
+        )
+        return replace(
+            self,
+            nodes=tuple(kept),
+            main=before[self.main],
+            outputs=tuple(new[value] for value in self.outputs),
+            head_outputs=tuple((name, new[value]) for name, value in self.head_outputs),
+            spans=spans,
+        )
+
+
+# --- names in torch -----------------------------------------------------------------------------------------------
+
+# What Python, torch's modules or the torch network call something themselves. Written down, as the keys of checkpoints
+# must not depend on a version.
+TAKEN = frozenset(
+    """
+    False None True and as assert async await break class continue def del elif else except finally for from global if
+    import in is lambda nonlocal not or pass raise return try while with yield
+    T_destination add_module add_submodule apply bfloat16 buffers call_super_init children code compile counted cpu cuda
+    delete_all_unused_submodules delete_submodule double dump_patches eval extra_repr float forward freed get_buffer
+    get_extra_state get_parameter get_submodule graph half heads ipu load_state_dict meta modules mtia named_buffers
+    named_children named_modules named_parameters parameters print_readable program recompile register_backward_hook
+    register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ self
+    set_extra_state set_submodule shape_env share_memory slot state_dict to to_empty to_folder train training type
+    values xpu zero_grad
+    """.split()  # noqa: SIM905 - a hundred words
+)
+
+
+def state_key(path: str) -> str:
+    """How a node is called in torch, where the names of its parameters stand behind it: `conv2_x/bottleneck.2/conv.1`
+    is `conv2_x.bottleneck_2.conv_1`.
+
+    A level of the path is a level there. What is no letter, digit or underscore becomes one underscore, none stands in
+    front or behind; then one is put in front of a digit, and behind a name that is taken."""
+    return ".".join(map(_level, path.split("/")))
+
+
+@cache
+def _level(name: str) -> str:
+    if not name.isascii():
+        from unicodedata import normalize  # as Python itself reads names
+
+        name = normalize("NFKC", name)
+    name = re.sub(r"\W+", "_", name).strip("_")
+    if not f"_{name}".isidentifier():  # a numeral of no alphabet
+        name = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+    if not name.isidentifier():
+        return f"_{name}"
+    return f"{name}_" if name in TAKEN else name
+
+
+def state_keys(graph: Graph) -> dict[str, str]:
+    """By path, how each node is called in torch. Raises SpecError where two would have one name, or one would be a
+    level of the other."""
+    found: dict[str, Node] = {}
+    for node in graph.nodes:
+        twin = found.setdefault(state_key(node.path), node)
+        if twin is not node:
+            raise _collision(twin, node)
+    for key, node in found.items():
+        above = key
+        while above := above.rpartition(".")[0]:
+            if above in found:
+                raise _collision(found[above], node)
+    return {node.path: key for key, node in found.items()}
+
+
+def renamed(graph: Graph, old: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands under `PATH.NAME`, as `state_dict` once called it, under the names of today. Raises UsageError for a
+    name that belongs to no node."""
+    keys = state_keys(graph)
+    today = set(keys.values())
+    found = {}
+    for name, value in old.items():
+        node, rest = name, ""
+        while node and node not in keys and node not in today:  # names of parameters have dots, and paths have
+            node, _, last = node.rpartition(".")
+            rest = f".{last}{rest}"
+        if not node:
+            raise UsageError(f"`{name}` is no parameter of this network", did_you_mean(name.rpartition(".")[0], keys))
+        found[keys.get(node, node) + rest] = value
+    return found
+
+
+def _collision(one: Node, other: Node) -> SpecError:
+    return other.where.error(
+        f"`{one.path}` and `{other.path}` cannot be told apart in torch, where they are called "
+        f"`{state_key(one.path)}` and `{state_key(other.path)}`",
+        "Give one of them another label or name.",
+    )
 
 
 @dataclass(slots=True, eq=False)

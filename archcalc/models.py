@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property
@@ -130,15 +130,27 @@ class Model(Shown):
             return ()
         return judge(self.selection.file, self.selection.subject, self.report())
 
-    def torch(self, device: str | None = None, dtype: str = "float32", heads: bool = False) -> Network:
+    def torch(
+        self, device: str | None = None, dtype: str = "float32", heads: bool = False, logits: bool = False
+    ) -> Network:
         """The network as a `torch.nn.Module`: the main path, or with `heads=True` also what hangs on it.
 
-        The paths of the nodes are the names in its `state_dict`. Takes [batch, *input], gives the main path's output,
-        with heads a pair of it and a dict by head. Raises Unavailable where torch or the device is missing."""
+        Takes [batch, *input], gives the main path's output, with heads a pair of it and a dict by head. `logits` leaves
+        out the softmax or sigmoid that an output or a head ends in, as losses such as `cross_entropy` want it; where
+        none does, there is nothing to leave out. The names in its `state_dict` follow from the paths of the nodes,
+        see `state_key`. Raises Unavailable where torch, the device or the memory for the parameters is missing;
+        SpecError where two nodes would have one name."""
         _runtime()
         from .runtime.network import build
 
-        return build(self.graph, device=device, dtype=dtype, heads=heads)
+        return build(self.graph, device=device, dtype=dtype, heads=heads, logits=logits)
+
+    def convert_state_dict(self, old: Mapping[str, Any]) -> dict[str, Any]:
+        """A `state_dict` of archcalc 0.1.0, in which nodes were called by their paths, under the names of today; such
+        names stay. It needs no torch. Raises UsageError for a name that is none of this network's, SpecError."""
+        from .graph import renamed
+
+        return renamed(self.graph, old)
 
     def measure(self, conditions: Conditions | None = None, tick: Tick | None = None) -> Measurement:
         """Run the main path and time every node; `tick` hears the rounds done and expected.

@@ -21,7 +21,7 @@ import archcalc
 from archcalc import cli, networks
 from archcalc.analysis import counts, receptive
 from archcalc.errors import SpecError, UsageError
-from archcalc.graph import Graph
+from archcalc.graph import Graph, state_key
 from archcalc.ops import Shape
 from archcalc.units import ITEMSIZE
 from tests.graphs import call, chain
@@ -95,12 +95,14 @@ def test_a_setting_that_breaks_the_network_is_an_error_at_its_place(tiny: str) -
         archcalc.load(tiny, settings={"classes": 0})
 
 
-def test_the_torch_twin_is_a_module_whose_names_are_the_paths(tiny: str) -> None:
+def test_the_torch_twin_is_a_module_whose_names_follow_from_the_paths(tiny: str) -> None:
     model = archcalc.load(tiny)
     network = model.torch()
     names = dict(network.named_parameters())
-    expected = {f"{layer.path}.{p.name}" for layer in model.layers if not layer.node.head for p in layer.cost.params}
-    assert expected == set(network.state_dict()) - {"body/bn.num_batches_tracked"}
+    expected = {
+        f"{state_key(layer.path)}.{p.name}" for layer in model.layers if not layer.node.head for p in layer.cost.params
+    }
+    assert expected == set(network.state_dict()) - {"body.bn.num_batches_tracked"}
     assert sum(p.numel() for p in names.values()) == model.totals.params
     assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 4)
 

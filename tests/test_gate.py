@@ -21,6 +21,7 @@ from archcalc.gate import budgets
 from archcalc.gate.build import CheckedModel, check_locks, find_locks
 from archcalc.gate.drift import Change, compare, places
 from archcalc.gate.lock import entry_of, read_lock
+from archcalc.graph import state_key
 from archcalc.language import zoo
 from archcalc.language.zoo import Selection
 from archcalc.models import load
@@ -126,9 +127,9 @@ def test_renamed_nodes_are_no_causes(here: Path, command: Run) -> None:
     assert {change["field"] for change in model["changes"] if not change["cause"]} == {"path"}
     renamed = {pair["name"]: pair["now"] for pair in model["checkpoint"]["renamed"]}
     assert any(
-        name.endswith("unit.1/conv.weight") and now.endswith("unit/conv.weight") for name, now in renamed.items()
+        name.endswith("unit_1.conv.weight") and now.endswith("unit.conv.weight") for name, now in renamed.items()
     )
-    assert any(name.endswith("unit.2/conv.weight") for name in model["checkpoint"]["gone"])
+    assert any(name.endswith("unit_2.conv.weight") for name in model["checkpoint"]["gone"])
 
 
 def test_what_old_checkpoints_miss_is_what_torch_says(here: Path, command: Run) -> None:
@@ -164,7 +165,7 @@ def test_a_lock_holds_the_names_and_shapes_of_the_state_dict() -> None:
     for name in ("resnet18", "googlenet", "vit-b-16", "shufflenetv2-0.5", "resnet18-cbam"):
         model = load(name)
         entry = entry_of(name, model.report())
-        locked = {f"{line.path}.{key}": shape for line in entry.lines for key, shape in line.state}
+        locked = {f"{state_key(line.path)}.{key}": shape for line in entry.lines for key, shape in line.state}
         state = model.torch(device="meta", heads=True).state_dict()
         there = {
             key: "×".join(map(str, t.shape)) for key, t in state.items() if not key.endswith("num_batches_tracked")

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from archcalc.analysis.counts import analyse, cost_of
 from archcalc.analysis.memory import storages
 from archcalc.errors import UsageError
-from archcalc.graph import Graph
+from archcalc.graph import Graph, state_key
 from archcalc.models import load
 from archcalc.ops import Op, Param, Shape, Tokens
 from archcalc.runtime import modules
@@ -141,9 +141,9 @@ def network(graph: Graph, heads: bool = False) -> Network:
 
 
 def test_state_dict_names(graph: Graph) -> None:
-    """Path, a dot, and the name that the op gives."""
+    """The name of the node by the rule, a dot, and the name that the op gives."""
     expected = {
-        f"{node.path}.{param.name}": param.shape
+        f"{state_key(node.path)}.{param.name}": param.shape
         for node in graph.nodes
         if node.shares is None  # the others' stand there already
         for param in node.op.params(*(graph.shape(value) for value in node.inputs))
@@ -163,7 +163,7 @@ LABELS = ["conv2_x", "3×3 conv, 64", "7×7/2", "type", "half", "training", "for
 def test_rows_may_have_any_name(label: str) -> None:
     graph = residual(label)
     net, x = network(graph), inputs(graph)
-    assert f"{label}.1/conv.1.weight" in net.state_dict()
+    assert f"{state_key(label + '.1')}.conv_1.weight" in net.state_dict()
     expected = net(*x)
     other = build(graph).eval()
     other.load_state_dict(net.state_dict())
@@ -182,7 +182,7 @@ def test_a_path_below_another() -> None:
     graph = b.finish(b("linear", y, out=5))
     assert [node.path for node in graph.nodes] == ["linear.1/conv", "linear.2/conv", "linear.3"]
     graph = Graph(graph.inputs, (*graph.nodes[:2], graph.nodes[2]._replace(path="linear")), 3, (2,), (), ())
-    keys = ["linear.1/conv.weight", "linear.1/conv.bias", "linear.2/conv.weight", "linear.2/conv.bias"]
+    keys = ["linear_1.conv.weight", "linear_1.conv.bias", "linear_2.conv.weight", "linear_2.conv.bias"]
     assert sorted(build(graph, "meta").state_dict()) == sorted([*keys, "linear.weight", "linear.bias"])
 
 
@@ -207,8 +207,10 @@ def test_a_network_of_nothing() -> None:
 
 
 def test_inputs_are_counted() -> None:
-    with pytest.raises(TypeError, match="takes 2 values"):
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
         build(two_parts())(torch.zeros(1, 4, 6, 6))
+    with pytest.raises(TypeError, match="takes 2 values"):
+        build(two_parts()).values([torch.zeros(1, 4, 6, 6)])
 
 
 def test_meta_takes_no_memory() -> None:
@@ -255,24 +257,78 @@ def pickled(net: nn.Module) -> nn.Module:
     return loaded
 
 
+def scripted(net: nn.Module) -> nn.Module:
+    """By `torch.jit.script`, saved and loaded again."""
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.script(net), file)
+    file.seek(0)
+    loaded: nn.Module = torch.jit.load(file)  # type: ignore[no-untyped-call]
+    return loaded
+
+
+def compiled(net: Network) -> Any:
+    """Without a compiler of C++; torch itself leaves recurrent layers out of one graph."""
+    torch.compiler.reset()
+    whole = not any(isinstance(module, nn.RNNBase) for module in net.modules())
+    return torch.compile(net, backend="aot_eager", fullgraph=whole)
+
+
 TRAVELS: dict[str, Callable[[Network], Any]] = {
     "deepcopy": copy.deepcopy,
     "pickle": pickled,
-    "export": lambda net: torch.export.export(net, tuple(inputs(net.graph))).module(),
+    "export": lambda net: torch.export.export(net, tuple(inputs(net.counted))).module(),
+    "script": scripted,
+    "fx": torch.fx.symbolic_trace,
+    "deepcopy of fx": lambda net: copy.deepcopy(torch.fx.symbolic_trace(net)),
+    "compile": compiled,
 }
 
 
 @pytest.mark.filterwarnings("ignore:The tensor attributes self")  # of torch.export, about torch's own LSTM
+@pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("travel", TRAVELS.values(), ids=TRAVELS.keys())
 def test_travels(graph: Graph, travel: Callable[[Network], Any]) -> None:
     net, x = network(graph, heads=True), inputs(graph)
     expected = net(*x)
     there = travel(net)
     torch.testing.assert_close(there(*x), expected)
+    if travel not in (copy.deepcopy, pickled):
+        return
+    assert type(there).__name__ == "Network"
+    assert list(there.state_dict()) == list(net.state_dict())
     for parameter in net.parameters():  # the twin has parameters of its own
         nn.init.zeros_(parameter)
-    if not isinstance(there, torch.fx.GraphModule):
-        torch.testing.assert_close(there(*x), expected)
+    torch.testing.assert_close(there(*x), expected)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("written", [torch.jit.script, torch.fx.symbolic_trace], ids=["script", "fx"])
+def test_what_was_written_in_an_evaluation_trains(graph: Graph, written: Callable[[Network], Any]) -> None:
+    """Code that was written without gradients has the gradients of the network: nothing in it works in place."""
+    net, x = network(graph), inputs(graph)
+    with torch.inference_mode():
+        there = written(net)
+    expected = gradients(net, x)
+    net.zero_grad()
+    torch.testing.assert_close(gradients(there, x), expected)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("written", [torch.jit.script, torch.fx.symbolic_trace], ids=["script", "fx"])
+def test_what_was_written_drops_out_in_training(written: Callable[[Network], Any]) -> None:
+    graph = chain((50,), call("dropout"))
+    there, x = written(network(graph)), torch.ones(1, 50)
+    assert torch.equal(there(x), x)
+    assert 0 < (there.train()(x) == 0).sum() < 50
+
+
+def test_another_layer_in_the_place_of_one() -> None:
+    """As those do who train a network again for other classes."""
+    net, (x,) = network(residual()), inputs(residual())
+    net.linear = nn.Sequential(nn.Flatten(), nn.Linear(4, 7))
+    for there in (net, copy.deepcopy(net), pickled(net)):
+        assert there(x).shape == (2, 7)
+    assert copy.deepcopy(net.train()).training
 
 
 # Shared weights.
@@ -284,11 +340,11 @@ def test_shared_weights_are_one_tensor() -> None:
     before = net(ids)
     assert sorted(net.state_dict()) == [
         "embed.weight",
-        "layernorm.1.bias",
-        "layernorm.1.weight",
-        "linear.1.bias",
-        "linear.1.weight",
-        *(f"lstm.1.{name}_l0" for name in ("bias_ih", "weight_hh", "weight_ih")),
+        "layernorm_1.bias",
+        "layernorm_1.weight",
+        "linear_1.bias",
+        "linear_1.weight",
+        *(f"lstm_1.{name}_l0" for name in ("bias_ih", "weight_hh", "weight_ih")),
     ]
     # 11·6 words; 4·6·(6 + 6 + 1) gates; 6·6 + 6; 2·6
     assert parameter_count(net) == analyse(shared()).totals.params == 66 + 312 + 42 + 12
@@ -355,8 +411,8 @@ def test_a_cell_written_as_steps_is_torchs_lstm(tmp_path: Path) -> None:
     assert verify(graph) == []
     weights = dict(net.named_parameters())
     lstm = nn.LSTM(4, 3, batch_first=True)
-    gates = [weights.pop(f"cell/step.1/linear.{gate}.weight") for gate in (1, 2, 3, 4)]
-    biases = [weights.pop(f"cell/step.1/linear.{gate}.bias") for gate in (1, 2, 3, 4)]
+    gates = [weights.pop(f"cell.step_1.linear_{gate}.weight") for gate in (1, 2, 3, 4)]
+    biases = [weights.pop(f"cell.step_1.linear_{gate}.bias") for gate in (1, 2, 3, 4)]
     matrix = torch.cat([*gates])  # each [n, d + n]
     parameters = {"weight_ih_l0": matrix[:, :4], "weight_hh_l0": matrix[:, 4:], "bias_ih_l0": torch.cat([*biases])}
     lstm.load_state_dict({**parameters, "bias_hh_l0": torch.zeros(12)})

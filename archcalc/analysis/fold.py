@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..graph import Graph, Node
+from ..graph import Graph
 
 
 def fold(graph: Graph) -> Graph:
@@ -20,11 +20,8 @@ def fold(graph: Graph) -> Graph:
     borrowers = {index: node.shares for index, node in enumerate(graph.nodes) if node.shares is not None}
     shared = {*borrowers, *borrowers.values()}
     ends = {*graph.outputs, *(value for _, value in graph.head_outputs)}
-    new: dict[int, int] = {value: value for value in range(-len(graph.inputs), 0)}
-    kept: list[Node] = []
-    before: list[int] = []  # by old index: how many nodes stand before it now
+    nodes, gone = list(graph.nodes), set()
     for index, node in enumerate(graph.nodes):
-        before.append(len(kept))
         source = node.inputs[0]
         behind = graph.nodes[source] if source >= 0 else None
         alone = (
@@ -32,22 +29,6 @@ def fold(graph: Graph) -> Graph:
         )
         folded = behind.op.folded() if node.op.folds and alone and behind is not None else None
         if folded is not None:
-            at = new[index] = new[source]
-            kept[at] = kept[at]._replace(op=folded)
-            continue
-        new[index] = len(kept)
-        shares = None if node.shares is None else new[node.shares]
-        kept.append(node._replace(inputs=tuple(new[value] for value in node.inputs), shares=shares))
-    before.append(len(kept))
-    spans = tuple(
-        span._replace(start=before[span.start], stop=before[span.stop], input=new[span.input], output=new[span.output])
-        for span in graph.spans
-    )
-    return replace(
-        graph,
-        nodes=tuple(kept),
-        main=before[graph.main],
-        outputs=tuple(new[value] for value in graph.outputs),
-        head_outputs=tuple((name, new[value]) for name, value in graph.head_outputs),
-        spans=spans,
-    )
+            nodes[source] = nodes[source]._replace(op=folded)
+            gone.add(index)
+    return replace(graph, nodes=tuple(nodes)).leave_out(gone)

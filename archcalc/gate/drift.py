@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ..graph import Graph
+from ..graph import Graph, state_key
 from .lock import Entry, LockLine
 
 MOST = 4_000_000  # pairs of lines that the search for the shortest difference may look at
@@ -42,9 +42,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What an old checkpoint holds for the network as it is now: parameters and statistics by name. `gone` no longer
-    have a place, `reshaped` have one of another shape (old, new), `renamed` are gone by name but have a node that took
-    their place, `missing` are new. `kept` load as before."""
+    """What an old checkpoint holds for the network as it is now: parameters and statistics by their names in torch.
+    `gone` no longer have a place, `reshaped` have one of another shape (old, new), `renamed` are gone by name but have
+    a node that took their place, `missing` are new. `kept` load as before."""
 
     kept: int = 0
     gone: tuple[str, ...] = ()
@@ -291,16 +291,16 @@ def _shortest(old: Sequence[LockLine], new: Sequence[LockLine]) -> list[tuple[in
 
 
 def _checkpoint(old: Entry, new: Entry, links: Links) -> Checkpoint:
-    before = {f"{line.path}.{name}": shape for line in old.lines for name, shape in line.state}
-    now = {f"{line.path}.{name}": shape for line in new.lines for name, shape in line.state}
+    before = {f"{state_key(line.path)}.{name}": shape for line in old.lines for name, shape in line.state}
+    now = {f"{state_key(line.path)}.{name}": shape for line in new.lines for name, shape in line.state}
     kept, gone = 0, []
     reshaped: list[tuple[str, str, str]] = []
     renamed: dict[str, str] = {}
     for i, line in enumerate(old.lines):
         j = links.to.get(i)
         for name, shape in line.state:
-            key = f"{line.path}.{name}"
-            other = f"{new.lines[j].path}.{name}" if j is not None else ""
+            key = f"{state_key(line.path)}.{name}"
+            other = f"{state_key(new.lines[j].path)}.{name}" if j is not None else ""
             if key in now:
                 kept += now[key] == shape
                 reshaped += [(key, shape, now[key])] if now[key] != shape else []

@@ -175,7 +175,7 @@ class Bench:
             return timed()
         except (RuntimeError, MemoryError, ValueError) as error:
             at = self.backward_from[-1] if self.backward_from else self._forward_at()
-            path = self.network.graph.nodes[at].path
+            path = self.network.counted.nodes[at].path
             if out_of_memory(error):
                 raise OutOfMemory(f"memory ran out at `{path}`", "A smaller batch needs less.") from error
             if isinstance(error, NotImplementedError) or "not implemented for" in str(error):
@@ -244,7 +244,7 @@ class Bench:
         """From the outputs to the parameters, the values gone as in a program that only keeps its outputs.
 
         Raises UsageError where nothing is to be trained."""
-        slots = {self.network.slot(value) for value in self.network.graph.outputs}
+        slots = {self.network.slot(value) for value in self.network.counted.outputs}
         outputs = [values[slot] for slot in slots if values[slot].requires_grad]
         if not outputs:
             raise UsageError("this network has no parameters to train")

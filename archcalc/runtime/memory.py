@@ -65,7 +65,7 @@ def held_peak(network: Network, inputs: Sequence[Tensor], program: Sequence[Step
         held.take(x)
     values = network.values(inputs)
     peak, at = held.bytes, ""
-    for node, step in zip(network.graph.nodes, network.program if program is None else program, strict=True):
+    for node, step in zip(network.counted.nodes, network.program if program is None else program, strict=True):
         values[step.output] = step.call(*[values[slot] for slot in step.inputs])
         held.take(values[step.output])
         if held.bytes > peak:
@@ -78,7 +78,7 @@ def held_peak(network: Network, inputs: Sequence[Tensor], program: Sequence[Step
 
 def held_by_callers(network: Network) -> tuple[Step, ...]:
     """The program of nested modules: the input of a row or block is freed only when that is left."""
-    graph = network.graph
+    graph = network.counted
     last = last_use(graph)
     for span in graph.spans:
         if span.input >= 0 and span.start < span.stop:

@@ -6,17 +6,17 @@ the op's shape: N×C×H×W, N×tokens×width.
 
 from __future__ import annotations
 
+import copy
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from inspect import get_annotations
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 Sizes = tuple[int, ...]
 
@@ -46,12 +46,19 @@ class ChannelLayerNorm(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
+def is_written(x: Any) -> bool:
+    """Whether code is being written for every mode, by torch.fx, where `x` would stand."""
+    return isinstance(x, fx.Proxy)
+
+
 # Activations that torch.nn.functional does not have, or not in place.
 
 
 def _quickgelu(x: Tensor) -> Tensor:
     gate = (1.702 * x).sigmoid_()
-    return x * gate if torch.is_grad_enabled() else gate.mul_(x)  # the backward pass needs the gate
+    if torch.is_grad_enabled() or is_written(x):
+        return x * gate  # the backward pass needs the gate
+    return gate.mul_(x)
 
 
 def _quickgelu_(x: Tensor) -> Tensor:
@@ -99,8 +106,10 @@ class InPlace(nn.Module):
         self.in_place = False
         self.in_place_training = False
 
-    def overwrites(self) -> bool:
-        """Whether to work in place in the present mode."""
+    def overwrites(self, x: Tensor) -> bool:
+        """Whether to work in place on `x` in the present mode; never in code that is written for every mode."""
+        if is_written(x):
+            return False
         return self.in_place_training if self.training or torch.is_grad_enabled() else self.in_place
 
 
@@ -112,7 +121,7 @@ class Activation(InPlace):
         self.word, self.arguments = word, arguments
 
     def forward(self, x: Tensor) -> Tensor:
-        return ACTIVATIONS[self.word][self.overwrites()](x, *self.arguments)
+        return ACTIVATIONS[self.word][self.overwrites(x)](x, *self.arguments)
 
     def extra_repr(self) -> str:
         return ", ".join(map(str, (self.word, *self.arguments)))
@@ -123,15 +132,14 @@ class Dropout(InPlace):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.p = p
+        self.drop = nn.Dropout(p)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and self.p > 0:  # at p = 0 torch would return the input itself
-            return F.dropout(x, self.p, training=True)
-        return x if self.overwrites() else x.clone()
-
-    def extra_repr(self) -> str:
-        return f"p={self.p:g}"
+        written = is_written(x)
+        if written or (self.training and self.drop.p > 0):  # at p = 0 torch would return the input itself
+            y: Tensor = self.drop(x)
+            return y.clone() if written else y
+        return x if self.overwrites(x) else x.clone()
 
 
 class MapToTokens(nn.Module):
@@ -170,7 +178,7 @@ class Take(_Fixed):
     index: int
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[:, self.index]
+        return x.select(1, self.index)
 
 
 class Sinusoid(nn.Module):
@@ -214,6 +222,12 @@ class Similarity(nn.Module):
         return cosine * self.temperature.exp()
 
 
+@fx.wrap
+def _for_each(x: Tensor, vector: Tensor) -> Tensor:
+    """The vector once for each sample of x."""
+    return vector.repeat(x.shape[0], 1)
+
+
 class Zeros(nn.Module):
     """A vector of zeros for each sample."""
 
@@ -224,7 +238,7 @@ class Zeros(nn.Module):
         self.register_buffer("zeros", torch.zeros(width), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.zeros.repeat(x.shape[0], 1)
+        return _for_each(x, self.zeros)
 
 
 class Complement(nn.Module):
@@ -260,7 +274,7 @@ class Attention(nn.Module):
         return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal).transpose(1, 2).flatten(2)
 
     def _by_head(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+        return torch.unflatten(x, 2, (self.heads, -1)).transpose(1, 2)
 
     def extra_repr(self) -> str:
         return f"heads={self.heads}" + (", causal" if self.causal else "")
@@ -275,82 +289,114 @@ class MatMul(_Fixed):
         return torch.bmm(x, other.transpose(1, 2) if self.transpose else other)
 
 
+def alike(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two modules do the same work, given the same parameters."""
+
+    def known(module: nn.Module) -> list[tuple[type, Any]]:
+        found = []
+        for part in module.modules():
+            settings = {name: value for name, value in vars(part).items() if not name.startswith("_")}
+            found.append((type(part), (settings, [*part._forward_pre_hooks.values()])))
+        return found
+
+    return known(one) == known(other)
+
+
 class Tied(nn.Module):
     """`module` at work with the parameters and statistics of another module that have the same names.
 
-    Both stand outside of its children, so that the parameters are the owner's alone. They are looked up at every call,
-    as moving or loading the owner may give it new ones.
+    These stand beside what torch registers of `module`, so that they are the owner's alone. They are looked up at every
+    call, as moving or loading the owner may give it new ones.
     """
 
     def __init__(self, module: nn.Module, owner: nn.Module) -> None:
         super().__init__()
-        self.modules_of = (module, owner)  # a tuple: no child
+        self.module = module
         names = [name for name, _ in (*owner.named_parameters(), *owner.named_buffers())]
-        self.ties = [
+        self.ties = tuple(  # tuples: the owner is no child
             (module.get_submodule(path), owner.get_submodule(path), tensor)
             for path, _, tensor in (name.rpartition(".") for name in names)
-        ]
+        )
+        self.owner = (owner,)
+        for own, _, name in self.ties:
+            delattr(own, name)
         self.tie()
 
-    @property
-    def module(self) -> nn.Module:
-        return self.modules_of[0]
+    def tensors(self) -> dict[str, Tensor]:
+        """What the module works with, by its name there."""
+        own = {part: path for path, part in self.module.named_modules(remove_duplicate=False)}
+        return {".".join(filter(None, (own[part], name))): vars(part)[name] for part, _, name in self.ties}
+
+    def whole(self) -> nn.Module:
+        """A module that does the same in which all this is registered, for what counts parameters."""
+        tensors = self.tensors()
+        twin = copy.deepcopy(self.module, {id(tensor): tensor for tensor in tensors.values()})
+        for name, tensor in tensors.items():
+            path, _, own = name.rpartition(".")
+            part = twin.get_submodule(path)
+            del vars(part)[own]
+            if isinstance(tensor, nn.Parameter):
+                part.register_parameter(own, tensor)
+            else:
+                part.register_buffer(own, tensor)
+        return twin
 
     def tie(self) -> None:
         for module, owner, name in self.ties:
-            tensor = getattr(owner, name)
-            if getattr(module, name) is not tensor:
-                setattr(module, name, tensor)
+            tensor = owner._parameters[name] if name in owner._parameters else owner._buffers[name]
+            if vars(module).get(name) is not tensor:
+                vars(module)[name] = tensor
 
     def forward(self, *x: Tensor) -> Tensor:
         self.tie()
-        if self.module.training != self.training:
-            self.module.train(self.training)
         y: Tensor = self.module(*x)
         return y
 
     def extra_repr(self) -> str:
-        return f"{type(self.module).__name__}, {', '.join(name for *_, name in self.ties)} of another module"
+        return f"{', '.join(name for *_, name in self.ties)} of another module"
 
 
-class _Merge(nn.Module):
-    """Branches joined element by element. Axes that a branch lacks are those right behind the batch."""
+@fx.wrap
+def merged(branches: list[Tensor], product: bool) -> Tensor:
+    """The sum or the product of branches, element by element. Axes that one lacks are those right behind the batch."""
+    axes = 0
+    for x in branches:
+        axes = max(axes, x.dim())
+    aligned: list[Tensor] = []
+    for x in branches:
+        missing = axes - x.dim()
+        aligned.append(x.reshape([x.shape[0]] + [1] * missing + list(x.shape[1:])) if missing > 0 else x)
+    shape = list(aligned[0].shape)
+    for x in aligned:
+        shape = [max(shape[axis], x.shape[axis]) for axis in range(axes)]
+    result = aligned[0] * aligned[1] if product else aligned[0] + aligned[1]
+    for x in aligned[2:]:  # into what the first two made, where it has room: no second buffer
+        if list(result.shape) == shape:
+            result = result.mul_(x) if product else result.add_(x)
+        else:
+            result = result * x if product else result + x
+    return result
 
-    join: ClassVar[staticmethod[[Any, Any], Any]]
-    join_in_place: ClassVar[staticmethod[[Any, Any], Any]]
 
-    def forward(self, *x: Tensor) -> Tensor:
-        axes = max(branch.ndim for branch in x)
-        first, second, *others = (_with_axes(branch, axes) for branch in x)
-        shape = tuple(map(max, zip(*(branch.shape for branch in (first, second, *others)), strict=True)))
-        result: Tensor = self.join(first, second)
-        for branch in others:  # into what the first two made, where it has room: no second buffer
-            result = self.join_in_place(result, branch) if result.shape == shape else self.join(result, branch)
-        return result
-
-
-def _with_axes(x: Tensor, axes: int) -> Tensor:
-    missing = axes - x.ndim
-    return x.reshape(x.shape[0], *(1,) * missing, *x.shape[1:]) if missing else x
-
-
-class Add(_Merge):
+class Add(nn.Module):
     """The sum of the branches."""
 
-    join, join_in_place = staticmethod(operator.add), staticmethod(operator.iadd)
+    def forward(self, *x: Tensor) -> Tensor:
+        return merged(list(x), False)
 
 
-class Mean(Add):
+class Mean(nn.Module):
     """The mean of the branches."""
 
     def forward(self, *x: Tensor) -> Tensor:
-        return super().forward(*x).div_(len(x))
+        return merged(list(x), False).div_(len(x))
 
 
-class Multiply(_Merge):
+class Multiply(nn.Module):
     """The product of the branches."""
 
-    join, join_in_place = staticmethod(operator.mul), staticmethod(operator.imul)
+    def forward(self, *x: Tensor) -> Tensor:
+        return merged(list(x), True)
 
 
 class Concat(_Fixed):
@@ -369,13 +415,18 @@ class Stack(nn.Module):
         return torch.stack(x, 1)
 
 
+@fx.wrap
+def _more_channels(x: Tensor, extra: int) -> Tensor:
+    return F.pad(x, [0, 0] * (x.dim() - 2) + [0, extra])
+
+
 class PadChannels(_Fixed):
     """`extra` channels of zeros behind the others."""
 
     extra: int
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x, (0, 0) * (x.ndim - 2) + (0, self.extra))
+        return _more_channels(x, self.extra)
 
 
 class Part(_Fixed):
@@ -433,8 +484,7 @@ class Maxout(_Fixed):
     dim: int
 
     def forward(self, x: Tensor) -> Tensor:
-        grouped = x.movedim(self.dim, -1).reshape(*x.movedim(self.dim, -1).shape[:-1], -1, self.of)
-        return grouped.amax(-1).movedim(-1, self.dim)
+        return torch.unflatten(x.movedim(self.dim, -1), -1, (-1, self.of)).amax(-1).movedim(-1, self.dim)
 
 
 class ChannelShuffle(_Fixed):
@@ -443,8 +493,8 @@ class ChannelShuffle(_Fixed):
     groups: int
 
     def forward(self, x: Tensor) -> Tensor:
-        dealt = x.reshape(x.shape[0], self.groups, -1, *x.shape[2:]).transpose(1, 2)
-        return dealt.clone(memory_format=torch.contiguous_format).view(x.shape)
+        dealt = torch.unflatten(x, 1, (self.groups, -1)).transpose(1, 2)
+        return dealt.clone(memory_format=torch.contiguous_format).flatten(1, 2)
 
 
 def _pads(before: Sizes, behind: Sizes) -> Sizes:
@@ -466,13 +516,18 @@ class ZeroPad(nn.Module):
         return str(self.pads)
 
 
+@fx.wrap
+def _shifted(x: Tensor) -> Tensor:
+    for axis in range(2, x.dim()):
+        x = x.narrow(axis, 1, x.shape[axis] - 1)
+    return F.pad(x, [0, 1] * (x.dim() - 2))
+
+
 class Shift(nn.Module):
     """A map moved by one towards the start of each axis, zeros behind."""
 
     def forward(self, x: Tensor) -> Tensor:
-        for axis in range(2, x.ndim):
-            x = x.narrow(axis, 1, x.shape[axis] - 1)
-        return F.pad(x, (0, 1) * (x.ndim - 2))
+        return _shifted(x)
 
 
 @dataclass(frozen=True)
@@ -501,7 +556,7 @@ class PaddedMean(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         means: Tensor = self.pool(F.pad(x, self.pads))
-        return means.div_(self.pool(F.pad(torch.ones_like(x[:1, :1]), self.pads)))
+        return means.div_(self.pool(F.pad(torch.ones_like(x.narrow(0, 0, 1).narrow(1, 0, 1)), self.pads)))
 
 
 class PRelu(nn.Module):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from ..analysis.memory import embedding_inputs, last_use, storages
 from ..errors import Unavailable, UsageError, did_you_mean
-from ..graph import Graph, Node
+from ..graph import Graph, Node, state_key, state_keys
 from ..ops import Shape
 from ..units import ITEMSIZE
 from . import modules
+
+PROBABILITIES = ("softmax", "sigmoid")  # the ops that make them, which losses such as `cross_entropy` do themselves
 
 
 class Step(NamedTuple):
@@ -42,57 +47,67 @@ def execute(steps: Iterable[Step], values: list[Any]) -> None:
             values[slot] = None
 
 
-class Level(nn.Module):
-    """A level of a network's paths. Its children may have any name, also one that a module has itself."""
+class Network(fx.GraphModule):
+    """The torch twin of a Graph, which it has as `counted`: takes a tensor for each input, batch first.
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "training":  # the flag; torch would take it for the child of that name
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
-
-
-class Network(Level):
-    """The torch twin of a Graph: takes a tensor for each input, batch first.
-
-    Returns the output; a tuple where the graph has several; with heads (output, {head: its output}). A node's
-    parameters stand in the `state_dict` under `<path of the node>.<name>`; shared ones under the path of the node that
-    they belong to, once. `program` is what runs, one step a node.
+    Returns the output; a tuple where the graph has several; with heads (output, {head: its output}). Its code is one
+    line a node. A node is the module of that name by `state_key`, under which its parameters stand in the `state_dict`;
+    shared ones under the node that they belong to, once. `program` is the same node by node, for what looks between.
     """
 
-    def __init__(self, graph: Graph, device: torch.device | str | None, dtype: torch.dtype, heads: bool) -> None:
-        super().__init__()
-        self.graph = graph
-        self.heads = heads
-        made: list[nn.Module] = []
-        for node in graph.nodes:
-            shapes = _shapes(graph, node)
-            if node.shares is not None:
-                owner = graph.nodes[node.shares]
-                if (node.op, shapes) == (owner.op, _shapes(graph, owner)):
-                    made.append(made[node.shares])  # the same work: the same module
-                    continue
-            module: nn.Module = node.op.torch(modules, *shapes).to(dtype)
-            if node.shares is not None:
-                module = modules.Tied(module, made[node.shares])
-            _place(self, node.path, module)
-            made.append(module)
-        if device is not None:
-            self.to(device)
-        _settle_in_place(graph, made)
-        each = zip(graph.nodes, made, self.freed(last_use(graph)), strict=False)
+    def __init__(self, root: nn.Module, counted: Graph, heads: bool) -> None:
+        keys = state_keys(counted)
+        code = fx.Graph()
+        names = [state_key(name) if name else "x" for name, _ in counted.inputs]
+        if len(set(names)) < len(names):
+            names = [f"x{number}" for number in range(1, len(names) + 1)]
+        values: dict[int, fx.Node] = {-1 - number: code.placeholder(name) for number, name in enumerate(names)}
+        made: dict[str, nn.Module] = {}
+        for index, node in enumerate(counted.nodes):
+            key = keys[node.path]
+            module = _below(root, key)
+            if module is None:  # the same work as another node's: its module
+                assert node.shares is not None
+                key = keys[counted.nodes[node.shares].path]
+                module = root.get_submodule(key)
+            made[node.path] = module
+            values[index] = code.call_module(key, tuple(values[value] for value in node.inputs))
+        outputs = tuple(values[value] for value in counted.outputs)
+        main = outputs[0] if len(outputs) == 1 else outputs
+        code.output((main, {name: values[value] for name, value in counted.head_outputs}) if heads else main)
+        super().__init__(root, code, "Network")
+        self._modules.update(root._modules)  # with what is not called, such as a layer in the place of another
+        self.counted, self.heads = counted, heads
+        each = zip(counted.nodes, self.freed(last_use(counted)), strict=False)
         self.program = tuple(
-            Step(module, tuple(map(self.slot, node.inputs)), self.slot(index), free)
-            for index, (node, module, free) in enumerate(each)
+            Step(made[node.path], tuple(map(self.slot, node.inputs)), self.slot(index), free)
+            for index, (node, free) in enumerate(each)
         )
+
+    def __reduce__(self) -> Any:
+        root = nn.Module()
+        root._modules.update(self._modules)
+        own = ("_modules", "_graph", "program", "counted", "heads")  # what `__init__` makes
+        kept = {name: value for name, value in vars(self).items() if name not in own}
+        return Network, (root, self.counted, self.heads), kept
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        _, (root, *rest), kept = self.__reduce__()
+        twin = memo[id(self)] = Network(copy.deepcopy(root, memo), *rest)
+        vars(twin).update(copy.deepcopy(kept, memo))
+        return twin
+
+    def __prepare_scriptable__(self) -> fx.GraphModule:
+        """What `torch.jit.script` compiles instead, with the same parameters: nodes of ours opened."""
+        return _scriptable(self)
 
     def slot(self, value: int) -> int:
         """Where a value of the graph stands among the values of a run."""
-        return len(self.graph.inputs) + value if value >= 0 else -1 - value
+        return len(self.counted.inputs) + value if value >= 0 else -1 - value
 
     def freed(self, last: Iterable[int]) -> list[tuple[int, ...]]:
         """The slots to free after each node, for the node that reads each node's output last."""
-        free: list[list[int]] = [[] for _ in range(len(self.graph.nodes) + 1)]
+        free: list[list[int]] = [[] for _ in range(len(self.counted.nodes) + 1)]
         for index, end in enumerate(last):
             free[end].append(self.slot(index))
         return [tuple(slots) for slots in free]
@@ -100,35 +115,103 @@ class Network(Level):
     def values(self, x: Iterable[Tensor]) -> list[Any]:
         """The list of values that a run begins with. Raises TypeError where `x` is not one tensor for each input."""
         values: list[Any] = list(x)
-        if len(values) != len(self.graph.inputs):
-            names = ", ".join(name or "x" for name, _ in self.graph.inputs)
-            raise TypeError(f"the network takes {len(self.graph.inputs)} values ({names}), here are {len(values)}")
+        if len(values) != len(self.counted.inputs):
+            names = ", ".join(name or "x" for name, _ in self.counted.inputs)
+            raise TypeError(f"the network takes {len(self.counted.inputs)} values ({names}), here are {len(values)}")
         return values + [None] * len(self.program)
 
-    def forward(self, *x: Tensor) -> Any:
-        values = self.values(x)
-        execute(self.program, values)
-        outputs = tuple(values[self.slot(value)] for value in self.graph.outputs)
-        main = outputs[0] if len(outputs) == 1 else outputs
-        if not self.heads:
-            return main
-        return main, {name: values[self.slot(value)] for name, value in self.graph.head_outputs}
+
+class _Opener(fx.Tracer):
+    """Looks into modules that are not torch's own, and writes out hooks, which no compiler takes as objects."""
+
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+        if not self.is_leaf_module(m, ""):
+            return super().call_module(m, forward, args, kwargs)
+        for before in m._forward_pre_hooks.values():
+            args = before(m, args)
+        y = super().call_module(m, forward, args, kwargs)
+        for behind in m._forward_hooks.values():
+            y = behind(m, args, y)
+        return y
+
+
+def _scriptable(network: Network) -> fx.GraphModule:
+    opened = fx.GraphModule(network, _Opener().trace(network), "Network")
+    for key, module in list(opened.named_modules()):
+        if module._forward_pre_hooks or module._forward_hooks:
+            bare = copy.copy(module)
+            bare._forward_pre_hooks, bare._forward_hooks = OrderedDict(), OrderedDict()
+            opened.set_submodule(key, bare)
+    return opened
 
 
 def build(
-    graph: Graph, device: torch.device | str | None = None, dtype: str = "float32", heads: bool = False
+    graph: Graph,
+    device: torch.device | str | None = None,
+    dtype: str = "float32",
+    heads: bool = False,
+    logits: bool = False,
 ) -> Network:
     """The network of `graph`, its parameters initialised as torch does (from torch's global generator).
 
-    `heads`: with the heads, which are left out otherwise. Without `device` it stands where torch makes tensors by
-    default; on `meta` it takes no memory. Raises UsageError for an unknown dtype, Unavailable without that GPU.
+    `heads`: with the heads, which are left out otherwise. `logits`: without what makes probabilities at its ends.
+    Without `device` it stands where torch makes tensors by default; on `meta` it takes no memory. Raises UsageError for
+    an unknown dtype, Unavailable without that GPU, SpecError where two nodes would have one name.
     """
     graph = graph if heads else graph.without_heads()
-    if device is None:
-        return Network(graph, None, torch_dtype(dtype), heads)
-    where = usable(torch.device(device))
-    with where:
-        return Network(graph, where, torch_dtype(dtype), heads)
+    graph = without_probabilities(graph) if logits else graph
+    number, where = torch_dtype(dtype), None if device is None else usable(torch.device(device))
+    with nullcontext() if where is None else where:
+        network = Network(_modules(graph, number), graph, heads)
+    return network if where is None else network.to(where)
+
+
+def without_probabilities(graph: Graph) -> Graph:
+    """The graph without the softmax or sigmoid that an output, or a head, ends in; as it is where none does."""
+
+    def behind(value: int) -> int:
+        return graph.nodes[value].inputs[0] if value in ends else value
+
+    while ends := {
+        value
+        for value in (*graph.outputs, *(value for _, value in graph.head_outputs))
+        if value >= 0 and graph.nodes[value].op.word in PROBABILITIES
+    }:
+        read = {value for node in graph.nodes for value in node.inputs}
+        outputs, heads = map(behind, graph.outputs), ((name, behind(value)) for name, value in graph.head_outputs)
+        graph = replace(graph, outputs=tuple(outputs), head_outputs=tuple(heads)).leave_out(ends - read)
+    return graph
+
+
+def _modules(graph: Graph, dtype: torch.dtype) -> nn.Module:
+    """The modules of the nodes, hung into a tree by name; a node that does the work of another with its parameters has
+    none of its own."""
+    root, keys = nn.Module(), state_keys(graph)
+    made: list[nn.Module] = []
+    for node in graph.nodes:
+        shapes = _shapes(graph, node)
+        shared = None
+        if node.shares is not None:
+            owner, shared = graph.nodes[node.shares], made[node.shares]
+            if (node.op, shapes) == (owner.op, _shapes(graph, owner)):
+                made.append(shared)
+                continue
+        module: nn.Module = node.op.torch(modules, *shapes).to(dtype)
+        if shared is not None:
+            if modules.alike(module, shared):
+                made.append(shared)
+                continue
+            module = modules.Tied(module, shared)
+        *outer, name = keys[node.path].split(".")
+        level = root
+        for part in outer:
+            if part not in level._modules:
+                level.add_module(part, nn.Module())
+            level = level.get_submodule(part)
+        level.add_module(name, module)
+        made.append(module)
+    _settle_in_place(graph, made)
+    return root
 
 
 def usable(device: torch.device) -> torch.device:
@@ -188,21 +271,11 @@ def _shapes(graph: Graph, node: Node) -> list[Shape]:
     return [graph.shape(value) for value in node.inputs]
 
 
-def _place(root: nn.Module, path: str, module: nn.Module) -> None:
-    """Hang `module` into the tree so that its `state_dict` keys begin with `path`, dots and all.
-
-    `add_module` refuses names such as `type`, which a row of a table may have.
-    """
-    *outer, name = path.split(".")
-    for part in outer:
-        below = root._modules.get(part)
-        if below is None:
-            below = root._modules[part] = Level()
-        root = below
-    there = root._modules.get(name)
-    if there is not None:  # `a.1` came before `a`
-        module._modules.update(there._modules)
-    root._modules[name] = module
+def _below(root: nn.Module, key: str) -> nn.Module | None:
+    try:
+        return root.get_submodule(key)
+    except AttributeError:
+        return None
 
 
 def _settle_in_place(graph: Graph, made: list[nn.Module]) -> None:

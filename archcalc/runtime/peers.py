@@ -92,15 +92,15 @@ class Plain(nn.Module):
             return network(*x, *named.values())
         values = network.values((*x, *named.values()))
         execute(steps, values)
-        outputs = tuple(values[network.slot(value)] for value in network.graph.outputs)
+        outputs = tuple(values[network.slot(value)] for value in network.counted.outputs)
         return outputs if len(outputs) > 1 else outputs[0]
 
 
 def _of_torch(call: Any, made: dict[tuple[int, str], nn.Module]) -> Callable[..., Any]:
     """A module as others write it, made once: a fully connected layer that flattens as torch's own behind that; one
     that works with another's weights as that other one, where the two are the same but for that."""
-    module: Any = call.module if isinstance(call, modules.Tied) else call
-    owner = call.modules_of[1] if isinstance(call, modules.Tied) else call
+    module: Any = call.whole() if isinstance(call, modules.Tied) else call
+    owner = call.owner[0] if isinstance(call, modules.Tied) else call
     flat = type(module) is modules.FlatLinear
     if flat:
         linear = nn.Linear(module.in_features, module.out_features, bias=module.bias is not None, device="meta")

@@ -244,7 +244,7 @@ def verify(graph: Graph) -> list[str]:
         key = _key(graph, node)
         module = step.call
         assert isinstance(module, nn.Module)
-        found += _parameters(node, module.module if isinstance(module, modules.Tied) else module, key[1])
+        found += _parameters(node, module, key[1])
         run_before = (key, isinstance(module, modules.Tied))
         if run_before not in ran:
             dtypes = [torch.long if x in ids else torch.float32 for x in node.inputs]
@@ -261,11 +261,17 @@ def verify(graph: Graph) -> list[str]:
 def _parameters(node: Node, module: nn.Module, x: tuple[Shape, ...]) -> list[str]:
     """What differs in the parameters and running statistics of one node."""
     said = node.op.params(*x)
-    buffers = [(name, b) for name, b in module.named_buffers() if name.rpartition(".")[2] not in OTHER_BUFFERS]
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    if isinstance(module, modules.Tied):
+        tensors = module.tensors()
     found = []
-    for what, stat, tensors in (("parameter", False, module.named_parameters()), ("statistic", True, buffers)):
+    for what, stat in (("parameter", False), ("statistic", True)):
         shapes = {param.name: param.shape for param in said if (param.kind == "stat") == stat}
-        there = {name: tuple(tensor.shape) for name, tensor in tensors}
+        there = {
+            name: tuple(tensor.shape)
+            for name, tensor in tensors.items()
+            if isinstance(tensor, nn.Parameter) != stat and not (stat and name.rpartition(".")[2] in OTHER_BUFFERS)
+        }
         for name in sorted(shapes.keys() | there.keys()):
             a, b = _dims(shapes.get(name)), _dims(there.get(name))
             if a != b:

@@ -61,12 +61,12 @@ class Row(NamedTuple):
 def plain(network: Network) -> nn.Module:
     """The network as straight-line Python that calls torch modules, as torch.fx writes it."""
     graph, root = fx.Graph(), nn.Module()
-    values: dict[int, fx.Node] = {-1 - n: graph.placeholder(f"x{n}") for n in range(len(network.graph.inputs))}
-    for at, (node, step) in enumerate(zip(network.graph.nodes, network.program, strict=True)):
+    values: dict[int, fx.Node] = {-1 - n: graph.placeholder(f"x{n}") for n in range(len(network.counted.inputs))}
+    for at, (node, step) in enumerate(zip(network.counted.nodes, network.program, strict=True)):
         assert isinstance(step.call, nn.Module)
         root.add_module(f"n{at}", step.call)
         values[at] = graph.call_module(f"n{at}", tuple(values[value] for value in node.inputs))
-    outputs = tuple(values[value] for value in network.graph.outputs)
+    outputs = tuple(values[value] for value in network.counted.outputs)
     graph.output(outputs if len(outputs) > 1 else outputs[0])
     return fx.GraphModule(root, graph).eval()
 
