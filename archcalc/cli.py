@@ -123,7 +123,7 @@ def _report(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # so says torch
         error = Unavailable("there is not enough memory for this network", "`--static` and a smaller batch need less.")
     elif isinstance(error, RecursionError):
         error = UsageError("this spec is nested too deeply")

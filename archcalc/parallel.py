@@ -33,7 +33,7 @@ def map_processes(
     forked. An `executor`, as of a cluster, takes all jobs and stays open. Raises Unavailable if a process dies."""
     if executor is not None:
         return _gathered(executor, function, jobs, tick)
-    workers = min(workers or _cores(), len(jobs))
+    workers = min(workers or cores(), len(jobs))
     pool = _pool(workers, prepare) if workers > 1 and len(jobs) >= least else None
     if pool is None:
         return [function(job) for job in ticked(jobs, tick)]
@@ -70,7 +70,7 @@ def _gathered(
     return [future.result() for future in futures]
 
 
-def _cores() -> int:
+def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

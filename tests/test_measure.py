@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count, cycle, pairwise, repeat
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,10 +21,10 @@ from archcalc.errors import Unavailable, UsageError
 from archcalc.graph import Graph
 from archcalc.measurement.conditions import Conditions
 from archcalc.measurement.latency import Interrupted, Latency, confidence
-from archcalc.runtime import ceilings, machine, modules
+from archcalc.runtime import ceilings, machine, modules, room
 from archcalc.runtime import measure as subject
 from archcalc.runtime import rounds as rounds_of
-from archcalc.runtime.bench import Bench, ByNode, CpuClock, CudaClock, clock_cost, out_of_memory
+from archcalc.runtime.bench import Bench, ByNode, CpuClock, CudaClock, clock_cost
 from archcalc.runtime.machine import pinned_malloc
 from archcalc.runtime.measure import largest, measure, measure_in_turn
 from archcalc.runtime.network import build, example_inputs
@@ -799,21 +800,38 @@ def test_more_memory_than_there_is() -> None:
 
 
 def test_what_is_needed_and_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parameters, statistics and peak: (112 + 8 + 25) + 8 floats, and 192 + 256 + 256 floats for each of 2 samples."""
+    """Parameters, statistics and peak: (112 + 8 + 25) + 8 floats, and 192 + 256 + 256 floats for each of 2 samples; a
+    sixteenth more, and 32 MiB."""
     needed = 4 * (3 * 4 * 9 + 4 + 8 + 4 * 5 + 5 + 8) + 2 * 4 * (192 + 256 + 256)
-    monkeypatch.setattr(subject, "available_memory", lambda where: needed)
+    needed += needed // 16 + 2**25
+    monkeypatch.setattr(room, "available_memory", lambda where: needed)
     measure(small(), Conditions(batch=2, runs=1))
-    monkeypatch.setattr(subject, "available_memory", lambda where: needed - 1)
+    monkeypatch.setattr(room, "available_memory", lambda where: needed - 1)
     with pytest.raises(Unavailable) as caught:
         measure(small(), Conditions(batch=2, runs=1))
     assert caught.value.hint == "The largest batch that fits is 1."
-    monkeypatch.setattr(subject, "available_memory", lambda where: None)
+    monkeypatch.setattr(room, "available_memory", lambda where: None)
     measure(small(), Conditions(runs=1))
 
 
 def test_available_memory_is_what_the_system_says() -> None:
     there = machine.available_memory(CPU)
     assert there is None or there > 2**20
+
+
+def test_containers_and_limits_leave_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in (("max", "5000\n"), ("current", "3000\n"), ("stat", "anon 9\ninactive_file 100\n")):
+        (tmp_path / f"memory.{name}").write_text(text, encoding="utf-8")
+    assert machine._free_of_container(str(tmp_path)) == 2100
+    (tmp_path / "memory.max").write_text("max\n", encoding="utf-8")
+    assert machine._free_of_container(str(tmp_path)) is None
+    assert machine._free_of_container("/nowhere") is None
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (2**50, 2**50))
+    there = machine._free_of_limit()
+    assert there is None or 0 < there < 2**50
+    monkeypatch.setattr(machine, "_free_of_limit", lambda: 700)
+    assert machine.available_memory(CPU) == 700
 
 
 def failing(error: BaseException) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -888,7 +906,7 @@ def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(modules.ACTIVATIONS, "relu", failing(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
         measure(small(), Conditions(runs=1))
-    assert not out_of_memory(RuntimeError("a bug"))
+    assert not room.out_of_memory(RuntimeError("a bug"))
 
 
 @pytest.mark.parametrize(

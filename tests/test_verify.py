@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,11 @@ import torch
 from archcalc import cli
 from archcalc import models as api
 from archcalc.analysis.counts import cost_of
-from archcalc.errors import UsageError
+from archcalc.errors import Unavailable, UsageError
 from archcalc.graph import Graph
 from archcalc.networks import network
 from archcalc.ops import OPS
+from archcalc.runtime import room
 from archcalc.runtime import verify as subject
 from archcalc.runtime.verify import (
     UNKNOWN_TO_FVCORE,
@@ -129,6 +133,130 @@ def test_an_unknown_name_is_told_before_anything_runs(monkeypatch: pytest.Monkey
     monkeypatch.setattr(subject, "verify_model", lambda name: pytest.fail("nothing should run"))
     with pytest.raises(UsageError, match="vgg61"):
         list(verify_all(["lenet5", "vgg61"]))
+
+
+# --- memory -------------------------------------------------------------------------------------------------------
+
+# As wide and as deep as LLaMA-7B (arXiv:2302.13971, table 2): 32 layers of 4096, whose MLP is 11,008 wide.
+LLAMA = """
+name: wide
+input: 16
+given: {L: 32, D: 4096, H: 11008, V: 32000}
+layers:
+  - embed(V, D)
+  - layer x(L)
+  - layernorm linear(V, bias=False)
+blocks:
+  layer:
+    - add:
+        - identity
+        - layernorm attention(32, bias=False, causal=True)
+    - add:
+        - identity
+        - layernorm mlp
+  mlp:
+    - gate: linear(H, bias=False)
+    - mul:
+        - linear(H, bias=False) swish
+        - gate
+    - linear(D, bias=False)
+"""
+
+
+@pytest.fixture
+def llama(tmp_path: Path) -> str:
+    path = tmp_path / "wide.yaml"
+    path.write_text(LLAMA, encoding="utf-8")
+    return str(path)
+
+
+def test_what_does_not_fit_is_compared_but_does_not_run(
+    llama: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On 8 GiB: parameters, shapes and MACs are held against torch on `meta`, and that it did not run is no ✓."""
+    monkeypatch.setattr(room, "available_memory", lambda where: 8 * 2**30)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["verify", llama])
+    assert left.value.code == 3
+    out = capsys.readouterr().out
+    assert "✓" not in out
+    assert re.search(r"did not run: this needs 2\d\.\d+ GiB of memory \(2\d\.\d+ GiB of parameters, .* free are 8", out)
+    assert "Not even one sample fits." in out
+    found = verify_model(llama)
+    assert (found.differences, bool(found.not_run)) == ((), True)
+    assert found.params == api.load(llama).totals.params > 6 * 10**9
+    with pytest.raises(SystemExit) as left:
+        cli.main(["verify", llama, "--format", "json"])
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert left.value.code == 3
+    assert (model["ok"], model["not_run"]) == (True, found.not_run)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["summary", "{}"],
+        ["measure", "{}", "--runs", "1"],
+        ["compare", "{}", "lenet5-dense", "--cpu"],
+        ["scale", "{}", "--batch", "1", "--measure"],
+        ["doctor", "{}", "--vs", "torchinfo"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_every_command_that_builds_asks_first(
+    arguments: list[str], llama: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(room, "available_memory", lambda where: 8 * 2**30)
+    monkeypatch.setattr(torch.nn, "Linear", lambda *_, **__: pytest.fail("it is not to be built"))
+    with pytest.raises(SystemExit) as left:
+        cli.main([argument.format(llama) for argument in arguments])
+    said = capsys.readouterr().err
+    assert left.value.code == 3, said
+    assert "this needs 2" in said
+    assert "free are 8" in said
+    assert "Not even one sample fits." in said
+
+
+def test_a_network_is_not_built_where_its_parameters_do_not_fit(llama: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "available_memory", lambda where: 8 * 2**30)
+    with pytest.raises(
+        Unavailable, match=r"the parameters of this network need 2.* GiB of memory, free are 8"
+    ) as caught:
+        api.load(llama).torch()
+    assert "meta" in caught.value.hint
+    assert api.load(llama).torch("meta").get_parameter("embed.weight").is_meta
+
+
+def test_as_many_side_by_side_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "cores", lambda: 4)
+    for free, expected in ((None, 4), (100 * 2**30, 4), (9 * 2**30, 2), (5 * 2**30, 1), (1, 1)):
+        monkeypatch.setattr(subject, "available_memory", lambda where, free=free: free)
+        assert subject.together([4 * 2**30] * 2 + [2**30] * 8) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="`ulimit -v` is not held elsewhere")
+@pytest.mark.parametrize("command", [["verify", "alexnet"], ["measure", "alexnet", "--runs", "1"]], ids=lambda c: c[0])
+@pytest.mark.parametrize("more", [0.3, 0.6])
+def test_a_limit_of_memory_is_no_internal_error(command: list[str], more: float) -> None:
+    """Of GiB beyond what a process with torch maps: the 61 million parameters of AlexNet and what they need to run do
+    not fit, or just so."""
+    code = f"""
+import resource, sys
+import archcalc.runtime.measure, archcalc.runtime.verify
+import fvcore.nn
+from archcalc.cli import main
+mapped = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (mapped + int({more} * 2**30),) * 2)
+main({command!r})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert "internal error" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 3), done.stderr
+    if more < 0.5:
+        assert done.returncode == 3
+        assert "this needs" in done.stdout + done.stderr
 
 
 def test_all_are_all() -> None:

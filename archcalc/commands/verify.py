@@ -19,7 +19,7 @@ def verify(
 ) -> int:
     """Hold models against their torch networks: parameters, shapes, MACs by two counters, and whether they run.
 
-    Exits with 1 where anything differs, and names the node."""
+    Exits with 1 where anything differs, and names the node; with 3 where there was too little memory to run a model."""
     from ..show.verify import page
     from ..tasks.verify import verify as held
 
@@ -27,4 +27,4 @@ def verify(
     with running("verifying models", "models") as tick:
         found = held(*(models or ()), every=every, tick=tick)
     write(page(found))
-    return 0 if found.ok else 1
+    return (0 if found.ran else 3) if found.ok else 1

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..errors import Unavailable, UsageError
 from ..measurement.latency import median
 from .network import Network, Step, execute
+from .room import OutOfMemory, out_of_memory
 
 CLOCK_READINGS = 1000  # to learn what one costs
 PROBE = 192  # rows and columns of the matrices of a probe: a tenth of a millisecond, from a cache of the processor
@@ -106,10 +107,6 @@ class ByNode(NamedTuple):
     total: list[float]
     backward: list[float]
     waited: list[bool]
-
-
-class OutOfMemory(Unavailable):
-    """Memory ran out at a node."""
 
 
 class Bench:
@@ -249,14 +246,6 @@ class Bench:
         if not outputs:
             raise UsageError("this network has no parameters to train")
         torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception of torch says that there was no memory left; on the CPU only its text does."""
-    text = str(error).lower()
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or any(
-        words in text for words in ("can't allocate memory", "out of memory", "not enough memory")
-    )
 
 
 def first_line(error: BaseException) -> str:

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 
 from ..analysis.roofline import Device
 from ..errors import Unavailable, UsageError
-from .bench import Clock, CpuClock, CudaClock, first_line, out_of_memory
+from .bench import Clock, CpuClock, CudaClock, first_line
 from .machine import available_memory, cache_size, device_name, device_of, threads
 from .network import torch_dtype
+from .room import out_of_memory
 
 PRODUCTS = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192)}  # sides of square matrices
 MAPS = {"cpu": ((4, 128, 56), (4, 256, 28)), "cuda": ((64, 128, 56), (64, 256, 28))}  # batch, channels, side

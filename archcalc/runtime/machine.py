@@ -15,9 +15,8 @@ from typing import Any
 
 import torch
 
-from ..errors import UsageError
+from ..errors import Unavailable, UsageError
 from ..measurement.latency import Machine
-from .network import usable
 
 CACHE = 64 * 2**20  # bytes that no cache of a processor holds, where the system does not say how large its caches are
 
@@ -28,6 +27,19 @@ def device_of(name: str) -> torch.device:
     if not re.fullmatch("(cpu|cuda)(:[0-9]{1,3})?", name):
         raise UsageError(f"`{name}` is not a device archcalc measures on: `cpu`, `cuda` or `cuda:1`")
     return torch.device("cpu") if kind == "cpu" else usable(torch.device(name))
+
+
+def usable(device: torch.device) -> torch.device:
+    """`device`, with its number where it is a GPU. Raises Unavailable where there is no such GPU."""
+    if device.type != "cuda":
+        return device
+    if not torch.cuda.is_available():
+        built = "" if torch.version.cuda or torch.version.hip else ": this torch is built for the CPU alone"
+        raise Unavailable(f"no GPU that torch can use{built}")
+    index, count = torch.cuda.current_device() if device.index is None else device.index, torch.cuda.device_count()
+    if index >= count:
+        raise Unavailable(f"no GPU number {index}: there {'is' if count == 1 else 'are'} {count}, counted from 0")
+    return torch.device("cuda", index)
 
 
 def device_name(where: torch.device) -> str:
@@ -112,13 +124,42 @@ def _driver_and_clocks(where: torch.device) -> tuple[str, str]:
 
 
 def available_memory(where: torch.device) -> int | None:
-    """Bytes that can be allocated on a device without swapping; None where this system does not say."""
+    """Bytes that can be allocated on a device without swapping; None where this system does not say.
+
+    On the CPU what the system has, or less where a container or `ulimit -v` allows this process less."""
     if where.type == "cuda":
         return torch.cuda.mem_get_info(where)[0]
+    known = [free for free in (_free_of_system(), _free_of_container(), _free_of_limit()) if free is not None]
+    return max(0, min(known)) if known else None
+
+
+def _free_of_system() -> int | None:
     try:
         sizes = dict(line.split(":", 1) for line in _lines("/proc/meminfo"))
         return int(sizes["MemAvailable"].split()[0]) * 1024
     except (KeyError, ValueError):
+        return None
+
+
+def _free_of_container(folder: str = "/sys/fs/cgroup") -> int | None:
+    """What the container has left; what it keeps of files goes when memory is wanted."""
+    try:
+        most, used = (int(_lines(f"{folder}/memory.{name}")[0]) for name in ("max", "current"))
+        stat = dict(line.split() for line in _lines(f"{folder}/memory.stat"))
+        return most - used + int(stat.get("inactive_file", 0))
+    except (IndexError, ValueError):  # no such file, or `max`
+        return None
+
+
+def _free_of_limit() -> int | None:
+    """What this process may still map."""
+    try:
+        import resource
+
+        most, _ = resource.getrlimit(resource.RLIMIT_AS)
+        pages = int(_lines("/proc/self/statm")[0].split()[0])
+        return None if most == resource.RLIM_INFINITY else most - pages * resource.getpagesize()
+    except (ImportError, OSError, IndexError, ValueError):
         return None
 
 

@@ -14,16 +14,15 @@ import torch
 from torch import Tensor
 
 from ..analysis.counts import Report, analyse
-from ..analysis.fit import fit, need
 from ..errors import Unavailable, UsageError
 from ..graph import Graph
 from ..measurement.conditions import USUAL, Conditions
 from ..measurement.latency import Interrupted, Measurement, Memory
-from ..units import binary
-from .bench import Bench, CpuClock, CudaClock, OutOfMemory, clock_cost, first_line, out_of_memory
-from .machine import available_memory, cache_size, device_name, device_of, machine, pinned_malloc, threads
+from .bench import Bench, CpuClock, CudaClock, clock_cost, first_line
+from .machine import cache_size, device_name, device_of, machine, pinned_malloc, threads
 from .memory import measure_memory
 from .network import Network, build, example_inputs, torch_dtype
+from .room import OutOfMemory, fits, out_of_memory, require
 from .rounds import Progress, rounds_in_turn
 
 SEED = 0  # of the parameters and of the input
@@ -59,7 +58,7 @@ def measure_in_turn(
     graphs = [report.graph.without_heads() for report in reports]
     layouts = [_layout(graph, conditions.channels_last) for graph in graphs]
     for report in reports:
-        _require_memory(report, batch, where, training)
+        require(report, batch, where, "sgd" if training else "")  # nothing is updated, so no state is held
     with ExitStack() as stack:
         pinned = stack.enter_context(pinned_malloc()) if conditions.pin_malloc and where.type == "cpu" else False
         stack.enter_context(threads(conditions.threads))
@@ -76,7 +75,7 @@ def measure_in_turn(
         try:
             for report, graph, layout in zip(reports, graphs, layouts, strict=True):
                 if benches:
-                    _require_memory(report, batch, where, training)  # beside those that stand there already
+                    require(report, batch, where, "sgd" if training else "")  # beside those that stand there already
                 network, inputs = _prepare(graph, conditions, where, layout)
                 memories.append(None if training else _watched(network, inputs))
                 network.train(training)
@@ -195,21 +194,6 @@ def _flusher(where: torch.device) -> Callable[[], object]:
 # --- memory -------------------------------------------------------------------------------------------------------
 
 
-def _require_memory(report: Report, batch: int, where: torch.device, training: bool) -> None:
-    """Raises Unavailable where an inference, or a training step, takes more than the memory that is free."""
-    optimizer = "sgd" if training else ""  # nothing is updated, so no state is held
-    there = available_memory(where)
-    needed = need(report.at_batch(batch), optimizer)
-    if there is not None and needed.bytes > there:
-        parameters = sum(size for name, size in needed.parts.items() if name in ("parameters", "running statistics"))
-        what = "gradients and activations" if training else "activations"
-        raise Unavailable(
-            f"this needs {_bytes(needed.bytes)} of memory ({_bytes(parameters)} of parameters, "
-            f"{_bytes(needed.bytes - parameters)} of {what} at batch {batch}), free are {_bytes(there)}",
-            _fits(fit(report, max(1, there), optimizer).batch) if batch > 1 else "",
-        )
-
-
 def _watched(network: Network, inputs: list[Tensor]) -> Memory | None:
     """What inferences hold; None where they do not end: the timed run says at which node, and why."""
     try:
@@ -220,16 +204,12 @@ def _watched(network: Network, inputs: list[Tensor]) -> Memory | None:
         raise
 
 
-def _fits(batch: int) -> str:
-    return f"The largest batch that fits is {batch:,}." if batch > 0 else "Not even one sample fits."
-
-
 def _largest_batch(
     graph: Graph, conditions: Conditions, where: torch.device, layout: torch.memory_format | None
 ) -> str:
     """Try smaller batches, one run each, and say which is the largest that fits."""
 
-    def fits(count: int) -> bool:
+    def small_enough(count: int) -> bool:
         if where.type == "cuda":
             torch.cuda.empty_cache()
         try:
@@ -242,16 +222,12 @@ def _largest_batch(
             return False
         return True
 
-    return _fits(largest(conditions.batch, fits))
+    return fits(largest(conditions.batch, small_enough))
 
 
 def largest(above: int, fits: Callable[[int], bool]) -> int:
     """The largest number below `above` that fits, where all smaller ones do too; 0 where none does."""
     return bisect_left(range(1, above), True, key=lambda count: not fits(count))
-
-
-def _bytes(count: int) -> str:
-    return " ".join(binary(count))
 
 
 @contextmanager

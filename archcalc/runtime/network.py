@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, fx, nn
 
 from ..analysis.memory import embedding_inputs, last_use, storages
-from ..errors import Unavailable, UsageError, did_you_mean
+from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node, state_key, state_keys
 from ..ops import Shape
 from ..units import ITEMSIZE
 from . import modules
+from .machine import usable
+from .room import out_of_memory_while, require_parameters
 
 PROBABILITIES = ("softmax", "sigmoid")  # the ops that make them, which losses such as `cross_entropy` do themselves
 
@@ -156,12 +158,15 @@ def build(
 
     `heads`: with the heads, which are left out otherwise. `logits`: without what makes probabilities at its ends.
     Without `device` it stands where torch makes tensors by default; on `meta` it takes no memory. Raises UsageError for
-    an unknown dtype, Unavailable without that GPU, SpecError where two nodes would have one name.
+    an unknown dtype, Unavailable without that GPU or memory, SpecError where two nodes would have one name.
     """
     graph = graph if heads else graph.without_heads()
     graph = without_probabilities(graph) if logits else graph
     number, where = torch_dtype(dtype), None if device is None else usable(torch.device(device))
-    with nullcontext() if where is None else where:
+    there = where or torch.get_default_device()
+    if there.type in ("cpu", "cuda"):
+        require_parameters(graph, dtype, there)
+    with out_of_memory_while("the parameters were made"), nullcontext() if where is None else where:
         network = Network(_modules(graph, number), graph, heads)
     return network if where is None else network.to(where)
 
@@ -212,19 +217,6 @@ def _modules(graph: Graph, dtype: torch.dtype) -> nn.Module:
         made.append(module)
     _settle_in_place(graph, made)
     return root
-
-
-def usable(device: torch.device) -> torch.device:
-    """`device`, with its number where it is a GPU. Raises Unavailable where there is no such GPU."""
-    if device.type != "cuda":
-        return device
-    if not torch.cuda.is_available():
-        built = "" if torch.version.cuda or torch.version.hip else ": this torch is built for the CPU alone"
-        raise Unavailable(f"no GPU that torch can use{built}")
-    index, count = torch.cuda.current_device() if device.index is None else device.index, torch.cuda.device_count()
-    if index >= count:
-        raise Unavailable(f"no GPU number {index}: there {'is' if count == 1 else 'are'} {count}, counted from 0")
-    return torch.device("cuda", index)
 
 
 def example_inputs(graph: Graph, batch: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> list[Tensor]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..analysis.counts import cost_of
+from ..analysis.counts import analyse, cost_of
 from ..analysis.memory import embedding_inputs
 from ..analysis.peers import Counted, Peer, like, reasons
 from ..errors import ArchcalcError
@@ -27,6 +27,7 @@ from . import modules
 from .bench import CpuClock, Probe, clock_cost, first_line
 from .machine import available_memory, device_name, device_of, glibc, machine, quota
 from .network import Network, Step, build, execute, quiet
+from .room import require
 
 WATCHED = 1.0  # seconds, for the neighbours of a processor to show
 
@@ -152,7 +153,7 @@ def peer(tool: str, graph: Graph, tick: Callable[[int, int], None] | None = None
     """What `tool` makes of the main path of `graph` at batch 1, and of each of its nodes alone, to tell why. Whatever
     the tool raises, on import too, is its answer; Ctrl-C is not.
 
-    `tick` is called with the nodes done and planned.
+    `tick` is called with the nodes done and planned. Raises Unavailable where the network does not fit into memory.
     """
     graph = graph.without_heads()
     installed = ""
@@ -161,6 +162,7 @@ def peer(tool: str, graph: Graph, tick: Callable[[int, int], None] | None = None
             import_module(tool)
         with suppress(PackageNotFoundError):
             installed = version(tool)
+        require(analyse(graph), 1, torch.device("cpu"))
         count, ids = TOOLS[tool], embedding_inputs(graph)
         inputs = [_zeros(graph.shape(x), ids.get(x)) for x in range(-1, -1 - len(graph.inputs), -1)]
         params, total = _quietly(count, Plain(build(graph, "cpu")), inputs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -21,10 +21,14 @@ from ..errors import SpecError, Unavailable
 from ..graph import Graph, Node
 from ..networks import Network, network
 from ..ops import Op, Shape, dims
-from ..parallel import map_processes
+from ..parallel import cores, map_processes
 from . import modules
+from .machine import available_memory
 from .network import build, example_inputs, parameter_count, quiet
+from .room import out_of_memory, out_of_memory_while, parameter_bytes, require, with_margin
 
+CPU = torch.device("cpu")
+PROCESS = 512 * 2**20  # bytes of a process that has loaded torch, and of activations at a smallest input
 BATCH = 2  # more than one sample, or an axis that slipped into the batch's place would not show
 TOLERANCE = 1e-4  # of the largest element of a value: between batch sizes torch may add in another order
 SEED = 0
@@ -59,7 +63,8 @@ class Verified:
     """A model held against its torch network: what was compared, and what differs.
 
     `input` is the smallest legal one, at which the network ran. `gaps` are the ops that one of the counters is known
-    not to count, and why. A difference names the node.
+    not to count, and why. `not_run` is why it did not run, where there is too little memory. A difference names the
+    node.
     """
 
     model: str
@@ -70,6 +75,7 @@ class Verified:
     seconds: float
     gaps: dict[str, str]
     differences: tuple[str, ...]
+    not_run: str = ""
 
     @property
     def ok(self) -> bool:
@@ -87,8 +93,11 @@ def verify_all(
     Raises UsageError for an unknown name and SpecError for a bad spec, before any is verified; Unavailable where
     fvcore is missing or memory runs out.
     """
-    cost = {name: _cost(name) for name in names}
+    graphs = {name: network(name).graph for name in names}
+    cost = {name: _cost(graph) for name, graph in graphs.items()}
     largest_first = sorted(cost, key=lambda name: -cost[name])
+    if workers is None:
+        workers = together([parameter_bytes(graph) + PROCESS for graph in graphs.values()])
     found = map_processes(
         verify_model, largest_first, 2, tick, workers=workers, prepare=partial(torch.set_num_threads, 1)
     )
@@ -96,18 +105,35 @@ def verify_all(
     return tuple(by_name[name] for name in names)
 
 
-def _cost(name: str) -> int:
-    """About how long a model takes. Raises UsageError and SpecError."""
-    graph = network(name).graph
+def together(sizes: Sequence[int]) -> int:
+    """How many of the jobs that take so many bytes can run side by side, whichever they are; at least one does."""
+    free = available_memory(CPU)
+    most = min(cores(), len(sizes))
+    largest = sorted(sizes, reverse=True)
+    while most > 1 and free is not None and with_margin(sum(largest[:most])) > free:
+        most -= 1
+    return max(1, most)
+
+
+def _cost(graph: Graph) -> int:
+    """About how long a model takes."""
     return sum(layer.cost.weights for layer in analyse(graph).layers) + 10**5 * len(graph.nodes)
 
 
 def verify_model(name: str) -> Verified:
-    """Hold one model against torch: at its printed input on `meta` and by fvcore, and running at the smallest one."""
+    """Hold one model against torch: at its printed input on `meta` and by fvcore, and running at the smallest one, if
+    there is the memory for it."""
     start = time.perf_counter()
     printed = network(name)
     graph, small = printed.graph, smallest(printed)
-    differences = [*verify(graph), *count_with_fvcore(graph), *run(small)]
+    differences = verify(graph)
+    with out_of_memory_while("fvcore counted"):
+        differences += count_with_fvcore(graph)
+    not_run = ""
+    try:
+        differences += run(small)
+    except Unavailable as error:
+        not_run = f"{error.message}. {error.hint}".rstrip(" .") + "."
     totals = analyse(graph).totals
     gaps = {node.op.word: _gap(node.op, UNKNOWN_TO_COUNTER | UNKNOWN_TO_FVCORE) for node in graph.nodes}
     return Verified(
@@ -119,6 +145,7 @@ def verify_model(name: str) -> Verified:
         seconds=time.perf_counter() - start,
         gaps={word: why for word, why in sorted(gaps.items()) if why},
         differences=tuple(differences),
+        not_run=not_run,
     )
 
 
@@ -152,7 +179,16 @@ def run(graph: Graph) -> list[str]:
     """Run the network in an evaluation, on two samples together and on each alone, node by node.
 
     What differs, at the first node where it does: numbers that are not finite, or another value of a sample alone.
+    Raises Unavailable where there is too little memory.
     """
+    heads = tuple(value for _, value in graph.head_outputs)
+    whole = replace(graph, main=len(graph.nodes), outputs=graph.outputs + heads, head_outputs=())
+    require(analyse(whole), 2 * BATCH, CPU)
+    with out_of_memory_while("the network ran"):
+        return _differences(graph)
+
+
+def _differences(graph: Graph) -> list[str]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         network = build(graph, "cpu", heads=True).eval()
@@ -165,7 +201,9 @@ def run(graph: Graph) -> list[str]:
             try:
                 for values in (together, *alone):
                     values[step.output] = step.call(*[values[slot] for slot in step.inputs])
-            except Exception as error:  # whatever torch raises is a difference
+            except Exception as error:  # whatever else torch raises is a difference
+                if out_of_memory(error):
+                    raise
                 return [f"{node.path}: torch refuses it: {str(error).splitlines()[0]}"]
             y = together[step.output]
             most = float(y.abs().max())
@@ -187,8 +225,7 @@ def run(graph: Graph) -> list[str]:
 def count_with_fvcore(graph: Graph) -> list[str]:
     """The nodes whose MACs fvcore counts otherwise, but for its known gaps. Raises Unavailable where it is missing.
 
-    fvcore traces on the CPU. Nodes of the same op and shapes are traced once, each by itself: it takes the `/` of a
-    path for a level of its own.
+    Nodes of the same op and shapes are traced once, each by itself.
     """
     memo: dict[Key, int] = {}
     found = []
@@ -217,8 +254,11 @@ def _fvcore_macs(op: Op, x: tuple[Shape, ...]) -> int:
     except ModuleNotFoundError as error:
         hint = "Install it with `pip install fvcore`."
         raise Unavailable(f"this needs {error.name}, which is not installed", hint) from None
-    module = op.torch(modules, *x).eval()
-    inputs = tuple(torch.zeros((1, *shape)) for shape in x)
+    # On `meta`, where nothing takes memory; torch does not trace convolutions there.
+    where = CPU if op.torch_module in ("Conv", "ConvTranspose") else torch.device("meta")
+    with where:
+        module = op.torch(modules, *x).eval()
+        inputs = tuple(torch.zeros((1, *shape)) for shape in x)
     with quiet(), torch.no_grad():
         analysis = FlopCountAnalysis(module, inputs).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         counted = analysis.tracer_warnings("none").by_operator()

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def _found(found: Verified) -> Value:
     count = len(found.differences)
-    return "✓" if found.ok else f"✗ {count} difference{'s' * (count != 1)}"
+    if found.ok:
+        return "– did not run" if found.not_run else "✓"
+    return f"✗ {count} difference{'s' * (count != 1)}"
 
 
 COLUMNS = (
@@ -28,10 +30,11 @@ COLUMNS = (
     Column("nodes", lambda found: found.nodes, "nodes", "nodes", exact),
     Column("params", lambda found: found.params, "params", "params", exact),
     Column("macs", lambda found: found.macs, "MACs", "MACs", counts),
-    Column("input", lambda found: size(found.input), "ran at", "ran at", words),
+    Column("input", lambda found: "–" if found.not_run else size(found.input), "ran at", "ran at", words),
     Column("seconds", lambda found: round(found.seconds, 3)),
     Column("gaps", lambda found: "; ".join(found.gaps)),
     Column("differences", lambda found: "; ".join(map(printable, found.differences))),
+    Column("not_run", lambda found: found.not_run),
 )
 TABLE = (*(column for column in COLUMNS if column.show), Column("found", _found, "found", "found", words))
 
@@ -44,10 +47,11 @@ class VerifiedModel(TypedDict):
     nodes: Annotated[int, "How many nodes were compared."]
     params: Annotated[Count, "Parameters of the torch network."]
     macs: Annotated[Count, "Multiply-accumulates at that input, a sample."]
-    input: Annotated[Sizes, "The smallest legal input, at which it ran."]
+    input: Annotated[Sizes, "The smallest legal input, at which it ran, if it did."]
     seconds: Annotated[float, "How long that took."]
     gaps: Annotated[dict[str, str], "Ops that a counter is known not to count, and why; that part is not compared."]
     differences: Annotated[list[str], "What differs, each with its node."]
+    not_run: Annotated[str, "Why it did not run, where there was too little memory; otherwise empty."]
 
 
 class VerifyDocument(TypedDict):
@@ -81,6 +85,7 @@ def data(result: VerifyResult) -> VerifyDocument:
                 "seconds": round(verified.seconds, 3),
                 "gaps": verified.gaps,
                 "differences": list(verified.differences),
+                "not_run": verified.not_run,
             }
             for verified in result.models
         ],
@@ -90,7 +95,7 @@ def data(result: VerifyResult) -> VerifyDocument:
 def _blocks(result: VerifyResult) -> Iterator[Block]:
     yield Table(TABLE, result.models, notes=_differences)
     yield Gap()
-    yield Prose(verdict(result.models), BOLD if result.ok else LOUD)
+    yield Prose(verdict(result.models), BOLD if result.ok and result.ran else LOUD)
     gaps = {word: why for verified in result.models for word, why in verified.gaps.items()}
     yield from (Prose(f"{word}: {why}; that part is not compared", DIM) for word, why in gaps.items())
 
@@ -98,14 +103,20 @@ def _blocks(result: VerifyResult) -> Iterator[Block]:
 def _differences(verified: Verified) -> Iterator[Note]:
     for text in verified.differences:
         yield Note(printable(text), "  ✗ ", f"{printable(verified.model)}:", mark_style=LOUD)
+    if verified.not_run:
+        yield Note(verified.not_run, "  – ", f"{printable(verified.model)} did not run:", mark_style=LOUD)
 
 
 def verdict(found: Sequence[Verified]) -> str:
     """One sentence about all of it."""
-    wrong = sum(not verified.ok for verified in found)
+    wrong, still = (sum(map(bool, those)) for those in ([not v.ok for v in found], [v.not_run for v in found]))
     if len(found) == 1:
         good = "✓ the model agrees with torch in parameters, shapes and MACs, and runs"
+        if still:
+            good = "– the model agrees with torch in parameters, shapes and MACs; it did not run"
         return "✗ it differs from torch" if wrong else good
     if wrong:
         return f"✗ {wrong} of {len(found)} models differ{'s' * (wrong == 1)} from torch"
+    if still:
+        return f"– {len(found)} models agree with torch in parameters, shapes and MACs; {still} did not run"
     return f"✓ {len(found)} models agree with torch in parameters, shapes and MACs, and run"

@@ -26,6 +26,11 @@ class VerifyResult(Tabular):
         """Whether nothing differs."""
         return all(verified.ok for verified in self.models)
 
+    @property
+    def ran(self) -> bool:
+        """Whether all of them ran: there was memory for each."""
+        return not any(verified.not_run for verified in self.models)
+
 
 def verify(*models: str, every: bool = False, tick: Tick | None = None) -> VerifyResult:
     """Hold models against their torch networks, or with `every` all that ship: parameters, shapes, MACs by two
