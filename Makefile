@@ -57,5 +57,5 @@ latency: install  ## the benchmarks of measured latency, ten minutes on a machin
 	$(BIN)/python -m tests.benchmarks.latency
 
 clean:  ## remove what was built here
-	rm -rf .venv .ci/venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .ci/venv .ci/light build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find archcalc tests -name __pycache__ -prune -exec rm -rf {} +

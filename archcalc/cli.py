@@ -117,14 +117,16 @@ def _report(error: Exception) -> int:
     """Print an error to stderr, never a traceback unless ARCHCALC_DEBUG is set; return its exit code."""
     from errno import ENAMETOOLONG
 
-    from .errors import ArchcalcError, Unavailable, UsageError, printable
+    from .errors import ArchcalcError, Unavailable, UsageError, not_installed, printable
 
     if os.environ.get("ARCHCALC_DEBUG"):
         import traceback
 
         traceback.print_exception(error)
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # so says torch
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error)):
         error = Unavailable("there is not enough memory for this network", "`--static` and a smaller batch need less.")
+    elif isinstance(error, ImportError):
+        error = not_installed(error) or error
     elif isinstance(error, RecursionError):
         error = UsageError("this spec is nested too deeply")
     elif isinstance(error, OSError) and error.errno == ENAMETOOLONG:

@@ -7,7 +7,8 @@ is an `ArchcalcError`; `main()` prints it and leaves with its exit code.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -35,6 +36,25 @@ class Unavailable(ArchcalcError):
     """This machine cannot do what was asked: no torch, no GPU, not enough memory."""
 
     exit_code = 3
+
+
+def not_installed(error: ImportError) -> ArchcalcError | None:
+    """What to say of a package that is missing, or does not load; None where it is archcalc's own fault."""
+    name = (error.name or "").partition(".")[0]
+    if name in ("", "archcalc"):
+        return None
+    if isinstance(error, ModuleNotFoundError):
+        return Unavailable(f"this needs {name}, which is not installed", f"Install it with `pip install {name}`.")
+    return Unavailable(f"{name} does not load here: {error}", f"`pip install --force-reinstall {name}` may mend it.")
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """Raises Unavailable for a package that is missing, with what installs it."""
+    try:
+        yield
+    except ImportError as error:
+        raise not_installed(error) or error from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import comb
 from typing import Any, Literal, NamedTuple
 
-from ..errors import Unavailable, UsageError
+from ..errors import UsageError, installed
 from ..ops import Shape
 from .latency import NOISY, Latency, Measurement, median
 from .runs import Run
@@ -189,9 +189,6 @@ def rank_tests(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list
 
 def library() -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The rank test, and the correction. Raises Unavailable where scipy is missing."""
-    try:
+    with installed():
         from scipy.stats import false_discovery_control, mannwhitneyu
-    except ImportError:
-        hint = "Install it with `pip install scipy`."
-        raise Unavailable("comparing runs needs scipy, which is not installed", hint) from None
     return mannwhitneyu, false_discovery_control

@@ -18,6 +18,7 @@ import torch
 from ..errors import Unavailable, UsageError
 from ..measurement.latency import Machine
 
+THREAD = 72 * 2**20  # bytes that a thread of OpenMP maps for its stack and its share of malloc
 CACHE = 64 * 2**20  # bytes that no cache of a processor holds, where the system does not say how large its caches are
 
 
@@ -158,7 +159,8 @@ def _free_of_limit() -> int | None:
 
         most, _ = resource.getrlimit(resource.RLIMIT_AS)
         pages = int(_lines("/proc/self/statm")[0].split()[0])
-        return None if most == resource.RLIM_INFINITY else most - pages * resource.getpagesize()
+        threads = torch.get_num_threads() * THREAD
+        return None if most == resource.RLIM_INFINITY else most - pages * resource.getpagesize() - threads
     except (ImportError, OSError, IndexError, ValueError):
         return None
 

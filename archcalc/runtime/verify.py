@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..analysis.conventions import attention_products
 from ..analysis.counts import NodeCost, analyse
 from ..analysis.memory import embedding_inputs
-from ..errors import SpecError, Unavailable
+from ..errors import SpecError, Unavailable, installed
 from ..graph import Graph, Node
 from ..networks import Network, network
 from ..ops import Op, Shape, dims
@@ -249,11 +249,8 @@ def _unknown_to_fvcore(op: Op, cost: NodeCost) -> int:
 
 
 def _fvcore_macs(op: Op, x: tuple[Shape, ...]) -> int:
-    try:
+    with installed():
         from fvcore.nn import FlopCountAnalysis
-    except ModuleNotFoundError as error:
-        hint = "Install it with `pip install fvcore`."
-        raise Unavailable(f"this needs {error.name}, which is not installed", hint) from None
     # On `meta`, where nothing takes memory; torch does not trace convolutions there.
     where = CPU if op.torch_module in ("Conv", "ConvTranspose") else torch.device("meta")
     with where:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..errors import installed
 from ..models import Model, Summary
 from ..tasks.compare import RunComparison
 from ..tasks.plot import PlotResult
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 
 def frame(result: Any, depth: int = 0) -> DataFrame:
-    """The table of a result, with exact numbers, as in csv; columns that hold nothing are left out."""
-    from pandas import DataFrame
+    """The table of a result, with exact numbers, as in csv; columns that hold nothing are left out. Raises Unavailable
+    where pandas is missing."""
+    with installed():
+        from pandas import DataFrame
 
     made = _page(result, depth).table
     assert made is not None, "a result that is no table has no `frame`"
@@ -40,10 +43,11 @@ def html(result: Any) -> str:
 
 
 def figure(result: PlotResult) -> Figure:
-    """The picture, by matplotlib."""
+    """The picture, by matplotlib. Raises Unavailable where it is missing."""
     from .pictures import picture
 
-    return picture(result.kind, result.models, result.ceilings, result.only)
+    with installed():
+        return picture(result.kind, result.models, result.ceilings, result.only)
 
 
 def _page(result: Any, depth: int = 0) -> Page:

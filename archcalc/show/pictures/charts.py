@@ -5,10 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from math import log10, sqrt
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from ...analysis.counts import Layer
 from ...analysis.roofline import Device, memory_traffic
@@ -39,6 +36,11 @@ from .style import (
     plain_log,
     short,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 MIB = 1024.0**2
 FEW, MANY = 6, 60  # bars that are worth a picture

@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from json import dumps
 from textwrap import wrap
-
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from matplotlib.path import Path
+from typing import TYPE_CHECKING
 
 from ...analysis.find import find
 from ...errors import UsageError, printable
@@ -26,6 +23,10 @@ from ..columns import size
 from ..wording import clean
 from .charts import bars_of, heading
 from .style import DIM, INK, figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.path import Path
 
 MOST = 160  # boxes
 CHAR, LINE, PAD = 0.056, 0.125, 0.09  # inches
@@ -171,6 +172,8 @@ class _Spot:
 
 def drawn(summary: Summary, only: str = "") -> Figure:
     """The picture."""
+    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
     made, title = boxes(summary, only)
     made, routes = _arranged(made)
     left, right = min(b.x - b.width / 2 for b in made) - 0.1, max(b.x + b.width / 2 for b in made) + 0.1
@@ -399,6 +402,8 @@ def _spread(layer: Sequence[_Spot], order: Sequence[int], wanted: Sequence[float
 
 def _curve(route: Route) -> Path:
     """Straight through boxes' layers, bent between them."""
+    from matplotlib.path import Path
+
     points, codes = [route[0]], [Path.MOVETO]
     for n, ((x0, y0), (x1, y1)) in enumerate(pairwise(route)):
         if n == len(route) - 2 and abs(x0 - x1) > 1e-6 and abs(y0 - y1) > 0.12:  # the arrow comes from above

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+if TYPE_CHECKING:  # mermaid needs no matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMN, PAGE = 3.4, 7.0  # inches: one column of a paper, and its whole width
 # Okabe & Ito's colours (jfly.uni-koeln.de/color), in an order in which neighbours also differ as greys.
@@ -47,12 +46,15 @@ STYLE: Any = {
 
 
 def styled() -> AbstractContextManager[None]:
+    import matplotlib
+
     return matplotlib.rc_context(STYLE)
 
 
 def figure(width: float, height: float) -> Figure:
     """An empty figure of a size in inches, that no window knows of."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     made = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(made)
@@ -69,7 +71,7 @@ def short(value: float, digits: int = 3) -> str:
 
 def plain_log(axis: Any) -> None:
     """Ticks of a logarithmic axis as numbers with a decimal unit, a few of them however short the axis is."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = sorted(axis.get_view_interval())
     decades = (high / low) if low > 0 else 10
