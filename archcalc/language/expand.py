@@ -157,7 +157,8 @@ class _Expander:
         quoted = self.family.layers.quoted if self.family.layers else None
         roles = [self.family.role(heading.value) for heading in quoted.table.headings] if quoted else []
         columns = [role.name for role in roles if role is not None and role.kind == "name"]
-        for name, expr in left:
+        waiting = dict(left)
+        for name, expr in ((name, waiting[name]) for name in self.family.let if name in waiting):
             needed = next(needed for needed in expr.names if _missing(needed, self.constants))
             hint = "A block knows a row's columns only as its arguments."
             if needed not in columns:
@@ -250,14 +251,16 @@ class _Expander:
         if self.family.rows:
             key = next(iter(self.family.rows.values()))[0]
             raise key.error("`rows:` replaces rows of a table; these layers are a list")
-        env: Env = {**self.constants, **names}  # one for all lines: thousands may have names
+        env: Env = {**self.constants, **self._entering(value), **names}  # one for all lines: thousands may have names
         for item in self.family.layers.body.items:
             text = _text_of(item)
             named = item.item if isinstance(item, Step) else item
             name = ", ".join(map(str, named.names)) if isinstance(named, Named) else text.value
             env.update((let, self.constants[let]) for let, _ in self.later)
-            env.pop("hin", None)
-            env.update(self._entering(value))
+            entering = self._entering(value)
+            if "hin" not in entering:
+                env.pop("hin", None)
+            env.update(entering)
             _derive(env, self.later)
             self.builder.open(value[0], text, text.value, scope=self.builder.root, name=name)
             value = self.item(item, env, value)
@@ -411,13 +414,14 @@ class _Expander:
             here = _parts(value) if len(value) > 1 else dims(tokens)
             raise steps.word.error(f"`{steps.word}:` works on the tokens of a sequence; this value is {here}")
         carried = {name.value: name for name in steps.body.names if isinstance(env.get(name.value), Ref)}
+        given_anew = ("cin", "hin", *self._names(steps.body))
         owners: list[int] = []
         ends: list[int] = []
         for index in range(tokens[0]):
             self._step(steps.word, 4)
             self.builder.open(value[0], steps.word, "step")
             end = self._append(OPS["take"](index=index), value, steps.word)
-            start, before = len(self.builder), _kept(env, ("cin", "hin", *self._names(steps.body)))
+            start, before = len(self.builder), {name: env.get(name, _NONE) for name in given_anew}
             env.update(self._entering(end))
             for item in steps.body.items:
                 end = self.item(item, env, end)
@@ -427,11 +431,11 @@ class _Expander:
                 here = _parts(end) if len(end) > 1 else dims(shape)
                 raise steps.word.error(f"a step ends with a vector; here it ends with {here}")
             for name, given in carried.items():
-                came, goes = self._sizes(before[name]), self._sizes(env[name])
+                came, goes = self._sizes(before.pop(name)), self._sizes(env[name])
                 if came != goes:
                     raise given.error(f"`{name}` comes to a step as {came}, and goes to the next one as {goes}")
             owners = self._share(owners, start, steps.word)
-            _restore(env, {name: known for name, known in before.items() if name not in carried})
+            _restore(env, before)
             ends.append(end[0])
         return self._append(OPS["stack"](), tuple(ends), steps.word)
 
