@@ -12,20 +12,20 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "archcalc"
 BUDGETS = {
-    "analysis": 2_450,
-    "commands": 1_330,
-    "gate": 1_450,
+    "analysis": 2_790,
+    "commands": 1_260,
+    "gate": 1_440,
     "language": 3_470,
-    "measurement": 1_120,
-    "ops": 2_430,
-    "papers": 2_110,
-    "runtime": 2_880,
-    "schemas": 600,
-    "show": 7_550,
-    "tasks": 2_430,
-    "the roof": 1_720,  # the files that stand in no room
+    "measurement": 1_110,
+    "ops": 2_480,
+    "papers": 2_090,
+    "runtime": 2_800,
+    "schemas": 570,
+    "show": 7_450,
+    "tasks": 2_450,
+    "the roof": 2_120,  # the files that stand in no room
 }
-WHOLE = 29_300
+WHOLE = 30_000
 
 
 def sizes() -> Counter[str]:
