@@ -12,6 +12,7 @@ import pytest
 
 from archcalc.errors import ArchcalcError, Source, SpecError, Text, UsageError, did_you_mean, excerpt
 from archcalc.tasks.check import check_spec
+from tests.pace import unit
 
 DATA = Path(__file__).parent / "data" / "invalid"
 INVALID = sorted(DATA.glob("*.yaml"))
@@ -36,7 +37,7 @@ def test_there_are_many_cases_and_each_has_its_message() -> None:
 def test_a_bad_spec_gets_one_message(path: Path) -> None:
     start = time.process_time()
     message = complaint(path)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 8 * unit()
     assert message + "\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
 
 
@@ -145,7 +146,7 @@ def test_a_large_spec_is_refused_at_once(name: str, tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     start = time.process_time()
     message = complaint(path)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 8 * unit()
     assert message.startswith("error: " + says.format(name=path.name))
     assert len(message) < 1_500
 
