@@ -1,4 +1,4 @@
-"""How fast this machine is: what is bounded in tests is work, in units of a network that is expanded in the same run."""
+"""How fast this machine is: tests bound work, in units of a network that is expanded in the same run."""
 
 from __future__ import annotations
 

@@ -80,18 +80,6 @@ def written(
     return write(page(summary, depth, pick), form, width, color)
 
 
-def written(
-    summary: Summary,
-    depth: int = 0,
-    width: int | None = None,
-    color: bool = False,
-    form: str = "text",
-    pick: rows.Pick | None = None,
-) -> str:
-    """The summary in a form."""
-    return write(page(summary, depth, pick), form, width, color)
-
-
 @cache
 def summary_of(model: str, measured: bool = False) -> Summary:
     found = archcalc.load(model).summary()
