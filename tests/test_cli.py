@@ -174,6 +174,7 @@ def test_the_version_is_that_of_the_package() -> None:
         (["summary", "vgg16", "--static", "--depth", "-1"], "--depth"),
         (["summary", "vgg16", "--static", "--gpu"], "one of the two"),
         (["summary", "vgg16", "--static", "--output", "no/such/folder/x.json"], "a folder that does not exist"),
+        (["summary", "vgg16", "--static", "--output", "x.png"], "this command draws none"),
         (["summary", "./no-such-file.yaml", "--static"], "./no-such-file.yaml"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

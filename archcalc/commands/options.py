@@ -234,12 +234,15 @@ class Output:
         pictures: bool = False,
         option: str = "--output",
     ) -> None:
+        from ..errors import UsageError
         from ..files import writable
         from ..show.writers import FORMATS, SUFFIXES, known_format
 
         formats = formats or FORMATS
         suffix = Path(path).suffix.lower()
-        self.picture = suffix[1:] if pictures and suffix in PICTURES and not output_format else ""
+        if suffix in PICTURES and not pictures and not output_format:
+            raise UsageError(f"`{path}` is a picture, and this command draws none", "`archcalc plot` does.")
+        self.picture = suffix[1:] if suffix in PICTURES and not output_format else ""
         by_suffix = SUFFIXES.get(suffix, "")
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
         self.path, self.name = writable(path, option) if path else None, path
