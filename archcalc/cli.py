@@ -75,7 +75,7 @@ def _done(arguments: list[str], own: bool) -> int:
         return 0
     import gc
 
-    from .parallel import heed_interrupts, interrupted
+    from .parallel import heed_interrupts
 
     gc.disable()  # a short process: looking for cycles is a tenth of a static summary
     heeded = heed_interrupts(own)
@@ -85,8 +85,7 @@ def _done(arguments: list[str], own: bool) -> int:
         _heed_the_log()
         return _asked(arguments)() or 0
     finally:
-        heeded()
-        if interrupted():
+        if heeded():
             raise KeyboardInterrupt
 
 

@@ -100,26 +100,32 @@ class _CtrlC:
     patience = 0
 
 
-def heed_interrupts(own: bool) -> Callable[[], None]:
+def heed_interrupts(own: bool) -> Callable[[], bool]:
     """Remember Ctrl-C beside raising it, as code in C may swallow what is raised: imports of torch do. Returns what
-    ends that; then Ctrl-C is as it was, or, where the process is our `own` and all is done, ends it.
+    ends that, and says whether it came; then Ctrl-C is as it was, nothing of it is remembered, and where the process is
+    our `own` and all is done it ends it.
 
     Where somebody else handles Ctrl-C, or ignores it, nothing is changed."""
     from signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal
 
-    _CtrlC.came = _CtrlC.held = False
-    _CtrlC.patience = 0
+    def forget() -> bool:
+        came = _CtrlC.came
+        _CtrlC.came = _CtrlC.held = False
+        _CtrlC.patience = 0
+        return came
 
-    def ended() -> None:
+    def ended() -> bool:
         signal(SIGINT, SIG_DFL if own else default_int_handler)
+        return forget()
 
+    forget()
     try:
         if getsignal(SIGINT) is default_int_handler:
             signal(SIGINT, _interrupt)
             return ended
     except ValueError:  # not the main thread, which alone hears of signals
         pass
-    return lambda: None
+    return forget
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -127,11 +133,6 @@ def _interrupt(_number: int, _frame: object) -> None:
     if not _CtrlC.patience:
         raise KeyboardInterrupt
     _CtrlC.patience -= 1
-
-
-def interrupted() -> bool:
-    """Whether Ctrl-C came, whatever became of it."""
-    return _CtrlC.came
 
 
 def obey_interrupt() -> None:

@@ -864,11 +864,11 @@ def test_watching_shows_a_saved_file(here: Path) -> None:
             shown += process.stdout.readline()
         assert "out=8 → out=9" in shown
         assert f"{load(str(here / 'net.yaml:small')).totals.params:,} params" in shown
-        (here / "net.yaml").write_text("layers: [", encoding="utf-8")
+        (here / "net.yaml").write_text("input: 8\nlayers: [", encoding="utf-8")
         shown = ""
         while "watching" not in shown:
             shown += process.stdout.readline()
-        assert "net.yaml:1" in shown
+        assert "net.yaml:2" in shown
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)

@@ -375,7 +375,7 @@ def test_markdown_is_one_table_with_the_figures_of_the_text(model: str, depth: i
 
 def test_markdown_escapes_what_would_break_the_table() -> None:
     assert markdown.escape(r"a|b *c* <d> \e conv2_x _f_") == r"a\|b \*c\* \<d\> \\e conv2_x \_f\_"
-    assert markdown.escape("[3×3,64; 3×3,64]×2") == "[3×3,64; 3×3,64]×2"
+    assert markdown.escape("[3×3,64; 3×3,64]×2") == r"\[3×3,64; 3×3,64]×2"  # `[c[]](x)` would be a link
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -138,8 +138,9 @@ def test_an_interrupt_that_a_job_swallows_ends_the_jobs() -> None:
         with pytest.raises(KeyboardInterrupt):
             parallel.map_processes(job, range(9), 100)
     finally:
-        ended()
+        assert ended()
     assert done == [0, 1, 2]
+    assert parallel.map_processes(abs, [-1, 2], 100) == [1, 2]  # nothing of it is left for what comes later
 
 
 def test_whoever_ignores_interrupts_still_does() -> None:

@@ -18,7 +18,7 @@ from archcalc.language.zoo import selections, spec_files
 from archcalc.models import models
 from archcalc.networks import network
 from archcalc.ops import Shape
-from archcalc.runtime.network import PROBABILITIES, build, example_inputs, without_probabilities
+from archcalc.runtime.network import build, example_inputs, without_probabilities
 from tests.graphs import TEXT, Build
 
 # --- training -----------------------------------------------------------------------------------------------------
@@ -71,9 +71,9 @@ def test_nothing_ends_in_a_probability() -> None:
         ends = {*graph.outputs, *dict(graph.head_outputs).values()}
         left = without_probabilities(graph)
         now = {*left.outputs, *dict(left.head_outputs).values()}
-        assert not any(left.nodes[end].op.word in PROBABILITIES for end in now)
+        assert not any(left.nodes[end].op.probabilities for end in now)
         assert [node.path for node in left.nodes] == [
-            node.path for at, node in enumerate(graph.nodes) if at not in ends or node.op.word not in PROBABILITIES
+            node.path for at, node in enumerate(graph.nodes) if at not in ends or not node.op.probabilities
         ]
         assert len(now) == len(ends)
 

@@ -138,6 +138,7 @@ class Op:
     branches: ClassVar[bool] = False  # a call is written `word: [branch, branch, …]`
     gated: ClassVar[bool] = False  # the inputs behind the first are gates that scale it
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
+    probabilities: ClassVar[bool] = False  # it makes them of scores, as losses such as `cross_entropy` do themselves
     folds: ClassVar[bool] = False  # in an evaluation it only scales and shifts each channel
     storage: ClassVar[Storage] = "new"
     copies_in_training: ClassVar[bool] = False  # works in place in an evaluation only

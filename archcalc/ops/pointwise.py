@@ -69,6 +69,7 @@ class Sigmoid(_Activation):
 
     torch_module = "Sigmoid"
     saves = "output"
+    probabilities = True
 
 
 @op("leaky_relu", slope="the factor below zero")
@@ -313,6 +314,7 @@ class Softmax(Elementwise):
     family = "activation"
     torch_module = "Softmax"
     saves = "output"
+    probabilities = True
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE if isinstance(x, Tokens) and x[1] == 1 else POINT,)

@@ -23,8 +23,6 @@ from . import modules
 from .machine import usable
 from .room import out_of_memory_while, require_parameters
 
-PROBABILITIES = ("softmax", "sigmoid")  # the ops that make them, which losses such as `cross_entropy` do themselves
-
 
 class Step(NamedTuple):
     """One node, ready to run. Slots are positions in a list of values: the network's inputs, then the nodes' outputs.
@@ -180,7 +178,7 @@ def without_probabilities(graph: Graph) -> Graph:
     while ends := {
         value
         for value in (*graph.outputs, *(value for _, value in graph.head_outputs))
-        if value >= 0 and graph.nodes[value].op.word in PROBABILITIES
+        if value >= 0 and graph.nodes[value].op.probabilities
     }:
         read = {value for node in graph.nodes for value in node.inputs}
         outputs, heads = map(behind, graph.outputs), ((name, behind(value)) for name, value in graph.head_outputs)
