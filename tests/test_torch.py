@@ -32,9 +32,9 @@ TRAINED: dict[str, tuple[Shape | None, dict[str, int], float]] = {
     "lstm-ptb-small": (None, {"V": 20, "n": 32, "words": 6}, 2e-2),
     "mobilenetv1-0.25": ((3, 64, 64), {"classes": 10}, 3e-3),
     "resnet20-cifar": ((3, 16, 16), {}, 1e-2),
-    "squeezenet1.1": ((3, 64, 64), {"classes": 10}, 1e-3),
-    "transformer-base": (None, {"N": 1, "d_model": 32, "d_ff": 64, "h": 2, "d_k": 16, "d_v": 16, "V": 20}, 1e-2),
+    "transformer-base": (None, {"N": 1, "d_model": 128, "d_ff": 128, "h": 2, "d_k": 64, "d_v": 64, "V": 20}, 1e-2),
     "vit-b-16": ((3, 32, 32), {"D": 32, "mlp": 64, "L": 2, "heads": 2, "classes": 10}, 3e-3),
+    "wrn-40-1": ((3, 16, 16), {}, 1e-2),
 }
 
 
