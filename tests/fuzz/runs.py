@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -51,6 +52,6 @@ def _bend(random: Random, found: Any) -> None:
             if random.random() < 0.2:
                 del found[key]
             else:
-                found[key] = random.choice(VALUES)
+                found[key] = deepcopy(random.choice(VALUES))  # what is bent next must not be all that come
             return
         found = found[key]
