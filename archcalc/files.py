@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from itertools import accumulate, islice
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,13 @@ def inside(named: str, by: Path, path: Path) -> bool:
         own, target = by.parent.resolve(), path.resolve()
     except (OSError, ValueError, RuntimeError):  # RuntimeError: links in a circle, before Python 3.13
         return False
-    roots = (above for above in (own, *own.parents) if above == own or (above / ".git").exists())
-    return any(target.is_relative_to(root) for root in islice(roots, 2))
+    return any(target.is_relative_to(root) for root in (own, repository(own)) if root is not None)
+
+
+def repository(folder: Path) -> Path | None:
+    """The repository that a folder stands in: the nearest one with a `.git`, itself or above; None where there is
+    none."""
+    return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), None)
 
 
 def read(path: Path, most: int, what: str, name: str = "", hint: str = "", *, cut: bool = False) -> bytes:

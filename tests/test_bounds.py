@@ -116,6 +116,9 @@ def test_below_the_repository_is_enough(here: Path, command: Run) -> None:
     assert command("check", "locks/a.lock").code == 0
     assert inside("net.yaml", here / "x.lock", here / "net.yaml")
     assert not inside(str(here / "net.yaml"), here / "x.lock", here / "net.yaml")  # absolute, though it is the same
+    assert inside("../net.yaml", here / "locks" / "x.lock", here / "net.yaml")
+    (here / "locks" / ".git").mkdir()  # a repository in another, as a submodule is: the nearest one counts
+    assert not inside("../net.yaml", here / "locks" / "x.lock", here / "net.yaml")
 
 
 def test_a_saved_run_names_its_spec_from_where_it_stands(here: Path, command: Run) -> None:

@@ -164,8 +164,7 @@ def beside(spec: Path, held: Collection[Path]) -> Iterator[tuple[Path, Lock | Sp
     """The locks in a spec file's folder and those above, up to the repository's root or this folder, that have models
     of it, or cannot be read; but for those that are `held`."""
     folder = spec.resolve().parent
-    above = [folder, *folder.parents]
-    root = next((at for at in above if (at / ".git").exists()), Path.cwd())
+    above, root = [folder, *folder.parents], files.repository(folder) or Path.cwd()
     for at in above[: above.index(root) + 1] if root in above else [folder]:
         for path in sorted(at.glob("*.lock")):
             if path.resolve() in held or not is_lock(path):

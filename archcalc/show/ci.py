@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from .. import __version__
 from ..errors import ArchcalcError, SpecError, Text, printable
+from ..files import repository
 from ..gate.build import CheckedModel
 from ..tasks.check import CheckResult, UnreadSpec
 from . import drift as gated
@@ -151,7 +152,7 @@ def _root(folder: Path) -> Path:
         root = os.environ.get(name)
         if root and folder.is_relative_to(Path(root).resolve()):
             return Path(root).resolve()
-    return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+    return repository(folder) or folder
 
 
 # --- the forms ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import SpecError, UsageError, did_you_mean
 from ..papers.documents import read_ledger
 from ..papers.judge import VERDICTS, Finding, Ledger, stale
-from ..parallel import Tick, map_processes
+from ..parallel import Tick, map_processes, ticked
 from ..views import Tabular
 
 MANY = 200  # figures: from there on it is worth to have all cores judge
@@ -63,17 +63,19 @@ def _ledger() -> Ledger:
 
 
 def _judged(ledger: Ledger, ids: Sequence[str], tick: Tick | None) -> list[Finding]:
-    """The verdicts, those of one document together: a cause is looked for among its other figures."""
+    """The verdicts; of many those of one document together, as a cause is looked for among its other figures."""
+    if len(ids) < MANY:
+        return [ledger.finding(name) for name in ticked(ids, tick)]
     documents: dict[str, list[str]] = {}
     for name in ids:
         documents.setdefault(ledger.entries[name].document, []).append(name)
-    jobs = sorted(documents.values(), key=len, reverse=True) if len(ids) >= MANY else [[name] for name in ids]
+    jobs = sorted(documents.values(), key=len, reverse=True)
 
     def figures(done: int, planned: int) -> None:
         if tick is not None:
             tick(done * len(ids) // planned, len(ids))
 
-    found = map_processes(_bare, jobs, 2 if len(ids) >= MANY else len(ids) + 1, figures)
+    found = map_processes(_bare, jobs, 2, figures)
     bare = dict(zip(chain.from_iterable(jobs), chain.from_iterable(found), strict=True))
     return [Finding(ledger.entries[name], *bare[name]) for name in ids]
 
