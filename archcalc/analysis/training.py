@@ -199,8 +199,7 @@ class _Step:
 
     def _parameters(self) -> list[int]:
         """The number of parameters that each node trains, its own or another's."""
-        own = [cost.weights + cost.biases + cost.norm_params for cost in self.costs]
-        return [own[index if node.shares is None else node.shares] for index, node in enumerate(self.graph.nodes)]
+        return [cost.weights + cost.biases + cost.norm_params for cost in self.costs]
 
     def _reach(self, live: int, phase: Phase, at: int) -> None:
         if live > self.peak:
