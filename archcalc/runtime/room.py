@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from ..analysis.counts import Report, analyse
+from ..analysis.counts import Report, cost_of
 from ..analysis.fit import fit, need
 from ..errors import Unavailable
 from ..graph import Graph
@@ -50,9 +50,9 @@ def require_parameters(graph: Graph, dtype: str, where: torch.device) -> None:
 
 def parameter_bytes(graph: Graph, dtype: str = "float32") -> int:
     """What parameters and running statistics take, shared ones once."""
-    report = analyse(graph, dtype=dtype)
-    totals = report.totals_with_heads or report.totals
-    return totals.param_bytes + totals.norm_stats * ITEMSIZE[dtype]
+    own = (node for node in graph.nodes if node.shares is None)
+    costs = (cost_of(node.op, tuple(graph.shape(value) for value in node.inputs), node.shape) for node in own)
+    return ITEMSIZE[dtype] * sum(cost.weights + cost.biases + cost.norm_params + cost.norm_stats for cost in costs)
 
 
 def with_margin(needed: int) -> int:
