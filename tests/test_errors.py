@@ -74,6 +74,8 @@ LARGE = {
     "100,000 items": (SPEC + "  - relu\n" * 110_000, "a spec of more than 100,000 YAML nodes is refused"),
     "30,000 brackets": ("layers: " + "[" * 30_000, "this spec is nested deeper than 40"),
     "30,000 brackets, closed": ("layers: " + "[" * 30_000 + "]" * 30_000, "this spec is nested deeper than 40"),
+    "100,000 brackets in a list": (SPEC + "k: [" + "a(, " * 99_000 + "]", "`k` is not a key of a spec"),
+    "100,000 brackets in a mapping": (SPEC + "k: {" + "a(, " * 49_000 + "}", "the key `a(` is given twice"),
     "30,000 dashes": ("layers:\n" + "- " * 30_000, "this spec is nested deeper than 40"),
     "30,000 braces": ("layers: " + "{a: " * 30_000, "this spec is nested deeper than 40"),
     "a key of 1,000,000 characters": (SPEC + f"{'a' * 1_000_000}: 3\n", "a key of more than 1,024 characters"),

@@ -130,6 +130,50 @@ def test_a_part_of_a_text_has_its_own_place() -> None:
     assert folded.part(12).where == "k.yaml:1:6"  # not known better
 
 
+# A word, or a call in which commas and further calls stand: what a branch, a name's value or a block may be.
+PIECES = st.recursive(
+    st.sampled_from(["a", "1×7", "k == 3", "b=False"]),
+    lambda inner: st.builds(
+        lambda word, inside, behind: f"{word}({', '.join(inside)}){behind}",
+        st.sampled_from(["conv", "f", "g x"]),
+        st.lists(inner, max_size=3),
+        st.sampled_from(["", " relu", " x3", " h(1, 2)"]),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, derandomize=True)
+@given(pieces=st.lists(PIECES, min_size=1, max_size=5), cut=st.sampled_from(["{}", "{}, {{c: 1}}", "{}, [d]"]))
+def test_commas_in_brackets_cut_no_flow_list_and_no_mapping(pieces: list[str], cut: str) -> None:
+    more = cut.count(",")
+    row = f"k: [{cut.format(', '.join(pieces))}]"
+    listed = read_text(row, "k.yaml").get("k")
+    assert isinstance(listed, List)
+    words = [item for item in listed.items if isinstance(item, Text)]
+    assert [word.value for word in words] == pieces
+    assert len(listed.items) == len(pieces) + more
+    mapped = read_text(f"k: {{{', '.join(f'n{n}({piece}): {piece}' for n, piece in enumerate(pieces))}}}", "k.yaml")
+    flow = mapped.get("k")
+    assert isinstance(flow, Map)
+    assert [(key.value, str(value)) for key, value in flow.items()] == [(f"n{n}({p})", p) for n, p in enumerate(pieces)]
+    for text in (*texts(listed), *texts(flow)):
+        assert text.exact
+        assert stands(text, list(text.source.lines))
+    unclosed = read_text(f"k: [{', '.join(pieces)}, conv(4, 3]", "k.yaml").get("k")
+    assert isinstance(unclosed, List)
+    assert [str(item) for item in unclosed.items] == [*pieces, "conv(4", "3"]
+
+
+def test_pieces_of_a_call_on_several_lines_are_one_text() -> None:
+    found = read_text("k: [a, conv(4,\n    3) relu, 'conv(4', 3)]", "k.yaml").get("k")
+    assert isinstance(found, List)
+    assert [str(item) for item in found.items] == ["a", "conv(4, 3) relu", "conv(4", "3)"]
+    call = found.items[1]
+    assert isinstance(call, Text)
+    assert (call.line, call.col, call.exact) == (1, 8, False)
+
+
 # --- whatever is written ----------------------------------------------------------------------------------------
 
 FUZZ = settings(
@@ -217,6 +261,8 @@ ODD += [
     "x(n)",
     " if 0",
     "first",
+    "[a(1, 2), b(",
+    "{a(b, c): d(e, f), g",
     "None",
     "1/0",
     "9**99",

@@ -265,11 +265,7 @@ def closing(text: Text, opening: int) -> int:
         depth += (text.value[at] == "(") - (text.value[at] == ")")
         if depth == 0:
             return at
-    bracket = text.part(opening, opening + 1)
-    before = text.source.lines[text.line - 1][: bracket.col - 1]
-    cut = "[" in before or "{" in before
-    hint = "Inside `[…]` and `{…}` YAML cuts at every comma: write this on a line of its own." if cut else ""
-    raise bracket.error("this bracket is never closed", hint)
+    raise text.part(opening, opening + 1).error("this bracket is never closed")
 
 
 def split_commas(text: Text) -> Iterator[Text]:

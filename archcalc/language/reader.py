@@ -194,10 +194,11 @@ class _Builder:
             return self.scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
             items: list[Tree] = []
+            flow = event.flow_style
             while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
                 items.append(self.node(event, depth + 1))
-            return List(where, tuple(items))
-        tree = Map(where)
+            return List(where, tuple(_whole_items(items) if flow else items))
+        tree, flow, pairs = Map(where), event.flow_style, list[tuple[Text, Tree]]()  # type: ignore[attr-defined]
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.node(event, depth + 1)
             if not isinstance(key, Text):
@@ -205,12 +206,14 @@ class _Builder:
                 raise key.where.error("a key is a word, not a list or a mapping", hint)
             if "\n" in key.value:
                 raise key.error("a key is one line")
-            if key.value in tree.entries:
-                hint = f"It is given first in line {tree.key(key.value).line}."
-                if key.value.count("(") != key.value.count(")"):
-                    hint = "Inside `{…}` YAML cuts at every comma: write this on a line of its own."
-                raise key.error(f"the key `{key}` is given twice", hint)
-            tree.entries[key.value] = (key, self.node(next(self.events), depth + 1))
+            if flow:
+                pairs.append((key, self.node(next(self.events), depth + 1)))
+            else:
+                _once(key, tree)
+                tree.entries[key.value] = (key, self.node(next(self.events), depth + 1))
+        for key, value in _whole_pairs(pairs):
+            _once(key, tree)
+            tree.entries[key.value] = (key, value)
         return tree
 
     def scalar(self, event: yaml.ScalarEvent) -> Text:
@@ -223,3 +226,94 @@ class _Builder:
         row = self.source.lines[line] if line < len(self.source.lines) else ""
         exact = row.startswith(value, column) if value else False
         return Text(value, self.source, line + 1, column + 1, exact)
+
+
+def _once(key: Text, tree: Map) -> None:
+    """Raise SpecError where `tree` has this key already."""
+    if key.value in tree.entries:
+        raise key.error(f"the key `{key}` is given twice", f"It is given first in line {tree.key(key.value).line}.")
+
+
+# --- what YAML cuts in brackets ---------------------------------------------------------------------------------------
+
+# Inside `[…]` and `{…}` YAML cuts at every comma, also in a call: `[c4 conv(256, 1), i5]` comes in three pieces.
+
+
+def _open(tree: Tree | None) -> int:
+    """How many `(` of a plain scalar are not closed in it; 0 of anything else."""
+    if not isinstance(tree, Text) or ("(" not in tree.value and ")" not in tree.value):
+        return 0
+    row = tree.source.lines[tree.line - 1]
+    quoted = tree.col > 1 and row[tree.col - 2] in "'\""
+    return 0 if quoted else tree.value.count("(") - tree.value.count(")")
+
+
+def _joined(pieces: list[Text]) -> Text:
+    """The text that was cut into these pieces."""
+    first, last = pieces[0], pieces[-1]
+    value = ", ".join(piece.value for piece in pieces)
+    exact = all(piece.exact and piece.line == first.line for piece in pieces)
+    if exact:  # with the spaces that stand there
+        value = first.source.lines[first.line - 1][first.col - 1 : last.col - 1 + len(last.value)]
+    return Text(value, first.source, first.line, first.col, exact)
+
+
+def _whole_items(items: list[Tree]) -> Iterator[Tree]:
+    """The items of a flow list, those put together that were cut inside brackets; as they are from one on that is never
+    closed."""
+    left = iter(items)
+    for item in left:
+        pair = item if isinstance(item, Map) and len(item.entries) == 1 else None  # `[name: conv(4, 3)]`
+        begun = next(iter(pair.entries.values()))[1] if pair is not None and _unbraced(pair) else item
+        depth = _open(begun)
+        if not isinstance(begun, Text) or depth <= 0:
+            yield item
+            continue
+        pieces = [begun]
+        while depth > 0:
+            piece = next(left, None)
+            if not isinstance(piece, Text):
+                yield from (item, *pieces[1:], *(() if piece is None else (piece,)), *left)
+                return
+            pieces.append(piece)
+            depth += _open(piece)
+        if begun is item or pair is None:
+            yield _joined(pieces)
+        else:
+            [(key, _)] = pair.items()
+            yield Map(pair.where, {key.value: (key, _joined(pieces))})
+
+
+def _unbraced(pair: Map) -> bool:
+    """Whether a pair stands in a list without braces of its own."""
+    key = next(iter(pair.entries.values()))[0]
+    return (pair.where.line, pair.where.col) == (key.line, key.col)
+
+
+def _whole_pairs(pairs: list[tuple[Text, Tree]]) -> Iterator[tuple[Text, Tree]]:
+    """The pairs of a flow mapping, keys and values put together that were cut inside brackets: the pieces are keys
+    without values."""
+    at = 0
+    while at < len(pairs):
+        start, keys = at, [pairs[at][0]]
+        depth = _open(keys[0])
+        while depth > 0 and at + 1 < len(pairs) and _empty(pairs[at][1]):
+            at += 1
+            keys.append(pairs[at][0])
+            depth += _open(keys[-1])
+        values = [pairs[at][1]]
+        if depth <= 0:
+            depth = _open(values[0])
+        while depth > 0 and at + 1 < len(pairs) and _empty(pairs[at + 1][1]):
+            at += 1
+            values.append(pairs[at][0])
+            depth += _open(values[-1])
+        at += 1
+        if depth > 0:
+            yield from pairs[start:]
+            return
+        yield _joined(keys), values[0] if len(values) == 1 else _joined([v for v in values if isinstance(v, Text)])
+
+
+def _empty(tree: Tree) -> bool:
+    return isinstance(tree, Text) and not tree.value
