@@ -321,7 +321,26 @@ ROWS = [
     Row("pad", {"size": (0, 1), "end": (1, 2)}, [MAP], (6, 6, 7), [], 0, {}),
     # U-Net's lowest connection
     Row("crop", {"like": True}, [(512, 64, 64), (1024, 56, 56)], (512, 56, 56), [], 0, {}),
-    Row("crop", {"size": (3, 2)}, [MAP], (6, 3, 2), [], 0, {}),
+    Row("crop", {"like": (3, 2)}, [MAP], (6, 3, 2), [], 0, {}),
+    # ViT's 14 · 14 patches as a map again
+    Row("map", {"like": (14, 14)}, [Tokens((196, 768))], (768, 14, 14), [], 0, {}),
+    Row("map", {"like": True}, [SEQUENCE, (3, 1, 5)], (8, 1, 5), [], 0, {}),
+    Row("map", {"like": 5}, [SEQUENCE], (8, 5), [], 0, {}),
+    # patches of 2×4 as tokens: 4·2 of them, of 4·2·4 elements
+    Row(
+        "rearrange", {"pattern": "c (h p) (w q) -> (h w) (p q c)", "sizes": "p=2, q=4"}, [(4, 8, 8)],
+        Tokens((8, 32)), [], 0, {},
+    ),
+    Row("rearrange", {"pattern": "t c -> c t"}, [SEQUENCE], (8, 5), [], 0, {}),
+    Row("rearrange", {"pattern": "c h w -> c w h"}, [(3, 4, 4)], (3, 4, 4), [], 0, {}),
+    Row("rearrange", {"pattern": "c (h p) w -> (p c) h w", "sizes": "p=2"}, [(3, 6, 4)], (6, 3, 4), [], 0, {}),
+    Row("rearrange", {"pattern": "(p c) h w -> c (h p) w", "sizes": "p=2"}, [(6, 3, 4)], (3, 6, 4), [], 0, {}),
+    Row("rearrange", {"pattern": "(d c h) -> c d 1 h", "sizes": "c=2, d=3"}, [(24,)], (2, 3, 1, 4), [], 0, {}),
+    # ESPCN: 3 channels of 3×3 times the size
+    Row("pixel_shuffle", {"factor": 3}, [(27, 8, 8)], (3, 24, 24), [], 0, {}),
+    Row("pixel_shuffle", {"factor": (1, 2)}, [MAP], (3, 5, 8), [], 0, {}),
+    Row("pixel_unshuffle", {"factor": 2}, [(3, 8, 8)], (12, 4, 4), [], 0, {}),
+    Row("pixel_unshuffle", {"factor": 5}, [(2, 10)], (10, 2), [], 0, {}),
     Row("upsample", {"factor": 2}, [(256, 13, 13)], (256, 26, 26), [], 0, {"interpolation": 256 * 676}),
     Row("upsample", {"factor": (2, 3), "smooth": True}, [MAP], (6, 10, 12), [], 0, {"interpolation": 720}),
     Row("shuffle", {"groups": 3}, [MAP], MAP, [], 0, {}),
@@ -472,10 +491,31 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("stack", {}, [SEQUENCE, SEQUENCE], ""),
     ("reshape", {"size": (6, 21)}, [MAP], "size"),
     ("pad", {"size": (1, 2, 3)}, [MAP], "size"),
-    ("crop", {}, [MAP], ""),
-    ("crop", {"size": 5}, [MAP], "size"),
+    ("crop", {"like": True}, [MAP], "like"),
+    ("crop", {"like": 5}, [MAP], "like"),
     ("crop", {"like": True}, [MAP, (6, 5)], "like"),
-    ("crop", {"like": True, "size": 2}, [MAP, MAP], ""),
+    ("map", {"like": True}, [SEQUENCE], "like"),
+    ("map", {"like": (2, 3)}, [SEQUENCE], "like"),
+    ("map", {"like": True}, [SEQUENCE, MAP], "like"),
+    ("map", {"like": True}, [SEQUENCE, VECTOR], ""),
+    ("map", {"like": 5}, [MAP], ""),
+    ("reshape", {"size": (8, 5, 1)}, [SEQUENCE], ""),  # it would scramble: `map` is the way out
+    ("rearrange", {"pattern": "c h w (h w) c"}, [MAP], "pattern"),
+    ("rearrange", {"pattern": "c h w -> (h w c"}, [MAP], "pattern"),
+    ("rearrange", {"pattern": "c h w -> (h w) c c"}, [MAP], "pattern"),
+    ("rearrange", {"pattern": "c h w -> (h w)"}, [MAP], "pattern"),
+    ("rearrange", {"pattern": "c h w -> (h w) c"}, [SEQUENCE], "pattern"),
+    ("rearrange", {"pattern": "h w c -> (h w) c"}, [MAP], "pattern"),
+    ("rearrange", {"pattern": "c t -> t c"}, [SEQUENCE], "pattern"),
+    ("rearrange", {"pattern": "c h w -> h w c"}, [MAP], "pattern"),
+    ("rearrange", {"pattern": "d h w -> d (h w)"}, [MAP], "pattern"),
+    ("rearrange", {"pattern": "c (h p) w -> (c p) h w"}, [MAP], "pattern"),
+    ("rearrange", {"pattern": "c (h p) w -> (c p) h w", "sizes": "p=2"}, [MAP], "sizes"),
+    ("rearrange", {"pattern": "c h w -> c w h", "sizes": "p=2"}, [MAP], "sizes"),
+    ("rearrange", {"pattern": "c h w -> c w h 1 1"}, [MAP], "pattern"),
+    ("pixel_shuffle", {"factor": 2}, [MAP], "factor"),
+    ("pixel_shuffle", {"factor": 1}, [SEQUENCE], ""),
+    ("pixel_unshuffle", {"factor": 2}, [MAP], "factor"),
     ("upsample", {"factor": 2}, [SEQUENCE], ""),
     ("shuffle", {"groups": 4}, [MAP], "groups"),
     ("adaptive_avgpool", {"size": (1, 2, 3)}, [MAP], "size"),
@@ -658,7 +698,49 @@ def crop(draw: Draw) -> Drawn:
     size = tuple(draw(st.integers(1, n)) for n in x[1:])
     if draw(st.booleans()):
         return call("crop", like=True), [x, (draw(small), *size)]
-    return call("crop", size=size), [x]
+    return call("crop", like=size), [x]
+
+
+@st.composite
+def to_map(draw: Draw) -> Drawn:
+    size, width = draw(st.lists(small, min_size=1, max_size=3)), draw(small)
+    x = Tokens((math.prod(size), width))
+    return (call("map", like=True), [x, (1, *size)]) if draw(st.booleans()) else (call("map", like=tuple(size)), [x])
+
+
+@st.composite
+def rearrange(draw: Draw) -> Drawn:
+    """Axes of up to two parts each, dealt out in any order; the channels stand where they belong."""
+    names = draw(st.permutations("cdefg"))[: draw(st.integers(2, 5))]
+    names = ["c", *(name for name in names if name != "c")]
+    size = {name: draw(st.integers(1, 4)) for name in names}
+
+    def groups(order: list[str], most: int) -> list[list[str]]:
+        cuts = draw(st.lists(st.integers(1, len(order) - 1), max_size=most - 1, unique=True).map(sorted))
+        return [order[a:b] for a, b in zip([0, *cuts], [*cuts, len(order)], strict=True)]
+
+    def side(most: int) -> tuple[list[list[str]], bool]:
+        rest = draw(st.permutations(names[1:]))
+        found = groups(["c", *rest], most)
+        tokens = len(found) == 2 and draw(st.booleans())
+        return (found[::-1] if tokens else found), tokens
+
+    (left, tokens), (right, _) = side(4), side(4)
+    text = [" ".join("(" + " ".join(group) + ")" for group in groups) for groups in (left, right)]
+    x = tuple(math.prod(size[name] for name in group) for group in left)
+    known = [n for group in left for n in draw(st.permutations(group))[draw(st.integers(0, 1)) :]]
+    sizes = ", ".join(f"{name}={size[name]}" for name in known)
+    return call("rearrange", pattern=" -> ".join(text), sizes=sizes), [Tokens(x) if tokens else x]
+
+
+@st.composite
+def pixels(draw: Draw, word: str) -> Drawn:
+    x = draw(maps)
+    factor = draw(sizes(len(x) - 1, 1, 3))
+    each = tuples(factor, len(x) - 1)
+    if word == "pixel_shuffle":
+        return call(word, factor=factor), [(x[0] * math.prod(each), *x[1:])]
+    return call(word, factor=factor), [(x[0], *(n * f for n, f in zip(x[1:], each, strict=True)))]
 
 
 @st.composite
@@ -790,6 +872,10 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "reshape": reshape(),
     "pad": pad(),
     "crop": crop(),
+    "map": to_map(),
+    "rearrange": rearrange(),
+    "pixel_shuffle": pixels("pixel_shuffle"),
+    "pixel_unshuffle": pixels("pixel_unshuffle"),
     "upsample": per_axis("upsample", "factor", smooth=st.booleans()),
     "shuffle": in_groups("shuffle"),
     "embed": plain("embed", vectors, words=small, width=small),

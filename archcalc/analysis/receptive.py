@@ -206,6 +206,9 @@ def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | No
         if isinstance(y, Tokens) and not isinstance(key[1][0], Tokens) and reaches[:1] == (POINTWISE,):
             found.append(_sequence(read, positions(key[1][0]), y[0]))
             continue
+        if isinstance(key[1][0], Tokens) and not isinstance(y, Tokens) and positions(y) and reaches[:1] == (POINTWISE,):
+            found.append(_placed_tokens(read[0], positions(y)))
+            continue
         seen = [fields for fields in read if fields is not None]
         found.append(seen[0] if len(seen) == 1 else work.merged(seen, y) if seen else None)
     return found
@@ -314,6 +317,13 @@ def _sequence(read: Sequence[Fields | None], places: tuple[int, ...], tokens: in
         return TokenFields(read[0] or (), places)
     each = [[_at(fields[axis], 0) if fields else None for fields in read] for axis in range(axes)]
     return TokenFields([_side_by_side(found, tokens) for found in each], (tokens,))
+
+
+def _placed_tokens(fields: Fields | None, places: tuple[int, ...]) -> Fields | None:
+    """The fields of the positions of a map that are tokens of these fields."""
+    if not isinstance(fields, TokenFields):
+        return fields
+    return tuple(fields) if fields.grid == places and not fields.skip else (UNBOUNDED,) * len(fields)
 
 
 def _side_by_side(found: Sequence[Field | None], tokens: int) -> Field:

@@ -10,10 +10,11 @@ from weakref import WeakKeyDictionary
 from ..errors import SpecError, Text, UsageError, did_you_mean, printable
 from ..graph import MAX_NODES, Graph, GraphBuilder, Opened
 from ..ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
+from ..ops.base import Argument as Field
 from ..ops.shapes import show
 from ..units import same
 from .columns import Headings
-from .expr import Argument, Expr, Opaque, Ref, Waiting
+from .expr import Argument, Expr, Opaque, Pattern, Ref, Several, Waiting
 from .family import Family, Variant
 from .lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
 from .notation import cell_value
@@ -29,7 +30,8 @@ _MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts
 
 Env = dict[str, Any]
 _NONE: Any = object()  # the value of a name that means nothing
-Pairs = tuple[tuple[str, str, Argument], ...]  # name, kind and argument of what a call gives an op
+Given = Argument | Pattern | Several
+Pairs = tuple[tuple[str, str, Given], ...]  # name, kind and argument of what a call gives an op
 Bound = tuple[Call, type[Op], Pairs]
 Settings = Mapping[str, int | Fraction]
 
@@ -555,7 +557,7 @@ class _Expander:
         refs: list[int] = []
         for (name, kind, argument), value in zip(pairs, values, strict=True):
             if isinstance(value, Ref):
-                if kind != "Value":
+                if kind not in ("Value", "Like"):
                     raise argument.text.error(f"`{name}` of `{call.word}` cannot be a value of the network")
                 if len(value.value) > 1:
                     raise argument.text.error(f"`{argument.text}` is {_parts(value.value)}; one value is wanted")
@@ -569,7 +571,7 @@ class _Expander:
             raise unknown_value(call.word)
         fields = ARGUMENTS[word]
         kinds = {argument.name: argument.kind for argument in fields}
-        given = _bind(call, [argument.name for argument in fields])
+        given = _bind_all(call, fields)
         for source in (word, cls.takes_defaults_of):
             for name, (_, argument) in self.family.defaults.get(source, {}).items():
                 if name in kinds:
@@ -687,14 +689,31 @@ def _text_of(item: Item) -> Text:
     return item.text if isinstance(item, Line) else item.word
 
 
-def _bind(call: Call, names: list[str], block: str = "") -> dict[str, Argument]:
+def _bind_all(call: Call, fields: tuple[Field, ...]) -> dict[str, Given]:
+    """The arguments of a call of an op by name; where one field takes several counts or sizes by names of their own,
+    these as one. Raises SpecError as `_bind` does."""
+    by_kind = {field.kind: field.name for field in fields}
+    several, keyed = by_kind.get("Counts"), by_kind.get("Axes")
+    names = [field.name for field in fields if field.name != keyed]
+    found: dict[str, Given] = {}
+    if several is not None and len(call.args) > 1:
+        found[several], call = Several(call.args), call._replace(args=())
+        names.remove(several)
+    if keyed is not None:
+        own = {name.value: value for name, value in call.named if name.value not in names}
+        found |= {keyed: Several(tuple(own.values()), tuple(own))} if own else {}
+        call = call._replace(named=tuple(pair for pair in call.named if pair[0].value not in own))
+    return _bind(call, names) | found
+
+
+def _bind(call: Call, names: list[str], block: str = "") -> dict[str, Given]:
     """The arguments of a call by name. Raises SpecError where there are too many, or one is unknown or given twice."""
     if len(call.args) > len(names):
         extra = call.args[len(names)].text
         takes = f"takes {len(names)} argument{'s' * (len(names) != 1)}" if names else "takes no arguments"
         here = "here is one" if len(call.args) == 1 else f"here are {len(call.args)}"
         raise extra.error(f"`{call.word}` {takes}, {here}", "" if block else _usage(call.word.value))
-    given = dict(zip(names, call.args, strict=False))
+    given: dict[str, Given] = dict(zip(names, call.args, strict=False))
     for name, argument in call.named:
         if name.value not in names:
             what = "parameter" if block else "argument"

@@ -371,3 +371,37 @@ class Argument:
         if len(self.parts) == 1:
             return self.parts[0](env)
         return tuple(part.number(env) for part in self.parts)
+
+
+class Pattern:
+    """An argument that says how axes go over into others, `c h w -> (h w) c`: text, without any value in it."""
+
+    __slots__ = ("constant", "name", "names", "text")
+
+    def __init__(self, text: Text) -> None:
+        self.text = text.strip()
+        self.names: set[str] = set()
+        self.constant, self.name = True, None
+
+    def __call__(self, env: Env) -> str:
+        return self.text.value
+
+
+class Several:
+    """Arguments of a call that are one argument of an op: the counts of `split(64, 128)`, and with `keys` the sizes
+    under the names of `rearrange(…, p=4, q=4)`."""
+
+    __slots__ = ("arguments", "constant", "keys", "name", "names", "text")
+
+    def __init__(self, arguments: tuple[Argument | Pattern, ...], keys: tuple[str, ...] = ()) -> None:
+        self.arguments, self.keys, self.text = arguments, keys, arguments[0].text
+        self.names = {name for argument in arguments for name in argument.names}
+        self.constant, self.name = not self.names, None
+
+    def __call__(self, env: Env) -> tuple[Any, ...]:
+        values = []
+        for argument in self.arguments:
+            values.append(argument(env))
+            if isinstance(values[-1], (Ref, str)):
+                raise argument.text.error(f"a count is wanted here; `{argument.text}` is none")
+        return tuple(zip(self.keys, values, strict=True)) if self.keys else tuple(values)

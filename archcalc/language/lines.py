@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeGuard
 from ..errors import Text, did_you_mean
 from ..ops import OPS
 from .columns import Headings, columns_of
-from .expr import NAME, RESERVED, Argument, Expr, Opaque, check_name
+from .expr import NAME, RESERVED, Argument, Expr, Opaque, Pattern, check_name
 from .notation import cell_value
 from .reader import List, Map, Tree, where_of
 from .table import Table, TableRow, read_quoted
@@ -34,7 +34,7 @@ class Call(NamedTuple):
     table's cell, the name of a value or read by the notation."""
 
     word: Text
-    args: tuple[Argument, ...] = ()
+    args: tuple[Argument | Pattern, ...] = ()
     named: tuple[tuple[Text, Argument], ...] = ()
     times: Expr | None = None
     weights: Text | None = None
@@ -281,7 +281,7 @@ def split_commas(text: Text) -> Iterator[Text]:
 
 def _with_arguments(word: Text, text: Text) -> Call:
     """The call of `word` with the arguments in its brackets, by position and by name."""
-    args: list[Argument] = []
+    args: list[Argument | Pattern] = []
     named: dict[str, tuple[Text, Argument]] = {}
     weights: Text | None = None
     for n, piece in enumerate(split_commas(text) if text.value.strip() else ()):
@@ -300,7 +300,7 @@ def _with_arguments(word: Text, text: Text) -> Call:
         elif named or weights is not None:
             raise piece.error("an argument without a name stands before those with one")
         else:
-            args.append(Argument(piece))
+            args.append(Pattern(piece) if "->" in piece.value else Argument(piece))
     return Call(word, tuple(args), tuple(named.values()), weights=weights)
 
 
@@ -438,7 +438,7 @@ def lines_of(body: Body) -> Iterator[Line]:
 def words_of(body: Body) -> Iterator[tuple[str, bool]]:
     """Every name that `body` uses: (name, whether it is called)."""
     for line in lines_of(body):
-        said: list[Expr | Argument | None] = [line.condition]
+        said: list[Expr | Argument | Pattern | None] = [line.condition]
         for call in line.calls:
             yield call.word.value, True
             said += [call.times, *call.args, *(value for _, value in call.named)]

@@ -349,8 +349,18 @@ def convert(value: Any, kind: str, name: str) -> Any:
     kind = kind.removesuffix("| None").strip()
     if value is None and optional:
         return None
-    if kind == "Value" and value is True:
+    if kind in ("Value", "Like") and value is True:
         return True  # the value itself is an input of the node
+    if kind == "Pattern":
+        if not isinstance(value, str):
+            raise OpError(f"`{name}` is a pattern such as `c h w -> (h w) c`; here it is {show(value)}", name)
+        return value
+    if kind == "Axes":
+        if not isinstance(value, tuple):
+            raise OpError(f"`{name}` are sizes of axes, each under the axis' own name: `p=4`", name)
+        return ", ".join(f"{axis}={whole(size, axis, True)}" for axis, size in value)
+    if isinstance(value, str):
+        raise OpError(f"`{name}` is no pattern; here it is {value}", name)
     if kind == "bool":
         if value in (0, 1):
             return bool(value)
@@ -361,9 +371,9 @@ def convert(value: Any, kind: str, name: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
             raise OpError(f"`{name}` is a number, here it is {show(value)}", name)
         return float(value)
-    if kind in ("Size", "Pad") and isinstance(value, tuple):
+    if kind in ("Size", "Pad", "Like", "Counts") and isinstance(value, tuple):
         return tuple(whole(v, name, kind != "Pad") for v in value)
-    return whole(value, name, kind in ("Count", "Size"))
+    return whole(value, name, kind in ("Count", "Size", "Like", "Counts"))
 
 
 def whole(value: Any, name: str, positive: bool) -> int:

@@ -22,7 +22,23 @@ from .base import (
     on,
     op,
 )
-from .shapes import INDEX_BYTES, Count, OpError, Pad, Shape, Size, Tokens, Value, channels, dims, numel, spatial, spread
+from .shapes import (
+    INDEX_BYTES,
+    Count,
+    Like,
+    OpError,
+    Pad,
+    Shape,
+    Size,
+    Tokens,
+    Value,
+    channels,
+    dims,
+    numel,
+    sized,
+    spatial,
+    spread,
+)
 
 
 class _LaidOut(Free):
@@ -57,6 +73,11 @@ class Reshape(_LaidOut):
     example = on((16,), size=(4, 2, 2))
 
     def shape(self, x: Shape) -> Shape:
+        if isinstance(x, Tokens):
+            raise OpError(
+                f"`reshape` does not say what becomes of the tokens of {dims(x)}: "
+                "`map(14×14)` gives them places, `rearrange(t (g c) -> (t g) c, g=2)` deals them out anew"
+            )
         size = (self.size,) if isinstance(self.size, int) else self.size
         if numel(size) != numel(x):
             raise OpError(f"{dims(x)} has {numel(x)} elements, {dims(size)} has {numel(size)}", "size")
@@ -117,15 +138,14 @@ class Shift(Free):
         return rt.Shift()
 
 
-@op("crop", like="the value whose height and width the map is cut to")
+@op("crop", like="the size that the map is cut to")
 class Crop(Free):
-    """The middle of a map: of the height and width of another value (`crop(wide)`), or of a given size.
+    """The middle of a map: of a size, or of the height and width of another value (`crop(wide)`).
 
     Where the margin is odd, the smaller half is cut in front (Ronneberger et al., arXiv:1505.04597, section 2).
     """
 
-    like: Value = False
-    size: Size | None = None
+    like: Like
 
     example = on((4, 8, 8), (4, 8, 8), like=True)
     inputs = (1, 2)
@@ -134,12 +154,9 @@ class Crop(Free):
     free = "a view"
 
     def shape(self, x: Shape, like: Shape | None = None) -> Shape:
-        axes = len(spatial(x, "`crop`"))
-        if (like is None) == (self.size is None):
-            raise OpError("`crop` wants a value to be like, or a `size`: one of the two")
-        size = spatial(like, "`crop`") if like is not None else spread(self.size or 1, axes, "size")
-        if len(size) != axes or any(small > large for small, large in zip(size, x[1:], strict=False)):
-            raise OpError(f"{dims(x)} cannot be cropped to {dims(tuple(size))}", "like" if like else "size")
+        size = sized(self.like, like, len(spatial(x, "`crop`")), "`crop`")
+        if any(small > large for small, large in zip(size, x[1:], strict=True)):
+            raise OpError(f"{dims(x)} cannot be cropped to {dims(tuple(size))}", "like")
         return (x[0], *size)
 
     def receptive_window(self, x: Shape, like: Shape | None = None) -> tuple[ReceptiveWindows, ...]:

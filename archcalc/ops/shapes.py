@@ -11,6 +11,10 @@ Count = int  # at least 1
 Size = int | tuple[int, ...]  # at least 1 on every axis; one number means every axis
 Pad = int | tuple[int, ...]  # at least 0 on every axis
 Value = bool  # a value of the network as an argument: True where it is given, and then a further input
+Like = int | tuple[int, ...] | bool  # a size, or a value of the network that has it
+Counts = int | tuple[int, ...]  # one count or several, one argument each
+Pattern = str  # how axes go over into others: `c h w -> (h w) c`
+Axes = str  # sizes of axes under names of the call's own: `p=4, q=4`
 
 SUM_BYTES = 4  # at least, of a sum that torch keeps beside half-precision values
 INDEX_BYTES = 8  # of an index that torch keeps: int64, whatever the dtype
@@ -74,6 +78,15 @@ def spatial(x: Shape, what: str) -> tuple[int, ...]:
     if len(x) > 4:
         raise OpError(f"{what} works on one to three axes; this value is {dims(x)}")
     return x[1:]
+
+
+def sized(like: Like, other: Shape | None, axes: int, what: str) -> tuple[int, ...]:
+    """The size on `axes` axes that `like` means: its own, or that of the value `other`. Raises OpError."""
+    if other is not None:
+        return spread(spatial(other, what), axes, "like")
+    if isinstance(like, bool):
+        raise OpError(f"{what} wants a size, or the value that has it", "like")
+    return spread(like, axes, "like")
 
 
 def channels(x: Shape) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import WHOLE, Buffer, Elementwise, Free, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
-from .shapes import SUM_BYTES, Count, OpError, Shape, Tokens, Value, dims, numel, spatial
+from .shapes import SUM_BYTES, Count, Like, OpError, Shape, Tokens, Value, dims, numel, sized, spatial
 
 
 def sequence(x: Shape, what: str) -> Tokens:
@@ -28,6 +28,34 @@ class MapToTokens(Free):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.MapToTokens()
+
+
+@op("map", like="the size of the map")
+class TokensToMap(Free):
+    """The tokens of a sequence as the positions of a map, row by row, as `tokens` reads them: [H·W, C] to C×H×W.
+
+    `map(14×14)` says the size, `map(wide)` takes the height and width of another value.
+    """
+
+    like: Like
+
+    example = on(Tokens((6, 8)), like=(2, 3))
+    inputs = (1, 2)
+    read = 1
+    storage = "view"
+    gradient = "view"
+    free = "a view"
+
+    def shape(self, x: Shape, like: Shape | None = None) -> Shape:
+        tokens, width = sequence(x, "map")
+        axes = 1 if isinstance(self.like, (int, bool)) else len(self.like)
+        size = sized(self.like, like, axes if like is None else len(like) - 1, "`map`")
+        if numel(size) != tokens:
+            raise OpError(f"{tokens} tokens do not fill {dims(size)}, which has {numel(size)} places", "like")
+        return (width, *size)
+
+    def torch(self, rt: Any, x: Shape, like: Shape | None = None) -> Any:
+        return rt.TokensToMap(self.shape(x, like)[1:])
 
 
 @op("class_token")

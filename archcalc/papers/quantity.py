@@ -199,7 +199,10 @@ QUANTITIES: dict[str, Callable[[Place], Value]] = {
     "receptive_field_union": lambda place: _receptive_field(place, union=True),
 }
 # An argument of the first op that has it.
-FIELDS = sorted({argument.name for arguments in ARGUMENTS.values() for argument in arguments} - set(QUANTITIES))
+FIELDS = sorted(
+    {field.name for fields in ARGUMENTS.values() for field in fields if field.kind not in ("Pattern", "Axes")}
+    - set(QUANTITIES)
+)
 
 
 def _field(quantity: Quantity, place: Place) -> Value:

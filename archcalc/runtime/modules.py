@@ -149,6 +149,15 @@ class MapToTokens(nn.Module):
         return x.flatten(2).transpose(1, 2)
 
 
+class TokensToMap(_Fixed):
+    """N×(H·W)×C seen as N×C×H×W; a second value is not read."""
+
+    size: Sizes
+
+    def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
+        return torch.unflatten(x.transpose(1, 2), 2, self.size)
+
+
 class ClassToken(nn.Module):
     """A learned token in front of the others; it begins at zero."""
 
@@ -448,6 +457,18 @@ class Reshape(_Fixed):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(x.shape[0], *self.size)
+
+
+class Rearrange(_Fixed):
+    """Each sample's axes cut into those of the sizes `parts`, these in the order `order` in new memory, as `size`."""
+
+    parts: Sizes
+    order: Sizes
+    size: Sizes
+
+    def forward(self, x: Tensor) -> Tensor:
+        dealt = x.reshape(x.shape[0], *self.parts).permute(0, *[1 + axis for axis in self.order])
+        return dealt.clone(memory_format=torch.contiguous_format).reshape(x.shape[0], *self.size)
 
 
 class Crop(nn.Module):

@@ -71,6 +71,10 @@ KIND_SENTENCES = {
     "Size": "a size of at least 1, such as 3 or 1×7",
     "Pad": "a size of at least 0, such as 1 or 0×3",
     "Value": "a value of the network by its name",
+    "Like": "a size of at least 1, such as 14×14, or a value of the network by its name, whose height and width it is",
+    "Counts": "a whole number of at least 1, or several, an argument each",
+    "Pattern": "two lists of axes, such as c h w -> (h w) c",
+    "Axes": "an argument each, under the axis' name: p=4, q=4",
     "bool": "True or False",
     "float": "a number",
     "int": "a whole number of at least 0",
@@ -91,7 +95,7 @@ def argument_sentence(argument: Argument) -> str:
     """What an argument of an op is: `the step of the window on every axis; a size …, 1 unless given`."""
     kind = argument.kind.removesuffix("| None").strip()
     words = KIND_SENTENCES.get(kind, kind)
-    if not argument.required and argument.default is not None and kind != "Value":
+    if not argument.required and argument.default not in (None, "") and kind != "Value":
         words += f", {show(argument.default)} unless given"
     elif not argument.required:
         words += ", or nothing"
@@ -404,8 +408,9 @@ def _defaults() -> Schema:
 def _argument(argument: Argument) -> Schema:
     """What an argument may be: by its kind, or an expression."""
     kind = argument.kind.removesuffix("| None").strip()
-    if kind in ("Count", "Size", "Pad", "int"):
-        return {"type": ["integer", "string"], "minimum": 1 if kind in ("Count", "Size") else 0, "pattern": r"\S"}
+    if kind in ("Count", "Counts", "Size", "Like", "Pad", "int"):
+        least = 0 if kind in ("Pad", "int") else 1
+        return {"type": ["integer", "string"], "minimum": least, "pattern": r"\S"}
     if kind == "float":
         return {"type": ["number", "string"], "pattern": r"\S"}
     if kind == "bool":

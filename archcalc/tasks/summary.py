@@ -353,8 +353,12 @@ def call(op: Op, shares: str = "") -> str:
     arguments = []
     for argument in ARGUMENTS[op.word]:
         value = getattr(op, argument.name)
-        if argument.required or (argument.name == "stride" and value != argument.default):
+        if argument.kind == "Like" and value is True:
+            arguments.append(argument.name)
+        elif argument.required or (argument.name == "stride" and value != argument.default):
             arguments.append(show(value))
+        elif argument.kind == "Axes" and value:
+            arguments.append(value)
         elif value != argument.default:
             arguments.append(f"{argument.name}={show(value)}")
     if shares:

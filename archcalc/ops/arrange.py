@@ -1,0 +1,218 @@
+"""Regrouping: axes cut, dealt out anew and joined."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from .base import POINT, WHOLE, Free, ReceptiveWindow, ReceptiveWindows, on, op
+from .shapes import Axes, OpError, Pattern, Shape, Size, Tokens, dims, numel, spatial, spread
+
+Group = tuple[str, ...]  # the names of an axis' parts, outer before inner
+_SIDE = re.compile(r"\s*(?:\(([^()]*)\)|([^\s()]+))")
+_NAME = re.compile(r"[A-Za-z_]\w*|1")
+
+
+def _groups(side: str) -> tuple[Group, ...]:
+    """One side of a pattern, an axis each. Raises OpError."""
+    found, at = [], 0
+    side = side.rstrip()
+    while at < len(side):
+        match = _SIDE.match(side, at)
+        names = ((match[1] if match[1] is not None else match[2]).split()) if match else ["?"]
+        if match is None or not all(_NAME.fullmatch(name) for name in names):
+            raise OpError(f"`{side.strip()}` is no list of axes: names, `1`, and names in brackets", "pattern")
+        found.append(tuple(name for name in names if name != "1"))
+        at = match.end()
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _sides(pattern: str) -> tuple[tuple[Group, ...], tuple[Group, ...]]:
+    """The two sides of a pattern. Raises OpError."""
+    sides = pattern.split("->")
+    if len(sides) != 2:
+        raise OpError("`pattern` has two sides, `c h w -> (h w) c`", "pattern")
+    left, right = map(_groups, sides)
+    names = [[name for group in side for name in group] for side in (left, right)]
+    for side in names:
+        twice = next((name for name in side if side.count(name) > 1), None)
+        if twice is not None:
+            raise OpError(f"the axis `{twice}` stands twice on one side", "pattern")
+    alone = set(names[0]) ^ set(names[1])
+    if alone:
+        raise OpError(f"the axis `{min(alone)}` stands on one side alone", "pattern")
+    if not 1 <= len(right) <= 4:
+        raise OpError(f"a value has one to four axes; here the result has {len(right)}", "pattern")
+    return left, right
+
+
+class Regrouping(NamedTuple):
+    """How a value is regrouped: the sizes of the parts of its axes, their order in the result, and its shape."""
+
+    parts: tuple[int, ...]
+    order: tuple[int, ...]
+    shape: Shape
+
+
+@op(
+    "rearrange", pattern="the axes of the value and what they become", sizes="what is not known of an axis, by its name"
+)
+class Rearrange(Free):
+    """The elements of a value in other axes, in einops' notation without the batch: `rearrange(c (h p) (w q) -> (h w)
+    (p q c), p=4, q=4)` makes tokens of patches (Rogozhnikov, ICLR 2022).
+
+    The left side names the axes as sizes show them, `c h w` of a map, `t c` of a sequence. `c` is the channels: first
+    of a map, last of a sequence; a result of two axes is a sequence where `c` is in the last, a signal where in the
+    first.
+    """
+
+    pattern: Pattern
+    sizes: Axes = ""
+
+    example = on((4, 8, 8), pattern="c (h p) (w q) -> (h w) (p q c)", sizes="p=2, q=4")
+    free = "a copy"
+
+    def _known(self) -> dict[str, int]:
+        pairs = (pair.partition("=") for pair in self.sizes.split(", ") if pair)
+        return {name: int(size) for name, _, size in pairs}
+
+    def _regrouped(self, x: Shape) -> Regrouping:
+        left, right = _sides(self.pattern)
+        known: dict[str, int] = self._known()
+        if len(left) != len(x):
+            raise OpError(f"the value has {len(x)} axes, {dims(x)}; the left side names {len(left)}", "pattern")
+        for name in known:
+            if not any(name in group for group in left):
+                raise OpError(f"`{name}` is no axis of the pattern", "sizes")
+        for axis, (n, group) in enumerate(zip(x, left, strict=True)):
+            if "c" in group and len(x) > 1 and axis != (1 if isinstance(x, Tokens) else 0):
+                where = "last of a sequence" if isinstance(x, Tokens) else "first of a map"
+                raise OpError(f"`c` is the channels, {where}; the value is {dims(x)}", "pattern")
+            open_, product = [name for name in group if name not in known], 1
+            for name in group:
+                product = product * known.get(name, 1)
+            if len(open_) > 1:
+                raise OpError(f"of {' and '.join(f'`{name}`' for name in open_)} all but one want a size", "pattern")
+            if n % product or (not open_ and product != n):
+                raise OpError(f"an axis of {n} cannot be cut into `({' '.join(group)})`, {product} apiece", "sizes")
+            if open_:
+                known[open_[0]] = n // product
+        names = [name for group in left for name in group]
+        size = tuple([_product([known[name] for name in group]) for group in right])
+        shape = Tokens(size) if self._sequence(right) else size
+        order = [names.index(name) for group in right for name in group]
+        return Regrouping(tuple([known[name] for name in names]), tuple(order), shape)
+
+    @staticmethod
+    def _sequence(right: tuple[Group, ...]) -> bool:
+        """Whether the result is a sequence. Raises OpError where its channels stand elsewhere than they should."""
+        at = next((axis for axis, group in enumerate(right) if "c" in group), None)
+        if len(right) == 2 and at is None:
+            raise OpError(
+                "a sequence or a signal? One of the two axes of the result holds the channels, `c`", "pattern"
+            )
+        if len(right) > 2 and at:
+            raise OpError("`c` is the channels, the first axis of a map; call another axis otherwise", "pattern")
+        return len(right) == 2 and at == 1
+
+    def shape(self, x: Shape) -> Shape:
+        return self._regrouped(x).shape
+
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        left, right = _sides(self.pattern)
+        y, sizes = self.shape(x), dict(zip([n for g in left for n in g], self._regrouped(x).parts, strict=True))
+        if isinstance(x, Tokens) or isinstance(y, Tokens):
+            places = (left[1:] if not isinstance(x, Tokens) else left[:1], right[1:] if len(right) > 2 else right[:1])
+            flat = [[name for group in side for name in group if sizes[name] > 1] for side in places]
+            return (POINT if flat[0] == flat[1] else WHOLE,)
+        if len(left) != len(right) or len(x) < 2:
+            return (POINT if numel(x[1:]) == 1 else WHOLE,)
+        found = []
+        for before, behind in zip(left[1:], right[1:], strict=True):
+            old, new = (tuple(name for name in group if sizes[name] > 1) for group in (before, behind))
+            if new == old[: len(new)]:
+                step = _product([sizes[name] for name in old[len(new) :]])
+                found.append(ReceptiveWindow(step, 0, step - 1))
+            elif old == new[: len(old)]:
+                f = _product([sizes[name] for name in new[len(old) :]])
+                found.append(ReceptiveWindow(Fraction(1, f), Fraction(1 - f, f), 0, 1, f, lambda o: range(1)))
+            else:
+                return (WHOLE,)
+        return (tuple(found),)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Rearrange(*map(tuple, self._regrouped(x)))
+
+
+def _product(sizes: list[int]) -> int:
+    product = 1
+    for size in sizes:
+        product = product * size
+    return product
+
+
+class _Pixels(Free):
+    """`rearrange` with the places of a square in the channels, on every axis."""
+
+    factor: Size
+
+    free = "a copy"
+
+    def _pattern(self, x: Shape) -> Rearrange:
+        raise NotImplementedError
+
+    def shape(self, x: Shape) -> Shape:
+        return self._pattern(x).shape(x)
+
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return self._pattern(x).receptive_window(x)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return self._pattern(x).torch(rt, x)
+
+    def _named(self, x: Shape) -> tuple[str, str, str]:
+        """The axes of the larger map, the parts of the channels, and the sizes of these, as a pattern has them."""
+        factors = spread(self.factor, len(spatial(x, f"`{type(self).word}`")), "factor")
+        axes = " ".join(f"(a{n} f{n})" for n, _ in enumerate(factors))
+        inside = " ".join(f"f{n}" for n, _ in enumerate(factors))
+        return axes, inside, ", ".join(f"f{n}={int(f)}" for n, f in enumerate(factors))
+
+
+@op("pixel_shuffle", factor="how many times as long every axis becomes")
+class PixelShuffle(_Pixels):
+    """Channels dealt out over positions: C·r²×H×W to C×rH×rW (Shi et al., arXiv:1609.05158, eq. 4)."""
+
+    factor: Size
+
+    torch_module = "PixelShuffle"
+    example = on((8, 4, 4), factor=2)
+
+    def _pattern(self, x: Shape) -> Rearrange:
+        axes, inside, sizes = self._named(x)
+        factors = spread(self.factor, len(x) - 1, "factor")
+        if x[0] % numel(factors):
+            raise OpError(f"{x[0]} channels cannot be dealt out over {dims(factors)} positions", "factor")
+        small = " ".join(f"a{n}" for n, _ in enumerate(factors))
+        return Rearrange(f"(c {inside}) {small} -> c {axes}", sizes)
+
+
+@op("pixel_unshuffle", factor="how many times as short every axis becomes")
+class PixelUnshuffle(_Pixels):
+    """Positions gathered in channels, space to depth: C×rH×rW to C·r²×H×W, the inverse of `pixel_shuffle`."""
+
+    factor: Size
+
+    torch_module = "PixelUnshuffle"
+    example = on((4, 8, 8), factor=2)
+
+    def _pattern(self, x: Shape) -> Rearrange:
+        axes, inside, sizes = self._named(x)
+        factors = spread(self.factor, len(x) - 1, "factor")
+        for n, f in zip(x[1:], factors, strict=True):
+            if n % f:
+                raise OpError(f"a side of {n} cannot be cut into steps of {f}", "factor")
+        small = " ".join(f"a{n}" for n, _ in enumerate(factors))
+        return Rearrange(f"c {axes} -> (c {inside}) {small}", sizes)
