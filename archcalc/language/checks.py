@@ -55,14 +55,14 @@ def read_family(tree: Map, name: str, laid_over: Family | None = None) -> Family
 
 
 def _check_steps(family: Family) -> None:
-    """Headings of tables of steps are unlike ops and blocks where `row:` calls them."""
+    """Headings of tables of steps are unlike blocks and merges where `row:` calls them."""
     for steps in family.steps:
         for heading in steps.table.headings if steps.means is not None else ():
             role = family.role(heading.value)
             if role is None:
                 raise heading.error("beside `row:` no column is a variant's")
-            if role.kind == "name" and (role.name in OPS or role.name in family.blocks or role.name in MERGES):
-                raise heading.error(f"`{role.name}` is an op or a block already and cannot name a column of steps")
+            if role.kind == "name" and (role.name in family.blocks or role.name in MERGES):
+                raise heading.error(f"`{role.name}` is a block or a merge already and cannot name a column of steps")
 
 
 def _check_weights(family: Family) -> None:
@@ -80,7 +80,7 @@ def _check_calls(family: Family) -> None:
     """Raise SpecError at a call of nothing, also in a line that no model of the file has."""
     known = {*family.blocks, *OPS, "identity", *value_names(family)}
     for word in (call.word for body in family.bodies for call in calls_of(body) if not call.cell):
-        if word.value in MERGES:
+        if word.value in MERGES and word.value not in family.blocks:
             raise word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
         if word.value not in known:
             hint = did_you_mean(word.value, [*family.blocks, *OPS, "identity"])
@@ -105,18 +105,18 @@ def _in_cells(family: Family, body: Body) -> set[str]:
 
 
 def _check_values(family: Family) -> None:
-    """Names of values are given once in a body, unlike any op, block, input or number, and used."""
+    """Names of values are given once in a body, unlike any block, input or number, and used."""
     listed = family.layers.body if family.layers else None
     table = bool(family.layers and family.layers.quoted)
-    inputs = [name for name, _ in family.inputs] if len(family.inputs) > 1 else []
+    inputs = [name for name, _ in family.inputs] if family.named_inputs else []
     numbers = {*family.given, *family.let}
     for body in family.bodies:
         used = {name for name, _ in words_of(body)} | _in_cells(family, body)
         for part in bodies_of(body):
             seen = {name.value for name in inputs} if body is listed else set()
             for name in part.names:
-                if name.value in OPS or name.value in family.blocks or name.value in numbers:
-                    raise name.error(f"`{name}` is an op, a block or a number already and cannot name a value")
+                if name.value in family.blocks or name.value in numbers:
+                    raise name.error(f"`{name}` is a block or a number already and cannot name a value")
                 if name.value in seen:
                     raise name.error(f"the value `{name}` is given twice in one body")
                 if name.value not in used and (table or body is not listed):

@@ -209,7 +209,7 @@ class _Expander:
             raise family.tree.where.error("`layers:` is missing: a quoted table, or a list of layer lines")
         start = tuple(-1 - n for n in range(len(builder.inputs)))
         names = {}
-        if len(start) > 1:
+        if family.named_inputs:
             names = {name: Ref((value,)) for (name, _), value in zip(builder.inputs, start, strict=True)}
         value = self._table(start, names) if family.layers.quoted else self._list(start, names)
         if not len(builder):
@@ -355,7 +355,10 @@ class _Expander:
             named = env.get(call.word.value)
             if isinstance(named, Ref) and not (call.args or call.named or call.weights):
                 if n:
-                    raise call.word.error(f"the value `{call.word}` stands first in a line", "A line starts from it.")
+                    over = " A value wins over the op of its name." if call.word.value in OPS else ""
+                    raise call.word.error(
+                        f"the value `{call.word}` stands first in a line", f"A line starts from it.{over}"
+                    )
                 value = named.value
             elif call.times is None:
                 value = self.call(call, env, value)

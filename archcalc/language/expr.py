@@ -27,7 +27,7 @@ MAX_AXES = 4
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 TIMES = re.compile(r"(×|(?<=[0-9)])\s*x\s*(?=[0-9(]))|[A-Za-z_]\w*")  # names are passed over whole: `s1x1`
-RESERVED = frozenset({"and", "or", "not", "if", "else", "in", "is", "True", "False", "None", "lambda", "for", "x"})
+RESERVED = frozenset({"and", "or", "not", "if", "else", "in", "is", "True", "False", "None", "lambda", "for"})
 IMPLICIT = frozenset({"cin", "hin", "first"})  # given by the language
 _LANGUAGE = "An expression is arithmetic, comparisons, `and or not`, `a if c else b`, and functions such as `floor`."
 _ASCII = {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "≤": "<=", "≥": ">=", "≠": "!="}

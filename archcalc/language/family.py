@@ -12,7 +12,7 @@ from ..ops import ARGUMENTS, OPS
 from ..units import same, squeeze
 from .columns import Headings, Role, read_role
 from .expr import Argument, Expr, check_name
-from .lines import MERGES, STEPS, Block, Body, Steps, read_block, read_body, read_steps, steps_of
+from .lines import STEPS, Block, Body, Steps, read_block, read_body, read_steps, steps_of
 from .notation import Pattern
 from .reader import List, Map, Tree, where_of
 from .table import Quoted, Table, read_quoted, read_table
@@ -132,6 +132,11 @@ class Family:
         return next((variant for variant in self.variants if same(variant.name.value, name)), None)
 
     @property
+    def named_inputs(self) -> bool:
+        """Whether `input:` gives its inputs names."""
+        return isinstance(self.tree.get("input"), Map)
+
+    @property
     def tables(self) -> Iterator[tuple[Table, str]]:
         """The tables with named columns: of layers, steps, variants and models, each with what it is of."""
         quoted = self.layers.quoted.table if self.layers and self.layers.quoted else None
@@ -205,8 +210,8 @@ def family_of(tree: Map, name: str, laid_over: Family | None = None) -> Family:
 
     blocks: dict[str, Block] = {}
     for block in each("blocks", lambda key, value: read_block(key, value, headings)):
-        if block.name.value in OPS or block.name.value in (*MERGES, STEPS, "identity"):
-            raise block.name.error(f"`{block.name}` is an op and cannot name a block")
+        if block.name.value in ("parts", STEPS, "identity"):  # the name of an op is free: the block wins
+            raise block.name.error(f"`{block.name}` is a word of the language and cannot name a block")
         if block.name.value in blocks:
             raise block.name.error(f"the block `{block.name}` is given twice")
         blocks[block.name.value] = block

@@ -189,8 +189,7 @@ def _read_named(key: Text, value: Tree, what: str, headings: Headings | None) ->
 def check_names(names: Iterable[Text]) -> None:
     """Raise SpecError where one of `names` cannot name a value."""
     for name in names:
-        if name.value != "x":
-            check_name(name, "a value")
+        check_name(name, "a value")
         if name.value in (*MERGES, STEPS, "identity") or REPEAT.fullmatch(name.value):
             raise name.error(f"`{name}` is a word of the language and cannot name a value")
 
@@ -231,7 +230,7 @@ def read_line(text: Text) -> Line:
                 raise word.error("a condition stands behind the calls: `conv(64, 3) if s == 1`")
             condition = Expr(text.part(at).strip())
             break
-        if word.value in RESERVED and word.value != "x":
+        if word.value in RESERVED:
             raise word.error(f"`{word}` is a word of the language and cannot be called")
         call = Call(word)
         if source.startswith("(", at):
@@ -311,7 +310,7 @@ def read_block(key: Text, tree: Tree, headings: Headings | None) -> Block:
         raise key.error(f"`{key}` is not a name for a block", "A block is called `name` or `name(a, b=1)`.")
     name = key.part(match.start(1), match.end(1))
     check_name(name, "a block")
-    if REPEAT.fullmatch(name.value):
+    if name.value == "x" or REPEAT.fullmatch(name.value):
         raise name.error(f"`{name}` repeats a call and cannot name a block")
     parameters: dict[str, tuple[Text, Argument | None]] = {}
     if match.end() < len(key.value):

@@ -137,19 +137,48 @@ def spec_schema() -> Schema:
         "title": "archcalc spec",
         "description": "A network family: the paper's table as it is printed, and how to read it.",
         "type": "object",
-        "properties": properties,
+        "properties": {**_each(properties), "defaults": properties["defaults"]},  # arguments are hardly cut
         "additionalProperties": False,
         # Without layers a file is laid over the families that its models name.
         "if": {"not": {"required": ["layers"]}},
         "then": {"required": ["models"], "properties": {"models": {"minProperties": 1, "additionalProperties": laid}}},
         "else": {"anyOf": [{"required": ["input"]}, {"required": ["models"]}]},
-        "$defs": _definitions(),
+        "$defs": _each(_definitions()),
     }
+
+
+# Text with a bracket that is closed or opened outside it: a piece of a call that YAML cut at its commas. The reader
+# puts such pieces together again, so that a list or a mapping with one says nothing to an editor.
+_BALANCED = r"(?:[^()]|\((?:[^()]|\([^()]*\))*\))*"
+_CUT: Schema = {"type": "string", "pattern": rf"^{_BALANCED}\)|\({_BALANCED}$"}
+_IN_MAPPINGS = ("type", "properties", "patternProperties", "additionalProperties", "propertyNames", "required")
+
+
+def _uncut(tree: object) -> object:
+    """A schema that judges no list and no mapping in which YAML cut a call."""
+    if isinstance(tree, list):
+        return [_uncut(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    named = ("properties", "patternProperties")
+    found = {key: _each(value) if key in named else _uncut(value) for key, value in tree.items()}
+    if isinstance(found.get("items"), dict):
+        items = found.pop("items")
+        return {**found, "if": {"contains": _CUT}, "else": {"items": items}}
+    if "additionalProperties" in found:
+        inside = {key: found[key] for key in (*_IN_MAPPINGS, "minProperties", "maxProperties") if key in found}
+        outside = {key: value for key, value in found.items() if key not in inside or key == "type"}
+        return {**outside, "allOf": [{"if": {"propertyNames": {"not": _CUT}}, "then": inside}]}
+    return found
+
+
+def _each(schemas: Schema) -> Schema:
+    return {name: _uncut(schema) for name, schema in schemas.items()}
 
 
 def _definitions() -> dict[str, Schema]:
     """What several keys of a spec hold."""
-    name = rf"(?!(?:{_taken('x')})\s*(?:,|$)){_NAME}"
+    name = rf"(?!(?:{_taken(MERGES)})\s*(?:,|$)){_NAME}"
     value = _said(
         _either("object", _ref("merge"), _ref("line")), "A value, or the parts of one, under names of their own."
     )
@@ -216,6 +245,7 @@ def _definitions() -> dict[str, Schema]:
 
 def _values() -> dict[str, Schema]:
     """The value of each key of a spec; a key that stands only in KEYS may hold anything."""
+    taken = _taken(("parts", "x"))
     scalar, scalars, size, body = map(_ref, ("scalar", "scalars", "size", "body"))
     values: dict[str, Schema] = {
         "name": {**scalar, "examples": ["vgg"]},
@@ -267,7 +297,7 @@ def _values() -> dict[str, Schema]:
         "rows": _map(_said(body, "What is built in the place of this row.")),
         "blocks": {
             **_map(_said(body, "What a call of this block stands for.")),
-            "propertyNames": {"pattern": rf"^(?!\s*(?:{_taken()})\s*(?:\(|$))\s*{_NAME}\s*(?:\(.*\)\s*)?$"},
+            "propertyNames": {"pattern": rf"^(?!\s*(?:{taken})\s*(?:\(|$))\s*{_NAME}\s*(?:\(.*\)\s*)?$"},
             "examples": [{"unit(c, s=1)": "conv(c, 3, s) bn relu"}],
         },
         "reported": _list(
@@ -364,10 +394,9 @@ def _any(words: Iterable[str]) -> str:
     return "|".join(r"\s*".join(map(re.escape, word.split())) for word in words)
 
 
-def _taken(but: str = "") -> str:
-    """A pattern of what cannot name a block or, without one word that may, a value."""
-    words = dict.fromkeys([*OPS, *MERGES, STEPS, "identity", *_WORDS])
-    return rf"{_any(word for word in words if word != but)}|x[0-9]+"
+def _taken(more: Iterable[str]) -> str:
+    """A pattern of what names neither a block nor a value, and of `more`."""
+    return rf"{_any(dict.fromkeys([*more, STEPS, 'identity', *_WORDS]))}|x[0-9]+"
 
 
 def _pattern(holes: str) -> str:
