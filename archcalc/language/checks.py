@@ -11,7 +11,7 @@ from ..ops import OPS
 from ..units import same, squeeze
 from .expr import Argument, Expr, check_name
 from .family import Family, family_of
-from .lines import MERGES, Body, bodies_of, calls_of, cells_of, words_of
+from .lines import MERGES, Body, as_body, bodies_of, calls_of, cells_of, words_of
 from .reader import List, Map, Tree
 
 
@@ -78,21 +78,13 @@ def _check_weights(family: Family) -> None:
 
 def _check_calls(family: Family) -> None:
     """Raise SpecError at a call of nothing, also in a line that no model of the file has."""
-    known = {*family.blocks, *OPS, "identity", *value_names(family)}
+    known = {*family.blocks, *OPS, "identity", *family.value_names}
     for word in (call.word for body in family.bodies for call in calls_of(body) if not call.cell):
         if word.value in MERGES and word.value not in family.blocks:
             raise word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
         if word.value not in known:
             hint = did_you_mean(word.value, [*family.blocks, *OPS, "identity"])
             raise word.error(f"`{word}` is neither an op nor a block of this file", hint)
-
-
-def value_names(family: Family) -> set[str]:
-    """Every name that a value has somewhere in the file: given in a body, an input, a parameter or a hole."""
-    names = [name for body in family.bodies for part in bodies_of(body) for name in part.names]
-    names += [name for name, _ in family.inputs]
-    names += [parameter for block in family.blocks.values() for parameter, _ in block.parameters]
-    return {name.value for name in names} | {hole for pattern, _ in family.notation for hole in pattern.holes}
 
 
 def _in_cells(family: Family, body: Body) -> set[str]:
@@ -149,7 +141,7 @@ def references(family: Family) -> set[str]:
         parameters = own.get(id(body), set())
         found.update(name for name, called in words_of(body) if called or name not in parameters)
     for means in (steps.means for steps in family.steps if steps.means is not None):
-        body = Body(family.tree.where, (means,))
+        body = as_body(means, family.tree.where)
         found.update(name for name, _ in words_of(body))
         found.update(name.value for name in body.names)
     said: list[Expr | Argument] = [expr for _, expr in (*family.given.values(), *family.let.values())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -14,7 +14,7 @@ from ..ops.base import Argument as Field
 from ..ops.shapes import show
 from ..units import same
 from .columns import Headings
-from .expr import Argument, Expr, Opaque, Pattern, Ref, Several, Waiting
+from .expr import TURN, Argument, Expr, Opaque, Pattern, Ref, Several, Waiting
 from .family import Family, Variant
 from .lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
 from .notation import cell_value
@@ -145,6 +145,7 @@ class _Expander:
             self._ops.clear()
         self._done: dict[tuple[Any, ...], Done] = {}
         self._given: dict[int, tuple[str, ...]] = {}
+        self._sizes_of: dict[tuple[bool, Shape], dict[str, Any]] = {}
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -174,12 +175,23 @@ class _Expander:
         return env
 
     def _entering(self, value: Value) -> dict[str, Any]:
-        """`cin` and `hin`: the channels and the height of what enters a body (of its first part)."""
+        """`cin`, `hin`, `win`, `tokens` and `width`: the sizes of what enters a body (of its first part)."""
         shape = self.builder.shape(value[0])
-        env = {"cin": channels(shape)}
-        if not isinstance(shape, Tokens) and len(shape) > 1:
-            env["hin"] = shape[-2] if len(shape) > 2 else shape[-1]
-        return env
+        key = isinstance(shape, Tokens), shape
+        found = self._sizes_of.get(key)
+        if found is None:
+            hint = "A map has `hin` and `win`, a sequence `tokens` and `width`; each has `cin`."
+            other = Waiting(f"is not known here: what enters is {dims(shape)}", hint)
+            sizes: dict[str, Any] = dict.fromkeys(("hin", "win", "tokens", "width"), other)
+            if isinstance(shape, Tokens):
+                sizes |= {"tokens": shape[0], "width": shape[-1]}
+            elif len(shape) > 1:
+                sizes |= {"hin": shape[-2] if len(shape) > 2 else shape[-1]}
+                sizes |= {"win": shape[-1]} if len(shape) > 2 else {}
+            own = self.family.own_names
+            found = {"cin": channels(shape), **{name: size for name, size in sizes.items() if name not in own}}
+            self._sizes_of[key] = found
+        return found
 
     def _inputs(self, replaced: Shape | None) -> tuple[tuple[str, Shape], ...]:
         inputs = self.family.inputs
@@ -259,10 +271,7 @@ class _Expander:
             named = item.item if isinstance(item, Step) else item
             name = ", ".join(map(str, named.names)) if isinstance(named, Named) else text.value
             env.update((let, self.constants[let]) for let, _ in self.later)
-            entering = self._entering(value)
-            if "hin" not in entering:
-                env.pop("hin", None)
-            env.update(entering)
+            env.update(self._entering(value))
             _derive(env, self.later)
             self.builder.open(value[0], text, text.value, scope=self.builder.root, name=name)
             value = self.item(item, env, value)
@@ -313,13 +322,15 @@ class _Expander:
             found = self._given[id(body)] = tuple(every)
         return found
 
-    def item(self, item: Item, env: Env, value: Value) -> Value:
+    def item(self, item: Item | Body, env: Env, value: Value) -> Value:
         if isinstance(item, Line):
             return self.line(item, env, value)
         if isinstance(item, Merge):
             return self.merge(item, env, value)
         if isinstance(item, Step):
             return self.step(item, env, value)
+        if isinstance(item, Body):
+            return self.body(item, env, value)
         if isinstance(item, Unrolled):
             return self.unrolled(item, env, value)
         value = self.item(item.item, env, value)
@@ -359,27 +370,32 @@ class _Expander:
                     raise call.word.error(
                         f"the value `{call.word}` stands first in a line", f"A line starts from it.{over}"
                     )
+                if call.times is not None:
+                    raise call.times.text.error(f"the value `{call.word}` is there once: what is repeated is a call")
                 value = named.value
             elif call.times is None:
                 value = self.call(call, env, value)
             else:
-                before = _kept(env, ("first",))
-                for turn in range(self._times(call.times, env)):
-                    env["first"] = turn == 0
+                for _ in self._rounds(call.times, env):
                     value = self.call(call, env, value)
-                _restore(env, before)
         return value
+
+    def _rounds(self, times: Expr, env: Env) -> Iterator[None]:
+        """Go through the rounds of a repeat; `env` knows in which one it is (rule 4)."""
+        count, own = self._times(times, env), self.family.own_names
+        before = _kept(env, [name for name in TURN if name not in own])
+        for turn in range(count):
+            now = {"first": turn == 0, "index": turn, "last": turn == count - 1}
+            env.update((name, now[name]) for name in before)
+            yield
+        _restore(env, before)
 
     def merge(self, merge: Merge, env: Env, value: Value) -> Value:
         self._step(merge.word)
         self.depth += 1
         if self.depth > MAX_BODIES:
             raise merge.word.error(f"merges and blocks are nested deeper than {MAX_BODIES}")
-        ends = []
-        for branch in merge.branches:
-            condition = branch.condition
-            if condition is None or condition.holds(env):
-                ends.append(self.body(branch, env, value))
+        ends = list(self._branches(merge, env, value))
         self.depth -= 1
         if not ends:
             raise merge.word.error(f"no branch of `{merge.word}` is present here")
@@ -391,6 +407,23 @@ class _Expander:
             if len(end) > 1:
                 raise merge.word.error(f"a branch of `{merge.word}` has {_parts(end)}; it needs one value")
         return self._append(_MERGES[merge.word.value], tuple([end[0] for end in ends]), merge.word)
+
+    def _branches(self, merge: Merge, env: Env, value: Value) -> Iterator[Value]:
+        """Where the branches of a merge end that are present."""
+        for branch in merge.branches:
+            condition = branch.condition
+            if condition is not None and not condition.holds(env):
+                continue
+            if not merge.repeated:
+                yield self.body(branch, env, value)
+                continue
+            [line] = branch.items
+            assert isinstance(line, Line)
+            [call] = line.calls
+            assert call.times is not None
+            for _ in self._rounds(call.times, env):
+                self._step(call.word)
+                yield self.call(call, env, value)
 
     def cell(self, call: Call, env: Env, value: Value) -> Value:
         """A cell that is no value's name: what the notation says, with the names where the table stands."""
@@ -419,7 +452,7 @@ class _Expander:
             here = _parts(value) if len(value) > 1 else dims(tokens)
             raise steps.word.error(f"`{steps.word}:` works on the tokens of a sequence; this value is {here}")
         carried = {name.value: name for name in steps.body.names if isinstance(env.get(name.value), Ref)}
-        given_anew = ("cin", "hin", *self._names(steps.body))
+        given_anew = (*self._entering(value), *self._names(steps.body))
         owners: list[int] = []
         ends: list[int] = []
         for index in range(tokens[0]):
@@ -684,12 +717,12 @@ def _tensors(params: tuple[Param, ...]) -> str:
     return " and ".join(kinds.get(param.kind, "") + f"{param.name} {dims(param.shape)}" for param in params)
 
 
-def _text_of(item: Item) -> Text:
+def _text_of(item: Item | Body) -> Text:
     if isinstance(item, Step):
         return item.cell
     if isinstance(item, Named):
-        return _text_of(item.item)
-    return item.text if isinstance(item, Line) else item.word
+        return item.names[0] if isinstance(item.item, Body) else _text_of(item.item)
+    return item.where if isinstance(item, Body) else item.text if isinstance(item, Line) else item.word
 
 
 def _bind_all(call: Call, fields: tuple[Field, ...]) -> dict[str, Given]:

@@ -29,6 +29,8 @@ WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 TIMES = re.compile(r"(×|(?<=[0-9)])\s*x\s*(?=[0-9(]))|[A-Za-z_]\w*")  # names are passed over whole: `s1x1`
 RESERVED = frozenset({"and", "or", "not", "if", "else", "in", "is", "True", "False", "None", "lambda", "for"})
 IMPLICIT = frozenset({"cin", "hin", "first"})  # given by the language
+TURN = ("first", "index", "last")  # of what is repeated: in the first round, its number from 0, in the last round
+YIELDING = frozenset({"index", "last", "win", "tokens", "width"})  # given, too, in files that do not name so themselves
 _LANGUAGE = "An expression is arithmetic, comparisons, `and or not`, `a if c else b`, and functions such as `floor`."
 _ASCII = {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "≤": "<=", "≥": ">=", "≠": "!="}
 
@@ -264,9 +266,9 @@ class Expr:
             try:
                 value = env[name]
             except KeyError:
-                what = "is known only where a call is repeated" if name == "first" else "is not known here"
+                what = "is known only where a call is repeated" if name in TURN else "is not known here"
                 known = [n for n, v in env.items() if not isinstance(v, (Opaque, Waiting))]
-                hint = "" if name == "first" else did_you_mean(name, known)
+                hint = "" if name in TURN else did_you_mean(name, known)
                 raise ExprError(f"`{name}` {what}", start, stop, hint) from None
             if isinstance(value, Opaque):
                 raise ExprError(f"`{name}` is `{value.text}` here, which is not a number", start, stop)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import SpecError, Text, did_you_mean, printable
 from ..ops import ARGUMENTS, OPS
 from ..units import same, squeeze
 from .columns import Headings, Role, read_role
-from .expr import Argument, Expr, check_name
-from .lines import STEPS, Block, Body, Steps, read_block, read_body, read_steps, steps_of
+from .expr import YIELDING, Argument, Expr, check_name
+from .lines import STEPS, Block, Body, Steps, bodies_of, read_block, read_body, read_steps, steps_of
 from .notation import Pattern
 from .reader import List, Map, Tree, where_of
 from .table import Quoted, Table, read_quoted, read_table
@@ -166,6 +167,24 @@ class Family:
         bodies = [body for _, body in self.notation] + [block.body for block in self.blocks.values()]
         bodies += [head.body for head in self.heads.values()] + [body for _, body in self.rows.values()]
         return [*bodies, self.layers.body] if self.layers and self.layers.body else bodies
+
+    @cached_property
+    def value_names(self) -> frozenset[str]:
+        """Every name that a value has somewhere in the file: given in a body, an input, a parameter or a hole."""
+        names = [name for body in self.bodies for part in bodies_of(body) for name in part.names]
+        names += [name for name, _ in self.inputs]
+        names += [parameter for block in self.blocks.values() for parameter, _ in block.parameters]
+        return frozenset(name.value for name in names) | {hole for line, _ in self.notation for hole in line.holes}
+
+    @cached_property
+    def own_names(self) -> frozenset[str]:
+        """Which of the names that the language gives where a file does not this file gives itself."""
+        roles = [self.role(heading.value) for table, _ in self.tables for heading in table.headings]
+        roles += [role for _, role in self.columns.values()]
+        columns = {
+            name for role in roles if role for name in (role.name, *(role.pattern.holes if role.pattern else ()))
+        }
+        return YIELDING & {*self.given, *self.let, *self.value_names, *columns}
 
     @property
     def steps(self) -> Iterable[Steps]:

@@ -50,10 +50,12 @@ class Line(NamedTuple):
 
 
 class Merge(NamedTuple):
-    """Branches that start from one value and are brought together by the op `word`, or stay side by side (`parts`)."""
+    """Branches that start from one value and are brought together by the op `word`, or stay side by side (`parts`).
+    `repeated`: each round of the call that is the only branch is a branch."""
 
     word: Text
     branches: tuple[Body, ...]
+    repeated: bool = False
 
 
 class Unrolled(NamedTuple):
@@ -70,14 +72,14 @@ class Named(NamedTuple):
     """`name: line` or `a, b: line`: the value of `item`, or its parts, under names (rule 11)."""
 
     names: tuple[Text, ...]
-    item: Plain
+    item: Plain | Body
 
 
 class Steps(NamedTuple):
     """A table of steps (rule 13), and the line or merge that each of its rows means, where `row:` says it."""
 
     table: Table
-    means: Plain | Named | None
+    means: Plain | Body | Named | None
 
 
 class Step(NamedTuple):
@@ -87,7 +89,7 @@ class Step(NamedTuple):
     steps: Steps
     row: TableRow
     cell: Text
-    item: Plain | Named
+    item: Plain | Body | Named
     columns: Mapping[str, Any]
     variant: str = ""
 
@@ -96,7 +98,8 @@ Item = Plain | Named | Step
 
 
 class Body(NamedTuple):
-    """Items in order. A branch that is one line with a condition is absent where it does not hold."""
+    """Items in order: of a block, a branch or a name. A branch that is one line with a condition is absent where that
+    does not hold."""
 
     where: Text
     items: tuple[Item, ...]
@@ -168,18 +171,32 @@ def read_item(tree: Tree, what: str, headings: Headings | None) -> Plain | Named
         return Unrolled(word, read_body(value, f"`{STEPS}:`", headings))
     if word.value not in MERGES:
         return _read_named(word, value, what, headings)
+    if isinstance(value, Text) and value.value and not value.block:
+        return _read_repeated(word, value, headings)
     if not isinstance(value, List) or not value.items:
         where = word if isinstance(value, Text) and not value.value else where_of(value)
         raise where.error(f"`{word}:` wants a list of branches")
     return Merge(word, tuple(read_body(branch, f"a branch of `{word}`", headings) for branch in value.items))
 
 
+def _read_repeated(word: Text, text: Text, headings: Headings | None) -> Merge:
+    """A merge of the rounds of one call: `concat: head(index) x5`. Raises SpecError for another line."""
+    body = read_body(text, f"`{word}:`", headings)
+    [line] = body.items
+    if not isinstance(line, Line) or len(line.calls) != 1 or line.calls[0].times is None:
+        hint = f"`{word}: [a, b]`, or `{word}: head(index) x5`; several calls in a row are a block."
+        raise text.error(f"`{word}:` wants a list of branches, or one call that is repeated", hint)
+    return Merge(word, (body,), repeated=True)
+
+
 def _read_named(key: Text, value: Tree, what: str, headings: Headings | None) -> Named:
     names = tuple(split_commas(key))
-    if isinstance(value, List):
-        hint = did_you_mean(key.value, MERGES)
-        raise key.error(f"`{key}` is not a merge, and a name holds one line or one merge, not a list", hint)
+    hint = did_you_mean(key.value, MERGES)
+    if isinstance(value, List) and hint.startswith("Did"):
+        raise key.error(f"`{key}` is not a merge, and a name like one's holds no list", hint)
     check_names(names)
+    if isinstance(value, List):
+        return Named(names, read_body(value, f"`{key}:`", headings))
     item = read_item(value, what, headings)
     if isinstance(item, Named):
         raise key.error("a name directly in a name: give both to one line, `a, b: line`, or use two lines")
@@ -340,13 +357,14 @@ def read_block(key: Text, tree: Tree, headings: Headings | None) -> Block:
 def read_steps(table: Table, row: Tree | None, headings: Headings) -> tuple[Step, ...]:
     """The rows of a table as steps (rule 13); those with nothing but empty cells are none. Raises SpecError."""
     if isinstance(row, List):
-        raise row.where.error("`row:` is the line or the merge that a row means, not a list")
-    means = None if row is None else read_item(row, "`row:`", None)
+        means: Plain | Body | Named | None = read_body(row, "`row:`", None)
+    else:
+        means = None if row is None else read_item(row, "`row:`", None)
     steps = Steps(table, means)
     return tuple(_read(steps, headings) if means is None else _meant(steps, means, headings))
 
 
-def _meant(steps: Steps, means: Plain | Named, headings: Headings) -> Iterator[Step]:
+def _meant(steps: Steps, means: Plain | Body | Named, headings: Headings) -> Iterator[Step]:
     """The steps by `row:`."""
     roles = [headings.role(heading.value) for heading in steps.table.headings]
     words = words_in_row(steps)
@@ -363,8 +381,10 @@ def _meant(steps: Steps, means: Plain | Named, headings: Headings) -> Iterator[S
             yield Step(steps, row, cell, item, columns)
 
 
-def _filled(item: Item, cells: Cells) -> Plain | Named | None:
+def _filled(item: Item | Body, cells: Cells) -> Plain | Body | Named | None:
     """`item` with the cells in the place of their headings; None where nothing is left of it."""
+    if isinstance(item, Body):
+        return filled if (filled := _branch(item, cells)).items else None
     if isinstance(item, Unrolled):
         raise item.word.error(f"`row:` is the line or the merge that a row means, not `{item.word}:`")
     if isinstance(item, Line):
@@ -373,16 +393,16 @@ def _filled(item: Item, cells: Cells) -> Plain | Named | None:
     if isinstance(item, Merge):
         branches = [_branch(branch, cells) for branch in item.branches]
         kept = tuple(branch for branch in branches if branch.items)
-        return Merge(item.word, kept) if kept else None
+        return item._replace(branches=kept) if kept else None
     assert isinstance(item, Named)
     names = tuple(name for given in item.names for name in _names(given, cells))
-    filled = _filled(item.item, cells)
-    return filled if filled is None or not names else Named(names, filled)  # type: ignore[arg-type]
+    within = _filled(item.item, cells)
+    return within if within is None or not names else Named(names, within)  # type: ignore[arg-type]
 
 
 def _branch(branch: Body, cells: Cells) -> Body:
     items = [_filled(item, cells) for item in branch.items]
-    return Body(branch.where, tuple(item for item in items if item is not None))
+    return Body(branch.where, tuple(item for item in items if item is not None and not isinstance(item, Body)))
 
 
 def _called(call: Call, cells: Cells) -> Iterator[Call]:
@@ -422,7 +442,7 @@ def _read(steps: Steps, headings: Headings) -> Iterator[Step]:
                 yield Step(steps, row, cell, Line(cell, (Call(cell, cell=True),)), columns | count, variant)
 
 
-def inner(item: Item) -> Plain:
+def inner(item: Item | Body) -> Plain | Body:
     """An item without its names."""
     item = item.item if isinstance(item, Step) else item
     return item.item if isinstance(item, Named) else item
@@ -453,8 +473,13 @@ def words_in_row(steps: Steps) -> set[str]:
     """The words that `row:` calls and the names that it gives: headings among these stand for their cells."""
     if steps.means is None:
         return set()
-    body = Body(steps.table.headings[0], (steps.means,))
+    body = as_body(steps.means, steps.table.headings[0])
     return {call.word.value for call in calls_of(body)} | {name.value for name in body.names}
+
+
+def as_body(item: Plain | Body | Named, where: Text) -> Body:
+    """A body that is this item, which stands at `where`."""
+    return item if isinstance(item, Body) else Body(where, (item,))
 
 
 def bodies_of(body: Body) -> Iterator[Body]:
@@ -462,8 +487,8 @@ def bodies_of(body: Body) -> Iterator[Body]:
     yield body
     for item in body.items:
         plain = inner(item)
-        branches = plain.branches if isinstance(plain, Merge) else ()
-        for branch in (plain.body,) if isinstance(plain, Unrolled) else branches:
+        inside = plain.branches if isinstance(plain, Merge) else (plain.body,) if isinstance(plain, Unrolled) else ()
+        for branch in (plain,) if isinstance(plain, Body) else inside:
             yield from bodies_of(branch)
 
 

@@ -10,10 +10,9 @@ from weakref import WeakKeyDictionary
 
 from ..errors import SpecError, Text, did_you_mean
 from ..units import same, squeeze
-from .checks import value_names
 from .columns import Role, columns_of
 from .family import Family, Variant
-from .lines import Body, Named, cells_of, inner, steps_of
+from .lines import Body, Named, as_body, cells_of, inner, steps_of
 from .notation import cell_value
 from .table import Table
 
@@ -80,7 +79,7 @@ def _meant(steps: Body) -> dict[int, _Read]:
     found: dict[int, _Read] = {}
     for step in steps_of(steps):
         names = step.item.names if isinstance(step.item, Named) else ()
-        found[id(step.row)] = step.cell, {}, Body(step.cell, (inner(step),)), names
+        found[id(step.row)] = step.cell, {}, as_body(inner(step), step.cell), names
     return found
 
 
@@ -119,7 +118,7 @@ def _numbered(found: list[Row], groups: list[int]) -> Iterator[Row]:
 
 def unread(family: Family, cell: Text, names: Collection[str] = ()) -> SpecError:
     """The error at a cell that no line of the notation reads; `names` are values that it could have been."""
-    if cell.value in value_names(family):
+    if cell.value in family.value_names:
         return unknown_value(cell)
     near = did_you_mean(cell.value, names)
     hint = near if near.startswith("Did") else _suggest(family, cell)
@@ -150,7 +149,7 @@ def check_notation(family: Family) -> None:
     if family.layers is not None and family.layers.quoted is not None:
         for variant in family.variants:
             cells.update((squeeze(row.cell.value), row.cell) for row in rows_of(family, variant))
-    names = value_names(family)
+    names = family.value_names
     for call in (call for body in family.bodies for call in cells_of(body) if call.word.value not in names):
         if family.read_cell(call.word) is None:
             raise unread(family, call.word, names)

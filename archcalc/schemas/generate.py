@@ -179,9 +179,7 @@ def _each(schemas: Schema) -> Schema:
 def _definitions() -> dict[str, Schema]:
     """What several keys of a spec hold."""
     name = rf"(?!(?:{_taken(MERGES)})\s*(?:,|$)){_NAME}"
-    value = _said(
-        _either("object", _ref("merge"), _ref("line")), "A value, or the parts of one, under names of their own."
-    )
+    value = _said(_ref("body"), "A value, or the parts of one, under names of their own.")
     several = {"type": "object", "required": ["table"], "properties": {"table": {"pattern": "\n"}}}
     return {
         "scalar": {"description": "A word, a number or a line of text.", **_SCALAR},
@@ -222,10 +220,7 @@ def _definitions() -> dict[str, Schema]:
                 {
                     "from": _ref("from"),
                     "table": _ref("table"),
-                    "row": _said(
-                        _either("object", _ref("named"), _ref("line")),
-                        "The line or merge that each row means; a heading in it stands for its cell.",
-                    ),
+                    "row": _said(_ref("body"), "What each row means; a heading in it stands for its cell."),
                 },
                 ["table"],
             ),
@@ -406,7 +401,8 @@ def _pattern(holes: str) -> str:
 
 def _merge(others: Schema) -> Schema:
     """One merge word with its branches, or one key of `others`."""
-    branches = {"type": "array", "items": _ref("body"), "minItems": 1}
+    round_ = _text("", r"^\s*[A-Za-z_]\w*\s*(?:\(.*\))?\s+x(?:\d+|\()", ["head(index) x5"])
+    branches = _either("array", {"items": _ref("body"), "minItems": 1}, round_)
     return {
         "description": "A merge word, or a name, with what stands under it.",
         "type": "object",

@@ -22,6 +22,10 @@ WORDS = (
     "x200000",
     "cin",
     "first",
+    "index",
+    "last",
+    "width",
+    "tokens",
 )
 COMMANDS = (
     ("summary", "--static", "./a.yaml"),
