@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from .errors import SpecError, Text, UsageError, did_you_mean
 from .ops import Op, OpError, Param, Shape, dims
 from .ops.base import LIMIT
-from .ops.shapes import numel
+from .ops.shapes import Cuts, cuts_of, elements, items, many
 
 MAX_NODES = 200_000
 
@@ -30,6 +30,11 @@ class Node(NamedTuple):
     where: Text
     head: str = ""
     shares: int | None = None
+
+    @property
+    def items(self) -> int:
+        """How many values of its shape the node gives: 1 where it gives a single one."""
+        return items(self.shape)
 
 
 class Span(NamedTuple):
@@ -192,6 +197,14 @@ def _collision(one: Node, other: Node) -> SpecError:
     )
 
 
+def _alike(op: Op, x: tuple[Shape, ...]) -> Cuts:
+    """The cuts that the values have which meet in an op. Raises OpError where one has others."""
+    if any(cuts_of(shape) != cuts_of(x[0]) for shape in x[: op.read]):  # further ones only lend their shape
+        shown = " and ".join(map(dims, x[:4]))
+        raise OpError(f"`{op.word}` works on each item by itself, and these values are not as many alike: {shown}")
+    return cuts_of(x[0])
+
+
 @dataclass(slots=True, eq=False)
 class Scope:
     """A part of the paths under construction; siblings of one name are numbered once several are known."""
@@ -266,7 +279,9 @@ class GraphBuilder:
             if not low <= len(inputs) <= high:
                 raise OpError(f"`{op.word}` takes {low} value{'s' * (low != 1)}, here are {len(inputs)}")
             shape = op.shape(*shapes)
-            if numel(shape) > LIMIT:
+            if not op.regroups:
+                shape = many(shape, _alike(op, shapes)) if any(map(cuts_of, shapes)) else shape
+            if elements(shape) > LIMIT:
                 raise OpError(f"the output {dims(shape)} has more than 10¹⁸ elements")
             self._shapes[key] = shape
         if len(self._nodes) >= MAX_NODES:

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archcalc.analysis.counts import cost_of
 from archcalc.ops import OPS, Op, OpError, Shape, Tokens
+from archcalc.ops.shapes import Cut, Many, ManyTokens, cuts_of, many
 from archcalc.runtime import modules
 from archcalc.runtime.network import example_inputs
 from archcalc.runtime.verify import verify
@@ -67,6 +68,10 @@ def recurrent(gates: int, width: int, out: int, biases: int) -> Params:
 
 MORE_ACTIVATIONS = ("leaky_relu", "elu", "selu", "hardswish", "hardsigmoid", "quickgelu", "mish", "tanh", "softplus")
 MAP, VECTOR, SEQUENCE = (6, 5, 4), (7,), Tokens((5, 8))
+# What `windows` and others leave: 8×12 in windows of 4×6, cut after a turn by 1×2; 4×6 grids as far apart; frames.
+WINDOWS = Cut("windows", 4, (8, 12), (4, 6), (1, 2))
+GRID = Cut("grid", 4, (8, 12), (4, 6), (0, 0))
+FRAMES, PAIR, BEAMS = Cut("frames", 5), Cut("many", 2), Cut("copies", 3)
 
 # Output sizes: ⌊(n + 2p − d·(k − 1) − 1) / s⌋ + 1.
 ROWS = [
@@ -436,6 +441,41 @@ ROWS = [
         ],
         960, {"softmax": 70, "multiply": 70, "bias": 5 * 4 + 7 * (4 + 6) + 5 * 8},
     ),
+    Row(
+        "windows", {"kernel": (4, 6), "shift": (1, 2)}, [(3, 8, 12)], Many((3, 4, 6), (WINDOWS,)), [], 0, {},
+    ),
+    # a window as large as the map along one axis: there nothing is shifted
+    Row(
+        "windows", {"kernel": 4, "shift": 2}, [(3, 4, 8)],
+        Many((3, 4, 4), (Cut("windows", 2, (4, 8), (4, 4), (0, 2)),)), [], 0, {},
+    ),
+    Row("grid", {"kernel": (4, 6)}, [(3, 8, 12)], Many((3, 4, 6), (GRID,)), [], 0, {}),
+    Row("grid", {"kernel": 2}, [(3, 8)], Many((3, 2), (Cut("grid", 4, (8,), (2,), (0,)),)), [], 0, {}),
+    # (9 − 4) // 2 + 1 = 3 and (7 − 4) // 2 + 1 = 2 patches that overlap
+    Row(
+        "patches", {"kernel": 4, "stride": 2}, [(3, 9, 7)],
+        Many((3, 4, 4), (Cut("patches", 6, (3, 2), (1, 1)),)), [], 0, {},
+    ),
+    Row(
+        "patches", {"kernel": 3}, [(3, 9, 7)], Many((3, 3, 3), (Cut("patches", 6, (3, 2), (1, 1)),)), [], 0, {},
+    ),
+    Row("frames", {}, [(3, 5, 8, 12)], Many((3, 8, 12), (FRAMES,)), [], 0, {}),
+    Row("frames", {}, [(3, 5, 8)], Many((3, 8), (FRAMES,)), [], 0, {}),
+    Row("crops", {"count": 10, "size": 224}, [(3, 256, 256)], Many((3, 224, 224), (Cut("crops", 10),)), [], 0, {}),
+    Row("crops", {"count": 3, "size": 4}, [(3, 4, 9)], Many((3, 4, 4), (Cut("crops", 3),)), [], 0, {}),
+    Row("copies", {"count": 3}, [SEQUENCE], ManyTokens((5, 8), (BEAMS,)), [], 0, {}),
+    # beams of each frame
+    Row("copies", {"count": 3}, [Many((7,), (FRAMES,))], Many((7,), (FRAMES, BEAMS)), [], 0, {}),
+    Row("many", {}, [MAP, MAP], Many(MAP, (PAIR,)), [], 0, {}),
+    Row("many", {}, [VECTOR] * 3, Many(VECTOR, (Cut("many", 3),)), [], 0, {}),
+    # windows of another size and number of channels: 2 · 2 by 2 · 3, turned back
+    Row("together", {}, [Many((5, 2, 3), (WINDOWS,))], (5, 4, 6), [], 0, {}),
+    Row("together", {}, [ManyTokens((24, 5), (WINDOWS,))], (5, 8, 12), [], 0, {}),
+    Row("together", {}, [ManyTokens((24, 5), (GRID,))], (5, 8, 12), [], 0, {}),
+    Row("together", {}, [Many((5,), (Cut("patches", 6, (3, 2), (1, 1)),))], (5, 3, 2), [], 0, {}),
+    Row("together", {}, [Many((7,), (FRAMES,))], Tokens((5, 7)), [], 0, {}),
+    Row("together", {}, [ManyTokens((4, 7), (BEAMS, FRAMES))], ManyTokens((20, 7), (BEAMS,)), [], 0, {}),
+    Row("together", {}, [Many((3, 8, 12), (FRAMES,))], (3, 5, 8, 12), [], 0, {}),
 ]  # fmt: skip
 
 
@@ -555,6 +595,18 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("class_token", {}, [MAP], ""),
     ("position", {}, [VECTOR], ""),
     ("take", {"index": 5}, [SEQUENCE], "index"),
+    ("windows", {"kernel": 4}, [(3, 8, 9)], "kernel"),
+    ("windows", {"kernel": 4, "shift": 4}, [(3, 8, 8)], "shift"),
+    ("windows", {"kernel": 4}, [SEQUENCE], ""),
+    ("grid", {"kernel": 3}, [(3, 8, 9)], "kernel"),
+    ("patches", {"kernel": 9}, [(3, 8, 9)], "kernel"),
+    ("frames", {}, [(3, 8)], ""),
+    ("crops", {"count": 10, "size": 9}, [(3, 8, 9)], "size"),
+    ("many", {}, [MAP, VECTOR], ""),
+    ("together", {}, [MAP], ""),
+    ("together", {}, [ManyTokens((5, 8), (WINDOWS,))], ""),
+    ("together", {}, [Many((5, 2, 2), (Cut("patches", 6, (3, 2), (1, 1)),))], ""),
+    ("together", {}, [Many((3, 2, 2, 2), (FRAMES,))], ""),
     ("attention", {"heads": 3}, [SEQUENCE], "heads"),
     ("attention", {"heads": 2}, [MAP], ""),
 ]
@@ -830,6 +882,33 @@ def attention(draw: Draw) -> Drawn:
     return op, [x] if memory is None else [x, memory]
 
 
+@st.composite
+def windows(draw: Draw, /, word: str) -> Drawn:
+    axes = draw(st.integers(1, 3))
+    each, counts = draw(st.tuples(*[small] * axes)), draw(st.tuples(*[st.integers(1, 3)] * axes))
+    turned = {"shift": tuple(draw(st.integers(0, n - 1)) for n in each)} if word == "windows" else {}
+    return call(word, kernel=each, **turned), [(draw(small), *(n * k for n, k in zip(counts, each, strict=True)))]
+
+
+@st.composite
+def inside(draw: Draw, /, word: str, name: str, **more: st.SearchStrategy[Any]) -> Drawn:
+    """An op whose argument `name` is at most the map's size."""
+    x = draw(maps)
+    given = {name: tuple(draw(st.integers(1, n)) for n in x[1:])}
+    return call(word, **given, **{key: draw(value) for key, value in more.items()}), [x]
+
+
+@st.composite
+def together(draw: Draw) -> Drawn:
+    op, (x,) = draw(windows("windows") | windows("grid"))
+    (cut,) = cuts_of(op.shape(x))
+    item = draw(st.sampled_from([(3,), (3, *cut.each), Tokens((count(cut.each), 3))]))
+    follow = Cut("frames", draw(small))
+    if draw(st.booleans()):
+        cut, item = follow, draw(vectors | sequences | st.tuples(small, small, small))
+    return call("together"), [many(item, (BEAMS, cut) if draw(st.booleans()) else (cut,))]
+
+
 def plain(word: str, x: st.SearchStrategy[Any], **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Drawn]:
     """An op of one value whose arguments do not depend on its shape."""
     return st.tuples(st.fixed_dictionaries(arguments).map(lambda drawn: call(word, **drawn)), x.map(lambda x: [x]))
@@ -901,6 +980,14 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "zeros": plain("zeros", values, width=small),
     "stack": st.tuples(vectors, st.integers(1, 5)).map(lambda drawn: (call("stack"), [drawn[0]] * drawn[1])),
     "complement": plain("complement", values),
+    "windows": windows("windows"),
+    "grid": windows("grid"),
+    "patches": inside("patches", "kernel", stride=small),
+    "frames": plain("frames", maps.filter(lambda x: len(x) > 2)),
+    "crops": inside("crops", "size", count=st.integers(1, 10)),
+    "copies": plain("copies", values, count=small),
+    "many": st.tuples(values, st.integers(2, 4)).map(lambda drawn: (call("many"), [drawn[0]] * drawn[1])),
+    "together": together(),
 }
 
 

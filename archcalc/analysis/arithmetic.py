@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from ..ops import ARGUMENTS, Op, Param, Shape, Tokens
-from ..ops.shapes import numel, show
+from ..ops.shapes import cuts_of, many, numel, show
 
 SUM, PRODUCT, ATOM = 1, 2, 3
 Behind: TypeAlias = "tuple[str, Term, Term] | None"
@@ -117,7 +117,7 @@ def term(value: int) -> Term:
 
 def terms(shape: Shape) -> Shape:
     found = tuple(Term(n) for n in shape)
-    return Tokens(found) if isinstance(shape, Tokens) else found
+    return many(Tokens(found) if isinstance(shape, Tokens) else found, cuts_of(shape))
 
 
 class Count(NamedTuple):
@@ -192,8 +192,9 @@ def _run(shaping: Op, counting: Op, x: tuple[Shape, ...], y: Shape | None = None
     for param, count in params:
         total = total + count if param.kind != "stat" else total
     costs = counting.elementwise(*x, y)
-    macs = term(counting.macs(*x, y))
-    return _Run(shape, params, total, macs, {kind: term(count) for kind, count in costs.items()})
+    turns = term(counting.turns(*x))
+    macs = turns * term(counting.macs(*x, y))
+    return _Run(shape, params, total, macs, {kind: turns * term(count) for kind, count in costs.items()})
 
 
 def _changed(op: Op, make: Callable[[str, int, str], Term], given: bool = False) -> Op:
@@ -235,7 +236,7 @@ def _run_with_letters(op: Op, x: Sequence[Shape], letters: dict[str, int]) -> _R
     for number, shape in enumerate(x, 1):
         mark = _mark(number) if len(x) > 1 else ""
         made = tuple(letter(axis + mark, size) for axis, size in zip(axes_of(shape), shape, strict=True))
-        inputs.append(Tokens(made) if isinstance(shape, Tokens) else made)
+        inputs.append(many(Tokens(made) if isinstance(shape, Tokens) else made, cuts_of(shape)))
     lettered = _changed(op, lambda name, value, at: letter(LETTERS.get(name, name) + at, value), given=True)
     shape = lettered.shape(*inputs)
     # What an axis of the output is computed from is named as a whole: H′.
@@ -243,7 +244,8 @@ def _run_with_letters(op: Op, x: Sequence[Shape], letters: dict[str, int]) -> _R
         size if size.rank == ATOM and "⌊" not in size.text else letter(f"{axis}′", size)
         for axis, size in zip(axes_of(shape), map(term, shape), strict=True)
     )
-    return _run(lettered, lettered, tuple(inputs), Tokens(made) if isinstance(shape, Tokens) else made)
+    y = many(Tokens(made) if isinstance(shape, Tokens) else made, cuts_of(shape))
+    return _run(lettered, lettered, tuple(inputs), y)
 
 
 def _mark(number: int) -> str:

@@ -71,7 +71,7 @@ def _local_norm(layer: Layer) -> int:
     """A square, a mean over channels padded on both sides, a product and a sum."""
     channels, *sides = layer.node.shape
     size: int = getattr(layer.node.op, "size", 1)
-    return (3 * channels + channels + size - 1) * numel(tuple(sides))
+    return (3 * channels + channels + size - 1) * numel(tuple(sides)) * layer.node.items
 
 
 def _normed(learned: int, plain: int) -> Count:
@@ -82,9 +82,9 @@ def _normed(learned: int, plain: int) -> Count:
 def _applied_once(layer: Layer) -> int:
     """The count of torchinfo for a layer: its parameters, of a convolution for every output position."""
     if layer.node.op.family == "convolution":
-        return _learned(layer) * numel(layer.node.shape[1:]) - _macs(layer)
+        return _learned(layer) * numel(layer.node.shape[1:]) * layer.node.items - _macs(layer)
     times = layer.node.shape[0] if layer.node.op.family == "recurrent" else 1
-    return _learned(layer) * times - _macs(layer)
+    return _learned(layer) * times * layer.node.items - _macs(layer)
 
 
 # What a tool that goes by modules makes of weights that several of them share; `recount` does it.

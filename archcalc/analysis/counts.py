@@ -12,14 +12,15 @@ from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node, Span
 from ..ops import Op, OpError, Param, Shape
 from ..ops.base import LIMIT
-from ..ops.shapes import numel
+from ..ops.shapes import elements, numel
 from ..units import ITEMSIZE
 from .memory import input_bytes, live_bytes, peak_memory, storages
 from .receptive import ReceptiveFields
 
 
 class NodeCost(NamedTuple):
-    """What a node works with and does for one sample, whether its parameters are its own or another's."""
+    """What a node works with and does for one sample, with all its items, whether its parameters are its own or
+    another's."""
 
     params: tuple[Param, ...]
     weights: int
@@ -175,16 +176,21 @@ def _costs(graph: Graph) -> list[NodeCost]:
 
 @lru_cache(maxsize=8192)  # the networks of a family have most of their layers in common
 def cost_of(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
-    """The costs of `op` from input shapes `x` to output shape `y`. Raises OpError above 10¹⁸."""
+    """The costs of `op` from input shapes `x` to output shape `y`, of many for all items: what is counted or timed of
+    a node rests on this. Raises OpError above 10¹⁸."""
     params = op.params(*x)
-    kinds = {"weight": 0, "bias": 0, "norm": 0, "stat": 0}
+    own = {"weight": 0, "bias": 0, "norm": 0, "stat": 0}
     for param in params:
-        kinds[param.kind] += numel(param.shape)
-    macs = op.macs(*x, y)
-    if max(macs, *kinds.values()) > LIMIT:
+        own[param.kind] += numel(param.shape)
+    turns = op.turns(*x)
+    macs = op.macs(*x, y) * turns
+    if max(macs, *own.values()) > LIMIT:
         raise OpError(f"`{op.word}` has more than 10¹⁸ parameters or MACs here")
-    counts = (kinds["weight"], kinds["bias"], kinds["norm"], kinds["stat"])
-    return NodeCost(params, *counts, macs, op.elementwise(*x, y), numel(y), sum(map(numel, x)))
+    counts = (own["weight"], own["bias"], own["norm"], own["stat"])
+    kinds = op.elementwise(*x, y)
+    if turns > 1:
+        kinds = {kind: count * turns for kind, count in kinds.items()}
+    return NodeCost(params, *counts, macs, kinds, elements(y), sum(map(elements, x)))
 
 
 def _count(graph: Graph, costs: list[NodeCost], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:

@@ -158,7 +158,8 @@ class Explained:
         layer = self.report.layers[index]
         if not layer.activation_bytes:
             return Count("activation", 0)
-        size: Any = numel(terms(layer.node.shape)) * terms((ITEMSIZE[self.report.dtype],))[0]
+        many, unit = terms((layer.node.items, ITEMSIZE[self.report.dtype]))
+        size: Any = many * numel(terms(layer.node.shape)) * unit
         size = size * terms((self.report.batch,))[0]
         return Count("activation", int(size), size.text)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import Op
-from ..ops.shapes import numel
+from ..ops.shapes import elements
 from ..units import ITEMSIZE
 
 ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype
@@ -122,4 +122,4 @@ def input_bytes(graph: Graph, batch: int, dtype: str) -> list[int]:
     """The bytes of each input of the network."""
     ids = embedding_inputs(graph)
     sizes = (ID_BYTES if -1 - n in ids else ITEMSIZE[dtype] for n in range(len(graph.inputs)))
-    return [numel(shape) * batch * size for (_, shape), size in zip(graph.inputs, sizes, strict=True)]
+    return [elements(shape) * batch * size for (_, shape), size in zip(graph.inputs, sizes, strict=True)]

@@ -75,7 +75,7 @@ def _at_every_output(layers: Sequence[Layer]) -> int:
     for layer in layers:
         if layer.node.op.torch_module == "ConvTranspose" and layer.cost.weights:
             inputs = layer.cost.macs // layer.cost.weights
-            found += layer.cost.macs * numel(layer.node.shape[1:]) // inputs - layer.cost.macs
+            found += layer.cost.macs * numel(layer.node.shape[1:]) * layer.node.items // inputs - layer.cost.macs
     return found
 
 

@@ -20,7 +20,7 @@ from ..graph import Graph
 from ..ops import Shape, Tokens
 from ..ops.base import POINT as POINTWISE
 from ..ops.base import ReceptiveWindow, ReceptiveWindows
-from ..ops.shapes import positions
+from ..ops.shapes import Many, positions
 
 Number = int | Fraction
 Ends = tuple[tuple[int, ...], tuple[int, ...]]  # the first input that each place sees, and the last
@@ -93,6 +93,7 @@ class Field(NamedTuple):
 SELF = Field(0, 0, 0, 1)
 UNBOUNDED = Field(None, None, None, None)
 Fields = tuple[Field, ...]  # one an axis of the input that is looked at
+UNKNOWN: Fields = ()  # of an item, and of what is put together of items: what it sees depends on which one it is
 
 
 class TokenFields(Fields):
@@ -128,6 +129,10 @@ class ReceptiveFields:
     def __getitem__(self, value: int) -> Fields:
         """The fields of a node, by its index, or of an input; none where the input has no axis, or is not read."""
         return (self._found[value] if value >= 0 else _seed(self.graph.shape(value))) or ()
+
+    def unknown(self, value: int) -> bool:
+        """Whether there is no field because the value is, or is made of, one of many items."""
+        return value >= 0 and self._found[value] == UNKNOWN and _seed(self.graph.inputs[0][1]) != ()
 
     def least(self, value: int) -> float | None:
         """The smallest field over paths and axes; infinite where all are unbounded, None where there is no axis."""
@@ -199,9 +204,12 @@ def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | No
         if reaches is None:
             reaches = memo[key] = node.op.receptive_window(*key[1])
         y = node.shape
+        before = [seeds.get(value) if value < 0 else found[value] for value in node.inputs]
+        if UNKNOWN in before or ((node.op.regroups or isinstance(y, Many)) and any(before)):
+            found.append(UNKNOWN)
+            continue
         read: list[Fields | None] = []
-        for value, reach in zip(node.inputs, reaches, strict=False):
-            fields = seeds.get(value) if value < 0 else found[value]
+        for fields, reach in zip(before, reaches, strict=False):
             read.append(work.through(fields, reach, y) if fields and reach != () else fields)
         if isinstance(y, Tokens) and not isinstance(key[1][0], Tokens) and reaches[:1] == (POINTWISE,):
             found.append(_sequence(read, positions(key[1][0]), y[0]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..errors import UsageError, did_you_mean
-from ..ops.shapes import numel
+from ..ops.shapes import elements
 from ..units import ITEMSIZE
 from .counts import Layer, Report
 from .memory import ID_BYTES, embedding_inputs
@@ -64,11 +64,11 @@ def memory_traffic(report: Report) -> tuple[int, ...]:
         node = layer.node
         if node.op.storage == "view" or (node.op.free and not layer.cost.params and node.op.storage == "inplace"):
             return 0
-        each = [numel(report.graph.shape(value)) * (ID_BYTES if value in ids else size) for value in node.inputs]
+        each = [elements(report.graph.shape(value)) * (ID_BYTES if value in ids else size) for value in node.inputs]
         if node.inputs[0] in ids:  # a look-up reads the words that it needs, and not the whole table
-            return batch * (sum(each) + 2 * numel(node.shape) * size)
+            return batch * (sum(each) + 2 * elements(node.shape) * size)
         _, *parameters = layer.cost[:5]  # its own or another's, and statistics
-        return batch * (sum(each) + numel(node.shape) * size) + sum(parameters) * size
+        return batch * (sum(each) + elements(node.shape) * size) + sum(parameters) * size
 
     return tuple(map(one, report.layers))
 

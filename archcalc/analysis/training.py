@@ -181,12 +181,16 @@ class _Step:
                 continue
             key = id(cost), wanted
             if key not in memo:
-                memo[key] = node.op.backward_macs(key[1], *self._shapes(node)) * self.batch
+                memo[key] = node.op.backward_macs(key[1], *self._shapes(node)) * self._turns(node)
             found.append(memo[key])
         return found
 
     def _shapes(self, node: Node) -> list[tuple[int, ...]]:
         return [*map(self.graph.shape, node.inputs), node.shape]
+
+    def _turns(self, node: Node) -> int:
+        """How often a node works in the whole batch."""
+        return self.batch * node.op.turns(*map(self.graph.shape, node.inputs))
 
     def _used(self) -> list[bool]:
         """Whether an output of the network depends on each node."""
@@ -247,7 +251,7 @@ class _Step:
         if type(op).saved is not Op.saved or type(op).saved_buffers is not Op.saved_buffers:
             shapes = self._shapes(node)
         buffers = op.saved_buffers(needs, *shapes)
-        return op.saved(needs, *shapes), sum(buffer.bytes(self.batch, self.itemsize) for buffer in buffers)
+        return op.saved(needs, *shapes), sum(buffer.bytes(self._turns(node), self.itemsize) for buffer in buffers)
 
     def _kept(self, index: int, node: Node, keeps: str) -> list[int]:
         """The roots that a node keeps."""
@@ -313,7 +317,7 @@ class _Step:
         self.live += self.parameters[index] * self.itemsize
         scratch = 0
         if type(node.op).backward_scratch is not Op.backward_scratch:
-            scratch = node.op.backward_scratch(self.batch, self.itemsize, *self._shapes(node))
+            scratch = node.op.backward_scratch(self._turns(node), self.itemsize, *self._shapes(node))
         if node.op.frees_grad_early and gradient.holders == 1:
             scratch -= gradient.size
         self._reach(self.live + scratch, "backward", index)

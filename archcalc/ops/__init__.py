@@ -1,6 +1,17 @@
 """The ops of the spec language, one class each."""
 
-from . import arrange, conv, layout, merge, norm, pointwise, pool, recurrent, tokens  # noqa: F401 - they register their ops
+from . import (  # noqa: F401 - they register their ops
+    arrange,
+    conv,
+    layout,
+    many,
+    merge,
+    norm,
+    pointwise,
+    pool,
+    recurrent,
+    tokens,
+)
 from .base import ARGUMENTS, KINDS, OPS, Op, Param, convert
 from .shapes import OpError, Shape, Tokens, channels, dims
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from inspect import get_annotations
 from typing import Any, ClassVar, Literal, NamedTuple, Self, dataclass_transform
 
-from .shapes import OpError, Shape, numel, show
+from .shapes import OpError, Shape, items, numel, show
 
 Needs = tuple[bool, ...]  # of each input whether its gradient is needed
 
@@ -137,6 +137,7 @@ class Op:
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how many values: least, most
     branches: ClassVar[bool] = False  # a call is written `word: [branch, branch, …]`
     gated: ClassVar[bool] = False  # the inputs behind the first are gates that scale it
+    regroups: ClassVar[bool] = False  # makes many of a value or the reverse: its rules speak of all items, not of one
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
     probabilities: ClassVar[bool] = False  # it makes them of scores, as losses such as `cross_entropy` do themselves
     folds: ClassVar[bool] = False  # in an evaluation it only scales and shifts each channel
@@ -178,6 +179,10 @@ class Op:
 
     def __repr__(self) -> str:
         return f"{self.word}({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in self.fields)})"
+
+    def turns(self, *x: Any) -> int:
+        """How often the op works, for the input shapes `x`: its costs are for one item, and multiplied by this."""
+        return 1 if self.regroups or not x else items(x[0])
 
     @property
     def ids(self) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 Shape = tuple[int, ...]
 Count = int  # at least 1
@@ -35,6 +36,70 @@ class Tokens(tuple[int, ...]):
         return hash(("tokens", tuple(self)))
 
 
+class Cut(NamedTuple):
+    """How a value became many alike, by the op `word`: a `number` of items; those of a map of the size `of` are of the
+    size `each`, cut after the map was turned round by `shift`."""
+
+    word: str
+    number: int
+    of: tuple[int, ...] = ()
+    each: tuple[int, ...] = ()
+    shift: tuple[int, ...] = ()
+
+
+Cuts = tuple[Cut, ...]
+
+
+class Many(tuple[int, ...]):
+    """The shape of one of many items that are alike, and the `cuts` that made them, the first outermost: each op works
+    on each of them. In torch the items stand in the batch, those of one sample behind each other."""
+
+    cuts: Cuts
+
+    def __new__(cls, shape: Iterable[int], cuts: Cuts) -> Self:
+        found = super().__new__(cls, shape)
+        found.cuts = cuts
+        return found
+
+    def __getnewargs__(self) -> tuple[tuple[int, ...], Cuts]:
+        return tuple(self), self.cuts
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and tuple.__eq__(self, other) and self.cuts == other.cuts
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((type(self), tuple(self), self.cuts))
+
+
+class ManyTokens(Many, Tokens):
+    """The shape of one of many sequences."""
+
+
+def many(shape: Shape, cuts: Cuts) -> Shape:
+    """`shape` as that of each item that these cuts make; of a single value where there are none."""
+    if isinstance(shape, Tokens):
+        return ManyTokens(shape, cuts) if cuts else Tokens(shape)
+    return Many(shape, cuts) if cuts else tuple(shape)
+
+
+def cuts_of(shape: Shape) -> Cuts:
+    """The cuts that made a value many; none of a single value."""
+    return shape.cuts if isinstance(shape, Many) else ()
+
+
+def items(shape: Shape) -> int:
+    """How many items a value has: 1 where it is single."""
+    return math.prod(cut.number for cut in shape.cuts) if isinstance(shape, Many) else 1
+
+
+def batched(shape: Shape, batch: int) -> tuple[int, ...]:
+    """The size of the tensor in torch: the samples, and in each the items, are the first axis."""
+    return (batch * items(shape), *shape)
+
+
 class OpError(Exception):
     """An op cannot be built so, or does not fit its input; `field` names the argument at fault, where it is one."""
 
@@ -54,7 +119,9 @@ def show(value: Any) -> str:
 
 
 def dims(shape: Shape) -> str:
-    """`64×112×112`, or `197 tokens × 768`."""
+    """`64×112×112`, or `197 tokens × 768`; of many `49 × 96×7×7`."""
+    if isinstance(shape, Many):
+        return f"{items(shape)} × {dims(many(shape, ()))}"
     if isinstance(shape, Tokens):
         return f"{shape[0]} tokens × {shape[1]}"
     return "×".join(map(str, shape)) if shape else "a single number"
@@ -105,4 +172,10 @@ def with_channels(x: Shape, count: int) -> Shape:
 
 
 def numel(shape: Shape) -> int:
+    """The elements of a value; of many those of one item."""
     return math.prod(shape)
+
+
+def elements(shape: Shape) -> int:
+    """The elements of a value, of all its items together."""
+    return numel(shape) * items(shape)

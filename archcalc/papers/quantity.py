@@ -19,7 +19,7 @@ from ..language.expr import Expr
 from ..networks import Networks, Number
 from ..ops import ARGUMENTS, OPS, Shape, Tokens
 from ..ops.base import OpFamily
-from ..ops.shapes import numel
+from ..ops.shapes import elements
 from ..units import same
 
 Value = Number | tuple[Number, ...]
@@ -146,7 +146,7 @@ def _activation_elements(place: Place) -> int:
     graph = place.report.graph
     rows = [span for span in graph.rows if place.start <= span.start and span.stop <= place.stop and not span.head]
     whole = place.start == 0 and place.stop == graph.main
-    return sum(numel(graph.shape(span.output)) for span in rows) + (numel(graph.inputs[0][1]) if whole else 0)
+    return sum(elements(graph.shape(span.output)) for span in rows) + (elements(graph.inputs[0][1]) if whole else 0)
 
 
 def _blocks(place: Place) -> int:
@@ -164,8 +164,8 @@ def _padding(place: Place) -> int:
 
 def _receptive_field(place: Place, union: bool = False) -> tuple[int, ...]:
     found = place.report.receptive_fields.at(place.output, place.value, union)
-    if found is None:
-        raise ArchcalcError("the receptive field is unbounded here")
+    if not found:
+        raise ArchcalcError(f"the receptive field is {'unbounded' if found is None else 'not defined'} here")
     return found
 
 
@@ -182,10 +182,10 @@ QUANTITIES: dict[str, Callable[[Place], Value]] = {
     "input_channels": lambda place: axes(place.shape(place.value))["C"],
     "input_height": lambda place: axes(place.shape(place.value))["H"],
     "tokens": _axis("T"),
-    "output_elements": lambda place: numel(place.shape(place.output)),
-    "input_elements": lambda place: numel(place.shape(place.value)),
+    "output_elements": lambda place: elements(place.shape(place.output)),
+    "input_elements": lambda place: elements(place.shape(place.value)),
     "activation_elements": _activation_elements,
-    "neurons": lambda place: sum(numel(layer.output_shape) for layer in place.layers if layer.node.op.weight_layers),
+    "neurons": lambda place: sum(elements(layer.output_shape) for layer in place.layers if layer.node.op.weight_layers),
     "conv_layers": lambda place: _depth(place, "convolution"),
     "fc_layers": lambda place: _depth(place, "linear"),
     "convolutions": lambda place: sum(layer.node.op.family == "convolution" for layer in place.layers),

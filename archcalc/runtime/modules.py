@@ -660,3 +660,131 @@ def recurrent(name: str, width: int, out: int, bias: bool, biases: int) -> nn.Mo
         layer._init_flat_weights()
     layer.register_forward_hook(_states)
     return layer
+
+
+# Many of a thing: the items stand in the batch, those of a sample behind each other.
+
+
+class Windows(_Fixed):
+    """N×C×H×W as windows of the size `each`, row by row, or `strided`, each of elements that lie as far apart as there
+    are windows; before that the map is turned round by `shift`."""
+
+    each: Sizes
+    counts: Sizes
+    shift: Sizes
+    strided: bool
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes = len(self.each)
+        if any(self.shift):
+            x = torch.roll(x, [-n for n in self.shift], list(range(2, 2 + axes)))
+        for axis in range(axes, 0, -1):
+            pair = (self.counts[axis - 1], self.each[axis - 1])
+            x = torch.unflatten(x, axis + 1, pair[::-1] if self.strided else pair)
+        which = [2 + 2 * axis + self.strided for axis in range(axes)]
+        inside = [2 + 2 * axis + 1 - self.strided for axis in range(axes)]
+        return x.permute(0, *which, 1, *inside).clone(memory_format=torch.contiguous_format).flatten(0, axes)
+
+
+class Unwindowed(_Fixed):
+    """The reverse of Windows, for items of any size: maps, tokens that are the places of a window, or vectors."""
+
+    each: Sizes
+    counts: Sizes
+    shift: Sizes
+    strided: bool
+    tokens: bool
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes = len(self.each)
+        if self.tokens:
+            x = torch.unflatten(x.transpose(1, 2), 2, self.each)
+        elif len(x.shape) == 2:
+            x = x.reshape(*x.shape, *[1] * axes)
+        x = torch.unflatten(x, 0, (-1, *self.counts))
+        order = [axes + 1]
+        for axis in range(1, axes + 1):
+            pair = [axis, axes + 1 + axis]
+            order += pair[::-1] if self.strided else pair
+        x = x.permute(0, *order).clone(memory_format=torch.contiguous_format)
+        for axis in range(2, 2 + axes):
+            x = x.flatten(axis, axis + 1)
+        return torch.roll(x, self.shift, list(range(2, 2 + axes))) if any(self.shift) else x
+
+
+def window_mask(of: Sizes, each: Sizes, shift: Sizes) -> Tensor:
+    """Which tokens of each window, [windows, T, T], lay together in the map before it was turned round by `shift`."""
+    regions = torch.zeros(1, 1, *of)
+    for axis, (size, window, moved) in enumerate(zip(of, each, shift, strict=True)):
+        place = torch.arange(size, dtype=torch.float32).reshape([-1 if n == axis else 1 for n in range(len(of))])
+        regions = regions * 3 + (place >= size - window) + (place >= size - moved) * (moved > 0)
+    counts = tuple(size // window for size, window in zip(of, each, strict=True))
+    cut: Tensor = Windows(each, counts, (0,) * len(of), False)(regions).flatten(1)
+    return cut.unsqueeze(1) == cut.unsqueeze(2)
+
+
+class Frames(nn.Module):
+    """N×C×T×… as N·T×C×…"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2).clone(memory_format=torch.contiguous_format).flatten(0, 1)
+
+
+class Patches(_Fixed):
+    """N×C×H×W as windows of the size `kernel` at every `stride`, row by row, which may overlap."""
+
+    kernel: Sizes
+    stride: Sizes
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes = len(self.kernel)
+        for axis in range(axes):
+            x = x.unfold(axis + 2, self.kernel[axis], self.stride[axis])
+        order = (0, *range(2, 2 + axes), 1, *range(2 + axes, 2 + 2 * axes))
+        return x.permute(order).clone(memory_format=torch.contiguous_format).flatten(0, axes)
+
+
+class Crops(_Fixed):
+    """N×C×… cut out at each of `places`, of which those that are `mirrored` along the last axis."""
+
+    size: Sizes
+    places: tuple[Sizes, ...]
+    mirrored: tuple[bool, ...]
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = []
+        for place, mirrored in zip(self.places, self.mirrored, strict=True):
+            crop = x
+            for axis, (start, size) in enumerate(zip(place, self.size, strict=True), 2):
+                crop = crop.narrow(axis, start, size)
+            found.append(crop.flip(-1) if mirrored else crop)
+        return torch.stack(found, 1).flatten(0, 1)
+
+
+class Copies(_Fixed):
+    """Each sample `count` times."""
+
+    count: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.repeat_interleave(self.count, 0)
+
+
+class Alongside(nn.Module):
+    """Several values of one shape as the items of one."""
+
+    def forward(self, *x: Tensor) -> Tensor:
+        return torch.stack(x, 1).flatten(0, 1)
+
+
+class Together(_Fixed):
+    """Every `count` items one behind the other: vectors as tokens, sequences as one, maps along a new axis."""
+
+    count: int
+    tokens: bool
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.unflatten(x, 0, (-1, self.count))
+        y = y if len(x.shape) == 2 or self.tokens else y.transpose(1, 2)
+        y = y.clone(memory_format=torch.contiguous_format)
+        return y.flatten(1, 2) if self.tokens else y

@@ -18,6 +18,7 @@ from ..analysis.memory import embedding_inputs, last_use, storages
 from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node, state_key, state_keys
 from ..ops import Shape
+from ..ops.shapes import batched
 from ..units import ITEMSIZE
 from . import modules
 from .machine import usable
@@ -223,7 +224,7 @@ def example_inputs(graph: Graph, batch: int, dtype: torch.dtype = torch.float32,
     words = embedding_inputs(graph)
     made = []
     for number, (_, shape) in enumerate(graph.inputs):
-        size = (batch, *shape)
+        size = batched(shape, batch)
         if -1 - number in words:
             made.append(torch.randint(words[-1 - number], size, generator=generator, device="cpu"))
         else:

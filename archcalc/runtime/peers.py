@@ -22,6 +22,7 @@ from ..graph import Graph
 from ..measurement.latency import Latency
 from ..measurement.machine import Examined
 from ..ops import Op, Shape
+from ..ops.shapes import batched
 from ..parallel import obey_interrupt
 from . import modules
 from .bench import CpuClock, Probe, clock_cost, first_line
@@ -195,7 +196,7 @@ def _by_node(
 
 
 def _zeros(shape: Shape, ids: int | None) -> Tensor:
-    return torch.zeros((1, *shape), dtype=torch.float32 if ids is None else torch.long)
+    return torch.zeros(batched(shape, 1), dtype=torch.float32 if ids is None else torch.long)
 
 
 def _quietly(count: Count, model: nn.Module, inputs: Sequence[Tensor]) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from ..errors import SpecError, Unavailable, installed
 from ..graph import Graph, Node
 from ..networks import Network, network
 from ..ops import Op, Shape, dims
+from ..ops.shapes import batched
 from ..parallel import cores, map_processes
 from . import modules
 from .machine import available_memory
@@ -209,8 +210,8 @@ def _differences(graph: Graph) -> list[str]:
             most = float(y.abs().max())
             if not most < float("inf"):  # also not a number
                 return [f"{node.path}: the output is not finite at the input {dims(graph.inputs[0][1])}"]
-            for sample, values in enumerate(alone):
-                off = float((values[step.output][0] - y[sample]).abs().max())
+            for sample, (values, own) in enumerate(zip(alone, y.chunk(BATCH), strict=True)):
+                off = float((values[step.output] - own).abs().max())
                 if not off <= TOLERANCE * most + torch.finfo(y.dtype).tiny:
                     return [f"{node.path}: sample {sample + 1} differs by {off:.2g} alone and in a batch of {BATCH}"]
             for values in (together, *alone):
@@ -255,7 +256,7 @@ def _fvcore_macs(op: Op, x: tuple[Shape, ...]) -> int:
     where = CPU if op.torch_module in ("Conv", "ConvTranspose") else torch.device("meta")
     with where:
         module = op.torch(modules, *x).eval()
-        inputs = tuple(torch.zeros((1, *shape)) for shape in x)
+        inputs = tuple(torch.zeros(batched(shape, 1)) for shape in x)
     with quiet(), torch.no_grad():
         analysis = FlopCountAnalysis(module, inputs).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         counted = analysis.tracer_warnings("none").by_operator()
@@ -286,7 +287,7 @@ def verify(graph: Graph) -> list[str]:
         if run_before not in ran:
             dtypes = [torch.long if x in ids else torch.float32 for x in node.inputs]
             each = zip(key[1], dtypes, strict=True)
-            inputs = [torch.empty((BATCH, *shape), dtype=dtype, device="meta") for shape, dtype in each]
+            inputs = [torch.empty(batched(shape, BATCH), dtype=dtype, device="meta") for shape, dtype in each]
             ran[run_before] = _run(node, module, inputs, layer.cost.macs)
         found += [f"{node.path}: {difference}" for difference in ran[run_before]]
     total, count = sum(layer.params for layer in layers), parameter_count(network)
@@ -329,7 +330,7 @@ def _run(node: Node, module: nn.Module, inputs: list[Tensor], macs: int) -> list
     except Exception as error:  # whatever torch raises is a difference
         return [f"torch refuses it: {str(error).splitlines()[0]}"]
     found = []
-    if tuple(y.shape) != (BATCH, *node.shape):
+    if tuple(y.shape) != batched(node.shape, BATCH):
         found.append(f"the output is {dims(node.shape)}, in torch {dims(tuple(y.shape[1:]))}")
     counted = counter.get_total_flops()
     unknown = _gap(node.op, UNKNOWN_TO_COUNTER) and counted == 0

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..errors import UsageError, did_you_mean
 from ..ops import Shape, Tokens
+from ..ops.shapes import Many, items, many
 from ..units import scaled, with_separators
 
 
@@ -132,7 +133,9 @@ def _fixed(number: float | None, decimals: int) -> str:
 
 
 def size(shape: Shape) -> str:
-    """`64×112×112`, or `197 × 768` for tokens."""
+    """`64×112×112`, or `197 × 768` for tokens; `49 × 96×7×7` for many."""
+    if isinstance(shape, Many):
+        return f"{items(shape)} × {size(many(shape, ()))}"
     return (" × " if isinstance(shape, Tokens) else "×").join(map(str, shape)) or "1"
 
 

@@ -32,7 +32,7 @@ from .columns import (
     time,
     words,
 )
-from .documents import OutputShape, TotalsDocument, totals_document
+from .documents import Itemed, OutputShape, TotalsDocument, itemed, totals_document
 from .layout import bar, left, right, width_of
 from .page import Block, Fact, Facts, Gap, Note, Page, Table, Verbatim, told
 from .styles import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces, rule
@@ -424,7 +424,7 @@ class CompareDocument(TypedDict):
     shares: NotRequired[Annotated[list[ShareDocument], "Where the difference lies."]]
 
 
-class DiffLine(TypedDict):
+class DiffLine(Itemed):
     """A node of one network, or of both."""
 
     sign: Annotated[
@@ -499,6 +499,7 @@ def diff_data(changes: Sequence[Hunk], models: Sequence[Compared]) -> DiffDocume
             "path": layer.path,
             "call": usage(layer.node.op),
             "output_shape": layer.node.shape,
+            **itemed(layer.node.shape),
             "params": layer.params,
             "macs": layer.macs,
         }

@@ -6,9 +6,10 @@ Its annotations are no texts, as a TypedDict compiles these one by one when it i
 from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict, cast
 
 from ..analysis.training import OPTIMIZERS, Phase
-from ..documents import Count, FilePlace, Natural, Sizes
+from ..documents import Count, FilePlace, Natural, Positive, Sizes
 from ..language.columns import CLAIM_METRICS, COUNTS, WITH_HEADS
-from ..ops import KINDS
+from ..ops import KINDS, Shape
+from ..ops.shapes import items
 from ..papers.claims import Verdict
 
 if TYPE_CHECKING:
@@ -32,6 +33,17 @@ Elementwise = Annotated[dict[str, Natural], (("properties", _kinds),)]
 OutputShape = Annotated[
     Sizes, "The shape of the output, channels first, without the batch; of a sequence tokens and width."
 ]
+
+
+class Itemed(TypedDict):
+    """What stands beside a shape."""
+
+    items: NotRequired[Annotated[Positive, "How many items of this shape there are, where there are several."]]
+
+
+def itemed(shape: Shape) -> Itemed:
+    """The number of items beside a shape; nothing where it is one."""
+    return {"items": items(shape)} if items(shape) > 1 else {}
 
 
 class CountsDocument(TypedDict):

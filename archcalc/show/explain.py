@@ -22,7 +22,7 @@ from ..tasks.explain import Explanation, JudgementFacts, NetworkFacts, OpFacts, 
 from ..units import binary
 from . import wording
 from .columns import Column, Shown, size, words
-from .documents import ClaimDocument, claim_document
+from .documents import ClaimDocument, Itemed, claim_document, itemed
 from .layout import left, width_of
 from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table, Verbatim
 from .source import python as source_lines
@@ -225,6 +225,8 @@ def _node(facts: NodeFacts, summary: Summary) -> Iterator[Block | Fact]:
     )
     yield Fact("", clean(facts.because) + (f"; {facts.until}" if facts.until else ""))
     yield from _receptive(facts.fields)
+    if summary.report.receptive_fields.unknown(facts.index):
+        yield Fact("field", "? what is seen depends on which item it is, or comes from")
 
 
 def _called(op: Op, read: Sequence[str], gives: Shape, counts: Arithmetic) -> Iterator[Fact | Facts]:
@@ -395,7 +397,7 @@ class CostsDocument(TypedDict):
     letters: Annotated[dict[str, int], "What the letters of the formulas stand for."]
 
 
-class ExampleValue(TypedDict):
+class ExampleValue(Itemed):
     """A value that the example reads."""
 
     shape: Annotated[Sizes, "The shape, channels first, without the batch."]
@@ -477,7 +479,7 @@ class Written(TypedDict):
 HEAD: Written = {"schema": SCHEMA, "archcalc": __version__}
 
 
-class OpDocument(Written, CostsDocument):
+class OpDocument(Written, CostsDocument, Itemed):
     """An op by itself or in a network."""
 
     free: Annotated[str | None, "Why it takes no operation; else null."]
@@ -528,7 +530,7 @@ class SummedDocument(OfModel):
     claims: Annotated[list[ExplainedClaim], "The printed figures about it and the verdicts on them."]
 
 
-class SpanDocument(SummedDocument):
+class SpanDocument(SummedDocument, Itemed):
     """A row of the table, rows that share a label, or a block."""
 
     kind: Annotated[str, (("enum", ("row", "rows", "block")),), "What is explained."]
@@ -570,8 +572,9 @@ def _op_data(facts: OpFacts) -> WordDocument:
         "free": facts.free or None,
         "weight_layers": facts.weight_layers,
         "call": usage(facts.example),
-        "inputs": [{"shape": shape} for shape in facts.inputs],
+        "inputs": [{"shape": shape, **itemed(shape)} for shape in facts.inputs],
         "output_shape": facts.output,
+        **itemed(facts.output),
         **_costs_document(facts.counts),
     }
 
@@ -587,8 +590,9 @@ def _node_data(facts: NodeFacts, summary: Summary) -> NodeDocument:
         "call": usage(node.op),
         "where": node.where.where,
         "row": facts.row.name if facts.row is not None else None,
-        "inputs": [{"name": value.name, "shape": value.shape} for value in facts.inputs],
+        "inputs": [{"name": value.name, "shape": value.shape, **itemed(value.shape)} for value in facts.inputs],
         "output_shape": node.shape,
+        **itemed(node.shape),
         **_costs_document(facts.counts),
         "activation_bytes": {**_number(facts.activation), **storage},
         "receptive_field": [_field_document(found) for found in facts.fields],
@@ -608,8 +612,9 @@ def _span_data(facts: SpanFacts, network: Explained, summary: Summary) -> SpanDo
         "kind": facts.kind,
         "name": facts.name,
         "where": facts.spans[0].where.where,
-        "inputs": [{"name": facts.input.name, "shape": facts.input.shape}],
+        "inputs": [{"name": facts.input.name, "shape": facts.input.shape, **itemed(facts.input.shape)}],
         "output_shape": facts.output,
+        **itemed(facts.output),
         "sums": _sums(facts.sums, network),
         "elementwise": facts.totals.elementwise,
         "weight_layers": facts.totals.weight_layers,
@@ -618,7 +623,9 @@ def _span_data(facts: SpanFacts, network: Explained, summary: Summary) -> SpanDo
 
 
 def _model_data(facts: NetworkFacts, network: Explained, summary: Summary) -> ModelDocument:
-    alive: list[AliveDocument] = [{"name": a.name, "shape": a.shape, "bytes": a.bytes} for a in facts.alive]
+    alive: list[AliveDocument] = [
+        {"name": a.name, "shape": a.shape, **itemed(a.shape), "bytes": a.bytes} for a in facts.alive
+    ]
     return {
         **_of(summary),
         "kind": "model",

@@ -35,8 +35,8 @@ COLUMNS = (
     Column("macs", attrgetter("counts.macs"), "MACs", "MACs", decimal),
     Column("flops", attrgetter("counts.flops")),
     Column("activation_bytes", attrgetter("counts.activation_bytes"), "activation", "activ.", binary),
-    Column("receptive_field_min", lambda line: None if line.fields is None else line.fields.least(line.value)),
-    Column("receptive_field_max", lambda line: None if line.fields is None else line.fields.most(line.value)),
+    Column("receptive_field_min", lambda line: _field(line, "least")),
+    Column("receptive_field_max", lambda line: _field(line, "most")),
     Column("receptive_field_stride", lambda line: _geometry(line, "stride")),
     Column("receptive_field_offset", lambda line: _geometry(line, "offset")),
     Column("latency_ms_median", _latency("median"), "latency", "latency", time),
@@ -51,6 +51,14 @@ SPREAD = Column("spread", lambda line: _spread(line.latency), "IQR", "IQR", perc
 def _spread(latency: Latency | None) -> float | None:
     """The inter-quartile range in percent of the median; None where there are no runs to compare."""
     return 100 * latency.iqr / latency.median if latency and latency.runs > 1 and latency.median else None
+
+
+def _field(line: Line, name: str) -> Value:
+    """The least or the most that an element of a line sees; `?` where it is not defined."""
+    if line.fields is None:
+        return None
+    found: float | None = getattr(line.fields, name)(line.value)
+    return "?" if found is None and line.fields.unknown(line.value) else found
 
 
 def _geometry(line: Line, name: str) -> Value:

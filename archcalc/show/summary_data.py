@@ -11,6 +11,7 @@ from ..analysis.training import Training, train
 from ..documents import SCHEMA
 from ..graph import Span
 from ..models import Summary
+from ..ops.shapes import items
 from ..tasks.summary import Pick, lines
 from .documents import claim_document, totals_document, training_document
 
@@ -115,6 +116,8 @@ def _layer(
         "backward_macs": step[0],
         "saved_bytes": step[1],
     }
+    if node.items > 1:
+        found["items"] = node.items
     if node.head:
         found["head"] = node.head
     if node.shares is not None:
@@ -123,7 +126,7 @@ def _layer(
 
 
 def _row(summary: Summary, span: Span) -> RowDocument:
-    counts = summary.report.subtotal(span)
+    counts, shape = summary.report.subtotal(span), summary.report.graph.shape(span.output)
     measured = None if span.head or summary.measured is None else summary.measured.span(span.start, span.stop)
     found: RowDocument = {
         "name": span.name,
@@ -132,7 +135,7 @@ def _row(summary: Summary, span: Span) -> RowDocument:
         "where": span.where.where,
         "start": span.start,
         "stop": span.stop,
-        "output_shape": summary.report.graph.shape(span.output),
+        "output_shape": shape,
         "params": counts.params,
         "weights": counts.weights,
         "biases": counts.biases,
@@ -145,6 +148,8 @@ def _row(summary: Summary, span: Span) -> RowDocument:
         "weight_layers": counts.weight_layers,
         "latency_ms": None if measured is None else _runs().latency(measured),
     }
+    if items(shape) > 1:
+        found["items"] = items(shape)
     if span.head:
         found["head"] = span.head
     return found

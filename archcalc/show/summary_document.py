@@ -10,7 +10,7 @@ from typing import Annotated, NotRequired, TypedDict
 
 from ..documents import VERSION, WRITER, Count, Dtype, FilePlace, Natural, Positive, Sizes, Version, Word
 from ..measurement.runs import LatencyDocument, MeasurementDocument
-from .documents import ClaimDocument, CountsDocument, OutputShape, TotalsDocument, TrainingDocument
+from .documents import ClaimDocument, CountsDocument, Itemed, OutputShape, TotalsDocument, TrainingDocument
 
 Field = tuple[Positive, Positive]
 
@@ -29,7 +29,7 @@ class Sometimes(TypedDict):
     shown: NotRequired[list[str]]
 
 
-class _LayerPlace(TypedDict):
+class _LayerPlace(Itemed):
     """The place of a node."""
 
     path: Annotated[str, "The unique name of the node; also its name in the torch network."]
@@ -48,7 +48,7 @@ class LayerDocument(_LayerPlace, CountsDocument):
     activation_bytes: Annotated[Count, "The bytes newly allocated for outputs; 0 for views and what works in place."]
     receptive_field: Annotated[
         Field | None,
-        "Input positions that an element sees at most, on its shortest path and on all; null where unbounded.",
+        "Input positions that an element sees at most, on its shortest path and on all; null if unbounded or of many.",
     ]
     receptive_field_union: NotRequired[
         Annotated[
@@ -67,7 +67,7 @@ class LayerDocument(_LayerPlace, CountsDocument):
     ]
 
 
-class _RowPlace(TypedDict):
+class _RowPlace(Itemed):
     """The place of a row."""
 
     name: Annotated[str, "The name by which `rows:`, `heads:` and `errata:` of the spec call the row."]
