@@ -173,4 +173,4 @@ def test_what_an_item_sees_is_not_guessed(tmp_path: Path) -> None:
 def test_many_that_do_not_fit_name_the_line(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"3×16×18 cannot be cut into pieces of 4×4") as caught:
         _ = spec(tmp_path, "input: 3 × 16 × 18\nlayers:\n  - windows(4) together\n").graph
-    assert caught.value.text.where.endswith("it.yaml:3:13")
+    assert caught.value.where.endswith("it.yaml:3:13")
