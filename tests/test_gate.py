@@ -24,6 +24,7 @@ from archcalc.gate.lock import entry_of, read_lock
 from archcalc.graph import state_key
 from archcalc.language import zoo
 from archcalc.language.zoo import Selection
+from archcalc.measurement.conditions import Conditions
 from archcalc.models import load
 from archcalc.show import drift as gated
 from archcalc.testing import NotMeasured, assert_claims, assert_locked, assert_within
@@ -426,8 +427,12 @@ def test_the_receptive_field_is_that_of_the_last_map_that_does_not_see_all() -> 
     assert_within("vgg16", "receptive_field <= 212", "receptive_field >= 212")
 
 
-def test_latency_is_judged_against_a_baseline_of_the_same_run(here: Path, command: Run) -> None:
+def test_latency_is_judged_against_a_baseline_of_the_same_run(
+    here: Path, command: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
+    short = lambda **given: Conditions(**given | {"time_limit": 0.2})  # noqa: E731 - whether it is judged, not how well
+    monkeypatch.setattr("archcalc.measurement.conditions.Conditions", short)
     command("lock", "net.yaml:small")
     for bound, force, code in (("1000", ", required", 0), ("0.0001", "", 0), ("0.0001", ", required", 1)):
         text = re.sub(r"budget .*\n", "", (here / "archcalc.lock").read_text(encoding="utf-8"))

@@ -1,0 +1,233 @@
+"""Whether the torch twin of a spec is the function of other people's module: same weights, same input, same output.
+
+`python -m tests.twins [MODEL …]` prints a line a model; `tests/test_twins.py` runs the table where the libraries are
+installed. Nothing is downloaded: the weights are random ones of the library's module, copied across.
+
+Parameters are paired in the order in which they are used, by kind and shape; where a library keeps several in one
+tensor (`in_proj_weight`, `qkv`), or in another order, the row says so.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import archcalc
+from archcalc.ops import Shape
+from archcalc.runtime.network import example_inputs
+
+Build = Callable[[], nn.Module]
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A model of the zoo and the module that is the same function; `made` is `library:name`, with options behind it.
+
+    `config` goes to a configuration of transformers. `split` says which tensors hold several of ours, one behind the
+    other: a pattern and how many. `later` are patterns of names that ours uses behind all others of the module in front
+    of the match, `skip` those that the function does not use, `transposed` weights that are [in, out] there. `inputs`
+    makes what the library's module is given of ours; `output` picks what is compared of what it returns."""
+
+    model: str
+    made: str
+    input: Shape | None = None
+    config: tuple[tuple[str, Any], ...] = ()
+    settings: tuple[tuple[str, int], ...] = ()
+    split: tuple[tuple[str, int], ...] = ((r"in_proj_(weight|bias)$", 3), (r"\bqkv\.(weight|bias)$", 3))
+    skip: tuple[str, ...] = ()
+    output: Callable[[Any], Tensor] | None = None
+    inputs: Callable[..., tuple[Any, ...]] | None = None
+    transposed: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    logits: bool = True
+
+
+def _kind(name: str) -> str:
+    last = name.rpartition(".")[2].partition("[")[0]
+    return next((kind for kind in ("running_mean", "running_var", "bias") if last.endswith(kind)), "weight")
+
+
+def used(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[list[tuple[str, Tensor]], Any]:
+    """The parameters and running statistics of a module in the order in which a run meets their owners; its output."""
+    names, hooks = dict[int, str](), []
+    found: dict[str, Tensor] = {}
+
+    def meet(owner: nn.Module, *_: Any) -> None:
+        for name, tensor in (*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False)):
+            if not name.startswith("num_batches") and tensor.is_floating_point():
+                found.setdefault(f"{names[id(owner)]}.{name}".lstrip("."), tensor)
+
+    for name, child in module.named_modules():
+        names.setdefault(id(child), name)
+        hooks.append(child.register_forward_pre_hook(meet))
+    with torch.inference_mode():
+        output = module(*inputs)
+    for hook in hooks:
+        hook.remove()
+    order = list(found)
+    state = module.state_dict()
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):  # what torch uses without its module
+        if name in found or name not in state or not tensor.is_floating_point():
+            continue
+        above, at = name, len(order)
+        while above := above.rpartition(".")[0]:
+            beside = [n for n, other in enumerate(order) if other.startswith(f"{above}.")]
+            if beside:
+                at = beside[-1] + 1
+                break
+        order.insert(at, name)
+        found[name] = tensor
+    return [(name, found[name]) for name in order], output
+
+
+def _moved(twin: Twin, theirs: list[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
+    """With those that `later` names behind all others of the module that they stand in."""
+    for pattern in twin.later:
+        names = [name for name, _ in theirs]
+        for name in [name for name in names if re.search(pattern, name)]:
+            match = re.search(pattern, name)
+            assert match is not None
+            prefix, n = name[: match.start()], [name for name, _ in theirs].index(name)
+            item = theirs.pop(n)
+            behind = [n for n, (other, _) in enumerate(theirs) if other.startswith(prefix)]
+            theirs.insert(behind[-1] + 1 if behind else n, item)
+    return theirs
+
+
+def randomised(module: nn.Module) -> nn.Module:
+    """The module with norms, biases and statistics that are not what they begin as, so that none can be left out."""
+    drawn = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+            if not tensor.is_floating_point() or tensor.device.type == "meta":
+                continue
+            noise = torch.rand(tensor.shape, generator=drawn)
+            if name.endswith("running_var") or (tensor.ndim == 1 and name.endswith("weight")):
+                tensor.copy_(0.75 + noise / 2)
+            elif tensor.ndim <= 1:
+                tensor.copy_((noise - 0.5) / 5)
+    return module.eval()
+
+
+def _parts(twin: Twin, theirs: list[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in theirs:
+        if any(re.search(pattern, name) for pattern in twin.skip):
+            continue
+        if any(re.search(pattern, name) for pattern in twin.transposed):
+            tensor = tensor.T
+        count = next((count for pattern, count in twin.split if re.search(pattern, name)), 1)
+        for n, part in enumerate(tensor.chunk(count)):
+            yield (name if count == 1 else f"{name}[{n}]"), part
+
+
+def carry(twin: Twin, ours: nn.Module, theirs: list[tuple[str, Tensor]]) -> dict[str, str]:
+    """Copy their weights into ours, and return which went where. Raises ValueError where one has no partner."""
+    left = dict(_parts(twin, _moved(twin, theirs)))
+    state, pairs = ours.state_dict(), dict[str, str]()
+    for key, tensor in state.items():
+        if key.endswith("num_batches_tracked"):
+            continue
+        name = next(
+            (
+                name
+                for name, other in left.items()
+                if _kind(name) == _kind(key) and _plain(other.shape) == _plain(tensor.shape)
+            ),
+            None,
+        )
+        if name is None:
+            raise ValueError(f"nothing is left for {key} {tuple(tensor.shape)}; there are {_listed(left)}")
+        state[key] = left.pop(name).reshape(tensor.shape).clone()
+        pairs[key] = name
+    if left:
+        raise ValueError(f"left over are {_listed(left)}")
+    ours.load_state_dict(state)
+    return pairs
+
+
+def _plain(shape: torch.Size) -> tuple[int, ...]:
+    return tuple(size for size in shape if size > 1)
+
+
+def _listed(left: dict[str, Tensor]) -> str:
+    return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in list(left.items())[:4]) or "none"
+
+
+def make(twin: Twin) -> nn.Module:
+    """The library's module. Raises ImportError where the library is missing."""
+    library, _, words = twin.made.partition(":")
+    name, *options = words.split()
+    given = {key: {"True": True, "False": False}[value] for key, value in (option.split("=") for option in options)}
+    if library == "timm":
+        found: nn.Module = import_module("timm").create_model(name, pretrained=False, **given)
+    elif library == "transformers":
+        transformers = import_module("transformers")
+        kind = getattr(transformers, name)
+        found = kind(kind.config_class(**dict(twin.config)))
+    else:
+        backbone = {"weights_backbone": None} if re.search(r"_(resnet|mobilenet)\w+$|^ssd", name) else {}
+        found = import_module("torchvision.models").get_model(name, weights=None, **backbone, **given)
+    return found
+
+
+def difference(twin: Twin) -> float:
+    """The largest difference between the outputs, as a part of the largest output. Raises ValueError where the weights
+    do not fit, ImportError where the library is missing."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        theirs = randomised(make(twin))
+        model = archcalc.load(twin.model, input=twin.input, settings=dict(twin.settings))
+        ours = model.torch(logits=twin.logits).eval()
+        inputs = example_inputs(model.graph, 2, seed=0)
+        state, output = used(theirs, twin.inputs(*inputs) if twin.inputs else tuple(inputs))
+        carry(twin, ours, state)
+        with torch.inference_mode():
+            mine = ours(*inputs)
+    wanted = twin.output(output) if twin.output else output
+    wanted = wanted if isinstance(wanted, Tensor) else next(iter(wanted.values()))
+    mine = mine if isinstance(mine, Tensor) else mine[0]
+    return float((mine.reshape(wanted.shape) - wanted).abs().max() / wanted.abs().max())
+
+
+TWINS = (
+    Twin("alexnet-torchvision", "torchvision:alexnet", (3, 224, 224)),
+    Twin("vgg11", "torchvision:vgg11", (3, 224, 224)),
+    Twin("vgg16", "torchvision:vgg16", (3, 224, 224)),
+    Twin("resnet18", "torchvision:resnet18", (3, 64, 64)),
+    Twin("resnet50-v1.5", "torchvision:resnet50", (3, 64, 64)),
+    Twin("resnext50-32x4d", "torchvision:resnext50_32x4d", (3, 64, 64)),
+    Twin("densenet121", "torchvision:densenet121", (3, 64, 64)),
+    Twin("googlenet-torchvision", "torchvision:googlenet aux_logits=False init_weights=False", (3, 224, 224)),
+    Twin("inception-v3", "torchvision:inception_v3 aux_logits=False init_weights=False", (3, 299, 299)),
+    Twin("squeezenet1.0", "torchvision:squeezenet1_0", (3, 64, 64)),
+    Twin("mobilenetv2", "torchvision:mobilenet_v2", (3, 64, 64)),
+    Twin("mobilenetv3-large", "torchvision:mobilenet_v3_large", (3, 64, 64)),
+    Twin("mobilenetv3-small", "torchvision:mobilenet_v3_small", (3, 64, 64)),
+    Twin("mnasnet-b1", "torchvision:mnasnet1_0", (3, 64, 64)),
+    Twin("shufflenetv2-1.0", "torchvision:shufflenet_v2_x1_0", (3, 64, 64)),
+    Twin("efficientnet-b0", "torchvision:efficientnet_b0", (3, 64, 64)),
+    Twin("convnext-tiny", "torchvision:convnext_tiny", (3, 64, 64), later=("layer_scale$",)),
+    Twin("regnety-400mf", "torchvision:regnet_y_400mf", (3, 64, 64), later=(r"proj\.",)),
+    Twin("vit-b-16", "torchvision:vit_b_16", (3, 224, 224)),
+)
+
+
+def main(names: list[str]) -> None:
+    """Print how far each twin is from its library's module."""
+    for twin in TWINS:
+        if not names or twin.model in names:
+            try:
+                print(f"{twin.model:24} {twin.made:40} {difference(twin):.1e}", flush=True)
+            except Exception as error:
+                print(f"{twin.model:24} {twin.made:40} {type(error).__name__}: {error}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
