@@ -66,6 +66,11 @@ def recurrent(gates: int, width: int, out: int, biases: int) -> Params:
     return [*matrices, *[("bias_ih_l0", (gates * out,)), ("bias_hh_l0", (gates * out,))][:biases]]
 
 
+def projections(q: Shape, k: Shape, v: Shape, out: Shape) -> Params:
+    return [(f"{name}.weight", shape) for name, shape in zip(("q", "k", "v", "out"), (q, k, v, out), strict=True)]
+
+
+SQUARE = projections(*[(8, 8)] * 4)
 MORE_ACTIVATIONS = ("leaky_relu", "elu", "selu", "hardswish", "hardsigmoid", "quickgelu", "mish", "tanh", "softplus")
 MAP, VECTOR, SEQUENCE = (6, 5, 4), (7,), Tokens((5, 8))
 # What `windows` and others leave: 8×12 in windows of 4×6, cut after a turn by 1×2; 4×6 grids as far apart; frames.
@@ -476,6 +481,103 @@ ROWS = [
     Row("together", {}, [Many((7,), (FRAMES,))], Tokens((5, 7)), [], 0, {}),
     Row("together", {}, [ManyTokens((4, 7), (BEAMS, FRAMES))], ManyTokens((20, 7), (BEAMS,)), [], 0, {}),
     Row("together", {}, [Many((3, 8, 12), (FRAMES,))], (3, 5, 8, 12), [], 0, {}),
+    # Llama-3-8B's layer at 2 tokens: 32 heads of 128 read 8 of keys and values, 4096·(4096 + 1024 + 1024 + 4096) a
+    # token; 2 · 40 heads are turned in 128 elements, by 2 products and a sum each
+    Row(
+        "attention", {"heads": 32, "kv_heads": 8, "bias": False, "causal": True, "rotary": 500000.0},
+        [Tokens((2, 4096))], Tokens((2, 4096)), projections((4096, 4096), (1024, 4096), (1024, 4096), (4096, 4096)),
+        2 * 4096 * 10240 + 2 * 2 * 2 * 4096, {"softmax": 128, "multiply": 128 + 2 * 10240, "add": 10240},
+    ),
+    # one head of keys and values for all; 5·8·8 + 5·8·(4 + 4) + 5·8·8 + 5²·16; out 3 wide: 5·8·3
+    Row(
+        "attention", {"heads": 2, "kv_heads": 1, "bias": False, "out_bias": True, "out": 3}, [SEQUENCE], Tokens((5, 3)),
+        [*projections((8, 8), (4, 8), (4, 8), (3, 8)), ("out.bias", (3,))],
+        320 + 320 + 120 + 400, {"softmax": 50, "multiply": 50, "bias": 15},
+    ),
+    # Whisper's: no bias of keys. Keys of 3 and values of 6, 7 tokens of each: 5·8·8 + 7·3·8 + 7·6·8 + 5·8·8 + 5·7·16
+    Row(
+        "attention", {"heads": 2, "memory": True, "values": True, "key_bias": False},
+        [SEQUENCE, Tokens((7, 3)), Tokens((7, 6))], SEQUENCE,
+        [
+            ("q.weight", (8, 8)), ("q.bias", (8,)), ("k.weight", (8, 3)), ("v.weight", (8, 6)), ("v.bias", (8,)),
+            ("out.weight", (8, 8)), ("out.bias", (8,)),
+        ],
+        320 + 168 + 336 + 320 + 560, {"softmax": 70, "multiply": 70, "bias": 40 + 56 + 40},
+    ),
+    # DETR's: queries and keys of one sequence, values of another
+    Row(
+        "attention", {"heads": 2, "values": True, "bias": False}, [SEQUENCE, Tokens((5, 4))], SEQUENCE,
+        projections((8, 8), (8, 8), (8, 4), (8, 8)), 320 + 320 + 160 + 320 + 400, {"softmax": 50, "multiply": 50},
+    ),
+    # 2 of 4 elements turned, of 2 heads each of queries and keys: 5·4·2 = 40
+    Row(
+        "attention", {"heads": 2, "bias": False, "rotary": 10000.0, "rotary_width": 2, "interleaved": True},
+        [SEQUENCE], SEQUENCE, SQUARE, 1680, {"softmax": 50, "multiply": 50 + 80, "add": 40},
+    ),
+    # Swin's window of 7×7: 13·13 biases a head
+    Row(
+        "attention", {"heads": 3, "bias": False, "relative": (7, 7)}, [Tokens((49, 6))], Tokens((49, 6)),
+        [*projections((6, 6), (6, 6), (6, 6), (6, 6)), ("table", (169, 3))],
+        4 * 49 * 36 + 2 * 49**2 * 6, {"softmax": 3 * 2401, "multiply": 3 * 2401, "add": 3 * 2401},
+    ),
+    Row(
+        "attention", {"heads": 2, "bias": False, "relative": 5}, [SEQUENCE], SEQUENCE, [*SQUARE, ("table", (9, 2))],
+        1680, {"softmax": 50, "multiply": 50, "add": 50},
+    ),
+    # a table that is given, for a cross attention too; T5's 32 classes
+    Row(
+        "attention", {"heads": 2, "bias": False, "buckets": 32, "scale": 1.0}, [SEQUENCE], SEQUENCE,
+        [*SQUARE, ("table", (32, 2))], 1680, {"softmax": 50, "multiply": 50, "add": 50},
+    ),
+    Row(
+        "attention", {"heads": 2, "bias": False, "buckets": 6, "distance": 9, "table": True, "causal": True},
+        [SEQUENCE, Tokens((6, 2))], SEQUENCE, SQUARE, 1680, {"softmax": 50, "multiply": 50, "add": 50},
+    ),
+    Row(
+        "attention", {"heads": 2, "bias": False, "relative": 5, "kv_heads": 1, "table": True, "mask": True},
+        [SEQUENCE, Tokens((9, 2)), (2, 5, 5)], SEQUENCE, projections((8, 8), (4, 8), (4, 8), (8, 8)),
+        320 + 320 + 320 + 400, {"softmax": 50, "multiply": 50, "add": 100},
+    ),
+    Row(
+        "attention", {"heads": 2, "bias": False, "mask": True}, [SEQUENCE, Tokens((5, 5))], SEQUENCE, SQUARE,
+        1680, {"softmax": 50, "multiply": 50, "add": 50},
+    ),
+    Row(
+        "attention", {"heads": 2, "bias": False, "mask": True, "memory": True, "window": 3, "causal": True},
+        [SEQUENCE, Tokens((7, 8)), (1, 5, 7)], SEQUENCE, SQUARE,
+        2 * 320 + 2 * 448 + 560, {"softmax": 70, "multiply": 70, "add": 70},
+    ),
+    Row(
+        "attention", {"heads": 2, "bias": False, "alibi": True, "causal": True}, [SEQUENCE], SEQUENCE, SQUARE,
+        1680, {"softmax": 50, "multiply": 50, "add": 50},
+    ),
+    *(
+        Row("attention", {"heads": 2, "bias": False, "window": window, "causal": causal}, [SEQUENCE], SEQUENCE, SQUARE,
+            1680, {"softmax": 50, "multiply": 50})
+        for window in (2, 9) for causal in (True, False)
+    ),
+    # scales of a head's 4 elements; of layer norms shifts too; a temperature a head. 5·(8 + 8) elements
+    *(
+        Row("attention", {"heads": 2, "bias": False, "qk_norm": norm, **more}, [SEQUENCE], SEQUENCE,
+            [*SQUARE, *tensors], 1680,
+            {"softmax": 50, "multiply": 50, "norm": 80} | ({"multiply": 210, "add": 80} if more else {}))
+        for norm, tensors in (
+            ("rmsnorm", [("q_norm.weight", (4,)), ("k_norm.weight", (4,))]),
+            ("layernorm", [(f"{name}_norm.{tensor}", (4,)) for name in "qk" for tensor in ("weight", "bias")]),
+            ("l2norm", [("temperature", (2,))]),
+        )
+        for more in ({}, {"rotary": 10000.0})
+    ),
+    Row(
+        "attention", {"heads": 4, "bias": False, "qk_norm": "l2norm", "kv_heads": 2}, [SEQUENCE], SEQUENCE,
+        [*projections((8, 8), (4, 8), (4, 8), (8, 8)), ("temperature", (4,))],
+        320 + 320 + 320 + 400, {"softmax": 100, "multiply": 100, "norm": 60},
+    ),
+    *(
+        Row("attention", {"heads": 2, "bias": False, "dropout": 0.1, **more}, [SEQUENCE], SEQUENCE, SQUARE,
+            1680, {"softmax": 50, "multiply": 50})
+        for more in ({}, {"causal": True})
+    ),
 ]  # fmt: skip
 
 
@@ -609,6 +711,24 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("together", {}, [Many((3, 2, 2, 2), (FRAMES,))], ""),
     ("attention", {"heads": 3}, [SEQUENCE], "heads"),
     ("attention", {"heads": 2}, [MAP], ""),
+    ("attention", {"heads": 4, "kv_heads": 3}, [SEQUENCE], "kv_heads"),
+    ("attention", {"heads": 2, "values": True}, [SEQUENCE, Tokens((6, 8))], "values"),
+    ("attention", {"heads": 8, "rotary": 10000.0}, [SEQUENCE], "rotary"),  # nothing to pair in a head of one
+    ("attention", {"heads": 2, "rotary": 10000.0, "rotary_width": 6}, [SEQUENCE], "rotary_width"),
+    ("attention", {"heads": 2, "rotary": -1.0}, [SEQUENCE], "rotary"),
+    ("attention", {"heads": 2, "rotary_width": 2}, [SEQUENCE], "rotary_width"),
+    ("attention", {"heads": 2, "interleaved": True}, [SEQUENCE], "interleaved"),
+    ("attention", {"heads": 2, "relative": (7, 7)}, [SEQUENCE], "relative"),
+    ("attention", {"heads": 2, "relative": 5, "memory": True}, [SEQUENCE, Tokens((7, 8))], "relative"),
+    ("attention", {"heads": 2, "relative": 5, "buckets": 32}, [SEQUENCE], "buckets"),
+    ("attention", {"heads": 2, "buckets": 2}, [SEQUENCE], "buckets"),
+    ("attention", {"heads": 2, "buckets": 32, "distance": 8}, [SEQUENCE], "distance"),
+    ("attention", {"heads": 2, "table": True}, [SEQUENCE, Tokens((9, 2))], "table"),
+    ("attention", {"heads": 2, "relative": 5, "table": True}, [SEQUENCE, Tokens((9, 3))], "table"),
+    ("attention", {"heads": 2, "mask": True}, [SEQUENCE, Tokens((5, 4))], "mask"),
+    ("attention", {"heads": 2, "mask": True}, [SEQUENCE, (3, 5, 5)], "mask"),
+    ("attention", {"heads": 2, "qk_norm": "batchnorm"}, [SEQUENCE], "qk_norm"),
+    ("attention", {"heads": 2, "dropout": 1.0}, [SEQUENCE], "dropout"),
 ]
 
 
@@ -875,11 +995,40 @@ def weighted(draw: Draw) -> Drawn:
 
 @st.composite
 def attention(draw: Draw) -> Drawn:
-    heads, memory = draw(small), draw(st.none() | sequences)
-    widths = {name: heads * draw(small) for name in ("key", "value")} if draw(st.booleans()) else {}
-    x = Tokens((draw(small), draw(small) * (1 if widths else heads)))
-    op = call("attention", heads=heads, memory=memory is not None, bias=draw(st.booleans()), **widths)
-    return op, [x] if memory is None else [x, memory]
+    shared = draw(small)
+    heads, maybe = shared * draw(st.integers(1, 3)), st.booleans()
+    widths = {name: 2 * heads * draw(st.integers(1, 3)) for name in ("key", "value")} if draw(maybe) else {}
+    x = Tokens((draw(small), draw(small) * (1 if widths else 2 * heads)))
+    own = {
+        name: draw(maybe) for name in ("bias", "key_bias", "out_bias", "causal", "alibi", "memory", "values", "mask")
+    }
+    memory = draw(sequences) if own["memory"] else None
+    t, m = x[0], memory[0] if memory else x[0]
+    more: Arguments = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "kv_heads": st.just(shared),
+                "out": small,
+                "window": small,
+                "qk_norm": st.sampled_from(["rmsnorm", "layernorm", "l2norm"]),
+                "scale": st.floats(0.1, 2),
+                "dropout": st.floats(0, 0.9),
+            },
+        )
+    )
+    more |= draw(st.fixed_dictionaries({}, optional={"rotary": st.floats(2, 1e6)}))
+    if "rotary" in more:
+        more |= draw(st.fixed_dictionaries({}, optional={"rotary_width": st.just(2), "interleaved": maybe}))
+    tables: list[tuple[Arguments, int]] = [({}, 0), ({"buckets": 8, "distance": 20}, 8)]
+    tables += [({"relative": t}, 2 * t - 1), ({"relative": (1, t)}, 2 * t - 1)] if memory is None else []
+    table, classes = draw(st.sampled_from(tables))
+    inputs = [x, *([memory] if memory else []), *([Tokens((m, draw(small)))] if own["values"] else [])]
+    if classes and draw(maybe):
+        table, inputs = table | {"table": True}, [*inputs, Tokens((classes, heads))]
+    if own["mask"]:
+        inputs.append(draw(st.sampled_from([Tokens((t, m)), (1, t, m), (heads, t, m)])))
+    return call("attention", heads=heads, **own, **widths, **more, **table), inputs
 
 
 @st.composite

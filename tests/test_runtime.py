@@ -580,7 +580,7 @@ def test_merges_leave_their_branches_alone() -> None:
 
 def test_attention_is_the_formula() -> None:
     """softmax(QKᵀ / √d) · V in each of two heads of width 3, and the projection (arXiv:1706.03762, eq. 1)."""
-    attention, x = modules.Attention(6, 6, 6, 6, heads=2), torch.randn(2, 5, 6)
+    attention, x = call("attention", heads=2).torch(modules, Tokens((5, 6))), torch.randn(2, 5, 6)
     q, k, v = attention.q(x), attention.k(x), attention.v(x)
     heads = [
         torch.softmax(q[..., a:b] @ k[..., a:b].transpose(1, 2) / 3**0.5, -1) @ v[..., a:b] for a, b in ((0, 3), (3, 6))

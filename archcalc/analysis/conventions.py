@@ -47,9 +47,9 @@ def _elementwise(kind: str) -> Count:
 
 def attention_products(op: Op, cost: NodeCost) -> int:
     """The MACs of QKᵀ and AV: of each pair of tokens a key and a value."""
-    widths = {param.name: param.shape[0] for param in cost.params}
+    sizes = {param.name: param.shape for param in cost.params}
     pairs: int = cost.elementwise["softmax"] // getattr(op, "heads", 1)
-    return pairs * (widths["q.weight"] + widths["v.weight"])
+    return pairs * (sizes["q.weight"][0] + sizes["out.weight"][1])
 
 
 def _gates(**joins: int) -> Count:

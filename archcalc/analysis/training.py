@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node
 from ..ops import Op
-from ..ops.base import LIMIT, Needs
+from ..ops.base import LIMIT, Needs, Saves
 from ..ops.shapes import numel
 from ..units import ITEMSIZE
 from .counts import NodeCost, Report
@@ -231,7 +231,7 @@ class _Step:
     def _keepers(self) -> dict[int, int]:
         """For each root that is saved the first node that keeps it: the last one to read it in the backward pass."""
         found: dict[int, int] = {}
-        memo: dict[tuple[int, Needs], tuple[str, int]] = {}
+        memo: dict[tuple[int, Needs], tuple[Saves, int]] = {}
         for index, node in enumerate(self.graph.nodes):
             if not self.needs[index]:
                 continue
@@ -246,20 +246,22 @@ class _Step:
                     self.saved[index] += self.sizes[root] if root >= 0 else 0
         return found
 
-    def _rule(self, node: Node, needs: Needs) -> tuple[str, int]:
+    def _rule(self, node: Node, needs: Needs) -> tuple[Saves, int]:
         op, shapes = node.op, list[tuple[int, ...]]()
         if type(op).saved is not Op.saved or type(op).saved_buffers is not Op.saved_buffers:
             shapes = self._shapes(node)
         buffers = op.saved_buffers(needs, *shapes)
         return op.saved(needs, *shapes), sum(buffer.bytes(self._turns(node), self.itemsize) for buffer in buffers)
 
-    def _kept(self, index: int, node: Node, keeps: str) -> list[int]:
+    def _kept(self, index: int, node: Node, keeps: Saves) -> list[int]:
         """The roots that a node keeps."""
         if keeps == "nothing":
             return []
         if keeps == "output" or (keeps == "either" and self.in_place[index]):
             return [self.roots[index]]
         values = [value for n, value in enumerate(node.inputs) if n < node.op.read]
+        if isinstance(keeps, tuple):
+            values = [node.inputs[n] for n in keeps]
         if keeps == "factors":
             wanted = self.wanted[index]
             values = [value for n, value in enumerate(values) if any(wanted[:n]) or any(wanted[n + 1 :])]

@@ -615,7 +615,9 @@ class _Expander:
         missing = [argument.name for argument in fields if argument.required and argument.name not in given]
         if missing:
             raise call.word.error(f"`{word}` wants {_listed(missing)}", _usage(word))
-        return call, cls, tuple((name, kinds[name], argument) for name, argument in given.items())
+        said = [name for name in kinds if name in given]  # in the op's order, which is that of its inputs
+        spelled = {name for name in said if kinds[name].startswith("Word")}
+        return call, cls, tuple([(n, kinds[n], Pattern(given[n].text) if n in spelled else given[n]) for n in said])
 
     def _open(self, block: Block, call: Call, env: Env, value: Value) -> Value:
         self._step(call.word, 4)

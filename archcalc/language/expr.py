@@ -376,7 +376,8 @@ class Argument:
 
 
 class Pattern:
-    """An argument that says how axes go over into others, `c h w -> (h w) c`: text, without any value in it."""
+    """An argument that is text, without any value in it: how axes go over into others, `c h w -> (h w) c`, or one of
+    the words that an op knows, `qk_norm=rmsnorm`."""
 
     __slots__ = ("constant", "name", "names", "text")
 

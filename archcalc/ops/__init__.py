@@ -2,6 +2,7 @@
 
 from . import (  # noqa: F401 - they register their ops
     arrange,
+    attention,
     conv,
     layout,
     many,

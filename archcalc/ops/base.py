@@ -20,7 +20,7 @@ LIMIT = 10**18
 
 Kind = Literal["weight", "bias", "norm", "stat"]
 Storage = Literal["new", "view", "inplace"]
-Saves = Literal["", "nothing", "inputs", "factors", "output", "either", "both"]
+Saves = Literal["", "nothing", "inputs", "factors", "output", "either", "both"] | tuple[int, ...]
 Gradient = Literal["new", "passed", "view", "shared"]
 OpFamily = Literal[
     "",
@@ -125,8 +125,9 @@ class Op:
 
     `saves` says which values the backward pass reads, so that autograd keeps them: the `inputs`, the `output`, `either`
     (the output where the op works in place, else the input), `both` (inputs and output), `factors` (each input that
-    another one's gradient is made of), or `nothing`. `gradient` says where the gradients of the inputs stand: each in
-    `new` memory, in one new tensor `shared` by them all, in a `view` of the output's gradient, or it is `passed` on.
+    another one's gradient is made of), or `nothing`; or some inputs, by their numbers. `gradient` says where the
+    gradients of the inputs stand: each in `new` memory, in one new tensor `shared` by them all, in a `view` of the
+    output's gradient, or it is `passed` on.
     """
 
     word: ClassVar[str] = ""
@@ -354,6 +355,8 @@ def convert(value: Any, kind: str, name: str) -> Any:
     kind = kind.removesuffix("| None").strip()
     if value is None and optional:
         return None
+    if kind == "Word":
+        return value
     if kind in ("Value", "Like") and value is True:
         return True  # the value itself is an input of the node
     if kind == "Pattern":

@@ -1,11 +1,11 @@
-"""Sequences: patches to tokens, class token, positions, attention."""
+"""Sequences: patches to tokens, class token, positions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .base import WHOLE, Buffer, Elementwise, Free, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
-from .shapes import SUM_BYTES, Count, Like, OpError, Shape, Tokens, Value, dims, numel, sized, spatial
+from .shapes import Like, OpError, Shape, Tokens, Value, dims, numel, sized, spatial
 
 
 def sequence(x: Shape, what: str) -> Tokens:
@@ -229,103 +229,3 @@ class Similarity(Op):
 
     def torch(self, rt: Any, x: Shape, other: Shape) -> Any:
         return rt.Similarity()
-
-
-@op(
-    "attention",
-    heads="how many heads share the widths of keys and values",
-    memory="the sequence that keys and values come from",
-    key="the width of the keys of all heads together",
-    value="the width of the values of all heads together",
-    causal="whether a token reads only itself and those before it",
-)
-class Attention(Op):
-    """Multi-head attention: softmax(QKᵀ/√d)·V for each head, and a projection; the queries come from the sequence, keys
-    and values from it too or, given `memory`, from that.
-
-    Source: Vaswani et al., arXiv:1706.03762, section 3.2. `key` and `value` are the widths of all heads together (the
-    sequence's unless given). MACs for T tokens of width D reading M of width E: T·D·key + M·E·(key + value) + T·value·D
-    in the projections, T·M·key in QKᵀ and T·M·value in AV; `causal` masks scores and saves none of them.
-    """
-
-    heads: Count
-    memory: Value = False
-    key: Count | None = None
-    value: Count | None = None
-    bias: bool = True
-    causal: bool = False
-
-    family = "attention"
-    torch_module = "MultiheadAttention"
-    example = on(Tokens((6, 8)), heads=2)
-    inputs = (1, 2)
-    weight_layers = 2
-    saves = "inputs"
-    frees_grad_early = True
-
-    def _sizes(self, x: Shape, memory: Shape | None) -> tuple[int, int, int, int, int, int]:
-        source = x if memory is None else memory
-        return x[0], x[1], source[0], source[1], self.key or x[1], self.value or x[1]
-
-    def shape(self, x: Shape, memory: Shape | None = None) -> Shape:
-        sequence(x, "attention")
-        if memory is not None:
-            sequence(memory, "attention")
-        *_, key, value = self._sizes(x, memory)
-        for width, name in ((key, "key"), (value, "value")):
-            if width % self.heads:
-                raise OpError(f"a {name} width of {width} cannot be cut into {self.heads} heads", "heads")
-        return x
-
-    def params(self, x: Shape, memory: Shape | None = None) -> tuple[Param, ...]:
-        _, width, _, other, key, value = self._sizes(x, memory)
-        found = []
-        for name, out, into in (("q", key, width), ("k", key, other), ("v", value, other), ("out", width, value)):
-            found.append(Param(f"{name}.weight", (out, into), "weight"))
-            if self.bias:
-                found.append(Param(f"{name}.bias", (out,), "bias"))
-        return tuple(found)
-
-    def macs(self, *xy: Shape) -> int:
-        t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
-        return t * d * key + m * e * (key + value) + t * value * d + t * m * (key + value)
-
-    def backward_macs(self, needs: Needs, *xy: Shape) -> int:
-        t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
-        into_x, into_memory = needs[0], needs[-1]  # without a memory both are the sequence
-        macs = 2 * self.macs(*xy)
-        return macs - (0 if into_x else t * d * key) - (0 if into_memory else m * e * (key + value))
-
-    def saved_buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
-        t, _, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
-        projected = Buffer("queries, keys and values", t * key + m * (key + value))
-        mixed = Buffer("the mixed values", t * value)
-        if key != value:  # torch has no fused kernel for it, and keeps the weights of all pairs
-            return projected, mixed, Buffer("the attention weights", self.heads * t * m)
-        return projected, mixed, Buffer("the logarithms of the sums", self.heads * t, SUM_BYTES)
-
-    def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
-        t, d, m, e, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
-        own = sum(numel(param.shape) for param in self.params(*xy[:-1]))
-        kept = sum(buffer.numel for buffer in self.saved_buffers((True,) * len(xy), *xy))
-        projected = t * key + m * (key + value)
-        scores = 0 if key == value else 2 * self.heads * t * m
-        # At the mixing the gradients of the input and of three projections are not there yet; at the first of these
-        # projections what the mixing kept is gone, at the last one all but the queries' gradient too.
-        mixing = batch * (projected + t * value + scores - t * d) + d * value - own
-        first = batch * (projected - kept) + (d + e) * value - own
-        last = batch * (t * key + t * d - kept)
-        return max(mixing, first, last) * itemsize
-
-    def elementwise(self, *xy: Shape) -> dict[str, int]:
-        t, d, m, _, key, value = self._sizes(xy[0], xy[1] if len(xy) > 2 else None)
-        scores = self.heads * t * m
-        bias = {"bias": t * key + m * (key + value) + t * d} if self.bias else {}
-        return {"softmax": scores, "multiply": scores, **bias}
-
-    def receptive_window(self, *x: Shape) -> tuple[ReceptiveWindows, ...]:
-        return (WHOLE,) * len(x)
-
-    def torch(self, rt: Any, x: Shape, memory: Shape | None = None) -> Any:
-        _, width, _, other, key, value = self._sizes(x, memory)
-        return rt.Attention(width, other, key, value, self.heads, self.bias, self.causal)

@@ -257,36 +257,185 @@ class Complement(nn.Module):
         return 1 - x
 
 
-class Attention(nn.Module):
-    """Multi-head attention of a sequence of width `width` to another of width `other`, or to itself.
+class RMSNorm(nn.Module):
+    """Division by the root of the mean square over the last axis, in the value's own dtype; with `weight` a scale."""
 
-    `key` and `value` are the widths of all heads together; `causal` hides later tokens.
+    def __init__(self, width: int, eps: float = 1e-6, scale: bool = True, shift: bool = False) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width)) if scale else None
+        self.bias = nn.Parameter(torch.zeros(width)) if shift else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x * (x.square().mean(-1, keepdim=True) + self.eps).rsqrt()
+        y = y if self.weight is None else y * self.weight
+        return y if self.bias is None else y + self.bias
+
+
+def _differences(axes: Sizes) -> Tensor:
+    """For each pair of tokens on a grid the number of their difference: an axis of n has 2n − 1, the last counts up."""
+    found = torch.zeros(1, 1, dtype=torch.long)
+    places = torch.cartesian_prod(*(torch.arange(n) for n in axes)).reshape(-1, len(axes))
+    for at, n in enumerate(axes):
+        apart = places[:, None, at] - places[None, :, at]
+        found = found * (2 * n - 1) + apart + n - 1
+    return found
+
+
+def _buckets(apart: Tensor, buckets: int, distance: int, both: bool) -> Tensor:
+    """The class of each distance, those behind the token apart where `both`: half of the classes are of one distance
+    each, the others grow by a factor up to `distance` (Raffel et al., arXiv:1910.10683, section 2.1)."""
+    count = buckets // 2 if both else buckets
+    far = apart.abs() if both else -apart.clamp(max=0)
+    near = count // 2
+    grown = (far.clamp(min=1) / near).log() / math.log(distance / near) * (count - near)
+    found = torch.where(far < near, far, (near + grown.long()).clamp(max=count - 1))
+    return found + count * (apart > 0) if both else found
+
+
+def _slopes(heads: int) -> Tensor:
+    """How fast the scores of each head fall: powers of 2^(−8/n) for n heads, between those of the next power of two
+    for what goes beyond one (Press et al., arXiv:2108.12409, section 3)."""
+    whole = 2 ** math.floor(math.log2(heads))
+    exponents = [8 / whole * (n + 1) for n in range(whole)] + [4 / whole * (2 * n + 1) for n in range(heads - whole)]
+    return torch.tensor([2.0**-exponent for exponent in exponents])
+
+
+class Attention(nn.Module):
+    """Multi-head attention with the sizes and settings of the op: q, k, v and out are its projections.
+
+    Behind the sequence `forward` takes the values that are `given`, in this order. `cos` and `sin` turn positions,
+    `pairs` is the row of the table of biases for each pair of tokens, `fixed` is what is always added to the scores.
     """
 
+    cos: Tensor
+    sin: Tensor
+    pairs: Tensor | None
+    fixed: Tensor | None
+
     def __init__(
-        self, width: int, other: int, key: int, value: int, heads: int, bias: bool = True, causal: bool = False
+        self,
+        widths: dict[str, int],
+        heads: tuple[int, int],
+        biases: tuple[bool, ...],
+        given: tuple[str, ...],
+        rotary: tuple[float, int, bool],
+        qk_norm: str,
+        scale: float | None,
+        dropout: float,
+        added: dict[str, Any],
     ) -> None:
         super().__init__()
-        self.heads, self.causal = heads, causal
-        self.q = nn.Linear(width, key, bias)
-        self.k = nn.Linear(other, key, bias)
-        self.v = nn.Linear(other, value, bias)
-        self.out = nn.Linear(value, width, bias)
+        self.widths, (self.heads, self.shared), self.given = widths, heads, given
+        self.rotary, self.qk_norm, self.scale, self.dropout, self.added = rotary, qk_norm, scale, dropout, added
+        self.q = nn.Linear(widths["d"], widths["key"], biases[0])
+        self.k = nn.Linear(widths["e"], widths["keys"], biases[1])
+        self.v = nn.Linear(widths["f"], widths["values"], biases[2])
+        self.out = nn.Linear(widths["value"], widths["out"], biases[3])
+        width = widths["key"] // self.heads
+        if qk_norm == "l2norm":
+            self.temperature = nn.Parameter(torch.full((self.heads,), math.log(10)))
+        elif qk_norm:
+            norm = RMSNorm if qk_norm == "rmsnorm" else nn.LayerNorm
+            self.q_norm, self.k_norm = norm(width, eps=1e-6), norm(width, eps=1e-6)
+        if added["classes"]:
+            self.table = nn.Parameter(torch.empty(added["classes"], self.heads))
+            nn.init.trunc_normal_(self.table, std=0.02)
+        t, m = widths["t"], widths["m"]
+        apart = torch.arange(m)[None, :] - torch.arange(t)[:, None]
+        self._fix("pairs", self._pairs(apart))
+        self._fix("fixed", self._always(apart))
+        base, turned, interleaved = rotary
+        if turned:
+            angles = torch.arange(max(t, m)).unsqueeze(1) / base ** (torch.arange(0, turned, 2) / turned)
+            angles = angles.repeat_interleave(2, 1) if interleaved else angles.repeat(1, 2)
+            self._fix("cos", angles.cos().unsqueeze(1))
+            self._fix("sin", angles.sin().unsqueeze(1))
 
-    def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
-        projected: Tensor = self.out(self._mixed(x, x if memory is None else memory))
+    def _fix(self, name: str, tensor: Tensor | None) -> None:
+        self.register_buffer(name, tensor, persistent=False)
+
+    def _pairs(self, apart: Tensor) -> Tensor | None:
+        """The row of the table for each pair of tokens, in one line."""
+        if self.added["relative"]:
+            return _differences(self.added["relative"]).flatten()
+        if not self.added["buckets"]:
+            return None
+        return _buckets(apart, self.added["buckets"], self.added["distance"], not self.added["causal"]).flatten()
+
+    @property
+    def _by_flag(self) -> bool:
+        """Whether later tokens are hidden by torch's own flag, as nothing else is added to the scores."""
+        more = self.added["alibi"] or self.added["window"] or self.pairs is not None or "mask" in self.given
+        return self.added["causal"] and not more
+
+    def _always(self, apart: Tensor) -> Tensor | None:
+        """What is added to all scores: what hides tokens, and what falls with the distance."""
+        causal, window, alibi = (self.added[name] for name in ("causal", "window", "alibi"))
+        if self._by_flag or not (alibi or causal or window):
+            return None
+        hidden = apart > 0 if causal else torch.zeros_like(apart, dtype=torch.bool)
+        if window:
+            hidden = hidden | (-apart >= window if causal else apart.abs() > window // 2)
+        falling = -_slopes(self.heads)[None, :, None, None] * apart.abs() if alibi else torch.zeros(1, 1, *apart.shape)
+        return falling.masked_fill(hidden, -math.inf)
+
+    def forward(self, x: Tensor, *more: Tensor) -> Tensor:
+        given = dict(zip(self.given, more, strict=False))
+        source = given.get("memory", x)
+        projected: Tensor = self.out(self._mixed(x, source, given.get("values", source), given))
         return projected
 
-    def _mixed(self, x: Tensor, source: Tensor) -> Tensor:
+    def _mixed(self, x: Tensor, source: Tensor, values: Tensor, given: dict[str, Tensor]) -> Tensor:
         """The values mixed; in a function of its own, so that queries, keys and values are gone when it is left."""
-        q, k, v = self._by_head(self.q(x)), self._by_head(self.k(source)), self._by_head(self.v(source))
-        return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal).transpose(1, 2).flatten(2)
+        q = torch.unflatten(self.q(x), 2, (self.heads, -1))  # samples × T × heads × elements
+        k = torch.unflatten(self.k(source), 2, (self.shared, -1))
+        v = torch.unflatten(self.v(values), 2, (self.shared, -1))
+        scale = self.scale
+        if self.qk_norm == "l2norm":
+            warmth = self.temperature.clamp(max=math.log(100)).exp().unsqueeze(1)
+            q, k, scale = F.normalize(q, dim=-1) * warmth, F.normalize(k, dim=-1), scale or 1.0
+        elif self.qk_norm:
+            q, k = self.q_norm(q), self.k_norm(k)
+        if self.rotary[1]:
+            q, k = self._turned(q, self.widths["t"]), self._turned(k, self.widths["m"])
+        if self.shared < self.heads:
+            k, v = (y.repeat_interleave(self.heads // self.shared, 2) for y in (k, v))
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        mask, causal, share = self._bias(given), self._by_flag, self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=share, is_causal=causal, scale=scale)
+        return y.transpose(1, 2).flatten(2)
 
-    def _by_head(self, x: Tensor) -> Tensor:
-        return torch.unflatten(x, 2, (self.heads, -1)).transpose(1, 2)
+    def _bias(self, given: dict[str, Tensor]) -> Tensor | None:
+        """What is added to the scores: samples × heads × T × M, or what spreads to it."""
+        found = self.fixed
+        size = (self.heads, self.widths["t"], self.widths["m"])
+        added = []
+        if self.pairs is not None:
+            table = given["table"] if "table" in given else self.table.unsqueeze(0)
+            added.append(torch.unflatten(table.index_select(1, self.pairs).transpose(1, 2), 2, size[1:]))
+        if "mask" in given:
+            added.append(torch.unflatten(given["mask"].flatten(1), 1, (-1, *size[1:])))
+        for y in added:
+            found = y if found is None else y + found
+        return found
+
+    def _turned(self, x: Tensor, tokens: int) -> Tensor:
+        """Queries or keys turned by their places."""
+        _, width, interleaved = self.rotary
+        part = x.narrow(-1, 0, width)
+        if interleaved:
+            pairs = torch.unflatten(part, -1, (-1, 2))
+            other = torch.stack((-pairs.select(-1, 1), pairs.select(-1, 0)), -1).flatten(-2)
+        else:
+            half = width // 2
+            other = torch.cat((-part.narrow(-1, half, half), part.narrow(-1, 0, half)), -1)
+        turned = part * self.cos.narrow(0, 0, tokens) + other * self.sin.narrow(0, 0, tokens)  # the same for all heads
+        rest = self.widths["key"] // self.heads - width
+        return torch.cat((turned, x.narrow(-1, width, rest)), -1) if rest else turned
 
     def extra_repr(self) -> str:
-        return f"heads={self.heads}" + (", causal" if self.causal else "")
+        return f"heads={self.heads}" + (", causal" if self.added["causal"] else "")
 
 
 class MatMul(_Fixed):
@@ -321,7 +470,7 @@ class Tied(nn.Module):
     def __init__(self, module: nn.Module, owner: nn.Module) -> None:
         super().__init__()
         self.module = module
-        names = [name for name, _ in (*owner.named_parameters(), *owner.named_buffers())]
+        names = [*owner.state_dict()]  # what else it holds follows from the sizes of its values
         self.ties = tuple(  # tuples: the owner is no child
             (module.get_submodule(path), owner.get_submodule(path), tensor)
             for path, _, tensor in (name.rpartition(".") for name in names)

@@ -54,6 +54,10 @@ OTHER_BUFFERS: dict[str, str] = {
     "codes": "the fixed codes of `rbf`",
     "zeros": "what `zeros` gives",
     "positions": "the fixed positions of `sinusoid`",
+    "cos": "how far a rotary embedding turns",
+    "sin": "how far a rotary embedding turns",
+    "pairs": "which bias of a table each pair of tokens has",
+    "fixed": "what is always added to the scores of an attention",
 }
 
 Key = tuple[Op, tuple[Shape, ...]]

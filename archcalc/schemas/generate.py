@@ -75,6 +75,7 @@ KIND_SENTENCES = {
     "Counts": "a whole number of at least 1, or several, an argument each",
     "Pattern": "two lists of axes, such as c h w -> (h w) c",
     "Axes": "an argument each, under the axis' name: p=4, q=4",
+    "Word": "a word",
     "bool": "True or False",
     "float": "a number",
     "int": "a whole number of at least 0",
