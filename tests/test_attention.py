@@ -198,8 +198,8 @@ def test_a_rotary_embedding_turns_pairs(interleaved: bool, width: int | None) ->
 def test_queries_and_keys_are_normalised_in_each_head(norm: str) -> None:
     module, x, size = twin(X, qk_norm=norm), value(X), D // HEADS
 
-    def normed(y: Tensor, name: str) -> Tensor:
-        y = y.unflatten(-1, (HEADS, -1))
+    def normed(projected: Any, name: str) -> Any:
+        y = projected.unflatten(-1, (HEADS, -1))
         if norm == "l2norm":
             return y / y.norm(dim=-1, keepdim=True)
         own = getattr(module, f"{name}_norm")
