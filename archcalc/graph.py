@@ -14,6 +14,7 @@ from .ops.base import LIMIT
 from .ops.shapes import Cuts, cuts_of, elements, items, many
 
 MAX_NODES = 200_000
+Input = Shape | Mapping[str, Shape]  # of the only input, or of some by name
 
 
 class Node(NamedTuple):
@@ -41,19 +42,24 @@ class Span(NamedTuple):
     """A row (depth 0) or a block (its depth below the row): the nodes from `start` to `stop`.
 
     `label` is the row's label as printed (empty where the paper leaves it empty), `text` its cell or the block's word.
-    `name` names a row as `rows:`, `heads:` and `errata:` do. `input` and `output` are values, as in `Node.inputs`."""
+    `name` names a row as `rows:`, `heads:` and `errata:` do. `input` and `outputs` are values, as in `Node.inputs`; of
+    several parts, `output` is the first."""
 
     path: str
     depth: int
     start: int
     stop: int
     input: int
-    output: int
+    outputs: tuple[int, ...]
     where: Text
     text: str
     label: str = ""
     name: str = ""
     head: str = ""
+
+    @property
+    def output(self) -> int:
+        return self.outputs[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,10 @@ class Graph:
         before.append(len(kept))
         spans = tuple(
             span._replace(
-                start=before[span.start], stop=before[span.stop], input=new[span.input], output=new[span.output]
+                start=before[span.start],
+                stop=before[span.stop],
+                input=new[span.input],
+                outputs=tuple(new[value] for value in span.outputs),
             )
             for span in self.spans
         )
@@ -243,7 +252,7 @@ class Opened:
     head: str
     number: int
     stop: int = 0
-    output: int = 0
+    outputs: tuple[int, ...] = ()
     last: int = 0
     shares: Mapping[int, int] = field(default_factory=dict)
 
@@ -319,13 +328,13 @@ class GraphBuilder:
         self._scope = scope
         return span
 
-    def close(self, output: int) -> None:
-        """End the row or block that was opened last; `output` is the value that it gives."""
+    def close(self, *outputs: int) -> None:
+        """End the row or block that was opened last; `outputs` is the value that it gives, or its parts."""
         span = self._open.pop()
         if self._shares:
             nodes = range(span.start, len(self._nodes))
             span.shares = {index: self._shares[index] for index in nodes if index in self._shares}
-        span.stop, span.output, span.last = len(self._nodes), output, len(self._spans)
+        span.stop, span.outputs, span.last = len(self._nodes), outputs, len(self._spans)
         self._scope = self._open[-1].scope if self._open else self.root
 
     def repeat(self, block: Opened, inputs: Mapping[int, int]) -> int:
@@ -344,14 +353,14 @@ class GraphBuilder:
             scope = span.scope
             assert scope.parent is not None
             scopes[scope] = twin = Scope(scope.name, scopes[scope.parent], scope.index, scope.counts)
-            entered, output = (v + offset if v >= first else inputs[v] for v in (span.input, span.output))
+            entered, *outputs = (v + offset if v >= first else inputs[v] for v in (span.input, *span.outputs))
             moved = len(self._spans) - span.number
             depth = span.depth + here.depth - block.depth
             shares = {index + offset: owner + offset for index, owner in span.shares.items()}
             self._spans.append(
                 Opened(
                     twin, depth, span.start + offset, entered, span.where, span.text, span.label, span.name, self.head,
-                    len(self._spans), span.stop + offset, output, span.last + moved, shares,
+                    len(self._spans), span.stop + offset, tuple(outputs), span.last + moved, shares,
                 )
             )  # fmt: skip
         for number in range(first, block.stop):
@@ -363,7 +372,9 @@ class GraphBuilder:
 
     def row_spans(self) -> list[tuple[str, str, int]]:
         """The rows so far: name, group and output value."""
-        return [(span.name, span.scope.name, span.output) for span in self._spans if span.depth == 0 and not span.head]
+        return [
+            (span.name, span.scope.name, span.outputs[0]) for span in self._spans if span.depth == 0 and not span.head
+        ]
 
     def finish(self, main: int, outputs: tuple[int, ...], heads: tuple[tuple[str, int], ...]) -> Graph:
         """The graph, with the paths settled."""
@@ -388,7 +399,7 @@ class GraphBuilder:
             nodes.append(new(Node, (op, inputs, shape, own, where, head, shares.get(number) if shares else None)))
         spans = tuple(
             Span(
-                path(span.scope), span.depth, span.start, span.stop, span.input, span.output, span.where, span.text,
+                path(span.scope), span.depth, span.start, span.stop, span.input, span.outputs, span.where, span.text,
                 span.label, span.name, span.head,
             )
             for span in self._spans

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .analysis.counts import Layer, Report, Totals, analyse
 from .errors import Unavailable
-from .graph import Graph
+from .graph import Graph, Input
 from .language.zoo import Selection, selections, spec_files
 from .networks import Reference, Settings, network
 from .ops import Shape
@@ -202,10 +202,11 @@ class Model(Shown):
         )
 
 
-def load(model: Reference | Selection, *, input: Shape | None = None, settings: Settings | None = None) -> Model:
+def load(model: Reference | Selection, *, input: Input | None = None, settings: Settings | None = None) -> Model:
     """Build a model: `vgg16`, `vgg:D`, `./my.yaml`, `./my.yaml:NAME`, or the Path of a spec.
 
-    `input` (channels first, without the batch) replaces the printed one, `settings` the spec's constants by name.
+    `input` (channels first, without the batch) replaces the printed one, or with `{name: shape}` some of several;
+    `settings` replace the spec's constants by name.
     Raises UsageError for an unknown name or setting, SpecError for a bad spec."""
     found = network(model, input, settings)
     selection = found.selection

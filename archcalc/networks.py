@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .analysis.counts import Report, analyse
 from .errors import SpecError, UsageError, did_you_mean
-from .graph import Graph
+from .graph import Graph, Input
 from .language.expand import expand_model, input_shapes, settable
 from .language.zoo import Selection, resized, select, split
 from .ops import Shape, dims
@@ -23,7 +23,7 @@ Number = int | Fraction
 Reference = str | Path  # how a network is named
 Settings = Mapping[str, int | float | str | Fraction]
 # The graph of what is spelled in another way than specs are, at an input and with settings; None for another spelling.
-Front = Callable[[str, Shape | None, Settings], Graph | None]
+Front = Callable[[str, Input | None, Settings], Graph | None]
 FRONTS: list[Front] = []
 
 
@@ -37,26 +37,27 @@ class Network(NamedTuple):
     settings: dict[str, Number]
     printed: bool
 
-    def at(self, input: Shape) -> Network:
+    def at(self, input: Input) -> Network:
         """The network at another input. Raises SpecError where it does not fit."""
         return network(self.selection or self.name, input, self.settings)
 
 
-def network(reference: Reference | Selection, input: Shape | None = None, settings: Settings | None = None) -> Network:
+def network(reference: Reference | Selection, input: Input | None = None, settings: Settings | None = None) -> Network:
     """Build a network: `vgg16`, `vgg:D`, `./my.yaml`, a Path, or a Selection, of which no front is asked.
 
-    `input` (channels first, without the batch) replaces the printed one, `settings` the constants by name. Raises
-    UsageError for an unknown name or setting, SpecError for a bad spec or for a size or setting that does not fit."""
+    `input` (channels first, without the batch; of several by name) replaces the printed one, `settings` the constants
+    by name. Raises UsageError for an unknown name or setting, SpecError for a bad spec or for a size or setting that
+    does not fit."""
     found = _found(reference, input, settings or {})
     if isinstance(found, tuple):
         return Network(found[0], found[1], None, {}, True)
     values = _values(found, settings or {})
-    shape = None if input is None else _shape(input)
+    shape = None if input is None else _input(input)
     try:
         graph = expand_model(found, settings=values, input=shape)
     except SpecError as error:
         asked = [f"{name} = {as_typed(value)}" for name, value in values.items()]
-        asked = [*([] if shape is None else [f"input {dims(shape)}"]), *asked]
+        asked = [*([] if shape is None else [f"input {said(shape)}"]), *asked]
         if asked:
             error.within(f"`{found.name}` at {', '.join(asked)}")
         raise
@@ -67,12 +68,33 @@ def input_of(reference: Reference | Selection, size: Sequence[int] = (), setting
     """The first input of a network, with another size of its sides where one is given; of a spec nothing is built.
 
     Raises as `network` does, and UsageError for a size that does not go with its axes."""
+    first = next(iter(inputs_of(reference, settings).values()))
+    return resized(first, tuple(size)) if size else first
+
+
+def inputs_of(reference: Reference | Selection, settings: Settings | None = None) -> dict[str, Shape]:
+    """The inputs of a network by name; of a spec nothing is built. Raises as `network` does."""
     found = _found(reference, None, settings or {})
-    inputs = found[1].inputs if isinstance(found, tuple) else input_shapes(found, _values(found, settings or {}))
-    return resized(inputs[0][1], tuple(size)) if size else inputs[0][1]
+    return dict(found[1].inputs if isinstance(found, tuple) else input_shapes(found, _values(found, settings or {})))
 
 
-def _found(reference: Reference | Selection, input: Shape | None, settings: Settings) -> Selection | tuple[str, Graph]:
+def input_at(reference: Reference | Selection, size: Input, settings: Settings | None = None) -> Input:
+    """The input of a network, or some of several by name, with another size of its sides. Raises as `input_of` does."""
+    if not isinstance(size, Mapping):
+        return input_of(reference, size, settings)
+    inputs = inputs_of(reference, settings)
+    return {name: resized(inputs.get(name, tuple(axes)), tuple(axes)) for name, axes in size.items()}
+
+
+def said(input: Input) -> str:
+    """`3×224×224`, or of some inputs by name `latent 4×64×64, context 77`."""
+    if not isinstance(input, Mapping):
+        return dims(input)
+    alone = [*input] == ["input"]
+    return ", ".join(dims(shape) if alone else f"{name} {dims(shape)}" for name, shape in input.items())
+
+
+def _found(reference: Reference | Selection, input: Input | None, settings: Settings) -> Selection | tuple[str, Graph]:
     """The model of a spec, or what a front makes of a reference."""
     if isinstance(reference, Path):
         reference = str(reference) if split(str(reference))[0] else f"./{reference}"
@@ -96,7 +118,7 @@ def _values(selection: Selection, settings: Settings) -> dict[str, Number]:
     return values
 
 
-def report(reference: Reference | Selection, input: Shape | None = None, settings: Settings | None = None) -> Report:
+def report(reference: Reference | Selection, input: Input | None = None, settings: Settings | None = None) -> Report:
     """The counts of a network at batch 1 in float32. Raises as `network` does, and SpecError above 10¹⁸."""
     return analyse(network(reference, input, settings).graph)
 
@@ -133,6 +155,10 @@ def _number(name: str, value: int | float | str | Fraction) -> Number:
     except ValueError as error:
         raise UsageError(f"`{name}` wants a number, here it is `{cut(str(value))}`", str(error)) from None
     return number.numerator if number.denominator == 1 else number
+
+
+def _input(input: Input) -> Input:
+    return {name: _shape(shape) for name, shape in input.items()} if isinstance(input, Mapping) else _shape(input)
 
 
 def _shape(input: Shape) -> Shape:

@@ -454,6 +454,7 @@ BESIDE = PeerCounts(
         Peer("ptflops", "0.7", failed="KeyError: x"),
         Peer("thop", missing=True),
     ],
+    chain((3, 8, 8), call("conv", out=4, kernel=3)),
 )
 
 

@@ -359,7 +359,7 @@ def test_several_rows_of_one_label_are_explained_together() -> None:
         "conv2_x",
         ["conv2_x.1", "conv2_x.2"],
     )
-    assert facts.output == (256, 56, 56)
+    assert facts.outputs == ((256, 56, 56),)
     assert {found.judgement.claim.row for found in facts.judged} == {"conv2_x.1", "conv2_x.2"}
 
 

@@ -437,7 +437,7 @@ def test_what_cannot_be_compared(message: str, changes: dict[str, Any]) -> None:
 def test_other_networks_cannot_be_compared() -> None:
     was, now = run_of(like_lenet()), run_of(like_lenet())
     with pytest.raises(UsageError, match="the input was 1×28×28, now it is 1×32×32"):
-        compare(replace(was, input=(1, 28, 28)), now)
+        compare(replace(was, inputs=(("input", (1, 28, 28)),)), now)
     with pytest.raises(UsageError, match="no layer in common"):
         compare(replace(was, paths=tuple(map(str, range(len(was.paths))))), now)
 

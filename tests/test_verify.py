@@ -114,7 +114,7 @@ def test_smallest_input(model: str, shape: tuple[int, ...]) -> None:
 def test_a_model() -> None:
     found = verify_model("lenet5")
     assert found.ok
-    assert (found.model, found.params, found.input, found.gaps) == ("lenet5", 60_000, (1, 32, 32), {})
+    assert (found.model, found.params, found.inputs, found.gaps) == ("lenet5", 60_000, (("input", (1, 32, 32)),), {})
     assert verify_model("vit-b-32").gaps.keys() == {"attention"}
 
 
@@ -264,8 +264,10 @@ def test_all_are_all() -> None:
 
 # --- what is shown ------------------------------------------------------------------------------------------------
 
-GOOD = Verified("good", 5, 1234, 56_789, (3, 32, 32), 0.5, {"attention": "a reason"}, ())
-BAD = Verified("bad", 7, 10, 20, (3, 1, 1), 0.25, {}, ("row/conv.1: 1 MACs, torch counts 2", "the network has …"))
+GOOD = Verified("good", 5, 1234, 56_789, (("input", (3, 32, 32)),), 0.5, {"attention": "a reason"}, ())
+BAD = Verified(
+    "bad", 7, 10, 20, (("input", (3, 1, 1)),), 0.25, {}, ("row/conv.1: 1 MACs, torch counts 2", "the network has …")
+)
 
 
 def test_forms() -> None:

@@ -23,7 +23,7 @@ def doctor(
     ] = "",
     gpu: options.Gpu = False,
     device: options.Device = "",
-    input_size: options.InputSize = "",
+    input_size: options.InputSize = None,
     settings: options.Settings = None,
     output_format: options.Format = "",
     output: options.OutputFile = "",

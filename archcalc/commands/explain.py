@@ -22,7 +22,7 @@ def explain(
         str, Argument(metavar="[LAYER]", help="A row, block or op by its name, or a part of the name that only it has.")
     ] = "",
     source: Annotated[bool, Option("--source", help="Print the code of an op's rules.")] = False,
-    input_size: InputSize = "",
+    input_size: InputSize = None,
     settings: Settings = None,
     output_format: Format = "",
     output: OutputFile = "",

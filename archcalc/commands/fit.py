@@ -15,7 +15,7 @@ def fit(
     train: options.Train = False,
     optimizer: options.Optimizer = "",
     dtype: options.Dtype = "float32",
-    input_size: options.InputSize = "",
+    input_size: options.InputSize = None,
     settings: options.Settings = None,
     output_format: options.Format = "",
     output: options.OutputFile = "",

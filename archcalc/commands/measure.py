@@ -45,7 +45,7 @@ def measure(
     sort: options.Sort = "",
     top: options.Top = None,
     only: options.Only = "",
-    input_size: options.InputSize = "",
+    input_size: options.InputSize = None,
     settings: options.Settings = None,
     output_format: options.Format = "",
     output: options.OutputFile = "",

@@ -2,20 +2,22 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from typer import Argument, Option
 
 from . import completion as complete
 
 if TYPE_CHECKING:
+    from ..graph import Input
     from ..parallel import Tick
     from ..show.page import Page
 
 PICTURES = (".png", ".svg", ".pdf")
+Size = TypeVar("Size")
 
 ModelName = Annotated[
     str,
@@ -25,7 +27,14 @@ ModelName = Annotated[
         autocompletion=complete.models,
     ),
 ]
-InputSize = Annotated[str, Option("--input", metavar="SIZE", help="Use this input, channels first, as 3x256x256.")]
+InputSize = Annotated[
+    list[str] | None,
+    Option(
+        "--input",
+        metavar="[NAME=]SIZE",
+        help="Use this input, channels first, as 3x256x256; of several each by its name, as latent=4x32x32.",
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     Option("--set", metavar="NAME=VALUE", help="Set a constant of the spec, as classes=10; may be repeated."),
@@ -177,12 +186,32 @@ def share(percent: float, option: str) -> float:
     return percent / 100
 
 
-def size(text: str) -> tuple[int, ...] | None:
-    """`3x256x256` or `3 × 256 × 256`; None where nothing is given. Raises UsageError."""
+def size(texts: Sequence[str] | None) -> "Input | None":
+    """`3x256x256` or `3 × 256 × 256`, of several inputs each by its name; None where nothing is given. Raises
+    UsageError."""
+    return one_or_named(texts, _axes)
+
+
+def one_or_named(texts: Sequence[str] | None, read: "Callable[[str], Size]") -> "Size | dict[str, Size] | None":
+    """What `--input SIZE` gives, or by name what `--input NAME=SIZE …` do; None where nothing is given. Raises
+    UsageError."""
     from ..errors import UsageError
 
-    if not text:
-        return None
+    found: dict[str, Size] = {}
+    for text in texts or ():
+        name, equals, value = (part.strip() for part in text.rpartition("="))
+        if equals and not name:
+            raise UsageError(f"`--input {text}` names no input", "For example `--input latent=4x32x32`.")
+        if name in found or (found and not (name and all(found))):
+            hint = "Several are named: `--input latent=4x32x32 --input text=77`."
+            raise UsageError(f"`--input` gives {f'`{name}`' if name in found and name else 'the input'} twice", hint)
+        found[name] = read(value)
+    return found.get("", found or None)
+
+
+def _axes(text: str) -> tuple[int, ...]:
+    from ..errors import UsageError
+
     axes = [axis.strip() for axis in text.lower().replace("×", "x").split("x")]
     if not all(axis.isascii() and axis.isdigit() and len(axis) < 20 for axis in axes):
         raise UsageError(f"`--input {text}` is not a size", "A size is written channels first: `--input 3x256x256`.")

@@ -4,15 +4,19 @@ from typing import Annotated
 
 from typer import Option
 
-from .options import Columns, Dtype, Format, ModelName, Output, OutputFile, Settings, Units, names, pairs
+from .options import Columns, Dtype, Format, ModelName, Output, OutputFile, Settings, Units, names, one_or_named, pairs
 
 
 def scale(
     model: ModelName,
     inputs: Annotated[
-        str,
-        Option("--input", metavar="SIZES", help="Sides of the input, as 128..512/32 or 224,256; or whole: 3x64x96."),
-    ] = "",
+        list[str] | None,
+        Option(
+            "--input",
+            metavar="[NAME=]SIZES",
+            help="Sides of the input, as 128..512/32 or 224,256; or whole: 3x64x96; of several by name.",
+        ),
+    ] = None,
     batches: Annotated[str, Option("--batch", metavar="NUMBERS", help="Samples, as 1,8 or 1..4.")] = "1",
     settings: Settings = None,
     dtype: Dtype = "float32",
@@ -34,7 +38,13 @@ def scale(
     raw, keys = known_units(units) == "raw", names(columns)
     write = Output(output_format, output, pictures=True)
     varied = {name: values(text, f"--set {name}") for name, text in pairs(settings).items()}
-    found = task(model, inputs=sides(inputs), batches=counts(batches, "--batch"), settings=varied, dtype=dtype)
+    found = task(
+        model,
+        inputs=one_or_named(inputs, sides) or (),
+        batches=counts(batches, "--batch"),
+        settings=varied,
+        dtype=dtype,
+    )
     for point in found.unbuilt:
         print(f"{name_of(point)} does not build and is left out", file=sys.stderr)
     if write.picture:

@@ -19,7 +19,7 @@ def summary(
     units: options.Units = "auto",
     like: options.Like = "",
     fold_bn: options.FoldBn = False,
-    input_size: options.InputSize = "",
+    input_size: options.InputSize = None,
     batch: options.Batch = 1,
     dtype: options.Dtype = "float32",
     train: options.Train = False,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ..errors import SpecError, Text, UsageError, did_you_mean, printable
-from ..graph import MAX_NODES, Graph, GraphBuilder, Opened
+from ..graph import MAX_NODES, Graph, GraphBuilder, Input, Opened
 from ..ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 from ..ops.base import Argument as Field
 from ..ops.shapes import show
@@ -51,15 +51,15 @@ def expand(
     *,
     laid: frozenset[str] = frozenset(),
     settings: Settings | None = None,
-    input: Shape | None = None,
+    input: Input | None = None,
 ) -> Graph:
     """Build the Graph of a variant. `laid` are names of `given:` that the model lays over its variant's row; `settings`
     replace values by name, `input` the printed input. Raises SpecError at the place in the spec, UsageError for an
-    input where there are several."""
+    input that there is not, or that is not named where there are several."""
     return _Expander(family, variant, laid, settings or {}, input).graph()
 
 
-def expand_model(selection: Selection, *, settings: Settings | None = None, input: Shape | None = None) -> Graph:
+def expand_model(selection: Selection, *, settings: Settings | None = None, input: Input | None = None) -> Graph:
     """Build the Graph of a model that was selected. Raises as `expand` does."""
     return expand(selection.family, selection.variant, laid=selection.laid, settings=settings, input=input)
 
@@ -128,7 +128,7 @@ MAX_OPS = 10_000  # of one file: a sweep over widths makes new ones for ever
 
 class _Expander:
     def __init__(
-        self, family: Family, variant: Variant, laid: frozenset[str], settings: Settings, input: Shape | None
+        self, family: Family, variant: Variant, laid: frozenset[str], settings: Settings, input: Input | None
     ) -> None:
         self.family = family
         self.variant = variant
@@ -193,19 +193,26 @@ class _Expander:
             self._sizes_of[key] = found
         return found
 
-    def _inputs(self, replaced: Shape | None) -> tuple[tuple[str, Shape], ...]:
+    def _inputs(self, replaced: Input | None) -> tuple[tuple[str, Shape], ...]:
         inputs = self.family.inputs
         if not inputs:
             where = self.family.tree.where
             raise where.error("`input:` is missing: the size of the data, channels first, such as `3 × 224 × 224`")
-        if replaced is not None:
-            if len(inputs) > 1:
-                names = ", ".join(name.value for name, _ in inputs)
-                message = f"`{self.family.name}` has {len(inputs)} inputs ({names}): one size cannot replace them"
-                raise UsageError(message)
-            return ((inputs[0][0].value, replaced),)
+        names = [name.value for name, _ in inputs]
+        if not isinstance(replaced, Mapping):
+            if replaced is not None and len(inputs) > 1:
+                message = f"`{self.family.name}` has {len(inputs)} inputs ({', '.join(names)}): which of them is it?"
+                raise UsageError(message, f"Name it: `{names[0]}={'x'.join(map(str, replaced))}`.")
+            replaced = {} if replaced is None else {names[0]: replaced}
+        for given in replaced:
+            if given not in names:
+                hint = did_you_mean(given, names) or f"It has {', '.join(names)}."
+                raise UsageError(f"`{self.family.name}` has no input `{given}`", hint)
         sizes = []
         for name, argument in inputs:
+            if name.value in replaced:
+                sizes.append((name.value, replaced[name.value]))
+                continue
             try:
                 size = convert(argument(self.constants), "Size", "input")
             except OpError as error:
@@ -252,10 +259,15 @@ class _Expander:
             if row.name in replaced or own:
                 self.weights = {}  # a body of its own; what `row:` says is the table's
             try:
-                self.builder.open(value[-1], row.cell, row.cell.value, scope=scope, label=row.label, name=row.name)
-                value = self.body(replaced.get(row.name, row.body), env, value)
+                body, text = row.body, row.cell.value
+                if row.name in replaced:  # the cell says no more what stands here
+                    body = replaced[row.name]
+                    text = _cut(", ".join(_short(item, env) for item in body.items))
+                label = row.label or ", ".join(map(str, row.names))
+                self.builder.open(value[-1], row.cell, text, scope=scope, label=label, name=row.name)
+                value = self.body(body, env, value)
                 self._name(row.names, names, value)
-                self.builder.close(value[0])
+                self.builder.close(*value)
             except SpecError as error:
                 raise error.within(f"the row `{row.name}`, {row.cell.where}") from None
         return value
@@ -269,13 +281,14 @@ class _Expander:
         for item in self.family.layers.body.items:
             text = _text_of(item)
             named = item.item if isinstance(item, Step) else item
-            name = ", ".join(map(str, named.names)) if isinstance(named, Named) else text.value
+            label = ", ".join(map(str, named.names)) if isinstance(named, Named) else ""
             env.update((let, self.constants[let]) for let, _ in self.later)
             env.update(self._entering(value))
             _derive(env, self.later)
-            self.builder.open(value[0], text, text.value, scope=self.builder.root, name=name)
+            name = label or text.value
+            self.builder.open(value[0], text, _short(item, env), scope=self.builder.root, label=label, name=name)
             value = self.item(item, env, value)
-            self.builder.close(value[0])
+            self.builder.close(*value)
         return value
 
     def _head(self, name: str) -> Value:
@@ -295,7 +308,7 @@ class _Expander:
             value = self.body(head.body, env, value)
         except SpecError as error:
             raise error.within(f"the head `{name}`, {head.name.where}") from None
-        self.builder.close(value[0])
+        self.builder.close(*value)
         self.builder.head = ""
         return value
 
@@ -463,7 +476,7 @@ class _Expander:
             env.update(self._entering(end))
             for item in steps.body.items:
                 end = self.item(item, env, end)
-            self.builder.close(end[0])
+            self.builder.close(*end)
             shape = self.builder.shape(end[0])
             if len(end) > 1 or len(shape) != 1:
                 here = _parts(end) if len(end) > 1 else dims(shape)
@@ -637,7 +650,7 @@ class _Expander:
         if done is not None:
             self._step(call.word, done.steps)
             value = self._repeat(done, entering)
-            self.builder.close(value[0])
+            self.builder.close(*value)
             return value
         outer, self.weights = self.weights, {}
         self.opening.append(name)
@@ -648,7 +661,7 @@ class _Expander:
             values = ", ".join(f"{key}={show(v)}" for key, v in own.items() if isinstance(v, (int, Fraction, tuple)))
             called = f"{name}({values})" if values else name
             raise error.within(f"`{called}`, {call.word.where}") from None
-        self.builder.close(value[0])
+        self.builder.close(*value)
         self.depth -= 1
         self.opening.pop()
         self.weights = outer
@@ -725,6 +738,52 @@ def _text_of(item: Item | Body) -> Text:
     if isinstance(item, Named):
         return item.names[0] if isinstance(item.item, Body) else _text_of(item.item)
     return item.where if isinstance(item, Body) else item.text if isinstance(item, Line) else item.word
+
+
+LONG, LONGEST = 32, 40  # letters of what a row is called in tables and pictures
+
+
+def _short(item: Item, env: Env) -> str:
+    """What a row is called: its line as written, or, where that is not in numbers or long, with numbers, or its words
+    alone."""
+    line, text = inner(item), _text_of(item).value
+    if isinstance(item, Step) or not isinstance(line, Line):
+        return _cut(text)
+    if len(text) <= LONG and not line.condition and all(map(_in_numbers, line.calls)):
+        return text
+    try:
+        if line.condition is not None and not line.condition.holds(env):
+            return _cut(text)
+        times = ["" if call.times is None else f" x{show(call.times(env))}" for call in line.calls]
+    except SpecError:
+        return _cut(text)
+    full = " ".join(_numbered(call, env) + count for call, count in zip(line.calls, times, strict=True))
+    if len(full) <= LONG:
+        return full
+    return _cut(" ".join(f"{call.word}{count}" for call, count in zip(line.calls, times, strict=True)))
+
+
+def _in_numbers(call: Call) -> bool:
+    arguments = (*call.args, *(argument for _, argument in call.named))
+    return all(argument.constant for argument in arguments) and (call.times is None or call.times.constant)
+
+
+def _numbered(call: Call, env: Env) -> str:
+    """A call with the values of its arguments; what is no number stands as written."""
+    found = []
+    for name, argument in (*((None, argument) for argument in call.args), *call.named):
+        try:
+            value = argument(env)
+        except SpecError:
+            value = None
+        if value is not None:  # not, as `first`, something else in every round
+            number = isinstance(value, (int, Fraction, tuple)) and not isinstance(value, bool)
+            found.append(f"{name}=" * (name is not None) + (show(value) if number else argument.text.value))
+    return f"{call.word}({', '.join(found)})" if found else call.word.value
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip(' ,(')}…"
 
 
 def _bind_all(call: Call, fields: tuple[Field, ...]) -> dict[str, Given]:

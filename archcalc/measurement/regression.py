@@ -12,7 +12,7 @@ from math import comb
 from typing import Any, Literal, NamedTuple
 
 from ..errors import UsageError, installed
-from ..ops import Shape
+from ..ops import Shape, dims
 from .latency import NOISY, Latency, Measurement, median
 from .runs import Run
 
@@ -88,7 +88,7 @@ def runs_needed(before: int, tests: int, most: int, level: float = LEVEL) -> int
 def compare(before: Run, now: Run, tolerance: float = TOLERANCE, level: float = LEVEL) -> tuple[Regression, ...]:
     """Compare what both runs measured, batch by batch. Raises UsageError where they did not measure the same thing,
     Unavailable where scipy is missing."""
-    of_one_work(before, now.model, now.input, now.paths, [measured.batch for measured in now.measurements])
+    of_one_work(before, now.model, now.inputs, now.paths, [measured.batch for measured in now.measurements])
     there = {measured.batch: measured for measured in before.measurements}
     pairs = [(there[measured.batch], measured) for measured in now.measurements if measured.batch in there]
     for one, other in pairs:
@@ -97,12 +97,17 @@ def compare(before: Run, now: Run, tolerance: float = TOLERANCE, level: float = 
 
 
 def of_one_work(
-    before: Run, model: str, input: Shape, paths: Sequence[str], batches: Sequence[int], every: bool = False
+    before: Run,
+    model: str,
+    inputs: Sequence[tuple[str, Shape]],
+    paths: Sequence[str],
+    batches: Sequence[int],
+    every: bool = False,
 ) -> None:
     """Raise UsageError where a run cannot be held against an earlier one: another input, no layer or no batch in
     common, or, where `every` batch is to be held, not the same ones."""
-    if before.input != input:
-        was, is_now = ("×".join(map(str, axes)) for axes in (before.input, input))
+    if not before.at(inputs):
+        was, is_now = (", ".join(dims(shape) for _, shape in each) for each in (before.inputs, inputs))
         raise UsageError(f"the runs cannot be compared: the input was {was}, now it is {is_now}")
     if before.paths and not set(before.paths) & set(paths):
         raise UsageError(f"the runs have no layer in common: `{before.model}` before, `{model}` now")

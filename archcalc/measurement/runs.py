@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from json import loads
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict, cast, get_args
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast, get_args
 
 from .. import __version__, files
 from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Milliseconds, Natural, Positive, Version, Word
@@ -23,11 +23,12 @@ MAX_BYTES = 2**28  # of a file that is read
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What was measured of one network, a measurement for each batch. `paths` and `ops` are its nodes' in order."""
+    """What was measured of one network, a measurement for each batch. `inputs` go by name; `paths` and `ops` are its
+    nodes' in order."""
 
     model: str
     spec: str
-    input: Shape
+    inputs: tuple[tuple[str, Shape], ...]
     settings: dict[str, str]
     paths: tuple[str, ...] = field(repr=False)
     ops: tuple[str, ...] = field(repr=False)
@@ -40,7 +41,16 @@ class Run:
         """The run of the main path of `graph`."""
         nodes = graph.nodes[: graph.main]
         paths, ops = tuple(node.path for node in nodes), tuple(node.op.word for node in nodes)
-        return cls(model, spec, graph.inputs[0][1], settings, paths, ops, tuple(measurements))
+        return cls(model, spec, graph.inputs, settings, paths, ops, tuple(measurements))
+
+    @property
+    def input(self) -> Shape:
+        """The first input."""
+        return self.inputs[0][1]
+
+    def at(self, inputs: Sequence[tuple[str, Shape]]) -> bool:
+        """Whether it was made at these inputs; a file of 0.1.0 knows the first alone."""
+        return self.inputs == tuple(inputs) or (len(self.inputs) == 1 and self.input == inputs[0][1])
 
     @property
     def complete(self) -> bool:
@@ -195,6 +205,13 @@ class NodeDocument(TypedDict):
     op: Annotated[Word, "The word of the spec language for what the node does."]
 
 
+class MeasuredInput(TypedDict):
+    """An input of the network."""
+
+    name: Annotated[str, "The name of the input in the spec."]
+    shape: Annotated[list[Positive], "The shape, channels first, without the batch."]
+
+
 class RunDocument(TypedDict):
     """What `archcalc measure MODEL --save FILE` writes; keys may be added."""
 
@@ -208,11 +225,12 @@ class RunDocument(TypedDict):
     complete: Annotated[bool, "Whether all that was asked for was measured."]
     layers: Annotated[list[NodeDocument], "The nodes of the main path in execution order."]
     measurements: Annotated[list[SampledDocument], "What was measured, one for each batch."]
+    inputs: NotRequired[Annotated[list[MeasuredInput], "All inputs by name; absent where there is one."]]
 
 
 def document(run: Run) -> RunDocument:
     """A run as JSON: what was measured with every sample, and what follows from it."""
-    return {
+    found: RunDocument = {
         "title": TITLE,
         "schema": SCHEMA,
         "archcalc": __version__,
@@ -224,6 +242,9 @@ def document(run: Run) -> RunDocument:
         "layers": [{"path": path, "op": op} for path, op in zip(run.paths, run.ops, strict=True)],
         "measurements": [{**described(measured), "samples_ms": _samples(measured)} for measured in run.measurements],
     }
+    if len(run.inputs) > 1:
+        found["inputs"] = [{"name": name, "shape": list(shape)} for name, shape in run.inputs]
+    return found
 
 
 def described(run: Measurement) -> MeasurementDocument:
@@ -322,12 +343,20 @@ def parse(found: Any) -> Run:
     return Run(
         model=_get(found, "model", str),
         spec=_get(found, "spec", str),
-        input=tuple(_whole(axis, "input") for axis in _get(found, "input", list)),
+        inputs=_inputs(found),
         settings={str(name): str(value) for name, value in settings.items()},
         paths=tuple(_get(layer, "path", str) for layer in layers),
         ops=tuple(_get(layer, "op", str) for layer in layers),
         measurements=tuple(_measurement(entry, len(layers)) for entry in _get(found, "measurements", list)),
     )
+
+
+def _inputs(found: Any) -> tuple[tuple[str, Shape], ...]:
+    """All inputs; of a file of 0.1.0, and where there is one, the first under the name that most have."""
+    alone = [{"name": "input", "shape": _get(found, "input", list)}]
+    each = _get(found, "inputs", list) if "inputs" in found else alone
+    sizes = [(_get(one, "name", str), _get(one, "shape", list)) for one in each or alone]
+    return tuple((name, tuple(_whole(axis, "input") for axis in shape)) for name, shape in sizes)
 
 
 _KINDS: Mapping[str, type] = {"str": str, "int": int, "bool": bool, "float": float, "Mode": str, "Stopped": str}

@@ -19,7 +19,7 @@ from ..analysis.counts import NodeCost, analyse
 from ..analysis.memory import embedding_inputs
 from ..errors import SpecError, Unavailable, installed
 from ..graph import Graph, Node
-from ..networks import Network, network
+from ..networks import Network, network, said
 from ..ops import Op, Shape, dims
 from ..ops.shapes import batched
 from ..parallel import cores, map_processes
@@ -67,7 +67,7 @@ Key = tuple[Op, tuple[Shape, ...]]
 class Verified:
     """A model held against its torch network: what was compared, and what differs.
 
-    `input` is the smallest legal one, at which the network ran. `gaps` are the ops that one of the counters is known
+    `inputs` are the smallest legal ones, at which the network ran. `gaps` are the ops that one of the counters is known
     not to count, and why. `not_run` is why it did not run, where there is too little memory. A difference names the
     node.
     """
@@ -76,7 +76,7 @@ class Verified:
     nodes: int
     params: int
     macs: int
-    input: tuple[int, ...]
+    inputs: tuple[tuple[str, Shape], ...]
     seconds: float
     gaps: dict[str, str]
     differences: tuple[str, ...]
@@ -146,7 +146,7 @@ def verify_model(name: str) -> Verified:
         nodes=len(graph.nodes),
         params=totals.params,
         macs=totals.macs,
-        input=small.inputs[0][1],
+        inputs=small.inputs,
         seconds=time.perf_counter() - start,
         gaps={word: why for word, why in sorted(gaps.items()) if why},
         differences=tuple(differences),
@@ -213,7 +213,7 @@ def _differences(graph: Graph) -> list[str]:
             y = together[step.output]
             most = float(y.abs().max())
             if not most < float("inf"):  # also not a number
-                return [f"{node.path}: the output is not finite at the input {dims(graph.inputs[0][1])}"]
+                return [f"{node.path}: the output is not finite at the input {said(dict(graph.inputs))}"]
             for sample, (values, own) in enumerate(zip(alone, y.chunk(BATCH), strict=True)):
                 off = float((values[step.output] - own).abs().max())
                 if not off <= TOLERANCE * most + torch.finfo(y.dtype).tiny:

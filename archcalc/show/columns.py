@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from math import inf
 from typing import Any, NamedTuple, TypeVar
 
@@ -137,6 +138,12 @@ def size(shape: Shape) -> str:
     if isinstance(shape, Many):
         return f"{items(shape)} × {size(many(shape, ()))}"
     return (" × " if isinstance(shape, Tokens) else "×").join(map(str, shape)) or "1"
+
+
+def sizes(shapes: Iterable[Shape]) -> str:
+    """Sizes one after the other, those alike together: `8×32×32, 3 of 8×16×16`."""
+    each = [(text, len(list(alike))) for text, alike in groupby(map(size, shapes))]
+    return ", ".join(text if count == 1 else f"{count} of {text}" for text, count in each)
 
 
 def as_is(column: Column) -> Column:

@@ -15,8 +15,10 @@ from ..measurement.runs import LatencyDocument, MachineDocument
 from ..tasks.doctor import DoctorResult, PeerCounts
 from ..units import with_separators
 from .columns import Column, exact, words
+from .documents import INPUTS, OUTPUTS, InputDocument, OutputDocument, inputs_document, outputs_document
 from .page import Block, Fact, Facts, Gap, Heading, Note, Page, Prose, Table
 from .styles import ACCENT, DIM, PLAIN
+from .wording import ends
 
 
 class ExaminedDocument(TypedDict):
@@ -82,6 +84,8 @@ class DoctorDocument(TypedDict):
     params: NotRequired[Annotated[Count, "Its parameters."]]
     macs: NotRequired[Annotated[Count, "Its multiply-accumulates at batch 1."]]
     peers: NotRequired[Annotated[list[PeerDocument], "What other tools make of it."]]
+    inputs: NotRequired[Annotated[list[InputDocument], INPUTS]]
+    outputs: NotRequired[Annotated[list[OutputDocument], OUTPUTS]]
 
 
 def page(result: DoctorResult) -> Page:
@@ -105,6 +109,7 @@ def data(result: DoctorResult) -> DoctorDocument:
     if beside is not None:
         found["model"], found["params"], found["macs"] = beside.model, beside.params, beside.macs
         found["peers"] = [_peer(peer) for peer in beside.peers]
+        found["inputs"], found["outputs"] = inputs_document(beside.graph), outputs_document(beside.graph)
     return found
 
 
@@ -176,7 +181,7 @@ def _columns(beside: PeerCounts) -> tuple[Column, ...]:
 
 
 def _beside(beside: PeerCounts, table: Table) -> Iterator[Block]:
-    yield Heading(beside.model, (SAYS,), about_style=PLAIN)
+    yield Heading(beside.model, (SAYS, " · ".join(ends(beside.graph))), about_style=PLAIN)
     yield Gap()
     yield table
     if names := [peer.tool for peer in beside.peers if peer.missing]:

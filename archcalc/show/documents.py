@@ -15,6 +15,7 @@ from ..papers.claims import Verdict
 if TYPE_CHECKING:
     from ..analysis.counts import Totals
     from ..analysis.training import Training
+    from ..graph import Graph
     from ..papers.claims import Judgement
 
 Optimizer = Annotated[str, (("enum", tuple(OPTIMIZERS)),)]
@@ -44,6 +45,51 @@ class Itemed(TypedDict):
 def itemed(shape: Shape) -> Itemed:
     """The number of items beside a shape; nothing where it is one."""
     return {"items": items(shape)} if items(shape) > 1 else {}
+
+
+INPUTS = "All inputs of the network by name."
+OUTPUTS = "All outputs of the network, those of heads behind the others."
+
+
+class InputDocument(TypedDict):
+    """An input of the network."""
+
+    name: Annotated[str, "The name of the input in the spec."]
+    shape: Annotated[Sizes, "The shape, channels first, without the batch."]
+
+
+class OutputDocument(Itemed):
+    """An output of the network."""
+
+    name: Annotated[str, "The node that gives it, or the input."]
+    shape: Annotated[Sizes, "The shape, channels first, without the batch."]
+    head: NotRequired[Annotated[str, "The head whose output it is; on the main path the key is absent."]]
+
+
+class OfSeveral(TypedDict):
+    """What has one output or several."""
+
+    output_shapes: NotRequired[Annotated[list[Sizes], "The shapes of all outputs; absent where there is one."]]
+
+
+def inputs_document(graph: "Graph") -> list[InputDocument]:
+    """The inputs by name."""
+    return [{"name": name, "shape": shape} for name, shape in graph.inputs]
+
+
+def outputs_document(graph: "Graph") -> list[OutputDocument]:
+    """The outputs of the main path, and then those of heads."""
+    return [_output(graph, value, head) for head, value in (*(("", v) for v in graph.outputs), *graph.head_outputs)]
+
+
+def _output(graph: "Graph", value: int, head: str) -> OutputDocument:
+    name = graph.nodes[value].path if value >= 0 else graph.inputs[-1 - value][0]
+    found: OutputDocument = {"name": name, "shape": graph.shape(value)}
+    if items(graph.shape(value)) > 1:
+        found["items"] = items(graph.shape(value))
+    if head:
+        found["head"] = head
+    return found
 
 
 class CountsDocument(TypedDict):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from .. import __version__
 from ..analysis.arithmetic import Arithmetic, Count, axes_of, usage
@@ -21,8 +21,20 @@ from ..ops.shapes import show
 from ..tasks.explain import Explanation, JudgementFacts, NetworkFacts, OpFacts, SpanFacts
 from ..units import binary
 from . import wording
-from .columns import Column, Shown, size, words
-from .documents import ClaimDocument, Itemed, claim_document, itemed
+from .columns import Column, Shown, size, sizes, words
+from .documents import (
+    INPUTS,
+    OUTPUTS,
+    ClaimDocument,
+    InputDocument,
+    Itemed,
+    OfSeveral,
+    OutputDocument,
+    claim_document,
+    inputs_document,
+    itemed,
+    outputs_document,
+)
 from .layout import left, width_of
 from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table, Verbatim
 from .source import python as source_lines
@@ -233,13 +245,13 @@ def _called(op: Op, read: Sequence[str], gives: Shape, counts: Arithmetic) -> It
     """The op, what it reads and gives, and by which rules."""
     yield Fact("op", usage(op), ACCENT)
     yield from _letters(counts)
-    yield from _reads(read, gives)
+    yield from _reads(read, (gives,))
     yield from _axes(counts.shape)
 
 
-def _reads(read: Sequence[str], gives: Shape) -> Iterator[Fact]:
+def _reads(read: Sequence[str], gives: Sequence[Shape]) -> Iterator[Fact]:
     yield from (Fact("" if number else "reads", text) for number, text in enumerate(read))
-    yield Fact("gives", size(gives))
+    yield Fact("gives", sizes(gives))
 
 
 def _receptive(fields: Sequence[FieldFacts]) -> Iterator[Fact | Facts]:
@@ -298,7 +310,7 @@ def _span(facts: SpanFacts, network: Explained, summary: Summary) -> Iterator[Bl
     elif first.head:
         about = f"head, {about}: counted apart"
     yield from _heading(summary, facts.name, about, first.where)
-    yield from _reads([f"{size(facts.input.shape)}  {clean(facts.input.name)}"], facts.output)
+    yield from _reads([f"{size(read.shape)}  {clean(read.name)}" for read in facts.inputs], facts.outputs)
     for found in facts.sums:
         yield from _sum(found, network)
     yield _elementwise(facts.totals.elementwise)
@@ -530,7 +542,7 @@ class SummedDocument(OfModel):
     claims: Annotated[list[ExplainedClaim], "The printed figures about it and the verdicts on them."]
 
 
-class SpanDocument(SummedDocument, Itemed):
+class SpanDocument(SummedDocument, Itemed, OfSeveral):
     """A row of the table, rows that share a label, or a block."""
 
     kind: Annotated[str, (("enum", ("row", "rows", "block")),), "What is explained."]
@@ -545,6 +557,8 @@ class ModelDocument(SummedDocument):
     """A whole network, its main path."""
 
     kind: Annotated[Literal["model"], "What is explained: a network."]
+    inputs: Annotated[list[InputDocument], INPUTS]
+    outputs: Annotated[list[OutputDocument], OUTPUTS]
     weight_layers: Annotated[dict[str, Natural], "The weight layers on the longest path, by row."]
     peak_memory_bytes: Annotated[PeakDocument, "Where the memory peaks."]
 
@@ -607,19 +621,22 @@ def _of(summary: Summary) -> OfModel:
 
 
 def _span_data(facts: SpanFacts, network: Explained, summary: Summary) -> SpanDocument:
-    return {
+    found = {
         **_of(summary),
         "kind": facts.kind,
         "name": facts.name,
         "where": facts.spans[0].where.where,
-        "inputs": [{"name": facts.input.name, "shape": facts.input.shape, **itemed(facts.input.shape)}],
-        "output_shape": facts.output,
-        **itemed(facts.output),
+        "inputs": [{"name": read.name, "shape": read.shape, **itemed(read.shape)} for read in facts.inputs],
+        "output_shape": facts.outputs[0],
+        **itemed(facts.outputs[0]),
         "sums": _sums(facts.sums, network),
         "elementwise": facts.totals.elementwise,
         "weight_layers": facts.totals.weight_layers,
         "claims": _claims(facts.judged),
     }
+    if len(facts.outputs) > 1:
+        found["output_shapes"] = list(facts.outputs)
+    return cast(SpanDocument, found)
 
 
 def _model_data(facts: NetworkFacts, network: Explained, summary: Summary) -> ModelDocument:
@@ -629,6 +646,8 @@ def _model_data(facts: NetworkFacts, network: Explained, summary: Summary) -> Mo
     return {
         **_of(summary),
         "kind": "model",
+        "inputs": inputs_document(network.graph),
+        "outputs": outputs_document(network.graph),
         "sums": _sums(facts.sums, network),
         "elementwise": facts.totals.elementwise,
         "weight_layers": {addend.called: addend.value for addend in facts.depth},

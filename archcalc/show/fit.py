@@ -11,11 +11,11 @@ from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Natural, Positive
 from ..errors import printable
 from ..tasks.fit import FitResult
 from ..units import binary, with_separators
-from .columns import Column, Shown, size, words
-from .documents import TrainingDocument, training_document
+from .columns import Column, Shown, words
+from .documents import INPUTS, InputDocument, TrainingDocument, training_document
 from .page import Block, Gap, Heading, Page, Prose, Table
 from .styles import BOLD, DIM, LOUD, PLAIN
-from .wording import reached
+from .wording import entering, reached
 
 
 class Part(NamedTuple):
@@ -45,7 +45,7 @@ class FitDocument(TypedDict):
     schema: Annotated[Version, VERSION]
     archcalc: Annotated[str, WRITER]
     model: Annotated[str, "The model's name."]
-    input: Annotated[Sizes, "A sample, channels first."]
+    input: Annotated[Sizes, "A sample of the first input, channels first."]
     dtype: Annotated[Dtype, "The type of all numbers."]
     memory_bytes: Annotated[Count, "How much memory there is."]
     batch: Annotated[Natural, "The largest batch that fits; 0 where not even one sample does."]
@@ -53,6 +53,7 @@ class FitDocument(TypedDict):
     beyond: Annotated[Beyond | None, "The next batch, which does not fit; null where none was looked for."]
     parts: Annotated[dict[str, Count], "What the largest batch, or else one sample, takes by kind, in bytes."]
     training: Annotated[TrainingDocument | None, "The training step; null for an inference."]
+    inputs: Annotated[list[InputDocument], INPUTS]
 
 
 def page(found: FitResult) -> Page:
@@ -69,7 +70,7 @@ def data(asked: FitResult) -> FitDocument:
         "schema": SCHEMA,
         "archcalc": __version__,
         "model": asked.model,
-        "input": asked.input,
+        "input": asked.inputs[0][1],
         "dtype": asked.dtype,
         "memory_bytes": fit.memory,
         "batch": fit.batch,
@@ -77,6 +78,7 @@ def data(asked: FitResult) -> FitDocument:
         "beyond": {"batch": fit.beyond.batch, "bytes": fit.beyond.bytes} if fit.beyond else None,
         "parts": shown.parts if shown else {},
         "training": training_document(shown.training) if shown and shown.training else None,
+        "inputs": [{"name": name, "shape": shape} for name, shape in asked.inputs],
     }
 
 
@@ -104,7 +106,7 @@ def parts(fit: Fit) -> list[Part]:
 
 def heading(asked: FitResult) -> str:
     what = f"training with {asked.fit.optimizer}" if asked.fit.optimizer else "inference"
-    return f"{printable(asked.model)} · {what} · input {size(asked.input)} · {asked.dtype}"
+    return f"{printable(asked.model)} · {what} · input {entering(asked.inputs)} · {asked.dtype}"
 
 
 def verdict(fit: Fit) -> str:

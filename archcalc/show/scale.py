@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Annotated, NotRequired, TypedDict
 
 from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Positive, Sizes, Version
+from ..networks import said
 from ..tasks.scale import Point, ScaleResult, Unbuilt
-from .columns import Column, Value, binary, by_names, decimal, exact, for_people, plain, size, words
-from .documents import TotalsDocument, totals_document
+from .columns import Column, Value, binary, by_names, decimal, exact, for_people, plain, words
+from .documents import InputDocument, TotalsDocument, inputs_document, totals_document
 from .page import Block, Gap, Heading, Page, Prose, Table
 from .styles import DIM, LOUD
-from .wording import clean
+from .wording import clean, entering
 
 
 class PointDocument(TypedDict):
     """The network at one size, built and counted."""
 
-    input: Annotated[Sizes, "The shape of the input, channels first, without the batch."]
+    input: Annotated[Sizes, "The shape of the first input, channels first, without the batch."]
     batch: Annotated[Positive, "The number of samples that MACs, FLOPs and bytes are for."]
     settings: Annotated[dict[str, str], "The constants that are varied, as they were given."]
     totals: Annotated[TotalsDocument, "The sums over the main path, and its peak memory."]
+    inputs: NotRequired[Annotated[list[InputDocument], "All inputs of the network by name; absent where there is one."]]
 
 
 class UnbuiltDocument(TypedDict):
@@ -32,6 +34,7 @@ class UnbuiltDocument(TypedDict):
     settings: Annotated[dict[str, str], "The constants that are varied, as they were given."]
     message: Annotated[str, "Why it does not build."]
     where: Annotated[str | None, "The place in the spec: file:line:column; null where it is none."]
+    inputs: NotRequired[Annotated[dict[str, Sizes], "The inputs that were asked for by name; absent where none was."]]
 
 
 class ScaleDocument(TypedDict):
@@ -48,7 +51,7 @@ def columns(points: Sequence[Point]) -> list[Column]:
     """The columns of a table of points: what is varied, and what follows."""
     varied = list(dict.fromkeys(name for point in points for name in point.settings))
     return [
-        Column("input", lambda point: size(point.input), "input", "input", words),
+        Column("input", lambda point: entering(point.inputs), "input", "input", words),
         Column("batch", lambda point: point.batch, "batch", "batch", plain),
         *(Column(name, _setting(name), name, name, plain) for name in varied),
         *(
@@ -90,7 +93,7 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
 
 def name_of(point: Unbuilt) -> str:
     """The size as it was asked for: `1×9×9, width = 2`."""
-    asked = [*([] if point.input is None else [size(point.input)]), *(f"{k} = {v}" for k, v in point.settings.items())]
+    asked = [*([] if point.input is None else [said(point.input)]), *(f"{k} = {v}" for k, v in point.settings.items())]
     return clean(", ".join(asked) or "the printed size")
 
 
@@ -115,9 +118,26 @@ def data(found: ScaleResult) -> ScaleDocument:
 
 def _unbuilt(point: Unbuilt) -> UnbuiltDocument:
     where = getattr(point.error, "where", "") or None
-    return {"input": point.input, "settings": point.settings, "message": point.error.message, "where": where}
+    named = point.input if isinstance(point.input, Mapping) else None
+    found: UnbuiltDocument = {
+        "input": None if isinstance(point.input, Mapping) else point.input,
+        "settings": point.settings,
+        "message": point.error.message,
+        "where": where,
+    }
+    if named is not None:
+        found["inputs"] = dict(named)
+    return found
 
 
 def _point(point: Point) -> PointDocument:
     totals = totals_document(point.report.totals)
-    return {"input": point.input, "batch": point.batch, "settings": point.settings, "totals": totals}
+    found: PointDocument = {
+        "input": point.input,
+        "batch": point.batch,
+        "settings": point.settings,
+        "totals": totals,
+    }
+    if len(point.inputs) > 1:
+        found["inputs"] = inputs_document(point.report.graph)
+    return found

@@ -12,7 +12,7 @@ from ..ops.shapes import show
 from ..tasks import summary as rows
 from ..tasks.summary import Line, Pick
 from . import wording
-from .columns import Column, Value, as_is, binary, decimal, exact, percent, plain, size, time, words
+from .columns import Column, Value, as_is, binary, decimal, exact, percent, plain, sizes, time, words
 from .page import Block, Branch, Document, Fact, Facts, Gap, Heading, Note, Page, Prose, Table, Tree
 from .styles import ACCENT, DIM, LOUD, PLAIN
 
@@ -29,7 +29,7 @@ def _latency(part: str) -> Callable[[Line], Value]:
 
 COLUMNS = (
     *(Column(name, attrgetter(name)) for name in ("kind", "depth", "row", "path", "label", "name", "head", "where")),
-    Column("output_shape", lambda line: None if line.shape is None else size(line.shape), "output", "output", words),
+    Column("output_shape", lambda line: sizes(line.shapes) or None, "output", "output", words),
     Column("params", attrgetter("counts.params"), "params", "params", exact),
     *(Column(name, attrgetter(f"counts.{name}")) for name in ("weights", "biases", "norm_params", "norm_stats")),
     Column("macs", attrgetter("counts.macs"), "MACs", "MACs", decimal),
@@ -101,6 +101,14 @@ def chosen(names: Sequence[str]) -> list[Column]:
     return found
 
 
+WIDE = 24  # letters of sizes that stand in their column; more stand below their row
+
+
+def _output(line: Line) -> Value:
+    shown = sizes(line.shapes)
+    return shown if len(shown) <= WIDE else f"{len(line.shapes)} sizes"
+
+
 def columns(summary: Summary, pick: Pick | None = None) -> list[Column]:
     """The columns that people see: those that were asked for, else the usual ones, of latency where it was measured."""
     if pick is not None and pick.columns:
@@ -109,6 +117,7 @@ def columns(summary: Summary, pick: Pick | None = None) -> list[Column]:
         run = summary.measured
         found = [column for column in COLUMNS if column.show and (run or not column.name.startswith("latency"))]
         found += [SPREAD] if run and run.runs > 1 else []
+    found = [column._replace(value=_output) if column.name == "output_shape" else column for column in found]
     return [as_is(column) for column in found] if pick is not None and pick.raw else found
 
 
@@ -161,7 +170,10 @@ def table(summary: Summary, columns: Sequence[Column], depth: int, pick: Pick | 
     heads = next((line for line in found if line.head), None)
     failures = {id(line): notes.failures(line.judgements) for line in found if line.judgements}
 
-    def failing(line: Line) -> Iterator[Note]:
+    def said(line: Line) -> Iterator[Note]:
+        shapes = sizes(line.shapes)
+        if len(shapes) > WIDE:
+            yield Note(shapes, "→ ", f"{line.label or line.name}:", DIM)
         for failure in failures.get(id(line), ()):
             yield _failure(failure, f"{line.label or line.name}:")
 
@@ -170,7 +182,7 @@ def table(summary: Summary, columns: Sequence[Column], depth: int, pick: Pick | 
 
     rules = [number for number, line in enumerate(found) if line.kind == "total"]
     tree = Tree(_branch, lambda line: line.share, rows.share_of(summary))
-    return Table(columns, found, failing, above, rules=rules, tree=tree)
+    return Table(columns, found, said, above, rules=rules, tree=tree)
 
 
 def _branch(line: Line) -> Branch:

@@ -13,7 +13,13 @@ from ..graph import Span
 from ..models import Summary
 from ..ops.shapes import items
 from ..tasks.summary import Pick, lines
-from .documents import claim_document, totals_document, training_document
+from .documents import (
+    claim_document,
+    inputs_document,
+    outputs_document,
+    totals_document,
+    training_document,
+)
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency, Measurement
@@ -42,7 +48,8 @@ def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> SummaryD
         "measured": None if summary.measured is None else _runs().described(summary.measured),
         "rows": [_row(summary, span) for span in report.graph.rows],
         "claims": [claim_document(judgement) for judgement in summary.judgements],
-        "inputs": [{"name": name, "shape": shape} for name, shape in report.graph.inputs],
+        "inputs": inputs_document(report.graph),
+        "outputs": outputs_document(report.graph),
         "settings": summary.settings,
         "source": summary.source or None,
         "namesake": summary.namesake or None,
@@ -150,6 +157,8 @@ def _row(summary: Summary, span: Span) -> RowDocument:
     }
     if items(shape) > 1:
         found["items"] = items(shape)
+    if len(span.outputs) > 1:
+        found["output_shapes"] = list(map(summary.report.graph.shape, span.outputs))
     if span.head:
         found["head"] = span.head
     return found

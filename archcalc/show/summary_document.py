@@ -10,7 +10,19 @@ from typing import Annotated, NotRequired, TypedDict
 
 from ..documents import VERSION, WRITER, Count, Dtype, FilePlace, Natural, Positive, Sizes, Version, Word
 from ..measurement.runs import LatencyDocument, MeasurementDocument
-from .documents import ClaimDocument, CountsDocument, Itemed, OutputShape, TotalsDocument, TrainingDocument
+from .documents import (
+    INPUTS,
+    OUTPUTS,
+    ClaimDocument,
+    CountsDocument,
+    InputDocument,
+    Itemed,
+    OfSeveral,
+    OutputDocument,
+    OutputShape,
+    TotalsDocument,
+    TrainingDocument,
+)
 
 Field = tuple[Positive, Positive]
 
@@ -34,7 +46,7 @@ class _LayerPlace(Itemed):
 
     path: Annotated[str, "The unique name of the node; also its name in the torch network."]
     op: Annotated[Word, "The word of the spec language for what the node does."]
-    label: Annotated[str, "Its row's label as printed, or cell."]
+    label: Annotated[str, "Its row's label as printed, or name, or cell."]
     where: Annotated[FilePlace, "The place in the spec: file:line:column."]
     inputs: Annotated[
         tuple[int, ...], "What the node reads: indices of earlier layers; −1, −2, … are the network's inputs."
@@ -71,15 +83,15 @@ class _RowPlace(Itemed):
     """The place of a row."""
 
     name: Annotated[str, "The name by which `rows:`, `heads:` and `errata:` of the spec call the row."]
-    label: Annotated[str, "The row's label as printed."]
-    text: Annotated[str, "The cell of the table that the row was read from."]
+    label: Annotated[str, "The row's label as printed, else the name that the spec gives it."]
+    text: Annotated[str, "The cell of the table that the row was read from; of a list or an overlay its line in short."]
     where: Annotated[FilePlace, "The place in the spec: file:line:column."]
     start: Annotated[Natural, "The index of the row's first layer."]
     stop: Annotated[Natural, "The index behind the row's last layer."]
     output_shape: OutputShape
 
 
-class RowDocument(_RowPlace, CountsDocument):
+class RowDocument(_RowPlace, CountsDocument, OfSeveral):
     """A row of the paper's table: a run of layers, and their sums."""
 
     param_bytes: Annotated[Count, "The parameters in bytes."]
@@ -89,13 +101,6 @@ class RowDocument(_RowPlace, CountsDocument):
     ]
     latency_ms: Annotated[LatencyDocument | None, "The latency in milliseconds; null where nothing was measured."]
     head: NotRequired[Annotated[str, "The head that this belongs to; on the main path the key is absent."]]
-
-
-class InputDocument(TypedDict):
-    """An input of the network."""
-
-    name: Annotated[str, "The name of the input in the spec."]
-    shape: Annotated[Sizes, "The shape, channels first, without the batch."]
 
 
 class SummaryDocument(TypedDict):
@@ -120,7 +125,8 @@ class SummaryDocument(TypedDict):
     measured: Annotated[MeasurementDocument | None, "The measurement, null where nothing was measured."]
     rows: Annotated[list[RowDocument], "The rows of the paper's table, each a run of layers."]
     claims: Annotated[list[ClaimDocument], "The printed figures about this network and the verdicts on them."]
-    inputs: Annotated[list[InputDocument], (("minItems", 1),), "All inputs of the network by name."]
+    inputs: Annotated[list[InputDocument], (("minItems", 1),), INPUTS]
+    outputs: Annotated[list[OutputDocument], (("minItems", 1),), OUTPUTS]
     settings: Annotated[dict[str, str], "The constants that were set by hand, as they were given."]
     source: Annotated[str | None, "What the layers quote, such as Table 1; null where they quote no table."]
     namesake: Annotated[str | None, "Which network this is, where another goes by its name; else null."]

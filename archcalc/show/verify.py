@@ -9,9 +9,10 @@ from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Count, Sizes, Version
 from ..errors import printable
 from ..tasks.verify import VerifyResult
-from .columns import Column, Value, counts, exact, size, words
+from .columns import Column, Value, counts, exact, words
 from .page import Block, Gap, Note, Page, Prose, Table
 from .styles import BOLD, DIM, LOUD
+from .wording import entering
 
 if TYPE_CHECKING:
     from ..runtime.verify import Verified
@@ -30,7 +31,7 @@ COLUMNS = (
     Column("nodes", lambda found: found.nodes, "nodes", "nodes", exact),
     Column("params", lambda found: found.params, "params", "params", exact),
     Column("macs", lambda found: found.macs, "MACs", "MACs", counts),
-    Column("input", lambda found: "–" if found.not_run else size(found.input), "ran at", "ran at", words),
+    Column("input", lambda found: "–" if found.not_run else entering(found.inputs), "ran at", "ran at", words),
     Column("seconds", lambda found: round(found.seconds, 3)),
     Column("gaps", lambda found: "; ".join(found.gaps)),
     Column("differences", lambda found: "; ".join(map(printable, found.differences))),
@@ -81,7 +82,7 @@ def data(result: VerifyResult) -> VerifyDocument:
                 "nodes": verified.nodes,
                 "params": verified.params,
                 "macs": verified.macs,
-                "input": verified.input,
+                "input": verified.inputs[0][1],
                 "seconds": round(verified.seconds, 3),
                 "gaps": verified.gaps,
                 "differences": list(verified.differences),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import printable
@@ -10,26 +10,37 @@ from ..models import Summary
 from ..papers.claims import Judgement
 from ..tasks import summary as rows
 from ..units import binary, scaled, with_separators
-from .columns import size
+from .columns import size, sizes
 
 if TYPE_CHECKING:
     from ..analysis.counts import Totals
     from ..analysis.training import Training
+    from ..graph import Graph
     from ..measurement.latency import Latency, Measurement, Memory
+    from ..ops import Shape
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def heading(summary: Summary) -> list[str]:
     """The source of a network and what is counted: title, citation, table, input, batch, dtype, settings."""
-    inputs = summary.report.graph.inputs
-    shown = ", ".join(f"{name} {size(shape)}" if len(inputs) > 1 else size(shape) for name, shape in inputs)
     variant = f"{summary.variant} · " if summary.variant not in (summary.family, summary.model) else ""
-    counted = [f"input {shown}", f"batch {summary.report.batch}", summary.report.dtype]
+    counted = [*ends(summary.report.graph), f"batch {summary.report.batch}", summary.report.dtype]
     counted += [f"{name} = {value}" for name, value in summary.settings.items()]
     counted += [summary.counted] if summary.counted else []
     source = variant + (summary.source or "written as layer lines")
     return [clean(part) for part in (summary.title, summary.cite, source, " · ".join(counted)) if part]
+
+
+def ends(graph: Graph) -> list[str]:
+    """`input 3×224×224`, of several inputs each by its name; and where there are several outputs, theirs."""
+    outputs = sizes(map(graph.shape, graph.outputs))
+    return [f"input {entering(graph.inputs)}", *([f"outputs {outputs}"] if len(graph.outputs) > 1 else [])]
+
+
+def entering(inputs: Sequence[tuple[str, Shape]]) -> str:
+    """`3×224×224`; of several inputs each by its name."""
+    return ", ".join(f"{clean(name)} {size(shape)}" if len(inputs) > 1 else size(shape) for name, shape in inputs)
 
 
 def clean(text: str) -> str:

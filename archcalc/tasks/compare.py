@@ -25,7 +25,7 @@ from ..measurement.latency import Interrupted, Measurement
 from ..measurement.regression import SAME, same_conditions
 from ..measurement.runs import Run, read
 from ..models import Model, Summary
-from ..networks import Reference, Settings, input_of
+from ..networks import Reference, Settings, input_of, inputs_of
 from ..ops import Shape, Tokens
 from ..ops.shapes import numel
 from ..papers.accuracies import Result, common
@@ -314,7 +314,7 @@ def compare_runs(
 
     Raises UsageError where they are not of the same work, Unavailable where scipy is missing."""
     (before, was), (name, now) = runs.items()
-    regression.of_one_work(was, now.model, now.input, now.paths, [m.batch for m in now.measurements], every)
+    regression.of_one_work(was, now.model, now.inputs, now.paths, [m.batch for m in now.measurements], every)
     return RunComparison(before, name, now, regression.compare(was, now, tolerance))
 
 
@@ -329,15 +329,16 @@ def of_one_network(runs: Mapping[str, Run]) -> bool:
     if len(runs) != 2:
         return False
     before, now = runs.values()
-    return before.input == now.input and (before.model == now.model or before.paths == now.paths)
+    return before.at(now.inputs) and (before.model == now.model or before.paths == now.paths)
 
 
 def load_run(run: Run, name: str) -> Model:
     """The network that a run was made of, as it is built today. Raises UsageError where it is another one now."""
     named, by = run.model if shipped(run.spec) else f"{run.spec}:{run.model.rpartition(':')[2]}", files.typed(name)
     selection = select_named(named, by, reference(named, by))
-    printed = input_of(selection, settings=run.settings) == run.input
-    model = library.load(selection, input=None if printed else run.input, settings=run.settings)
+    printed = run.at([*inputs_of(selection, run.settings).items()])
+    measured = dict(run.inputs) if len(run.inputs) > 1 else run.input
+    model = library.load(selection, input=None if printed else measured, settings=run.settings)
     if tuple(node.path for node in model.graph.nodes[: model.graph.main]) != run.paths:
         what = f"`{printable(name)}` is a run of another network than `{printable(run.model)}` is now"
         raise UsageError(what, "Two runs of it can be compared with each other: `archcalc compare old.json new.json`.")

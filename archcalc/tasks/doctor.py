@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..analysis.peers import PEERS, Peer
 from ..errors import UsageError, did_you_mean
+from ..graph import Graph, Input
 from ..measurement.machine import Examined
 from ..models import examine, load
 from ..networks import Reference, Settings
-from ..ops import Shape
 from ..parallel import Tick
 from ..views import Tabular
 
@@ -23,6 +23,7 @@ class PeerCounts:
     params: int
     macs: int
     peers: Sequence[Peer]
+    graph: Graph = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def doctor(
     *,
     tools: Sequence[str] = (),
     device: str = "cpu",
-    input: Shape | None = None,
+    input: Input | None = None,
     settings: Settings | None = None,
     tick: Tick | None = None,
 ) -> DoctorResult:
@@ -53,7 +54,7 @@ def doctor(
     if loaded is None:
         return DoctorResult(machine)
     peers = [loaded.peer(tool, tick) for tool in names]
-    return DoctorResult(machine, PeerCounts(loaded.name, loaded.totals.params, loaded.totals.macs, peers))
+    return DoctorResult(machine, PeerCounts(loaded.name, loaded.totals.params, loaded.totals.macs, peers, loaded.graph))
 
 
 def known_tools(names: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from ..analysis.counts import Report, Totals
 from ..analysis.explain import Addend, Alive, Explained, NodeFacts, Part, Sum, Value, depth_by_row, peak
 from ..analysis.find import find
 from ..errors import Unavailable, UsageError, did_you_mean
-from ..graph import Span
+from ..graph import Input, Span
 from ..language.zoo import known_names
 from ..models import Model, Summary, load
 from ..networks import Settings
@@ -36,7 +36,7 @@ class Explanation(Shown):
     note: str = ""
 
 
-def explain(name: str, layer: str = "", *, input: Shape | None = None, settings: Settings | None = None) -> Explanation:
+def explain(name: str, layer: str = "", *, input: Input | None = None, settings: Settings | None = None) -> Explanation:
     """Write out the arithmetic of a model, of a row, block or op of it (`layer`), or of an op of the spec language.
 
     At batch 1 in float32; `input` and `settings` are those of `load`. A model goes before an op of the same name.
@@ -55,7 +55,7 @@ def explain(name: str, layer: str = "", *, input: Shape | None = None, settings:
     return Explanation(facts, network, summary, note)
 
 
-def _load(name: str, input: Shape | None, settings: Settings | None) -> Model:
+def _load(name: str, input: Input | None, settings: Settings | None) -> Model:
     """The model; where there is none, say that it is no op either."""
     try:
         return load(name, input=input, settings=settings)
@@ -76,8 +76,8 @@ class SpanFacts:
     kind: str  # row, rows, block
     name: str
     spans: tuple[Span, ...]
-    input: Value
-    output: Shape
+    inputs: tuple[Value, ...]
+    outputs: tuple[Shape, ...]
     totals: Totals
     parts: tuple[Part, ...]
     sums: tuple[Sum, ...]
@@ -87,7 +87,7 @@ class SpanFacts:
 def explain_spans(network: Explained, spans: Sequence[Span], judgements: Sequence[Judgement]) -> SpanFacts:
     """Explain a row or block, or several rows that follow each other."""
     report, first, last = network.report, spans[0], spans[-1]
-    whole = first._replace(stop=last.stop, output=last.output)
+    whole = first._replace(stop=last.stop, outputs=last.outputs)
     if len(spans) == 1:
         kind = "row" if first.depth == 0 else "block"
         name = first.name if first.depth == 0 else first.path
@@ -95,14 +95,20 @@ def explain_spans(network: Explained, spans: Sequence[Span], judgements: Sequenc
     else:
         kind, name = "rows", first.path
         parts = [Part(span.name, span.start, span.stop, report.subtotal(span)) for span in spans]
+    read = dict.fromkeys(
+        value
+        for node in report.graph.nodes[first.start : last.stop]
+        for value in node.inputs
+        if not first.start <= value < last.stop
+    )
     rows = {span.name for span in spans if span.depth == 0}
     judged = tuple(explain_judgement(j) for j in judgements if j.claim.row and j.claim.row in rows and not first.head)
     return SpanFacts(
         kind,
         name,
         tuple(spans),
-        Value(network.called(first.input), report.graph.shape(first.input)),
-        report.graph.shape(last.output),
+        tuple(Value(network.called(value), report.graph.shape(value)) for value in read or (first.input,)),
+        tuple(map(report.graph.shape, last.outputs)),
         report.subtotal(whole),
         tuple(parts),
         network.sums(parts),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ..analysis.fit import Fit
 from ..errors import UsageError
+from ..graph import Input
 from ..models import load
 from ..networks import Reference, Settings
 from ..ops import Shape
@@ -18,7 +19,7 @@ class FitResult(Tabular):
     """A network at an input and in a dtype, and which batch of it fits."""
 
     model: str
-    input: Shape
+    inputs: tuple[tuple[str, Shape], ...]
     dtype: str
     fit: Fit = field(repr=False)
 
@@ -34,7 +35,7 @@ def fit(
     *,
     optimizer: str = "",
     dtype: str = "float32",
-    input: Shape | None = None,
+    input: Input | None = None,
     settings: Settings | None = None,
 ) -> FitResult:
     """Find the largest batch whose computed peak, parameters and all, fits into `memory`: bytes, or `4GiB`.
@@ -44,4 +45,4 @@ def fit(
     if not there:
         raise UsageError(f"`--memory {memory}` is not a size", "Sizes are written 4GiB (1024³) or 4GB (1000³).")
     loaded = load(model, input=input, settings=settings)
-    return FitResult(loaded.name, loaded.input, dtype, loaded.fit(there, optimizer, dtype))
+    return FitResult(loaded.name, loaded.graph.inputs, dtype, loaded.fit(there, optimizer, dtype))

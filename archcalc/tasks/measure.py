@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .. import files
 from ..errors import ArchcalcError, Unavailable, UsageError
+from ..graph import Input
 from ..language.zoo import shipped
 from ..measurement.conditions import USUAL, Conditions
 from ..measurement.latency import Interrupted, Measurement
@@ -25,7 +26,6 @@ from ..measurement.regression import (
 from ..measurement.runs import Run, read
 from ..models import Model, Summary, load
 from ..networks import Reference, Settings
-from ..ops import Shape
 from ..parallel import Tick, hold_interrupts
 from ..units import as_typed
 from ..views import Tabular
@@ -67,7 +67,7 @@ def measure(
     batches: Sequence[int] = (),
     against: Reference = "",
     tolerance: float = TOLERANCE,
-    input: Shape | None = None,
+    input: Input | None = None,
     settings: Settings | None = None,
     tick: Tick | None = None,
 ) -> MeasureResult:
@@ -102,7 +102,7 @@ def enough(
     Raises UsageError where the runs cannot be compared; Unavailable where the comparison decides whether to `fail`, and
     no number of rounds that is allowed can show that a layer alone got slower."""
     sizes, paths = list(batches or (conditions.batch,)), [node.path for node in model.graph.nodes[: model.graph.main]]
-    of_one_work(before, model.name, model.input, paths, sizes, every=fail)
+    of_one_work(before, model.name, model.graph.inputs, paths, sizes, every=fail)
     tests = 1 + len({*paths} & {*before.paths})
     found = {}
     for measured in before.measurements:

@@ -11,14 +11,16 @@ from math import prod
 
 from ..analysis.counts import Report
 from ..errors import ArchcalcError, UsageError
+from ..graph import Input
 from ..models import Model, load
-from ..networks import Reference, input_of
+from ..networks import Reference, input_at
 from ..ops import Shape
 from ..parallel import Tick, ticked
 from ..units import as_typed, cut, read_number
 from ..views import Tabular
 
 MOST = 2_000  # points
+Sides = Sequence[int | Shape]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,17 @@ class Point:
     settings: dict[str, str]
     report: Report = field(repr=False)
 
+    @property
+    def inputs(self) -> tuple[tuple[str, Shape], ...]:
+        """All inputs by name."""
+        return self.report.graph.inputs
+
 
 @dataclass(frozen=True, slots=True)
 class Unbuilt:
     """A size at which a network does not build, and why."""
 
-    input: tuple[int, ...] | None
+    input: Input | None
     settings: dict[str, str]
     error: ArchcalcError = field(repr=False)
 
@@ -52,7 +59,7 @@ class ScaleResult(Tabular):
 def scale(
     model: Reference,
     *,
-    inputs: Sequence[int | Shape] = (),
+    inputs: Sides | Mapping[str, Sides] = (),
     batches: Sequence[int] = (1,),
     settings: Mapping[str, Sequence[int | float | str | Fraction]] | None = None,
     dtype: str = "float32",
@@ -60,14 +67,18 @@ def scale(
 ) -> ScaleResult:
     """Count a network at every combination of inputs, batches and settings; nothing but these is built, each once.
 
-    An input is whole, or a number for every side. What does not build is told beside the others. Raises UsageError,
-    also for more than 2,000 points; and where none builds, what the first one raises."""
-    sizes = [(size,) if isinstance(size, int) else tuple(size) for size in inputs]
+    An input is whole, or a number for every side; of several they go by name. What does not build is told beside the
+    others. Raises UsageError, also for more than 2,000 points; and where none builds, what the first one raises."""
+    named = inputs if isinstance(inputs, Mapping) else {"": inputs}
+    whole = [[(size,) if isinstance(size, int) else tuple(size) for size in each] for each in named.values()]
+    sizes: list[Input | None] = [dict(zip(named, chosen, strict=True)) for chosen in product(*whole)]
+    if not isinstance(inputs, Mapping):
+        sizes = [*whole[0]]
     varied = {name: [shown(value) for value in given] for name, given in (settings or {}).items()}
     built: dict[tuple[object, ...], Model | Unbuilt] = {}
     points: list[Point] = []
     for size, batch, chosen in ticked(list(grid(sizes or [None], batches, varied)), tick):
-        key = size, *chosen.values()
+        key = str(size), *chosen.values()
         if key not in built:
             built[key] = _build(model, size, chosen)
         network = built[key]
@@ -79,11 +90,11 @@ def scale(
     return ScaleResult(str(model), tuple(points), unbuilt)
 
 
-def _build(model: Reference, size: tuple[int, ...] | None, chosen: dict[str, str]) -> Model | Unbuilt:
+def _build(model: Reference, size: Input | None, chosen: dict[str, str]) -> Model | Unbuilt:
     """The network at a size and with settings, or why there is none."""
     shape = size
     try:
-        shape = None if size is None else input_of(model, size, chosen)
+        shape = None if size is None else input_at(model, size, chosen)
         return load(model, input=shape, settings=chosen)
     except ArchcalcError as error:
         return Unbuilt(shape, chosen, error)
@@ -134,8 +145,8 @@ def counts(text: str, what: str) -> tuple[int, ...]:
 
 
 def grid(
-    inputs: Sequence[tuple[int, ...] | None], batches: Sequence[int], settings: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[tuple[int, ...] | None, int, dict[str, str]]]:
+    inputs: Sequence[Input | None], batches: Sequence[int], settings: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[Input | None, int, dict[str, str]]]:
     """All combinations: inputs, batches and settings, the last one the quickest. Raises UsageError for too many."""
     size = prod(map(len, (inputs, batches, *settings.values())))
     if size > MOST:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..analysis.counts import Layer, Totals
 from ..analysis.receptive import ReceptiveFields
 from ..errors import Unavailable, UsageError, did_you_mean, printable
-from ..graph import Node, Span
+from ..graph import Input, Node, Span
 from ..models import Model, Summary, load
 from ..networks import Reference, Settings
 from ..ops import OPS, Op, Shape
@@ -49,7 +49,7 @@ class Line(NamedTuple):
     depth: int = 0
     head: str = ""
     where: str = ""
-    shape: Shape | None = None
+    shapes: tuple[Shape, ...] = ()  # of what comes out of it, one or several
     latency: Latency | None = None
     share: float | None = None
     judgements: tuple[Judgement, ...] = ()
@@ -58,7 +58,7 @@ class Line(NamedTuple):
     start: int = 0  # the nodes of a row or block
     stop: int = 0
     shares: str = ""  # the op whose weights this one works with
-    value: int = 0  # what comes out of it, and what that sees
+    value: int = 0  # what comes out of it first, and what that sees
     fields: ReceptiveFields | None = None
 
 
@@ -73,7 +73,7 @@ def summary(
     like: str = "",
     fold_bn: bool = False,
     optimizer: str = "",
-    input: Shape | None = None,
+    input: Input | None = None,
     settings: Settings | None = None,
 ) -> Summary:
     """All that is counted of a network, row by row as its paper prints it; with an `optimizer` also what a training
@@ -81,7 +81,7 @@ def summary(
     return loaded(model, input, settings, fold_bn).summary(batch, dtype, like=like, optimizer=optimizer)
 
 
-def loaded(model: Reference, input: Shape | None, settings: Settings | None, fold_bn: bool) -> Model:
+def loaded(model: Reference, input: Input | None, settings: Settings | None, fold_bn: bool) -> Model:
     """The network, with batch norms folded if `fold_bn`."""
     found = load(model, input=input, settings=settings)
     return found.fold_bn() if fold_bn else found
@@ -305,7 +305,7 @@ class _Opener:
             depth=level,
             head=span.head,
             where=span.where.where,
-            shape=self.graph.shape(span.output),
+            shapes=tuple(map(self.graph.shape, span.outputs)),
             latency=measured,
             share=self._share(counts, measured, span.head),
             lasts=lasts,
@@ -330,7 +330,7 @@ class _Opener:
             depth=level,
             head=node.head,
             where=node.where.where,
-            shape=node.shape,
+            shapes=(node.shape,),
             latency=latency,
             share=self._share(layer, latency, node.head),
             lasts=lasts,
@@ -347,6 +347,10 @@ class _Opener:
         return 100 * counts.macs / self.report.totals.macs
 
 
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else show(value)
+
+
 def call(op: Op, shares: str = "") -> str:
     """An op as a layer line calls it: `conv(64, 7, 2, bias=False)`; what has its default is left out. `shares` is the
     node whose weights it works with."""
@@ -356,11 +360,11 @@ def call(op: Op, shares: str = "") -> str:
         if argument.kind == "Like" and value is True:
             arguments.append(argument.name)
         elif argument.required or (argument.name == "stride" and value != argument.default):
-            arguments.append(show(value))
+            arguments.append(_shown(value))
         elif argument.kind == "Axes" and value:
             arguments.append(value)
         elif value != argument.default:
-            arguments.append(f"{argument.name}={show(value)}")
+            arguments.append(f"{argument.name}={_shown(value)}")
     if shares:
         arguments.append(f"weights={shares}")
     return f"{op.word}({', '.join(arguments)})" if arguments else op.word

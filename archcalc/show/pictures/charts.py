@@ -47,10 +47,10 @@ FEW, MANY = 6, 60  # bars that are worth a picture
 
 
 def heading(summary: Summary) -> str:
-    """`vgg16, input 3×224×224, batch 1, float32`."""
+    """`vgg16, input 3×224×224, batch 1, float32`, with several outputs theirs too; on as many lines as it takes."""
     report = summary.report
-    size = "×".join(map(str, report.graph.inputs[0][1]))
-    return f"{clean(summary.model)}  ·  input {size}, batch {report.batch}, {report.dtype}"
+    about = ", ".join([*wording.ends(report.graph), f"batch {report.batch}", report.dtype])
+    return "\n".join(textwrap.wrap(f"{clean(summary.model)}  ·  {about}", 100, replace_whitespace=False))
 
 
 def bars_of(summary: Summary) -> list[Line]:
@@ -381,7 +381,7 @@ def growing(values: Sequence[float]) -> list[int]:
 def sweep(model: str, points: Sequence[Point]) -> Figure:
     """MACs, parameters and peak memory over what was varied most."""
     counts = {
-        "input": len({point.input for point in points}),
+        "input": len({point.inputs for point in points}),
         "batch": len({point.batch for point in points}),
         **{name: len({point.settings[name] for point in points}) for name in points[0].settings},
     }
@@ -389,13 +389,16 @@ def sweep(model: str, points: Sequence[Point]) -> Figure:
     if counts[along] < 2:
         raise UsageError("a picture needs at least two sizes")
 
+    sides = [{shapes[n][1][-1] for shapes in (point.inputs for point in points)} for n in range(len(points[0].inputs))]
+    moving = max(range(len(sides)), key=lambda n: len(sides[n]))  # of several inputs the one that is varied most
+
     def place(point: Point) -> float:
         if along == "input":
-            return point.input[-1]
+            return point.inputs[moving][1][-1]
         return point.batch if along == "batch" else float(point.settings[along])
 
     def rest(point: Point) -> str:
-        about = {"input": "×".join(map(str, point.input)), "batch": str(point.batch), **point.settings}
+        about = {"input": wording.entering(point.inputs), "batch": str(point.batch), **point.settings}
         return ", ".join(f"{name} {value}" for name, value in about.items() if name != along and counts[name] > 1)
 
     by_rest: dict[str, list[Point]] = {}

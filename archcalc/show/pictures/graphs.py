@@ -19,7 +19,7 @@ from ...graph import Graph, Node, Span
 from ...models import Summary
 from ...ops import dims
 from ...tasks.summary import call
-from ..columns import size
+from ..columns import size, sizes
 from ..wording import clean
 from .charts import bars_of, heading
 from .style import DIM, INK, figure
@@ -70,8 +70,7 @@ def boxes(summary: Summary, only: str = "") -> tuple[list[Box], str]:
 def _rows(summary: Summary, graph: Graph) -> list[Box]:
     """A box for each line of the table, as deep as it is worth a picture."""
     owner: dict[int, int] = {}
-    made = [Box(["input", size(graph.inputs[0][1])], "input")]
-    made += [Box([name or "input", size(shape)], "input") for name, shape in graph.inputs[1:]]
+    made = [Box([printable(name), size(shape)], "input") for name, shape in graph.inputs]
     for line in bars_of(summary):
         start, stop = (line.value, line.value + 1) if line.kind == "op" else (line.start, line.stop)
         if start == stop:
@@ -83,8 +82,7 @@ def _rows(summary: Summary, graph: Graph) -> list[Box]:
                     inputs[-1 - value if value < 0 else owner[value]] = None
             owner[index] = len(made)
         name = f"{line.label}: {line.name}" if line.label and line.label != line.name and not line.depth else line.name
-        shape = size(line.shape) if line.shape is not None else ""
-        made.append(Box([*(wrap(printable(name), 30) or [""]), shape], "row", list(inputs)))
+        made.append(Box([*(wrap(printable(name), 30) or [""]), *wrap(sizes(line.shapes), 40)], "row", list(inputs)))
     return _few(made)
 
 
@@ -119,7 +117,7 @@ def _inside(graph: Graph, span: Span) -> list[Box]:
         for value in node.inputs:
             if value not in owner:  # what comes from outside the part
                 owner[value] = len(made)
-                name = "input" if value < 0 else printable(nodes[value].path.split("/")[0])
+                name = printable(graph.inputs[-1 - value][0] if value < 0 else nodes[value].path.split("/")[0])
                 made.append(Box(["from " + name if value >= 0 else name, dims(graph.shape(value))], "input"))
                 groups.append([])
             inputs[owner[value]] = None
@@ -179,8 +177,9 @@ def drawn(summary: Summary, only: str = "") -> Figure:
     left, right = min(b.x - b.width / 2 for b in made) - 0.1, max(b.x + b.width / 2 for b in made) + 0.1
     for route in routes:
         left, right = min(left, *(x for x, _ in route)), max(right, *(x for x, _ in route))
-    bottom, top = min(b.y - b.height for b in made) - 0.1, max(b.y for b in made) + 0.32
-    right = max(right, left + len(title) * 0.068)
+    above = title.split("\n")
+    bottom, top = min(b.y - b.height for b in made) - 0.1, max(b.y for b in made) + 0.18 + 0.14 * len(above)
+    right = max(right, left + max(map(len, above)) * 0.068)
     picture = figure(right - left, top - bottom)
     picture.set_layout_engine("none")
     ax = picture.add_axes((0, 0, 1, 1))
@@ -432,7 +431,7 @@ def mermaid(summary: Summary, only: str = "") -> str:
 
 def _mermaid(made: Sequence[Box], title: str) -> Iterator[str]:
     yield "---"
-    yield f"title: {dumps(_quoted(title), ensure_ascii=False)}"  # a text of JSON is one of YAML
+    yield f"title: {dumps(_quoted(clean(title)), ensure_ascii=False)}"  # a text of JSON is one of YAML
     yield "---"
     yield "flowchart TD"
     for n, box in enumerate(made):

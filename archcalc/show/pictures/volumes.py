@@ -22,15 +22,13 @@ SLANT = 0.35
 
 
 def volumes(summary: Summary) -> list[Shape]:
-    """The sizes of the input and of the rows' outputs, one after the other, alike ones once."""
+    """The sizes of the inputs and of the rows' outputs, one after the other, alike ones once."""
     graph: Graph = summary.report.graph
-    found: list[Shape] = [graph.inputs[0][1]]
-    for line in bars_of(summary):
-        shape = line.shape
-        if shape is not None:
-            shape = (numel(shape),) if not isinstance(shape, Tokens) and numel(shape[1:]) == 1 else shape
-            if shape != found[-1]:
-                found.append(shape)
+    found: list[Shape] = [shape for _, shape in graph.inputs]
+    for shape in (shape for line in bars_of(summary) for shape in line.shapes):
+        shape = (numel(shape),) if not isinstance(shape, Tokens) and numel(shape[1:]) == 1 else shape
+        if shape != found[-1]:
+            found.append(shape)
     return found
 
 
@@ -45,16 +43,18 @@ def shapes(summary: Summary) -> Figure:
         factor *= 0.93
         parts, x = _placed(found, factor)
     high = max(side for _, side, *_ in parts)
-    made = figure(max(3.4, x + 0.15), high * (1 + SLANT) + 0.95)
+    title = heading(summary)
+    above = high * (1 + SLANT) + 0.19 + 0.14 * (1 + title.count("\n"))
+    made = figure(max(3.4, x + 0.15), above + 0.62)
     made.set_layout_engine("none")
     ax = made.add_axes((0, 0, 1, 1))
     ax.set_xlim(-0.1, max(3.3, x + 0.05))
-    ax.set_ylim(-0.62, high * (1 + SLANT) + 0.33)
+    ax.set_ylim(-0.62, above)
     ax.axis("off")
     for shape, side, deep, at, text in parts:
         _cuboid(ax, at, (high - side) / 2, side, deep, shape)
         ax.text(at + (deep + _slant(shape, side)) / 2, -0.1, text, ha="center", va="top", fontsize=6, linespacing=1.25)
-    ax.text(-0.05, high * (1 + SLANT) + 0.28, heading(summary), ha="left", va="top", fontsize=8.5)
+    ax.text(-0.05, above - 0.05, title, ha="left", va="top", fontsize=8.5)
     ax.text(-0.05, -0.58, "channels × height × width, tokens × width, or the length of a vector; not to scale",
             ha="left", va="bottom", fontsize=6, color=INK)  # fmt: skip
     return made
