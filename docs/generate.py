@@ -96,11 +96,9 @@ def _title(module: str) -> str:
 def _op(word: str) -> Iterator[str]:
     op, arguments = OPS[word], ARGUMENTS[word]
     yield f"### `{word}`"
-    if word in MERGES:
-        yield f"`{word}: [branch, branch, …]`"
-    else:
-        given = [a.name if a.required else f"{a.name}={show(a.default)}" for a in arguments]
-        yield f"`{word}({', '.join(given)})`" if given else f"`{word}`"
+    given = [a.name if a.required else f"{a.name}={show(a.default)}" for a in arguments]
+    called = f"{word}({', '.join(given)})" if given else word
+    yield f"`{called}: [branch, branch, …]`" if word in MERGES else f"`{called}`"
     yield ""
     yield cleandoc(op.__doc__ or "")
     yield ""

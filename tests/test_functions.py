@@ -50,6 +50,64 @@ FUNCTIONS = [
 ]  # fmt: skip
 
 
+def printed_norm(x: Tensor, n: int = 5, k: float = 2, alpha: float = 1e-4, beta: float = 0.75) -> Tensor:
+    """b_i = a_i / (k + α · Σ a_j²)^β, j from i − n/2 to i + n/2, channel by channel (Krizhevsky et al., 2012)."""
+    made = []
+    for i in range(x.shape[1]):
+        low, high = max(0, i - n // 2), min(x.shape[1] - 1, i + n // 2)
+        total = sum(x[:, j] ** 2 for j in range(low, high + 1))
+        made.append(x[:, i] / (k + alpha * total) ** beta)
+    return torch.stack(made, 1)
+
+
+def bilinear(x: Tensor, size: tuple[int, int], align: bool) -> Tensor:
+    """Each output of the four inputs around it, one after the other."""
+    made = x.new_zeros(*x.shape[:2], *size)
+    for i in range(size[0]):
+        for j in range(size[1]):
+            weights = []
+            for o, n, at in ((size[0], x.shape[2], i), (size[1], x.shape[3], j)):
+                place = at * (n - 1) / (o - 1) if align else max(0, (at + 0.5) * n / o - 0.5)
+                low = int(place)
+                weights.append([(low, 1 - place + low), (min(low + 1, n - 1), place - low)])
+            made[:, :, i, j] = sum(a * b * x[:, :, y, z] for y, a in weights[0] for z, b in weights[1])
+    return made
+
+
+FUNCTIONS += [
+    Function("sub", {}, [MAP, (6, 1, 1)], lambda x, y: x - y),
+    Function("add", {}, [(1, 5, 1), MAP], lambda x, y: x + y),
+    Function("mean", {}, [MAP, (6, 1, 1), (4,)], lambda x, y, z: (x + y + z.view(-1, 1, 1, 4)) / 3),
+    Function("mean", {"axis": 0}, [SEQUENCE], lambda x: sum(x[:, t] for t in range(6)) / 6),
+    Function("sum", {"axis": 1}, [MAP], lambda x: sum(x[:, :, i : i + 1] for i in range(5))),
+    Function("max", {"axis": 0}, [MAP], lambda x: x.sort(1).values[:, -1:]),
+    Function("softmax", {"axis": 0}, [SEQUENCE], lambda x: x.exp() / x.exp().sum(1, keepdim=True)),
+    Function("split", {"parts": (1, 2, 3), "_index": 1}, [MAP], lambda x: x[:, 1:3]),
+    Function("split", {"parts": 3, "axis": 0, "_index": 2}, [SEQUENCE], lambda x: x[:, 4:]),
+    Function("slice", {"start": 1, "stop": 5, "step": 2, "axis": 1}, [MAP], lambda x: x[:, :, 1:5:2]),
+    Function("slice", {"step": 3, "axis": 1}, [SEQUENCE], lambda x: x[:, :, ::3]),
+    Function("concat", {"axis": 0}, [SEQUENCE, Tokens((2, 8))], lambda x, y: torch.cat((x, y), 1)),
+    Function("concat", {"axis": 2}, [MAP, (6, 5, 1)], lambda x, y: torch.cat((x, y), 3)),
+    Function("upsample", {"like": (7, 3), "smooth": True}, [MAP], lambda x: bilinear(x, (7, 3), False)),
+    Function(
+        "upsample", {"like": True, "smooth": True, "align_corners": True}, [MAP, (1, 9, 8)],
+        lambda x, _: bilinear(x, (9, 8), True),
+    ),
+    Function("upsample", {"like": (5, 6)}, [MAP], lambda x: x[..., [0, 0, 1, 2, 2, 3]]),
+    Function(
+        "gelu", {"tanh": True}, [MAP],
+        lambda x: 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3))),
+    ),
+    Function("gelu", {}, [MAP], lambda x: x * 0.5 * (1 + torch.erf(x / 2**0.5))),
+    Function("exp", {}, [MAP], lambda x: torch.e**x),
+    Function("square", {}, [MAP], lambda x: x * x),
+    Function("abs", {}, [MAP], lambda x: torch.maximum(x, -x)),
+    Function("reciprocal", {}, [MAP], lambda x: 1 / x),
+    Function("lrn", {}, [(9, 3, 3)], printed_norm),
+    Function("lrn", {"size": 3, "alpha": 5e-5, "k": 1.0}, [(9, 4)], lambda x: printed_norm(x, 3, 1, 5e-5)),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("row", FUNCTIONS, ids=lambda row: f"{row.word}-{row.arguments}-{row.inputs}")
 def test_function(row: Function) -> None:
     torch.manual_seed(0)
@@ -59,6 +117,18 @@ def test_function(row: Function) -> None:
     x = [torch.randn(3, *shape, dtype=torch.float64) for shape in row.inputs]
     wanted = row.formula(*[value.clone() for value in x], **dict(module.named_parameters()))
     torch.testing.assert_close(module(*x), wanted)
+
+
+def test_the_printed_normalisation() -> None:
+    """A window of five channels of 10.0: 10 / (2 + 10⁻⁴ · 500)^0.75 = 5.837; torch's defaults give 9.926."""
+    norm = call("lrn").torch(modules, (5, 1, 1))
+    assert norm(torch.full((1, 5, 1, 1), 10.0))[0, 2].item() == pytest.approx(5.837, abs=5e-4)
+
+
+def test_powers_of_what_is_positive() -> None:
+    for word, wanted in (("log", 2.0), ("sqrt", torch.e), ("reciprocal", torch.e**-2)):
+        found = call(word).torch(modules, (1,))(torch.full((1, 1), torch.e**2))
+        assert found.item() == pytest.approx(wanted)
 
 
 # --- in specs -----------------------------------------------------------------------------------------------------

@@ -72,6 +72,7 @@ def projections(q: Shape, k: Shape, v: Shape, out: Shape) -> Params:
 
 SQUARE = projections(*[(8, 8)] * 4)
 MORE_ACTIVATIONS = ("leaky_relu", "elu", "selu", "hardswish", "hardsigmoid", "quickgelu", "mish", "tanh", "softplus")
+POWERS = ("exp", "log", "abs", "sqrt", "square", "reciprocal")
 MAP, VECTOR, SEQUENCE = (6, 5, 4), (7,), Tokens((5, 8))
 # What `windows` and others leave: 8×12 in windows of 4×6, cut after a turn by 1×2; 4×6 grids as far apart; frames.
 WINDOWS = Cut("windows", 4, (8, 12), (4, 6), (1, 2))
@@ -203,21 +204,42 @@ ROWS = [
     # a missing axis is one behind the batch: 5×4 for each of the 6 channels
     Row("add", {}, [(5, 4), MAP], MAP, [], 0, {"add": 120}),
     Row("add", {}, [SEQUENCE, (8,)], SEQUENCE, [], 0, {"add": 40}),
+    # as `mul`: one term a channel
+    Row("add", {}, [MAP, (6, 1, 1)], MAP, [], 0, {"add": 120}),
+    Row("add", {}, [Tokens((5, 1)), Tokens((1, 8))], SEQUENCE, [], 0, {"add": 40}),
+    Row("sub", {}, [MAP, MAP], MAP, [], 0, {"add": 120}),
+    Row("sub", {}, [(6, 1, 1), MAP], MAP, [], 0, {"add": 120}),
+    Row("sub", {}, [SEQUENCE, (8,)], SEQUENCE, [], 0, {"add": 40}),
     # squeeze and excitation: one factor a channel
     Row("mul", {}, [MAP, (6, 1, 1)], MAP, [], 0, {"multiply": 120}),
     Row("mul", {}, [(1, 5, 4), (6, 1, 1), (4,)], MAP, [], 0, {"multiply": 2 * 120}),
     Row("mul", {}, [SEQUENCE, SEQUENCE], SEQUENCE, [], 0, {"multiply": 40}),
     Row("mean", {}, [MAP, MAP, MAP], MAP, [], 0, {"add": 2 * 120, "multiply": 120}),
+    Row("mean", {}, [MAP, (6, 1, 1)], MAP, [], 0, {"add": 120, "multiply": 120}),
     Row("mean", {}, [SEQUENCE, SEQUENCE], SEQUENCE, [], 0, {"add": 40, "multiply": 40}),
     # GoogLeNet's inception (3a): 64 + 128 + 32 + 32 = 256
     Row("concat", {}, [(c, 28, 28) for c in (64, 128, 32, 32)], (256, 28, 28), [], 0, {}),
     Row("concat", {}, [SEQUENCE, Tokens((5, 3))], Tokens((5, 11)), [], 0, {}),
     Row("concat", {}, [(4,), (3,)], (7,), [], 0, {}),
+    # DeiT's class and distillation tokens before 196 patches
+    Row("concat", {"axis": 0}, [Tokens((2, 384)), Tokens((196, 384))], Tokens((198, 384)), [], 0, {}),
+    Row("concat", {"axis": 1}, [(6, 2, 4), (6, 1, 4), (6, 3, 4)], (6, 6, 4), [], 0, {}),
+    Row("concat", {"axis": 2}, [MAP, (6, 5, 1)], (6, 5, 5), [], 0, {}),
     Row("pad_channels", {"out": 32}, [(16, 8, 8)], (32, 8, 8), [], 0, {}),
     Row("pad_channels", {"out": 6}, [(6, 9)], (6, 9), [], 0, {}),
     # ShuffleNetV2 halves its channels
     Row("split", {"parts": 2}, [(116, 28, 28)], (58, 28, 28), [], 0, {}),
     Row("split", {"parts": 4, "_index": 3}, [SEQUENCE], Tokens((5, 2)), [], 0, {}),
+    # GoogLeNet's (3a), taken apart again
+    Row("split", {"parts": (64, 128, 32, 32), "_index": 1}, [(256, 28, 28)], (128, 28, 28), [], 0, {}),
+    Row("split", {"parts": (1, 4), "axis": 0, "_index": 1}, [SEQUENCE], Tokens((4, 8)), [], 0, {}),
+    Row("split", {"parts": 2, "axis": 2, "_index": 1}, [MAP], (6, 5, 2), [], 0, {}),
+    # without the class token
+    Row("slice", {"start": 1, "axis": 0}, [Tokens((197, 768))], Tokens((196, 768)), [], 0, {}),
+    Row("slice", {"start": 2, "stop": 5}, [MAP], (3, 5, 4), [], 0, {}),
+    # rows 0, 2 and 4
+    Row("slice", {"step": 2, "axis": 1}, [MAP], (6, 3, 4), [], 0, {}),
+    Row("slice", {"start": 1, "stop": 6, "step": 3}, [VECTOR], (2,), [], 0, {}),
     Row("bn", {}, [(64, 8, 8)], (64, 8, 8), with_stats(64), 0, {"norm": 4096}),
     Row("bn", {}, [VECTOR], VECTOR, with_stats(7), 0, {"norm": 7}),
     Row("bn", {}, [(3, 9)], (3, 9), with_stats(3), 0, {"norm": 27}),
@@ -230,6 +252,7 @@ ROWS = [
     Row("instancenorm", {}, [MAP], MAP, [], 0, {"norm": 120}),
     Row("instancenorm", {"affine": True}, [(3, 9)], (3, 9), norms(3), 0, {"norm": 27}),
     Row("lrn", {}, [(96, 55, 55)], (96, 55, 55), [], 0, {"norm": 96 * 55 * 55}),
+    Row("lrn", {"size": 3, "alpha": 5e-5, "k": 1.0}, [(4, 9)], (4, 9), [], 0, {"norm": 36}),
     Row("lrn", {"size": 4}, [(3, 9)], (3, 9), [], 0, {"norm": 27}),
     Row("lrn", {"size": 3}, [(3, 2, 4, 5)], (3, 2, 4, 5), [], 0, {"norm": 120}),
     *same("relu", "activation", MAP, SEQUENCE),
@@ -238,6 +261,8 @@ ROWS = [
     *same("gelu", "activation", MAP, SEQUENCE),
     *same("sigmoid", "activation", VECTOR, (6, 1, 1)),
     *(row for word in MORE_ACTIVATIONS for row in same(word, "activation", MAP, SEQUENCE)),
+    *(row for word in POWERS for row in same(word, "activation", MAP, SEQUENCE)),
+    Row("gelu", {"tanh": True}, [SEQUENCE], SEQUENCE, [], 0, {"activation": 40}),
     Row("leaky_relu", {"slope": 0.2}, [VECTOR], VECTOR, [], 0, {"activation": 7}),
     Row("elu", {"alpha": 0.5}, [VECTOR], VECTOR, [], 0, {"activation": 7}),
     Row("prelu", {}, [MAP], MAP, [("weight", (6,))], 0, {"activation": 120}),
@@ -257,13 +282,21 @@ ROWS = [
     Row("dropout", {}, [MAP], MAP, [], 0, {}),
     Row("dropout", {"p": 0.0}, [SEQUENCE], SEQUENCE, [], 0, {}),
     *same("softmax", "softmax", (1000,), SEQUENCE, MAP),
+    Row("softmax", {"axis": 0}, [SEQUENCE], SEQUENCE, [], 0, {"softmax": 40}),
+    Row("softmax", {"axis": 1}, [(6, 9)], (6, 9), [], 0, {"softmax": 54}),
     # VGG: 224 / 2
     Row("maxpool", {"kernel": 2}, [(64, 224, 224)], (64, 112, 112), [], 0, {"pool": 64 * 112 * 112 * 4}),
     # CBAM's two maps of where: one value for each of 56·56 positions, of 256 channels
-    Row("channel_mean", {}, [(256, 56, 56)], (1, 56, 56), [], 0, {"pool": 256 * 3136}),
-    Row("channel_mean", {}, [(6, 9)], (1, 9), [], 0, {"pool": 54}),
-    Row("channel_max", {}, [(256, 56, 56)], (1, 56, 56), [], 0, {"pool": 256 * 3136}),
-    Row("channel_max", {}, [(2, 3, 4, 5)], (1, 3, 4, 5), [], 0, {"pool": 120}),
+    Row("mean", {"axis": 0}, [(256, 56, 56)], (1, 56, 56), [], 0, {"pool": 256 * 3136}),
+    Row("mean", {"axis": 1}, [(6, 9)], (6, 1), [], 0, {"pool": 54}),
+    Row("mean", {"axis": 0}, [SEQUENCE], (8,), [], 0, {"pool": 40}),
+    Row("mean", {"axis": 1}, [SEQUENCE], Tokens((5, 1)), [], 0, {"pool": 40}),
+    Row("mean", {"axis": 0}, [VECTOR], (1,), [], 0, {"pool": 7}),
+    Row("sum", {"axis": 2}, [MAP], (6, 5, 1), [], 0, {"pool": 120}),
+    Row("sum", {"axis": 0}, [SEQUENCE], (8,), [], 0, {"pool": 40}),
+    Row("max", {"axis": 0}, [(256, 56, 56)], (1, 56, 56), [], 0, {"pool": 256 * 3136}),
+    Row("max", {"axis": 0}, [(2, 3, 4, 5)], (1, 3, 4, 5), [], 0, {"pool": 120}),
+    Row("max", {"axis": 0}, [SEQUENCE], (8,), [], 0, {"pool": 40}),
     # RNNsearch: the larger of each two of 1,000 elements
     Row("maxout", {"of": 2}, [(1000,)], (500,), [], 0, {"pool": 1000}),
     Row("maxout", {"of": 4}, [SEQUENCE], Tokens((5, 2)), [], 0, {"pool": 40}),
@@ -353,6 +386,14 @@ ROWS = [
     Row("pixel_unshuffle", {"factor": 5}, [(2, 10)], (10, 2), [], 0, {}),
     Row("upsample", {"factor": 2}, [(256, 13, 13)], (256, 26, 26), [], 0, {"interpolation": 256 * 676}),
     Row("upsample", {"factor": (2, 3), "smooth": True}, [MAP], (6, 10, 12), [], 0, {"interpolation": 720}),
+    # DeepLabv3's pooled branch, 1×1 to 28×28
+    Row("upsample", {"like": (28, 28), "smooth": True}, [(9, 1, 1)], (9, 28, 28), [], 0, {"interpolation": 7056}),
+    Row("upsample", {"like": True}, [(6, 4, 3), (2, 7, 9)], (6, 7, 9), [], 0, {"interpolation": 378}),
+    Row("upsample", {"like": (3, 10), "smooth": True}, [MAP], (6, 3, 10), [], 0, {"interpolation": 180}),
+    Row(
+        "upsample", {"factor": 2, "smooth": True, "align_corners": True}, [MAP],
+        (6, 10, 8), [], 0, {"interpolation": 480},
+    ),
     Row("shuffle", {"groups": 3}, [MAP], MAP, [], 0, {}),
     Row("shuffle", {"groups": 1}, [(4, 9)], (4, 9), [], 0, {}),
     Row("gap", {}, [(2048, 7, 7)], (2048, 1, 1), [], 0, {"pool": 2048 * 49}),
@@ -619,7 +660,24 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("rbf", {"out": 4}, [MAP], ""),
     ("rnn", {"width": 4}, [MAP], ""),
     ("lstm", {"width": 4, "biases": 3}, [SEQUENCE], "biases"),
-    ("channel_max", {}, [SEQUENCE], ""),
+    ("max", {"axis": 2}, [SEQUENCE], "axis"),
+    ("sum", {"axis": 1}, [VECTOR], "axis"),
+    ("mean", {"axis": 3}, [MAP], "axis"),
+    ("mean", {"axis": 0}, [MAP, MAP], "axis"),
+    ("mean", {}, [MAP], ""),
+    ("softmax", {"axis": 3}, [MAP], "axis"),
+    ("sub", {}, [MAP, SEQUENCE], ""),
+    ("split", {"parts": (2, 3)}, [MAP], "parts"),
+    ("split", {"parts": 2, "axis": 1}, [MAP], "parts"),
+    ("split", {"parts": 2, "axis": 3}, [MAP], "axis"),
+    ("slice", {"start": 6}, [MAP], "start"),
+    ("slice", {"stop": 7}, [MAP], "start"),
+    ("concat", {"axis": 0}, [SEQUENCE, Tokens((5, 3))], ""),
+    ("concat", {"axis": 3}, [MAP, MAP], "axis"),
+    ("upsample", {}, [MAP], ""),
+    ("upsample", {"factor": 2, "like": 3}, [MAP], ""),
+    ("upsample", {"like": True}, [MAP, (6, 5)], "like"),
+    ("upsample", {"factor": 2, "align_corners": True}, [MAP], "align_corners"),
     ("maxout", {"of": 3}, [SEQUENCE], "of"),
     ("roipool", {"size": 7}, [VECTOR], ""),
     ("shift", {}, [SEQUENCE], ""),
@@ -671,7 +729,7 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("attention", {"heads": 2, "value": 5}, [SEQUENCE], "heads"),
     ("attention", {"heads": 2, "memory": True}, [SEQUENCE, MAP], ""),
     ("linear", {"out": 4}, [()], ""),
-    ("add", {}, [MAP, (6, 1, 1)], ""),  # axes of size 1 are spread by `mul` alone
+    ("add", {}, [MAP, (6, 5, 2)], ""),
     ("add", {}, [MAP, (6,)], ""),
     ("add", {}, [SEQUENCE, (5, 8)], ""),  # a signal of 5 channels is no sequence of 5 tokens
     ("add", {}, [MAP, Tokens((5, 4))], ""),
@@ -681,7 +739,7 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("concat", {}, [SEQUENCE, (5, 8)], ""),
     ("concat", {}, [MAP, (6, 5)], ""),
     ("pad_channels", {"out": 5}, [MAP], "out"),
-    ("mean", {}, [MAP, (6, 5, 1)], ""),
+    ("mean", {}, [MAP, (6, 5, 2)], ""),
     ("mean", {}, [SEQUENCE, (5, 8)], ""),
     ("split", {"parts": 4}, [MAP], "parts"),
     ("bn", {}, [SEQUENCE], ""),
@@ -930,31 +988,31 @@ def matmul(draw: Draw) -> Drawn:
 
 
 @st.composite
-def add(draw: Draw) -> Drawn:
-    x = draw(values)
-    missing = draw(st.lists(st.integers(0, len(x) - 1), min_size=1, max_size=3))
-    branches = [x, *(x[n:] if n else x for n in missing)]
-    return call("add"), draw(st.permutations(branches))
-
-
-@st.composite
-def mul(draw: Draw) -> Drawn:
+def spread(draw: Draw, word: str, most: int = 4) -> Drawn:
+    """Branches that lack some axes, or have others of size 1."""
     x = draw(maps)
     branches = []
-    for _ in range(draw(st.integers(2, 4))):
+    for _ in range(draw(st.integers(2, most))):
         ones = draw(st.tuples(*[st.booleans()] * len(x)))
         shape = tuple(1 if one else size for size, one in zip(x, ones, strict=True))
         branches.append(shape[draw(st.integers(0, len(x) - 1)) :])
-    return call("mul"), branches
+    return call(word), branches
+
+
+@st.composite
+def over_axis(draw: Draw, word: str) -> Drawn:
+    x = draw(values)
+    return call(word, axis=draw(st.integers(0, len(x) - 1))), [x]
 
 
 @st.composite
 def concat(draw: Draw) -> Drawn:
     x = draw(values)
     counts = draw(st.lists(small, min_size=2, max_size=4))
-    if isinstance(x, Tokens):
-        return call("concat"), [Tokens((x[0], n)) for n in counts]
-    return call("concat"), [(n, *x[1:]) for n in counts]
+    axis = draw(st.none() | st.integers(0, len(x) - 1))
+    at = (len(x) - 1 if isinstance(x, Tokens) else 0) if axis is None else axis
+    shapes = [(*x[:at], n, *x[at + 1 :]) for n in counts]
+    return call("concat", axis=axis), [Tokens(shape) if isinstance(x, Tokens) else shape for shape in shapes]
 
 
 @st.composite
@@ -964,15 +1022,38 @@ def pad_channels(draw: Draw) -> Drawn:
 
 
 @st.composite
-def mean(draw: Draw) -> Drawn:
-    return call("mean"), [draw(values)] * draw(st.integers(2, 4))
+def split(draw: Draw) -> Drawn:
+    x, parts = draw(values), draw(st.lists(small, min_size=1, max_size=4))
+    axis = draw(st.none() | st.integers(0, len(x) - 1))
+    at = (len(x) - 1 if isinstance(x, Tokens) else 0) if axis is None else axis
+    index = draw(st.integers(0, len(parts) - 1))
+    equal = draw(st.booleans())
+    cut = (*x[:at], len(parts) * parts[0] if equal else sum(parts), *x[at + 1 :])
+    op = call("split", parts=len(parts) if equal else tuple(parts), axis=axis, _index=index)
+    return op, [Tokens(cut) if isinstance(x, Tokens) else cut]
 
 
 @st.composite
-def split(draw: Draw) -> Drawn:
-    parts, x = draw(small), draw(values)
-    cut = Tokens((x[0], x[1] * parts)) if isinstance(x, Tokens) else (x[0] * parts, *x[1:])
-    return call("split", parts=parts, _index=draw(st.integers(0, parts - 1))), [cut]
+def sliced(draw: Draw) -> Drawn:
+    x = draw(values)
+    axis = draw(st.none() | st.integers(0, len(x) - 1))
+    n = x[(len(x) - 1 if isinstance(x, Tokens) else 0) if axis is None else axis]
+    start = draw(st.integers(0, n - 1))
+    stop = draw(st.none() | st.integers(start + 1, n))
+    return call("slice", start=start, stop=stop, step=draw(st.integers(1, 3)), axis=axis), [x]
+
+
+@st.composite
+def upsample(draw: Draw) -> Drawn:
+    x = draw(maps)
+    smooth = draw(st.booleans())
+    how = {"smooth": smooth, "align_corners": smooth and draw(st.booleans())}
+    if draw(st.booleans()):
+        return call("upsample", factor=draw(sizes(len(x) - 1, 1, 4)), **how), [x]
+    like = tuple(draw(st.integers(1, 9)) for _ in x[1:])
+    if draw(st.booleans()):
+        return call("upsample", like=True, **how), [x, (draw(small), *like)]
+    return call("upsample", like=like, **how), [x]
 
 
 @st.composite
@@ -1069,9 +1150,12 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "deconv": deconv(),
     "bilinear": bilinear(),
     "linear": plain("linear", values, out=small, bias=st.booleans()),
-    "add": add(),
-    "mul": mul(),
-    "mean": mean(),
+    **{word: spread(word) for word in ("add", "mul")},
+    "sub": spread("sub", 2),
+    "mean": spread("mean") | over_axis("mean"),
+    "sum": over_axis("sum"),
+    "max": over_axis("max"),
+    "slice": sliced(),
     "split": split(),
     "concat": concat(),
     "pad_channels": pad_channels(),
@@ -1079,8 +1163,10 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "layernorm": plain("layernorm", values),
     "groupnorm": in_groups("groupnorm"),
     "instancenorm": plain("instancenorm", maps.filter(lambda x: count(x) > x[0]), affine=st.booleans()),
-    "lrn": plain("lrn", maps, size=small),
-    **{word: plain(word, values) for word in ("relu", "relu6", "swish", "gelu", "sigmoid", "softmax")},
+    "lrn": plain("lrn", maps, size=small, alpha=st.floats(0, 1), beta=st.floats(0, 2), k=st.floats(1, 3)),
+    **{word: plain(word, values) for word in ("relu", "relu6", "swish", "sigmoid", *POWERS)},
+    "gelu": plain("gelu", values, tanh=st.booleans()),
+    "softmax": plain("softmax", values) | over_axis("softmax"),
     **{word: plain(word, values) for word in MORE_ACTIVATIONS},
     "leaky_relu": plain("leaky_relu", values, slope=st.floats(0, 1)),
     "elu": plain("elu", values, alpha=st.floats(0, 2)),
@@ -1104,7 +1190,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "rearrange": rearrange(),
     "pixel_shuffle": pixels("pixel_shuffle"),
     "pixel_unshuffle": pixels("pixel_unshuffle"),
-    "upsample": per_axis("upsample", "factor", smooth=st.booleans()),
+    "upsample": upsample(),
     "shuffle": in_groups("shuffle"),
     "embed": plain("embed", vectors, words=small, width=small),
     "matmul": matmul(),
@@ -1117,8 +1203,6 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "position": plain("position", sequences),
     "take": take(),
     "attention": attention(),
-    "channel_mean": plain("channel_mean", maps),
-    "channel_max": plain("channel_max", maps),
     "maxout": maxout(),
     "roipool": per_axis("roipool", "size"),
     "shift": plain("shift", maps),

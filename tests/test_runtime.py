@@ -492,8 +492,8 @@ def test_small_modules_by_hand() -> None:
     assert modules.Shift()(x.view(1, 1, 3, 4)).tolist() == [[[[5, 6, 7, 0], [9, 10, 11, 0], [0, 0, 0, 0]]]]
     assert modules.Reverse()(x).tolist() == [[[8, 9, 10, 11], [4, 5, 6, 7], [0, 1, 2, 3]]]
     assert modules.Weighted()(x, torch.tensor([[[1.0], [0], [2]]])).tolist() == [[16, 19, 22, 25]]
-    assert modules.OverChannels("mean")(x).tolist() == [[[4, 5, 6, 7]]]
-    assert modules.OverChannels("amax")(-x).tolist() == [[[0, -1, -2, -3]]]
+    assert modules.Over("mean", 1, True)(x).tolist() == [[[4, 5, 6, 7]]]
+    assert modules.Over("amax", 1, True)(-x).tolist() == [[[0, -1, -2, -3]]]
     assert modules.Maxout(2, -1)(x).tolist() == [[[1, 3], [5, 7], [9, 11]]]
     assert modules.Maxout(3, 1)(x).tolist() == [[[8, 9, 10, 11]]]
     assert modules.Complement()(x).tolist() == (1 - x).tolist()

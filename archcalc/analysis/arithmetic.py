@@ -259,6 +259,6 @@ def usage(op: Op, other: str = "b") -> str:
     for argument in ARGUMENTS[op.word]:
         value = getattr(op, argument.name)
         if argument.required or value != argument.default:
-            shown = other if argument.kind in ("Value", "Like") and value is True else show(value)
+            shown = other if argument.kind.startswith(("Value", "Like")) and value is True else show(value)
             given.append(shown if argument.kind == "Axes" else f"{argument.name}={shown}")
     return f"{op.word}({', '.join(given)})" if given else op.word

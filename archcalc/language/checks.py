@@ -80,7 +80,8 @@ def _check_calls(family: Family) -> None:
     """Raise SpecError at a call of nothing, also in a line that no model of the file has."""
     known = {*family.blocks, *OPS, "identity", *family.value_names}
     for word in (call.word for body in family.bodies for call in calls_of(body) if not call.cell):
-        if word.value in MERGES and word.value not in family.blocks:
+        merges = word.value in MERGES and not (word.value in OPS and OPS[word.value].inputs[0] == 1)
+        if merges and word.value not in family.blocks:
             raise word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
         if word.value not in known:
             hint = did_you_mean(word.value, [*family.blocks, *OPS, "identity"])

@@ -16,7 +16,7 @@ from ..units import same
 from .columns import Headings
 from .expr import TURN, Argument, Expr, Opaque, Pattern, Ref, Several, Waiting
 from .family import Family, Variant
-from .lines import MERGES, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
+from .lines import Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
 from .notation import cell_value
 from .rows import no_row, row_called, rows_of, unknown_value, unread
 from .zoo import Selection
@@ -26,7 +26,6 @@ Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several 
 MAX_DEPTH = 40  # of blocks in blocks
 MAX_STEPS = 250_000  # calls, lines and merges, nodes or not; a block that is opened, and a step, counts as four
 MAX_BODIES = 60  # merges in merges and blocks, all together
-_MERGES: dict[str, Op] = {word: OPS[word]() for word in MERGES if word != "parts"}
 
 Env = dict[str, Any]
 _NONE: Any = object()  # the value of a name that means nothing
@@ -413,13 +412,16 @@ class _Expander:
         if not ends:
             raise merge.word.error(f"no branch of `{merge.word}` is present here")
         if merge.word.value == "parts":
+            if merge.call.args or merge.call.named:
+                raise merge.word.error("`parts:` takes no arguments")
             return tuple([part for end in ends for part in end])
         if len(ends) == 1:
             return ends[0]
         for end in ends:
             if len(end) > 1:
                 raise merge.word.error(f"a branch of `{merge.word}` has {_parts(end)}; it needs one value")
-        return self._append(_MERGES[merge.word.value], tuple([end[0] for end in ends]), merge.word)
+        op, _ = self._op(merge.call, env)
+        return self._append(op, tuple([end[0] for end in ends]), merge.word, merge.call)
 
     def _branches(self, merge: Merge, env: Env, value: Value) -> Iterator[Value]:
         """Where the branches of a merge end that are present."""
@@ -606,7 +608,7 @@ class _Expander:
         refs: list[int] = []
         for (name, kind, argument), value in zip(pairs, values, strict=True):
             if isinstance(value, Ref):
-                if kind not in ("Value", "Like"):
+                if not kind.startswith(("Value", "Like")):
                     raise argument.text.error(f"`{name}` of `{call.word}` cannot be a value of the network")
                 if len(value.value) > 1:
                     raise argument.text.error(f"`{argument.text}` is {_parts(value.value)}; one value is wanted")

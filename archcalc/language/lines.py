@@ -50,11 +50,13 @@ class Line(NamedTuple):
 
 
 class Merge(NamedTuple):
-    """Branches that start from one value and are brought together by the op `word`, or stay side by side (`parts`).
-    `repeated`: each round of the call that is the only branch is a branch."""
+    """Branches that start from one value and are brought together by the op `word`, or stay side by side (`parts`);
+    `call` holds its arguments, `concat(axis=0):`. `repeated`: each round of the call that is the only branch is a
+    branch."""
 
     word: Text
     branches: tuple[Body, ...]
+    call: Call
     repeated: bool = False
 
 
@@ -169,24 +171,40 @@ def read_item(tree: Tree, what: str, headings: Headings | None) -> Plain | Named
         if not isinstance(value, List):
             raise word.error(f"`{STEPS}:` wants a list: what is done for each token of the value")
         return Unrolled(word, read_body(value, f"`{STEPS}:`", headings))
-    if word.value not in MERGES:
+    call = _merge_call(word)
+    if call is None:
         return _read_named(word, value, what, headings)
+    word = call.word
     if isinstance(value, Text) and value.value and not value.block:
-        return _read_repeated(word, value, headings)
+        return _read_repeated(call, value, headings)
     if not isinstance(value, List) or not value.items:
         where = word if isinstance(value, Text) and not value.value else where_of(value)
         raise where.error(f"`{word}:` wants a list of branches")
-    return Merge(word, tuple(read_body(branch, f"a branch of `{word}`", headings) for branch in value.items))
+    return Merge(word, tuple(read_body(branch, f"a branch of `{word}`", headings) for branch in value.items), call)
 
 
-def _read_repeated(word: Text, text: Text, headings: Headings | None) -> Merge:
+def _merge_call(key: Text) -> Call | None:
+    """What a key calls: `add`, `concat(axis=0)`; None where it is no merge. Raises SpecError."""
+    opening = key.value.find("(")
+    word = key if opening < 0 else key.part(0, opening).strip()
+    if word.value not in MERGES:
+        return None
+    if opening < 0:
+        return Call(word)
+    end = closing(key, opening)
+    if key.value[end + 1 :].strip():
+        raise key.part(end + 1).error(f"nothing may stand behind the arguments of `{word}`")
+    return _with_arguments(word, key.part(opening + 1, end))
+
+
+def _read_repeated(call: Call, text: Text, headings: Headings | None) -> Merge:
     """A merge of the rounds of one call: `concat: head(index) x5`. Raises SpecError for another line."""
-    body = read_body(text, f"`{word}:`", headings)
+    word, body = call.word, read_body(text, f"`{call.word}:`", headings)
     [line] = body.items
     if not isinstance(line, Line) or len(line.calls) != 1 or line.calls[0].times is None:
         hint = f"`{word}: [a, b]`, or `{word}: head(index) x5`; several calls in a row are a block."
         raise text.error(f"`{word}:` wants a list of branches, or one call that is repeated", hint)
-    return Merge(word, (body,), repeated=True)
+    return Merge(word, (body,), call, repeated=True)
 
 
 def _read_named(key: Text, value: Tree, what: str, headings: Headings | None) -> Named:
@@ -456,12 +474,17 @@ def lines_of(body: Body) -> Iterator[Line]:
 
 def words_of(body: Body) -> Iterator[tuple[str, bool]]:
     """Every name that `body` uses: (name, whether it is called)."""
-    for line in lines_of(body):
-        said: list[Expr | Argument | Pattern | None] = [line.condition]
-        for call in line.calls:
+    said: list[Expr | Argument | Pattern | None] = []
+    for item in (inner(item) for part in bodies_of(body) for item in part.items):
+        if isinstance(item, Merge):
+            said += [*item.call.args, *(value for _, value in item.call.named)]
+        if not isinstance(item, Line):
+            continue
+        said.append(item.condition)
+        for call in item.calls:
             yield call.word.value, True
             said += [call.times, *call.args, *(value for _, value in call.named)]
-        yield from ((name, False) for text in said if text is not None for name in text.names)
+    yield from ((name, False) for text in said if text is not None for name in text.names)
     for step in steps_of(body):  # an argument may be a cell that holds the name of a value
         spoken = words_in_row(step.steps)
         for name, value in step.columns.items():

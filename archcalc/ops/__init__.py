@@ -3,6 +3,7 @@
 from . import (  # noqa: F401 - they register their ops
     arrange,
     attention,
+    axes,
     conv,
     layout,
     many,
@@ -11,6 +12,7 @@ from . import (  # noqa: F401 - they register their ops
     pointwise,
     pool,
     recurrent,
+    resample,
     tokens,
 )
 from .base import ARGUMENTS, KINDS, OPS, Op, Param, convert

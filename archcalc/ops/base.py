@@ -301,6 +301,7 @@ KINDS = {
 
 # What an argument is that means the same in all ops.
 SENTENCES = {
+    "axis": "which axis, counted from 0 as sizes show them: of a map the channels, of a sequence the tokens first",
     "bias": "whether a bias is learned",
     "biases": "how many biases each gate has: 1 as in papers, 2 as in torch",
     "ceil": "whether the number of windows is rounded up",

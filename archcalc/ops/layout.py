@@ -168,23 +168,6 @@ class Crop(Free):
 
 
 @lru_cache(maxsize=256)
-def _spread_out(f: int, smooth: bool) -> ReceptiveWindow:
-    """Output o reads the nearest, ⌊o / f⌋; or the neighbours of (o + ½) / f − ½, one where it lies on it."""
-    if f == 1:
-        return ReceptiveWindow()
-    if not smooth:
-        return ReceptiveWindow(Fraction(1, f), Fraction(1 - f, f), 0, 1, f, lambda o: range(1))
-    at, away = Fraction(1 - f, 2 * f), 1 - Fraction(1, f if f % 2 else 2 * f)
-    return ReceptiveWindow(
-        Fraction(1, f),
-        at - away,
-        at + away,
-        phases=f,
-        reads=lambda o: range((2 * o + 1 - f) // (2 * f), -((f - 1 - 2 * o) // (2 * f)) + 1),
-    )
-
-
-@lru_cache(maxsize=256)
 def _shares(n: int, o: int) -> ReceptiveWindow:
     """Window i of n inputs in o parts: ⌊i·n/o⌋ … ⌈(i + 1)·n/o⌉ − 1."""
     parts = o // math.gcd(n, o)
@@ -192,35 +175,6 @@ def _shares(n: int, o: int) -> ReceptiveWindow:
     if parts == 1:
         return ReceptiveWindow(n // o, 0, n // o - 1)
     return ReceptiveWindow(step, -off, step - 1 + off, 1, parts, lambda i: range(i * n // o, -(-(i + 1) * n // o)))
-
-
-@op("upsample", factor="how many times as long every axis becomes", smooth="whether to interpolate linearly")
-class Upsample(Weightless):
-    """Each axis `factor` times as long, by repeating the nearest element or, with `smooth`, by linear interpolation."""
-
-    factor: Size
-    smooth: bool = False
-
-    family = "resampling"
-    torch_module = "Upsample"
-    example = on((4, 8, 8), factor=2)
-    saves = "nothing"
-
-    def shape(self, x: Shape) -> Shape:
-        factors = spread(self.factor, len(spatial(x, "`upsample`")), "factor")
-        return (x[0], *(n * f for n, f in zip(x[1:], factors, strict=True)))
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"interpolation": numel(y)}
-
-    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
-        factors = spread(self.factor, len(x) - 1, "factor")
-        return (tuple(_spread_out(f, self.smooth and n > 1) for n, f in zip(x[1:], factors, strict=True)),)
-
-    def torch(self, rt: Any, x: Shape) -> Any:
-        mode = ("linear", "bilinear", "trilinear")[len(x) - 2] if self.smooth else "nearest"
-        factors = tuple(float(f) for f in spread(self.factor, len(x) - 1, "factor"))
-        return rt.nn.Upsample(scale_factor=factors, mode=mode)
 
 
 @op("shuffle")

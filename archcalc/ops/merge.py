@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from .base import POINT, WHOLE, Buffer, Free, Needs, OpFamily, ReceptiveWindows, Weightless, on, op
-from .shapes import Count, OpError, Shape, Tokens, channels, dims, numel, positions, spatial, with_channels
+from .axes import keeps, over, reduced
+from .base import POINT, WHOLE, Buffer, Free, Needs, OpFamily, ReceptiveWindow, ReceptiveWindows, Weightless, on, op
+from .shapes import Count, Counts, OpError, Shape, Tokens, axis_of, dims, numel, positions, spatial, with_size
 
 MANY = (2, 1000)
 
@@ -15,8 +16,8 @@ def _listed(x: tuple[Shape, ...]) -> str:
     return " and ".join(dims(shape) for shape in x[:4]) + (" and …" if len(x) > 4 else "")
 
 
-def _broadcast(word: str, x: tuple[Shape, ...], spread_ones: bool) -> Shape:
-    """The shape that branches have together: missing leading axes are spread, axes of size 1 only for `mul`."""
+def _broadcast(word: str, x: tuple[Shape, ...]) -> Shape:
+    """The shape that branches have together: missing leading axes, and axes of size 1, are spread."""
     wide = max(x, key=lambda shape: (len(shape), numel(shape)))
     if any(isinstance(shape, Tokens) != isinstance(wide, Tokens) for shape in x if len(shape) > 1):
         raise OpError(f"the branches of `{word}` do not fit, tokens and maps: {_listed(x)}")
@@ -24,9 +25,9 @@ def _broadcast(word: str, x: tuple[Shape, ...], spread_ones: bool) -> Shape:
     for shape in x:
         offset = len(wide) - len(shape)
         for axis, size in enumerate(shape, offset):
-            if size == out[axis] or (spread_ones and size == 1):
+            if size in (out[axis], 1):
                 continue
-            if spread_ones and out[axis] == 1:
+            if out[axis] == 1:
                 out[axis] = size
                 continue
             raise OpError(f"the branches of `{word}` do not fit: {_listed(x)}")
@@ -47,13 +48,13 @@ class _Merge(Weightless):
 
 @op("add")
 class Add(_Merge):
-    """The sum of the branches; missing axes are spread."""
+    """The sum of the branches, element by element; missing axes, and axes of size 1, are spread."""
 
     saves = "nothing"
     gradient = "passed"
 
     def shape(self, *x: Shape) -> Shape:
-        return _broadcast("add", x, spread_ones=False)
+        return _broadcast("add", x)
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"add": (len(xy) - 2) * numel(xy[-1])}
@@ -62,23 +63,59 @@ class Add(_Merge):
         return rt.Add()
 
 
+@op("sub")
+class Subtract(_Merge):
+    """The first branch less the second, element by element; missing axes, and axes of size 1, are spread."""
+
+    inputs = (2, 2)
+    saves = "nothing"
+
+    def shape(self, *x: Shape) -> Shape:
+        return _broadcast("sub", x)
+
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        return {"add": numel(xy[-1])}
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.Subtract()
+
+
 @op("concat")
 class Concat(_Merge, Free):
-    """The branches side by side, along the channels."""
+    """The branches side by side, along the channels or, `concat(axis=0):` of sequences, another axis."""
+
+    axis: int | None = None
 
     gradient = "view"
     free = "a copy"
 
     def shape(self, *x: Shape) -> Shape:
         first = x[0]
+        axis = axis_of(first, self.axis)
         for shape in x[1:]:
             alike = isinstance(shape, Tokens) == isinstance(first, Tokens) and len(shape) == len(first)
-            if not alike or with_channels(shape, 1) != with_channels(first, 1):
-                raise OpError(f"the branches of `concat` differ in more than channels: {_listed(x)}")
-        return with_channels(first, sum(channels(shape) for shape in x))
+            if not alike or with_size(shape, axis, 1) != with_size(first, axis, 1):
+                what = "channels" if self.axis is None else f"axis {axis}"
+                raise OpError(f"the branches of `concat` differ in more than {what}: {_listed(x)}")
+        joined = first[axis]
+        for shape in x[1:]:
+            joined = joined + shape[axis]
+        return with_size(first, axis, joined)
+
+    def receptive_window(self, *x: Shape) -> tuple[ReceptiveWindows, ...]:
+        axis = axis_of(x[0], self.axis)
+        if axis == axis_of(x[0], None):
+            return super().receptive_window(*x)
+        found, before = [], 0
+        for shape in x:
+            moved = ReceptiveWindow(1, -before, -before)
+            places = range(1) if isinstance(shape, Tokens) else range(1, len(shape))
+            found.append(tuple(moved if at == axis else ReceptiveWindow() for at in places))
+            before += shape[axis]
+        return tuple(found)
 
     def torch(self, rt: Any, *x: Shape) -> Any:
-        return rt.Concat(-1 if isinstance(x[0], Tokens) else 1)
+        return rt.Concat(1 + axis_of(x[0], self.axis))
 
 
 @op("mul")
@@ -89,7 +126,7 @@ class Multiply(_Merge):
     saves = "factors"
 
     def shape(self, *x: Shape) -> Shape:
-        return _broadcast("mul", x, spread_ones=True)
+        return _broadcast("mul", x)
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"multiply": (len(xy) - 2) * numel(xy[-1])}
@@ -97,8 +134,7 @@ class Multiply(_Merge):
     def saved_buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
         x = xy[:-1]  # joined one after the other: what the earlier ones made is a factor of the next
         return tuple(
-            Buffer(f"the product of {count}", numel(_broadcast("mul", x[:count], spread_ones=True)))
-            for count in range(2, len(x))
+            Buffer(f"the product of {count}", numel(_broadcast("mul", x[:count]))) for count in range(2, len(x))
         )
 
     def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
@@ -111,21 +147,35 @@ class Multiply(_Merge):
 
 @op("mean")
 class Mean(_Merge):
-    """The mean of the branches, element by element (Larsson et al., arXiv:1605.07648, section 2)."""
+    """The mean of the branches, element by element, as `add` spreads them (Larsson et al., arXiv:1605.07648, section
+    2); or, `mean(axis=0)` in a line, of one value over an axis, as `sum` takes it.
+    """
 
+    axis: int | None = None
+
+    inputs = (1, 1000)
     saves = "nothing"
     gradient = "shared"
 
     def shape(self, *x: Shape) -> Shape:
-        if any(shape != x[0] for shape in x):
-            raise OpError(f"the branches of `mean` do not fit: {_listed(x)}")
-        return x[0]
+        if len(x) > 1:
+            if self.axis is not None:
+                raise OpError("the mean of several values is of their elements: an axis is for one value", "axis")
+            return _broadcast("mean", x)
+        if self.axis is None:
+            raise OpError("`mean` of one value wants an axis: `mean(axis=0)`")
+        return reduced(x[0], self.axis)
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
+        if len(xy) == 2:
+            return {"pool": numel(xy[0])}
         return {"add": (len(xy) - 2) * numel(xy[-1]), "multiply": numel(xy[-1])}
 
+    def receptive_window(self, *x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return super().receptive_window(*x) if self.axis is None else (over(x[0], self.axis),)
+
     def torch(self, rt: Any, *x: Shape) -> Any:
-        return rt.Mean()
+        return rt.Mean() if self.axis is None else rt.Over("mean", 1 + self.axis, keeps(x[0], self.axis))
 
 
 @op("stack")
@@ -167,11 +217,14 @@ class PadChannels(Free):
         return rt.PadChannels(self.out - x[0])
 
 
-@op("split", parts="how many parts there are")
+@op("split", parts="how many parts there are, or how long each is")
 class Split(Free):
-    """The channels cut into equal parts, side by side, each a node of its own (Ma et al., arXiv:1807.11164)."""
+    """The channels, or another axis, cut into parts side by side, each a node of its own: into `split(2)` equal ones
+    (Ma et al., arXiv:1807.11164), or `split(64, 128)` of these sizes.
+    """
 
-    parts: Count
+    parts: Counts
+    axis: int | None = None
     _index: int = 0
 
     example = on((4, 8, 8), parts=2)
@@ -180,12 +233,69 @@ class Split(Free):
 
     @property
     def pieces(self) -> Iterator[Split]:
-        return (Split(self.parts, index) for index in range(self.parts))
+        count = self.parts if isinstance(self.parts, int) else len(self.parts)
+        return (Split(self.parts, self.axis, index) for index in range(count))
+
+    def _cut(self, x: Shape) -> tuple[int, int, int]:
+        """The axis, and where this part begins and how long it is."""
+        axis = axis_of(x, self.axis)
+        n, what = x[axis], "channels" if self.axis is None else f"elements of axis {axis}"
+        if isinstance(self.parts, int):
+            if n % self.parts:
+                raise OpError(f"{n} {what} cannot be cut into {self.parts} parts", "parts")
+            return axis, self._index * (n // self.parts), n // self.parts
+        if sum(self.parts) != n:
+            raise OpError(f"the parts have {sum(self.parts)} {what} together; the value has {n}", "parts")
+        return axis, sum(self.parts[: self._index]), self.parts[self._index]
 
     def shape(self, x: Shape) -> Shape:
-        if channels(x) % self.parts:
-            raise OpError(f"{channels(x)} channels cannot be cut into {self.parts} parts", "parts")
-        return with_channels(x, channels(x) // self.parts)
+        axis, _, length = self._cut(x)
+        return with_size(x, axis, length)
+
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        axis, start, _ = self._cut(x)
+        return (taken(x, axis, start),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Part(self.parts, self._index, -1 if isinstance(x, Tokens) else 1)
+        axis, start, length = self._cut(x)
+        return rt.Slice(1 + axis, start, length)
+
+
+@op("slice", start="the first element, counted from 0", stop="the element behind the last", step="every which one")
+class Slice(Free):
+    """The elements from `start` to before `stop` along the channels or another axis, every `step`-th:
+    `slice(1, axis=0)` leaves out a class token.
+    """
+
+    start: int = 0
+    stop: int | None = None
+    step: Count = 1
+    axis: int | None = None
+
+    example = on((4, 8, 8), start=1, axis=1)
+    storage = "view"
+    free = "a view"
+
+    def shape(self, x: Shape) -> Shape:
+        axis = axis_of(x, self.axis)
+        stop = x[axis] if self.stop is None else self.stop
+        if not self.start < stop <= x[axis]:
+            raise OpError(f"there are no elements from {self.start} to before {stop}: here are {x[axis]}", "start")
+        return with_size(x, axis, (stop - self.start - 1) // self.step + 1)
+
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return (taken(x, axis_of(x, self.axis), self.start, self.step),)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        axis = axis_of(x, self.axis)
+        return rt.Slice(1 + axis, self.start, self.shape(x)[axis], self.step)
+
+
+def taken(x: Shape, axis: int, start: int, step: int = 1) -> ReceptiveWindows:
+    """What is read where elements of an axis are taken from `start` on, every `step`-th."""
+    if axis == axis_of(x, None):
+        return POINT
+    if isinstance(x, Tokens):
+        return (ReceptiveWindow(1, start, start),) if step == 1 else WHOLE
+    each = range(1, len(x))
+    return tuple([ReceptiveWindow(step, start, start) if at == axis else ReceptiveWindow() for at in each])

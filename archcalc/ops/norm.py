@@ -123,14 +123,24 @@ class InstanceNorm(_Norm):
         return norm(x[0], affine=self.affine)
 
 
-@op("lrn", size="how many neighbouring channels are read")
+@op(
+    "lrn",
+    size="how many neighbouring channels are read, n",
+    alpha="the factor of the sum of the squares, α",
+    beta="the power of the divisor, β",
+    k="what is added to the sum",
+)
 class LocalResponseNorm(_Norm):
-    """Local response normalisation over `size` neighbouring channels; it has no parameters.
+    """Local response normalisation over n = `size` neighbouring channels: x / (k + α · Σ x²)^β. It has no parameters.
 
-    Source: Krizhevsky et al., NIPS 2012, section 3.3.
+    Source: Krizhevsky et al., NIPS 2012, section 3.3, with its k = 2, n = 5, α = 10⁻⁴, β = 0.75. Caffe and torch take
+    the mean of the squares for the sum: their α is n times this one, their k is 1 unless given.
     """
 
     size: Count = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 2.0
 
     torch_module = "LocalResponseNorm"
 
@@ -146,4 +156,4 @@ class LocalResponseNorm(_Norm):
         return batch * 3 * numel(x) * itemsize  # on the way to the divisors' gradient
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.nn.LocalResponseNorm(self.size)
+        return rt.nn.LocalResponseNorm(self.size, self.alpha * self.size, self.beta, self.k)  # it takes the mean

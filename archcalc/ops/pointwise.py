@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from .axes import over
 from .base import (
-    POINT,
-    WHOLE,
     Buffer,
     Elementwise,
     Free,
@@ -19,7 +18,7 @@ from .base import (
     on,
     op,
 )
-from .shapes import Count, OpError, Shape, Tokens, channels, numel
+from .shapes import Count, OpError, Shape, Tokens, axis_of, channels, numel
 
 
 class _Activation(Elementwise):
@@ -56,9 +55,11 @@ class Swish(_Activation):
     torch_module = "SiLU"
 
 
-@op("gelu")
+@op("gelu", tanh="whether Φ is taken by tanh, ½ · (1 + tanh(√(2/π) · (x + 0.044715 · x³)))")
 class Gelu(_Activation):
-    """x · Φ(x), the exact form (Hendrycks & Gimpel, arXiv:1606.08415)."""
+    """x · Φ(x), the exact form or, `gelu(tanh=True)` as in GPT-2, by tanh (Hendrycks & Gimpel, arXiv:1606.08415)."""
+
+    tanh: bool = False
 
     torch_module = "GELU"
 
@@ -145,6 +146,42 @@ class Softplus(_Activation):
     """log(1 + e^x)."""
 
     torch_module = "Softplus"
+
+
+@op("exp")
+class Exp(_Activation):
+    """e^x."""
+
+    saves = "output"
+
+
+@op("log")
+class Log(_Activation):
+    """The natural logarithm."""
+
+
+@op("abs")
+class Abs(_Activation):
+    """|x|."""
+
+
+@op("sqrt")
+class Sqrt(_Activation):
+    """√x."""
+
+    saves = "output"
+
+
+@op("square")
+class Square(_Activation):
+    """x²."""
+
+
+@op("reciprocal")
+class Reciprocal(_Activation):
+    """1 / x."""
+
+    saves = "output"
 
 
 @op("prelu", shared="whether one slope is learned for all channels")
@@ -308,7 +345,9 @@ class Dropout(Weightless):
 
 @op("softmax")
 class Softmax(Elementwise):
-    """e^x over its sum: over the width of tokens (where that is 1, over the tokens), else over the channels."""
+    """e^x over its sum: over an axis, or else the width of tokens (where that is 1, the tokens), or the channels."""
+
+    axis: int | None = None
 
     operation = "softmax"
     family = "activation"
@@ -316,8 +355,17 @@ class Softmax(Elementwise):
     saves = "output"
     probabilities = True
 
+    def _axis(self, x: Shape) -> int:
+        alone = self.axis is None and isinstance(x, Tokens) and x[1] == 1
+        return axis_of(x, 0 if alone else self.axis)
+
+    def shape(self, x: Shape) -> Shape:
+        axis_of(x, self.axis)
+        return x
+
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
-        return (WHOLE if isinstance(x, Tokens) and x[1] == 1 else POINT,)
+        return (over(x, self._axis(x)),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.nn.Softmax(-1 if isinstance(x, Tokens) and x[1] > 1 else 1)
+        axis = self._axis(x)
+        return rt.nn.Softmax(-1 if isinstance(x, Tokens) and axis else 1 + axis)

@@ -135,37 +135,6 @@ class GlobalAvgPool(Weightless):
         return (rt.nn.AdaptiveAvgPool1d, rt.nn.AdaptiveAvgPool2d, rt.nn.AdaptiveAvgPool3d)[len(x) - 2](1)
 
 
-@op("channel_mean")
-class ChannelMean(Weightless):
-    """Mean over the channels at each position: C×H×W to 1×H×W (Woo et al., arXiv:1807.06521, section 3.2)."""
-
-    family = "pool"
-    saves: ClassVar[Saves] = "nothing"
-
-    def shape(self, x: Shape) -> Shape:
-        return (1, *spatial(x, f"`{type(self).word}`"))
-
-    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        return {"pool": numel(x)}
-
-    def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.OverChannels("mean")
-
-
-@op("channel_max")
-class ChannelMax(ChannelMean):
-    """Largest value over the channels at each position: C×H×W to 1×H×W (arXiv:1807.06521, section 3.2)."""
-
-    saves = "both"
-
-    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        """Which elements are the largest, how many there are, and the gradient of each."""
-        return batch * (numel(x) + numel(y) * (INDEX_BYTES + itemsize))
-
-    def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.OverChannels("amax")
-
-
 @op("maxout", of="how many neighbours the largest is taken of")
 class Maxout(Weightless):
     """The largest of every `of` neighbouring channels, or elements of the width (Goodfellow et al., ICML 2013)."""

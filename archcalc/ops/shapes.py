@@ -172,6 +172,21 @@ def with_channels(x: Shape, count: int) -> Shape:
     return Tokens((*x[:-1], count)) if isinstance(x, Tokens) else (count, *x[1:])
 
 
+def axis_of(x: Shape, axis: int | None) -> int:
+    """The axis that is meant, counted from 0 as sizes show them; the channels where none is given. Raises OpError."""
+    if axis is None:
+        return len(x) - 1 if isinstance(x, Tokens) else 0
+    if axis >= len(x):
+        raise OpError(f"there is no axis {axis}: {dims(x)} has {len(x)}, counted from 0", "axis")
+    return axis
+
+
+def with_size(x: Shape, axis: int, size: int) -> Shape:
+    """`x` with another size along an axis."""
+    found = (*x[:axis], size, *x[axis + 1 :])
+    return Tokens(found) if isinstance(x, Tokens) else found
+
+
 def numel(shape: Shape) -> int:
     """The elements of a value; of many those of one item."""
     return math.prod(shape)

@@ -72,6 +72,15 @@ def _softplus_(x: Tensor) -> Tensor:
     return overwritten
 
 
+def _gelu(x: Tensor, tanh: bool = False) -> Tensor:
+    return F.gelu(x, approximate="tanh" if tanh else "none")
+
+
+def _gelu_(x: Tensor, tanh: bool = False) -> Tensor:
+    written: Tensor = torch.ops.aten.gelu_(x, approximate="tanh" if tanh else "none")
+    return written
+
+
 def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return partial(function, inplace=True)
 
@@ -81,7 +90,7 @@ ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
     "relu": (torch.relu, torch.relu_),
     "relu6": (F.relu6, partial(F.hardtanh_, min_val=0.0, max_val=6.0)),
     "swish": (F.silu, _in_place(F.silu)),
-    "gelu": (F.gelu, torch.ops.aten.gelu_),
+    "gelu": (_gelu, _gelu_),
     "sigmoid": (torch.sigmoid, torch.sigmoid_),
     "leaky_relu": (F.leaky_relu, _in_place(F.leaky_relu)),
     "elu": (F.elu, _in_place(F.elu)),
@@ -92,6 +101,12 @@ ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
     "mish": (F.mish, _in_place(F.mish)),
     "tanh": (torch.tanh, torch.tanh_),
     "softplus": (F.softplus, _softplus_),
+    "exp": (torch.exp, torch.exp_),
+    "log": (torch.log, torch.log_),
+    "abs": (torch.abs, torch.abs_),
+    "sqrt": (torch.sqrt, torch.sqrt_),
+    "square": (torch.square, torch.square_),
+    "reciprocal": (torch.reciprocal, torch.reciprocal_),
 }
 
 
@@ -147,6 +162,13 @@ class MapToTokens(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(2).transpose(1, 2)
+
+
+class Resize(nn.Upsample):
+    """torch's upsampling; a second value is not read."""
+
+    def forward(self, x: Tensor, like: Tensor | None = None) -> Tensor:
+        return super().forward(x)
 
 
 class TokensToMap(_Fixed):
@@ -514,9 +536,13 @@ class Tied(nn.Module):
         return f"{', '.join(name for *_, name in self.ties)} of another module"
 
 
+SUM, PRODUCT, DIFFERENCE = 0, 1, 2
+
+
 @fx.wrap
-def merged(branches: list[Tensor], product: bool) -> Tensor:
-    """The sum or the product of branches, element by element. Axes that one lacks are those right behind the batch."""
+def merged(branches: list[Tensor], how: int) -> Tensor:
+    """The sum of branches, their product (how = 1) or the first less the second (2), element by element. Axes that
+    one lacks are those right behind the batch."""
     axes = 0
     for x in branches:
         axes = max(axes, x.dim())
@@ -527,12 +553,14 @@ def merged(branches: list[Tensor], product: bool) -> Tensor:
     shape = list(aligned[0].shape)
     for x in aligned:
         shape = [max(shape[axis], x.shape[axis]) for axis in range(axes)]
-    result = aligned[0] * aligned[1] if product else aligned[0] + aligned[1]
+    if how == 2:
+        return aligned[0] - aligned[1]
+    result = aligned[0] * aligned[1] if how == 1 else aligned[0] + aligned[1]
     for x in aligned[2:]:  # into what the first two made, where it has room: no second buffer
         if list(result.shape) == shape:
-            result = result.mul_(x) if product else result.add_(x)
+            result = result.mul_(x) if how == 1 else result.add_(x)
         else:
-            result = result * x if product else result + x
+            result = result * x if how == 1 else result + x
     return result
 
 
@@ -540,21 +568,28 @@ class Add(nn.Module):
     """The sum of the branches."""
 
     def forward(self, *x: Tensor) -> Tensor:
-        return merged(list(x), False)
+        return merged(list(x), SUM)
+
+
+class Subtract(nn.Module):
+    """The first branch less the second."""
+
+    def forward(self, *x: Tensor) -> Tensor:
+        return merged(list(x), DIFFERENCE)
 
 
 class Mean(nn.Module):
     """The mean of the branches."""
 
     def forward(self, *x: Tensor) -> Tensor:
-        return merged(list(x), False).div_(len(x))
+        return merged(list(x), SUM).div_(len(x))
 
 
 class Multiply(nn.Module):
     """The product of the branches."""
 
     def forward(self, *x: Tensor) -> Tensor:
-        return merged(list(x), True)
+        return merged(list(x), PRODUCT)
 
 
 class Concat(_Fixed):
@@ -587,16 +622,19 @@ class PadChannels(_Fixed):
         return _more_channels(x, self.extra)
 
 
-class Part(_Fixed):
-    """The part number `index`, counted from 0, of the axis `dim` cut into `parts`, as a view."""
+class Slice(nn.Module):
+    """Every `step`-th of the axis `dim` from `start` on, `length` elements, as a view."""
 
-    parts: int
-    index: int
-    dim: int
+    def __init__(self, dim: int, start: int, length: int, step: int = 1) -> None:
+        super().__init__()
+        self.dim, self.start, self.length, self.step = dim, start, length, step
 
     def forward(self, x: Tensor) -> Tensor:
-        length = x.shape[self.dim] // self.parts
-        return x.narrow(self.dim, self.index * length, length)
+        cut = x.narrow(self.dim, self.start, (self.length - 1) * self.step + 1)
+        return cut if self.step == 1 else cut.unfold(self.dim, 1, self.step).squeeze(-1)
+
+    def extra_repr(self) -> str:
+        return f"{self.dim}, {self.start}, {self.length}, {self.step}"
 
 
 class Reshape(_Fixed):
@@ -637,13 +675,15 @@ class Crop(nn.Module):
         return "×".join(map(str, self.size))
 
 
-class OverChannels(_Fixed):
-    """The mean (`mean`) or the largest value (`amax`) over the channels."""
+class Over(_Fixed):
+    """The sum, the mean or the largest value (`amax`) over the axis `dim`, which stays where `keep` says so."""
 
     word: str
+    dim: int
+    keep: bool
 
     def forward(self, x: Tensor) -> Tensor:
-        over: Tensor = getattr(x, self.word)(1, keepdim=True)
+        over: Tensor = getattr(x, self.word)(self.dim, keepdim=self.keep)
         return over
 
 

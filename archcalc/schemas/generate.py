@@ -416,7 +416,7 @@ def _merge(others: Schema) -> Schema:
                 "minItems": 1,
             },
         },
-        "patternProperties": others,
+        "patternProperties": {rf"^(?:{_any(MERGES)})\s*\(.*\)$": branches, **others},
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,

@@ -234,10 +234,9 @@ def explain_op(word: str) -> OpFacts:
 
 def signature(cls: type[Op]) -> str:
     """`conv(out, kernel, stride=1, …)`; a merge as specs write it."""
-    if cls.branches:
-        return f"{cls.word}: [branch, branch, …]"
     shown = [a.name if a.required else f"{a.name}={show(a.default)}" for a in ARGUMENTS[cls.word]]
-    return f"{cls.word}({', '.join(shown)})" if shown else cls.word
+    call = f"{cls.word}({', '.join(shown)})" if shown else cls.word
+    return f"{call}: [branch, branch, …]" if cls.branches else call
 
 
 def _place(cls: type[Op]) -> str:

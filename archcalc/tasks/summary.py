@@ -357,7 +357,7 @@ def call(op: Op, shares: str = "") -> str:
     arguments = []
     for argument in ARGUMENTS[op.word]:
         value = getattr(op, argument.name)
-        if argument.kind == "Like" and value is True:
+        if argument.required and argument.kind == "Like" and value is True:
             arguments.append(argument.name)
         elif argument.required or (argument.name == "stride" and value != argument.default):
             arguments.append(_shown(value))
