@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -119,6 +119,42 @@ class Graph:
             head_outputs=tuple((name, new[value]) for name, value in self.head_outputs),
             spans=spans,
         )
+
+
+def lost(graph: Graph, together: Iterable[tuple[int, ...]] = ()) -> list[int]:
+    """The nodes that reach neither an output nor a head, in order. `together` are the results of one call: where one is
+    read all are, as the parts of a `split` are."""
+    nodes, ends = graph.nodes, {*graph.outputs, *(value for _, value in graph.head_outputs)}
+    if ends.union(*[node.inputs for node in nodes]).issuperset(range(len(nodes))):
+        return []
+    read = bytearray(len(nodes))
+    for value in ends:
+        if value >= 0:
+            read[value] = True
+    groups = {max(results): results for results in together}
+    for index in range(len(nodes) - 1, -1, -1):  # what reads results of one call stands behind the last of them
+        results = groups.get(index) or _parts(nodes, index)
+        if any(read[value] for value in results if value >= 0):
+            for value in results:
+                if value >= 0:
+                    read[value] = True
+        if read[index]:
+            for value in nodes[index].inputs:
+                if value >= 0:
+                    read[value] = True
+    return [index for index in range(len(nodes)) if not read[index]]
+
+
+def _parts(nodes: Sequence[Node], index: int) -> Sequence[int]:
+    """The nodes of one call with several results, at the last of them; else none."""
+    part = getattr(nodes[index].op, "_index", None)
+    if part is None:
+        return ()
+    op, inputs = type(nodes[index].op), nodes[index].inputs
+    behind = nodes[index + 1] if index + 1 < len(nodes) else None
+    if behind is not None and type(behind.op) is op and behind.inputs == inputs and behind.op._index == part + 1:  # type: ignore[attr-defined]
+        return ()
+    return range(index - part, index + 1)
 
 
 # --- names in torch -----------------------------------------------------------------------------------------------

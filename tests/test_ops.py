@@ -113,6 +113,18 @@ ROWS = [
     ),
     # an even kernel pads (2 − 1) // 2 = 0: 5 − 1 = 4
     Row("conv", {"out": 4, "kernel": 2}, [(3, 5, 5)], (4, 4, 4), weights((4, 3, 2, 2)), 64 * 12, {"bias": 64}),
+    # patches pad 0: ⌊(18 − 4) / 4⌋ + 1 = 4, where (4 − 1) // 2 = 1 gave 5
+    # with another stride as before: ⌊(18 + 2 − 4) / 2⌋ + 1 = 9
+    Row(
+        "conv", {"out": 4, "kernel": 4, "stride": 4}, [(3, 18, 18)],
+        (4, 4, 4), weights((4, 3, 4, 4)), 64 * 48, {"bias": 64},
+    ),
+    Row("conv", {"out": 4, "kernel": 4, "stride": 2}, [(3, 18)], (4, 9), weights((4, 3, 4)), 36 * 12, {"bias": 36}),
+    # the stride is the kernel, but not the reach of it: pad 2·2 // 2 = 2, ⌊(12 + 4 − 5) / 3⌋ + 1 = 4
+    Row(
+        "conv", {"out": 4, "kernel": 3, "stride": 3, "dilation": 2, "bias": False}, [(1, 12)],
+        (4, 4), weights((4, 1, 3), False), 48, {},
+    ),
     # 1×7 pads 0 and 3
     Row(
         "conv", {"out": 16, "kernel": (1, 7)}, [(8, 10, 12)],
@@ -329,6 +341,10 @@ ROWS = [
     ),
     # pad (2 − 1) // 2 = 0: ⌈(5 − 2) / 2⌉ + 1 = 3, on each of three axes
     Row("avgpool", {"kernel": 2, "ceil": True}, [(2, 5, 5, 5)], (2, 3, 3, 3), [], 0, {"pool": 54 * 8}),
+    # an even kernel pads 0, as in torch and Caffe: ⌊(90 − 4) / 4⌋ + 1 = 22, where (4 − 1) // 2 = 1 gave 23
+    Row("avgpool", {"kernel": 4}, [(2, 90)], (2, 22), [], 0, {"pool": 44 * 4}),
+    # axis by axis: 3 pads 1, ⌊(9 + 2 − 3) / 1⌋ + 1 = 9; 4 pads 0, ⌊(9 − 4) / 1⌋ + 1 = 6, where 1 gave 8
+    Row("avgpool", {"kernel": (3, 4), "stride": 1}, [(2, 9, 9)], (2, 9, 6), [], 0, {"pool": 108 * 12}),
     # without the zeros; ⌈4 / 2⌉ = 2, no zero before and 2 + 3 − 4 = 1 behind
     Row(
         "avgpool", {"kernel": 3, "stride": 2, "same": True, "count_pad": False}, [(4, 4, 4)],
@@ -1260,7 +1276,13 @@ def sides(op: Any, x: Shape, dilation: tuple[int, ...], stride: tuple[int, ...])
     if op.same:
         total = [max((math.ceil(n / s) - 1) * s + r - n, 0) for n, s, r in zip(x[1:], stride, reach, strict=True)]
         return [(t // 2, t - t // 2) for t in total]
-    before = [(r - 1) // 2 for r in reach] if op.pad is None else tuples(op.pad, axes)
+    pool = isinstance(op, OPS["maxpool"] | OPS["avgpool"])
+    none = [
+        k % 2 == 0 if pool else k == s and d == 1
+        for k, s, d in zip(tuples(op.kernel, axes), stride, dilation, strict=True)
+    ]
+    usual = [0 if no else (r - 1) // 2 for r, no in zip(reach, none, strict=True)]
+    before = usual if op.pad is None else tuples(op.pad, axes)
     behind = before if op.pad_end is None else tuples(op.pad_end, axes)
     return list(zip(before, behind, strict=True))
 

@@ -262,3 +262,13 @@ def usage(op: Op, other: str = "b") -> str:
             shown = other if argument.kind.startswith(("Value", "Like")) and value is True else show(value)
             given.append(shown if argument.kind == "Axes" else f"{argument.name}={shown}")
     return f"{op.word}({', '.join(given)})" if given else op.word
+
+
+def restated(op: Op) -> str:
+    """What the op does otherwise than in archcalc 0.1.0, and the argument that keeps the old meaning; or nothing."""
+    if op.restated is None:
+        return ""
+    said, kept = op.restated
+    name = kept.partition("=")[0]
+    now = f"`{usage(op)}` has {name}={show(getattr(said, name))} now"
+    return f"{now}, and had {kept} in archcalc 0.1.0: `{kept}` keeps that"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ..analysis.arithmetic import restated
 from ..graph import Graph, state_key
 from .lock import Entry, LockLine
 
@@ -19,10 +20,11 @@ FIELDS = ("node", "op", "reads", "shares", "output", *COUNTS, "state", "path", "
 
 class LockPlace(NamedTuple):
     """Where a node stands in its spec: its call, and the calls of the blocks that hold it, from the innermost to the
-    row of the table, which is the last."""
+    row of the table, which is the last. `note`: what it, or a node of a row, does otherwise than in archcalc 0.1.0."""
 
     where: str
     within: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,19 @@ class Drift:
 def places(graph: Graph, by_rows: bool = False) -> list[LockPlace]:
     """The places of the lines of a lock, in order."""
     if by_rows:
-        return [LockPlace(row.where.where) for row in graph.rows]
+        notes = [(row, (restated(node.op) for node in graph.nodes[row.start : row.stop])) for row in graph.rows]
+        return [LockPlace(row.where.where, note=next(filter(None, found), "")) for row, found in notes]
     within: list[list[str]] = [[] for _ in graph.nodes]
     for span in graph.spans:  # outer before inner
         where = span.where.where
         for index in range(span.start, span.stop):
             within[index].append(where)
     return [
-        LockPlace(node.where.where, tuple(dict.fromkeys(w for w in reversed(calls) if w != node.where.where)))
+        LockPlace(
+            node.where.where,
+            tuple(dict.fromkeys(w for w in reversed(calls) if w != node.where.where)),
+            restated(node.op),
+        )
         for node, calls in zip(graph.nodes, within, strict=True)
     ]
 

@@ -297,7 +297,9 @@ def _value(report: Report, value: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _call(op: Op) -> str:
-    """The op as a spec calls it; of an op with several outputs also which of them."""
+    """The op as a spec calls it, with what archcalc 0.1.0 took otherwise said; of an op with several outputs also
+    which of them."""
+    op = op.restated[0] if op.restated else op
     hidden = [getattr(op, f.name) for f in op.fields if f.name.startswith("_") and getattr(op, f.name) != f.default]
     return usage(op, "True") + "".join(f" #{value}" for value in hidden)
 

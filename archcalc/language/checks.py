@@ -98,13 +98,11 @@ def _in_cells(family: Family, body: Body) -> set[str]:
 
 
 def _check_values(family: Family) -> None:
-    """Names of values are given once in a body, unlike any block, input or number, and used."""
+    """Names of values are given once in a body, unlike any block, input or number."""
     listed = family.layers.body if family.layers else None
-    table = bool(family.layers and family.layers.quoted)
     inputs = [name for name, _ in family.inputs] if family.named_inputs else []
     numbers = {*family.given, *family.let}
     for body in family.bodies:
-        used = {name for name, _ in words_of(body)} | _in_cells(family, body)
         for part in bodies_of(body):
             seen = {name.value for name in inputs} if body is listed else set()
             for name in part.names:
@@ -112,8 +110,6 @@ def _check_values(family: Family) -> None:
                     raise name.error(f"`{name}` is a block or a number already and cannot name a value")
                 if name.value in seen:
                     raise name.error(f"the value `{name}` is given twice in one body")
-                if name.value not in used and (table or body is not listed):
-                    raise name.error(f"nothing uses the value `{name}`", did_you_mean_used(name.value, used))
                 seen.add(name.value)
 
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ..errors import SpecError, Text, UsageError, did_you_mean, printable
-from ..graph import MAX_NODES, Graph, GraphBuilder, Input, Opened
+from ..graph import MAX_NODES, Graph, GraphBuilder, Input, Opened, lost
 from ..ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 from ..ops.base import Argument as Field
-from ..ops.shapes import show
+from ..ops.shapes import numel, show
 from ..units import same
 from .columns import Headings
 from .expr import TURN, Argument, Expr, Opaque, Pattern, Ref, Several, Waiting
@@ -36,12 +36,14 @@ Settings = Mapping[str, int | Fraction]
 
 
 class Done(NamedTuple):
-    """A block that was opened: where it stands, what entered it, the value that it gives, how many steps it took."""
+    """A block that was opened: where it stands, what entered it, the value that it gives, how many steps it took, and
+    the results of one call that stand in it."""
 
     span: Opened
     entering: Value
     value: Value
     steps: int
+    together: tuple[Value, ...]
 
 
 def expand(
@@ -145,6 +147,8 @@ class _Expander:
         self._done: dict[tuple[Any, ...], Done] = {}
         self._given: dict[int, tuple[str, ...]] = {}
         self._sizes_of: dict[tuple[bool, Shape], dict[str, Any]] = {}
+        self.named: list[tuple[int, int, Text, str]] = []  # nodes behind names: from, to, a name, all
+        self.together: list[Value] = []  # results of one call, of which one may be read and others not
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -238,7 +242,39 @@ class _Expander:
             outputs = self._head(name)
             several = len(outputs) > 1
             heads += [(f"{name}.{n}" if several else name, output) for n, output in enumerate(outputs, 1)]
-        return builder.finish(main, value, tuple(heads))
+        graph = builder.finish(main, value, tuple(heads))
+        self._check_read(graph)
+        return graph
+
+    def _check_read(self, graph: Graph) -> None:
+        """Raise SpecError at the first line of which nothing reaches an output or a head, and at an input likewise."""
+        read = {value for node in graph.nodes for value in node.inputs}.union(graph.outputs)
+        for number, (of_input, _) in enumerate(self.family.inputs):
+            if -1 - number not in read:
+                raise of_input.error(f"nothing reads the input `{of_input}`")
+        found = lost(graph, self.together)
+        if not found:
+            return
+        first, every = found[0], set(found)
+        rows = ((span.start, span.stop, span.where, span.name or span.text) for span in graph.spans)
+        whole = [
+            (stop - start, -number, where, name)
+            for number, (start, stop, where, name) in enumerate((*self.named, *rows))
+            if start <= first < stop and every.issuperset(range(start, stop))
+        ]
+        *_, where, name = max(
+            whole, default=(graph.nodes[first].where, graph.nodes[first].op.word), key=lambda w: w[:2]
+        )
+        params = sum(
+            numel(param.shape)
+            for index in found
+            if graph.nodes[index].shares is None
+            for param in self.builder.params(index)
+            if param.kind != "stat"
+        )
+        many = f", and its {params:,} parameters do nothing" if params else ""
+        hint = "Begin a line with its name, or name it in a merge or as an argument; else leave it out."
+        raise where.error(f"nothing reads what `{name}` gives: it reaches neither an output nor a head{many}", hint)
 
     def _table(self, value: Value, names: dict[str, Ref]) -> Value:
         rows = rows_of(self.family, self.variant)
@@ -345,8 +381,9 @@ class _Expander:
             return self.body(item, env, value)
         if isinstance(item, Unrolled):
             return self.unrolled(item, env, value)
+        start = len(self.builder)
         value = self.item(item.item, env, value)
-        self._name(item.names, env, value)
+        self._name(item.names, env, value, start)
         return value
 
     def step(self, step: Step, env: Env, value: Value) -> Value:
@@ -357,14 +394,17 @@ class _Expander:
         again = [name.value for name in item.body.names] if isinstance(item, Unrolled) else ()
         before = _kept(env, (*own, *again))
         env.update(own)
+        start = len(self.builder)
         value = self.item(item, env, value)
         _restore(env, before)
         if isinstance(step.item, Named):
-            self._name(step.item.names, env, value)
+            self._name(step.item.names, env, value, start)
         return value
 
-    def _name(self, names: tuple[Text, ...], env: Env, value: Value) -> None:
-        """Give `value`, or its parts, names in `env`."""
+    def _name(self, names: tuple[Text, ...], env: Env, value: Value, start: int | None = None) -> None:
+        """Give `value`, or its parts, names in `env`; its nodes are those from `start` on, where that is known."""
+        if start is not None:
+            self.named.append((start, len(self.builder), names[0], ", ".join(map(str, names))))
         if len(names) > 1 and len(names) != len(value):
             raise names[0].error(f"{len(names)} names for {_parts(value)}")
         for n, name in enumerate(names):
@@ -490,7 +530,9 @@ class _Expander:
             owners = self._share(owners, start, steps.word)
             _restore(env, before)
             ends.append(end[0])
-        return self._append(OPS["stack"](), tuple(ends), steps.word)
+        value = self._append(OPS["stack"](), tuple(ends), steps.word)
+        self.together.append((*value, *(state for name in carried for state in env[name].value)))
+        return value
 
     def _sizes(self, ref: Ref) -> str:
         return " and ".join(dims(self.builder.shape(value)) for value in ref.value)
@@ -648,7 +690,7 @@ class _Expander:
         entering = (*value, *(entry for ref in own.values() if isinstance(ref, Ref) for entry in ref.value))
         key = self._alike(name, own, entering)
         done = self._done.get(key)
-        span, steps = self.builder.open(value[0], call.word, name), self.steps
+        span, steps, results = self.builder.open(value[0], call.word, name), self.steps, len(self.together)
         if done is not None:
             self._step(call.word, done.steps)
             value = self._repeat(done, entering)
@@ -667,7 +709,7 @@ class _Expander:
         self.depth -= 1
         self.opening.pop()
         self.weights = outer
-        self._done[key] = Done(span, entering, value, self.steps - steps)
+        self._done[key] = Done(span, entering, value, self.steps - steps, tuple(self.together[results:]))
         return value
 
     def _arguments(self, block: Block, call: Call, env: Env, inner: Env) -> dict[str, Any]:
@@ -690,7 +732,12 @@ class _Expander:
         """The value of a block that was opened before, on other values of the same shapes."""
         moved = dict(zip(done.entering, entering, strict=True))
         offset = self.builder.repeat(done.span, moved)
-        return tuple([moved[end] if end < done.span.start else end + offset for end in done.value])
+
+        def here(values: Value) -> Value:
+            return tuple([moved[end] if end < done.span.start else end + offset for end in values])
+
+        self.together += map(here, done.together)
+        return here(done.value)
 
     def _alike(self, name: str, given: dict[str, Any], entering: Value) -> tuple[Any, ...]:
         """The key of blocks that give the same nodes; with their place, as some depths are refused."""

@@ -194,6 +194,12 @@ class Op:
         """This op with a scale and a shift of each output channel folded into it; None where that cannot be."""
         return None
 
+    @property
+    def restated(self) -> tuple[Op, str] | None:
+        """Where a default means what it did not mean in archcalc 0.1.0: this op with it said, and the argument that
+        keeps the old meaning."""
+        return None
+
     def but(self, **changes: Any) -> Self:
         """The same op with some arguments changed."""
         return type(self)(**{field.name: getattr(self, field.name) for field in self.fields} | changes)

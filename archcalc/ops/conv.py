@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd
 from typing import Any, ClassVar, NamedTuple
 
 from .base import POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
-from .shapes import Count, OpError, Pad, Shape, Size, Tokens, Value, dims, numel, spatial, spread, with_channels
+from .shapes import Count, OpError, Pad, Shape, Size, Tokens, Value, dims, numel, show, spatial, spread, with_channels
 
 
 class Window(NamedTuple):
@@ -42,6 +43,26 @@ class Window(NamedTuple):
         return (Buffer("the padded input", x[0] * math.prod(sides)),)
 
 
+def _beside(k: int, s: int, d: int) -> int:
+    """The padding of a convolution: d·(k − 1) // 2, but none of patches, whose stride is their kernel."""
+    return 0 if k == s and d == 1 else d * (k - 1) // 2
+
+
+def single(size: tuple[int, ...]) -> int | tuple[int, ...]:
+    """A size that is the same on every axis, or has one, as one number."""
+    return size[0] if len(set(size)) == 1 else size
+
+
+def restated(op: Any, usual: Callable[[int, int, int], int], stride: Size, dilation: Size) -> tuple[Op, str] | None:
+    """`Op.restated` of an op with a padding, which was d·(k − 1) // 2 for every window."""
+    if op.pad is not None or op.same:
+        return None
+    axes = max(len(size) if isinstance(size, tuple) else 1 for size in (op.kernel, stride, dilation))
+    sizes = [*zip(*(spread(size, axes, "kernel") for size in (op.kernel, stride, dilation)), strict=True)]
+    now, before = tuple(usual(*axis) for axis in sizes), tuple(d * (k - 1) // 2 for k, _, d in sizes)
+    return None if now == before else (op.but(pad=single(now)), f"pad={show(single(before))}")
+
+
 def window(
     x: Shape,
     kernel: Size,
@@ -52,12 +73,13 @@ def window(
     dilation: Size = 1,
     ceil: bool = False,
     what: str = "conv",
+    usual: Callable[[int, int, int], int] = _beside,
 ) -> Window:
     """Place a window: ⌊(n + p + q − d·(k − 1) − 1) / s⌋ + 1 outputs on every axis.
 
-    The padding p before the data is d·(k − 1) // 2 unless given, q behind it is p unless given. `same` pads as
-    TensorFlow does, so that there are ⌈n / s⌉ outputs, the odd zero behind. With `ceil` the division is rounded up,
-    where the last window still begins inside the input or the padding before it.
+    The padding p before the data is `usual` unless given, q behind it is p unless given. `same` pads as TensorFlow
+    does, so that there are ⌈n / s⌉ outputs, the odd zero behind. With `ceil` the division is rounded up, where the last
+    window still begins inside the input or the padding before it.
 
     Source: Dumoulin & Visin, arXiv:1603.07285, section 2; torch.nn.MaxPool2d.
     """
@@ -71,7 +93,8 @@ def window(
         total = tuple(max((-(-n // si) - 1) * si + r - n, 0) for n, si, r in zip(size, s, extent, strict=True))
         p, q = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
     else:
-        p = tuple((r - 1) // 2 for r in extent) if pad is None else spread(pad, axes, "pad")
+        sizes = zip(k, s, d, strict=True)
+        p = tuple(usual(*axis) for axis in sizes) if pad is None else spread(pad, axes, "pad")
         q = p if pad_end is None else spread(pad_end, axes, "pad_end")
     out = []
     for n, r, si, pi, qi in zip(size, extent, s, p, q, strict=True):
@@ -111,8 +134,9 @@ class _Convolution(_Layer):
 
 @op("conv")
 class Conv(_Convolution):
-    """Convolution over as many axes as the value has; pads d·(k − 1) // 2 unless `pad` is given.
+    """Convolution over as many axes as the value has; pads d·(k − 1) // 2, or 0 of patches, unless `pad` is given.
 
+    Patches have a stride that is their kernel (Dosovitskiy et al., arXiv:2010.11929, section 3.1).
     Weights: out × (in / groups) × kernel. MACs: one weight row for every output position.
     """
 
@@ -131,6 +155,10 @@ class Conv(_Convolution):
 
     def _window(self, x: Shape) -> Window:
         return window(x, self.kernel, self.stride, self.pad, self.pad_end, self.same, self.dilation)
+
+    @property
+    def restated(self) -> tuple[Op, str] | None:
+        return restated(self, _beside, self.stride, self.dilation)
 
     def shape(self, x: Shape) -> Shape:
         size = self._window(x).out
@@ -184,6 +212,10 @@ class DepthwiseConv(_Convolution):
     torch_module = "Conv"
     example = on((4, 8, 8), kernel=3, stride=2)
     takes_defaults_of = "conv"
+
+    @property
+    def restated(self) -> tuple[Op, str] | None:
+        return restated(self, _beside, self.stride, self.dilation)
 
     def _conv(self, x: Shape) -> Conv:
         spatial(x, "`dwconv`")

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from .base import WHOLE, Buffer, Needs, ReceptiveWindows, Saves, Weightless, on, op
-from .conv import Window, window
+from .base import WHOLE, Buffer, Needs, Op, ReceptiveWindows, Saves, Weightless, on, op
+from .conv import Window, restated, window
 from .shapes import INDEX_BYTES, Count, OpError, Pad, Shape, Size, Tokens, channels, dims, numel, spatial, with_channels
+
+
+def _within(k: int, _stride: int, _dilation: int) -> int:
+    """The padding of a pool: (k − 1) // 2 where k is odd; an even one stays within the data, as in torch and Caffe."""
+    return (k - 1) // 2 if k % 2 else 0
 
 
 class _Pool(Weightless):
@@ -25,14 +30,21 @@ class _Pool(Weightless):
     saves = "inputs"
 
     def _window(self, x: Shape) -> Window:
-        stride = self.kernel if self.stride is None else self.stride
         word = type(self).word
-        found = window(x, self.kernel, stride, self.pad, self.pad_end, self.same, 1, self.ceil, word)
+        found = window(x, self.kernel, self._stride, self.pad, self.pad_end, self.same, 1, self.ceil, word, _within)
         if any(2 * max(p, q) > k for k, p, q in zip(found.kernel, found.before, found.behind, strict=True)):
             raise OpError("`pad` is at most half of the kernel: some windows would hold nothing but padding", "pad")
         if self.ceil and not found.even:
             raise OpError("`ceil` wants the same padding before and behind: it is not defined for another", "ceil")
         return found
+
+    @property
+    def _stride(self) -> Size:
+        return self.kernel if self.stride is None else self.stride
+
+    @property
+    def restated(self) -> tuple[Op, str] | None:
+        return restated(self, _within, self._stride, 1)
 
     def shape(self, x: Shape) -> Shape:
         return (x[0], *self._window(x).out)
@@ -52,7 +64,7 @@ class _Pool(Weightless):
 
 @op("maxpool")
 class MaxPool(_Pool):
-    """Largest value of each window; the stride is the kernel and the pad (k − 1) // 2 unless given."""
+    """Largest value of each window; the stride is the kernel unless given, the pad (k − 1) // 2, or 0 of an even k."""
 
     kernel: Size
     stride: Size | None = None

@@ -63,12 +63,16 @@ def _of_locks(found: CheckResult) -> bool:
 
 
 def _beside(found: CheckResult) -> Iterator[str]:
-    """What no lock has, and what was not held."""
+    """What no lock has, what was not held, and what means something else than it did."""
     if found.not_locked:
         names = ", ".join(f"`{model.name}`" for model in found.not_locked)
         is_are = "is" if len(found.not_locked) == 1 else "are"
         yield f"{names} {is_are} not locked; `archcalc lock` does"
     yield from (lacking.why for lacking in found.not_held)
+    told = [sentence for result in _read(found.specs) for sentence in result.restated]
+    yield from told[:FEW]
+    if len(told) > FEW:
+        yield f"and {len(told) - FEW:,} more calls"
 
 
 def _table(found: CheckResult) -> Table:

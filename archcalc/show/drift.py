@@ -91,7 +91,8 @@ def _common(paths: Sequence[str]) -> str:
 
 def _what(change: Change) -> str:
     if change.field == "op":
-        return _call(change.locked, change.now)
+        asked = "pad=" not in change.locked  # or a row, of which a lock says no arguments
+        return _call(change.locked, change.now) + f" ({change.place.note})" * bool(asked and change.place.note)
     if change.field == "reads":
         return f"reads {' and '.join(change.now)}, not {' and '.join(change.locked)}"
     if change.field == "shares":

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ..analysis.arithmetic import restated
 from ..analysis.counts import Report
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
 from ..files import Version, typed, version
@@ -36,7 +37,7 @@ from ..gate.build import (
 from ..gate.lock import NAME
 from ..gate.store import accept
 from ..language.family import Family
-from ..language.zoo import Selection, selections, spec_files
+from ..language.zoo import Selection, selections, spec_files, specs_dir
 from ..models import load
 from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
@@ -55,7 +56,8 @@ Named = tuple[Path, str | None]  # a file with its name in messages; a shipped s
 @dataclass(frozen=True, slots=True)
 class CheckedSpec:
     """A spec file that can be read: `judged` are the verdicts by model, `stale` what is wrong with its errata,
-    `counts` what budgets bound, by model, in the order of `names`, the models as the file calls them."""
+    `counts` what budgets bound, by model, in the order of `names`, the models as the file calls them. `restated` says
+    of the calls of one's own file what they mean otherwise than in archcalc 0.1.0."""
 
     spec: str
     family_name: str
@@ -63,6 +65,7 @@ class CheckedSpec:
     stale: tuple[SpecError, ...]
     counts: dict[str, dict[str, int]] = field(repr=False)
     names: tuple[NamedModel, ...] = field(default=(), repr=False)
+    restated: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -216,6 +219,12 @@ def build_spec(path: Path, name: str | None = None) -> BuiltSpec:
     return BuiltSpec(spec, family, [(selection, counts_of(selection)) for selection in found])
 
 
+def _restated(built: BuiltSpec) -> tuple[str, ...]:
+    """By call what its nodes mean otherwise than in archcalc 0.1.0."""
+    nodes = (node for _, report in built.models for node in report.graph.nodes if node.op.restated)
+    return tuple(dict.fromkeys(f"{node.where.where}: {restated(node.op)}" for node in nodes))
+
+
 def judge_spec(built: BuiltSpec, receptive_field: bool = False) -> CheckedSpec:
     """Judge the claims of a spec and its errata; `receptive_field`: a budget bounds it. Raises SpecError."""
     spec, family, models = built
@@ -228,7 +237,11 @@ def judge_spec(built: BuiltSpec, receptive_field: bool = False) -> CheckedSpec:
 def check_spec(path: Path, name: str | None = None) -> CheckedSpec:
     """Read a spec, build its models, judge its claims. Raises SpecError where it cannot be read or built."""
     built = build_spec(path, name)
-    return judge_spec(built, name is not None and with_receptive_field(project(path.resolve().parent)))
+    if name is None:
+        return judge_spec(built)
+    folder = path.resolve().parent
+    checked = judge_spec(built, with_receptive_field(project(folder)))
+    return checked if folder == specs_dir() else replace(checked, restated=_restated(built))
 
 
 def _check_spec(file: Named) -> SpecResult:

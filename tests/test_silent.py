@@ -1,0 +1,170 @@
+"""Slips that once built another network in silence: each with the number of then beside the right one, by hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import archcalc
+from archcalc.errors import SpecError
+from archcalc.graph import lost
+from archcalc.models import Model
+from archcalc.show import check as shown
+from archcalc.show.drift import causes
+from archcalc.show.writers import write
+from archcalc.tasks.check import check
+from tests.graphs import Build
+
+
+def model(tmp_path: Path, *lines: str, input: str = "3 × 32 × 32", rest: str = "") -> Model:
+    """The model of a spec with these lines."""
+    path = tmp_path / "net.yaml"
+    path.write_text("\n".join([f"input: {input}", "layers:", *(f"  - {line}" for line in lines), rest]), "utf-8")
+    return archcalc.load(path)
+
+
+def refused(tmp_path: Path, *lines: str, input: str = "3 × 32 × 32", rest: str = "") -> SpecError:
+    with pytest.raises(SpecError) as caught:
+        model(tmp_path, *lines, input=input, rest=rest)
+    return caught.value
+
+
+# --- what reaches no output ---------------------------------------------------------------------------------------
+
+STEM, SIDE, HEAD = 64 * (27 + 1), 512 * (64 * 9 + 1), 10 * (64 + 1)
+
+
+def test_a_branch_that_is_never_read_is_refused(tmp_path: Path) -> None:
+    """`side` was counted with the rest, though nothing reads it."""
+    error = refused(tmp_path, "stem: conv(64, 3)", "side: conv(512, 3) relu", "stem gap linear(10)")
+    assert error.where.endswith("net.yaml:4:5")
+    assert f"nothing reads what `side` gives: it reaches neither an output nor a head, and its {SIDE:,}" in str(error)
+    right = model(tmp_path, "stem: conv(64, 3)", "stem gap linear(10)").totals.params
+    assert (right, right + SIDE) == (STEM + HEAD, STEM + SIDE + HEAD) == (2_442, 297_866)
+
+
+def test_a_name_is_free(tmp_path: Path) -> None:
+    """Names for the reader alone, in a list, a block, a table and behind steps."""
+    block = "blocks:\n  unit:\n    - wide: conv(8, 3)\n    - thin: bn\n    - relu"
+    assert model(tmp_path, "one: unit", "two: unit", rest=block).totals.params == 8 * 28 + 8 * 73 + 4 * 8
+    rows = "table: |\n      call | keep\n      relu | r\n      tanh | t\n    row: {keep: call}"
+    assert model(tmp_path, rows, rest="notation: {relu: relu, tanh: tanh}").totals.params == 0
+
+
+def test_of_a_call_with_several_results_one_is_enough(tmp_path: Path) -> None:
+    left = model(tmp_path, "a, b, c: split(3)", "b conv(4, 3)")
+    assert left.totals.params == 4 * (9 + 1)
+    head = ("t: embed(50, 8)", "s: zeros(4)", "t")
+    steps = "steps:\n      - i: identity\n      - q: {concat: [i, s]}\n      - s: q linear(4)"
+    cell = 4 * (8 + 4 + 1)
+    assert model(tmp_path, *head, steps, input="6").totals.params == 50 * 8 + cell
+    assert model(tmp_path, *head, steps, "s linear(2)", input="6").totals.params == 50 * 8 + cell + 10
+    again = f"blocks:\n  cell:\n    - t: embed(50, 8)\n    - s: zeros(4)\n    - t\n    - {steps}\n    - s linear(2)"
+    lines = ("ids: identity", "one: ids cell", "two: ids cell", "concat: [one, two]")
+    twice = model(tmp_path, *lines, input="6", rest=again)
+    assert twice.totals.params == 2 * (50 * 8 + cell + 10)
+
+
+LINES = ("conv(8, 3)", "relu", "bn", "conv(8, 1) relu", "twice")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    before=st.lists(st.sampled_from(LINES), min_size=1, max_size=4),
+    branch=st.lists(st.sampled_from(LINES), min_size=1, max_size=4),
+    behind=st.lists(st.sampled_from(LINES), min_size=1, max_size=4),
+    read=st.booleans(),
+)
+def test_a_branch_counts_only_where_it_is_read(
+    tmp_path_factory: pytest.TempPathFactory, before: list[str], branch: list[str], behind: list[str], read: bool
+) -> None:
+    lines = [*before[:-1], f"stem: {before[-1]}", *branch[:-1], f"side: {branch[-1]}", f"end: stem {' '.join(behind)}"]
+    folder = tmp_path_factory.mktemp("s")
+    rest = "blocks:\n  twice: conv(8, 3) x2" if "twice" in " ".join(lines) else ""
+    if not read:
+        assert refused(folder, *lines, rest=rest).where.endswith(f":{len(before) + 3}:5")
+        return
+    made = model(folder, *lines, "concat: [end, side]", "gap linear(2)", rest=rest)
+    assert not lost(made.graph)
+
+
+def test_in_a_graph_dead_nodes_are_known_by_name() -> None:
+    """For modules in code, of which nothing is refused."""
+    b = Build((3, 8, 8))
+    stem = b("conv", -1, out=4, kernel=3)
+    dead = b("relu", b("conv", stem, out=9, kernel=3))
+    parts = [b("split", stem, parts=2, _index=n) for n in range(2)]
+    unread = [b("split", dead, parts=3, _index=n) for n in range(3)]
+    graph = b.finish(b("bn", parts[1]))
+    assert lost(graph) == [dead - 1, dead, *unread]
+
+
+# --- padding ------------------------------------------------------------------------------------------------------
+
+
+def test_even_pools_and_patches_stay_within_the_data(tmp_path: Path) -> None:
+    """NeMo#16224: 90 frames through a pool of 4 are 22, as in torch, Keras and Caffe; with (4 − 1) // 2 = 1 before and
+    behind they were 23."""
+    assert model(tmp_path, "maxpool(4)", input="1 × 90").graph.nodes[0].shape == (1, 22)
+    assert model(tmp_path, "maxpool(4, pad=1)", input="1 × 90").graph.nodes[0].shape == (1, 23)
+    assert model(tmp_path, "conv(96, 4, 4)", input="3 × 30 × 30").graph.nodes[0].shape == (96, 7, 7)
+    assert model(tmp_path, "conv(96, 4, 4, pad=1)", input="3 × 30 × 30").graph.nodes[0].shape == (96, 8, 8)
+
+
+def test_a_lock_and_a_spec_of_before_are_told_of_the_padding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the argument that keeps the old meaning, also where the shapes are the same; said once, it is quiet."""
+    monkeypatch.chdir(tmp_path)
+    conv = "`conv(out=8, kernel=4, stride=4)` has pad=0 now, and had pad=1 in archcalc 0.1.0: `pad=1` keeps that"
+    assert model(tmp_path, "conv(8, 4, 4)", input="1 × 28").graph.nodes[0].shape == (8, 7)
+    archcalc.lock("net.yaml", path="n.lock")
+    written = Path("n.lock").read_text("utf-8")
+    assert ", pad=0) | 8×7 |" in written
+    Path("n.lock").write_text(written.replace(", pad=0) |", ") |"), "utf-8")  # as 0.1.0 wrote it
+    found = check("n.lock", "net.yaml")
+    drift = found.locks[0].models[0].drift
+    assert drift is not None
+    assert [cause.what for cause in causes(drift)] == [f"conv: pad not set → pad=0 ({conv})"]
+    assert f"net.yaml:3:5: {conv}" in " ".join(write(shown.page(found), "text").split())
+    archcalc.lock("net.yaml", path="n.lock", by_rows=True)
+    rows = Path("n.lock").read_text("utf-8")
+    Path("n.lock").write_text(re.sub(r"1 node \w+", "1 node 0123456789ab", rows), "utf-8")
+    drift = check("n.lock").locks[0].models[0].drift
+    assert drift is not None
+    (cause,) = causes(drift)
+    assert cause.what.endswith(f" ({conv})")
+    assert model(tmp_path, "conv(8, 4, 4, pad=0)", "maxpool(4, 2, same=True)", input="1 × 28").graph.nodes[0].shape == (
+        8,
+        7,
+    )
+    assert "0.1.0" not in write(shown.page(check("net.yaml")), "text")
+    Path("n.lock").write_text(written, "utf-8")
+    (tmp_path / "net.yaml").write_text("input: 1 × 28\nlayers:\n  - conv(8, 4, 4, pad=0)\n", "utf-8")
+    assert check("n.lock").ok
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("maxpool(4)", "pad=1"),
+        ("maxpool(2)", ""),
+        ("avgpool(8, 2)", "pad=3"),
+        ("maxpool(5)", ""),
+        ("maxpool(3×6)", "pad=1×2"),
+        ("conv(4, 2, 2)", ""),
+        ("conv(4, 3, 3)", "pad=1"),
+        ("conv(4, 4, 2)", ""),
+        ("conv(4, 3, 3, dilation=2)", ""),
+        ("conv(4, 4, 4, same=True)", ""),
+        ("dwconv(4, 1×4)", "pad=1"),
+        ("dwconv(6, 6)", "pad=2"),
+    ],
+)
+def test_what_the_padding_was_is_said_where_it_is_another(call: str, said: str, tmp_path: Path) -> None:
+    op = model(tmp_path, call).graph.nodes[0].op
+    assert (op.restated[1] if op.restated else "") == said
+    if op.restated is not None:
+        assert op.restated[0].shape((3, 32, 32)) == op.shape((3, 32, 32))
