@@ -311,6 +311,11 @@ class GraphBuilder:
     def __len__(self) -> int:
         return len(self._nodes)
 
+    @property
+    def scope(self) -> Scope:
+        """The part of the paths in which what is opened now stands."""
+        return self._scope
+
     def shape(self, value: int) -> Shape:
         return self._nodes[value][2] if value >= 0 else self.inputs[-1 - value][1]
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+import archcalc
 from archcalc.analysis.counts import Report
+from archcalc.errors import SpecError
 from archcalc.tasks.check import CheckedSpec, build_spec, judge_spec
 
 VALID = sorted((Path(__file__).parent / "data" / "valid").glob("*.yaml"))
@@ -52,3 +54,36 @@ def shown(checked: CheckedSpec, reports: dict[str, Report], name: str, fact: str
             assert report.totals_with_heads is not None
             return report.totals_with_heads.params
     return report.totals.counts()[fact]
+
+
+def test_a_detector_over_a_backbone_is_the_one_that_is_written_whole() -> None:
+    built = build_spec(VALID[0].parent / "a-detector-over-a-backbone.yaml", "detector.yaml")
+    [(_, ours)] = built.reports.items()
+    whole = archcalc.load("retinanet-resnet50-fpn").report()
+    assert ours.totals.counts() == whole.totals.counts()
+    assert len(ours.graph.nodes) == len(whole.graph.nodes)
+    assert sorted(map(ours.graph.shape, ours.graph.outputs)) == sorted(map(whole.graph.shape, whole.graph.outputs))
+
+
+def test_nothing_is_built_behind_the_last_row_of_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "stem.yaml"
+    path.write_text(
+        "input: 3 × 64 × 64\nfrom resnet50: {two: [conv3_x, conv2_x]}\nlayers:\n  - three, two_: two\n"
+        "  - add: [three conv(8, 1), two_ conv(8, 1, 2)]\n",
+        encoding="utf-8",
+    )
+    graph = archcalc.load(str(path)).graph
+    assert graph.nodes[-1].op.word == "add"
+    assert not [node.path for node in graph.nodes if "conv4_x" in node.path]
+    assert [graph.shape(value) for value in graph.nodes[-1].inputs] == [(8, 8, 8), (8, 8, 8)]
+    assert [row.name for row in graph.rows] == ["three, two_", "add"]
+
+
+def test_an_error_in_another_file_says_who_asked(tmp_path: Path) -> None:
+    path = tmp_path / "vector.yaml"
+    path.write_text("input: 3\nfrom resnet18: {stem: conv1}\nlayers:\n  - stem\n", encoding="utf-8")
+    with pytest.raises(SpecError) as raised:
+        archcalc.load(str(path)).report()
+    said = raised.value.render()
+    assert "specs/resnet.yaml:" in said
+    assert f"in `stem`, a part of `resnet18`, {path}:4:5" in said

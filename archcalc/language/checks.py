@@ -61,7 +61,7 @@ def _check_steps(family: Family) -> None:
             role = family.role(heading.value)
             if role is None:
                 raise heading.error("beside `row:` no column is a variant's")
-            if role.kind == "name" and (role.name in family.blocks or role.name in MERGES):
+            if role.kind == "name" and role.name in {*family.blocks, *family.borrowed, *MERGES}:
                 raise heading.error(f"`{role.name}` is a block or a merge already and cannot name a column of steps")
 
 
@@ -78,13 +78,13 @@ def _check_weights(family: Family) -> None:
 
 def _check_calls(family: Family) -> None:
     """Raise SpecError at a call of nothing, also in a line that no model of the file has."""
-    known = {*family.blocks, *OPS, "identity", *family.value_names}
+    known = {*family.blocks, *family.borrowed, *OPS, "identity", *family.value_names}
     for word in (call.word for body in family.bodies for call in calls_of(body) if not call.cell):
         merges = word.value in MERGES and not (word.value in OPS and OPS[word.value].inputs[0] == 1)
-        if merges and word.value not in family.blocks:
+        if merges and word.value not in {*family.blocks, *family.borrowed}:
             raise word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
         if word.value not in known:
-            hint = did_you_mean(word.value, [*family.blocks, *OPS, "identity"])
+            hint = did_you_mean(word.value, [*family.blocks, *family.borrowed, *OPS, "identity"])
             raise word.error(f"`{word}` is neither an op nor a block of this file", hint)
 
 
@@ -102,11 +102,12 @@ def _check_values(family: Family) -> None:
     listed = family.layers.body if family.layers else None
     inputs = [name for name, _ in family.inputs] if family.named_inputs else []
     numbers = {*family.given, *family.let}
+    blocks = {*family.blocks, *family.borrowed}
     for body in family.bodies:
         for part in bodies_of(body):
             seen = {name.value for name in inputs} if body is listed else set()
             for name in part.names:
-                if name.value in family.blocks or name.value in numbers:
+                if name.value in blocks or name.value in numbers:
                     raise name.error(f"`{name}` is a block or a number already and cannot name a value")
                 if name.value in seen:
                     raise name.error(f"the value `{name}` is given twice in one body")
@@ -165,6 +166,7 @@ def check_used(family: Family, elsewhere: set[str]) -> None:
     named: list[tuple[Text, str, str]] = [(text, name, "given") for name, (text, _) in family.given.items()]
     named += [(text, name, "let") for name, (text, _) in family.let.items()]
     named += [(block.name, name, "blocks") for name, block in family.blocks.items()]
+    named += [(borrowed.name, name, f"from {borrowed.source}") for name, borrowed in family.borrowed.items()]
     for table, what in ((table, what) for table, what in family.tables if what != "reported"):
         for heading in table.headings[1:] if what == "variants" else table.headings:
             role = family.role(heading.value)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from fractions import Fraction
+from itertools import islice
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -15,11 +17,11 @@ from ..ops.shapes import numel, show
 from ..units import same
 from .columns import Headings
 from .expr import TURN, Argument, Expr, Opaque, Pattern, Ref, Several, Waiting
-from .family import Family, Variant
+from .family import Borrowed, Family, Variant
 from .lines import Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
 from .notation import cell_value
 from .rows import no_row, row_called, rows_of, unknown_value, unread
-from .zoo import Selection
+from .zoo import Selection, source_of
 
 Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 11)
 
@@ -131,24 +133,41 @@ class _Expander:
     def __init__(
         self, family: Family, variant: Variant, laid: frozenset[str], settings: Settings, input: Input | None
     ) -> None:
-        self.family = family
-        self.variant = variant
-        self.constants = self._constants(laid, settings)
-        self.later = self._lets()
+        self._enter(family, variant, laid, settings)
         self.builder = GraphBuilder(self._inputs(input))
         self.steps = 0
         self.depth = 0
         self.opening: list[str] = []
         self.weights: dict[str, list[int]] = {}  # the nodes that own the weights of this name, in the body under way
+        self._given: dict[int, tuple[str, ...]] = {}
+        self.named: list[tuple[int, int, Text, str]] = []  # nodes behind names: from, to, a name, all
+        self.together: list[Value] = []  # results of one call, of which one may be read and others not
+
+    def _enter(
+        self, family: Family, variant: Variant, laid: frozenset[str], settings: Settings, home: str = ""
+    ) -> None:
+        """Read the words of this family from now on; `home` is how it is called where it is another file's."""
+        self.family, self.variant, self.home = family, variant, home
+        self.constants = self._constants(laid, settings)
+        self.later = self._lets()
         self._bound, self._ops = _OPS.setdefault(family.headings, ({}, {}))
         if len(self._ops) > MAX_OPS or len(self._bound) > MAX_OPS:
             self._bound.clear()
             self._ops.clear()
         self._done: dict[tuple[Any, ...], Done] = {}
-        self._given: dict[int, tuple[str, ...]] = {}
         self._sizes_of: dict[tuple[bool, Shape], dict[str, Any]] = {}
-        self.named: list[tuple[int, int, Text, str]] = []  # nodes behind names: from, to, a name, all
-        self.together: list[Value] = []  # results of one call, of which one may be read and others not
+        self._abroad: dict[str, _Expander] = {}
+
+    def _of(self, borrowed: Borrowed) -> _Expander:
+        """What builds the blocks and parts of another family into this network."""
+        key = f"{borrowed.source}{'' if borrowed.rows else ' '}"  # its blocks alone may know less
+        if key not in self._abroad:
+            found = source_of(borrowed.source, bool(borrowed.rows))
+            self._abroad[key] = copy(self)
+            self._abroad[key]._enter(found.family, found.variant, found.laid, {}, f"{borrowed.source}: ")
+        there = self._abroad[key]
+        there.steps, there.depth, there.weights = self.steps, self.depth, {}
+        return there
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -233,7 +252,7 @@ class _Expander:
         names = {}
         if family.named_inputs:
             names = {name: Ref((value,)) for (name, _), value in zip(builder.inputs, start, strict=True)}
-        value = self._table(start, names) if family.layers.quoted else self._list(start, names)
+        *_, value = self._rows(start, names)
         if not len(builder):
             raise family.tree.key("layers").error("this network has no layer")
         main = len(builder)
@@ -276,7 +295,31 @@ class _Expander:
         hint = "Begin a line with its name, or name it in a merge or as an argument; else leave it out."
         raise where.error(f"nothing reads what `{name}` gives: it reaches neither an output nor a head{many}", hint)
 
-    def _table(self, value: Value, names: dict[str, Ref]) -> Value:
+    def _rows(self, value: Value, names: dict[str, Ref]) -> Iterator[Value]:
+        """Build the rows one by one, and say where each ends."""
+        assert self.family.layers is not None
+        return self._table(value, names) if self.family.layers.quoted else self._list(value, names)
+
+    def part(self, rows: tuple[Text, ...], value: Value) -> Value:
+        """The outputs of these rows, with `value` as the network's input; nothing is built behind the last of them."""
+        layers = self.family.layers
+        if layers is None or len(self.family.inputs) != 1:
+            raise rows[0].error(f"`{self.family.name}` has no rows that begin with one input")
+        if layers.quoted:
+            known = rows_of(self.family, self.variant)
+            at = [known.index(row_called(known, row)[-1]) for row in rows]
+        else:
+            assert layers.body is not None
+            lines = [_name_of(item) for item in layers.body.items]
+            for row in rows:
+                if sum(same(row.value, line) for line in lines) != 1:
+                    raise no_row(row, lines)
+            at = [next(n for n, line in enumerate(lines) if same(row.value, line)) for row in rows]
+        names = {self.family.inputs[0][0].value: Ref(value)} if self.family.named_inputs else {}
+        ends = list(islice(self._rows(value, names), max(at) + 1))
+        return tuple([value for n in at for value in ends[n]])
+
+    def _table(self, value: Value, names: dict[str, Ref]) -> Iterator[Value]:
         rows = rows_of(self.family, self.variant)
         replaced: dict[str, Body] = {}
         for _, (name, body) in self.family.rows.items():
@@ -284,11 +327,12 @@ class _Expander:
             if len(named) > 1:
                 raise name.error(f"`{name}` names {len(named)} rows", f"Name one: {', '.join(r.name for r in named)}.")
             replaced[named[0].name] = body
-        group, scope = "", self.builder.root
+        root = self.builder.scope
+        group, scope, top = "", root, root is self.builder.root
         own = self.family.layers is None or self.family.layers.body is None
         for row in rows:
             if row.group != group:
-                group, scope = row.group, self.builder.root.inner(_part_of_path(row.group))
+                group, scope = row.group, root.inner(_part_of_path(row.group))
             env = {**self._row_env(row.columns, value), **names}
             env.update(_held(row.columns, env))
             if row.name in replaced or own:
@@ -298,33 +342,34 @@ class _Expander:
                 if row.name in replaced:  # the cell says no more what stands here
                     body = replaced[row.name]
                     text = _cut(", ".join(_short(item, env) for item in body.items))
-                label = row.label or ", ".join(map(str, row.names))
-                self.builder.open(value[-1], row.cell, text, scope=scope, label=label, name=row.name)
+                called = {"label": row.label or ", ".join(map(str, row.names)), "name": row.name} if top else {}
+                self.builder.open(value[-1], row.cell, text, scope=scope, **called)
                 value = self.body(body, env, value)
                 self._name(row.names, names, value)
                 self.builder.close(*value)
             except SpecError as error:
                 raise error.within(f"the row `{row.name}`, {row.cell.where}") from None
-        return value
+            yield value
 
-    def _list(self, value: Value, names: dict[str, Ref]) -> Value:
+    def _list(self, value: Value, names: dict[str, Ref]) -> Iterator[Value]:
         assert self.family.layers is not None and self.family.layers.body is not None
         if self.family.rows:
             key = next(iter(self.family.rows.values()))[0]
             raise key.error("`rows:` replaces rows of a table; these layers are a list")
         env: Env = {**self.constants, **self._entering(value), **names}  # one for all lines: thousands may have names
+        root = self.builder.scope
+        top = root is self.builder.root
         for item in self.family.layers.body.items:
             text = _text_of(item)
-            named = item.item if isinstance(item, Step) else item
-            label = ", ".join(map(str, named.names)) if isinstance(named, Named) else ""
+            label, name = _names_of(item), _name_of(item)
             env.update((let, self.constants[let]) for let, _ in self.later)
             env.update(self._entering(value))
             _derive(env, self.later)
-            name = label or text.value
-            self.builder.open(value[0], text, _short(item, env), scope=self.builder.root, label=label, name=name)
+            called: dict[str, Any] = {"scope": root, "label": label, "name": name} if top else {}
+            self.builder.open(value[0], text, _short(item, env), **called)
             value = self.item(item, env, value)
             self.builder.close(*value)
-        return value
+            yield value
 
     def _head(self, name: str) -> Value:
         head = self.family.heads[name]
@@ -575,6 +620,9 @@ class _Expander:
         block = self.family.blocks.get(word)
         if block is not None:
             return self._open(block, call, env, value)
+        borrowed = self.family.borrowed.get(word)
+        if borrowed is not None:
+            return self._borrow(borrowed, call, env, value)
         self._step(call.word)
         if word == "identity":
             if call.args or call.named:
@@ -678,9 +726,9 @@ class _Expander:
 
     def _open(self, block: Block, call: Call, env: Env, value: Value) -> Value:
         self._step(call.word, 4)
-        name = block.name.value
-        if name in self.opening:
-            chain = " → ".join([*self.opening[self.opening.index(name) :], name])
+        name, known = block.name.value, f"{self.home}{block.name}"
+        if known in self.opening:
+            chain = " → ".join([*self.opening[self.opening.index(known) :], known])
             raise call.word.error(f"the block `{name}` contains itself: {chain}")
         if len(self.opening) >= MAX_DEPTH:
             raise call.word.error(f"blocks are nested deeper than {MAX_DEPTH}")
@@ -697,7 +745,7 @@ class _Expander:
             self.builder.close(*value)
             return value
         outer, self.weights = self.weights, {}
-        self.opening.append(name)
+        self.opening.append(known)
         self.depth += 1
         try:
             value = self.body(block.body, inner, value)
@@ -710,6 +758,39 @@ class _Expander:
         self.opening.pop()
         self.weights = outer
         self._done[key] = Done(span, entering, value, self.steps - steps, tuple(self.together[results:]))
+        return value
+
+    def _borrow(self, borrowed: Borrowed, call: Call, env: Env, value: Value) -> Value:
+        """A block or a part of another file, which is read there as it is here."""
+        there = self._of(borrowed)
+        if borrowed.rows:
+            value = self._part(there, borrowed, call, value)
+        else:
+            block = there.family.blocks.get(borrowed.name.value)
+            if block is None:
+                hint = did_you_mean(borrowed.name.value, there.family.blocks)
+                raise borrowed.name.error(f"`{borrowed.source}` has no block `{borrowed.name}`", hint)
+            value = there._open(block, call, env, value)
+        self.steps = there.steps
+        return value
+
+    def _part(self, there: _Expander, borrowed: Borrowed, call: Call, value: Value) -> Value:
+        name, source = borrowed.name.value, borrowed.source.value
+        if call.args or call.named:
+            raise call.word.error(f"`{name}` is a part of `{source}` and takes no arguments")
+        if len(value) > 1:
+            raise call.word.error(f"`{name}` takes one value, here are {_parts(value)}")
+        there._step(call.word, 4)
+        if len(self.opening) >= MAX_DEPTH:
+            raise call.word.error(f"blocks are nested deeper than {MAX_DEPTH}")
+        self.builder.open(value[0], call.word, name)
+        self.opening.append(f"{self.home}{name}")
+        try:
+            value = there.part(borrowed.rows, value)
+        except SpecError as error:
+            raise error.within(f"`{name}`, a part of `{source}`, {call.word.where}") from None
+        self.opening.pop()
+        self.builder.close(*value)
         return value
 
     def _arguments(self, block: Block, call: Call, env: Env, inner: Env) -> dict[str, Any]:
@@ -833,6 +914,17 @@ def _numbered(call: Call, env: Env) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip(' ,(')}…"
+
+
+def _names_of(item: Item) -> str:
+    """The names that a line of a plain list gives."""
+    named = item.item if isinstance(item, Step) else item
+    return ", ".join(map(str, named.names)) if isinstance(named, Named) else ""
+
+
+def _name_of(item: Item) -> str:
+    """How a line of a plain list is called: by its names, or by its text."""
+    return _names_of(item) or _text_of(item).value
 
 
 def _bind_all(call: Call, fields: tuple[Field, ...]) -> dict[str, Given]:

@@ -28,6 +28,7 @@ MAX_MODELS = 1_000
 MAX_ITEMS = 200  # of any other list or mapping
 Made = TypeVar("Made")
 Readings = dict[str, tuple[Text, Text]]  # by the column or figure: its name where it stands, and the terms
+FROM = re.compile(r"from +(\S+)")  # a key of the top level
 ALL = ""  # the name where the terms are meant for all of them
 
 
@@ -65,6 +66,14 @@ class ModelEntry(NamedTuple):
     def plain(self) -> bool:
         """Whether it names a variant of its own file and lays nothing over it: claims on either are the other's."""
         return self.overlay is None and not self.family
+
+
+class Borrowed(NamedTuple):
+    """A name that `from SOURCE:` gives: a block of a family, or a part of a model, the outputs of its `rows`."""
+
+    name: Text
+    source: Text
+    rows: tuple[Text, ...] = ()
 
 
 class Erratum(NamedTuple):
@@ -119,6 +128,7 @@ class Family:
     heads: dict[str, Head]
     rows: dict[str, tuple[Text, Body]]
     blocks: dict[str, Block]
+    borrowed: dict[str, Borrowed]
     reported: tuple[ReportedTable, ...]
     errata: tuple[Erratum, ...]
     documents: tuple[Cited, ...]
@@ -211,7 +221,7 @@ def family_of(tree: Map, name: str, laid_over: Family | None = None) -> Family:
     """Read a spec part by part. `name` is the file's stem, which names the one variant where there is no `variants:`.
     What stands in the tree of `laid_over` as it does here, under the same headings and defaults, is not read again.
     Raises SpecError at the first part that is written wrong."""
-    tree.only(KEYS, "a spec")
+    Map(tree.where, {key: entry for key, entry in tree.entries.items() if not FROM.fullmatch(key)}).only(KEYS, "a spec")
     below = laid_over
     if below is not None and not all(_same(below, tree, key) for key in ("variants", "columns", "defaults")):
         below = None
@@ -234,6 +244,11 @@ def family_of(tree: Map, name: str, laid_over: Family | None = None) -> Family:
         if block.name.value in blocks:
             raise block.name.error(f"the block `{block.name}` is given twice")
         blocks[block.name.value] = block
+    borrowed = _borrowed(tree)
+    for name_, block in blocks.items():
+        if name_ in borrowed:
+            hint = f"It is taken from `{borrowed[name_].source}` in line {borrowed[name_].name.line}."
+            raise block.name.error(f"the block `{block.name}` is given twice", hint)
     return Family(
         tree=tree,
         name=tree.line("name", name),
@@ -258,6 +273,7 @@ def family_of(tree: Map, name: str, laid_over: Family | None = None) -> Family:
             k.value: (k, body) for k, body in each("rows", lambda k, v: (k, read_body(v, f"the row `{k}`", headings)))
         },
         blocks=blocks,
+        borrowed=borrowed,
         reported=items("reported", _reported),
         errata=items("errata", _erratum),
         documents=items("documents", _cited),
@@ -493,6 +509,32 @@ def _names(tree: Map, key: str) -> tuple[Text, ...]:
             raise name.error(f"`{name}` stands here twice")
         names[squeeze(name.value)] = name
     return tuple(names.values())
+
+
+def _borrowed(tree: Map) -> dict[str, Borrowed]:
+    """What `from NAME:` takes of other files: a list of blocks, or `{name: [rows]}` of parts. Raises SpecError."""
+    found: dict[str, Borrowed] = {}
+    for key, value in tree.items():
+        match = FROM.fullmatch(key.value)
+        if match is None:
+            continue
+        source, taken = key.part(match.start(1), match.end(1)), list[Borrowed]()
+        if isinstance(value, Map):
+            for name, _ in value.items():
+                rows = _names(value, name.value)
+                if not rows:
+                    raise name.error(f"`{name}` wants the rows whose outputs it is: `{name}: [conv4_x, conv5_x]`")
+                taken.append(Borrowed(name, source, rows))
+        else:
+            taken = [Borrowed(name, source) for name in _names(tree, key.value)]
+        if not taken:
+            raise key.error("`from NAME:` wants a list of blocks, or a mapping `{name: [rows]}` of parts of a model")
+        for one in taken:
+            check_name(one.name, "what is taken from another file")
+            if one.name.value in found:
+                raise one.name.error(f"`{one.name}` is taken twice")
+            found[one.name.value] = one
+    return found
 
 
 def _erratum(tree: Tree) -> Erratum:

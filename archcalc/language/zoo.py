@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import SpecError, Text, UsageError, did_you_mean
 from ..files import Version, inside, typed, version
 from .checks import check_used, read_family, references
-from .family import Family, ModelEntry, Variant, overlay, read_expressions
+from .family import FROM, Family, ModelEntry, Variant, overlay, read_expressions
 from .names import SpecNames, read_names
 from .reader import read_file
 from .rows import check_notation
@@ -130,6 +130,24 @@ def select(reference: str) -> Selection:
         raise UsageError(f"no model is called `{reference}`", f"For the file, write `./{reference}`.")
     hint = did_you_mean(reference, known_names())
     raise UsageError(f"no model is called `{reference}`", hint or "`archcalc list` shows the models there are.")
+
+
+def source_of(source: Text, whole: bool) -> Selection:
+    """What `from NAME:` names: a model of the zoo, `family:variant`, or a family, of which blocks know `given:` and no
+    variant. `whole`: its rows are wanted, too. Raises SpecError at `source`."""
+    try:
+        name, colon, _ = source.value.partition(":")
+        file = specs_dir() / f"{name}.yaml"
+        if not colon and not whole and NAME.fullmatch(name) and file.is_file() and name not in model_names():
+            family = shipped_family(file)
+            return Selection(name, family, family, Variant(source), file.name, plain=False)
+        if split(source.value)[0] is not None:
+            raise source.error(f"`{source}` is no name of the zoo", "A file builds on what `archcalc list` shows.")
+        return select(source.value)
+    except UsageError as error:
+        names = [line.strip() for line in error.hint.split("\n")]
+        hint = f"Such as {', '.join(f'`{name}`' for name in names[:3])}." if len(names) > 1 else error.hint
+        raise source.error(error.message, hint) from None
 
 
 def select_named(name: str, by: Path, reference: str) -> Selection:
@@ -259,7 +277,7 @@ def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
     family, laid = base, set[str]()
     if entry.family:
         laid |= set(file.given)
-        own = [(key, value) for key, value in file.tree.items() if key.value in LAID_BY_FILE]
+        own = [item for item in file.tree.items() if item[0].value in LAID_BY_FILE or FROM.fullmatch(item[0].value)]
         family = read_family(overlay(base.tree, own), base.name, base)
     if entry.overlay is not None:
         constants = read_expressions(entry.overlay, "given")

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..analysis.readings import READINGS
 from ..language.columns import CLAIM_METRICS, COUNTS, SCALES, SIZES, WITH_HEADS
 from ..language.expr import IMPLICIT, NAME, RESERVED
-from ..language.family import KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
+from ..language.family import FROM, KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
 from ..language.lines import MERGES, STEPS
 from ..measurement.runs import TITLE
 from ..ops import ARGUMENTS, OPS
@@ -139,6 +139,7 @@ def spec_schema() -> Schema:
         "description": "A network family: the paper's table as it is printed, and how to read it.",
         "type": "object",
         "properties": {**_each(properties), "defaults": properties["defaults"]},  # arguments are hardly cut
+        "patternProperties": {rf"^{FROM.pattern}$": _borrowed()},
         "additionalProperties": False,
         # Without layers a file is laid over the families that its models name.
         "if": {"not": {"required": ["layers"]}},
@@ -171,6 +172,15 @@ def _uncut(tree: object) -> object:
         outside = {key: value for key, value in found.items() if key not in inside or key == "type"}
         return {**outside, "allOf": [{"if": {"propertyNames": {"not": _CUT}}, "then": inside}]}
     return found
+
+
+def _borrowed() -> Schema:
+    """What `from NAME:` takes."""
+    part = _said(_ref("scalars"), "The rows whose outputs the part is; nothing is built behind the last of them.")
+    return _said(
+        _either("object", {**_named(part), "minProperties": 1}, _ref("scalars")),
+        "Blocks of another family of the zoo, or parts of a model: `{name: [rows]}`.",
+    )
 
 
 def _each(schemas: Schema) -> Schema:
