@@ -10,19 +10,50 @@ import archcalc
 # torchvision 0.29.1 prints the parameters as `num_params` of its weights; timm 1.0.31 has them in its modules. MACs are
 # half of what torch.utils.flop_counter counts on that module, whose products of convolutions, linears and attention it
 # sees. "trained" counts scales and shifts of batch norms, not their statistics, also where the authors freeze them;
-# "by hand" is a module written apart from the spec, in torch alone.
+# "deployed" has biases in their place; "by hand" is a module written apart from the spec, in torch alone.
 PUBLISHED = """
-    fcn-resnet50           |  32,957,013 | 142,725,772,800 | 3×520×520     | trained | torchvision
-    deeplabv3-resnet50     |  39,638,869 | 168,731,205,888 | 3×520×520     | trained | torchvision
-    retinanet-resnet50-fpn |  34,068,119 | 254,469,734,400 | 3×800×1344    | trained | torchvision
-    yolov5n                |   1,872,157 |                 | 3×640×640     | trained | its training script prints
-    yolov5s                |   7,235,389 |                 | 3×640×640     | trained | its training script prints
-    yolov5m                |  21,190,557 |                 | 3×640×640     | trained | its training script prints
-    yolov5l                |  46,563,709 |                 | 3×640×640     | trained | its training script prints
-    yolov5x                |  86,749,405 |                 | 3×640×640     | trained | its training script prints
-    yolov8n                |   3,157,184 |                 | 3×640×640     | trained | its training script prints
-    unetpp                 |   9,042,276 |                 | 3×96×96       | trained | by hand
-    unet3d                 |  19,074,627 |                 | 3×116×132×132 | trained | by hand
+    fcn-resnet50           |  32,957,013 | 142,725,772,800 | 3×520×520     | trained  | torchvision
+    deeplabv3-resnet50     |  39,638,869 | 168,731,205,888 | 3×520×520     | trained  | torchvision
+    retinanet-resnet50-fpn |  34,068,119 | 254,469,734,400 | 3×800×1344    | trained  | torchvision
+    yolov5n                |   1,872,157 |                 | 3×640×640     | trained  | its training script prints
+    yolov5s                |   7,235,389 |                 | 3×640×640     | trained  | its training script prints
+    yolov5m                |  21,190,557 |                 | 3×640×640     | trained  | its training script prints
+    yolov5l                |  46,563,709 |                 | 3×640×640     | trained  | its training script prints
+    yolov5x                |  86,749,405 |                 | 3×640×640     | trained  | its training script prints
+    yolov8n                |   3,157,184 |                 | 3×640×640     | trained  | its training script prints
+    unetpp                 |   9,042,276 |                 | 3×96×96       | trained  | by hand
+    unet3d                 |  19,074,627 |                 | 3×116×132×132 | trained  | by hand
+    densenet161            |  28,681,000 |   7,727,907,072 | 3×224×224     | trained  | torchvision densenet161
+    mnasnet-b1-0.5         |   2,218,512 |     104,455,968 | 3×224×224     | trained  | torchvision mnasnet0_5
+    mnasnet-b1-0.75        |   3,170,208 |     215,493,104 | 3×224×224     | trained  | torchvision mnasnet0_75
+    mnasnet-b1             |   4,383,312 |     314,415,872 | 3×224×224     | trained  | torchvision mnasnet1_0
+    mnasnet-b1-1.3         |   6,282,256 |     526,362,432 | 3×224×224     | trained  | torchvision mnasnet1_3
+    regnety-128gf          | 644,812,894 | 127,517,815,680 | 3×224×224     | trained  | torchvision regnet_y_128gf
+    resnext101-32x8d       |  88,791,336 |  16,414,015,488 | 3×224×224     | trained  | torchvision resnext101_32x8d
+    vgg11-bn               | 132,868,840 |   7,609,090,048 | 3×224×224     | trained  | torchvision vgg11_bn
+    vgg13-bn               | 133,053,736 |  11,308,466,176 | 3×224×224     | trained  | torchvision vgg13_bn
+    vgg16-bn               | 138,365,992 |  15,470,264,320 | 3×224×224     | trained  | torchvision vgg16_bn
+    vgg19-bn               | 143,678,248 |  19,632,062,464 | 3×224×224     | trained  | torchvision vgg19_bn
+    wide-resnet50-2        |  68,883,240 |  11,398,021,120 | 3×224×224     | trained  | torchvision wide_resnet50_2
+    wide-resnet101-2       | 126,886,696 |  22,753,050,624 | 3×224×224     | trained  | torchvision wide_resnet101_2
+    efficientnetv2-s       |  21,458,488 |   8,365,617,152 | 3×384×384     | trained  | torchvision efficientnet_v2_s
+    efficientnetv2-m       |  54,139,356 |  24,582,460,384 | 3×480×480     | trained  | torchvision efficientnet_v2_m
+    efficientnetv2-l       | 118,515,272 |  56,079,699,008 | 3×480×480     | trained  | torchvision efficientnet_v2_l
+    ghostnet               |   5,182,508 |     141,150,512 | 3×224×224     | trained  | timm ghostnet_100
+    ghostnet-0.5           |   2,587,292 |      42,328,152 | 3×224×224     | trained  | timm ghostnet_050
+    ghostnet-1.3           |   7,358,820 |     227,003,256 | 3×224×224     | trained  | timm ghostnet_130
+    repvgg-a0              |   9,108,968 |   1,512,581,120 | 3×224×224     | trained  | timm repvgg_a0
+    mobileone-s0           |   5,293,272 |   1,051,935,232 | 3×224×224     | trained  | timm mobileone_s0
+    fasternet-t0           |   3,905,500 |     335,422,720 | 3×224×224     | trained  | timm fasternet_t0
+    fasternet:FasterNet-T1 |   7,595,368 |     850,511,872 | 3×224×224     | trained  | timm fasternet_t1
+    fasternet:FasterNet-T2 |  14,982,888 |   1,904,334,848 | 3×224×224     | trained  | timm fasternet_t2
+    fasternet:FasterNet-S  |  31,181,032 |   4,549,740,544 | 3×224×224     | trained  | timm fasternet_s
+    fasternet:FasterNet-M  |  53,521,464 |   8,721,938,432 | 3×224×224     | trained  | timm fasternet_m
+    fasternet:FasterNet-L  |  93,465,192 |  15,494,383,616 | 3×224×224     | trained  | timm fasternet_l
+    repvgg-a0-deploy       |   8,309,384 |   1,361,451,008 | 3×224×224     | deployed | timm, reparameterized
+    repvgg:RepVGG-B1g4     |  36,125,416 |   7,306,870,784 | 3×224×224     | deployed | timm, reparameterized
+    mobileone-s0-deploy    |   2,078,504 |     275,110,400 | 3×224×224     | deployed | timm, reparameterized
+    mobileone:MobileOne-S4 |  14,838,352 |   2,979,269,760 | 3×224×224     | deployed | timm, reparameterized
 """
 ROWS = [[cell.strip() for cell in line.split("|")] for line in PUBLISHED.strip().splitlines()]
 

@@ -214,6 +214,10 @@ TWINS = (
     Twin("shufflenetv2-1.0", "torchvision:shufflenet_v2_x1_0", (3, 64, 64)),
     Twin("efficientnet-b0", "torchvision:efficientnet_b0", (3, 64, 64)),
     Twin("convnext-tiny", "torchvision:convnext_tiny", (3, 64, 64), later=("layer_scale$",)),
+    Twin("ghostnet", "timm:ghostnet_100", (3, 64, 64)),
+    Twin("repvgg-a0", "timm:repvgg_a0", (3, 64, 64), later=(r"conv_1x1\.", r"identity\.")),
+    Twin("mobileone-s0", "timm:mobileone_s0", (3, 64, 64), later=(r"conv_scale\.", r"identity\.")),
+    Twin("fasternet-t0", "timm:fasternet_t0", (3, 64, 64)),
     Twin("regnety-400mf", "torchvision:regnet_y_400mf", (3, 64, 64), later=(r"proj\.",)),
     Twin("vit-b-16", "torchvision:vit_b_16", (3, 224, 224)),
 )
