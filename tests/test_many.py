@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,14 @@ import archcalc
 from archcalc.analysis.counts import analyse
 from archcalc.analysis.training import train
 from archcalc.errors import SpecError
+from archcalc.gate.lock import entry_of
 from archcalc.ops import OPS, OpError, Shape, Tokens, dims
 from archcalc.ops.shapes import Cut, Many, ManyTokens, cuts_of, elements, many
 from archcalc.runtime import modules
 from archcalc.runtime.verify import run, verify
 from tests.graphs import Build, call, single
 from tests.test_ops import STRATEGIES
+from tests.test_render import written
 
 THREE = (Cut("copies", 3),)
 EACH = sorted(word for word in STRATEGIES if not OPS[word].regroups)
@@ -174,3 +178,94 @@ def test_many_that_do_not_fit_name_the_line(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"3×16×18 cannot be cut into pieces of 4×4") as caught:
         _ = spec(tmp_path, "input: 3 × 16 × 18\nlayers:\n  - windows(4) together\n").graph
     assert caught.value.where.endswith("it.yaml:3:13")
+
+
+# --- experts ------------------------------------------------------------------------------------------------------
+
+MOE = """input: 12
+layers:
+  - embed(100, 16)
+  - experts(8, 2):
+      - mul:
+          - linear(32, bias=False) swish
+          - linear(32, bias=False)
+      - linear(16, bias=False)
+"""
+
+
+def test_parameters_that_do_not_run_for_every_token(tmp_path: Path) -> None:
+    """A router of 8·16, and 8 experts of 3·16·32, of which 2 run: in all, active, and the MACs of 2 for each token."""
+    model = spec(tmp_path, MOE)
+    totals = model.report().totals
+    assert totals.params == 1600 + 128 + 8 * 3 * 512
+    assert totals.active_params == 1600 + 128 + 2 * 3 * 512
+    assert totals.macs == 12 * (128 + 2 * 3 * 512)
+    assert verify(model.graph) + run(model.graph) == []
+    document = json.loads(written(model.summary(), form="json"))
+    assert document["totals"]["active_params"] == totals.active_params
+    assert [layer.get("active_params") for layer in document["layers"] if layer["op"] == "expert_linear"] == [1024] * 3
+    assert "14,016 = 14,016 weights; 4,800 active for each token" in written(model.summary())
+    assert entry_of("moe", model.report()).totals["active_params"] == totals.active_params
+
+
+def test_active_parameters_are_claimed(tmp_path: Path) -> None:
+    claims = """reported:
+  - from: Table 1
+    table: |
+      figure        | it
+      params        | 14,016
+      active_params | {active}
+"""
+    for active, verdict in (("4,800", "exact"), ("4.8K", "rounds"), ("4,801", "contradicts")):
+        found = spec(tmp_path, f"{MOE}{claims.format(active=active)}").summary().judgements
+        assert [judgement.verdict for judgement in found] == ["exact", verdict]
+
+
+def test_experts_are_a_plain_mixture(tmp_path: Path) -> None:
+    """Mixtral's block in plain torch, every expert on every token, with the same weights: outputs and gradients."""
+    model = spec(
+        tmp_path,
+        MOE.replace("  - embed(100, 16)\n", "")
+        .replace("input: 12", "input: 12 × 16")
+        .replace("layers:", "layers:\n  - reshape(16×12×1) tokens"),
+    )
+    net = model.torch()
+    weights = {name.rpartition("experts.")[2]: weight for name, weight in net.named_parameters()}
+    router, gate, up, down = weights.values()
+    x = torch.randn(3, 12, 16)
+    seen = x.reshape(3, 16, 12).transpose(1, 2)
+    scores = torch.softmax(seen @ router.T, -1)
+    largest, which = scores.topk(2, -1)
+    largest = largest / largest.sum(-1, keepdim=True)
+    every = torch.stack([
+        torch.nn.functional.linear(
+            torch.nn.functional.silu(seen @ gate[e].T) * (seen @ up[e].T), down[e]
+        ) for e in range(8)
+    ], 2)  # fmt: skip
+    chosen = every.gather(2, which.unsqueeze(-1).expand(-1, -1, -1, 16))
+    wanted = (chosen * largest.unsqueeze(-1)).sum(2)
+    found = net(x)
+    torch.testing.assert_close(found, wanted)
+    parameters = list(net.parameters())
+    for one, other in zip(
+        torch.autograd.grad(found.square().sum(), parameters, retain_graph=True),
+        torch.autograd.grad(wanted.square().sum(), parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("experts(8): linear(16)", "`experts` wants how many experts there are"),
+        ("experts(2, 3): linear(16)", "a token runs through at most all 2 experts, not 3"),
+        ("experts(4, 2): conv(16, 1)", "`conv` has weights: in `experts` only `linear`"),
+        ("experts(4, 2): layernorm linear(16)", "`layernorm` has weights: in `experts` only `linear`"),
+        ("experts(4, 2) x2: linear(16)", "stands alone in front of what each expert does"),
+        ("experts(4, 2): {parts: [linear(4), linear(4)]}", "an expert ends with one value, not with 2 parts"),
+    ],
+)
+def test_experts_that_cannot_be_name_the_line(tmp_path: Path, body: str, said: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(said)):
+        _ = spec(tmp_path, f"input: 12\nlayers:\n  - embed(100, 16)\n  - {body}\n").graph

@@ -634,6 +634,26 @@ ROWS = [
         Row("attention", {"heads": 2, "bias": False, "dropout": 0.1, **more}, [SEQUENCE], SEQUENCE, SQUARE,
             1680, {"softmax": 50, "multiply": 50})
         for more in ({}, {"causal": True})
+    Row("gates", {"chosen": 2}, [SEQUENCE], SEQUENCE, [], 0, {"softmax": 40, "multiply": 10}),
+    Row("gates", {"chosen": 8, "normalize": False}, [SEQUENCE], SEQUENCE, [], 0, {"softmax": 40}),
+    # three copies of 5 tokens of 8, each token's worked on by one of 4 experts: 3·5·8·6
+    Row(
+        "expert_linear", {"out": 6, "gates": True}, [ManyTokens((5, 8), (BEAMS,)), Tokens((5, 4))],
+        ManyTokens((5, 6), (BEAMS,)), [("weight", (4, 6, 8)), ("bias", (4, 6))], 720, {"bias": 90},
+    ),
+    # in each of five frames
+    Row(
+        "expert_linear", {"out": 6, "gates": True, "bias": False},
+        [ManyTokens((5, 8), (FRAMES, BEAMS)), ManyTokens((5, 4), (FRAMES,))],
+        ManyTokens((5, 6), (FRAMES, BEAMS)), [("weight", (4, 6, 8))], 3600, {},
+    ),
+    Row(
+        "combine", {"gates": True}, [ManyTokens((5, 8), (BEAMS,)), Tokens((5, 4))], SEQUENCE, [], 0,
+        {"multiply": 120, "add": 80},
+    ),
+    Row(
+        "combine", {"gates": True}, [ManyTokens((5, 8), (FRAMES, Cut("copies", 1))), ManyTokens((5, 4), (FRAMES,))],
+        ManyTokens((5, 8), (FRAMES,)), [], 0, {"multiply": 200},
     ),
 ]  # fmt: skip
 
@@ -779,6 +799,11 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("frames", {}, [(3, 8)], ""),
     ("crops", {"count": 10, "size": 9}, [(3, 8, 9)], "size"),
     ("many", {}, [MAP, VECTOR], ""),
+    ("gates", {"chosen": 9}, [SEQUENCE], "chosen"),
+    ("gates", {"chosen": 2}, [MAP], ""),
+    ("expert_linear", {"out": 6, "gates": True}, [SEQUENCE, SEQUENCE], ""),
+    ("expert_linear", {"out": 6, "gates": True}, [ManyTokens((5, 8), (FRAMES,)), SEQUENCE], ""),
+    ("combine", {"gates": True}, [ManyTokens((5, 8), (BEAMS,)), Tokens((4, 4))], ""),
     ("together", {}, [MAP], ""),
     ("together", {}, [ManyTokens((5, 8), (WINDOWS,))], ""),
     ("together", {}, [Many((5, 2, 2), (Cut("patches", 6, (3, 2), (1, 1)),))], ""),
@@ -1155,6 +1180,16 @@ def together(draw: Draw) -> Drawn:
     return call("together"), [many(item, (BEAMS, cut) if draw(st.booleans()) else (cut,))]
 
 
+@st.composite
+def experts(draw: Draw, /, word: str, **more: st.SearchStrategy[Any]) -> Drawn:
+    tokens, number = draw(small), draw(small)
+    outer = (FRAMES,) if draw(st.booleans()) else ()
+    copies = (*outer, Cut("copies", draw(st.integers(1, number))))
+    given = {key: draw(value) for key, value in more.items()}
+    x = many(Tokens((tokens, draw(small))), copies)
+    return call(word, gates=True, **given), [x, many(Tokens((tokens, number)), outer)]
+
+
 def plain(word: str, x: st.SearchStrategy[Any], **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Drawn]:
     """An op of one value whose arguments do not depend on its shape."""
     return st.tuples(st.fixed_dictionaries(arguments).map(lambda drawn: call(word, **drawn)), x.map(lambda x: [x]))
@@ -1237,6 +1272,14 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "copies": plain("copies", values, count=small),
     "many": st.tuples(values, st.integers(2, 4)).map(lambda drawn: (call("many"), [drawn[0]] * drawn[1])),
     "together": together(),
+    "gates": st.tuples(small, small, st.integers(0, 5), st.booleans()).map(
+        lambda drawn: (
+            call("gates", chosen=1 + drawn[2] % drawn[1], normalize=drawn[3]),
+            [Tokens((drawn[0], drawn[1]))],
+        )
+    ),
+    "expert_linear": experts("expert_linear", out=small, bias=st.booleans()),
+    "combine": experts("combine"),
 }
 
 

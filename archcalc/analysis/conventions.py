@@ -205,4 +205,6 @@ def recount(report: Report, like: Convention) -> Report:
 
 def _with(totals: Totals, layers: tuple[Layer, ...]) -> Totals:
     macs = sum(layer.macs for layer in layers)
-    return replace(totals, params=sum(layer.params for layer in layers), macs=macs, flops=2 * macs)
+    params = sum(layer.params for layer in layers)
+    active = params - (totals.params - totals.active_params)
+    return replace(totals, params=params, active_params=active, macs=macs, flops=2 * macs)

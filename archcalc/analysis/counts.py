@@ -31,6 +31,7 @@ class NodeCost(NamedTuple):
     elementwise: dict[str, int]
     numel: int
     read: int  # elements of its inputs
+    idle: int  # of the parameters, those of experts that a token does not run through
 
 
 class Layer(NamedTuple):
@@ -56,6 +57,10 @@ class Layer(NamedTuple):
         return self.node.shape
 
     @property
+    def active_params(self) -> int:
+        return self.params - self.cost.idle if self.params else 0
+
+    @property
     def weights(self) -> int:
         return self.cost.weights if self.node.shares is None else 0
 
@@ -78,9 +83,11 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over nodes; `flops` = 2 × `macs`. Bytes, MACs and FLOPs are for the whole batch."""
+    """Sums over nodes; `flops` = 2 × `macs`. Bytes, MACs and FLOPs are for the whole batch. `active_params` are those
+    that a token works with: all but those of experts that it does not run through."""
 
     params: int
+    active_params: int
     weights: int
     biases: int
     norm_params: int
@@ -190,7 +197,8 @@ def cost_of(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
     kinds = op.elementwise(*x, y)
     if turns > 1:
         kinds = {kind: count * turns for kind, count in kinds.items()}
-    return NodeCost(params, *counts, macs, kinds, elements(y), sum(map(elements, x)))
+    idle = op.idle(sum(counts[:3]), *x)
+    return NodeCost(params, *counts, macs, kinds, elements(y), sum(map(elements, x)), idle)
 
 
 def _count(graph: Graph, costs: list[NodeCost], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:
@@ -225,22 +233,23 @@ def _times(totals: Totals, times: int) -> Totals:
 
 
 def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak: int) -> Totals:
-    params = weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
+    params = idle = weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
     elementwise: dict[str, int] = {}
     for node, cost, own, products, size in layers:
-        _, weight, bias, norm, stats, _, kinds, _, _ = cost
+        _, weight, bias, norm, stats, _, kinds, _, _, unused = cost
         params += own
         if node[6] is None:  # `shares`: the parameters are counted once, where they belong
             weights += weight
             biases += bias
             norm_params += norm
             norm_stats += stats
+            idle += unused
         macs += products
         activation_bytes += size
         for kind, count in kinds.items():
             elementwise[kind] = elementwise.get(kind, 0) + count * batch
     depth = weight_layers([layer.node for layer in layers], start)
-    counts = (params, weights, biases, norm_params, norm_stats, macs, 2 * macs, params * ITEMSIZE[dtype])
+    counts = (params, params - idle, weights, biases, norm_params, norm_stats, macs, 2 * macs, params * ITEMSIZE[dtype])
     return Totals(*counts, activation_bytes, peak, depth, elementwise)
 
 

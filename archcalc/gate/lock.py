@@ -52,7 +52,8 @@ TOTALS = (
     *("params", "macs", "weights", "biases", "norm_params", "norm_stats"),
     *("activation_bytes", "peak_memory_bytes", "weight_layers"),
 )
-SAID = (*TOTALS, *(f"{name} with heads" for name in TOTALS[:2]), "nodes", "rows")  # in front of a number
+ACTIVE = "active_params"  # said where it is another number
+SAID = (*TOTALS, ACTIVE, *(f"{name} with heads" for name in TOTALS[:2]), "nodes", "rows")  # in front of a number
 
 
 class LockLine(NamedTuple):
@@ -238,6 +239,8 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
     lines = tuple(_lines(report))
     counts = report.totals.counts()
     totals = {name: counts[name] for name in TOTALS}
+    if counts[ACTIVE] != counts["params"]:
+        totals[ACTIVE] = counts[ACTIVE]
     if report.totals_with_heads is not None:
         counts = report.totals_with_heads.counts()
         totals |= {f"{name}{WITH_HEADS}": counts[name] for name in TOTALS[:2]}

@@ -13,7 +13,7 @@ from .expr import NAME, check_name
 from .notation import Pattern, cell_value
 from .table import Table, TableRow
 
-COUNTS = ("params", "weights", "biases", "macs", "flops", "weight_layers")
+COUNTS = ("params", "active_params", "weights", "biases", "macs", "flops", "weight_layers")
 RECEPTIVE = ("receptive_field", "receptive_field_union")
 SIZES = ("shape", "input", *RECEPTIVE)  # claims of an axis each
 CLAIM_METRICS = (*COUNTS, *SIZES)

@@ -18,7 +18,7 @@ from ..units import same
 from .columns import Headings
 from .expr import TURN, Argument, Expr, Opaque, Pattern, Ref, Several, Waiting
 from .family import Borrowed, Family, Variant
-from .lines import Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
+from .lines import EXPERTS, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
 from .notation import cell_value
 from .rows import no_row, row_called, rows_of, unknown_value, unread
 from .zoo import Selection, source_of
@@ -30,6 +30,7 @@ MAX_STEPS = 250_000  # calls, lines and merges, nodes or not; a block that is op
 MAX_BODIES = 60  # merges in merges and blocks, all together
 
 Env = dict[str, Any]
+_EXPERTS = {"n": "Count", "k": "Count", "normalize": "bool", "bias": "bool"}
 _NONE: Any = object()  # the value of a name that means nothing
 Given = Argument | Pattern | Several
 Pairs = tuple[tuple[str, str, Given], ...]  # name, kind and argument of what a call gives an op
@@ -154,6 +155,7 @@ class _Expander:
         if len(self._ops) > MAX_OPS or len(self._bound) > MAX_OPS:
             self._bound.clear()
             self._ops.clear()
+        self.gates: Value = ()  # in the body of `experts`: how much each expert counts for each token
         self._done: dict[tuple[Any, ...], Done] = {}
         self._sizes_of: dict[tuple[bool, Shape], dict[str, Any]] = {}
         self._abroad: dict[str, _Expander] = {}
@@ -424,6 +426,8 @@ class _Expander:
             return self.step(item, env, value)
         if isinstance(item, Body):
             return self.body(item, env, value)
+        if isinstance(item, Unrolled) and item.call is not None:
+            return self.routed(item.word, item.call, item.body, env, value)
         if isinstance(item, Unrolled):
             return self.unrolled(item, env, value)
         start = len(self.builder)
@@ -579,6 +583,50 @@ class _Expander:
         self.together.append((*value, *(state for name in carried for state in env[name].value)))
         return value
 
+    def routed(self, word: Text, call: Call, body: Body, env: Env, value: Value) -> Value:
+        """A router, and the body of `experts(n, k):` for each token with the weights of the experts that it chooses:
+        each `linear` in it has those of all."""
+        if len(value) > 1 or not isinstance(self.builder.shape(value[0]), Tokens):
+            here = _parts(value) if len(value) > 1 else dims(self.builder.shape(value[0]))
+            raise word.error(f"`{EXPERTS}` works on the tokens of a sequence; this value is {here}")
+        given = _bind(call, list(_EXPERTS), EXPERTS)
+        if len(given) < 2 or not {"n", "k"} <= given.keys():
+            raise word.error(f"`{EXPERTS}` wants how many experts there are, and how many of them a token runs through")
+        own: dict[str, Any] = {}
+        for name, argument in given.items():
+            try:
+                own[name] = convert(argument(env), _EXPERTS[name], name)
+            except OpError as error:
+                raise argument.text.error(error.message) from None
+        if own["k"] > own["n"]:
+            raise given["k"].text.error(f"a token runs through at most all {own['n']} experts, not {own['k']}")
+        self._step(word, 4)
+        self.builder.open(value[0], word, EXPERTS)
+        scores = self._append(OPS["linear"](out=own["n"], bias=own.get("bias", False)), value, word)
+        gates = self._append(OPS["gates"](chosen=own["k"], normalize=own.get("normalize", True)), scores, word)
+        copies = self._append(OPS["copies"](count=own["k"]), value, word)
+        outer, self.gates = self.gates, gates
+        end = self.body(body, env, copies)
+        self.gates = outer
+        if len(end) > 1:
+            raise word.error(f"an expert ends with one value, not with {_parts(end)}")
+        value = self._append(OPS["combine"](gates=True), (*end, *gates), word)
+        self.builder.close(value[0])
+        return value
+
+    def _of_each_expert(self, op: Op, inputs: Value, where: Text) -> tuple[Op, Value]:
+        """An op in the body of `experts`: a fully connected layer has weights of each expert, no other op has any."""
+        own = op.of_each_expert()
+        if own is not None:
+            return own, inputs + self.gates
+        try:
+            params = op.params(*map(self.builder.shape, inputs))
+        except (OpError, TypeError, IndexError, ValueError):  # appending it says what is wrong
+            params = ()
+        if params:
+            raise where.error(f"`{where}` has weights: in `{EXPERTS}` only `linear` has some of each expert")
+        return op, inputs
+
     def _sizes(self, ref: Ref) -> str:
         return " and ".join(dims(self.builder.shape(value)) for value in ref.value)
 
@@ -634,6 +682,8 @@ class _Expander:
             )
         op, values = self._op(call, env)
         inputs = (*value, *values)
+        if self.gates:
+            op, inputs = self._of_each_expert(op, inputs, call.word)
         return tuple([self._append(piece, inputs, call.word, call)[0] for piece in op.pieces])
 
     def _step(self, where: Text, count: int = 1) -> None:
@@ -737,7 +787,7 @@ class _Expander:
         inner.update(own)
         entering = (*value, *(entry for ref in own.values() if isinstance(ref, Ref) for entry in ref.value))
         key = self._alike(name, own, entering)
-        done = self._done.get(key)
+        done = None if self.gates else self._done.get(key)
         span, steps, results = self.builder.open(value[0], call.word, name), self.steps, len(self.together)
         if done is not None:
             self._step(call.word, done.steps)
@@ -757,12 +807,14 @@ class _Expander:
         self.depth -= 1
         self.opening.pop()
         self.weights = outer
-        self._done[key] = Done(span, entering, value, self.steps - steps, tuple(self.together[results:]))
+        if not self.gates:  # what is not handed in cannot be another's
+            self._done[key] = Done(span, entering, value, self.steps - steps, tuple(self.together[results:]))
         return value
 
     def _borrow(self, borrowed: Borrowed, call: Call, env: Env, value: Value) -> Value:
         """A block or a part of another file, which is read there as it is here."""
         there = self._of(borrowed)
+        there.gates = self.gates
         if borrowed.rows:
             value = self._part(there, borrowed, call, value)
         else:

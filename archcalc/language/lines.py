@@ -19,6 +19,7 @@ from .table import Table, TableRow, read_quoted
 
 MERGES = (*(word for word, op in OPS.items() if op.branches), "parts")
 STEPS = "steps"
+EXPERTS = "experts"
 MAX_CALLS = 200
 MAX_ARGUMENTS = 50
 REPEAT = re.compile(r"x(\d+)(?=\s|$)|x(?=\()")
@@ -61,10 +62,12 @@ class Merge(NamedTuple):
 
 
 class Unrolled(NamedTuple):
-    """`steps:` (rule 15): a body that is built once for each token of the value, with the same weights."""
+    """`steps:` (rule 15): a body that is built once for each token of the value, with the same weights. With a `call`,
+    `experts(n, k):` (rule 17): a body that each token runs through with the weights of some experts."""
 
     word: Text
     body: Body
+    call: Call | None = None
 
 
 Plain = Line | Merge | Unrolled
@@ -171,6 +174,11 @@ def read_item(tree: Tree, what: str, headings: Headings | None) -> Plain | Named
         if not isinstance(value, List):
             raise word.error(f"`{STEPS}:` wants a list: what is done for each token of the value")
         return Unrolled(word, read_body(value, f"`{STEPS}:`", headings))
+    if re.match(rf"\s*{EXPERTS}\s*\(", word.value):
+        calls = read_line(word).calls
+        if len(calls) > 1 or calls[0].times is not None or calls[0].weights is not None:
+            raise word.error(f"`{EXPERTS}(n, k):` stands alone in front of what each expert does")
+        return Unrolled(calls[0].word, read_body(value, f"`{EXPERTS}:`", headings), calls[0])
     call = _merge_call(word)
     if call is None:
         return _read_named(word, value, what, headings)
@@ -476,7 +484,7 @@ def words_of(body: Body) -> Iterator[tuple[str, bool]]:
     """Every name that `body` uses: (name, whether it is called)."""
     said: list[Expr | Argument | Pattern | None] = []
     for item in (inner(item) for part in bodies_of(body) for item in part.items):
-        if isinstance(item, Merge):
+        if isinstance(item, Merge | Unrolled) and item.call is not None:
             said += [*item.call.args, *(value for _, value in item.call.named)]
         if not isinstance(item, Line):
             continue

@@ -218,6 +218,14 @@ class Op:
         """The parameters and running statistics for the input shapes `x`."""
         return ()
 
+    def of_each_expert(self) -> Op | None:
+        """What stands for this op, which has weights, in `experts`, with weights of each; None where there is none."""
+        return None
+
+    def idle(self, params: int, *x: Any) -> int:
+        """How many of its `params` parameters a token does not work with, for the input shapes `x`."""
+        return 0
+
     def macs(self, *xy: Any) -> int:
         """Multiply-accumulates of convolutions, fully connected layers and matrix products, for one sample.
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import gcd
 from typing import Any, ClassVar, NamedTuple
 
-from .base import POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
+from .base import OPS, POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
 from .shapes import Count, OpError, Pad, Shape, Size, Tokens, Value, dims, numel, show, spatial, spread, with_channels
 
 
@@ -340,6 +340,10 @@ class Linear(_Layer):
     torch_module = "Linear"
     example = on((4, 8, 8), out=8)
     param_grads_are_views = True
+
+    def of_each_expert(self) -> Op:
+        twin: Op = OPS["expert_linear"](out=self.out, gates=True, bias=self.bias)
+        return twin
 
     @staticmethod
     def _width(x: Shape) -> int:

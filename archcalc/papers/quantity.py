@@ -23,7 +23,7 @@ from ..ops.shapes import elements
 from ..units import same
 
 Value = Number | tuple[Number, ...]
-COUNTS = ("params", "weights", "biases", "norm_params", "norm_stats", "macs", "flops", "weight_layers")
+COUNTS = ("params", "active_params", "weights", "biases", "norm_params", "norm_stats", "macs", "flops", "weight_layers")
 ASKED = re.compile(r"([a-z_]+) of ([^\s@\[\]]+)(?:@([\dx×]+))?(?: at ([^\[\]]+))?")
 LIMIT = 10**24  # the cost of a training has more digits than a count of a network
 OPERAND = re.compile(r"\[([^\[\]]+)\]")

@@ -977,3 +977,64 @@ class Together(_Fixed):
         y = y if len(x.shape) == 2 or self.tokens else y.transpose(1, 2)
         y = y.clone(memory_format=torch.contiguous_format)
         return y.flatten(1, 2) if self.tokens else y
+
+
+class Gates(_Fixed):
+    """The softmax over the last axis with all but the `chosen` largest zeroed; `normalize`: they add up to 1 again."""
+
+    chosen: int
+    normalize: bool
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = torch.softmax(x, -1)
+        largest, which = scores.topk(self.chosen, -1)
+        if self.normalize:
+            largest = largest / largest.sum(-1, keepdim=True)
+        return torch.zeros_like(scores).scatter(-1, which, largest)
+
+
+def _by_copy(x: Tensor) -> Tensor:
+    """N×T×k as N·k×T: the j-th choice of each token is the j-th copy's."""
+    return x.transpose(1, 2).flatten(0, 1)
+
+
+class ExpertLinear(nn.Module):
+    """A fully connected layer of each of `experts`: only those run that a token has chosen, each on all of its rows at
+    once. On `meta`, where nobody knows what is chosen, each has as many rows as the others."""
+
+    def __init__(self, experts: int, chosen: int, width: int, out: int, bias: bool) -> None:
+        super().__init__()
+        self.chosen = chosen
+        self.weight = nn.Parameter(torch.empty(experts, out, width))
+        self.bias = nn.Parameter(torch.empty(experts, out)) if bias else None
+        for parameter in self.parameters():  # as torch's Linear
+            nn.init.uniform_(parameter, -(width**-0.5), width**-0.5)
+
+    def forward(self, x: Tensor, gates: Tensor) -> Tensor:
+        experts = len(self.weight)
+        with torch.no_grad():
+            choice = _by_copy(gates.topk(self.chosen, -1).indices).flatten()
+            order = choice.argsort(stable=True)
+            if x.is_meta:
+                sizes = [(len(choice) + at) // experts for at in range(experts)]
+            else:
+                sizes = torch.bincount(choice, minlength=experts).tolist()
+            back = order.argsort()
+        rows = x.flatten(0, 1).index_select(0, order)
+        biases = [None] * experts if self.bias is None else self.bias.unbind()
+        each = zip(torch.split(rows, sizes), self.weight.unbind(), biases, strict=True)
+        made = torch.cat([F.linear(part, weight, bias) for part, weight, bias in each if len(part)])
+        return torch.unflatten(made.index_select(0, back), 0, x.shape[:2])
+
+    def extra_repr(self) -> str:
+        return f"experts={len(self.weight)}, chosen={self.chosen}"
+
+
+class Combine(_Fixed):
+    """The `count` copies of each token, each times its gate, added up."""
+
+    count: int
+
+    def forward(self, x: Tensor, gates: Tensor) -> Tensor:
+        y = x * _by_copy(gates.topk(self.count, -1).values).unsqueeze(-1)
+        return torch.unflatten(y, 0, (-1, self.count)).sum(1)

@@ -18,7 +18,7 @@ from ..analysis.readings import READINGS
 from ..language.columns import CLAIM_METRICS, COUNTS, SCALES, SIZES, WITH_HEADS
 from ..language.expr import IMPLICIT, NAME, RESERVED
 from ..language.family import FROM, KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
-from ..language.lines import MERGES, STEPS
+from ..language.lines import EXPERTS, MERGES, STEPS
 from ..measurement.runs import TITLE
 from ..ops import ARGUMENTS, OPS
 from ..ops.base import Argument
@@ -426,7 +426,13 @@ def _merge(others: Schema) -> Schema:
                 "minItems": 1,
             },
         },
-        "patternProperties": {rf"^(?:{_any(MERGES)})\s*\(.*\)$": branches, **others},
+        "patternProperties": {
+            rf"^(?:{_any(MERGES)})\s*\(.*\)$": branches,
+            rf"^\s*{EXPERTS}\s*\(.*\)\s*$": _said(
+                _ref("body"), "What each token runs through with the weights of the experts that it chooses."
+            ),
+            **others,
+        },
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,

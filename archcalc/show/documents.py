@@ -96,6 +96,9 @@ class CountsDocument(TypedDict):
     """Counts of a node, or sums over nodes."""
 
     params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
+    active_params: NotRequired[
+        Annotated[Count, "The parameters that a token works with, where these are not all: those of some experts only."]
+    ]
     weights: Annotated[Count, "Weights; class tokens, positions and embeddings are among them."]
     biases: Annotated[Count, "Biases."]
     norm_params: Annotated[Count, "Scale and shift of normalisations."]
@@ -120,7 +123,10 @@ class TotalsDocument(CountsDocument):
 
 def totals_document(totals: "Totals") -> TotalsDocument:
     """The sums by name."""
-    return cast("TotalsDocument", {**totals.counts(), "elementwise": totals.elementwise})
+    found = totals.counts()
+    if totals.active_params == totals.params:
+        del found["active_params"]
+    return cast("TotalsDocument", {**found, "elementwise": totals.elementwise})
 
 
 class TrainingDocument(TypedDict):

@@ -32,6 +32,7 @@ COLUMNS = (
     Column("input", lambda entry: ", ".join(map(size, entry.input)), "input", "input", words),
     Column("spec", lambda entry: entry.spec),
 )
+ACTIVE = Column("active_params", lambda entry: entry.active_params, "active", "active", exact)
 SHOWN = [column for column in COLUMNS if column.show is not None]
 TERMINAL = by_names(COLUMNS, ("name", "params", "macs", "input"))
 ONLY_PRINTED = "Known only by what documents print"
@@ -44,6 +45,7 @@ class ModelDocument(TypedDict):
     name: Annotated[str, "The name that people type."]
     family: Annotated[str, "The name of the spec's family."]
     params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
+    active_params: NotRequired[Annotated[Count, "The parameters that a token works with, where these are not all."]]
     macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
     input: Annotated[Sizes, "The shape of the input, channels first, without the batch; the first of several."]
     inputs: NotRequired[Annotated[tuple[Sizes, ...], "The shapes of all inputs, where there are several."]]
@@ -97,14 +99,22 @@ ListDocument = Annotated[
 def page(found: ModelList, wanted: Sequence[str] = (), raw: bool = False) -> Page:
     """The models, and the systems that no spec builds; with the columns that are wanted, or the usual ones, and
     numbers as they are if `raw`. Raises UsageError for a column that there is not."""
-    shown = for_people(by_names(COLUMNS, wanted) if wanted else SHOWN, raw)
-    terminal = [] if wanted else for_people(TERMINAL, raw)
+    shown = for_people(by_names((*COLUMNS, ACTIVE), wanted) if wanted else _with_active(SHOWN, found.models), raw)
+    terminal = [] if wanted else for_people(_with_active(TERMINAL, found.models), raw)
     return Page(
         "Models",
         lambda: _blocks(found.models, found.systems or (), shown, terminal),
         lambda: data(found),
         lambda: _table(found.models, found.systems, wanted),
     )
+
+
+def _with_active(columns: Sequence[Column], entries: Sequence[ListedModel]) -> Sequence[Column]:
+    """The columns with that of active parameters behind `params`, where a model has others."""
+    if all(entry.active_params == entry.params for entry in entries):
+        return columns
+    after = 1 + [column.name for column in columns].index("params")
+    return [*columns[:after], ACTIVE, *columns[after:]]
 
 
 def data(found: ModelList) -> ListDocument:
@@ -115,6 +125,8 @@ def data(found: ModelList) -> ListDocument:
 
 def _model(entry: ListedModel, marked: bool) -> ModelDocument:
     found = {**asdict(entry), "input": entry.input[0]}
+    if entry.active_params == entry.params:
+        del found["active_params"]
     if len(entry.input) > 1:
         found["inputs"] = entry.input
     if marked:
@@ -225,7 +237,8 @@ ALL = tuple(Column(n, itemgetter(n)) for n in (*(column.name for column in COLUM
 
 def _table(entries: Sequence[ListedModel], others: Sequence[System] | None, wanted: Sequence[str]) -> Table:
     if others is None:
-        return Table(by_names(COLUMNS, wanted), entries)
+        known = by_names((*COLUMNS, ACTIVE), wanted) if wanted else _with_active(COLUMNS, entries)
+        return Table(known, entries)
     return Table(by_names(ALL, wanted), [*map(_flat, entries), *map(_flat_system, others)])
 
 

@@ -44,6 +44,7 @@ COLUMNS = (
     Column("latency_runs", _latency("runs")),
     Column("shares", attrgetter("shares")),
 )
+ACTIVE = Column("active_params", attrgetter("counts.active_params"), "active", "active", exact)
 # For people only, made of numbers that other columns hold.
 SPREAD = Column("spread", lambda line: _spread(line.latency), "IQR", "IQR", percent, spare=True)
 
@@ -89,10 +90,11 @@ def chosen(names: Sequence[str]) -> list[Column]:
     """
     found: list[Column] = []
     for name in names:
-        there = [column for column in COLUMNS if column.name == name]
-        there = there or [column for column in COLUMNS if column.name.startswith(f"{name}_")]
+        known = (*COLUMNS, ACTIVE)
+        there = [column for column in known if column.name == name]
+        there = there or [column for column in known if column.name.startswith(f"{name}_")]
         if not there:
-            raise UsageError(f"there is no column `{name}`", did_you_mean(name, [column.name for column in COLUMNS]))
+            raise UsageError(f"there is no column `{name}`", did_you_mean(name, [column.name for column in known]))
         for column in there:
             if column.show is None:
                 heading = column.name.replace("_", " ")
@@ -109,13 +111,19 @@ def _output(line: Line) -> Value:
     return shown if len(shown) <= WIDE else f"{len(line.shapes)} sizes"
 
 
+def _all(summary: Summary) -> Sequence[Column]:
+    """All columns; that of active parameters where there are others."""
+    totals, after = summary.report.totals, 1 + [column.name for column in COLUMNS].index("params")
+    return COLUMNS if totals.active_params == totals.params else (*COLUMNS[:after], ACTIVE, *COLUMNS[after:])
+
+
 def columns(summary: Summary, pick: Pick | None = None) -> list[Column]:
     """The columns that people see: those that were asked for, else the usual ones, of latency where it was measured."""
     if pick is not None and pick.columns:
         found = chosen(pick.columns)
     else:
         run = summary.measured
-        found = [column for column in COLUMNS if column.show and (run or not column.name.startswith("latency"))]
+        found = [column for column in _all(summary) if column.show and (run or not column.name.startswith("latency"))]
         found += [SPREAD] if run and run.runs > 1 else []
     found = [column._replace(value=_output) if column.name == "output_shape" else column for column in found]
     return [as_is(column) for column in found] if pick is not None and pick.raw else found
@@ -129,7 +137,7 @@ def page(summary: Summary, depth: int = 0, pick: Pick | None = None) -> Page:
     sum. Csv has the lines without the totals, JSON all nodes."""
 
     def table() -> Table:
-        chosen_columns = chosen(("row", "name", *pick.columns)) if pick is not None and pick.columns else COLUMNS
+        chosen_columns = chosen(("row", "name", *pick.columns)) if pick is not None and pick.columns else _all(summary)
         return Table(chosen_columns, rows.lines(summary, depth, pick))
 
     def data() -> Document:

@@ -123,6 +123,8 @@ def _layer(
         "backward_macs": step[0],
         "saved_bytes": step[1],
     }
+    if layer.active_params != layer.params:
+        found["active_params"] = layer.active_params
     if node.items > 1:
         found["items"] = node.items
     if node.head:
@@ -155,6 +157,8 @@ def _row(summary: Summary, span: Span) -> RowDocument:
         "weight_layers": counts.weight_layers,
         "latency_ms": None if measured is None else _runs().latency(measured),
     }
+    if counts.active_params != counts.params:
+        found["active_params"] = counts.active_params
     if items(shape) > 1:
         found["items"] = items(shape)
     if len(span.outputs) > 1:

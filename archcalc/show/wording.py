@@ -99,6 +99,8 @@ def facts(summary: Summary, raw: bool = False) -> list[tuple[str, str]]:
     said = "" if own == totals.params else f"; by archcalc's own counting {with_separators(own)}"
     number = with_separators if raw else _scaled
     stats = f"; {with_separators(totals.norm_stats)} running statistics apart" if totals.norm_stats else ""
+    if totals.active_params != totals.params:
+        stats = f"; {with_separators(totals.active_params)} active for each token" + stats
     memory = [(totals.param_bytes, "parameters "), (totals.activation_bytes, "activations ")]
     sizes = ", ".join(what + _bytes(count, raw) for count, what in memory)
     found = [

@@ -101,6 +101,7 @@ def _field(model: Compared) -> float | None:
 
 COMPARED = (
     Metric("params", "params", -1, _total("params")),
+    Metric("active_params", "params, active", -1, _total("active_params")),
     Metric("macs", "MACs", -1, _total("macs")),
     Metric("flops", "FLOPs", -1, _total("flops")),
     Metric("activation_bytes", "activations", -1, _total("activation_bytes"), "bytes"),
@@ -198,6 +199,8 @@ def side_by_side(models: Sequence[Compared], in_turn: bool = False, stopped: Bas
     for run in runs[1:]:
         same_conditions(runs[0], {name: getattr(run, name) for name in SAME})
     present = [metric for metric in COMPARED if any(metric.of(model) is not None for model in models)]
+    if all(model.summary.report.totals.active_params == model.summary.report.totals.params for model in models):
+        present = [metric for metric in present if metric.key != "active_params"]
     return Comparison(tuple(models), tuple(present), in_turn, stopped)
 
 

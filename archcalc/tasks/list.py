@@ -33,6 +33,7 @@ class ListedModel:
     cite: str
     year: int | None
     params: int
+    active_params: int
     macs: int
     input: tuple[Shape, ...]
     spec: str
@@ -89,6 +90,7 @@ def _listed(selection: Selection) -> ListedModel:
         file.cite,
         year_of(file.cite),
         report.totals.params,
+        report.totals.active_params,
         report.totals.macs,
         tuple(shape for _, shape in report.graph.inputs),
         selection.spec,
