@@ -634,6 +634,7 @@ ROWS = [
         Row("attention", {"heads": 2, "bias": False, "dropout": 0.1, **more}, [SEQUENCE], SEQUENCE, SQUARE,
             1680, {"softmax": 50, "multiply": 50})
         for more in ({}, {"causal": True})
+    ),
     Row("gates", {"chosen": 2}, [SEQUENCE], SEQUENCE, [], 0, {"softmax": 40, "multiply": 10}),
     Row("gates", {"chosen": 8, "normalize": False}, [SEQUENCE], SEQUENCE, [], 0, {"softmax": 40}),
     # three copies of 5 tokens of 8, each token's worked on by one of 4 experts: 3·5·8·6

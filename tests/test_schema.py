@@ -460,10 +460,13 @@ def test_the_models_show_every_key(tmp_path: Path) -> None:
     (tmp_path / "net.yaml").write_text(f"input: 4096\nlayers:\n  - linear(512) bn\n{keras}", encoding="utf-8")
     claimed = archcalc.load(str(tmp_path / "net.yaml")).summary()
     note("ClaimDocument", json.loads(written(claimed, form="json"))["claims"][0])
-    (tmp_path / "many.yaml").write_text("input: 4\nlayers:\n  - copies(2)\n", encoding="utf-8")
-    copied = json.loads(written(archcalc.load(str(tmp_path / "many.yaml")).summary(), form="json"))
-    note("LayerDocument", copied["layers"][0])
-    note("RowDocument", copied["rows"][0])
+    lines = "  - embed(9, 4)\n  - experts(2, 1): linear(4)\n  - copies(2)\n"
+    (tmp_path / "many.yaml").write_text(f"input: 4\nlayers:\n{lines}", encoding="utf-8")
+    many = json.loads(written(archcalc.load(str(tmp_path / "many.yaml")).summary(), form="json"))
+    note("SummaryTotals", many["totals"])
+    for part in ("layer", "row"):
+        for found in many[f"{part}s"]:
+            note(f"{part.capitalize()}Document", found)
     for part, keys in seen.items():
         assert keys == set((made["$defs"][part] if part else made)["properties"]), part
     assert made["properties"]["schema"]["const"] == SCHEMA
