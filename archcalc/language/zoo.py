@@ -282,15 +282,15 @@ def _model(file: Family, entry: ModelEntry, spec: str) -> Selection:
     if entry.overlay is not None:
         constants = read_expressions(entry.overlay, "given")
         laid |= set(constants)
+        if set(entry.overlay.entries) <= {"given"}:
+            family = replace(family, given={**family.given, **constants})  # the same, without reading all again
+        else:
+            family = read_family(overlay(family.tree, entry.overlay.items()), base.name, family)
         columns = {heading for variant in base.variants for heading in variant.cells}
         known = {*base.given, *file.given, *references(family), *columns}
         for name, (key, _) in constants.items():
             if name not in known:
                 raise key.error(f"nothing uses `{key}`", did_you_mean(name, known))
-        if set(entry.overlay.entries) <= {"given"}:
-            family = replace(family, given={**family.given, **constants})  # the same, without reading all again
-        else:
-            family = read_family(overlay(family.tree, entry.overlay.items()), base.name, family)
     variant = family.variant(entry.variant.value)
     if variant is None:
         names = [v.name.value for v in family.variants]
