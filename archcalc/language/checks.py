@@ -147,9 +147,22 @@ def references(family: Family) -> set[str]:
     said += [size for _, size in family.inputs]
     said += [argument for values in family.defaults.values() for _, argument in values.values()]
     found.update(name for text in said for name in text.names)
+    found.update(name for cell in _cells(family) for name in _identifiers(cell))
     laid = (entry for model in family.models.values() if model.overlay for entry in model.overlay.items())
     found.update(name for key, value in laid if key.value != "given" for name in _identifiers(value))
     return found
+
+
+def _cells(family: Family) -> Iterator[Text]:
+    """The cells that may be expressions: those of columns with a name or parts, and what is read in the others."""
+    for table, what in family.tables:
+        for n, heading in enumerate(table.headings):
+            role = family.role(heading.value)
+            if role is not None and role.kind in ("name", "parts"):
+                yield from (row.cells[n] for row in table.rows)
+            elif what in ("layers", "steps") and (role is None or role.kind == "layer"):
+                read = (family.read_cell(cell) for row in table.rows if (cell := row.cells[n]).value)
+                yield from (hole for found in read if found is not None for hole in found[1].values())
 
 
 def _identifiers(tree: Tree) -> Iterator[str]:

@@ -176,7 +176,11 @@ class _Expander:
     def _constants(self, laid: frozenset[str], settings: Settings) -> dict[str, Any]:
         columns = _columns(self.family, self.variant)
         kept = {name: value for name, value in columns.items() if name not in laid}
-        return {**_given(self.family, settings), **kept, **settings}
+        env = {**_given(self.family, settings), **kept, **settings}
+        cells = [
+            (name, cell) for name, cell in env.items() if isinstance(cell, Opaque) and env.keys() >= set(cell.names)
+        ]
+        return {**env, **{name: cell.value(name, env) for name, cell in cells}}
 
     def _lets(self) -> list[tuple[str, Expr]]:
         """Derive from the constants what follows from them; what needs a row's columns waits for the row."""

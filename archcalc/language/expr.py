@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from keyword import iskeyword
 from typing import Any
@@ -44,12 +44,39 @@ class ExprError(Exception):
 
 
 class Opaque:
-    """A cell that is neither a number nor a name: it can be read by people, and not used in an expression."""
+    """A cell that is no number: an expression of numbers that are known where it is used (`2*w`), the name of a value,
+    or text for people, which no expression can use."""
 
-    __slots__ = ("text",)
+    __slots__ = ("_means", "text")
 
     def __init__(self, text: Text) -> None:
         self.text = text
+        self._means: Argument | bool | None = None
+
+    @property
+    def means(self) -> Argument | None:
+        """The cell as an expression or a size, where it is one."""
+        if self._means is None:
+            try:
+                self._means = Argument(self.text)
+            except SpecError:
+                self._means = False
+        return self._means if isinstance(self._means, Argument) else None
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names that the cell may use."""
+        return {self.text.value} if self.means is None else self.means.names
+
+    def value(self, name: str, env: Env) -> Any:
+        """What the column `name` is in `env`. Raises ExprError for text, SpecError at what is wrong in the cell."""
+        means = self.means
+        if means is None or (means.name is not None and means.name not in env):
+            raise ExprError(f"`{name}` is `{self.text}` here, which is not a number")
+        for further in means.names:  # so that a table costs no more than it has cells
+            if isinstance(env.get(further), Opaque):
+                raise self.text.error(f"`{further}` is a cell with an expression, too: a cell uses numbers")
+        return means(env)
 
 
 class Ref:
@@ -271,7 +298,10 @@ class Expr:
                 hint = "" if name in TURN else did_you_mean(name, known)
                 raise ExprError(f"`{name}` {what}", start, stop, hint) from None
             if isinstance(value, Opaque):
-                raise ExprError(f"`{name}` is `{value.text}` here, which is not a number", start, stop)
+                try:
+                    return value.value(name, env)
+                except ExprError as error:
+                    raise ExprError(str(error), start, stop) from None
             if isinstance(value, Waiting):
                 raise ExprError(f"`{name}` {value.why}", start, stop, value.hint)
             return value

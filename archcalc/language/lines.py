@@ -497,7 +497,7 @@ def words_of(body: Body) -> Iterator[tuple[str, bool]]:
         spoken = words_in_row(step.steps)
         for name, value in step.columns.items():
             if isinstance(value, Opaque) and name not in spoken:
-                yield value.text.value, False
+                yield from ((used, False) for used in value.names)
 
 
 def words_in_row(steps: Steps) -> set[str]:
