@@ -74,7 +74,20 @@ def bilinear(x: Tensor, size: tuple[int, int], align: bool) -> Tensor:
     return made
 
 
+def there_and_back(x: Tensor, **p: Tensor) -> Tensor:
+    """Elman's layer over the tokens, and another from the last token on."""
+    made = []
+    for way, tokens in (("", range(6)), ("_reverse", reversed(range(6)))):
+        h, states = x.new_zeros(x.shape[0], 3), {}
+        for t in tokens:
+            w, u, b = (p[f"{name}_l0{way}"] for name in ("weight_ih", "weight_hh", "bias_ih"))
+            states[t] = h = torch.tanh(x[:, t] @ w.T + h @ u.T + b)
+        made.append(torch.stack([states[t] for t in range(6)], 1))
+    return torch.cat(made, 2)
+
+
 FUNCTIONS += [
+    Function("rnn", {"width": 3, "bidirectional": True}, [SEQUENCE], there_and_back),
     Function("sub", {}, [MAP, (6, 1, 1)], lambda x, y: x - y),
     Function("add", {}, [(1, 5, 1), MAP], lambda x, y: x + y),
     Function("mean", {}, [MAP, (6, 1, 1), (4,)], lambda x, y, z: (x + y + z.view(-1, 1, 1, 4)) / 3),

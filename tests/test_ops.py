@@ -479,6 +479,21 @@ ROWS = [
         "gru", {"width": 3, "biases": 2}, [SEQUENCE], Tokens((5, 3)), recurrent(3, 8, 3, 2),
         495, {"activation": 45, "add": 75, "multiply": 45, "bias": 90},
     ),
+    # twice the layer above
+    *(
+        Row(
+            word, {"width": 3, "bidirectional": True, "biases": biases}, [SEQUENCE], Tokens((5, 6)),
+            [(name + way, shape) for way in ("", "_reverse") for name, shape in recurrent(gates, 8, 3, biases)],
+            2 * 5 * 3 * gates * (8 + 3),
+            {kind: 30 * n for kind, n in kinds.items()} | {"bias": 30 * gates * biases},
+        )
+        for word, gates, kinds in (
+            ("rnn", 1, {"activation": 1, "add": 1}),
+            ("lstm", 4, {"activation": 5, "add": 5, "multiply": 3}),
+            ("gru", 3, {"activation": 3, "add": 5, "multiply": 3}),
+        )
+        for biases in (1, 2)
+    ),
     # ViT-B: 4 projections of 768², and 197² scores of width 768 twice; 12 heads
     Row(
         "attention", {"heads": 12}, [Tokens((197, 768))], Tokens((197, 768)),
@@ -1247,7 +1262,9 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "embed": plain("embed", vectors, words=small, width=small),
     "matmul": matmul(),
     **{
-        word: plain(word, sequences, width=small, bias=st.booleans(), biases=st.integers(1, 2))
+        word: plain(
+            word, sequences, width=small, bias=st.booleans(), biases=st.integers(1, 2), bidirectional=st.booleans()
+        )
         for word in ("rnn", "lstm", "gru")
     },
     "tokens": plain("tokens", maps),

@@ -9,13 +9,16 @@ from .shapes import Count, OpError, Shape, Tokens
 from .tokens import sequence
 
 
-@op("rnn")
+@op("rnn", width="the width of the state", bidirectional="whether a second layer reads the tokens from the last on")
 class Rnn(Op):
-    """Elman's recurrent layer: h = tanh(W x + U h + b) (Elman, Cognitive Science 1990)."""
+    """Elman's recurrent layer: h = tanh(W x + U h + b) (Elman, Cognitive Science 1990). `bidirectional`: the states of
+    two, one of which reads backwards, side by side, 2n wide (Schuster & Paliwal, 1997).
+    """
 
     width: Count
     bias: bool = True
     biases: Count = 1
+    bidirectional: bool = False
 
     # `gates` matrices from the input and as many from the state: gates · n · (d + n) weights and MACs a token
     gates: ClassVar[int] = 1
@@ -30,7 +33,11 @@ class Rnn(Op):
     def shape(self, x: Shape) -> Shape:
         if self.biases > 2:
             raise OpError(f"`biases` is 1, as in papers, or 2, as in torch; here it is {self.biases}", "biases")
-        return Tokens((sequence(x, type(self).word)[0], self.width))
+        return Tokens((sequence(x, type(self).word)[0], self.width * self._ways))
+
+    @property
+    def _ways(self) -> int:
+        return 2 if self.bidirectional else 1
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         rows = self.gates * self.width
@@ -39,32 +46,35 @@ class Rnn(Op):
             found.append(Param("bias_ih_l0", (rows,), "bias"))
             if self.biases == 2:
                 found.append(Param("bias_hh_l0", (rows,), "bias"))
+        if self.bidirectional:
+            found += [param._replace(name=f"{param.name}_reverse") for param in found]
         return tuple(found)
 
     def macs(self, x: Shape, y: Shape) -> int:
-        return x[0] * self.gates * self.width * (x[1] + self.width)
+        return self._ways * x[0] * self.gates * self.width * (x[1] + self.width)
 
     def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
-        into_x = x[0] * self.gates * self.width * x[1]
-        first = self.gates * self.width**2  # the first state is zero for good: it gets no gradient
+        into_x = self._ways * x[0] * self.gates * self.width * x[1]
+        first = self._ways * self.gates * self.width**2  # the first state is zero for good: it gets no gradient
         return 2 * self.macs(x, y) - first - (0 if needs[0] else into_x)
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         first = self.inside == 1  # the state before the first token is one of those kept
-        states = Buffer("states and gates", (self.inside * x[0] + first) * self.width)
-        return Buffer("the input, tokens first", x[0] * x[1]), states
+        states = Buffer("states and gates", self._ways * (self.inside * x[0] + first) * self.width)
+        return Buffer("the input, tokens first", self._ways * x[0] * x[1]), states
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
-        found = {kind: count * x[0] * self.width for kind, count in self.cost.items()}
+        units = self._ways * x[0] * self.width
+        found = {kind: count * units for kind, count in self.cost.items()}
         if self.bias:
-            found["bias"] = self.biases * self.gates * x[0] * self.width
+            found["bias"] = self.biases * self.gates * units
         return found
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.recurrent(type(self).torch_module, x[1], self.width, self.bias, self.biases)
+        return rt.recurrent(type(self).torch_module, x[1], self.width, self.bias, self.biases, self.bidirectional)
 
 
 @op("lstm")

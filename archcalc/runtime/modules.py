@@ -837,15 +837,17 @@ def _states(_layer: nn.Module, _x: tuple[Tensor, ...], y: tuple[Tensor, Any]) ->
     return y[0]
 
 
-def recurrent(name: str, width: int, out: int, bias: bool, biases: int) -> nn.Module:
+def recurrent(name: str, width: int, out: int, bias: bool, biases: int, both: bool = False) -> nn.Module:
     """The recurrent layer `nn.RNN`, `nn.LSTM` or `nn.GRU`, by its name, from tokens of `width` to tokens of `out`.
 
-    torch adds two biases; where there is to be one, the second is held at zero, out of the parameters.
+    `both`: with a second one that reads backwards. torch adds two biases; where there is to be one, the second is held
+    at zero, out of the parameters.
     """
-    layer: nn.RNNBase = getattr(nn, name)(width, out, bias=bias, batch_first=True)
-    if bias and biases == 1:
-        del layer.bias_hh_l0
-        layer.register_buffer("bias_hh_l0", torch.zeros_like(layer.get_parameter("bias_ih_l0")), persistent=False)
+    layer: nn.RNNBase = getattr(nn, name)(width, out, bias=bias, batch_first=True, bidirectional=both)
+    for way in ("", "_reverse")[: 1 + both] if bias and biases == 1 else ():
+        delattr(layer, f"bias_hh_l0{way}")
+        zeros = torch.zeros_like(layer.get_parameter(f"bias_ih_l0{way}"))
+        layer.register_buffer(f"bias_hh_l0{way}", zeros, persistent=False)
         layer._init_flat_weights()
     layer.register_forward_hook(_states)
     return layer

@@ -51,6 +51,7 @@ PRODUCTS = ("conv", "linear", "addmm", "matmul", "mm", "bmm", "baddbmm", "einsum
 OTHER_BUFFERS: dict[str, str] = {
     "num_batches_tracked": "counts the steps of training, for no formula",
     "bias_hh_l0": "a second bias that is held at zero",
+    "bias_hh_l0_reverse": "a second bias that is held at zero",
     "codes": "the fixed codes of `rbf`",
     "zeros": "what `zeros` gives",
     "positions": "the fixed positions of `sinusoid`",
