@@ -219,6 +219,8 @@ TWINS = (
     Twin("mobileone-s0", "timm:mobileone_s0", (3, 64, 64), later=(r"conv_scale\.", r"identity\.")),
     Twin("fasternet-t0", "timm:fasternet_t0", (3, 64, 64)),
     Twin("regnety-400mf", "torchvision:regnet_y_400mf", (3, 64, 64), later=(r"proj\.",)),
+    Twin("fcn-resnet50", "torchvision:fcn_resnet50", (3, 64, 64)),
+    Twin("deeplabv3-resnet50", "torchvision:deeplabv3_resnet50", (3, 64, 64)),
     Twin("vit-b-16", "torchvision:vit_b_16", (3, 224, 224)),
 )
 
