@@ -348,6 +348,10 @@ class GraphBuilder:
             self._params[key] = op.params(*key[1])
         return self._params[key]
 
+    def settles(self, start: int) -> bool:
+        """Whether all nodes from `start` on do nothing behind their like, and leave the shape."""
+        return all(op.settles and self.shape(inputs[0]) == shape for op, inputs, shape, *_ in self._nodes[start:])
+
     def where(self, index: int) -> Text:
         return self._nodes[index][5]
 

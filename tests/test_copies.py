@@ -71,7 +71,7 @@ layers:
   - unit(2, weights=w)
   - unit(2)
 blocks:
-  unit(n): conv(4, 3) relu x(n)
+  unit(n): conv(4, 3) maxpool(3, 1) x(n)
 """,
     "weights shared inside a block that borrows them": """\
 layers:

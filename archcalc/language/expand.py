@@ -481,8 +481,11 @@ class _Expander:
             elif call.times is None:
                 value = self.call(call, env, value)
             else:
-                for _ in self._rounds(call.times, env):
+                for turn, _ in enumerate(self._rounds(call.times, env)):
+                    start = len(self.builder)
                     value = self.call(call, env, value)
+                    if turn == 1 and self.builder.settles(start):
+                        raise _repeats_nothing(line, call)
         return value
 
     def _rounds(self, times: Expr, env: Env) -> Iterator[None]:
@@ -882,6 +885,18 @@ class _Expander:
         shapes = [self.builder.shape(value) for value in entering]
         same = [entering.index(value) for value in entering]
         return name, *self.opening, self.depth, *map(type, given.values()), *values, *same, *shapes  # 1 is not True
+
+
+def _repeats_nothing(line: Line, call: Call) -> SpecError:
+    """The error at a repeat whose second round does nothing, with the block that was meant."""
+    assert call.times is not None
+    times = call.times.text
+    hint = f"One `{call.word}` does the same."
+    before = line.text.value[: max(times.col - line.text.col, 0)].rstrip("x( ") if times.line == line.text.line else ""
+    if line.calls.index(call):
+        hint = f"A block repeats all of them: `{before}` under `blocks:` as `unit`, and here `unit x{times}`."
+        hint = hint if times.value.isdigit() else hint.replace(f"x{times}", f"x({times})")
+    return times.error(f"this repeats `{call.word}` alone, of which a second one does nothing", hint)
 
 
 def _kept(env: Env, names: Iterable[str]) -> Env:

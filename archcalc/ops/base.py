@@ -141,6 +141,7 @@ class Op:
     regroups: ClassVar[bool] = False  # makes many of a value or the reverse: its rules speak of all items, not of one
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
     probabilities: ClassVar[bool] = False  # it makes them of scores, as losses such as `cross_entropy` do themselves
+    settles: ClassVar[bool] = False  # a second one behind it does nothing, or nothing that anybody means
     folds: ClassVar[bool] = False  # in an evaluation it only scales and shifts each channel
     storage: ClassVar[Storage] = "new"
     copies_in_training: ClassVar[bool] = False  # works in place in an evaluation only

@@ -56,6 +56,7 @@ class Flatten(_LaidOut):
     """A map as one vector: C×H×W to [C·H·W]."""
 
     torch_module = "Flatten"
+    settles = True
 
     def shape(self, x: Shape) -> Shape:
         return (numel(x),)

@@ -26,6 +26,7 @@ class _Activation(Elementwise):
 
     operation = "activation"
     family = "activation"
+    settles = True
     storage: ClassVar[Storage] = "inplace"
     saves: ClassVar[Saves] = "inputs"
 
@@ -152,12 +153,15 @@ class Softplus(_Activation):
 class Exp(_Activation):
     """e^x."""
 
+    settles = False
     saves = "output"
 
 
 @op("log")
 class Log(_Activation):
     """The natural logarithm."""
+
+    settles = False
 
 
 @op("abs")
@@ -169,6 +173,7 @@ class Abs(_Activation):
 class Sqrt(_Activation):
     """√x."""
 
+    settles = False
     saves = "output"
 
 
@@ -176,11 +181,14 @@ class Sqrt(_Activation):
 class Square(_Activation):
     """x²."""
 
+    settles = False
+
 
 @op("reciprocal")
 class Reciprocal(_Activation):
     """1 / x."""
 
+    settles = False
     saves = "output"
 
 
@@ -191,6 +199,7 @@ class PRelu(_Activation):
     shared: bool = False
 
     torch_module = "PReLU"
+    settles = False
     storage = "new"
 
     def params(self, x: Shape) -> tuple[Param, ...]:
@@ -327,6 +336,7 @@ class Dropout(Weightless):
     storage = "inplace"
     saves = "nothing"
     free = "does nothing in an evaluation"
+    settles = True
 
     def shape(self, x: Shape) -> Shape:
         if not 0 <= self.p <= 1:
@@ -352,6 +362,7 @@ class Softmax(Elementwise):
     operation = "softmax"
     family = "activation"
     torch_module = "Softmax"
+    settles = True
     saves = "output"
     probabilities = True
 

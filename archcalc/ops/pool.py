@@ -132,6 +132,7 @@ class GlobalAvgPool(Weightless):
 
     family = "pool"
     torch_module: ClassVar[str] = "AdaptiveAvgPool"
+    settles: ClassVar[bool] = True
     saves: ClassVar[Saves] = "nothing"
 
     def shape(self, x: Shape) -> Shape:
