@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .analysis.counts import Layer, Report, Totals, analyse
-from .errors import Unavailable
+from .errors import SpecError, Unavailable
 from .graph import Graph, Input
 from .language.zoo import Selection, selections, spec_files
-from .networks import Reference, Settings, network
+from .networks import Reference, Settings, inputs_of, network, said
 from .ops import Shape
 from .papers.claims import Judgement, judge
 from .parallel import obey_interrupt
@@ -33,13 +33,17 @@ if TYPE_CHECKING:  # what a static summary does without
     from .runtime.verify import Verified
 
 
+SHOWN = 3  # inputs that make another network and are named
+
+
 @dataclass(frozen=True, slots=True)
 class Summary(Tabular):
     """One model at one input, batch and dtype.
 
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
     `settings` what was set by hand, `counted` how it is counted where that is not as usual. `judgements` are empty
-    where the printed input or constants were changed. `training` is there where a training step was asked for."""
+    where the printed input or constants were changed. `training` is there where a training step was asked for, `notes`
+    say what makes this another network than it seems."""
 
     model: str
     family: str
@@ -55,6 +59,7 @@ class Summary(Tabular):
     measured: Measurement | None = field(default=None, repr=False)
     counted: str = ""
     training: Training | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,18 @@ class Model(Shown):
         from .analysis.fit import fit
 
         return fit(self.report(1, dtype), memory, optimizer)
+
+    @property
+    def stands_in(self) -> tuple[str, ...]:
+        """A sentence on what the paper has and the spec has not, if the spec says so."""
+        what = self.selection.family.stands_in if self.selection else ""
+        return (f"something stands in for {what}: counted as in the paper, but not its function",) if what else ()
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What makes this another network than it seems: what stands in for something, and an input at which there are
+        other parameters than at the printed one."""
+        return (*self.stands_in, *another_network([self]))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -199,6 +216,7 @@ class Model(Shown):
             measured=measured,
             counted="; ".join(counted),
             training=self.training(batch, dtype, optimizer) if optimizer else None,
+            notes=self.notes,
         )
 
 
@@ -223,6 +241,27 @@ def load(model: Reference | Selection, *, input: Input | None = None, settings: 
         settings=found.settings,
         printed=found.printed,
     )
+
+
+def another_network(models: Sequence[Model]) -> tuple[str, ...]:
+    """Which of these, a model with the same constants at several inputs, are other networks than at the printed one, as
+    they have more or fewer parameters: a sentence, or none."""
+    first = models[0]
+    if first.selection is None:
+        return ()
+    inputs = inputs_of(first.selection, first.settings)
+    elsewhere = [model for model in models if dict(model.graph.inputs) != inputs]
+    try:
+        printed = replace(first, graph=network(first.selection, settings=first.settings).graph) if elsewhere else first
+    except SpecError:  # constants that do not fit the printed input
+        return ()
+    usual = (printed.fold_bn() if first.folded else printed).totals.params
+    found = {said(dict(m.graph.inputs)): m.totals.params for m in elsewhere if m.totals.params != usual}
+    if not found:
+        return ()
+    shown = ", ".join(f"{params:,} at {size}" for size, params in [*found.items()][:SHOWN])
+    more = f" and at {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
+    return (f"another network than at the printed {said(inputs)} ({usual:,} parameters): {shown}{more}",)
 
 
 def measure_in_turn(

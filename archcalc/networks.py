@@ -15,7 +15,7 @@ from .analysis.counts import Report, analyse
 from .errors import SpecError, UsageError, did_you_mean
 from .graph import Graph, Input
 from .language.expand import expand_model, input_shapes, settable
-from .language.zoo import Selection, resized, select, split
+from .language.zoo import Selection, at_input, resized, select, split
 from .ops import Shape, dims
 from .units import as_typed, cut, read_number
 
@@ -45,9 +45,10 @@ class Network(NamedTuple):
 def network(reference: Reference | Selection, input: Input | None = None, settings: Settings | None = None) -> Network:
     """Build a network: `vgg16`, `vgg:D`, `./my.yaml`, a Path, or a Selection, of which no front is asked.
 
-    `input` (channels first, without the batch; of several by name) replaces the printed one, `settings` the constants
-    by name. Raises UsageError for an unknown name or setting, SpecError for a bad spec or for a size or setting that
-    does not fit."""
+    `input` (channels first, without the batch, or one number for every side; of several by name) replaces the printed
+    one, as `vgg16@256` does, `settings` the constants by name. Raises UsageError for an unknown name or setting,
+    SpecError for a bad spec or for a size or setting that does not fit."""
+    reference, input = _at(reference, input)
     found = _found(reference, input, settings or {})
     if isinstance(found, tuple):
         return Network(found[0], found[1], None, {}, True)
@@ -74,6 +75,7 @@ def input_of(reference: Reference | Selection, size: Sequence[int] = (), setting
 
 def inputs_of(reference: Reference | Selection, settings: Settings | None = None) -> dict[str, Shape]:
     """The inputs of a network by name; of a spec nothing is built. Raises as `network` does."""
+    reference = _at(reference, None)[0]
     found = _found(reference, None, settings or {})
     return dict(found[1].inputs if isinstance(found, tuple) else input_shapes(found, _values(found, settings or {})))
 
@@ -92,6 +94,18 @@ def said(input: Input) -> str:
         return dims(input)
     alone = [*input] == ["input"]
     return ", ".join(dims(shape) if alone else f"{name} {dims(shape)}" for name, shape in input.items())
+
+
+def _at(reference: Reference | Selection, input: Input | None) -> tuple[Reference | Selection, Input | None]:
+    """A reference without its input, as `vgg16@256` has it, and the input. Raises UsageError for two of them."""
+    if not isinstance(reference, str):
+        return reference, input
+    name, size = at_input(reference)
+    if size is None:
+        return reference, input
+    if input is not None:
+        raise UsageError(f"`{reference}` says the input, and {said(input)} is another", f"Leave one out: `{name}`.")
+    return name, size
 
 
 def _found(reference: Reference | Selection, input: Input | None, settings: Settings) -> Selection | tuple[str, Graph]:

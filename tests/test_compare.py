@@ -124,7 +124,9 @@ def test_a_model_at_an_input(typed: str, name: str, size: tuple[int, ...] | None
 
 def test_an_input_keeps_its_channels() -> None:
     assert resized((3, 224, 224), (256,)) == (3, 256, 256)
-    assert resized((3, 16, 112, 112), (8, 64, 64)) == (3, 8, 64, 64)
+    with pytest.raises(UsageError, match="channels first") as caught:
+        resized((3, 16, 112, 112), (8, 64, 64))
+    assert caught.value.hint == "Write `3x8x64x64`."
     assert resized((3, 224, 224), (1, 32, 32)) == (1, 32, 32)
     assert resized((50,), (60,)) == (60,)
     with pytest.raises(UsageError):
@@ -310,10 +312,11 @@ def test_an_input_follows_its_settings_and_nothing_is_built_for_it(
     assert networks.input_of(tmp_path / "m.yaml", (5,), {"c": 4}) == (4, 5, 5)
     assert not built
     found = scale(f"{tmp_path}/m.yaml", inputs=[5, 6], batches=[1, 2, 3], settings={"c": [1, 4], "width": ["4.3"]})
-    assert built == [(1, 5, 5), (4, 5, 5), (1, 6, 6), (4, 6, 6)]
+    # each once, and for each setting the printed one, beside which others may be another network
+    assert built == [(1, 5, 5), (4, 5, 5), (1, 6, 6), (4, 6, 6), None, None]
     assert len(found.points) == 12
     assert networks.Networks().report("vgg16", (64,)).graph.inputs[0][1] == (3, 64, 64)
-    assert built[4:] == [(3, 64, 64)]
+    assert built[6:] == [(3, 64, 64)]
 
 
 def test_a_setting_is_echoed_as_it_was_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,10 +14,16 @@ from archcalc.errors import SpecError
 from archcalc.graph import lost
 from archcalc.models import Model
 from archcalc.show import check as shown
+from archcalc.show import list as listed
+from archcalc.show import summary
 from archcalc.show.drift import causes
 from archcalc.show.writers import write
 from archcalc.tasks.check import check
+from archcalc.tasks.list import list_models
 from tests.graphs import Build
+from tests.test_commands import Run, command
+
+__all__ = ["command"]  # a fixture
 
 
 def model(tmp_path: Path, *lines: str, input: str = "3 × 32 × 32", rest: str = "") -> Model:
@@ -168,3 +174,111 @@ def test_what_the_padding_was_is_said_where_it_is_another(call: str, said: str, 
     assert (op.restated[1] if op.restated else "") == said
     if op.restated is not None:
         assert op.restated[0].shape((3, 32, 32)) == op.shape((3, 32, 32))
+
+
+# --- repeats ------------------------------------------------------------------------------------------------------
+
+
+def test_a_repeat_of_the_last_call_alone_is_refused(tmp_path: Path) -> None:
+    """One convolution and four ReLUs were built, with 336 parameters; as a block it is four convolutions."""
+    error = refused(tmp_path, "conv(12, 3) relu x4")
+    assert error.where.endswith("net.yaml:3:23")
+    assert "`conv(12, 3) relu` under `blocks:` as `unit`, and here `unit x4`" in error.hint
+    assert model(tmp_path, "conv(12, 3) relu").totals.params == 12 * (27 + 1) == 336
+    right = model(tmp_path, "unit x4", rest="blocks:\n  unit: conv(12, 3) relu").totals.params
+    assert right == 336 + 3 * 12 * (12 * 9 + 1) == 4_260
+
+
+@pytest.mark.parametrize("call", ["relu x2", "gelu x(cin)", "dropout(0.1) x3", "gap x2", "conv(2, 1) softmax x2"])
+def test_what_does_nothing_more_is_not_repeated(call: str, tmp_path: Path) -> None:
+    assert "a second one does nothing" in str(refused(tmp_path, call))
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["maxpool(3, 1) x3", "prelu x2", "bn x2", "square x2", "relu x(1)", "relu x0 bn", "scale(2) x2", "pad(1) x2"],
+)
+def test_what_does_something_more_is_repeated(call: str, tmp_path: Path) -> None:
+    model(tmp_path, call)
+
+
+# --- inputs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "right"),
+    [
+        ("1x3x224x224", "3x224x224"),
+        ("224x224x3", "3x224x224"),
+        ("224x224", "3x224x224"),
+        ("1x224x256x3", "3x224x256"),
+        ("256x320", "3x256x320"),
+    ],
+)
+@pytest.mark.parametrize("asked", ["summary {} --static", "fit {} --memory 4GiB", "explain {}", "scale {}"])
+def test_an_input_spelled_otherwise_is_refused_with_the_right_spelling(
+    asked: str, typed: str, right: str, command: Run
+) -> None:
+    """`224x224x3` built a network of 224 channels; nothing was said."""
+    found = command(*asked.format("vgg16").split(), "--input", typed)
+    assert (found.code, f"Write `{right}`." in found.err) == (2, True)
+
+
+def test_an_input_means_the_same_in_every_command(command: Run) -> None:
+    """One number is every side, by `--input` and behind `@`; an input said twice is refused."""
+    for asked in ("resnet50 --input 256", "resnet50@256", "resnet50@3x256x256"):
+        for word in ("summary --static", "explain", "fit --memory 1GiB"):
+            found = command(*word.split(), *asked.split())
+            assert (found.code, "3×256×256" in found.out) == (0, True), found.err
+    assert archcalc.load("resnet50@256").input == archcalc.load("resnet50", input=(256,)).input == (3, 256, 256)
+    assert command("summary", "resnet50@256", "--input", "224").code == 2
+
+
+NOTE = "another network than at the printed 3×224×224 (138,357,544 parameters): 337,586,984 at 3×384×384"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "summary vgg16 --static --input 384",
+        "compare vgg16 vgg16@384",
+        "scale vgg16 --input 224,384",
+        "fit vgg16@384 --memory 8GiB",
+        "explain vgg16@384",
+        "explain vgg16@384 conv3-64.1",
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_another_network_at_another_input_is_said(asked: str, form: str, command: Run) -> None:
+    """VGG-16 at 384² has a first fully connected layer of 512·12·12 inputs, and 337.6M parameters."""
+    assert 337_586_984 == 138_357_544 + 4096 * 512 * (12 * 12 - 7 * 7)
+    if form == "markdown" and asked.startswith("explain"):
+        return
+    found = command(*asked.split(), "--format", form)
+    assert (found.code, NOTE in " ".join(found.out.split())) == (0, True)
+    same = command(*asked.replace("vgg16", "resnet50").replace("conv3-64.1", "conv1").split(), "--format", form)
+    assert "another network" not in same.out
+
+
+def test_a_report_says_it_too() -> None:
+    assert archcalc.load("vgg16@384").notes == (NOTE,)
+    assert archcalc.load("vgg16@384").fold_bn().notes == (NOTE,)
+    assert archcalc.load("vgg16@448", settings={"classes": 10}).notes[0].startswith("another network than at the prin")
+    assert archcalc.load("resnet50@384", settings={"classes": 10}).notes == ()
+    assert archcalc.load("vgg16").notes == ()
+
+
+# --- what stands in for something ---------------------------------------------------------------------------------
+
+
+def test_a_function_that_is_not_the_papers_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = "stands_in: rotary embedding\nvariants: [a, b]\nmodels: {one: a, two: {variant: b, stands_in: a window}}"
+    path = tmp_path / "net.yaml"
+    path.write_text(f"input: 3 × 8 × 8\nlayers:\n  - conv(4, 3) gap linear(2)\n{rest}\n", "utf-8")
+    one, two = archcalc.load(f"{path}:one"), archcalc.load(f"{path}:two")
+    said = "something stands in for {}: counted as in the paper, but not its function"
+    assert (one.notes, two.notes) == ((said.format("rotary embedding"),), (said.format("a window"),))
+    assert said.format("a window") in " ".join(write(summary.page(two.summary()), "text").split())
+    monkeypatch.setattr("archcalc.tasks.list.spec_files", lambda: [path])
+    assert "two: something stands in for a window" in write(listed.page(list_models()), "text")
+    assert '"stands_in": "rotary embedding"' in write(listed.page(list_models()), "json")

@@ -21,7 +21,7 @@ from .family import Borrowed, Family, Variant
 from .lines import EXPERTS, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
 from .notation import cell_value
 from .rows import no_row, row_called, rows_of, unknown_value, unread
-from .zoo import Selection, source_of
+from .zoo import Selection, resized, source_of
 
 Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 11)
 
@@ -238,14 +238,13 @@ class _Expander:
                 raise UsageError(f"`{self.family.name}` has no input `{given}`", hint)
         sizes = []
         for name, argument in inputs:
-            if name.value in replaced:
-                sizes.append((name.value, replaced[name.value]))
-                continue
             try:
                 size = convert(argument(self.constants), "Size", "input")
             except OpError as error:
                 raise argument.text.error(error.message) from None
-            sizes.append((name.value, size if isinstance(size, tuple) else (size,)))
+            size = size if isinstance(size, tuple) else (size,)
+            other = replaced.get(name.value)
+            sizes.append((name.value, size if other is None else resized(size, other)))
         return tuple(sizes)
 
     # --- rows ----------------------------------------------------------------------------------------------------

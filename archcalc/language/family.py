@@ -18,11 +18,14 @@ from .notation import Pattern
 from .reader import List, Map, Tree, where_of
 from .table import Quoted, Table, read_quoted, read_table
 
-ABOUT = ("name", "title", "cite", "input", "variants", "models", "namesakes", "given", "let", "defaults", "columns")
+ABOUT = (
+    *("name", "title", "cite", "stands_in", "input", "variants", "models", "namesakes"),
+    *("given", "let", "defaults", "columns"),
+)
 CLAIMS = ("reported", "errata", "documents")
 KEYS = (*ABOUT, "baseline", "reading", "layers", "notation", "heads", "rows", "blocks", *CLAIMS)
 # What a model may lay over its variant, and a file over the families of its models.
-OVERLAY = ("input", "given", "let", "defaults", "layers", "notation", "heads", "rows", "blocks")
+OVERLAY = ("stands_in", "input", "given", "let", "defaults", "layers", "notation", "heads", "rows", "blocks")
 MAX_VARIANTS = 200
 MAX_MODELS = 1_000
 MAX_ITEMS = 200  # of any other list or mapping
@@ -111,6 +114,7 @@ class Family:
     name: str
     title: str
     cite: str
+    stands_in: str  # what something else stands in for: the counts are the paper's, the function is not
     inputs: tuple[tuple[Text, Argument], ...]  # name and size; the only one of most networks is called `input`
     variants: tuple[Variant, ...]
     variants_from: str
@@ -254,6 +258,7 @@ def family_of(tree: Map, name: str, laid_over: Family | None = None) -> Family:
         name=tree.line("name", name),
         title=tree.line("title"),
         cite=tree.line("cite"),
+        stands_in=tree.line("stands_in"),
         inputs=_inputs(tree),
         variants=variants,
         variants_from=variants_from,

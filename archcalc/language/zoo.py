@@ -20,7 +20,7 @@ from .rows import check_notation
 SUFFIXES = (".yaml", ".yml")
 NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # of a family; a file's is no longer than 255
 # What a file without `layers:` lays over the families of its models.
-LAID_BY_FILE = ("input", "given", "let", "defaults", "notation", "heads", "rows", "blocks")
+LAID_BY_FILE = ("stands_in", "input", "given", "let", "defaults", "notation", "heads", "rows", "blocks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,14 +232,23 @@ def at_input(reference: str) -> tuple[str, tuple[int, ...] | None]:
 
 
 def resized(printed: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:
-    """The printed input at another size: its channels, and the size on every other axis. Raises UsageError."""
-    if len(size) == len(printed):
-        return size
-    if len(size) == 1 and len(printed) > 1:
-        return (printed[0], *size * (len(printed) - 1))
-    if len(size) == len(printed) - 1:
-        return (printed[0], *size)
-    raise UsageError(f"an input of {len(printed)} axes cannot have the size {'×'.join(map(str, size))}")
+    """The printed input at another size: a whole one, channels first, or its channels and one number on every other
+    axis. Raises UsageError, with the right spelling of one that has a batch, no channels, or these behind."""
+    axes, channels = len(printed), printed[0]
+    if len(size) == 1 and axes > 1:
+        return (channels, *size * (axes - 1))
+    right, why = size, ""
+    if len(size) == axes + 1 and size[0] == 1:
+        right, why = size[1:], "is without the batch"
+    if len(right) == axes > 1 and right[0] != channels == right[-1]:
+        right, why = (channels, *right[:-1]), "has the channels first" + f", and {why}" * bool(why)
+    elif len(size) == axes - 1 and size[0] != channels:
+        right, why = (channels, *size), "has the channels first"
+    if len(right) != axes:
+        raise UsageError(f"an input of {axes} axes cannot have the size {'×'.join(map(str, size))}")
+    if why:
+        raise UsageError(f"{'×'.join(map(str, size))}: an input {why}", f"Write `{'x'.join(map(str, right))}`.")
+    return size
 
 
 def _choose(family: Family, wanted: str | None, spec: str, reference: str) -> Selection:

@@ -98,7 +98,9 @@ def blocks(
     accuracies = [Fact("accuracy", text) for text in _settings(found)]
     best = ", ".join(printable(model.name) for model in found.pareto)
     by = ", ".join(metric.heading for metric in found.pareto_metrics)
-    yield Facts([Fact("Pareto", f"Pareto-optimal in {by}: {best}"), *accuracies], 9)
+    notes = [f"{model.name}: {note}" for model in found.models for note in model.summary.notes]
+    facts = [Fact(*fact) for fact in wording.notes(notes)]
+    yield Facts([Fact("Pareto", f"Pareto-optimal in {by}: {best}"), *accuracies, *facts], 9)
     measured = _measured(found)
     yield from [Facts(measured, 10)] if measured else []
     yield Facts([Fact(label, text, DIM, DIM) for label, text in _conventions(found, metrics)], 17)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
@@ -62,7 +62,10 @@ def page(found: Explanation) -> Page:
             blocks, document = partial(_span, span, network, summary), partial(_span_data, span, network, summary)
         case NetworkFacts() as facts, Explained() as network, Summary() as summary:
             blocks, document = partial(_network, facts, network, summary), partial(_model_data, facts, network, summary)
-    return Page("Explained", lambda: _joined(blocks()), document, lambda: Table(TERMS, list(_terms(document()))))
+    notes = [Fact(*fact) for fact in wording.notes(found.summary.notes if found.summary else ())]
+    return Page(
+        "Explained", lambda: _joined(chain(blocks(), notes)), document, lambda: Table(TERMS, list(_terms(document())))
+    )
 
 
 def source_page(word: str, source: str, color: bool) -> Page:

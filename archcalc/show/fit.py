@@ -13,9 +13,9 @@ from ..tasks.fit import FitResult
 from ..units import binary, with_separators
 from .columns import Column, Shown, words
 from .documents import INPUTS, InputDocument, TrainingDocument, training_document
-from .page import Block, Gap, Heading, Page, Prose, Table
+from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
 from .styles import BOLD, DIM, LOUD, PLAIN
-from .wording import entering, reached
+from .wording import entering, notes, reached
 
 
 class Part(NamedTuple):
@@ -93,6 +93,7 @@ def _blocks(asked: FitResult) -> Iterator[Block]:
     if fit.optimizer:
         yield Prose("Not all of it is there at once: what is saved goes as gradients come.", DIM)
     yield Prose("Workspace of kernels and what a device keeps for itself come on top.", DIM)
+    yield from [Facts([Fact(*fact) for fact in notes(asked.notes)])] if asked.notes else []
 
 
 def parts(fit: Fit) -> list[Part]:

@@ -54,6 +54,7 @@ class ModelDocument(TypedDict):
     cite: Annotated[str, "The citation of the spec."]
     year: Annotated[int | None, "The year of publication in the citation; null where it has none."]
     spec: Annotated[str, "The spec file."]
+    stands_in: NotRequired[Annotated[str, "What of the paper something else stands in for, if the spec says so."]]
     known_by: NotRequired[Annotated[Literal["spec"], "What the system is known by; with `--all` only."]]
 
 
@@ -129,6 +130,8 @@ def _model(entry: ListedModel, marked: bool) -> ModelDocument:
         del found["active_params"]
     if len(entry.input) > 1:
         found["inputs"] = entry.input
+    if not entry.stands_in:
+        del found["stands_in"]
     if marked:
         found["known_by"] = "spec"
     return cast(ModelDocument, {key: found[key] for key in ModelDocument.__annotations__ if key in found})
@@ -166,7 +169,7 @@ def _blocks(
     if entries and terminal:
         yield from _families(entries, shown, terminal)
     elif entries:
-        yield Table(shown, entries)
+        yield Table(shown, entries, below=_stands_in)
     if entries and others:
         yield Gap()
     if others:
@@ -184,10 +187,15 @@ def _families(entries: Sequence[ListedModel], shown: Sequence[Column], terminal:
             yield Heading(printable(entry.family), (clean(entry.title),), fill=True)
             yield Prose(clean(entry.cite), DIM)
 
-    yield Table(shown, entries, above=above, terminal=terminal, indent=2)
+    yield Table(shown, entries, above=above, terminal=terminal, indent=2, below=_stands_in)
     yield Gap()
     many = f"{len(entries)} models of {len(firsts)} families" if len(firsts) > 1 else f"{len(entries)} models"
     yield Prose(many if len(entries) > 1 else "1 model", DIM)
+
+
+def _stands_in(entry: ListedModel) -> Iterator[Block]:
+    if entry.stands_in:
+        yield Prose(f"{clean(entry.name)}: something stands in for {clean(entry.stands_in)}", DIM)
 
 
 # --- what is known only by what documents print -------------------------------------------------------------------

@@ -206,7 +206,7 @@ def _blocks(found: MeasureResult, depth: int, pick: rows.Pick | None) -> Iterato
         yield Table(BATCHES, runs, style=lambda run, column: PLAIN if run.stable or column.name != "stable" else ACCENT)
         facts = _of_all(runs)
     yield Gap()
-    yield Facts([told(*fact) for fact in facts])
+    yield Facts([told(*fact) for fact in (*facts, *wording.notes(first.notes))])
     for comparison in found.comparisons:
         batch = f", batch {comparison.batch}" if len(found.comparisons) > 1 else ""
         yield from _comparison(comparison, f"against {found.against}{batch}")

@@ -12,9 +12,9 @@ from ..networks import said
 from ..tasks.scale import Point, ScaleResult, Unbuilt
 from .columns import Column, Value, binary, by_names, decimal, exact, for_people, plain, words
 from .documents import InputDocument, TotalsDocument, inputs_document, totals_document
-from .page import Block, Gap, Heading, Page, Prose, Table
+from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
 from .styles import DIM, LOUD
-from .wording import clean, entering
+from .wording import clean, entering, notes
 
 
 class PointDocument(TypedDict):
@@ -87,6 +87,7 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
         for point in found.unbuilt:
             yield Prose(f"{name_of(point)} does not build: {clean(message_of(point))}", LOUD)
         yield Prose("MACs and bytes are for the whole batch; FLOPs = 2 × MACs.", DIM)
+        yield from [Facts([Fact(*fact) for fact in notes(found.notes)])] if found.notes else []
 
     return Page(clean(found.model), blocks, lambda: data(found), lambda: Table(picked, points))
 

@@ -157,7 +157,12 @@ def blocks(summary: Summary, depth: int = 0, pick: Pick | None = None, level: in
     yield Gap()
     shown = wording.shown(summary, depth, pick)
     counted = wording.facts(summary, raw=pick is not None and pick.raw)
-    facts = [*([("shown", shown)] if shown else []), *counted, ("claims", wording.verdict(summary))]
+    facts = [
+        *([("shown", shown)] if shown else []),
+        *counted,
+        ("claims", wording.verdict(summary)),
+        *wording.notes(summary.notes),
+    ]
     whole = notes.failures(judgement for judgement in summary.judgements if not judgement.claim.row)
     numbered = [Fact(mark, note, DIM, DIM) for mark, note in notes.numbered()]
     yield Facts([*(Fact(*fact) for fact in facts), *map(_failure, whole), *numbered])

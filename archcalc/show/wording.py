@@ -43,6 +43,11 @@ def entering(inputs: Sequence[tuple[str, Shape]]) -> str:
     return ", ".join(f"{clean(name)} {size(shape)}" if len(inputs) > 1 else size(shape) for name, shape in inputs)
 
 
+def notes(found: Iterable[str]) -> list[tuple[str, str]]:
+    """What makes a network another one than it seems, a fact each."""
+    return [("note", clean(note)) for note in found]
+
+
 def clean(text: str) -> str:
     """Text of a spec on one line, without what a terminal would obey."""
     return printable(" ".join(text.split()))

@@ -22,6 +22,7 @@ class FitResult(Tabular):
     inputs: tuple[tuple[str, Shape], ...]
     dtype: str
     fit: Fit = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def batch(self) -> int:
@@ -45,4 +46,4 @@ def fit(
     if not there:
         raise UsageError(f"`--memory {memory}` is not a size", "Sizes are written 4GiB (1024³) or 4GB (1000³).")
     loaded = load(model, input=input, settings=settings)
-    return FitResult(loaded.name, loaded.graph.inputs, dtype, loaded.fit(there, optimizer, dtype))
+    return FitResult(loaded.name, loaded.graph.inputs, dtype, loaded.fit(there, optimizer, dtype), loaded.notes)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ListedModel:
     """A model: its paper and year as cited, its totals at batch 1 and the printed input, without the batch; `spec` is
-    the file that names it."""
+    the file that names it, `stands_in` what of the paper something else stands in for."""
 
     name: str
     family: str
@@ -37,6 +37,7 @@ class ListedModel:
     macs: int
     input: tuple[Shape, ...]
     spec: str
+    stands_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def _listed(selection: Selection) -> ListedModel:
         report.totals.macs,
         tuple(shape for _, shape in report.graph.inputs),
         selection.spec,
+        selection.family.stands_in,
     )
 
 

@@ -12,7 +12,7 @@ from math import prod
 from ..analysis.counts import Report
 from ..errors import ArchcalcError, UsageError
 from ..graph import Input
-from ..models import Model, load
+from ..models import Model, another_network, load
 from ..networks import Reference, input_at
 from ..ops import Shape
 from ..parallel import Tick, ticked
@@ -54,6 +54,7 @@ class ScaleResult(Tabular):
     model: str
     points: tuple[Point, ...]
     unbuilt: tuple[Unbuilt, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def scale(
@@ -65,7 +66,8 @@ def scale(
     dtype: str = "float32",
     tick: Tick | None = None,
 ) -> ScaleResult:
-    """Count a network at every combination of inputs, batches and settings; nothing but these is built, each once.
+    """Count a network at every combination of inputs, batches and settings; these are built, each once, and for `notes`
+    the printed one.
 
     An input is whole, or a number for every side; of several they go by name. What does not build is told beside the
     others. Raises UsageError, also for more than 2,000 points; and where none builds, what the first one raises."""
@@ -87,7 +89,12 @@ def scale(
     unbuilt = tuple(found for found in built.values() if isinstance(found, Unbuilt))
     if not points and unbuilt:
         raise unbuilt[0].error
-    return ScaleResult(str(model), tuple(points), unbuilt)
+    models = [found for found in built.values() if isinstance(found, Model)]
+    alike: dict[str, list[Model]] = {}
+    for found in models:
+        alike.setdefault(str(found.settings), []).append(found)
+    notes = [note for group in alike.values() for note in (*group[0].stands_in, *another_network(group))]
+    return ScaleResult(str(model), tuple(points), unbuilt, tuple(dict.fromkeys(notes)))
 
 
 def _build(model: Reference, size: Input | None, chosen: dict[str, str]) -> Model | Unbuilt:
