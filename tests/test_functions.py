@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,7 +87,67 @@ def there_and_back(x: Tensor, **p: Tensor) -> Tensor:
     return torch.cat(made, 2)
 
 
+def moved_windows(x: Tensor, offsets: Tensor, mask: Tensor | None, weight: Tensor, stride: int) -> Tensor:
+    """A deformable convolution with 3×3 windows, each element by itself (Dai et al., eq. 2 to 4)."""
+    height, width = x.shape[2:]
+    rows, columns = (-(-n // stride) for n in (height, width))
+
+    def at(n: int, y: float, z: float) -> Tensor:
+        found = x.new_zeros(x.shape[1])
+        for q in range(height):
+            for p in range(width):
+                found = found + max(0.0, 1 - abs(q - y)) * max(0.0, 1 - abs(p - z)) * x[n, :, q, p]
+        return found
+
+    made = x.new_zeros(x.shape[0], weight.shape[0], rows, columns)
+    for n, i, j in product(range(x.shape[0]), range(rows), range(columns)):
+        for tap, (a, b) in enumerate(product(range(3), range(3))):
+            down, right = offsets[n, 2 * tap : 2 * tap + 2, i, j].tolist()
+            read = at(n, i * stride + a - 1 + down, j * stride + b - 1 + right)
+            made[n, :, i, j] += weight[:, :, a, b] @ read * (1 if mask is None else mask[n, tap, i, j])
+    return made
+
+
+def unshared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    made = [
+        [
+            torch.einsum("nckl,ockl->no", x[:, :, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3], weight[2 * i + j])
+            for j in (0, 1)
+        ]
+        for i in (0, 1)
+    ]
+    return torch.stack([torch.stack(row, -1) for row in made], -2) + bias
+
+
 FUNCTIONS += [
+    Function("localconv", {"out": 4, "kernel": 3, "stride": 2, "pad": 0}, [(3, 5, 6)], unshared),
+    Function(
+        "dynconv", {"by": True, "out": 4, "kernel": 3}, [(3, 5, 4), (108,)],
+        lambda x, w: torch.cat([F.conv2d(x[n : n + 1], w[n].view(4, 3, 3, 3), padding=1) for n in range(3)]),
+    ),
+    Function(
+        "deformconv", {"offsets": True, "out": 2, "kernel": 3, "bias": False}, [(3, 4, 3), (18, 4, 3)],
+        lambda x, offsets, weight: moved_windows(x, offsets, None, weight, 1),
+    ),
+    Function(
+        "deformconv", {"offsets": True, "mask": True, "out": 2, "kernel": 3, "stride": 2, "bias": False},
+        [(3, 5, 4), (18, 3, 2), (9, 3, 2)],
+        lambda x, offsets, mask, weight: moved_windows(x, offsets, mask, weight, 2),
+    ),
+    # at the middle of an element, or outside; x is how far right
+    Function(
+        "grid_sample", {"at": True}, [(3, 8, 8), (2, 6, 5)],
+        lambda x, at: F.grid_sample(x, torch.stack((at[:, 0], at[:, 1]), 3), align_corners=False),
+    ),
+    Function(
+        "squash", {}, [SEQUENCE],
+        lambda x: (x**2).sum(2, True) / (1 + (x**2).sum(2, True)) * x / (x**2).sum(2, True).sqrt(),
+    ),
+    Function("topk", {"count": 2}, [SEQUENCE], lambda x: x.sort(2, descending=True).values[:, :, :2]),
+    Function(
+        "topk", {"count": 2, "axis": 0, "_index": 1}, [SEQUENCE],
+        lambda x: x.argsort(1, descending=True)[:, :2].double(),
+    ),
     Function("rnn", {"width": 3, "bidirectional": True}, [SEQUENCE], there_and_back),
     Function("sub", {}, [MAP, (6, 1, 1)], lambda x, y: x - y),
     Function("add", {}, [(1, 5, 1), MAP], lambda x, y: x + y),

@@ -200,6 +200,31 @@ ROWS = [
         "bilinear", {"other": True, "out": 5, "bias": False}, [Tokens((7, 3)), Tokens((7, 4))],
         Tokens((7, 5)), [("weight", (5, 3, 4))], 7 * 75, {},
     ),
+    # DeepFace's L4, in small: 25 positions with 16·16·9·9 weights each
+    Row(
+        "localconv", {"out": 16, "kernel": 9, "pad": 0}, [(16, 13, 13)],
+        (16, 5, 5), [("weight", (25, 16, 16, 9, 9)), ("bias", (16, 5, 5))], 25 * 16 * 16 * 81, {"bias": 400},
+    ),
+    # ⌊(9 + 2 − 3) / 2⌋ + 1 = 5
+    Row(
+        "localconv", {"out": 4, "kernel": 3, "stride": 2, "bias": False}, [(3, 9)],
+        (4, 5), [("weight", (5, 4, 3, 3))], 5 * 4 * 9, {},
+    ),
+    Row("dynconv", {"by": True, "out": 4, "kernel": 3}, [(3, 6, 5), (108,)], (4, 6, 5), [], 4 * 30 * 27, {}),
+    Row(
+        "dynconv", {"by": True, "out": 6, "kernel": 3, "stride": 2, "groups": 3}, [(3, 9), (6, 1, 3)],
+        (6, 5), [], 6 * 5 * 3, {},
+    ),
+    # 3·9 elements read at each of 30 positions
+    Row(
+        "deformconv", {"offsets": True, "out": 4, "kernel": 3}, [(3, 6, 5), (18, 6, 5)],
+        (4, 6, 5), weights((4, 3, 3, 3)), 4 * 30 * 27, {"interpolation": 810, "bias": 120},
+    ),
+    Row(
+        "deformconv", {"offsets": True, "mask": True, "out": 4, "kernel": (3, 1), "stride": 2, "bias": False},
+        [(3, 6, 5), (6, 3, 3), (3, 3, 3)],
+        (4, 3, 3), weights((4, 3, 3, 1), False), 4 * 9 * 9, {"interpolation": 81, "multiply": 81},
+    ),
     # VGG's fc6
     Row(
         "linear", {"out": 4096}, [(512, 7, 7)],
@@ -248,6 +273,13 @@ ROWS = [
     Row("split", {"parts": 2, "axis": 2, "_index": 1}, [MAP], (6, 5, 2), [], 0, {}),
     # without the class token
     Row("slice", {"start": 1, "axis": 0}, [Tokens((197, 768))], Tokens((196, 768)), [], 0, {}),
+    # a router's two largest of eight
+    Row("topk", {"count": 2}, [Tokens((5, 8))], Tokens((5, 2)), [], 0, {"pool": 40}),
+    Row("topk", {"count": 2, "axis": 1}, [(6, 9)], (6, 2), [], 0, {"pool": 54}),
+    Row("topk", {"count": 3, "axis": 0, "_index": 1}, [SEQUENCE], Tokens((3, 8)), [], 0, {}),
+    # CapsNet's 10 capsules of 16
+    Row("squash", {}, [Tokens((10, 16))], Tokens((10, 16)), [], 0, {"norm": 160}),
+    Row("squash", {}, [MAP], MAP, [], 0, {"norm": 120}),
     Row("slice", {"start": 2, "stop": 5}, [MAP], (3, 5, 4), [], 0, {}),
     # rows 0, 2 and 4
     Row("slice", {"step": 2, "axis": 1}, [MAP], (6, 3, 4), [], 0, {}),
@@ -409,6 +441,11 @@ ROWS = [
     Row(
         "upsample", {"factor": 2, "smooth": True, "align_corners": True}, [MAP],
         (6, 10, 8), [], 0, {"interpolation": 480},
+    ),
+    Row("grid_sample", {"at": True}, [(3, 8, 8), (2, 6, 5)], (3, 6, 5), [], 0, {"interpolation": 90}),
+    Row(
+        "grid_sample", {"at": True, "align_corners": True}, [(3, 2, 5, 6), (3, 2, 3, 2)],
+        (3, 2, 3, 2), [], 0, {"interpolation": 36},
     ),
     Row("shuffle", {"groups": 3}, [MAP], MAP, [], 0, {}),
     Row("shuffle", {"groups": 1}, [(4, 9)], (4, 9), [], 0, {}),
@@ -715,6 +752,14 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("max", {"axis": 2}, [SEQUENCE], "axis"),
     ("sum", {"axis": 1}, [VECTOR], "axis"),
     ("mean", {"axis": 3}, [MAP], "axis"),
+    ("topk", {"count": 9}, [SEQUENCE], "count"),
+    ("grid_sample", {"at": True}, [MAP, (3, 5, 4)], "at"),
+    ("grid_sample", {"at": True}, [(6, 9), (1, 9)], "at"),
+    ("localconv", {"out": 4, "kernel": 7, "pad": 0}, [MAP], "kernel"),
+    ("dynconv", {"by": True, "out": 4, "kernel": 3}, [MAP, VECTOR], "by"),
+    ("deformconv", {"offsets": True, "out": 4, "kernel": 3}, [MAP, MAP], "offsets"),
+    ("deformconv", {"offsets": True, "mask": True, "out": 4, "kernel": 1}, [MAP, (2, 5, 4), MAP], "mask"),
+    ("deformconv", {"offsets": True, "out": 4, "kernel": 3}, [(6, 9), (3, 9)], ""),
     ("mean", {"axis": 0}, [MAP, MAP], "axis"),
     ("mean", {}, [MAP], ""),
     ("softmax", {"axis": 3}, [MAP], "axis"),
@@ -1101,6 +1146,51 @@ def sliced(draw: Draw) -> Drawn:
 
 
 @st.composite
+def localconv(draw: Draw) -> Drawn:
+    x = draw(maps)
+    axes = len(x) - 1
+    kernel = draw(sizes(axes, 1, 3))
+    pad = tuple((k - 1) // 2 + 1 for k in tuples(kernel, axes))
+    stride, bias = draw(sizes(axes, 1, 3)), draw(st.booleans())
+    return call("localconv", out=draw(small), kernel=kernel, stride=stride, pad=pad, bias=bias), [x]
+
+
+@st.composite
+def dynconv(draw: Draw) -> Drawn:
+    x = draw(maps)
+    groups = draw(st.sampled_from([n for n in range(1, x[0] + 1) if x[0] % n == 0]))
+    kernel, out = 2 * draw(st.integers(0, 1)) + 1, groups * draw(st.integers(1, 3))
+    op = call("dynconv", by=True, out=out, kernel=kernel, stride=draw(sizes(len(x) - 1, 1, 2)), groups=groups)
+    return op, [x, (out * (x[0] // groups) * kernel ** (len(x) - 1),)]
+
+
+@st.composite
+def deformconv(draw: Draw) -> Drawn:
+    x = (draw(small), draw(small), draw(small))
+    kernel, stride, mask = draw(st.sampled_from([1, 3, (3, 1)])), draw(st.integers(1, 2)), draw(st.booleans())
+    op = call(
+        "deformconv", offsets=True, mask=mask, out=draw(small), kernel=kernel, stride=stride, bias=draw(st.booleans())
+    )
+    places = tuple(-(-n // stride) for n in x[1:])
+    each = math.prod(tuples(kernel, 2))
+    return op, [x, (2 * each, *places), *([(each, *places)] if mask else [])]
+
+
+@st.composite
+def grid_sample(draw: Draw) -> Drawn:
+    x = draw(maps.filter(lambda x: len(x) > 2))
+    at = (len(x) - 1, *(draw(small) for _ in x[1:]))
+    return call("grid_sample", at=True, align_corners=draw(st.booleans())), [x, at]
+
+
+@st.composite
+def topk(draw: Draw) -> Drawn:
+    op, (x,) = draw(over_axis("sum"))
+    axis: int = getattr(op, "axis")  # noqa: B009 - an Op has no such field
+    return call("topk", count=draw(st.integers(1, x[axis])), axis=axis, _index=draw(st.integers(0, 1))), [x]
+
+
+@st.composite
 def upsample(draw: Draw) -> Drawn:
     x = draw(maps)
     smooth = draw(st.booleans())
@@ -1223,6 +1313,12 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "sum": over_axis("sum"),
     "max": over_axis("max"),
     "slice": sliced(),
+    "topk": topk(),
+    "squash": plain("squash", values),
+    "grid_sample": grid_sample(),
+    "localconv": localconv(),
+    "dynconv": dynconv(),
+    "deformconv": deformconv(),
     "split": split(),
     "concat": concat(),
     "pad_channels": pad_channels(),

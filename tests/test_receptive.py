@@ -147,7 +147,8 @@ def test_op(row: Row) -> None:
     """Every op on maps says how far it reaches; the default, a point, is held against torch like any other."""
     small: list[Shape] = [(min(x[0], 8), *x[1:]) for x in row.inputs] if row.word in ("gap", "maxpool") else row.inputs
     gaps = row.word == "deconv" and "dilation" in row.arguments
-    hold(single(call(row.word, **row.arguments), *small), 0, tight=not gaps)
+    anywhere = row.word in ("deformconv", "grid_sample")  # where it reads is a value
+    hold(single(call(row.word, **row.arguments), *small), 0, tight=not gaps and not anywhere)
 
 
 def test_every_op_that_reaches_is_tried() -> None:

@@ -5,6 +5,7 @@ from . import (  # noqa: F401 - they register their ops
     attention,
     axes,
     conv,
+    convs,
     experts,
     layout,
     many,

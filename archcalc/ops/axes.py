@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import POINT, WHOLE, ReceptiveWindow, ReceptiveWindows, Saves, Weightless, on, op
-from .shapes import INDEX_BYTES, Shape, Tokens, axis_of, numel, with_size
+from .base import POINT, WHOLE, Buffer, Needs, ReceptiveWindow, ReceptiveWindows, Saves, Weightless, on, op
+from .shapes import INDEX_BYTES, Count, OpError, Shape, Tokens, axis_of, dims, numel, with_size
 
 
 def keeps(x: Shape, axis: int) -> bool:
@@ -70,3 +70,44 @@ class Max(_Over):
     def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
         """Which elements are the largest, how many there are, and the gradient of each."""
         return batch * (numel(x) + numel(y) * (INDEX_BYTES + itemsize))
+
+
+@op("topk", count="how many there are, the largest first")
+class TopK(Weightless):
+    """The `count` largest elements along the channels or another axis, the largest first, and where they stood, counted
+    from 0: two parts, `largest, where: topk(5)`.
+    """
+
+    count: Count
+    axis: int | None = None
+    _index: int = 0
+
+    family = "pool"
+    example = on((16,), count=5)
+    saves = "nothing"
+
+    @property
+    def pieces(self) -> tuple[TopK, ...]:
+        return self, TopK(self.count, self.axis, 1)
+
+    def shape(self, x: Shape) -> Shape:
+        axis = axis_of(x, self.axis)
+        if self.count > x[axis]:
+            raise OpError(f"there are no {self.count} elements along axis {axis}: {dims(x)}", "count")
+        return with_size(x, axis, self.count)
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"pool": numel(x)} if not self._index else {}
+
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("the indices", numel(y), INDEX_BYTES),) if any(needs) and not self._index else ()
+
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        axis = axis_of(x, self.axis)
+        if axis == axis_of(x, None):
+            return (POINT,)
+        read = over(x, axis)
+        return (WHOLE if isinstance(x, Tokens) else read,)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.TopK(self.count, 1 + axis_of(x, self.axis), self._index)

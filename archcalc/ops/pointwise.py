@@ -324,6 +324,23 @@ class RadialBasis(Weightless):
         return rt.RadialBasis(x[0], self.out)
 
 
+@op("squash")
+class Squash(Elementwise):
+    """A vector's length made |v|² / (1 + |v|²), its direction kept: of each token's width, or of each position's
+    channels (Sabour et al., arXiv:1710.09829, eq. 1).
+    """
+
+    operation = "norm"
+    family = "activation"
+    saves = "inputs"
+
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("lengths, divisors and factors", 3 * (numel(x) // channels(x))),) if any(needs) else ()
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Squash(-1 if isinstance(x, Tokens) else 1)
+
+
 @op("dropout", p="the share of elements that is zeroed in training")
 class Dropout(Weightless):
     """Zeroes a share `p` of the elements in training; does nothing in an evaluation."""

@@ -7,8 +7,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from .base import FIXED, ReceptiveWindow, ReceptiveWindows, Weightless, on, op
-from .shapes import Like, OpError, Shape, Size, numel, sized, spatial, spread
+from .base import FIXED, POINT, WHOLE, ReceptiveWindow, ReceptiveWindows, Weightless, on, op
+from .shapes import Like, OpError, Shape, Size, Tokens, Value, dims, numel, sized, spatial, spread
 
 
 @lru_cache(maxsize=256)
@@ -79,3 +79,37 @@ class Upsample(Weightless):
             return rt.Resize(size=self.shape(x, like)[1:], mode=mode, align_corners=corners)
         factors = tuple(float(f) for f in spread(self.factor, len(x) - 1, "factor"))
         return rt.Resize(scale_factor=factors, mode=mode, align_corners=corners)
+
+
+@op(
+    "grid_sample",
+    at="the places to read: how far right and down, from −1 to 1, a map each",
+    align_corners="whether −1 and 1 are the middles of the corner elements, not their outer edges",
+)
+class GridSample(Weightless):
+    """A map read at places that are a value, by linear interpolation, zeros outside: C×H×W at 2×H′×W′ gives C×H′×W′
+    (Jaderberg et al., arXiv:1506.02025, section 3.3).
+    """
+
+    at: Value
+    align_corners: bool = False
+
+    family = "resampling"
+    example = on((4, 8, 8), (2, 6, 5), at=True)
+    inputs = (2, 2)
+    saves = "inputs"
+
+    def shape(self, x: Shape, at: Shape) -> Shape:
+        axes = len(spatial(x, "`grid_sample`"))
+        if axes == 1 or isinstance(at, Tokens) or len(at) != len(x) or at[0] != axes:
+            raise OpError(f"`grid_sample` of {dims(x)} wants {axes} maps of places; this is {dims(at)}", "at")
+        return (x[0], *at[1:])
+
+    def elementwise(self, x: Shape, at: Shape, y: Shape) -> dict[str, int]:
+        return {"interpolation": numel(y)}
+
+    def receptive_window(self, x: Shape, at: Shape) -> tuple[ReceptiveWindows, ...]:
+        return WHOLE, POINT
+
+    def torch(self, rt: Any, x: Shape, at: Shape) -> Any:
+        return rt.GridSample(self.align_corners)

@@ -832,6 +832,120 @@ class RadialBasis(nn.Module):
         return (x.unsqueeze(1) - self.codes).square().sum(2)
 
 
+class GridSample(_Fixed):
+    """A map read at places between −1 and 1, N×2×H×W of them: x, then y."""
+
+    align_corners: bool
+
+    def forward(self, x: Tensor, at: Tensor) -> Tensor:
+        return F.grid_sample(x, at.movedim(1, -1), align_corners=self.align_corners)
+
+
+class Squash(_Fixed):
+    """Vectors along the axis `dim` brought to the length |v|² / (1 + |v|²)."""
+
+    dim: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(x, dim=self.dim, keepdim=True)
+        squashed: Tensor = x * (length / (1 + length.square()))
+        return squashed
+
+
+class TopK(_Fixed):
+    """The largest elements along an axis, or where they stood, in the type of the elements."""
+
+    count: int
+    dim: int
+    index: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = torch.topk(x, self.count, self.dim)
+        return found[1].to(x.dtype) if self.index else found[0]
+
+
+class LocalConv(nn.Module):
+    """A convolution with weights and biases of their own for each output position."""
+
+    bias: Tensor | None
+
+    def __init__(
+        self, channels: int, out: int, kernel: Sizes, stride: Sizes, pad: Sizes, size: Sizes, bias: bool
+    ) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.pads, self.size = kernel, stride, _pads(pad, pad), size
+        self.weight = nn.Parameter(torch.empty(math.prod(size), out, channels, *kernel))
+        bound = 1 / math.sqrt(channels * math.prod(kernel))
+        nn.init.uniform_(self.weight, -bound, bound)
+        self.register_parameter("bias", nn.Parameter(torch.zeros(out, *size)) if bias else None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, self.pads)
+        for axis, (k, s) in enumerate(zip(self.kernel, self.stride, strict=True), 2):
+            x = x.unfold(axis, k, s)
+        axes = len(self.kernel)  # N×C×H×W×k×k to positions × C·k·k × N
+        windows = x.permute(*range(2, 2 + axes), 1, *range(2 + axes, 2 + 2 * axes), 0).reshape(
+            self.weight.shape[0], -1, x.shape[0]
+        )
+        made = torch.bmm(self.weight.flatten(2), windows)  # positions × out × N
+        y = made.permute(2, 1, 0).reshape(x.shape[0], -1, *self.size)
+        return y if self.bias is None else y + self.bias
+
+
+class DynamicConv(nn.Module):
+    """The convolution `conv` of each sample with weights of its own, of the shape `shape`."""
+
+    def __init__(self, conv: Any, shape: Sizes) -> None:
+        super().__init__()
+        self.shape = shape
+        self.axes = len(shape) - 2
+        self.settings: Any = conv.stride, conv.padding, conv.dilation
+        self.groups: int = conv.groups
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        n = x.shape[0]
+        convolve: Any = (F.conv1d, F.conv2d, F.conv3d)[self.axes - 1]
+        kernels = weights.reshape(n * self.shape[0], *self.shape[1:])
+        together = x.reshape(1, n * x.shape[1], *x.shape[2:])
+        y: Tensor = convolve(together, kernels, None, *self.settings, n * self.groups)
+        return y.reshape(n, -1, *y.shape[2:])
+
+
+class DeformConv(nn.Module):
+    """A convolution each element of whose windows is read at a moved place, and times a factor where there are any."""
+
+    places: Tensor
+
+    def __init__(
+        self, x: Sizes, out: int, kernel: Sizes, stride: Sizes, pad: Sizes, dilation: Sizes, size: Sizes, bias: bool
+    ) -> None:
+        super().__init__()
+        self.full, self.size = x[1:], size
+        conv = nn.Conv2d(x[0], out, kernel, bias=bias)  # type: ignore[arg-type]
+        self.weight, self.bias = conv.weight, conv.bias
+        places = []
+        for axis in (0, 1):
+            at = torch.arange(size[axis]) * stride[axis] - pad[axis]
+            inside = torch.arange(kernel[axis]) * dilation[axis]
+            shape = [1, 1, 1, 1]
+            shape[axis], shape[2 + axis] = kernel[axis], size[axis]
+            view = inside.reshape([-1 if n == axis else 1 for n in range(4)])
+            view = view + at.reshape([-1 if n == 2 + axis else 1 for n in range(4)])
+            places.append(view.expand(*kernel, *size).reshape(-1, *size))
+        self.register_buffer("places", torch.stack(places, 1).float(), persistent=False)  # k·k × 2 × H × W
+
+    def forward(self, x: Tensor, offsets: Tensor, mask: Tensor | None = None) -> Tensor:
+        at = self.places + torch.unflatten(offsets, 1, (-1, 2))
+        h, w = self.full
+        y, z = (2 * at[:, :, 0] + 1) / h - 1, (2 * at[:, :, 1] + 1) / w - 1
+        grid = torch.stack((z, y), -1).flatten(2, 3)  # N × k·k × H·W × 2
+        read = F.grid_sample(x, grid, align_corners=False)  # N × C × k·k × H·W
+        if mask is not None:
+            read = read * mask.flatten(2).unsqueeze(1)
+        made: Tensor = torch.unflatten(torch.matmul(self.weight.flatten(1), read.flatten(1, 2)), 2, self.size)
+        return made if self.bias is None else made + self.bias.view(-1, 1, 1)
+
+
 def _states(_layer: nn.Module, _x: tuple[Tensor, ...], y: tuple[Tensor, Any]) -> Tensor:
     """A hook: of what a recurrent layer returns the states at all tokens, without the last one apart."""
     return y[0]

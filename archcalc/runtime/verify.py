@@ -52,6 +52,7 @@ OTHER_BUFFERS: dict[str, str] = {
     "num_batches_tracked": "counts the steps of training, for no formula",
     "bias_hh_l0": "a second bias that is held at zero",
     "bias_hh_l0_reverse": "a second bias that is held at zero",
+    "places": "where the windows of `deformconv` stand",
     "codes": "the fixed codes of `rbf`",
     "zeros": "what `zeros` gives",
     "positions": "the fixed positions of `sinusoid`",
