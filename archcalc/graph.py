@@ -350,7 +350,9 @@ class GraphBuilder:
 
     def settles(self, start: int) -> bool:
         """Whether all nodes from `start` on, if there are any, do nothing behind their like, and leave the shape."""
-        return start < len(self) and all(op.settles and self.shape(inputs[0]) == shape for op, inputs, shape, *_ in self._nodes[start:])
+        return start < len(self) and all(
+            op.settles and self.shape(inputs[0]) == shape for op, inputs, shape, *_ in self._nodes[start:]
+        )
 
     def where(self, index: int) -> Text:
         return self._nodes[index][5]

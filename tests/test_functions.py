@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -227,3 +229,49 @@ def test_tokens_become_the_map_that_they_were(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=refusal) as caught:
         opened(tmp_path, text.format("reshape(6×5×4)")).graph  # noqa: B018
     assert caught.value.where.endswith("spec.yaml:4:12")
+
+
+def test_counts_sizes_and_axes_as_arguments(tmp_path: Path) -> None:
+    """Several counts are one argument, sizes stand under names of one's own, a merge has arguments."""
+    text = """
+        input: 3 × 16 × 16
+        given: {n: 10, patch: 4}
+        layers:
+          - c: conv(16, 3)
+          - few, rest: split(16 - n, n)
+          - t: rest rearrange(c (h p) (w q) -> (h w) (p q c), p=patch, q=patch)
+          - concat(axis=n - 10): [t, t slice(0, 4, axis=0)]
+          - slice(4, axis=0) map(4×4) pixel_shuffle(patch)
+          - fine: upsample(like=few) conv(6, 1)
+          - sub: [few, fine mean(axis=0)]
+    """
+    graph = opened(tmp_path, textwrap.dedent(text)).graph
+    shapes = {node.path.rpartition("/")[2]: tuple(node.shape) for node in graph.nodes}
+    assert (shapes["split.1"], shapes["split.2"]) == ((6, 16, 16), (10, 16, 16))
+    assert (shapes["rearrange"], shapes["concat"], shapes["map"]) == ((16, 160), (20, 160), (160, 4, 4))
+    assert shapes["pixel_shuffle"] == (10, 16, 16)
+    assert graph.shape(graph.outputs[0]) == (6, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "place"),
+    [
+        ("c split(64, 128)", "the parts have 192 channels together; the value has 3", ":3:13"),
+        ("c split(1, c)", "a count is wanted here; `c` is none", ":3:16"),
+        ("c split(1, 2, parts=3)", "`split` has no argument `parts`", ":3:19"),
+        ("c rearrange(c h w -> (h w) c, p=2)", "`p` is no axis of the pattern", ":3:7"),
+        ("c rearrange(c h w -> (h w) c, h=0)", "`h` is at least 1, here it is 0", ":3:37"),
+        ("c rearrange(3)", "`pattern` is a pattern such as", ":3:17"),
+        ("c conv(c h -> h c, 1)", "`out` is no pattern; here it is c h -> h c", ":3:12"),
+        ("c map(2×2)", "`map` works on [tokens, width]; this value is 3×8×8", ":3:7"),
+        ("c mean", "`mean` of one value wants an axis: `mean(axis=0)`", ":3:7"),
+        ("concat(axis=1): [c, c gap]", "the branches of `concat` differ in more than axis 1", ":3:5"),
+        ("concat(axis=3): [c, c]", "there is no axis 3: 3×8×8 has 3, counted from 0", ":3:17"),
+        ("concat(axis=1) c: [c, c]", "nothing may stand behind the arguments of `concat`", ":3:19"),
+        ("parts(axis=1): [c, c]", "`parts:` takes no arguments", ":3:5"),
+    ],
+)
+def test_what_is_refused_and_where(tmp_path: Path, line: str, message: str, place: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(message)) as caught:
+        opened(tmp_path, f"input: {{c: 3 × 8 × 8, d: 2}}\nlayers:\n  - {line}\n")
+    assert caught.value.where.endswith(place)
