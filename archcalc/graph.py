@@ -384,11 +384,23 @@ class GraphBuilder:
         span.stop, span.outputs, span.last = len(self._nodes), outputs, len(self._spans)
         self._scope = self._open[-1].scope if self._open else self.root
 
-    def repeat(self, block: Opened, inputs: Mapping[int, int]) -> int:
+    def entering(self, block: Opened) -> list[int]:
+        """The values that the nodes in a closed block read and that stand outside it."""
+        read = {value for _, inputs, *_ in self._nodes[block.start : block.stop] for value in inputs}
+        ends = {value for span in self._spans[block.number : block.last] for value in (span.input, *span.outputs)}
+        return sorted(value for value in read | ends if value < block.start)
+
+    def shared(self, block: Opened) -> list[tuple[int, int]]:
+        """The nodes of a closed block, counted from its first, that have parameters of nodes before it, and these."""
+        found = ((index, self._shares.get(index, index)) for index in range(block.start, block.stop))
+        return [(index - block.start, owner) for index, owner in found if owner < block.start]
+
+    def repeat(self, block: Opened, inputs: Mapping[int, int], first_op: Op | None = None) -> int:
         """Append to the block just opened what stands in `block`, and return by how much its values moved.
 
         `block` is a closed one of this network; `inputs` says which value stands here for each that entered there,
-        one of the same shape. Raises SpecError where there are too many nodes."""
+        one of the same shape; `first_op` stands in the place of its first op. Raises SpecError where there are too
+        many nodes."""
         here = self._open[-1]
         offset = len(self._nodes) - block.start
         if block.stop + offset > MAX_NODES:
@@ -414,6 +426,8 @@ class GraphBuilder:
             op, values, shape, scope, index, where, _ = self._nodes[number]
             values = tuple([v + offset if v >= first else inputs[v] for v in values])
             self._nodes.append((op, values, shape, scopes[scope], index, where, self.head))
+        if first_op is not None:
+            self._nodes[first + offset] = (first_op, *self._nodes[first + offset][1:])
         self._shares.update((index + offset, owner + offset) for index, owner in block.shares.items())
         return offset
 

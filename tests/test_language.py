@@ -11,6 +11,7 @@ import pytest
 import archcalc
 from archcalc.analysis.counts import Report
 from archcalc.errors import SpecError
+from archcalc.language import expand
 from archcalc.tasks.check import CheckedSpec, build_spec, judge_spec
 
 VALID = sorted((Path(__file__).parent / "data" / "valid").glob("*.yaml"))
@@ -87,3 +88,62 @@ def test_an_error_in_another_file_says_who_asked(tmp_path: Path) -> None:
     said = raised.value.render()
     assert "specs/resnet.yaml:" in said
     assert f"in `stem`, a part of `resnet18`, {path}:4:5" in said
+
+
+SCAN = """input: {T}
+layers:
+  - x: embed(10, 4)
+  - h: zeros(3)
+  - x
+  - steps:
+      - xt: identity
+      - u: cell(3)
+      - keep: {{mul: [h, xt linear(3) sigmoid]}}
+      - h: {{add: [keep, u]}}
+      - h linear(2)
+  - parts: [identity, h]
+blocks:
+  cell(n): linear(n) tanh
+"""
+
+
+def test_further_steps_are_the_second_one_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Any] = []
+    whole = expand._Expander.item
+
+    def counted(self: Any, *given: Any) -> Any:
+        read.append(given)
+        return whole(self, *given)
+
+    monkeypatch.setattr(expand._Expander, "item", counted)
+    found = {}
+    for tokens in (2, 3, 40):
+        path = tmp_path / f"scan{tokens}.yaml"
+        path.write_text(SCAN.format(T=tokens), encoding="utf-8")
+        read.clear()
+        model = archcalc.load(str(path))
+        found[tokens] = len(read), len(model.graph.nodes), model.totals.macs, model.totals.params
+    lines, nodes, macs, params = found[3]
+    assert found[2][0] == lines
+    step, each = nodes - found[2][1], macs - found[2][2]
+    assert found[40] == (lines, nodes + 37 * step, macs + 37 * each, params)
+    assert (step, each) == (8, 4 * 3 + 4 * 3 + 3 * 2)
+
+
+def test_steps_built_again_compute_what_a_loop_computes(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "scan.yaml"
+    path.write_text(SCAN.format(T=6), encoding="utf-8")
+    model = archcalc.load(str(path))
+    torch.manual_seed(1)
+    twin = model.torch().eval()
+    ids = torch.randint(0, 10, (2, 6))
+    embed, *weights = [value for _, value in twin.named_parameters()]
+    (wu, bu), (wg, bg), (wo, bo) = zip(weights[::2], weights[1::2], strict=True)
+    h, ends = torch.zeros(2, 3), []
+    for xt in embed[ids].unbind(1):
+        h = h * torch.sigmoid(xt @ wg.T + bg) + torch.tanh(xt @ wu.T + bu)
+        ends.append(h @ wo.T + bo)
+    tokens, last = twin(ids)
+    torch.testing.assert_close(tokens, torch.stack(ends, 1))
+    torch.testing.assert_close(last, h)

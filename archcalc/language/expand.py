@@ -565,9 +565,20 @@ class _Expander:
         given_anew = (*self._entering(value), *self._names(steps.body))
         owners: list[int] = []
         ends: list[int] = []
+        sharing: list[tuple[int, int]] = []
+        first = 0
+        alike: Done | None = None  # the second step, as further ones are but for the states
         for index in range(tokens[0]):
+            if alike is not None:
+                ends.append(self._step_again(alike, OPS["take"](index=index), value[0], carried, env, steps.word))
+                start = len(self.builder) - (alike.span.stop - alike.span.start)
+                for number, owner in sharing:
+                    self.builder.share(start + number, owner)
+                continue
             self._step(steps.word, 4)
-            self.builder.open(value[0], steps.word, "step")
+            before_step, results = self.steps, len(self.together)
+            states = tuple([state for name in carried for state in env[name].value])
+            span = self.builder.open(value[0], steps.word, "step")
             end = self._append(OPS["take"](index=index), value, steps.word)
             start, before = len(self.builder), {name: env.get(name, _NONE) for name in given_anew}
             env.update(self._entering(end))
@@ -585,9 +596,30 @@ class _Expander:
             owners = self._share(owners, start, steps.word)
             _restore(env, before)
             ends.append(end[0])
+            if index == 0:
+                first = span.start
+            elif index == 1 and len({*states}) == len(states) and min(states, default=first) >= first:
+                outside = [entry for entry in self.builder.entering(span) if entry not in states]
+                goes_on = tuple([state for name in carried for state in env[name].value])
+                taken, results_ = self.steps - before_step, tuple(self.together[results:])
+                alike = Done(span, (*states, *outside), (*end, *goes_on), taken, results_)
+                sharing = self.builder.shared(span)
         value = self._append(OPS["stack"](), tuple(ends), steps.word)
         self.together.append((*value, *(state for name in carried for state in env[name].value)))
         return value
+
+    def _step_again(self, alike: Done, take: Op, value: int, carried: Iterable[str], env: Env, where: Text) -> int:
+        """Another step like `alike`, of another token and with other states; where it ends. `env` has the states."""
+        self._step(where, 4 + alike.steps)
+        states = [state for name in carried for state in env[name].value]
+        entering = (*states, *alike.entering[len(states) :])
+        self.builder.open(value, where, "step")
+        end, *goes_on = self._repeat(alike, entering, take)
+        left = iter(goes_on)
+        for name in carried:
+            env[name] = Ref(tuple(islice(left, len(env[name].value))))
+        self.builder.close(end)
+        return end
 
     def routed(self, word: Text, call: Call, body: Body, env: Env, value: Value) -> Value:
         """A router, and the body of `experts(n, k):` for each token with the weights of the experts that it chooses:
@@ -867,10 +899,10 @@ class _Expander:
                 raise call.word.error(f"`{block.name}` wants {_listed(wanted)}", f"It is `{block.name}({signature})`.")
         return own
 
-    def _repeat(self, done: Done, entering: Value) -> Value:
+    def _repeat(self, done: Done, entering: Value, first_op: Op | None = None) -> Value:
         """The value of a block that was opened before, on other values of the same shapes."""
         moved = dict(zip(done.entering, entering, strict=True))
-        offset = self.builder.repeat(done.span, moved)
+        offset = self.builder.repeat(done.span, moved, first_op)
 
         def here(values: Value) -> Value:
             return tuple([moved[end] if end < done.span.start else end + offset for end in values])

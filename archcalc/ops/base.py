@@ -395,6 +395,12 @@ def convert(value: Any, kind: str, name: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
             raise OpError(f"`{name}` is a number, here it is {show(value)}", name)
         return float(value)
+    if kind == "Sides":
+        sides = value if isinstance(value, tuple) else (value,)
+        if sides.count(-1) > 1:
+            raise OpError(f"`{name}` has one axis of −1, what is left; here it is {show(value)}", name)
+        found = tuple(-1 if side == -1 else whole(side, name, True) for side in sides)
+        return found if isinstance(value, tuple) else found[0]
     if kind in ("Size", "Pad", "Like", "Counts") and isinstance(value, tuple):
         return tuple(whole(v, name, kind != "Pad") for v in value)
     return whole(value, name, kind in ("Count", "Size", "Like", "Counts"))

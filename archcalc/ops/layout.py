@@ -29,6 +29,7 @@ from .shapes import (
     OpError,
     Pad,
     Shape,
+    Sides,
     Size,
     Tokens,
     Value,
@@ -67,9 +68,9 @@ class Flatten(_LaidOut):
 
 @op("reshape")
 class Reshape(_LaidOut):
-    """The same elements in another shape, channels first: `reshape(1024×4×4)`."""
+    """The same elements in another shape, channels first: `reshape(1024×4×4)`; an axis of −1 is what is left."""
 
-    size: Size
+    size: Sides
 
     example = on((16,), size=(4, 2, 2))
 
@@ -80,6 +81,11 @@ class Reshape(_LaidOut):
                 "`map(14×14)` gives them places, `rearrange(t (g c) -> (t g) c, g=2)` deals them out anew"
             )
         size = (self.size,) if isinstance(self.size, int) else self.size
+        if -1 in size:
+            rest = -numel(size)
+            if numel(x) % rest:
+                raise OpError(f"{dims(x)} has {numel(x)} elements, which {rest} does not divide", "size")
+            size = tuple(numel(x) // rest if side == -1 else side for side in size)
         if numel(size) != numel(x):
             raise OpError(f"{dims(x)} has {numel(x)} elements, {dims(size)} has {numel(size)}", "size")
         return size

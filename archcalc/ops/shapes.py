@@ -11,6 +11,7 @@ Shape = tuple[int, ...]
 Count = int  # at least 1
 Size = int | tuple[int, ...]  # at least 1 on every axis; one number means every axis
 Pad = int | tuple[int, ...]  # at least 0 on every axis
+Sides = int | tuple[int, ...]  # a size of which one axis may be −1: what is left
 Word = str  # one of a few that the op lists
 Value = bool  # a value of the network as an argument: True where it is given, and then a further input
 Like = int | tuple[int, ...] | bool  # a size, or a value of the network that has it

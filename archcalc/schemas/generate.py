@@ -71,6 +71,7 @@ KIND_SENTENCES = {
     "Count": "a whole number of at least 1",
     "Size": "a size of at least 1, such as 3 or 1×7",
     "Pad": "a size of at least 0, such as 1 or 0×3",
+    "Sides": "a size, of which one axis may be -1: what is left",
     "Value": "a value of the network by its name",
     "Like": "a size of at least 1, such as 14×14, or a value of the network by its name, whose height and width it is",
     "Counts": "a whole number of at least 1, or several, an argument each",
