@@ -312,17 +312,13 @@ class _Expander:
             raise rows[0].error(f"`{self.family.name}` has no rows that begin with one input")
         if layers.quoted:
             known = rows_of(self.family, self.variant)
-            at = [known.index(row_called(known, row)[-1]) for row in rows]
+            at = [(known.index(row_called(known, row)[-1]), slice(None)) for row in rows]
         else:
             assert layers.body is not None
-            lines = [_name_of(item) for item in layers.body.items]
-            for row in rows:
-                if sum(same(row.value, line) for line in lines) != 1:
-                    raise no_row(row, lines)
-            at = [next(n for n, line in enumerate(lines) if same(row.value, line)) for row in rows]
+            at = _lines_called(layers.body, rows)
         names = {self.family.inputs[0][0].value: Ref(value)} if self.family.named_inputs else {}
-        ends = list(islice(self._rows(value, names), max(at) + 1))
-        return tuple([value for n in at for value in ends[n]])
+        ends = list(islice(self._rows(value, names), max(n for n, _ in at) + 1))
+        return tuple([value for n, part in at for value in ends[n][part]])
 
     def _table(self, value: Value, names: dict[str, Ref]) -> Iterator[Value]:
         rows = rows_of(self.family, self.variant)
@@ -1022,6 +1018,24 @@ def _names_of(item: Item) -> str:
     """The names that a line of a plain list gives."""
     named = item.item if isinstance(item, Step) else item
     return ", ".join(map(str, named.names)) if isinstance(named, Named) else ""
+
+
+def _lines_called(body: Body, names: Iterable[Text]) -> list[tuple[int, slice]]:
+    """The lines of a plain list that are called so, or give a value of that name, and which part of theirs it is. Raises
+    SpecError where there is none, or several."""
+    known = [(_name_of(item), n, slice(None)) for n, item in enumerate(body.items)]
+    for n, item in enumerate(body.items):
+        several = _names_of(item).split(", ")
+        known += [(name, n, slice(at, at + 1)) for at, name in enumerate(several) if len(several) > 1]
+    found = []
+    for name in names:
+        lines = [(n, part) for line, n, part in known if same(name.value, line)]
+        if len(lines) > 1:
+            raise name.error(f"`{name}` names {len(lines)} lines")
+        if not lines:
+            raise no_row(name, [line for line, _, _ in known])
+        found += lines
+    return found
 
 
 def _name_of(item: Item) -> str:
