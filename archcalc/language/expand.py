@@ -1021,8 +1021,8 @@ def _names_of(item: Item) -> str:
 
 
 def _lines_called(body: Body, names: Iterable[Text]) -> list[tuple[int, slice]]:
-    """The lines of a plain list that are called so, or give a value of that name, and which part of theirs it is. Raises
-    SpecError where there is none, or several."""
+    """The lines of a plain list that are called so, or give a value so, and which part of theirs it is. Raises
+    SpecError where there is none, or where there are several."""
     known = [(_name_of(item), n, slice(None)) for n, item in enumerate(body.items)]
     for n, item in enumerate(body.items):
         several = _names_of(item).split(", ")
