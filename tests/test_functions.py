@@ -110,6 +110,18 @@ def moved_windows(x: Tensor, offsets: Tensor, mask: Tensor | None, weight: Tenso
     return made
 
 
+def sampled(x: Tensor, at: Tensor) -> Tensor:
+    """Each output of the four elements around its place, the first of whose numbers says how far right it is; −1 and 1
+    are the map's edges, outside are zeros."""
+    made = x.new_zeros(*x.shape[:2], *at.shape[2:])
+    for n, i, j in product(range(x.shape[0]), range(at.shape[2]), range(at.shape[3])):
+        right, down = at[n, :, i, j].tolist()
+        z, y = ((right + 1) * x.shape[3] - 1) / 2, ((down + 1) * x.shape[2] - 1) / 2
+        for q, p in product(range(x.shape[2]), range(x.shape[3])):
+            made[n, :, i, j] += max(0.0, 1 - abs(q - y)) * max(0.0, 1 - abs(p - z)) * x[n, :, q, p]
+    return made
+
+
 def unshared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     made = [
         [
@@ -136,10 +148,9 @@ FUNCTIONS += [
         [(3, 5, 4), (18, 3, 2), (9, 3, 2)],
         lambda x, offsets, mask, weight: moved_windows(x, offsets, mask, weight, 2),
     ),
-    # at the middle of an element, or outside; x is how far right
     Function(
         "grid_sample", {"at": True}, [(3, 8, 8), (2, 6, 5)],
-        lambda x, at: F.grid_sample(x, torch.stack((at[:, 0], at[:, 1]), 3), align_corners=False),
+        sampled,
     ),
     Function(
         "squash", {}, [SEQUENCE],

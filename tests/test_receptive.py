@@ -157,6 +157,17 @@ def test_every_op_that_reaches_is_tried() -> None:
     assert reaching & maps <= {row.word for row in ROWS if windowed(row)} | LAID_OUT
 
 
+def test_tokens_that_get_their_places_back_see_what_they_saw() -> None:
+    b = Build((2, 8, 8))
+    conv = b("conv", -1, out=4, kernel=3, stride=2)
+    tokens = b("slice", b("class_token", b("tokens", conv)), start=1, axis=0)
+    back = b("map", tokens, like=(4, 4))
+    wrong = b("map", tokens, like=(2, 8))  # other places
+    fields = ReceptiveFields(b.finish(wrong))
+    assert fields[back] == fields[conv] != ()
+    assert fields.pair(wrong) is None
+
+
 def residual() -> tuple[Graph, int]:
     b = Build((3, 33, 29))
     x = b("conv", -1, out=4, kernel=7, stride=2)
