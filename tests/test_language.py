@@ -12,6 +12,7 @@ import archcalc
 from archcalc.analysis.counts import Report
 from archcalc.errors import SpecError
 from archcalc.language import expand
+from archcalc.ops import dims
 from archcalc.tasks.check import CheckedSpec, build_spec, judge_spec
 
 VALID = sorted((Path(__file__).parent / "data" / "valid").glob("*.yaml"))
@@ -147,3 +148,24 @@ def test_steps_built_again_compute_what_a_loop_computes(tmp_path: Path) -> None:
     tokens, last = twin(ids)
     torch.testing.assert_close(tokens, torch.stack(ends, 1))
     torch.testing.assert_close(last, h)
+
+
+@pytest.mark.parametrize(
+    ("input", "line", "shown"),
+    [
+        ("64", "reshape(4×4×4)", "4×4×4"),
+        ("64 × 100", "tokens", "100 tokens × 64"),
+        ("64 × 14 × 14", "tokens", "196 tokens × 64"),
+        ("64 × 14 × 14", "gap flatten", "64"),
+        ("64 × 14 × 14", "tokens map(14×14)", "64×14×14"),
+        ("64 × 14 × 14", "tokens take(0)", "64"),
+        ("64 × 14 × 14", "tokens mean(axis=0)", "64"),
+        ("16 × 56 × 56", "windows(7)", "64 × 16×7×7"),
+        ("16 × 56 × 56", "windows(7) together", "16×56×56"),
+    ],
+)
+def test_one_kind_of_value_becomes_another(input: str, line: str, shown: str, tmp_path: Path) -> None:
+    path = tmp_path / "value.yaml"
+    path.write_text(f"input: {input}\nlayers:\n  - {line}\n", encoding="utf-8")
+    graph = archcalc.load(str(path)).graph
+    assert dims(graph.shape(graph.outputs[0])) == shown
