@@ -222,6 +222,10 @@ TWINS = (
     Twin("fcn-resnet50", "torchvision:fcn_resnet50", (3, 64, 64)),
     Twin("deeplabv3-resnet50", "torchvision:deeplabv3_resnet50", (3, 64, 64)),
     Twin("vit-b-16", "torchvision:vit_b_16", (3, 224, 224)),
+    Twin("densenet161", "torchvision:densenet161", (3, 64, 64)),
+    Twin("wide-resnet50-2", "timm:wide_resnet50_2", (3, 64, 64)),
+    Twin("mixer-s-32", "timm:mixer_s32_224"),
+    Twin("convmixer-768-32", "timm:convmixer_768_32", (3, 70, 70)),
 )
 
 
