@@ -63,7 +63,7 @@ PUBLISHED = """
     repvgg:RepVGG-B1g4     |  36,125,416 |   7,306,870,784 | 3×224×224     | deployed | timm, reparameterized
     mobileone-s0-deploy    |   2,078,504 |     275,110,400 | 3×224×224     | deployed | timm, reparameterized
     mobileone:MobileOne-S4 |  14,838,352 |   2,979,269,760 | 3×224×224     | deployed | timm, reparameterized
-    deit-s-distilled       |  22,436,432 |   4,624,140,288 | 3×224×224     | trained  | timm deit_small_distilled_patch16_224
+    deit-s-distilled       |  22,436,432 |   4,624,140,288 | 3×224×224     | trained  | timm deit_small_distilled
     mixer-s-32             |  19,104,624 |   1,002,426,368 | 3×224×224     | trained  | timm mixer_s32_224
     mixer-b-16             |  59,880,472 |  12,601,767,936 | 3×224×224     | trained  | timm mixer_b16_224
     mixer-l-16             | 208,196,168 |  44,547,678,208 | 3×224×224     | trained  | timm mixer_l16_224
