@@ -244,7 +244,8 @@ def _collision(one: Node, other: Node) -> SpecError:
 
 def _alike(op: Op, x: tuple[Shape, ...]) -> Cuts:
     """The cuts that the values have which meet in an op. Raises OpError where one has others."""
-    if any(cuts_of(shape) != cuts_of(x[0]) for shape in x[: op.read]):  # further ones only lend their shape
+    own = [cuts_of(shape) for at, shape in enumerate(x[: op.read]) if cuts_of(shape) or at not in op.common]
+    if any(cuts != own[0] for cuts in own):  # further ones only lend their shape
         shown = " and ".join(map(dims, x[:4]))
         raise OpError(f"`{op.word}` works on each item by itself, and these values are not as many alike: {shown}")
     return cuts_of(x[0])

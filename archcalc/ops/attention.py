@@ -6,7 +6,8 @@ import math
 from typing import Any, NamedTuple
 
 from .base import POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
-from .shapes import SUM_BYTES, Count, OpError, Shape, Size, Tokens, Value, Word, dims, numel, show
+from .many import shifted
+from .shapes import SUM_BYTES, Count, OpError, Shape, Size, Tokens, Value, Word, cuts_of, dims, items, numel, show
 from .tokens import sequence
 
 QK_NORMS = ("rmsnorm", "layernorm", "l2norm")
@@ -67,6 +68,7 @@ class Attention(Op):
     Rotary embedding: Su et al., arXiv:2104.09864. `relative`: (2h − 1)·(2w − 1) biases a head (Liu et al.,
     arXiv:2103.14030, section 3.2); `buckets`: Raffel et al., arXiv:1910.10683, section 2.1, over both directions unless
     `causal`. ALiBi: Press et al., arXiv:2108.12409, its distance taken without sign where nothing is `causal`.
+    Tokens of windows that `windows` cut with a `shift` do not read those that came from elsewhere (section 3.2 there).
     `l2norm` is the scaled cosine of Liu et al., arXiv:2111.09883, section 3.2.
     """
 
@@ -236,17 +238,28 @@ class Attention(Op):
         unneeded = (0 if needs[0] else n.t * n.d * n.key) + (0 if into_keys else keys) + (0 if into_values else values)
         return 2 * self.macs(*xy) - unneeded
 
-    def _fused(self, needs: Needs, n: _Sizes) -> bool:
+    @property
+    def common(self) -> tuple[int, ...]:
+        return tuple(1 + self._given.index(name) for name in ("table", "mask") if getattr(self, name))
+
+    def _apart(self, x: tuple[Shape, ...]) -> bool:
+        """Whether the items of a sample are looked at together: they hide other tokens, or have biases in common."""
+        common = any(cuts_of(x[at]) != cuts_of(x[0]) for at in self.common)
+        return common or shifted(x[0]) is not None
+
+    def _fused(self, needs: Needs, n: _Sizes, x: tuple[Shape, ...]) -> bool:
         """Whether torch has a kernel that keeps no weights: not with biases that are learned, or other dropouts."""
         table = self._of("table", needs) if self.table else self._classes(n.t) > 0
-        return n.key == n.value and not (table or self._of("mask", needs) or self.dropout)
+        return n.key == n.value and not (table or self._of("mask", needs) or self.dropout or self._apart(x))
 
     def saved(self, needs: Needs, *xy: Shape) -> Saves:
         """The sources, and a mask that goes into the fused kernel as it is."""
         sources = 1 + bool(self.memory) + bool(self.values)
         n = self._sizes(xy[:-1])
         alone = self.mask and not (self.causal or self._hides(n) or self.alibi or self.table)
-        return (*range(sources), len(self._given)) if alone and self._fused(needs, n) else tuple(range(sources))
+        return (
+            (*range(sources), len(self._given)) if alone and self._fused(needs, n, xy[:-1]) else tuple(range(sources))
+        )
 
     def _hides(self, n: _Sizes) -> Count | None:
         """The window, where it hides a token."""
@@ -256,14 +269,16 @@ class Attention(Op):
     def _added(self, needs: Needs, n: _Sizes, xy: tuple[Shape, ...]) -> int:
         """The elements that are made for each sample to be added to the scores, and kept: values with more to them."""
         mask = self._of("mask", xy)
-        if not self._fused(needs, n) or not (self.table or (mask and len(self.saved(needs, *xy)) < len(xy) - 1)):
+        if not self._fused(needs, n, xy[:-1]) or not (
+            self.table or (mask and len(self.saved(needs, *xy)) < len(xy) - 1)
+        ):
             return 0
         whole = self.table or self.alibi or (mask and numel(mask) > n.t * n.m)
         return (self.heads if whole else 1) * n.t * n.m
 
     def saved_buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
         n = self._sizes(xy[:-1])
-        fused = self._fused(needs, n)
+        fused = self._fused(needs, n, xy[:-1])
         least = 0 if fused else SUM_BYTES  # where torch has no fused kernel, it works with floats
         pairs = self.heads * n.t * n.m
         found = [
@@ -299,7 +314,7 @@ class Attention(Op):
         own = sum(numel(param.shape) for param in self.params(*xy[:-1]))
         kept = sum(buffer.numel for buffer in self.saved_buffers(needs, *xy))
         projected = n.t * n.key + n.m * (n.key + n.value)
-        scores = 0 if self._fused(needs, n) else 2 * self.heads * n.t * n.m
+        scores = 0 if self._fused(needs, n, xy[:-1]) else 2 * self.heads * n.t * n.m
         # At the mixing the gradients of the input and of three projections are not there yet; at the first of these
         # projections what the mixing kept is gone, at the last one all but the queries' gradient too.
         mixing = batch * (projected + n.t * n.value + scores - n.t * n.d) + n.out * n.value - own
@@ -337,8 +352,10 @@ class Attention(Op):
         return (own, *(others[name] for name in self._given))
 
     def torch(self, rt: Any, *x: Shape) -> Any:
-        n = self._sizes(x)
+        n, cut = self._sizes(x), shifted(x[0])
         added = {
+            "items": items(x[0]) if self._apart(x) else 0, "windows": (cut.of, cut.each, cut.shift) if cut else (),
+            "common": tuple(self._given[at - 1] for at in self.common if cuts_of(x[at]) != cuts_of(x[0])),
             "causal": self.causal, "window": self._hides(n), "relative": self._axes(n.t), "buckets": self.buckets or 0,
             "distance": self.distance, "alibi": self.alibi, "classes": 0 if self.table else self._classes(n.t),
         }  # fmt: skip

@@ -182,6 +182,11 @@ class Op:
     def __repr__(self) -> str:
         return f"{self.word}({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in self.fields)})"
 
+    @property
+    def common(self) -> tuple[int, ...]:
+        """Which inputs may be one for all items of the first."""
+        return ()
+
     def turns(self, *x: Any) -> int:
         """How often the op works, for the input shapes `x`: its costs are for one item, and multiplied by this."""
         return 1 if self.regroups or not x else items(x[0])

@@ -327,13 +327,15 @@ class Attention(nn.Module):
     """Multi-head attention with the sizes and settings of the op: q, k, v and out are its projections.
 
     Behind the sequence `forward` takes the values that are `given`, in this order. `cos` and `sin` turn positions,
-    `pairs` is the row of the table of biases for each pair of tokens, `fixed` is what is always added to the scores.
+    `pairs` is the row of the table of biases for each pair of tokens, `fixed` is what is always added to the scores,
+    `hidden` what is in each of the windows of a map.
     """
 
     cos: Tensor
     sin: Tensor
     pairs: Tensor | None
     fixed: Tensor | None
+    hidden: Tensor | None
 
     def __init__(
         self,
@@ -367,6 +369,11 @@ class Attention(nn.Module):
         apart = torch.arange(m)[None, :] - torch.arange(t)[:, None]
         self._fix("pairs", self._pairs(apart))
         self._fix("fixed", self._always(apart))
+        self._fix("hidden", None)
+        if added["windows"]:
+            together = window_mask(*added["windows"]).unsqueeze(1)
+            hidden = torch.zeros(together.shape).masked_fill(~together, -math.inf)
+            self._fix("hidden", hidden.repeat(added["items"] // len(hidden), 1, 1, 1))
         base, turned, interleaved = rotary
         if turned:
             angles = torch.arange(max(t, m)).unsqueeze(1) / base ** (torch.arange(0, turned, 2) / turned)
@@ -388,7 +395,13 @@ class Attention(nn.Module):
     @property
     def _by_flag(self) -> bool:
         """Whether later tokens are hidden by torch's own flag, as nothing else is added to the scores."""
-        more = self.added["alibi"] or self.added["window"] or self.pairs is not None or "mask" in self.given
+        more = (
+            self.added["alibi"]
+            or self.added["window"]
+            or self.added["windows"]
+            or self.pairs is not None
+            or "mask" in self.given
+        )
         return self.added["causal"] and not more
 
     def _always(self, apart: Tensor) -> Tensor | None:
@@ -425,22 +438,36 @@ class Attention(nn.Module):
             k, v = (y.repeat_interleave(self.heads // self.shared, 2) for y in (k, v))
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         mask, causal, share = self._bias(given), self._by_flag, self.dropout if self.training else 0.0
+        if self.added["items"]:  # samples × items × heads × tokens × elements
+            q, k, v = (torch.unflatten(y, 0, (-1, self.added["items"])) for y in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=share, is_causal=causal, scale=scale)
+        y = y.flatten(0, 1) if self.added["items"] else y
         return y.transpose(1, 2).flatten(2)
 
     def _bias(self, given: dict[str, Tensor]) -> Tensor | None:
-        """What is added to the scores: samples × heads × T × M, or what spreads to it."""
+        """What is added to the scores: samples × heads × T × M, or what spreads to it; samples × items × …, where the
+        items of a sample are looked at together."""
         found = self.fixed
         size = (self.heads, self.widths["t"], self.widths["m"])
         added = []
         if self.pairs is not None:
             table = given["table"] if "table" in given else self.table.unsqueeze(0)
-            added.append(torch.unflatten(table.index_select(1, self.pairs).transpose(1, 2), 2, size[1:]))
+            bias = torch.unflatten(table.index_select(1, self.pairs).transpose(1, 2), 2, size[1:])
+            added.append(self._by_item(bias, "table"))
         if "mask" in given:
-            added.append(torch.unflatten(given["mask"].flatten(1), 1, (-1, *size[1:])))
+            added.append(self._by_item(torch.unflatten(given["mask"].flatten(1), 1, (-1, *size[1:])), "mask"))
+        if self.hidden is not None:
+            added.append(self.hidden)
         for y in added:
             found = y if found is None else y + found
         return found
+
+    def _by_item(self, bias: Tensor, name: str) -> Tensor:
+        count = self.added["items"]
+        if not count:
+            return bias
+        once = name in self.added["common"] or name not in self.given
+        return torch.unflatten(bias, 0, (-1, 1 if once else count))
 
     def _turned(self, x: Tensor, tokens: int) -> Tensor:
         """Queries or keys turned by their places."""
