@@ -27,6 +27,7 @@ from tests.graphs import Build, call, single
 from tests.test_ops import STRATEGIES
 from tests.test_render import written
 
+SPECS = Path(__file__).resolve().parent.parent / "specs"
 THREE = (Cut("copies", 3),)
 EACH = sorted(word for word in STRATEGIES if not OPS[word].regroups)
 
@@ -178,6 +179,85 @@ def test_many_that_do_not_fit_name_the_line(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"3×16×18 cannot be cut into pieces of 4×4") as caught:
         _ = spec(tmp_path, "input: 3 × 16 × 18\nlayers:\n  - windows(4) together\n").graph
     assert caught.value.where.endswith("it.yaml:3:13")
+
+
+def plain_attention(x: Tensor, weights: dict[str, Tensor], heads: int, mask: Tensor | None) -> Tensor:
+    """softmax(QKᵀ/√d + bias + mask)·V written out; `x` is windows × tokens × width, the bias from a table by the
+    difference of the places of two tokens, as both papers have it."""
+    tokens = x.shape[1]
+    side = int(tokens**0.5)
+    q, k, v = (
+        (x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]).reshape(len(x), tokens, heads, -1).transpose(1, 2)
+        for name in "qkv"
+    )
+    bias = torch.empty(heads, tokens, tokens)
+    for one in range(tokens):
+        for other in range(tokens):
+            rows, columns = one // side - other // side, one % side - other % side
+            bias[:, one, other] = weights["table"][(rows + side - 1) * (2 * side - 1) + columns + side - 1]
+    scores = q @ k.transpose(2, 3) / q.shape[-1] ** 0.5 + bias
+    if mask is not None:
+        scores = scores + mask.unsqueeze(1).repeat(len(x) // len(mask), 1, 1, 1)
+    mixed: Tensor = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+    return mixed @ weights["out.weight"].T + weights["out.bias"]
+
+
+def weights_of(net: torch.nn.Module) -> dict[str, Tensor]:
+    return {name.partition("attention.")[2]: weight for name, weight in net.named_parameters()}
+
+
+def test_shifted_windows_are_swins(tmp_path: Path) -> None:
+    """Swin's formulas: a roll by (−2, −2), windows of 4×4, −∞ between tokens that lay in different windows, rolled
+    back. The mask as its section 3.2 draws it: nine regions of the turned map."""
+    net = spec(
+        tmp_path, "input: 8 × 8 × 12\nlayers:\n  - windows(4, shift=2) tokens attention(2, relative=4) together\n"
+    ).torch()
+    x = torch.randn(2, 8, 8, 12)
+    regions = torch.zeros(8, 12)
+    for n, (rows, columns) in enumerate(
+        (rows, columns)
+        for rows in (slice(0, 4), slice(4, 6), slice(6, 8))
+        for columns in (slice(0, 8), slice(8, 10), slice(10, 12))
+    ):
+        regions[rows, columns] = n
+    cut = regions.reshape(2, 4, 3, 4).transpose(1, 2).reshape(6, 16)
+    mask = torch.zeros(6, 16, 16).masked_fill(cut.unsqueeze(1) != cut.unsqueeze(2), float("-inf"))
+    turned = torch.roll(x, (-2, -2), (2, 3)).permute(0, 2, 3, 1)
+    windows = turned.reshape(2, 2, 4, 3, 4, 8).transpose(2, 3).reshape(12, 16, 8)
+    made_ = plain_attention(windows, weights_of(net), 2, mask).reshape(2, 2, 3, 4, 4, 8)
+    wanted = torch.roll(made_.transpose(2, 3).reshape(2, 8, 12, 8), (2, 2), (1, 2)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(net(x), wanted)
+
+
+def test_grids_are_maxvits(tmp_path: Path) -> None:
+    """Each token reads those that lie a whole number of strides away, and no other."""
+    net = spec(tmp_path, "input: 8 × 8 × 12\nlayers:\n  - grid(4) tokens attention(2, relative=4) together\n").torch()
+    x = torch.randn(2, 8, 8, 12)
+    wanted = torch.empty(2, 8, 8, 12)
+    for row in range(2):
+        for column in range(3):
+            tokens = x[:, :, row::2, column::3].flatten(2).transpose(1, 2)
+            out = plain_attention(tokens, weights_of(net), 2, None)
+            wanted[:, :, row::2, column::3] = out.transpose(1, 2).reshape(2, 8, 4, 4)
+    torch.testing.assert_close(net(x), wanted)
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "macs"),
+    [
+        # torchvision 0.28's `num_params`; MACs by its own FlopCounterMode count of these modules
+        ("swin-t", 28_288_354, "4.49"),
+        ("swin-s", 49_606_258, "8.74"),
+        ("swin-b", 87_768_224, "15.43"),
+        ("maxvit-t", 30_919_624, "5.56"),
+    ],
+)
+def test_transformers_of_windows(model: str, params: int, macs: str) -> None:
+    loaded = archcalc.load(model)
+    totals = loaded.report().totals
+    assert totals.params == params
+    assert round(totals.macs / 1e9, 2) == float(macs)
+    assert len((SPECS / loaded.summary().spec).read_text(encoding="utf-8").splitlines()) < 45
 
 
 # --- experts ------------------------------------------------------------------------------------------------------

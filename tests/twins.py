@@ -221,6 +221,7 @@ TWINS = (
     Twin("regnety-400mf", "torchvision:regnet_y_400mf", (3, 64, 64), later=(r"proj\.",)),
     Twin("fcn-resnet50", "torchvision:fcn_resnet50", (3, 64, 64)),
     Twin("deeplabv3-resnet50", "torchvision:deeplabv3_resnet50", (3, 64, 64)),
+    Twin("swin-t", "torchvision:swin_t", (3, 224, 224)),
     Twin("vit-b-16", "torchvision:vit_b_16", (3, 224, 224)),
     Twin("densenet161", "torchvision:densenet161", (3, 64, 64)),
     Twin("wide-resnet50-2", "timm:wide_resnet50_2", (3, 64, 64)),
