@@ -60,6 +60,7 @@ OTHER_BUFFERS: dict[str, str] = {
     "sin": "how far a rotary embedding turns",
     "pairs": "which bias of a table each pair of tokens has",
     "fixed": "what is always added to the scores of an attention",
+    "hidden": "what hides tokens of shifted windows from each other",
 }
 
 Key = tuple[Op, tuple[Shape, ...]]
