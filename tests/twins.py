@@ -32,7 +32,7 @@ class Twin:
 
     `config` goes to a configuration of transformers. `split` says which tensors hold several of ours, one behind the
     other: a pattern and how many. `later` are patterns of names that ours uses behind all others of the module in front
-    of the match, `skip` those that the function does not use, `transposed` weights that are [in, out] there. `inputs`
+    of the match, `eps` is that of all its norms where ours have another, `skip` those that the function does not use, `transposed` weights that are [in, out] there. `inputs`
     makes what the library's module is given of ours; `output` picks what is compared of what it returns."""
 
     model: str
@@ -46,6 +46,7 @@ class Twin:
     inputs: Callable[..., tuple[Any, ...]] | None = None
     transposed: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
+    eps: float | None = None
     logits: bool = True
 
 
@@ -188,6 +189,9 @@ def difference(twin: Twin) -> float:
         inputs = example_inputs(model.graph, 2, seed=0)
         state, output = used(theirs, twin.inputs(*inputs) if twin.inputs else tuple(inputs))
         carry(twin, ours, state)
+        for norm in ours.modules():
+            if twin.eps is not None and "eps" in vars(norm):
+                vars(norm)["eps"] = twin.eps
         with torch.inference_mode():
             mine = ours(*inputs)
     wanted = twin.output(output) if twin.output else output
@@ -218,6 +222,19 @@ TWINS = (
     Twin("repvgg-a0", "timm:repvgg_a0", (3, 64, 64), later=(r"conv_1x1\.", r"identity\.")),
     Twin("mobileone-s0", "timm:mobileone_s0", (3, 64, 64), later=(r"conv_scale\.", r"identity\.")),
     Twin("fasternet-t0", "timm:fasternet_t0", (3, 64, 64)),
+    Twin("convnextv2-tiny", "timm:convnextv2_tiny", (3, 64, 64)),
+    Twin("hrnet-w18", "timm:hrnet_w18", (3, 64, 64)),
+    Twin(
+        "pvt-v2-b2",
+        "timm:pvt_v2_b2",
+        (3, 64, 64),
+        split=((r"\bkv\.(weight|bias)$", 2),),
+        later=(r"(?<=attn\.)q\.", r"(?<=attn\.)kv\.", r"(?<=attn\.)proj\."),
+    ),
+    Twin("mobilevit-s", "timm:mobilevit_s", (3, 64, 64), eps=1e-5),
+    Twin("efficientnetv2-s", "torchvision:efficientnet_v2_s", (3, 64, 64), eps=1e-3),
+    Twin("r3d-18", "torchvision:r3d_18", (3, 8, 32, 32)),
+    Twin("r2plus1d-18-torchvision", "torchvision:r2plus1d_18", (3, 8, 32, 32)),
     Twin("regnety-400mf", "torchvision:regnet_y_400mf", (3, 64, 64), later=(r"proj\.",)),
     Twin("fcn-resnet50", "torchvision:fcn_resnet50", (3, 64, 64)),
     Twin("deeplabv3-resnet50", "torchvision:deeplabv3_resnet50", (3, 64, 64)),
