@@ -191,6 +191,10 @@ FUNCTIONS += [
     Function("abs", {}, [MAP], lambda x: torch.maximum(x, -x)),
     Function("reciprocal", {}, [MAP], lambda x: 1 / x),
     Function("lrn", {}, [(9, 3, 3)], printed_norm),
+    Function(
+        "lrn", {"size": 3, "alpha": 0.1, "k": 1.0, "within": True}, [(2, 4, 5)],
+        lambda x: x / (1 + 0.1 * F.pad(x, (1, 1, 1, 1)).square().unfold(2, 3, 1).unfold(3, 3, 1).sum((4, 5))) ** 0.75,
+    ),
     Function("lrn", {"size": 3, "alpha": 5e-5, "k": 1.0}, [(9, 4)], lambda x: printed_norm(x, 3, 1, 5e-5)),
 ]  # fmt: skip
 

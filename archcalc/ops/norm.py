@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import WHOLE, Buffer, Elementwise, Needs, Param, ReceptiveWindows, on, op
+from .base import POINT, WHOLE, Buffer, Elementwise, Needs, Param, ReceptiveWindow, ReceptiveWindows, on, op
 from .shapes import Count, OpError, Shape, Tokens, channels, dims, numel, spatial
 
 
@@ -129,26 +129,39 @@ class InstanceNorm(_Norm):
     alpha="the factor of the sum of the squares, α",
     beta="the power of the divisor, β",
     k="what is added to the sum",
+    within="whether the n × n positions around, of the channel alone, are read instead",
 )
 class LocalResponseNorm(_Norm):
     """Local response normalisation over n = `size` neighbouring channels: x / (k + α · Σ x²)^β. It has no parameters.
 
     Source: Krizhevsky et al., NIPS 2012, section 3.3, with its k = 2, n = 5, α = 10⁻⁴, β = 0.75. Caffe and torch take
-    the mean of the squares for the sum: their α is n times this one, their k is 1 unless given.
+    the mean of the squares for the sum: their α is n times this one, or as many times as a window has places, their k
+    is 1 unless given.
     """
 
     size: Count = 5
     alpha: float = 1e-4
     beta: float = 0.75
     k: float = 2.0
+    within: bool = False
 
     torch_module = "LocalResponseNorm"
 
     def shape(self, x: Shape) -> Shape:
         spatial(x, "`lrn`")
+        if self.within and self.size % 2 == 0:
+            raise OpError(f"a window around a position has an odd size; here it is {self.size}", "size")
+        if self.within and len(x) == 4 and min(x[1:]) < self.size:
+            raise OpError(f"on three axes torch averages no window that is larger than the map {dims(x)}", "size")
         return x
 
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        around = self.size // 2
+        return (tuple(ReceptiveWindow(1, -around, around) for _ in x[1:]) if self.within else POINT,)
+
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        if self.within:
+            return (Buffer("squares, sums and divisors", 3 * numel(x)),) if any(needs) else ()
         padded = Buffer("the padded squares", numel(x) // x[0] * (x[0] + self.size - 1))
         return padded, Buffer("the means of the squares", numel(x)), Buffer("the divisors", numel(x))
 
@@ -156,4 +169,6 @@ class LocalResponseNorm(_Norm):
         return batch * 3 * numel(x) * itemsize  # on the way to the divisors' gradient
 
     def torch(self, rt: Any, x: Shape) -> Any:
+        if self.within:
+            return rt.WithinNorm(self.size, self.alpha, self.beta, self.k)
         return rt.nn.LocalResponseNorm(self.size, self.alpha * self.size, self.beta, self.k)  # it takes the mean

@@ -868,6 +868,31 @@ class GridSample(_Fixed):
         return F.grid_sample(x, at.movedim(1, -1), align_corners=self.align_corners)
 
 
+class WithinNorm(_Fixed):
+    """Elements over a power of k plus α times the sum of the squares around them, of their channel alone."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x / _norms_around(x, self.size, self.alpha, self.k).pow(self.beta)
+
+
+@fx.wrap
+def _norms_around(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
+    axes = x.dim() - 2
+    if axes == 1:
+        means = F.avg_pool1d(x.square(), size, 1, size // 2)
+    elif axes == 2:
+        means = F.avg_pool2d(x.square(), size, 1, size // 2)
+    else:
+        means = F.avg_pool3d(x.square(), size, 1, size // 2)
+    around: Tensor = means * (alpha * size**axes) + k
+    return around
+
+
 class Squash(_Fixed):
     """Vectors along the axis `dim` brought to the length |v|² / (1 + |v|²)."""
 
