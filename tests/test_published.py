@@ -18,7 +18,7 @@ PUBLISHED = """
     hrnet-w18              |  21,299,004 |     4,283,537,072 | 3×224×224              | trained | timm hrnet_w18
     hrnet-w32              |  41,232,680 |     8,921,133,056 | 3×224×224              | trained | timm hrnet_w32
     r3d-18                 |  33,371,472 |    40,696,553,472 | 3×16×112×112           | trained | torchvision r3d_18
-    r2plus1d-18-torchvision |  31,505,325 |    40,519,080,960 | 3×16×112×112           | trained | torchvision, both middles alike
+    r2plus1d-18-torchvision |  31,505,325 |    40,519,080,960 | 3×16×112×112           | trained | torchvision
     pvt-v2-b2              |  25,362,856 |     4,026,734,592 | 3×224×224              | trained | timm pvt_v2_b2
     mobilevit-s            |   5,578,632 |     2,000,831,488 | 3×256×256              | trained | timm mobilevit_s
     fcn-resnet50           |  32,957,013 |   142,725,772,800 | 3×520×520              | trained | torchvision
