@@ -31,9 +31,10 @@ class Twin:
     """A model of the zoo and the module that is the same function; `made` is `library:name`, with options behind it.
 
     `config` goes to a configuration of transformers. `split` says which tensors hold several of ours, one behind the
-    other: a pattern and how many. `later` are patterns of names that ours uses behind all others of the module in front
-    of the match, `eps` is that of all its norms where ours have another, `skip` those that the function does not use, `transposed` weights that are [in, out] there. `inputs`
-    makes what the library's module is given of ours; `output` picks what is compared of what it returns."""
+    other: a pattern and how many. `later` are patterns of names that ours uses behind all others of the module in
+    front of the match, `eps` is that of all its norms where ours have another, `skip` those that the function does
+    not use, `transposed` weights that are [in, out] there. `inputs` makes what the library's module is given of
+    ours; `output` picks what is compared of what it returns."""
 
     model: str
     made: str
