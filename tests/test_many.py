@@ -260,6 +260,45 @@ def test_transformers_of_windows(model: str, params: int, macs: str) -> None:
     assert len((SPECS / loaded.summary().spec).read_text(encoding="utf-8").splitlines()) < 45
 
 
+@pytest.mark.parametrize(("name", "regions"), [("faster-rcnn-vgg16", 300), ("fast-rcnn-vgg16", 2000)])
+def test_detectors_at_all_of_their_regions(tmp_path: Path, name: str, regions: int) -> None:
+    """The costs that the documents compare: the layers of an image once, those of a region 300 or 2,000 times, which
+    are 25,088·4,096 + 4,096² + 4,096·(21 + 84) MACs; parameters as for one region."""
+    one = archcalc.load(name)
+    path = tmp_path / "it.yaml"
+    rows = f'{{maxpool.5: "regions({regions}, 7)", FC-1000: siblings, soft-max: identity}}'
+    path.write_text(
+        f"models:\n  it: {{variant: vgg:D, input: 3 × 600 × 1000, rows: {rows}}}\n"
+        'notation: {maxpool: "maxpool(2, ceil=True)"}\nblocks:\n  siblings:\n    - parts:\n'
+        "        - linear(21) softmax\n        - linear(84)\n",
+        encoding="utf-8",
+    )
+    every = archcalc.load(str(path))
+    head = 25_088 * 4_096 + 4_096**2 + 4_096 * 105
+    assert every.report().totals.params == one.report().totals.params
+    assert every.report().totals.macs - one.report().totals.macs == (regions - 1) * head
+    assert [every.graph.shape(value) for value in every.graph.outputs] == [
+        Many((21,), (Cut("regions", regions),)),
+        Many((84,), (Cut("regions", regions),)),
+    ]
+
+
+def test_a_pair_and_ten_crops(tmp_path: Path) -> None:
+    """Siamese pairs and a ten-crop test: the network's parameters once, its MACs two and ten times."""
+    tower = "conv(4, 3, 2) relu gap flatten"
+    single_ = spec(tmp_path, f"input: 1 × 8 × 8\nlayers:\n  - {tower} linear(3)\n").report().totals
+    pair = spec(
+        tmp_path,
+        "input: {left: 1 × 8 × 8, right: 1 × 8 × 8}\nlayers:\n  - many: [left, right]\n"
+        f"  - {tower} linear(3)\n  - both: together\n  - x: both take(0)\n  - y: both take(1)\n  - add: [x, y]\n",
+    )
+    crops = spec(tmp_path, f"input: 1 × 9 × 10\nlayers:\n  - crops(10, 8) {tower} linear(3)\n  - softmax together\n")
+    for model, times in ((pair, 2), (crops, 10)):
+        totals = model.report().totals
+        assert (totals.params, totals.macs) == (single_.params, times * single_.macs)
+        assert verify(model.graph) == []
+
+
 # --- experts ------------------------------------------------------------------------------------------------------
 
 MOE = """input: 12

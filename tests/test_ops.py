@@ -579,6 +579,14 @@ ROWS = [
     Row("frames", {}, [(3, 5, 8)], Many((3, 8), (FRAMES,)), [], 0, {}),
     Row("crops", {"count": 10, "size": 224}, [(3, 256, 256)], Many((3, 224, 224), (Cut("crops", 10),)), [], 0, {}),
     Row("crops", {"count": 3, "size": 4}, [(3, 4, 9)], Many((3, 4, 4), (Cut("crops", 3),)), [], 0, {}),
+    Row(
+        "regions", {"count": 3, "size": 7}, [(512, 37, 62)], Many((512, 7, 7), (Cut("regions", 3),)), [], 0,
+        {"pool": 3 * 512 * 43 * 68},
+    ),
+    Row(
+        "regions", {"count": 2, "size": (2, 3)}, [Many((4, 4, 9), (FRAMES,))],
+        Many((4, 2, 3), (FRAMES, Cut("regions", 2))), [], 0, {"pool": 10 * 4 * 4 * 9},
+    ),
     Row("copies", {"count": 3}, [SEQUENCE], ManyTokens((5, 8), (BEAMS,)), [], 0, {}),
     # beams of each frame
     Row("copies", {"count": 3}, [Many((7,), (FRAMES,))], Many((7,), (FRAMES, BEAMS)), [], 0, {}),
@@ -864,6 +872,7 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("frames", {}, [(3, 8)], ""),
     ("crops", {"count": 10, "size": 9}, [(3, 8, 9)], "size"),
     ("many", {}, [MAP, VECTOR], ""),
+    ("regions", {"count": 3, "size": 7}, [VECTOR], ""),
     ("gates", {"chosen": 9}, [SEQUENCE], "chosen"),
     ("gates", {"chosen": 2}, [MAP], ""),
     ("expert_linear", {"out": 6, "gates": True}, [SEQUENCE, SEQUENCE], ""),
@@ -1388,6 +1397,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "patches": inside("patches", "kernel", stride=small),
     "frames": plain("frames", maps.filter(lambda x: len(x) > 2)),
     "crops": inside("crops", "size", count=st.integers(1, 10)),
+    "regions": per_axis("regions", "size", count=small),
     "copies": plain("copies", values, count=small),
     "many": st.tuples(values, st.integers(2, 4)).map(lambda drawn: (call("many"), [drawn[0]] * drawn[1])),
     "together": together(),

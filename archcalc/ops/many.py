@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import Free, OpFamily, on, op
+from .base import OPS, Buffer, Free, Needs, Op, OpFamily, on, op
 from .shapes import (
+    INDEX_BYTES,
     Count,
     Cut,
     Many,
@@ -16,6 +17,8 @@ from .shapes import (
     Tokens,
     cuts_of,
     dims,
+    elements,
+    items,
     many,
     numel,
     spatial,
@@ -175,6 +178,39 @@ class Crops(_Regroup):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Crops(*self._places(x))
+
+
+@op("regions", count="how many regions of interest there are")
+class Regions(_Regroup):
+    """Regions of interest of a map, each pooled to the size `size` by its largest values: C×H×W to n items of C×k×k.
+    Counted, and run, as `roipool` is: each region is the whole map.
+
+    Source: Girshick, arXiv:1504.08083, section 2.1.
+    """
+
+    count: Count
+    size: Size
+
+    family: ClassVar[OpFamily] = "pool"
+    example = on((4, 8, 8), count=3, size=2)
+    saves = "inputs"
+    free = ""
+
+    @property
+    def _pool(self) -> Op:
+        return OPS["roipool"](size=self.size)
+
+    def shape(self, x: Shape) -> Shape:
+        return many(self._pool.shape(many(x, ())), (*cuts_of(x), Cut("regions", self.count)))
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {kind: items(y) * n for kind, n in self._pool.elementwise(many(x, ()), many(y, ())).items()}
+
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("the indices", elements(y) // self.count, INDEX_BYTES),)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.nn.Sequential(self._pool.torch(rt, many(x, ())), rt.Copies(self.count))
 
 
 @op("copies", count="how many copies there are")
