@@ -25,6 +25,7 @@ PUBLISHED = """
     deeplabv3-resnet50     |  39,638,869 |   168,731,205,888 | 3×520×520              | trained | torchvision
     retinanet-resnet50-fpn |  34,068,119 |   254,469,734,400 | 3×800×1344             | trained | torchvision
     maskrcnn-resnet50-fpn  |  44,454,513 |   269,193,583,872 | 3×800×1344             | trained | torchvision
+    ssd300-vgg16           |  35,641,826 |    34,858,153,472 | 3×300×300              | trained | torchvision
     darknet53              |  41,609,928 |     9,285,115,904 | 3×256×256              | trained | timm
     yolov3                 |  61,949,149 |                   | 3×416×416              | trained | its weights' file
     yolov5n                |   1,872,157 |                   | 3×640×640              | trained | its training prints
