@@ -408,7 +408,7 @@ def named_in_branches(size: int) -> str:
 
 
 def repeated(size: int) -> str:
-    return named(size) + f"  - relu x{size}\n"
+    return named(size) + f"  - bn x{size}\n"
 
 
 def lets(size: int) -> str:

@@ -128,7 +128,7 @@ LARGE = {
         + ("  - from: Table 1\n    table: |\n      figure | a\n" + "      params | 0\n" * 4_999) * 3,
         "more than 10,000 claims are refused",
     ),
-    "200,001 nodes": (SPEC + "  - relu x200000\n", "a network of more than 200,000 nodes is refused"),
+    "200,001 nodes": (SPEC + "  - bn x200000\n", "a network of more than 200,000 nodes is refused"),
     "250,000 calls of nothing": (SPEC + "  - identity x200000\n" * 2, "this spec opens more than 250,000 blocks"),
     "blocks of nothing": (
         SPEC + "  - nothing x200000\nblocks: {nothing: relu if cin > 3}\n",

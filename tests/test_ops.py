@@ -510,6 +510,23 @@ ROWS = [
         660, {"activation": 75, "add": 75, "multiply": 45, "bias": 120},
     ),
     # 5 tokens · 3·3 rows · (8 + 3)
+    # from a state, and one step of a vector: as many operations for each token; the state behind the tokens
+    Row(
+        "gru", {"width": 3, "hidden": True}, [SEQUENCE, (3,)], Tokens((5, 3)), recurrent(3, 8, 3, 1),
+        5 * 3 * 3 * (8 + 3), {"activation": 45, "add": 75, "multiply": 45, "bias": 45},
+    ),
+    Row(
+        "rnn", {"width": 4, "hidden": True}, [(8,), (4,)], (4,), recurrent(1, 8, 4, 1),
+        4 * (8 + 4), {"activation": 4, "add": 4, "bias": 4},
+    ),
+    Row(
+        "lstm", {"width": 3, "hidden": True, "cell": True, "states": True}, [(8,), (3,), (3,)], (6,),
+        recurrent(4, 8, 3, 1), 4 * 3 * (8 + 3), {"activation": 15, "add": 15, "multiply": 9, "bias": 12},
+    ),
+    Row(
+        "lstm", {"width": 3, "states": True}, [SEQUENCE], Tokens((6, 3)), recurrent(4, 8, 3, 1),
+        5 * 4 * 3 * (8 + 3), {"activation": 75, "add": 75, "multiply": 45, "bias": 60},
+    ),
     Row(
         "gru", {"width": 3}, [SEQUENCE], Tokens((5, 3)), recurrent(3, 8, 3, 1),
         495, {"activation": 45, "add": 75, "multiply": 45, "bias": 45},

@@ -282,3 +282,84 @@ def test_a_function_that_is_not_the_papers_is_said(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("archcalc.tasks.list.spec_files", lambda: [path])
     assert "two: something stands in for a window" in write(listed.page(list_models()), "text")
     assert '"stands_in": "rotary embedding"' in write(listed.page(list_models()), "json")
+
+
+# --- states ------------------------------------------------------------------------------------------------------
+
+
+STEPS = ("x: embed(100, 8)", "h: zeros(16)", "c: zeros(16)", "x")
+CELLS = {
+    "lstm": "steps:\n      - h, c: lstm(16, hidden=h, cell=c, states=True)\n      - h",
+    "gru": "steps:\n      - h: gru(16, hidden=h)",
+    "rnn": "steps:\n      - h: rnn(16, hidden=h)",
+}
+
+
+@pytest.mark.parametrize("call", ["stack lstm(16) take(0)", "stack gru(16) take(0)", "cell"])
+def test_a_layer_that_begins_from_zero_at_every_step_is_refused(call: str, tmp_path: Path) -> None:
+    """It had no memory: ten networks of one token, with the parameters of one that reads ten."""
+    rest = "blocks:\n  cell: stack rnn(16) take(0)" if call == "cell" else ""
+    before = ("cell",) if call == "cell" else ()  # built before, where it is none of a step
+    lines = (*before, "embed(100, 8)") if not before else ("embed(100, 8)", "take(0)", "cell", "stack")
+    error = refused(tmp_path, *lines, f"steps: [{call}]", input="10", rest=rest)
+    assert "begins from zero at every step here" in str(error)
+    assert "hidden=h" in error.hint
+
+
+@pytest.mark.parametrize("word", CELLS)
+def test_steps_of_a_cell_are_the_layer(word: str, tmp_path: Path) -> None:
+    """With the same weights the same states; parameters and MACs too: 10·gates·16·(8 + 16)."""
+    import torch
+
+    lines = STEPS if word == "lstm" else STEPS[:2] + STEPS[3:]
+    cell = model(tmp_path, *lines, CELLS[word], input="10")
+    layer = model(tmp_path, f"embed(100, 8) {word}(16)", input="10")
+    gates = {"rnn": 1, "gru": 3, "lstm": 4}[word]
+    assert cell.totals.params == layer.totals.params == 800 + gates * 16 * (8 + 16 + 1)
+    assert cell.totals.macs == layer.totals.macs == 10 * gates * 16 * (8 + 16)
+    one, two = cell.torch(), layer.torch()
+    two.load_state_dict(dict(zip(two.state_dict(), one.state_dict().values(), strict=True)))
+    ids = torch.randint(0, 100, (3, 10), generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(one(ids), two(ids))
+
+
+def test_a_layer_goes_on_from_the_states_of_another(tmp_path: Path) -> None:
+    """Of torch's own LSTM: its states after six tokens, and what it makes of four more from there."""
+    import torch
+
+    lines = (
+        "ids embed(100, 8, weights=E)",
+        "all, h, c: lstm(16, states=True, biases=2)",
+        "more embed(100, 8, weights=E)",
+    )
+    made = model(
+        tmp_path, *lines, "on: lstm(16, hidden=h, cell=c)", "parts: [all, h, c, on]", input="{ids: 6, more: 4}"
+    )
+    net = made.torch()
+    ids = torch.randint(0, 100, (3, 10), generator=torch.Generator().manual_seed(3))
+    states, h, c, on = net(ids[:, :6], ids[:, 6:])
+    own = {key: value for key, value in net.state_dict().items() if key.startswith("lstm")}
+    assert made.totals.params == 800 + 4 * 16 * (8 + 16 + 2) + 4 * 16 * (8 + 16 + 1)
+    first, second = (torch.nn.LSTM(8, 16, batch_first=True) for _ in range(2))
+    for name, other in (("lstm_1.", first), ("lstm_2.", second)):
+        held = {key.removeprefix(name): value for key, value in own.items() if key.startswith(name)}
+        other.load_state_dict({"bias_hh_l0": torch.zeros(64), **held})
+    words = torch.nn.functional.embedding(ids, net.state_dict()["embed_1.weight"])
+    right, last = first(words[:, :6])
+    torch.testing.assert_close((states, h, c), (right, last[0][0], last[1][0]))
+    torch.testing.assert_close(on, second(words[:, 6:], last)[0])
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("take(0) lstm(16)", "on a vector `lstm` makes one step and wants its state"),
+        ("lstm(16, hidden=h)", "`lstm` begins from both of its states"),
+        ("gru(8, hidden=h)", "`hidden` is a vector of 8, as the state is; this is 16"),
+        ("gru(16, hidden=h, bidirectional=True)", "takes and gives no state"),
+        ("rnn(16, states=True, bidirectional=True)", "takes and gives no state"),
+        ("gru(16, cell=h)", "`gru` has no argument `cell`"),
+    ],
+)
+def test_states_that_do_not_fit_are_refused(call: str, said: str, tmp_path: Path) -> None:
+    assert said in str(refused(tmp_path, "x: embed(100, 8)", "h: zeros(16)", f"x {call}", input="10"))

@@ -141,6 +141,7 @@ class _Expander:
         self.opening: list[str] = []
         self.weights: dict[str, list[int]] = {}  # the nodes that own the weights of this name, in the body under way
         self._given: dict[int, tuple[str, ...]] = {}
+        self.unrolling = 0  # how many `steps:` are around
         self.named: list[tuple[int, int, Text, str]] = []  # nodes behind names: from, to, a name, all
         self.together: list[Value] = []  # results of one call, of which one may be read and others not
 
@@ -564,6 +565,7 @@ class _Expander:
         sharing: list[tuple[int, int]] = []
         first = 0
         alike: Done | None = None  # the second step, as further ones are but for the states
+        self.unrolling += 1
         for index in range(tokens[0]):
             if alike is not None:
                 ends.append(self._step_again(alike, OPS["take"](index=index), value[0], carried, env, steps.word))
@@ -600,6 +602,7 @@ class _Expander:
                 taken, results_ = self.steps - before_step, tuple(self.together[results:])
                 alike = Done(span, (*states, *outside), (*end, *goes_on), taken, results_)
                 sharing = self.builder.shared(span)
+        self.unrolling -= 1
         value = self._append(OPS["stack"](), tuple(ends), steps.word)
         self.together.append((*value, *(state for name in carried for state in env[name].value)))
         return value
@@ -718,7 +721,16 @@ class _Expander:
         inputs = (*value, *values)
         if self.gates:
             op, inputs = self._of_each_expert(op, inputs, call.word)
-        return tuple([self._append(piece, inputs, call.word, call)[0] for piece in op.pieces])
+        if self.unrolling and op.family == "recurrent" and len(inputs) == 1:
+            state = ", ".join(f"{a.name}={a.name[0]}" for a in ARGUMENTS[word] if a.name in ("hidden", "cell"))
+            hint = f"Give it the state of the step before, by its name: `{word}(…, {state})`; or call it outside."
+            raise call.word.error(f"`{word}` begins from zero at every step here", hint)
+        value = tuple([self._append(piece, inputs, call.word, call)[0] for piece in op.pieces])
+        cuts = op.results(self.builder.shape(inputs[0]))
+        if cuts:
+            value = tuple([value[0] if cut is None else self._append(cut, value, call.word)[0] for cut in cuts])
+            self.together.append(value)
+        return value
 
     def _step(self, where: Text, count: int = 1) -> None:
         self.steps += count
@@ -911,7 +923,16 @@ class _Expander:
         values = [len(v.value) if isinstance(v, Ref) else v for v in given.values()]
         shapes = [self.builder.shape(value) for value in entering]
         same = [entering.index(value) for value in entering]
-        return name, *self.opening, self.depth, *map(type, given.values()), *values, *same, *shapes  # 1 is not True
+        return (
+            name,
+            *self.opening,
+            self.depth,
+            bool(self.unrolling),
+            *map(type, given.values()),
+            *values,
+            *same,
+            *shapes,
+        )  # 1 is not True
 
 
 def _repeats_nothing(line: Line, call: Call) -> SpecError:

@@ -216,6 +216,11 @@ class Op:
         asked for, as only the first shows whether so many fit."""
         return (self,)
 
+    def results(self, x: Any) -> tuple[Op | None, ...]:
+        """What takes the results of a call out of the op's value, for the shape `x` of its first input, where it gives
+        several in one; None for the value itself. Of most ops the value is the result, and there is nothing."""
+        return ()
+
     def shape(self, *x: Any) -> Shape:
         """The output shape for the input shapes `x`. Raises OpError where they do not fit."""
         raise NotImplementedError

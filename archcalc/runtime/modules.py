@@ -1019,6 +1019,41 @@ def recurrent(name: str, width: int, out: int, bias: bool, biases: int, both: bo
     return layer
 
 
+class Begin:
+    """A hook before a recurrent layer: its states as torch takes them, and of a `vector` the one token."""
+
+    def __init__(self, vector: bool) -> None:
+        self.vector = vector
+
+    def __call__(self, _layer: nn.Module, x: tuple[Tensor, ...]) -> tuple[Any, ...]:
+        tokens = x[0].unsqueeze(1) if self.vector else x[0]
+        states = tuple([state.unsqueeze(0) for state in x[1:]])
+        return (tokens, states[0] if len(states) == 1 else states) if states else (tokens,)
+
+
+class Pack:
+    """A hook behind one: the outputs, with `cell` the last state of the cell behind them, along the tokens or, of a
+    `vector`, the width."""
+
+    def __init__(self, vector: bool, cell: bool) -> None:
+        self.vector, self.cell = vector, cell
+
+    def __call__(self, _layer: nn.Module, _x: tuple[Tensor, ...], y: tuple[Tensor, Any]) -> Tensor:
+        if not self.cell:
+            return y[0].squeeze(1) if self.vector else y[0]
+        both = torch.cat((y[0], y[1][1].transpose(0, 1)), 1)
+        return both.flatten(1) if self.vector else both
+
+
+def stateful(layer: nn.Module, vector: bool, cell: bool) -> nn.Module:
+    """A layer of `recurrent` that takes the states to begin from behind its input: a `vector` is one token, and with
+    `cell` the last state of the cell stands behind the outputs."""
+    layer._forward_hooks.clear()
+    layer.register_forward_pre_hook(Begin(vector))
+    layer.register_forward_hook(Pack(vector, cell))
+    return layer
+
+
 # Many of a thing: the items stand in the batch, those of a sample behind each other.
 
 
