@@ -14,6 +14,8 @@ from .family import Family, family_of
 from .lines import MERGES, Body, as_body, bodies_of, calls_of, cells_of, words_of
 from .reader import List, Map, Tree
 
+FORMER = {"channel_mean": "mean(axis=0)", "channel_max": "max(axis=0)"}  # words of 0.1.0's first specs
+
 
 def read_family(tree: Map, name: str, laid_over: Family | None = None) -> Family:
     """Read a spec and check it as a whole. `name` is the file's stem, which names the one variant where there is no
@@ -85,6 +87,8 @@ def _check_calls(family: Family) -> None:
             raise word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
         if word.value not in known:
             hint = did_you_mean(word.value, [*family.blocks, *family.borrowed, *OPS, "identity"])
+            if word.value in FORMER:
+                hint = f"It is `{FORMER[word.value]}` now."
             raise word.error(f"`{word}` is neither an op nor a block of this file", hint)
 
 
