@@ -141,8 +141,8 @@ def test_a_long_cell_stands_beside_its_label_where_there_is_room_and_below_it_wh
 
 
 def test_a_cell_that_fits_nowhere_stands_above_its_numbers() -> None:
-    text = written(summary_of("vit-b-16", True), 0, 80)
-    assert re.search(r"^conv\(D, P, P\) tokens class_token position\n +197 × 768 +742,656 ", text, re.M)
+    text = written(summary_of("vit-b-16", True), 0, 70)
+    assert re.search(r"^conv tokens class_token position\n +197 × 768 +742,656 ", text, re.M)
 
 
 def test_the_tree_shows_what_stands_in_what() -> None:
