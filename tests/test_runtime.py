@@ -497,7 +497,7 @@ def test_small_modules_by_hand() -> None:
     assert modules.Maxout(2, -1)(x).tolist() == [[[1, 3], [5, 7], [9, 11]]]
     assert modules.Maxout(3, 1)(x).tolist() == [[[8, 9, 10, 11]]]
     assert modules.Complement()(x).tolist() == (1 - x).tolist()
-    assert modules.Zeros(2)(x).tolist() == [[0, 0]]
+    assert modules.Constant(torch.zeros(2))(x).tolist() == [[0, 0]]
     assert modules.Stack()(x[:, 2], x[:, 0]).tolist() == [[[8, 9, 10, 11], [0, 1, 2, 3]]]
 
 
@@ -593,6 +593,79 @@ def test_layer_norm_of_a_map_is_over_its_channels() -> None:
     y = modules.ChannelLayerNorm(4, eps=1e-6)(x)
     deviation = x.var(1, keepdim=True, unbiased=False).add(1e-6).sqrt()
     torch.testing.assert_close(y, (x - x.mean(1, keepdim=True)) / deviation)
+
+
+def normed(word: str, x: Tensor, **arguments: Any) -> Any:
+    shape = tuple(x.shape[1:])
+    module: Any = call(word, **arguments).torch(modules, Tokens(shape) if len(shape) == 2 else shape)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.linspace(0.5, 2, parameter.numel()))
+    return module(x).detach()
+
+
+@pytest.mark.parametrize("size", [(2, 5, 6), (2, 6, 3, 5)])
+def test_norms_of_length_and_root_mean_square_are_over_the_channels(size: tuple[int, ...]) -> None:
+    """Each vector of channels by itself, over its root mean square, or its length, times a factor a channel."""
+    x = torch.randn(size)
+    rows = x if x.dim() == 3 else x.movedim(1, -1)
+    factors = torch.linspace(0.5, 2, 6)
+    for word, divisor, arguments in (
+        ("rmsnorm", (rows.pow(2).mean(-1, keepdim=True) + 1e-3).sqrt(), {"eps": 1e-3}),
+        ("l2norm", rows.pow(2).sum(-1, keepdim=True).sqrt(), {"scale": True}),
+    ):
+        y = rows / divisor * factors
+        torch.testing.assert_close(normed(word, x, **arguments), y if x.dim() == 3 else y.movedim(-1, 1))
+        flat = rows / divisor
+        wanted = flat if x.dim() == 3 else flat.movedim(-1, 1)
+        torch.testing.assert_close(normed(word, x, **(arguments | {"scale": False})), wanted)
+
+
+def test_the_global_response_norm_is_the_formula() -> None:
+    """Algorithm 1 of arXiv:2301.00808, channels last there."""
+    x, factors = torch.randn(2, 6, 3, 5), torch.linspace(0.5, 2, 6)
+    rows = x.permute(0, 2, 3, 1)
+    lengths = rows.pow(2).sum((1, 2), keepdim=True).sqrt()
+    y = factors * (rows * (lengths / (lengths.mean(-1, keepdim=True) + 1e-6))) + factors + rows
+    torch.testing.assert_close(normed("grn", x), y.permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("word", ["bn", "layernorm", "groupnorm", "instancenorm", "rmsnorm", "grn"])
+def test_a_norm_without_its_scale_or_shift_is_that_at_one_or_zero(word: str) -> None:
+    """And what keeps it from dividing by zero is part of the function."""
+    x = torch.randn(2, 6, 3, 5)
+    more: Any = {"groupnorm": {"groups": 3}, "instancenorm": {"affine": True}}.get(word, {})
+    for scale in (False, True):
+        for shift in (False, True):
+            module = call(word, scale=scale, shift=shift, **more).torch(modules, (6, 3, 5))
+            whole = call(word, scale=True, shift=True, **more).torch(modules, (6, 3, 5))
+            with torch.no_grad():
+                for name, on, off in (("weight", scale, 1.0), ("bias", shift, 0.0)):
+                    whole.get_parameter(name).copy_(torch.linspace(0.5, 2, 6) if on else torch.full((6,), off))
+                for name, parameter in module.named_parameters():
+                    parameter.copy_(whole.get_parameter(name))
+            torch.testing.assert_close(module(x), whole(x))
+    small = x / 100
+    coarse = call(word, eps=0.1, **more).torch(modules, (6, 3, 5))
+    if word == "grn":
+        torch.nn.init.ones_(coarse.weight)
+    fine = copy.deepcopy(coarse)
+    fine.eps = 1e-7
+    assert (coarse(small) - fine(small)).abs().max() > 1e-4
+
+
+def test_positions_learned_for_more_tokens_than_there_are() -> None:
+    module, x = call("position", length=9).torch(modules, Tokens((5, 4))), torch.randn(2, 5, 4)
+    torch.testing.assert_close(module(x), x + module.positions[:5])
+
+
+def test_fixed_and_learned_values_do_not_depend_on_what_is_before() -> None:
+    x = torch.randn(3, 4)
+    learned = call("learned", size=(2, 3)).torch(modules, (4,))
+    torch.testing.assert_close(learned(x), torch.stack([learned.weight] * 3))
+    triangle = call("triangle", tokens=3, below=0.0, above=-1e9).torch(modules, (4,))(x)[1]
+    assert triangle.tolist() == [[0, -1e9, -1e9], [0, 0, -1e9], [0, 0, 0]]
+    assert call("constant", 0.5, (2, 1, 2)).torch(modules, (4,))(x).tolist() == [[[[0.5, 0.5]], [[0.5, 0.5]]]] * 3
 
 
 # Memory: the storages of a run, and its live tensors, are those that `analyse` counts.

@@ -10,7 +10,7 @@ from .many import shifted
 from .shapes import SUM_BYTES, Count, OpError, Shape, Size, Tokens, Value, Word, cuts_of, dims, items, numel, show
 from .tokens import sequence
 
-QK_NORMS = ("rmsnorm", "layernorm", "l2norm")
+QK_NORMS = {"rmsnorm": "root", "layernorm": "layer", "l2norm": "length"}  # what each divides by, in the twin
 
 
 class _Sizes(NamedTuple):
@@ -367,7 +367,7 @@ class Attention(Op):
             ),
             given=tuple(self._given),
             rotary=(self.rotary or 0.0, self._turned(n), self.interleaved),
-            qk_norm=self.qk_norm or "",
+            qk_norm=QK_NORMS.get(self.qk_norm or "", ""),
             scale=self.scale,
             dropout=self.dropout,
             added=added,

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from .base import POINT, WHOLE, Buffer, Elementwise, Needs, Param, ReceptiveWindow, ReceptiveWindows, on, op
+from .base import (
+    POINT,
+    WHOLE,
+    Buffer,
+    Elementwise,
+    Needs,
+    Param,
+    ReceptiveWindow,
+    ReceptiveWindows,
+    Saves,
+    on,
+    op,
+)
 from .shapes import Count, OpError, Shape, Tokens, channels, dims, numel, spatial
 
 
@@ -13,6 +25,15 @@ class _Norm(Elementwise):
     family = "norm"
     saves = "inputs"
 
+    scale: bool = True
+    shift: bool = True
+    eps: float
+
+    def learned(self, width: int) -> tuple[Param, ...]:
+        """The scale and the shift of `width` channels, as far as they are learned."""
+        given = ((self.scale, "weight"), (self.shift, "bias"))
+        return tuple([Param(name, (width,), "norm") for wanted, name in given if wanted])
+
 
 @op("bn")
 class BatchNorm(_Norm):
@@ -20,6 +41,10 @@ class BatchNorm(_Norm):
 
     Source: Ioffe & Szegedy, arXiv:1502.03167. Parameters 2C; statistics 2C, counted apart.
     """
+
+    scale: bool = True
+    shift: bool = True
+    eps: float = 1e-5
 
     torch_module = "BatchNorm"
     folds = True
@@ -31,19 +56,14 @@ class BatchNorm(_Norm):
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         c = (x[0],)
-        return (
-            Param("weight", c, "norm"),
-            Param("bias", c, "norm"),
-            Param("running_mean", c, "stat"),
-            Param("running_var", c, "stat"),
-        )
+        return (*self.learned(x[0]), Param("running_mean", c, "stat"), Param("running_var", c, "stat"))
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * x[0], once=True),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         norms = (rt.nn.BatchNorm1d, rt.nn.BatchNorm1d, rt.nn.BatchNorm2d, rt.nn.BatchNorm3d)
-        return norms[len(x) - 1](x[0])
+        return rt.without(norms[len(x) - 1](x[0], eps=self.eps), self.scale, self.shift)
 
 
 @op("layernorm")
@@ -53,18 +73,21 @@ class LayerNorm(_Norm):
     Source: Ba et al., arXiv:1607.06450. Parameters: 2 × width.
     """
 
+    scale: bool = True
+    shift: bool = True
+    eps: float = 1e-6
+
     torch_module = "LayerNorm"
 
     def params(self, x: Shape) -> tuple[Param, ...]:
-        c = (channels(x),)
-        return Param("weight", c, "norm"), Param("bias", c, "norm")
+        return self.learned(channels(x))
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("mean and deviation", 2 * (numel(x) // channels(x))),)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         norm = rt.nn.LayerNorm if isinstance(x, Tokens) or len(x) == 1 else rt.ChannelLayerNorm
-        return norm(channels(x), eps=1e-6)
+        return rt.without(norm(channels(x), eps=self.eps), self.scale, self.shift)
 
 
 @op("groupnorm")
@@ -72,6 +95,9 @@ class GroupNorm(_Norm):
     """Normalisation over groups of channels (Wu & He, arXiv:1803.08494). Parameters: 2C."""
 
     groups: Count = 32
+    scale: bool = True
+    shift: bool = True
+    eps: float = 1e-5
 
     torch_module = "GroupNorm"
     example = on((32, 8, 8))
@@ -83,23 +109,29 @@ class GroupNorm(_Norm):
         return x
 
     def params(self, x: Shape) -> tuple[Param, ...]:
-        return Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")
+        return self.learned(x[0])
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        return (Buffer("mean and deviation", 2 * self.groups),)
+        return (Buffer("mean and deviation", 2 * self.groups),) if self.scale or any(needs) else ()
+
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
+        return "inputs" if self.scale or any(needs) else "nothing"  # a shift alone is added behind it
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (WHOLE,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.nn.GroupNorm(self.groups, x[0])
+        return rt.without(rt.GroupNorm(self.groups, x[0], eps=self.eps), self.scale, self.shift)
 
 
-@op("instancenorm", affine="whether a scale and a shift are learned for each channel")
+@op("instancenorm", affine="whether a scale and a shift are learned for each channel, but for what is turned off")
 class InstanceNorm(_Norm):
     """Normalisation of each map by itself (Ulyanov et al., arXiv:1607.08022). Parameters: 2C with `affine`."""
 
     affine: bool = False
+    scale: bool = True
+    shift: bool = True
+    eps: float = 1e-5
 
     torch_module = "InstanceNorm"
 
@@ -109,10 +141,10 @@ class InstanceNorm(_Norm):
         return x
 
     def params(self, x: Shape) -> tuple[Param, ...]:
-        return (Param("weight", (x[0],), "norm"), Param("bias", (x[0],), "norm")) if self.affine else ()
+        return self.learned(x[0]) if self.affine else ()
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
-        repeated = (Buffer("the scale of each map", x[0]),) if self.affine else ()
+        repeated = (Buffer("the scale of each map", x[0]),) if self.affine and self.scale else ()
         return (Buffer("mean and deviation", 2 * x[0]), *repeated)
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
@@ -120,7 +152,100 @@ class InstanceNorm(_Norm):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         norm = (rt.nn.InstanceNorm1d, rt.nn.InstanceNorm2d, rt.nn.InstanceNorm3d)[len(x) - 2]
-        return norm(x[0], affine=self.affine)
+        return rt.without(norm(x[0], affine=self.affine, eps=self.eps), self.scale, self.shift)
+
+
+class _Unit(_Norm):
+    """A norm whose scale is multiplied behind it: what is scaled is kept, beside `kept` numbers of each vector."""
+
+    kept: ClassVar[int]
+    length: ClassVar[bool] = False  # it divides by the length, not by the root of the mean square
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        return self.learned(channels(x))
+
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
+        return "inputs" if any(needs) else "nothing"
+
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        found = [Buffer("lengths", self.kept * (numel(x) // channels(x)))] if any(needs) else []
+        return (*found, Buffer("what is scaled", numel(x))) if self.scale else tuple(found)
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return batch * numel(y) * itemsize  # the gradient by way of the length
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        dim = -1 if isinstance(x, Tokens) or len(x) == 1 else 1
+        return rt.UnitNorm(self.length, channels(x), self.eps, self.scale, self.shift, dim, len(x))
+
+
+@op("rmsnorm")
+class RootMeanSquareNorm(_Unit):
+    """Division by the root of the mean square over the width of tokens or of a vector; on C×H×W over the channels of
+    each position.
+
+    Source: Zhang & Sennrich, arXiv:1910.07467. Parameters: the width; with `shift`, twice.
+    """
+
+    scale: bool = True
+    shift: bool = False
+    eps: float = 1e-6
+
+    torch_module = "RMSNorm"
+    kept = 1
+
+
+@op("l2norm")
+class LengthNorm(_Unit):
+    """Division by the length, over the width of tokens or of a vector; on C×H×W over the channels of each position.
+
+    With `scale` a factor is learned for each channel (Liu et al., arXiv:1506.04579, section 3.3; SSD's `conv4_3`).
+    """
+
+    scale: bool = False
+    shift: bool = False
+    eps: float = 1e-12
+
+    kept = 2
+    length = True
+
+
+@op("grn")
+class GlobalResponseNorm(_Norm):
+    """x + γ · x · N(x) + β, N(x) the length of each channel's map over the mean of these lengths.
+
+    Source: Woo et al., arXiv:2301.00808, section 3.2. Parameters: 2C.
+    """
+
+    scale: bool = True
+    shift: bool = True
+    eps: float = 1e-6
+
+    def shape(self, x: Shape) -> Shape:
+        spatial(x, "`grn`")
+        return x
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        return self.learned(x[0])
+
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
+        return "inputs" if any(needs) else "nothing"
+
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        found = [Buffer("lengths, and over their mean", 2 * x[0] + 1)] if any(needs) else []
+        return (*found, Buffer("what is scaled", numel(x))) if self.scale else tuple(found)
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return batch * 2 * numel(y) * itemsize  # gradients by way of the lengths, and of what is scaled
+
+    def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
+        return {"norm": numel(y), "add": numel(y)}
+
+    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
+        return (WHOLE,)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.GlobalResponseNorm(x[0], self.eps, self.scale, self.shift, len(x) - 1)
 
 
 @op(

@@ -18,7 +18,7 @@ from .base import (
     on,
     op,
 )
-from .shapes import Count, OpError, Shape, Tokens, axis_of, channels, numel
+from .shapes import Count, OpError, Shape, Size, Tokens, axis_of, channels, numel
 
 
 class _Activation(Elementwise):
@@ -235,21 +235,89 @@ class Complement(Elementwise):
         return rt.Complement()
 
 
+class _Fixed(Free):
+    """A value that does not depend on the one before it."""
+
+    read = 0
+    free = "a copy"
+
+
 @op("zeros")
-class Zeros(Free):
+class Zeros(_Fixed):
     """A vector of `width` zeros, whatever the value is: the state before the first step of `steps:`."""
 
     width: Count
 
     example = on((4, 8, 8), width=5)
-    read = 0
-    free = "zeros"
 
     def shape(self, x: Shape) -> Shape:
         return (self.width,)
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Zeros(self.width)
+        return rt.Constant(rt.torch.zeros(self.width))
+
+
+def _sized(size: Size) -> Shape:
+    """The shape that a size names: channels first, and of two axes [tokens, width]."""
+    axes = (size,) if isinstance(size, int) else size
+    return Tokens(axes) if len(axes) == 2 else axes
+
+
+@op("constant", value="each of its elements")
+class Constant(_Fixed):
+    """A value of the size `size` that is the same everywhere, whatever the value before it is. Of two axes it is a
+    sequence, tokens × width."""
+
+    value: float
+    size: Size
+
+    example = on((4, 8, 8), value=1, size=(3, 5))
+
+    def shape(self, x: Shape) -> Shape:
+        return _sized(self.size)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Constant(rt.torch.full(tuple(self.shape(x)), self.value))
+
+
+@op("triangle", tokens="how many tokens there are", below="what stands where a token meets itself or one before it",
+    above="what stands where a token meets a later one")  # fmt: skip
+class Triangle(_Fixed):
+    """A mask for pairs of tokens, tokens × tokens, whatever the value before it is: times it a token passes over later
+    ones, as it does in a softmax behind `add` with 0 `below` and −10⁹ `above`."""
+
+    tokens: Count
+    below: float = 1.0
+    above: float = 0.0
+
+    example = on((4, 8, 8), tokens=5)
+
+    def shape(self, x: Shape) -> Shape:
+        return Tokens((self.tokens, self.tokens))
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        ones = rt.torch.ones(self.tokens, self.tokens)
+        return rt.Constant(self.below * ones.tril() + self.above * ones.triu(1))
+
+
+@op("learned")
+class Learned(_Fixed):
+    """A weight of the size `size` as a value, whatever the value before it is: queries, prompts, the table of biases
+    that several attentions share. Of two axes it is a sequence, tokens × width."""
+
+    size: Size
+
+    family = "embedding"
+    example = on((4, 8, 8), size=(3, 5))
+
+    def shape(self, x: Shape) -> Shape:
+        return _sized(self.size)
+
+    def params(self, x: Shape) -> tuple[Param, ...]:
+        return (Param("weight", tuple(self.shape(x)), "weight"),)
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Learned(tuple(self.shape(x)))
 
 
 @op("affine")

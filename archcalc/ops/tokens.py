@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .base import WHOLE, Buffer, Elementwise, Free, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
-from .shapes import Like, OpError, Shape, Tokens, Value, dims, numel, sized, spatial
+from .shapes import Count, Like, OpError, Shape, Tokens, Value, dims, numel, sized, spatial
 
 
 def sequence(x: Shape, what: str) -> Tokens:
@@ -91,15 +91,26 @@ class _Positions(Elementwise):
         return sequence(x, self.word)
 
 
-@op("position")
+@op("position", length="how many positions are learned, of which the first are added; as many as tokens unless given")
 class Position(_Positions):
-    """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width."""
+    """Adds a learned position to each token (arXiv:2010.11929, eq. 1). Weights: tokens × width, or length × width."""
+
+    length: Count | None = None
+
+    def shape(self, x: Shape) -> Shape:
+        tokens, _ = sequence(x, "position")
+        if self.length is not None and self.length < tokens:
+            raise OpError(f"{tokens} tokens need as many positions; there are {self.length}", "length")
+        return x
 
     def params(self, x: Shape) -> tuple[Param, ...]:
-        return (Param("positions", tuple(x), "weight"),)
+        return (Param("positions", (self.length or x[0], x[1]), "weight"),)
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return numel(x) * itemsize if (self.length or 0) > x[0] else 0  # their gradient, before that of all is made
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Position(*x)
+        return rt.Position(self.length or x[0], *x)
 
 
 @op("sinusoid")

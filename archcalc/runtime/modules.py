@@ -194,13 +194,14 @@ class ClassToken(nn.Module):
 class Position(nn.Module):
     """A learned position for each token; they begin normal with a deviation of 0.02."""
 
-    def __init__(self, tokens: int, width: int) -> None:
+    def __init__(self, length: int, tokens: int, width: int) -> None:
         super().__init__()
-        self.positions = nn.Parameter(torch.empty(tokens, width))
+        self.tokens, self.length = tokens, length
+        self.positions = nn.Parameter(torch.empty(length, width))
         nn.init.normal_(self.positions, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.positions
+        return x + (self.positions.narrow(0, 0, self.tokens) if self.tokens < self.length else self.positions)
 
 
 class Take(_Fixed):
@@ -254,22 +255,34 @@ class Similarity(nn.Module):
 
 
 @fx.wrap
-def _for_each(x: Tensor, vector: Tensor) -> Tensor:
-    """The vector once for each sample of x."""
-    return vector.repeat(x.shape[0], 1)
+def _for_each(x: Tensor, value: Tensor) -> Tensor:
+    """The value once for each sample of x."""
+    return value.unsqueeze(0).repeat([x.shape[0]] + [1] * value.dim())
 
 
-class Zeros(nn.Module):
-    """A vector of zeros for each sample."""
+class Constant(nn.Module):
+    """A fixed value for each sample."""
 
-    zeros: Tensor  # of the network's type and on its device, which those of the value may not be
+    constant: Tensor  # of the network's type and on its device, which those of the value before it may not be
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, constant: Tensor) -> None:
         super().__init__()
-        self.register_buffer("zeros", torch.zeros(width), persistent=False)
+        self.register_buffer("constant", constant, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _for_each(x, self.zeros)
+        return _for_each(x, self.constant)
+
+
+class Learned(nn.Module):
+    """A learned value for each sample; it begins normal with a deviation of 0.02."""
+
+    def __init__(self, size: Sizes) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(size))
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _for_each(x, self.weight)
 
 
 class Complement(nn.Module):
@@ -279,19 +292,71 @@ class Complement(nn.Module):
         return 1 - x
 
 
-class RMSNorm(nn.Module):
-    """Division by the root of the mean square over the last axis, in the value's own dtype; with `weight` a scale."""
+class UnitNorm(nn.Module):
+    """Division by the length, or the root of the mean square, over the axis `dim` of a value of so many `axes` behind
+    the samples, in the value's own dtype; with a scale and a shift for each channel."""
 
-    def __init__(self, width: int, eps: float = 1e-6, scale: bool = True, shift: bool = False) -> None:
+    def __init__(
+        self,
+        length: bool,
+        width: int,
+        eps: float,
+        scale: bool = True,
+        shift: bool = False,
+        dim: int = -1,
+        axes: int = 1,
+    ) -> None:
         super().__init__()
-        self.eps = eps
+        self.length, self.eps, self.dim = length, eps, dim
+        self.size = (width, *[1] * (axes - 1)) if dim == 1 else (width,)
         self.weight = nn.Parameter(torch.ones(width)) if scale else None
         self.bias = nn.Parameter(torch.zeros(width)) if shift else None
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x * (x.square().mean(-1, keepdim=True) + self.eps).rsqrt()
-        y = y if self.weight is None else y * self.weight
-        return y if self.bias is None else y + self.bias
+        if self.length:
+            y = F.normalize(x, dim=self.dim, eps=self.eps)
+        else:
+            y = x * (x.square().mean(self.dim, keepdim=True) + self.eps).rsqrt()
+        y = y if self.weight is None else y * self.weight.view(self.size)
+        return y if self.bias is None else y + self.bias.view(self.size)
+
+    def extra_repr(self) -> str:
+        return f"{'length' if self.length else 'root mean square'}, eps={self.eps}"
+
+
+class GlobalResponseNorm(nn.Module):
+    """x + γ · x · N(x) + β; scale and shift begin at zero, where it passes on what it gets."""
+
+    def __init__(self, channels: int, eps: float, scale: bool, shift: bool, axes: int) -> None:
+        super().__init__()
+        self.eps, self.size, self.axes = eps, (channels, *[1] * axes), list(range(2, 2 + axes))
+        self.weight = nn.Parameter(torch.zeros(channels)) if scale else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if shift else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths: Tensor = torch.linalg.vector_norm(x, dim=self.axes, keepdim=True)
+        y = x * (lengths / (lengths.mean(1, keepdim=True) + self.eps))
+        y = y if self.weight is None else y * self.weight.view(self.size)
+        return x + (y if self.bias is None else y + self.bias.view(self.size))
+
+
+class GroupNorm(nn.GroupNorm):
+    """torch's group norm, whose own has no backward pass with a shift and no scale."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale, shift = self._parameters["weight"], self._parameters["bias"]
+        if scale is not None or shift is None:
+            return super().forward(x)
+        y: Tensor = F.group_norm(x, self.num_groups, eps=self.eps) + shift.view([-1] + [1] * (x.dim() - 2))
+        return y
+
+
+def without(norm: nn.Module, scale: bool, shift: bool) -> nn.Module:
+    """torch's norm without its scale or its shift, where one is not wanted."""
+    for name, wanted in (("weight", scale), ("bias", shift)):
+        if not wanted:
+            norm.register_parameter(name, None)
+    return norm
 
 
 def _differences(axes: Sizes) -> Tensor:
@@ -357,10 +422,10 @@ class Attention(nn.Module):
         self.v = nn.Linear(widths["f"], widths["values"], biases[2])
         self.out = nn.Linear(widths["value"], widths["out"], biases[3])
         width = widths["key"] // self.heads
-        if qk_norm == "l2norm":
+        if qk_norm == "length":
             self.temperature = nn.Parameter(torch.full((self.heads,), math.log(10)))
         elif qk_norm:
-            norm = RMSNorm if qk_norm == "rmsnorm" else nn.LayerNorm
+            norm = nn.LayerNorm if qk_norm == "layer" else partial(UnitNorm, False)
             self.q_norm, self.k_norm = norm(width, eps=1e-6), norm(width, eps=1e-6)
         if added["classes"]:
             self.table = nn.Parameter(torch.empty(added["classes"], self.heads))
@@ -427,7 +492,7 @@ class Attention(nn.Module):
         k = torch.unflatten(self.k(source), 2, (self.shared, -1))
         v = torch.unflatten(self.v(values), 2, (self.shared, -1))
         scale = self.scale
-        if self.qk_norm == "l2norm":
+        if self.qk_norm == "length":
             warmth = self.temperature.clamp(max=math.log(100)).exp().unsqueeze(1)
             q, k, scale = F.normalize(q, dim=-1) * warmth, F.normalize(k, dim=-1), scale or 1.0
         elif self.qk_norm:

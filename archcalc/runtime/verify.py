@@ -54,7 +54,7 @@ OTHER_BUFFERS: dict[str, str] = {
     "bias_hh_l0_reverse": "a second bias that is held at zero",
     "places": "where the windows of `deformconv` stand",
     "codes": "the fixed codes of `rbf`",
-    "zeros": "what `zeros` gives",
+    "constant": "what a constant gives",
     "positions": "the fixed positions of `sinusoid`",
     "cos": "how far a rotary embedding turns",
     "sin": "how far a rotary embedding turns",
