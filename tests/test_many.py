@@ -388,3 +388,14 @@ def test_experts_are_a_plain_mixture(tmp_path: Path) -> None:
 def test_experts_that_cannot_be_name_the_line(tmp_path: Path, body: str, said: str) -> None:
     with pytest.raises(SpecError, match=re.escape(said)):
         _ = spec(tmp_path, f"input: 12\nlayers:\n  - embed(100, 16)\n  - {body}\n").graph
+
+
+def test_mixtral() -> None:
+    """The released weights, tensor by tensor: 46,702,792,704 in all, and of each of 32 layers' 8 experts of 3 · 4096 ·
+    14336 two for a token; MACs of a token's two experts and its router."""
+    totals = archcalc.load("mixtral-8x7b").report().totals
+    expert = 3 * 4096 * 14336
+    assert totals.params == 46_702_792_704
+    assert totals.active_params == totals.params - 32 * 6 * expert == 12_879_925_248
+    attention = 2048 * (2 * 4096**2 + 2 * 4096 * 1024) + 2 * 2048**2 * 4096
+    assert totals.macs == 32 * (attention + 2048 * (2 * expert + 4096 * 8)) + 2048 * 4096 * 32000
