@@ -237,6 +237,13 @@ TWINS = (
     Twin("r3d-18", "torchvision:r3d_18", (3, 8, 32, 32)),
     Twin("r2plus1d-18-torchvision", "torchvision:r2plus1d_18", (3, 8, 32, 32)),
     Twin("regnety-400mf", "torchvision:regnet_y_400mf", (3, 64, 64), later=(r"proj\.",)),
+    Twin(
+        "mamba-130m",
+        "transformers:MambaForCausalLM",
+        config=(("hidden_size", 768), ("num_hidden_layers", 24), ("vocab_size", 50280)),
+        skip=("lm_head",),
+        output=lambda found: found.logits,
+    ),
     Twin("fcn-resnet50", "torchvision:fcn_resnet50", (3, 64, 64)),
     Twin("deeplabv3-resnet50", "torchvision:deeplabv3_resnet50", (3, 64, 64)),
     Twin("swin-t", "torchvision:swin_t", (3, 224, 224)),
