@@ -97,7 +97,9 @@ BIASES: list[tuple[dict[str, Any], Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "bias"), BIASES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("arguments", "bias"), BIASES, ids=[", ".join(arguments) + str(n) for n, (arguments, _) in enumerate(BIASES)]
+)
 @pytest.mark.parametrize("cross", [False, True])
 def test_what_is_hidden_and_what_falls_with_the_distance(arguments: dict[str, Any], bias: Any, cross: bool) -> None:
     x, source = value(X), value(Tokens((M, D)), 2)
