@@ -14,6 +14,7 @@ from torch.utils.flop_counter import flop_registry
 
 from archcalc.analysis.memory import embedding_inputs
 from archcalc.graph import Graph
+from archcalc.ops.shapes import batched
 from archcalc.runtime.memory import held_peak
 from archcalc.runtime.network import Network, build
 
@@ -123,7 +124,7 @@ def step(graph: Graph, batch: int, device: str = "meta", dtype: str = "float32")
 def _step(network: Network, graph: Graph, batch: int, device: str, dtype: torch.dtype) -> Step:
     ids = embedding_inputs(graph)
     inputs = [
-        torch.zeros((batch, *shape), device=device, dtype=torch.long if -1 - n in ids else dtype)
+        torch.zeros(batched(shape, batch), device=device, dtype=torch.long if -1 - n in ids else dtype)
         for n, (_, shape) in enumerate(graph.inputs)
     ]
     held = [*network.parameters(), *(b for name, b in network.named_buffers() if "running_" in name)]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor, inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from archcalc.errors import SpecError
 from archcalc.graph import Graph
 from archcalc.models import load
 from archcalc.ops import OPS, Op, Shape, Tokens
+from archcalc.ops.shapes import Many, positions
 from archcalc.runtime.network import build
 from tests.graphs import Build, call, chain, single
 from tests.test_explain import value_of
@@ -92,6 +94,9 @@ def reached(graph: Graph, value: int, axis: int) -> list[tuple[int, int]]:
     position after the other is changed, and what changes behind it is looked for."""
     torch.manual_seed(0)
     network = build(graph, "cpu", "float64").eval()
+    for parameter in network.parameters():
+        if not parameter.any():  # a scale that begins at zero lets nothing through
+            torch.nn.init.normal_(parameter)
     size = graph.shape(-1)[axis + 1]
     inputs = [torch.rand(1, *shape, dtype=torch.float64) for _, shape in graph.inputs]
     found: dict[int, tuple[int, int]] = {}
@@ -133,11 +138,23 @@ def hold(graph: Graph, value: int, tight: bool = True) -> None:
 LAID_OUT = {"flatten", "reshape", "linear"}  # their outputs have no positions of the input's
 
 
+def of_items(row: Row) -> bool:
+    """Whether a row takes or gives many of a thing, so that what an element sees depends on which one it is."""
+    return OPS[row.word].regroups or any(isinstance(shape, Many) for shape in (*row.inputs, row.shape))
+
+
 def windowed(row: Row) -> bool:
     """Whether a row of the table of ops is a map to a map of the same axes, small enough to try every position."""
     x = row.inputs[0]
     plain = not isinstance(x, Tokens) and not isinstance(row.shape, Tokens)
-    return plain and row.word not in LAID_OUT and len(x) > 1 and len(x) == len(row.shape) and max(x[1:]) <= 30
+    return (
+        plain
+        and not of_items(row)
+        and row.word not in LAID_OUT
+        and len(x) > 1
+        and len(x) == len(row.shape)
+        and max(x[1:]) <= 30
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,6 +166,33 @@ def test_op(row: Row) -> None:
     gaps = row.word == "deconv" and "dilation" in row.arguments
     anywhere = row.word in ("deformconv", "grid_sample")  # where it reads is a value
     hold(single(call(row.word, **row.arguments), *small), 0, tight=not gaps and not anywhere)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if of_items(row)], ids=lambda row: f"{row.word}-{row.arguments}-{row.inputs}"
+)
+def test_what_an_item_sees_is_unknown(row: Row) -> None:
+    graph = single(call(row.word, **row.arguments), *row.inputs)
+    fields = ReceptiveFields(graph)
+    assert fields[0] == ()
+    assert fields.unknown(0) == (len(positions(row.inputs[0])) > 0)  # in a vector there are no places to be seen
+    assert fields.pair(0) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "arguments"),
+    [
+        ("windows", {"kernel": 4}),
+        ("grid", {"kernel": 4}),
+        ("patches", {"kernel": 3}),
+        ("crops", {"count": 2, "size": 4}),
+    ],
+)
+def test_no_field_fits_all_items(word: str, arguments: dict[str, Any]) -> None:
+    """Element 0 of different items reads different places of the map, as torch moves them: a field would be wrong."""
+    graph = single(call(word, **arguments), (1, 8, 8))
+    x = torch.arange(64.0).reshape(1, 1, 8, 8)
+    assert len(build(graph)(x)[:, 0, 0, 0].unique()) > 1
 
 
 def test_every_op_that_reaches_is_tried() -> None:
@@ -231,7 +275,7 @@ def test_two_strides_that_meet_bound_nothing() -> None:
     x = b("conv", -1, out=2, kernel=5, pad=0)
     y = b("maxpool", -1, kernel=2, stride=2, pad=0)
     y = b("conv", y, out=2, kernel=1, pad=1)
-    x = b("add", b("crop", x, size=4), b("crop", y, size=4))
+    x = b("add", b("crop", x, like=4), b("crop", y, like=4))
     assert ReceptiveFields(b.finish(x)).pair(x) is None
 
 

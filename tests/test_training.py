@@ -46,8 +46,8 @@ def groups_of(graph: Graph) -> int:
     for layer in analyse(graph, BATCH).layers:
         op = layer.node.op
         groups = graph.shape(layer.node.inputs[0])[0] if op.word == "dwconv" else getattr(op, "groups", 1)
-        if op.word == "dynconv":  # a group for each sample
-            groups *= BATCH
+        if op.word == "dynconv":  # a group for each sample; its weights are a value, and may get no gradient
+            groups = groups * BATCH if layer.node.inputs[1] >= 0 else 1
         found += (groups - 1) * layer.macs
     return found
 

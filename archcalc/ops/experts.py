@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import WHOLE, Buffer, Needs, Op, Param, ReceptiveWindows, Weightless, on, op
+from .base import WHOLE, Buffer, Needs, Op, Param, ReceptiveWindows, Saves, Weightless, on, op
 from .shapes import INDEX_BYTES, Count, Cut, ManyTokens, OpError, Shape, Tokens, Value, cuts_of, dims, elements, many
 from .tokens import sequence
 
@@ -118,8 +118,7 @@ class Combine(Weightless):
     example = on(ManyTokens((6, 8), (Cut("copies", 2),)), Tokens((6, 4)), gates=True)
     inputs = (2, 2)
     regroups = True
-
-    saves = "inputs"
+    saves = (0,)
 
     def shape(self, x: Shape, gates: Shape) -> Shape:
         _chosen(x, gates, "combine")
@@ -128,6 +127,14 @@ class Combine(Weightless):
     def elementwise(self, x: Shape, gates: Shape, y: Shape) -> dict[str, int]:
         added = elements(x) - elements(y)
         return {"multiply": elements(x), **({"add": added} if added else {})}
+
+    def saved(self, needs: Needs, x: Shape, gates: Shape, y: Shape) -> Saves:
+        return (0,) if needs[1] else "nothing"
+
+    def saved_buffers(self, needs: Needs, x: Shape, gates: Shape, y: Shape) -> tuple[Buffer, ...]:
+        rows = elements(x) // x[1]
+        chosen = [Buffer("the gates of the chosen", rows)] if needs[0] else []
+        return (*chosen, Buffer("their indices", rows, INDEX_BYTES)) if needs[1] else tuple(chosen)
 
     def receptive_window(self, x: Shape, gates: Shape) -> tuple[ReceptiveWindows, ...]:
         return WHOLE, WHOLE
