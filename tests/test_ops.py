@@ -487,6 +487,8 @@ ROWS = [
     Row("learned", {"size": (100, 256)}, [MAP], Tokens((100, 256)), [("weight", (100, 256))], 0, {}),
     Row("learned", {"size": (64, 3, 7, 7)}, [SEQUENCE], (64, 3, 7, 7), [("weight", (64, 3, 7, 7))], 0, {}),
     Row("learned", {"size": 5}, [MAP], (5,), [("weight", (5,))], 0, {}),
+    Row("coordinates", {"size": (3, 4)}, [MAP], Tokens((12, 2)), [], 0, {}),
+    Row("coordinates", {"size": 5, "log": 8.0}, [SEQUENCE], Tokens((5, 1)), [], 0, {}),
     Row("constant", {"value": 0.5, "size": (3, 4)}, [MAP], Tokens((3, 4)), [], 0, {}),
     Row("constant", {"value": -1.0, "size": 3}, [SEQUENCE], (3,), [], 0, {}),
     Row("triangle", {"tokens": 5}, [SEQUENCE], Tokens((5, 5)), [], 0, {}),
@@ -929,6 +931,7 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("together", {}, [ManyTokens((5, 8), (WINDOWS,))], ""),
     ("together", {}, [Many((5, 2, 2), (Cut("patches", 6, (3, 2), (1, 1)),))], ""),
     ("together", {}, [Many((3, 2, 2, 2), (FRAMES,))], ""),
+    ("coordinates", {"size": 5, "log": 1.0}, [MAP], "log"),
     ("attention", {"heads": 3}, [SEQUENCE], "heads"),
     ("attention", {"heads": 2}, [MAP], ""),
     ("attention", {"heads": 4, "kv_heads": 3}, [SEQUENCE], "kv_heads"),
@@ -1432,6 +1435,9 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "tokens": plain("tokens", maps),
     "class_token": plain("class_token", sequences),
     "position": plain("position", sequences, length=st.none() | st.integers(6, 9)),
+    "coordinates": plain(
+        "coordinates", values, size=small | st.lists(small, min_size=2, max_size=3).map(tuple), log=st.floats(1.1, 20)
+    ),
     "learned": plain("learned", values, size=small | st.lists(small, min_size=2, max_size=4).map(tuple)),
     "constant": plain("constant", values, value=st.floats(-2, 2), size=small | st.tuples(small, small, small)),
     "triangle": plain("triangle", values, tokens=small, below=st.floats(-2, 2), above=st.floats(-2, 2)),

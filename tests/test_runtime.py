@@ -671,6 +671,10 @@ def test_fixed_and_learned_values_do_not_depend_on_what_is_before() -> None:
     torch.testing.assert_close(learned(x), torch.stack([learned.weight] * 3))
     triangle = call("triangle", tokens=3, below=0.0, above=-1e9).torch(modules, (4,))(x)[1]
     assert triangle.tolist() == [[0, -1e9, -1e9], [0, 0, -1e9], [0, 0, 0]]
+    places = call("coordinates", size=(3, 2), log=8.0).torch(modules, (4,))(x)[2]
+    far = math.log2(1 + 8) / 3  # Swin V2's: sign(x) · log2(1 + 8·|x|) / 3
+    torch.testing.assert_close(places, torch.tensor([[y, x] for y in (-far, 0.0, far) for x in (-far, far)]))
+    assert call("coordinates", size=(5, 1)).torch(modules, (4,))(x)[0].tolist() == [[y / 2, 0] for y in range(-2, 3)]
     assert call("constant", 0.5, (2, 1, 2)).torch(modules, (4,))(x).tolist() == [[[[0.5, 0.5]], [[0.5, 0.5]]]] * 3
 
 

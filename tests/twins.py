@@ -120,13 +120,13 @@ def randomised(module: nn.Module) -> nn.Module:
 
 def _parts(twin: Twin, theirs: list[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in theirs:
-        if any(re.search(pattern, name) for pattern in twin.skip):
-            continue
         if any(re.search(pattern, name) for pattern in twin.transposed):
             tensor = tensor.T
         count = next((count for pattern, count in twin.split if re.search(pattern, name)), 1)
         for n, part in enumerate(tensor.chunk(count)):
-            yield (name if count == 1 else f"{name}[{n}]"), part
+            called = name if count == 1 else f"{name}[{n}]"
+            if not any(re.search(pattern, called) for pattern in twin.skip):
+                yield called, part
 
 
 def carry(twin: Twin, ours: nn.Module, theirs: list[tuple[str, Tensor]]) -> dict[str, str]:
@@ -247,6 +247,7 @@ TWINS = (
     Twin("fcn-resnet50", "torchvision:fcn_resnet50", (3, 64, 64)),
     Twin("deeplabv3-resnet50", "torchvision:deeplabv3_resnet50", (3, 64, 64)),
     Twin("swin-t", "torchvision:swin_t", (3, 224, 224)),
+    Twin("swinv2-t", "torchvision:swin_v2_t", (3, 256, 256), skip=("_coords_table", r"qkv\.bias\[1\]$")),
     Twin("vit-b-16", "torchvision:vit_b_16", (3, 224, 224)),
     Twin("densenet161", "torchvision:densenet161", (3, 64, 64)),
     Twin("wide-resnet50-2", "timm:wide_resnet50_2", (3, 64, 64)),

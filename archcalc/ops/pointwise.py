@@ -300,6 +300,29 @@ class Triangle(_Fixed):
         return rt.Constant(self.below * ones.tril() + self.above * ones.triu(1))
 
 
+@op("coordinates", log="by which factor they are stretched before their logarithm is taken; straight ones unless given")
+class Coordinates(_Fixed):
+    """The places of a grid of the size `size`, whatever the value before it is: a token for each, row by row, of one
+    element an axis, evenly from −1 to 1. With `log` x becomes sign(x)·log(1 + log·|x|) / log(log).
+
+    Source: Liu et al., arXiv:2111.09883, section 3.3, where `log` is 8.
+    """
+
+    size: Size
+    log: float | None = None
+
+    example = on((4, 8, 8), size=(3, 5))
+
+    def shape(self, x: Shape) -> Shape:
+        axes = (self.size,) if isinstance(self.size, int) else self.size
+        if self.log is not None and self.log <= 1:
+            raise OpError(f"`log` is above 1, here it is {self.log:g}", "log")
+        return Tokens((numel(axes), len(axes)))
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Constant(rt.coordinates((self.size,) if isinstance(self.size, int) else self.size, self.log))
+
+
 @op("learned")
 class Learned(_Fixed):
     """A weight of the size `size` as a value, whatever the value before it is: queries, prompts, the table of biases

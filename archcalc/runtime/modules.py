@@ -273,6 +273,13 @@ class Constant(nn.Module):
         return _for_each(x, self.constant)
 
 
+def coordinates(size: Sizes, log: float | None) -> Tensor:
+    """The places of a grid, row by row, from −1 to 1 on each axis, an axis of one at 0; or their logarithms."""
+    axes = [torch.linspace(-1, 1, n) if n > 1 else torch.zeros(1) for n in size]
+    places = torch.cartesian_prod(*axes).reshape(-1, len(axes))
+    return places if log is None else places.sign() * (log * places.abs()).log1p() / math.log(log)
+
+
 class Learned(nn.Module):
     """A learned value for each sample; it begins normal with a deviation of 0.02."""
 
