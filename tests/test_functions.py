@@ -133,6 +133,19 @@ def unshared(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.stack([torch.stack(row, -1) for row in made], -2) + bias
 
 
+def step_by_step(axis: int) -> Callable[..., Tensor]:
+    """The linear recurrence along an axis, one step after the other."""
+
+    def formula(x: Tensor, by: Tensor) -> Tensor:
+        factors = by.expand(x.shape).unbind(axis)
+        made = [torch.zeros_like(factors[0])]
+        for step, factor in zip(x.unbind(axis), factors, strict=True):
+            made.append(factor * made[-1] + step)
+        return torch.stack(made[1:], axis)
+
+    return formula
+
+
 FUNCTIONS += [
     Function("localconv", {"out": 4, "kernel": 3, "stride": 2, "pad": 0}, [(3, 5, 6)], unshared),
     Function(
@@ -161,6 +174,9 @@ FUNCTIONS += [
         "topk", {"count": 2, "axis": 0, "_index": 1}, [SEQUENCE],
         lambda x: x.argsort(1, descending=True)[:, :2].double(),
     ),
+    Function("scan", {"by": True}, [SEQUENCE, SEQUENCE], step_by_step(1)),
+    Function("scan", {"by": True}, [(2, 300), (2, 300)], step_by_step(2)),
+    Function("scan", {"by": True, "axis": 1}, [(3, 7, 4), (3, 1, 4)], step_by_step(2)),
     Function("rnn", {"width": 3, "bidirectional": True}, [SEQUENCE], there_and_back),
     Function("sub", {}, [MAP, (6, 1, 1)], lambda x, y: x - y),
     Function("add", {}, [(1, 5, 1), MAP], lambda x, y: x + y),

@@ -499,6 +499,13 @@ ROWS = [
     # RNNsearch's context: 50 tokens of 2,000, each times its weight
     Row("weighted", {"by": True}, [Tokens((50, 2000)), Tokens((50, 1))], (2000,), [], 100_000, {}),
     Row("weighted", {"by": True}, [SEQUENCE, Tokens((5, 1))], (8,), [], 40, {}),
+    # Mamba's: 4 channels, 6 steps, states of 3; each element multiplied and added once a step
+    Row("scan", {"by": True, "axis": 1}, [(4, 6, 3), (4, 6, 3)], (4, 6, 3), [], 0, {"multiply": 72, "add": 72}),
+    Row("scan", {"by": True}, [SEQUENCE, SEQUENCE], SEQUENCE, [], 0, {"multiply": 40, "add": 40}),
+    # one factor for all steps of a channel; along the last axis
+    Row("scan", {"by": True}, [(4, 9), (4, 1)], (4, 9), [], 0, {"multiply": 36, "add": 36}),
+    Row("scan", {"by": True}, [VECTOR, VECTOR], VECTOR, [], 0, {"multiply": 7, "add": 7}),
+    Row("scan", {"by": True, "axis": 0}, [MAP, (1, 5, 4)], MAP, [], 0, {"multiply": 120, "add": 120}),
     # CLIP: a product of 512 elements, both vectors divided by their lengths, and the temperature
     Row(
         "similarity", {"other": True}, [(512,), (512,)],
@@ -839,6 +846,10 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("reverse", {}, [(5, 8)], ""),
     ("weighted", {"by": True}, [SEQUENCE, SEQUENCE], "by"),
     ("weighted", {"by": True}, [SEQUENCE, (5,)], "by"),
+    ("scan", {"by": True}, [SEQUENCE, (5, 8)], "by"),
+    ("scan", {"by": True}, [SEQUENCE, (8,)], "by"),
+    ("scan", {"by": True}, [MAP, (6, 5, 2)], "by"),
+    ("scan", {"by": True, "axis": 2}, [SEQUENCE, SEQUENCE], "axis"),
     ("similarity", {"other": True}, [VECTOR, (8,)], ""),
     ("similarity", {"other": True}, [SEQUENCE, SEQUENCE], ""),
     ("stack", {}, [VECTOR, (8,)], ""),
@@ -1279,6 +1290,14 @@ def maxout(draw: Draw) -> Drawn:
 
 
 @st.composite
+def scan(draw: Draw) -> Drawn:
+    x = draw(values)
+    by = tuple(draw(st.sampled_from([1, n])) for n in x)
+    axis = draw(st.none() | st.integers(0, len(x) - 1))
+    return call("scan", by=True, axis=axis), [x, Tokens(by) if isinstance(x, Tokens) else by]
+
+
+@st.composite
 def weighted(draw: Draw) -> Drawn:
     x = draw(sequences)
     return call("weighted", by=True), [x, Tokens((x[0], 1))]
@@ -1449,6 +1468,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "sinusoid": plain("sinusoid", sequences),
     "reverse": plain("reverse", sequences),
     "weighted": weighted(),
+    "scan": scan(),
     "similarity": vectors.map(lambda x: (call("similarity", other=True), [x, x])),
     "zeros": plain("zeros", values, width=small),
     "stack": st.tuples(vectors, st.integers(1, 5)).map(lambda drawn: (call("stack"), [drawn[0]] * drawn[1])),

@@ -43,7 +43,7 @@ PUBLISHED = """
     sd-vae                 |  83,653,863 | 1,815,588,700,160 | 3×512×512              | trained | diffusers
     whisper-tiny           |  37,184,640 |    35,541,098,496 | 80×3000 + 448          | trained | transformers
     detr-resnet50          |  41,577,888 |                   | 3×800×1066 + 256×25×34  | trained | transformers
-    mamba-130m             | 129,135,360 |                   | 16                     | trained | transformers
+    mamba-130m             | 129,135,360 |   262,995,443,712 | 2048                   | trained | transformers
     dit-xl-2               | 674,834,720 |   118,621,421,568 | 4×32×32 + 1152×16×16 + 256 + 1 | trained | by hand
     swinv2-t               |  28,347,154 |                   | 3×256×256     | trained  | timm swinv2_tiny_window8_256
     densenet161            |  28,681,000 |   7,727,907,072 | 3×224×224     | trained  | torchvision densenet161

@@ -240,7 +240,9 @@ TWINS = (
     Twin(
         "mamba-130m",
         "transformers:MambaForCausalLM",
-        config=(("hidden_size", 768), ("num_hidden_layers", 24), ("vocab_size", 50280)),
+        (50,),
+        config=(("hidden_size", 768), ("num_hidden_layers", 4), ("vocab_size", 50280)),
+        settings=(("N", 4),),
         skip=("lm_head",),
         output=lambda found: found.logits,
     ),

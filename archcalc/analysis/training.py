@@ -261,7 +261,7 @@ class _Step:
             return [self.roots[index]]
         values = [value for n, value in enumerate(node.inputs) if n < node.op.read]
         if isinstance(keeps, tuple):
-            values = [node.inputs[n] for n in keeps]
+            values = [(*node.inputs, index)[n] for n in keeps]
         if keeps == "factors":
             wanted = self.wanted[index]
             values = [value for n, value in enumerate(values) if any(wanted[:n]) or any(wanted[n + 1 :])]

@@ -1,12 +1,26 @@
-"""Recurrent layers: tokens of width d to tokens of width n, one op a layer; on a vector they make one step."""
+"""Recurrent layers: tokens of width d to tokens of width n, one op a layer; on a vector they make one step. And the
+linear recurrence of each element alone, the scan."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .base import WHOLE, Buffer, Needs, Op, Param, ReceptiveWindows, Saves, on, op
+from .base import (
+    POINT,
+    WHOLE,
+    Buffer,
+    Needs,
+    Op,
+    Param,
+    ReceptiveWindow,
+    ReceptiveWindows,
+    Saves,
+    Weightless,
+    on,
+    op,
+)
 from .merge import Slice, Split
-from .shapes import Count, OpError, Shape, Tokens, Value, dims
+from .shapes import Count, OpError, Shape, Tokens, Value, axis_of, dims, numel, positions
 from .tokens import Take, sequence
 
 STATES = {
@@ -174,3 +188,52 @@ class Gru(Rnn):
     gates = 3
     inside = 7
     cost = {"activation": 3, "add": 5, "multiply": 3}  # noqa: RUF012 — read only
+
+
+@op("scan", by="what the step before is multiplied by, element by element; its axes of size 1 are spread")
+class Scan(Weightless):
+    """The linear recurrence y(t) = by(t) ∘ y(t − 1) + x(t) of each element, from zero on, along the tokens, or of other
+    values along the last axis unless `axis` is given: the scan of state space models (Gu & Dao, arXiv:2312.00752,
+    section 3.3.2). A multiplication and an addition an element, of which none is a MAC.
+    """
+
+    by: Value
+    axis: int | None = None
+
+    family = "elementwise"
+    example = on(Tokens((6, 8)), Tokens((6, 8)), by=True)
+    inputs = (2, 2)
+    saves: ClassVar[Saves] = "both"
+
+    def _axis(self, x: Shape) -> int:
+        last = 0 if isinstance(x, Tokens) or not x else len(x) - 1
+        return axis_of(x, last if self.axis is None else self.axis)
+
+    def shape(self, x: Shape, by: Shape) -> Shape:
+        self._axis(x)
+        alike = isinstance(x, Tokens) == isinstance(by, Tokens) and len(x) == len(by)
+        if not alike or any(size not in (n, 1) for n, size in zip(x, by, strict=False)):
+            raise OpError(f"`by` has a factor for each element of {dims(x)}; this value is {dims(by)}", "by")
+        return x
+
+    def elementwise(self, x: Shape, by: Shape, y: Shape) -> dict[str, int]:
+        return {"multiply": numel(y), "add": numel(y)}
+
+    def saved(self, needs: Needs, x: Shape, by: Shape, y: Shape) -> Saves:
+        """The factors, and for their own gradient the output."""
+        return (1, 2) if needs[1] else (1,) if needs[0] else "nothing"
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, by: Shape, y: Shape) -> int:
+        return 0 if by == x else batch * numel(y) * itemsize  # the gradient of the factors before it is added up
+
+    def receptive_window(self, x: Shape, by: Shape) -> tuple[ReceptiveWindows, ...]:
+        """A position reads itself and all those before it."""
+        axis, seen = self._axis(x), POINT
+        if axis != axis_of(x, None):
+            before = ReceptiveWindow(1, 1 - x[axis], 0)
+            each = range(1, len(x))
+            seen = WHOLE if isinstance(x, Tokens) else tuple(before if n == axis else ReceptiveWindow() for n in each)
+        return seen, seen if positions(by) == positions(x) else WHOLE
+
+    def torch(self, rt: Any, x: Shape, by: Shape) -> Any:
+        return rt.Scan(1 + self._axis(x))

@@ -1126,6 +1126,74 @@ def stateful(layer: nn.Module, vector: bool, cell: bool) -> nn.Module:
     return layer
 
 
+def _sweep(y: Tensor, factors: Tensor) -> None:
+    """y(t) + factors(t) · y(t − 1) + factors(t) · factors(t − 1) · y(t − 2) + … along the first axis, in the place of y,
+    by 2 · log₂ T passes, which join neighbours, then neighbouring pairs, and so on (Brent & Kung, 1982). The factors
+    are overwritten. Nothing is divided, so that no product is too small."""
+    n, apart = len(y), 1
+    while 2 * apart <= n:
+        here = slice(2 * apart - 1, None, 2 * apart)
+        count = n // (2 * apart)
+        y[here].addcmul_(factors[here], y[apart - 1 :: 2 * apart][:count])
+        factors[here].mul_(factors[apart - 1 :: 2 * apart][:count])
+        apart *= 2
+    while apart >= 1:
+        here = slice(3 * apart - 1, None, 2 * apart)
+        count = len(y[here])
+        y[here].addcmul_(factors[here], y[2 * apart - 1 :: 2 * apart][:count])
+        apart //= 2
+
+
+class _Scan(torch.autograd.Function):
+    """The scan along an axis. The gradient of x is the same recurrence from the end on, each step by the factor of the
+    next; that of the factors its product with the step before. Kept are the factors, and for these the output."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, by: Tensor, axis: int) -> Tensor:
+        y = x.clone()
+        _sweep(y.movedim(axis, 0), by.expand(x.shape).clone().movedim(axis, 0))
+        ctx.axis, wanted = axis, ctx.needs_input_grad
+        ctx.save_for_backward(by if any(wanted) else None, y if wanted[1] else None)
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (by, y), axis = ctx.saved_tensors, ctx.axis
+        next_ones = by.expand(gradient.shape).flip(axis).roll(1, axis)
+        backwards = gradient.flip(axis)
+        _sweep(backwards.movedim(axis, 0), next_ones.movedim(axis, 0))
+        del next_ones
+        into_x = backwards.flip(axis)
+        del backwards
+        if not ctx.needs_input_grad[1]:
+            return into_x, None, None
+        into_by = y.roll(1, axis)
+        into_by.select(axis, 0).zero_()
+        return into_x, into_by.mul_(into_x).sum_to_size(by.shape), None
+
+
+@fx.wrap
+def _scanned(x: Tensor, by: Tensor, axis: int) -> Tensor:
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]  # which knows no gradients but torch's own
+        steps = [x.select(axis, 0)]
+        factors = by.expand(x.shape)
+        for t in range(1, x.shape[axis]):
+            steps.append(torch.addcmul(x.select(axis, t), factors.select(axis, t), steps[-1]))
+        return torch.stack(steps, axis)
+    y: Tensor = _Scan.apply(x, by, axis)  # type: ignore[no-untyped-call]
+    return y
+
+
+class Scan(_Fixed):
+    """y(t) = by(t) · y(t − 1) + x(t) along an axis, which begins at zero."""
+
+    axis: int
+
+    def forward(self, x: Tensor, by: Tensor) -> Tensor:
+        return _scanned(x, by, self.axis)
+
+
 # Many of a thing: the items stand in the batch, those of a sample behind each other.
 
 
