@@ -125,9 +125,9 @@ class Op:
 
     `saves` says which values the backward pass reads, so that autograd keeps them: the `inputs`, the `output`, `either`
     (the output where the op works in place, else the input), `both` (inputs and output), `factors` (each input that
-    another one's gradient is made of), or `nothing`; or some inputs, by their numbers, behind which is the output's. `gradient` says where the
-    gradients of the inputs stand: each in `new` memory, in one new tensor `shared` by them all, in a `view` of the
-    output's gradient, or it is `passed` on.
+    another one's gradient is made of), or `nothing`; or some inputs, by their numbers, behind which is
+    the output's. `gradient` says where the gradients of the inputs stand: each in `new` memory, in one new tensor
+    `shared` by them all, in a `view` of the output's gradient, or it is `passed` on.
     """
 
     word: ClassVar[str] = ""

@@ -1127,7 +1127,7 @@ def stateful(layer: nn.Module, vector: bool, cell: bool) -> nn.Module:
 
 
 def _sweep(y: Tensor, factors: Tensor) -> None:
-    """y(t) + factors(t) · y(t − 1) + factors(t) · factors(t − 1) · y(t − 2) + … along the first axis, in the place of y,
+    """y(t) + factors(t) · y(t − 1) + factors(t) · factors(t − 1) · y(t − 2) + … along the first axis, in y's place,
     by 2 · log₂ T passes, which join neighbours, then neighbouring pairs, and so on (Brent & Kung, 1982). The factors
     are overwritten. Nothing is divided, so that no product is too small."""
     n, apart = len(y), 1
