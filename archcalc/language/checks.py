@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ..errors import Text, did_you_mean
 from ..ops import OPS
+from ..ops.synonyms import suggest_op
 from ..units import same, squeeze
 from .expr import Argument, Expr, check_name
 from .family import Family, family_of
@@ -86,7 +87,7 @@ def _check_calls(family: Family) -> None:
         if merges and word.value not in {*family.blocks, *family.borrowed}:
             raise word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
         if word.value not in known:
-            hint = did_you_mean(word.value, [*family.blocks, *family.borrowed, *OPS, "identity"])
+            hint = suggest_op(word.value, [*family.blocks, *family.borrowed, "identity"])
             if word.value in FORMER:
                 hint = f"It is `{FORMER[word.value]}` now."
             raise word.error(f"`{word}` is neither an op nor a block of this file", hint)

@@ -14,6 +14,7 @@ from ..graph import MAX_NODES, Graph, GraphBuilder, Input, Opened, lost
 from ..ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 from ..ops.base import Argument as Field
 from ..ops.shapes import numel, show
+from ..ops.synonyms import suggest_argument
 from ..units import same
 from .columns import Headings
 from .expr import TURN, Argument, Expr, Opaque, Pattern, Ref, Several, Waiting
@@ -1092,7 +1093,7 @@ def _bind(call: Call, names: list[str], block: str = "") -> dict[str, Given]:
     for name, argument in call.named:
         if name.value not in names:
             what = "parameter" if block else "argument"
-            raise name.error(f"`{call.word}` has no {what} `{name}`", did_you_mean(name.value, names))
+            raise name.error(f"`{call.word}` has no {what} `{name}`", suggest_argument(name.value, names))
         if name.value in given:
             raise name.error(f"the argument `{name}` is given twice")
         given[name.value] = argument

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from ..errors import SpecError, Text, did_you_mean, printable
+from ..errors import SpecError, Text, printable
 from ..ops import ARGUMENTS, OPS
+from ..ops.synonyms import suggest_argument, suggest_op
 from ..units import same, squeeze
 from .columns import Headings, Role, read_role
 from .expr import YIELDING, Argument, Expr, check_name
@@ -375,13 +376,13 @@ def _defaults(tree: Map) -> dict[str, dict[str, tuple[Text, Argument]]]:
     found: dict[str, dict[str, tuple[Text, Argument]]] = {}
     for word, values in _map(tree, "defaults").items():
         if word.value not in OPS:
-            raise word.error(f"`{word}` is not an op", did_you_mean(word.value, OPS))
+            raise word.error(f"`{word}` is not an op", suggest_op(word.value))
         if not isinstance(values, Map):
             raise word.error(f"the defaults of `{word}` are a mapping: `{word}: {{bias: False}}`")
         known = [argument.name for argument in ARGUMENTS[word.value]]
         for name, value in values.items():
             if name.value not in known:
-                raise name.error(f"`{word}` has no argument `{name}`", did_you_mean(name.value, known))
+                raise name.error(f"`{word}` has no argument `{name}`", suggest_argument(name.value, known))
             found.setdefault(word.value, {})[name.value] = (name, Argument(_scalar(value, "a value")))
     return found
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
-from ..errors import Text, did_you_mean
+from ..errors import Text
 from ..ops import OPS
+from ..ops.synonyms import suggest_op
 from .columns import Headings, columns_of
 from .expr import NAME, RESERVED, Argument, Expr, Opaque, Pattern, check_name
 from .notation import cell_value
@@ -217,7 +218,7 @@ def _read_repeated(call: Call, text: Text, headings: Headings | None) -> Merge:
 
 def _read_named(key: Text, value: Tree, what: str, headings: Headings | None) -> Named:
     names = tuple(split_commas(key))
-    hint = did_you_mean(key.value, MERGES)
+    hint = suggest_op(key.value, ops=MERGES)
     if isinstance(value, List) and hint.startswith("Did"):
         raise key.error(f"`{key}` is not a merge, and a name like one's holds no list", hint)
     check_names(names)

@@ -12,13 +12,14 @@ from ..analysis.arithmetic import Arithmetic, arithmetic
 from ..analysis.counts import Report, Totals
 from ..analysis.explain import Addend, Alive, Explained, NodeFacts, Part, Sum, Value, depth_by_row, peak
 from ..analysis.find import find
-from ..errors import Unavailable, UsageError, did_you_mean
+from ..errors import Unavailable, UsageError
 from ..graph import Input, Span
 from ..language.zoo import known_names
 from ..models import Model, Summary, load
 from ..networks import Settings
 from ..ops import ARGUMENTS, OPS, Op, Shape
 from ..ops.shapes import show
+from ..ops.synonyms import suggest_op
 from ..papers.claims import Judgement
 from ..units import read_figure, with_separators
 from ..views import Shown
@@ -62,7 +63,7 @@ def _load(name: str, input: Input | None, settings: Settings | None) -> Model:
     except UsageError as error:
         if error.message != f"no model is called `{name}`":
             raise
-        near = did_you_mean(name, [*known_names(), *OPS])
+        near = suggest_op(name, known_names())
         raise UsageError(f"`{name}` is neither a model nor an op", near or error.hint) from None
 
 
@@ -212,7 +213,7 @@ def explain_op(word: str) -> OpFacts:
     from inspect import cleandoc
 
     if word not in OPS:
-        raise UsageError(f"`{word}` is no op", did_you_mean(word, OPS))
+        raise UsageError(f"`{word}` is no op", suggest_op(word))
     cls = OPS[word]
     inputs, arguments = cls.example
     op = cls(**arguments)
