@@ -14,7 +14,7 @@ import archcalc
 # yolov3.weights holds 61,949,149 parameters and 52,608 statistics, of 4 bytes each, behind 20 others; transformers'
 # Whisper has 576,000 positions more, which are fixed.
 PUBLISHED = """
-    coatnet-0              |  25,036,820 |     4,546,507,776 | 3×224×224              | trained | timm coatnet_0_224
+    coatnet-0-timm         |  25,036,820 |     4,546,507,776 | 3×224×224              | trained | timm coatnet_0_224
     cvt-13                 |  19,997,480 |     4,566,089,216 | 3×224×224              | trained | transformers
     convnextv2-tiny        |  28,635,496 |     4,455,531,264 | 3×224×224              | trained | timm convnextv2_tiny
     hrnet-w18              |  21,299,004 |     4,283,537,072 | 3×224×224              | trained | timm hrnet_w18

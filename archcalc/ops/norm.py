@@ -236,7 +236,7 @@ class GlobalResponseNorm(_Norm):
         return (*found, Buffer("what is scaled", numel(x))) if self.scale else tuple(found)
 
     def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return batch * 2 * numel(y) * itemsize  # gradients by way of the lengths, and of what is scaled
+        return batch * (numel(y) + x[0]) * itemsize  # the gradients by way of the lengths, and of them
 
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"norm": numel(y), "add": numel(y)}
