@@ -40,6 +40,7 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
     "convnext-base": (0.002, LAYOUT),
     "pvt-v2-b2": (0.006, LAYOUT),
     "coatnet-0": (0.006, UNKNOWN),
+    "mamba-130m": (0.0001, UNKNOWN),
     "lstm-ptb-large": (0.03, STEPS),
     "self-attention": (0.06, COPY),
     "swinv2-t": (0.06, COPY),
