@@ -144,7 +144,8 @@ def op_meant(word: str) -> str | None:
 
 def _slip(word: str, name: str) -> bool:
     """Whether one letter too many, too few or another, or two that changed places, makes `name` of `word`."""
-    at = next((n for n, (here, there) in enumerate(zip(word, name, strict=False)) if here != there), len(name))
+    pairs = enumerate(zip(word, name, strict=False))
+    at = next((n for n, (here, there) in pairs if here != there), min(len(word), len(name)))
     here, there = word[at:], name[at:]
     swapped = here[:2] == there[1::-1] and here[2:] == there[2:]
     return swapped or here[1:] == there[1:] or here[1:] == there or here == there[1:]
