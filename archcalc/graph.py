@@ -33,6 +33,11 @@ class Node(NamedTuple):
     shares: int | None = None
 
     @property
+    def read(self) -> tuple[int, ...]:
+        """The inputs of which more than the shape is read."""
+        return self.inputs[: self.op.read]
+
+    @property
     def items(self) -> int:
         """How many values of its shape the node gives: 1 where it gives a single one."""
         return items(self.shape)
@@ -122,10 +127,10 @@ class Graph:
 
 
 def lost(graph: Graph, together: Iterable[tuple[int, ...]] = ()) -> list[int]:
-    """The nodes that reach neither an output nor a head, in order. `together` are the results of one call: where one is
-    read all are, as the parts of a `split` are."""
+    """The nodes that reach neither an output nor a head, in order; what lends its shape alone is not read. `together`
+    are the results of one call: where one is read all are, as the parts of a `split` are."""
     nodes, ends = graph.nodes, {*graph.outputs, *(value for _, value in graph.head_outputs)}
-    if ends.union(*[node.inputs for node in nodes]).issuperset(range(len(nodes))):
+    if ends.union(*[node.read for node in nodes]).issuperset(range(len(nodes))):
         return []
     read = bytearray(len(nodes))
     for value in ends:
@@ -139,7 +144,7 @@ def lost(graph: Graph, together: Iterable[tuple[int, ...]] = ()) -> list[int]:
                 if value >= 0:
                     read[value] = True
         if read[index]:
-            for value in nodes[index].inputs:
+            for value in nodes[index].read:
                 if value >= 0:
                     read[value] = True
     return [index for index in range(len(nodes)) if not read[index]]
@@ -352,8 +357,12 @@ class GraphBuilder:
     def settles(self, start: int) -> bool:
         """Whether all nodes from `start` on, if there are any, do nothing behind their like, and leave the shape."""
         return start < len(self) and all(
-            op.settles and self.shape(inputs[0]) == shape for op, inputs, shape, *_ in self._nodes[start:]
+            op.settled() and self.shape(inputs[0]) == shape for op, inputs, shape, *_ in self._nodes[start:]
         )
+
+    def fixed(self, value: int) -> bool:
+        """Whether a value depends on nothing before it, as `zeros` do."""
+        return value >= 0 and self._nodes[value][0].read == 0
 
     def where(self, index: int) -> Text:
         return self._nodes[index][5]

@@ -176,6 +176,51 @@ def test_what_the_padding_was_is_said_where_it_is_another(call: str, said: str, 
         assert op.restated[0].shape((3, 32, 32)) == op.shape((3, 32, 32))
 
 
+@pytest.mark.parametrize(
+    ("lines", "dead"),
+    [
+        (("conv(64, 3) relu", "learned(10)"), 64 * (27 + 1)),
+        (("conv(64, 3)", "zeros(10)", "linear(3)"), 64 * (27 + 1)),
+        (("x: identity", "wide: conv(512, 3, 2)", "x maxpool(2) upsample(like=wide)"), 512 * (27 + 1)),
+        (("x: identity", "wide: conv(512, 3, 2)", "x crop(wide)"), 512 * (27 + 1)),
+    ],
+)
+def test_what_only_lends_its_size_is_not_read(lines: tuple[str, ...], dead: int, tmp_path: Path) -> None:
+    """Their parameters were counted, though no output depends on them."""
+    error = refused(tmp_path, *lines)
+    assert f"its {dead:,} parameters do nothing" in str(error)
+    assert "takes no more than its size" in error.hint
+
+
+@pytest.mark.parametrize(
+    "lines", ["add: [conv(3, 3)]", "mul:\n      - gap conv(3, 1) sigmoid", "concat: [[conv(3, 3), relu]]"]
+)
+def test_a_merge_of_one_branch_is_refused(lines: str, tmp_path: Path) -> None:
+    """The other branch, mostly `identity`, was forgotten, and the branch alone was built."""
+    error = refused(tmp_path, lines)
+    assert "merges branches, and here is one" in str(error)
+    assert "identity" in error.hint
+    assert model(tmp_path, "add: [conv(3, 3) if cin == 3, conv(3, 1) if cin == 4]").totals.params == 3 * (27 + 1)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("sum", "add"), ("plus", "add"), ("multiply", "mul"), ("Concatenate", "concat"), ("stack", "many"), ("max", "")],
+)
+def test_a_list_under_what_others_call_a_merge_is_no_chain(word: str, meant: str, tmp_path: Path) -> None:
+    """The word was a name, and its list one line behind the other."""
+    error = refused(tmp_path, f"{word}: [conv(3, 3), conv(3, 5)]")
+    assert f"`{word}` is not a merge" in str(error)
+    assert error.hint == (f"Did you mean `{meant}:`?" if meant else "")
+    assert model(tmp_path, "sum: conv(3, 3)", "sum").totals.params == 3 * (27 + 1)
+
+
+def test_experts_without_their_number_are_no_name(tmp_path: Path) -> None:
+    """One fully connected layer was built under the name `experts`."""
+    error = refused(tmp_path, "embed(100, 16)", "experts: linear(16)", input="12")
+    assert "`experts` wants how many experts there are" in str(error)
+
+
 # --- repeats ------------------------------------------------------------------------------------------------------
 
 
@@ -189,14 +234,23 @@ def test_a_repeat_of_the_last_call_alone_is_refused(tmp_path: Path) -> None:
     assert right == 336 + 3 * 12 * (12 * 9 + 1) == 4_260
 
 
-@pytest.mark.parametrize("call", ["relu x2", "gelu x(cin)", "dropout(0.1) x3", "gap x2", "conv(2, 1) softmax x2"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("relu x2", "gelu x(cin)", "dropout(0.1) x3", "gap x2", "conv(2, 1) softmax x2", "identity x2", "l2norm x2"),
+        *("layernorm(scale=False, shift=False) x2", "rmsnorm(scale=False) x2", "instancenorm x2"),
+    ],
+)
 def test_what_does_nothing_more_is_not_repeated(call: str, tmp_path: Path) -> None:
     assert "a second one does nothing" in str(refused(tmp_path, call))
 
 
 @pytest.mark.parametrize(
     "call",
-    ["maxpool(3, 1) x3", "prelu x2", "bn x2", "square x2", "relu x(1)", "relu x0 bn", "scale(2) x2", "pad(1) x2"],
+    [
+        *("maxpool(3, 1) x3", "prelu x2", "bn x2", "square x2", "relu x(1)", "relu x0 bn", "scale(2) x2", "pad(1) x2"),
+        *("l2norm(scale=True) x2", "instancenorm(affine=True) x2", "lrn x2", "grn(scale=False, shift=False) x2"),
+    ],
 )
 def test_what_does_something_more_is_repeated(call: str, tmp_path: Path) -> None:
     model(tmp_path, call)
@@ -303,6 +357,23 @@ def test_a_layer_that_begins_from_zero_at_every_step_is_refused(call: str, tmp_p
     lines = (*before, "embed(100, 8)") if not before else ("embed(100, 8)", "take(0)", "cell", "stack")
     error = refused(tmp_path, *lines, f"steps: [{call}]", input="10", rest=rest)
     assert "begins from zero at every step here" in str(error)
+    assert "hidden=h" in error.hint
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "steps:\n      - lstm(16, hidden=h, cell=c)",
+        "steps:\n      - y: lstm(16, hidden=h, cell=c)\n      - y",
+        "steps:\n      - x: identity\n      - z: zeros(16)\n      - x gru(16, hidden=z)",
+        "steps:\n      - x: identity\n      - z: learned(16)\n      - x rnn(16, hidden=z)",
+    ],
+)
+def test_a_step_that_begins_from_the_same_state_every_time_is_refused(step: str, tmp_path: Path) -> None:
+    """Nobody handed the state on: the layer had no memory, and the parameters and MACs of one that has."""
+    lines = STEPS if "cell=c" in step else (STEPS[0],)
+    error = refused(tmp_path, *lines, step, input="10")
+    assert "begins from the same `hidden` at every step here" in str(error)
     assert "hidden=h" in error.hint
 
 

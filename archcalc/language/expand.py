@@ -143,6 +143,7 @@ class _Expander:
         self.weights: dict[str, list[int]] = {}  # the nodes that own the weights of this name, in the body under way
         self._given: dict[int, tuple[str, ...]] = {}
         self.unrolling = 0  # how many `steps:` are around
+        self.before_step, self.states = 0, frozenset[int]()  # the nodes before this step, and what it has of the last
         self.named: list[tuple[int, int, Text, str]] = []  # nodes behind names: from, to, a name, all
         self.together: list[Value] = []  # results of one call, of which one may be read and others not
 
@@ -274,7 +275,7 @@ class _Expander:
 
     def _check_read(self, graph: Graph) -> None:
         """Raise SpecError at the first line of which nothing reaches an output or a head, and at an input likewise."""
-        read = {value for node in graph.nodes for value in node.inputs}.union(graph.outputs)
+        read = {value for node in graph.nodes for value in node.read}.union(graph.outputs)
         for number, (of_input, _) in enumerate(self.family.inputs):
             if -1 - number not in read:
                 raise of_input.error(f"nothing reads the input `{of_input}`")
@@ -300,6 +301,9 @@ class _Expander:
         )
         many = f", and its {params:,} parameters do nothing" if params else ""
         hint = "Begin a line with its name, or name it in a merge or as an argument; else leave it out."
+        lent = next((node for node in graph.nodes if not every.isdisjoint(node.inputs[node.op.read :])), None)
+        if lent is not None:
+            hint = f"`{lent.op.word}` in line {lent.where.line} takes no more than its size. {hint}"
         raise where.error(f"nothing reads what `{name}` gives: it reaches neither an output nor a head{many}", hint)
 
     def _rows(self, value: Value, names: dict[str, Ref]) -> Iterator[Value]:
@@ -481,7 +485,7 @@ class _Expander:
                 for turn, _ in enumerate(self._rounds(call.times, env)):
                     start = len(self.builder)
                     value = self.call(call, env, value)
-                    if turn == 1 and self.builder.settles(start):
+                    if turn == 1 and (self.builder.settles(start) or call.word.value == "identity"):
                         raise _repeats_nothing(line, call)
         return value
 
@@ -567,6 +571,7 @@ class _Expander:
         first = 0
         alike: Done | None = None  # the second step, as further ones are but for the states
         self.unrolling += 1
+        outer = self.before_step, self.states
         for index in range(tokens[0]):
             if alike is not None:
                 ends.append(self._step_again(alike, OPS["take"](index=index), value[0], carried, env, steps.word))
@@ -577,6 +582,7 @@ class _Expander:
             self._step(steps.word, 4)
             before_step, results = self.steps, len(self.together)
             states = tuple([state for name in carried for state in env[name].value])
+            self.before_step, self.states = len(self.builder), frozenset(states)
             span = self.builder.open(value[0], steps.word, "step")
             end = self._append(OPS["take"](index=index), value, steps.word)
             start, before = len(self.builder), {name: env.get(name, _NONE) for name in given_anew}
@@ -604,6 +610,7 @@ class _Expander:
                 alike = Done(span, (*states, *outside), (*end, *goes_on), taken, results_)
                 sharing = self.builder.shared(span)
         self.unrolling -= 1
+        self.before_step, self.states = outer
         value = self._append(OPS["stack"](), tuple(ends), steps.word)
         self.together.append((*value, *(state for name in carried for state in env[name].value)))
         return value
@@ -722,16 +729,33 @@ class _Expander:
         inputs = (*value, *values)
         if self.gates:
             op, inputs = self._of_each_expert(op, inputs, call.word)
-        if self.unrolling and op.family == "recurrent" and len(inputs) == 1:
-            state = ", ".join(f"{a.name}={a.name[0]}" for a in ARGUMENTS[word] if a.name in ("hidden", "cell"))
-            hint = f"Give it the state of the step before, by its name: `{word}(…, {state})`; or call it outside."
-            raise call.word.error(f"`{word}` begins from zero at every step here", hint)
+        if self.unrolling and op.family == "recurrent":
+            self._check_state(call, op, inputs)
         value = tuple([self._append(piece, inputs, call.word, call)[0] for piece in op.pieces])
         cuts = op.results(self.builder.shape(inputs[0]))
         if cuts:
             value = tuple([value[0] if cut is None else self._append(cut, value, call.word)[0] for cut in cuts])
             self.together.append(value)
         return value
+
+    def _check_state(self, call: Call, op: Op, inputs: Value) -> None:
+        """Raise SpecError at a recurrent op in `steps:` that begins anew at every step: from zero or, where it makes
+        one step itself, from a value that is the same in all of them."""
+        word = call.word.value
+        named = [a.name for a in ARGUMENTS[word] if a.name in ("hidden", "cell")]
+        states = ", ".join(f"{name}={name[0]}" for name in named)
+        if len(inputs) == 1:
+            hint = f"Give it the state of the step before, by its name: `{word}(…, {states})`; or call it outside."
+            raise call.word.error(f"`{word}` begins from zero at every step here", hint)
+        if len(self.builder.shape(inputs[0])) > 1:
+            return
+        for name, value in zip(named, inputs[1:], strict=False):
+            if value not in self.states and (value < self.before_step or self.builder.fixed(value)):
+                said = ", ".join(name[0] for name in named)
+                several = ", states=True" if len(named) > 1 else ""
+                again = f"`{said}: {word}(…, {states}{several})`"
+                hint = f"A state has its name before `steps:`, and is given again inside: {again}."
+                raise call.word.error(f"`{word}` begins from the same `{name}` at every step here", hint)
 
     def _step(self, where: Text, count: int = 1) -> None:
         self.steps += count
@@ -861,7 +885,8 @@ class _Expander:
     def _borrow(self, borrowed: Borrowed, call: Call, env: Env, value: Value) -> Value:
         """A block or a part of another file, which is read there as it is here."""
         there = self._of(borrowed)
-        there.gates = self.gates
+        there.gates, there.unrolling = self.gates, self.unrolling
+        there.before_step, there.states = self.before_step, self.states
         if borrowed.rows:
             value = self._part(there, borrowed, call, value)
         else:

@@ -18,6 +18,7 @@ from .notation import cell_value
 from .reader import List, Map, Tree, where_of
 from .table import Table, TableRow, read_quoted
 
+_MEANT = {"sum": "add", "stack": "many", "max": "", "maximum": "", "minimum": ""}  # no names of a list
 MERGES = (*(word for word, op in OPS.items() if op.branches), "parts")
 STEPS = "steps"
 EXPERTS = "experts"
@@ -175,7 +176,7 @@ def read_item(tree: Tree, what: str, headings: Headings | None) -> Plain | Named
         if not isinstance(value, List):
             raise word.error(f"`{STEPS}:` wants a list: what is done for each token of the value")
         return Unrolled(word, read_body(value, f"`{STEPS}:`", headings))
-    if re.match(rf"\s*{EXPERTS}\s*\(", word.value):
+    if re.match(rf"\s*{EXPERTS}\s*(\(|$)", word.value):
         calls = read_line(word).calls
         if len(calls) > 1 or calls[0].times is not None or calls[0].weights is not None:
             raise word.error(f"`{EXPERTS}(n, k):` stands alone in front of what each expert does")
@@ -189,7 +190,11 @@ def read_item(tree: Tree, what: str, headings: Headings | None) -> Plain | Named
     if not isinstance(value, List) or not value.items:
         where = word if isinstance(value, Text) and not value.value else where_of(value)
         raise where.error(f"`{word}:` wants a list of branches")
-    return Merge(word, tuple(read_body(branch, f"a branch of `{word}`", headings) for branch in value.items), call)
+    branches = tuple([read_body(branch, f"a branch of `{word}`", headings) for branch in value.items])
+    if len(branches) == 1 and branches[0].condition is None and word.value != "parts":
+        hint = "A residual says `identity` beside its other branch: `add: [identity, unit(64)]`."
+        raise word.error(f"`{word}:` merges branches, and here is one", hint)
+    return Merge(word, branches, call)
 
 
 def _merge_call(key: Text) -> Call | None:
@@ -218,8 +223,9 @@ def _read_repeated(call: Call, text: Text, headings: Headings | None) -> Merge:
 
 def _read_named(key: Text, value: Tree, what: str, headings: Headings | None) -> Named:
     names = tuple(split_commas(key))
-    hint = suggest_op(key.value, ops=MERGES)
-    if isinstance(value, List) and hint.startswith("Did"):
+    meant = _MEANT.get(key.value.lower())
+    hint = suggest_op(key.value, ops=MERGES) if meant is None else f"Did you mean `{meant}:`?" if meant else ""
+    if isinstance(value, List) and (meant is not None or hint.startswith("Did")):
         raise key.error(f"`{key}` is not a merge, and a name like one's holds no list", hint)
     check_names(names)
     if isinstance(value, List):

@@ -196,6 +196,10 @@ class Op:
         """Below which number its input's values are, where they are ids to look up; else 0."""
         return 0
 
+    def settled(self) -> bool:
+        """Whether a second one behind it does nothing, with the arguments that this one has."""
+        return self.settles
+
     def folded(self) -> Op | None:
         """This op with a scale and a shift of each output channel folded into it; None where that cannot be."""
         return None

@@ -24,10 +24,14 @@ class _Norm(Elementwise):
     operation = "norm"
     family = "norm"
     saves = "inputs"
+    settles = True
 
     scale: bool = True
     shift: bool = True
     eps: float
+
+    def settled(self) -> bool:
+        return self.settles and not (self.scale or self.shift)
 
     def learned(self, width: int) -> tuple[Param, ...]:
         """The scale and the shift of `width` channels, as far as they are learned."""
@@ -135,6 +139,9 @@ class InstanceNorm(_Norm):
 
     torch_module = "InstanceNorm"
 
+    def settled(self) -> bool:
+        return not self.affine or super().settled()
+
     def shape(self, x: Shape) -> Shape:
         if numel(spatial(x, "`instancenorm`")) == 1:
             raise OpError(f"`instancenorm` of a single element is nothing: the value is {dims(x)}")
@@ -221,6 +228,8 @@ class GlobalResponseNorm(_Norm):
     shift: bool = True
     eps: float = 1e-6
 
+    settles = False
+
     def shape(self, x: Shape) -> Shape:
         spatial(x, "`grn`")
         return x
@@ -271,6 +280,7 @@ class LocalResponseNorm(_Norm):
     within: bool = False
 
     torch_module = "LocalResponseNorm"
+    settles = False
 
     def shape(self, x: Shape) -> Shape:
         spatial(x, "`lrn`")
