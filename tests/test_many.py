@@ -375,6 +375,25 @@ def test_experts_are_a_plain_mixture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "params"),
+    [
+        (["conv(18, 1)", "x deformconv(moved, 8, 3)"], 18 * 5 + 8 * (4 * 9 + 1)),
+        (["gap flatten linear(5)", "x gap flatten gru(5, hidden=moved)"], 5 * 5 + 3 * 5 * (4 + 5 + 1)),
+        (["gap flatten linear(5)", "x gap flatten lstm(5, hidden=moved, cell=moved)"], 5 * 5 + 4 * 5 * (4 + 5 + 1)),
+        (["gap flatten linear(4)", "x gap flatten similarity(moved)"], 4 * 5 + 1),
+    ],
+)
+def test_second_values_of_many_items_fit_as_those_of_one(tmp_path: Path, lines: list[str], params: int) -> None:
+    """The shape of one of many was held against a plain one, and `deformconv` and states refused frames."""
+    moved, last = lines
+    one = spec(tmp_path, f"input: 4 × 8 × 8\nlayers:\n  - x: relu\n  - moved: {moved}\n  - {last}\n")
+    three = spec(tmp_path, f"input: 4 × 3 × 8 × 8\nlayers:\n  - x: frames relu\n  - moved: {moved}\n  - {last}\n")
+    assert one.totals.params == three.totals.params == params
+    assert three.totals.macs == 3 * one.totals.macs
+    assert verify(three.graph) == []
+
+
+@pytest.mark.parametrize(
     ("body", "said"),
     [
         ("experts(8): linear(16)", "`experts` wants how many experts there are"),

@@ -221,6 +221,14 @@ def test_experts_without_their_number_are_no_name(tmp_path: Path) -> None:
     assert "`experts` wants how many experts there are" in str(error)
 
 
+@pytest.mark.parametrize("said", ["distance=64", "rotary_width=2", "interleaved=True", "causal=True, distance=64"])
+def test_an_argument_of_attention_that_says_nothing_is_refused(said: str, tmp_path: Path) -> None:
+    """`distance` without `buckets` was read, and did nothing."""
+    assert re.search(
+        "there are none|nothing is turned", str(refused(tmp_path, "embed(9, 8)", f"attention(2, {said})", input="6"))
+    )
+
+
 # --- repeats ------------------------------------------------------------------------------------------------------
 
 

@@ -179,6 +179,8 @@ class Attention(Op):
             raise OpError(f"`relative` is {show(axes)}; there are {n.t} tokens that read {n.m}", "relative")
         if self.buckets is not None and self.buckets // (1 if self.causal else 2) < 2:
             raise OpError(f"`buckets` of {self.buckets} are too few for near and far", "buckets")
+        if self.buckets is None and self.distance != 128:
+            raise OpError("`distance` is that of the last of `buckets`, and there are none", "distance")
         if self.buckets is not None and self.distance <= self.buckets // (2 if self.causal else 4):
             raise OpError(f"a `distance` of {self.distance} is within the classes of one distance each", "distance")
         wanted = (self._classes(n.t), self.heads)

@@ -144,7 +144,7 @@ class DeformableConv(_Other):
         y = self._conv().shape(x)
         each = numel(spread(self.kernel, 2, "kernel"))
         for name, other, count in zip(("offsets", "mask"), others, (2 * each, each), strict=False):
-            if other != (count, *y[1:]):
+            if tuple(other) != (count, *y[1:]):  # of one item, where there are many
                 raise OpError(f"`{name}` of {dims((count, *y[1:]))} are wanted; these are {dims(other)}", name)
         return y
 

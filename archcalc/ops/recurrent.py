@@ -62,7 +62,7 @@ class Rnn(Op):
         if self.bidirectional and (self.hidden or self.states):
             raise OpError(f"`{word}` of both directions takes and gives no state: call one for each", "bidirectional")
         for state, name in zip(states, ("hidden", "cell"), strict=False):
-            if state != (self.width,):
+            if tuple(state) != (self.width,):
                 raise OpError(f"`{name}` is a vector of {self.width}, as the state is; this is {dims(state)}", name)
         if isinstance(x, Tokens) or len(x) != 1:
             return Tokens((sequence(x, word)[0], self.width * self._ways))
