@@ -31,10 +31,10 @@ class Twin:
     """A model of the zoo and the module that is the same function; `made` is `library:name`, with options behind it.
 
     `config` goes to a configuration of transformers. `split` says which tensors hold several of ours, one behind the
-    other: a pattern and how many. `later` are patterns of names that ours uses behind all others of the module in
-    front of the match, `eps` is that of all its norms where ours have another, `skip` those that the function does
-    not use, `transposed` weights that are [in, out] there. `inputs` makes what the library's module is given of
-    ours; `output` picks what is compared of what it returns."""
+    other: a pattern and how many. `later` are patterns of names that ours uses behind all others of the module in front
+    of the match, `behind` pairs of patterns, of which the first go behind the second. `eps` is that of all its norms
+    where ours have another, `skip` those that the function does not use, `transposed` weights that are [in, out] there.
+    `inputs` makes what the library's module is given of ours; `output` picks what is compared of what it returns."""
 
     model: str
     made: str
@@ -47,6 +47,7 @@ class Twin:
     inputs: Callable[..., tuple[Any, ...]] | None = None
     transposed: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
+    behind: tuple[tuple[str, str], ...] = ()
     eps: float | None = None
     logits: bool = True
 
@@ -63,7 +64,7 @@ def used(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[list[tuple[str, Te
 
     def meet(owner: nn.Module, *_: Any) -> None:
         for name, tensor in (*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False)):
-            if not name.startswith("num_batches") and tensor.is_floating_point():
+            if tensor.is_floating_point() and name not in owner._non_persistent_buffers_set:
                 found.setdefault(f"{names[id(owner)]}.{name}".lstrip("."), tensor)
 
     for name, child in module.named_modules():
@@ -90,7 +91,7 @@ def used(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[list[tuple[str, Te
 
 
 def _moved(twin: Twin, theirs: list[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
-    """With those that `later` names behind all others of the module that they stand in."""
+    """With those that `later` names behind all others of the module that they stand in, and those of `behind`."""
     for pattern in twin.later:
         names = [name for name, _ in theirs]
         for name in [name for name in names if re.search(pattern, name)]:
@@ -100,6 +101,11 @@ def _moved(twin: Twin, theirs: list[tuple[str, Tensor]]) -> list[tuple[str, Tens
             item = theirs.pop(n)
             behind = [n for n, (other, _) in enumerate(theirs) if other.startswith(prefix)]
             theirs.insert(behind[-1] + 1 if behind else n, item)
+    for pattern, other in twin.behind:
+        moved = [pair for pair in theirs if re.search(pattern, pair[0])]
+        theirs = [pair for pair in theirs if not re.search(pattern, pair[0])]
+        at = max(n for n, (name, _) in enumerate(theirs) if re.search(other, name)) + 1
+        theirs[at:at] = moved
     return theirs
 
 
@@ -107,7 +113,7 @@ def randomised(module: nn.Module) -> nn.Module:
     """The module with norms, biases and statistics that are not what they begin as, so that none can be left out."""
     drawn = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        for name, tensor in module.state_dict().items():  # not what a module computes for itself, as rotary angles
             if not tensor.is_floating_point() or tensor.device.type == "meta":
                 continue
             noise = torch.rand(tensor.shape, generator=drawn)
@@ -201,6 +207,14 @@ def difference(twin: Twin) -> float:
     return float((mine.reshape(wanted.shape) - wanted).abs().max() / wanted.abs().max())
 
 
+LLAMA = (
+    ("num_hidden_layers", 2),
+    ("hidden_size", 64),
+    ("intermediate_size", 96),
+    ("num_attention_heads", 8),
+    ("vocab_size", 211),
+)
+SMALL = (("layers", 2), ("dimension", 64), ("ffn", 96), ("heads", 8), ("V", 211), ("tokens", 20))
 TWINS = (
     Twin("alexnet-torchvision", "torchvision:alexnet", (3, 224, 224)),
     Twin("vgg11", "torchvision:vgg11", (3, 224, 224)),
@@ -209,7 +223,7 @@ TWINS = (
     Twin("resnet50-v1.5", "torchvision:resnet50", (3, 64, 64)),
     Twin("resnext50-32x4d", "torchvision:resnext50_32x4d", (3, 64, 64)),
     Twin("densenet121", "torchvision:densenet121", (3, 64, 64)),
-    Twin("googlenet-torchvision", "torchvision:googlenet aux_logits=False init_weights=False", (3, 224, 224)),
+    Twin("googlenet-torchvision", "torchvision:googlenet aux_logits=False init_weights=False", (3, 224, 224), eps=1e-3),
     Twin("inception-v3", "torchvision:inception_v3 aux_logits=False init_weights=False", (3, 299, 299)),
     Twin("squeezenet1.0", "torchvision:squeezenet1_0", (3, 64, 64)),
     Twin("mobilenetv2", "torchvision:mobilenet_v2", (3, 64, 64)),
@@ -255,6 +269,54 @@ TWINS = (
     Twin("wide-resnet50-2", "timm:wide_resnet50_2", (3, 64, 64)),
     Twin("mixer-s-32", "timm:mixer_s32_224"),
     Twin("convmixer-768-32", "timm:convmixer_768_32", (3, 70, 70)),
+    Twin(
+        "gpt2",
+        "transformers:GPT2LMHeadModel",
+        config=(("n_layer", 2), ("n_embd", 96), ("n_head", 4), ("vocab_size", 211)),
+        settings=(("L", 2), ("d_model", 96), ("heads", 4), ("V", 211), ("tokens", 20)),
+        split=((r"c_attn\.(weight|bias)$", 3),),
+        transposed=(r"c_\w+\.weight$",),
+        skip=("lm_head",),
+        output=lambda found: found.logits,
+    ),
+    Twin(
+        "bert-base",
+        "transformers:BertModel",
+        config=(("num_hidden_layers", 2), ("vocab_size", 211)),
+        settings=(("L", 2), ("V", 211), ("tokens", 20)),
+        inputs=lambda words, segments: (words, None, segments),
+        output=lambda found: found.pooler_output,
+    ),
+    *(
+        Twin(
+            model,
+            "transformers:LlamaForCausalLM",
+            config=(*LLAMA, ("num_key_value_heads", shared), ("rms_norm_eps", eps), ("rope_parameters", rope)),
+            settings=(*SMALL, ("kv_heads", shared)),
+            output=lambda found: found.logits,
+        )
+        for model, shared, eps, rope in (
+            ("llama-7b", 8, 1e-6, {"rope_type": "default", "rope_theta": 10_000.0}),
+            ("llama-3-8b", 2, 1e-5, {"rope_type": "default", "rope_theta": 500_000.0}),
+        )
+    ),
+    Twin(
+        "t5-small",
+        "transformers:T5ForConditionalGeneration",
+        config=(("num_layers", 2), ("vocab_size", 211)),
+        settings=(("layers", 2), ("V", 211), ("tokens", 20)),
+        skip=("lm_head", "embed_tokens"),
+        inputs=lambda source, target: (source, None, target),
+        output=lambda found: found.logits,
+    ),
+    Twin("regnety-800mf-torchvision", "torchvision:regnet_y_800mf", (3, 64, 64), later=(r"proj\.",)),
+    Twin("mnasnet-b1-0.5", "torchvision:mnasnet0_5", (3, 64, 64)),
+    Twin("shufflenetv2-0.5", "torchvision:shufflenet_v2_x0_5", (3, 64, 64)),
+    Twin("wide-resnet101-2", "timm:wide_resnet101_2", (3, 64, 64)),
+    Twin("mixer-b-16", "timm:mixer_b16_224"),
+    Twin("vgg16-bn", "torchvision:vgg16_bn", (3, 224, 224)),
+    Twin("swin-s", "torchvision:swin_s", (3, 224, 224)),
+    Twin("deit-s-distilled", "timm:deit_small_distilled_patch16_224", behind=(("cls_token$", "dist_token$"),)),
 )
 
 
