@@ -128,6 +128,36 @@ def test_a_table_for_the_differences_of_a_window() -> None:
     torch.testing.assert_close(module(x), plain(module, x, bias=bias))
 
 
+def test_vectors_of_differences_along_each_axis() -> None:
+    """q · (R_down[Δy] + R_across[Δx]), beside the scaled q · k, as the authors of MViTv2 and of SAM have it."""
+    module, x = twin(X, relative=(2, 3), decomposed=True), value(X)
+    q = module.q(x).unflatten(-1, (HEADS, -1))
+
+    def bias(head: int, i: int, j: int) -> Tensor:
+        vector = module.axis_0[i // 3 - j // 3 + 1] + module.axis_1[i % 3 - j % 3 + 2]
+        product: Tensor = (q[:, i, head] * vector).sum(-1)
+        return product
+
+    torch.testing.assert_close(module(x), plain(module, x, bias=bias))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("t", "m"), [(T, T), (T, M), (1, M), (1, 1), (M, 1)])
+def test_vectors_of_all_differences(t: int, m: int, causal: bool) -> None:
+    """((q + u) · k + (q + v) · r of the difference) / √d (Dai et al., section 3.3)."""
+    shapes = Tokens((t, D)), Tokens((m, D)), Tokens((t + m - 1, D))
+    module = twin(*shapes, memory=True, positions=True, causal=causal)
+    x, source, positions = (value(shape, seed) for seed, shape in enumerate(shapes))
+    q, k, r = (y.unflatten(-1, (HEADS, -1)) for y in (module.q(x), module.k(source), positions))
+
+    def bias(head: int, i: int, j: int) -> Tensor:
+        met = (q[:, i, head] + module.bias_v[head]) * r[:, j - i + t - 1, head] + module.bias_u[head] * k[:, j, head]
+        found: Tensor = met.sum(-1) / (D // HEADS) ** 0.5 + hidden(causal and j > i)
+        return found
+
+    torch.testing.assert_close(module(x, source, positions), plain(module, x, bias=bias, source=source))
+
+
 def bucket(apart: int, buckets: int, most: int, both: bool) -> int:
     """The class of a distance by the text of Raffel et al.: half exactly, the rest by logarithms."""
     base, far = 0, -min(apart, 0)

@@ -44,6 +44,7 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
     "lstm-ptb-large": (0.03, STEPS),
     "self-attention": (0.06, COPY),
     "swinv2-t": (0.06, COPY),
+    "sam-b-encoder": (0.03, COPY),
     "head-projection": (0.3, COPY),
     "output-projection": (0.13, COPY),
     "pool-2x2": (0.3, NOTHING),

@@ -697,6 +697,24 @@ ROWS = [
         "attention", {"heads": 2, "bias": False, "relative": 5}, [SEQUENCE], SEQUENCE, [*SQUARE, ("table", (9, 2))],
         1680, {"softmax": 50, "multiply": 50, "add": 50},
     ),
+    # 1 and 9 vectors of a head's width of 4; each query meets 1 and 5 of them: 5·8·6 more
+    Row(
+        "attention", {"heads": 2, "bias": False, "relative": (1, 5), "decomposed": True}, [SEQUENCE], SEQUENCE,
+        [*SQUARE, ("axis_0", (1, 4)), ("axis_1", (9, 4))],
+        1680 + 240, {"softmax": 50, "multiply": 50, "add": 100},
+    ),
+    # Transformer-XL's: each query meets 5 + 5 − 1 vectors, 5·8·9; of 7 tokens 11
+    Row(
+        "attention", {"heads": 2, "bias": False, "positions": True}, [SEQUENCE, Tokens((9, 8))], SEQUENCE,
+        [*SQUARE, ("bias_u", (2, 4)), ("bias_v", (2, 4))],
+        1680 + 360, {"softmax": 50, "multiply": 50, "add": 50, "bias": 80},
+    ),
+    Row(
+        "attention", {"heads": 2, "bias": False, "memory": True, "positions": True, "mask": True},
+        [SEQUENCE, Tokens((7, 8)), Tokens((11, 8)), (1, 5, 7)], SEQUENCE,
+        [*SQUARE, ("bias_u", (2, 4)), ("bias_v", (2, 4))],
+        2096 + 440, {"softmax": 70, "multiply": 70, "add": 140, "bias": 80},
+    ),
     # a table that is given, for a cross attention too; T5's 32 classes
     Row(
         "attention", {"heads": 2, "bias": False, "buckets": 32, "scale": 1.0}, [SEQUENCE], SEQUENCE,
@@ -955,6 +973,8 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("attention", {"heads": 2, "relative": (7, 7)}, [SEQUENCE], "relative"),
     ("attention", {"heads": 2, "relative": 5, "memory": True}, [SEQUENCE, Tokens((7, 8))], "relative"),
     ("attention", {"heads": 2, "relative": 5, "buckets": 32}, [SEQUENCE], "buckets"),
+    ("attention", {"heads": 2, "decomposed": True}, [SEQUENCE], "decomposed"),
+    ("attention", {"heads": 2, "positions": True}, [SEQUENCE, Tokens((5, 8))], "positions"),
     ("attention", {"heads": 2, "buckets": 2}, [SEQUENCE], "buckets"),
     ("attention", {"heads": 2, "buckets": 32, "distance": 8}, [SEQUENCE], "distance"),
     ("attention", {"heads": 2, "table": True}, [SEQUENCE, Tokens((9, 2))], "table"),
@@ -1334,6 +1354,10 @@ def attention(draw: Draw) -> Drawn:
     tables += [({"relative": t}, 2 * t - 1), ({"relative": (1, t)}, 2 * t - 1)] if memory is None else []
     table, classes = draw(st.sampled_from(tables))
     inputs = [x, *([memory] if memory else []), *([Tokens((m, draw(small)))] if own["values"] else [])]
+    if draw(maybe):
+        own, inputs = own | {"positions": True}, [*inputs, Tokens((t + m - 1, widths.get("key", x[1])))]
+    if "relative" in table and draw(maybe):
+        table, classes = table | {"decomposed": True}, 0
     if classes and draw(maybe):
         table, inputs = table | {"table": True}, [*inputs, Tokens((classes, heads))]
     if own["mask"]:

@@ -46,6 +46,7 @@ PUBLISHED = """
     mamba-130m             | 129,135,360 |   262,995,443,712 | 2048                   | trained | transformers
     dit-xl-2               | 674,834,720 |   118,621,421,568 | 4×32×32 + 1152×16×16 + 256 + 1 | trained | by hand
     swinv2-t               |  28,347,154 |                   | 3×256×256     | trained  | timm swinv2_tiny_window8_256
+    sam-b-encoder          |  89,670,912 | 486,038,667,264 | 3×1024×1024   | trained  | transformers; MACs by hand
     densenet161            |  28,681,000 |   7,727,907,072 | 3×224×224     | trained  | torchvision densenet161
     mnasnet-b1-0.5         |   2,218,512 |     104,455,968 | 3×224×224     | trained  | torchvision mnasnet0_5
     mnasnet-b1-0.75        |   3,170,208 |     215,493,104 | 3×224×224     | trained  | torchvision mnasnet0_75

@@ -119,7 +119,7 @@ def randomised(module: nn.Module) -> nn.Module:
             noise = torch.rand(tensor.shape, generator=drawn)
             if name.endswith("running_var") or (tensor.ndim == 1 and name.endswith("weight")):
                 tensor.copy_(0.75 + noise / 2)
-            elif tensor.ndim <= 1:
+            elif tensor.ndim <= 1 or not tensor.any():
                 tensor.copy_((noise - 0.5) / 5)
     return module.eval()
 
@@ -143,11 +143,7 @@ def carry(twin: Twin, ours: nn.Module, theirs: list[tuple[str, Tensor]]) -> dict
         if key.endswith("num_batches_tracked"):
             continue
         name = next(
-            (
-                name
-                for name, other in left.items()
-                if _kind(name) == _kind(key) and _plain(other.shape) == _plain(tensor.shape)
-            ),
+            (name for name, other in left.items() if _kind(name) == _kind(key) and _alike(other.shape, tensor.shape)),
             None,
         )
         if name is None:
@@ -160,8 +156,11 @@ def carry(twin: Twin, ours: nn.Module, theirs: list[tuple[str, Tensor]]) -> dict
     return pairs
 
 
-def _plain(shape: torch.Size) -> tuple[int, ...]:
-    return tuple(size for size in shape if size > 1)
+def _alike(theirs: torch.Size, ours: torch.Size) -> bool:
+    """Whether the shapes differ by axes of 1 alone, or in that theirs has the places of a map where ours has tokens."""
+    plain = [tuple(size for size in shape if size > 1) for shape in (theirs, ours)]
+    flat = len(ours) == 2 and theirs[:1] == (1,) and theirs[-1] == ours[-1] and theirs.numel() == ours.numel()
+    return plain[0] == plain[1] or flat
 
 
 def _listed(left: dict[str, Tensor]) -> str:

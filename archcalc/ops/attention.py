@@ -47,9 +47,11 @@ class _Sizes(NamedTuple):
     rotary_width="how many elements of each head are turned, where that is not all",
     interleaved="whether neighbouring elements are turned together, not those of the two halves",
     relative="the axes of the tokens, of which each difference has a learned bias, as 7×7",
+    decomposed="whether queries are multiplied with learned vectors of the differences along each axis of `relative`",
     buckets="how many classes of distances have a learned bias, as T5 has 32",
     distance="from which distance on all are one class of `buckets`",
     table="the learned biases as a value that several attentions share: classes × heads",
+    positions="vectors of all differences, from the furthest token before to the furthest behind, that queries meet",
     mask="a value that is added to the scores, T × M or heads × T × M",
     alibi="whether scores fall with the distance, each head's at its own rate",
     qk_norm="how queries and keys are normalised, head by head: rmsnorm, layernorm, or l2norm with a temperature",
@@ -68,6 +70,10 @@ class Attention(Op):
     Rotary embedding: Su et al., arXiv:2104.09864. `relative`: (2h − 1)·(2w − 1) biases a head (Liu et al.,
     arXiv:2103.14030, section 3.2); `buckets`: Raffel et al., arXiv:1910.10683, section 2.1, over both directions unless
     `causal`. ALiBi: Press et al., arXiv:2108.12409, its distance taken without sign where nothing is `causal`.
+    `decomposed`: for each axis of n 2n − 1 vectors as wide as a head, for all heads; what the queries give with them is
+    added to the scores as it is, T·n·key MACs an axis (Li et al., arXiv:2112.01526, section 4.1, and its code).
+    `positions` are T + M − 1 vectors for all heads: queries meet them, T·(T + M − 1)·key MACs, with a learned bias v,
+    and keys with another, u (Dai et al., arXiv:1901.02860, section 3.3).
     Tokens of windows that `windows` cut with a `shift` do not read those that came from elsewhere (section 3.2 there).
     `l2norm` is the scaled cosine of Liu et al., arXiv:2111.09883, section 3.2.
     """
@@ -88,9 +94,11 @@ class Attention(Op):
     rotary_width: Count | None = None
     interleaved: bool = False
     relative: Size | None = None
+    decomposed: bool = False
     buckets: Count | None = None
     distance: Count = 128
     table: Value = False
+    positions: Value = False
     mask: Value = False
     alibi: bool = False
     qk_norm: Word | None = None
@@ -100,7 +108,7 @@ class Attention(Op):
     family = "attention"
     torch_module = "MultiheadAttention"
     example = on(Tokens((6, 8)), heads=2)
-    inputs = (1, 5)
+    inputs = (1, 6)
     weight_layers = 2
     saves = "inputs"
     frees_grad_early = True
@@ -108,7 +116,7 @@ class Attention(Op):
     @property
     def _given(self) -> list[str]:
         """The arguments that are values of the network, in the order of the inputs behind the first."""
-        return [name for name in ("memory", "values", "table", "mask") if getattr(self, name)]
+        return [name for name in ("memory", "values", "positions", "table", "mask") if getattr(self, name)]
 
     def _of(self, name: str, x: tuple[Any, ...]) -> Any:
         """What `x` has for the argument `name`; None where it is not given."""
@@ -133,6 +141,8 @@ class Attention(Op):
         """How many biases each head has for pairs of tokens."""
         if self.relative is None:
             return self.buckets or 0
+        if self.decomposed:
+            return 0
         return math.prod(2 * n - 1 for n in self._axes(tokens))
 
     def shape(self, *x: Shape) -> Shape:
@@ -150,6 +160,7 @@ class Attention(Op):
             raise OpError(f"each key has a value: {n.m} keys, and values of {mixed[0]} tokens", "values")
         self._check_positions(n)
         self._check_added(n, self._of("table", x), self._of("mask", x))
+        self._check_met(n, self._of("positions", x))
         if self.qk_norm not in (None, *QK_NORMS):
             known = ", ".join(QK_NORMS)
             raise OpError(f"`qk_norm` is one of {known}; here it is {self.qk_norm}", "qk_norm")
@@ -191,6 +202,18 @@ class Attention(Op):
         if mask is not None and tuple(mask) not in ((n.t, n.m), (1, n.t, n.m), (self.heads, n.t, n.m)):
             raise OpError(f"the scores are {self.heads}×{n.t}×{n.m}; this value is {dims(mask)}", "mask")
 
+    def _check_met(self, n: _Sizes, positions: Shape | None) -> None:
+        """Raise OpError where what queries are multiplied with does not fit them."""
+        if self.decomposed and self.relative is None:
+            raise OpError("`relative` names the axes that are `decomposed`", "decomposed")
+        wanted = Tokens((n.t + n.m - 1, n.key))
+        if positions is not None and not (isinstance(positions, Tokens) and positions == wanted):
+            raise OpError(f"the differences are {dims(wanted)} here; this value is {dims(positions)}", "positions")
+
+    def _met(self, n: _Sizes) -> int:
+        """How many vectors of differences each query is multiplied with."""
+        return (sum(self._axes(n.t)) if self.decomposed else 0) + (n.t + n.m - 1 if self.positions else 0)
+
     def _turned(self, n: _Sizes) -> int:
         """How many elements of a head the rotary embedding turns."""
         return 0 if self.rotary is None else self.rotary_width or n.key // self.heads
@@ -216,6 +239,11 @@ class Attention(Op):
             found += [Param(f"{name}_norm.{tensor}", width, "norm") for name in "qk" for tensor in tensors]
         if self._classes(n.t) and not self.table:
             found.append(Param("table", (self._classes(n.t), self.heads), "weight"))
+        if self.decomposed:
+            each = n.key // self.heads
+            found += [Param(f"axis_{at}", (2 * size - 1, each), "weight") for at, size in enumerate(self._axes(n.t))]
+        if self.positions:
+            found += [Param(f"bias_{name}", (self.heads, n.key // self.heads), "bias") for name in "uv"]
         return tuple(found)
 
     @property
@@ -229,7 +257,8 @@ class Attention(Op):
     def macs(self, *xy: Shape) -> int:
         n = self._sizes(xy[:-1])
         made = sum(self._source_macs(n)) if self.values else n.m * n.e * (n.keys + n.values)
-        return n.t * n.d * n.key + made + n.t * n.value * n.out + n.t * n.m * (n.key + n.value)
+        found = n.t * n.d * n.key + made + n.t * n.value * n.out + n.t * n.m * (n.key + n.value)
+        return found + n.t * n.key * self._met(n) if self.decomposed or self.positions else found
 
     def backward_macs(self, needs: Needs, *xy: Shape) -> int:
         n = self._sizes(xy[:-1])
@@ -238,6 +267,8 @@ class Attention(Op):
         into_keys = needs[0] if not self.memory else self._of("memory", needs)
         into_values = into_keys if not self.values else self._of("values", needs)
         unneeded = (0 if needs[0] else n.t * n.d * n.key) + (0 if into_keys else keys) + (0 if into_values else values)
+        if self.positions and not self._of("positions", needs):
+            unneeded += n.t * (n.t + n.m - 1) * n.key
         return 2 * self.macs(*xy) - unneeded
 
     @property
@@ -252,7 +283,9 @@ class Attention(Op):
     def _fused(self, needs: Needs, n: _Sizes, x: tuple[Shape, ...]) -> bool:
         """Whether torch has a kernel that keeps no weights: not with biases that are learned, or other dropouts."""
         table = self._of("table", needs) if self.table else self._classes(n.t) > 0
-        return n.key == n.value and not (table or self._of("mask", needs) or self.dropout or self._apart(x))
+        return n.key == n.value and not (
+            table or self._met(n) or self._of("mask", needs) or self.dropout or self._apart(x)
+        )
 
     def saved(self, needs: Needs, *xy: Shape) -> Saves:
         """The sources, and a mask that goes into the fused kernel as it is."""
@@ -294,6 +327,14 @@ class Attention(Op):
             found.append(Buffer("the logarithms of the sums", self.heads * n.t, SUM_BYTES))
             added = self._added(needs, n, xy)
             found += [Buffer("what is added to the scores", added)] if added else []
+        if self.decomposed:
+            axes, width = self._axes(n.t), n.key // self.heads
+            found.append(Buffer("the queries along each axis", len(axes) * n.t * n.key))
+            found.append(Buffer("the vectors of pairs", sum(size**2 for size in axes) * width, once=True))
+        if self.positions:
+            if self._of("positions", needs):
+                found.append(Buffer("the queries that meet positions", n.t * n.key))
+            found.append(Buffer("the positions of each head", (n.t + n.m - 1) * n.key))
         return (*found, *self._norm_buffers(n))
 
     def _norm_buffers(self, n: _Sizes) -> tuple[Buffer, ...]:
@@ -336,7 +377,9 @@ class Attention(Op):
             bias += n.m * n.keys
         bias += n.t * n.out if self._out_bias else 0
         turned: Any = self._turned(n) and (n.t * self.heads + n.m * (self.kv_heads or self.heads)) * self._turned(n)
-        added = scores * ((self._classes(n.t) > 0) + bool(self.mask) + self.alibi)
+        added = scores * ((self._classes(n.t) > 0) + bool(self.mask) + self.alibi + bool(self.positions))
+        added += scores * len(self._axes(n.t)) if self.decomposed else 0
+        bias += 2 * n.t * n.key if self.positions else 0
         normed = n.t * n.key + n.m * n.keys if self.qk_norm else 0
         found = {
             "softmax": scores, "multiply": scores + 2 * turned, "bias": bias, "add": turned + added, "norm": normed,
@@ -349,7 +392,7 @@ class Attention(Op):
         if self.window and self._hides(self._sizes(x)):
             back, ahead = (self.window - 1, 0) if self.causal else (self.window // 2, self.window // 2)
             reach = (ReceptiveWindow(1, -back, ahead),)
-        others = {"memory": reach, "values": reach, "table": WHOLE, "mask": WHOLE}
+        others = {"memory": reach, "values": reach, "positions": WHOLE, "table": WHOLE, "mask": WHOLE}
         own = POINT if self.memory else reach
         return (own, *(others[name] for name in self._given))
 
@@ -358,7 +401,8 @@ class Attention(Op):
         added = {
             "items": items(x[0]) if self._apart(x) else 0, "windows": (cut.of, cut.each, cut.shift) if cut else (),
             "common": tuple(self._given[at - 1] for at in self.common if cuts_of(x[at]) != cuts_of(x[0])),
-            "causal": self.causal, "window": self._hides(n), "relative": self._axes(n.t), "buckets": self.buckets or 0,
+            "causal": self.causal, "window": self._hides(n), "relative": self._axes(n.t), "decomposed": self.decomposed,
+            "buckets": self.buckets or 0,
             "distance": self.distance, "alibi": self.alibi, "classes": 0 if self.table else self._classes(n.t),
         }  # fmt: skip
         return rt.Attention(

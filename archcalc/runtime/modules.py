@@ -434,6 +434,13 @@ class Attention(nn.Module):
         elif qk_norm:
             norm = nn.LayerNorm if qk_norm == "layer" else partial(UnitNorm, False)
             self.q_norm, self.k_norm = norm(width, eps=1e-6), norm(width, eps=1e-6)
+        if added["decomposed"]:
+            for at, size in enumerate(added["relative"]):
+                self.register_parameter(f"axis_{at}", nn.Parameter(torch.zeros(2 * size - 1, width)))
+                self._fix(f"along_{at}", _differences((size,)).flatten())
+        if "positions" in given:
+            self.bias_u = nn.Parameter(torch.zeros(self.heads, width))
+            self.bias_v = nn.Parameter(torch.zeros(self.heads, width))
         if added["classes"]:
             self.table = nn.Parameter(torch.empty(added["classes"], self.heads))
             nn.init.trunc_normal_(self.table, std=0.02)
@@ -458,7 +465,7 @@ class Attention(nn.Module):
 
     def _pairs(self, apart: Tensor) -> Tensor | None:
         """The row of the table for each pair of tokens, in one line."""
-        if self.added["relative"]:
+        if self.added["relative"] and not self.added["decomposed"]:
             return _differences(self.added["relative"]).flatten()
         if not self.added["buckets"]:
             return None
@@ -472,6 +479,8 @@ class Attention(nn.Module):
             or self.added["window"]
             or self.added["windows"]
             or self.pairs is not None
+            or self.added["decomposed"]
+            or "positions" in self.given
             or "mask" in self.given
         )
         return self.added["causal"] and not more
@@ -508,15 +517,46 @@ class Attention(nn.Module):
             q, k = self._turned(q, self.widths["t"]), self._turned(k, self.widths["m"])
         if self.shared < self.heads:
             k, v = (y.repeat_interleave(self.heads // self.shared, 2) for y in (k, v))
+        met = []
+        if "positions" in given:
+            met.append(self._differing(q + self.bias_v, given["positions"]))
+            q = q + self.bias_u
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-        mask, causal, share = self._bias(given), self._by_flag, self.dropout if self.training else 0.0
+        met += [self._along_axes(q)] if self.added["decomposed"] else []
+        mask, causal, share = self._bias(given, met), self._by_flag, self.dropout if self.training else 0.0
         if self.added["items"]:  # samples × items × heads × tokens × elements
             q, k, v = (torch.unflatten(y, 0, (-1, self.added["items"])) for y in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=share, is_causal=causal, scale=scale)
         y = y.flatten(0, 1) if self.added["items"] else y
         return y.transpose(1, 2).flatten(2)
 
-    def _bias(self, given: dict[str, Tensor]) -> Tensor | None:
+    def _differing(self, q: Tensor, positions: Tensor) -> Tensor:
+        """What queries give with the vectors of their differences from all tokens, on the scale of the scores."""
+        t, m = self.widths["t"], self.widths["m"]
+        scale = self.scale or 1 / math.sqrt(self.widths["key"] / self.heads)
+        r = torch.unflatten(positions, 2, (self.heads, -1)).permute(0, 2, 3, 1)
+        found = torch.matmul((q * scale).transpose(1, 2), r)
+        if t == 1:
+            return found
+        # row i begins t − 1 − i further on: the same rows, each an element shorter, from element t − 1 on
+        rows = found.flatten(2).narrow(2, t - 1, t * (t + m - 2))
+        return torch.unflatten(rows, 2, (t, t + m - 2)).narrow(3, 0, m)
+
+    def _along_axes(self, q: Tensor) -> Tensor:
+        """What queries give with the vectors of their differences along each axis, added up, for each pair."""
+        found, sizes = [], self.added["relative"]
+        q = torch.unflatten(q, 2, sizes)
+        for at, size in enumerate(sizes):
+            vectors = self.get_parameter(f"axis_{at}").index_select(0, self.get_buffer(f"along_{at}"))
+            lines = q.movedim(2 + at, 0).clone(memory_format=torch.contiguous_format)  # places × samples × heads × …
+            products = torch.bmm(lines.flatten(1, -2), torch.unflatten(vectors, 0, (size, size)).transpose(1, 2))
+            rest = [n for other, n in enumerate(sizes) if other != at]
+            products = torch.unflatten(products, 1, (-1, self.heads, *rest)).movedim(0, 2 + at)
+            spread = [size if other == at else 1 for other in range(len(sizes))]
+            found.append(torch.unflatten(products.flatten(2, -2), 3, spread))
+        return sum(found[1:], found[0]).flatten(3)
+
+    def _bias(self, given: dict[str, Tensor], met: list[Tensor]) -> Tensor | None:
         """What is added to the scores: samples × heads × T × M, or what spreads to it; samples × items × …, where the
         items of a sample are looked at together."""
         found = self.fixed
@@ -530,7 +570,7 @@ class Attention(nn.Module):
             added.append(self._by_item(torch.unflatten(given["mask"].flatten(1), 1, (-1, *size[1:])), "mask"))
         if self.hidden is not None:
             added.append(self.hidden)
-        for y in added:
+        for y in (*added, *(self._by_item(y, "") for y in met)):
             found = y if found is None else y + found
         return found
 
@@ -538,7 +578,7 @@ class Attention(nn.Module):
         count = self.added["items"]
         if not count:
             return bias
-        once = name in self.added["common"] or name not in self.given
+        once = name in self.added["common"] or (name == "table" and name not in self.given)
         return torch.unflatten(bias, 0, (-1, 1 if once else count))
 
     def _turned(self, x: Tensor, tokens: int) -> Tensor:

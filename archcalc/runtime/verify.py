@@ -59,6 +59,7 @@ OTHER_BUFFERS: dict[str, str] = {
     "cos": "how far a rotary embedding turns",
     "sin": "how far a rotary embedding turns",
     "pairs": "which bias of a table each pair of tokens has",
+    **{f"along_{at}": "the difference of each pair of places along an axis" for at in range(3)},
     "fixed": "what is always added to the scores of an attention",
     "hidden": "what hides tokens of shifted windows from each other",
 }
