@@ -41,6 +41,7 @@ STORAGE = {
     "new": "new memory",
     "view": "a view of the input",
     "inplace": "in place of the input where nobody needs that any more, else new memory",
+    "own": "what the op itself has, once for all samples",
 }
 # The quantities of the page about counting by the kinds of parameters.
 QUANTITY = {"weight": "weights", "bias": "biases", "norm": "norm_params", "stat": "norm_stats"}

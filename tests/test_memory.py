@@ -31,26 +31,24 @@ FIRST = [selections(path)[1][0].name for path in spec_files() if selections(path
 # length.
 LAYOUT = "a weight gradient of another layout is copied"
 STEPS = "small gradients come and go step by step"
-COPY = "`linear` copies what `tokens` views, and saves the copy"
 NOTHING = "nothing is trained, and so nothing runs backward"
 UNKNOWN = "found by running it; why is not known yet"
+INSIDE = "the gradients inside an attention do not come and go as they are counted"
 EXCEPTIONS: dict[str, tuple[float, str]] = {
     "convnext-tiny": (0.002, LAYOUT),
     "convnext-small": (0.002, LAYOUT),
     "convnext-base": (0.002, LAYOUT),
     "pvt-v2-b2": (0.006, LAYOUT),
-    "coatnet-0": (0.006, UNKNOWN),
+    "coatnet-0": (0.006, INSIDE),
+    "detr-resnet50": (0.0003, INSIDE),
+    "sam-b-encoder": (0.007, INSIDE),
     "mamba-130m": (0.0001, UNKNOWN),
     "lstm-ptb-large": (0.03, STEPS),
-    "self-attention": (0.06, COPY),
-    "swinv2-t": (0.06, COPY),
-    "sam-b-encoder": (0.03, COPY),
-    "head-projection": (0.3, COPY),
-    "output-projection": (0.13, COPY),
     "pool-2x2": (0.3, NOTHING),
     "zero-padding": (0.03, NOTHING),
 }
-CHOSEN = list(dict.fromkeys([*FIRST, *EXCEPTIONS]))
+COPIES = ["self-attention", "head-projection", "output-projection", "swinv2-t"]  # `linear` of views
+CHOSEN = list(dict.fromkeys([*FIRST, *EXCEPTIONS, *COPIES]))
 
 
 def graph_of(model: str) -> Graph:
@@ -70,7 +68,7 @@ def test_model(model: str) -> None:
     mine, theirs = train(report), step(graph, BATCH, device_of(graph))
     within, why = EXCEPTIONS.get(model, (0, ""))
     assert report.totals.peak_memory_bytes == theirs.inference_peak
-    assert (mine.saved_bytes == theirs.saved) == (why != COPY)
+    assert mine.saved_bytes == theirs.saved
     assert (mine.peak_bytes == theirs.peak) == (not why)
     assert mine.peak_bytes == pytest.approx(theirs.peak, rel=within)
     counted = theirs if device_of(graph) == "meta" else step(graph, BATCH)  # a fused attention counts its scores again

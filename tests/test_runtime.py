@@ -700,7 +700,8 @@ def assert_storages(graph: Graph) -> None:
         execute([step._replace(free=()) for step in net.program], values)
     places = [values[net.slot(node)].untyped_storage().data_ptr() for node in range(len(graph.nodes))]
     at_input = [values[net.slot(-1 - number)].untyped_storage().data_ptr() for number in range(len(graph.inputs))]
-    roots = storages(graph).alias_root
+    held = len(graph.inputs)  # below the inputs: what a node has of its own
+    roots = [index if root < -held else root for index, root in enumerate(storages(graph).alias_root)]
     assert places == [places[root] if root >= 0 else at_input[-1 - root] for root in roots]
     new = {places[root] for root in set(roots) if root >= 0}
     assert len(new) == sum(root >= 0 for root in set(roots))

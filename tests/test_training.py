@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -118,6 +119,41 @@ def test_networks(network: str) -> None:
         assert mine.peak_bytes == pytest.approx(theirs.peak, rel=0.2)
     else:
         assert mine.peak_bytes == theirs.peak
+
+
+VIEWS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "tokens": [("tokens", {})],
+    "tokens that are added to": [("tokens", {}), ("position", {}), ("dropout", {}), ("square", {})],
+    "normalised tokens": [("tokens", {}), ("layernorm", {})],
+    "tokens of one": [("gap", {}), ("tokens", {})],
+    "tokens of a map of tokens": [("tokens", {}), ("layernorm", {}), ("map", {"like": (3, 4)}), ("tokens", {})],
+    "tokens of a map behind them": [
+        ("tokens", {}), ("relu", {}), ("linear", {"out": 4}), ("map", {"like": (3, 4)}),
+        ("conv", {"out": 5, "kernel": 3}), ("bn", {}), ("maxpool", {"kernel": 2}), ("tokens", {}),
+    ],
+    "tokens of a map normalised over its channels": [("layernorm", {}), ("tokens", {})],
+    "a learned value": [("learned", {"size": (3, 4)})],
+    "a learned value, in new memory": [("learned", {"size": (3, 4)}), ("exp", {}), ("exp", {})],
+    "a constant": [("constant", {"value": 1.0, "size": (3, 4)})],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("reader", ["linear", "attention"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_products_of_views_keep_copies(view: str, reader: str, batch: int) -> None:
+    """A matrix product of tokens that do not follow each other in memory is of a copy, which is what is saved."""
+    b = Build((4, 3, 4))
+    value = b("conv", -1, out=4, kernel=1)
+    for word, arguments in VIEWS[view]:
+        value = b(word, value, **arguments)
+    if reader == "linear":
+        graph = b.finish(b("linear", value, out=3))
+    else:
+        graph = b.finish(b("attention", value, heads=1))
+    mine, theirs = counted(graph, batch), step(graph, batch, "cpu")
+    assert mine.saved_bytes == theirs.saved
+    assert analyse(graph, batch).totals.peak_memory_bytes == theirs.inference_peak
 
 
 @settings(max_examples=60, deadline=None)

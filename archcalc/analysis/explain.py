@@ -168,6 +168,8 @@ class Explained:
         node, root = self.graph.nodes[index], self.storage.alias_root
         if node.op.storage == "new":
             return "new", "new memory"
+        if node.op.storage == "own":
+            return "own", "what the op itself has, once for all samples"
         source = self.called(node.inputs[0])
         if node.op.storage == "view":
             return "view", f"a view of {source}: nothing is copied"
@@ -185,7 +187,8 @@ class Explained:
     def _until(self, index: int) -> str:
         root = self.storage.alias_root[index]
         if root < 0:
-            return "the network's input is held to the end"
+            inputs = len(self.graph.inputs)
+            return "the network's input is held to the end" if root >= -inputs else "held with the network"
         until = self.until[root]
         if until >= len(self.graph.nodes):
             return "held to the end: an output of the network"

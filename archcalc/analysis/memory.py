@@ -15,7 +15,7 @@ ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype
 
 class Storages(NamedTuple):
     """Which outputs share memory. `alias_root[i]` is the node that allocated the memory of node i's output (−1, … an
-    input); `in_place[i]`: node i overwrites its input."""
+    input, and below the inputs what a node has of its own); `in_place[i]`: node i overwrites its input."""
 
     alias_root: list[int]
     in_place: list[bool]
@@ -51,7 +51,9 @@ def storages(graph: Graph, training: bool = False) -> Storages:
         if storage != "new":
             source = node.inputs[0]
             behind = root[source] if source >= 0 else source
-            if storage == "view":
+            if storage == "own":
+                own = -1 - len(graph.inputs) - index
+            elif storage == "view":
                 own = behind
             elif behind >= 0 and needed[behind] <= index:
                 overwrites = not (training and (_keeps_input(node.op) or behind in kept or keeping[source]))

@@ -6,14 +6,15 @@ come and go follows from the order of the nodes. What each quantity means is sai
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node
-from ..ops import Op
+from ..ops import Op, Tokens
 from ..ops.base import LIMIT, Needs, Saves
-from ..ops.shapes import numel
+from ..ops.shapes import channels, items, numel, positions
 from ..units import ITEMSIZE
 from .counts import NodeCost, Report
 from .memory import input_bytes, last_use, live_until, storages
@@ -30,6 +31,11 @@ class Optimizer(NamedTuple):
 
 # torch's SGD, SGD with momentum, and Adam, which counts the steps of each tensor in a float and updates one at a time.
 OPTIMIZERS = {"sgd": Optimizer(0), "momentum": Optimizer(1), "adam": Optimizer(2, each=4, scratch=2)}
+
+# Whose outputs torch lays out in memory as their first input is: those of maps on two axes, and of any values.
+KEEP_CHANNELS_LAST = {"activation", "convolution", "elementwise", "merge", "norm", "pool", "resampling"}
+KEEP_ORDER = {"activation", "elementwise"}
+ADD_IN_ORDER = {"add", "mean", "mul", "position", "sub"}
 
 Phase = Literal["forward", "backward", "step"]
 
@@ -149,6 +155,7 @@ class _Step:
         self.inputs = input_bytes(graph, batch, dtype)
         self.sizes = [cost.numel * batch * self.itemsize for cost in costs]
         self.roots, self.in_place = storages(graph, training=True)
+        self.strided = self._strided()
         self.needs: list[bool] = []  # of each node whether its output gets a gradient
         self.wanted: list[Needs] = []  # of each node which of its inputs get a gradient from it
         self.parameters = self._parameters()
@@ -201,6 +208,26 @@ class _Step:
                 found.update(nodes[index].inputs)
         return [index in found for index in range(len(nodes))]
 
+    def _strided(self) -> list[bool]:
+        """Whether the tokens of each node's output do not follow each other in memory: those that are a view of a map,
+        and one value for all samples. What is made element by element of such lies in the same order, and so do the
+        maps that convolutions and pools make of one whose channels lie last."""
+        last: list[bool] = []  # whether the channels of a place lie together
+        found: list[bool] = []
+        for node in self.graph.nodes:
+            source, op = node.inputs[0], node.op
+            is_sequence = isinstance(node.shape, Tokens)
+            before = last[source] if source >= 0 else isinstance(self.graph.shape(source), Tokens)
+            if op.storage != "view":
+                if len(node.shape) == 3 and not is_sequence:
+                    before = before and op.family in KEEP_CHANNELS_LAST
+                elif op.family not in KEEP_ORDER and op.word not in ADD_IN_ORDER:
+                    before = is_sequence
+            last.append(before or op.channels_last)
+            several = 1 not in (self.batch * items(node.shape), channels(node.shape), numel(positions(node.shape)))
+            found.append(is_sequence and several and (not last[-1] or op.storage == "own"))
+        return found
+
     def _parameters(self) -> list[int]:
         """The number of parameters that each node trains, its own or another's."""
         return [cost.weights + cost.biases + cost.norm_params for cost in self.costs]
@@ -239,8 +266,10 @@ class _Step:
             if key not in memo:
                 memo[key] = self._rule(node, key[1])
             keeps, self.buffers[index] = memo[key]
+            copied = self._copied(node)
+            self.buffers[index] += sum(count * self.sizes[value] for value, count in copied.items())
             self.saved[index] = self.buffers[index]
-            for root in self._kept(index, node, keeps):
+            for root in self._kept(index, node, keeps, copied):
                 if root not in found:
                     found[root] = index
                     self.saved[index] += self.sizes[root] if root >= 0 else 0
@@ -253,8 +282,20 @@ class _Step:
         buffers = op.saved_buffers(needs, *shapes)
         return op.saved(needs, *shapes), sum(buffer.bytes(self._turns(node), self.itemsize) for buffer in buffers)
 
-    def _kept(self, index: int, node: Node, keeps: Saves) -> list[int]:
-        """The roots that a node keeps."""
+    def _copied(self, node: Node) -> dict[int, int]:
+        """The values of which a node keeps copies in their place, and how many."""
+        if not any(value >= 0 and self.strided[value] for value in node.inputs):
+            return {}
+        counts = node.op.copied(*map(self.graph.shape, node.inputs))
+        each = zip(node.inputs, counts, strict=False)
+        found: dict[int, int] = {}
+        for value, count in each:
+            if count and value >= 0 and self.strided[value]:
+                found[value] = found.get(value, 0) + count
+        return found
+
+    def _kept(self, index: int, node: Node, keeps: Saves, copied: Container[int]) -> list[int]:
+        """The roots that a node keeps; of what is `copied` it keeps none."""
         if keeps == "nothing":
             return []
         if keeps == "output" or (keeps == "either" and self.in_place[index]):
@@ -265,7 +306,7 @@ class _Step:
         if keeps == "factors":
             wanted = self.wanted[index]
             values = [value for n, value in enumerate(values) if any(wanted[:n]) or any(wanted[n + 1 :])]
-        found = [self.roots[value] if value >= 0 else value for value in values]
+        found = [self.roots[value] if value >= 0 else value for value in values if value not in copied]
         return [*found, self.roots[index]] if keeps == "both" else found
 
     def _backward(self) -> None:

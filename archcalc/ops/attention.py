@@ -296,6 +296,13 @@ class Attention(Op):
             (*range(sources), len(self._given)) if alone and self._fused(needs, n, xy[:-1]) else tuple(range(sources))
         )
 
+    def copied(self, *x: Shape) -> tuple[int, ...]:
+        """One for each projection that reads it."""
+        found = [1] + [0] * (bool(self.memory) + bool(self.values))
+        found[bool(self.memory)] += 1
+        found[-1 if self.values else bool(self.memory)] += 1
+        return tuple(found)
+
     def _hides(self, n: _Sizes) -> Count | None:
         """The window, where it hides a token."""
         reach = self.window if self.window is None or self.causal else self.window // 2 + 1

@@ -19,7 +19,7 @@ LIMIT = 10**18
 
 
 Kind = Literal["weight", "bias", "norm", "stat"]
-Storage = Literal["new", "view", "inplace"]
+Storage = Literal["new", "view", "inplace", "own"]
 Saves = Literal["", "nothing", "inputs", "factors", "output", "either", "both"] | tuple[int, ...]
 Gradient = Literal["new", "passed", "view", "shared"]
 OpFamily = Literal[
@@ -119,9 +119,10 @@ class Op:
     `family` is what kind of op it is, for whoever treats kinds alike. `torch_module` is the class of `torch.nn` that
     networks are written with for it, without the number of its axes; other tools know ops by that.
 
-    `storage` says where the output stands: `new` memory, a `view` of the input, or, where nobody needs the input
-    any more, in its place (`inplace`). `free` says why an op without MACs and element-wise operations costs nothing by
-    definition. `weight_layers` is how many convolutions and fully connected layers stand on a path through the op.
+    `storage` says where the output stands: `new` memory, a `view` of the input, where nobody needs the input any more
+    in its place (`inplace`), or what the op itself has, a parameter or a constant, once for all samples (`own`). `free`
+    says why an op without MACs and element-wise operations costs nothing by definition. `weight_layers` is how many
+    convolutions and fully connected layers stand on a path through the op.
 
     `saves` says which values the backward pass reads, so that autograd keeps them: the `inputs`, the `output`, `either`
     (the output where the op works in place, else the input), `both` (inputs and output), `factors` (each input that
@@ -144,6 +145,7 @@ class Op:
     settles: ClassVar[bool] = False  # a second one behind it does nothing, or nothing that anybody means
     folds: ClassVar[bool] = False  # in an evaluation it only scales and shifts each channel
     storage: ClassVar[Storage] = "new"
+    channels_last: ClassVar[bool] = False  # in the memory of its output the channels of a place lie together
     copies_in_training: ClassVar[bool] = False  # works in place in an evaluation only
     read: ClassVar[int] = 10**6  # how many of its inputs are read; further ones only lend their shape
     saves: ClassVar[Saves] = ""
@@ -260,6 +262,11 @@ class Op:
     def saved(self, needs: Needs, *xy: Any) -> Saves:
         """Which values the backward pass reads, for these needs and shapes."""
         return self.saves
+
+    def copied(self, *x: Any) -> tuple[int, ...]:
+        """How many copies of each input are kept for the backward pass, in its place, where it is a view whose tokens
+        do not follow each other in memory."""
+        return ()
 
     def saved_buffers(self, needs: Needs, *xy: Any) -> tuple[Buffer, ...]:
         """What else autograd keeps for the backward pass: masks, indices, statistics, values inside the op."""

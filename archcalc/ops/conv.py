@@ -361,6 +361,9 @@ class Linear(_Layer):
     def macs(self, x: Shape, y: Shape) -> int:
         return numel(y) * self._width(x)
 
+    def copied(self, x: Shape) -> tuple[int, ...]:
+        return (1,) if isinstance(x, Tokens) else ()
+
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (POINT if isinstance(x, Tokens) or numel(x[1:]) == 1 else WHOLE,)
 

@@ -82,6 +82,7 @@ class LayerNorm(_Norm):
     eps: float = 1e-6
 
     torch_module = "LayerNorm"
+    channels_last = True
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         return self.learned(channels(x))

@@ -239,7 +239,8 @@ class _Fixed(Free):
     """A value that does not depend on the one before it."""
 
     read = 0
-    free = "a copy"
+    storage = "own"
+    free = "a view"
 
 
 @op("zeros")

@@ -38,8 +38,9 @@ def measure_memory(network: Network, inputs: Sequence[Tensor]) -> Memory:
 class _Held:
     """The bytes of the storages that values stand in, each once."""
 
-    def __init__(self) -> None:
-        self.users: dict[int, int] = {}
+    def __init__(self, network: Network) -> None:
+        there = [*network.parameters(), *network.buffers()]  # what stands in these takes no more
+        self.users: dict[int, int] = {tensor.untyped_storage()._cdata: 1 for tensor in there}
         self.bytes = 0
 
     def take(self, value: Tensor) -> None:
@@ -60,7 +61,7 @@ class _Held:
 def held_peak(network: Network, inputs: Sequence[Tensor], program: Sequence[Step] | None = None) -> tuple[int, str]:
     """The most bytes that the interpreter holds when a node has run, and that node: of values of the network, inputs
     among them, not of what is inside an op. `program` is the network's own unless given."""
-    held = _Held()
+    held = _Held(network)
     for x in inputs:
         held.take(x)
     values = network.values(inputs)

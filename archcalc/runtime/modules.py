@@ -256,8 +256,9 @@ class Similarity(nn.Module):
 
 @fx.wrap
 def _for_each(x: Tensor, value: Tensor) -> Tensor:
-    """The value once for each sample of x."""
-    return value.unsqueeze(0).repeat([x.shape[0]] + [1] * value.dim())
+    """The value for each sample of x: a view, which where nothing is recorded wants no gradient either."""
+    value = value if torch.is_grad_enabled() else value.detach()
+    return value.unsqueeze(0).expand([x.shape[0]] + [-1] * value.dim())
 
 
 class Constant(nn.Module):
@@ -1139,7 +1140,7 @@ class Begin:
 
     def __call__(self, _layer: nn.Module, x: tuple[Tensor, ...]) -> tuple[Any, ...]:
         tokens = x[0].unsqueeze(1) if self.vector else x[0]
-        states = tuple([state.unsqueeze(0) for state in x[1:]])
+        states = tuple([state.unsqueeze(0).contiguous() for state in x[1:]])  # cuDNN takes no others
         return (tokens, states[0] if len(states) == 1 else states) if states else (tokens,)
 
 

@@ -46,6 +46,7 @@ STORAGE = {
     "new": "new memory",
     "view": "a view of the input: nothing is copied",
     "inplace": "in place of the input where nothing reads that later, else new memory",
+    "own": "what the op itself has, once for all samples: nothing is copied",
 }
 
 
@@ -356,7 +357,7 @@ def _alive_style(value: Alive, column: Column) -> str:
 # --- JSON ---------------------------------------------------------------------------------------------------------
 
 OUTPUT = "The shape of the output, channels first, without the batch; of a sequence tokens and width."
-STORED = "Where the output stands: in memory of its own, as a view of the input, or in its place."
+STORED = "Where the output stands: in memory of its own, as a view of the input, in its place, or in what the op has."
 READS = "What it reads."
 Storage = Annotated[str, (("enum", tuple(STORAGE)),)]
 
