@@ -65,6 +65,7 @@ OTHER_BUFFERS: dict[str, str] = {
 }
 
 Key = tuple[Op, tuple[Shape, ...]]
+Ran = dict[tuple[Key, tuple[torch.dtype, ...], bool], list[str]]  # by op, shapes, dtypes, whether weights are tied
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,26 +275,26 @@ def _fvcore_macs(op: Op, x: tuple[Shape, ...]) -> int:
 # --- parameters, shapes and MACs on meta --------------------------------------------------------------------------
 
 
-def verify(graph: Graph) -> list[str]:
+def verify(graph: Graph, ran: Ran | None = None) -> list[str]:
     """The differences between what the ops say of `graph` and what torch does; empty where there are none.
 
     Builds the network with its heads on torch's `meta` device, which takes no memory, and runs it node by node:
     parameters and running statistics by name and shape, output shapes at a batch of 2, MACs by torch's own counter.
-    Nodes of the same op and shapes run once.
+    Nodes of the same op and shapes run once, over all graphs that `ran` has been given with.
     """
     network = build(graph, "meta", heads=True).eval()
     found: list[str] = []
     ids = embedding_inputs(graph)
     layers = analyse(graph).layers
-    ran: dict[tuple[Key, bool], list[str]] = {}
+    ran = {} if ran is None else ran
     for node, layer, step in zip(graph.nodes, layers, network.program, strict=True):
         key = _key(graph, node)
         module = step.call
         assert isinstance(module, nn.Module)
         found += _parameters(node, module, key[1])
-        run_before = (key, isinstance(module, modules.Tied))
+        dtypes = tuple(torch.long if x in ids else torch.float32 for x in node.inputs)
+        run_before = (key, dtypes, isinstance(module, modules.Tied))
         if run_before not in ran:
-            dtypes = [torch.long if x in ids else torch.float32 for x in node.inputs]
             each = zip(key[1], dtypes, strict=True)
             inputs = [torch.empty(batched(shape, BATCH), dtype=dtype, device="meta") for shape, dtype in each]
             ran[run_before] = _run(node, module, inputs, layer.cost.macs)
