@@ -786,7 +786,7 @@ def test_the_names_that_are_offered_are_those_of_the_specs() -> None:
         family, _ = zoo.selections(path)
         names = read_names(path)
         assert (names.models, names.title) == (list(family.models), family.title)
-        assert names.keys == set(family.tree.entries)
+        assert names.keys == {*family.tree.entries, *(f"from {taken.source}" for taken in family.borrowed.values())}
         assert names.is_spec or family.layers is None
 
 

@@ -18,10 +18,10 @@ COPIED = {
 layers:
   - a: conv(4, 3)
   - b: conv(4, 3)
-  - both(b)
-  - both(b)
-  - a both(a)
-  - b both(a)
+  - c: both(b)
+  - d: both(b)
+  - e: a both(a)
+  - add: [c, d, e, b both(a)]
 blocks:
   both(other):
     add:

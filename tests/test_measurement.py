@@ -224,7 +224,7 @@ def test_a_run_is_valid(run: Run) -> None:
 def test_the_schema_describes_every_key() -> None:
     made = schema.SCHEMAS["run"]()
     found = document(run_of(TRAINED))
-    assert set(found) | {"comparison"} == set(made["properties"])
+    assert set(found) | {"comparison", "inputs"} == set(made["properties"])
     (entry,) = found["measurements"]
     described = made["$defs"]["SampledDocument"]["properties"]
     assert set(entry) == set(described)

@@ -163,8 +163,9 @@ class Section:
             _, found = self.facts()
         except SpecError:
             return {}
+        found |= {ACTIVE: found.get(ACTIVE, found["params"])} if "params" in found else {}
         if f"params{WITH_HEADS}" not in found:
-            found |= {f"{name}{WITH_HEADS}": found[name] for name in TOTALS if name in found}
+            found |= {f"{name}{WITH_HEADS}": found[name] for name in (*TOTALS, ACTIVE) if name in found}
         for of in ("", WITH_HEADS):
             found |= {f"flops{of}": 2 * found[f"macs{of}"]} if f"macs{of}" in found else {}
             size = ITEMSIZE["float32"]

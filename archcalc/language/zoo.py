@@ -276,7 +276,7 @@ def _variant(family: Family, variant: Variant, spec: str) -> Selection:
     if entry is not None:
         return _model(family, entry, spec)
     name = variant.name.value
-    name = name if len(family.variants) == 1 else f"{family.name}:{name}"
+    name = name if len(family.variants) == 1 and not family.models else f"{family.name}:{name}"
     return Selection(name, family, family, variant, spec, plain=True)
 
 
