@@ -157,8 +157,8 @@ MISTAKES = (
     Mistake(
         "a skip forgotten",
         "mobilenetv2:mobilenetv2",
-        "\n      - identity if s == 1 and cin == c",
-        "",
+        "identity if s == 1 and cin == c",
+        "identity if s == 2 and cin == c",
         "bottleneck.2/inverted.2",
         "bottleneck         | 6 | 24",
         True,

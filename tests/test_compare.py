@@ -398,6 +398,7 @@ def test_a_comparison_in_every_form() -> None:
         totals = {"active_params": entry["totals"]["params"]} | entry["totals"]  # said where it is another number
         assert {key: totals[key] for key in exact[entry["name"]]} == exact[entry["name"]]
     for line in csv.DictReader(io.StringIO(write(page(found), "csv"))):
+        line = {"active_params": line["params"]} | line
         assert {key: int(line[key]) for key in exact[line["name"]]} == exact[line["name"]]
     for form in ("text", "markdown", "latex", "html"):
         text = write(page(found, raw=True), form)

@@ -157,7 +157,10 @@ def carry(twin: Twin, ours: nn.Module, theirs: list[tuple[str, Tensor]]) -> dict
 
 
 def _alike(theirs: torch.Size, ours: torch.Size) -> bool:
-    """Whether the shapes differ by axes of 1 alone, or in that theirs has the places of a map where ours has tokens."""
+    """Whether the shapes are one, differ by axes of 1 that one of them has not, or theirs has the places of a map where
+    ours has tokens."""
+    if len(theirs) == len(ours) == 4:
+        return theirs == ours
     plain = [tuple(size for size in shape if size > 1) for shape in (theirs, ours)]
     flat = len(ours) == 2 and theirs[:1] == (1,) and theirs[-1] == ours[-1] and theirs.numel() == ours.numel()
     return plain[0] == plain[1] or flat
