@@ -10,8 +10,6 @@ from ..errors import SpecError
 from ..files import MOST, Version, read, version
 
 KEY = re.compile(rb"^(?:\xef\xbb\xbf)?(from +\S+|[a-z_]+):", re.MULTILINE)  # of the top level, which nobody indents
-    rb"^(?:\xef\xbb\xbf)?(from +\S+|[a-z_]+):", re.MULTILINE
-)  # of a spec's top level, which nobody indents
 BUILT_OF = {"layers", "models"}
 BESIDE = {"input", "notation", "columns", "variants", "blocks", "given"}  # what no other YAML file has beside them
 
