@@ -12,20 +12,20 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "archcalc"
 BUDGETS = {
-    "analysis": 2_790,
-    "commands": 1_260,
-    "gate": 1_440,
-    "language": 3_470,
-    "measurement": 1_110,
-    "ops": 2_480,
+    "analysis": 2_900,
+    "commands": 1_300,
+    "gate": 1_450,
+    "language": 4_220,
+    "measurement": 1_140,
+    "ops": 4_900,
     "papers": 2_090,
-    "runtime": 2_800,
-    "schemas": 570,
-    "show": 7_450,
-    "tasks": 2_450,
-    "the roof": 2_120,  # the files that stand in no room
+    "runtime": 3_620,
+    "schemas": 620,
+    "show": 7_690,
+    "tasks": 2_510,
+    "the roof": 2_300,  # the files that stand in no room
 }
-WHOLE = 30_000
+WHOLE = 34_700
 
 
 def sizes() -> Counter[str]:
