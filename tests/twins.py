@@ -226,7 +226,6 @@ TWINS = (
     Twin("resnext50-32x4d", "torchvision:resnext50_32x4d", (3, 64, 64)),
     Twin("densenet121", "torchvision:densenet121", (3, 64, 64)),
     Twin("googlenet-torchvision", "torchvision:googlenet aux_logits=False init_weights=False", (3, 224, 224), eps=1e-3),
-    Twin("inception-v3", "torchvision:inception_v3 aux_logits=False init_weights=False", (3, 299, 299)),
     Twin("squeezenet1.0", "torchvision:squeezenet1_0", (3, 64, 64)),
     Twin("mobilenetv2", "torchvision:mobilenet_v2", (3, 64, 64)),
     Twin("mobilenetv3-large", "torchvision:mobilenet_v3_large", (3, 64, 64)),
