@@ -494,6 +494,7 @@ ROWS = [
     Row("triangle", {"tokens": 5}, [SEQUENCE], Tokens((5, 5)), [], 0, {}),
     Row("triangle", {"tokens": 3, "below": 0.0, "above": -1e9}, [MAP], Tokens((3, 3)), [], 0, {}),
     *same("sinusoid", "add", Tokens((25, 512)), SEQUENCE),
+    Row("sinusoid", {"relative": True}, [Tokens((499, 144))], Tokens((499, 144)), [], 0, {"add": 499 * 144}),
     Row("reverse", {}, [Tokens((50, 1000))], Tokens((50, 1000)), [], 0, {}),
     Row("reverse", {}, [SEQUENCE], SEQUENCE, [], 0, {}),
     # RNNsearch's context: 50 tokens of 2,000, each times its weight
@@ -861,6 +862,7 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("roipool", {"size": 7}, [VECTOR], ""),
     ("shift", {}, [SEQUENCE], ""),
     ("sinusoid", {}, [MAP], ""),
+    ("sinusoid", {"relative": True}, [Tokens((6, 8))], "relative"),
     ("reverse", {}, [(5, 8)], ""),
     ("weighted", {"by": True}, [SEQUENCE, SEQUENCE], "by"),
     ("weighted", {"by": True}, [SEQUENCE, (5,)], "by"),
@@ -1489,7 +1491,9 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "maxout": maxout(),
     "roipool": per_axis("roipool", "size"),
     "shift": plain("shift", maps),
-    "sinusoid": plain("sinusoid", sequences),
+    "sinusoid": st.tuples(sequences, st.booleans()).map(
+        lambda drawn: (call("sinusoid", relative=drawn[1] and drawn[0][0] % 2 == 1), [drawn[0]])
+    ),
     "reverse": plain("reverse", sequences),
     "weighted": weighted(),
     "scan": scan(),

@@ -88,6 +88,9 @@ PUBLISHED = """
     gcn                    |      23,040 |     231,057,392 | 1433×2708 + 2708×2708 | trained | by hand
     wavenet                |   1,279,616 |  20,250,624,000 | 256×16000     | trained  | by hand
     tcn                    |      66,510 |      51,607,050 | 1×784         | trained  | by hand
+    conformer-s            |   8,710,848 |   3,729,844,224 | 1×1000×80     | trained  | by hand
+    conformer-m            |  27,327,488 |  10,931,175,424 | 1×1000×80     | trained  | by hand
+    conformer              | 115,111,424 |  43,291,159,552 | 1×1000×80     | trained  | by hand
 """
 ROWS = [[cell.strip() for cell in line.split("|")] for line in PUBLISHED.strip().splitlines()]
 

@@ -511,6 +511,17 @@ def test_sinusoid_is_section_3_5() -> None:
             assert y[position, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-6)
 
 
+def test_sinusoid_of_differences_counts_down_from_the_furthest_before() -> None:
+    """Token 0 of seven stands for a difference of 3, token 3 for none, token 6 for −3."""
+    shape = Tokens((7, 6))
+    y = call("sinusoid", relative=True).torch(modules, shape)(torch.zeros(1, *shape))[0]
+    for token, apart in enumerate((3, 2, 1, 0, -1, -2, -3)):
+        for i in range(3):
+            angle = apart / 10_000 ** (2 * i / 6)
+            assert y[token, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-6)
+            assert y[token, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-6)
+
+
 def test_similarity_is_a_cosine_times_the_temperature() -> None:
     a, b = torch.tensor([[3.0, 4.0]]), torch.tensor([[4.0, 3.0]])
     assert modules.Similarity()(a, b).item() == pytest.approx(24 / 25 / 0.07)

@@ -113,12 +113,21 @@ class Position(_Positions):
         return rt.Position(self.length or x[0], *x)
 
 
-@op("sinusoid")
+@op("sinusoid", relative="whether tokens stand for differences, from (tokens − 1) / 2 down to its negative")
 class Sinusoid(_Positions):
-    """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5)."""
+    """Adds fixed sines and cosines of each token's position (Vaswani et al., arXiv:1706.03762, section 3.5), or of the
+    difference that it stands for, as `positions` of `attention` do (Dai et al., arXiv:1901.02860, section 3.3)."""
+
+    relative: bool = False
+
+    def shape(self, x: Shape) -> Shape:
+        tokens, _ = sequence(x, "sinusoid")
+        if self.relative and tokens % 2 == 0:
+            raise OpError(f"differences are an odd number, as many before as behind; there are {tokens}", "relative")
+        return x
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.Sinusoid(*x)
+        return rt.Sinusoid(*x, first=x[0] // 2 if self.relative else 0, step=-1 if self.relative else 1)
 
 
 @op("reverse")

@@ -214,14 +214,15 @@ class Take(_Fixed):
 
 
 class Sinusoid(nn.Module):
-    """Adds sines of the positions to the even elements of tokens, and cosines to the odd ones."""
+    """Adds sines of the positions to the even elements of tokens, and cosines to the odd ones; positions go in steps of
+    `step` from `first`."""
 
     positions: Tensor
 
-    def __init__(self, tokens: int, width: int) -> None:
+    def __init__(self, tokens: int, width: int, first: int = 0, step: int = 1) -> None:
         super().__init__()
         element = torch.arange(width)
-        angles = torch.arange(tokens).unsqueeze(1) / 10_000.0 ** (2 * (element // 2) / width)
+        angles = (first + step * torch.arange(tokens)).unsqueeze(1) / 10_000.0 ** (2 * (element // 2) / width)
         self.register_buffer("positions", torch.where(element % 2 == 0, angles.sin(), angles.cos()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
