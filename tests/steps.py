@@ -148,11 +148,12 @@ def _step(network: Network, graph: Graph, batch: int, device: str, dtype: torch.
         storages = [tensor.untyped_storage() for tensor in (ref() for ref in packed) if tensor is not None]
         saved = sum({s._cdata: s.nbytes() for s in storages if s._cdata not in there}.values())
         del storages
-        watched.backward = True
+        forward, watched.backward = watched.peak, True
         if any(y.requires_grad for y in outputs):
             Loss.apply(*outputs).backward()  # type: ignore[no-untyped-call]
-    fixed = sum(tensor.nbytes for tensor in held) - 2 * dtype.itemsize  # the loss and its gradient are numbers
-    return Step(saved, watched.peak + fixed, watched.flops // 2, inference_peak)
+    fixed = sum(tensor.nbytes for tensor in held)
+    peak = max(forward, watched.peak - 2 * dtype.itemsize)  # the loss and its gradient, which are numbers, come behind
+    return Step(saved, peak + fixed, watched.flops // 2, inference_peak)
 
 
 def _flat(outputs: Any) -> tuple[Tensor, ...]:

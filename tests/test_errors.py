@@ -129,7 +129,7 @@ LARGE = {
         "more than 10,000 claims are refused",
     ),
     "200,001 nodes": (SPEC + "  - bn x200000\n", "a network of more than 200,000 nodes is refused"),
-    "250,000 calls of nothing": (SPEC + "  - identity x200000\n" * 2, "this spec opens more than 250,000 blocks"),
+    "200,000 calls of nothing": (SPEC + "  - identity x200000\n" * 2, "this repeats `identity` alone"),
     "blocks of nothing": (
         SPEC + "  - nothing x200000\nblocks: {nothing: relu if cin > 3}\n",
         "this spec opens more than 250,000 blocks",

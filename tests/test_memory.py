@@ -42,7 +42,9 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
     "coatnet-0": (0.006, INSIDE),
     "detr-resnet50": (0.0003, INSIDE),
     "sam-b-encoder": (0.007, INSIDE),
+    "mixtral-8x7b": (0.01, INSIDE),
     "mamba-130m": (0.0001, UNKNOWN),
+    "unet3d": (0.034, UNKNOWN),
     "lstm-ptb-large": (0.03, STEPS),
     "pool-2x2": (0.3, NOTHING),
     "zero-padding": (0.03, NOTHING),
@@ -51,9 +53,15 @@ COPIES = ["self-attention", "head-projection", "output-projection", "swinv2-t"] 
 CHOSEN = list(dict.fromkeys([*FIRST, *EXCEPTIONS, *COPIES]))
 
 
+# Which experts a token goes to is known where numbers are: such a network runs, made small.
+SMALL = {
+    "mixtral-8x7b": dict(tokens=16, dim=32, n_layers=2, hidden_dim=64, n_heads=4, n_kv_heads=2, vocab_size=50),
+}
+
+
 def graph_of(model: str) -> Graph:
     selection = select(model)
-    return expand_model(selection).without_heads()
+    return expand_model(selection, settings=SMALL.get(model)).without_heads()
 
 
 def device_of(graph: Graph) -> str:
@@ -65,13 +73,14 @@ def device_of(graph: Graph) -> str:
 def test_model(model: str) -> None:
     graph = graph_of(model)
     report = analyse(graph, BATCH)
-    mine, theirs = train(report), step(graph, BATCH, device_of(graph))
+    device = "cpu" if model in SMALL else device_of(graph)
+    mine, theirs = train(report), step(graph, BATCH, device)
     within, why = EXCEPTIONS.get(model, (0, ""))
     assert report.totals.peak_memory_bytes == theirs.inference_peak
     assert mine.saved_bytes == theirs.saved
     assert (mine.peak_bytes == theirs.peak) == (not why)
     assert mine.peak_bytes == pytest.approx(theirs.peak, rel=within)
-    counted = theirs if device_of(graph) == "meta" else step(graph, BATCH)  # a fused attention counts its scores again
+    counted = theirs if device == "meta" else step(graph, BATCH)  # a fused attention counts its scores again
     assert sum(mine.backward_macs) + groups_of(graph) == counted.backward_macs
 
 
