@@ -56,8 +56,14 @@ CHOSEN = list(dict.fromkeys([*FIRST, *EXCEPTIONS, *COPIES]))
 # Which experts a token goes to is known where numbers are: such a network runs, made small.
 SMALL = {
     "mixtral-8x7b": {
-        "tokens": 16, "dim": 32, "n_layers": 2, "hidden_dim": 64, "n_heads": 4, "n_kv_heads": 2, "vocab_size": 50,
-    },  # fmt: skip
+        "tokens": 16,
+        "dim": 32,
+        "n_layers": 2,
+        "hidden_dim": 64,
+        "n_heads": 4,
+        "n_kv_heads": 2,
+        "vocab_size": 50,
+    },
 }
 
 
