@@ -35,7 +35,6 @@ OPTIMIZERS = {"sgd": Optimizer(0), "momentum": Optimizer(1), "adam": Optimizer(2
 # Whose outputs torch lays out in memory as their first input is: those of maps on two axes, and of any values.
 KEEP_CHANNELS_LAST = {"activation", "convolution", "elementwise", "merge", "norm", "pool", "resampling"}
 KEEP_ORDER = {"activation", "elementwise"}
-ADD_IN_ORDER = {"add", "mean", "mul", "position", "sub"}
 
 Phase = Literal["forward", "backward", "step"]
 
@@ -221,7 +220,7 @@ class _Step:
             if op.storage != "view":
                 if len(node.shape) == 3 and not is_sequence:
                     before = before and op.family in KEEP_CHANNELS_LAST
-                elif op.family not in KEEP_ORDER and op.word not in ADD_IN_ORDER:
+                elif op.family not in KEEP_ORDER and not op.keeps_order:
                     before = is_sequence
             last.append(before or op.channels_last)
             several = 1 not in (self.batch * items(node.shape), channels(node.shape), numel(positions(node.shape)))

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple, TypeGuard
 
 from ..errors import Text
 from ..ops import OPS
-from ..ops.synonyms import suggest_op
+from ..ops.synonyms import LISTS, suggest_op
 from .columns import Headings, columns_of
 from .expr import NAME, RESERVED, Argument, Expr, Opaque, Pattern, check_name
 from .notation import cell_value
 from .reader import List, Map, Tree, where_of
 from .table import Table, TableRow, read_quoted
 
-_MEANT = {"sum": "add", "stack": "many", "max": "", "maximum": "", "minimum": ""}  # no names of a list
 MERGES = (*(word for word, op in OPS.items() if op.branches), "parts")
 STEPS = "steps"
 EXPERTS = "experts"
@@ -223,7 +222,7 @@ def _read_repeated(call: Call, text: Text, headings: Headings | None) -> Merge:
 
 def _read_named(key: Text, value: Tree, what: str, headings: Headings | None) -> Named:
     names = tuple(split_commas(key))
-    meant = _MEANT.get(key.value.lower())
+    meant = LISTS.get(key.value.lower())
     hint = suggest_op(key.value, ops=MERGES) if meant is None else f"Did you mean `{meant}:`?" if meant else ""
     if isinstance(value, List) and (meant is not None or hint.startswith("Did")):
         raise key.error(f"`{key}` is not a merge, and a name like one's holds no list", hint)

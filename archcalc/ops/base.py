@@ -138,6 +138,7 @@ class Op:
     fields: ClassVar[tuple[Argument, ...]] = ()
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how many values: least, most
     branches: ClassVar[bool] = False  # a call is written `word: [branch, branch, …]`
+    keeps_order: ClassVar[bool] = False  # the output of a merge or embedding lies in memory as its first input does
     gated: ClassVar[bool] = False  # the inputs behind the first are gates that scale it
     regroups: ClassVar[bool] = False  # makes many of a value or the reverse: its rules speak of all items, not of one
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too

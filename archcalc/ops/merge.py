@@ -50,6 +50,7 @@ class _Merge(Weightless):
 class Add(_Merge):
     """The sum of the branches, element by element; missing axes, and axes of size 1, are spread."""
 
+    keeps_order = True
     saves = "nothing"
     gradient = "passed"
 
@@ -67,6 +68,7 @@ class Add(_Merge):
 class Subtract(_Merge):
     """The first branch less the second, element by element; missing axes, and axes of size 1, are spread."""
 
+    keeps_order = True
     inputs = (2, 2)
     saves = "nothing"
 
@@ -122,6 +124,7 @@ class Concat(_Merge, Free):
 class Multiply(_Merge):
     """The product of the branches, element by element; axes of size 1 are spread."""
 
+    keeps_order = True
     gated = True
     saves = "factors"
 
@@ -153,6 +156,7 @@ class Mean(_Merge):
 
     axis: int | None = None
 
+    keeps_order = True
     inputs = (1, 1000)
     saves = "nothing"
     gradient = "shared"

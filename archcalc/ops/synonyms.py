@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from ..errors import did_you_mean
 from .base import OPS
 
+# Words that stand in front of a list elsewhere and are no merge here, and the merge that they mean, if any.
+LISTS = {"sum": "add", "stack": "many", "max": "", "maximum": "", "minimum": ""}
+
 # What to write · the words for it beside an op's own and its `torch_module`; case, `_` and the number of axes are free.
 _CALLS = """
 linear            · fc dense fullyconnected innerproduct matrixmultiply

@@ -97,6 +97,8 @@ class Position(_Positions):
 
     length: Count | None = None
 
+    keeps_order = True
+
     def shape(self, x: Shape) -> Shape:
         tokens, _ = sequence(x, "position")
         if self.length is not None and self.length < tokens:
