@@ -209,7 +209,7 @@ def test_the_arithmetic_of_every_node_comes_to_what_is_counted(family: str) -> N
 @pytest.mark.parametrize("family", SPECS)
 def test_where_an_output_stands_follows_what_was_counted(family: str) -> None:
     network = next(iter(networks(family).values()))
-    says = {"new": "new memory", "view": "a view of ", "inplace": "in place: overwrites "}
+    says = {"new": "new memory", "view": "a view of ", "inplace": "in place: overwrites ", "own": "what the op "}
     for index, layer in enumerate(network.report.layers):
         facts = network.node(index)
         assert facts.because.startswith(says[facts.storage])

@@ -218,7 +218,7 @@ def split(reference: str) -> tuple[str | None, str, str]:
         head, found, tail = reference.partition(f"{suffix}:")
         if found:
             return head + suffix, ":", tail
-    if reference.endswith(SUFFIXES) or reference.startswith((".", "~", "/")) or "/" in reference:
+    if reference.endswith(SUFFIXES) or reference.startswith((".", "~", "/")) or "/" in reference.partition(":")[0]:
         return reference, "", ""
     return None, "", ""
 
