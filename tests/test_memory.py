@@ -47,7 +47,6 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
     "unet3d": (0.034, UNKNOWN),
     "lstm-ptb-large": (0.03, STEPS),
     "pool-2x2": (0.3, NOTHING),
-    "zero-padding": (0.03, NOTHING),
 }
 COPIES = ["self-attention", "head-projection", "output-projection", "swinv2-t"]  # `linear` of views
 CHOSEN = list(dict.fromkeys([*FIRST, *EXCEPTIONS, *COPIES]))

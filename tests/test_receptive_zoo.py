@@ -187,7 +187,7 @@ STEPS = st.one_of(
     step("upsample", factor=some(2, 3, 4), smooth=st.booleans()),
     step("deconv", out=some(1), kernel=some(1, 2, 3, 4), stride=some(1, 2, 3), pad=some(0, 1), dilation=some(1, 2, 3)),
     step("adaptive_avgpool", size=some(9, 16, 24, 36)),
-    step("crop", size=some(5, 12, 30)),
+    step("crop", like=some(5, 12, 30)),
     step("shift"),
     step("add", back=st.integers(0, 9)),
 )
@@ -205,7 +205,7 @@ def made_of(steps: list[Step]) -> Graph:
             else:
                 other = made[-1 - arguments["back"] % len(made)]
                 size = min(b.builder.shape(value)[1] for value in (x, other))
-                y = b("add", b("crop", x, size=size), b("crop", other, size=size))
+                y = b("add", b("crop", x, like=size), b("crop", other, like=size))
             if 1 < b.builder.shape(y)[1] <= 150:
                 made.append(y)
     assume(len(made) > 1)
