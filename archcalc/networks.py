@@ -92,7 +92,7 @@ def said(input: Input) -> str:
     """`3×224×224`, or of some inputs by name `latent 4×64×64, context 77`."""
     if not isinstance(input, Mapping):
         return dims(input)
-    alone = [*input] == ["input"]
+    alone = [*input] in ([""], ["input"])  # no name was given
     return ", ".join(dims(shape) if alone else f"{name} {dims(shape)}" for name, shape in input.items())
 
 

@@ -17,6 +17,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from archcalc.analysis import receptive
+from archcalc.analysis.memory import embedding_inputs
 from archcalc.analysis.receptive import Field, ReceptiveFields
 from archcalc.errors import ArchcalcError
 from archcalc.graph import Graph, GraphBuilder
@@ -73,6 +74,8 @@ def values(graph: Graph) -> tuple[list[torch.Tensor], torch.Tensor]:
     """The values of all nodes, and the first input that they have gradients on."""
     made = positive(graph)
     inputs = [torch.rand(1, *shape, dtype=torch.float64) + 0.5 for _, shape in graph.inputs]
+    for ids in embedding_inputs(graph):
+        inputs[-1 - ids] = torch.zeros(1, *graph.inputs[-1 - ids][1], dtype=torch.long)
     inputs[0].requires_grad_()
     slots = made.values(inputs)
     for call, read, output, _ in made.program:

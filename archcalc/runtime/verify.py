@@ -262,7 +262,7 @@ def _fvcore_macs(op: Op, x: tuple[Shape, ...]) -> int:
     with installed():
         from fvcore.nn import FlopCountAnalysis
     # On `meta`, where nothing takes memory; torch does not trace convolutions there.
-    where = CPU if op.torch_module in ("Conv", "ConvTranspose") else torch.device("meta")
+    where = CPU if op.family == "convolution" else torch.device("meta")
     with where:
         module = op.torch(modules, *x).eval()
         inputs = tuple(torch.zeros(batched(shape, 1)) for shape in x)
