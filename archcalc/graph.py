@@ -129,11 +129,9 @@ class Graph:
 def lost(graph: Graph, together: Iterable[tuple[int, ...]] = ()) -> list[int]:
     """The nodes that reach neither an output nor a head, in order; what lends its shape alone is not read. `together`
     are the results of one call: where one is read all are, as the parts of a `split` are."""
-    nodes, ends = graph.nodes, {*graph.outputs, *(value for _, value in graph.head_outputs)}
-    if ends.union(*[node.read for node in nodes]).issuperset(range(len(nodes))):
-        return []
+    nodes = graph.nodes
     read = bytearray(len(nodes))
-    for value in ends:
+    for value in (*graph.outputs, *(value for _, value in graph.head_outputs)):
         if value >= 0:
             read[value] = True
     groups = {max(results): results for results in together}

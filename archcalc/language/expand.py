@@ -275,7 +275,10 @@ class _Expander:
 
     def _check_read(self, graph: Graph) -> None:
         """Raise SpecError at the first line of which nothing reaches an output or a head, and at an input likewise."""
-        read = {value for node in graph.nodes for value in node.read}.union(graph.outputs)
+        read = {value for node in graph.nodes for value in node.read}
+        read.update(graph.outputs, (value for _, value in graph.head_outputs))
+        if read.issuperset(range(-len(graph.inputs), len(graph.nodes))):
+            return
         for number, (of_input, _) in enumerate(self.family.inputs):
             if -1 - number not in read:
                 raise of_input.error(f"nothing reads the input `{of_input}`")

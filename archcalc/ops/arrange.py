@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 from .base import POINT, WHOLE, Free, ReceptiveWindow, ReceptiveWindows, on, op
@@ -91,9 +92,8 @@ class Rearrange(Free):
             if "c" in group and len(x) > 1 and axis != (1 if isinstance(x, Tokens) else 0):
                 where = "last of a sequence" if isinstance(x, Tokens) else "first of a map"
                 raise OpError(f"`c` is the channels, {where}; the value is {dims(x)}", "pattern")
-            open_, product = [name for name in group if name not in known], 1
-            for name in group:
-                product = product * known.get(name, 1)
+            open_ = [name for name in group if name not in known]
+            product = prod([known.get(name, 1) for name in group])
             if len(open_) > 1:
                 raise OpError(f"of {' and '.join(f'`{name}`' for name in open_)} all but one want a size", "pattern")
             if n % product or (not open_ and product != n):
@@ -101,7 +101,7 @@ class Rearrange(Free):
             if open_:
                 known[open_[0]] = n // product
         names = [name for group in left for name in group]
-        size = tuple([_product([known[name] for name in group]) for group in right])
+        size = tuple([prod([known[name] for name in group]) for group in right])
         shape = Tokens(size) if self._sequence(right) else size
         order = [names.index(name) for group in right for name in group]
         return Regrouping(tuple([known[name] for name in names]), tuple(order), shape)
@@ -134,10 +134,10 @@ class Rearrange(Free):
         for before, behind in zip(left[1:], right[1:], strict=True):
             old, new = (tuple(name for name in group if sizes[name] > 1) for group in (before, behind))
             if new == old[: len(new)]:
-                step = _product([sizes[name] for name in old[len(new) :]])
+                step = prod([sizes[name] for name in old[len(new) :]])
                 found.append(ReceptiveWindow(step, 0, step - 1))
             elif old == new[: len(old)]:
-                f = _product([sizes[name] for name in new[len(old) :]])
+                f = prod([sizes[name] for name in new[len(old) :]])
                 found.append(ReceptiveWindow(Fraction(1, f), Fraction(1 - f, f), 0, 1, f, lambda o: range(1)))
             else:
                 return (WHOLE,)
@@ -147,13 +147,6 @@ class Rearrange(Free):
         return rt.Rearrange(*map(tuple, self._regrouped(x)))
 
 
-def _product(sizes: list[int]) -> int:
-    product = 1
-    for size in sizes:
-        product = product * size
-    return product
-
-
 class _Pixels(Free):
     """`rearrange` with the places of a square in the channels, on every axis."""
 
@@ -161,8 +154,19 @@ class _Pixels(Free):
 
     free = "a copy"
 
+    def _factors(self, x: Shape) -> tuple[int, ...]:
+        """The factor on every axis. Raises OpError where the value cannot be cut so."""
+        return spread(self.factor, len(spatial(x, f"`{type(self).word}`")), "factor")
+
     def _pattern(self, x: Shape) -> Rearrange:
-        raise NotImplementedError
+        """From channels that hold the places of each square to these places side by side."""
+        parts = [(f"a{n}", f"f{n}", int(f)) for n, f in enumerate(self._factors(x))]
+        held = f"(c {' '.join(f for _, f, _ in parts)}) {' '.join(a for a, _, _ in parts)}"
+        dealt = f"c {' '.join(f'({a} {f})' for a, f, _ in parts)}"
+        return Rearrange(self._turned(held, dealt), ", ".join(f"{f}={size}" for _, f, size in parts))
+
+    def _turned(self, held: str, dealt: str) -> str:
+        return f"{held} -> {dealt}"
 
     def shape(self, x: Shape) -> Shape:
         return self._pattern(x).shape(x)
@@ -172,13 +176,6 @@ class _Pixels(Free):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return self._pattern(x).torch(rt, x)
-
-    def _named(self, x: Shape) -> tuple[str, str, str]:
-        """The axes of the larger map, the parts of the channels, and the sizes of these, as a pattern has them."""
-        factors = spread(self.factor, len(spatial(x, f"`{type(self).word}`")), "factor")
-        axes = " ".join(f"(a{n} f{n})" for n, _ in enumerate(factors))
-        inside = " ".join(f"f{n}" for n, _ in enumerate(factors))
-        return axes, inside, ", ".join(f"f{n}={int(f)}" for n, f in enumerate(factors))
 
 
 @op("pixel_shuffle", factor="how many times as long every axis becomes")
@@ -190,13 +187,11 @@ class PixelShuffle(_Pixels):
     torch_module = "PixelShuffle"
     example = on((8, 4, 4), factor=2)
 
-    def _pattern(self, x: Shape) -> Rearrange:
-        axes, inside, sizes = self._named(x)
-        factors = spread(self.factor, len(x) - 1, "factor")
+    def _factors(self, x: Shape) -> tuple[int, ...]:
+        factors = super()._factors(x)
         if x[0] % numel(factors):
             raise OpError(f"{x[0]} channels cannot be dealt out over {dims(factors)} positions", "factor")
-        small = " ".join(f"a{n}" for n, _ in enumerate(factors))
-        return Rearrange(f"(c {inside}) {small} -> c {axes}", sizes)
+        return factors
 
 
 @op("pixel_unshuffle", factor="how many times as short every axis becomes")
@@ -208,11 +203,12 @@ class PixelUnshuffle(_Pixels):
     torch_module = "PixelUnshuffle"
     example = on((4, 8, 8), factor=2)
 
-    def _pattern(self, x: Shape) -> Rearrange:
-        axes, inside, sizes = self._named(x)
-        factors = spread(self.factor, len(x) - 1, "factor")
+    def _factors(self, x: Shape) -> tuple[int, ...]:
+        factors = super()._factors(x)
         for n, f in zip(x[1:], factors, strict=True):
             if n % f:
                 raise OpError(f"a side of {n} cannot be cut into steps of {f}", "factor")
-        small = " ".join(f"a{n}" for n, _ in enumerate(factors))
-        return Rearrange(f"c {axes} -> (c {inside}) {small}", sizes)
+        return factors
+
+    def _turned(self, held: str, dealt: str) -> str:
+        return f"{dealt} -> {held}"

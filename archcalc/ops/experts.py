@@ -38,9 +38,6 @@ class Gates(Weightless):
             found += [Buffer("the largest", x[0] * self.chosen), Buffer("their sums", x[0])]
         return tuple(found)
 
-    def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
-        return ((),)
-
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Gates(self.chosen, self.normalize)
 
@@ -100,9 +97,6 @@ class ExpertLinear(Op):
         rows = elements(x) // x[1]
         orders = Buffer("the order of the rows, and back", rows * (1 + needs[0]), INDEX_BYTES)
         return Buffer("the rows, expert by expert", elements(x)), orders
-
-    def receptive_window(self, x: Shape, gates: Shape) -> tuple[ReceptiveWindows, ...]:
-        return ((),)
 
     def torch(self, rt: Any, x: Shape, gates: Shape) -> Any:
         return rt.ExpertLinear(gates[1], _chosen(x, gates, "expert_linear")[0].number, x[1], self.out, self.bias)

@@ -59,8 +59,8 @@ class _Windows(_Regroup):
             raise OpError(f"`shift` is smaller than the window of {dims(each)}, here it is {dims(shift)}", "shift")
         # A window that is as large as the map holds all of it, wherever it begins.
         moved = tuple(n if size > window else 0 for n, size, window in zip(shift, of, each, strict=True))
-        counts = tuple(size // window for size, window in zip(of, each, strict=True))
-        return Cut(self.word, numel(counts), of, each, moved)
+        cut = Cut(self.word, 0, of, each, moved)
+        return cut._replace(number=numel(cut.counts))
 
     def shape(self, x: Shape) -> Shape:
         cut = self.cut(x)
@@ -71,8 +71,7 @@ class _Windows(_Regroup):
 
 
 def _layout(cut: Cut) -> tuple[Any, ...]:
-    counts = tuple(size // window for size, window in zip(cut.of, cut.each, strict=True))
-    return cut.each, counts, cut.shift, cut.word == "grid"
+    return cut.each, cut.counts, cut.shift, cut.word == "grid"
 
 
 @op("windows", shift="by how many positions the map is turned round before it is cut, on every axis")
@@ -269,16 +268,15 @@ class Together(_Regroup):
             if len(x) > 3:
                 raise OpError(f"items of {dims(x)} have no room for one more axis")
             return (x[0], cut.number, *x[1:])
-        counts = tuple(size // window for size, window in zip(cut.of, cut.each, strict=True))
         if isinstance(x, Tokens):
             if x[0] != numel(cut.each) or cut.word == "patches":
                 raise OpError(f"{dims(x)} are not the places of a window of {dims(cut.each)}")
             x = (x[1], *cut.each)
         elif len(x) == 1:
-            x = (*x, *[1] * len(counts))
+            x = (*x, *[1] * len(cut.of))
         if cut.word == "patches" and numel(x[1:]) > 1:
             raise OpError(f"patches may overlap: `together` wants one vector of each, not {dims(x)}")
-        return (x[0], *(size * count for size, count in zip(x[1:], counts, strict=True)))
+        return (x[0], *(size * count for size, count in zip(x[1:], cut.counts, strict=True)))
 
     def torch(self, rt: Any, x: Shape) -> Any:
         cut, tokens = cuts_of(x)[-1], isinstance(x, Tokens)

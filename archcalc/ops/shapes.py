@@ -48,6 +48,11 @@ class Cut(NamedTuple):
     each: tuple[int, ...] = ()
     shift: tuple[int, ...] = ()
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many items lie along each axis of the map."""
+        return tuple(size // window for size, window in zip(self.of, self.each, strict=True))
+
 
 Cuts = tuple[Cut, ...]
 
