@@ -207,7 +207,7 @@ class Attention(Op):
         if self.decomposed and self.relative is None:
             raise OpError("`relative` names the axes that are `decomposed`", "decomposed")
         wanted = Tokens((n.t + n.m - 1, n.key))
-        if positions is not None and not (isinstance(positions, Tokens) and positions == wanted):
+        if positions is not None and not (isinstance(positions, Tokens) and tuple(positions) == tuple(wanted)):
             raise OpError(f"the differences are {dims(wanted)} here; this value is {dims(positions)}", "positions")
 
     def _met(self, n: _Sizes) -> int:
