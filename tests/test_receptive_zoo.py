@@ -31,6 +31,7 @@ from archcalc.runtime.network import Network, build
 from tests.graphs import Build
 
 SIZES = ((32, 112), (188, 300))  # the second is one that U-Net takes
+VOLUMES = ((32, 112), (92, 132))  # and one that 3D U-Net takes
 CHANNELS = 4
 AVERAGED = {"maxpool": "avgpool", "adaptive_maxpool": "adaptive_avgpool", "roipool": "adaptive_avgpool"}
 INSTEAD = {**AVERAGED, "max": "mean", "gmp": "gap"}
@@ -124,9 +125,11 @@ def zoo() -> Iterator[str]:
 
 def small(model: str) -> Graph:
     """A network at the first of the sizes that it can be built at, or as it is printed."""
-    for size in SIZES:
+    front = input_of(model)[:-2]  # channels; a volume has an axis more, made as small
+    for size in VOLUMES if front[1:] else SIZES:
         with suppress(ArchcalcError):
-            return network(select(model), (*input_of(model)[:-2], *size)).graph.without_heads()
+            axes = (min(axis, size[0]) for axis in front[1:])
+            return network(select(model), (*front[:1], *axes, *size)).graph.without_heads()
     return load(model).graph.without_heads()
 
 

@@ -137,7 +137,9 @@ class Multiply(_Merge):
     def saved_buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
         x = xy[:-1]  # joined one after the other: what the earlier ones made is a factor of the next
         return tuple(
-            Buffer(f"the product of {count}", numel(_broadcast("mul", x[:count]))) for count in range(2, len(x))
+            Buffer(f"the product of {count}", numel(_broadcast("mul", x[:count])))
+            for count in range(2, len(x))
+            if needs[count]  # which asks for it
         )
 
     def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
