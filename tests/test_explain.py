@@ -54,21 +54,17 @@ SIGNS = str.maketrans({"⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", 
 
 def value_of(text: str, letters: Mapping[str, int] | None = None) -> Fraction:
     """What arithmetic as archcalc writes it comes to: sums, products, quotients, ⌊…⌋, ⌈…⌉, |…|, letters by name."""
+    names = {name.replace("′", "_prime").translate(SUBSCRIPTS): value for name, value in (letters or {}).items()}
+    return evaluate(parsed(text), names)
+
+
+@cache
+def parsed(text: str) -> ast.expr:
+    """Arithmetic as Python reads it."""
     text = re.sub(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹]+)", lambda match: f"(10**{match[1].translate(SUPERSCRIPTS)})", text)
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     text = re.sub(r"\|([^|]*)\|", r"absolute(\1)", text)
-    signs: dict[str, str | int | None] = {
-        "⌊": "floor(",
-        "⌋": ")",
-        "⌈": "ceil(",
-        "⌉": ")",
-        "·": "*",
-        "−": "-",
-        "′": "_prime",
-    }
-    text = text.translate(str.maketrans(signs))
-    names = {name.replace("′", "_prime").translate(SUBSCRIPTS): value for name, value in (letters or {}).items()}
-    return evaluate(ast.parse(text.translate(SUBSCRIPTS).strip(), mode="eval").body, names)
+    return ast.parse(text.translate(SIGNS).translate(SUBSCRIPTS).strip(), mode="eval").body
 
 
 def evaluate(node: ast.expr, names: Mapping[str, int]) -> Fraction:
@@ -332,14 +328,14 @@ def test_an_output_of_the_network_is_not_overwritten() -> None:
 
 
 def test_grouped_and_depthwise_convolutions_divide() -> None:
-    grouped = arithmetic(call("conv", out=256, kernel=5, groups=2), [(96, 27, 27)], (256, 27, 27))
+    grouped = arithmetic(call("conv", out=256, kernel=5, groups=2), ((96, 27, 27),), (256, 27, 27))
     assert (grouped.total.text, grouped.total.rule) == ("256·(96/2)·5·5 + 256", "out·⌊C/g⌋·k·k + out")
-    deep = arithmetic(call("dwconv", kernel=3, bias=False), [(96, 56, 56)], (96, 56, 56))
+    deep = arithmetic(call("dwconv", kernel=3, bias=False), ((96, 56, 56),), (96, 56, 56))
     assert (deep.macs.text, deep.macs.rule) == ("96·56·56·3·3", "C·H′·W′·k·k")
 
 
 def test_what_nobody_would_read_is_left_out() -> None:
-    found = arithmetic(call("adaptive_avgpool", size=40), [(64, 50, 50)], (64, 40, 40))
+    found = arithmetic(call("adaptive_avgpool", size=40), ((64, 50, 50),), (64, 40, 40))
     assert all(len(count.text) <= 160 and len(count.rule) <= 90 for count in counts_of(found))
     assert found.elementwise[0].value == 64 * (50 + 30) ** 2
 

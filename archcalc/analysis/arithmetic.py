@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from ..ops import ARGUMENTS, Op, Param, Shape, Tokens
@@ -159,7 +160,8 @@ class _Run(NamedTuple):
     elementwise: dict[str, Term]
 
 
-def arithmetic(op: Op, x: Sequence[Shape], y: Shape) -> Arithmetic:
+@lru_cache(maxsize=1024)  # blocks are repeated
+def arithmetic(op: Op, x: tuple[Shape, ...], y: Shape) -> Arithmetic:
     """Write out what `op` costs from input shapes `x` to output shape `y`. Raises OpError where they do not fit."""
     # Shapes by an op of plain numbers, so that paddings and kernels show as what they are.
     counting = _changed(op, lambda name, value, at: Term(value))  # so that a kernel shows as 7·7

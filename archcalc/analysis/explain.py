@@ -81,6 +81,7 @@ class Explained:
             self.storage = Storages(
                 own.alias_root + self.storage.alias_root[end:], own.in_place + self.storage.in_place[end:]
             )
+        self.rows = self.graph.rows
         self.fields = self.report.receptive_fields
         self.until = live_until(self.storage.alias_root, self.last)
 
@@ -94,17 +95,19 @@ class Explained:
     def node(self, index: int) -> NodeFacts:
         """Explain a node."""
         node = self.graph.nodes[index]
-        row = next((span for span in self.graph.rows if span.start <= index < span.stop), None)
-        shapes = [self.graph.shape(value) for value in node.inputs]
-        inputs = tuple(Value(self.called(value), shape) for value, shape in zip(node.inputs, shapes, strict=True))
-        counts = arithmetic(node.op, shapes, node.shape)
-        if node.shares is not None:
-            counts = replace(counts, params=(), total=Count("params", 0))
+        row = next((span for span in self.rows if span.start <= index < span.stop), None)
+        inputs = tuple(Value(self.called(value), self.graph.shape(value)) for value in node.inputs)
         storage = (*self._storage(index), self._until(index))
         shares = self.called(node.shares) if node.shares is not None else ""
         users = tuple(user.path for user in self.graph.nodes if user.shares == index)
-        fields, of = tuple(self._fields(index)), len(self.graph.nodes)
+        counts, fields, of = self.counts(index), tuple(self._fields(index)), len(self.graph.nodes)
         return NodeFacts(node, index, of, row, inputs, counts, self.activation(index), *storage, shares, users, fields)
+
+    def counts(self, index: int) -> Arithmetic:
+        """The arithmetic of a node; parameters that it shares are counted at another."""
+        node = self.graph.nodes[index]
+        counts = arithmetic(node.op, tuple(map(self.graph.shape, node.inputs)), node.shape)
+        return counts if node.shares is None else replace(counts, params=(), total=Count("params", 0))
 
     def _fields(self, index: int) -> Iterator[FieldFacts]:
         """The arithmetic of a node's receptive field, an axis each."""
@@ -234,7 +237,7 @@ class Explained:
             return ""
         if found.name == "activation":
             return self.activation(addend.node).text
-        counts = self.node(addend.node).counts
+        counts = self.counts(addend.node)
         return (counts.total if found.name == "params" else counts.macs).text
 
 
