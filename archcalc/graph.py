@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from .errors import SpecError, Text, UsageError, did_you_mean
 from .ops import Op, OpError, Param, Shape, dims
 from .ops.base import LIMIT
-from .ops.shapes import Cuts, cuts_of, elements, items, many
+from .ops.shapes import Cuts, cuts_of, elements, items, many, numel
 
 MAX_NODES = 200_000
 Input = Shape | Mapping[str, Shape]  # of the only input, or of some by name
@@ -361,6 +361,15 @@ class GraphBuilder:
     def fixed(self, value: int) -> bool:
         """Whether a value depends on nothing before it, as `zeros` do."""
         return value >= 0 and self._nodes[value][0].read == 0
+
+    def laid_out(self, value: int) -> Shape:
+        """The shape in which the elements of a value stood before they were laid out, in their order, as a vector."""
+        while value >= 0:
+            op, inputs, shape, *_ = self._nodes[value]
+            if len(shape) > 1 or not op.in_place or numel(self.shape(inputs[0])) != numel(shape):
+                break
+            value = inputs[0]
+        return self.shape(value)
 
     def where(self, index: int) -> Text:
         return self._nodes[index][5]

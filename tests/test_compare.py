@@ -24,6 +24,7 @@ from archcalc.analysis.counts import analyse
 from archcalc.analysis.receptive import last_map
 from archcalc.analysis.roofline import DEVICES, memory_traffic, network_intensity
 from archcalc.errors import UsageError
+from archcalc.graph import Input
 from archcalc.language.expand import expand_model
 from archcalc.language.zoo import at_input, resized
 from archcalc.measurement.conditions import Conditions
@@ -115,10 +116,12 @@ def test_one_model_is_no_comparison() -> None:
         ("resnet50@256x320", "resnet50", (256, 320)),
         ("./a@b.yaml:wide@3×64×96", "./a@b.yaml:wide", (3, 64, 96)),
         ("./me@home.yaml", "./me@home.yaml", None),
+        ("dit-s-4@latent=64,time=128", "dit-s-4", {"latent": (64,), "time": (128,)}),
+        ("dit-s-4@64,time=128", "dit-s-4@64,time=128", None),
         ("vgg:D", "vgg:D", None),
     ],
 )
-def test_a_model_at_an_input(typed: str, name: str, size: tuple[int, ...] | None) -> None:
+def test_a_model_at_an_input(typed: str, name: str, size: Input | None) -> None:
     assert at_input(typed) == (name, size)
 
 

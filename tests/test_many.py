@@ -393,6 +393,18 @@ def test_second_values_of_many_items_fit_as_those_of_one(tmp_path: Path, lines: 
     assert verify(three.graph) == []
 
 
+MIXING = {  # an expert read tokens that went to others: counted, and built, as if all were there
+    "softmax": "linear(16) softmax(axis=0)",
+    "mean": "{mul: [identity, mean(axis=0)]}",
+    "avgpool": "map(3×4) avgpool(3, 1) tokens",
+    "instancenorm": "map(3×4) instancenorm tokens",
+    "reverse": "reverse linear(16)",
+    "scan": "[g: sigmoid, g scan(g)]",
+    "slice": "{concat(axis=0): [slice(4, axis=0), slice(0, 4, axis=0)]}",
+    "rearrange": "rearrange(t c -> (t c)) reshape(16×3×4) tokens",
+}
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -400,6 +412,8 @@ def test_second_values_of_many_items_fit_as_those_of_one(tmp_path: Path, lines: 
         ("experts(2, 3): linear(16)", "a token runs through at most all 2 experts, not 3"),
         ("experts(4, 2): conv(16, 1)", "`conv` has weights: in `experts` only `linear`"),
         ("experts(4, 2): layernorm linear(16)", "`layernorm` has weights: in `experts` only `linear`"),
+        *[(f"experts(4, 2): {body}", f"`{word}` reads several tokens") for word, body in MIXING.items()],
+        ("experts(4, 2): {steps: [tanh]}", "`steps:` goes from token to token"),
         ("experts(4, 2) x2: linear(16)", "stands alone in front of what each expert does"),
         ("experts(4, 2): {parts: [linear(4), linear(4)]}", "an expert ends with one value, not with 2 parts"),
     ],

@@ -11,6 +11,7 @@ import pytest
 
 from archcalc import cli
 from archcalc.errors import UsageError
+from archcalc.gate.lock import entry_of
 from archcalc.measurement.runs import Run, document, parse
 from archcalc.models import load
 from archcalc.networks import input_at, inputs_of
@@ -135,6 +136,11 @@ def test_sizes_alike_stand_together() -> None:
     assert sizes([(8, 4, 4), (2, 2), (2, 2), (2, 2)]) == "8×4×4, 3 of 2×2"
 
 
+def test_a_lock_by_rows_has_all_outputs(pyramid: str) -> None:
+    last = entry_of("pyramid", load(pyramid).report(), by_rows=True).lines[-1]
+    assert last.output == "8×32×32, 8×16×16, 8×8×8"  # 8×32×32 alone before
+
+
 # --- several inputs (W4) ------------------------------------------------------------------------------------------
 
 
@@ -148,6 +154,14 @@ def test_every_input_is_shown(two: str, capsys: pytest.CaptureFixture[str]) -> N
     made, _ = graphs.boxes(summary)
     assert [box.texts for box in made[:2]] == [["latent", "4×8×8"], ["text", "77"]]
     assert volumes.volumes(summary)[:2] == [(4, 8, 8), (77,)]
+
+
+def test_a_comparison_knows_every_input(two: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first alone before; and none of the others could be set behind `@`."""
+    found = json.loads(said(capsys, "compare", two, f"{two}@latent=4x16x16,text=40", "--format", "json"))["models"]
+    sizes = [[shown["shape"] for shown in model["inputs"]] for model in found]
+    assert sizes == [[[4, 8, 8], [77]], [[4, 16, 16], [40]]]
+    assert dict(load(f"{two}@text=40").graph.inputs) == {"latent": (4, 8, 8), "text": (40,)}
 
 
 @pytest.mark.parametrize("command", [["summary", "--static"], ["explain"], ["fit", "--memory", "1GiB"]])

@@ -456,6 +456,7 @@ def test_the_models_show_every_key(tmp_path: Path) -> None:
             for found in document[f"{part}s"]:
                 note(f"{part.capitalize()}Document", found)
     note("", json.loads(written(summary_of("vgg16"), form="json", pick=Pick(top=3))))
+    note("", json.loads(written(archcalc.load("lenet5@64").summary(), form="json")))
     keras = "reported:\n  - from: Keras\n    table: |\n      figure | net\n      params | 2,099,712\n"
     (tmp_path / "net.yaml").write_text(f"input: 4096\nlayers:\n  - linear(512) bn\n{keras}", encoding="utf-8")
     claimed = archcalc.load(str(tmp_path / "net.yaml")).summary()

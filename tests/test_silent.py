@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,15 +14,19 @@ import archcalc
 from archcalc.errors import SpecError
 from archcalc.graph import lost
 from archcalc.models import Model
+from archcalc.ops.shapes import numel
 from archcalc.show import check as shown
+from archcalc.show import doctor, summary
 from archcalc.show import list as listed
-from archcalc.show import summary
 from archcalc.show.drift import causes
+from archcalc.show.pictures import charts
 from archcalc.show.writers import write
 from archcalc.tasks.check import check
+from archcalc.tasks.doctor import DoctorResult, PeerCounts
 from archcalc.tasks.list import list_models
 from tests.graphs import Build
 from tests.test_commands import Run, command
+from tests.test_doctor import QUIET
 
 __all__ = ["command"]  # a fixture
 
@@ -203,6 +208,21 @@ def test_a_merge_of_one_branch_is_refused(lines: str, tmp_path: Path) -> None:
     assert model(tmp_path, "add: [conv(3, 3) if cin == 3, conv(3, 1) if cin == 4]").totals.params == 3 * (27 + 1)
 
 
+@pytest.mark.parametrize("word", ["sub", "many"])
+def test_a_merge_that_came_later_takes_no_name(word: str, tmp_path: Path) -> None:
+    """They were words of the language alone: files that had named values so were refused."""
+    named = 8 * (27 + 1) + 8 * (3 + 1)
+    assert model(tmp_path, f"{word}: conv(8, 3)", "w: conv(8, 1)", f"add: [{word} , w]").totals.params == 8 * 28 + 8 * 9
+    assert model(tmp_path, f"{word}, w: conv(8, 3) split(2)", f"mul: [{word}, w]").totals.params == 8 * 28
+    rest = "blocks:\n  unit(x):\n    add: [identity, x]"
+    chain = model(tmp_path, "conv(3, 3)", f"{word}: [relu, conv(3, 1)]", f"unit({word})", rest=rest)
+    assert chain.totals.params == 3 * 28 + 3 * 4
+    both = model(tmp_path, f"{word}: [conv(8, 3), conv(8, 1)]", "linear(2)")
+    assert both.graph.nodes[2].op.word == word
+    assert named == sum(numel(param.shape) for node in both.graph.nodes[:2] for param in node.op.params((3, 32, 32)))
+    assert "wants a list of branches" in str(refused(tmp_path, f"{word}: conv(8, 3)", "gap"))
+
+
 @pytest.mark.parametrize(
     ("word", "meant"),
     [("sum", "add"), ("plus", "add"), ("multiply", "mul"), ("Concatenate", "concat"), ("stack", "many"), ("max", "")],
@@ -227,6 +247,44 @@ def test_an_argument_of_attention_that_says_nothing_is_refused(said: str, tmp_pa
     assert re.search(
         "there are none|nothing is turned", str(refused(tmp_path, "embed(9, 8)", f"attention(2, {said})", input="6"))
     )
+
+
+# --- the order of elements ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("tokens reshape(48×4×4)",),
+        ("tokens flatten reshape(48×4×4)",),
+        ("tokens flatten relu dropout(0.1) reshape(48×-1×1)",),
+        ("tokens layernorm", "v: flatten", "v reshape(768) affine reshape(48×4×4)"),
+        ("flatten linear(768) laid", "conv(48, 1) tokens flatten laid"),
+    ],
+)
+def test_a_sequence_that_is_read_as_a_map_is_refused(lines: tuple[str, ...], tmp_path: Path) -> None:
+    """Element c of place t went to where the (t·48 + c)-th element of a map stands: the counts are those of `map`."""
+    first, *more = lines
+    lines = (f"conv(48, 8, 8) {first}", *more)
+    rest = "blocks:\n  laid: reshape(48×4×4)" if "laid" in str(lines) else ""
+    error = refused(tmp_path, *lines, rest=rest)
+    assert "`reshape` does not say what becomes of the tokens of 16 tokens × 48" in str(error)
+    assert "`map(14×14)`" in str(error)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("flatten reshape(48×4×4)", "tokens map(4×4) flatten reshape(12×8×8)", "tokens flatten reshape(768)"),
+        *(
+            "tokens flatten linear(768) reshape(48×4×4)",
+            "tokens take(0) reshape(3×4×4)",
+            "flatten maxout(2) reshape(24×4×4)",
+        ),
+    ],
+)
+def test_elements_in_the_order_of_a_map_are_laid_out_anew(line: str, tmp_path: Path) -> None:
+    model(tmp_path, f"conv(48, 8, 8) {line}")
 
 
 # --- repeats ------------------------------------------------------------------------------------------------------
@@ -320,6 +378,36 @@ def test_another_network_at_another_input_is_said(asked: str, form: str, command
     assert (found.code, NOTE in " ".join(found.out.split())) == (0, True)
     same = command(*asked.replace("vgg16", "resnet50").replace("conv3-64.1", "conv1").split(), "--format", form)
     assert "another network" not in same.out
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *("summary vgg16@384 --static", "compare vgg16 vgg16@384", "compare vgg16 vgg16@384 --diff"),
+        *("scale vgg16 --input 224,384", "fit vgg16@384 --memory 8GiB", "explain vgg16@384", "explain vgg16@384 conv1"),
+    ],
+)
+def test_it_is_said_to_programs_too(asked: str, command: Run, tmp_path: Path) -> None:
+    """In JSON as `notes`; csv has no room, so it stands beside it."""
+    asked = asked.replace(" conv1", " conv3-64.1")
+    found = json.loads(command(*asked.split(), "--format", "json").out)
+    every = [found, *(model for model in found.get("models", ()) if isinstance(model, dict))]
+    assert [note.removeprefix("vgg16@384: ") for said in every for note in said.get("notes", ())] == [NOTE]
+    csv = command(*asked.split(), "--format", "csv")
+    assert (csv.err.count(NOTE), csv.out.count("another network")) == (1, 0)
+    same = command(*asked.replace("vgg16", "resnet50").replace("conv3-64.1", "conv1").split(), "--format", "csv")
+    assert same.err == ""
+
+
+def test_pictures_and_tables_of_tools_say_it_too(command: Run, tmp_path: Path) -> None:
+    model = archcalc.load("vgg16@384")
+    assert NOTE in " ".join(charts.heading(model.summary()).split())
+    picture = command("plot", "scaling", "vgg16", "vgg16@384", "--output", str(tmp_path / "two.svg"))
+    assert f"note: vgg16@384: {NOTE}" in picture.err
+    beside = PeerCounts(model.name, 1, 1, (), model.graph, model.notes)
+    page = doctor.page(DoctorResult(QUIET, beside))
+    assert NOTE in " ".join(write(page, "text").split())
+    assert json.loads(write(page, "json"))["notes"] == [NOTE]
 
 
 def test_a_report_says_it_too() -> None:

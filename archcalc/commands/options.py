@@ -285,6 +285,13 @@ class Output:
         from ..show.writers import write
 
         if not isinstance(result, str | bytes):
+            if self.format == "csv":
+                print(
+                    *(f"note: {note}" for note in result.notes),
+                    sep="\n",
+                    end="\n" * bool(result.notes),
+                    file=sys.stderr,
+                )
             result = write(result, self.format, *((_width(), in_color()) if self.path is None else (None, False)))
         if self.path is not None:
             try:

@@ -61,6 +61,9 @@ def plot(
         kind, *models, run=run, only=only, device=device, cpu=cpu, gpu=gpu, threads=threads, batch=batch, dtype=dtype,
         settings=pairs(settings),
     )  # fmt: skip
+    for model in found.models:
+        for note in model.summary.notes:  # of several networks a picture has no room for them
+            print(printable(f"note: {model.name}: {note}"), file=sys.stderr)
     if text:
         write(mermaid(found.models[0].summary, only))
         return

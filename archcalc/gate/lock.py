@@ -286,7 +286,7 @@ def _rows(report: Report, lines: Sequence[LockLine]) -> Iterator[LockLine]:
         yield LockLine(
             name if seen[name] == 1 else f"{name} #{seen[name]}",
             f"{len(layers)} node{'s' * (len(layers) != 1)} {digest}",
-            dims(graph.shape(row.output)),
+            ", ".join(dims(graph.shape(value)) for value in row.outputs),
             sum(layer.params for layer in layers),
             sum(layer.macs for layer in layers),
             sum(layer.activation_bytes for layer in layers),

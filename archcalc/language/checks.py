@@ -84,7 +84,7 @@ def _check_calls(family: Family) -> None:
     known = {*family.blocks, *family.borrowed, *OPS, "identity", *family.value_names}
     for word in (call.word for body in family.bodies for call in calls_of(body) if not call.cell):
         merges = word.value in MERGES and not (word.value in OPS and OPS[word.value].inputs[0] == 1)
-        if merges and word.value not in {*family.blocks, *family.borrowed}:
+        if merges and word.value not in {*family.blocks, *family.borrowed, *family.value_names}:
             raise word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
         if word.value not in known:
             hint = suggest_op(word.value, [*family.blocks, *family.borrowed, "identity"])

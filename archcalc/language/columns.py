@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,9 +34,17 @@ class Role:
 
 
 class Headings:
-    """The meaning of the headings of a file's tables: variants, or columns with a role."""
+    """The meaning of the headings of a file's tables: variants, or columns with a role; and which words its `lines` use
+    as names of values."""
 
-    def __init__(self, columns: Mapping[str, tuple[Text, Role]], variants: Iterable[str]) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, tuple[Text, Role]],
+        variants: Iterable[str],
+        lines: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        self._lines = lines
+        self._values: dict[str, bool] = {}
         self.columns = {squeeze(key): role for key, (_, role) in columns.items() if key != "variants"}
         self.count = columns["variants"][1].name if "variants" in columns else ""  # what a variant's own cell is
         self.variants = {squeeze(name): name for name in variants}
@@ -49,6 +57,13 @@ class Headings:
             named = Role("name", heading) if NAME.fullmatch(heading) and key not in self.variants else None
             self._roles[heading] = self.columns.get(key, named)
         return self._roles[heading]
+
+    def name_values(self, word: str) -> bool:
+        """Whether a word that is never called without a bracket stands by itself in a line, as the name of a value."""
+        if word not in self._values:
+            alone = re.compile(rf"(?<![\w.]){re.escape(word)}(?![\w.]|\s*[(=])")
+            self._values[word] = any(map(alone.search, self._lines()))
+        return self._values[word]
 
     def builds(self, table: Table, variant: str) -> tuple[int, int | None]:
         """Find the column of what `variant` builds, and that of a number of its own, if any. Raises SpecError."""

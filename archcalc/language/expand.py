@@ -13,7 +13,8 @@ from ..errors import SpecError, Text, UsageError, did_you_mean, printable
 from ..graph import MAX_NODES, Graph, GraphBuilder, Input, Opened, lost
 from ..ops import ARGUMENTS, OPS, Op, OpError, Param, Shape, Tokens, channels, convert, dims
 from ..ops.base import Argument as Field
-from ..ops.shapes import numel, show
+from ..ops.base import ReceptiveWindow
+from ..ops.shapes import many, numel, show
 from ..ops.synonyms import suggest_argument
 from ..units import same
 from .columns import Headings
@@ -566,6 +567,10 @@ class _Expander:
         if len(value) > 1 or not isinstance(tokens, Tokens):
             here = _parts(value) if len(value) > 1 else dims(tokens)
             raise steps.word.error(f"`{steps.word}:` works on the tokens of a sequence; this value is {here}")
+        if self.gates:
+            raise steps.word.error(
+                f"`{steps.word}:` goes from token to token, and an expert sees only those that chose it"
+            )
         carried = {name.value: name for name in steps.body.names if isinstance(env.get(name.value), Ref)}
         given_anew = (*self._entering(value), *self._names(steps.body))
         owners: list[int] = []
@@ -735,11 +740,30 @@ class _Expander:
         if self.unrolling and op.family == "recurrent":
             self._check_state(call, op, inputs)
         value = tuple([self._append(piece, inputs, call.word, call)[0] for piece in op.pieces])
+        if op.lays_out and len(self.builder.shape(value[0])) > 1:
+            self._check_order(op, inputs[0], call)
+        if self.gates:
+            self._check_alone(op, inputs, call.word)
         cuts = op.results(self.builder.shape(inputs[0]))
         if cuts:
             value = tuple([value[0] if cut is None else self._append(cut, value, call.word)[0] for cut in cuts])
             self.together.append(value)
         return value
+
+    def _check_order(self, op: Op, value: int, call: Call) -> None:
+        """Raise SpecError where elements are laid out anew that stood in a shape from which `op` takes none."""
+        try:
+            op.shape(self.builder.laid_out(value))
+        except OpError as error:
+            raise self._at_fault(error, call.word, call).error(error.message) from None
+
+    def _check_alone(self, op: Op, inputs: Value, where: Text) -> None:
+        """Raise SpecError at an op in the body of `experts` that reads other tokens beside each: an expert has only
+        those that chose it."""
+        windows = op.receptive_window(*[many(self.builder.shape(value), ()) for value in inputs])
+        if not op.regroups and any(window is None or {*window} - {ReceptiveWindow()} for window in windows):
+            hint = f"Call it in front of `{EXPERTS}:` or behind it."
+            raise where.error(f"`{where}` reads several tokens, and an expert sees only those that chose it", hint)
 
     def _check_state(self, call: Call, op: Op, inputs: Value) -> None:
         """Raise SpecError at a recurrent op in `steps:` that begins anew at every step: from zero or, where it makes
@@ -951,6 +975,7 @@ class _Expander:
         """The key of blocks that give the same nodes; with their place, as some depths are refused."""
         values = [len(v.value) if isinstance(v, Ref) else v for v in given.values()]
         shapes = [self.builder.shape(value) for value in entering]
+        shapes += [self.builder.laid_out(value) for value in entering]
         same = [entering.index(value) for value in entering]
         return (
             name,

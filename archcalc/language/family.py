@@ -23,6 +23,7 @@ ABOUT = (
     *("name", "title", "cite", "stands_in", "input", "variants", "models", "namesakes"),
     *("given", "let", "defaults", "columns"),
 )
+BODIES = ("layers", "notation", "heads", "rows", "blocks")  # where layer lines stand
 CLAIMS = ("reported", "errata", "documents")
 KEYS = (*ABOUT, "baseline", "reading", "layers", "notation", "heads", "rows", "blocks", *CLAIMS)
 # What a model may lay over its variant, and a file over the families of its models.
@@ -233,7 +234,8 @@ def family_of(tree: Map, name: str, laid_over: Family | None = None) -> Family:
     variants, variants_from = _variants(tree, name)
     roles = ((key, _scalar(value, "the role of a column")) for key, value in _map(tree, "columns").items())
     columns = {key.value: (key, read_role(role)) for key, role in roles}
-    headings = below.headings if below is not None else Headings(columns, [variant.name.value for variant in variants])
+    headings = below.headings if below is not None else None
+    headings = headings or Headings(columns, [variant.name.value for variant in variants], lambda: _lines(tree))
 
     def each(key: str, read: Callable[[Text, Tree], Made]) -> Iterator[Made]:
         made = _made(below, key)
@@ -284,6 +286,19 @@ def family_of(tree: Map, name: str, laid_over: Family | None = None) -> Family:
         errata=items("errata", _erratum),
         documents=items("documents", _cited),
     )
+
+
+def _lines(tree: Map) -> Iterator[str]:
+    """All that may be a layer line, without blocks' names, which are no values."""
+    left: list[Tree] = [value for key in BODIES if (value := tree.get(key)) is not None]
+    while left:
+        part = left.pop()
+        if isinstance(part, Text):
+            yield "" if part.block else part.value
+        else:
+            left += (
+                part.items if isinstance(part, List) else [value for key, value in part.items() if key.value != "from"]
+            )
 
 
 def _same(below: Family | None, tree: Map, key: str) -> bool:

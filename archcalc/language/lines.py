@@ -19,6 +19,7 @@ from .reader import List, Map, Tree, where_of
 from .table import Table, TableRow, read_quoted
 
 MERGES = (*(word for word, op in OPS.items() if op.branches), "parts")
+FIRST = ("add", "concat", "mul", "mean", "parts")  # name no value; those that came later do where the file uses them so
 STEPS = "steps"
 EXPERTS = "experts"
 MAX_CALLS = 200
@@ -181,7 +182,7 @@ def read_item(tree: Tree, what: str, headings: Headings | None) -> Plain | Named
             raise word.error(f"`{EXPERTS}(n, k):` stands alone in front of what each expert does")
         return Unrolled(calls[0].word, read_body(value, f"`{EXPERTS}:`", headings), calls[0])
     call = _merge_call(word)
-    if call is None:
+    if call is None or (word.value not in FIRST and headings is not None and headings.name_values(word.value)):
         return _read_named(word, value, what, headings)
     word = call.word
     if isinstance(value, Text) and value.value and not value.block:
@@ -239,7 +240,7 @@ def check_names(names: Iterable[Text]) -> None:
     """Raise SpecError where one of `names` cannot name a value."""
     for name in names:
         check_name(name, "a value")
-        if name.value in (*MERGES, STEPS, "identity") or REPEAT.fullmatch(name.value):
+        if name.value in (*FIRST, STEPS, "identity") or REPEAT.fullmatch(name.value):
             raise name.error(f"`{name}` is a word of the language and cannot name a value")
 
 

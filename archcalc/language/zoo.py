@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import SpecError, Text, UsageError, did_you_mean
 from ..files import Version, inside, typed, version
+from ..graph import Input
 from .checks import check_used, read_family, references
 from .family import FROM, Family, ModelEntry, Variant, overlay, read_expressions
 from .names import SpecNames, read_names
@@ -223,12 +224,21 @@ def split(reference: str) -> tuple[str | None, str, str]:
     return None, "", ""
 
 
-def at_input(reference: str) -> tuple[str, tuple[int, ...] | None]:
-    """`resnet50@256` is resnet50 and (256,), `resnet50@3x256x320` all axes; a size of one number is every side."""
+_SIZE = r"\d{1,9}(?:[x×]\d{1,9}){0,3}"
+_NAMED = rf"[A-Za-z_]\w*={_SIZE}"
+
+
+def at_input(reference: str) -> tuple[str, Input | None]:
+    """`resnet50@256` is resnet50 and (256,), `resnet50@3x256x320` all axes; a size of one number is every side. Of
+    several inputs each goes by its name, `dit-xl-2@latent=4x64x64,time=256`."""
     name, at, size = reference.rpartition("@")
-    if not at or not re.fullmatch(r"\d{1,9}(?:[x×]\d{1,9}){0,3}", size):
+    if not at or not re.fullmatch(rf"{_SIZE}|{_NAMED}(?:,{_NAMED})*", size):
         return reference, None
-    return name, tuple(int(side) for side in re.split("[x×]", size))
+    sizes = {
+        own: tuple(int(side) for side in re.split("[x×]", axes))
+        for own, _, axes in (part.rpartition("=") for part in size.split(","))
+    }
+    return name, sizes.get("", sizes)
 
 
 def resized(printed: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:

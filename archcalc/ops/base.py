@@ -140,6 +140,7 @@ class Op:
     branches: ClassVar[bool] = False  # a call is written `word: [branch, branch, …]`
     keeps_order: ClassVar[bool] = False  # the output of a merge or embedding lies in memory as its first input does
     gated: ClassVar[bool] = False  # the inputs behind the first are gates that scale it
+    lays_out: ClassVar[bool] = False  # gives the elements of its input, in their order, as another shape
     regroups: ClassVar[bool] = False  # makes many of a value or the reverse: its rules speak of all items, not of one
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
     probabilities: ClassVar[bool] = False  # it makes them of scores, as losses such as `cross_entropy` do themselves
@@ -184,6 +185,11 @@ class Op:
 
     def __repr__(self) -> str:
         return f"{self.word}({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in self.fields)})"
+
+    @property
+    def in_place(self) -> bool:
+        """Whether each element of the output stands where that of the input stood of which it was made."""
+        return self.inputs == (1, 1) and (self.lays_out or self.family in ("activation", "elementwise", "norm"))
 
     @property
     def common(self) -> tuple[int, ...]:

@@ -43,6 +43,7 @@ from .shapes import (
 
 
 class _LaidOut(Free):
+    lays_out = True
     storage = "view"
     gradient = "view"
     free = "a view"

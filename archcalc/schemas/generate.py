@@ -18,7 +18,7 @@ from ..analysis.readings import READINGS
 from ..language.columns import CLAIM_METRICS, COUNTS, SCALES, SIZES, WITH_HEADS
 from ..language.expr import IMPLICIT, NAME, RESERVED
 from ..language.family import FROM, KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
-from ..language.lines import EXPERTS, MERGES, STEPS
+from ..language.lines import EXPERTS, FIRST, MERGES, STEPS
 from ..measurement.runs import TITLE
 from ..ops import ARGUMENTS, OPS
 from ..ops.base import Argument
@@ -191,7 +191,7 @@ def _each(schemas: Schema) -> Schema:
 
 def _definitions() -> dict[str, Schema]:
     """What several keys of a spec hold."""
-    name = rf"(?!(?:{_taken(MERGES)})\s*(?:,|$)){_NAME}"
+    name = rf"(?!(?:{_taken(FIRST)})\s*(?:,|$)){_NAME}"
     value = _said(_ref("body"), "A value, or the parts of one, under names of their own.")
     several = {"type": "object", "required": ["table"], "properties": {"table": {"pattern": "\n"}}}
     return {
@@ -421,7 +421,7 @@ def _merge(others: Schema) -> Schema:
         "description": "A merge word, or a name, with what stands under it.",
         "type": "object",
         "properties": {
-            **{word: _said(branches, about(word)) for word in MERGES},
+            **{word: _said(branches if word in FIRST else _ref("body"), about(word)) for word in MERGES},
             STEPS: {
                 "description": "What is done for each token of the value, with the same weights.",
                 "type": "array",

@@ -32,7 +32,17 @@ from .columns import (
     time,
     words,
 )
-from .documents import Itemed, OutputShape, TotalsDocument, itemed, totals_document
+from .documents import (
+    Itemed,
+    Noted,
+    OutputShape,
+    SeveralInputs,
+    TotalsDocument,
+    itemed,
+    noted,
+    several_inputs,
+    totals_document,
+)
 from .layout import bar, left, right, width_of
 from .page import Block, Fact, Facts, Gap, Note, Page, Table, Verbatim, told
 from .styles import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces, rule
@@ -75,7 +85,13 @@ def page(
         return Table(_share_columns(found, by), shared) if shared else Table(_rows(found, keys), found.models)
 
     title = f"Comparison by {by}: {models}" if shared else f"Comparison of {models}"
-    return Page(title, lambda: blocks(found, raw, shared, by, keys), lambda: data(found, shared, by), table)
+    return Page(
+        title,
+        lambda: blocks(found, raw, shared, by, keys),
+        lambda: data(found, shared, by),
+        table,
+        notes=_notes(found.models),
+    )
 
 
 def blocks(
@@ -98,12 +114,15 @@ def blocks(
     accuracies = [Fact("accuracy", text) for text in _settings(found)]
     best = ", ".join(printable(model.name) for model in found.pareto)
     by = ", ".join(metric.heading for metric in found.pareto_metrics)
-    notes = [f"{model.name}: {note}" for model in found.models for note in model.summary.notes]
-    facts = [Fact(*fact) for fact in wording.notes(notes)]
+    facts = [Fact(*fact) for fact in wording.notes(_notes(found.models))]
     yield Facts([Fact("Pareto", f"Pareto-optimal in {by}: {best}"), *accuracies, *facts], 9)
     measured = _measured(found)
     yield from [Facts(measured, 10)] if measured else []
     yield Facts([Fact(label, text, DIM, DIM) for label, text in _conventions(found, metrics)], 17)
+
+
+def _notes(models: Sequence[Compared]) -> list[str]:
+    return [clean(f"{model.name}: {note}") for model in models for note in model.summary.notes]
 
 
 def _rows(found: Comparison, keys: Sequence[str]) -> list[Column]:
@@ -277,11 +296,14 @@ def diff_page(changes: Sequence[Hunk], models: Sequence[Compared]) -> Page:
     """Two networks as a diff: `-` only in the first, `+` only in the second. Csv has every node."""
     table = Table(DIFF, [(change.sign, layer) for change in changes for layer in change.layers])
     sums = [Fact(printable(model.name), _sums(model)) for model in models]
+    said = _notes(models)
+    notes = [Facts([Fact(*fact) for fact in wording.notes(said)])] if said else []
     return Page(
         " against ".join(printable(model.name) for model in models),
-        lambda: [Verbatim(lambda width: _diff(changes, models), "diff", [table, Facts(sums)])],
+        lambda: [Verbatim(lambda width: _diff(changes, models), "diff", [table, Facts(sums)]), *notes],
         lambda: diff_data(changes, models),
         lambda: table,
+        notes=said,
     )
 
 
@@ -374,7 +396,7 @@ class ResultDocument(TypedDict):
 Key = Annotated[str, (("enum", tuple(metric.key for metric in COMPARED)),)]
 
 
-class ComparedDocument(TypedDict):
+class ComparedDocument(SeveralInputs, Noted):
     """A model of a comparison."""
 
     name: Annotated[str, "The model as it was asked for, with its input."]
@@ -439,7 +461,7 @@ class DiffLine(Itemed):
     macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
 
 
-class DiffDocument(TypedDict):
+class DiffDocument(Noted):
     """What `archcalc compare MODEL MODEL --diff --format json` writes; keys may be added."""
 
     schema: Annotated[Version, VERSION]
@@ -484,6 +506,8 @@ def _model(found: Comparison, model: Compared) -> ComparedDocument:
         "ratios": {metric.key: found.ratio(model, metric) for metric in found.metrics},
         "ratio_intervals": {metric.key: _interval(found, model, metric) for metric in found.metrics if metric.between},
         "reported": None if model.result is None else cast(ResultDocument, model.result._asdict()),
+        **several_inputs(summary.report.graph),
+        **noted(summary.notes),
     }
 
 
@@ -508,4 +532,5 @@ def diff_data(changes: Sequence[Hunk], models: Sequence[Compared]) -> DiffDocume
         for change in changes
         for layer in change.layers
     ]
-    return {"schema": SCHEMA, "archcalc": __version__, "models": [model.name for model in models], "diff": lines}
+    names = [model.name for model in models]
+    return {"schema": SCHEMA, "archcalc": __version__, "models": names, "diff": lines, **noted(_notes(models))}

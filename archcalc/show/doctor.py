@@ -15,10 +15,10 @@ from ..measurement.runs import LatencyDocument, MachineDocument
 from ..tasks.doctor import DoctorResult, PeerCounts
 from ..units import with_separators
 from .columns import Column, exact, words
-from .documents import INPUTS, OUTPUTS, InputDocument, OutputDocument, inputs_document, outputs_document
+from .documents import INPUTS, OUTPUTS, InputDocument, Noted, OutputDocument, inputs_document, outputs_document
 from .page import Block, Fact, Facts, Gap, Heading, Note, Page, Prose, Table
 from .styles import ACCENT, DIM, PLAIN
-from .wording import ends
+from .wording import ends, notes
 
 
 class ExaminedDocument(TypedDict):
@@ -73,7 +73,7 @@ class PeerDocument(TypedDict):
     missing: Annotated[bool, "Whether it is not installed."]
 
 
-class DoctorDocument(TypedDict):
+class DoctorDocument(Noted):
     """What `archcalc doctor --format json` writes; keys may be added."""
 
     schema: Annotated[Version, VERSION]
@@ -94,7 +94,7 @@ def page(result: DoctorResult) -> Page:
     if beside is None:
         return Page("The machine", lambda: _machine(there), lambda: data(result), lambda: Table(FACTS, findings(there)))
     table = Table(_columns(beside), _lines(beside), notes=lambda peer: _why(peer, beside))
-    return Page(beside.model, lambda: _beside(beside, table), lambda: data(result), lambda: table)
+    return Page(beside.model, lambda: _beside(beside, table), lambda: data(result), lambda: table, notes=beside.notes)
 
 
 def data(result: DoctorResult) -> DoctorDocument:
@@ -110,6 +110,8 @@ def data(result: DoctorResult) -> DoctorDocument:
         found["model"], found["params"], found["macs"] = beside.model, beside.params, beside.macs
         found["peers"] = [_peer(peer) for peer in beside.peers]
         found["inputs"], found["outputs"] = inputs_document(beside.graph), outputs_document(beside.graph)
+        if beside.notes:
+            found["notes"] = [*beside.notes]
     return found
 
 
@@ -188,6 +190,7 @@ def _beside(beside: PeerCounts, table: Table) -> Iterator[Block]:
         are = "is" if len(names) == 1 else "are"
         yield Gap()
         yield Prose(f"{' and '.join(names)} {are} not installed: `pip install {' '.join(names)}`.", DIM)
+    yield from [Facts([Fact(*fact) for fact in notes(beside.notes)])] if beside.notes else []
 
 
 def _why(peer: Peer, beside: PeerCounts) -> Iterator[Note]:

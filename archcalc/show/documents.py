@@ -13,6 +13,8 @@ from ..ops.shapes import items
 from ..papers.claims import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..analysis.counts import Totals
     from ..analysis.training import Training
     from ..graph import Graph
@@ -58,6 +60,12 @@ class InputDocument(TypedDict):
     shape: Annotated[Sizes, "The shape, channels first, without the batch."]
 
 
+class SeveralInputs(TypedDict):
+    """What has one input or several."""
+
+    inputs: NotRequired[Annotated[list[InputDocument], "All inputs of the network by name; absent where there is one."]]
+
+
 class OutputDocument(Itemed):
     """An output of the network."""
 
@@ -70,6 +78,24 @@ class OfSeveral(TypedDict):
     """What has one output or several."""
 
     output_shapes: NotRequired[Annotated[list[Sizes], "The shapes of all outputs; absent where there is one."]]
+
+
+class Noted(TypedDict):
+    """What is shown of a network."""
+
+    notes: NotRequired[
+        Annotated[list[str], "What makes it another network than it seems, a sentence each; absent where nothing does."]
+    ]
+
+
+def noted(notes: "Iterable[str]") -> Noted:
+    """The notes, where there are some."""
+    return {"notes": [*notes]} if notes else {}
+
+
+def several_inputs(graph: "Graph") -> "SeveralInputs":
+    """The inputs by name, where there are several."""
+    return {"inputs": inputs_document(graph)} if len(graph.inputs) > 1 else {}
 
 
 def inputs_document(graph: "Graph") -> list[InputDocument]:

@@ -28,11 +28,13 @@ from .documents import (
     ClaimDocument,
     InputDocument,
     Itemed,
+    Noted,
     OfSeveral,
     OutputDocument,
     claim_document,
     inputs_document,
     itemed,
+    noted,
     outputs_document,
 )
 from .layout import left, width_of
@@ -63,10 +65,13 @@ def page(found: Explanation) -> Page:
             blocks, document = partial(_span, span, network, summary), partial(_span_data, span, network, summary)
         case NetworkFacts() as facts, Explained() as network, Summary() as summary:
             blocks, document = partial(_network, facts, network, summary), partial(_model_data, facts, network, summary)
-    notes = [Fact(*fact) for fact in wording.notes(found.summary.notes if found.summary else ())]
-    return Page(
-        "Explained", lambda: _joined(chain(blocks(), notes)), document, lambda: Table(TERMS, list(_terms(document())))
-    )
+    said = found.summary.notes if found.summary else ()
+    notes = [Fact(*fact) for fact in wording.notes(said)]
+
+    def terms() -> Table:
+        return Table(TERMS, list(_terms(document())))
+
+    return Page("Explained", lambda: _joined(chain(blocks(), notes)), document, terms, notes=said)
 
 
 def source_page(word: str, source: str, color: bool) -> Page:
@@ -516,7 +521,7 @@ class WordDocument(OpDocument):
     inputs: Annotated[list[ExampleValue], READS]
 
 
-class OfModel(Written):
+class OfModel(Written, Noted):
     """The network of which something is explained."""
 
     model: Annotated[str, "The name by which the network was asked for."]
@@ -621,7 +626,7 @@ def _node_data(facts: NodeFacts, summary: Summary) -> NodeDocument:
 
 
 def _of(summary: Summary) -> OfModel:
-    return {**HEAD, "model": summary.model, "settings": summary.settings}
+    return {**HEAD, "model": summary.model, "settings": summary.settings, **noted(summary.notes)}
 
 
 def _span_data(facts: SpanFacts, network: Explained, summary: Summary) -> SpanDocument:

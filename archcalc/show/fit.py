@@ -12,7 +12,7 @@ from ..errors import printable
 from ..tasks.fit import FitResult
 from ..units import binary, with_separators
 from .columns import Column, Shown, words
-from .documents import INPUTS, InputDocument, TrainingDocument, training_document
+from .documents import INPUTS, InputDocument, Noted, TrainingDocument, noted, training_document
 from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
 from .styles import BOLD, DIM, LOUD, PLAIN
 from .wording import entering, notes, reached
@@ -39,7 +39,7 @@ class Beyond(TypedDict):
     bytes: Annotated[Count, "What it takes."]
 
 
-class FitDocument(TypedDict):
+class FitDocument(Noted):
     """What `archcalc fit MODEL --memory SIZE --format json` writes; keys may be added."""
 
     schema: Annotated[Version, VERSION]
@@ -59,7 +59,7 @@ class FitDocument(TypedDict):
 def page(found: FitResult) -> Page:
     """The largest batch, and what it takes by kind."""
     table = Table(COLUMNS[:2], parts(found.fit))
-    return Page(heading(found), lambda: _blocks(found), lambda: data(found), lambda: table)
+    return Page(heading(found), lambda: _blocks(found), lambda: data(found), lambda: table, notes=found.notes)
 
 
 def data(asked: FitResult) -> FitDocument:
@@ -79,6 +79,7 @@ def data(asked: FitResult) -> FitDocument:
         "parts": shown.parts if shown else {},
         "training": training_document(shown.training) if shown and shown.training else None,
         "inputs": [{"name": name, "shape": shape} for name, shape in asked.inputs],
+        **noted(asked.notes),
     }
 
 

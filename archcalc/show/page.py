@@ -210,7 +210,8 @@ class Page:
     """All that a result says. Its parts are made only for the form that needs them.
 
     `title` is the heading, except in a terminal, unless the first block is one of level 1. `data` is the JSON document,
-    `table` what csv has; None where the result is no table. `more` are forms that this result alone has.
+    `table` what csv has; None where the result is no table. `more` are forms that this result alone has, `notes`
+    what csv has no room for.
     """
 
     title: str
@@ -218,6 +219,7 @@ class Page:
     data: Callable[[], Document]
     table: Callable[[], Table] | None = None
     more: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     def of(self, form: str) -> list[Block]:
         """The blocks as they stand in a form."""

@@ -11,20 +11,19 @@ from ..documents import SCHEMA, VERSION, WRITER, Positive, Sizes, Version
 from ..networks import said
 from ..tasks.scale import Point, ScaleResult, Unbuilt
 from .columns import Column, Value, binary, by_names, decimal, exact, for_people, plain, words
-from .documents import InputDocument, TotalsDocument, inputs_document, totals_document
+from .documents import Noted, SeveralInputs, TotalsDocument, several_inputs, totals_document
 from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
 from .styles import DIM, LOUD
 from .wording import clean, entering, notes
 
 
-class PointDocument(TypedDict):
+class PointDocument(SeveralInputs):
     """The network at one size, built and counted."""
 
     input: Annotated[Sizes, "The shape of the first input, channels first, without the batch."]
     batch: Annotated[Positive, "The number of samples that MACs, FLOPs and bytes are for."]
     settings: Annotated[dict[str, str], "The constants that are varied, as they were given."]
     totals: Annotated[TotalsDocument, "The sums over the main path, and its peak memory."]
-    inputs: NotRequired[Annotated[list[InputDocument], "All inputs of the network by name; absent where there is one."]]
 
 
 class UnbuiltDocument(TypedDict):
@@ -37,7 +36,7 @@ class UnbuiltDocument(TypedDict):
     inputs: NotRequired[Annotated[dict[str, Sizes], "The inputs that were asked for by name; absent where none was."]]
 
 
-class ScaleDocument(TypedDict):
+class ScaleDocument(Noted):
     """What `archcalc scale MODEL --format json` writes; keys may be added."""
 
     schema: Annotated[Version, VERSION]
@@ -89,7 +88,7 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
         yield Prose("MACs and bytes are for the whole batch; FLOPs = 2 × MACs.", DIM)
         yield from [Facts([Fact(*fact) for fact in notes(found.notes)])] if found.notes else []
 
-    return Page(clean(found.model), blocks, lambda: data(found), lambda: Table(picked, points))
+    return Page(clean(found.model), blocks, lambda: data(found), lambda: Table(picked, points), notes=found.notes)
 
 
 def name_of(point: Unbuilt) -> str:
@@ -114,6 +113,8 @@ def data(found: ScaleResult) -> ScaleDocument:
     }
     if found.unbuilt:
         document["unbuilt"] = list(map(_unbuilt, found.unbuilt))
+    if found.notes:
+        document["notes"] = [*found.notes]
     return document
 
 
@@ -132,13 +133,10 @@ def _unbuilt(point: Unbuilt) -> UnbuiltDocument:
 
 
 def _point(point: Point) -> PointDocument:
-    totals = totals_document(point.report.totals)
-    found: PointDocument = {
+    return {
         "input": point.input,
         "batch": point.batch,
         "settings": point.settings,
-        "totals": totals,
+        "totals": totals_document(point.report.totals),
+        **several_inputs(point.report.graph),
     }
-    if len(point.inputs) > 1:
-        found["inputs"] = inputs_document(point.report.graph)
-    return found

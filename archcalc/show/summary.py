@@ -145,7 +145,7 @@ def page(summary: Summary, depth: int = 0, pick: Pick | None = None) -> Page:
 
         return summary_data.data(summary, depth, pick)
 
-    return Page(wording.clean(summary.model), lambda: blocks(summary, depth, pick), data, table)
+    return Page(wording.clean(summary.model), lambda: blocks(summary, depth, pick), data, table, notes=summary.notes)
 
 
 def blocks(summary: Summary, depth: int = 0, pick: Pick | None = None, level: int = 1) -> Iterator[Block]:

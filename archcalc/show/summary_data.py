@@ -16,6 +16,7 @@ from ..tasks.summary import Pick, lines
 from .documents import (
     claim_document,
     inputs_document,
+    noted,
     outputs_document,
     totals_document,
     training_document,
@@ -55,6 +56,7 @@ def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> SummaryD
         "namesake": summary.namesake or None,
         "counted": summary.counted or None,
         "training": training_document(training),
+        **noted(summary.notes),
     }
     if pick is not None and pick.active:
         picked = lines(summary, depth, pick)

@@ -17,6 +17,7 @@ from .documents import (
     CountsDocument,
     InputDocument,
     Itemed,
+    Noted,
     OfSeveral,
     OutputDocument,
     OutputShape,
@@ -103,7 +104,7 @@ class RowDocument(_RowPlace, CountsDocument, OfSeveral):
     head: NotRequired[Annotated[str, "The head that this belongs to; on the main path the key is absent."]]
 
 
-class SummaryDocument(TypedDict):
+class SummaryDocument(Noted):
     """What `archcalc summary MODEL --format json` writes; keys may be added."""
 
     schema: Annotated[Version, VERSION]

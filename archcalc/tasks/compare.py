@@ -25,7 +25,7 @@ from ..measurement.latency import Interrupted, Measurement
 from ..measurement.regression import SAME, same_conditions
 from ..measurement.runs import Run, read
 from ..models import Model, Summary
-from ..networks import Reference, Settings, input_of, inputs_of
+from ..networks import Reference, Settings, input_at, inputs_of
 from ..ops import Shape, Tokens
 from ..ops.shapes import numel
 from ..papers.accuracies import Result, common
@@ -287,7 +287,7 @@ def gather(
 def load_at(typed: str, settings: Settings | None = None) -> Model:
     """A model by what is typed, `resnet50@256`. Raises UsageError, SpecError."""
     name, size = at_input(typed)
-    shape = None if size is None else input_of(name, size, settings)
+    shape = None if size is None else input_at(name, size, settings)
     return library.load(name, input=shape, settings=settings)
 
 

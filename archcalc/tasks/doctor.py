@@ -24,6 +24,7 @@ class PeerCounts:
     macs: int
     peers: Sequence[Peer]
     graph: Graph = field(repr=False)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ def doctor(
     if loaded is None:
         return DoctorResult(machine)
     peers = [loaded.peer(tool, tick) for tool in names]
-    return DoctorResult(machine, PeerCounts(loaded.name, loaded.totals.params, loaded.totals.macs, peers, loaded.graph))
+    totals = loaded.totals
+    counts = PeerCounts(loaded.name, totals.params, totals.macs, peers, loaded.graph, loaded.notes)
+    return DoctorResult(machine, counts)
 
 
 def known_tools(names: Sequence[str]) -> list[str]:

@@ -47,10 +47,12 @@ FEW, MANY = 6, 60  # bars that are worth a picture
 
 
 def heading(summary: Summary) -> str:
-    """`vgg16, input 3×224×224, batch 1, float32`, with several outputs theirs too; on as many lines as it takes."""
+    """`vgg16, input 3×224×224, batch 1, float32`, with several outputs theirs too, and what makes it another network
+    than it seems; on as many lines as it takes."""
     report = summary.report
     about = ", ".join([*wording.ends(report.graph), f"batch {report.batch}", report.dtype])
-    return "\n".join(textwrap.wrap(f"{clean(summary.model)}  ·  {about}", 100, replace_whitespace=False))
+    said = [f"{clean(summary.model)}  ·  {about}", *map(clean, summary.notes)]
+    return "\n".join(line for text in said for line in textwrap.wrap(text, 100, replace_whitespace=False))
 
 
 def bars_of(summary: Summary) -> list[Line]:
