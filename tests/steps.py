@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -57,9 +58,7 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
-        # On `meta` batch norm gives statistics also in an evaluation, where args[5] is False; elsewhere there are none.
-        evaluated = func is torch.ops.aten.native_batch_norm.default and not args[5]
-        for tensor in tree_leaves(made[0] if evaluated else made):
+        for tensor in tree_leaves(made):
             if isinstance(tensor, Tensor):
                 self.note(tensor)
         return made
@@ -89,6 +88,28 @@ class Watched(LiveTensors):  # type: ignore[no-untyped-call]
         return made
 
 
+class Norms(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Gives empty what a CPU's norms give. Where nothing is computed, torch works them out piece by piece in Python,
+    which takes most of the time of a step, and gives statistics also in an evaluation, where a CPU has none.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        aten = torch.ops.aten
+        if func is aten.native_batch_norm.default:
+            x, _, _, _, _, training = args[:6]
+            stats = x.new_empty(x.shape[1] if training else 0)
+            return x.new_empty(x.shape), stats, torch.empty_like(stats)
+        if func is aten.native_layer_norm.default:
+            x, over = args[:2]
+            stats = x.new_empty(*x.shape[: -len(over)], *(1 for _ in over))
+            return x.new_empty(x.shape), stats, torch.empty_like(stats)
+        if func in (aten.native_batch_norm_backward.default, aten.native_layer_norm_backward.default):
+            x, wanted = args[1], args[-1]
+            own = args[2] if func is aten.native_layer_norm_backward.default else x.shape[1]
+            return tuple(x.new_empty(own if at else x.shape) if it else None for at, it in enumerate(wanted))
+        return func(*args, **(kwargs or {}))
+
+
 class Loss(torch.autograd.Function):
     """A number whose gradient with regard to each value is a tensor of the value's size, as that of most losses."""
 
@@ -108,7 +129,7 @@ def step(graph: Graph, batch: int, device: str = "meta", dtype: str = "float32")
     kernels save a workspace of their own."""
     network = build(graph, "meta" if device == "fake" else device, dtype, heads=bool(graph.head_outputs))
     if device != "fake":
-        with torch.backends.mkldnn.flags(enabled=False):
+        with torch.backends.mkldnn.flags(enabled=False), Norms() if device == "meta" else nullcontext():
             return _step(network, graph, batch, device, getattr(torch, dtype))
     with FakeTensorMode():
         for module in network.modules():
@@ -118,7 +139,8 @@ def step(graph: Graph, batch: int, device: str = "meta", dtype: str = "float32")
             for name, buffer in module._buffers.items():
                 if buffer is not None:
                     module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
-        return _step(network, graph, batch, "cpu", getattr(torch, dtype))
+        with Norms():
+            return _step(network, graph, batch, "cpu", getattr(torch, dtype))
 
 
 def _step(network: Network, graph: Graph, batch: int, device: str, dtype: torch.dtype) -> Step:

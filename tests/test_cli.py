@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,7 @@ finally:
         assert not loaded & {"yaml", "fractions"}  # the core
 
 
+@cache
 def _of_typer() -> set[str]:
     """What typer itself loads for a command with an option."""
     code = (

@@ -13,7 +13,7 @@ import pytest
 import archcalc
 from archcalc.analysis.training import train
 from archcalc.errors import UsageError
-from archcalc.language.zoo import model_names
+from archcalc.language.zoo import model_names, shipped_names
 from archcalc.measurement.latency import Measurement, Memory
 from archcalc.models import Summary
 from archcalc.show import columns, layout
@@ -27,7 +27,7 @@ MODELS = sorted(model_names())
 DEPTHS = (0, 1, FULL)
 # The rows of every model, and one model of each family and the largest ones opened.
 BIG = ("densenet264", "efficientnet-b7", "resnet152")
-OPENED = [*{archcalc.load(model).spec: model for model in reversed(MODELS)}.values(), *BIG]
+OPENED = [*(min(names.models) for names in shipped_names() if names.models), *BIG]
 LOOKS = [(model, 0) for model in MODELS] + [(model, depth) for model in OPENED for depth in DEPTHS[1:]]
 COUNTS = ("params", "weights", "biases", "norm_params", "norm_stats", "macs", "flops", "activation_bytes")
 TRAINING = ["training_memory_bytes", "training_macs"]
@@ -94,8 +94,9 @@ def test_there_are_models() -> None:
 # --- text ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("measured", [False, True], ids=["static", "measured"])
-@pytest.mark.parametrize(("model", "depth"), LOOKS)
+@pytest.mark.parametrize(
+    ("model", "depth", "measured"), [*((*look, False) for look in LOOKS), *((model, 0, True) for model in OPENED)]
+)
 def test_nothing_is_wider_than_80_columns_and_nothing_is_cut(model: str, depth: int, measured: bool) -> None:
     summary = summary_of(model, measured)
     text = written(summary, depth, width=80)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import time
 import tracemalloc
@@ -34,6 +35,8 @@ blocks:
       - conv(16, 3) bn relu
 """
 PAGE = ROOT / "docs" / "benchmarks.md"
+ZOO = ROOT / "tests" / "zoo.lock"
+NODES = 67_454  # of the 328 models for which the budgets of the whole zoo were set; they grow as it does
 
 
 LARGE = "nasnet-a-cifar"  # many small nodes, each written
@@ -136,7 +139,7 @@ def gate(folder: Path) -> list[str]:
         firsts.append(f"{copy}:{name}" if others else str(copy))
     run([*archcalc, "lock", *firsts, "-o", str(own)])
     commands: dict[str, Sequence[str]] = {"T": ["-c", "import torch"]}
-    for what, lock in (("zoo, by rows", "tests/zoo.lock"), ("zoo, node by node", str(nodes)), ("200 specs", str(own))):
+    for what, lock in (("zoo, by rows", str(ZOO)), ("zoo, node by node", str(nodes)), ("200 specs", str(own))):
         commands[f"`archcalc check`, {what}"] = [*archcalc, "check", lock]
     timings = compare(commands, 5)
     unit = timings.pop("T").seconds
@@ -161,6 +164,11 @@ def peers() -> list[str]:
     return lines
 
 
+def grown() -> float:
+    """How many times as many nodes the zoo has as when its budgets were set."""
+    return sum(map(int, re.findall(r"^  nodes (\d+)", ZOO.read_text(encoding="utf-8"), re.M))) / NODES
+
+
 def main() -> None:
     import tempfile
 
@@ -175,7 +183,8 @@ def main() -> None:
             "",
             "## Start-up",
             "Wanted: `summary --static` at most 0.15 T and 45 MiB for every model; as JSON 0.10 T and 25 MiB on VGG-16",
-            "and 60 µs a node above it; `--version` 0.06 T, `list` 0.7 T, `paper --all` 1 T.",
+            f"and 60 µs a node above it; `--version` 0.06 T, `paper --all` 1 T, `list` {0.7 * grown():.2f} T (0.7 T at the",
+            f"{NODES:,} nodes of the first 328 models).",
             "",
             *start_up(),
             "",
@@ -191,7 +200,8 @@ def main() -> None:
             *counting(Path(folder)),
             "",
             "## The gate",
-            f"Wanted: the zoo against its lock at most 0.9 T, 200 specs at most 2 T. On {os.cpu_count()} cores.",
+            f"Wanted: the zoo against its lock at most {0.9 * grown():.2f} T (0.9 T at {NODES:,} nodes), 200 specs at most",
+            f"2 T. On {os.cpu_count()} cores.",
             "",
             *gate(Path(folder)),
             "",
