@@ -22,7 +22,8 @@ from archcalc.measurement import runs
 from archcalc.models import load
 from archcalc.show.layout import width_of, wrap
 from archcalc.tasks.compare import ComparisonPlan as Plan
-from archcalc.tasks.compare import diff, gather
+from archcalc.tasks.compare import gather
+from archcalc.tasks.diff import held
 from archcalc.units import read_number
 from tests.test_commands import Run, command
 from tests.test_compare import save
@@ -444,7 +445,7 @@ def compared(size: int) -> object:
     for name, odd in (("one", 2), ("other", 3)):
         lines = "".join(f"  - {'relu' if n % odd else 'tanh'}\n" for n in range(size))
         Path(f"{name}.yaml").write_text(SPEC + lines, encoding="utf-8")
-    return diff(*gather(["./one.yaml", "./other.yaml"], Plan())[0])
+    return held(*gather(["./one.yaml", "./other.yaml"], Plan())[0])
 
 
 def budget(text: str) -> object:

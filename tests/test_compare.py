@@ -36,7 +36,7 @@ from archcalc.ops import Tokens
 from archcalc.papers.accuracies import common, results
 from archcalc.schemas import generate as schema
 from archcalc.show import list as listing
-from archcalc.show.compare import diff_page, page
+from archcalc.show.compare import page
 from archcalc.show.scale import page as scaled
 from archcalc.show.writers import FORMATS, latex, write
 from archcalc.tasks.compare import (
@@ -46,7 +46,6 @@ from archcalc.tasks.compare import (
     Comparison,
     ComparisonPlan,
     compare,
-    diff,
     gather,
     load_at,
     ratio_between,
@@ -153,18 +152,6 @@ def test_shares_add_up(by: str) -> None:
         assert sum(share.params[n] or 0 for share in shared) == model.totals.params
         assert sum(share.macs[n] or 0 for share in shared) == model.totals.macs
         assert sum(share.activation_bytes[n] or 0 for share in shared) == model.totals.activation_bytes
-
-
-def test_a_diff_shows_what_differs() -> None:
-    """The stride moves from the 1×1 to the 3×3 in the first block of three stages: four nodes there, four here."""
-    first, second = compared("resnet50", "resnet50-v1.5").models
-    changes = diff(first, second)
-    sums = {sign: sum(len(change.layers) for change in changes if change.sign == sign) for sign in "=-+"}
-    assert sums == {"=": len(first.summary.report.layers) - 12, "-": 12, "+": 12}
-    text = write(diff_page(changes, (first, second)), "text")
-    assert "- conv(out=128, kernel=1, stride=2, bias=False)" in text
-    assert "+ conv(out=128, kernel=3, stride=2, bias=False)" in text
-    assert all(change.sign == "=" for change in diff(first, first))
 
 
 def test_the_last_map() -> None:
@@ -544,7 +531,6 @@ def test_the_json_of_a_comparison_is_valid() -> None:
         "measured": json.loads(write(page(measured), "json")),
         "counted": json.loads(write(page(counted), "json")),
         **{by: json.loads(write(page(counted, shared=shares(counted, by), by=by), "json")) for by in BY},
-        "diff": json.loads(write(diff_page(diff(*counted.models), counted.models), "json")),
     }
     for name, document in documents.items():
         assert not [error.message[:200] for error in COMPARE.iter_errors(document)], name

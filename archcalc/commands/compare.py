@@ -49,7 +49,7 @@ def compare(
     from ..errors import UsageError
     from ..measurement.conditions import Conditions
     from ..show.columns import known_units
-    from ..show.compare import diff_page, page
+    from ..show.compare import page
     from ..tasks import compare as task
 
     write, raw = options.Output(output_format, output), known_units(units) == "raw"
@@ -72,7 +72,10 @@ def compare(
             optimizer=options.trained(train, optimizer) or "sgd", conditions=conditions, tick=tick,
         )  # fmt: skip
     if diff:
-        write(diff_page(task.diff(*found.models), found.models))
+        from ..show.diff import page as diff_page
+        from ..tasks.diff import held as held_against
+
+        write(diff_page(held_against(*found.models)))
         return None
     write(page(found, raw, task.shares(found, by) if by else (), by, options.names(columns)), found.stopped)
     return None

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ..analysis.align import Linked, Side
 from ..analysis.arithmetic import restated
-from ..graph import Graph, state_key
-from .lock import Entry, LockLine
+from ..analysis.weights import Checkpoint, State, checkpoint
+from ..graph import Graph
+from .lock import Entry
 
-MOST = 4_000_000  # pairs of lines that the search for the shortest difference may look at
 COUNTS = ("params", "macs", "activation_bytes")
 FIELDS = ("node", "op", "reads", "shares", "output", *COUNTS, "state", "path", "inputs", "outputs")  # that may change
 
@@ -40,23 +41,6 @@ class Change:
     place: LockPlace
     cause: bool
     run: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """What an old checkpoint holds for the network as it is now: parameters and statistics by their names in torch.
-    `gone` no longer have a place, `reshaped` have one of another shape (old, new), `renamed` are gone by name but have
-    a node that took their place, `missing` are new. `kept` load as before."""
-
-    kept: int = 0
-    gone: tuple[str, ...] = ()
-    reshaped: tuple[tuple[str, str, str], ...] = ()
-    renamed: tuple[tuple[str, str], ...] = ()
-    missing: tuple[str, ...] = ()
-
-    @property
-    def loads(self) -> bool:
-        return not (self.gone or self.reshaped or self.renamed or self.missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +90,8 @@ def compare(old: Entry, new: Entry, where: Sequence[LockPlace], of_input: str) -
     if not any(change.cause for change in found):  # nothing else explains it: what an op costs is counted otherwise
         found = [replace(change, cause=True) for change in found]
     by_rows = old.by_rows or new.by_rows
-    return Drift(tuple(found), totals, None if by_rows else _checkpoint(old, new, links))
+    before, now = ([State(line.path, line.state) for line in entry.lines] for entry in (old, new))
+    return Drift(tuple(found), totals, None if by_rows else checkpoint(before, now, links.to))
 
 
 # --- which node is which ------------------------------------------------------------------------------------------
@@ -257,64 +242,20 @@ def _reads(entry: Entry) -> list[list[int]]:
 
 
 def _alignments(old: Entry, new: Entry) -> Iterator[Links]:
-    """By path; and, where that leaves something open, by the shortest difference of what the nodes do."""
+    """By path; and, where that leaves something open, by what the nodes do and read."""
     index = {line.path: j for j, line in enumerate(new.lines)}
     by_path = [(i, index[line.path]) for i, line in enumerate(old.lines) if line.path in index]
     links = Links(old, new, by_path)
     yield links
-    if links.cost and len(old.lines) * len(new.lines) <= MOST:
-        yield Links(old, new, _shortest(old.lines, new.lines))
+    if links.cost:
+        yield Links(old, new, sorted(Linked(_side(old), _side(new)).to.items()))
 
 
-def _shortest(old: Sequence[LockLine], new: Sequence[LockLine]) -> list[tuple[int, int]]:
-    from ..analysis.lineup import Lineup
-
-    def leaf(line: LockLine) -> tuple[str, str]:
-        word = line.op.partition("(")[0]
-        return word if not word[:1].isdigit() else "", line.path.rpartition("/")[2].partition(".")[0]
-
-    top = 0  # what is alike in front and behind is linked first: of equal repeats the last counts as gone
-    while top < min(len(old), len(new)) and old[top].op == new[top].op:
-        top += 1
-    rest = min(len(old), len(new)) - top
-    end = 0
-    while end < rest and old[-1 - end].op == new[-1 - end].op:
-        end += 1
-    pairs = [(n, n) for n in range(top)] + [(len(old) - n, len(new) - n) for n in range(end, 0, -1)]
-    before, now = [line.op for line in old[top : len(old) - end]], [line.op for line in new[top : len(new) - end]]
-    matcher = Lineup(before, now)
-    for tag, *bounds in matcher.get_opcodes():
-        a, b, c, d = (bound + top for bound in bounds)
-        if tag == "equal":
-            pairs += zip(range(a, b), range(c, d), strict=True)
-        elif tag == "replace":
-            inner = Lineup(list(map(leaf, old[a:b])), list(map(leaf, new[c:d])))
-            for block in inner.get_matching_blocks():
-                pairs += [(a + block.a + n, c + block.b + n) for n in range(block.size)]
-    return pairs
-
-
-# --- checkpoints --------------------------------------------------------------------------------------------------
-
-
-def _checkpoint(old: Entry, new: Entry, links: Links) -> Checkpoint:
-    before = {f"{state_key(line.path)}.{name}": shape for line in old.lines for name, shape in line.state}
-    now = {f"{state_key(line.path)}.{name}": shape for line in new.lines for name, shape in line.state}
-    kept, gone = 0, []
-    reshaped: list[tuple[str, str, str]] = []
-    renamed: dict[str, str] = {}
-    for i, line in enumerate(old.lines):
-        j = links.to.get(i)
-        for name, shape in line.state:
-            key = f"{state_key(line.path)}.{name}"
-            other = f"{state_key(new.lines[j].path)}.{name}" if j is not None else ""
-            if key in now:
-                kept += now[key] == shape
-                reshaped += [(key, shape, now[key])] if now[key] != shape else []
-            elif now.get(other) == shape and other not in before:
-                renamed[key] = other
-            else:
-                gone.append(key)
-    known = {*before, *renamed.values()}
-    missing = [key for key in now if key not in known]
-    return Checkpoint(kept, tuple(gone), tuple(reshaped), tuple(renamed.items()), tuple(missing))
+def _side(entry: Entry) -> Side:
+    lines = entry.lines
+    words = [line.op.partition("(")[0] for line in lines]
+    leaves = [line.path.rpartition("/")[2].partition(".")[0] for line in lines]
+    kinds = [(word if not word[:1].isdigit() else "", leaf) for word, leaf in zip(words, leaves, strict=True)]
+    calls = [line.op for line in lines]
+    ordered = [False] * len(lines)
+    return Side(calls, calls, [calls, kinds], _reads(entry), ordered, ordered, [len(lines) - 1] if lines else [])

@@ -8,7 +8,7 @@ from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
-from .base import POINT, WHOLE, Free, ReceptiveWindow, ReceptiveWindows, on, op
+from .base import POINT, WHOLE, Free, Op, ReceptiveWindow, ReceptiveWindows, on, op
 from .shapes import Axes, OpError, Pattern, Shape, Size, Tokens, dims, numel, spatial, spread
 
 Group = tuple[str, ...]  # the names of an axis' parts, outer before inner
@@ -118,6 +118,14 @@ class Rearrange(Free):
             raise OpError("`c` is the channels, the first axis of a map; call another axis otherwise", "pattern")
         return len(right) == 2 and at == 1
 
+    def normal(self, x: Shape) -> Op:
+        """The axes called by numbers, whatever they are called."""
+        left, right = _sides(self.pattern)
+        called = {name: f"n{n}" for n, name in enumerate(name for group in left for name in group)}
+        sides = (" ".join(f"({' '.join(called[name] for name in group)})" for group in side) for side in (left, right))
+        known = sorted((called[name], size) for name, size in self._known().items())
+        return Rearrange(" -> ".join(sides), ", ".join(f"{name}={size}" for name, size in known))
+
     def shape(self, x: Shape) -> Shape:
         return self._regrouped(x).shape
 
@@ -167,6 +175,9 @@ class _Pixels(Free):
 
     def _turned(self, held: str, dealt: str) -> str:
         return f"{held} -> {dealt}"
+
+    def normal(self, x: Shape) -> Op:
+        return self._pattern(x).normal(x)
 
     def shape(self, x: Shape) -> Shape:
         return self._pattern(x).shape(x)

@@ -210,6 +210,16 @@ class Attention(Op):
         if positions is not None and not (isinstance(positions, Tokens) and tuple(positions) == tuple(wanted)):
             raise OpError(f"the differences are {dims(wanted)} here; this value is {dims(positions)}", "positions")
 
+    def normal(self, *x: Shape) -> Op:
+        n = self._sizes(x)
+        usual = self.scale is not None and math.isclose(self.scale, (n.key // self.heads) ** -0.5)
+        return self.but(
+            kv_heads=None if self.kv_heads == self.heads else self.kv_heads, key=n.key, value=n.value, out=n.out,
+            key_bias=self.bias if self.key_bias is None else self.key_bias, out_bias=self._out_bias,
+            window=self._hides(n), rotary_width=self._turned(n) or None, scale=None if usual else self.scale,
+            relative=self._axes(n.t) or None, dropout=0.0,
+        )  # fmt: skip
+
     def _met(self, n: _Sizes) -> int:
         """How many vectors of differences each query is multiplied with."""
         return (sum(self._axes(n.t)) if self.decomposed else 0) + (n.t + n.m - 1 if self.positions else 0)

@@ -139,6 +139,8 @@ class Op:
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how many values: least, most
     branches: ClassVar[bool] = False  # a call is written `word: [branch, branch, …]`
     keeps_order: ClassVar[bool] = False  # the output of a merge or embedding lies in memory as its first input does
+    commutes: ClassVar[bool] = False  # the order of its inputs does not matter
+    nests: ClassVar[bool] = False  # the inputs of one among its inputs may as well stand in that one's place
     gated: ClassVar[bool] = False  # the inputs behind the first are gates that scale it
     lays_out: ClassVar[bool] = False  # gives the elements of its input, in their order, as another shape
     regroups: ClassVar[bool] = False  # makes many of a value or the reverse: its rules speak of all items, not of one
@@ -208,6 +210,20 @@ class Op:
     def settled(self) -> bool:
         """Whether a second one behind it does nothing, with the arguments that this one has."""
         return self.settles
+
+    def normal(self, *x: Any) -> Op | None:
+        """What the op does to the input shapes `x`, however it is written: what its defaults mean there said as
+        arguments, or a plainer op that does the same; None where every element of its first input comes out as it is.
+        """
+        return self
+
+    def padding(self, x: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """The zeros that it puts before and behind each axis, where it does nothing else."""
+        return None
+
+    def padded(self, before: tuple[int, ...], behind: tuple[int, ...]) -> Op | None:
+        """This op, in its normal form, with these zeros around what it reads; None where it cannot say so."""
+        return None
 
     def folded(self) -> Op | None:
         """This op with a scale and a shift of each output channel folded into it; None where that cannot be."""

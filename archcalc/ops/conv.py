@@ -10,7 +10,22 @@ from math import gcd
 from typing import Any, ClassVar, NamedTuple
 
 from .base import OPS, POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
-from .shapes import Count, OpError, Pad, Shape, Size, Tokens, Value, dims, numel, show, spatial, spread, with_channels
+from .shapes import (
+    Count,
+    OpError,
+    Pad,
+    Shape,
+    Size,
+    Tokens,
+    Value,
+    dims,
+    numel,
+    show,
+    single,
+    spatial,
+    spread,
+    with_channels,
+)
 
 
 class Window(NamedTuple):
@@ -35,6 +50,11 @@ class Window(NamedTuple):
         """Whether the padding is the same on both sides, as torch's own ops take it."""
         return self.before == self.behind
 
+    @property
+    def end(self) -> Pad | None:
+        """The padding behind where it is another than that before, as `pad_end` says it."""
+        return None if self.even else single(self.behind)
+
     def padded(self, x: Shape) -> tuple[Buffer, ...]:
         """The padded copy of `x` that is kept in its stead where torch's own op cannot pad so."""
         if self.even:
@@ -46,11 +66,6 @@ class Window(NamedTuple):
 def _beside(k: int, s: int, d: int) -> int:
     """The padding of a convolution: d·(k − 1) // 2, but none of patches, whose stride is their kernel."""
     return 0 if k == s and d == 1 else d * (k - 1) // 2
-
-
-def single(size: tuple[int, ...]) -> int | tuple[int, ...]:
-    """A size that is the same on every axis, or has one, as one number."""
-    return size[0] if len(set(size)) == 1 else size
 
 
 def restated(op: Any, usual: Callable[[int, int, int], int], stride: Size, dilation: Size) -> tuple[Op, str] | None:
@@ -184,6 +199,24 @@ class Conv(_Convolution):
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (self._window(x).receptive_window(),)
 
+    def normal(self, x: Shape) -> Op:
+        """A convolution with 1×1, or as large as its map, is a fully connected layer, of each position or of all."""
+        w = self._window(x)
+        each = {*w.kernel, *w.stride} == {1}
+        if self.groups == 1 and not any((*w.before, *w.behind)) and (each or w.kernel == x[1:]):
+            return OPS["linear"](self.out, self.bias)
+        gaps = spread(self.dilation, len(w.kernel), "dilation")
+        dilation = single(tuple(1 if k == 1 else d for k, d in zip(w.kernel, gaps, strict=True)))
+        return Conv(
+            self.out, single(w.kernel), single(w.stride), single(w.before), self.groups, dilation, self.bias, w.end
+        )
+
+    def padded(self, before: tuple[int, ...], behind: tuple[int, ...]) -> Op:
+        own = spread(self.pad or 0, len(before), "pad")
+        end = own if self.pad_end is None else spread(self.pad_end, len(behind), "pad_end")
+        before, behind = (tuple(a + b for a, b in zip(*sides, strict=True)) for sides in ((own, before), (end, behind)))
+        return self.but(pad=single(before), pad_end=None if before == behind else single(behind))
+
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)
         conv = (rt.nn.Conv1d, rt.nn.Conv2d, rt.nn.Conv3d)[len(w.kernel) - 1]
@@ -221,6 +254,9 @@ class DepthwiseConv(_Convolution):
         spatial(x, "`dwconv`")
         out = x[0] * self.multiplier
         return Conv(out, self.kernel, self.stride, self.pad, x[0], self.dilation, self.bias, self.pad_end, self.same)
+
+    def normal(self, x: Shape) -> Op:
+        return self._conv(x).normal(x)
 
     def shape(self, x: Shape) -> Shape:
         return self._conv(x).shape(x)
@@ -285,6 +321,10 @@ class TransposedConv(_Convolution):
 
     torch_module = "ConvTranspose"
     example = on((4, 8, 8), out=8, kernel=3, stride=2)
+
+    def normal(self, x: Shape) -> Op:
+        sizes = ("kernel", "stride", "pad", "out_pad", "dilation")
+        return self.but(**{name: single(spread(getattr(self, name), len(x) - 1, name)) for name in sizes})
 
     def shape(self, x: Shape) -> Shape:
         axes = len(spatial(x, "`deconv`"))

@@ -7,13 +7,21 @@ from typing import Any, ClassVar
 
 from .base import POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindows, Saves, on, op
 from .conv import Conv, Window, window
-from .shapes import Count, OpError, Pad, Shape, Size, Value, dims, numel, spread
+from .shapes import Count, OpError, Pad, Shape, Size, Value, dims, numel, single, spread
 
 
 class _Other(Op):
+    kernel: Size
+    stride: Size
+    pad: Pad | None
+
     family = "convolution"
     weight_layers = 1
     saves: ClassVar[Saves] = "inputs"
+
+    def normal(self, *x: Shape) -> Op:
+        w = window(x[0], self.kernel, self.stride, self.pad, dilation=getattr(self, "dilation", 1))
+        return self.but(kernel=single(w.kernel), stride=single(w.stride), pad=single(w.before))
 
 
 @op("localconv")

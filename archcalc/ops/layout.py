@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 
 from .base import (
     FIXED,
+    OPS,
     POINT,
     WHOLE,
     Buffer,
     Free,
     Needs,
+    Op,
     Param,
     ReceptiveWindow,
     ReceptiveWindows,
@@ -36,6 +38,7 @@ from .shapes import (
     channels,
     dims,
     numel,
+    single,
     sized,
     spatial,
     spread,
@@ -47,6 +50,9 @@ class _LaidOut(Free):
     storage = "view"
     gradient = "view"
     free = "a view"
+
+    def normal(self, x: Shape) -> Op | None:
+        return None
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         """Where the positions of a map become elements of a vector, what follows tells them apart no more."""
@@ -91,6 +97,11 @@ class Reshape(_LaidOut):
             raise OpError(f"{dims(x)} has {numel(x)} elements, {dims(size)} has {numel(size)}", "size")
         return size
 
+    def normal(self, x: Shape) -> Op | None:
+        """Of a vector, or to one, it changes no element's place among its channels; maps it deals out anew."""
+        size = self.shape(x)
+        return None if size == x or 1 in (len(x), len(size)) else Reshape(size)
+
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         (reach,) = super().receptive_window(x)
         return (reach if reach is WHOLE or numel(self.shape(x)[1:]) == 1 else (FIXED,),)
@@ -114,6 +125,14 @@ class ZeroPad(Free):
         axes = len(spatial(x, "`pad`"))
         before = spread(self.size, axes, "size")
         return before, before if self.end is None else spread(self.end, axes, "end")
+
+    def padding(self, x: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return self._sides(x)
+
+    def normal(self, x: Shape) -> Op | None:
+        before, behind = self._sides(x)
+        end = None if before == behind else single(behind)
+        return ZeroPad(single(before), end) if any((*before, *behind)) else None
 
     def shape(self, x: Shape) -> Shape:
         before, behind = self._sides(x)
@@ -219,6 +238,14 @@ class AdaptiveAvgPool(Weightless):
     def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "nothing" if numel(y[1:]) == 1 else "inputs"  # torch takes a plain mean then
 
+    of_all: ClassVar[str] = "gap"
+
+    def normal(self, x: Shape) -> Op | None:
+        size = spread(self.size, len(x) - 1, "size")
+        if size == x[1:]:
+            return None
+        return self.but(size=single(size)) if numel(size) > 1 else OPS[self.of_all]()
+
     def shape(self, x: Shape) -> Shape:
         return (x[0], *spread(self.size, len(spatial(x, f"`{type(self).word}`")), "size"))
 
@@ -244,6 +271,7 @@ class AdaptiveMaxPool(AdaptiveAvgPool):
     """Largest values over the windows of `adaptive_avgpool`."""
 
     torch_module = "AdaptiveMaxPool"
+    of_all = "gmp"
 
     def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "inputs"
@@ -265,6 +293,9 @@ class RoiPool(AdaptiveMaxPool):
     """
 
     torch_module = ""  # it is in torchvision
+
+    def normal(self, x: Shape) -> Op:
+        return self
 
 
 @op("embed", words="how many ids there are")

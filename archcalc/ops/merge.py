@@ -6,8 +6,35 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from .axes import keeps, over, reduced
-from .base import POINT, WHOLE, Buffer, Free, Needs, OpFamily, ReceptiveWindow, ReceptiveWindows, Weightless, on, op
-from .shapes import Count, Counts, OpError, Shape, Tokens, axis_of, dims, numel, positions, spatial, with_size
+from .base import (
+    OPS,
+    POINT,
+    WHOLE,
+    Buffer,
+    Free,
+    Needs,
+    Op,
+    OpFamily,
+    ReceptiveWindow,
+    ReceptiveWindows,
+    Weightless,
+    on,
+    op,
+)
+from .shapes import (
+    Count,
+    Counts,
+    OpError,
+    Shape,
+    Tokens,
+    axis_of,
+    dims,
+    numel,
+    plain_axis,
+    positions,
+    spatial,
+    with_size,
+)
 
 MANY = (2, 1000)
 
@@ -50,6 +77,8 @@ class _Merge(Weightless):
 class Add(_Merge):
     """The sum of the branches, element by element; missing axes, and axes of size 1, are spread."""
 
+    commutes = True
+    nests = True
     keeps_order = True
     saves = "nothing"
     gradient = "passed"
@@ -88,8 +117,12 @@ class Concat(_Merge, Free):
 
     axis: int | None = None
 
+    nests = True
     gradient = "view"
     free = "a copy"
+
+    def normal(self, *x: Shape) -> Op | None:
+        return self.but(axis=plain_axis(x[0], self.axis)) if len(x) > 1 else None
 
     def shape(self, *x: Shape) -> Shape:
         first = x[0]
@@ -124,6 +157,8 @@ class Concat(_Merge, Free):
 class Multiply(_Merge):
     """The product of the branches, element by element; axes of size 1 are spread."""
 
+    commutes = True
+    nests = True
     keeps_order = True
     gated = True
     saves = "factors"
@@ -158,6 +193,7 @@ class Mean(_Merge):
 
     axis: int | None = None
 
+    commutes = True
     keeps_order = True
     inputs = (1, 1000)
     saves = "nothing"
@@ -171,6 +207,11 @@ class Mean(_Merge):
         if self.axis is None:
             raise OpError("`mean` of one value wants an axis: `mean(axis=0)`")
         return reduced(x[0], self.axis)
+
+    def normal(self, *x: Shape) -> Op | None:
+        """The mean of all tokens is that of a whole map."""
+        over_tokens = len(x) == 1 and isinstance(x[0], Tokens) and self.axis == 0
+        return OPS["gap"]().normal(x[0][::-1]) if over_tokens else self
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         if len(xy) == 2:
@@ -258,6 +299,10 @@ class Split(Free):
         axis, _, length = self._cut(x)
         return with_size(x, axis, length)
 
+    def normal(self, x: Shape) -> Op | None:
+        axis, start, length = self._cut(x)
+        return Slice(start, start + length, axis=axis).normal(x)
+
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         axis, start, _ = self._cut(x)
         return (taken(x, axis, start),)
@@ -288,6 +333,11 @@ class Slice(Free):
         if not self.start < stop <= x[axis]:
             raise OpError(f"there are no elements from {self.start} to before {stop}: here are {x[axis]}", "start")
         return with_size(x, axis, (stop - self.start - 1) // self.step + 1)
+
+    def normal(self, x: Shape) -> Op | None:
+        stop = None if self.stop == x[axis_of(x, self.axis)] else self.stop
+        found = self.but(stop=stop, axis=plain_axis(x, self.axis))
+        return None if (found.start, found.stop, found.step) == (0, None, 1) else found
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (taken(x, axis_of(x, self.axis), self.start, self.step),)

@@ -10,6 +10,7 @@ from .base import (
     Elementwise,
     Free,
     Needs,
+    Op,
     Param,
     ReceptiveWindows,
     Saves,
@@ -18,7 +19,7 @@ from .base import (
     on,
     op,
 )
-from .shapes import Count, OpError, Shape, Size, Tokens, axis_of, channels, numel
+from .shapes import Count, OpError, Shape, Size, Tokens, axis_of, channels, numel, plain_axis
 
 
 class _Activation(Elementwise):
@@ -220,6 +221,9 @@ class Scale(Elementwise):
 
     operation = "multiply"
     example = on((4, 8, 8), factor=2)
+
+    def normal(self, x: Shape) -> Op | None:
+        return None if self.factor == 1 else self
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Scale(self.factor)
@@ -447,6 +451,9 @@ class Dropout(Weightless):
     free = "does nothing in an evaluation"
     settles = True
 
+    def normal(self, x: Shape) -> Op | None:
+        return None
+
     def shape(self, x: Shape) -> Shape:
         if not 0 <= self.p <= 1:
             raise OpError(f"`p` is a share between 0 and 1, here it is {self.p:g}", "p")
@@ -478,6 +485,9 @@ class Softmax(Elementwise):
     def _axis(self, x: Shape) -> int:
         alone = self.axis is None and isinstance(x, Tokens) and x[1] == 1
         return axis_of(x, 0 if alone else self.axis)
+
+    def normal(self, x: Shape) -> Op:
+        return self.but(axis=plain_axis(x, self._axis(x)))
 
     def shape(self, x: Shape) -> Shape:
         axis_of(x, self.axis)

@@ -5,9 +5,23 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from .base import WHOLE, Buffer, Needs, Op, ReceptiveWindows, Saves, Weightless, on, op
+from .base import OPS, WHOLE, Buffer, Needs, Op, ReceptiveWindows, Saves, Weightless, on, op
 from .conv import Window, restated, window
-from .shapes import INDEX_BYTES, Count, OpError, Pad, Shape, Size, Tokens, channels, dims, numel, spatial, with_channels
+from .shapes import (
+    INDEX_BYTES,
+    Count,
+    OpError,
+    Pad,
+    Shape,
+    Size,
+    Tokens,
+    channels,
+    dims,
+    numel,
+    single,
+    spatial,
+    with_channels,
+)
 
 
 def _within(k: int, _stride: int, _dilation: int) -> int:
@@ -25,6 +39,7 @@ class _Pool(Weightless):
     pad_end: Pad | None
     same: bool
 
+    of_all: ClassVar[str]  # the op that takes the whole map
     family = "pool"
     example = on((4, 8, 8), kernel=3, stride=2)
     saves = "inputs"
@@ -45,6 +60,17 @@ class _Pool(Weightless):
     @property
     def restated(self) -> tuple[Op, str] | None:
         return restated(self, _within, self._stride, 1)
+
+    def normal(self, x: Shape) -> Op | None:
+        """A window as large as its map is the pool of all of it; rounding up counts where there is another window."""
+        w = self._window(x)
+        bare = not any((*w.before, *w.behind))
+        if bare and {*w.kernel, *w.stride} == {1}:
+            return None
+        if bare and w.kernel == x[1:]:
+            return OPS[self.of_all]().normal(x)
+        pad, ceil = single(w.before), self.ceil and self.but(ceil=False).shape(x) != self.shape(x)
+        return self.but(kernel=single(w.kernel), stride=single(w.stride), pad=pad, pad_end=w.end, same=False, ceil=ceil)
 
     def shape(self, x: Shape) -> Shape:
         return (x[0], *self._window(x).out)
@@ -73,6 +99,7 @@ class MaxPool(_Pool):
     pad_end: Pad | None = None
     same: bool = False
 
+    of_all = "gmp"
     torch_module = "MaxPool"
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
@@ -98,12 +125,18 @@ class AvgPool(_Pool):
     pad_end: Pad | None = None
     same: bool = False
 
+    of_all = "gap"
     torch_module = "AvgPool"
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         padded = super().saved_buffers(needs, x, y)
         counts = (Buffer("how many are data", numel(y[1:]), once=True),) if padded and not self.count_pad else ()
         return (*padded, *counts)
+
+    def normal(self, x: Shape) -> Op | None:
+        found = super().normal(x)
+        bare = isinstance(found, AvgPool) and not found.pad and found.pad_end is None
+        return found.but(count_pad=True) if found and bare else found  # there are no zeros to count
 
     def shape(self, x: Shape) -> Shape:
         w = self._window(x)
@@ -134,6 +167,9 @@ class GlobalAvgPool(Weightless):
     torch_module: ClassVar[str] = "AdaptiveAvgPool"
     settles: ClassVar[bool] = True
     saves: ClassVar[Saves] = "nothing"
+
+    def normal(self, x: Shape) -> Op | None:
+        return None if numel(x[1:]) == 1 else self
 
     def shape(self, x: Shape) -> Shape:
         return (x[0], *(1 for _ in spatial(x, f"`{type(self).word}`")))

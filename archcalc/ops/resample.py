@@ -7,8 +7,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from .base import FIXED, POINT, WHOLE, ReceptiveWindow, ReceptiveWindows, Weightless, on, op
-from .shapes import Like, OpError, Shape, Size, Tokens, Value, dims, numel, sized, spatial, spread
+from .base import FIXED, POINT, WHOLE, Op, ReceptiveWindow, ReceptiveWindows, Weightless, on, op
+from .shapes import Like, OpError, Shape, Size, Tokens, Value, dims, numel, single, sized, spatial, spread
 
 
 @lru_cache(maxsize=256)
@@ -64,6 +64,14 @@ class Upsample(Weightless):
         if self.factor is None:
             return (x[0], *sized(self.like or 1, like, len(sides), "`upsample`"))
         return (x[0], *(n * f for n, f in zip(sides, spread(self.factor, len(sides), "factor"), strict=True)))
+
+    def normal(self, *x: Shape) -> Op | None:
+        """A size that is a multiple is a factor."""
+        sizes = [*zip(x[0][1:], self.shape(*x)[1:], strict=True)]
+        if any(o % n for n, o in sizes):
+            return self
+        factor = tuple(o // n for n, o in sizes)
+        return self.but(factor=single(factor), like=None) if numel(factor) > 1 else None
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"interpolation": numel(xy[-1])}

@@ -143,6 +143,11 @@ def spread(size: Size, axes: int, name: str) -> tuple[int, ...]:
     return size
 
 
+def single(size: tuple[int, ...]) -> int | tuple[int, ...]:
+    """A size that is the same on every axis, or has one, as one number."""
+    return size[0] if len(set(size)) == 1 else size
+
+
 def spatial(x: Shape, what: str) -> tuple[int, ...]:
     """The axes behind the channels. Raises OpError for tokens and vectors."""
     if isinstance(x, Tokens) or len(x) < 2:
@@ -185,6 +190,11 @@ def axis_of(x: Shape, axis: int | None) -> int:
     if axis >= len(x):
         raise OpError(f"there is no axis {axis}: {dims(x)} has {len(x)}, counted from 0", "axis")
     return axis
+
+
+def plain_axis(x: Shape, axis: int | None) -> int | None:
+    """The same axis, None for that of the channels wherever these stand."""
+    return None if axis_of(x, axis) == axis_of(x, None) else axis
 
 
 def with_size(x: Shape, axis: int, size: int) -> Shape:

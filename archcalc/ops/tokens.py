@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import WHOLE, Buffer, Elementwise, Free, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
+from .base import (
+    OPS,
+    WHOLE,
+    Buffer,
+    Elementwise,
+    Free,
+    Needs,
+    Op,
+    Param,
+    ReceptiveWindow,
+    ReceptiveWindows,
+    Saves,
+    on,
+    op,
+)
 from .shapes import Count, Like, OpError, Shape, Tokens, Value, dims, numel, sized, spatial
 
 
@@ -22,6 +36,9 @@ class MapToTokens(Free):
     storage = "view"
     gradient = "view"
     free = "a view"
+
+    def normal(self, x: Shape) -> Op | None:
+        return None
 
     def shape(self, x: Shape) -> Shape:
         return Tokens((numel(spatial(x, "`tokens`")), x[0]))
@@ -45,6 +62,9 @@ class TokensToMap(Free):
     storage = "view"
     gradient = "view"
     free = "a view"
+
+    def normal(self, *x: Shape) -> Op | None:
+        return None
 
     def shape(self, x: Shape, like: Shape | None = None) -> Shape:
         tokens, width = sequence(x, "map")
@@ -105,6 +125,9 @@ class Position(_Positions):
             raise OpError(f"{tokens} tokens need as many positions; there are {self.length}", "length")
         return x
 
+    def normal(self, x: Shape) -> Op:
+        return self.but(length=None) if self.length == x[0] else self
+
     def params(self, x: Shape) -> tuple[Param, ...]:
         return (Param("positions", (self.length or x[0], x[1]), "weight"),)
 
@@ -158,6 +181,9 @@ class Take(Free):
     example = on(Tokens((6, 8)))
     storage = "view"
     free = "a view"
+
+    def normal(self, x: Shape) -> Op | None:
+        return OPS["slice"](self.index, self.index + 1, axis=0).normal(x)
 
     def shape(self, x: Shape) -> Shape:
         tokens, width = sequence(x, "take")

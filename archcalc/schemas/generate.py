@@ -24,7 +24,8 @@ from ..ops import ARGUMENTS, OPS
 from ..ops.base import Argument
 from ..ops.shapes import show
 from ..show.check import CheckDocument
-from ..show.compare import CompareDocument, DiffDocument
+from ..show.compare import CompareDocument
+from ..show.diff import DiffDocument
 from ..show.doctor import DoctorDocument
 from ..show.explain import ExplainDocument
 from ..show.fit import FitDocument

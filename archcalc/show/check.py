@@ -9,11 +9,12 @@ from functools import partial
 from typing import Annotated, Any, TypedDict
 
 from .. import __version__
+from ..analysis.weights import Checkpoint
 from ..documents import SCHEMA, VERSION, WRITER, Natural, Sizes, Version
 from ..errors import ArchcalcError, SpecError, UsageError, printable, sentence
 from ..gate.budgets import BudgetVerdict
 from ..gate.build import CheckedModel
-from ..gate.drift import FIELDS, Change, Checkpoint, Drift
+from ..gate.drift import FIELDS, Change, Drift
 from ..gate.lock import LockLine
 from ..papers.claims import Verdict
 from ..tasks.check import CheckedSpec, CheckResult, SpecResult, UnreadSpec
@@ -330,7 +331,7 @@ def _drift(drift: Drift) -> Iterator[Block]:
     parts = [[f"at {printable(some(cause.paths))}" if cause.paths else "", printable(cause.where)] for cause in found]
     told = [(printable(cause.what), list(filter(None, rest))) for cause, rest in zip(found, parts, strict=True)]
     ends = list(filter(None, [following(drift)]))
-    kept = Fact("old checkpoints", printable(checkpoint(drift.checkpoint, found)), PLAIN, DIM)
+    kept = Fact("old checkpoints", printable(checkpoint(drift.checkpoint, bool(found))), PLAIN, DIM)
     lines = [fact for what, rest in told for fact in (Fact("✗", what, BOLD, LOUD), *(Fact("", text) for text in rest))]
     so = [Fact("" if number else "so", text, DIM, DIM) for number, text in enumerate([*totals(drift), *ends])]
     yield Only(SEEN, [Facts(lines, 6, 4), Facts(so, 7, 4), Facts([kept._replace(label=f"    {kept.label}")], 20)])

@@ -95,7 +95,7 @@ def _model(model: CheckedModel) -> Iterator[Problem]:
     if model.drift is not None:
         found = gated.causes(model.drift)
         rest = [*gated.totals(model.drift), gated.following(model.drift)]
-        rest.append(f"old checkpoints: {gated.checkpoint(model.drift.checkpoint, found)}")
+        rest.append(f"old checkpoints: {gated.checkpoint(model.drift.checkpoint, bool(found))}")
         for number, cause in enumerate(found):
             at = f" at {', '.join(cause.paths[:3])}{' …' if len(cause.paths) > 3 else ''}" if cause.paths else ""
             message = [f"{cause.what}{at}", cause.where]

@@ -1,4 +1,4 @@
-"""Comparisons: figures with ratios and bars, where the difference lies, and two networks line by line."""
+"""Comparisons: figures with ratios and bars, and where the difference lies."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from math import inf
-from typing import Annotated, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, NotRequired, TypedDict, cast
 
 from .. import __version__
-from ..analysis.arithmetic import usage
-from ..analysis.counts import Layer
 from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Positive, Sizes, Version
 from ..errors import printable
 from ..measurement.runs import MeasurementDocument, described
-from ..tasks.compare import BY, COMPARED, Compared, Comparison, Hunk, Metric, Share, ratio_between, within_noise
+from ..tasks.compare import BY, COMPARED, Compared, Comparison, Metric, Share, ratio_between, within_noise
 from . import wording
 from .columns import (
     Column,
@@ -28,24 +26,13 @@ from .columns import (
     named,
     percent,
     plain,
-    size,
     time,
     words,
 )
-from .documents import (
-    Itemed,
-    Noted,
-    OutputShape,
-    SeveralInputs,
-    TotalsDocument,
-    itemed,
-    noted,
-    several_inputs,
-    totals_document,
-)
+from .documents import Noted, SeveralInputs, TotalsDocument, noted, several_inputs, totals_document
 from .layout import bar, left, right, width_of
 from .page import Block, Fact, Facts, Gap, Note, Page, Table, Verbatim, told
-from .styles import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces, rule
+from .styles import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces
 from .wording import STOPPED, clean
 
 BAR = 24
@@ -90,7 +77,7 @@ def page(
         lambda: blocks(found, raw, shared, by, keys),
         lambda: data(found, shared, by),
         table,
-        notes=_notes(found.models),
+        notes=notes_of(found.models),
     )
 
 
@@ -114,14 +101,15 @@ def blocks(
     accuracies = [Fact("accuracy", text) for text in _settings(found)]
     best = ", ".join(printable(model.name) for model in found.pareto)
     by = ", ".join(metric.heading for metric in found.pareto_metrics)
-    facts = [Fact(*fact) for fact in wording.notes(_notes(found.models))]
+    facts = [Fact(*fact) for fact in wording.notes(notes_of(found.models))]
     yield Facts([Fact("Pareto", f"Pareto-optimal in {by}: {best}"), *accuracies, *facts], 9)
     measured = _measured(found)
     yield from [Facts(measured, 10)] if measured else []
     yield Facts([Fact(label, text, DIM, DIM) for label, text in _conventions(found, metrics)], 17)
 
 
-def _notes(models: Sequence[Compared]) -> list[str]:
+def notes_of(models: Sequence[Compared]) -> list[str]:
+    """What makes models other networks than they seem."""
     return [clean(f"{model.name}: {note}") for model in models for note in model.summary.notes]
 
 
@@ -287,72 +275,6 @@ def _difference(what: str, share: Share) -> int:
     return (_at(what, 1, share) or 0) - (_at(what, 0, share) or 0)
 
 
-# --- line by line ---------------------------------------------------------------------------------------------------
-
-CONTEXT = 2  # lines that stay alike beside a change
-
-
-def diff_page(changes: Sequence[Hunk], models: Sequence[Compared]) -> Page:
-    """Two networks as a diff: `-` only in the first, `+` only in the second. Csv has every node."""
-    table = Table(DIFF, [(change.sign, layer) for change in changes for layer in change.layers])
-    sums = [Fact(printable(model.name), _sums(model)) for model in models]
-    said = _notes(models)
-    notes = [Facts([Fact(*fact) for fact in wording.notes(said)])] if said else []
-    return Page(
-        " against ".join(printable(model.name) for model in models),
-        lambda: [Verbatim(lambda width: _diff(changes, models), "diff", [table, Facts(sums)]), *notes],
-        lambda: diff_data(changes, models),
-        lambda: table,
-        notes=said,
-    )
-
-
-def _sums(model: Compared) -> str:
-    return f"{model.totals.params:,} params, {model.totals.macs:,} MACs"
-
-
-DIFF = (
-    Column("sign", lambda pair: pair[0].replace("=", " "), "", "", words),
-    Column("call", lambda pair: usage(pair[1].node.op), "op", "op", words),
-    Column("output_shape", lambda pair: size(pair[1].node.shape), "output", "output", words),
-    Column("params", lambda pair: pair[1].params, "params", "params", exact),
-    Column("macs", lambda pair: pair[1].macs, "MACs", "MACs", decimal),
-    Column("path", lambda pair: printable(pair[1].path), "path", "path", words),
-)
-
-
-def _diff(changes: Sequence[Hunk], models: Sequence[Compared]) -> Iterator[Pieces]:
-    first, second = models
-    yield [(f"--- {printable(first.name)}", BOLD)]
-    yield [(f"+++ {printable(second.name)}", BOLD)]
-    calls = [usage(layer.node.op) for change in changes for layer in change.layers]
-    room = min(max(map(len, calls), default=0), 60)
-    shapes = max((width_of(size(layer.node.shape)) for c in changes for layer in c.layers), default=0)
-
-    def line(sign: str, layer: Layer) -> Pieces:
-        cost = f"{layer.params:>12,} {layer.macs:>16,}" if layer.params or layer.macs else ""
-        text = f"{left(usage(layer.node.op), room)}  {left(size(layer.node.shape), shapes)}  {cost}"
-        style = {"=": DIM, "-": PLAIN, "+": ACCENT}[sign]
-        return [(f"{sign if sign != '=' else ' '} {text}", style)]
-
-    for number, change in enumerate(changes):
-        layers = change.layers
-        if change.sign != "=":
-            yield from (line(change.sign, layer) for layer in layers)
-            continue
-        head = 0 if number == 0 else CONTEXT
-        tail = 0 if number == len(changes) - 1 else CONTEXT
-        if len(layers) <= head + tail + 1:
-            yield from (line("=", layer) for layer in layers)
-            continue
-        yield from (line("=", layer) for layer in layers[:head])
-        yield [(f"  … {len(layers) - head - tail} nodes alike", DIM)]
-        yield from (line("=", layer) for layer in layers[len(layers) - tail :] if tail)
-    yield rule(40)
-    for model in models:
-        yield [(f"{printable(model.name)}: {_sums(model)}", PLAIN)]
-
-
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
@@ -448,28 +370,6 @@ class CompareDocument(TypedDict):
     shares: NotRequired[Annotated[list[ShareDocument], "Where the difference lies."]]
 
 
-class DiffLine(Itemed):
-    """A node of one network, or of both."""
-
-    sign: Annotated[
-        Literal["=", "-", "+"], "Whether the node is in both (=), only in the first (-) or only in the second (+)."
-    ]
-    path: Annotated[str, "The unique name of the node; also its name in the torch network."]
-    call: Annotated[str, "The node as the spec language writes it."]
-    output_shape: OutputShape
-    params: Annotated[Count, "Weights, biases and parameters of normalisations; shared ones count once."]
-    macs: Annotated[Count, "Multiply–accumulates of convolutions, fully connected layers and matrix products."]
-
-
-class DiffDocument(Noted):
-    """What `archcalc compare MODEL MODEL --diff --format json` writes; keys may be added."""
-
-    schema: Annotated[Version, VERSION]
-    archcalc: Annotated[str, WRITER]
-    models: Annotated[list[str], (("minItems", 2),), "The two models."]
-    diff: Annotated[list[DiffLine], "The nodes of both networks lined up."]
-
-
 def data(found: Comparison, shared: Sequence[Share] = (), by: str = "") -> CompareDocument:
     """The JSON document."""
     document: CompareDocument = {
@@ -515,22 +415,3 @@ def _interval(found: Comparison, model: Compared, metric: Metric) -> IntervalDoc
     between = ratio_between(model, found.models[0], metric)
     noise = within_noise(model, found.models[0], metric)
     return None if between is None else {"low": between[0], "high": between[1], "within_noise": noise}
-
-
-def diff_data(changes: Sequence[Hunk], models: Sequence[Compared]) -> DiffDocument:
-    """The JSON document of two networks line by line."""
-    lines: list[DiffLine] = [
-        {
-            "sign": change.sign,
-            "path": layer.path,
-            "call": usage(layer.node.op),
-            "output_shape": layer.node.shape,
-            **itemed(layer.node.shape),
-            "params": layer.params,
-            "macs": layer.macs,
-        }
-        for change in changes
-        for layer in change.layers
-    ]
-    names = [model.name for model in models]
-    return {"schema": SCHEMA, "archcalc": __version__, "models": names, "diff": lines, **noted(_notes(models))}

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from posixpath import commonpath
 from typing import Any, NamedTuple
 
+from ..analysis.weights import Checkpoint
 from ..gate.budgets import BudgetVerdict
-from ..gate.drift import COUNTS, Change, Checkpoint, Drift, LockPlace
+from ..gate.drift import COUNTS, Change, Drift, LockPlace
 from ..gate.lock import LockLine
 from ..ops import ARGUMENTS
 from ..ops.shapes import show
@@ -146,10 +147,17 @@ def totals(drift: Drift) -> list[str]:
         if locked is None or now is None:
             found.append(f"{name} {said(locked if now is None else now)} is {'gone' if now is None else 'new'}")
             continue
-        percent = 100 * (now - locked) / locked if locked else 0.0
-        share = f", {percent:{'+.1f' if abs(percent) >= 0.1 else '+.1g'}} %" if locked else ""
-        found.append(f"{name} {locked:,} → {now:,} ({now - locked:+,}{share})")
+        found.append(f"{name} {total(locked, now)}")
     return found
+
+
+def total(before: int, now: int) -> str:
+    """`3,857,973,248 → 4,089,184,256 (+231,211,008, +6.0 %)`, or the one number that both are."""
+    if before == now:
+        return f"{now:,}"
+    percent = 100 * (now - before) / before if before else 0.0
+    share = f", {percent:{'+.1f' if abs(percent) >= 0.1 else '+.1g'}} %" if before else ""
+    return f"{before:,} → {now:,} ({now - before:+,}{share})"
 
 
 def following(drift: Drift) -> str:
@@ -164,13 +172,13 @@ def following(drift: Drift) -> str:
     return f"{len(paths)} more {'node changes' if len(paths) == 1 else 'nodes change'} with it: {said}"
 
 
-def checkpoint(found: Checkpoint | None, causes: Sequence[Cause]) -> str:
+def checkpoint(found: Checkpoint | None, otherwise: bool) -> str:
     """A sentence on whether an old checkpoint still loads, and which of its tensors do not."""
     if found is None:
         return "what becomes of old checkpoints a lock by rows does not say"
     if found.loads:
         return f"all {found.kept:,} parameters and statistics still load" + (
-            ", into a network that computes otherwise" if causes else ""
+            ", into a network that computes otherwise" if otherwise else ""
         )
     parts = {
         "of another shape": [f"{name} is {now}, was {before}" for name, before, now in found.reshaped],

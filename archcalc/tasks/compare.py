@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple, TypeVar
 
 from .. import files
 from .. import models as library
-from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Totals
 from ..analysis.receptive import last_map
 from ..analysis.roofline import network_intensity
@@ -423,31 +422,3 @@ def _parts(model: Compared, by: str) -> Iterator[tuple[Key, Sequence[Layer]]]:
         return
     for layer in layers:
         yield ((0, ""), layer.op) if by == "op" else (stage_of(layer.node.shape, input), ""), (layer,)
-
-
-class Hunk(NamedTuple):
-    """A stretch of nodes: alike in both (`=`), only in the first (`-`), or only in the second (`+`)."""
-
-    sign: Literal["=", "-", "+"]
-    layers: tuple[Layer, ...]
-
-
-def diff(first: Compared, second: Compared) -> tuple[Hunk, ...]:
-    """Two networks node by node, lined up as a diff of code: what stays alike is the same call with the same shape."""
-    from ..analysis.lineup import Lineup
-
-    a, b = (model.summary.report.layers[: model.summary.report.graph.main] for model in (first, second))
-    found: list[Hunk] = []
-    for what, low, high, start, stop in Lineup(list(map(_line, a)), list(map(_line, b))).get_opcodes():
-        if what == "equal":
-            found.append(Hunk("=", tuple(a[low:high])))
-            continue
-        if low < high:
-            found.append(Hunk("-", tuple(a[low:high])))
-        if start < stop:
-            found.append(Hunk("+", tuple(b[start:stop])))
-    return tuple(found)
-
-
-def _line(layer: Layer) -> tuple[str, Shape, int]:
-    return usage(layer.node.op), layer.node.shape, layer.params

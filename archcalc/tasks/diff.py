@@ -1,0 +1,90 @@
+"""Two networks node by node: whether they are one, or where they differ and what that changes.
+
+What is compared is the main path as it computes in an evaluation: `archcalc.analysis.normal` says what is left out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from ..analysis.align import Alignment, Difference, align
+from ..analysis.receptive import last_map
+from ..analysis.weights import Checkpoint, checkpoint, states
+from ..networks import Reference
+from ..views import Tabular
+from .compare import Compared, ComparisonPlan, gather, saved
+
+Field = float | None
+
+
+class Impact(NamedTuple):
+    """What differences change at their own nodes: parameters and MACs that the second network has more there, and how
+    many parameters and statistics of a checkpoint of the first have no place, come in addition, or are reshaped."""
+
+    params: int
+    macs: int
+    gone: int
+    missing: int
+    reshaped: int
+
+
+@dataclass(frozen=True)
+class Diff(Tabular):
+    """Two networks held against each other."""
+
+    first: Compared
+    second: Compared
+    alignment: Alignment = field(repr=False)
+
+    @property
+    def equal(self) -> bool:
+        """Whether one computes what the other does, given the same weights."""
+        return self.alignment.verdict == "equal"
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """What a checkpoint of the first network holds for the second."""
+        one, other = (form.graph for form in (self.alignment.first, self.alignment.second))
+        return checkpoint(states(one), states(other), dict(self.alignment.nodes))
+
+    @property
+    def receptive_fields(self) -> tuple[Field, Field]:
+        """The receptive field of the last feature map of each, infinite where it is unbounded."""
+        one, other = (last_map(form.graph) for form in (self.alignment.first, self.alignment.second))
+        return self.field(0, one), self.field(1, other)
+
+    def field(self, which: int, node: int) -> Field:
+        """The receptive field of a node of the first (0) or the second network."""
+        return (self.first, self.second)[which].summary.report.receptive_fields.most(node)
+
+    def impact(self, group: Sequence[Difference]) -> Impact:
+        """What differences change at their own nodes."""
+        sides: list[tuple[int, int, Counter[tuple[str, str]]]] = []
+        for which, model in enumerate((self.first, self.second)):
+            report = model.summary.report
+            nodes = [node for place in group for node in (place.second if which else place.first)]
+            layers = [report.layers[node] for node in nodes]
+            tensors = Counter(tensor for state in states(report.graph, nodes) for tensor in state.tensors)
+            sides.append((sum(layer.params for layer in layers), sum(layer.macs for layer in layers), tensors))
+        (params, macs, before), (more_params, more_macs, now) = sides
+        gone, missing = ([name for name, _ in found.elements()] for found in (before - now, now - before))
+        reshaped = (Counter(gone) & Counter(missing)).total()
+        lacking = len(gone) - reshaped, len(missing) - reshaped
+        return Impact(more_params - params, more_macs - macs, *lacking, reshaped)
+
+
+def diff(first: Reference, second: Reference, plan: ComparisonPlan | None = None) -> Diff:
+    """Hold two networks against each other, node by node: by name, at an input as `resnet50@256`, spec files, saved
+    runs. Raises UsageError, SpecError."""
+    models = (first, second)
+    return held(*gather(models, plan or ComparisonPlan(), saved(models))[0])
+
+
+def held(first: Compared, second: Compared) -> Diff:
+    """Two networks that are counted already, held against each other."""
+    graphs = (model.summary.report.graph for model in (first, second))
+    return Diff(first, second, align(*graphs))
