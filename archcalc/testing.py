@@ -72,6 +72,18 @@ class Assertions:
             said = map(printable, [f"{model} is over its budget", *map(budget, broken)])
             raise AssertionError(logged("\n".join(said)))
 
+    def assert_same(self, model: str, other: str) -> None:
+        """A model is another one, node by node, however both are written. Raises AssertionError with what differs."""
+        __tracebackhide__ = True
+        from .show.diff import page
+        from .show.writers import write
+        from .tasks.diff import diff
+
+        named = (reference(name, self.folder / "archcalc.lock") for name in (model, other))
+        found = diff(*named)
+        if not found.equal:
+            raise AssertionError(logged(write(page(found), "text")))
+
     def assert_claims(self, spec: str | Path) -> None:
         """The figures that a spec file quotes hold or stand under an erratum, and its errata apply. Raises
         AssertionError with those that do not."""
@@ -86,4 +98,5 @@ class Assertions:
 
 here = Assertions(Path())
 assert_locked, assert_within, assert_claims = here.assert_locked, here.assert_within, here.assert_claims
-__all__ = ["Assertions", "NotMeasured", "assert_claims", "assert_locked", "assert_within", "load"]
+assert_same = here.assert_same
+__all__ = ["Assertions", "NotMeasured", "assert_claims", "assert_locked", "assert_same", "assert_within", "load"]

@@ -13,13 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from archcalc import cli
 from archcalc.analysis.align import Alignment, align
+from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.models import load, models
 from archcalc.schemas import generate as schema
 from archcalc.show.diff import page
 from archcalc.show.writers import write
 from archcalc.tasks.diff import Diff, diff
+from archcalc.testing import Assertions
 from tests.graphs import Build, call
 from tests.planted import PLANTED, Planted
 
@@ -332,3 +335,105 @@ def test_the_guide_shows_what_is_printed() -> None:
     guide = (Path(__file__).parent.parent / "docs" / "guide.md").read_text(encoding="utf-8")
     printed = write(page(diff("resnet50", "resnet50-v1.5")), "text", width=97)
     assert f"```\n{printed.rstrip()}\n```" in guide
+
+
+# --- as a gate --------------------------------------------------------------------------------------------------------
+
+FORMS = ("text", "json", "csv", "markdown", "latex", "html", "github", "junit", "sarif", "gitlab")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a network, one that is it, one that has lost a ReLU, and one that has another order of branches."""
+    monkeypatch.chdir(tmp_path)
+    built(tmp_path, "  - conv(8, 3) relu conv(8, 3) relu\n  - concat: [conv(2, 1), conv(3, 1)]\n", "net")
+    built(tmp_path, "  - conv(8, 3, pad=1) relu conv(8, 3) relu\n  - concat: [conv(2, 1), conv(3, 1)]\n", "same")
+    built(tmp_path, "  - conv(8, 3) conv(8, 3) relu\n  - concat: [conv(2, 1), conv(3, 1)]\n", "lost")
+    built(tmp_path, "  - conv(8, 3) relu conv(8, 3) relu\n  - concat: [conv(3, 1), conv(2, 1)]\n", "order")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("model", "code"), [("same", 0), ("lost", 1), ("order", 1), ("net", 0)])
+def test_a_model_is_held_against_another(model: str, code: int, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._run(["check", f"{model}.yaml", "--against", "net.yaml"]) == code
+    out = capsys.readouterr().out
+    assert ("up to the order of a concat" in out) is (model == "order")
+    assert ("relu, only in net.yaml" in out) is (model == "lost")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_says_what_differs(form: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._run(["check", "lost.yaml", "--against", "net.yaml", "--format", form]) == 1
+    out = capsys.readouterr().out
+    assert "relu" in out
+    if form == "json":
+        document = json.loads(out)
+        Draft202012Validator(schema.SCHEMAS["check"]()).validate(document)
+        assert document["ok"] is False
+        assert document["against"][0]["differences"][0]["what"] == "relu"
+    if form == "github":  # the ReLU would stand behind the first convolution
+        assert "file=lost.yaml,line=3,col=5" in out
+
+
+def test_against_is_asked_for_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--against", "net.yaml"], ["net.yaml", "--against", "net.yaml", "--strict"]):
+        assert cli._run(["check", *arguments]) == 2
+        assert "`--against` holds models against another, and nothing else" in capsys.readouterr().err
+    assert cli._run(["check", "net.yaml", "--against", "resnte50"]) == 2
+    assert "resnet50" in capsys.readouterr().err
+
+
+def test_an_assertion_says_what_differs(here: Path) -> None:
+    assertions = Assertions(here)
+    assertions.assert_same("same.yaml", "net.yaml")
+    with pytest.raises(AssertionError, match=r"relu, only in .*net\.yaml"):
+        assertions.assert_same("lost.yaml", "net.yaml")
+
+
+# --- weights go across ------------------------------------------------------------------------------------------------
+
+SPELLINGS = (
+    """\
+input: 3 × 16 × 16
+layers:
+  - conv(8, 3, bias=False) bn relu
+  - a: conv(4, 1) relu
+  - b: a dwconv(3, 2) bn
+  - c: a conv(4, 3, 2) bn
+  - add: [b, c]
+  - conv(6, 8, pad=0) relu dropout(0.3) linear(5) softmax
+""",
+    """\
+input: 3 × 16 × 16
+layers:
+  - pad(1) conv(8, 3, pad=0, bias=False) bn relu
+  - i: tokens linear(4) map(16×16) relu
+  - z: i conv(4, 3, 2, pad=1) bn
+  - y: i conv(4, 3, 2, groups=4) bn
+  - add: [z, y]
+  - flatten linear(6) relu linear(5)
+""",
+)
+
+
+def test_weights_go_across_from_one_spelling_to_the_other(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    for name, text in zip(("one", "other"), SPELLINGS, strict=True):
+        built(tmp_path, text, name)
+    found = diff(f"{tmp_path}/one.yaml", f"{tmp_path}/other.yaml")
+    assert found.alignment.left_out == ("softmax",)
+    one, other = (load(f"{tmp_path}/{name}.yaml").torch().eval() for name in ("one", "other"))
+    for tensor in one.state_dict().values():  # statistics too, so that nothing is as it was at first
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand_like(tensor) + 0.1)
+    x = torch.randn(2, 3, 16, 16)
+    state = found.carry(one.state_dict())
+    missing = other.load_state_dict(state, strict=False)
+    assert all("num_batches_tracked" in key for key in missing.missing_keys)
+    assert not missing.unexpected_keys
+    with torch.no_grad():
+        assert torch.allclose(one(x), torch.softmax(other(x), 1), atol=1e-5)
+    with pytest.raises(UsageError, match="the state has no `"):
+        found.carry({})
+    with pytest.raises(UsageError, match="are not equal"):
+        diff("vgg16", "vgg19").carry({})

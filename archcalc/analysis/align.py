@@ -33,13 +33,14 @@ ROUNDS = 3  # how often what was found helps to find more, of each kind
 class Difference(NamedTuple):
     """One place where two networks differ. `first` and `second` are the nodes there, in the order of each graph, none
     where it is the output of the network; `what` says what is other, alike wherever it is alike, and `detail` what of
-    it is of this place."""
+    it is of this place. What the second network alone has stands behind the node `after` of the first."""
 
     kind: Kind
     what: str
     first: tuple[int, ...]
     second: tuple[int, ...]
     detail: str = ""
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -523,7 +524,8 @@ def _alone(one: Normal, other: Normal, linked: Linked) -> Iterator[tuple[int, Di
     for at, run in enumerate(theirs):
         if at not in taken:
             nodes = tuple(other.steps[step].node for step in run.steps)
-            yield run.after, Difference("only in the second", _calls(other.graph, nodes), (), nodes)
+            after = one.steps[run.after].node if run.after >= 0 else None
+            yield run.after, Difference("only in the second", _calls(other.graph, nodes), (), nodes, "", after)
 
 
 def _moved(mine: Sequence[tuple[list[Op], int]], theirs: Sequence[tuple[list[Op], int]]) -> dict[int, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..graph import Graph, state_key
-from ..ops import dims
+from ..ops import Shape, dims
 
 
 class State(NamedTuple):
@@ -65,9 +65,26 @@ def checkpoint(old: Sequence[State], new: Sequence[State], to: Mapping[int, int]
 
 def states(graph: Graph, nodes: Iterable[int] | None = None) -> list[State]:
     """The parameters and statistics of the nodes of a graph, or of some of them."""
-    found = [graph.nodes[at] for at in (range(len(graph.nodes)) if nodes is None else nodes)]
-    shapes = ([graph.shape(value) for value in node.inputs] for node in found)
+    found = range(len(graph.nodes)) if nodes is None else nodes
     return [
-        State(node.path, [(p.name, dims(p.shape)) for p in node.op.params(*x)] if node.shares is None else [])
-        for node, x in zip(found, shapes, strict=True)
+        State(node.path, [(name, dims(shape)) for name, shape in _tensors(graph, at).items() if node.shares is None])
+        for at, node in ((at, graph.nodes[at]) for at in found)
     ]
+
+
+def across(one: Graph, other: Graph, pairs: Iterable[tuple[int, int]]) -> dict[str, tuple[str, Shape]]:
+    """By the name of each parameter and statistic of the second network what it is called in the first, and its shape
+    in the second; `pairs` are the nodes that are one another's."""
+    found = {}
+    for a, b in pairs:
+        (before,), (now,) = states(one, [a]), states(other, [b])
+        shapes = _tensors(other, b)
+        names = [name for name, _ in before.tensors]
+        for name in (name for name, _ in now.tensors if name in names):
+            found[f"{state_key(now.path)}.{name}"] = f"{state_key(before.path)}.{name}", shapes[name]
+    return found
+
+
+def _tensors(graph: Graph, at: int) -> dict[str, Shape]:
+    node = graph.nodes[at]
+    return {param.name: tuple(param.shape) for param in node.op.params(*[graph.shape(value) for value in node.inputs])}

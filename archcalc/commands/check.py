@@ -24,6 +24,15 @@ def check(
         bool, Option("--claims", help="Judge the figures and errata of the specs that the locks name, too.")
     ] = False,
     measure: Annotated[bool, Option("--measure", help="Run models that have a budget for latency.")] = False,
+    against: Annotated[
+        str,
+        Option(
+            "--against",
+            metavar="MODEL",
+            help="Hold the models that are named in the place of files against this one, node by node.",
+            autocompletion=complete.models,
+        ),
+    ] = "",
     strict: Annotated[
         bool, Option("--strict", help="Want every model locked: of the named specs, or else of those in the locks.")
     ] = False,
@@ -45,22 +54,27 @@ def check(
 
     Of spec files every model is built, and the figures that they quote and their errata are judged.
 
-    Exits with 1 where a model is not as locked, a budget is broken, a figure contradicts and no erratum says so, or
-    an erratum no longer applies; with 2 where a lock or a spec cannot be read; with 3 where a required budget was not
-    measured."""
+    With --against models are held against another one, as `compare --diff` does it.
+
+    Exits with 1 where a model is not as locked, or another network, a budget is broken, a figure contradicts and no
+    erratum says so, or an erratum no longer applies; with 2 where a lock or a spec cannot be read; with 3 where a
+    required budget was not measured."""
     from ..errors import UsageError
     from ..show.check import page
     from ..show.progress import progress
     from ..tasks.check import check as task
 
     outputs = _outputs(output_format or (), output)
-    if watch and (update or measure or output_format or output):
+    if watch and (update or measure or output_format or output or against):
         raise UsageError("`--watch` shows text, and neither updates nor measures")
     if watch:
         return _watch(files or (), zoo, claims, strict)
     what = "specs" if zoo and not files else "models and specs"
     with progress(f"checking {what}", what) as tick:
-        found = task(*(files or ()), zoo=zoo, claims=claims, update=update, measure=measure, strict=strict, tick=tick)
+        found = task(
+            *(files or ()), zoo=zoo, claims=claims, update=update, measure=measure, strict=strict, against=against,
+            tick=tick,
+        )  # fmt: skip
     for write in outputs:
         write(page(found))
     for unread in found.unread:

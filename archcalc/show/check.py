@@ -20,6 +20,7 @@ from ..papers.claims import Verdict
 from ..tasks.check import CheckedSpec, CheckResult, SpecResult, UnreadSpec
 from ..units import scaled
 from . import ci
+from . import diff as against
 from .columns import Column, Shown, Value, exact, plain, words
 from .documents import ClaimDocument, claim_document
 from .drift import budget, causes, checkpoint, following, some, totals
@@ -45,6 +46,7 @@ def page(found: CheckResult) -> Page:
     """The specs, then the models of locks: what does not hold, why, and what follows from it."""
     locks = _of_locks(found)
     title = "; ".join([*([verdict(found.specs)] if found.specs else []), *([locked(found)] if locks else [])])
+    title = title or "; ".join(map(against.verdict, found.held))
     more = {name: partial(form, found) for name, form in ci.FORMATS.items()}
     return Page(title, lambda: _blocks(found), lambda: data(found), lambda: _table(found), more)
 
@@ -55,6 +57,10 @@ def _blocks(found: CheckResult) -> Iterator[Block]:
     if _of_locks(found):
         yield from [Gap()] if found.specs else []
         yield from _locks(found)
+    for number, diff in enumerate(found.held):
+        yield from [Gap()] if number else []
+        yield Only(READ, [Heading(against.verdict(diff), level=2)] if len(found.held) > 1 else [])
+        yield from against.blocks(diff)
     yield from (Prose(printable(sentence), DIM) for sentence in _beside(found))
 
 
@@ -80,6 +86,8 @@ def _table(found: CheckResult) -> Table:
     """The specs, or what changed in the models of locks. Raises UsageError for both."""
     if found.specs and found.models:
         raise UsageError("csv is one table: check locks and specs apart")
+    if found.held:
+        return against.table(found.held)
     if found.specs:
         return Table(COLUMNS, found.specs)
     drifts = [(lock, model.name, model.drift) for lock, model in found.models if model.drift]
@@ -483,7 +491,13 @@ class CheckedDocument(TypedDict):
     budgets: Annotated[list[BudgetDocument], "The bounds that hold for the model."]
 
 
-class CheckDocument(TypedDict):
+class AgainstModels(TypedDict, total=False):
+    """What a check against another model has."""
+
+    against: Annotated[list[against.AgainstDocument], "The models held against another; absent where none is."]
+
+
+class CheckDocument(AgainstModels):
     """What `archcalc check --format json` writes; keys may be added."""
 
     schema: Annotated[Version, VERSION]
@@ -503,6 +517,7 @@ class CheckDocument(TypedDict):
 
 def data(found: CheckResult) -> CheckDocument:
     """The JSON document."""
+    held: AgainstModels = {"against": [against.against_document(diff) for diff in found.held]} if found.held else {}
     return {
         "schema": SCHEMA,
         "archcalc": __version__,
@@ -521,6 +536,7 @@ def data(found: CheckResult) -> CheckDocument:
         "strict": found.strict,
         "not_locked": [{"name": model.name, "where": model.where} for model in found.not_locked],
         "not_held": [{"what": lacking.what, "why": lacking.why} for lacking in found.not_held],
+        **held,
     }
 
 

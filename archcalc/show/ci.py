@@ -19,7 +19,10 @@ from ..errors import ArchcalcError, SpecError, Text, printable
 from ..files import repository
 from ..gate.build import CheckedModel
 from ..tasks.check import CheckResult, UnreadSpec
+from ..tasks.diff import Diff
+from . import diff as against
 from . import drift as gated
+from .drift import SHOWN
 from .writers.json import escaped
 
 Level = Literal["error", "warning"]
@@ -31,6 +34,7 @@ RULES = {
     "unmeasured": "Nobody knows whether a required budget is kept.",
     "unlocked": "A model of a locked spec is in no lock.",
     "unheld": "Something was not held.",
+    "different": "A model is another network than it is held to be.",
 }
 OPEN = ("unmeasured", "unheld")  # of which nothing is known
 
@@ -76,6 +80,8 @@ def _cases(run: CheckResult) -> Iterator[tuple[str, str, list[Problem]]]:
     for result in run.specs:
         rule, errors = ("unread", [result.error]) if isinstance(result, UnreadSpec) else ("claim", result.problems)
         yield "specs", result.spec, [_error(result.spec, error, result.spec, rule) for error in errors]
+    for diff in run.held:
+        yield f"against {diff.second.name}", diff.first.name, list(_different(diff))
     for new in run.not_locked:
         level: Level = "error" if run.strict else "warning"
         text = "no lock has this model; `archcalc lock` does"
@@ -114,6 +120,18 @@ def _model(model: CheckedModel) -> Iterator[Problem]:
             text = gated.budget(verdict)
             told = printable(f"budget {text}")
             yield _problem("budget", level, model.name, text, told, verdict.budget.text.where, model.locked)
+
+
+def _different(diff: Diff) -> Iterator[Problem]:
+    """A problem a group of differences, where the first of them is in the model that is held."""
+    nodes = diff.alignment.first.graph.nodes
+    for number, group in enumerate(diff.alignment.groups):
+        said = against.said(diff, group)
+        follows = [f"{label}: {text}" for label, text in against.follows(diff)] if not number else []
+        message = [said, *(against.place(diff, one) for one in group[:SHOWN]), against.impact(diff, group), *follows]
+        at = next((node for one in group for node in (*one.first, one.after) if node is not None), None)
+        where = nodes[at].where.where if at is not None else f"{diff.first.summary.spec}:1:1"
+        yield _problem("different", "error", diff.first.name, said, "\n".join(filter(None, message)), where, None)
 
 
 def _error(subject: str, error: ArchcalcError, file: str, rule: str = "unread") -> Problem:

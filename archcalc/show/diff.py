@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import inf
 from posixpath import commonpath
-from typing import Annotated, Any, NamedTuple, TypedDict
+from typing import Annotated, NamedTuple, TypedDict
 
 from .. import __version__
 from ..analysis.align import Difference
@@ -14,7 +14,7 @@ from ..errors import printable
 from ..graph import Graph
 from ..tasks.diff import Diff, Field
 from . import wording
-from .columns import Column, Value, plain, words
+from .columns import Column, plain, words
 from .compare import notes_of
 from .documents import Noted, noted
 from .drift import SHOWN, checkpoint, total
@@ -27,16 +27,27 @@ Group = Sequence[Difference]
 class Place(NamedTuple):
     """A place of a difference, with its group's number."""
 
+    diff: Diff
     group: int
     difference: Difference
+
+    def side(self, which: int) -> tuple[str, str]:
+        """Where it is in the first (0) or the second network: the path and the call; empty where it is not there."""
+        graph = self.diff.alignment.second.graph if which else self.diff.alignment.first.graph
+        nodes = self.difference.second if which else self.difference.first
+        return _where(graph, nodes) if nodes else ("", "")
 
 
 def page(found: Diff) -> Page:
     """Two networks held against each other. Csv has a line for each place where they differ."""
-    places = [Place(number, one) for number, group in enumerate(found.alignment.groups, 1) for one in group]
-    table = Table(_columns(found), places)
     notes = notes_of((found.first, found.second))
-    return Page(verdict(found), lambda: blocks(found), lambda: data(found), lambda: table, notes=notes)
+    return Page(verdict(found), lambda: blocks(found), lambda: data(found), lambda: table([found]), notes=notes)
+
+
+def table(found: Sequence[Diff]) -> Table:
+    """All places where networks differ."""
+    groups = ((diff, number, one) for diff in found for number, one in enumerate(diff.alignment.groups, 1))
+    return Table(COLUMNS, [Place(diff, number, one) for diff, number, group in groups for one in group])
 
 
 def verdict(found: Diff) -> str:
@@ -87,12 +98,13 @@ def said(found: Diff, group: Group) -> str:
 
 
 def place(found: Diff, difference: Difference) -> str:
-    """Where it is in both: `conv3_x/conv.1 (resnet.yaml:65:21)`, once where that is one place."""
-    graphs = found.alignment.first.graph, found.alignment.second.graph
-    sides = zip(graphs, (difference.first, difference.second), strict=True)
-    places = [_where(graph, nodes) for graph, nodes in sides if nodes]
-    told = " | ".join(dict.fromkeys(f"{path} ({where})" for path, where in places)) or "the network"
-    return printable(told + (f": {difference.detail}" if difference.detail else ""))
+    """Where it is in both: `conv3_x/conv.1 (resnet.yaml:65:11)`, once where that is one place."""
+    at = Place(found, 0, difference)
+    sides = dict.fromkeys(f"{path} ({where})" for path, where in (at.side(0), at.side(1)) if path)
+    told = [" | ".join(sides) or "the network"]
+    if difference.after is not None:
+        told.append("behind {} ({})".format(*_where(found.alignment.first.graph, [difference.after])))
+    return printable(", ".join(told) + (f": {difference.detail}" if difference.detail else ""))
 
 
 def _where(graph: Graph, nodes: Sequence[int]) -> tuple[str, str]:
@@ -133,31 +145,18 @@ def _field(field: Field) -> str:
 # --- csv and JSON -----------------------------------------------------------------------------------------------------
 
 
-def _columns(found: Diff) -> list[Column]:
-    graphs = found.alignment.first.graph, found.alignment.second.graph
-
-    def side(which: int, what: int) -> Any:
-        def value(place: Place) -> Value:
-            nodes = place.difference.second if which else place.difference.first
-            return printable(_where(graphs[which], nodes)[what]) if nodes else ""
-
-        return value
-
-    columns = [
-        Column("group", lambda place: place.group, "group", "group", plain),
-        Column("kind", lambda place: place.difference.kind, "kind", "kind", words),
-        Column("what", lambda place: printable(place.difference.what), "what", "what", words),
-        Column("detail", lambda place: printable(place.difference.detail), "", "", words),
-    ]
-    for which, name in enumerate(("first", "second")):
-        columns += [
-            Column(f"{name}_path", side(which, 0), name, name, words),
-            Column(f"{name}_where", side(which, 1), "where", "where", words),
-        ]
-    return columns
-
-
-Total = Annotated[Count, "Of the main path."]
+COLUMNS = (
+    Column("first", lambda place: _names(place.diff)[0]),
+    Column("second", lambda place: _names(place.diff)[1]),
+    Column("group", lambda place: place.group, "group", "group", plain),
+    Column("kind", lambda place: place.difference.kind, "kind", "kind", words),
+    Column("what", lambda place: printable(place.difference.what), "what", "what", words),
+    Column("detail", lambda place: printable(place.difference.detail), "detail", "detail", words),
+    Column("first_path", lambda place: printable(place.side(0)[0]), "first", "first", words),
+    Column("first_where", lambda place: place.side(0)[1], "where", "where", words),
+    Column("second_path", lambda place: printable(place.side(1)[0]), "second", "second", words),
+    Column("second_where", lambda place: place.side(1)[1], "where", "where", words),
+)
 
 
 class SideDocument(TypedDict):
@@ -210,11 +209,9 @@ class LoadsDocument(TypedDict):
     missing: Annotated[Natural, "How many the second network has in addition."]
 
 
-class DiffDocument(Noted):
-    """What `archcalc compare MODEL MODEL --diff --format json` writes; keys may be added."""
+class AgainstDocument(Noted):
+    """Two networks held against each other."""
 
-    schema: Annotated[Version, VERSION]
-    archcalc: Annotated[str, WRITER]
     models: Annotated[list[SideDocument], (("minItems", 2), ("maxItems", 2)), "The two networks."]
     verdict: Annotated[str, (("enum", ("equal", "equal up to the order of a concat", "different")),), "What they are."]
     places: Annotated[Natural, "At how many places they differ."]
@@ -223,13 +220,23 @@ class DiffDocument(Noted):
     checkpoint: Annotated[LoadsDocument, "What becomes of a checkpoint of the first network in the second."]
 
 
+class DiffDocument(AgainstDocument):
+    """What `archcalc compare MODEL MODEL --diff --format json` writes; keys may be added."""
+
+    schema: Annotated[Version, VERSION]
+    archcalc: Annotated[str, WRITER]
+
+
 def data(found: Diff) -> DiffDocument:
     """The JSON document."""
+    return {"schema": SCHEMA, "archcalc": __version__, **against_document(found)}
+
+
+def against_document(found: Diff) -> AgainstDocument:
+    """Its part about the two networks."""
     alignment, kept = found.alignment, found.checkpoint
     sides = zip((found.first, found.second), found.receptive_fields, strict=True)
     return {
-        "schema": SCHEMA,
-        "archcalc": __version__,
         "models": [
             {"name": m.name, "params": m.totals.params, "macs": m.totals.macs, "receptive_field": _bounded(field)}
             for m, field in sides

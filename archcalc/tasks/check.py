@@ -39,10 +39,12 @@ from ..gate.store import accept
 from ..language.family import Family
 from ..language.zoo import Selection, selections, spec_files, specs_dir
 from ..models import load
+from ..networks import Reference
 from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
 from ..parallel import Tick, hold_interrupts, map_processes
 from ..views import Tabular
+from .diff import Diff, diff
 
 FEW = 8  # specs that are checked sooner than other processes are started
 POLL = 0.3  # seconds between two looks at the files
@@ -142,7 +144,7 @@ class CheckResult(Tabular):
     """All that one check found: of locks, of specs, and of the models in these for which a project has budgets.
 
     `not_locked` are the models of locked specs that no lock has, which fails where the check is `strict`; `not_held` is
-    what was not looked at, and why; `stopped` is what ended the measuring."""
+    what was not looked at, and why; `stopped` is what ended the measuring. `held` are models held against another."""
 
     locks: tuple[CheckedLock, ...]
     specs: tuple[SpecResult, ...] = ()
@@ -151,6 +153,7 @@ class CheckResult(Tabular):
     not_held: tuple[NotHeld, ...] = ()
     strict: bool = False
     stopped: BaseException | None = None
+    held: tuple[Diff, ...] = ()
 
     @property
     def models(self) -> list[tuple[str | None, CheckedModel]]:
@@ -181,6 +184,7 @@ class CheckResult(Tabular):
         if self.unread or codes:
             return 2 if self.unread else max(codes)
         failed = any(model.failed for _, model in self.models) or not all(result.ok for result in self.specs)
+        failed = failed or not all(diff.equal for diff in self.held)
         return 1 if failed or (self.strict and self.not_locked) else 3 if self.unmeasured else 0
 
     @property
@@ -262,6 +266,7 @@ def check(
     update: bool = False,
     measure: bool = False,
     strict: bool = False,
+    against: Reference = "",
     tick: Tick | None = None,
 ) -> CheckResult:
     """Check locks and spec files, or every lock below this folder where none is named.
@@ -269,9 +274,14 @@ def check(
     `files` are locks, spec files and folders; `zoo` adds the shipped specs, `claims` the specs that locks name.
     `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `strict` wants
     every model of the named specs locked, or, with none named, of those in the locks, and holds the locks beside a
-    named spec too. `tick` hears how many models of locks are done, then how many specs. What cannot be read is in the
+    named spec too. With `against` the files are models, each of which is to be that one, node by node, and nothing else
+    is looked at. `tick` hears how many models of locks are done, then how many specs. What cannot be read is in the
     result; Ctrl-C ends the measuring, and what was found is kept. Raises UsageError where there is nothing to check,
     SpecError for a budget that speaks of no model."""
+    if against:
+        if not files or any((zoo, claims, update, measure, strict)):
+            raise UsageError("`--against` holds models against another, and nothing else")
+        return CheckResult((), held=tuple(diff(model, against) for model in files))
     locks, specs, refused = _named([str(file) for file in files], zoo)
     own = [(path, name) for path, name in specs.values() if name is not None]
     for path, _ in own if strict else ():

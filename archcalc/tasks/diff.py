@@ -6,14 +6,15 @@ What is compared is the main path as it computes in an evaluation: `archcalc.ana
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..analysis.align import Alignment, Difference, align
 from ..analysis.receptive import last_map
-from ..analysis.weights import Checkpoint, checkpoint, states
+from ..analysis.weights import Checkpoint, across, checkpoint, states
+from ..errors import UsageError
 from ..networks import Reference
 from ..views import Tabular
 from .compare import Compared, ComparisonPlan, gather, saved
@@ -50,6 +51,18 @@ class Diff(Tabular):
         """What a checkpoint of the first network holds for the second."""
         one, other = (form.graph for form in (self.alignment.first, self.alignment.second))
         return checkpoint(states(one), states(other), dict(self.alignment.nodes))
+
+    def carry(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """A `state_dict` of the first network's twin as that of the second, with its names and shapes. Raises
+        UsageError where one is not the other, or the state is of another network."""
+        if not self.equal:
+            raise UsageError(f"`{self.first.name}` and `{self.second.name}` are not equal, node by node")
+        forms = self.alignment.first, self.alignment.second
+        names = across(forms[0].graph, forms[1].graph, self.alignment.nodes)
+        lacking = next((old for old, _ in names.values() if old not in state), None)
+        if lacking is not None:
+            raise UsageError(f"the state has no `{lacking}`, which `{self.first.name}` has")
+        return {new: state[old].reshape(shape) for new, (old, shape) in names.items()}
 
     @property
     def receptive_fields(self) -> tuple[Field, Field]:
