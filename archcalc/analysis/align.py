@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from ..graph import Graph, Node
@@ -26,6 +27,7 @@ Numbers = Sequence[Sequence[int]]  # of the nodes of both sides
 Verdict = Literal["equal", "equal up to the order of a concat", "different"]
 NEAR = (6, 3, 1)  # how far is looked for what tells nodes apart that are otherwise alike
 CLOSE = 20  # nodes that one may have moved by; runs of nodes that are looked at for one that took its place
+FEW = 100  # of how many nodes one may be out of line
 SOURCES = 50  # values that a node may come from, through nodes that one network alone has
 ROUNDS = 3  # how often what was found helps to find more, of each kind
 
@@ -75,6 +77,14 @@ class Alignment:
         return len(self.differences) + sum(len(one.first) + len(one.second) for one in self.differences)
 
     @property
+    def lined_up(self) -> bool:
+        """Whether nearly all nodes are one another's and read the same, so that another way would find no more."""
+        off = sum(
+            len(one.first) + len(one.second) for one in self.differences if one.kind not in ("changed", "reordered")
+        )
+        return FEW * off <= len(self.first.steps) + len(self.second.steps)
+
+    @property
     def nodes(self) -> Iterator[tuple[int, int]]:
         """The pairs as nodes of the two graphs."""
         return ((self.first.steps[a].node, self.second.steps[b].node) for a, b in self.pairs)
@@ -93,7 +103,7 @@ def align(first: Graph, second: Graph) -> Alignment:
         linked = Linked(_side(one, weights_first), _side(other, weights_first))
         pairs = tuple(sorted(linked.to.items()))
         found.append(Alignment(one, other, pairs, tuple(_differences(one, other, linked)), left_out))
-        if not found[0].differences:
+        if found[0].lined_up:
             break
     return min(found, key=lambda alignment: alignment.cost)
 
@@ -155,24 +165,31 @@ class Linked:
         self.readers = one.readers(), other.readers()
         inputs = {value: value for value in self.readers[0] if value < 0 and value in self.readers[1]}
         self._to, self._back = dict(inputs), dict(inputs)  # inputs too
-        ids: dict[Hashable, int] = {}
-        past, future, place = (
-            [reach(which, ids) for which in (0, 1)] for reach in (self._past, self._future, self._place)
-        )
-        pasts, places = (
-            [[reach(which, ids, depth) for which in (0, 1)] for depth in NEAR] for reach in (self._past, self._place)
-        )
-        self._settle(past, [place, future, *places], self._read_by)
-        self._settle(future, [past, *pasts, place, *places], self._readers_of)
+        self._ids: dict[Hashable, int] = {None: 0}
+        number = self._ids.setdefault
+        self._labels = [  # as numbers, and 0 where they say nothing
+            [[number(label, len(self._ids)) for label in labels] for labels in side.labels] for side in self.sides
+        ]
+        past, future = self._both(self._past)(), self._both(self._future)()
+        place, near = self._both(self._place), [self._both(self._past, depth) for depth in NEAR]
+        places = [self._both(self._place, depth) for depth in NEAR]
+        self._settle(past, [place, lambda: future, *places], self._read_by)
+        self._settle(future, [lambda: past, *near, place, *places], self._readers_of)
         for level in range(len(one.labels)):
-            self._line_up(level)
+            if len(self._to) - len(inputs) < min(len(one.reads), len(other.reads)):
+                self._line_up(level)
         self.to = {a: b for a, b in self._to.items() if a >= 0}
         self.back = {b: a for b, a in self._back.items() if b >= 0}
+
+    @staticmethod
+    def _both(reach: Callable[..., list[int]], *depth: int) -> Callable[[], Numbers]:
+        """The numbers of both sides, worked out when they are first asked for."""
+        return cache(lambda: [reach(which, *depth) for which in (0, 1)])
 
     def _link(self, a: int, b: int) -> None:
         self._to[a], self._back[b] = b, a
 
-    def _past(self, which: int, ids: dict[Hashable, int], depth: int = 0) -> list[int]:
+    def _past(self, which: int, depth: int = 0) -> list[int]:
         """A number for each node's past, or for as much of it as lies so near. Those of what it reads are smaller."""
         side = self.sides[which]
 
@@ -180,36 +197,33 @@ class Linked:
             own = [found[value] if value >= 0 else value for value in side.reads[at]]
             return tuple(sorted(own) if side.commutes[at] else own)
 
-        return self._numbers("past", side.pasts, beside, range(len(side.reads)), ids, depth)
+        return self._numbers("past", side.pasts, beside, range(len(side.reads)), depth)
 
-    def _future(self, which: int, ids: dict[Hashable, int]) -> list[int]:
+    def _future(self, which: int) -> list[int]:
         """A number for each node's future. Those of its readers are smaller."""
-        return self._ahead("future", which, ids, 0, loosely=True)
+        return self._ahead("future", which, 0, loosely=True)
 
-    def _place(self, which: int, ids: dict[Hashable, int], depth: int = 0) -> list[int]:
+    def _place(self, which: int, depth: int = 0) -> list[int]:
         """A number for each node's future, or for as much of it as lies so near, with which branch it is on."""
-        return self._ahead("place", which, ids, depth, loosely=False)
+        return self._ahead("place", which, depth, loosely=False)
 
-    def _ahead(self, way: str, which: int, ids: dict[Hashable, int], depth: int, loosely: bool) -> list[int]:
+    def _ahead(self, way: str, which: int, depth: int, loosely: bool) -> list[int]:
         side, readers = self.sides[which], self.readers[which]
 
         def beside(at: int, found: Sequence[int]) -> tuple[Any, ...]:
             own = ((r, 0 if loosely and r >= 0 and side.loosely[r] else place) for r, place in readers.get(at, ()))
             return tuple(sorted((found[reader] if reader >= 0 else -1, place) for reader, place in own))
 
-        return self._numbers(way, side.futures, beside, range(len(side.reads) - 1, -1, -1), ids, depth)
+        return self._numbers(way, side.futures, beside, range(len(side.reads) - 1, -1, -1), depth)
 
-    @staticmethod
-    def _numbers(
-        way: str, labels: Sequence[Hashable], beside: Any, order: range, ids: dict[Hashable, int], depth: int
-    ) -> list[int]:
+    def _numbers(self, way: str, labels: Sequence[Hashable], beside: Any, order: range, depth: int) -> list[int]:
         """A number for each node and what is beside it, and beside that, and so on, to a depth unless that is 0."""
         found = [0] * len(labels)
         for step in range(depth or 1):
             before = list(found) if depth else found
             for at in order:
                 key = (way, depth and step + 1, labels[at], beside(at, before))
-                found[at] = ids.setdefault(key, len(ids))
+                found[at] = self._ids.setdefault(key, len(self._ids))
         return found
 
     def _read_by(self, which: int, at: int) -> tuple[Any, ...] | None:
@@ -229,7 +243,7 @@ class Linked:
             return None
         return [links[value] for value in values] if which else list(values)
 
-    def _settle(self, ids: Numbers, ties: Sequence[Numbers], around: Any) -> None:
+    def _settle(self, ids: Numbers, ties: Sequence[Callable[[], Numbers]], around: Any) -> None:
         """Link nodes of one number whose surroundings are linked: first those with the same tie, then in order."""
         groups: dict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
         for which, links in enumerate((self._to, self._back)):
@@ -244,7 +258,8 @@ class Linked:
                     if key is not None:
                         alike[key][which].append(at)
             for mine, theirs in alike.values():
-                for tie in ties if max(len(mine), len(theirs)) > 1 else ():
+                for numbers in ties if max(len(mine), len(theirs)) > 1 else ():
+                    tie = numbers()
                     tied: dict[int, list[int]] = defaultdict(list)
                     for b in reversed(theirs):
                         if b not in self._back:
@@ -283,16 +298,16 @@ class Linked:
 
     def _open(self, which: int, value: int, level: int) -> dict[Hashable, list[int]]:
         """The readers of a value that are not linked, by what they are and as which input they read it."""
-        links, labels = (self._back if which else self._to), self.sides[which].labels[level]
+        links, labels = (self._back if which else self._to), self._labels[which][level]
         found: dict[Hashable, list[int]] = {}
         for reader, place in self.readers[which].get(value, ()):
-            if reader >= 0 and reader not in links and labels[reader] is not None:
+            if reader >= 0 and reader not in links and labels[reader]:
                 found.setdefault((labels[reader], place), []).append(reader)
         return {key: list(dict.fromkeys(readers)) for key, readers in found.items()}
 
     def _pair(self, level: int, mine: Sequence[int], theirs: Sequence[int], loosely: bool, waiting: list[Any]) -> None:
         """Link what stands at one place, or loosely what is alike and alone so."""
-        one, other = (side.labels[level] for side in self.sides)
+        one, other = (labels[level] for labels in self._labels)
         mine = [v if v not in self._to else -1 for v in mine]
         theirs = [v if v not in self._back else -1 for v in theirs]
         found: Iterable[tuple[int, int]] = zip(mine, theirs, strict=False)
@@ -303,21 +318,22 @@ class Linked:
         elif len(mine) != len(theirs):
             return
         for a, b in found:
-            if min(a, b) >= 0 and a not in self._to and b not in self._back and one[a] == other[b] is not None:
+            if min(a, b) >= 0 and a not in self._to and b not in self._back and one[a] == other[b] != 0:
                 self._link(a, b)
                 waiting.append((a, b))
 
     def _between(self, level: int) -> None:
         """Line up, in order, what stands between linked nodes that follow each other in both."""
-        one, other = (side.labels[level] for side in self.sides)
+        one, other = (labels[level] for labels in self._labels)
         ends = [*self._increasing(), (len(one), len(other))]
         a = b = 0
         for until, til in ends:
-            mine = [n for n in range(a, until) if n not in self._to and one[n] is not None]
-            theirs = [n for n in range(b, til) if n not in self._back and other[n] is not None]
-            if mine and theirs:
-                for i, j in common([one[n] for n in mine], [other[n] for n in theirs]):
-                    self._link(mine[i], theirs[j])
+            mine = [n for n in range(a, until) if n not in self._to and one[n]]
+            theirs = [n for n in range(b, til) if n not in self._back and other[n]]
+            known = {one[n] for n in mine} & {other[n] for n in theirs}
+            mine, theirs = [n for n in mine if one[n] in known], [n for n in theirs if other[n] in known]
+            for i, j in common([one[n] for n in mine], [other[n] for n in theirs]):
+                self._link(mine[i], theirs[j])
             a, b = until + 1, til + 1
 
     def _increasing(self) -> list[tuple[int, int]]:
