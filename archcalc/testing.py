@@ -79,8 +79,8 @@ class Assertions:
         from .show.writers import write
         from .tasks.diff import diff
 
-        named = (reference(name, self.folder / "archcalc.lock") for name in (model, other))
-        found = diff(*named)
+        lock = self.folder / "archcalc.lock"
+        found = diff(reference(model, lock), reference(other, lock))
         if not found.equal:
             raise AssertionError(logged(write(page(found), "text")))
 
