@@ -154,6 +154,11 @@ UNEQUAL = {
         "input: 1 × 8 × 8\nlayers:\n  - conv(8, 3)\n",
         [(1, "changed", "input 1: 3×8×8 → 1×8×8", "")],
     ),
+    "tokens one after the other": (
+        "  - conv(4, 3) flatten linear(2)\n",
+        "  - conv(4, 3) tokens flatten linear(2)\n",
+        [(1, "only in the second", "flatten", "flatten")],
+    ),
     "an output": (
         "  - x: conv(4, 3)\n  - relu\n",
         "  - x: conv(4, 3)\n  - tanh relu\n",

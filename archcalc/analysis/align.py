@@ -79,10 +79,9 @@ class Alignment:
     @property
     def lined_up(self) -> bool:
         """Whether nearly all nodes are one another's and read the same, so that another way would find no more."""
-        off = sum(
-            len(one.first) + len(one.second) for one in self.differences if one.kind not in ("changed", "reordered")
-        )
-        return FEW * off <= len(self.first.steps) + len(self.second.steps)
+        off = [one for one in self.differences if one.kind not in ("changed", "reordered")]
+        nodes = sum(len(one.first) + len(one.second) for one in off)
+        return FEW * nodes <= len(self.first.steps) + len(self.second.steps)
 
     @property
     def nodes(self) -> Iterator[tuple[int, int]]:
@@ -402,27 +401,28 @@ def _differences(one: Normal, other: Normal, linked: Linked) -> Iterator[Differe
 def _changed(one: Normal, other: Normal, a: int, b: int, linked: Linked) -> str:
     """What a linked node does otherwise; nothing where what is other follows from what it reads."""
     first, second = one.steps[a], other.steps[b]
-    nodes = one.graph.nodes[first.node], other.graph.nodes[second.node]
-    values = [*zip(first.reads, second.reads, strict=False)]
-    linked_all = len(first.reads) == len(second.reads) and all(
-        (linked.to.get(x) if x >= 0 else x) == y for x, y in values
-    )
-    read = [(one.shape(x), other.shape(y)) for x, y in values] if linked_all else None
+    node, twin = one.graph.nodes[first.node], other.graph.nodes[second.node]
+    word = node.op.word
+    read: list[tuple[Shape, Shape]] | None = None
+    if len(first.reads) == len(second.reads):
+        values = [*zip(first.reads, second.reads, strict=True)]
+        if all((linked.to.get(x) if x >= 0 else x) == y for x, y in values):
+            read = [(one.shape(x), other.shape(y)) for x, y in values]
     fixed = read is not None and all(_alike(x, y) for x, y in read)
     # At another input, positions that are learned, or flattened, are others as well.
     resized = read is not None and one.inputs != other.inputs and all(_channels(x) == _channels(y) for x, y in read)
-    if first.op != second.op and (fixed or nodes[0].op != nodes[1].op):
-        return told(nodes[0].op, nodes[1].op, first.op, second.op)
-    owners = first.owner, second.owner
-    if (owners[0] is None) != (owners[1] is None) or (owners[0] is not None and linked.to.get(owners[0]) != owners[1]):
-        own = ["its own" if at is None else f"those of {form.graph.nodes[form.steps[at].node].path}"
-               for form, at in zip((one, other), owners, strict=True)]  # fmt: skip
-        return f"{nodes[0].op.word}: weights {own[0]} → {own[1]}"
+    if first.op != second.op and (fixed or node.op != twin.op):
+        return told(node.op, twin.op, first.op, second.op)
+    owner = None if first.owner is None else linked.to.get(first.owner, -1)
+    if owner != second.owner:
+        own, now = ("its own" if at is None else f"those of {form.graph.nodes[form.steps[at].node].path}"
+                    for form, at in ((one, first.owner), (other, second.owner)))  # fmt: skip
+        return f"{word}: weights {own} → {now}"
     if (fixed or resized) and first.weights != second.weights:
-        x, y = ("; ".join(map(show, weights)) for weights in (first.weights, second.weights))
-        return f"{nodes[0].op.word}: weights {x} → {y}"
-    if fixed and not _alike(nodes[0].shape, nodes[1].shape):
-        return f"{nodes[0].op.word}: output {dims(nodes[0].shape)} → {dims(nodes[1].shape)}"
+        x, y = ("; ".join(map(show, step.weights)) for step in (first, second))
+        return f"{word}: weights {x} → {y}"
+    if fixed and not _alike(node.shape, twin.shape):
+        return f"{word}: output {dims(node.shape)} → {dims(twin.shape)}"
     return ""
 
 
@@ -515,8 +515,8 @@ def _alone(one: Normal, other: Normal, linked: Linked) -> Iterator[tuple[int, Di
         )
     )
     moved = _moved(
-        [(_labels(one, run.steps), run.steps[0]) for run in mine],
-        [(_labels(other, run.steps), run.after) for run in theirs],
+        [([one.steps[at].op for at in run.steps], run.steps[0]) for run in mine],
+        [([other.steps[at].op for at in run.steps], run.after) for run in theirs],
     )
     taken = set(moved.values())
     beside: dict[int, list[int]] = defaultdict(list)
@@ -602,10 +602,6 @@ def _runs(
         )
         for steps in members.values()
     ]
-
-
-def _labels(form: Normal, steps: Sequence[int]) -> list[Op]:
-    return [form.steps[at].op for at in steps]
 
 
 def _calls(graph: Graph, nodes: Sequence[int]) -> str:

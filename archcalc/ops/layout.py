@@ -66,6 +66,10 @@ class Flatten(_LaidOut):
     torch_module = "Flatten"
     settles = True
 
+    def normal(self, x: Shape) -> Op | None:
+        """Of tokens the elements come in another order than those of their map."""
+        return self if isinstance(x, Tokens) and min(x) > 1 else None
+
     def shape(self, x: Shape) -> Shape:
         return (numel(x),)
 
