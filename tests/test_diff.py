@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from archcalc import cli
+from archcalc.analysis import lineup
 from archcalc.analysis.align import Alignment, align
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
@@ -442,3 +445,36 @@ def test_weights_go_across_from_one_spelling_to_the_other(tmp_path: Path) -> Non
         found.carry({})
     with pytest.raises(UsageError, match="are not equal"):
         diff("vgg16", "vgg19").carry({})
+
+
+# --- what two sequences have in common --------------------------------------------------------------------------------
+
+WRITTEN = st.lists(st.integers(0, 3), max_size=30)
+
+
+def longest(a: list[int], b: list[int]) -> int:
+    """The length of the longest common subsequence, by its recurrence."""
+    row = [0] * (len(b) + 1)
+    for x in a:
+        before = row
+        row = [0]
+        for j, y in enumerate(b):
+            row.append(before[j] + 1 if x == y else max(row[j], before[j + 1]))
+    return row[-1]
+
+
+@given(WRITTEN, WRITTEN)
+def test_what_is_in_common_is_as_long_as_it_can_be(a: list[int], b: list[int]) -> None:
+    pairs = list(lineup.common(a, b))
+    assert len(pairs) == longest(a, b)
+    assert all(a[i] == b[j] for i, j in pairs)
+    assert all(i < k and j < n for (i, j), (k, n) in pairwise(pairs))
+
+
+@given(st.lists(st.integers(0, 3), max_size=200), st.lists(st.integers(0, 3), max_size=200))
+def test_beyond_its_steps_it_is_right_though_not_the_longest(a: list[int], b: list[int]) -> None:
+    with mock.patch.object(lineup, "MOST", 1):
+        pairs = list(lineup.common(a, b))
+    assert all(a[i] == b[j] for i, j in pairs)
+    assert all(i < k and j < n for (i, j), (k, n) in pairwise(pairs))
+    assert not set(a) & set(b) or pairs
