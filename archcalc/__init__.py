@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .models import Model, load
     from .tasks.check import check
     from .tasks.compare import compare
+    from .tasks.diff import diff
     from .tasks.explain import explain
     from .tasks.fit import fit
     from .tasks.list import list_models as list
@@ -39,6 +40,7 @@ __all__ = [
     "__version__",
     "check",
     "compare",
+    "diff",
     "explain",
     "fit",
     "list",

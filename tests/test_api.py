@@ -267,6 +267,7 @@ FAST = archcalc.Conditions(threads=1, runs=1, time_limit=0)
 CALLS: dict[str, Callable[[], Any]] = {
     "check": lambda: archcalc.check(SPEC),
     "compare": lambda: archcalc.compare("lenet5", "alexnet"),
+    "diff": lambda: archcalc.diff("lenet5", "alexnet"),
     "explain": lambda: archcalc.explain("lenet5", "C1"),
     "fit": lambda: archcalc.fit("lenet5", "1GiB"),
     "list": lambda: archcalc.list("lenet5"),

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from archcalc import networks
+from archcalc.analysis.align import align
 from archcalc.errors import ArchcalcError, Source, SpecError, Text, UsageError
 from archcalc.files import FAULTS, fault, inside, read, typed
 from archcalc.gate.budgets import read_budget, read_project
 from archcalc.gate.drift import LockPlace
 from archcalc.gate.drift import compare as drift_of
 from archcalc.gate.lock import Entry, LockLine, read_lock
+from archcalc.graph import Graph
 from archcalc.measurement import runs
 from archcalc.models import load
 from archcalc.show.layout import width_of, wrap
@@ -25,6 +27,7 @@ from archcalc.tasks.compare import ComparisonPlan as Plan
 from archcalc.tasks.compare import gather
 from archcalc.tasks.diff import held
 from archcalc.units import read_number
+from tests.graphs import Build
 from tests.test_commands import Run, command
 from tests.test_compare import save
 from tests.test_gate import here
@@ -448,6 +451,22 @@ def compared(size: int) -> object:
     return held(*gather(["./one.yaml", "./other.yaml"], Plan())[0])
 
 
+def residual(blocks: int, bias: bool) -> Graph:
+    """Blocks of seven nodes; without biases every fifth has lost an activation."""
+    b = Build((16, 8, 8))
+    y = -1
+    for n in range(blocks):
+        x = y
+        y = b("bn", b("conv", x, out=16, kernel=3, bias=bias))
+        y = b("relu", y) if bias or n % 5 else y
+        y = b("add", x, b("relu", b("bn", b("conv", y, out=16, kernel=3, bias=bias))))
+    return b.finish(y)
+
+
+def aligned(size: int) -> object:
+    return align(residual(size, True), residual(size, False)).differences
+
+
 def budget(text: str) -> object:
     try:
         return read_budget(Text(text, Source("p", (text,)), 1, 1))
@@ -470,6 +489,7 @@ GROWN: dict[str, tuple[Callable[[int], object], int]] = {
     "half of all nodes gone": (gone(lambda n: bool(n % 2)), 4_000),
     "one long stretch gone": (gone(lambda n: n % 4_000 < 100), 4_000),
     "two chains of a few ops": (compared, 1_000),
+    "a change in every block": (aligned, 150),
 }
 
 

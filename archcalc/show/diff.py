@@ -14,7 +14,7 @@ from ..errors import printable
 from ..graph import Graph
 from ..tasks.diff import Diff, Field
 from . import wording
-from .columns import Column, plain, words
+from .columns import Column, exact, plain, words
 from .compare import notes_of
 from .documents import Noted, noted
 from .drift import SHOWN, checkpoint, total
@@ -74,18 +74,16 @@ def blocks(found: Diff) -> Iterator[Block]:
         lines += [Fact("", f"and {len(group) - SHOWN:,} more")] if len(group) > SHOWN else []
         effect = impact(found, group)
         yield Only(("text",), [Facts([*lines, *([Fact("", effect, DIM)] if effect else [])], 2)])
-    told = [Fact(said(found, group), "; ".join(filter(None, _whole(found, group)))) for group in groups]
-    yield Only(("markdown", "latex", "html"), [Facts(told)] if told else [])
+    yield Only(("markdown", "latex", "html"), [Table(GROUPS, [(found, group) for group in groups])] if groups else [])
     yield from [Gap()] if groups else []
     yield Facts([Fact(label, text, PLAIN if groups else DIM, DIM) for label, text in follows(found)])
     notes = wording.notes(notes_of((found.first, found.second)))
     yield from [Facts([Fact(*fact) for fact in notes])] if notes else []
 
 
-def _whole(found: Diff, group: Group) -> Iterator[str]:
-    yield from (place(found, one) for one in group[:SHOWN])
-    yield f"and {len(group) - SHOWN:,} more" if len(group) > SHOWN else ""
-    yield impact(found, group)
+def _places(found: Diff, group: Group) -> str:
+    more = [f"and {len(group) - SHOWN:,} more"] if len(group) > SHOWN else []
+    return "; ".join([*(place(found, one) for one in group[:SHOWN]), *more])
 
 
 def said(found: Diff, group: Group) -> str:
@@ -145,6 +143,12 @@ def _field(field: Field) -> str:
 # --- csv and JSON -----------------------------------------------------------------------------------------------------
 
 
+GROUPS = (  # of a pair: two networks, and differences that are alike
+    Column("what", lambda pair: said(*pair), "difference", "difference", words),
+    Column("where", lambda pair: _places(*pair), "where", "where", words),
+    Column("params", lambda pair: pair[0].impact(pair[1]).params, "params", "params", exact),
+    Column("macs", lambda pair: pair[0].impact(pair[1]).macs, "MACs", "MACs", exact),
+)
 COLUMNS = (
     Column("first", lambda place: _names(place.diff)[0]),
     Column("second", lambda place: _names(place.diff)[1]),
