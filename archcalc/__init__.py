@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .errors import ArchcalcError
     from .measurement.conditions import Conditions
-    from .models import Model, load
+    from .models import Model, capture, load
     from .tasks.check import check
     from .tasks.compare import compare
     from .tasks.diff import diff
@@ -26,18 +26,21 @@ if TYPE_CHECKING:
     from .tasks.plot import plot
     from .tasks.scale import scale
     from .tasks.summary import summary
+    from .tasks.trace import trace
     from .tasks.verify import verify
 
 __version__ = "0.1.0"
 
 # Where what is no task is found once it is asked for. That and importing a part of the package never hide one another,
 # as no module here has such a name.
-_FOUND = {"ArchcalcError": "errors", "Conditions": "measurement.conditions", "Model": "models", "load": "models"}
+_FOUND = {"ArchcalcError": "errors", "Conditions": "measurement.conditions", "Model": "models"}
+_FOUND |= dict.fromkeys(("capture", "load"), "models")
 __all__ = [
     "ArchcalcError",
     "Conditions",
     "Model",
     "__version__",
+    "capture",
     "check",
     "compare",
     "diff",
@@ -51,6 +54,7 @@ __all__ = [
     "plot",
     "scale",
     "summary",
+    "trace",
     "verify",
 ]
 

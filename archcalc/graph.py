@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -15,6 +15,19 @@ from .ops.shapes import Cuts, cuts_of, elements, items, many, numel
 
 MAX_NODES = 200_000
 Input = Shape | Mapping[str, Shape]  # of the only input, or of some by name
+
+
+class Typed(tuple[int, ...]):
+    """The shape of an input of code with its dtype (empty: the network's), and the value of all of its elements where
+    they are whole numbers."""
+
+    dtype: str
+    value: int
+
+    def __new__(cls, shape: Iterable[int], dtype: str = "", value: int = 1) -> Typed:
+        found = super().__new__(cls, shape)
+        found.dtype, found.value = dtype, value
+        return found
 
 
 class Node(NamedTuple):
@@ -67,6 +80,46 @@ class Span(NamedTuple):
         return self.outputs[0]
 
 
+class Held(NamedTuple):
+    """Memory that a run of code took: the node that allocated it, the last one that reads or writes it, and the last
+    one that runs while the code holds it."""
+
+    bytes: int
+    born: int
+    last: int
+    held: int
+
+
+class Code(NamedTuple):
+    """What a graph of code has beside its nodes, whose facts are for a whole `batch`, not for one sample: how many
+    elements and bytes each node's value has and how many bytes it newly allocates, where that stands (as `alias_root`
+    says), and whether it overwrites its input; the bytes of the inputs; all memory that the run took.
+
+    `keys` are the names of each node's parameters in a `state_dict`, `unused` the parameters that nothing reads.
+    `again` gives the graph of another batch and dtype, where the code is at hand. `unknown` are operators that no rule
+    counts, so that totals are lower bounds."""
+
+    batch: int
+    dtype: str
+    elements: tuple[int, ...]
+    bytes: tuple[int, ...]
+    allocated: tuple[int, ...]
+    roots: tuple[int, ...]
+    in_place: tuple[bool, ...]
+    inputs: tuple[int, ...]
+    memory: tuple[Held, ...]
+    param_bytes: int
+    keys: tuple[tuple[str, ...], ...]
+    unused: tuple[Param, ...] = ()
+    unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    said: str = ""  # how it was traced
+    again: Callable[[int, str], Graph] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Code, (*self[:-1], None)  # what runs code goes nowhere else
+
+
 @dataclass(frozen=True, slots=True)
 class Graph:
     """A network: `nodes` in execution order, those of heads (rule 9) behind the `main` nodes of the main path."""
@@ -77,6 +130,7 @@ class Graph:
     outputs: tuple[int, ...]
     head_outputs: tuple[tuple[str, int], ...]
     spans: tuple[Span, ...] = field(repr=False)  # in order of `start`, outer before inner
+    code: Code | None = field(default=None, repr=False)  # of a graph that is none of a spec
 
     def shape(self, value: int) -> Shape:
         """The shape of a value: of a node, or of an input where `value` is negative."""
@@ -85,6 +139,19 @@ class Graph:
     @property
     def rows(self) -> tuple[Span, ...]:
         return tuple(span for span in self.spans if span.depth == 0)
+
+    def at(self, batch: int, dtype: str) -> Graph:
+        """The graph for a batch and dtype: of a spec always the same, of code what runs then. Raises UsageError where
+        the code is not at hand, as a trace is of one batch."""
+        code = self.code
+        if code is None or (code.batch, code.dtype) == (batch, dtype):
+            return self
+        if code.again is None:
+            raise UsageError(
+                f"this was traced at batch {code.batch} in {code.dtype}, not at batch {batch} in {dtype}",
+                "Another batch may run otherwise: trace the code again.",
+            )
+        return code.again(batch, dtype)
 
     def without_heads(self) -> Graph:
         """The main path alone."""

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property
 from importlib import import_module
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from .analysis.counts import Layer, Report, Totals, analyse
-from .errors import SpecError, Unavailable
+from .errors import SpecError, Unavailable, UsageError
+from .fronts import front
 from .graph import Graph, Input
 from .language.zoo import Selection, selections, spec_files
-from .networks import Reference, Settings, inputs_of, network, said
+from .networks import FRONTS, Reference, Settings, inputs_of, network, said
 from .ops import Shape
 from .papers.claims import Judgement, judge
 from .parallel import obey_interrupt
@@ -33,6 +35,7 @@ if TYPE_CHECKING:  # what a static summary does without
     from .runtime.verify import Verified
 
 
+FRONTS.append(front)  # who builds networks without this module, as locks do, runs nobody's code
 SHOWN = 3  # inputs that make another network and are named
 
 
@@ -93,6 +96,8 @@ class Model(Shown):
         """The deployed network: batch norms folded into the layers before them. The paper's claims do not apply."""
         from .analysis.fold import fold
 
+        if self.graph.code is not None:
+            raise UsageError(f"`{self.name}` is code: its batch norms are folded where it is a spec")
         return replace(self, graph=fold(self.graph), printed=False, folded=True)
 
     def frame(self, depth: int = 0, batch: int = 1, dtype: str = "float32") -> Any:
@@ -102,8 +107,14 @@ class Model(Shown):
     def report(self, batch: int = 1, dtype: str = "float32") -> Report:
         """The counts of every node, and their totals. Raises UsageError, and SpecError above 10¹⁸."""
         if dtype not in self._reports:
-            self._reports[dtype] = analyse(self.graph, 1, dtype)
+            code = self.graph.code
+            self._reports[dtype] = analyse(self.graph, 1 if code is None else code.batch, dtype)
         return self._reports[dtype].at_batch(batch)
+
+    def _as_traced(self) -> Report:
+        """The counts at batch 1 in float32, of code at the batch and in the dtype in which it was traced."""
+        code = self.graph.code
+        return self.report() if code is None else self.report(code.batch, code.dtype)
 
     def training(self, batch: int = 1, dtype: str = "float32", optimizer: str = "sgd", heads: bool = False) -> Training:
         """Memory and MACs of a training step. Raises UsageError, and SpecError above 10¹⁸."""
@@ -128,17 +139,17 @@ class Model(Shown):
     def notes(self) -> tuple[str, ...]:
         """What makes this another network than it seems: what stands in for something, and an input at which there are
         other parameters than at the printed one."""
-        return (*self.stands_in, *another_network([self]))
+        return (*self.stands_in, *another_network([self]), *_notes_of_code(self.graph))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Every node with its counts at batch 1 in float32."""
-        return self.report().layers
+        return self._as_traced().layers
 
     @property
     def totals(self) -> Totals:
         """The main path's totals at batch 1 in float32."""
-        return self.report().totals
+        return self._as_traced().totals
 
     @cached_property
     def claims(self) -> tuple[Judgement, ...]:
@@ -157,6 +168,8 @@ class Model(Shown):
         none does, there is nothing to leave out. The names in its `state_dict` follow from the paths of the nodes,
         see `state_key`. Raises Unavailable where torch, the device or the memory for the parameters is missing;
         SpecError where two nodes would have one name."""
+        if self.graph.code is not None:
+            raise UsageError(f"`{self.name}` is code, a torch module itself: it has no twin")
         _runtime()
         from .runtime.network import build
 
@@ -208,7 +221,11 @@ class Model(Shown):
             title=self.title,
             cite=self.cite,
             spec=self.spec,
-            source=layers.quoted.source if layers and layers.quoted else "",
+            source=layers.quoted.source
+            if layers and layers.quoted
+            else report.graph.code.said
+            if report.graph.code
+            else "",
             namesake=sentence.value if sentence else "",
             settings={name: as_typed(value) for name, value in self.settings.items()},
             report=report,
@@ -243,6 +260,40 @@ def load(model: Reference | Selection, *, input: Input | None = None, settings: 
     )
 
 
+def capture(
+    module: Any,
+    *inputs: Any,
+    example: bool = False,
+    allow_unknown: bool = False,
+    **named: Any,
+) -> Model:
+    """The network of a `torch.nn.Module` as it runs on these inputs, tensors with their batch: only shapes and dtypes
+    are read, and the values of whole numbers. The module stays as it is, and nothing is computed, but with `example`.
+
+    Raises UsageError, SpecError at the line of the code that fails or that no rule counts, Unavailable."""
+    _runtime()
+    from .runtime.trace import of_module
+
+    graph = of_module(module, inputs, named, example, allow_unknown)
+    name = type(module).__name__
+    return Model(name, "", "", "", "", "", graph.inputs[0][1], graph, None)
+
+
+def _notes_of_code(graph: Graph) -> tuple[str, ...]:
+    """What is to be known of a network of code beside its counts."""
+    code = graph.code
+    if code is None:
+        return ()
+    found = [*code.notes]
+    if code.unused:
+        names, count = [param.name for param in code.unused], sum(prod(param.shape) for param in code.unused)
+        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+        found.append(f"{count:,} parameters are in the total that nothing reads: {', '.join(names[:SHOWN])}{more}")
+    if code.unknown:
+        found.append(f"every total is a lower bound, as no rule counts {', '.join(code.unknown)}")
+    return tuple(found)
+
+
 def another_network(models: Sequence[Model]) -> tuple[str, ...]:
     """Which of these, a model with the same constants at several inputs, are other networks than at the printed one, as
     they have more or fewer parameters: a sentence, or none."""
@@ -269,6 +320,9 @@ def measure_in_turn(
 ) -> tuple[Measurement, ...]:
     """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; else as `Model.measure`
     does."""
+    for model in models:
+        if model.graph.code is not None:
+            raise UsageError(f"`{model.name}` is code, and of code nothing is timed yet", "`--static` counts it.")
     _runtime()
     from .measurement.conditions import USUAL
     from .runtime import measure

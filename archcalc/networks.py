@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .analysis.counts import Report, analyse
 from .errors import SpecError, UsageError, did_you_mean
-from .graph import Graph, Input
+from .graph import Graph, Input, Typed
 from .language.expand import expand_model, input_shapes, settable
 from .language.zoo import Selection, at_input, resized, select, split
 from .ops import Shape, dims
@@ -22,6 +22,28 @@ from .units import as_typed, cut, read_number
 Number = int | Fraction
 Reference = str | Path  # how a network is named
 Settings = Mapping[str, int | float | str | Fraction]
+
+
+class Spelled(str):
+    """A reference as somebody spells it on the command line, with what is said of code beside it: what it is made
+    with, whether an example runs for real, and whether operators that no rule counts are passed over."""
+
+    kwargs: Mapping[str, Any]
+    example: bool
+    allow_unknown: bool
+
+    def __new__(
+        cls, text: str, kwargs: Mapping[str, Any] | None = None, example: bool = False, allow_unknown: bool = False
+    ) -> Spelled:
+        found = super().__new__(cls, text)
+        found.kwargs, found.example, found.allow_unknown = kwargs or {}, example, allow_unknown
+        return found
+
+    def called(self, text: str) -> Spelled:
+        """Another reference with the same beside it."""
+        return Spelled(text, self.kwargs, self.example, self.allow_unknown)
+
+
 # The graph of what is spelled in another way than specs are, at an input and with settings; None for another spelling.
 Front = Callable[[str, Input | None, Settings], Graph | None]
 FRONTS: list[Front] = []
@@ -88,6 +110,11 @@ def input_at(reference: Reference | Selection, size: Input, settings: Settings |
     return {name: resized(inputs.get(name, tuple(axes)), tuple(axes)) for name, axes in size.items()}
 
 
+def name_of(reference: Reference) -> str:
+    """A reference as a text, with what may be said beside it."""
+    return reference if isinstance(reference, str) else str(reference)
+
+
 def said(input: Input) -> str:
     """`3×224×224`, or of some inputs by name `latent 4×64×64, context 77`."""
     if not isinstance(input, Mapping):
@@ -105,7 +132,7 @@ def _at(reference: Reference | Selection, input: Input | None) -> tuple[Referenc
         return reference, input
     if input is not None:
         raise UsageError(f"`{reference}` says the input, and {said(input)} is another", f"Leave one out: `{name}`.")
-    return name, size
+    return reference.called(name) if isinstance(reference, Spelled) else name, size
 
 
 def _found(reference: Reference | Selection, input: Input | None, settings: Settings) -> Selection | tuple[str, Graph]:
@@ -117,7 +144,9 @@ def _found(reference: Reference | Selection, input: Input | None, settings: Sett
     for front in FRONTS:
         graph = front(reference, input, settings)
         if graph is not None:
-            return reference, graph
+            return str(reference), graph
+    if isinstance(reference, Spelled) and (reference.kwargs or reference.example or reference.allow_unknown):
+        raise UsageError(f"`{reference}` is a spec: `--kwargs`, `--example` and `--allow-unknown` are for code")
     return select(reference)
 
 
@@ -176,6 +205,8 @@ def _input(input: Input) -> Input:
 
 
 def _shape(input: Shape) -> Shape:
+    if isinstance(input, Typed) and input.dtype:
+        raise UsageError(f"an input of a spec has no dtype of its own, here it is {input.dtype}")
     shape = tuple(input)
     if not shape or len(shape) > 4 or any(not isinstance(n, int) or not 1 <= n <= 10**9 for n in shape):
         raise UsageError(f"an input has one to four axes of at least 1, here it is {dims(shape)}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from ..ops import ARGUMENTS, Op, Param, Shape, Tokens
+from ..ops import Op, Param, Shape, Tokens
 from ..ops.shapes import cuts_of, many, numel, show
 
 SUM, PRODUCT, ATOM = 1, 2, 3
@@ -202,8 +202,7 @@ def _run(shaping: Op, counting: Op, x: tuple[Shape, ...], y: Shape | None = None
 def _changed(op: Op, make: Callable[[str, int, str], Term], given: bool = False) -> Op:
     """`op` with its whole numbers made into Terms; `given`: only steps, and what is not as it is by default."""
     changed: dict[str, Any] = {}
-    for argument in ARGUMENTS[op.word]:
-        value = getattr(op, argument.name)
+    for argument, value in op.arguments:
         if given and value == argument.default and not argument.required and argument.name != "stride":
             continue
         if isinstance(value, tuple):
@@ -258,8 +257,7 @@ def usage(op: Op, other: str = "b") -> str:
     """The op as a spec calls it, with every argument that is set: `conv(out=64, kernel=7, stride=2)`. An argument that
     is a value of the network is called `other`: `matmul(other=b)`."""
     given = []
-    for argument in ARGUMENTS[op.word]:
-        value = getattr(op, argument.name)
+    for argument, value in op.arguments:
         if argument.required or value != argument.default:
             shown = other if argument.kind.startswith(("Value", "Like")) and value is True else show(value)
             given.append(shown if argument.kind == "Axes" else f"{argument.name}={shown}")

@@ -48,6 +48,8 @@ def _elementwise(kind: str) -> Count:
 def attention_products(op: Op, cost: NodeCost) -> int:
     """The MACs of QKᵀ and AV: of each pair of tokens a key and a value."""
     sizes = {param.name: param.shape for param in cost.params}
+    if "q.weight" not in sizes:  # a call of torch's own, which is nothing else
+        return cost.macs
     pairs: int = cost.elementwise["softmax"] // getattr(op, "heads", 1)
     return pairs * (sizes["q.weight"][0] + sizes["out.weight"][1])
 
@@ -194,7 +196,7 @@ def recount(report: Report, like: Convention) -> Report:
             module = index if node.shares is None else node.shares, node.op
             layer = layer._replace(params=0 if module in modules else _learned(layer))
             modules.add(module)
-        macs = report.batch * like.reading.count(cost.macs, "macs", (layer,))
+        macs = report.times * like.reading.count(cost.macs, "macs", (layer,))
         return layer._replace(macs=macs, params=like.reading.count(layer.params, "params", (layer,)))
 
     layers = tuple(starmap(counted, enumerate(report.layers)))

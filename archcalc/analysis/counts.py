@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from ..errors import UsageError, did_you_mean
-from ..graph import Graph, Node, Span
+from ..graph import Code, Graph, Node, Span
 from ..ops import Op, OpError, Param, Shape
 from ..ops.base import LIMIT
 from ..ops.shapes import elements, numel
@@ -116,9 +116,14 @@ class Report:
     totals: Totals
     totals_with_heads: Totals | None = None
 
+    @property
+    def times(self) -> int:
+        """By what the facts of a node are multiplied for the whole batch: those of code are for all of it."""
+        return self.batch if self.graph.code is None else 1
+
     def subtotal(self, span: Span) -> Totals:
         """The counts of a row or block; its peak memory is not a sum and stays 0."""
-        return _totals(self.layers[span.start : span.stop], self.batch, self.dtype, span.start, 0)
+        return _totals(self.layers[span.start : span.stop], self.times, self.dtype, span.start, 0)
 
     def live_bytes(self) -> list[int]:
         """The bytes that are alive before the main path runs, and while each of its nodes does."""
@@ -136,6 +141,8 @@ class Report:
         much. Raises UsageError, and SpecError where a count passes 10¹⁸."""
         if batch < 1:
             raise UsageError(f"a batch has at least one sample, here it is {batch}")
+        if self.graph.code is not None:
+            return self if batch == self.batch else analyse(self.graph, batch, self.dtype)
         times = batch // self.batch
         if times * self.batch != batch:
             raise ValueError(f"{batch} is no multiple of {self.batch}")
@@ -155,6 +162,7 @@ def analyse(graph: Graph, batch: int = 1, dtype: str = "float32") -> Report:
         raise UsageError(f"a batch has at least one sample, here it is {batch}")
     if dtype not in ITEMSIZE:
         raise UsageError(f"`{dtype}` is not a dtype archcalc counts in", did_you_mean(dtype, ITEMSIZE))
+    graph = graph.at(batch, dtype)
     costs = _costs(graph)
     main = graph.without_heads()
     layers, totals = _count(main, costs[: main.main], batch, dtype)
@@ -178,6 +186,10 @@ def _costs(graph: Graph) -> list[NodeCost]:
             except OpError as error:
                 raise node.where.error(error.message) from None
         found.append(cost)
+    if graph.code is not None:  # a whole batch, whose axis shapes do not show
+        made = graph.code.elements
+        read = [sum(made[value] if value >= 0 else elements(graph.shape(value)) for value in x.inputs) for x in nodes]
+        found = [cost._replace(numel=n, read=m) for cost, n, m in zip(found, made, read, strict=True)]
     return found
 
 
@@ -202,15 +214,36 @@ def cost_of(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
 
 
 def _count(graph: Graph, costs: list[NodeCost], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:
+    code = graph.code
     unit = batch * ITEMSIZE[dtype]
     root = storages(graph).alias_root
-    sizes = [cost.numel * unit if root[i] == i else 0 for i, cost in enumerate(costs)]
+    if code is None:
+        sizes = [cost.numel * unit if root[i] == i else 0 for i, cost in enumerate(costs)]
+    else:
+        batch, sizes = 1, [*code.allocated]  # its facts are for the whole batch
     new = tuple.__new__  # as Layer does, in half the time
     own = [c[1] + c[2] + c[3] if node[6] is None else 0 for node, c in zip(graph.nodes, costs, strict=True)]
     each = zip(graph.nodes, costs, own, sizes, strict=True)  # of a cost: weights, biases and norms; MACs
     layers = tuple([new(Layer, (node, c, params, c[5] * batch, size)) for node, c, params, size in each])
     peak, _ = peak_memory(graph, input_bytes(graph, batch, dtype) + sizes, root)
-    return layers, _checked(_totals(layers, batch, dtype, 0, peak), graph)
+    totals = _totals(layers, batch, dtype, 0, peak)
+    return layers, _checked(totals if code is None else _with_unused(totals, code), graph)
+
+
+def _with_unused(totals: Totals, code: Code) -> Totals:
+    """The sums with the parameters that nothing reads, and the bytes of all, each in its own dtype."""
+    more = {"weight": 0, "bias": 0, "norm": 0}
+    for param in code.unused:
+        more[param.kind] += numel(param.shape)
+    return replace(
+        totals,
+        params=totals.params + sum(more.values()),
+        active_params=totals.active_params + sum(more.values()),
+        weights=totals.weights + more["weight"],
+        biases=totals.biases + more["bias"],
+        norm_params=totals.norm_params + more["norm"],
+        param_bytes=code.param_bytes,
+    )
 
 
 def _checked(totals: Totals, graph: Graph) -> Totals:

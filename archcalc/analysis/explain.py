@@ -163,7 +163,7 @@ class Explained:
             return Count("activation", 0)
         many, unit = terms((layer.node.items, ITEMSIZE[self.report.dtype]))
         size: Any = many * numel(terms(layer.node.shape)) * unit
-        size = size * terms((self.report.batch,))[0]
+        size = size * terms((self.report.times,))[0]
         return Count("activation", int(size), size.text)
 
     def _storage(self, index: int) -> tuple[str, str]:
@@ -352,6 +352,9 @@ def peak(network: Explained) -> tuple[int, list[Alive]]:
     ]
     sizes = [layer.activation_bytes for layer in report.layers[: len(graph.nodes)]]
     _, at = peak_memory(graph, given + sizes, network.storage.alias_root)
+    if graph.code is not None:  # what the code holds, read or not
+        held = [memory for memory in graph.code.memory if memory.born <= at <= memory.held]
+        return at, inputs + [Alive(graph.nodes[x.born].path, graph.nodes[x.born].shape, x.bytes) for x in held]
     return at, inputs + [
         Alive(node.path, node.shape, size)
         for root, (node, size) in enumerate(zip(graph.nodes, sizes, strict=True))

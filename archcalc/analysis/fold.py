@@ -22,7 +22,7 @@ def fold(graph: Graph) -> Graph:
     ends = {*graph.outputs, *(value for _, value in graph.head_outputs)}
     nodes, gone = list(graph.nodes), set()
     for index, node in enumerate(graph.nodes):
-        source = node.inputs[0]
+        source = node.inputs[0] if node.inputs else -1
         behind = graph.nodes[source] if source >= 0 else None
         alone = (
             behind is not None and readers[source] == 1 and source not in ends and shared.isdisjoint((source, index))

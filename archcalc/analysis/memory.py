@@ -38,7 +38,10 @@ def storages(graph: Graph, training: bool = False) -> Storages:
     """Settle which outputs are views of their input, which overwrite it, and which are new memory. An activation or an
     evaluation-time dropout works in place exactly when no later node reads its input or anything that shares its
     storage; never on the network's input; in training neither where it keeps its input for the backward pass itself,
-    nor where the producer keeps its output, nor where an earlier reader may have kept it as its input."""
+    nor where the producer keeps its output, nor where an earlier reader may have kept it as its input. Of code it is as
+    its run showed."""
+    if graph.code is not None:
+        return Storages([*graph.code.roots], [*graph.code.in_place])
     last = last_use(graph)
     root: list[int] = []
     in_place: list[bool] = []
@@ -97,6 +100,8 @@ def live_bytes(graph: Graph, sizes: list[int], root: list[int]) -> list[int]:
     """The sum of live tensors before anything runs, and while each node runs. `sizes` are the bytes of each node's own
     storage (0 where it allocates none), inputs in front. Every tensor is freed after its last use; the network's inputs
     are held to the end."""
+    if graph.code is not None:
+        return held_bytes(graph)
     offset = len(graph.inputs)
     freed = [0] * (len(graph.nodes) + 1)
     for own, end in live_until(root, last_use(graph)).items():
@@ -111,17 +116,31 @@ def live_bytes(graph: Graph, sizes: list[int], root: list[int]) -> list[int]:
     return found
 
 
+def held_bytes(graph: Graph, eager: bool = True) -> list[int]:
+    """As `live_bytes`, of code: what it holds while each node runs, or else what would be held if every tensor were
+    freed after its last use."""
+    assert graph.code is not None
+    change = [0] * (len(graph.nodes) + 3)
+    for size, born, last, held in graph.code.memory:
+        change[born + 1] += size
+        change[(held if eager else last) + 2] -= size
+    live = sum(graph.code.inputs)
+    return [live := live + step for step in change[:-2]]
+
+
 def embedding_inputs(graph: Graph) -> dict[int, int]:
     """The inputs (−1, −2, …) that are ids for a look-up, and below which number the ids are."""
     words: dict[int, int] = {}
     for node in graph.nodes:
-        if node.inputs[0] < 0 and (ids := node.op.ids):
+        if node.inputs and node.inputs[0] < 0 and (ids := node.op.ids):
             words[node.inputs[0]] = min(ids, words.get(node.inputs[0], ids))
     return words
 
 
 def input_bytes(graph: Graph, batch: int, dtype: str) -> list[int]:
     """The bytes of each input of the network."""
+    if graph.code is not None:
+        return [*graph.code.inputs]
     ids = embedding_inputs(graph)
     sizes = (ID_BYTES if -1 - n in ids else ITEMSIZE[dtype] for n in range(len(graph.inputs)))
     return [elements(shape) * batch * size for (_, shape), size in zip(graph.inputs, sizes, strict=True)]

@@ -199,6 +199,9 @@ def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | No
         if index in seeds:
             found.append(seeds[index])
             continue
+        if not node.inputs:  # a constant
+            found.append(None)
+            continue
         key = id(node.op), tuple([graph.shape(value) for value in node.inputs])
         reaches = memo.get(key)
         if reaches is None:

@@ -59,6 +59,13 @@ def memory_traffic(report: Report) -> tuple[int, ...]:
     """The bytes that each node reads and writes, for the whole batch."""
     size, batch = ITEMSIZE[report.dtype], report.batch
     ids = embedding_inputs(report.graph)
+    code = report.graph.code
+    if code is not None:
+        values = [*code.bytes, *reversed(code.inputs)]  # by index, inputs from behind
+        return tuple(
+            0 if x.node.op.storage == "view" else sum(values[v] for v in (*x.node.inputs, n)) + sum(x.cost[1:5]) * size
+            for n, x in enumerate(report.layers)
+        )
 
     def one(layer: Layer) -> int:
         node = layer.node

@@ -99,6 +99,8 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
     """Count a training step of the main path, or with `heads` of all. Raises UsageError, and SpecError above 10¹⁸."""
     if optimizer not in OPTIMIZERS:
         raise UsageError(f"`{optimizer}` is not an optimiser archcalc knows", did_you_mean(optimizer, OPTIMIZERS))
+    if report.graph.code is not None:
+        raise UsageError("a training step of code is not counted: rules say what it keeps, and code has none")
     graph = report.graph if heads else report.graph.without_heads()
     layers = report.layers[: len(graph.nodes)]
     itemsize = ITEMSIZE[report.dtype]

@@ -52,6 +52,7 @@ def compare(
     from ..show.compare import page
     from ..tasks import compare as task
 
+    models = [options.spelled(model) for model in models]
     write, raw = options.Output(output_format, output), known_units(units) == "raw"
     measure, where = cpu or gpu or bool(device), options.chosen_device(gpu, device, cpu)
     if diff and (len(models) != 2 or by or measure):

@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import Format, InputSize, Output, OutputFile, Settings, in_color, pairs, size
+from .options import Format, InputSize, Output, OutputFile, Settings, in_color, pairs, size, spelled
 
 
 def explain(
@@ -38,7 +38,7 @@ def explain(
     from ..tasks.explain import source as code
 
     write = Output(output_format, output)
-    found = task(name, layer, input=size(input_size), settings=pairs(settings))
+    found = task(spelled(name), layer, input=size(input_size), settings=pairs(settings))
     if found.note:
         print(sentence(found.note), file=sys.stderr)
     if source and not isinstance(found.facts, OpFacts):

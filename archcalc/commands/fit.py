@@ -29,6 +29,7 @@ def fit(
 
     write = options.Output(output_format, output)
     trained, shape = options.trained(train, optimizer), options.size(input_size)
-    found = fitted(model, memory, optimizer=trained, dtype=dtype, input=shape, settings=options.pairs(settings))
+    asked = options.spelled(model)
+    found = fitted(asked, memory, optimizer=trained, dtype=dtype, input=shape, settings=options.pairs(settings))
     write(page(found))
     return 0 if found.fit.fits else 1

@@ -70,7 +70,7 @@ def measure(
         sizes[0], dtype, where, train, channels_last, compile_too, cold, threads, pin, precision / 100, runs, time_limit
     )
     before = earlier(against, conditions) if against else None
-    loaded = load(model, input=options.size(input_size), settings=options.pairs(settings))
+    loaded = load(options.spelled(model), input=options.size(input_size), settings=options.pairs(settings))
     pick.check(loaded.summary(1, dtype), levels)
     least = enough(before, loaded, conditions, sizes, fail) if before is not None else {}
     with options.running(f"running {loaded.name}") as tick:

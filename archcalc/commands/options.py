@@ -13,17 +13,20 @@ from . import completion as complete
 
 if TYPE_CHECKING:
     from ..graph import Input
+    from ..networks import Spelled
     from ..parallel import Tick
     from ..show.page import Page
 
 PICTURES = (".png", ".svg", ".pdf")
+KWARGS = """For example `--kwargs '{"num_classes": 10}'`."""
 Size = TypeVar("Size")
 
 ModelName = Annotated[
     str,
     Argument(
         metavar="MODEL",
-        help="A name (vgg16), family:variant (vgg:D), or a spec file (./my.yaml, ./my.yaml:NAME).",
+        help="A name (vgg16), family:variant (vgg:D), a spec file (./my.yaml, ./my.yaml:NAME), code (my.py:Net, "
+        "torchvision:resnet50), or a trace of it (net.json).",
         autocompletion=complete.models,
     ),
 ]
@@ -32,12 +35,20 @@ InputSize = Annotated[
     Option(
         "--input",
         metavar="[NAME=]SIZE",
-        help="Use this input, channels first, as 3x256x256; of several each by its name, as latent=4x32x32.",
+        help="Use this input, channels first, as 3x256x256; of several each by its name, as latent=4x32x32; of code "
+        "with its dtype, as input_ids=32:int64.",
     ),
 ]
 Settings = Annotated[
     list[str] | None,
     Option("--set", metavar="NAME=VALUE", help="Set a constant of the spec, as classes=10; may be repeated."),
+]
+Kwargs = Annotated[
+    str, Option("--kwargs", metavar="JSON", help="Of code: make the module with these, as '{\"num_classes\": 10}'.")
+]
+Example = Annotated[bool, Option("--example", help="Of code: run it for real, once, on random numbers.")]
+AllowUnknown = Annotated[
+    bool, Option("--allow-unknown", help="Of code: pass over operators that no rule counts; totals are lower bounds.")
 ]
 Format = Annotated[
     str,
@@ -199,7 +210,8 @@ def one_or_named(texts: Sequence[str] | None, read: "Callable[[str], Size]") -> 
 
     found: dict[str, Size] = {}
     for text in texts or ():
-        name, equals, value = (part.strip() for part in text.rpartition("="))
+        name, equals, value = (part.strip() for part in text.partition("="))
+        name, value = (name, value) if equals else ("", name)
         if equals and not name:
             raise UsageError(f"`--input {text}` names no input", "For example `--input latent=4x32x32`.")
         if name in found or (found and not (name and all(found))):
@@ -211,11 +223,36 @@ def one_or_named(texts: Sequence[str] | None, read: "Callable[[str], Size]") -> 
 
 def _axes(text: str) -> tuple[int, ...]:
     from ..errors import UsageError
+    from ..graph import Typed
 
+    text, colon, typed = text.partition(":")
     axes = [axis.strip() for axis in text.lower().replace("×", "x").split("x")]
     if not all(axis.isascii() and axis.isdigit() and len(axis) < 20 for axis in axes):
         raise UsageError(f"`--input {text}` is not a size", "A size is written channels first: `--input 3x256x256`.")
-    return tuple(map(int, axes))
+    dtype, _, value = typed.partition("=")
+    if colon and not (
+        dtype.isidentifier() and (not value or (value.isascii() and value.isdigit() and len(value) < 19))
+    ):
+        raise UsageError(f"`--input {text}:{typed}` has no dtype", "For example `--input input_ids=32:int64`.")
+    found = tuple(map(int, axes))
+    return Typed(found, dtype, int(value or 1)) if colon else found
+
+
+def spelled(model: str, kwargs: str = "", example: bool = False, allow_unknown: bool = False) -> "Spelled":
+    """A reference that stands on the command line, with the options of code. Raises UsageError."""
+    from json import loads
+
+    from ..errors import UsageError
+    from ..files import FAULTS, fault
+    from ..networks import Spelled
+
+    try:
+        found = loads(kwargs) if kwargs else {}
+    except FAULTS as error:
+        raise UsageError(f"`--kwargs` is no JSON: {fault(error, kwargs)}", KWARGS) from None
+    if not isinstance(found, dict):
+        raise UsageError("`--kwargs` is a mapping in JSON", KWARGS)
+    return Spelled(model, found, example, allow_unknown)
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import BatchOfRun, DtypeOfRun, Output, Settings, Threads, pairs
+from .options import BatchOfRun, DtypeOfRun, Output, Settings, Threads, pairs, spelled
 
 
 def plot(
@@ -58,8 +58,8 @@ def plot(
         raise UsageError(f"`--output {output}` is no png, svg or pdf", "The suffix says what is written.")
     write = Output("text" if text else "", output, pictures=not text)
     found = gathered(
-        kind, *models, run=run, only=only, device=device, cpu=cpu, gpu=gpu, threads=threads, batch=batch, dtype=dtype,
-        settings=pairs(settings),
+        kind, *map(spelled, models), run=run, only=only, device=device, cpu=cpu, gpu=gpu, threads=threads, batch=batch,
+        dtype=dtype, settings=pairs(settings),
     )  # fmt: skip
     for model in found.models:
         for note in model.summary.notes:  # of several networks a picture has no room for them

@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import Batch, Dtype, FoldBn, Like, Output, Settings, pairs
+from .options import Batch, Dtype, FoldBn, Like, Output, Settings, pairs, spelled
 
 
 def report(
@@ -35,6 +35,7 @@ def report(
     write = Output("", output, ("text", "html"))
     if write.format != "html":
         raise UsageError(f"`--output {output}` is no html", "A report is a page: `-o report.html`.")
-    found = gathered(*models, batch=batch, dtype=dtype, like=like, fold_bn=fold_bn, settings=pairs(settings))
+    asked = list(map(spelled, models))
+    found = gathered(*asked, batch=batch, dtype=dtype, like=like, fold_bn=fold_bn, settings=pairs(settings))
     with progress("drawing", "networks") as tick:
         write(page(found, tick))

@@ -4,7 +4,20 @@ from typing import Annotated
 
 from typer import Option
 
-from .options import Columns, Dtype, Format, ModelName, Output, OutputFile, Settings, Units, names, one_or_named, pairs
+from .options import (
+    Columns,
+    Dtype,
+    Format,
+    ModelName,
+    Output,
+    OutputFile,
+    Settings,
+    Units,
+    names,
+    one_or_named,
+    pairs,
+    spelled,
+)
 
 
 def scale(
@@ -39,7 +52,7 @@ def scale(
     write = Output(output_format, output, pictures=True)
     varied = {name: values(text, f"--set {name}") for name, text in pairs(settings).items()}
     found = task(
-        model,
+        spelled(model),
         inputs=one_or_named(inputs, sides) or (),
         batches=counts(batches, "--batch"),
         settings=varied,

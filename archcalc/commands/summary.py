@@ -25,6 +25,9 @@ def summary(
     train: options.Train = False,
     optimizer: options.Optimizer = "",
     settings: options.Settings = None,
+    kwargs: options.Kwargs = "",
+    example: options.Example = False,
+    allow_unknown: options.AllowUnknown = False,
     output_format: options.Format = "",
     time_limit: options.TimeLimit = 10.0,
     threads: options.Threads = None,
@@ -44,12 +47,13 @@ def summary(
     write = options.Output(output_format, output)
     pick = Pick(known_sort(sort, measured=not static), top, only, options.names(columns), known_units(units) == "raw")
     chosen(pick.columns)
-    network = loaded(model, options.size(input_size), options.pairs(settings), fold_bn)
+    asked = options.spelled(model, kwargs, example, allow_unknown)
+    network = loaded(asked, options.size(input_size), options.pairs(settings), fold_bn)
     found = network.summary(batch, dtype, like=like, optimizer=options.trained(train, optimizer))
     levels = FULL if full else depth
     pick.check(found, levels)
     stopped: BaseException | None = None
-    if not static:
+    if not static and network.graph.code is None:
         from ..measurement.conditions import Conditions
 
         conditions = Conditions(batch, dtype, where, train, threads=threads, time_limit=time_limit)

@@ -240,6 +240,16 @@ class Op:
         return type(self)(**{field.name: getattr(self, field.name) for field in self.fields} | changes)
 
     @property
+    def equals(self) -> Op | None:
+        """The op of the spec language that this is; None of a call of code that has none."""
+        return self
+
+    @property
+    def arguments(self) -> tuple[tuple[Argument, Any], ...]:
+        """What a call may give, each with what it is here."""
+        return tuple([(argument, getattr(self, argument.name)) for argument in ARGUMENTS[self.word]])
+
+    @property
     def pieces(self) -> Iterable[Op]:
         """The ops that a call appends: this one, or for an op with several outputs one for each, made as they are
         asked for, as only the first shows whether so many fit."""

@@ -24,6 +24,8 @@ from . import modules
 from .machine import usable
 from .room import out_of_memory_while, require_parameters
 
+NO_TWIN = "code has no twin: it is a torch module itself"
+
 
 class Step(NamedTuple):
     """One node, ready to run. Slots are positions in a list of values: the network's inputs, then the nodes' outputs.
@@ -159,6 +161,8 @@ def build(
     Without `device` it stands where torch makes tensors by default; on `meta` it takes no memory. Raises UsageError for
     an unknown dtype, Unavailable without that GPU or memory, SpecError where two nodes would have one name.
     """
+    if graph.code is not None:
+        raise UsageError(NO_TWIN, "`archcalc summary` and `compare` count it.")
     graph = graph if heads else graph.without_heads()
     graph = without_probabilities(graph) if logits else graph
     number, where = torch_dtype(dtype), None if device is None else usable(torch.device(device))

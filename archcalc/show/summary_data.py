@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..analysis.counts import Layer, Report, Totals
+from ..analysis.memory import held_bytes
 from ..analysis.training import Training, train
 from ..documents import SCHEMA
 from ..graph import Span
 from ..models import Summary
 from ..ops.shapes import items
-from ..tasks.summary import Pick, lines
+from ..tasks.summary import Pick, lines, word
 from .documents import (
     claim_document,
     inputs_document,
@@ -24,13 +25,13 @@ from .documents import (
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency, Measurement
-    from .summary_document import LayerDocument, RowDocument, Sometimes, SummaryDocument, SummaryTotals
+    from .summary_document import CodeDocument, LayerDocument, RowDocument, Sometimes, SummaryDocument, SummaryTotals
 
 
 def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> SummaryDocument:
     """The JSON document; `layers` are all nodes, made one by one, what is picked stands by name under `shown`."""
     report = summary.report
-    training = summary.training or train(report)
+    training = summary.training or (train(report) if report.graph.code is None else None)
     document: SummaryDocument = {
         "schema": SCHEMA,
         "archcalc": __version__,
@@ -55,7 +56,7 @@ def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> SummaryD
         "source": summary.source or None,
         "namesake": summary.namesake or None,
         "counted": summary.counted or None,
-        "training": training_document(training),
+        "training": None if training is None else training_document(training),
         **noted(summary.notes),
     }
     if pick is not None and pick.active:
@@ -70,23 +71,39 @@ def _runs() -> Any:
     return runs
 
 
-def _totals(totals: Totals, training: Training) -> SummaryTotals:
-    return {**totals_document(totals), "training_memory_bytes": training.peak_bytes, "training_macs": training.macs}
+def _totals(totals: Totals, training: Training | None) -> SummaryTotals:
+    step = {"training_memory_bytes": training and training.peak_bytes, "training_macs": training and training.macs}
+    return {**totals_document(totals), **step}  # type: ignore[typeddict-item]
 
 
-def _with_heads(report: Report, training: Training) -> Sometimes:
-    if report.totals_with_heads is None:
+def _with_heads(report: Report, training: Training | None) -> Sometimes:
+    if report.graph.code is not None:
+        return {"code": _code(report)}
+    if report.totals_with_heads is None or training is None:
         return {}
     return {"totals_with_heads": _totals(report.totals_with_heads, train(report, training.optimizer, heads=True))}
 
 
-def _layers(report: Report, training: Training, measured: Measurement | None) -> Iterator[LayerDocument]:
+def _code(report: Report) -> CodeDocument:
+    """What only code has."""
+    code = report.graph.code
+    assert code is not None
+    return {
+        "traced": code.said,
+        "flat_peak_memory_bytes": max(held_bytes(report.graph, eager=False)),
+        "unused": [param.name for param in code.unused],
+        "unknown": list(code.unknown),
+        "notes": list(code.notes),
+    }
+
+
+def _layers(report: Report, training: Training | None, measured: Measurement | None) -> Iterator[LayerDocument]:
     labels: list[str] = []
     for span in sorted(report.graph.rows, key=lambda span: span.start):
         labels += [span.label or span.text] * (span.stop - span.start)
     times = measured.layers if measured is not None else ()
     fields = report.receptive_fields
-    steps = [*zip(training.backward_macs, training.saved, strict=True)]  # of the main path
+    steps = [*zip(training.backward_macs, training.saved, strict=True)] if training else []  # of the main path
     for index, (layer, label) in enumerate(zip(report.layers, labels, strict=True)):
         step = steps[index] if index < len(steps) else (None, None)
         found = _layer(report, layer, label, fields.pair(index), step, times[index] if index < len(times) else None)
@@ -107,7 +124,7 @@ def _layer(
     node = layer.node
     found: LayerDocument = {
         "path": node.path,
-        "op": node.op.word,
+        "op": word(node.op),
         "label": label,
         "where": node.where.where,
         "inputs": node.inputs,
@@ -125,6 +142,8 @@ def _layer(
         "backward_macs": step[0],
         "saved_bytes": step[1],
     }
+    if report.graph.code is not None:
+        found["call"] = node.op.word
     if layer.active_params != layer.params:
         found["active_params"] = layer.active_params
     if node.items > 1:

@@ -31,8 +31,22 @@ Field = tuple[Positive, Positive]
 class SummaryTotals(TotalsDocument):
     """The sums, with what a training step takes."""
 
-    training_memory_bytes: Annotated[Count, "The largest sum of live tensors in a training step, parameters and all."]
-    training_macs: Annotated[Count, "The MACs of the forward and the backward pass."]
+    training_memory_bytes: Annotated[
+        Count | None, "The largest sum of live tensors in a training step, parameters and all; null of code."
+    ]
+    training_macs: Annotated[Count | None, "The MACs of the forward and the backward pass; null of code."]
+
+
+class CodeDocument(TypedDict):
+    """What a network of code has beside its counts."""
+
+    traced: Annotated[str, "How it was traced: on which device, with which torch."]
+    flat_peak_memory_bytes: Annotated[
+        Count, "What the peak would be if every tensor were freed after its last use; the other is what the code holds."
+    ]
+    unused: Annotated[list[str], "The parameters that nothing reads; they are in the totals, and in no layer."]
+    unknown: Annotated[list[str], "Operators that no rule counts: with any, every total is a lower bound."]
+    notes: Annotated[list[str], "What the run showed that is not as usual."]
 
 
 class Sometimes(TypedDict):
@@ -40,13 +54,15 @@ class Sometimes(TypedDict):
 
     totals_with_heads: NotRequired[Annotated[SummaryTotals, "The same with the heads, where there are some."]]
     shown: NotRequired[list[str]]
+    code: NotRequired[CodeDocument]
 
 
 class _LayerPlace(Itemed):
     """The place of a node."""
 
     path: Annotated[str, "The unique name of the node; also its name in the torch network."]
-    op: Annotated[Word, "The word of the spec language for what the node does."]
+    op: Annotated[Word | None, "The word of the spec language for what the node does; null of code that has none."]
+    call: NotRequired[Annotated[str, "The name of torch's operator; absent of a spec."]]
     label: Annotated[str, "Its row's label as printed, or name, or cell."]
     where: Annotated[FilePlace, "The place in the spec: file:line:column."]
     inputs: Annotated[
@@ -134,7 +150,8 @@ class SummaryDocument(Noted):
     counted: Annotated[
         str | None, "How it is counted where that is not as usual: as another tool does, or folded; else null."
     ]
-    training: Annotated[TrainingDocument, "What a training step of the main path takes, by kind."]
+    training: Annotated[TrainingDocument | None, "What a training step of the main path takes, by kind; null of code."]
+    code: NotRequired[Annotated[CodeDocument, "What only a network of code has; absent of a spec."]]
     shown: NotRequired[
         Annotated[list[str], "What `--sort`, `--top` and `--only` pick, by row or path, in their order."]
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..analysis.memory import held_bytes
 from ..errors import printable
 from ..models import Summary
 from ..papers.claims import Judgement
@@ -106,12 +107,13 @@ def facts(summary: Summary, raw: bool = False) -> list[tuple[str, str]]:
     stats = f"; {with_separators(totals.norm_stats)} running statistics apart" if totals.norm_stats else ""
     if totals.active_params != totals.params:
         stats = f"; {with_separators(totals.active_params)} active for each token" + stats
+    least = "at least " if summary.report.graph.code and summary.report.graph.code.unknown else ""
     memory = [(totals.param_bytes, "parameters "), (totals.activation_bytes, "activations ")]
     sizes = ", ".join(what + _bytes(count, raw) for count, what in memory)
     found = [
         ("params", (f"{with_separators(totals.params)}{said} = {made}" if made else "none") + stats),
-        ("MACs", f"{number(totals.macs)}; FLOPs = 2 × MACs = {number(totals.flops)}"),
-        ("memory", f"{sizes}, {_bytes(totals.peak_memory_bytes, raw)} at the peak"),
+        ("MACs", f"{least}{number(totals.macs)}; FLOPs = 2 × MACs = {number(totals.flops)}"),
+        ("memory", f"{sizes}, {_bytes(totals.peak_memory_bytes, raw)} at the peak{_flat(summary, raw)}"),
         ("depth", f"{totals.weight_layers} weight layer{'s' * (totals.weight_layers != 1)}"),
     ]
     if summary.training is not None:
@@ -123,6 +125,14 @@ def facts(summary: Summary, raw: bool = False) -> list[tuple[str, str]]:
     if summary.measured is not None:
         found += measured(summary.measured)
     return found
+
+
+def _flat(summary: Summary, raw: bool) -> str:
+    """Of code, what the peak would be if every tensor were freed after its last use."""
+    graph = summary.report.graph
+    if graph.code is None:
+        return ""
+    return f", {_bytes(max(held_bytes(graph, eager=False)), raw)} if each tensor went after its last use"
 
 
 def held(memory: Memory) -> str:
@@ -348,6 +358,8 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
         ("activation", "bytes newly allocated for outputs; none for views and in-place ops"),
         ("peak", "most bytes alive at once, freed at last use; parameters not counted"),
     ]
+    if summary.report.graph.code is not None:
+        found[3] = ("peak", "most bytes that the code holds at once; parameters not counted")
     if "counted as" in summary.counted:
         found[:2] = [("counts", summary.counted)]
     if summary.measured is not None:

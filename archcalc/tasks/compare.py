@@ -16,6 +16,7 @@ from ..analysis.counts import Layer, Totals
 from ..analysis.receptive import last_map
 from ..analysis.roofline import network_intensity
 from ..errors import UsageError, did_you_mean, printable
+from ..fronts import is_other
 from ..gate.build import reference
 from ..language.zoo import at_input, select_named, shipped
 from ..measurement import regression
@@ -24,7 +25,7 @@ from ..measurement.latency import Interrupted, Measurement
 from ..measurement.regression import SAME, same_conditions
 from ..measurement.runs import Run, read
 from ..models import Model, Summary
-from ..networks import Reference, Settings, input_at, inputs_of
+from ..networks import Reference, Settings, input_at, inputs_of, name_of
 from ..ops import Shape, Tokens
 from ..ops.shapes import numel
 from ..papers.accuracies import Result, common
@@ -260,7 +261,7 @@ def gather(
     made = conditions or next((measured for run in runs.values() for measured in run.measurements), None)
     batch = plan.batch if plan.batch is not None else made.batch if made else 1
     dtype = plan.dtype or (made.dtype if made else "float32")
-    names = [str(model) for model in models]
+    names = [name_of(model) for model in models]
     built = [load_run(runs[name], name) if name in runs else load_at(name, plan.settings) for name in names]
     printed = {result.model: result for result in common([model.name for model in built if model.printed])}
     counted = [model.fold_bn() if plan.fold_bn else model for model in built]
@@ -268,7 +269,7 @@ def gather(
     if conditions is not None and len(models) < 2:
         raise UsageError("a comparison needs at least two models")
     summaries = [
-        model.summary(batch, dtype, run, plan.like, plan.optimizer)
+        model.summary(batch, dtype, run, plan.like, plan.optimizer if model.graph.code is None else "")
         for model, run in zip(counted, measured, strict=True)
     ]
     stopped: Interrupted | None = None
@@ -285,6 +286,8 @@ def gather(
 
 def load_at(typed: str, settings: Settings | None = None) -> Model:
     """A model by what is typed, `resnet50@256`. Raises UsageError, SpecError."""
+    if is_other(typed):
+        return library.load(typed, settings=settings)
     name, size = at_input(typed)
     shape = None if size is None else input_at(name, size, settings)
     return library.load(name, input=shape, settings=settings)
@@ -322,8 +325,10 @@ def compare_runs(
 
 def saved(models: Sequence[Reference]) -> dict[str, Run]:
     """The saved runs among what is named, by that. Raises UsageError."""
-    names = [str(model) for model in models]
-    return {name: read(files.typed(name), name) for name in names if name.lower().endswith(".json")}
+    names = [name_of(model) for model in models]
+    return {
+        name: read(files.typed(name), name) for name in names if name.lower().endswith(".json") and not is_other(name)
+    }
 
 
 def of_one_network(runs: Mapping[str, Run]) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from .. import files
 from ..errors import ArchcalcError, UsageError, printable
+from ..fronts import is_other
 from ..gate.build import BuildRequest, build_many, names_in, reference
 from ..gate.lock import NAME, Entry
 from ..gate.store import store
@@ -40,6 +41,9 @@ def lock(*models: str | Path, path: str | Path = NAME, by_rows: bool = False, ti
         raise UsageError(f"`{shown}` is no name for a lock", "A lock ends in `.lock`.")
     if not path.parent.is_dir():
         raise UsageError(f"`{shown}` is in a folder that does not exist")
+    for model in models:
+        if is_other(str(model)):
+            raise UsageError(f"`{printable(str(model))}` is code or a trace, and a lock holds specs")
     names = dict.fromkeys(name for model in models for name in names_in(str(model), path))
     entries: list[Entry] = []
     for built in build_many([BuildRequest(reference(name, path), name, path, by_rows, "") for name in names], tick):

@@ -10,7 +10,7 @@ from ..analysis.roofline import DEFAULT, Device
 from ..analysis.roofline import device as by_name
 from ..errors import UsageError, did_you_mean, printable
 from ..language.zoo import shipped_names
-from ..networks import Reference, Settings
+from ..networks import Reference, Settings, name_of
 from ..views import Drawn
 from .compare import Compared, ComparisonPlan, gather, saved
 
@@ -60,7 +60,7 @@ def plot(
     sheet = by_name(device or DEFAULT)
     if run and kind not in TIMED:
         raise UsageError(f"a picture of {kind} shows no latency", f"`--run` is for {' and '.join(TIMED)}.")
-    names = members([str(model) for model in models])
+    names = members([name_of(model) for model in models])
     plan = ComparisonPlan(batch, dtype, settings=settings)
     found = [_of_run(str(run), names, plan)] if run else gather(names, plan)[0]
     if kind in ONE and len(found) != 1:

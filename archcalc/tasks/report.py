@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..networks import Reference, Settings
+from ..networks import Reference, Settings, name_of
 from ..views import Shown
 from .compare import Compared, Comparison, ComparisonPlan, gather, side_by_side
 from .plot import members
@@ -27,6 +27,6 @@ def report(
     settings: Settings | None = None,
 ) -> ReportResult:
     """Gather all about some networks; a family is all of its models. Raises UsageError, SpecError."""
-    names = members([str(model) for model in models])
+    names = members([name_of(model) for model in models])
     found, _ = gather(names, ComparisonPlan(batch, dtype, like, fold_bn, "sgd", settings))
     return ReportResult(tuple(found), side_by_side(found) if len(found) > 1 else None)

@@ -11,6 +11,7 @@ from math import prod
 
 from ..analysis.counts import Report
 from ..errors import ArchcalcError, UsageError
+from ..fronts import is_other
 from ..graph import Input
 from ..models import Model, another_network, load
 from ..networks import Reference, input_at
@@ -101,7 +102,8 @@ def _build(model: Reference, size: Input | None, chosen: dict[str, str]) -> Mode
     """The network at a size and with settings, or why there is none."""
     shape = size
     try:
-        shape = None if size is None else input_at(model, size, chosen)
+        if size is not None and not is_other(str(model)):
+            shape = input_at(model, size, chosen)
         return load(model, input=shape, settings=chosen)
     except ArchcalcError as error:
         return Unbuilt(shape, chosen, error)

@@ -17,7 +17,6 @@ from ..graph import Input, Node, Span
 from ..models import Model, Summary, load
 from ..networks import Reference, Settings
 from ..ops import OPS, Op, Shape
-from ..ops.base import ARGUMENTS
 from ..ops.shapes import show
 from ..papers.claims import Judgement
 from ..units import squeeze
@@ -165,10 +164,10 @@ class Pick(NamedTuple):
         """An op's word means that op; another text stands in the line's name, or in its row's."""
         if not self.only:
             return True
-        word = self.only.lower()
-        if word in OPS:
-            return any(node.op.word == word for node in nodes_of(line, summary))
-        return any(word in text.lower() for text in (line.name, line.label, line.row, line.path))
+        asked = self.only.lower()
+        if asked in OPS:
+            return any(asked in (node.op.word, word(node.op)) for node in nodes_of(line, summary))
+        return any(asked in text.lower() for text in (line.name, line.label, line.row, line.path))
 
     def check(self, summary: Summary, depth: int) -> None:
         """Raise UsageError where nothing is called so that is shown at this depth."""
@@ -249,7 +248,7 @@ class _Opener:
             if above and span.start < span.stop:  # an empty block is nothing to show
                 path = self.graph.spans[above[-1]].path
                 self.inner.setdefault(above[-1], []).append(index)
-                self.names[index] = span.path[len(path) + 1 :] if path else span.path
+                self.names[index] = span.path[len(path) + 1 :] if path and span.path.startswith(path) else span.path
             above.append(index)
 
     def rows(self, depth: int) -> Iterator[Line]:
@@ -321,9 +320,11 @@ class _Opener:
         node = layer.node
         latency = None if node.head or self.measured is None else self.measured.layers[index]
         shares = "" if node.shares is None else self.graph.nodes[node.shares].path
+        called = call(node.op.equals or node.op, shares)
+        own = node.path.rpartition("/")[2].rpartition(".")[2] if self.graph.code is not None else ""
         return Line(
             "op",
-            call(node.op, shares),
+            f"{own}: {called}" if own and own.isidentifier() and own != node.op.word else called,
             layer,
             row=self.row,
             path=node.path,
@@ -347,6 +348,11 @@ class _Opener:
         return 100 * counts.macs / self.report.totals.macs
 
 
+def word(op: Op) -> str | None:
+    """The word of the spec language for what an op does: its own, or of a call of code that of the op it equals."""
+    return None if op.equals is None else op.equals.word
+
+
 def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else show(value)
 
@@ -355,8 +361,7 @@ def call(op: Op, shares: str = "") -> str:
     """An op as a layer line calls it: `conv(64, 7, 2, bias=False)`; what has its default is left out. `shares` is the
     node whose weights it works with."""
     arguments = []
-    for argument in ARGUMENTS[op.word]:
-        value = getattr(op, argument.name)
+    for argument, value in op.arguments:
         if argument.required and argument.kind == "Like" and value is True:
             arguments.append(argument.name)
         elif argument.required or (argument.name == "stride" and value != argument.default):

@@ -1,0 +1,82 @@
+"""Networks that are no specs: code as it is spelled, and traces of code. Nothing is imported until code is spelled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import UsageError, installed
+from .files import typed
+from .graph import Graph, Input
+from .language.zoo import at_input, specs_dir, split
+from .networks import Settings, Spelled
+from .tracing import code, traced
+
+LIBRARIES = ("torchvision", "timm", "transformers")  # whose models are spelled by name
+
+
+def is_code(reference: str) -> bool:
+    """Whether a reference spells code: `file.py:name`, `package.module:name`, `torchvision:resnet50`. A word before the
+    colon that could be a family never does."""
+    head, colon, name = reference.partition(":")
+    if not colon or not name:
+        return False
+    if head in LIBRARIES or head.endswith(".py"):
+        return True
+    dotted = "." in head and split(reference)[0] is None and not (specs_dir() / f"{head}.yaml").is_file()
+    return dotted and all(part.isidentifier() for part in (*head.split("."), *name.split(".")))
+
+
+def front(reference: str, input: Input | None, settings: Settings) -> Graph | None:
+    """The graph of code or of a trace; None for another spelling. Raises UsageError, SpecError, Unavailable."""
+    if is_code(reference):
+        _no_settings(reference, settings)
+        return of_code(reference, input)
+    head = reference.partition(":")[0]
+    if head.endswith(traced.SUFFIX) and traced.is_trace(typed(head)):
+        _no_settings(reference, settings)
+        if input is not None:
+            raise UsageError(f"`{reference}` is a trace at the input it has", "Trace the code at another one.")
+        allow_unknown = isinstance(reference, Spelled) and reference.allow_unknown
+        return code.graph(traced.read(typed(head), head), None, allow_unknown)
+    if reference.endswith(".py"):
+        raise UsageError(f"`{reference}` is a file of Python: name what is in it", f"Such as `{reference}:Net`.")
+    return None
+
+
+def of_code(reference: str, input: Input | None) -> Graph:
+    """Import what a reference spells, build it and run it once. Raises UsageError, SpecError, Unavailable."""
+    with installed():
+        from .runtime.trace import capture
+    asked = reference if isinstance(reference, Spelled) else Spelled(reference)
+    module, inputs = _built(asked, reference, input)
+    return capture(module, inputs, name=reference, example=asked.example, unknown=asked.allow_unknown)
+
+
+def traced_code(reference: str, input: Input | None, batch: int, dtype: str) -> tuple[traced.Traced, Graph]:
+    """The trace of what a reference spells, and its graph. Raises UsageError, SpecError, Unavailable."""
+    with installed():
+        from .runtime.trace import trace
+    asked = reference if isinstance(reference, Spelled) else Spelled(reference)
+    name, size = at_input(reference)
+    module, inputs = _built(asked.called(name), reference, size if input is None else input)
+    found, files = trace(module, inputs, name=name, batch=batch, dtype=dtype, example=asked.example)
+    return found, code.graph(found, files, asked.allow_unknown)
+
+
+def _built(asked: Spelled, reference: str, input: Input | None) -> Any:
+    with installed():
+        from .runtime import reference as spelled
+    return spelled.built(asked, input, asked.kwargs, isinstance(reference, Spelled))
+
+
+def is_other(reference: str) -> bool:
+    """Whether a reference is no spec: code, or a trace."""
+    head = reference.partition(":")[0].partition("@")[0]
+    return is_code(reference.partition("@")[0]) or (head.endswith(traced.SUFFIX) and traced.is_trace(typed(head)))
+
+
+def _no_settings(reference: str, settings: Settings) -> None:
+    if settings:
+        raise UsageError(
+            f"`{reference}` is no spec, and has no constants to set", "`--kwargs` has what it is made with."
+        )

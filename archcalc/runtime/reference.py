@@ -1,0 +1,215 @@
+"""From how code is spelled to a module with its inputs. Only what somebody has spelled is imported."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from .. import files
+from ..errors import Unavailable, UsageError, did_you_mean, printable
+from ..graph import Input, Typed
+from ..language.zoo import resized
+from .shadow import Literals, Shadow
+from .skeleton import untouched
+from .trace import Given, shown
+
+Kwargs = Mapping[str, Any]
+SIDE = 224  # of a picture
+TOKENS = 32  # of a text where nobody says how long it is
+
+
+def built(spelled: str, input: Input | None, kwargs: Kwargs, here: bool = False) -> tuple[nn.Module, dict[str, Given]]:
+    """The module that a reference means, on `meta` where it can be built there, and its inputs. `here`: it was spelled
+    on the command line, and may stand in the current folder. Raises UsageError, SpecError at a line of somebody's code,
+    Unavailable for a library that is missing."""
+    head, _, name = spelled.partition(":")
+    if here and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    make, usual = LIBRARIES.get(head, _of_code)(spelled, name, kwargs)
+    module = _made(make)
+    if not isinstance(module, nn.Module):
+        raise UsageError(
+            f"`{spelled}` is no torch module, but of the type {type(module).__name__}",
+            "A reference names a class of modules, something that gives one when it is called, or one.",
+        )
+    return module, _inputs(spelled, input, usual)
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    """Build on `meta`; where that fails, on the CPU."""
+    with untouched(), shown():
+        try:
+            shadow = Shadow()
+            with ExitStack() as stack:
+                stack.enter_context(torch.device("meta"))
+                stack.enter_context(shadow)
+                stack.enter_context(Literals(shadow))
+                return make()
+        except Exception:  # whatever it is: on the CPU it says so itself
+            return make()
+
+
+def _inputs(spelled: str, input: Input | None, usual: dict[str, Given] | None) -> dict[str, Given]:
+    """The inputs by name; the only one without a name is the first argument."""
+    if input is None:
+        if not usual:
+            raise UsageError(
+                f"nothing says what `{spelled}` takes",
+                "Say it without the batch: `--input 3x224x224`, or by name `--input input_ids=32:int64`.",
+            )
+        return usual
+    named = input if isinstance(input, Mapping) else {"": input}
+    found: dict[str, Given] = {}
+    for name, shape in named.items():
+        typed = shape if isinstance(shape, Typed) else Typed(shape)
+        given = Given(tuple(typed), typed.dtype, typed.value)
+        before = (usual or {}).get(name)
+        if before is not None and len(given.shape) == 1 < len(before.shape) and not typed.dtype:
+            given = given._replace(shape=resized(before.shape, given.shape))
+        if not typed.dtype and before is not None and before.dtype:
+            given = given._replace(dtype=before.dtype)
+        found[name] = given
+    return found
+
+
+# --- what is spelled ----------------------------------------------------------------------------------------------
+
+Made = tuple[Callable[[], Any], dict[str, Given] | None]
+
+
+def _of_code(spelled: str, name: str, kwargs: Kwargs) -> Made:
+    """`file.py:name` or `package.module:name`."""
+    head = spelled.partition(":")[0]
+    with shown():
+        found: Any = _file(head) if head.endswith(".py") else _package(head)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            known = [word for word, value in vars(found).items() if callable(value) and not word.startswith("_")]
+            raise UsageError(f"`{head}` has no `{name}`", did_you_mean(part, known))
+        found = getattr(found, part)
+    if isinstance(found, nn.Module):
+        if kwargs:
+            raise UsageError(f"`{spelled}` is a module that is there: `--kwargs` are for what makes one")
+        return (lambda: found), None
+    if not callable(found):
+        raise UsageError(f"`{spelled}` cannot be called, and is no module")
+    return (lambda: found(**kwargs)), None
+
+
+def _file(name: str) -> ModuleType:
+    path = files.typed(name)
+    if not path.is_file():
+        raise UsageError(f"there is no file `{name}`")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    known = path.stem
+    spec = importlib.util.spec_from_file_location(known, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(known, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _package(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if name == missing or name.startswith(f"{missing}."):
+            raise UsageError(
+                f"there is no module `{missing}` to import", "A file of this folder is spelled `file.py:name`."
+            ) from None
+        raise
+
+
+def _library(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = (error.name or name).partition(".")[0]
+        raise Unavailable(f"this needs {missing}, which is not installed", f"`pip install {missing}`.") from None
+    except Exception as error:
+        raise Unavailable(f"{name} does not load here: {printable(str(error))[:200]}") from None
+
+
+def _torchvision(_: str, name: str, kwargs: Kwargs) -> Made:
+    models = _library("torchvision.models")
+    if name not in models.list_models():
+        raise UsageError(f"torchvision has no `{name}`", did_you_mean(name, models.list_models()))
+    size: tuple[int, ...] = ()
+    try:
+        crops = [weights.transforms.keywords.get("crop_size") for weights in models.get_model_weights(name)]
+        crop = min(crops, key=str)  # the smallest: others have a module of their own
+        sides = tuple(crop) if isinstance(crop, list | tuple) else (crop, crop)
+        size = (3, 16, *sides) if name in models.list_models(module=models.video) else (3, *sides)
+    except (ValueError, AttributeError, TypeError):
+        pass
+    if not size or None in size:
+        size = (3, 224, 224)
+    more = {"weights_backbone": None} if name in models.list_models(module=models.segmentation) else {}
+    more |= {"weights_backbone": None} if name in models.list_models(module=models.detection) else {}
+    return (lambda: models.get_model(name, weights=None, **{**more, **kwargs})), {"": Given(size)}
+
+
+def _timm(_: str, name: str, kwargs: Kwargs) -> Made:
+    timm = _library("timm")
+    if name not in timm.list_models() and not timm.is_model(name):
+        raise UsageError(f"timm has no `{name}`", did_you_mean(name, timm.list_models()))
+    cfg = timm.get_pretrained_cfg(name)
+    size = tuple(cfg.input_size) if cfg is not None and cfg.input_size else (3, 224, 224)
+    return (lambda: timm.create_model(name, pretrained=False, **kwargs)), {"": Given(size)}
+
+
+def _transformers(_: str, name: str, kwargs: Kwargs) -> Made:
+    """The class that a configuration names, with random weights."""
+    library = _library("transformers")
+    text = files.decoded(files.read(files.typed(name), files.MOST, "a configuration", name), name)
+    try:
+        found = json.loads(text)
+    except files.FAULTS as error:
+        raise UsageError(f"`{name}` is no JSON: {files.fault(error, text)}") from None
+    kind = found.get("model_type") if isinstance(found, dict) else None
+    if not isinstance(kind, str):
+        raise UsageError(f"`{name}` is no configuration of transformers: it has no `model_type`")
+    classes = found.get("architectures") or []
+    wanted = classes[0] if isinstance(classes, list) and classes and isinstance(classes[0], str) else ""
+    try:
+        cls = getattr(library, wanted, None) if wanted.isidentifier() else None
+    except ImportError as error:
+        raise Unavailable(f"transformers does not load `{wanted}` here: {' '.join(str(error).split())[:200]}") from None
+    if wanted and cls is None:
+        raise UsageError(f"this transformers has no `{wanted}`, which `{name}` names")
+    values = {key: value for key, value in {**found, **kwargs}.items() if key not in ("model_type", "auto_map")}
+    with shown():
+        config = library.AutoConfig.for_model(kind, **values)
+
+    def make() -> Any:
+        return cls(config) if cls is not None else library.AutoModel.from_config(config)
+
+    if getattr(cls, "main_input_name", "input_ids") == "pixel_values":
+        side = getattr(config, "image_size", None) or SIDE
+        sides = tuple(side) if isinstance(side, list | tuple) else (side, side)
+        return make, {"pixel_values": Given((getattr(config, "num_channels", 3), *sides))}
+    usual = {"input_ids": Given((TOKENS,), "int64")}
+    if getattr(config, "is_encoder_decoder", False):
+        usual["decoder_input_ids"] = Given((TOKENS,), "int64")
+    return make, usual
+
+
+LIBRARIES: dict[str, Callable[[str, str, Kwargs], Made]] = {
+    "torchvision": _torchvision,
+    "timm": _timm,
+    "transformers": _transformers,
+}

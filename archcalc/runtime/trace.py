@@ -1,0 +1,513 @@
+"""One run of a module, watched call by call: on `meta`, where nothing is computed or held, or for real on an example.
+
+`inference_mode` is what lets operators that are made of others arrive whole, as `linear` or `lstm`. A module is left as
+it was: what runs is a copy of its structure, and no hook stands on it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
+from ..graph import MAX_NODES, Graph
+from ..ops import Shape
+from ..tracing import code
+from ..tracing.calls.kinds import known
+from ..tracing.traced import BYTES, Called, Learned, Module, Ref, Storage, Traced
+from ..tracing.traced import Tensor as Seen
+from ..units import ITEMSIZE
+from .shadow import META, Literals, Shadow, tensors_of, written
+from .skeleton import lazy, skeleton, untouched
+
+# Where frames are passed over on the way to the line that somebody wrote.
+OURS = tuple(f"{Path(file).resolve().parent}{os.sep}" for file in (torch.__file__, __file__))
+DEPENDS = "what runs here depends on the values of activations, and nothing is computed"
+EXAMPLE = "`--example` runs it for real, on one random input: what runs then is counted."
+
+
+class Given(NamedTuple):
+    """An input of a network: its shape without the batch, its dtype (empty: the network's), and the value that all of
+    its elements have where they are whole numbers, or all of these values."""
+
+    shape: Shape
+    dtype: str = ""
+    value: int = 1
+    values: Tensor | None = None
+
+    def whole(self, like: Tensor) -> Tensor:
+        """The values of an input of whole numbers."""
+        return (
+            torch.full(like.shape, self.value, dtype=like.dtype, device="cpu") if self.values is None else self.values
+        )
+
+
+# --- the run ------------------------------------------------------------------------------------------------------
+
+
+def trace(
+    module: nn.Module,
+    inputs: Mapping[str, Given],
+    *,
+    name: str = "",
+    batch: int = 1,
+    dtype: str = "float32",
+    example: bool = False,
+) -> tuple[Traced, dict[str, Source]]:
+    """Run a copy of the module once, in an evaluation, and say what it did; with the lines of its files.
+
+    The first of `inputs` may be called "": it is the first argument. With `example` the module itself runs on the CPU.
+    Raises SpecError at the line where it fails."""
+    number = getattr(torch, dtype)
+    with untouched(), ExitStack() as stack:
+        shadow = Shadow()
+        if example:
+            module = _on_cpu(module, number)
+        else:
+            stack.enter_context(torch.device("meta"))
+            module = skeleton(module, shadow).eval().to(number)
+        given = {key: _made(one, batch, number, example) for key, one in inputs.items()}
+        if not example:
+            for one, value in zip(given.values(), inputs.values(), strict=True):
+                if not one.is_floating_point() and not one.is_complex():
+                    shadow.know(one, value.whole(one))
+        if lazy(module):
+            _run(module, given, shadow, None)
+            module = module if example else skeleton(module, shadow)
+        watch = _run(module, given, shadow, Watch(module, given))
+        if watch.filled:  # a cache: what the second run does is what all others do
+            watch = _run(module, given, shadow, Watch(module, given))
+    level = "example" if example else "meta"
+    return watch.traced(name, batch, dtype, level), watch.files
+
+
+def capture(
+    module: nn.Module, inputs: Mapping[str, Given], *, name: str = "", example: bool = False, unknown: bool = False
+) -> Graph:
+    """The graph of a module at batch 1 in float32, which can be had again at others. Raises SpecError."""
+
+    def at(batch: int, dtype: str) -> Graph:
+        traced, files = trace(module, inputs, name=name, batch=batch, dtype=dtype, example=example)
+        return code.graph(traced, files, unknown, at)
+
+    return at(1, "float32")
+
+
+def of_module(
+    module: Any, inputs: Sequence[Any], named: Mapping[str, Any], example: bool = False, unknown: bool = False
+) -> Graph:
+    """The graph of a module as it runs on these tensors, whose batch is the first axis of all of them. Raises
+    UsageError, SpecError."""
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"this is no torch module, but of the type {type(module).__name__}")
+    given: dict[str, Given] = {}
+    tensors = {**dict(zip(_names(module), inputs, strict=False)), **named}
+    if len(tensors) != len(inputs) + len(named) or not tensors:
+        raise UsageError("give the inputs as tensors, each once")
+    batches = set()
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or not tensor.ndim:
+            raise UsageError(f"the input `{name}` is no tensor with a batch")
+        real = not tensor.is_floating_point() and not tensor.is_complex() and tensor.device.type != "meta"
+        value = tensor.detach().cpu() if real else None
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        given[name] = Given(tuple(tensor.shape[1:]), dtype if not tensor.is_floating_point() else "", 1, value)
+        batches.add(tensor.shape[0])
+    if len(batches) != 1:
+        raise UsageError("the inputs have different batches: the first axis of each is one")
+    floats = [t.dtype for t in (*module.parameters(), *tensors.values()) if t.is_floating_point()]
+    dtype = str(floats[0]).removeprefix("torch.") if floats else "float32"
+    first = batches.pop(), dtype if dtype in ITEMSIZE else "float32"
+
+    def at(batch: int, dtype: str) -> Graph:
+        if batch != first[0] and any(one.values is not None for one in given.values()):
+            raise UsageError("whole numbers were given for one batch: capture the module again with others")
+        traced, files = trace(module, given, name=type(module).__name__, batch=batch, dtype=dtype, example=example)
+        return code.graph(traced, files, unknown, at)
+
+    return at(*first)
+
+
+def _names(module: nn.Module) -> list[str]:
+    from inspect import signature
+
+    return list(signature(module.forward).parameters)
+
+
+def _on_cpu(module: nn.Module, number: torch.dtype) -> nn.Module:
+    """A copy of the module with its values, or of one on `meta` with random ones."""
+    import copy
+
+    module = copy.deepcopy(module)
+    if any(tensor.device.type == "meta" for tensor in (*module.parameters(), *module.buffers())):
+        module = module.to_empty(device="cpu")
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.is_floating_point():
+                nn.init.normal_(tensor, std=0.02)
+            else:
+                tensor.detach().zero_()
+    return module.cpu().eval().to(number)
+
+
+def _made(given: Given, batch: int, dtype: torch.dtype, example: bool) -> Tensor:
+    number = getattr(torch, given.dtype) if given.dtype else dtype
+    shape = (batch, *given.shape)
+    if not example:
+        return torch.empty(shape, dtype=number, device=META)
+    if number.is_floating_point:
+        return torch.randn(shape, dtype=torch.float32).to(number)
+    return torch.full(shape, given.value, dtype=number) if given.values is None else given.values.clone()
+
+
+def _run(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow, watch: Watch | None) -> Any:
+    """Run the module with what it prints on standard error. Raises SpecError at the last line of somebody's code."""
+    args = [given[""]] if "" in given else []
+    named = {key: value for key, value in given.items() if key}
+    on_meta = next(iter(given.values())).device == META
+    stance = getattr(torch.compiler, "set_stance", None)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(sys.stderr))
+            if stance is not None:
+                stack.enter_context(stance("force_eager"))
+            stack.enter_context(torch.inference_mode() if watch is not None else torch.no_grad())
+            if on_meta:
+                stack.enter_context(shadow)
+                stack.enter_context(Literals(shadow))
+            if watch is not None:
+                stack.enter_context(watch.hooked())
+                stack.enter_context(watch)
+            out = module(*args, **named)
+            if watch is not None:
+                watch.end(out)
+        del out
+    except ArchcalcError:
+        raise
+    except Exception as error:
+        raise failed(error) from None
+    return watch
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Somebody's code runs: what it prints goes to standard error, what it raises is told at its own line."""
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except ArchcalcError:
+        raise
+    except Exception as error:
+        raise failed(error) from None
+
+
+def failed(error: BaseException) -> ArchcalcError:
+    """What somebody's code raised, at the last line of it, with the frames above; torch's and ours are left out."""
+    frames = []
+    at = error.__traceback__
+    while at is not None:
+        frames.append((at.tb_frame.f_code.co_filename, at.tb_lineno, at.tb_frame.f_code.co_name))
+        at = at.tb_next
+    theirs = [frame for frame in frames if not _passed(frame[0])]
+    depends = _depends(error)
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}" if str(error) else type(error).__name__
+    message, hint = (DEPENDS, EXAMPLE) if depends else (said, "")
+    if isinstance(error, SyntaxError) and error.filename:
+        theirs.append((error.filename, error.lineno or 1, ""))
+    if not theirs:
+        return UsageError(message, hint)
+    file, line, _ = theirs[-1]
+    found = SpecError(message, place(_source(file), line), hint)
+    for above, number, function in reversed(theirs[:-1]):
+        found.within(f"{relative(above)}:{number}, {function}")
+    return found
+
+
+def _depends(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, RuntimeError | NotImplementedError) and (
+        "meta tensor" in text
+        or "data-dependent" in text
+        or "data-independent" in text
+        or "on meta" in text
+        or "'meta' device" in text
+    )
+
+
+# --- places -------------------------------------------------------------------------------------------------------
+
+
+_PASSED: dict[str, bool] = {}
+
+
+def _passed(file: str) -> bool:
+    """Whether a file is torch's, ours, or none."""
+    found = _PASSED.get(file)
+    if found is None:
+        plain = os.path.abspath(file)  # noqa: PTH100 - links stay
+        found = _PASSED[file] = file.startswith("<") or plain.startswith(OURS) or f"{os.sep}importlib{os.sep}" in plain
+    return found
+
+
+def relative(file: str) -> str:
+    """A file as a trace calls it: from this folder, or from where Python finds it."""
+    path = os.path.abspath(file)  # noqa: PTH100 - links stay
+    for folder in (str(Path.cwd()), *sorted(map(os.path.abspath, filter(None, sys.path)), key=len, reverse=True)):
+        if path.startswith(folder.rstrip(os.sep) + os.sep):
+            return Path(os.path.relpath(path, folder)).as_posix()
+    return Path(path).name
+
+
+def _source(file: str) -> Source:
+    import linecache
+
+    return Source(relative(file), tuple(line.rstrip("\n") for line in linecache.getlines(file)))
+
+
+def place(source: Source, line: int, word: str = "") -> Text:
+    """A line of a file, from its first letter on, or from a word in it."""
+    text = source.lines[line - 1] if 0 < line <= len(source.lines) else ""
+    at = text.find(word) if word else -1
+    if at < 0:
+        at, word = len(text) - len(text.lstrip()), text.strip() or word
+    return Text(word, source, line, at + 1)
+
+
+# --- watching -----------------------------------------------------------------------------------------------------
+
+
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes every call: what it reads and gives, in which module and line it stands, and how long memory lives."""
+
+    def __init__(self, module: nn.Module, given: Mapping[str, Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.calls: list[Called] = []
+        self.tensors: list[Seen] = []
+        self.storages: list[list[int]] = []  # bytes, born, dies
+        self.modules: list[list[Any]] = []
+        self.notes: list[str] = []
+        self.files: dict[str, Source] = {}
+        self.filled = False
+        self._live: dict[int, int] = {}  # storages that are there, by what torch calls them
+        self._ids: dict[int, tuple[Any, int]] = {}
+        self._open: list[int] = []
+        self._place: dict[tuple[Any, int], tuple[str, int]] = {}
+        self._paths = {id(part): _plain(path) for path, part in reversed([*module.named_modules()])}
+        self._root = module
+        self.learned = self._learn(module)
+        self.inputs = tuple((name or _first(module), self._number(one)) for name, one in given.items())
+        self.outputs: tuple[int, ...] = ()
+        self._kept: set[int] = set()
+
+    def _learn(self, module: nn.Module) -> list[Learned]:
+        names: dict[int, list[str]] = {}
+        tensors: dict[int, Tensor] = {}
+        every = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
+        for name, tensor in every:
+            names.setdefault(id(tensor), []).append(_plain(name))
+            tensors[id(tensor)] = tensor
+        trained = {id(parameter) for parameter in module.parameters()}
+        return [Learned(tuple(names[key]), self._number(tensor), key in trained) for key, tensor in tensors.items()]
+
+    # --- tensors
+
+    def _number(self, tensor: Tensor) -> int:
+        """The number of a tensor; of one that was not seen before a new one: a constant."""
+        found = self._ids.get(id(tensor))
+        if found is not None and found[0]() is tensor:
+            return found[1]
+        return self._new(tensor, -1)
+
+    def _new(self, tensor: Tensor, born: int) -> int:
+        number = len(self.tensors)
+        key = id(tensor)
+        self._ids[key] = weakref.ref(tensor), number
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        if dtype not in BYTES:
+            raise UsageError(f"tensors of {dtype} are not counted here")
+        self.tensors.append(Seen(tuple(tensor.shape), dtype, self._storage(tensor, born)))
+        return number
+
+    def _storage(self, tensor: Tensor, born: int) -> int:
+        try:
+            storage = tensor.untyped_storage()
+        except (NotImplementedError, RuntimeError):
+            raise UsageError("sparse, nested and quantised tensors are not counted here") from None
+        found = self._live.get(storage._cdata)
+        if found is None:
+            found = self._live[storage._cdata] = len(self.storages)
+            self.storages.append([storage.nbytes(), born, -1])
+            weakref.finalize(storage, self._dead, storage._cdata, found).atexit = False
+        return found
+
+    def _dead(self, key: int, number: int) -> None:
+        if self._live.get(key) == number:
+            del self._live[key]
+        self.storages[number][2] = len(self.calls)
+
+    # --- calls
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        packet = func._schema.name.rpartition("::")[2]
+        pointwise = torch.Tag.pointwise in func.tags
+        plain = packet[:-1] if packet.endswith("_") and not packet.endswith("__") else packet
+        if (
+            not known(plain)
+            and not pointwise
+            and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+        ):
+            with self:  # of parts that are known
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        read = {
+            argument.name: self._argument(args[at] if at < len(args) else kwargs[argument.name])
+            for at, argument in enumerate(func._schema.arguments)
+            if at < len(args) or argument.name in kwargs
+        }
+        overwritten = written(func, args, kwargs) if func._schema.is_mutable else []
+        writes = tuple(dict.fromkeys(self._storage(tensor, -1) for tensor in overwritten))
+        out = func(*args, **kwargs)
+        made = tensors_of(out)
+        if not made and not writes:
+            return out
+        if len(self.calls) >= MAX_NODES:
+            raise UsageError(f"a network of more than {MAX_NODES:,} calls is refused")
+        file, line = self._where()
+        number = len(self.calls)
+        outputs = tuple(self._new(tensor, number) for tensor in made or overwritten)
+        read = {name: value for name, value in read.items() if value is not None}
+        several = isinstance(out, list | tuple)
+        path = self.modules[self._open[-1]][0] if self._open else ""
+        self.calls.append(Called(func._schema.name, read, outputs, several, writes, path, file, line, pointwise))
+        return out
+
+    def _argument(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return Ref(self._number(value))
+        if isinstance(value, list | tuple):
+            return [self._argument(part) for part in value]
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        return str(value)
+
+    def _where(self) -> tuple[str, int]:
+        """The innermost line that is neither torch's nor ours; of a module of torch itself its own."""
+        frame: Any = sys._getframe(2)
+        while frame is not None and _passed(frame.f_code.co_filename):
+            frame = frame.f_back
+        if frame is None:
+            return "torch", 0
+        key = frame.f_code, frame.f_lineno
+        found = self._place.get(key)
+        if found is None:
+            source = _source(frame.f_code.co_filename)
+            self.files.setdefault(source.name, source)
+            found = self._place[key] = source.name, frame.f_lineno
+        return found
+
+    # --- modules
+
+    @contextmanager
+    def hooked(self) -> Iterator[None]:
+        """Hear of every call of a module, without a hook on any."""
+        handles = (
+            hooks.register_module_forward_pre_hook(self._enter),
+            hooks.register_module_forward_hook(self._leave, always_call=True),
+        )
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        above = self.modules[self._open[-1]][0] if self._open else ""
+        path = self._paths.get(id(module), above)
+        self._open.append(len(self.modules))
+        self.modules.append([path, type(module).__name__, len(self.calls), len(self.calls), ()])
+
+    def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
+        if self._open:
+            entry = self.modules[self._open.pop()]
+            entry[3] = len(self.calls)
+            entry[4] = tuple(self._number(tensor) for tensor in leaves(out))
+
+    # --- the end
+
+    def end(self, out: Any) -> None:
+        """The run is over: `out` is what it gives."""
+        found = leaves(out)
+        self.outputs = tuple(dict.fromkeys(self._number(tensor) for tensor in found))
+        if not self.outputs:
+            raise UsageError("the module gives no tensor")
+        if not self.calls:
+            raise UsageError("the module calls nothing: there is nothing to count")
+        kept = {self.tensors[number].storage for number in self.outputs}
+        for number, (_, born, dies) in enumerate(self.storages):
+            if dies < 0:
+                self.storages[number][2] = len(self.calls)
+                self.filled |= born >= 0 and number not in kept
+        self._kept = kept
+
+    def traced(self, name: str, batch: int, dtype: str, level: str) -> Traced:
+        """What was seen."""
+        end = len(self.calls)
+        return Traced(
+            name=name,
+            batch=batch,
+            dtype=dtype,
+            torch=torch.__version__,
+            level=level,
+            inputs=self.inputs,
+            outputs=self.outputs,
+            tensors=tuple(self.tensors),
+            storages=tuple(
+                Storage(size, born, end if number in self._kept else max(min(dies, end), born + 1, 0))
+                for number, (size, born, dies) in enumerate(self.storages)
+            ),
+            learned=tuple(self.learned),
+            modules=tuple(Module(*entry) for entry in self.modules),
+            calls=tuple(self.calls),
+            notes=tuple(dict.fromkeys(self.notes)),
+        )
+
+
+def leaves(value: Any, depth: int = 0) -> list[Tensor]:
+    """The tensors in what a module gives: in lists, mappings, and objects that have such."""
+    if isinstance(value, Tensor):
+        return [value]
+    if depth > 8 or value is None or isinstance(value, str | int | float | bool | nn.Module):
+        return []
+    if isinstance(value, Mapping):
+        parts: Sequence[Any] = [*value.values()]
+    elif isinstance(value, Sequence):
+        parts = value
+    else:
+        parts = [*getattr(value, "__dict__", {}).values()]
+    return [tensor for part in parts for tensor in leaves(part, depth + 1)]
+
+
+def _plain(path: str) -> str:
+    """A path without what compilers put between."""
+    return path.replace("_orig_mod.", "").removesuffix("_orig_mod").rstrip(".")
+
+
+def _first(module: nn.Module) -> str:
+    """The name of the first argument of a module."""
+    from inspect import signature
+
+    try:
+        return printable(next(iter(signature(module.forward).parameters), "input"))
+    except (TypeError, ValueError):
+        return "input"

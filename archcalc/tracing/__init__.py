@@ -1,0 +1,1 @@
+"""What a run of a torch module did, as data, and its Graph. Nothing here imports torch."""

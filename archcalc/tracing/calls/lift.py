@@ -1,0 +1,208 @@
+"""The op of the spec language that a call equals, where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ...ops import OPS, Op, OpError, Tokens
+from .kinds import axes_of
+from .seen import Seen, Shape
+
+Lift = Callable[[Seen], Op | None]
+CHANNELS = ("linear", "layer_norm", "rms_norm")  # what works on channels that lie last
+NOT_SO = (OpError, TypeError, ValueError, KeyError, IndexError, AttributeError, ZeroDivisionError)
+
+
+def _one(sizes: Shape) -> int | Shape:
+    return sizes[0] if len(set(sizes)) == 1 else sizes
+
+
+def _conv(seen: Seen) -> Op | None:
+    weight = seen.shape("weight")
+    axes = len(weight) - 2
+    same = seen.args.get("padding") == "same"
+    pad = 0 if isinstance(seen.args.get("padding"), str) else _one(seen.sizes("padding", axes, 0))
+    return OPS["conv"](
+        out=weight[0], kernel=_one(weight[2:]), stride=_one(seen.sizes("stride", axes, 1)), pad=None if same else pad,
+        groups=seen.args.get("groups", 1), dilation=_one(seen.sizes("dilation", axes, 1)), bias=seen.has("bias"),
+        same=same,
+    )  # fmt: skip
+
+
+def _deconv(seen: Seen) -> Op | None:
+    weight = seen.shape("weight")
+    axes, groups = len(weight) - 2, seen.args.get("groups", 1)
+    return OPS["deconv"](
+        out=weight[1] * groups, kernel=_one(weight[2:]), stride=_one(seen.sizes("stride", axes, 1)),
+        pad=_one(seen.sizes("padding", axes, 0)), out_pad=_one(seen.sizes("output_padding", axes, 0)), groups=groups,
+        dilation=_one(seen.sizes("dilation", axes, 1)), bias=seen.has("bias"),
+    )  # fmt: skip
+
+
+def _linear(seen: Seen) -> Op | None:
+    return OPS["linear"](out=seen.shape("weight")[0], bias=seen.has("bias"))
+
+
+def _norm(word: str) -> Lift:
+    def lifted(seen: Seen) -> Op | None:
+        more = {"groups": seen.args["num_groups"]} if "num_groups" in seen.args else {}
+        eps = seen.args.get("eps")
+        more |= {} if eps is None else {"eps": eps}
+        if seen.call.name == "instance_norm":
+            return OPS[word](affine=seen.has("weight"), **more)
+        if len(seen.args.get("normalized_shape", ())) > 1:
+            return None
+        return OPS[word](scale=seen.has("weight"), shift=seen.has("bias"), **more)
+
+    return lifted
+
+
+def _pool(word: str) -> Lift:
+    def lifted(seen: Seen) -> Op | None:
+        axes = axes_of(seen.call.name)
+        kernel = seen.sizes("kernel_size", axes, 1)
+        stride = seen.sizes("stride", axes, 1) if seen.args.get("stride") else kernel
+        if set(seen.sizes("dilation", axes, 1)) != {1} or seen.args.get("divisor_override") is not None:
+            return None
+        more = {"count_pad": seen.args["count_include_pad"]} if "count_include_pad" in seen.args else {}
+        pad, ceil = _one(seen.sizes("padding", axes, 0)), seen.args.get("ceil_mode", False)
+        return OPS[word](kernel=_one(kernel), stride=_one(stride), pad=pad, ceil=ceil, **more)
+
+    return lifted
+
+
+def _adaptive(word: str) -> Lift:
+    return lambda seen: OPS[word](size=_one(seen.out[2:]))
+
+
+def _mean(seen: Seen) -> Op | None:
+    axes = {axis % len(seen.first()) for axis in seen.args.get("dim") or ()}
+    if axes != set(range(2, len(seen.first()))) or not axes:
+        return None
+    return OPS["adaptive_avgpool"](size=1) if seen.args.get("keepdim") else OPS["gap"]()
+
+
+def _merge(word: str) -> Lift:
+    """Of two values: a number is none, and a factor before the second makes it another op."""
+
+    def lifted(seen: Seen) -> Op | None:
+        if not (seen.has("self") and seen.has("other")) or seen.args.get("alpha", 1) != 1:
+            return None
+        if seen.shape("self") != seen.out and seen.shape("other") != seen.out:
+            return None
+        return OPS[word]()
+
+    return lifted
+
+
+def _mul(seen: Seen) -> Op | None:
+    factor = seen.args.get("other")
+    return OPS["scale"](factor=float(factor)) if isinstance(factor, int | float) else _merge("mul")(seen)
+
+
+def _concat(seen: Seen) -> Op | None:
+    axes, axis = len(seen.out), seen.args.get("dim", 0)
+    axis = axis % axes
+    return OPS["concat"]() if axis == 1 and axes != 3 else OPS["concat"](axis=axis - 1) if axis else None
+
+
+def _flatten(seen: Seen) -> Op | None:
+    return OPS["flatten"]() if len(seen.out) == 2 and seen.out[0] == seen.first()[0] else None
+
+
+def _hardtanh(seen: Seen) -> Op | None:
+    return OPS["relu6"]() if (seen.args.get("min_val", -1), seen.args.get("max_val", 1)) == (0, 6) else None
+
+
+def _softmax(seen: Seen) -> Op | None:
+    axes = len(seen.out)
+    axis = seen.args["dim"] % axes
+    usual = 1 if axes in (2, 4, 5) else axes - 1
+    return OPS["softmax"]() if axis == usual else OPS["softmax"](axis=axis - 1) if axis else None
+
+
+def _upsample(seen: Seen) -> Op | None:
+    size, name = seen.out[2:], seen.call.name
+    old = seen.first()[2:]
+    whole = all(new % was == 0 for new, was in zip(size, old, strict=True))
+    smooth, align = name.endswith(("linear1d", "linear2d", "linear3d")), bool(seen.args.get("align_corners"))
+    if whole:
+        factor = _one(tuple(new // was for new, was in zip(size, old, strict=True)))
+        return OPS["upsample"](factor=factor, smooth=smooth, align_corners=align)
+    return OPS["upsample"](like=size, smooth=smooth, align_corners=align)
+
+
+def _word(word: str, **arguments: str) -> Lift:
+    """An op whose arguments stand under other names; what is not given has torch's default, which is the op's."""
+
+    def lifted(seen: Seen) -> Op | None:
+        given = {own: seen.args[name] for own, name in arguments.items() if seen.args.get(name) is not None}
+        return OPS[word](**given)
+
+    return lifted
+
+
+SAME = "relu relu6 sigmoid selu hardswish hardsigmoid mish tanh exp log abs sqrt reciprocal"  # here and in torch
+LIFTS: dict[str, Lift] = {
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _conv),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _deconv),
+    "linear": _linear,
+    "batch_norm": _norm("bn"),
+    "layer_norm": _norm("layernorm"),
+    "group_norm": _norm("groupnorm"),
+    "instance_norm": _norm("instancenorm"),
+    "rms_norm": _norm("rmsnorm"),
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), _pool("maxpool")),
+    **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _pool("avgpool")),
+    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
+                    _adaptive("adaptive_avgpool")),
+    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"),
+                    _adaptive("adaptive_maxpool")),
+    "mean": _mean,
+    "add": _merge("add"),
+    "sub": _merge("sub"),
+    "mul": _mul,
+    "cat": _concat,
+    "concat": _concat,
+    "flatten": _flatten,
+    "view": _flatten,
+    "reshape": _flatten,
+    "hardtanh": _hardtanh,
+    "softmax": _softmax,
+    **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_bilinear2d",
+                     "upsample_linear1d", "upsample_trilinear3d"), _upsample),
+    "gelu": lambda seen: OPS["gelu"](tanh=seen.args.get("approximate", "none") != "none"),
+    "silu": _word("swish"),
+    "leaky_relu": _word("leaky_relu", slope="negative_slope"),
+    "elu": _word("elu", alpha="alpha"),
+    "embedding": lambda seen: OPS["embed"](words=seen.shape("weight")[0], width=seen.shape("weight")[1]),
+    "pixel_shuffle": _word("pixel_shuffle", factor="upscale_factor"),
+    "pixel_unshuffle": _word("pixel_unshuffle", factor="downscale_factor"),
+    "dropout": _word("dropout", p="p"),
+    **{word: _word(word) for word in SAME.split()},
+}  # fmt: skip
+
+
+def lift(seen: Seen, x: Sequence[Shape], y: Shape, batch: int, macs: int) -> tuple[Op, bool] | None:
+    """The op that the call is, on inputs of shapes `x` that gives `y`, without the batch; and whether these are sizes
+    as specs have them, which a sequence's are not. It is one only if it says the same of shape and MACs."""
+    make = LIFTS.get(seen.call.name)
+    if make is None or not x:
+        return None
+    try:
+        found = make(seen)
+        if found is None or not found.inputs[0] <= len(x) <= found.inputs[1]:
+            return None
+        for sequence in (False, True):
+            shapes = [Tokens(shape) if sequence and len(shape) == 2 else shape for shape in x]
+            try:
+                same = tuple(found.shape(*shapes)) == tuple(y) and found.macs(*shapes, y) * batch == macs
+            except NOT_SO:
+                same = False
+            if same:
+                return found, not sequence
+        if seen.call.name in CHANNELS:  # of channels that lie last
+            return found, False
+    except NOT_SO:
+        pass
+    return None

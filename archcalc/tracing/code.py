@@ -1,0 +1,435 @@
+"""A trace as a Graph: a node a call, a span a module, memory by what the run held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from math import prod
+from typing import Any, NamedTuple
+
+from ..errors import Source, SpecError, Text, printable
+from ..graph import Code, Graph, Held, Node, Span
+from ..ops import Op, Param, Shape
+from ..ops.base import Kind as ParamKind
+from ..ops.base import Storage as Stands
+from .call import Call, Facts, argument
+from .calls.kinds import Kind, elementwise, kind_of
+from .calls.lift import lift
+from .calls.macs import MACS
+from .calls.reach import reach
+from .calls.seen import Seen
+from .traced import BYTES, Called, Learned, Ref, Traced, refs
+
+Again = Callable[[int, str], Graph]
+FREE = "moves or names values"
+CONSTANT = "makes a constant, of no input and no weight"
+UNKNOWN = "no rule counts it"
+HINT = "`--allow-unknown` counts the rest: every total is a lower bound then."
+LEVELS = {"example": "the CPU, by an example,"}
+FEW = 3  # calls of a row that are named in it
+
+
+def graph(
+    traced: Traced, files: Mapping[str, Source] | None = None, allow_unknown: bool = False, again: Again | None = None
+) -> Graph:
+    """The graph of a trace; `files` are the lines of the code, where they are at hand. Raises SpecError at the line of
+    a call that no rule counts, or that is not what torch calls so."""
+    return _Builder(traced, files or {}, allow_unknown).graph(again)
+
+
+class _Place(NamedTuple):
+    """A call of a module in the tree: its path here, which is unique, what stands directly in it."""
+
+    path: str
+    kind: str
+    start: int
+    stop: int
+    outputs: tuple[int, ...]
+    inner: list[_Place]
+    module: str
+
+
+class _Builder:
+    def __init__(self, traced: Traced, files: Mapping[str, Source], allow_unknown: bool) -> None:
+        self.traced, self.files, self.allow_unknown = traced, files, allow_unknown
+        self.nodes: list[Node] = []
+        self.values: dict[int, int] = {tensor: -1 - n for n, (_, tensor) in enumerate(traced.inputs)}
+        self.depends = {tensor for _, tensor in traced.inputs}  # on an input or a parameter
+        self.led = {t for _, t in traced.inputs if traced.tensors[t].shape[:1] == (traced.batch,)}
+        self.learned: dict[int, Learned] = {learned.tensor: learned for learned in traced.learned}
+        self.depends |= {tensor for tensor, learned in self.learned.items() if learned.trained}
+        self.owner: dict[int, int] = {}  # of a parameter: the node that reads it first
+        self.kept = {traced.tensors[tensor].storage for tensor in self.learned}
+        self.by_storage = {traced.tensors[tensor].storage: -1 - n for n, (_, tensor) in enumerate(traced.inputs)}
+        self.written: dict[int, int] = {}  # by storage: the node that wrote it last
+        self.used = {at for call in traced.calls for at in call.read} | {*traced.outputs}
+        self.used |= {at for module in traced.modules for at in module.outputs}
+        self.keys: list[tuple[str, ...]] = []
+        self.elements: list[int] = []
+        self.bytes: list[int] = []
+        self.allocated: list[int] = []
+        self.roots: list[int] = []
+        self.in_place: list[bool] = []
+        self.last: dict[int, int] = {}  # by storage: the node that reads or writes it last
+        self.first_node: list[int] = []  # by call
+        self.unknown: list[str] = []
+        self.notes: list[str] = [*traced.notes]
+        self.taken: dict[str, int] = {}
+        self.wheres: dict[tuple[str, int, str], Text] = {}
+
+    def graph(self, again: Again | None) -> Graph:
+        traced = self.traced
+        root = _tree(traced)
+        paths = self._paths(root)
+        for number, call in enumerate(traced.calls):
+            self.first_node.append(len(self.nodes))
+            self._call(number, call, paths[number])
+        self.first_node.append(len(self.nodes))
+        inputs = tuple((printable(name), self._shape(tensor)) for name, tensor in traced.inputs)
+        outputs = tuple(dict.fromkeys(self.values[t] for t in traced.outputs if t in self.values))
+        if not outputs:
+            raise SpecError("its outputs depend on nothing that runs")
+        spans = tuple(self._rows(root))
+        return Graph(inputs, tuple(self.nodes), len(self.nodes), outputs, (), spans, self._code(again))
+
+    def _code(self, again: Again | None) -> Code:
+        traced, first = self.traced, self.first_node
+        end = len(self.nodes)
+        outputs = {traced.tensors[t].storage for t in traced.outputs}
+        memory = tuple(
+            Held(
+                size, first[born], end if at in outputs else self.last.get(at, first[born + 1] - 1),
+                end if dies >= len(traced.calls) else max(first[dies] - 1, first[born]),
+            )
+            for at, (size, born, dies) in enumerate(traced.storages)
+            if born >= 0 and born < len(traced.calls)
+        )  # fmt: skip
+        read = {at for call in traced.calls for at in call.read}
+        unused = [x for x in traced.learned if x.trained and x.tensor not in read]
+        trained = [x.tensor for x in traced.learned if x.trained]
+        return Code(
+            batch=traced.batch,
+            dtype=traced.dtype,
+            elements=tuple(self.elements),
+            bytes=tuple(self.bytes),
+            allocated=tuple(self.allocated),
+            roots=tuple(self.roots),
+            in_place=tuple(self.in_place),
+            inputs=tuple(traced.storages[traced.tensors[t].storage].bytes for _, t in traced.inputs),
+            memory=memory,
+            param_bytes=sum(self._size(tensor) * BYTES[traced.tensors[tensor].dtype] for tensor in trained),
+            keys=tuple(self.keys),
+            unused=tuple(Param(x.names[0], traced.tensors[x.tensor].shape, _kind(x.names[0])) for x in unused),
+            unknown=tuple(dict.fromkeys(self.unknown)),
+            notes=tuple(self.notes),
+            said=f"traced on {LEVELS.get(traced.level, traced.level)} with torch {traced.torch}",
+            again=again,
+        )
+
+    # --- calls
+
+    def _call(self, number: int, call: Called, path: str) -> None:
+        traced = self.traced
+        seen = Seen(call, traced.tensors)
+        index = len(self.nodes)
+        read = call.read
+        inputs = self._inputs(read)
+        depends = any(tensor in self.depends for tensor in read)
+        storages = {traced.tensors[tensor].storage for tensor in read}
+        made = call.outputs
+        fresh = {s for t in made if (s := traced.tensors[t].storage) not in storages and self._born(s) == number}
+        view = not call.writes and not fresh
+        kind = kind_of(seen)
+        known = kind is not None or view or not depends
+        where = self._where(call)
+        if not known:
+            self.unknown.append(call.op)
+            if not self.allow_unknown:
+                raise where.error(f"no rule counts `{call.op}`, in {_module(call)}", HINT)
+        kind = kind or Kind("layout")
+        if depends:
+            self.depends.update(made)
+            batch = traced.batch
+            self.led.update(t for t in made if traced.tensors[t].shape[:1] == (batch,))
+        first = made[0] if made else -1
+        shape = self._shape(first)
+        try:
+            macs = MACS[call.name](seen) if depends and call.name in MACS else 0
+            counts = elementwise(seen, kind) if depends and not view else {}
+            if min(macs, *counts.values(), 0) < 0:
+                raise ValueError
+            params, keys, shares = self._params(index, call, kind)
+            x = [self.nodes[v].shape if v >= 0 else self._shape(traced.inputs[-1 - v][1]) for v in inputs]
+            liked = lift(seen, x, shape, traced.batch, macs) if depends else None
+            reached = reach(seen, kind.family, x, shape) if x else ()
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+            raise where.error(f"`{call.op}` has arguments that torch gives it nowhere") from None
+        if view and inputs and shape == x[0] and liked is None:
+            reached = ((),) * len(x)
+        free = CONSTANT if not depends else UNKNOWN if not known else "" if macs or counts else FREE
+        stands: Stands = "inplace" if call.writes else "new" if fresh else "view"
+        root = self._root(first, index) if made else index
+        if stands == "view" and root < -len(traced.inputs):
+            stands = "own"
+        facts = Facts(
+            call.name, kind.family, kind.torch_module, shape, _arguments(call), params, macs, tuple(counts.items()),
+            stands, int(kind.family in ("convolution", "linear") and bool(params or shares is not None)), reached,
+            liked and liked[0], bool(liked and liked[1]), free,
+        )  # fmt: skip
+        if call.op == "aten::dropout" and call.args.get("train") is True and call.args.get("p"):
+            self.notes.append(f"dropout is active in an evaluation at {where.source.name}:{where.line}")
+        self._append(Call(facts), inputs, shape, path, where, shares, keys)
+        self._memory(first, sum(traced.storages[s].bytes for s in fresh), root, bool(call.writes))
+        for storage in (*storages, *fresh, *call.writes):
+            self.last[storage] = index
+        for storage in fresh:
+            self.by_storage[storage] = index
+        for storage in call.writes:
+            self.written[storage] = index
+        parts = [tensor for tensor in made if tensor in self.used]
+        if not call.several or parts in ([first], []):
+            self.values.update(dict.fromkeys(made, index))
+            return
+        for place, tensor in enumerate(made):
+            if tensor not in self.used:
+                continue
+            item = len(self.nodes)
+            shape = self._shape(tensor)
+            alike = shape[1:] == self.nodes[index].shape[1:] and len(shape) > 1
+            one = Facts(
+                "item", "layout", "", shape, (("index", place),), (), 0, (), "view", 0, ((),) if alike else None, None,
+                False, "names a part",
+            )  # fmt: skip
+            self._append(Call(one), (index,), shape, f"{path}.{place}", where, None, ())
+            self._memory(tensor, 0, self._root(tensor, item), False)
+            self.values[tensor] = item
+            self.last[traced.tensors[tensor].storage] = item
+
+    def _append(
+        self, op: Op, inputs: tuple[int, ...], shape: Shape, path: str, where: Text, shares: int | None,
+        keys: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        again = self.taken[path] = self.taken.get(path, 0) + 1
+        self.nodes.append(Node(op, inputs, shape, path if again == 1 else f"{path}#{again}", where, "", shares))
+        self.keys.append(keys)
+
+    def _memory(self, tensor: int, allocated: int, root: int, in_place: bool) -> None:
+        size = self._size(tensor)
+        self.elements.append(size)
+        self.bytes.append(size * BYTES[self.traced.tensors[tensor].dtype] if tensor >= 0 else 0)
+        self.allocated.append(allocated)
+        self.roots.append(root)
+        self.in_place.append(in_place)
+
+    def _inputs(self, read: list[int]) -> tuple[int, ...]:
+        """The nodes that are read: those that made the tensors, and what has written their memory since."""
+        found: list[int] = []
+        for tensor in read:
+            value = self.values.get(tensor)
+            writer = self.written.get(self.traced.tensors[tensor].storage)
+            if value is not None:
+                found.append(value)
+            if writer is not None and writer not in found and (value is None or writer > value):
+                found.append(writer)
+        return tuple(found)
+
+    def _params(self, index: int, call: Called, kind: Kind) -> tuple[tuple[Param, ...], tuple[str, ...], int | None]:
+        """The parameters that the call is the first to read, their names in a `state_dict`, and the node that all of
+        its parameters belong to, where that is another one."""
+        own: list[Param] = []
+        keys: list[str] = []
+        owners: set[int] = set()
+        for name, value in call.args.items():
+            for tensor in refs(value):
+                learned = self.learned.get(tensor)
+                statistic = name in ("running_mean", "running_var")
+                if learned is None or not (learned.trained or statistic):
+                    continue
+                owner = self.owner.setdefault(tensor, index)
+                owners.add(owner)
+                if owner != index or any(key in learned.names for key in keys):
+                    continue
+                key = next((k for k in learned.names if k.rpartition(".")[0] == call.module), learned.names[0])
+                of: ParamKind = "stat" if statistic else "norm" if kind.family == "norm" else _kind(key, name)
+                own.append(Param(key.rpartition(".")[2], self.traced.tensors[tensor].shape, of))
+                keys.append(key)
+        shares = owners.pop() if not own and len(owners) == 1 else None
+        return tuple(own), tuple(keys), shares
+
+    # --- small things
+
+    def _born(self, storage: int) -> int:
+        return self.traced.storages[storage].born
+
+    def _size(self, tensor: int) -> int:
+        return prod(self.traced.tensors[tensor].shape) if tensor >= 0 else 0
+
+    def _shape(self, tensor: int) -> Shape:
+        """The shape without the batch, where that is the first axis."""
+        shape = self.traced.tensors[tensor].shape if tensor >= 0 else ()
+        return shape[1:] if tensor in self.led else shape
+
+    def _root(self, tensor: int, index: int) -> int:
+        """What the memory of a tensor belongs to: a node, an input, or below these what the node itself has."""
+        storage = self.traced.tensors[tensor].storage
+        own = -1 - len(self.traced.inputs) - index
+        return self.by_storage.get(storage, index if self._born(storage) >= 0 else own)
+
+    def _where(self, call: Called) -> Text:
+        key = call.file, call.line, call.name
+        if key not in self.wheres:
+            source = self.files.get(call.file) or Source(call.file, ())
+            line = source.lines[call.line - 1] if 0 < call.line <= len(source.lines) else ""
+            at = line.find(call.name)
+            word = call.name if at >= 0 else line.strip()
+            self.wheres[key] = Text(word, source, call.line, max(at, len(line) - len(line.lstrip())) + 1)
+        return self.wheres[key]
+
+    # --- paths and rows
+
+    def _paths(self, root: _Place) -> list[str]:
+        """The path of each call: of a module's only call the module's, else that and the call's name. What a call
+        reads tells where it belongs, where `forward` of a module was called by hand."""
+        found: list[str] = [""] * len(self.traced.calls)
+
+        def walk(place: _Place) -> None:
+            at, loose = place.start, list[int]()
+            for inner in place.inner:
+                loose += range(at, inner.start)
+                at = inner.stop
+                walk(inner)
+            loose += range(at, place.stop)
+            alone = len(loose) == 1 and not place.inner and place.path
+            counts: dict[str, int] = {}
+            for number in loose:
+                name = self.traced.calls[number].name
+                counts[name] = counts.get(name, 0) + 1
+            seen: dict[str, int] = {}
+            for number in loose:
+                name = self.traced.calls[number].name
+                seen[name] = seen.get(name, 0) + 1
+                own = f"{name}.{seen[name]}" if counts[name] > 1 else name
+                by_weight = self._belongs(self.traced.calls[number], place.module)
+                if by_weight:
+                    found[number] = by_weight
+                else:
+                    found[number] = place.path if alone else f"{place.path}/{own}" if place.path else own
+
+        walk(root)
+        return found
+
+    def _belongs(self, call: Called, module: str) -> str:
+        """The module whose parameters a call reads, where it is not the one that runs."""
+        names = [x.names for value in call.args.values() for t in refs(value) if (x := self.learned.get(t))]
+        if not names or any(name.rpartition(".")[0] == module for each in names for name in each):
+            return ""
+        return names[0][0].rpartition(".")[0]
+
+    def _rows(self, root: _Place) -> Iterator[Span]:
+        """The calls of modules as spans: those of the whole network's own parts are its rows, and what stands between
+        them is a row, too."""
+        for place in _filled(root):
+            yield from self._span(place, 0)
+
+    def _span(self, place: _Place, depth: int) -> Iterator[Span]:
+        start, stop = self.first_node[place.start], self.first_node[place.stop]
+        outside = [v for node in self.nodes[start:stop] for v in node.inputs if not start <= v < stop]
+        outputs = tuple(dict.fromkeys(self.values[t] for t in place.outputs if self.values.get(t, -1) >= start))
+        path = place.path or self.nodes[start].path
+        where = self.nodes[start].where
+        kind = _listed(place) if place.kind == "…" else place.kind or self._named(start, stop)
+        label = printable(path) if depth == 0 and place.kind else ""
+        name = printable(path) if depth == 0 else ""
+        yield Span(
+            path, depth, start, stop, outside[0] if outside else -1, outputs or (stop - 1,), where, kind, label, name
+        )
+        for inner in _grouped(place.inner, place.module):
+            if inner.inner or self.first_node[inner.stop] - self.first_node[inner.start] > 1:
+                yield from self._span(inner, depth + 1)
+
+    def _named(self, start: int, stop: int) -> str:
+        words = [node.op.word for node in self.nodes[start:stop] if node.op.word != "item"]
+        return ", ".join(words[:FEW]) + (f", … ({len(words)} calls)" if len(words) > FEW else "")
+
+
+def _tree(traced: Traced) -> _Place:
+    """The calls of modules as they stand in each other; what runs nothing is left out. A module that is called again
+    is `path#2`."""
+    root = _Place("", "", 0, len(traced.calls), traced.outputs, [], "")
+    open_: list[_Place] = [root]
+    times: dict[str, int] = {}
+    for module in traced.modules:
+        if module.start == module.stop or not module.path:
+            continue
+        while module.start >= open_[-1].stop:
+            open_.pop()
+        if module.stop > open_[-1].stop:
+            raise SpecError(f"the calls of `{printable(module.path)}` do not stand in each other")
+        above = open_[-1]
+        path = module.path
+        if above.module and path.startswith(f"{above.module}."):
+            path = above.path + path[len(above.module) :]
+        times[path] = times.get(path, 0) + 1
+        path = path if times[path] == 1 else f"{path}#{times[path]}"
+        place = _Place(path, module.kind, module.start, module.stop, module.outputs, [], module.path)
+        above.inner.append(place)
+        open_.append(place)
+    return root
+
+
+def _filled(root: _Place) -> list[_Place]:
+    """What stands directly in the network, with a place for each stretch of calls between modules."""
+    found: list[_Place] = []
+    at = root.start
+    for inner in [*_grouped(root.inner, ""), None]:
+        stop = inner.start if inner else root.stop
+        if at < stop:
+            found.append(_Place("", "", at, stop, (), [], ""))
+        if inner:
+            found.append(inner)
+            at = inner.stop
+    return found
+
+
+def _grouped(places: list[_Place], module: str) -> list[_Place]:
+    """Parts of a list that is itself never called, as a `ModuleList`, under its name."""
+    found: list[_Place] = []
+    for place in places:
+        if module and not place.module.startswith(f"{module}."):  # a module that belongs elsewhere
+            found.append(place)
+            continue
+        rest = place.module[len(module) + 1 :] if module else place.module
+        name, dot, _ = rest.partition(".")
+        above = f"{module}.{name}" if module else name
+        last = found[-1] if found else None
+        path = place.path[: len(place.path) - len(place.module) + len(above)] if dot else ""
+        if not dot:
+            found.append(place)
+        elif last is not None and last.path == path and not last.kind.strip("…"):
+            last.inner.append(place)
+            found[-1] = last._replace(stop=place.stop, outputs=place.outputs)
+        else:
+            times = sum(other.path.partition("#")[0] == path for other in found)
+            unique = path if not times else f"{path}#{times + 1}"
+            found.append(_Place(unique, "…", place.start, place.stop, place.outputs, [place], above))
+    return found
+
+
+def _listed(place: _Place) -> str:
+    """What stands in a list of modules: `2 × Bottleneck`."""
+    kinds = {inner.kind for inner in place.inner}
+    return f"{len(place.inner)} × {kinds.pop() if len(kinds) == 1 else 'modules'}"
+
+
+def _module(call: Called) -> str:
+    return f"`{printable(call.module)}`" if call.module else "the network itself"
+
+
+def _kind(key: str, name: str = "") -> ParamKind:
+    return "bias" if name == "bias" or key.rpartition(".")[2].startswith(("bias", "in_proj_bias")) else "weight"
+
+
+def _arguments(call: Called) -> tuple[tuple[str, Any], ...]:
+    """The arguments that are no tensors."""
+    return tuple(
+        (name, argument(value)) for name, value in call.args.items() if not isinstance(value, Ref) and not refs(value)
+    )
