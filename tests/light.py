@@ -39,6 +39,7 @@ class Case(NamedTuple):
         return 3 if self.needs else 0
 
 
+TRACE = Path(__file__).resolve().parent / "data" / "traces" / "net.json"  # of code, which is not needed to read it
 COMMANDS = [
     Case("--version"),
     Case("--help"),
@@ -49,6 +50,10 @@ COMMANDS = [
     Case("summary lenet5 --static --format markdown"),
     Case("summary lenet5 --static --format json"),
     Case("summary lenet5 --static --train"),
+    Case(f"summary {TRACE} --static --full"),
+    Case(f"explain {TRACE} conv"),
+    Case(f"compare {TRACE} lenet5"),
+    Case("summary net.py:Net --static", "torch"),
     Case("summary lenet5", "torch"),
     Case("measure lenet5", "torch"),
     Case("compare lenet5 alexnet"),

@@ -265,6 +265,7 @@ def test_another_front_gives_graphs_of_its_own_spelling(monkeypatch: pytest.Monk
 SPEC = Path(__file__).parent.parent / "specs" / "lenet5.yaml"
 FAST = archcalc.Conditions(threads=1, runs=1, time_limit=0)
 CALLS: dict[str, Callable[[], Any]] = {
+    "capture": lambda: archcalc.capture(torch.nn.Linear(4, 4), torch.ones(1, 4)),
     "check": lambda: archcalc.check(SPEC),
     "compare": lambda: archcalc.compare("lenet5", "alexnet"),
     "diff": lambda: archcalc.diff("lenet5", "alexnet"),
@@ -278,6 +279,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "plot": lambda: archcalc.plot("layers", "lenet5"),
     "scale": lambda: archcalc.scale("lenet5", batches=[1, 2]),
     "summary": lambda: archcalc.summary("lenet5"),
+    "trace": lambda: archcalc.trace("torch.nn:ReLU", "net.json", input=(4,)),
     "verify": lambda: archcalc.verify("lenet5"),
 }
 
@@ -292,7 +294,7 @@ def test_no_module_hides_a_public_function(tmp_path: Path, monkeypatch: pytest.M
         assert dataclasses.is_dataclass(ask()), name
 
 
-@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"explain", "lock", "plot"}))
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"explain", "lock", "plot", "trace"}))
 def test_a_result_is_a_table_in_a_notebook(name: str) -> None:
     result = CALLS[name]()
     assert "<table>" in result._repr_html_()

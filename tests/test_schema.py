@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from jsonschema import Draft202012Validator
 
@@ -468,6 +469,11 @@ def test_the_models_show_every_key(tmp_path: Path) -> None:
     for part in ("layer", "row"):
         for found in many[f"{part}s"]:
             note(f"{part.capitalize()}Document", found)
+    code = json.loads(written(archcalc.capture(torch.nn.ReLU(), torch.ones(1, 4)).summary(), form="json"))
+    assert wrong(REPORT, code) == []
+    note("", code)
+    note("CodeDocument", code["code"])
+    note("LayerDocument", code["layers"][0])
     for part, keys in seen.items():
         assert keys == set((made["$defs"][part] if part else made)["properties"]), part
     assert made["properties"]["schema"]["const"] == SCHEMA

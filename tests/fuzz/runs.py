@@ -35,7 +35,7 @@ def round(random: Random, folder: Path) -> None:
     if random.random() < 0.7:
         document = json.loads(text)
         for _ in range(random.choice((1, 1, 2, 5))):
-            _bend(random, document)
+            bend(random, document)
         text = json.dumps(document)
     else:
         text = mutated(random, text)
@@ -44,7 +44,7 @@ def round(random: Random, folder: Path) -> None:
     tried(*command, codes=(0, 1, 2, 3))
 
 
-def _bend(random: Random, found: Any) -> None:
+def bend(random: Random, found: Any) -> None:
     """Give a value somewhere in a document another one, or take it out."""
     while isinstance(found, dict | list) and found:
         key: Any = random.choice(list(found)) if isinstance(found, dict) else random.randrange(len(found))

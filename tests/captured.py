@@ -1,0 +1,159 @@
+"""A development check: how many modules of the libraries are captured, and whether torch counts the same.
+
+    python -m tests.captured torchvision [--every N] [--only TEXT]
+
+It needs torchvision, timm or transformers, which the tests do not install. Nothing is downloaded: weights are random.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from archcalc.analysis.counts import analyse
+from archcalc.errors import ArchcalcError
+from archcalc.runtime import reference, trace
+from archcalc.runtime.shadow import Literals, Shadow
+from archcalc.runtime.skeleton import skeleton, untouched
+
+# Operators that torchvision defines in C++, by their schemas: enough to import it without.
+SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "roi_align(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width, "
+    "int sampling_ratio, bool aligned) -> Tensor",
+    "roi_pool(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width) "
+    "-> (Tensor, Tensor)",
+    "ps_roi_align(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width, "
+    "int sampling_ratio) -> (Tensor, Tensor)",
+    "ps_roi_pool(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width) "
+    "-> (Tensor, Tensor)",
+    "deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, SymInt stride_h, "
+    "SymInt stride_w, SymInt pad_h, SymInt pad_w, SymInt dilation_h, SymInt dilation_w, SymInt groups, "
+    "SymInt offset_groups, bool use_mask) -> Tensor",
+    "_roi_align_backward(Tensor grad, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width, "
+    "SymInt batch_size, SymInt channels, SymInt height, SymInt width, int sampling_ratio, bool aligned) -> Tensor",
+    "_roi_pool_backward(Tensor grad, Tensor rois, Tensor argmax, float spatial_scale, SymInt pooled_height, "
+    "SymInt pooled_width, SymInt batch_size, SymInt channels, SymInt height, SymInt width) -> Tensor",
+    "_ps_roi_align_backward(Tensor grad, Tensor rois, Tensor channel_mapping, float spatial_scale, SymInt "
+    "pooled_height, SymInt pooled_width, int sampling_ratio, SymInt batch_size, SymInt channels, SymInt height, "
+    "SymInt width) -> Tensor",
+    "_ps_roi_pool_backward(Tensor grad, Tensor rois, Tensor channel_mapping, float spatial_scale, SymInt "
+    "pooled_height, SymInt pooled_width, SymInt batch_size, SymInt channels, SymInt height, SymInt width) -> Tensor",
+)
+
+
+def torchvision() -> Any:
+    """torchvision, also where its operators are not there or are another torch's."""
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for schema in SCHEMAS:
+        name = schema.partition("(")[0]
+        if not hasattr(torch.ops.torchvision, name):
+            library.define(schema)  # type: ignore[no-untyped-call]
+    torchvision.kept = library  # type: ignore[attr-defined]
+    import torchvision as found
+
+    return found
+
+
+def fcm(module: nn.Module, given: dict[str, trace.Given]) -> int | None:
+    """The MACs that torch's own counter sees on `meta`; None where it raises."""
+    try:
+        with untouched(), torch.device("meta"):
+            shadow = Shadow()
+            module = skeleton(module, shadow).eval()
+            inputs = {key: trace._made(one, 1, torch.float32, False) for key, one in given.items()}
+            for one, value in zip(inputs.values(), given.values(), strict=True):
+                if not one.is_floating_point():
+                    shadow.know(one, value.whole(one))
+            counter = FlopCounterMode(display=False)
+            args = [inputs.pop("")] if "" in inputs else []
+            with torch.no_grad(), shadow, Literals(shadow), counter:
+                module(*args, **inputs)
+        return counter.get_total_flops() // 2
+    except Exception:
+        return None
+
+
+def of_torchvision() -> Iterator[tuple[str, dict[str, Any]]]:
+    """torchvision's classifiers with what it publishes about each of their weights."""
+    models = torchvision().models
+    for name in models.list_models(module=models):
+        for weight in models.get_model_weights(name):
+            size = weight.transforms.keywords["crop_size"]
+            yield name, {"size": (3, size, size), "params": weight.meta["num_params"], "ops": weight.meta["_ops"]}
+
+
+def of_timm() -> Iterator[tuple[str, dict[str, Any]]]:
+    import timm
+
+    for name in timm.list_models():
+        yield name, {}
+
+
+GROUPS: dict[str, Callable[[], Iterator[tuple[str, dict[str, Any]]]]] = {
+    "torchvision": of_torchvision,
+    "timm": of_timm,
+}
+
+
+def one(group: str, name: str, known: dict[str, Any]) -> dict[str, Any]:
+    """Capture one model, and hold it against torch's counter and what is published."""
+    found: dict[str, Any] = {"model": f"{group}:{name}", "size": known.get("size")}
+    start = time.perf_counter()
+    try:
+        kwargs = {"image_size": known["size"][1]} if "vit_" in name and group == "torchvision" else {}
+        module, inputs = reference.built(f"{group}:{name}", known.get("size"), kwargs)
+        found["built"] = round(time.perf_counter() - start, 3)
+        start = time.perf_counter()
+        graph = trace.capture(module, inputs)
+        found["seconds"] = round(time.perf_counter() - start, 3)
+    except ArchcalcError as error:
+        return found | {"error": error.render()}
+    totals = analyse(graph).totals
+    found |= {"params": totals.params, "macs": totals.macs, "nodes": len(graph.nodes)}
+    found["peak"] = totals.peak_memory_bytes
+    own = sum(parameter.numel() for parameter in module.parameters())
+    problems = [] if own == totals.params else [f"params {own:,} by torch"]
+    counted = fcm(module, inputs)
+    if counted != totals.macs:
+        problems.append(f"FCM {counted}")
+    if known and known["params"] != totals.params:
+        problems.append(f"published params {known['params']:,}")
+    if known and round(totals.macs / 1e9, 3) != known["ops"]:
+        problems.append(f"published {known['ops']} G")
+    return found | ({"problems": problems} if problems else {})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("group", choices=GROUPS)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--output", default="")
+    asked = parser.parse_args()
+    torchvision()  # timm imports it, too
+    every = [entry for entry in GROUPS[asked.group]() if asked.only in entry[0]]
+    good, rows = 0, []
+    for name, known in every[asked.first :: asked.every]:
+        row = one(asked.group, name, known)
+        rows.append(row)
+        good += "error" not in row and "problems" not in row
+        print(json.dumps(row), flush=True)
+        if asked.output:
+            Path(asked.output).write_text(json.dumps(rows, indent=1))
+    print(f"{good} of {len(rows)} agree", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,694 @@
+"""Captured modules: the numbers of `docs/capture.md`'s traps by hand, torch's own counter beside them, and what a run
+leaves behind: nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import archcalc
+from archcalc.analysis.counts import Report, analyse
+from archcalc.analysis.memory import held_bytes
+from archcalc.errors import ArchcalcError, SpecError, UsageError
+from archcalc.graph import Graph
+from archcalc.models import Model
+from archcalc.tracing import code, traced
+from tests.test_commands import Run, command
+
+__all__ = ["command"]  # a fixture
+
+# --- modules of a few lines, each of which somebody counts wrong --------------------------------------------------
+
+
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(8, 3, 3, 3))
+
+    def forward(self, x: Tensor) -> Any:
+        return F.conv2d(x, self.w, padding=1)
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(1000, 64)
+        self.head = nn.Linear(64, 1000, bias=False)
+        self.head.weight = self.embed.weight
+
+    def forward(self, ids: Tensor) -> Any:
+        return self.head(self.embed(ids))
+
+
+class Thrice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(64, 64)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.fc(self.fc(x)))
+
+
+class Unused(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.aux = nn.Linear(64, 64), nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(x)
+
+
+class Attention(nn.Module):
+    def __init__(self, kv: int = 8) -> None:
+        super().__init__()
+        self.kv = kv
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Any:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.kv != 8)
+
+
+class Gram(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(64, 64)
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.fc(x)
+        return y @ y.transpose(-1, -2) @ y
+
+
+class Masked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Any:
+        mask = torch.ones(4, dtype=torch.bool)
+        return self.a(x) if mask.all() else self.b(x)
+
+
+class ByHand(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(4, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.a.forward(x)
+
+
+class Dropped(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return F.dropout(x, 0.5)
+
+
+class Cuda(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(64, 64)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(x.cuda())
+
+
+class Branch(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        if x.sum() > 0:
+            return x
+        return -x
+
+
+class Experts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.experts = nn.ModuleList([nn.Linear(4, 4, bias=False) for _ in range(3)])
+        self.gate = nn.Linear(4, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Any:
+        chosen, out = self.gate(x).argmax(-1), torch.zeros_like(x)
+        for number, expert in enumerate(self.experts):
+            at = torch.where(chosen == number)
+            out[at] = expert(x[at])
+        return out
+
+
+class Grouped(nn.Module):
+    """Eight experts of which each token goes to two, as a mixture of experts multiplies them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(8, 16, 32))
+
+    def forward(self, x: Tensor) -> Any:
+        rows = torch.cat([x[0], x[0]])
+        return torch._grouped_mm(rows.bfloat16(), self.w.bfloat16(), offs=torch.arange(1, 9, dtype=torch.int32) * 8)
+
+
+class Reshaped(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return x.contiguous(memory_format=torch.channels_last).reshape(x.shape[0], -1)
+
+
+class Flat(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return x.reshape(x.shape[0], -1)
+
+
+class Positions(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pos = nn.Parameter(torch.zeros(1, 10, 4))
+        self.fc = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(x + self.pos)
+
+
+class Halves(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(4, 8, 1), nn.Conv2d(4, 8, 1)
+
+    def forward(self, x: Tensor) -> Any:
+        left, right = x.chunk(2, 1)
+        return torch.cat([self.a(left), self.b(right)], 1)
+
+
+class Cached(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.kept: dict[str, Tensor] = {}
+
+    def forward(self, x: Tensor) -> Any:
+        if "bias" not in self.kept:
+            self.kept["bias"] = torch.zeros(1000) + torch.ones(1000)
+        return self.fc(x) + self.kept["bias"][:4]
+
+
+class Half(nn.Module):
+    """A ReLU in place, a slice that is written, a residual."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Any:
+        y = self.conv(x)
+        y.relu_()
+        y[:, 0] = 0
+        return y + x
+
+
+def _tokens(*shape: int) -> Tensor:
+    return torch.empty(1, *shape, device="meta")
+
+
+class Trap(NamedTuple):
+    """A module with its inputs; its MACs and parameters by hand, and whether torch's counter sees all of it."""
+
+    make: Callable[[], nn.Module]
+    inputs: tuple[Any, ...]
+    macs: int
+    params: int = 0
+    counted: bool = True
+
+
+TRAPS = {
+    "a conv without a module": Trap(Functional, (_tokens(3, 30, 30),), 8 * 27 * 900, 216),
+    "a tied embedding": Trap(Tied, (torch.zeros(1, 10, dtype=torch.long),), 640_000, 64_000),
+    "one layer thrice": Trap(Thrice, (_tokens(64),), 12_288, 4_160),
+    "a layer that is not called": Trap(Unused, (_tokens(64),), 4_096, 4_810),
+    "causal attention": Trap(Attention, (_tokens(8, 100, 64),) * 3, 10_240_000),
+    "attention of shared keys": Trap(
+        lambda: Attention(2), (_tokens(8, 100, 64), _tokens(2, 100, 64), _tokens(2, 100, 64)), 10_240_000, counted=False
+    ),
+    "an encoder layer": Trap(
+        lambda: nn.TransformerEncoderLayer(512, 8, batch_first=True), (_tokens(100, 512),), 324_812_800, 3_152_384
+    ),
+    "an LSTM": Trap(
+        lambda: nn.LSTM(64, 128, 2, batch_first=True), (torch.empty(4, 50, 64, device="meta"),), 45_875_200, 231_424
+    ),
+    "a transposed conv": Trap(lambda: nn.ConvTranspose2d(3, 2, 3, stride=2), (_tokens(3, 224, 224),), 2_709_504, 56),
+    "products of values": Trap(Gram, (_tokens(1000, 64),), 132_096_000, 4_160),
+    "a mask that is known": Trap(Masked, (_tokens(4),), 16, 40, counted=False),
+    "forward by hand": Trap(ByHand, (_tokens(4),), 16, 16),
+    "dropout that is active": Trap(Dropped, (_tokens(4),), 0),
+    "a device that is not there": Trap(Cuda, (_tokens(64),), 4_096, 4_160, counted=False),
+    "rows of experts": Trap(Grouped, (_tokens(32, 16),), 64 * 16 * 32, 4_096, counted=False),
+    "a reshape that copies": Trap(Reshaped, (_tokens(8, 4, 4),), 0),
+    "positions and a computed weight": Trap(Positions, (_tokens(10, 4),), 160, 40 + 4 + 4 + 16),
+    "bilinear": Trap(lambda: nn.Bilinear(5, 6, 7), (_tokens(5), _tokens(6)), 5 * 6 * 7, 217, counted=False),
+    "a lazy layer": Trap(lambda: nn.LazyLinear(5), (_tokens(7),), 35, 40, counted=False),
+    "two halves": Trap(Halves, (_tokens(8, 5, 5),), 2 * 4 * 8 * 25, 80),
+}
+
+
+def captured(trap: Trap) -> Model:
+    return archcalc.capture(trap.make(), *trap.inputs)
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_counts_by_hand_and_by_torch(name: str) -> None:
+    trap = TRAPS[name]
+    totals = captured(trap).totals
+    assert (totals.macs, totals.params) == (trap.macs, trap.params)
+    if trap.counted:
+        module = trap.make().to("meta").eval()
+        counter = FlopCounterMode(display=False)
+        with torch.device("meta"), torch.no_grad(), counter:
+            module(*[value.to("meta") for value in trap.inputs])
+        assert counter.get_total_flops() == 2 * trap.macs
+
+
+def _peers(trap: Trap) -> list[int | str]:
+    """What torchinfo, fvcore and torch's counter on the CPU make of a module: MACs, or what they raise."""
+    import torchinfo
+    from fvcore.nn import FlopCountAnalysis
+
+    def counted(module: nn.Module, given: list[Tensor]) -> int:
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            module(*given)
+        return int(counter.get_total_flops()) // 2
+
+    def analysed(module: nn.Module, given: list[Tensor]) -> int:
+        analysis = FlopCountAnalysis(module, tuple(given)).unsupported_ops_warnings(False)
+        return int(analysis.uncalled_modules_warnings(False).tracer_warnings("none").total())
+
+    def summarised(module: nn.Module, given: list[Tensor]) -> int:
+        return int(torchinfo.summary(module, input_data=given, verbose=0).total_mult_adds)
+
+    found: list[int | str] = []
+    module, given = trap.make().eval(), [torch.zeros(value.shape, dtype=value.dtype) for value in trap.inputs]
+    for tool in (summarised, analysed, counted):
+        try:
+            found.append(tool(module, given))
+        except Exception as error:  # each raises what it likes
+            found.append(type(error).__name__)
+    return found
+
+
+PAGE = Path(__file__).parent.parent / "docs" / "capture.md"
+ROWS = {cells[0]: cells[2:] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.count("|") == 7
+        for cells in [[cell.strip() for cell in line.strip("|").split("|")]] if cells[0] in TRAPS}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ROWS)
+def test_the_page_shows_what_others_count(name: str) -> None:
+    ours, *others = ROWS[name]
+    assert int(ours.replace(",", "")) == TRAPS[name].macs
+    for cell, count in zip(others, _peers(TRAPS[name]), strict=True):
+        if name == "a device that is not there" and torch.cuda.is_available():
+            continue
+        shown = count if isinstance(count, str) else f"{count:,}"
+        assert cell == (shown if isinstance(count, str) or count == TRAPS[name].macs else f"**{shown}**")
+
+
+def test_shared_and_unused_parameters_are_named() -> None:
+    tied = captured(TRAPS["a tied embedding"]).graph
+    assert [(node.path, node.shares) for node in tied.nodes] == [("embed", None), ("head", 0)]
+    assert [node.shares for node in captured(TRAPS["one layer thrice"]).graph.nodes] == [None, 0, 0]
+    unused = captured(TRAPS["a layer that is not called"])
+    assert unused.notes == ("650 parameters are in the total that nothing reads: aux.weight, aux.bias",)
+    assert captured(TRAPS["a mask that is known"]).notes == (
+        "20 parameters are in the total that nothing reads: b.weight, b.bias",
+    )
+    assert "dropout is active in an evaluation at" in captured(TRAPS["dropout that is active"]).notes[0]
+    assert captured(TRAPS["forward by hand"]).graph.nodes[0].path == "a"
+
+
+class Elsewhere(nn.Module):
+    """Works with a module that stands in a list of another part."""
+
+    def __init__(self, parts: nn.ModuleList) -> None:
+        super().__init__()
+        self.borrowed = [parts]
+        self.own = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.own(self.borrowed[0][0](x))
+
+
+class Lender(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lent = nn.ModuleList([nn.Sequential(nn.Linear(4, 4), nn.ReLU())])
+        self.user = Elsewhere(self.lent)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.user(x)
+
+
+def test_a_module_that_belongs_elsewhere_keeps_its_path() -> None:
+    graph = archcalc.capture(Lender(), _tokens(4)).graph
+    assert [node.path for node in graph.nodes] == ["lent.0.0", "lent.0.1", "user.own"]
+    assert [(span.path, span.depth) for span in graph.spans] == [("user", 0), ("lent.0", 1)]
+
+
+def test_an_lstm_is_one_node_and_halves_are_views() -> None:
+    assert [layer.op for layer in captured(TRAPS["an LSTM"]).layers if layer.macs] == ["lstm"]
+    halves = captured(TRAPS["two halves"])
+    assert [(layer.path, layer.activation_bytes) for layer in halves.layers] == [
+        ("chunk", 0), ("chunk.0", 0), ("chunk.1", 0), ("a", 800), ("b", 800), ("cat", 1600),
+    ]  # fmt: skip
+
+
+def test_a_checkpoints_keys_are_the_paths() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()), nn.Conv2d(4, 2, 1))
+    graph = archcalc.capture(net, _tokens(3, 8, 8)).graph
+    assert graph.code is not None
+    keys = {key for each in graph.code.keys for key in each}
+    assert keys == {key for key in net.state_dict() if not key.endswith("num_batches_tracked")}
+    for node, each in zip(graph.nodes, graph.code.keys, strict=True):
+        assert [f"{node.path}.{param.name}" for param in node.op.params()] == [*each]
+
+
+# --- memory -------------------------------------------------------------------------------------------------------
+
+
+class Watched:
+    """The bytes of all storages that a real run of a module holds at most, tensors freed as Python frees them."""
+
+    def __init__(self, module: nn.Module, x: Tensor) -> None:
+        import weakref
+
+        from torch.utils._python_dispatch import TorchDispatchMode
+
+        live: dict[int, int] = {}
+        held = {t.untyped_storage()._cdata for t in (*module.parameters(), *module.buffers())}
+        self.peak = 0
+
+        class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+            def __torch_dispatch__(_, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: N805
+                out = func(*args, **(kwargs or {}))
+                for tensor in out if isinstance(out, tuple | list) else (out,):
+                    if isinstance(tensor, Tensor):
+                        storage = tensor.untyped_storage()
+                        key = storage._cdata
+                        if key not in live and key not in held:
+                            live[key] = storage.nbytes()
+                            weakref.finalize(storage, live.pop, key, None)
+                self.peak = max(self.peak, sum(live.values()))
+                return out
+
+        live[x.untyped_storage()._cdata] = x.untyped_storage().nbytes()
+        with torch.inference_mode(), Mode():  # type: ignore[no-untyped-call]
+            module.eval()(x)
+
+
+def _flat(graph: Graph) -> int:
+    return max(held_bytes(graph, eager=False))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Half, lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Flatten()), Reshaped],
+    ids=["in place", "sequential", "copies"],
+)
+def test_the_peak_is_that_of_a_real_run(make: Callable[[], nn.Module]) -> None:
+    x = torch.randn(2, 3, 12, 12)
+    model = archcalc.capture(make(), x)
+    assert model.totals.peak_memory_bytes == Watched(make(), x).peak
+
+
+def test_peaks_of_a_reshape() -> None:
+    assert captured(TRAPS["a reshape that copies"]).totals.peak_memory_bytes == 512 + 512 + 512
+    assert archcalc.capture(Flat(), _tokens(8, 4, 4)).totals.peak_memory_bytes == 512
+    last = torch.empty(1, 8, 4, 4, device="meta").contiguous(memory_format=torch.channels_last)
+    assert last.stride() != _tokens(8, 4, 4).stride()
+
+
+def test_a_cache_is_filled_before_what_is_counted() -> None:
+    report = archcalc.capture(Cached(), _tokens(4)).report()
+    assert report.totals.activation_bytes == 16 + 16
+
+
+# --- no side effects ----------------------------------------------------------------------------------------------
+
+
+def test_a_module_is_as_it_was() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.ReLU())
+    module.train()
+    module[0].register_forward_hook(lambda *_: None)
+    state = {key: value.clone() for key, value in module.state_dict().items()}
+    pointers = [parameter.data_ptr() for parameter in module.parameters()]
+    seed = random.getstate()
+    archcalc.capture(module, torch.randn(2, 3, 8, 8))
+    assert module.training
+    assert all(part.training for part in module.modules())
+    assert pointers == [parameter.data_ptr() for parameter in module.parameters()]
+    assert all(torch.equal(state[key], value) for key, value in module.state_dict().items())
+    assert len(module[0]._forward_hooks) == 1
+    assert not nn.modules.module._global_forward_hooks
+    assert random.getstate() == seed
+    cached = Cached()
+    archcalc.capture(cached, _tokens(4))
+    assert cached.kept == {}
+
+
+def test_random_states_do_not_move() -> None:
+    module = nn.Sequential(nn.Dropout(), nn.Linear(4, 4))
+    state = torch.get_rng_state()
+    archcalc.capture(module, _tokens(4))
+    archcalc.capture(module, torch.ones(1, 4), example=True)
+    archcalc.capture(Dropped(), _tokens(4))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+# --- errors -------------------------------------------------------------------------------------------------------
+
+
+class Fails(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return self.inner(x)
+
+    def inner(self, x: Tensor) -> Any:
+        raise ValueError("no such thing")
+
+
+class Unruled(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        return torch.linalg.svd(x)[1]
+
+
+def test_what_depends_on_activations_says_so_and_an_example_runs_it() -> None:
+    with pytest.raises(SpecError, match="depends on the values") as error:
+        archcalc.capture(Branch(), _tokens(4))
+    assert "if x.sum() > 0:" in error.value.render()
+    assert "--example" in error.value.render()
+    assert archcalc.capture(Branch(), torch.ones(1, 4), example=True).totals.macs == 0
+    with pytest.raises(SpecError, match="depends on the values"):
+        archcalc.capture(Experts(), _tokens(6, 4))
+    assert archcalc.capture(Experts(), torch.ones(1, 6, 4), example=True).totals.macs == 6 * 4 * 4 + 6 * 4 * 3
+
+
+def test_an_error_of_the_code_is_told_at_its_line() -> None:
+    with pytest.raises(SpecError) as error:
+        archcalc.capture(Fails(), _tokens(4))
+    shown = error.value.render()
+    assert shown.startswith("error: ValueError: no such thing\n")
+    assert 'raise ValueError("no such thing")' in shown
+    assert "torch/" not in shown
+    assert "runtime/" not in shown
+    assert "forward" in shown
+
+
+def test_an_operator_without_a_rule_is_an_error_or_makes_a_lower_bound() -> None:
+    with pytest.raises(SpecError, match="no rule counts `aten::_linalg_svd`, in the network itself"):
+        archcalc.capture(Unruled(), _tokens(4, 4))
+    model = archcalc.capture(Unruled(), _tokens(4, 4), allow_unknown=True)
+    assert model.notes == ("every total is a lower bound, as no rule counts aten::_linalg_svd",)
+
+
+def test_an_id_that_no_table_has_is_an_error() -> None:
+    with pytest.raises(ArchcalcError, match="index out of range"):
+        archcalc.capture(nn.Embedding(10, 4), torch.full((1, 3), 12))
+
+
+def test_what_is_no_module_or_has_no_batch_is_refused() -> None:
+    with pytest.raises(UsageError, match="no torch module"):
+        archcalc.capture(len, _tokens(4))
+    with pytest.raises(UsageError, match="different batches"):
+        archcalc.capture(nn.Bilinear(4, 4, 4), torch.ones(1, 4), torch.ones(2, 4))
+
+
+def test_counts_are_of_the_batch_that_was_run() -> None:
+    model = archcalc.capture(nn.Linear(4, 4), _tokens(4))
+    assert model.report(8).totals.macs == 8 * 16
+    assert model.report(1, "float16").totals.param_bytes == 40
+    with pytest.raises(UsageError, match="training step of code"):
+        model.training()
+
+
+# --- the command line ---------------------------------------------------------------------------------------------
+
+NET = """
+import torch
+from torch import nn
+
+print("hello from the model")
+
+
+class Net(nn.Module):
+    def __init__(self, classes=10):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.blocks = nn.ModuleList([nn.Conv2d(8, 8, 3, padding=1) for _ in range(2)])
+        self.fc = nn.Linear(8, classes)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        for block in self.blocks:
+            x = x + block(x)
+        return self.fc(x.mean((2, 3)))
+
+
+class Text(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(100, 8)
+
+    def forward(self, input_ids, attention_mask=None):
+        return self.embed(input_ids) * attention_mask[..., None]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "my_net.py").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["text", "json", "csv", "markdown", "latex", "html"])
+def test_a_file_is_summarised_in_every_form(folder: Path, command: Run, form: str) -> None:
+    found = command("summary", "my_net.py:Net", "--input", "3x32x32", "--depth", "2", "--format", form)
+    assert found.code == 0
+    assert "hello" not in found.out
+    assert "hello" in found.err
+    assert "1,482" in found.out or "1482" in found.out or "blocks" in found.out
+
+
+def test_what_a_module_is_made_with(folder: Path, command: Run) -> None:
+    found = command("summary", "my_net.py:Net", "--input", "3x8x8", "--kwargs", '{"classes": 100}', "--static")
+    assert "2,292 = " in found.out
+    for words, said in {
+        ("--kwargs", "{classes: 1}"): "`--kwargs` is no JSON",
+        ("--kwargs", "[1]"): "`--kwargs` is a mapping in JSON",
+        ("--kwargs", '{"colour": 1}'): "TypeError",
+        ("--set", "classes=1"): "has no constants to set",
+    }.items():
+        found = command("summary", "my_net.py:Net", "--input", "3x8x8", *words)
+        assert found.code == 2
+        assert said in found.err
+        assert "Traceback" not in found.err
+
+
+def test_inputs_by_name_and_dtype(folder: Path, command: Run) -> None:
+    found = command(
+        "summary", "my_net.py:Text", "--input", "input_ids=7:int64", "--input", "attention_mask=7:int64=1", "--static"
+    )
+    assert found.code == 0
+    assert "input input_ids 7, attention_mask 7" in found.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("my_net.py",), "name what is in it"),
+        (("my_net.py:Nett",), "has no `Nett`"),
+        (("my_net.py:Net",), "nothing says what `my_net.py:Net` takes"),
+        (("no_such.py:Net",), "there is no file `no_such.py`"),
+        (("no.such:Net",), "there is no module `no` to import"),
+        (("my_net.py:NET",), "has no `NET`"),
+        (("my_net.py:Net", "--input", "4x8x8"), "my_net.py:16"),
+        (("my_net.py:Net", "--input", "3x8x8", "--fold-bn"), "is code"),
+        (("vgg16", "--kwargs", "{}", "--example"), "is a spec"),
+        (("vgg16", "--input", "3x224x224:int64"), "has no dtype of its own"),
+    ],
+    ids=["no name", "a wrong name", "no input", "no file", "no module", "case", "a line", "folding", "a spec", "dtype"],
+)
+def test_what_is_wrong_is_said_once(folder: Path, command: Run, words: tuple[str, ...], said: str) -> None:
+    found = command("summary", *words, "--static")
+    assert found.code == 2
+    assert said in found.err
+    assert "Traceback" not in found.err
+
+
+def test_a_family_never_imports_code(folder: Path, command: Run) -> None:
+    (folder / "resnet.py").write_text("raise SystemExit(77)")
+    assert command("summary", "resnet:50-layer", "--static").code == 0
+    assert command("summary", "resnett:50-layer", "--static").code == 2
+    (folder / "archcalc.lock").write_text("archcalc lock 1\nmodel my_net.py:Net\nend\n")
+    found = command("check", "archcalc.lock")
+    assert found.code == 2
+    assert "hello" not in found.err
+
+
+def test_a_trace_is_read_without_torch_and_says_the_same(folder: Path, command: Run) -> None:
+    found = command("trace", "my_net.py:Net", "--input", "3x32x32", "-o", "net.json")
+    assert found.code == 0
+    assert "1,482 params" in found.out
+    text = (folder / "net.json").read_text()
+    assert str(folder) not in text
+    assert "nn.Conv2d(" not in text
+    live = command("summary", "my_net.py:Net", "--input", "3x32x32", "--static", "--format", "json")
+    read = command("summary", "net.json", "--static", "--format", "json")
+    same = [re.sub(r':\d+"|"model": "[^"]*"', "", found.out) for found in (live, read)]
+    assert json.loads(live.out)["totals"] == json.loads(read.out)["totals"]
+    assert len(same[0]) == len(same[1])
+    assert command("compare", "net.json", "lenet5").code == 0
+    assert command("explain", "net.json", "conv").code == 0
+    found = command("summary", "net.json", "--static", "--batch", "2")
+    assert found.code == 2
+    assert "traced at batch 1" in found.err
+
+
+def test_a_trace_is_written_and_read_back_alike() -> None:
+    from archcalc.runtime.trace import Given, trace
+
+    found, _ = trace(Half(), {"": Given((3, 8, 8))})
+    again = traced.parse(json.loads(traced.text(found)))
+    assert again == found._replace(calls=tuple(call._replace(args=dict(call.args)) for call in found.calls))
+    report = analyse(code.graph(again))
+    assert isinstance(report, Report)
+    assert report.totals.macs == 3 * 27 * 64
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"version": 2}, "has the version 2"),
+        ({"calls": [], "modules": []}, "nothing runs in it"),
+        ({"inputs": [["x", 999]]}, "`inputs` holds what is no number"),
+        ({"batch": 0}, "`batch` holds"),
+        ({"dtype": "float31"}, "no dtype"),
+        ({"tensors": [[[10**18, 10], "float32", 0]]}, "too many axes or elements"),
+    ],
+    ids=["version", "empty", "input", "batch", "dtype", "size"],
+)
+def test_a_trace_that_is_none_is_exit_2(folder: Path, command: Run, change: dict[str, Any], said: str) -> None:
+    command("trace", "my_net.py:Net", "--input", "3x8x8")
+    document = json.loads((folder / "net.json").read_text()) | change
+    (folder / "net.json").write_text(json.dumps(document))
+    found = command("summary", "net.json", "--static")
+    assert found.code == 2
+    assert said in found.err
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_libraries_where_they_are(library: str) -> None:
+    pytest.importorskip(library)
+    model = archcalc.load(f"{library}:resnet50")
+    assert (model.totals.params, model.totals.macs) == (25_557_032, 4_089_184_256)
+    assert (model.totals.peak_memory_bytes, _flat(model.graph)) == (11_038_720, 10_235_904)
