@@ -215,6 +215,16 @@ def test_a_model_is_as_large_as_is_printed_beside_its_result() -> None:
         ("senet154", "ImageNet", "top1_error", ["18.68"]),
         ("efficientnet-b0", "ImageNet", "top1_accuracy", ["77.1"]),
         ("transformer-big", "newstest2014 EN-DE", "bleu", ["28.4"]),
+        ("transformer-big", "newstest2014 EN-FR", "training_days", ["3.5"]),
+        ("resnet20-preact-erasing", "CIFAR-100", "error", ["30.58", "30.18"]),
+        ("resnet18-preact-erasing", "CIFAR-100", "error", ["24.50", "24.03"]),
+        ("wrn-52-1", "SVHN", "error", ["2.08", "1.70"]),
+        ("fast-rcnn-vgg16", "PASCAL VOC 2012 test", "map", ["65.7", "68.4"]),
+        ("faster-rcnn-vgg16", "PASCAL VOC 2007 test", "latency", ["342", "198", "198"]),
+        ("faster-rcnn-zf", "PASCAL VOC 2007 test", "map", ["59.9"]),
+        ("capsnet-baseline", "MultiMNIST", "error", ["8.1"]),
+        ("prelu-net-c", "ImageNet", "top5_error", ["7.38", "5.71"]),
+        ("seq2seq-lstm", "newstest2014 EN-FR", "bleu", ["26.17", "30.59"]),
         ("googlenet-torchvision", "ImageNet", "top1_error", []),
         ("no-such-model", "ImageNet", "top1_error", []),
     ],
@@ -224,6 +234,71 @@ def test_results_of_a_model(model: str, dataset: str, metric: str, values: list[
     found = [result for result in asked if dataset in (result.benchmark, result.dataset)]
     assert sorted(result.value for result in found) == sorted(map(Fraction, values))
     assert all(result.setting and result.sources for result in found)
+
+
+# Variants of systems that ship which are no model: why.
+OTHERS = {
+    "another width than the shipped one": {
+        "(ZFNet)", "Zeiler & Fergus (Zeiler & Fergus, 2013) (1 net)", "l = 1", "l = 2", "l = 3", "l = 4",
+        "NIN + Dropout", "mlpconv + Fully Connected", "mlpconv + Fully Connected + Dropout", "Highway [28]",
+        "ReLU", "LReLU ( a = 0.25 )", "PReLU, channel-shared", "PReLU, channel-wise", "RN50x64",
+    },
+    "several networks": {"MCDNN", "ResNet", "VGG Net-D & Net-E", "VGG Net-D & Net-E, image-only",
+                         "VGG Net-D & Net-E, image and bounding box", "a variant of this model"},
+    "features or a detector for another task": {
+        "Zeiler & Fergus (Zeiler & Fergus, 2013)", "VGG Net-E (19 layers)", "VGG Net-D (16 layers)",
+        "deep residual nets",
+        "ResNet (MSRA @ ILSVRC & COCO 2015)", "OverFeat (Sermanet et al., 2014)", "GoogLeNet (Szegedy et al., 2014)",
+        "Krizhevsky et al. (Krizhevsky et al., 2012)", "train SS 2k, test SS 2k", "train EB 2k, test EB 2k",
+    },
+    "NIST's tasks, each with a committee of its own": {
+        "all (62)", "digits (10)", "letters (52)", "letters* (26)", "merged (37)", "uppercase (26)", "lowercase (26)",
+    },
+    "which configuration is not said": {"VGG", "VGG Net", "VGG [41] (ILSVRC'14)"},
+    "a method, of any network": {"Dropout", "color augmentation", "AlexNet, overlapped pooling"},
+}  # fmt: skip
+
+
+def test_every_result_of_a_system_that_ships_is_of_a_model_or_of_another_network() -> None:
+    of_others = {variant for variants in OTHERS.values() for variant in variants}
+    built = {system.key for system in known().systems if system.models}
+    several = re.compile(r"\b([2-9]|\d\d) (nets|models)\b|[Ee]nsemble")
+    unlinked = set()
+    for result in known().results:
+        if result.system in built and not result.models and not several.search(f"{result.variant} {result.setting}"):
+            unlinked.add(result.variant)
+    assert unlinked == of_others
+
+
+def test_what_documents_print_of_a_model_is_shown(command: Run) -> None:
+    """Beside its figures, in the tables that it is printed in; none of it has a verdict."""
+    found = json.loads(command("paper", "faster-rcnn-vgg16", "--format", "json").out)
+    assert {result["metric"] for result in found["results"]} == {"map", "latency"}
+    assert [result["printed"] for result in found["results"]][:2] == ["68.5", "342"]
+    text = command("paper", "resnet50").out
+    assert text.index("computed figures") < text.index("Results, as they are printed")
+    assert re.search(r"ResNet-50 +ImageNet .* top-1 error .* 22.85 % +resnet50", text)
+    assert "reported: nothing of them is computed" in text
+    assert json.loads(command("paper", "resnet50", "--verdict", "rounds", "--format", "json").out)["results"] == []
+    assert not json.loads(command("paper", "--all", "--format", "json").out)["results"]
+    one = json.loads(command("paper", "transformer-big", "--format", "json").out)
+    assert {"bleu", "training_days"} <= {result["metric"] for result in one["results"]}
+    rows = list(csv.DictReader(io.StringIO(command("paper", "faster-rcnn-zf", "--format", "csv").out)))
+    assert [(row["kind"], row["printed"], row["model"]) for row in rows] == [("reported", "59.9", "faster-rcnn-zf")]
+    for name in ("Multi-column", "graves deep lstm", "faster-rcnn", "capsnet-baseline-multimnist-error"):
+        done = command("paper", name, "--format", "json")
+        assert done.code == 0 or name == "Multi-column"
+        assert name == "Multi-column" or json.loads(done.out)["results"], name
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_model_of_which_nothing_is_printed_says_so(command: Run, form: str) -> None:
+    done = command("paper", "unet", "--format", form)
+    assert (done.code, done.err) == (0, "no document prints a figure or a result of `unet`\n")
+    assert done.out == "" or form != "text"
+    wrong = command("paper", "unett")
+    assert wrong.code == 2
+    assert "Did you mean `unet`?" in wrong.err
 
 
 # --- the reader -----------------------------------------------------------------------------------------------------
@@ -247,9 +322,9 @@ unassigned:
 """
 SYSTEMS = """\
 systems: |
-  system        | year | described | models
-  net (Network) | 1998 | table     | lenet5
-  other         | 1999 | mention   |
+  system        | year | described | op   | models
+  net (Network) | 1998 | table     |      | lenet5
+  other         | 1999 | mention   | lstm |
 networks: |
   system | variant | dataset | setting | models
   net    | Net 5   |         |         | lenet5
@@ -348,7 +423,8 @@ def test_the_list_says_what_no_spec_builds(command: Run) -> None:
     for entry in others:
         assert list(entry)[:5] == ["name", "family", "params", "macs", "input"]
         assert [entry[key] for key in ("family", "params", "macs", "input", "spec")] == [None] * 5
-        assert (entry["known_by"] == "printed result") == bool(entry["results"])
+        assert (entry["known_by"] == "op") == ("op" in entry)
+        assert (entry["known_by"] == "printed result") == (bool(entry["results"]) and "op" not in entry)
         assert entry["described"]
     by_name = {entry["name"]: entry for entry in others}
     assert len(by_name) == len(others)

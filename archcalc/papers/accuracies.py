@@ -19,6 +19,7 @@ from ..language import zoo
 from ..language.family import read_sources
 from ..language.reader import Map, read_file, where_of
 from ..networks import Number
+from ..ops import OPS
 from ..units import read_figure
 from .metrics import ACCURACIES
 from .tables import figures, items, maps, parts, rows
@@ -74,6 +75,12 @@ class Accuracy:
     benchmark: str = ""
 
     @property
+    def called(self) -> set[str]:
+        """The words by which it is found: its id, system, models and documents."""
+        titles = (source.partition(" — ")[0] for source in self.sources)
+        return {self.id.value, self.system, *self.models, *titles, Path(self.id.source.name).stem}
+
+    @property
     def in_words(self) -> str:
         """The metric in words: `top-1 error`."""
         return ACCURACIES[self.metric]
@@ -88,11 +95,13 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A system that documents name: what they show of it, the models of the zoo that it is, its printed results."""
+    """A system that documents name: what they show of it, the op of the language or the models of the zoo that it is,
+    its printed results."""
 
     name: Text
     year: str
     described: str
+    op: str = ""
     models: tuple[str, ...] = ()
     results: tuple[Accuracy, ...] = field(default=(), repr=False)
 
@@ -282,8 +291,11 @@ class Listed:
                     raise where_of(printed).error(f"a name of `{name}` is one text, and of one data set")
                 self.benchmarks[printed.value] = name
         self.by_key: dict[str, System] = {}
-        for name, year, described, models in rows(tree, "systems", ("system", "year", "described", "models")):
-            system = System(name, year.value, described.value, tuple(t.value for t in parts(models, ",")))
+        columns = ("system", "year", "described", "op", "models")
+        for name, year, described, op, models in rows(tree, "systems", columns):
+            if op.value and op.value not in OPS:
+                raise op.error(f"`{op}` is not an op", did_you_mean(op.value, OPS))
+            system = System(name, year.value, described.value, op.value, tuple(t.value for t in parts(models, ",")))
             if system.key in self.by_key:
                 raise name.error(f"the system `{system.key}` stands here twice")
             if not described.value:

@@ -86,8 +86,10 @@ class SystemDocument(TypedDict):
     year: Annotated[int | None, "The first year that they name; null where they name none."]
     spec: Annotated[None, NO_SPEC]
     known_by: Annotated[
-        Literal["printed result", "description"], "Whether a result is printed, or a description and no more."
+        Literal["op", "printed result", "description"],
+        "Whether an op of the language is it, or else whether a result is printed, or a description and no more.",
     ]
+    op: NotRequired[Annotated[str, "The op that is the system, where one is."]]
     described: Annotated[str, "What documents show of the system."]
     results: Annotated[list[AccuracyDocument], "All results that they print for it."]
 
@@ -141,14 +143,19 @@ def _system(system: System) -> SystemDocument:
     found = {
         "name": system.name.value,
         "year": first_year(system.year),
-        "known_by": "printed result" if system.results else "description",
+        "known_by": "op" if system.op else "printed result" if system.results else "description",
         "described": system.described,
-        "results": [_result(accuracy) for accuracy in system.results],
+        "results": [accuracy_document(accuracy) for accuracy in system.results],
     }
-    return cast(SystemDocument, {key: found.get(key) for key in SystemDocument.__annotations__})
+    if system.op:
+        found["op"] = system.op
+    return cast(
+        SystemDocument, {key: found.get(key) for key in SystemDocument.__annotations__ if key != "op" or system.op}
+    )
 
 
-def _result(accuracy: Accuracy) -> AccuracyDocument:
+def accuracy_document(accuracy: Accuracy) -> AccuracyDocument:
+    """A printed result as JSON has it."""
     value = accuracy.value
     return {
         "id": accuracy.id.value,
@@ -211,11 +218,16 @@ def about(system: System) -> str:
 
 def said(accuracy: Accuracy) -> str:
     """`Maxout CNN [10]: 4.0 % (error, SVHN)`, with the figure as it is printed."""
+    what = ", ".join(filter(None, (accuracy.in_words, accuracy.benchmark)))
+    return clean(f"{accuracy.variant}: {as_printed(accuracy)} ({what})")
+
+
+def as_printed(accuracy: Accuracy) -> str:
+    """`4.0 %`: the figure as it is printed, with its unit where it does not say it."""
     printed = accuracy.printed.value
     for word, sign in (("\\pm", "±"), ("\\sim ", "~"), ("$\\dagger$", "†"), ("$\\ddagger$", "‡"), ("\\%", "%")):
         printed = printed.replace(word, sign)
-    what = ", ".join(filter(None, (accuracy.in_words, accuracy.benchmark)))
-    return clean(f"{accuracy.variant}: {printed}{accuracy.unit_behind} ({what})")
+    return clean(f"{printed}{accuracy.unit_behind}")
 
 
 NAMED = (  # of a system that no spec builds
@@ -229,12 +241,16 @@ def _only_printed(systems: Sequence[System]) -> Iterator[Block]:
     def style(system: System, column: Column) -> str:
         return PLAIN if system.results or column.name == "name" else DIM
 
-    yield Heading(ONLY_PRINTED, level=2)
-    yield Table(NAMED, systems, style=style, indent=2, fill=True)
-    yield Gap()
-    printed = sum(bool(system.results) for system in systems)
-    many = f"{len(systems)} systems without a spec" if len(systems) > 1 else "1 system without a spec"
-    yield Prose(f"{many}: {printed} with printed results, {len(systems) - printed} only described", DIM)
+    ops, named = ([system for system in systems if bool(system.op) == is_op] for is_op in (True, False))
+    if named:
+        yield Heading(ONLY_PRINTED, level=2)
+        yield Table(NAMED, named, style=style, indent=2, fill=True)
+        yield Gap()
+        printed = sum(bool(system.results) for system in named)
+        many = f"{len(named)} systems without a spec" if len(named) > 1 else "1 system without a spec"
+        yield Prose(f"{many}: {printed} with printed results, {len(named) - printed} only described", DIM)
+    for system in ops:
+        yield Prose(f"{clean(system.name.value)}: the op `{system.op}`; `archcalc explain {system.op}` shows it", DIM)
 
 
 # --- both in one table ----------------------------------------------------------------------------------------------
