@@ -15,7 +15,7 @@ from .analysis.counts import Report, analyse
 from .errors import SpecError, UsageError, did_you_mean
 from .graph import Graph, Input, Typed
 from .language.expand import expand_model, input_shapes, settable
-from .language.zoo import Selection, at_input, resized, select, split
+from .language.zoo import Selection, at_input, resized, select, shipped_names, split
 from .ops import Shape, dims
 from .units import as_typed, cut, read_number
 
@@ -170,13 +170,14 @@ class Networks:
     """Models of specs by name, for many questions: each is selected, built and counted once."""
 
     def __init__(self) -> None:
+        self._named = tuple(shipped_names())
         self._selections: dict[str, Selection] = {}
         self._reports: dict[Any, Report] = {}
 
     def selection(self, model: str) -> Selection:
         """The model of this name. Raises UsageError and SpecError."""
         if model not in self._selections:
-            self._selections[model] = select(model)
+            self._selections[model] = select(model, self._named)
         return self._selections[model]
 
     def report(

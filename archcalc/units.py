@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from math import prod
 
 # Decimal units; a reading may say that K is 1024.
 UNITS = {"": 0, "K": 3, "k": 3, "M": 6, "G": 9, "B": 9, "T": 12}
@@ -49,14 +50,21 @@ class Figure:
         return self.digits * units[self.unit], self.ulp * units[self.unit] / 2
 
 
+PRODUCT = re.compile(r"[0-9]{1,9}(?:\s*[×x·*]\s*[0-9]{1,9}){1,11}")
+
+
 @lru_cache(maxsize=1024)
 def read_figure(text: str, scale: int = 1) -> Figure | None:
-    """Read `138M`, `1.8×10^9`, `2.7K`, `151,277,313`, or `11.78` in a column whose unit is `scale`; None if it is none.
+    """Read `138M`, `1.8×10^9`, `2.7K`, `151,277,313`, a product such as `28×28×64`, or `11.78` in a column whose unit
+    is `scale`; None if it is none.
 
-    A whole number without a unit is exact; otherwise the last printed place is rounded."""
+    A whole number without a unit is exact, and a product; otherwise the last printed place is rounded."""
     match = FIGURE.fullmatch(text.strip())
     if not match:
-        return None
+        if not PRODUCT.fullmatch(text.strip()):
+            return None
+        product = Fraction(prod(int(factor) for factor in re.findall(r"[0-9]+", text)))
+        return Figure(text.strip(), product * scale, Fraction(0), product, Fraction(1), "")
     decimals = match["decimals"] or ""
     digits = Fraction(match["digits"].replace(",", "") + decimals)
     power = int(match["power"] or (match["super"] or "0").translate(SUPERSCRIPTS))

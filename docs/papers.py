@@ -12,7 +12,7 @@ from archcalc.errors import Source, Text
 from archcalc.papers.documents import read_ledger
 from archcalc.papers.judge import VERDICTS, Finding, Ledger, shown
 from archcalc.papers.quantity import ask, read_formula
-from archcalc.show.paper import cause, computed, difference, readings, tables, totals, verdict
+from archcalc.show.paper import beside, cause, computed, difference, readings, tables, totals, verdict
 
 INTRO = Path(__file__).resolve().parent / "papers.intro.md"
 PLACE = re.compile(r"\{(printed|computed|base):([a-z0-9-]+)\}|\{= ([^{}]+)\}")
@@ -50,7 +50,7 @@ def introduction(ledger: Ledger) -> str:
 
 
 def _by_document(findings: list[Finding]) -> Iterator[str]:
-    yield "Figures that a network or an example computes; specifications and formulas are not in this table."
+    yield "Figures that a network or an example computes; no specifications, formulas, or sums of the print's own."
     yield ""
     yield f"| document | figures | {' | '.join(VERDICTS)} |"
     yield f"|---|---:|{'---:|' * len(VERDICTS)}"
@@ -80,7 +80,7 @@ def _table(findings: list[Finding]) -> Iterator[str]:
             entry.printed.value,
             computed(finding),
             difference(finding),
-            f"**{verdict(finding)}**" if loud else verdict(finding),
+            "; ".join(filter(None, (f"**{verdict(finding)}**" if loud else verdict(finding), beside(finding)))),
         )
         yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
     under = [f"- {line[0].upper()}{line[1:]}." for line in readings(findings)]

@@ -201,9 +201,9 @@ def test_a_proposal_is_shown(command: list[str], tmp_path: Path, capsys: pytest.
     path.write_text(reported("4096", "linear(512) bn", "params", "2,099,712"), encoding="utf-8")
     assert cli._run([command[0], str(path), *command[1:]]) == (command[0] == "check")
     said = " ".join("".join(capsys.readouterr()).split())
-    assert "olds under `with norm statistics`: 2,099,712, the only one of 5 such readings" in said
+    assert "olds under `with norm statistics`: 2,099,712, the only one of 6 such readings" in said
     cli._run([command[0], str(path), *command[1:], "--format", "json"])
-    assert '"proposal": "`with norm statistics`: 2,099,712, the only one of 5 such' in capsys.readouterr().out
+    assert '"proposal": "`with norm statistics`: 2,099,712, the only one of 6 such' in capsys.readouterr().out
 
 
 def test_the_reading_of_the_page_is_read(tmp_path: Path) -> None:

@@ -62,6 +62,16 @@ def _no_classifier(count: str) -> Delta:
     return lambda layers: -getattr(last, count) if (last := _classifier(layers)) else 0
 
 
+def _representation(layers: Sequence[Layer]) -> int:
+    """What a hidden layer as wide as what enters the classifier has more than that; of fully connected ones."""
+    last = _classifier(layers)
+    if last is None or last.node.op.family != "linear":
+        return 0
+    shape = last.node.shape
+    width = last.weights // (shape[1] if isinstance(shape, Tokens) else shape[0])
+    return width * width + width - last.params
+
+
 def _pixel_convolutions(layers: Sequence[Layer]) -> int:
     """The MACs of convolutions of a single pixel: the fully connected layers of squeeze-and-excitation gates."""
     last = _classifier(layers)
@@ -106,6 +116,8 @@ TERMS: tuple[CountingTerm, ...] = (
                  lambda layers: -sum(layer.weights for layer in layers if layer.node.op.ids)),
     CountingTerm("no classifier", "The last layer with weights is left out.", PARAMS,
                  "params − params of the last weight layer", _no_classifier("params")),
+    CountingTerm("representation layer", "A hidden layer as wide as what enters the classifier stands in its place.",
+                 PARAMS, "params − params of the last weight layer + D² + D", _representation),
     CountingTerm("no classifier's MACs", "The last layer with weights is left out.", MACS,
                  "MACs − those of the last weight layer", _no_classifier("macs")),
     CountingTerm("convolutions only", "Only MACs of convolutions are counted.", MACS, "MACs of convolutions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -111,15 +111,17 @@ def _family(name: str, where: Text) -> Family:
     return shipped_family(path)
 
 
-def select(reference: str) -> Selection:
-    """Find a model by name (`vgg16`), by `family:variant` (`vgg:D`), or by path (`./my.yaml`, `./my.yaml:NAME`). Raises
-    UsageError for an unknown name, or where several variants could be meant; SpecError for a bad spec."""
+def select(reference: str, named: Iterable[SpecNames] | None = None) -> Selection:
+    """Find a model by name (`vgg16`), by `family:variant` (`vgg:D`), or by path (`./my.yaml`, `./my.yaml:NAME`).
+
+    `named` are the names in the shipped specs, where many models are selected. Raises UsageError for an unknown name,
+    or where several variants could be meant; SpecError for a bad spec."""
     reference = reference.strip()
     path, colon, wanted = split(reference)
     if path is not None:
         family = _kept(typed(path), path, True)
         return _choose(family, wanted if colon else None, path, reference)
-    for names in shipped_names():
+    for names in shipped_names() if named is None else named:
         if names.has(reference):
             family = shipped_family(names.path)
             return _model(family, family.models[reference], names.path.name)

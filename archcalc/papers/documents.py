@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
 from ..analysis.readings import BASE, BEFORE_ROUNDING, Reading, read_reading
 from ..errors import SpecError, Text, did_you_mean
@@ -23,24 +23,34 @@ from ..networks import Number
 from ..units import read_figure, same
 from .claims import Claim, claims_of
 from .quantity import Formula, read_formula
-from .tables import figures, maps
+from .tables import figures, maps, parts
 
-Kind = Literal["computed", "specification", "symbolic"]
-KINDS: tuple[Kind, ...] = ("computed", "specification", "symbolic")
+Kind = Literal["computed", "specification", "symbolic", "arithmetic"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 COLUMNS = (
-    "id", "system", "metric", "printed", "value", "computed", "kind", "layout", "reading", "formula", "instances",
-    "missing",
+    "id", "system", "metric", "printed", "value", "precision", "computed", "operands", "counts", "kind", "layout",
+    "reading", "formula", "instances", "missing", "note",
 )  # fmt: skip
+NO_RESULT = "none"  # in the column `value`: the operands are printed, and no result
 
 
 @dataclass(frozen=True, slots=True)
 class Printed:
     """A printed value as numbers in base units: `half` is half a unit of the last printed place (0: exact). A formula
-    is a text. `unit` is the letter where the value is kept in thousands as printed."""
+    is a text; None where the operands of some arithmetic are printed and its result is not. `unit` is the letter where
+    the value is kept in thousands as printed."""
 
-    value: Number | tuple[Number, ...] | str
+    value: Number | tuple[Number, ...] | str | None
     half: Fraction = Fraction(0)
     unit: str = ""
+
+
+class Operand(NamedTuple):
+    """A printed operand of a printed equation, and how it is computed: an input of the check as the result is."""
+
+    text: Text
+    printed: Printed
+    formula: Formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,8 @@ class Entry:
     """A figure that documents print. `formula` says how it is computed, or `claim`, where a spec claims it, with the
     `family` of that. `missing`: what would be needed to compute it. A symbolic figure is the formula `symbols`, checked
     for all values of its letters that `instances` name; of another figure these are constants of the network, each with
-    one value."""
+    one value. `operands` are those that an equation prints. Arithmetic of the print is computed from what is printed;
+    `counts` is the same of networks, where its operands do not say it. `note` is what else is to be said."""
 
     id: Text
     system: str
@@ -62,11 +73,14 @@ class Entry:
     before_rounding: bool = False
     formula: Formula | None = None
     symbols: Formula | None = None
+    operands: tuple[Operand, ...] = ()
+    counts: Formula | None = None
     claim: Claim | None = None
     family: Family | None = field(default=None, repr=False)
     spec: Path | None = None
     instances: tuple[tuple[str, tuple[int, ...]], ...] = ()
     missing: str = ""
+    note: str = ""
     errata: tuple[Erratum, ...] = field(default=(), repr=False)
 
     @property
@@ -146,6 +160,11 @@ def _entry(cells: Mapping[str, Text], sources: tuple[str, ...], errata: tuple[Er
     metric = word("metric") or (plain.metric if plain is not None else "")
     if not metric:
         raise figure.error(f"`{figure}` needs a `metric`")
+    if kind == "arithmetic":
+        _check_arithmetic(figure, formula)
+    elif formula is not None and not formula.operands:
+        hint = "A network's count has operands, `[params of vgg16]`; what the print itself adds up is `arithmetic`."
+        raise cells["computed"].error(f"`{formula.text}` is the print once more, and no count", hint)
     before = any(same(name.strip(), BEFORE_ROUNDING) for name in word("reading").split(","))
     reading = read_reading(cells["reading"], other_network=True) if "reading" in cells and not before else BASE
     return Entry(
@@ -153,7 +172,7 @@ def _entry(cells: Mapping[str, Text], sources: tuple[str, ...], errata: tuple[Er
         system=word("system"),
         metric=metric,
         printed=cells["printed"],
-        value=read_printed(cells.get("value", cells["printed"]), kind),
+        value=read_printed(cells.get("value", cells["printed"]), kind, cells.get("precision")),
         kind=kind,
         sources=sources,
         layout=word("layout"),
@@ -161,31 +180,54 @@ def _entry(cells: Mapping[str, Text], sources: tuple[str, ...], errata: tuple[Er
         before_rounding=before,
         formula=formula,
         symbols=read_formula(cells["formula"]) if "formula" in cells else None,
+        operands=tuple(_operands(cells["operands"])) if "operands" in cells else (),
+        counts=read_formula(cells["counts"]) if "counts" in cells else None,
         instances=_instances(cells["instances"]) if "instances" in cells else (),
         missing=word("missing"),
+        note=word("note"),
         errata=tuple(e for e in errata if any(f.value == figure.value for f in e.figures)),
     )
 
 
-def read_printed(text: Text, kind: Kind = "computed") -> Printed:
-    """`138M`, `60M ± 5M`, `55×55×96`, `9, 27, 96`, or, of a symbolic figure, a formula. Raises SpecError."""
+def _check_arithmetic(figure: Text, formula: Formula | None) -> None:
+    """Raise SpecError where the arithmetic of the print is computed from a count."""
+    if formula is None:
+        raise figure.error(f"`{figure}` is arithmetic of the print: it is `computed` from what is printed")
+    for quantity in formula.quantities.values():
+        hint = "The ids of printed figures are its operands; `counts` is what networks give."
+        raise quantity.text.error(f"`{quantity.text}` is a count, and no print", hint)
+
+
+def read_printed(text: Text, kind: Kind = "computed", precision: Text | None = None) -> Printed:
+    """`138M`, `55×55×96`, `9, 27, 96`, or, of a symbolic figure, a formula. `precision` is half a unit of the last
+    printed place where the figure does not say it. Raises SpecError."""
     if kind == "symbolic":
         return Printed(text.value)
     value = text.value.strip()
+    if kind == "arithmetic" and value == NO_RESULT:
+        return Printed(None)
     if re.fullmatch(r"\d+(?:\s*[×x]\s*\d+)+|\d+(?:, \d+)+|\[\d+\]", value):
         return Printed(tuple(map(int, re.findall(r"\d+", value))))
     quotient = re.fullmatch(r"(\d+)/(\d+)", value)
     if quotient and int(quotient[2]):
         return Printed(Fraction(int(quotient[1]), int(quotient[2])))
-    shown, _, half = value.partition("±")
-    figure = read_figure(shown)
+    figure, half = read_figure(value), read_figure(precision.value) if precision is not None else None
     if figure is None:
-        hint = "Figures are written 138M, 1.8×10^9, 60M ± 5M or 55×55×96."
+        hint = "Figures are written 138M, 1.8×10^9 or 55×55×96."
         raise text.error(f"`{value}` is not a printed figure", hint)
-    margin = read_figure(half) if half else None
-    if half and margin is None:
-        raise text.error(f"`{half.strip()}` is not half of a last place")
-    return Printed(figure.number, margin.value if margin is not None else figure.half)
+    if precision is not None and half is None:
+        raise precision.error(f"`{precision}` is not half of a last place")
+    return Printed(figure.number, half.value if half is not None else figure.half)
+
+
+def _operands(text: Text) -> Iterator[Operand]:
+    """`7 = [input_height of conv-7x7-k3]; 2×4 = [tokens of …], [channels of …]`."""
+    for part in parts(text, ";"):
+        at = part.value.find("=")
+        printed, formula = part.part(0, max(at, 0)).strip(), part.part(at + 1).strip()
+        if at <= 0:
+            raise part.error(f"`{part}` is not `printed operand = formula`")
+        yield Operand(printed, read_printed(printed), read_formula(formula))
 
 
 def _instances(text: Text) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice, product
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..analysis.readings import BASE, BEFORE_ROUNDING, Reading, candidates
-from ..errors import SpecError, UsageError, did_you_mean
+from ..errors import SpecError
 from ..language.expand import settable
 from ..language.family import Erratum, Family
 from ..networks import Networks, Number
 from ..units import UNITS, with_separators
 from .claims import Claim, Judgement, Verdict, decide, judge
-from .documents import Entry, problem
-from .quantity import COUNTS, OPERAND, Formula, Place, Value, ask, place_of
+from .documents import Entry, Printed, problem
+from .quantity import COUNTS, OPERAND, Formula, Place, Quantity, Value, ask, place_of
 from .reasons import Search, search
 
 Found = Verdict | Literal["not computable"]
@@ -29,8 +29,9 @@ MAX_RELATIVES = 12
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A figure with what is computed for it, in base units (sizes in the printed order). `computed` is the number under
-    `reading`; `base` that under base counting, of a ratio that of our own counts. `tried` is how many readings were
-    tried; `formula` the arithmetic with its numbers."""
+    `reading`; `base` that under base counting, of arithmetic of the print what the counts give. `tried` is how many
+    readings were tried; `formula` the arithmetic with its numbers. `operands` are these numbers, each with what it is;
+    `rests_on` the figures among them that contradict."""
 
     entry: Entry
     model: str
@@ -41,6 +42,8 @@ class Finding:
     reading: str = ""
     tried: int = 0
     formula: str = ""
+    operands: tuple[tuple[str, Value | None], ...] = ()
+    rests_on: tuple[str, ...] = ()
     reason: str = ""
     erratum: Erratum | None = field(default=None, repr=False)
 
@@ -91,16 +94,14 @@ class Ledger:
             self._asking.pop()
         return found
 
-    def chosen(self, words: Sequence[str]) -> list[Entry]:
-        """The figures called one of `words`: an id, a model, a system, a family or a document. Raises UsageError."""
-        found: dict[str, Entry] = {}
-        for word in words:
-            entries = [entry for entry in self.entries.values() if word in self._called(entry)]
-            if not entries:
-                known = {name for entry in self.entries.values() for name in self._called(entry)}
-                raise UsageError(f"no figure, model or document is called `{word}`", did_you_mean(word, sorted(known)))
-            found.update((entry.id.value, entry) for entry in entries)
-        return list(found.values())
+    def called(self, word: str) -> list[Entry]:
+        """The figures called `word`: by their id, model, system, family or document."""
+        return [entry for entry in self.entries.values() if word in self._called(entry)]
+
+    @property
+    def names(self) -> set[str]:
+        """All words by which figures are called."""
+        return {name for entry in self.entries.values() for name in self._called(entry)}
 
     def _called(self, entry: Entry) -> set[str]:
         """The names that find a figure: its id, system, model, family and documents."""
@@ -120,8 +121,8 @@ class Ledger:
             return Finding(entry, "", "not computable", reason=entry.missing)
         if entry.kind == "symbolic":
             return self._symbolic(entry, entry.formula)
-        if entry.formula.ids:
-            return self._related(entry, entry.formula)
+        if entry.kind == "arithmetic":
+            return self._arithmetic(entry, entry.formula)
         return self._counted(entry, entry.formula)
 
     # --- claims of specs ------------------------------------------------------------------------------------------
@@ -135,54 +136,82 @@ class Ledger:
             judged = {(j.claim.printed.line, j.claim.printed.col): j for j in found}
             self._judged[entry.family.name, model] = judged
         judgement = judged[claim.printed.line, claim.printed.col]
+        asked = f"{entry.metric} of {model}" + (f" at {claim.row}" if claim.row else "")
         # As the document prints it: of a size the axes that it prints.
         return Finding(
             entry, model, judgement.verdict, _printed_axes(entry, judgement.computed),
             _printed_axes(entry, judgement.computed_base), judgement.difference,
             str(claim.reading) if judgement.as_read else "",
             1 + bool(claim.reading),
-            f"{entry.metric} of {model}" + (f" at {claim.row}" if claim.row else ""),
-            erratum=judgement.erratum,
+            asked, ((asked, judgement.computed),), erratum=judgement.erratum,
         )  # fmt: skip
 
     # --- formulas -------------------------------------------------------------------------------------------------
 
     def _counted(self, entry: Entry, formula: Formula) -> Finding:
-        """A figure of quantities alone."""
+        """A figure of quantities, and of other figures as they are counted."""
         given: dict[str, Number] = {name: values[0] for name, values in entry.instances}
-        base = self._value(entry, formula, BASE, given)
-        read = self._value(entry, formula, entry.reading, given) if entry.reading else None
+        asked = self._asked(entry, formula, BASE, given)
+        base = computed = formula(asked, given)
+        read: Value | None = None
+        if entry.reading:
+            asked_as_read = self._asked(entry, formula, entry.reading, given)
+            read = formula(asked_as_read, given)
         verdict = self._decide(entry, base, read)
         under = read is not None and verdict not in ("exact", "rounds")
-        computed = read if under and read is not None else base
+        if under and read is not None:
+            asked, computed = asked_as_read, read
         value = entry.value.value
         difference = None
         if isinstance(computed, (int, Fraction)) and isinstance(value, (int, Fraction)):
             difference = computed - (_as_read(entry)[0] if under else value)
+        inputs, wrong = self._inputs(entry, given)
+        verdict = "contradicts" if wrong else verdict
         return Finding(
             entry, formula.model, verdict, computed, base, difference, str(entry.reading) if under else "",
-            1 + bool(entry.reading), self._written(entry, formula, entry.reading if under else BASE),
-            erratum=_erratum(entry, verdict),
+            1 + bool(entry.reading), _written(formula, asked, str(entry.reading) if under else ""),
+            (*given.items(), *inputs, *_named(formula, asked)), self._contradicting(formula), wrong,
+            _erratum(entry, verdict),
         )  # fmt: skip
 
+    def _inputs(self, entry: Entry, given: Mapping[str, Number]) -> tuple[list[tuple[str, Value]], str]:
+        """What is computed for each printed operand of an equation, and in words which of them are printed wrong."""
+        found, wrong = [], []
+        for operand in entry.operands:
+            computed = self._value(entry, operand.formula, BASE, given)
+            found.append((operand.formula.text.value, computed))
+            if not _within(computed, operand.printed):
+                wrong.append(f"the printed operand {operand.text} is {shown(computed)} here")
+        return found, "; ".join(wrong)
+
+    def _asked(self, entry: Entry, formula: Formula, reading: Reading, names: Mapping[str, Number]) -> dict[str, Value]:
+        """What is counted for each operand of a formula, in its order, with `names` for constants of the networks."""
+        found: dict[str, Value] = {}
+        for name, operand in formula.operands.items():
+            if isinstance(operand, Quantity):
+                known = settable(self.networks.selection(operand.model)) if names else ()
+                settings = {n: v for n, v in names.items() if n in known}
+                layout = entry.layout if formula.plain is not None else ""
+                found[name] = ask(self.networks, operand, reading, layout, settings)
+            else:
+                base = self._operand(entry, operand.value).base
+                if base is None:
+                    raise problem(entry, f"`{operand}` is not computable")
+                found[name] = base
+        return found
+
     def _value(self, entry: Entry, formula: Formula, reading: Reading, names: Mapping[str, Number]) -> Value:
-        operands: dict[str, Value] = {}
-        for name, quantity in formula.quantities.items():
-            known = settable(self.networks.selection(quantity.model)) if names else ()
-            settings = {n: v for n, v in names.items() if n in known}
-            layout = entry.layout if formula.plain is not None else ""
-            operands[name] = ask(self.networks, quantity, reading, layout, settings)
-        for name, figure in formula.ids.items():
-            base = self._operand(entry, figure).base
-            if base is None:
-                raise problem(entry, f"`{figure}` is not computable")
-            operands[name] = base
-        return formula(operands, names)
+        return formula(self._asked(entry, formula, reading, names), names)
 
     def _operand(self, entry: Entry, name: str) -> Finding:
         if name not in self.entries:
             raise problem(entry, f"there is no figure `{name}`")
         return self._verdict(name)
+
+    def _contradicting(self, formula: Formula) -> tuple[str, ...]:
+        """The figures among the operands that contradict, and those that themselves rest on such figures."""
+        found = {name: self._verdict(name) for name in formula.ids.values()}
+        return tuple(name for name, operand in found.items() if operand.verdict == "contradicts" or operand.rests_on)
 
     def _decide(self, entry: Entry, base: Value, read: Value | None) -> Verdict:
         value, half = entry.value.value, entry.value.half
@@ -194,27 +223,40 @@ class Ledger:
             return "exact"
         return "reads as" if read is not None and _alike(read, value) else "contradicts"
 
-    def _related(self, entry: Entry, formula: Formula) -> Finding:
-        """A figure about other printed figures: computed from those as printed, and beside it from our own numbers."""
+    def _arithmetic(self, entry: Entry, formula: Formula) -> Finding:
+        """Arithmetic of the print, computed from what is printed, and beside it what the counts give; these are what it
+        is held against where no document prints its result."""
         found = {name: self._operand(entry, figure) for name, figure in formula.ids.items()}
-        own = {name: ask(self.networks, quantity) for name, quantity in formula.quantities.items()}
-        printed = {name: _number(finding.entry) for name, finding in found.items()}
-        computed = formula.number({**own, **printed})
-        bases = {name: finding.base for name, finding in found.items() if finding.base is not None}
-        base = formula({**own, **bases}) if len(bases) == len(found) else None
-        value, half = _number(entry), entry.value.half
-        verdict: Verdict = decide(computed, Fraction(value), half)
-        reading, tried = "", 1
-        if verdict not in ("exact", "rounds") and entry.before_rounding:
-            tried = 2
-            low, high = _bounds(formula, own, {n: (printed[n], f.entry.value.half) for n, f in found.items()})
-            if low <= value + half and value - half <= high:
-                verdict, reading = "reads as", BEFORE_ROUNDING
+        printed: dict[str, Value] = {name: _number(finding.entry) for name, finding in found.items()}
+        computed, base = formula(printed), self._by_counts(entry, formula, found)
+        value, half = entry.value.value, entry.value.half
+        if value is None and base is None:
+            raise problem(entry, "no result is printed, and no network counted: there is nothing to hold it against")
+        verdict: Verdict = ("exact" if computed == base else "contradicts") if value is None else self._decide(
+            entry, computed, None
+        )  # fmt: skip
+        reading, tried, difference = "", 1, None
+        if isinstance(computed, (int, Fraction)) and isinstance(value, (int, Fraction)):
+            difference = computed - value
+            if verdict not in ("exact", "rounds") and entry.before_rounding:
+                tried = 2
+                low, high = _bounds(formula, {n: (_number(f.entry), f.entry.value.half) for n, f in found.items()})
+                if low <= value + half and value - half <= high:
+                    verdict, reading = "reads as", BEFORE_ROUNDING
         return Finding(
             entry, ", ".join(dict.fromkeys(f.model for f in found.values() if f.model)), verdict, computed, base,
-            computed - value, reading, tried, self._written(entry, formula, BASE, printed=True),
-            erratum=_erratum(entry, verdict),
+            difference, reading, tried, _written(formula, printed), _named(formula, printed),
+            self._contradicting(formula), erratum=_erratum(entry, verdict),
         )  # fmt: skip
+
+    def _by_counts(self, entry: Entry, formula: Formula, found: Mapping[str, Finding]) -> Value | None:
+        """What the counts of networks give for arithmetic of the print, each under its own reading, which may mean
+        another network; None where they give nothing."""
+        if entry.counts is not None:
+            return self._value(entry, entry.counts, BASE, {})
+        counts = {name: f.base if f.entry.kind == "arithmetic" else f.computed for name, f in found.items()}
+        known = {name: count for name, count in counts.items() if count is not None}
+        return formula(known) if known and len(known) == len(found) else None
 
     def _symbolic(self, entry: Entry, formula: Formula) -> Finding:
         """A formula: held against what is computed for every instance of its letters."""
@@ -230,38 +272,52 @@ class Ledger:
             first = computed if first is None else first
             if not _alike(computed, stated):
                 at = ", ".join(f"{name} = {value}" for name, value in names.items())
-                reason = f"at {at} the formula gives {shown(stated)}, computed {shown(computed)}"
+                reason = f"{f'at {at} ' * bool(at)}the formula gives {shown(stated)}, computed {shown(computed)}"
                 return Finding(
                     entry, formula.model, "contradicts", computed, computed, None, str(entry.reading), 1,
-                    f"{entry.symbols.text} against {formula.text}", reason, _erratum(entry, "contradicts"),
+                    f"{entry.symbols.text} against {formula.text}", tuple(names.items()), (), reason,
+                    _erratum(entry, "contradicts"),
                 )  # fmt: skip
         note = f"the formula holds at {len(instances)} instance{'s' * (len(instances) != 1)}"
         text = f"{entry.symbols.text} = {formula.text}"
-        return Finding(entry, formula.model, "exact", first, first, Fraction(0), str(entry.reading), 1, text, note)
-
-    def _written(self, entry: Entry, formula: Formula, reading: Reading, printed: bool = False) -> str:
-        """The formula with its numbers: `[params of alexnet = 60,965,224] / [params of squeezenet1.0 = 1,248,424]`."""
-        if formula.plain is not None:
-            return str(formula.text) + (f", {reading}" if reading else "")
-        values: dict[str, Value | None] = {}
-        for quantity in formula.quantities.values():
-            values[quantity.text.value] = ask(self.networks, quantity, reading)
-        for name in formula.ids.values():
-            finding = self._operand(entry, name)
-            values[name] = _number(finding.entry) if printed else finding.base
-        return OPERAND.sub(lambda operand: f"[{operand[1]} = {shown(values[operand[1]])}]", formula.text.value)
+        return Finding(
+            entry, formula.model, "exact", first, first, Fraction(0), str(entry.reading), 1, text, entry.instances, (),
+            note,
+        )  # fmt: skip
 
     # --- reasons --------------------------------------------------------------------------------------------------
 
     def _explained(self, finding: Finding) -> Finding:
         """With the likely cause, as far as one is found by searching."""
-        entry = finding.entry
-        place, reason = self._place(entry), ""
-        if isinstance(entry.value.value, (int, Fraction)) and isinstance(finding.base, (int, Fraction)):
-            others, relatives = tuple(self._others(entry)), tuple(self._relatives(finding, place))
-            reason = search(Search(entry, entry.value.value, finding.base, place, others, relatives))
-        tried = finding.tried + (len(candidates(entry.metric)) if place is not None and place.layers else 0)
+        asked = self._search(finding)
+        reason = ""
+        if asked is not None:
+            reason = search(asked, lambda: self._again(finding))
+        tried = finding.tried + (len(candidates(finding.entry.metric)) if asked is not None and asked.layers else 0)
         return replace(finding, reason=reason or "unexplained", tried=tried)
+
+    def _search(self, finding: Finding) -> Search | None:
+        """What a cause is looked for; None of what is no number."""
+        entry, place = finding.entry, self._place(finding.entry)
+        if not isinstance(entry.value.value, (int, Fraction)) or not isinstance(finding.base, (int, Fraction)):
+            return None
+        if entry.kind == "arithmetic":
+            return None
+        others, relatives = tuple(self._others(entry)), tuple(self._relatives(finding, place))
+        return Search(entry, entry.value.value, finding.base, place, others, relatives)
+
+    def _again(self, finding: Finding) -> Iterator[Search]:
+        """The other figures of the network that contradict."""
+        for entry in self.entries.values():
+            model = entry.formula.model if entry.formula is not None else ""
+            if entry.claim is not None and entry.family is not None:
+                model = _model(entry.family, entry.claim)
+            if not model or model != finding.model or entry is finding.entry:
+                continue
+            other = self._verdict(entry.id.value)
+            asked = self._search(other) if other.verdict == "contradicts" else None
+            if asked is not None:
+                yield asked
 
     def _place(self, entry: Entry) -> Place | None:
         """The place of a figure that is one quantity; None for others."""
@@ -299,6 +355,20 @@ def _model(family: Family, claim: Claim) -> str:
     return f"{family.name}:{claim.subject}" if len(family.variants) > 1 else family.name
 
 
+def _named(formula: Formula, operands: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
+    """The operands, each by what it is: a quantity or the id of a figure."""
+    texts = {name: one.text if isinstance(one, Quantity) else one for name, one in formula.operands.items()}
+    return tuple((texts[name].value, value) for name, value in operands.items())
+
+
+def _written(formula: Formula, operands: Mapping[str, Value], reading: str = "") -> str:
+    """The formula with its numbers: `[params of alexnet = 60,965,224] / [params of squeezenet1.0 = 1,248,424]`."""
+    if formula.plain is not None:
+        return str(formula.text) + (f", {reading}" if reading else "")
+    values = iter(operands.values())
+    return OPERAND.sub(lambda operand: f"[{operand[1]} = {shown(next(values))}]", formula.text.value)
+
+
 def _erratum(entry: Entry, verdict: Verdict) -> Erratum | None:
     return entry.errata[0] if entry.errata and verdict == "contradicts" else None
 
@@ -321,13 +391,18 @@ def _number(entry: Entry) -> Number:
     return value
 
 
-def _bounds(
-    formula: Formula, own: Mapping[str, Value], printed: Mapping[str, tuple[Number, Fraction]]
-) -> tuple[Number, Number]:
+def _bounds(formula: Formula, printed: Mapping[str, tuple[Number, Fraction]]) -> tuple[Number, Number]:
     """The least and the largest value at the ends of what rounds to the printed operands."""
     ends = product(*((value - half, value + half) for value, half in printed.values()))
-    corners = [formula.number({**own, **dict(zip(printed, end, strict=True))}) for end in ends]
+    corners = [formula.number(dict(zip(printed, end, strict=True))) for end in ends]
     return min(corners), max(corners)
+
+
+def _within(computed: Value, printed: Printed) -> bool:
+    value = printed.value
+    if isinstance(computed, (int, Fraction)) and isinstance(value, (int, Fraction)):
+        return abs(Fraction(computed) - Fraction(value)) <= printed.half
+    return _alike(computed, value)
 
 
 def _alike(computed: Value, printed: object) -> bool:

@@ -141,6 +141,17 @@ def _weight_shape(place: Place) -> tuple[int, ...]:
     raise ArchcalcError("no layer with weights is here")
 
 
+def _filters(place: Place) -> list[int]:
+    """The sizes of the filters of all convolutions, along each axis."""
+    found = [
+        param.shape[2:]
+        for layer in place.layers
+        if layer.node.op.family == "convolution"
+        for param in layer.cost.params
+    ]
+    return [size for shape in found for size in shape]
+
+
 def _activation_elements(place: Place) -> int:
     """Elements that rows hand on, the network's input with them where the whole network is asked."""
     graph = place.report.graph
@@ -190,10 +201,16 @@ QUANTITIES: dict[str, Callable[[Place], Value]] = {
     "fc_layers": lambda place: _depth(place, "linear"),
     "convolutions": lambda place: sum(layer.node.op.family == "convolution" for layer in place.layers),
     "blocks": _blocks,
+    "attentions": lambda place: sum(layer.node.op.family == "attention" for layer in place.layers),
+    "outputs": lambda place: len(place.report.graph.outputs),
     "rows": lambda place: sum(not span.head for span in place.report.graph.rows),
     "weight_shape": _weight_shape,
     "filter_size": lambda place: _weight_shape(place)[1:],  # channels × height × width
     "filters": lambda place: _weight_shape(place)[0],
+    "filter_height": lambda place: _weight_shape(place)[-2],
+    "filter_width": lambda place: _weight_shape(place)[-1],
+    "smallest_filter": lambda place: min(_filters(place)),
+    "largest_filter": lambda place: max(_filters(place)),
     "padding": _padding,
     "receptive_field": _receptive_field,
     "receptive_field_union": lambda place: _receptive_field(place, union=True),
@@ -209,6 +226,8 @@ def _field(quantity: Quantity, place: Place) -> Value:
     for layer in place.layers:
         if any(argument.name == quantity.metric for argument in ARGUMENTS[layer.op]):
             value = getattr(layer.node.op, quantity.metric)
+            if value is None:
+                raise quantity.text.error(f"`{layer.path}` leaves its `{quantity.metric}` to the default")
             return value if isinstance(value, tuple) else Fraction(value).limit_denominator(10**9)
     words = [word for word in OPS if any(argument.name == quantity.metric for argument in ARGUMENTS[word])]
     raise quantity.text.error(f"`{quantity.model}` has no {' or '.join(words)} here")
@@ -261,8 +280,9 @@ class Formula:
 
     @property
     def model(self) -> str:
-        """The model of its first quantity; empty without one."""
-        return next((quantity.model for quantity in self.quantities.values()), "")
+        """The model of its quantities; empty where there is none, or several."""
+        models = {quantity.model for quantity in self.quantities.values()}
+        return models.pop() if len(models) == 1 else ""
 
     def __call__(self, operands: Mapping[str, Value], names: Mapping[str, Number] | None = None) -> Value:
         """The value, given that of each operand. Raises SpecError."""

@@ -1,12 +1,13 @@
 """Why a printed figure is not what is computed: a few searches, the shortest explanation first.
 
 Each search proposes what would have been counted had a certain slip been made; it explains the figure where that
-rounds to what is printed. A search over many candidates says how many there were, so that luck is visible.
+rounds to what is printed. A search over many candidates says how many there were, so that luck is visible; a slip that
+is one of many parts, rows, networks or figures is said only where it explains a second figure of the network, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from ..units import UNITS, read_figure, with_separators
 from .documents import Entry
 from .quantity import COUNTS, QUANTITIES, Place, Value, count, place_of
 
+TELLING = 20  # a smaller number is twice or half of too many
 EXACT_DIGITS = 4  # of a figure that one edited digit may explain
 
 
@@ -55,9 +57,26 @@ class Search(NamedTuple):
         return isinstance(number, (int, Fraction)) and abs(Fraction(number) - self.value) <= self.margin
 
 
-def search(asked: Search) -> str:
-    """The likely cause in a sentence; empty where nothing is found."""
-    return next((found for look in SEARCHES for found in look(asked)), "")
+class Slip(NamedTuple):
+    """A slip that is one of many: `kind` and `of` are what it is whichever figure it explains."""
+
+    kind: str
+    of: object
+    sentence: str
+
+
+def search(asked: Search, again: Callable[[], Iterable[Search]]) -> str:
+    """The likely cause in a sentence; empty where nothing is found. `again` gives the other figures of the network that
+    contradict: a slip that is one of many is no luck where it explains one of them, too."""
+    for look in SEARCHES:
+        for found in look(asked):
+            if isinstance(found, str):
+                return found
+            for other in again():
+                for slip in look(other):
+                    if isinstance(slip, Slip) and (slip.kind, slip.of) == (found.kind, found.of):
+                        return f"{found.sentence}; so `{other.entry.id}`"
+    return ""
 
 
 def _under(terms: int, asked: Search) -> Iterator[str]:
@@ -75,26 +94,28 @@ def _units(asked: Search) -> Iterator[str]:
         yield from (f"{figure.unit} stands for {number:,} here" for _, number in other_units(figure, asked.base))
 
 
-def _counted_twice(asked: Search) -> Iterator[str]:
+def _counted_twice(asked: Search) -> Iterator[Slip]:
     """A row, or a node of a row, that was counted twice or left out."""
     place = asked.place
     if place is None or asked.metric not in COUNTS or not isinstance(asked.base, int):
         return
     graph = place.report.graph
     whole = place.start == 0 and place.stop == graph.main
-    parts: list[tuple[str, int]] = []
+    parts: list[tuple[str, object, int]] = []
     for span in graph.spans:
         inside = place.start <= span.start and span.stop <= place.stop and not span.head
         if inside and (span.depth == 0) == whole and (span.start, span.stop) != (place.start, place.stop):
             layers = place.report.layers[span.start : span.stop]
-            parts.append((span.name or span.path, sum(getattr(layer, asked.metric, 0) for layer in layers)))
-    if not any(amount for _, amount in parts):
-        parts = [(layer.path, getattr(layer, asked.metric, 0)) for layer in asked.layers]
+            amount = sum(getattr(layer, asked.metric, 0) for layer in layers)
+            parts.append((span.name or span.path, (span.start, span.stop), amount))
+    if not any(amount for *_, amount in parts):
+        parts = [(layer.path, layer.path, getattr(layer, asked.metric, 0)) for layer in asked.layers]
     for sign, what in ((1, "counted twice"), (-1, "left out")):
-        for name, amount in parts:
+        for name, of, amount in parts:
             if amount and abs(amount) > asked.margin and asked.fits(asked.base + sign * amount):
                 total = with_separators(asked.base + sign * amount)
-                yield f"{total} with `{name}` ({with_separators(amount)}) {what} (one of {len(parts)} parts)"
+                text = f"{total} with `{name}` ({with_separators(amount)}) {what} (one of {len(parts)} parts)"
+                yield Slip(what, of, text)
 
 
 def _another_metric(asked: Search) -> Iterator[str]:
@@ -107,7 +128,7 @@ def _another_metric(asked: Search) -> Iterator[str]:
             yield f"{number} are its {name.replace('_', ' ')}"
 
 
-def _another_row(asked: Search) -> Iterator[str]:
+def _another_row(asked: Search) -> Iterator[Slip]:
     """The same count of another row of the network."""
     place = asked.place
     if place is None or asked.metric not in COUNTS or place.stop - place.start == place.report.graph.main:
@@ -119,10 +140,11 @@ def _another_row(asked: Search) -> Iterator[str]:
             continue
         number = count(other, asked.metric, BASE, True)
         if number and asked.fits(number):
-            yield f"{with_separators(number)} is the row `{span.name}` (one of {len(rows)} rows)"
+            text = f"{with_separators(number)} is the row `{span.name}` (one of {len(rows)} rows)"
+            yield Slip("row", ((place.start, place.stop), span.name), text)
 
 
-def _another_figure(asked: Search) -> Iterator[str]:
+def _another_figure(asked: Search) -> Iterator[Slip]:
     """The value of another figure of the document, under its reading."""
     if asked.value < 20 * asked.margin:
         return  # two digits are not enough to tell among so many
@@ -131,14 +153,16 @@ def _another_figure(asked: Search) -> Iterator[str]:
         if isinstance(number, (int, Fraction)) and number != asked.base and asked.fits(number):
             under = f", {other.reading}" if other.reading else ""
             about = f"one of {len(asked.others)} such figures of the document"
-            yield f"{with_separators(number)} is computed for `{other.entry.id}`{under} ({about})"
+            text = f"{with_separators(number)} is computed for `{other.entry.id}`{under} ({about})"
+            yield Slip("figure", other.model or other.entry.system, text)
 
 
-def _another_network(asked: Search) -> Iterator[str]:
+def _another_network(asked: Search) -> Iterator[Slip]:
     """The same count of another network of the family."""
     for name, number in asked.relatives:
         if number != asked.base and asked.fits(number):
-            yield f"{with_separators(number)} is that of `{name}` (one of {len(asked.relatives)} relatives)"
+            text = f"{with_separators(number)} is that of `{name}` (one of {len(asked.relatives)} relatives)"
+            yield Slip("network", name, text)
 
 
 def _one_channel(asked: Search) -> Iterator[str]:
@@ -147,6 +171,8 @@ def _one_channel(asked: Search) -> Iterator[str]:
 
 
 def _doubled(asked: Search) -> Iterator[str]:
+    if asked.value < TELLING:
+        return
     if asked.fits(asked.base * 2):
         yield f"2 · {with_separators(asked.base)} = {with_separators(asked.base * 2)}: counted twice"
     if asked.fits(Fraction(asked.base) / 2):
@@ -186,7 +212,7 @@ def _swapped_axes(asked: Search) -> Iterator[str]:
             yield f"{product}: the {half} channels of a half stand for its width {width}"
 
 
-SEARCHES: tuple[Callable[[Search], Iterator[str]], ...] = (
+SEARCHES: tuple[Callable[[Search], Iterator[str | Slip]], ...] = (
     *(_units, partial(_under, 1), _one_channel, _swapped_axes, _another_metric, _counted_twice),
     *(_another_row, _another_network, _another_figure, _doubled, _one_digit, partial(_under, 2)),
 )

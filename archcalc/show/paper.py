@@ -6,17 +6,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from ..documents import Natural
 from ..errors import printable
-from ..papers.documents import Kind
+from ..papers.documents import KINDS, Kind
 from ..papers.judge import VERDICTS, Finding, shown
 from ..tasks.paper import PaperResult
 from ..units import with_separators
 from .columns import Column, Value, by_names, for_people, words
+from .list import AccuracyDocument, accuracy_document, as_printed
 from .page import Block, Fact, Facts, Gap, Heading, Note, Page, Prose, Table
 from .styles import BOLD, DIM, LOUD, PLAIN
+from .wording import clean
+
+if TYPE_CHECKING:
+    from ..papers.accuracies import Accuracy
 
 SAID = {
     "exact": "exact",
@@ -26,7 +31,21 @@ SAID = {
     "contradicts": "contradict",
     "not computable": "cannot be computed",
 }
+KINDS_SAID = {  # one, and several
+    ("computed",): ("computed figure", "computed figures"),
+    ("arithmetic",): ("sum or ratio of the print's own numbers", "sums and ratios of the print's own numbers"),
+    ("specification", "symbolic"): (
+        "specification or formula, which is no evidence", "specifications and formulas, which are no evidence",
+    ),
+}  # fmt: skip
 Number = float | list[float]  # sizes as lists
+
+
+class OperandDocument(TypedDict):
+    """A number that a figure is computed from."""
+
+    of: Annotated[str, "What it is: a quantity of a network, the id of another figure, or a constant."]
+    value: Annotated[Number | None, "The number."]
 
 
 class PrintedFigure(TypedDict):
@@ -37,21 +56,48 @@ class PrintedFigure(TypedDict):
     model: Annotated[str | None, "The model that it is computed of; null where it is of none, or of several."]
     metric: Annotated[str, "What is printed."]
     printed: Annotated[str, "The figure as it is printed."]
-    value: Annotated[Number | str, "The printed figure, in `unit`; a formula is a text."]
+    value: Annotated[
+        Number | str | None, "The printed figure, in `unit`; a formula is a text; null: no result is printed."
+    ]
     precision: Annotated[float, (("minimum", 0),), "Half a unit of its last printed place; 0 where it is exact."]
     computed: Annotated[Number | None, "What archcalc computes under `reading`; null where it cannot."]
-    computed_base: Annotated[Number | None, "The same in base counting."]
+    computed_base: Annotated[
+        Number | None, "The same in base counting; of arithmetic of the print what the counts of networks give."
+    ]
     unit: Annotated[str | None, "The letter of the thousands that the value is kept in, where what it is is in doubt."]
     difference: Annotated[float | None, "Computed less printed; null for sizes, and where nothing is computed."]
     verdict: Annotated[str, (("enum", VERDICTS),), "Whether the printed figure holds, and how."]
     reading: Annotated[str | None, "The counting terms under which it holds, or is declared to; null in base counting."]
     readings_tried: Annotated[Natural, "How many readings were tried."]
     reason: Annotated[str | None, "Why it does not hold, as searching found and as the erratum says; else null."]
-    kind: Annotated[Kind, "Whether it follows from an architecture, is part of one, or is a formula."]
+    kind: Annotated[
+        Kind,
+        "Whether it follows from an architecture, is part of one, is a formula, or is arithmetic of what is printed.",
+    ]
+    formula: Annotated[str, "How it is computed, with the numbers; empty where it is not."]
+    operands: Annotated[list[OperandDocument], "The numbers that it is computed from."]
+    convention: Annotated[
+        str, "By which convention: a reading or base counting, constants, the order of a size's axes."
+    ]
+    rests_on: Annotated[list[str], "The operands that contradict: ids of figures."]
+    note: Annotated[str | None, "What else is to be said."]
     source: Annotated[list[str], (("minItems", 1),), "Where it is printed: `document — place`."]
+    line: Annotated[str, "Where archcalc keeps it: file, line and column."]
 
 
-PaperDocument = Annotated[list[PrintedFigure], "What `archcalc paper … --format json` writes; keys may be added."]
+class PrintedResult(AccuracyDocument):
+    """An accuracy, an error or a time that documents print: reported, nothing of it computed."""
+
+    system: Annotated[str, "The network as documents call it."]
+    models: Annotated[list[str], "The models of the zoo that it is."]
+
+
+class PaperDocument(TypedDict):
+    """What `archcalc paper … --format json` writes; keys may be added."""
+
+    figures: Annotated[list[PrintedFigure], "The figures, held against what is computed."]
+    results: Annotated[list[PrintedResult], "What documents print of how well these networks do."]
+    totals: Annotated[dict[str, dict[str, Natural]], "How many figures of each kind have each verdict."]
 
 
 def page(found: PaperResult, wanted: Sequence[str] = (), raw: bool = False) -> Page:
@@ -62,16 +108,41 @@ def page(found: PaperResult, wanted: Sequence[str] = (), raw: bool = False) -> P
 
     def blocks() -> Iterator[Block]:
         if wanted or raw:
-            yield Table(for_people(picked if wanted else by_names(COLUMNS, USUAL)), data(found))
+            yield Table(for_people(picked if wanted else by_names(COLUMNS, USUAL)), _rows(found))
+        elif found.by_id:
+            yield from _about_each(found.findings)
         else:
-            yield from _about_each(found.findings) if found.by_id else _tables(found.findings)
+            yield from _tables(found.findings) if found.findings or not (found.results or found.silent) else ()
+            yield from _results(found.results)
 
-    return Page("What documents print", blocks, lambda: data(found), lambda: Table(picked, data(found)))
+    return Page("What documents print", blocks, lambda: data(found), lambda: Table(picked, _rows(found)))
 
 
 def data(found: PaperResult) -> PaperDocument:
     """The JSON document."""
-    return [_figure(finding) for finding in found.findings]
+    counts = Counter[tuple[str, str]]((finding.entry.kind, finding.verdict) for finding in found.findings)
+    return {
+        "figures": [_figure(finding) for finding in found.findings],
+        "results": [_result(result) for result in found.results],
+        "totals": {
+            kind: {verdict: counts[kind, verdict] for verdict in VERDICTS if counts[kind, verdict]} for kind in KINDS
+        },
+    }
+
+
+def _rows(found: PaperResult) -> list[dict[str, Any]]:
+    """Figures and results as rows of one table; results are of the kind `reported`."""
+    empty = dict.fromkeys([*PrintedFigure.__annotations__, *RESULT_ONLY])
+    figures = [empty | dict(_figure(finding)) for finding in found.findings]
+    results = [dict(_result(result)) for result in found.results]
+    return figures + [
+        {**empty, **{key: result[key] for key in empty if key in result}, "model": result["models"], "kind": "reported"}
+        for result in results
+    ]
+
+
+def _result(result: Accuracy) -> PrintedResult:
+    return {**accuracy_document(result), "system": result.system, "models": list(result.models)}
 
 
 def _figure(finding: Finding) -> PrintedFigure:
@@ -93,8 +164,27 @@ def _figure(finding: Finding) -> PrintedFigure:
         "readings_tried": finding.tried,
         "reason": cause(finding) or None,
         "kind": entry.kind,
+        "formula": finding.formula,
+        "operands": [{"of": name, "value": number(value)} for name, value in finding.operands],
+        "convention": convention(finding),
+        "rests_on": list(finding.rests_on),
+        "note": entry.note or None,
         "source": list(entry.sources),
+        "line": entry.id.where,
     }
+
+
+def convention(finding: Finding) -> str:
+    """By which convention a figure is computed: `base counting, H×W×C, T = 2`."""
+    entry = finding.entry
+    if finding.computed is None:
+        return "nothing is computed"
+    if entry.kind == "arithmetic":
+        counted = finding.reading or "arithmetic of what is printed"
+    else:
+        reading = finding.reading or (str(entry.reading) if entry.reading.other_network else "")
+        counted = f"reading: {reading}" if reading else "base counting"
+    return ", ".join(filter(None, (counted, "×".join(entry.layout.replace(",", "")) if entry.layout else "")))
 
 
 def number(value: object) -> Any:
@@ -119,10 +209,15 @@ def cause(finding: Finding) -> str:
 def _cell(name: str, figure: Mapping[str, Any]) -> Value:
     """A key of the document as a cell of a table."""
     found: Value | list[Any] = figure[name]
-    return ("; " if name == "source" else "×").join(map(str, found)) if isinstance(found, list) else found
+    if not isinstance(found, list):
+        return found
+    parts = [f"{one['of']} = {one['value']}" if isinstance(one, dict) else str(one) for one in found]
+    return ("×" if name in SIZES else "; ").join(parts)
 
 
-COLUMNS = tuple(Column(name, partial(_cell, name)) for name in PrintedFigure.__annotations__)  # of documents
+SIZES = ("value", "computed", "computed_base")
+RESULT_ONLY = ("variant", "dataset", "setting")  # of results
+COLUMNS = tuple(Column(name, partial(_cell, name)) for name in (*PrintedFigure.__annotations__, *RESULT_ONLY))
 USUAL = ("id", "metric", "printed", "computed", "difference", "verdict")
 
 
@@ -151,7 +246,31 @@ def verdict(finding: Finding) -> str:
 
 
 def computed(finding: Finding) -> str:
-    return shown(finding.computed) if finding.computed is not None else "—"
+    """What is computed: a size, or a list as the print has one."""
+    return _shown(finding, finding.computed) if finding.computed is not None else "—"
+
+
+def _shown(finding: Finding, value: Any) -> str:
+    entry = finding.entry
+    as_size = entry.layout or entry.metric.endswith(("shape", "size")) or not isinstance(value, tuple)
+    return shown(value) if as_size else ", ".join(map(shown, value))
+
+
+def beside(finding: Finding) -> str:
+    """What stands beside arithmetic of the print: what the counts give, and what it rests on."""
+    said = []
+    if finding.entry.kind == "arithmetic":
+        counts = _shown(finding, finding.base) if finding.base is not None else "nothing, as no network is counted"
+        said.append(f"the counts give {counts}")
+    if finding.rests_on:
+        named = ", ".join(f"`{name}`" for name in finding.rests_on)
+        said.append(f"rests on a contradicted figure: {named}")
+    return "; ".join(filter(None, (*said, finding.entry.note)))
+
+
+def sources(finding: Finding) -> str:
+    """Where a figure is printed, and where archcalc keeps it."""
+    return f"{'; '.join(finding.entry.sources)} ({finding.entry.id.where})"
 
 
 TEXT = (
@@ -163,6 +282,20 @@ TEXT = (
     Column("verdict", verdict, "verdict", "verdict", words),
 )
 REASON = Column("reason", cause, "reason", "reason", words)
+BEHIND = (  # each figure, so that nobody has to look for it
+    Column("formula", lambda finding: printable(finding.formula) or "—", "computed from", "from", words),
+    Column("convention", convention, "convention", "convention", words),
+    Column("beside", beside, "beside", "beside", words),
+    Column("source", sources, "source", "source", words),
+)
+REPORTED = (
+    Column("variant", lambda result: clean(result.variant), "network", "network", words),
+    Column("dataset", lambda result: clean(result.dataset), "data", "data", words),
+    Column("metric", lambda result: result.in_words, "metric", "metric", words),
+    Column("setting", lambda result: clean(result.setting), "setting", "setting", words),
+    Column("printed", as_printed, "printed", "printed", words),
+    Column("models", lambda result: ", ".join(result.models), "model", "model", words),
+)
 
 
 # --- blocks -------------------------------------------------------------------------------------------------------
@@ -182,15 +315,36 @@ def _tables(findings: Sequence[Finding]) -> Iterator[Block]:
         yield Gap()
         for place, found in places.items():
             yield Heading(place, level=3, style=BOLD)
-            yield Table((*TEXT, REASON), found, notes=_reason, terminal=TEXT, style=_style, indent=2)
+            yield Table((*TEXT, *BEHIND, REASON), found, notes=_notes, terminal=TEXT, style=_style, indent=2)
             yield from (Prose(line, DIM, indent=2) for line in readings(found))
             yield Gap()
     yield Prose(totals(findings), BOLD)
 
 
-def _reason(finding: Finding) -> Iterator[Note]:
+def _results(found: Sequence[Accuracy]) -> Iterator[Block]:
+    """What documents print of how well networks do, as the tables have it."""
+    if not found:
+        return
+    yield Gap()
+    yield Heading("Results, as they are printed", level=2)
+    places: dict[str, list[Accuracy]] = {}
+    for result in found:
+        places.setdefault(result.sources[0], []).append(result)
+    for place, results in places.items():
+        yield Gap()
+        yield Heading(place, level=3, style=BOLD)
+        yield Table(REPORTED, results, indent=2)
+    yield Gap()
+    yield Prose(f"{len(found)} result{'s' * (len(found) != 1)}, reported: nothing of them is computed", BOLD)
+
+
+def _notes(finding: Finding) -> Iterator[Note]:
     if not finding.holds:
         yield Note(cause(finding), "    ", style=PLAIN if finding.undeclared else DIM)
+    behind = (printable(finding.formula), convention(finding), beside(finding), finding.entry.id.where)
+    yield Note("; ".join(filter(None, behind)), "    ", style=DIM)
+    for source in finding.entry.sources[1:]:
+        yield Note(f"also in {source}", "    ", style=DIM)
 
 
 def _style(finding: Finding, column: Column) -> str:
@@ -215,13 +369,15 @@ def readings(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def totals(findings: Sequence[Finding]) -> str:
-    """One line about all of it; specifications and formulas are counted apart."""
-    evidence = [finding for finding in findings if finding.evidence]
-    counts: Counter[str] = Counter(finding.verdict for finding in evidence)
-    each = ", ".join(f"{counts[name]:,} {SAID[name]}" for name in VERDICTS if counts[name])
-    text = f"{len(evidence):,} computed figures: {each}" if evidence else ""
-    if rest := len(findings) - len(evidence):
-        text += ("; " if text else "") + f"{rest} specifications and formulas, which are no evidence"
+    """One line about all of it, each kind by itself."""
+    parts = []
+    for kinds, what in KINDS_SAID.items():
+        of_kind = [finding for finding in findings if finding.entry.kind in kinds]
+        counts: Counter[str] = Counter(finding.verdict for finding in of_kind)
+        each = ", ".join(f"{counts[name]:,} {SAID[name]}" for name in VERDICTS if counts[name])
+        if of_kind:
+            parts.append(f"{len(of_kind):,} {what[len(of_kind) != 1]}: {each}")
+    text = "; ".join(parts)
     if undeclared := sum(finding.undeclared for finding in findings):
         text += f"; {undeclared} of those that contradict stand{'s' * (undeclared == 1)} under no erratum"
     return text or "no figure"
@@ -236,13 +392,16 @@ def _about_each(findings: Sequence[Finding]) -> Iterator[Block]:
         other = finding.base is not None and finding.base != finding.computed
         lines = [
             ("printed", entry.printed.value),
+            *(("operand", f"{name} = {_shown(finding, value)}") for name, value in finding.operands if entry.operands),
             *(("in", source) for source in entry.sources),
             ("computed", f"{finding.formula} = {computed(finding)}" if finding.formula else ""),
-            ("base", f"{shown(finding.base)} in base counting" if other else ""),
+            ("base", f"{shown(finding.base)} in base counting" if other and entry.kind != "arithmetic" else ""),
+            ("convention", convention(finding)),
+            ("beside", beside(finding)),
             ("reading", finding.reading),
             ("tried", f"{finding.tried} reading{'s' * (finding.tried != 1)}"),
             ("verdict", ", ".join(filter(None, (verdict(finding), difference(finding))))),
             ("reason", cause(finding)),
             ("kept in", entry.id.where),
         ]
-        yield Facts([Fact(label, printable(text), label_style=DIM) for label, text in lines if text], room=10)
+        yield Facts([Fact(label, printable(text), label_style=DIM) for label, text in lines if text], room=12)

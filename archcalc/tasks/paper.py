@@ -7,36 +7,44 @@ from dataclasses import dataclass, fields
 from functools import cache
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SpecError, UsageError, did_you_mean
+from ..language.zoo import known_names, shipped_names
 from ..papers.documents import read_ledger
 from ..papers.judge import VERDICTS, Finding, Ledger, stale
 from ..parallel import Tick, map_processes, ticked
 from ..views import Tabular
+
+if TYPE_CHECKING:
+    from ..papers.accuracies import Accuracy
 
 MANY = 200  # figures: from there on it is worth to have all cores judge
 
 
 @dataclass(frozen=True, slots=True)
 class PaperResult(Tabular):
-    """Printed figures with their verdicts, and the errata about figures that hold.
+    """Printed figures with their verdicts, the errata about figures that hold, and printed results.
 
     `by_id`: each figure was asked for by its id. `ok`: no figure that was judged contradicts without an erratum, and
-    no erratum is stale, whichever are shown."""
+    no erratum is stale, whichever are shown. `results` are reported: nothing of them is computed. `silent` are the
+    models of which no document prints anything."""
 
     findings: tuple[Finding, ...]
     stale: tuple[SpecError, ...]
     by_id: bool
     ok: bool
+    results: tuple[Accuracy, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None = None) -> PaperResult:
-    """Judge the figures that documents print.
+    """Judge the figures that documents print, and list the results that they print of the same networks.
 
-    `names` are models, systems, families, documents or ids of figures; all figures where `every` or only a `verdict`
-    is asked for, which leaves out those with another. `tick` hears how many figures are done. Raises UsageError for a
-    name that is not known, SpecError for a figure that cannot be computed as its document says."""
+    `names` are models, systems, families, documents or ids of figures and results; all figures where `every` or only a
+    `verdict` is asked for, which leaves out those with another, and the results, which have none. `tick` hears how many
+    figures are done. Raises UsageError for a name that is not known, SpecError for a figure that cannot be computed as
+    its document says."""
     if verdict and verdict not in VERDICTS:
         raise UsageError(f"`{verdict}` is not a verdict", did_you_mean(verdict, VERDICTS))
     _ledger.cache_clear()  # the documents may have changed
@@ -45,7 +53,7 @@ def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None
         known = sorted({entry.document for entry in ledger.entries.values()})
         hint = "Name models, figures or documents, or all of them: `--all`. Documents:"
         raise UsageError("which figures?", hint, known)
-    ids = [entry.id.value for entry in (ledger.chosen(names) if names else ledger.entries.values())]
+    ids, results, silent = _asked(ledger, names) if names else (list(ledger.entries), [], [])
     findings = _judged(ledger, ids, tick)
     old = tuple(stale(findings))
     return PaperResult(
@@ -53,7 +61,33 @@ def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None
         old,
         by_id=bool(names) and set(ids) == set(names),
         ok=not old and not any(finding.undeclared for finding in findings),
+        results=() if verdict else tuple(results),
+        silent=tuple(silent),
     )
+
+
+def _asked(ledger: Ledger, names: Sequence[str]) -> tuple[list[str], list[Accuracy], list[str]]:
+    """The ids of the figures that are called so, the results, and the models of which nothing is printed. Raises
+    UsageError for a name of nothing."""
+    from ..papers.accuracies import known  # reads all that is printed: all figures need none of it
+
+    families = {spec.family: set(spec.models) for spec in shipped_names()}
+    ids: dict[str, None] = {}
+    results: dict[str, Accuracy] = {}
+    silent: list[str] = []
+    for name in names:
+        meant = {name} | families.get(name, set())
+        figures = [entry.id.value for entry in ledger.called(name)]
+        printed = {result.id.value: result for result in known().results if meant & result.called}
+        if not figures and not printed:
+            if name not in (models := set(known_names())):
+                words = {word for result in known().results for word in result.called}
+                hint = did_you_mean(name, sorted(ledger.names | words | models))
+                raise UsageError(f"no figure, model or document is called `{name}`", hint)
+            silent.append(name)
+        ids |= dict.fromkeys(figures)
+        results |= printed
+    return list(ids), list(results.values()), silent
 
 
 @cache
