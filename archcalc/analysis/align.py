@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from ..graph import Graph, Node
-from ..ops import ARGUMENTS, Op, Shape, Tokens, channels, dims
+from ..ops import Op, Shape, Tokens, channels, dims
 from ..ops.shapes import numel, positions, show
 from .arithmetic import usage
 from .lineup import common
@@ -408,7 +408,8 @@ def _changed(one: Normal, other: Normal, a: int, b: int, linked: Linked) -> str:
         values = [*zip(first.reads, second.reads, strict=True)]
         if all((linked.to.get(x) if x >= 0 else x) == y for x, y in values):
             read = [(one.shape(x), other.shape(y)) for x, y in values]
-    fixed = read is not None and all(_alike(x, y) for x, y in read)
+    alike = _alike if one.graph.code is None and other.graph.code is None else _as_large
+    fixed = read is not None and all(alike(x, y) for x, y in read)
     # At another input, positions that are learned, or flattened, are others as well.
     resized = read is not None and one.inputs != other.inputs and all(_channels(x) == _channels(y) for x, y in read)
     if first.op != second.op and (fixed or node.op != twin.op):
@@ -421,7 +422,7 @@ def _changed(one: Normal, other: Normal, a: int, b: int, linked: Linked) -> str:
     if (fixed or resized) and first.weights != second.weights:
         x, y = ("; ".join(map(show, step.weights)) for step in (first, second))
         return f"{word}: weights {x} → {y}"
-    if fixed and not _alike(node.shape, twin.shape):
+    if fixed and not alike(node.shape, twin.shape):
         return f"{word}: output {dims(node.shape)} → {dims(twin.shape)}"
     return ""
 
@@ -432,6 +433,11 @@ def _alike(x: Shape, y: Shape) -> bool:
         return False
     here, there = positions(x), positions(y)
     return here == there if len(here) == len(there) else numel(here) == numel(there)
+
+
+def _as_large(x: Shape, y: Shape) -> bool:
+    """Whether two values have the same axes, wherever these lie: in code channels may be last."""
+    return sorted(n for n in x if n > 1) == sorted(n for n in y if n > 1) or numel(x) == numel(y)
 
 
 def _channels(x: Shape) -> int:
@@ -445,11 +451,13 @@ def told(first: Op, second: Op, plain: Op, other: Op) -> str:
     if plain.word != other.word:
         return f"{first.word} → {second.word}"
     word = first.word if first.word == second.word else plain.word
-    names = [arg for arg in ARGUMENTS[plain.word] if getattr(plain, arg.name) != getattr(other, arg.name)]
-    said = [arg for arg in names if any(getattr(op, arg.name, None) != arg.default for op in (first, second))]
-    before, now = (
-        ", ".join(f"{arg.name}={show(getattr(op, arg.name))}" for arg in said or names) for op in (plain, other)
+    defaults = {arg.name: arg.default for op in (plain, other) for arg, _ in op.arguments}
+    sides, given = (
+        [{arg.name: value for arg, value in op.arguments} for op in ops] for ops in ((plain, other), (first, second))
     )
+    names = [name for name in defaults if sides[0].get(name) != sides[1].get(name)]
+    said = [name for name in names if any(own.get(name) != defaults[name] for own in given)] or names
+    before, now = (", ".join(f"{name}={show(side[name])}" for name in said if name in side) for side in sides)
     return f"{word}: {before} → {now}"
 
 

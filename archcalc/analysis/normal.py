@@ -87,13 +87,13 @@ def normal(graph: Graph) -> Normal:
 
 def _meant(op: Op, x: tuple[Shape, ...], y: Shape) -> tuple[Op | None, tuple[Shape, ...]]:
     """An op in normal form, None where it does nothing, and the shapes of its parameters."""
-    if op.storage == "view" and y == x[0]:
-        return None, ()
     plain = op.normal(*x)
+    if plain is op and x and op.storage == "view" and y == x[0]:
+        return None, ()
     shapes: Iterable[Shape] = (tuple(param.shape) for param in op.params(*x))
     if plain is not None and plain.family == "linear":  # a convolution's kernel is a part of what it reads
         shapes = ((shape[0], numel(shape[1:])) if len(shape) > 1 else shape for shape in shapes)
-    return plain, tuple(shapes)
+    return plain, tuple(tuple(n for n in shape if n > 1) for shape in shapes)
 
 
 def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
@@ -113,18 +113,73 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
                 reads.append(value)
         if reads != list(step.reads):
             steps[at] = step = step._replace(reads=tuple(reads))
-        front = steps[reads[0]] if len(reads) == 1 and reads[0] >= 0 else None
+        learned = [value for value in reads if value >= 0 and steps[value].weights and not steps[value].reads]
+        if len(reads) == 2 and len(learned) == 1 and readers[learned[0]] == 1 and not step.weights:
+            has = step.op.taking(reads.index(learned[0]))
+            if has is not None:
+                reads = [value for value in reads if value != learned[0]]
+                taken.add(learned[0])
+                steps[at] = step = step._replace(op=has, reads=tuple(reads), weights=steps[learned[0]].weights)
+        front = steps[reads[0]] if len(reads) == 1 and reads[0] >= 0 and steps[reads[0]].reads else None
         around = front.op.padding(_before(graph, front)) if front is not None else None
         if front is not None and around is not None:
             padded = step.op.padded(*around)
             if padded is not None:
                 taken.add(reads[0])
                 steps[at] = step._replace(op=padded, reads=front.reads)
+    _attend(graph, steps)
     needed = set(outputs)
     for at in range(len(steps) - 1, -1, -1):
         if at in needed or (steps[at].weights and at not in taken):  # what is learned is a part of the network
             needed.update((at, *steps[at].reads))
     return _compact(graph, steps, outputs, set(range(len(steps))) - needed)
+
+
+def _attend(graph: Graph, steps: list[Step]) -> None:
+    """Make one attention of the mixing of values, the layers that make queries, keys and values, and that behind it."""
+    readers: dict[int, list[int]] = {}
+    for at, step in enumerate(steps):
+        for value in step.reads:
+            readers.setdefault(value, []).append(at)
+    for at, step in enumerate(steps):
+        mixing = steps[step.reads[0]] if len(step.reads) == 1 and step.reads[0] >= 0 else None
+        if mixing is None or step.op.family != "linear" or len(mixing.reads) != 3:
+            continue
+        inside = {step.reads[0]}
+        found = [_made(steps, value, inside) for value in mixing.reads]
+        layers = list(dict.fromkeys(layer for layer, _ in found))
+        parts = [part for _, part in found]
+        if layers[0] < 0 or parts != ([0, 1, 2] if len(layers) == 1 else [None] * len(layers)):
+            continue
+        if any(len(steps[layer].reads) != 1 for layer in layers) or len(layers) == 2:
+            continue
+        if any(reader not in inside and reader != at for value in inside for reader in readers.get(value, ())):
+            continue
+        op = mixing.op.attention(graph.nodes[mixing.node].shape, [steps[layer].op for layer in layers], step.op)
+        sources = dict.fromkeys(steps[layer].reads[0] for layer in layers)
+        if op is None or len(sources) > 1:
+            continue
+        weights = [shape for layer in layers for shape in steps[layer].weights]
+        if len(layers) == 1:
+            weights = [(shape[0] // 3, *shape[1:]) for shape in weights] * 3
+        steps[at] = Step(step.node, op, (*weights, *step.weights), tuple(sources), None)
+        for value in inside:  # what nothing reads any more
+            steps[value] = steps[value]._replace(weights=())
+
+
+def _made(steps: Sequence[Step], value: int, inside: set[int]) -> tuple[int, int | None]:
+    """The layer that made a value, −1 for none, and which third of what it made this is; `inside` gets what lies
+    between."""
+    taken: list[Op] = []
+    while value >= 0 and steps[value].op.family == "layout" and len(steps[value].reads) == 1:
+        inside.add(value)
+        taken.append(steps[value].op)
+        value = steps[value].reads[0]
+    if value < 0 or steps[value].op.family != "linear":
+        return -1, None
+    inside.add(value)
+    parts = [part for op in taken if (part := op.part(steps[value].weights[0][0])) is not None]
+    return value, parts[0] if parts else None
 
 
 def _before(graph: Graph, step: Step) -> Shape:

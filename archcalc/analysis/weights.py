@@ -11,14 +11,21 @@ from ..ops import Shape, dims
 
 
 class State(NamedTuple):
-    """The parameters and statistics that a node has itself, each a name and a shape."""
+    """The parameters and statistics that a node has itself, each a name and a shape; `own` are their names in a
+    `state_dict` where these do not follow from the path."""
 
     path: str
     tensors: Sequence[tuple[str, str]]
+    own: Sequence[str] = ()
+
+    def key(self, name: str) -> str:
+        """What a parameter is called in a `state_dict`."""
+        names = [known for known, _ in self.tensors]
+        return self.own[names.index(name)] if self.own and name in names else f"{state_key(self.path)}.{name}"
 
     def keys(self) -> dict[str, str]:
         """Their names in a `state_dict`, with the shapes."""
-        return {f"{state_key(self.path)}.{name}": shape for name, shape in self.tensors}
+        return {self.key(name): shape for name, shape in self.tensors}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,8 @@ def checkpoint(old: Sequence[State], new: Sequence[State], to: Mapping[int, int]
     for i, state in enumerate(old):
         j = to.get(i)
         for name, shape in state.tensors:
-            key = f"{state_key(state.path)}.{name}"
-            other = f"{state_key(new[j].path)}.{name}" if j is not None else ""
+            key = state.key(name)
+            other = new[j].key(name) if j is not None else ""
             if key in now:
                 kept += now[key] == shape
                 reshaped += [(key, shape, now[key])] if now[key] != shape else []
@@ -67,7 +74,11 @@ def states(graph: Graph, nodes: Iterable[int] | None = None) -> list[State]:
     """The parameters and statistics of the nodes of a graph, or of some of them."""
     found = range(len(graph.nodes)) if nodes is None else nodes
     return [
-        State(node.path, [(name, dims(shape)) for name, shape in _tensors(graph, at).items() if node.shares is None])
+        State(
+            node.path,
+            [(name, dims(shape)) for name, shape in _tensors(graph, at).items() if node.shares is None],
+            graph.code.keys[at] if graph.code else (),
+        )
         for at, node in ((at, graph.nodes[at]) for at in found)
     ]
 
@@ -81,7 +92,7 @@ def across(one: Graph, other: Graph, pairs: Iterable[tuple[int, int]]) -> dict[s
         shapes = _tensors(other, b)
         names = [name for name, _ in before.tensors]
         for name in (name for name, _ in now.tensors if name in names):
-            found[f"{state_key(now.path)}.{name}"] = f"{state_key(before.path)}.{name}", shapes[name]
+            found[now.key(name)] = before.key(name), shapes[name]
     return found
 
 

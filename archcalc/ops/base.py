@@ -6,7 +6,7 @@ the runtime hands it in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from inspect import get_annotations
 from typing import Any, ClassVar, Literal, NamedTuple, Self, dataclass_transform
@@ -216,6 +216,19 @@ class Op:
         arguments, or a plainer op that does the same; None where every element of its first input comes out as it is.
         """
         return self
+
+    def part(self, of: int) -> int | None:
+        """Which of three equal parts of `of` elements it takes, where it takes one."""
+        return None
+
+    def attention(self, y: Shape, made: Sequence[Op], out: Op) -> Op | None:
+        """Where the op mixes values by scores, to the shape `y`: the attention that it is with the layers that make
+        queries, keys and values, or all of them together, and the layer that reads it."""
+        return None
+
+    def taking(self, place: int) -> Op | None:
+        """What this op, in its normal form, is where its input `place` of two is a parameter that it alone reads."""
+        return None
 
     def padding(self, x: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
         """The zeros that it puts before and behind each axis, where it does nothing else."""

@@ -80,6 +80,10 @@ class Add(_Merge):
     commutes = True
     nests = True
     keeps_order = True
+
+    def taking(self, place: int) -> Op | None:
+        return OPS["position"]()
+
     saves = "nothing"
     gradient = "passed"
 
@@ -124,6 +128,9 @@ class Concat(_Merge, Free):
     def normal(self, *x: Shape) -> Op | None:
         return self.but(axis=plain_axis(x[0], self.axis)) if len(x) > 1 else None
 
+    def taking(self, place: int) -> Op | None:
+        return OPS["class_token"]() if self.axis == 0 and place == 0 else None
+
     def shape(self, *x: Shape) -> Shape:
         first = x[0]
         axis = axis_of(first, self.axis)
@@ -159,6 +166,10 @@ class Multiply(_Merge):
 
     commutes = True
     nests = True
+
+    def taking(self, place: int) -> Op | None:
+        return OPS["affine"](bias=False)
+
     keeps_order = True
     gated = True
     saves = "factors"
@@ -333,6 +344,10 @@ class Slice(Free):
         if not self.start < stop <= x[axis]:
             raise OpError(f"there are no elements from {self.start} to before {stop}: here are {x[axis]}", "start")
         return with_size(x, axis, (stop - self.start - 1) // self.step + 1)
+
+    def part(self, of: int) -> int | None:
+        size = (of if self.stop is None else self.stop) - self.start
+        return self.start if size == 1 else self.start // size if size * 3 == of else None
 
     def normal(self, x: Shape) -> Op | None:
         stop = None if self.stop == x[axis_of(x, self.axis)] else self.stop

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple, Self
 
-from ..ops import Op, Param, Shape
+from ..ops import OPS, Op, Param, Shape, Tokens
 from ..ops.base import Argument, Needs, OpFamily, ReceptiveWindows, Storage
 
 
@@ -73,6 +74,25 @@ class Call(Op):
     def settled(self) -> bool:
         return False
 
+    def normal(self, *x: Any) -> Op | None:
+        """The op of the spec language that it equals; of another the name and the arguments, nothing of what it was
+        seen to work on. A value laid out anew is that value."""
+        return meant(self, x)
+
+    def part(self, of: int) -> int | None:
+        return dict(self._facts.arguments).get("index") if self.word == "select" else None
+
+    def attention(self, y: Shape, made: Sequence[Op], out: Op) -> Op | None:
+        if self.word != "scaled_dot_product_attention" or len(y) < 3:
+            return None
+        sizes: list[Any] = [layer.out for layer in made] if len(made) == 3 else [made[0].out // 3] * 3  # type: ignore[attr-defined]
+        biases: list[Any] = [layer.bias for layer in made] * (4 - len(made))  # type: ignore[attr-defined]
+        causal = bool(dict(self._facts.arguments).get("is_causal"))
+        return OPS["attention"](
+            heads=y[-3], key=sizes[0], value=sizes[2], out=out.out, bias=biases[0], key_bias=biases[1],  # type: ignore[attr-defined]
+            out_bias=out.bias, causal=causal,  # type: ignore[attr-defined]
+        )  # fmt: skip
+
     def shape(self, *x: Any) -> Shape:
         return self._facts.shape
 
@@ -93,6 +113,50 @@ class Call(Op):
         if facts.like is not None and facts.shaped:
             return facts.like.receptive_window(*x)
         return facts.reach or ()
+
+
+# --- in normal form -----------------------------------------------------------------------------------------------
+
+PARTS = ("chunk", "split", "split_with_sizes", "unbind")  # that give parts, which are nodes of their own
+TURNS = ("permute", "transpose", "movedim", "swapaxes")  # of more axes than a map has: they deal channels out anew
+PADS = ("pad", "constant_pad_nd")
+COPIES = ("_to_copy", "clone", "contiguous", "reshape", "to")  # that lay out a value anew
+
+
+def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
+    """A call in normal form, on inputs of these shapes; None where it gives its first input."""
+    facts: Facts = call.__dict__["facts"]
+    given = dict(facts.arguments)
+    if facts.like is not None:
+        if facts.word == "item":
+            return facts.like
+        maps = facts.shaped and facts.like.family != "merge"  # two axes are those of a signal, or of a sequence
+        return facts.like.normal(*(shape if maps or len(shape) != 2 else Tokens(shape) for shape in x))
+    axes = len(x[0]) + 1 if x else 0
+    if facts.word in MERGES and given.get("alpha", 1) == 1:
+        if len(x) == 1 and facts.params:
+            return OPS[facts.word]().taking(1)
+        if len(x) == 2:
+            return OPS[facts.word]()
+    sizes = given.get("pad", ())
+    zeros = given.get("mode", "constant") == "constant" and not given.get("value")
+    if facts.word in PADS and zeros and len(sizes) == 2 * axes - 4 and min(sizes) >= 0:
+        return OPS["pad"](sizes[-2::-2], sizes[-1::-2]).normal(x[0])  # the last axis comes first
+    if facts.word == "cat" and len(x) == 1:
+        return None
+    if facts.word == "mean" and x and len({axis % axes for axis in given.get("dim") or ()}) == axes - 2:
+        return OPS["gap"]()
+    if facts.word == "select" and x and given["dim"] == 1 and axes == 3:
+        return OPS["take"](given["index"] % x[0][0]).normal(Tokens(x[0]))
+    if facts.word == "transpose" and axes == 5 and {given["dim0"], given["dim1"]} == {1, 2}:
+        return OPS["shuffle"](x[0][0])
+    laid_out = (facts.storage == "view" or facts.word in COPIES) and prod(x[0] if x else (0,)) == prod(facts.shape)
+    if facts.word in PARTS or (laid_out and not (facts.word in TURNS and axes > 4)):
+        return None
+    return Call(Facts(facts.word, facts.family, "", (), facts.arguments, (), 0, (), "new", 0, None, None, False, ""))
+
+
+MERGES = ("add", "mul")  # of two values, whichever is spread
 
 
 def argument(value: Any) -> Any:

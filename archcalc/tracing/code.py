@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from ..errors import Source, SpecError, Text, printable
 from ..graph import Code, Graph, Held, Node, Span
-from ..ops import Op, Param, Shape
+from ..ops import OPS, Op, Param, Shape
 from ..ops.base import Kind as ParamKind
 from ..ops.base import Storage as Stands
-from .call import Call, Facts, argument
+from .call import PARTS, Call, Facts, argument
 from .calls.kinds import Kind, elementwise, kind_of
 from .calls.lift import lift
 from .calls.macs import MACS
@@ -196,13 +196,25 @@ class _Builder:
             shape = self._shape(tensor)
             alike = shape[1:] == self.nodes[index].shape[1:] and len(shape) > 1
             one = Facts(
-                "item", "layout", "", shape, (("index", place),), (), 0, (), "view", 0, ((),) if alike else None, None,
-                False, "names a part",
+                "item", "layout", "", shape, (("index", place),), (), 0, (), "view", 0, ((),) if alike else None,
+                self._slice(call, place), False, "names a part",
             )  # fmt: skip
             self._append(Call(one), (index,), shape, f"{path}.{place}", where, None, ())
             self._memory(tensor, 0, self._root(tensor, item), False)
             self.values[tensor] = item
             self.last[traced.tensors[tensor].storage] = item
+
+    def _slice(self, call: Called, place: int) -> Op | None:
+        """What takes a part of a value, where the parts lie side by side along an axis."""
+        sizes = [self.traced.tensors[tensor].shape for tensor in call.outputs]
+        if call.name not in PARTS or not sizes[0]:
+            return None
+        if call.name == "unbind":
+            return OPS["slice"](place, place + 1, axis=call.args.get("dim", 0))
+        axis = call.args.get("dim", 0) % len(sizes[0])
+        start = sum(size[axis] for size in sizes[:place])
+        last = place == len(sizes) - 1
+        return OPS["slice"](start, None if last else start + sizes[place][axis], axis=None if axis == 1 else axis - 1)
 
     def _append(
         self, op: Op, inputs: tuple[int, ...], shape: Shape, path: str, where: Text, shares: int | None,

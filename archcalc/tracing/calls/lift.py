@@ -97,7 +97,9 @@ def _merge(word: str) -> Lift:
 
 def _mul(seen: Seen) -> Op | None:
     factor = seen.args.get("other")
-    return OPS["scale"](factor=float(factor)) if isinstance(factor, int | float) else _merge("mul")(seen)
+    if seen.has("other") or not isinstance(factor, int | float):  # a reference to a tensor is an int too
+        return _merge("mul")(seen)
+    return OPS["scale"](factor=float(factor))
 
 
 def _concat(seen: Seen) -> Op | None:

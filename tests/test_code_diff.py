@@ -1,0 +1,133 @@
+"""Code held against specs, node by node: what torch code is made of is what the spec language calls by one word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+from archcalc.analysis.align import align  # noqa: E402
+from archcalc.models import capture  # noqa: E402
+from tests.test_diff import built, said  # noqa: E402
+
+
+class Forward(nn.Module):
+    """Layers by name, and what is done with them."""
+
+    def __init__(self, work: Any, **layers: Any) -> None:
+        super().__init__()
+        self.work = work
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.work(self, x)
+
+
+def heads(x: Tensor, count: int) -> Tensor:
+    return torch.unflatten(x, -1, (count, -1)).transpose(1, 2)  # type: ignore[no-any-return]
+
+
+def joined(x: Tensor) -> Tensor:
+    return x.transpose(1, 2).flatten(2)
+
+
+def of_one_layer(m: Any, x: Tensor) -> Tensor:
+    x = x.flatten(2).transpose(1, 2)
+    q, k, v = m.qkv(x).reshape(x.shape[0], -1, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+    return m.out(joined(F.scaled_dot_product_attention(q, k, v)))  # type: ignore[no-any-return]
+
+
+def of_three_layers(m: Any, x: Tensor) -> Tensor:
+    x = x.flatten(2).transpose(1, 2)
+    q, k, v = (heads(layer(x), 2) for layer in (m.q, m.k, m.v))
+    return m.out(joined(F.scaled_dot_product_attention(q, k, v, is_causal=True)))  # type: ignore[no-any-return]
+
+
+def embedded(m: Any, x: Tensor) -> Tensor:
+    x = m.conv(x).flatten(2).transpose(1, 2)
+    x = torch.cat([m.token.expand(x.shape[0], -1, -1), x], 1) + m.places
+    return m.head(m.norm(x)[:, 0])  # type: ignore[no-any-return]
+
+
+def shuffled(m: Any, x: Tensor) -> Tensor:
+    a, b = m.conv(x).chunk(2, 1)
+    x = torch.cat([a, m.right(b)], 1)
+    n, c, h, w = x.shape
+    return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w)
+
+
+CONV: dict[str, Any] = {"kernel_size": 3, "padding": 1}
+# A module on 3×8×8, and the layers of a spec that are it.
+EQUAL: dict[str, tuple[Any, str]] = {
+    "convolutions": (
+        lambda: nn.Sequential(
+            nn.ZeroPad2d(1), nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.Dropout()
+        ),
+        "  - conv(8, 3) bn relu\n",
+    ),
+    "a clamped ReLU": (
+        lambda: nn.Sequential(nn.Conv2d(3, 8, **CONV), nn.Hardtanh(0, 6), nn.AdaptiveAvgPool2d(8)),
+        "  - conv(8, 3) relu6\n",
+    ),
+    "a mean by hand": (
+        lambda: Forward(lambda m, x: m.fc(m.conv(x).mean([2, 3])), conv=nn.Conv2d(3, 8, **CONV), fc=nn.Linear(8, 2)),
+        "  - conv(8, 3) gap linear(2)\n",
+    ),
+    "gates": (
+        lambda: Forward(lambda m, x: x * m.conv(x.mean((2, 3), keepdim=True)).sigmoid(), conv=nn.Conv2d(3, 3, 1)),
+        "  - mul:\n      - identity\n      - gap conv(3, 1) sigmoid\n",
+    ),
+    "a layer scale": (
+        lambda: Forward(
+            lambda m, x: x + m.gamma * m.conv(x), conv=nn.Conv2d(3, 3, **CONV), gamma=nn.Parameter(torch.ones(3, 1, 1))
+        ),
+        "  - add:\n      - identity\n      - conv(3, 3) affine(bias=False)\n",
+    ),
+    "attention with one layer": (
+        lambda: Forward(of_one_layer, qkv=nn.Linear(3, 24), out=nn.Linear(8, 3)),
+        "  - tokens attention(2, key=8, value=8)\n",
+    ),
+    "attention with three layers": (
+        lambda: Forward(of_three_layers, **{name: nn.Linear(3, 8, bias=False) for name in "qkv"}, out=nn.Linear(8, 3)),
+        "  - tokens attention(2, key=8, value=8, bias=False, out_bias=True, causal=True)\n",
+    ),
+    "a class token and positions": (
+        lambda: Forward(
+            embedded,
+            conv=nn.Conv2d(3, 8, 4, 4),
+            token=nn.Parameter(torch.zeros(1, 1, 8)),
+            places=nn.Parameter(torch.zeros(1, 5, 8)),
+            norm=nn.LayerNorm(8, eps=1e-6),
+            head=nn.Linear(8, 2),
+        ),
+        "  - conv(8, 4, 4) tokens class_token position layernorm take(0) linear(2)\n",
+    ),
+    "channels dealt out": (
+        lambda: Forward(shuffled, conv=nn.Conv2d(3, 8, 1), right=nn.Conv2d(4, 4, **CONV)),
+        "  - conv(8, 1)\n  - a, b: split(2)\n  - concat: [a, b conv(4, 3)]\n  - shuffle(2)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_code_is_what_a_spec_says(case: str, tmp_path: Path) -> None:
+    module, text = EQUAL[case]
+    graph = capture(module().eval(), torch.empty(1, 3, 8, 8)).graph
+    assert said(align(graph, built(tmp_path, text))) == []
+
+
+def test_what_code_does_otherwise_is_named_at_its_line(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8, eps=1e-3), nn.Flatten(), nn.Linear(512, 2))
+    graph = capture(module.eval(), torch.empty(1, 3, 8, 8)).graph
+    found = align(graph, built(tmp_path, "  - conv(8, 3) bn relu linear(2)\n"))
+    assert said(found) == [
+        (1, "changed", "bn: eps=0.001 → eps=1e-05", "1"),
+        (1, "only in the second", "relu", "relu"),
+    ]
+    assert [graph.nodes[found.differences[1].after or 0].path] == ["1"]
