@@ -200,6 +200,15 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     return lower[swapped]
 
 
+def begun(word: str, known: Iterable[str]) -> list[str]:
+    """What a word may stand for: itself where it is known, however its letters are large or small, or else all that
+    begins so."""
+    names, low = list(dict.fromkeys(known)), word.lower()
+    return [name for name in names if name.lower() == low] or [
+        name for name in names if low and name.lower().startswith(low)
+    ]
+
+
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """``Did you mean `conv`?``, a short list of what there is, or nothing."""
     known = list(dict.fromkeys(words))

@@ -58,11 +58,12 @@ class Assertions:
     def assert_within(self, model: str, *budgets: str) -> None:
         """A model keeps within `params <= 25.6M`, … Raises AssertionError with what it costs."""
         __tracebackhide__ = True
-        from .gate.budgets import judge, quantities, read_budget, with_receptive_field
+        from .gate.budgets import judge, quantities, read_budgets, with_receptive_field
         from .show.drift import budget
 
         source = Source("assert_within", budgets)
-        read = [read_budget(Text(line, source, number, 1)) for number, line in enumerate(budgets, 1)]
+        lines = [Text(line, source, number, 1) for number, line in enumerate(budgets, 1)]
+        read = [each for line in lines for each in read_budgets(line)]
         for found in read:
             if found.measured:
                 raise found.text.error(f"`{found.quantity}` is measured: `Model.measure()` does, or a budget in a lock")

@@ -15,7 +15,7 @@ from archcalc import networks
 from archcalc.analysis.align import align
 from archcalc.errors import ArchcalcError, Source, SpecError, Text, UsageError
 from archcalc.files import FAULTS, fault, inside, read, typed
-from archcalc.gate.budgets import read_budget, read_project
+from archcalc.gate.budgets import read_budgets, read_project
 from archcalc.gate.drift import LockPlace
 from archcalc.gate.drift import compare as drift_of
 from archcalc.gate.lock import Entry, LockLine, read_lock
@@ -371,9 +371,9 @@ def test_numbers_that_people_type() -> None:
     ],
 )
 def test_budgets(text: str, quantity: str, bound: int) -> None:
-    found = read_budget(Text(text, Source("p", (text,)), 1, 1))
+    (found,) = read_budgets(Text(text, Source("p", (text,)), 1, 1))
     assert found.quantity == quantity
-    assert found.bound == Fraction(bound)
+    assert found.limit == Fraction(bound)
     assert found.advisory == ("advisory" in text)
 
 
@@ -469,7 +469,7 @@ def aligned(size: int) -> object:
 
 def budget(text: str) -> object:
     try:
-        return read_budget(Text(text, Source("p", (text,)), 1, 1))
+        return read_budgets(Text(text, Source("p", (text,)), 1, 1))
     except SpecError as error:
         return error.render()
 

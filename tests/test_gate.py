@@ -356,6 +356,9 @@ MACS = 16 * 16 * (3 * 8 * 9 + 8 * 8 * 9) + 80
         ("receptive_field < 5", False),
         ("params < 1, advisory", True),
         ("params < 1, required", False),
+        ("params in 900..1K and weight_layers <= 3", True),
+        ("params in 1..900", False),
+        ("params < 1 and macs < 1, advisory", True),
     ],
 )
 def test_a_budget(budget: str, holds: bool, here: Path, command: Run) -> None:
@@ -394,6 +397,9 @@ def test_a_budget(budget: str, holds: bool, here: Path, command: Run) -> None:
         ('[tool.archcalc]\nbudgets = ["param_bytes < 1 furlong"]\n', "no number of bytes"),
         ('[tool.archcalc]\nbudgets = ["params"]\n', "`params` is not a budget"),
         ('[tool.archcalc]\nbudgets = ["params < 1K, advisry"]\n', "Did you mean `advisory`?"),
+        ('[tool.archcalc]\nbudgets = ["macs < 1G and parmas < 1K"]\n', "Did you mean `params`?"),
+        ('[tool.archcalc]\nbudgets = ["macs in 2G..1G"]\n', "the range ends below its start"),
+        ('[tool.archcalc]\nbudgets = ["param < 1K"]\n', "nothing that a budget bounds"),
         ('[tool.archcalc]\nbudgets = ["latency < 3 ms"]\n', "bounded by what another model takes"),
         ("[tool.archcalc]\nbudgets = [3]\n", "budgets are a list of texts"),
         ("[tool.archcalc\n", "is not TOML"),

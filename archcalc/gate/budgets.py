@@ -1,15 +1,14 @@
 """Budgets: bounds for what networks cost, in a lock or in `[tool.archcalc]` of a `pyproject.toml`.
 
-params <= 25.6M · macs < 4.1G · peak_memory_bytes <= 64MiB · params with heads <= 14M
+params <= 25.6M · macs < 4.1G and peak_memory_bytes <= 64MiB · params with heads in 10M..14M
 latency <= 1.1 × resnet18, required
 """
 
 from __future__ import annotations
 
-import operator
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -18,8 +17,8 @@ from pathlib import Path
 
 from .. import files
 from ..analysis.counts import Report, Totals
+from ..bounds import COMPARISONS, Bound, read_bounds
 from ..errors import Source, SpecError, Text, did_you_mean
-from ..units import read_figure
 from .lock import WITH_HEADS
 
 KEYS = ("budgets",)  # of `[tool.archcalc]`
@@ -28,34 +27,16 @@ RECEPTIVE_FIELD = "receptive_field"  # the largest bounded one of any node: a gl
 MEASURED = ("latency",)
 EVERY = "*"
 FORCE = ("required", "advisory")
-COMPARISONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
-    "<=": operator.le,
-    "≤": operator.le,
-    "<": operator.lt,
-    ">=": operator.ge,
-    "≥": operator.ge,
-    ">": operator.gt,
-}
-COMPARISON = re.compile("<=|>=|≤|≥|<|>")
 THOUSANDS = re.compile(r"(?<=[0-9]),[0-9]{3}(?![0-9])")  # a comma of a number, not of `, required`
-MAX_LENGTH = 300  # characters of a budget
-BYTES: dict[str, int] = {"B": 1, "kB": 1000}
-for power, prefix in enumerate("KMGT", 1):
-    BYTES |= {f"{prefix}iB": 1024**power, f"{prefix}B": 1000**power}
+FORM = "`params <= 25.6M`, or `latency <= 1.1 × resnet18, required`"
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """A bound: `quantity` `comparison` `bound`, or of a measured one `bound` × what `baseline` takes in the same run.
-    `models` is the name that it holds for, or a pattern; `text` is where it stands. `advisory`: a breach is said, and
-    fails nothing."""
+class Budget(Bound):
+    """A bound for `models`, a name or a pattern; of what is measured `limit` is a multiple of what `baseline` takes.
+    `advisory`: a breach is said, and fails nothing."""
 
-    text: Text
-    models: str
-    quantity: str
-    comparison: str
-    bound: Fraction
-    baseline: str = ""
+    models: str = EVERY
     advisory: bool = False
 
     @property
@@ -116,7 +97,7 @@ def with_receptive_field(budgets: Iterable[Budget]) -> bool:
 def judge(budgets: Iterable[Budget], model: str, found: Mapping[str, int]) -> tuple[BudgetVerdict, ...]:
     """The budgets that speak of a model, held against its quantities; measured ones are left open."""
     return tuple(
-        BudgetVerdict(budget, None if budget.measured else Fraction(found[budget.quantity]), budget.bound)
+        BudgetVerdict(budget, None if budget.measured else Fraction(found[budget.quantity]), budget.limit)
         for budget in budgets
         if budget.holds_for(model)
     )
@@ -125,44 +106,37 @@ def judge(budgets: Iterable[Budget], model: str, found: Mapping[str, int]) -> tu
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def read_budget(text: Text, models: str = EVERY) -> Budget:
-    """Read `params <= 25.6M`. Raises SpecError."""
-    text = text.strip()
-    form = "`params <= 25.6M`, or `latency <= 1.1 × resnet18, required`"
-    match = COMPARISON.search(text.value)
-    if not match or len(text.value) > MAX_LENGTH:
-        raise text.error(f"`{text}` is not a budget", f"A budget is {form}.")
-    quantity, comparison, place = text.value[: match.start()].rstrip(), match[0], text.part(match.end()).strip()
+def read_budgets(text: Text, models: str = EVERY) -> tuple[Budget, ...]:
+    """Read `params <= 25.6M and macs < 4G, advisory`: a budget a term. Raises SpecError."""
+    whole = place = text.strip()
     force, cut = None, place.value.rfind(",")
     if cut >= 0 and not THOUSANDS.match(place.value, cut):
         force, place = place.part(cut + 1).strip(), place.part(0, cut).strip()
-    known = (*TOTALS, RECEPTIVE_FIELD, *MEASURED)
-    name = quantity.removesuffix(WITH_HEADS)
-    if name not in known or (name not in TOTALS and name != quantity):
-        place, hint = text.part(0, max(1, len(quantity))), did_you_mean(name, known)
-        raise place.error(f"`{quantity}` is nothing that a budget bounds", hint)
+    found = read_bounds(place, _unit_of, "budget", FORM)
     if force is not None and force.value not in FORCE:
         raise force.error(f"`{force}` is not known here", did_you_mean(force.value, FORCE))
     advisory = force is not None and force.value == "advisory"
-    if name not in MEASURED:
-        return Budget(text, models, quantity, comparison, _amount(place, name), "", advisory)
-    relative = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*[×x*]\s*(\S.*)", place.value)
-    if not relative:
-        raise place.error(f"`{name}` is bounded by what another model takes in the same run", f"Write {form}.")
-    return Budget(text, models, quantity, comparison, Fraction(relative[1]), relative[2], force is None or advisory)
+    single = len({bound.text for bound in found}) == 1
+    return tuple(
+        Budget(
+            whole if single else bound.text,
+            bound.quantity,
+            bound.comparison,
+            bound.limit,
+            bound.baseline,
+            models,
+            advisory or (bound.quantity in MEASURED and force is None),
+        )
+        for bound in found
+    )
 
 
-def _amount(place: Text, quantity: str) -> Fraction:
-    amount = place.value
-    if quantity.endswith("_bytes"):
-        match = re.fullmatch(r"([0-9][0-9,]*(?:\.[0-9]+)?)\s*([A-Za-z]*)", amount)
-        if match and (match[2] or "B") in BYTES:
-            return Fraction(str(match[1]).replace(",", "")) * BYTES[match[2] or "B"]
-        raise place.error(f"`{amount}` is no number of bytes", "Bytes are written as 64MiB or 67,108,864.")
-    figure = read_figure(amount)
-    if figure is None:
-        raise place.error(f"`{amount}` is no number", "Numbers are written as 25.6M, 4.1G or 25,557,032.")
-    return figure.value
+def _unit_of(quantity: Text) -> tuple[str, str]:
+    """What a term bounds, which stands in a file and so by its whole name, and its unit. Raises SpecError."""
+    known, name = (*TOTALS, RECEPTIVE_FIELD, *MEASURED), quantity.value.removesuffix(WITH_HEADS)
+    if name not in known or (name not in TOTALS and name != quantity.value):
+        raise quantity.error(f"`{quantity}` is nothing that a budget bounds", did_you_mean(name, known))
+    return quantity.value, "relative" if name in MEASURED else "bytes" if name.endswith("_bytes") else ""
 
 
 def project(folder: Path) -> tuple[Budget, ...]:
@@ -219,7 +193,7 @@ def read_project(path: Path) -> tuple[Budget, ...]:
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise _find(source, models).error('budgets are a list of texts, `["params <= 25.6M"]`')
-        found += [read_budget(_find(source, text), models) for text in texts]
+        found += [budget for text in texts for budget in read_budgets(_find(source, text), models)]
     return tuple(found)
 
 

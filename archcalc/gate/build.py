@@ -25,7 +25,7 @@ from .budgets import (
     judge,
     project,
     quantities,
-    read_budget,
+    read_budgets,
     with_receptive_field,
 )
 from .drift import Drift, LockPlace, compare, places
@@ -149,7 +149,7 @@ def names_in(wanted: str, lock: Path) -> list[str]:
     lock, with each of its variants where none is named. Raises UsageError, SpecError."""
     path, colon, _ = split(wanted)
     if path is None:
-        return [select(wanted).name]
+        return [select(model).name for model in models_of(wanted)]
     file = files.typed(path)
     try:
         relative = Path(os.path.relpath(file, lock.parent)).as_posix()
@@ -380,10 +380,14 @@ def _model(lock: Lock, section: Section, built: BuildResult | ArchcalcError, bud
 
 def _budgets(lock: Lock) -> list[Budget]:
     """The budgets of a lock, of its models, and of the project that it stands in. Raises SpecError."""
-    found = [read_budget(text.strip().part(len("budget "))) for text in lock.budgets]
+
+    def budgets(text: Text, models: str = EVERY) -> tuple[Budget, ...]:
+        return read_budgets(text.strip().part(len("budget ")), models)
+
+    found = [budget for text in lock.budgets for budget in budgets(text)]
     for name, section in lock.sections.items():
         literal = name.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
-        found += [read_budget(text.strip().part(len("budget ")), literal) for text in section.budgets]
+        found += [budget for text in section.budgets for budget in budgets(text, literal)]
     return [*found, *project(lock.path.resolve().parent)]
 
 
@@ -411,7 +415,7 @@ def measured(model: CheckedModel, measure: Callable[[Selection, Selection], tupl
             own, baseline = measure(select(model.reference), other)
         except Unavailable as error:
             return replace(verdict, reason=error.message)
-        return BudgetVerdict(verdict.budget, Fraction(own), verdict.budget.bound * Fraction(baseline))
+        return BudgetVerdict(verdict.budget, Fraction(own), verdict.budget.limit * Fraction(baseline))
 
     return replace(model, budgets=tuple([judged(verdict) for verdict in model.budgets]))
 
