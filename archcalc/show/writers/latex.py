@@ -1,8 +1,13 @@
-"""The writer of LaTeX: booktabs, numbers to the right. What TeX would read as its own is escaped."""
+"""The writer of LaTeX: booktabs, points below each other, notes below, nothing wider than a column of a paper.
+
+What TeX would read as its own is escaped. No table needs more packages than its first line names.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from ...errors import printable
 from ..columns import INDENT, words
@@ -53,21 +58,52 @@ SPECIAL = {
     **{digit: f"$^{n}$" for n, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     **{digit: f"$_{n}$" for n, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},
 }
-WIDE = 60  # characters of a text that is broken
 PACKAGES = "% needs \\usepackage{booktabs} and, for a star or a check mark, \\usepackage{amssymb}"
+COLUMN = 225.0  # points: a column of a page with two, and a little less
+GAP = 8.0  # between two columns of a table
+SIZES = (("small", 0.93), ("footnotesize", 0.86))  # of letters, and how wide they are as a part of those of 10 points
+MOST_KEYS = 0.55  # of the column: how wide names in front of each piece of a table are at most
+HIGH = 45  # lines, above which pieces of a table are tables of their own
+CAP = 0.3  # of the column: how wide a column of texts is at most, but for a longer word
+# How wide letters of Computer Modern are at 10 points, rather more than less.
+LETTERS = {
+    letter: width
+    for width, letters in (
+        (2.9, "ijl.,:;[]|'!"),
+        (4.0, 'frst()-I` "*'),
+        (5.1, "aceogz0123456789/?+J"),
+        (5.7, "bdhknpquvxyS"),
+        (7.4, "wBCEFLPTZR×"),
+        (8.4, "mADGHKNOQUVXY%"),
+    )
+    for letter in letters
+}
+NUMBER = re.compile(r"(.*?\d)(\.\d+)?(\D*)")
+
+
+class _Float(NamedTuple):
+    """A table as it stands: its place among the parts, what it is called, and what is said below it."""
+
+    place: int
+    table: Table
+    caption: str
+    notes: list[str]
 
 
 def write(page: Page) -> str:
-    """A `table` float for each table; what is said round it, and about its records, stands in its caption."""
+    """A `table` float for each table, under the heading above it; what else is said round it, and about its records,
+    stands below."""
+    title = page.title
     said: list[str] = []
     under: list[Heading] = []  # those below the page's own that the next table is under
     parts: list[str] = []
-    above: list[str] | None = None  # the caption of the table above, which goes on until the next heading
-    floats: list[tuple[int, Table, list[str]]] = []
+    below: list[str] | None = None  # the notes of the table above, which go on until the next heading
+    floats: list[_Float] = []
     for block in page.titled("latex"):
         if isinstance(block, Table):
-            above = [*said, *block.said]
-            floats.append((len(parts), block, above))
+            caption, *notes = said or [title]
+            below = [*notes, *block.said]
+            floats.append(_Float(len(parts), block, caption, below))
             parts.append("")
             said = []
         elif isinstance(block, Verbatim):
@@ -77,17 +113,27 @@ def write(page: Page) -> str:
         elif isinstance(block, Facts) and block.indent:
             items = (rf"\item[{{{escape(label.strip())}}}] {escape(text)}" for label, text in block.pairs)
             parts += [*_paragraphs(said), r"\begin{description}", *items, "\\end{description}\n"]
-            said, above = [], None
+            said, below = [], None
         else:
             if isinstance(block, Heading):
-                above = None
+                below = None
+                title = block.text if block.level == 1 else title
                 under = [heading for heading in under if 1 < heading.level < block.level]
                 said += [heading.text for heading in under if heading.text not in said]
                 under.append(block)
-            (said if above is None else above).extend(_said(block))
-    for at, table, caption in floats:
-        parts[at] = "\n".join(_float(table, caption))
+            (said if below is None else below).extend(_said(block))
+    labels: list[str] = []
+    for found in floats:
+        labels.append(_label(found.caption, labels))
+        parts[found.place] = "\n".join(_float(found, labels[-1]))
     return "\n".join([*parts, *_paragraphs(said)]) + "\n"
+
+
+def _label(caption: str, others: Sequence[str]) -> str:
+    """`tab:comparison-of-vgg16-resnet50`, unlike those of the other tables of the page."""
+    name = "tab:" + (re.sub("[^a-z0-9]+", "-", caption.lower())[:40].strip("-") or "table")
+    number = sum(other == name or other.startswith(f"{name}-n") for other in others)
+    return f"{name}-n{number + 1}" if number else name
 
 
 def _paragraphs(said: Sequence[str]) -> list[str]:
@@ -106,30 +152,130 @@ def _said(block: Block) -> Iterator[str]:
         yield from (f"{label}: {text}" if label else text for label, text in block.pairs)
 
 
-def _float(table: Table, said: Sequence[str]) -> Iterator[str]:
-    heads, texts, sides = [], [], []
-    for column in table.shown:
-        heading, found = column.written(table.records)
-        sides.append("r" if column.show is not words else "p" if max(map(len, found), default=0) > WIDE else "l")
-        heads.append(escape(heading))
-        texts.append([escape(text.strip() if column.show is not words else text) for text in found])
-    wide = f"p{{{0.6 / max(1, sides.count('p')):.2g}\\linewidth}}"
+class _Cells(NamedTuple):
+    """A column: the lines of its heading, its cells escaped, how wide they are at 10 points, and whether texts."""
+
+    heading: list[str]
+    cells: list[str]
+    width: float
+    text: bool
+    breaks: bool = False  # whether texts go on below themselves
+
+    @property
+    def side(self) -> str:
+        return f"p{{{self.width * SIZES[-1][1]:.0f}pt}}" if self.breaks else "l" if self.text else "r"
+
+
+def _float(found: _Float, label: str) -> Iterator[str]:
+    table = found.table
+    columns = [_cells(*column.written(table.records), column.show is words) for column in table.shown]
+    size, factor = next(
+        (each for each in SIZES if _width(columns) * each[1] + GAP * (len(columns) - 1) <= COLUMN), SIZES[-1]
+    )
+    pieces = list(_split(columns, factor))
+    apart = len(pieces) * (len(table.records) + 4) > HIGH
     yield PACKAGES
-    yield r"\begin{table}"
-    yield r"  \centering"
-    if said:
-        yield rf"  \caption{{{escape('. '.join(text.rstrip('.') for text in said))}}}"
-    yield rf"  \begin{{tabular}}{{@{{}}{''.join(sides).replace('p', wide)}@{{}}}}"
+    for number, piece in enumerate(pieces):
+        first, last = not number or apart, apart or number == len(pieces) - 1
+        if first:
+            yield r"\begin{table}"
+            yield r"  \centering"
+            yield rf"  \caption{{{escape(found.caption.rstrip('.'))}{' (continued)' if number else ''}}}"
+            yield from [] if number else [rf"  \label{{{label}}}"]
+            yield rf"  \{size}"
+            yield rf"  \setlength{{\tabcolsep}}{{{GAP / 2:.0f}pt}}"
+        yield from [] if first else [r"  \par\medskip"]
+        yield from _tabular(piece, table.rules)
+        if found.notes and number == len(pieces) - 1:
+            yield r"  \par\smallskip"
+            yield r"  \begin{minipage}{\linewidth}\footnotesize\raggedright"
+            yield f"    {escape('. '.join(text.rstrip('.') for text in found.notes))}."
+            yield r"  \end{minipage}"
+        if last:
+            yield r"\end{table}"
+
+
+def _cells(heading: str, texts: Sequence[str], text: bool) -> _Cells:
+    """A column with its points below each other, its heading in lines that are no wider than it need be."""
+    cells = [escape(each if text else each.strip()) for each in texts]
+    if not text:
+        cells = _aligned([each.strip() for each in texts])
+    wide = max(map(_points, texts), default=0.0)
+    room = max([wide, *map(_points, heading.split(" "))])
+    lines: list[str] = []
+    for word in heading.split(" "):
+        if lines and _points(f"{lines[-1]} {word}") <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return _Cells(lines, cells, max(wide, *map(_points, lines)), text)
+
+
+def _aligned(texts: Sequence[str]) -> list[str]:
+    """Numbers with room for the decimals that others have; what stands behind them stays there."""
+    found = [NUMBER.fullmatch(text) for text in texts]
+    most = max((len(match[2] or "") for match in found if match), default=0)
+    shown = []
+    for text, match in zip(texts, found, strict=True):
+        lacking = most - len(match[2] or "") if match else 0
+        if match is None or not lacking:
+            shown.append(escape(text))
+            continue
+        room = "." * (not match[2]) + "0" * (lacking - (not match[2]))
+        shown.append(rf"{escape(match[1] + (match[2] or ''))}\phantom{{{room}}}{escape(match[3])}")
+    return shown
+
+
+def _points(text: str) -> float:
+    """How wide a text is, about, at 10 points."""
+    return sum(LETTERS.get(letter, 10.4) for letter in text)
+
+
+def _width(columns: Sequence[_Cells]) -> float:
+    return sum(column.width for column in columns)
+
+
+def _split(columns: Sequence[_Cells], factor: float) -> Iterator[list[_Cells]]:
+    """The columns in pieces that are no wider than a column of a paper, each with the first texts again."""
+    room = COLUMN / factor
+    gap = GAP / factor
+    if _width(columns) + gap * (len(columns) - 1) <= room:
+        yield list(columns)
+        return
+    columns = [_broken(column, room) for column in columns]
+    first = next((n for n, column in enumerate(columns) if not column.text), len(columns))
+    keys = list(columns[: 2 if first > 1 and _width(columns[:2]) < MOST_KEYS * room else 1])
+    piece = list(keys)
+    for column in columns[len(keys) :]:
+        if len(piece) > len(keys) and _width([*piece, column]) + gap * len(piece) > room:
+            yield piece
+            piece = list(keys)
+        piece.append(column)
+    yield piece
+
+
+def _broken(column: _Cells, room: float) -> _Cells:
+    """A column of texts that is too wide goes on below itself."""
+    if not column.text or column.width <= CAP * room:
+        return column
+    words_ = [word for text in (*column.cells, *column.heading) for word in text.split(" ")]
+    return column._replace(width=max(CAP * room, *map(_points, words_)), breaks=True)
+
+
+def _tabular(columns: Sequence[_Cells], rules: Sequence[int]) -> Iterator[str]:
+    yield rf"  \begin{{tabular}}{{@{{}}{''.join(column.side for column in columns)}@{{}}}}"
     yield r"    \toprule"
-    yield _row(heads)
+    high = max(len(column.heading) for column in columns)
+    for line in range(high):
+        heads = ((*[""] * (high - len(column.heading)), *column.heading)[line] for column in columns)
+        yield _row([escape(head) for head in heads])
     yield r"    \midrule"
-    for number, cells in enumerate(zip(*texts, strict=True)):
-        if number in table.rules and number:
+    for number, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
+        if number in rules and number:
             yield r"    \midrule"
         yield _row(cells)
     yield r"    \bottomrule"
     yield r"  \end{tabular}"
-    yield r"\end{table}"
 
 
 def _row(cells: Sequence[str]) -> str:
