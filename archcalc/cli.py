@@ -70,7 +70,7 @@ def _run(arguments: list[str], own: bool = False) -> int:
 def _done(arguments: list[str], own: bool) -> int:
     """Do what is asked for, for an exit code; `own`: nothing but this goes on in the process. Raises KeyboardInterrupt
     also where Ctrl-C got lost in code of others, or broke it."""
-    if arguments == ["--version"]:  # asked by scripts, before anything is loaded
+    if arguments in (["--version"], ["-V"]):  # asked by scripts, before anything is loaded
         print(f"archcalc {__version__}")
         return 0
     import gc
@@ -153,6 +153,8 @@ def _asked(arguments: list[str]) -> "Callable[[], int | None]":
 
     asked: list[Callable[[], int | None]] = []
     completing = os.environ.get("_ARCHCALC_COMPLETE")
+    if not completing:
+        _no_command(arguments)
     if completing:
         sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # typer would load it to look for markup in titles
     try:
@@ -166,19 +168,40 @@ def _asked(arguments: list[str]) -> "Callable[[], int | None]":
     return asked[0]
 
 
+def _no_command(arguments: list[str]) -> None:
+    """Raise UsageError where a network stands in the place of a command, with the command that shows it."""
+    from .commands import COMMANDS
+
+    word = arguments[0] if arguments else ""
+    if not word or word in COMMANDS or word.startswith("-"):
+        return
+    from .errors import UsageError
+    from .language.zoo import at_input, shipped_names, split
+
+    name = at_input(word)[0].partition(":")[0]
+    if split(word)[0] is not None or any(spec.has(name) or spec.family == name for spec in shipped_names()):
+        several = ":" not in word and all(spec.family != name or spec.models for spec in shipped_names())
+        several = several and not any(spec.has(name) for spec in shipped_names()) and split(word)[0] is None
+        what, shows = ("a family", "list") if several else ("a network", "summary")
+        raise UsageError(f"`{word}` is {what}, and no command", f"`archcalc {shows} {word}` shows it.")
+
+
 def _app(arguments: list[str], asked: "list[Callable[[], int | None]]") -> "Typer":
     """The commands and their options. Once its arguments are read, a command is only appended to `asked`."""
     from functools import partial, wraps
+    from inspect import Parameter, signature
     from typing import Annotated
 
     from typer import Exit, Option, Typer
 
     from .commands import COMMANDS, command
+    from .commands.options import Quiet, say
 
-    app = Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    help_options = {"help_option_names": ["-h", "--help"]}
+    app = Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=help_options)
 
     @app.callback(no_args_is_help=True)
-    def root(version: Annotated[bool, Option("--version", help="Print the version and leave.")] = False) -> None:
+    def root(version: Annotated[bool, Option("--version", "-V", help="Print the version and leave.")] = False) -> None:
         """Read a paper's table, get its layer table, and learn where a printed figure is wrong.
 
         Exit codes: 0 fine, 1 a check failed, 2 wrong use or a bad spec, 3 the environment cannot do it, 70 an error of
@@ -188,10 +211,18 @@ def _app(arguments: list[str], asked: "list[Callable[[], int | None]]") -> "Type
             raise Exit
 
     def parsed(function: "Callable[..., int | None]") -> "Callable[..., None]":
+        def run(arguments: dict[str, object]) -> int | None:
+            say.quiet = bool(arguments.pop("quiet"))
+            return function(**arguments)
+
         @wraps(function)
         def later(**arguments: object) -> None:
-            asked.append(partial(function, **arguments))
+            asked.append(partial(run, arguments))
 
+        taken = signature(function)
+        quiet = Parameter("quiet", Parameter.KEYWORD_ONLY, default=False, annotation=Quiet)
+        later.__signature__ = taken.replace(parameters=[*taken.parameters.values(), quiet])  # type: ignore[attr-defined]
+        later.__annotations__ = {**function.__annotations__, "quiet": Quiet}
         return later
 
     words = {*arguments, *os.environ.get("COMP_WORDS", "").split(), *os.environ.get("_TYPER_COMPLETE_ARGS", "").split()}

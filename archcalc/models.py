@@ -18,6 +18,7 @@ from .language.zoo import Selection, selections, spec_files
 from .networks import FRONTS, Reference, Settings, inputs_of, network, said
 from .ops import Shape
 from .papers.claims import Judgement, judge
+from .papers.results import Reported, of_spec
 from .parallel import obey_interrupt
 from .units import as_typed
 from .views import Shown, Tabular
@@ -46,7 +47,8 @@ class Summary(Tabular):
     `source` says what the layers quote (`Table 1`), `namesake` which network this is where another goes by its name,
     `settings` what was set by hand, `counted` how it is counted where that is not as usual. `judgements` are empty
     where the printed input or constants were changed. `training` is there where a training step was asked for, `notes`
-    say what makes this another network than it seems."""
+    say what makes this another network than it seems. `calls` is what the tool that counts so calls its number: `fvcore
+    flops`. `reported` is what the spec reports for it, and nobody computes."""
 
     model: str
     family: str
@@ -63,6 +65,8 @@ class Summary(Tabular):
     counted: str = ""
     training: Training | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    calls: str = ""
+    reported: tuple[Reported, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,12 @@ class Model(Shown):
             return ()
         return judge(self.selection.file, self.selection.subject, self.report())
 
+    @cached_property
+    def reported(self) -> tuple[Reported, ...]:
+        """The results that the spec reports for this model and nobody computes; empty where input or constants were
+        changed."""
+        return of_spec(self.selection.file, self.selection.subject) if self.selection and self.printed else ()
+
     def torch(
         self, device: str | None = None, dtype: str = "float32", heads: bool = False, logits: bool = False
     ) -> Network:
@@ -208,12 +218,13 @@ class Model(Shown):
         layers = self.selection.family.layers if self.selection else None
         sentence = self.selection.file.namesakes.get(self.name) if self.selection else None
         report = self.report(batch, dtype)
-        counted = ["batch norms folded"] if self.folded else []
+        counted, calls = ["batch norms folded"] if self.folded else [], ""
         if like:
             from .analysis.conventions import convention, recount
 
             report = recount(report, convention(like))
             counted.append(str(convention(like)))
+            calls = f"{like} {convention(like).calls}"
         return Summary(
             model=self.name,
             family=self.family,
@@ -234,6 +245,8 @@ class Model(Shown):
             counted="; ".join(counted),
             training=self.training(batch, dtype, optimizer) if optimizer else None,
             notes=self.notes,
+            calls=calls,
+            reported=self.reported,
         )
 
 

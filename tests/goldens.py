@@ -227,7 +227,11 @@ def run_here(folder: Path, arguments: list[str], columns: int = 0) -> tuple[str,
     from archcalc import cli
 
     out, err = _Terminal() if columns else io.StringIO(), io.StringIO()
-    kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "ARCHCALC_DEBUG")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "ARCHCALC_DEBUG")
+    }
     kept |= {"TERM": "xterm-256color"} | ({"COLUMNS": str(columns)} if columns else {})
     code: object = 0
     with (

@@ -201,10 +201,67 @@ def test_a_bad_spec_shows_the_place_and_exits_2(tmp_path: Path) -> None:
 
 
 def test_a_pipe_gets_plain_text_on_unbroken_lines() -> None:
-    done = run("summary", "resnet50", "--static", extra={"COLUMNS": "40"})
+    done = run("summary", "resnet50", "--static")
     assert (done.returncode, done.stderr) == (0, "")
     assert "\033" not in done.stdout
     assert "[1×1,256; 3×3,256; 1×1,1024]×6  1024×14×14" in done.stdout.replace("   ", "  ")
+
+
+def test_a_pipe_heeds_columns_and_forced_color() -> None:
+    narrow = run("summary", "resnet50", "--static", extra={"COLUMNS": "80"}).stdout
+    assert (
+        max(map(len, narrow.splitlines()))
+        <= 80
+        < max(map(len, run("summary", "resnet50", "--static").stdout.splitlines()))
+    )
+    assert "\033[1;36mresnet50" in run("summary", "resnet50", "--static", extra={"FORCE_COLOR": "1"}).stdout
+    assert "\033" not in run("summary", "resnet50", "--static", extra={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stdout
+    assert (
+        run("summary", "resnet50", "--static", extra={"COLUMNS": "many", "FORCE_COLOR": "0"}).stdout.count("\033") == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-V"], f"archcalc {archcalc.__version__}\n"),
+        (["-h"], "Usage: archcalc"),
+        (["compare", "-h"], "Usage: archcalc compare"),
+    ],
+    ids=" ".join,
+)
+def test_short_options(arguments: list[str], says: str) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert says in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("vgg16", "`archcalc summary vgg16` shows it"),
+        ("vgg16@64", "`archcalc summary vgg16@64` shows it"),
+        ("vgg:D", "`archcalc summary vgg:D` shows it"),
+        ("./my.yaml", "`archcalc summary ./my.yaml` shows it"),
+        ("vgg", "`archcalc list vgg` shows it"),
+        ("sumary", "Did you mean 'summary'?"),
+    ],
+)
+def test_a_network_is_no_command_but_one_is_offered(word: str, says: str) -> None:
+    done = run(word)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
+def test_what_is_written_is_said_unless_it_is_to_be_quiet(tmp_path: Path) -> None:
+    for name in ("x.svg", "x.md"):
+        line = ["plot", "scaling", "lenet5", "alexnet"] if name == "x.svg" else ["compare", "lenet5", "alexnet"]
+        done = run(*line, "-o", name, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr.splitlines()[-1]) == (0, "", f"wrote {name}")
+        done = run(*line, "--quiet", "-o", name, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert run("scale", "lenet5", "--input", "8,32", "-q").stderr == ""
+    assert "error: " in run("summary", "vgg17", "--static", "-q").stderr
 
 
 def test_a_terminal_gets_color_and_its_own_width() -> None:
@@ -256,7 +313,7 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
     target.write_text("old", encoding="utf-8")
     target.chmod(0o640)
     done = run("summary", "vgg16", "--static", "--format", "json", "-o", str(target))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"wrote {target}\n")
     assert json.loads(target.read_text(encoding="utf-8"))["model"] == "vgg16"
     assert target.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [target]
@@ -327,6 +384,31 @@ def test_the_shell_completes_and_loads_little_for_it(shell: str, words: str) -> 
     assert "typer" in loaded
     assert not loaded & {*HEAVY, "rich", "pygments", "archcalc.language.expand", "archcalc.analysis.counts"}
     assert ("yaml" in loaded) is words.endswith("resnet1")
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("compare vgg16 --columns params,peak", {"params,peak_memory_bytes"}),
+        ("summary vgg16 --columns receptive_field_m", {"receptive_field_min", "receptive_field_max"}),
+        ("scale vgg16 --columns param_", {"param_bytes"}),
+        ("list --columns ye", {"year"}),
+        ("summary vgg16 --set cl", {"classes="}),
+        ("summary vgg16 --like t", {"torchvision", "thop", "torchinfo"}),
+        ("doctor vgg16 --vs fvcore,p", {"fvcore,ptflops"}),
+        ("plot roofline vgg16 --device a1", {"a100"}),
+        ("measure vgg16 --device cu", {"cuda"}),
+        ("explain vgg16 conv3-512.1", {"conv3-512.1"}),
+        ("explain lst", {"lstm"}),
+        ("plot graph vgg16 --only conv3-512.1", {"conv3-512.1"}),
+        ("plot bubble vgg --x peak", {"peak_memory"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_options_are_completed(words: str, offered: set[str]) -> None:
+    line = f"archcalc {words}"
+    asked = {"_ARCHCALC_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    assert offered <= set(run(extra=asked).stdout.split())
 
 
 # --- measured -----------------------------------------------------------------------------------------------------

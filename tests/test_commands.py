@@ -191,7 +191,7 @@ def test_all_forms_of_the_list_hold_the_same_numbers(command: Run) -> None:
 @pytest.mark.usefixtures("specs")
 def test_the_form_follows_the_suffix_of_the_file(command: Run, tmp_path: Path, suffix: str, begins: str) -> None:
     target = tmp_path / f"models.{suffix}"
-    assert command("list", "-o", str(target)) == (0, "", "")
+    assert command("list", "-o", str(target)) == (0, "", f"wrote {target}\n")
     assert target.read_text(encoding="utf-8").startswith(begins)
     assert command("list", "-o", str(target), "--format", "json").code == 0
     assert target.read_text(encoding="utf-8").startswith("[\n")

@@ -476,8 +476,7 @@ def test_every_form(beside: PeerCounts | None, output_format: str) -> None:
         assert found["schema"] == 1
         assert [peer["tool"] for peer in found.get("peers", [])] == ([p.tool for p in BESIDE.peers] if beside else [])
     elif beside is not None and output_format != "csv":
-        end = "" if output_format == "latex" else "."  # a caption has none
-        assert f"thop is not installed: `pip install thop`{end}" in text
+        assert "thop is not installed: `pip install thop`." in text
     assert ("\033" in write(page, output_format, 80, True)) is (output_format == "text")
 
 

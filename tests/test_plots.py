@@ -27,7 +27,7 @@ from archcalc.show.pictures import charts, graphs, volumes
 from archcalc.show.report import page as report
 from archcalc.show.writers import write
 from archcalc.tasks.compare import Compared, ComparisonPlan, gather
-from archcalc.tasks.plot import ONE, members
+from archcalc.tasks.plot import ONE, plot
 from archcalc.tasks.report import ReportResult
 from archcalc.tasks.scale import scale
 
@@ -217,13 +217,63 @@ def test_what_a_run_cannot_show(
 
 
 def test_bubbles() -> None:
-    models = gather(members(["efficientnet", "resnet50", "resnet152"]), ComparisonPlan())[0]
+    models = gather(["efficientnet", "resnet50", "resnet152"], ComparisonPlan())[0]
     hold(plots.picture("bubble", models))
     hold(plots.picture("scaling", models))
     with pytest.raises(UsageError, match="printed accuracy"):
         plots.picture("bubble", gather(["lenet5", "alexnet"], ComparisonPlan())[0])
     with pytest.raises(UsageError, match="at least two models"):
         plots.picture("scaling", one("vgg16"))
+
+
+def test_bubbles_of_ones_own(tmp_path: Path) -> None:
+    """By a metric of theirs, of which less is better, with the front; who has no place is named."""
+    file = tmp_path / "r.csv"
+    rows = (("vgg16", 30), ("resnet50", 20), ("resnet18", 25), ("resnet34", 26))
+    file.write_text("model,metric,value,source\n" + "".join(f"{name},error,{value},us\n" for name, value in rows))
+    found = plot(
+        "bubble", "vgg16", "resnet50", "resnet18", "resnet34", "lenet5", results=file, y="err", x="peak", pareto=True
+    )
+    assert found.missing == ("lenet5",)
+    figure = plots.picture("bubble", found.models, axes=found.bubble)
+    said = " ".join(text.get_text() for text in texts(figure))
+    assert "not known of them: lenet5" in said
+    assert "error as reported (%)" in said
+    assert "peak memory (MiB, log scale)" in said
+    lines: Any = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    peak = {name: load(name).totals.peak_memory_bytes / 2**20 for name, _ in rows}
+    assert [*lines["Pareto front"].get_xdata()] == pytest.approx([peak["resnet18"], peak["resnet50"]])
+    hold(figure)
+
+
+def test_a_familys_line_does_not_turn_back() -> None:
+    """It leaves out who is worse at more cost; VGG stands beside ResNet, as both were tested with ten crops."""
+    found = plot("bubble", "vgg", "resnet")
+    assert {model.result.tested for model in found.models if model.result} == {"ImageNet validation, ten crops"}
+    assert {model.summary.family for model in found.models if model.result} == {"vgg", "resnet"}
+    lines: Any = plots.picture("bubble", found.models, axes=found.bubble).axes[0].get_lines()
+    for line in lines:
+        assert [*line.get_ydata()] == sorted(line.get_ydata())
+        assert [*line.get_xdata()] == sorted(line.get_xdata())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bubble", "vgg16", "resnet50", "--y", "bleu"], "`bleu` is nothing that is known of a network"),
+        (
+            ["bubble", "vgg16", "resnet50", "--x", "speed"],
+            "Known here: macs, params, latency, peak_memory",
+        ),
+        (["bubble", "vgg16", "resnet50", "--x", "latency"], "`--measure` does it"),
+        (["layers", "vgg16", "--pareto"], "are for a bubble plot"),
+    ],
+)
+def test_a_bubble_plot_says_what_it_cannot(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli._run(["plot", *arguments, "-o", str(tmp_path / "x.svg")]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_sweep() -> None:
@@ -257,8 +307,6 @@ def test_a_page_with_pictures() -> None:
 
 
 def test_a_family_stands_for_its_models() -> None:
-    assert members(["vgg"])[:2] == ["vgg11", "vgg11-lrn"]
-    assert members(["vgg16", "vgg16"]) == ["vgg16"]
     assert charts.families(gather(["vgg16", "vgg19"], ComparisonPlan())[0]).keys() == {"vgg"}
 
 

@@ -17,6 +17,7 @@ from archcalc.language.zoo import model_names, shipped_names
 from archcalc.measurement.latency import Measurement, Memory
 from archcalc.models import Summary
 from archcalc.show import columns, layout
+from archcalc.show.progress import time_left
 from archcalc.show.summary import columns as columns_of
 from archcalc.show.summary import page
 from archcalc.show.writers import FORMATS, known_format, markdown, write
@@ -449,6 +450,11 @@ def test_a_bar_is_as_long_as_the_share() -> None:
     assert layout.bar(50, 100, 5) == "██▌"
     assert layout.bar(0.001, 100, 10) == "▏"
     assert layout.bar(0, 100, 10) == layout.bar(0, 0, 10) == ""
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(1.2, "0:01"), (35, "0:35"), (119.7, "2:00"), (3720, "1:02:00")])
+def test_time_that_is_left(seconds: float, text: str) -> None:
+    assert time_left(seconds) == text
 
 
 def test_control_characters_of_a_spec_do_not_reach_the_terminal() -> None:

@@ -458,10 +458,13 @@ def test_the_models_show_every_key(tmp_path: Path) -> None:
                 note(f"{part.capitalize()}Document", found)
     note("", json.loads(written(summary_of("vgg16"), form="json", pick=Pick(top=3))))
     note("", json.loads(written(archcalc.load("lenet5@64").summary(), form="json")))
-    keras = "reported:\n  - from: Keras\n    table: |\n      figure | net\n      params | 2,099,712\n"
+    keras = "reported:\n  - from: Keras\n    table: |\n      figure | net\n      params | 2,099,712\n      error | 7\n"
     (tmp_path / "net.yaml").write_text(f"input: 4096\nlayers:\n  - linear(512) bn\n{keras}", encoding="utf-8")
     claimed = archcalc.load(str(tmp_path / "net.yaml")).summary()
-    note("ClaimDocument", json.loads(written(claimed, form="json"))["claims"][0])
+    shown = json.loads(written(claimed, form="json"))
+    note("ClaimDocument", shown["claims"][0])
+    note("ReportedDocument", shown["reported"][0])
+    note("", shown)
     lines = "  - embed(9, 4)\n  - experts(2, 1): linear(4)\n  - copies(2)\n"
     (tmp_path / "many.yaml").write_text(f"input: 4\nlayers:\n{lines}", encoding="utf-8")
     many = json.loads(written(archcalc.load(str(tmp_path / "many.yaml")).summary(), form="json"))

@@ -99,10 +99,11 @@ def _term(name: str, meaning: str, delta: Delta, of: tuple[str, ...] = MACS) -> 
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """A tool's way to count, and the version that counts so."""
+    """A tool's way to count, the version that counts so, and what the tool calls the number."""
 
     tool: str
     source: str
+    calls: str
     reading: Reading
 
     def __str__(self) -> str:
@@ -112,13 +113,13 @@ class Convention:
         return f"{said}; so for torch's own modules, and `doctor --vs {self.tool}` says how for archcalc's"
 
 
-def _convention(tool: str, source: str, *terms: CountingTerm) -> Convention:
-    return Convention(tool, source, Reading(terms))
+def _convention(tool: str, source: str, calls: str, *terms: CountingTerm) -> Convention:
+    return Convention(tool, source, calls, Reading(terms))
 
 
 CONVENTIONS: dict[str, Convention] = {like.tool: like for like in (
-    _convention("torchvision", "GFLOPS and parameters of its documentation"),
-    _convention("fvcore", "fvcore 0.1.5, FlopCountAnalysis",
+    _convention("torchvision", "GFLOPS and parameters of its documentation", "FLOPS"),
+    _convention("fvcore", "fvcore 0.1.5, FlopCountAnalysis", "flops",
         _term("no attention products", "QKᵀ and AV are passed over.",
               _of("attention", lambda layer: attention_products(layer.node.op, layer.cost), -1)),
         _term("no recurrent layers", "They are passed over.", _of("recurrent Bilinear", _macs, -1)),
@@ -129,7 +130,7 @@ CONVENTIONS: dict[str, Convention] = {like.tool: like for like in (
               _of("AdaptiveAvgPool", _elementwise("pool"))),
         _term("interpolation", "An operation an element made by upsampling, four where it is bilinear.",
               _of("Upsample", _interpolated(4)))),
-    _convention("ptflops", "ptflops 0.7.5, pytorch backend",
+    _convention("ptflops", "ptflops 0.7.5, pytorch backend", "MACs",
         _term("bias additions", "An operation for each element that a bias is added to.",
               _of("convolution Linear attention", _elementwise("bias"))),
         _term("gates", "Two biases a gate, and 1, 7 or 10 operations for each unit of the state of RNN, GRU or LSTM.",
@@ -150,7 +151,7 @@ CONVENTIONS: dict[str, Convention] = {like.tool: like for like in (
         _term("attention's softmax and scaling", "An operation a score, and one a query.",
               _of("attention", lambda layer: layer.cost.elementwise.get("softmax", 0) + _out(layer))),
         _term("no bilinear", "Bilinear layers are passed over.", _of("Bilinear", _macs, -1))),
-    _convention("thop", "thop 0.1.1",
+    _convention("thop", "thop 0.1.1", "MACs",
         _term("norms four times", "Four operations an element, two without parameters.",
               _of("BatchNorm LayerNorm InstanceNorm", _normed(4, 2))),
         _term("average pools by output", "An operation for each mean.", _of("AvgPool", _out)),
@@ -169,7 +170,7 @@ CONVENTIONS: dict[str, Convention] = {like.tool: like for like in (
         TIED,
         _term("no parameters of attention and tokens", "Nor of embeddings, positions, group norms and bilinear layers.",
               _of("attention embedding GroupNorm Bilinear", attrgetter("params"), -1), PARAMS)),
-    _convention("torchinfo", "torchinfo 1.8, total mult-adds",
+    _convention("torchinfo", "torchinfo 1.8, total mult-adds", "mult-adds",
         _term("parameters once", "Every parameter counts once, of a convolution once for every output position.",
               _of("convolution linear norm recurrent PReLU Embedding", _applied_once)),
         _term("no attention", "Attention and products of two values are passed over.",

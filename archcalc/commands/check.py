@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import Output, OutputFile
+from .options import Output, OutputFile, progress
 
 
 def check(
@@ -61,7 +61,6 @@ def check(
     required budget was not measured."""
     from ..errors import UsageError
     from ..show.check import page
-    from ..show.progress import progress
     from ..tasks.check import check as task
 
     outputs = _outputs(output_format or (), output)

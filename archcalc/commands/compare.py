@@ -13,11 +13,16 @@ def compare(
     models: Annotated[
         list[str],
         Argument(
-            metavar="MODEL MODEL ...",
-            help="Models as for `summary`, at another input after an @, as resnet50@256; saved runs, as run.json.",
-            autocompletion=complete.models,
+            metavar="MODEL|FAMILY|PATTERN ...",
+            help=f"{options.MODELS} Saved runs, as run.json.",
+            autocompletion=complete.models_and_families,
         ),
     ],
+    where: options.Where = "",
+    sort: options.SortBy = "",
+    top: options.First = None,
+    results: options.Results = "",
+    measure: options.Measure = False,
     cpu: options.Cpu = False,
     gpu: options.Gpu = False,
     device: options.Device = "",
@@ -30,6 +35,7 @@ def compare(
     ] = "",
     diff: Annotated[bool, Option("--diff", help="Line two networks up, node by node.")] = False,
     columns: options.Columns = "",
+    ratios: Annotated[bool, Option("--ratios", help="Give tables a column of ratios for each figure, too.")] = False,
     units: options.Units = "auto",
     batch: options.BatchOfRun = None,
     dtype: options.DtypeOfRun = "",
@@ -42,7 +48,8 @@ def compare(
     output: options.OutputFile = "",
 ) -> int | None:
     """Hold networks side by side: parameters, MACs, memory, depth, receptive field, printed accuracy; ratios to the
-    first, the best of each, and the Pareto-optimal ones.
+    first, the best of each, and the Pareto-optimal ones. `--where` asks which of many fit: 'latency <= 20ms and
+    param_bytes <= 50MB' with --measure. Exits with 1 where none does.
 
     With --cpu or --gpu latency and throughput too, measured in turn, A B A B …, so that what drifts drifts for all
     alike. Two saved runs of one network are judged: which layers got slower beyond the noise."""
@@ -54,7 +61,7 @@ def compare(
 
     models = [options.spelled(model) for model in models]
     write, raw = options.Output(output_format, output), known_units(units) == "raw"
-    measure, where = cpu or gpu or bool(device), options.chosen_device(gpu, device, cpu)
+    measure, place = measure or cpu or gpu or bool(device), options.chosen_device(gpu, device, cpu)
     if diff and (len(models) != 2 or by or measure):
         raise UsageError("`--diff` lines two networks up, and nothing else")
     slower, runs = options.share(tolerance, "--tolerance"), task.saved(models)
@@ -66,11 +73,12 @@ def compare(
         return held.exit_code if fail else 0
     if fail:
         raise UsageError("`--fail-on-regression` needs two saved runs of one network")
-    conditions = Conditions(1, "float32", where, train, threads=threads, time_limit=time_limit) if measure else None
-    with options.running(f"running {len(models)} networks in turn", "rounds") if measure else nullcontext() as tick:
+    conditions = Conditions(1, "float32", place, train, threads=threads, time_limit=time_limit) if measure else None
+    with options.running("running networks in turn", "rounds") if measure else nullcontext() as tick:
         found = task.compare(
             *models, runs=runs, batch=batch, dtype=dtype, like=like, fold_bn=fold_bn, settings=options.pairs(settings),
-            optimizer=options.trained(train, optimizer) or "sgd", conditions=conditions, tick=tick,
+            optimizer=options.trained(train, optimizer) or "sgd", results=results, conditions=conditions, where=where,
+            sort=sort, top=top, tick=tick,
         )  # fmt: skip
     if diff:
         from ..show.diff import page as diff_page
@@ -78,5 +86,5 @@ def compare(
 
         write(diff_page(held_against(*found.models)))
         return None
-    write(page(found, raw, task.shares(found, by) if by else (), by, options.names(columns)), found.stopped)
+    write(page(found, raw, task.shares(found, by) if by else (), by, options.names(columns), ratios), found.stopped)
     return None

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 
+from typer import Context
+
 Offers = list[tuple[str, str]]  # a word, and what it is
 
 
@@ -73,11 +75,80 @@ def _words(module: str, constant: str) -> Callable[[str], Offers]:
     return offers
 
 
+def columns(ctx: Context, incomplete: str) -> Offers:
+    """The columns of the command that is typed, also behind a comma."""
+    from ..show.columns import Column
+
+    where, constant = COLUMNS.get(ctx.info_name or "", ("", ""))
+    found = getattr(import_module(where, __package__), constant) if where else ()
+    every = found() if callable(found) else found
+    return _listed(incomplete, ((c.name if isinstance(c, Column) else c.key, c.heading) for c in every))
+
+
+# Of each command: the module and what in it has its columns.
+COLUMNS = {
+    "summary": ("..show.summary", "KNOWN"),
+    "compare": ("..tasks.compare", "COMPARED"),
+    "scale": ("..show.scale", "known_columns"),
+    "list": ("..show.list", "KNOWN"),
+    "paper": ("..show.paper", "COLUMNS"),
+}
+
+
+def constants(ctx: Context, incomplete: str) -> Offers:
+    """The constants that the network which is typed lets one set."""
+    from ..errors import ArchcalcError
+    from ..language.expand import settable
+    from ..language.zoo import at_input, models_of, select
+
+    asked = ctx.params.get("model") or ctx.params.get("models") or ctx.args  # where an option is open, nobody knows
+    names = [asked] if isinstance(asked, str) else list(asked)
+    try:
+        models = [model for name in names[:1] for model in models_of(name)]
+        found = [name for model in models[:1] for name in settable(select(at_input(model)[0]))]
+    except ArchcalcError:
+        return []
+    return _begin(incomplete, ((f"{name}=", "") for name in found))
+
+
+def parts(ctx: Context, incomplete: str) -> Offers:
+    """The rows of the network that is typed."""
+    from ..errors import ArchcalcError
+    from ..networks import network
+
+    try:
+        graph = network(str(ctx.params.get("name") or (ctx.args or [""])[-1])).graph
+    except ArchcalcError:
+        return []
+    return _begin(incomplete, ((row.name, row.text if row.text != row.name else "") for row in graph.rows))
+
+
+def peers(incomplete: str) -> Offers:
+    """The tools that `doctor` knows, also behind a comma."""
+    from ..analysis.peers import PEERS
+
+    return _listed(incomplete, ((name, "") for name in PEERS))
+
+
+def places(incomplete: str) -> Offers:
+    """Where one may measure."""
+    return _begin(incomplete, [("cpu", ""), ("cuda", "the GPU")])
+
+
+def _listed(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offers:
+    """The last name of a list with commas."""
+    before, comma, last = incomplete.rpartition(",")
+    return [(f"{before}{comma}{name}", about) for name, about in _begin(last, offers)]
+
+
 formats = _words("..show.writers", "FORMATS")
 formats_of_checks = _words("..show.check", "FORMS")
 kinds = _words("..tasks.plot", "KINDS")
+along = _words("..tasks.plot", "ALONG")
 optimizers = _words("..analysis.training", "OPTIMIZERS")
 sorts = _words("..tasks.summary", "SORTS")
+tools = _words("..analysis.conventions", "CONVENTIONS")
+sheets = _words("..analysis.roofline", "DEVICES")
 
 
 def _begin(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offers:

@@ -19,7 +19,13 @@ def doctor(
         ),
     ] = "",
     beside: Annotated[
-        str, Option("--vs", metavar="TOOL[,TOOL…]", help="Which tools: torchinfo, fvcore, ptflops, thop; all of them.")
+        str,
+        Option(
+            "--vs",
+            metavar="TOOL[,TOOL…]",
+            help="Which tools: torchinfo, fvcore, ptflops, thop; all of them.",
+            autocompletion=complete.peers,
+        ),
     ] = "",
     gpu: options.Gpu = False,
     device: options.Device = "",

@@ -19,7 +19,12 @@ def explain(
         ),
     ],
     layer: Annotated[
-        str, Argument(metavar="[LAYER]", help="A row, block or op by its name, or a part of the name that only it has.")
+        str,
+        Argument(
+            metavar="[LAYER]",
+            help="A row, block or op by its name, or a part of the name that only it has.",
+            autocompletion=complete.parts,
+        ),
     ] = "",
     source: Annotated[bool, Option("--source", help="Print the code of an op's rules.")] = False,
     input_size: InputSize = None,

@@ -1,4 +1,4 @@
-"""`archcalc list [WORD]`."""
+"""`archcalc list [WORD …]`."""
 
 import sys
 from typing import Annotated
@@ -6,18 +6,23 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import Columns, Format, Output, OutputFile, Units, names
+from .options import Columns, First, Format, Output, OutputFile, Results, SortBy, Units, Where, names
 
 
 def list_models(
-    word: Annotated[
-        str,
+    words: Annotated[
+        list[str] | None,
         Argument(
-            metavar="[WORD]",
-            help="Only models whose name, family, title or citation holds this text, as mobile or 2019.",
+            metavar="[WORD|PATTERN|FILE ...]",
+            help="Only models whose name, family, title or citation holds one of these texts, as mobile or 2019, whose "
+            "name is like a pattern, as 'resnet*', or those of a spec file.",
             autocompletion=complete.families,
         ),
-    ] = "",
+    ] = None,
+    where: Where = "",
+    sort: SortBy = "",
+    top: First = None,
+    results: Results = "",
     every: Annotated[
         bool, Option("--all", help="Also what documents name and no spec builds, with what they print about it.")
     ] = False,
@@ -33,7 +38,10 @@ def list_models(
     from ..tasks.list import list_models as task
 
     write, raw = Output(output_format, output), known_units(units) == "raw"
-    found = task(word, every=every)
+    found = task(*(words or ()), every=every, where=where, sort=sort, top=top, results=results)
     write(page(found, names(columns), raw))
     if not found.models and not found.systems:  # an answer too, and none that a program should trip over
-        print(sentence(f"no model holds `{word}`. {found.hint}".rstrip()), file=sys.stderr)
+        what = f"no model holds {' or '.join(f'`{word}`' for word in words or ())}" if words else "no model is left"
+        print(
+            sentence(f"{what}{', within these bounds' * bool(words and where)}. {found.hint}".rstrip()), file=sys.stderr
+        )

@@ -1,11 +1,11 @@
 """`archcalc lock MODEL …`."""
 
-import sys
 from typing import Annotated
 
 from typer import Argument, Option
 
 from . import completion as complete
+from .options import progress, say
 
 SAID = {"params": "params", "macs": "MACs", "nodes": "nodes"}
 
@@ -14,9 +14,9 @@ def lock(
     models: Annotated[
         list[str],
         Argument(
-            metavar="MODEL|PATH ...",
-            help="Models, or spec files with all of their models: resnet50, net.yaml, net.yaml:small.",
-            autocompletion=complete.models,
+            metavar="MODEL|FAMILY|PATTERN|PATH ...",
+            help="Models, or all of a family, a pattern or a spec file: resnet50, vgg, 'vgg*', net.yaml.",
+            autocompletion=complete.models_and_families,
         ),
     ],
     output: Annotated[
@@ -33,7 +33,6 @@ def lock(
 
     A lock that is there keeps its other models and its budgets; models that it has are locked anew."""
     from ..errors import printable
-    from ..show.progress import progress
     from ..tasks.lock import lock as task
 
     with progress("locking", "models") as tick:
@@ -41,4 +40,4 @@ def lock(
     for model in written.models:
         counts = [f"{model.entry.totals[name]:,} {said}" for name, said in SAID.items()]
         print(f"{model.state} {printable(model.entry.model)}: {', '.join(counts)}")
-    print(f"wrote {printable(output)}; try\n  archcalc check {printable(output)}", file=sys.stderr)
+    say(f"wrote {printable(output)}; try\n  archcalc check {printable(output)}")

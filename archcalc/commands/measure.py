@@ -1,6 +1,5 @@
 """`archcalc measure MODEL`."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,5 +101,5 @@ def _save(run: "Run", write: options.Output) -> "Unavailable | None":
         write(text(document(beside(run, write.path))))
     except Unavailable as error:
         return error
-    print(f"saved {printable(Path(write.name).name)}", file=sys.stderr)
+    options.say(f"saved {printable(Path(write.name).name)}")
     return None

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -41,7 +41,12 @@ InputSize = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    Option("--set", metavar="NAME=VALUE", help="Set a constant of the spec, as classes=10; may be repeated."),
+    Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Set a constant of the spec, as classes=10; may be repeated.",
+        autocompletion=complete.constants,
+    ),
 ]
 Kwargs = Annotated[
     str, Option("--kwargs", metavar="JSON", help="Of code: make the module with these, as '{\"num_classes\": 10}'.")
@@ -65,10 +70,17 @@ Columns = Annotated[
         "--columns",
         metavar="NAMES",
         help="Show these columns, by their names in csv or how these begin, as params,receptive_field.",
+        autocompletion=complete.columns,
     ),
 ]
 Like = Annotated[
-    str, Option("--like", metavar="TOOL", help="Count as torchvision, fvcore, ptflops, thop or torchinfo does.")
+    str,
+    Option(
+        "--like",
+        metavar="TOOL",
+        help="Count as torchvision, fvcore, ptflops, thop or torchinfo does.",
+        autocompletion=complete.tools,
+    ),
 ]
 FoldBn = Annotated[bool, Option("--fold-bn", help="Count the deployed network: batch norms folded into layers.")]
 Units = Annotated[
@@ -115,6 +127,30 @@ Sort = Annotated[
 Top = Annotated[
     int | None, Option("--top", metavar="N", min=1, help="Show only the N largest, by --sort or else by their share.")
 ]
+Where = Annotated[
+    str,
+    Option(
+        "--where",
+        metavar="BOUNDS",
+        help="Keep only networks within bounds, as 'params < 30M and macs in 1G..5G'; names may be cut short.",
+    ),
+]
+SortBy = Annotated[
+    str,
+    Option("--sort", metavar="[-]BY", help="Put the largest first, as macs; the smallest first: -macs."),
+]
+First = Annotated[int | None, Option("--top", metavar="N", min=1, help="Keep only the first N.")]
+Results = Annotated[
+    str,
+    Option(
+        "--results",
+        metavar="FILE",
+        help="Show these results too: csv or json with model, metric, value and source.",
+    ),
+]
+MODELS = (
+    "Models as for `summary`, or at another input as resnet50@256; all of a family, a pattern ('resnet*') or a file."
+)
 Only = Annotated[
     str,
     Option(
@@ -124,9 +160,13 @@ Only = Annotated[
         autocompletion=complete.ops,
     ),
 ]
+Measure = Annotated[bool, Option("--measure", help="Measure, on the CPU unless it is said where.")]
 Cpu = Annotated[bool, Option("--cpu", help="Measure on the CPU.")]
 Gpu = Annotated[bool, Option("--gpu", help="Measure on the GPU, not on the CPU.")]
-Device = Annotated[str, Option("--device", metavar="DEVICE", help="Measure on cpu, cuda or cuda:1.")]
+Device = Annotated[
+    str,
+    Option("--device", metavar="DEVICE", help="Measure on cpu, cuda or cuda:1.", autocompletion=complete.places),
+]
 Threads = Annotated[int | None, Option("--threads", metavar="N", help="Threads of torch on the CPU.")]
 TimeLimit = Annotated[
     float, Option("--time-limit", metavar="SECONDS", help="Start no new run after this many seconds (of each batch).")
@@ -142,6 +182,7 @@ FailOnRegression = Annotated[
         help="Beside an earlier run: leave with 1 if something got slower, with 3 if too few runs can tell.",
     ),
 ]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Say nothing beside the result and errors.")]
 Train = Annotated[
     bool, Option("--train", help="Take a training step, not an inference: memory, MACs and time, forward and backward.")
 ]
@@ -176,12 +217,32 @@ def chosen_device(gpu: bool, device: str, cpu: bool = False) -> str:
     return device or ("cuda" if gpu else "cpu")
 
 
+class _Say:
+    """What is said beside a result, on standard error: nothing where it is to be quiet."""
+
+    quiet = False
+
+    def __call__(self, text: str) -> None:
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+
+say = _Say()
+
+
+@contextmanager
+def progress(what: str, unit: str = "runs") -> "Iterator[Tick | None]":
+    """A progress bar where somebody may be watching."""
+    from ..show import progress as bar
+
+    with nullcontext() if say.quiet else bar.progress(what, unit) as tick:
+        yield tick
+
+
 @contextmanager
 def running(what: str, unit: str = "runs") -> "Iterator[Tick | None]":
-    """A progress bar where somebody may be watching, for what takes so long that memory must be tidied."""
+    """The same, for what takes so long that memory must be tidied."""
     import gc
-
-    from ..show.progress import progress
 
     gc.enable()
     with progress(what, unit) as tick:
@@ -276,15 +337,21 @@ def pairs(texts: Sequence[str] | None) -> dict[str, str]:
 
 
 def in_color() -> bool:
-    """Whether standard output is a terminal that wants color."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether standard output is a terminal that wants color, or color is forced."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    forced = os.environ.get("FORCE_COLOR", "") not in ("", "0")
+    return forced or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def _width() -> int | None:
-    """Columns of the terminal that standard output is, at least 40; None where it is none."""
+    """Columns of the terminal that standard output is, or those that COLUMNS says, at least 40; None where nobody
+    says."""
     from shutil import get_terminal_size
 
-    return max(40, get_terminal_size().columns) if sys.stdout.isatty() else None
+    said = os.environ.get("COLUMNS", "")
+    known = sys.stdout.isatty() or (said.isascii() and said.isdigit() and 0 < len(said) < 6 and int(said) > 0)
+    return max(40, get_terminal_size().columns) if known else None
 
 
 class Output:
@@ -311,7 +378,7 @@ class Output:
         self.picture = suffix[1:] if suffix in PICTURES and not output_format else ""
         by_suffix = SUFFIXES.get(suffix, "")
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
-        self.path, self.name = writable(path, option) if path else None, path
+        self.path, self.name, self.option = writable(path, option) if path else None, path, option
         self.heard = True  # until the reader of standard output has gone
 
     def __call__(self, result: "Page | str | bytes", stopped: BaseException | None = None) -> None:
@@ -333,6 +400,8 @@ class Output:
         if self.path is not None:
             try:
                 replace(self.path, result)
+                if self.option == "--output" and self.path.is_file():
+                    say(f"wrote {printable(self.name)}")
             except OSError as error:
                 printed = isinstance(result, str)
                 if isinstance(result, str):

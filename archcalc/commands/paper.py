@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import Columns, Format, Output, OutputFile, Units
+from .options import Columns, Format, Output, OutputFile, Units, progress
 from .options import names as chosen
 
 
@@ -35,7 +35,6 @@ def paper(
     from ..errors import sentence
     from ..show.columns import known_units
     from ..show.paper import page
-    from ..show.progress import progress
     from ..tasks.paper import paper as task
 
     write = Output(output_format, output)

@@ -1,13 +1,13 @@
 """`archcalc plot KIND MODEL|FAMILY … -o FILE.{png,svg,pdf}`."""
 
-import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import BatchOfRun, DtypeOfRun, Output, Settings, Threads, pairs, spelled
+from .options import MODELS, BatchOfRun, DtypeOfRun, Output, Results, Settings, Threads, pairs, running, say, spelled
 
 
 def plot(
@@ -22,17 +22,42 @@ def plot(
     models: Annotated[
         list[str],
         Argument(
-            metavar="MODEL|FAMILY ...",
-            help="Models as for `compare`; a family stands for all of its models.",
+            metavar="MODEL|FAMILY|PATTERN ...",
+            help=MODELS,
             autocompletion=complete.models_and_families,
         ),
     ],
     output: Annotated[
         str, Option("--output", "-o", metavar="FILE", help="The picture: png, svg or pdf; a graph also mmd.")
     ],
-    only: Annotated[str, Option("--only", metavar="ROW", help="Draw this row or block of a graph.")] = "",
+    x: Annotated[
+        str,
+        Option(
+            "--x",
+            metavar="COST",
+            help="Place bubbles by macs (unless given), params, latency, peak_memory or activations.",
+            autocompletion=complete.along,
+        ),
+    ] = "",
+    y: Annotated[
+        str,
+        Option("--y", metavar="METRIC", help="Place them by this: accuracy, top-5, or what is reported, as mAP."),
+    ] = "",
+    pareto: Annotated[bool, Option("--pareto", help="Draw the front of bubbles that no other beats.")] = False,
+    results: Results = "",
+    measure: Annotated[bool, Option("--measure", help="Measure the latency of bubbles, in turn on the CPU.")] = False,
+    only: Annotated[
+        str,
+        Option("--only", metavar="ROW", help="Draw this row or block of a graph.", autocompletion=complete.parts),
+    ] = "",
     device: Annotated[
-        str, Option("--device", metavar="NAME", help="Whose data sheet a roofline is by: a100, unless it is measured.")
+        str,
+        Option(
+            "--device",
+            metavar="NAME",
+            help="Whose data sheet a roofline is by: a100, unless it is measured.",
+            autocompletion=complete.sheets,
+        ),
     ] = "",
     cpu: Annotated[bool, Option("--cpu", help="Measure a roofline's ceilings, on the CPU.")] = False,
     gpu: Annotated[bool, Option("--gpu", help="Measure a roofline's ceilings, on the GPU.")] = False,
@@ -48,6 +73,7 @@ def plot(
     the shrinking volumes; of several networks accuracy against operations, or a family along its variants."""
 
     from ..errors import UsageError, printable
+    from ..measurement.conditions import Conditions
     from ..show.pictures import FORMATS, image, mermaid, picture
     from ..tasks.plot import known_kind
     from ..tasks.plot import plot as gathered
@@ -57,16 +83,19 @@ def plot(
     if suffix[1:] not in FORMATS and not text:
         raise UsageError(f"`--output {output}` is no png, svg or pdf", "The suffix says what is written.")
     write = Output("text" if text else "", output, pictures=not text)
-    found = gathered(
-        kind, *map(spelled, models), run=run, only=only, device=device, cpu=cpu, gpu=gpu, threads=threads, batch=batch,
-        dtype=dtype, settings=pairs(settings),
-    )  # fmt: skip
+    conditions = Conditions(batch or 1, dtype or "float32", threads=threads) if measure else None
+    with running("running networks in turn", "rounds") if measure else nullcontext() as tick:
+        found = gathered(
+            kind, *map(spelled, models), run=run, only=only, device=device, cpu=cpu, gpu=gpu, threads=threads, batch=batch,
+            dtype=dtype, settings=pairs(settings), results=results, x=x, y=y, pareto=pareto, conditions=conditions,
+            tick=tick,
+        )  # fmt: skip
     for model in found.models:
         for note in model.summary.notes:  # of several networks a picture has no room for them
-            print(printable(f"note: {model.name}: {note}"), file=sys.stderr)
+            say(printable(f"note: {model.name}: {note}"))
     if text:
         write(mermaid(found.models[0].summary, only))
         return
-    write(image(picture(kind, found.models, found.ceilings, only), write.picture))
+    write(image(picture(kind, found.models, found.ceilings, only, found.bubble), write.picture))
     if found.missing:
-        print(f"no accuracy of this setting is known of {', '.join(map(printable, found.missing))}", file=sys.stderr)
+        say(f"without a place in the picture: {', '.join(map(printable, found.missing))}")

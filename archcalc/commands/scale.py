@@ -11,11 +11,13 @@ from .options import (
     ModelName,
     Output,
     OutputFile,
+    Results,
     Settings,
     Units,
     names,
     one_or_named,
     pairs,
+    say,
     spelled,
 )
 
@@ -33,6 +35,7 @@ def scale(
     batches: Annotated[str, Option("--batch", metavar="NUMBERS", help="Samples, as 1,8 or 1..4.")] = "1",
     settings: Settings = None,
     dtype: Dtype = "float32",
+    results: Results = "",
     columns: Columns = "",
     units: Units = "auto",
     output_format: Format = "",
@@ -41,8 +44,6 @@ def scale(
     """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
     counted, none is extrapolated. A size that does not build is named with the reason, and the others are shown:
     the exit code is 0, and 2 where none builds. FILE may also be a picture: png, svg or pdf."""
-    import sys
-
     from ..show.columns import known_units
     from ..show.scale import name_of, page
     from ..tasks.scale import counts, sides, values
@@ -57,9 +58,10 @@ def scale(
         batches=counts(batches, "--batch"),
         settings=varied,
         dtype=dtype,
+        results=results,
     )
     for point in found.unbuilt:
-        print(f"{name_of(point)} does not build and is left out", file=sys.stderr)
+        say(f"{name_of(point)} does not build and is left out")
     if write.picture:
         from ..show.pictures import image, sweep
 

@@ -5,13 +5,13 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import Format, Output, OutputFile, running
+from .options import MODELS, Format, Output, OutputFile, running
 
 
 def verify(
     models: Annotated[
         list[str] | None,
-        Argument(metavar="[MODEL ...]", help="Models, as `summary` takes them.", autocompletion=complete.models),
+        Argument(metavar="[MODEL|FAMILY|PATTERN ...]", help=MODELS, autocompletion=complete.models_and_families),
     ] = None,
     every: Annotated[bool, Option("--all", help="Verify all models that archcalc ships.")] = False,
     output_format: Format = "",

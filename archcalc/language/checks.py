@@ -13,6 +13,7 @@ from ..units import same, squeeze
 from .expr import Argument, Expr, check_name
 from .family import Family, family_of
 from .lines import MERGES, Body, as_body, bodies_of, calls_of, cells_of, words_of
+from .metrics import USUAL
 from .reader import List, Map, Tree
 
 FORMER = {"channel_mean": "mean(axis=0)", "channel_max": "max(axis=0)"}  # words of 0.1.0's first specs
@@ -121,16 +122,19 @@ def _check_values(family: Family) -> None:
 
 def _check_heading(family: Family, heading: Text, what: str) -> None:
     role = family.role(heading.value)
+    if what == "reported" and family.metric(heading.value):
+        return
     if what in ("layers", "steps") and family.variant(heading.value) is not None:
         return
     if what == "steps" and role is not None and role.kind in ("claim", "label"):
         raise heading.error(f"a {role.kind} stands in the table of `layers:`: this one stands in a list")
     if role is None or (what == "reported" and role.kind != "claim"):
         words = [variant.name.value for variant in family.variants] if what == "layers" else []
+        words += [*family.metrics, *USUAL] if what == "reported" else []
         hint = did_you_mean(heading.value, [*words, *family.columns])
         known = "Say under `columns:` what it is: layer, label, -, a name, or a claim such as =params."
         if what == "reported":
-            known = "Say under `columns:` which figure it is, such as =params."
+            known = "Say under `columns:` which figure it is, such as =params, or declare it under `metrics:`."
         raise heading.error(f"the column `{heading}` has no role", hint if hint.startswith("Did") else known)
     if role.kind == "name" and role.name == heading.value:
         check_name(heading, "a column", f"Give it another name under `columns:`, `{heading}: n_{heading}`.")

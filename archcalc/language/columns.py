@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import Text, did_you_mean
+from ..errors import SpecError, Text, did_you_mean
 from ..units import same, squeeze
 from .expr import NAME, check_name
+from .metrics import USUAL, ReportedMetric, known_metric
 from .notation import Pattern, cell_value
 from .table import Table, TableRow
 
@@ -23,9 +24,10 @@ SCALES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The use of a column. `claim`: its `metric`, with the printed order of its parts in `pattern`."""
+    """The use of a column. `claim`: its `metric`, with the printed order of its parts in `pattern`; `result`: a metric
+    that is reported and not computed."""
 
-    kind: Literal["layer", "label", "readers", "name", "parts", "claim"]
+    kind: Literal["layer", "label", "readers", "name", "parts", "claim", "result"]
     name: str = ""
     pattern: Pattern | None = None
     metric: str = ""
@@ -80,6 +82,8 @@ class Headings:
 def read_role(text: Text) -> Role:
     """The role that an entry of `columns:` says. Raises SpecError."""
     word = text.value.strip()
+    if word.startswith("=") and known_metric(word[1:].strip(), {}):
+        return Role("result", metric=word[1:].strip())
     if word == "-":
         return Role("readers")
     if word in ("layer", "label"):
@@ -96,7 +100,7 @@ def _claim_role(text: Text) -> Role:
     match = re.fullmatch(r"=\s*(\w+)( with heads)?\s*(.*)", text.value.strip())
     metric = match.group(1) if match else text.value[1:].strip()
     if not match or metric not in CLAIM_METRICS:
-        raise text.error(f"`{metric}` is not a figure that archcalc computes", did_you_mean(metric, CLAIM_METRICS))
+        raise _unknown(text, metric, (*CLAIM_METRICS, *USUAL))
     rest = match.group(3)
     if match.group(2) and metric in SIZES:
         raise text.error(f"`{metric}` is a size: it is not counted with heads")
@@ -112,13 +116,18 @@ def _claim_role(text: Text) -> Role:
     return Role("claim", metric=metric, with_heads=bool(match.group(2)), pattern=pattern)
 
 
-def metric_of(figure: Text) -> Role:
+def _unknown(text: Text, metric: str, known: Iterable[str]) -> SpecError:
+    what = f"`{metric}` is neither a figure that archcalc computes nor a metric that is declared"
+    return text.error(what, did_you_mean(metric, known) or "`metrics:` declares those that nobody computes.")
+
+
+def metric_of(figure: Text, metrics: dict[str, ReportedMetric]) -> Role:
     """The claim that a `figure` row of a `reported:` table makes: `params`, `params with heads`, … Raises SpecError."""
     word = figure.value.strip()
     base = word.removesuffix(WITH_HEADS)
     known = (*COUNTS, *RECEPTIVE)
     if base not in (COUNTS if base != word else known):
-        raise figure.error(f"`{word}` is not a figure that archcalc computes", did_you_mean(base, known))
+        raise _unknown(figure, word, (*known, *metrics, *USUAL))
     return Role("claim", metric=base, with_heads=base != word)
 
 

@@ -15,6 +15,7 @@ from ..units import same, squeeze
 from .columns import Headings, Role, read_role
 from .expr import YIELDING, Argument, Expr, check_name
 from .lines import STEPS, Block, Body, Steps, bodies_of, read_block, read_body, read_steps, steps_of
+from .metrics import ReportedMetric, known_metric, read_metrics
 from .notation import Pattern
 from .reader import List, Map, Tree, where_of
 from .table import Quoted, Table, read_quoted, read_table
@@ -24,7 +25,7 @@ ABOUT = (
     *("given", "let", "defaults", "columns"),
 )
 BODIES = ("layers", "notation", "heads", "rows", "blocks")  # where layer lines stand
-CLAIMS = ("reported", "errata", "documents")
+CLAIMS = ("metrics", "reported", "errata", "documents")
 KEYS = (*ABOUT, "baseline", "reading", "layers", "notation", "heads", "rows", "blocks", *CLAIMS)
 # What a model may lay over its variant, and a file over the families of its models.
 OVERLAY = ("stands_in", "input", "given", "let", "defaults", "layers", "notation", "heads", "rows", "blocks")
@@ -135,6 +136,7 @@ class Family:
     rows: dict[str, tuple[Text, Body]]
     blocks: dict[str, Block]
     borrowed: dict[str, Borrowed]
+    metrics: dict[str, ReportedMetric]
     reported: tuple[ReportedTable, ...]
     errata: tuple[Erratum, ...]
     documents: tuple[Cited, ...]
@@ -143,6 +145,12 @@ class Family:
     def role(self, heading: str) -> Role | None:
         """The role of a heading: given in `columns:`, or a name usable in expressions; None for a variant."""
         return self.headings.role(heading)
+
+    def metric(self, figure: str) -> ReportedMetric | None:
+        """The metric that a heading or a figure of a `reported:` table is; None for a claim."""
+        role = self.headings.columns.get(squeeze(figure))
+        name = role.metric if role is not None and role.kind == "result" else figure if role is None else ""
+        return known_metric(name, self.metrics)
 
     def variant(self, name: str) -> Variant | None:
         """The variant that is called `name`, however that is spaced."""
@@ -282,6 +290,7 @@ def family_of(tree: Map, name: str, laid_over: Family | None = None) -> Family:
         },
         blocks=blocks,
         borrowed=borrowed,
+        metrics=read_metrics(_map(tree, "metrics")),
         reported=items("reported", _reported),
         errata=items("errata", _erratum),
         documents=items("documents", _cited),

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .reader import read_file
 from .rows import check_notation
 
 SUFFIXES = (".yaml", ".yml")
+PATTERN = re.compile(r"[*?[]")  # of names, as in a shell
 NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # of a family; a file's is no longer than 255
 # What a file without `layers:` lays over the families of its models.
 LAID_BY_FILE = ("stands_in", "input", "given", "let", "defaults", "notation", "heads", "rows", "blocks")
@@ -206,13 +208,40 @@ def selections(path: Path, name: str | None = None) -> tuple[Family, list[Select
 
 
 def models_of(reference: str) -> list[str]:
-    """The models that a reference means: itself, or each of those that a spec file holds. Raises SpecError."""
-    path, colon, _ = split(reference)
-    if path is None or colon:
-        return [reference]
-    _, found = selections(typed(path), path)
-    names = [selection.entry.name.value if selection.entry else selection.variant.name.value for selection in found]
-    return [f"{path}:{name}" for name in names] if len(names) > 1 else [reference]
+    """The models that a reference means, each at its `@SIZE` if it says one: all of a family that is no model itself,
+    of a pattern (`resnet*`) or of a spec file, else the one. Raises UsageError for a pattern of none, SpecError."""
+    name, _ = at_input(reference)
+    tail = reference[len(name) :]
+    path, colon, _ = split(name)
+    if path is not None:
+        if colon or not path.endswith(SUFFIXES):
+            return [reference]
+        _, found = selections(typed(path), path)
+        names = [selection.entry.name.value if selection.entry else selection.variant.name.value for selection in found]
+        return [f"{path}:{name}{tail}" for name in names] if len(names) > 1 else [reference]
+    if PATTERN.search(name):
+        every = (model for spec in shipped_names() for model in spec.models or [spec.family])
+        names = [model for model in every if fnmatchcase(model, name)]
+        if not names:
+            raise UsageError(f"no model is called like `{name}`", "`archcalc list` shows the models there are.")
+    else:
+        family = next((spec for spec in shipped_names() if spec.family == name), None)
+        single = family is None or any(spec.has(name) for spec in shipped_names())
+        names = [name] if family is None or single else family.models or [name]
+    return [reference] if names == [name] else [f"{model}{tail}" for model in names]
+
+
+def all_of(references: Iterable[str]) -> list[str]:
+    """The models that several references mean: those of a family, a pattern or a file once, whatever else names them.
+    Raises as `models_of` does."""
+    typed_alone: dict[str, bool] = {}  # of each so far; what is, may stand there twice
+    found: list[str] = []
+    for reference in references:
+        models = models_of(reference)
+        alone = models == [reference]
+        found += [model for model in models if model not in typed_alone or (alone and typed_alone[model])]
+        typed_alone |= dict.fromkeys(models, alone)
+    return found
 
 
 def split(reference: str) -> tuple[str | None, str, str]:

@@ -358,6 +358,28 @@ class Listed:
 
 CLASSIFICATION = ("top1_accuracy", "top1_error", "top5_accuracy", "top5_error")  # metrics that are compared
 SIZE = re.compile(r"^(params|depth|FLOPs)\b|FLOPs$")  # what a setting says of the network, not of the test
+# What says how a network was tested, as documents print it, and in plain words.
+CONDITIONS = tuple(
+    (re.compile(pattern), said)
+    for pattern, said in (
+        (r"10-crop testing", "ten crops"),
+        (r"multi-crop & dense eval", "many crops and dense evaluation"),
+        (r"multi-crop evaluation", "many crops"),
+        (r"single test scale", "one scale"),
+        (r"multiple test scales", "several scales"),
+        (r"train S (?:from )?\[(\d+), (\d+)\]", r"trained at sides of \1 to \2"),
+        (r"train S (\d+)", r"trained at a side of \1"),
+        (r"test Q \{?(\d+(?:, \d+)+)", r"tested at sides of \1"),
+        (r"test Q (\d+)$", r"tested at a side of \1"),
+        (r"column (.+)", r"tested at \1"),
+        (r"resolution (\d+)", r"tested at a side of \1"),
+        (r"\bcrops 1\b", "one crop"),
+        (r"\bcrops (\d{2,})", r"\1 crops"),
+        (r"\b1 net\b|single model|\bmodels 1\b", "a single network"),
+        (r"re-implementation|^SENet\b", "trained alike for the SENet paper"),
+    )
+)
+SPLITS = ((r"val\. or test", "validation or test"), (r"val\b|validation", "validation"), (r"\btest\b", "test"))
 
 
 class Result(NamedTuple):
@@ -372,9 +394,23 @@ class Result(NamedTuple):
     setting: str
 
     @property
+    def conditions(self) -> str:
+        """How it was tested, in plain words; empty where the document does not say."""
+        found = ((pattern.search(self.setting), said) for pattern, said in CONDITIONS)
+        return ", ".join(match.expand(said) for match, said in found if match)
+
+    @property
     def tested(self) -> str:
-        """On what data, and how."""
-        return ", ".join(filter(None, (self.dataset, self.setting)))
+        """On what data, and how, in plain words where these are known: `ImageNet validation, ten crops`."""
+        split = next((said for pattern, said in SPLITS if re.search(pattern, self.dataset)), "")
+        data = "ImageNet" if self.dataset.startswith("ImageNet") and "2010" not in self.dataset else ""
+        shown = f"{data} {split}".strip() if data else self.dataset.removesuffix(NOT_PRINTED)
+        return ", ".join(filter(None, (shown, self.conditions or self.setting)))
+
+    @property
+    def table(self) -> tuple[str, ...]:
+        """What results are compared by: how they were tested, or, where nobody says that, the table of them."""
+        return (self.tested,) if self.conditions else (self.source, self.dataset, self.setting)
 
     @property
     def accuracy(self) -> float:
@@ -400,11 +436,11 @@ def _tested(setting: str) -> str:
 
 
 def common(models: Sequence[str], figure: str = "top-1") -> tuple[Result, ...]:
-    """The results of these models in the table that holds most of them, so that they can be compared; by model."""
-    sources: dict[tuple[str, str, str], dict[str, Result]] = {}
+    """The results of these models that were tested alike, or stand in one table, where most of them are, rather where
+    it is known how they were tested; by model."""
+    alike: dict[tuple[str, ...], dict[str, Result]] = {}
     for result in results():
         if result.model in models and result.figure.startswith(figure):
-            table = result.source, result.dataset, result.setting
-            sources.setdefault(table, {}).setdefault(result.model, result)
-    best = max(sources.values(), key=len, default={})
+            alike.setdefault(result.table, {}).setdefault(result.model, result)
+    best = max(alike.values(), key=lambda found: (len(found), bool(next(iter(found.values())).conditions)), default={})
     return tuple(best[model] for model in models if model in best)

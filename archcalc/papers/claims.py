@@ -160,19 +160,19 @@ def _reported_claims(family: Family) -> Iterator[Claim]:
         by_model = table.headings[0].value == "model"
         for row in table.rows:
             for heading, cell in zip(table.headings[1:], row.cells[1:], strict=True):
-                if not cell.value:
+                if not cell.value or family.metric((heading if by_model else row.cells[0]).value):
                     continue
                 if by_model:
                     role = family.role(heading.value)
                     assert role is not None
                     subject, figure = row.cells[0], heading
                 else:
-                    role, subject, figure = metric_of(row.cells[0]), heading, row.cells[0]
+                    role, subject, figure = metric_of(row.cells[0], family.metrics), heading, row.cells[0]
                 reading = _reading_of(readings, figure, role.metric)
-                yield Claim(_subject(family, subject), "", figure, role, cell, source, reading)
+                yield Claim(subject_of(family, subject), "", figure, role, cell, source, reading)
 
 
-def _subject(family: Family, text: Text) -> str:
+def subject_of(family: Family, text: Text) -> str:
     """The variant or model that a heading or a first cell of `reported:` names. Raises SpecError."""
     if text.value in family.models:
         return text.value
@@ -198,10 +198,14 @@ def _check(claim: Claim) -> None:
 
 def claims_on(family: Family, subject: str) -> list[Claim]:
     """The claims that are judged on one model: those that name it, and its variant's where it names that plainly."""
+    return [claim for claim in claims_of(family) if is_of(claim.subject, family, subject)]
+
+
+def is_of(named: str, family: Family, subject: str) -> bool:
+    """Whether what names a model or variant of a file is about this model."""
     entry = family.models.get(subject)
-    names = [subject] if entry is None else [entry.variant.value] if entry.plain else []
-    every = claims_of(family)
-    return [c for c in every if c.subject == subject or any(same(c.subject, name) for name in names)]
+    own = subject if entry is None else entry.variant.value if entry.plain else ""
+    return named == subject or (bool(own) and same(named, own))
 
 
 # --- judging ----------------------------------------------------------------------------------------------------
@@ -384,7 +388,7 @@ def stale_errata(family: Family, judged: Mapping[str, tuple[Judgement, ...]]) ->
             if family.layers is not None and family.layers.quoted is not None:
                 _known_row(family, row)
         for name in erratum.variants:
-            _subject(family, name)
+            subject_of(family, name)
         for figure in erratum.figures:
             for name in erratum.rows or erratum.variants or (figure,):
                 one = erratum._replace(figures=(figure,))

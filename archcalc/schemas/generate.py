@@ -19,6 +19,7 @@ from ..language.columns import CLAIM_METRICS, COUNTS, SCALES, SIZES, WITH_HEADS
 from ..language.expr import IMPLICIT, NAME, RESERVED
 from ..language.family import FROM, KEYS, MAX_ITEMS, MAX_MODELS, MAX_VARIANTS, OVERLAY
 from ..language.lines import EXPERTS, FIRST, MERGES, STEPS
+from ..language.metrics import BETTER, ON_DEVICE, USUAL
 from ..measurement.runs import TITLE
 from ..ops import ARGUMENTS, OPS
 from ..ops.base import Argument
@@ -62,7 +63,8 @@ KEY_SENTENCES = {
     "heads": "Auxiliary outputs that hang on a row, by name; they are counted apart.",
     "rows": "Rows of the table that are built otherwise than their cells say, by name.",
     "blocks": "Lines under a name, `name(parameter, parameter=default)`, that layer lines call like an op.",
-    "reported": "Tables of figures about whole networks, as they are printed anywhere; each figure is a claim.",
+    "metrics": "Metrics that nobody computes, by name: their unit, and which way is better.",
+    "reported": "Tables of figures about whole networks, as they are printed anywhere: claims, and reported results.",
     "errata": "Printed figures that are known to be wrong, with the likely cause.",
     "documents": "Under which ids the ledger knows claims of this file, and which documents print them.",
 }
@@ -310,6 +312,19 @@ def _values() -> dict[str, Schema]:
             "propertyNames": {"pattern": rf"^(?!\s*(?:{taken})\s*(?:\(|$))\s*{_NAME}\s*(?:\(.*\)\s*)?$"},
             "examples": [{"unit(c, s=1)": "conv(c, 3, s) bn relu"}],
         },
+        "metrics": {
+            **_map(
+                _closed(
+                    {
+                        "unit": {**_SCALAR, "description": "The unit of its values; none unless given."},
+                        "better": {"enum": [*BETTER], "description": "Which way is better."},
+                    },
+                    ["better"],
+                    "A metric that is reported and not computed.",
+                )
+            ),
+            "examples": [{"top-1": {"unit": "%", "better": "higher"}}],
+        },
         "reported": _list(
             {
                 "from": _ref("from"),
@@ -475,6 +490,11 @@ def _role() -> Schema:
                 "enum": [f"={metric}" for metric in CLAIM_METRICS],
                 "description": "The cell is a printed figure that is held against the computed one.",
             },
+            {
+                "enum": [f"={metric}" for metric in USUAL],
+                "description": "The cell is a result that is reported and not computed.",
+            },
+            _text("The latency that is reported on a device.", rf"^\s*=\s*{ON_DEVICE}\S", [f"={ON_DEVICE}Pixel 1"]),
             _text(
                 "A claim: a figure, with its unit where the heading has one.",
                 rf"^\s*=\s*(?:(?:{counts}){heads}(?:\s+(?:{_any(SCALES)}))?|{_any(SIZES)})\s*$",

@@ -7,7 +7,7 @@ from itertools import groupby
 from math import inf
 from typing import Any, NamedTuple, TypeVar
 
-from ..errors import UsageError, did_you_mean
+from ..errors import UsageError, begun, did_you_mean
 from ..ops import Shape, Tokens
 from ..ops.shapes import Many, items, many
 from ..units import scaled, with_separators
@@ -159,11 +159,20 @@ def by_names(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
 
 
 def named(known: Mapping[str, Named], names: Sequence[str]) -> list[Named]:
-    """What goes by these names. Raises UsageError."""
+    """What goes by these names, each once: by the whole name, by how one alone begins, or all that go on behind it as
+    `receptive_field` does. Raises UsageError that lists what there is."""
+    found: dict[str, Named] = {}
     for name in names:
-        if name not in known:
-            raise UsageError(f"there is no column `{name}`", did_you_mean(name, known))
-    return [known[name] for name in names]
+        there = begun(name, known)
+        several = len(there) > 1 and not all(each.startswith(f"{name}_") for each in there)
+        if several or not there:
+            what = f"may be {' or '.join(f'`{each}`' for each in there)}" if several else ""
+            near = did_you_mean(name, known).partition("Known")[0]
+            every = f"There are {', '.join(known)}."
+            message = f"the column `{name}` {what}" if several else f"there is no column `{name}`"
+            raise UsageError(message, " ".join(filter(None, (near, every))))
+        found |= {each: known[each] for each in there}
+    return [*found.values()]
 
 
 def for_people(columns: Sequence[Column], raw: bool = False) -> list[Column]:

@@ -12,7 +12,8 @@ from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Positive, Sizes, Version
 from ..errors import printable
 from ..measurement.runs import MeasurementDocument, described
-from ..tasks.compare import BY, COMPARED, Compared, Comparison, Metric, Share, ratio_between, within_noise
+from ..tasks.choose import said
+from ..tasks.compare import BY, Compared, Comparison, Metric, Share, ratio_between, within_noise
 from . import wording
 from .columns import (
     Column,
@@ -31,7 +32,8 @@ from .columns import (
 )
 from .documents import Noted, SeveralInputs, TotalsDocument, noted, several_inputs, totals_document
 from .layout import bar, left, right, width_of
-from .page import Block, Fact, Facts, Gap, Note, Page, Table, Verbatim, told
+from .page import Block, Fact, Facts, Gap, Note, Only, Page, Table, Verbatim, told
+from .reported import REPORTED, ReportedDocument, as_written, reported_document, sources
 from .styles import ACCENT, BOLD, DIM, LOUD, PLAIN, Pieces
 from .wording import STOPPED, clean
 
@@ -53,6 +55,8 @@ def _small(values: Sequence[Value]) -> Shown:
 
 
 def _show(metric: Metric, raw: bool = False) -> Callable[[Sequence[Value]], Shown]:
+    if metric.reported is not None:
+        return as_written(metric.texts, metric.reported.unit)
     if raw:
         return plain
     if metric.key in ("macs", "flops"):
@@ -61,10 +65,16 @@ def _show(metric: Metric, raw: bool = False) -> Callable[[Sequence[Value]], Show
 
 
 def page(
-    found: Comparison, raw: bool = False, shared: Sequence[Share] = (), by: str = "", keys: Sequence[str] = ()
+    found: Comparison,
+    raw: bool = False,
+    shared: Sequence[Share] = (),
+    by: str = "",
+    keys: Sequence[str] = (),
+    ratios: bool = False,
 ) -> Page:
-    """A comparison; `shared` says where the difference lies, `keys` which metrics are shown. Csv has a model a line, or
-    where the difference lies. Raises UsageError for a key that is none."""
+    """A comparison; `shared` says where the difference lies, `keys` which metrics are shown, `ratios` that tables have
+    them too. Csv has a model a line with all ratios, or where the difference lies. Raises UsageError for a key that is
+    none."""
     chosen(found, keys)
     models = ", ".join(printable(model.name) for model in found.models)
 
@@ -74,7 +84,7 @@ def page(
     title = f"Comparison by {by}: {models}" if shared else f"Comparison of {models}"
     return Page(
         title,
-        lambda: blocks(found, raw, shared, by, keys),
+        lambda: blocks(found, raw, shared, by, keys, ratios),
         lambda: data(found, shared, by),
         table,
         notes=notes_of(found.models),
@@ -82,7 +92,12 @@ def page(
 
 
 def blocks(
-    found: Comparison, raw: bool = False, shared: Sequence[Share] = (), by: str = "", keys: Sequence[str] = ()
+    found: Comparison,
+    raw: bool = False,
+    shared: Sequence[Share] = (),
+    by: str = "",
+    keys: Sequence[str] = (),
+    ratios: bool = False,
 ) -> Iterator[Block]:
     """The blocks of a comparison below its heading."""
     metrics, models = chosen(found, keys), []
@@ -91,8 +106,9 @@ def blocks(
         models.append(Fact(printable(model.name), " · ".join(about), label_style=LOUD))
     yield Facts(models)
     yield Gap()
-    figures = Table(_turned(found, metrics, raw), metrics, partial(_sure_notes, found))
-    yield Verbatim(lambda width: _bars(found, metrics, raw), instead=[figures])
+    figures = Table(_networks(found, metrics, raw, ratios), found.models, partial(_sure_notes, found, metrics))
+    instead: list[Block] = [figures, Facts(list(_best(found, metrics)))]
+    yield Verbatim(lambda width: _bars(found, metrics, raw), instead=instead)
     yield Gap()
     if shared:
         shares = _share_columns(found, by)
@@ -100,12 +116,15 @@ def blocks(
         yield Gap()
     accuracies = [Fact("accuracy", text) for text in _settings(found)]
     best = ", ".join(printable(model.name) for model in found.pareto)
+    accuracies += [Fact("reported", text) for text in sources({m.name: m.reported for m in found.models})]
+    accuracies += [Fact("left out", text) for text in said(found.left_out)]
     by = ", ".join(metric.heading for metric in found.pareto_metrics)
     facts = [Fact(*fact) for fact in wording.notes(notes_of(found.models))]
-    yield Facts([Fact("Pareto", f"Pareto-optimal in {by}: {best}"), *accuracies, *facts], 9)
+    yield Facts([Fact("Pareto", f"Pareto-optimal in {by}: {best}"), *accuracies, *facts], 10)
     measured = _measured(found)
     yield from [Facts(measured, 10)] if measured else []
-    yield Facts([Fact(label, text, DIM, DIM) for label, text in _conventions(found, metrics)], 17)
+    yield Only(("text",), [_conventions(found, metrics, True)])
+    yield Only(("markdown", "latex", "html"), [_conventions(found, metrics, ratios)])
 
 
 def notes_of(models: Sequence[Compared]) -> list[str]:
@@ -123,39 +142,50 @@ def _rows(found: Comparison, keys: Sequence[str]) -> list[Column]:
     return [*columns, Column("pareto", lambda model: "★" if model in pareto else "")]
 
 
-def _sure_notes(found: Comparison, metric: Metric) -> Iterator[Note]:
-    """How sure the ratios of a figure are."""
-    for model, text in zip(found.models, _sure(found, metric), strict=True):
+def _sure_notes(found: Comparison, metrics: Sequence[Metric], model: Compared) -> Iterator[Note]:
+    """How sure the ratios of a network's figures are."""
+    for metric in metrics:
+        text = _sure(found, metric)[found.models.index(model)]
         if text:
             yield Note(text, about=f"ratio of {metric.heading}, {printable(model.name)}:")
 
 
-def _turned(found: Comparison, metrics: Sequence[Metric], raw: bool) -> list[Column]:
-    """A figure a row, a model a column, as people read it: each with its ratio to the first, and who is best."""
-    shown = [_show(metric, raw)([metric.of(model) for model in found.models]) for metric in metrics]
-    heads = [f"{m.heading} ({s.unit})" if s.unit else m.heading for m, s in zip(metrics, shown, strict=True)]
-    columns = [Column("figure", lambda metric: heads[metrics.index(metric)], "", "", words)]
-    for n, model in enumerate(found.models):
-        name, texts = printable(model.name), [s.texts[n].strip() for s in shown]
-        columns.append(Column(name, partial(_of, model), name, name, _texts(texts)))
-        if n:
-            ratios = _ratio_of([found.ratio(model, metric) for metric in metrics]).texts
-            columns.append(Column("ratio", partial(found.ratio, model), "×", "×", _texts(ratios)))
-    best = Column("best", lambda metric: ", ".join(printable(m.name) for m in found.best(metric)), "best", "", words)
-    return [*columns, best]
+def _networks(found: Comparison, metrics: Sequence[Metric], raw: bool, ratios: bool) -> list[Column]:
+    """A network a row, a figure a column, as papers print it, with the ratios to the first if they are asked for."""
+    columns = [Column("name", lambda model: printable(model.name), "network", "", words)]
+    for metric in metrics:
+        show = decimal if metric.unit == "count" and not raw else _show(metric, raw)
+        heading = printable(metric.heading)
+        columns.append(Column(metric.key, metric.of, heading, heading, _or_dash(show)))
+        if ratios and any(found.ratio(model, metric) is not None for model in found.models):
+            columns.append(Column(f"{metric.key}_ratio", partial(found.ratio, metric=metric), "×", "×", _ratio_of))
+    return columns
 
 
-def _of(model: Compared, metric: Metric) -> Value:
-    return metric.of(model)
+def _best(found: Comparison, metrics: Sequence[Metric]) -> Iterator[Fact]:
+    """Who is best in what."""
+    best: dict[str, list[str]] = {}
+    for metric in metrics:
+        names = ", ".join(printable(model.name) for model in found.best(metric))
+        best.setdefault(names, []).append(printable(metric.heading))
+    said = [f"{names} in {', '.join(headings)}" for names, headings in best.items() if names]
+    if said:
+        yield Fact("best", "; ".join(said))
 
 
-def _texts(texts: list[str]) -> Callable[[Sequence[Value]], Shown]:
-    return lambda _: Shown("", texts)
+def _or_dash(show: Callable[[Sequence[Value]], Shown]) -> Callable[[Sequence[Value]], Shown]:
+    """The same with a dash for what is not known."""
+
+    def shown(values: Sequence[Value]) -> Shown:
+        unit, texts = show(values)
+        return Shown(unit, ["–" if value is None else text for value, text in zip(values, texts, strict=True)])
+
+    return shown
 
 
 def chosen(found: Comparison, keys: Sequence[str]) -> list[Metric]:
     """The metrics that `--columns` names, or all. Raises UsageError."""
-    return named({metric.key: metric for metric in COMPARED}, keys) if keys else list(found.metrics)
+    return named({metric.key: metric for metric in found.figures}, keys) if keys else list(found.metrics)
 
 
 def _bars(found: Comparison, metrics: Sequence[Metric], raw: bool) -> Iterator[Pieces]:
@@ -184,6 +214,7 @@ def _bars(found: Comparison, metrics: Sequence[Metric], raw: bool) -> Iterator[P
             ]
 
 
+BEST = "the lowest cost, the highest accuracy, beyond the noise"
 CONVENTIONS = (
     ("receptive_field", "receptive field", "of the last feature map; ∞ behind attention, gates and global pooling"),
     ("arithmetic_intensity", "FLOPs per byte", "2 × MACs over the bytes that all nodes read and write once"),
@@ -195,15 +226,16 @@ CONVENTIONS = (
 )
 
 
-def _conventions(found: Comparison, metrics: Sequence[Metric]) -> list[tuple[str, str]]:
-    """The conventions of the figures that are shown, as labels and texts."""
+def _conventions(found: Comparison, metrics: Sequence[Metric], ratios: bool) -> Facts:
+    """The conventions of the figures that are shown."""
     keys = {metric.key for metric in metrics}
-    said = [("ratios", "to the first model; best: the lowest cost, the highest accuracy, beyond the noise")]
+    said = [("ratios", f"to the first model; best: {BEST}") if ratios else ("best", BEST)]
     training = found.models[0].summary.training
     if training is not None and "training_memory_bytes" in keys:
         counted = "parameters, gradients and optimiser's state counted"
         said.append(("training", f"a step with {training.optimizer}; {counted}"))
-    return said + [(label, text) for key, label, text in CONVENTIONS if key in keys]
+    said += [(label, text) for key, label, text in CONVENTIONS if key in keys]
+    return Facts([Fact(label, text, DIM, DIM) for label, text in said], 17)
 
 
 def _sure(found: Comparison, metric: Metric) -> list[str]:
@@ -239,13 +271,14 @@ def _measured(found: Comparison) -> list[Fact]:
 
 
 def _settings(found: Comparison) -> list[str]:
-    """Under which conditions the printed accuracies hold."""
-    by_source: dict[tuple[str, str], list[str]] = {}
+    """Under which conditions the printed accuracies hold, and where they are printed."""
+    tested: dict[str, dict[str, list[str]]] = {}
     for model in found.models:
         if model.result is not None:
-            result = model.result
-            by_source.setdefault((result.source, result.tested), []).append(printable(model.name))
-    return [f"as printed for {', '.join(names)} in {source}: {tested}" for (source, tested), names in by_source.items()]
+            places = tested.setdefault(model.result.tested, {})
+            places.setdefault(model.result.source, []).append(printable(model.name))
+    said = {how: [f"{', '.join(names)} in {place}" for place, names in each.items()] for how, each in tested.items()}
+    return [f"{how}: as printed for {'; for '.join(places)}" for how, places in said.items()]
 
 
 # --- where the difference lies --------------------------------------------------------------------------------------
@@ -315,10 +348,21 @@ class ResultDocument(TypedDict):
     setting: Annotated[str, "How it was trained and tested."]
 
 
-Key = Annotated[str, (("enum", tuple(metric.key for metric in COMPARED)),)]
+class LeftOutDocument(TypedDict):
+    """A network that does not keep the bounds that were asked for."""
+
+    name: Annotated[str, "The model as it was asked for."]
+    bound: Annotated[str, "The bound that it does not keep."]
+    known: Annotated[bool, "Whether what is bounded is known of it."]
 
 
-class ComparedDocument(SeveralInputs, Noted):
+class Results(TypedDict):
+    """What is reported beside what is printed."""
+
+    results: NotRequired[Annotated[list[ReportedDocument], REPORTED]]
+
+
+class ComparedDocument(SeveralInputs, Noted, Results):
     """A model of a comparison."""
 
     name: Annotated[str, "The model as it was asked for, with its input."]
@@ -361,11 +405,12 @@ class CompareDocument(TypedDict):
 
     schema: Annotated[Version, VERSION]
     archcalc: Annotated[str, WRITER]
-    models: Annotated[list[ComparedDocument], (("minItems", 2),), "The models, the first of which ratios are to."]
+    models: Annotated[list[ComparedDocument], (("minItems", 1),), "The models, the first of which ratios are to."]
     pareto: Annotated[
         list[str], "The models that no other is at least as good as in everything, and better in something."
     ]
-    pareto_by: Annotated[list[Key], "The figures that decide that."]
+    pareto_by: Annotated[list[str], "The figures that decide that."]
+    left_out: NotRequired[Annotated[list[LeftOutDocument], "What does not keep the bounds that were asked for."]]
     by: NotRequired[Annotated[str, (("enum", BY),), "What `shares` are by."]]
     shares: NotRequired[Annotated[list[ShareDocument], "Where the difference lies."]]
 
@@ -379,6 +424,8 @@ def data(found: Comparison, shared: Sequence[Share] = (), by: str = "") -> Compa
         "pareto": [model.name for model in found.pareto],
         "pareto_by": [metric.key for metric in found.pareto_metrics],
     }
+    if found.left_out:
+        document["left_out"] = [cast(LeftOutDocument, left._asdict()) for left in found.left_out]
     if shared:
         document["by"] = by
         document["shares"] = [cast(ShareDocument, asdict(share)) for share in shared]
@@ -390,9 +437,10 @@ def _model(found: Comparison, model: Compared) -> ComparedDocument:
     totals = cast(ComparedTotals, totals_document(summary.report.totals))
     if training is not None:
         totals["training_memory_bytes"], totals["training_macs"] = training.peak_bytes, training.macs
-    own = {metric.key: metric.of(model) for metric in found.metrics if metric.between is None}
+    own = {m.key: m.of(model) for m in found.metrics if m.between is None and m.reported is None}
     own = {key: None if own[key] == inf else own[key] for key in own if not hasattr(model.totals, key)}
     totals.update(cast(ComparedTotals, own))
+    results: Results = {"results": list(map(reported_document, model.reported))} if model.reported else {}
     return {
         "name": model.name,
         "model": summary.model,
@@ -408,6 +456,7 @@ def _model(found: Comparison, model: Compared) -> ComparedDocument:
         "reported": None if model.result is None else cast(ResultDocument, model.result._asdict()),
         **several_inputs(summary.report.graph),
         **noted(summary.notes),
+        **results,
     }
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from itertools import pairwise
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Annotated, Literal, NotRequired, TypedDict, cast
 
 from ..documents import Count, Sizes
 from ..errors import printable
 from ..papers.metrics import ACCURACIES
 from ..tasks.list import ListedModel, ModelList, first_year
-from .columns import Column, Value, by_names, counts, exact, for_people, plain, size, words
+from .columns import Column, Value, binary, by_names, counts, exact, for_people, plain, size, words
 from .page import Block, Gap, Heading, Page, Prose, Table
+from .reported import REPORTED, ReportedDocument, reported_column, reported_document
 from .styles import DIM, PLAIN
 from .wording import clean
 
@@ -33,6 +33,18 @@ COLUMNS = (
     Column("spec", lambda entry: entry.spec),
 )
 ACTIVE = Column("active_params", lambda entry: entry.active_params, "active", "active", exact)
+# Only where somebody asks for them.
+ASKED = tuple(
+    Column(name, attrgetter(f"totals.{name}"), heading, heading, show)
+    for name, heading, show in (
+        ("flops", "FLOPs", counts),
+        ("param_bytes", "parameters", binary),
+        ("activation_bytes", "activations", binary),
+        ("peak_memory_bytes", "peak memory", binary),
+        ("weight_layers", "weight layers", plain),
+    )
+)
+KNOWN = (*COLUMNS, ACTIVE, *ASKED)
 SHOWN = [column for column in COLUMNS if column.show is not None]
 TERMINAL = by_names(COLUMNS, ("name", "params", "macs", "input"))
 ONLY_PRINTED = "Known only by what documents print"
@@ -56,6 +68,7 @@ class ModelDocument(TypedDict):
     spec: Annotated[str, "The spec file."]
     stands_in: NotRequired[Annotated[str, "What of the paper something else stands in for, if the spec says so."]]
     known_by: NotRequired[Annotated[Literal["spec"], "What the system is known by; with `--all` only."]]
+    reported: NotRequired[Annotated[list[ReportedDocument], REPORTED]]
 
 
 class AccuracyDocument(TypedDict):
@@ -102,13 +115,15 @@ ListDocument = Annotated[
 def page(found: ModelList, wanted: Sequence[str] = (), raw: bool = False) -> Page:
     """The models, and the systems that no spec builds; with the columns that are wanted, or the usual ones, and
     numbers as they are if `raw`. Raises UsageError for a column that there is not."""
-    shown = for_people(by_names((*COLUMNS, ACTIVE), wanted) if wanted else _with_active(SHOWN, found.models), raw)
-    terminal = [] if wanted else for_people(_with_active(TERMINAL, found.models), raw)
+    own = [reported_column(metric, [r for model in found.models for r in model.reported]) for metric in found.metrics]
+    picked = by_names((*KNOWN, *own), wanted) if wanted else [*_with_active(SHOWN, found.models), *own]
+    shown = for_people(picked, raw)
+    terminal = [] if wanted else for_people([*_with_active(TERMINAL, found.models), *own], raw)
     return Page(
         "Models",
-        lambda: _blocks(found.models, found.systems or (), shown, terminal),
+        lambda: _blocks(found, shown, terminal),
         lambda: data(found),
-        lambda: _table(found.models, found.systems, wanted),
+        lambda: _table(found, wanted, own),
     )
 
 
@@ -127,7 +142,8 @@ def data(found: ModelList) -> ListDocument:
 
 
 def _model(entry: ListedModel, marked: bool) -> ModelDocument:
-    found = {**asdict(entry), "input": entry.input[0]}
+    found = {key: getattr(entry, key) for key in ModelDocument.__annotations__ if hasattr(entry, key)}
+    found["input"] = entry.input[0]
     if entry.active_params == entry.params:
         del found["active_params"]
     if len(entry.input) > 1:
@@ -136,6 +152,10 @@ def _model(entry: ListedModel, marked: bool) -> ModelDocument:
         del found["stands_in"]
     if marked:
         found["known_by"] = "spec"
+    if entry.reported:
+        found["reported"] = list(map(reported_document, entry.reported))
+    else:
+        del found["reported"]
     return cast(ModelDocument, {key: found[key] for key in ModelDocument.__annotations__ if key in found})
 
 
@@ -170,10 +190,11 @@ def accuracy_document(accuracy: Accuracy) -> AccuracyDocument:
     }
 
 
-def _blocks(
-    entries: Sequence[ListedModel], others: Sequence[System], shown: Sequence[Column], terminal: Sequence[Column]
-) -> Iterator[Block]:
-    if entries and terminal:
+def _blocks(found: ModelList, shown: Sequence[Column], terminal: Sequence[Column]) -> Iterator[Block]:
+    entries, others = found.models, found.systems or ()
+    if entries and terminal and found.ranked:
+        yield Table(shown, entries, below=_stands_in, terminal=terminal)
+    elif entries and terminal:
         yield from _families(entries, shown, terminal)
     elif entries:
         yield Table(shown, entries, below=_stands_in)
@@ -259,10 +280,11 @@ def _only_printed(systems: Sequence[System]) -> Iterator[Block]:
 ALL = tuple(Column(n, itemgetter(n)) for n in (*(column.name for column in COLUMNS), "known_by", "printed"))
 
 
-def _table(entries: Sequence[ListedModel], others: Sequence[System] | None, wanted: Sequence[str]) -> Table:
+def _table(found: ModelList, wanted: Sequence[str], own: Sequence[Column]) -> Table:
+    entries, others = found.models, found.systems
     if others is None:
-        known = by_names((*COLUMNS, ACTIVE), wanted) if wanted else _with_active(COLUMNS, entries)
-        return Table(known, entries)
+        every = [*_with_active(COLUMNS, entries), *own]
+        return Table(by_names((*KNOWN, *own), wanted) if wanted else every, entries)
     return Table(by_names(ALL, wanted), [*map(_flat, entries), *map(_flat_system, others)])
 
 

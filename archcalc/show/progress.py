@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 
 @contextmanager
@@ -25,8 +26,19 @@ def progress(what: str, unit: str = "runs") -> Iterator[Callable[[int, int], Non
         task = shown.add_task(what, total=None, count="")
         shown.refresh()
 
+        begun = monotonic()
+
         def tick(done: int, planned: int) -> None:
-            shown.update(task, completed=done, total=planned, count=f"{done} of {planned} {unit}")
+            left = (monotonic() - begun) / done * (planned - done) if done else 0.0
+            behind = f", {time_left(left)} left" if left >= 1 else ""
+            shown.update(task, completed=done, total=planned, count=f"{done} of {planned} {unit}{behind}")
             shown.refresh()
 
         yield tick
+
+
+def time_left(seconds: float) -> str:
+    """`0:35`, `1:02:00`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from ..errors import UsageError, printable
 from ..parallel import Tick
 from ..tasks.compare import Compared, Comparison
+from ..tasks.plot import bubble
 from ..tasks.report import ReportResult
 from . import compare as compared
 from . import summary
@@ -38,17 +40,20 @@ def _blocks(models: Sequence[Compared], found: Comparison | None, tick: Tick | N
     if found is not None:
         yield Heading("Side by side", level=2)
         yield from compared.blocks(found)
-        yield from _drawn("bubble", "Printed accuracy over operations.", models)
+        for metric in (m for m in found.metrics if m.key == "accuracy" or m.reported is not None):
+            what = "Printed accuracy" if metric.reported is None else printable(f"{metric.key}, as reported,")
+            yield from _drawn("bubble", f"{what} over operations.", models, metric.key)
         if len({model.summary.family for model in models}) < len(models):
             yield from _drawn("scaling", "Size over operations.", models)
     for number, model in enumerate(models):
-        yield from summary.blocks(model.summary, level=2)
+        yield from summary.blocks(replace(model.summary, reported=model.reported), level=2)
         for kind, caption in PICTURES:
             yield from _drawn(kind, caption, [model])
         if tick is not None:
             tick(number + 1, len(models))
 
 
-def _drawn(kind: str, caption: str, models: Sequence[Compared]) -> Iterator[Picture]:
+def _drawn(kind: str, caption: str, models: Sequence[Compared], y: str = "") -> Iterator[Picture]:
     with suppress(UsageError):  # nothing to draw, or fewer than two with a printed accuracy
-        yield Picture(image(picture(kind, models), "svg").decode(), caption)
+        axes = bubble(models, y=y, pareto=True)[1] if kind == "bubble" else None
+        yield Picture(image(picture(kind, models, axes=axes), "svg").decode(), caption)

@@ -13,11 +13,12 @@ from ..tasks.scale import Point, ScaleResult, Unbuilt
 from .columns import Column, Value, binary, by_names, decimal, exact, for_people, plain, words
 from .documents import Noted, SeveralInputs, TotalsDocument, several_inputs, totals_document
 from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
+from .reported import ReportedToo, reported_column, reported_too, sources
 from .styles import DIM, LOUD
 from .wording import clean, entering, notes
 
 
-class PointDocument(SeveralInputs):
+class PointDocument(SeveralInputs, ReportedToo):
     """The network at one size, built and counted."""
 
     input: Annotated[Sizes, "The shape of the first input, channels first, without the batch."]
@@ -46,6 +47,10 @@ class ScaleDocument(Noted):
     unbuilt: NotRequired[Annotated[list[UnbuiltDocument], "The sizes that do not build; absent where all do."]]
 
 
+# Only where somebody asks for it.
+PARAM_BYTES = Column("param_bytes", attrgetter("report.totals.param_bytes"), "parameters", "parameters", binary)
+
+
 def columns(points: Sequence[Point]) -> list[Column]:
     """The columns of a table of points: what is varied, and what follows."""
     varied = list(dict.fromkeys(name for point in points for name in point.settings))
@@ -67,6 +72,11 @@ def columns(points: Sequence[Point]) -> list[Column]:
     ]
 
 
+def known_columns() -> list[Column]:
+    """All columns but those of what is varied."""
+    return [*columns(()), PARAM_BYTES]
+
+
 def _setting(name: str) -> Callable[[Point], Value]:
     return lambda point: point.settings.get(name)
 
@@ -75,7 +85,9 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
     """The points, with the columns that are wanted, or all, and numbers as they are if `raw`. Raises UsageError for a
     column that there is not."""
     points = found.points
-    picked = by_names(columns(points), wanted)
+    results = [result for point in points for result in point.reported]
+    known = columns(points) + [reported_column(metric, results) for metric in dict.fromkeys(r.metric for r in results)]
+    picked = by_names([*known, PARAM_BYTES], wanted) if wanted else known
 
     def blocks() -> Iterator[Block]:
         about = f"{len(points)} sizes, each counted exactly · {points[0].report.dtype}"
@@ -86,7 +98,8 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
         for point in found.unbuilt:
             yield Prose(f"{name_of(point)} does not build: {clean(message_of(point))}", LOUD)
         yield Prose("MACs and bytes are for the whole batch; FLOPs = 2 × MACs.", DIM)
-        yield from [Facts([Fact(*fact) for fact in notes(found.notes)])] if found.notes else []
+        facts = [*notes(found.notes), *(("reported", text) for text in sources({found.model: results}))]
+        yield from [Facts([Fact(*fact) for fact in facts])] if facts else []
 
     return Page(clean(found.model), blocks, lambda: data(found), lambda: Table(picked, points), notes=found.notes)
 
@@ -139,4 +152,5 @@ def _point(point: Point) -> PointDocument:
         "settings": point.settings,
         "totals": totals_document(point.report.totals),
         **several_inputs(point.report.graph),
+        **reported_too(point.reported),
     }

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError, did_you_mean
 from ..models import Summary
 from ..ops.shapes import show
 from ..tasks import summary as rows
 from ..tasks.summary import Line, Pick
+from ..units import ITEMSIZE
 from . import wording
-from .columns import Column, Value, as_is, binary, decimal, exact, percent, plain, sizes, time, words
+from .columns import Column, Value, as_is, binary, by_names, decimal, exact, percent, plain, sizes, time, words
 from .page import Block, Branch, Document, Fact, Facts, Gap, Heading, Note, Page, Prose, Table, Tree
 from .styles import ACCENT, DIM, LOUD, PLAIN
 
@@ -83,23 +83,20 @@ ASKED = {
 }
 
 
-def chosen(names: Sequence[str]) -> list[Column]:
-    """The columns of these names, in their order, each by its whole name or by how several begin: `receptive_field`.
+PARAM_BYTES = Column("param_bytes", lambda line: None, "parameters", "param.", binary)  # which the dtype decides
+KNOWN = (*COLUMNS, ACTIVE, PARAM_BYTES)
 
-    Raises UsageError where there is none.
-    """
+
+def chosen(names: Sequence[str], itemsize: int = 4) -> list[Column]:
+    """The columns that `--columns` names, in that order. Raises UsageError where there is none."""
     found: list[Column] = []
-    for name in names:
-        known = (*COLUMNS, ACTIVE)
-        there = [column for column in known if column.name == name]
-        there = there or [column for column in known if column.name.startswith(f"{name}_")]
-        if not there:
-            raise UsageError(f"there is no column `{name}`", did_you_mean(name, [column.name for column in known]))
-        for column in there:
-            if column.show is None:
-                heading = column.name.replace("_", " ")
-                column = Column(column.name, column.value, *ASKED.get(column.name, (heading, heading, exact)))
-            found += [] if column.name in {other.name for other in found} else [column]
+    for column in by_names(KNOWN, names):
+        if column is PARAM_BYTES:
+            column = column._replace(value=lambda line: line.counts.params * itemsize)
+        elif column.show is None:
+            heading = column.name.replace("_", " ")
+            column = Column(column.name, column.value, *ASKED.get(column.name, (heading, heading, exact)))
+        found.append(column)
     return found
 
 
@@ -120,12 +117,14 @@ def _all(summary: Summary) -> Sequence[Column]:
 def columns(summary: Summary, pick: Pick | None = None) -> list[Column]:
     """The columns that people see: those that were asked for, else the usual ones, of latency where it was measured."""
     if pick is not None and pick.columns:
-        found = chosen(pick.columns)
+        found = chosen(pick.columns, ITEMSIZE[summary.report.dtype])
     else:
         run = summary.measured
         found = [column for column in _all(summary) if column.show and (run or not column.name.startswith("latency"))]
         found += [SPREAD] if run and run.runs > 1 else []
     found = [column._replace(value=_output) if column.name == "output_shape" else column for column in found]
+    if summary.calls:
+        found = [c._replace(heading=summary.calls, short=summary.calls) if c.name == "macs" else c for c in found]
     return [as_is(column) for column in found] if pick is not None and pick.raw else found
 
 
@@ -137,8 +136,10 @@ def page(summary: Summary, depth: int = 0, pick: Pick | None = None) -> Page:
     sum. Csv has the lines without the totals, JSON all nodes."""
 
     def table() -> Table:
-        chosen_columns = chosen(("row", "name", *pick.columns)) if pick is not None and pick.columns else _all(summary)
-        return Table(chosen_columns, rows.lines(summary, depth, pick))
+        if pick is None or not pick.columns:
+            return Table(_all(summary), rows.lines(summary, depth, pick))
+        columns = chosen(("row", "name", *pick.columns), ITEMSIZE[summary.report.dtype])
+        return Table(columns, rows.lines(summary, depth, pick))
 
     def data() -> Document:
         from . import summary_data

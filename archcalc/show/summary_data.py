@@ -22,6 +22,7 @@ from .documents import (
     totals_document,
     training_document,
 )
+from .reported import reported_too
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency, Measurement
@@ -58,6 +59,7 @@ def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> SummaryD
         "counted": summary.counted or None,
         "training": None if training is None else training_document(training),
         **noted(summary.notes),
+        **reported_too(summary.reported),
     }
     if pick is not None and pick.active:
         picked = lines(summary, depth, pick)

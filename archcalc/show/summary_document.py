@@ -24,6 +24,7 @@ from .documents import (
     TotalsDocument,
     TrainingDocument,
 )
+from .reported import ReportedToo
 
 Field = tuple[Positive, Positive]
 
@@ -120,7 +121,7 @@ class RowDocument(_RowPlace, CountsDocument, OfSeveral):
     head: NotRequired[Annotated[str, "The head that this belongs to; on the main path the key is absent."]]
 
 
-class SummaryDocument(Noted):
+class SummaryDocument(Noted, ReportedToo):
     """What `archcalc summary MODEL --format json` writes; keys may be added."""
 
     schema: Annotated[Version, VERSION]

@@ -47,7 +47,7 @@ def figure(result: PlotResult) -> Figure:
     from .pictures import picture
 
     with installed():
-        return picture(result.kind, result.models, result.ceilings, result.only)
+        return picture(result.kind, result.models, result.ceilings, result.only, result.bubble)
 
 
 def _page(result: Any, depth: int = 0) -> Page:

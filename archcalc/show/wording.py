@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..graph import Graph
     from ..measurement.latency import Latency, Measurement, Memory
     from ..ops import Shape
+    from ..papers.results import Reported
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -112,10 +113,13 @@ def facts(summary: Summary, raw: bool = False) -> list[tuple[str, str]]:
     sizes = ", ".join(what + _bytes(count, raw) for count, what in memory)
     found = [
         ("params", (f"{with_separators(totals.params)}{said} = {made}" if made else "none") + stats),
-        ("MACs", f"{least}{number(totals.macs)}; FLOPs = 2 × MACs = {number(totals.flops)}"),
+        (summary.calls, number(totals.macs))
+        if summary.calls
+        else ("MACs", f"{least}{number(totals.macs)}; FLOPs = 2 × MACs = {number(totals.flops)}"),
         ("memory", f"{sizes}, {_bytes(totals.peak_memory_bytes, raw)} at the peak{_flat(summary, raw)}"),
         ("depth", f"{totals.weight_layers} weight layer{'s' * (totals.weight_layers != 1)}"),
     ]
+    found += [("reported", clean(text)) for text in map(reported, summary.reported)]
     if summary.training is not None:
         found += trained(summary.training, raw)
     heads = summary.report.totals_with_heads
@@ -133,6 +137,11 @@ def _flat(summary: Summary, raw: bool) -> str:
     if graph.code is None:
         return ""
     return f", {_bytes(max(held_bytes(graph, eager=False)), raw)} if each tensor went after its last use"
+
+
+def reported(result: Reported) -> str:
+    """`top-1 76.1 % (Table 3)`."""
+    return f"{result.metric.name} {result.printed} {result.metric.unit}".rstrip() + f" ({result.source})"
 
 
 def held(memory: Memory) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, log2
-from typing import Literal, NamedTuple, TypeVar
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar, cast
 
 from .. import files
 from .. import models as library
@@ -18,7 +19,8 @@ from ..analysis.roofline import network_intensity
 from ..errors import UsageError, did_you_mean, printable
 from ..fronts import is_other
 from ..gate.build import reference
-from ..language.zoo import at_input, select_named, shipped
+from ..language.metrics import ReportedMetric
+from ..language.zoo import all_of, at_input, select_named, shipped
 from ..measurement import regression
 from ..measurement.conditions import Conditions
 from ..measurement.latency import Interrupted, Measurement
@@ -29,19 +31,24 @@ from ..networks import Reference, Settings, input_at, inputs_of, name_of
 from ..ops import Shape, Tokens
 from ..ops.shapes import numel
 from ..papers.accuracies import Result, common
+from ..papers.results import Reported
 from ..parallel import Tick, hold_interrupts
 from ..views import Tabular
+from .choose import LeftOut, NoneLeft, read_choice, said
+from .results import results_of
 
 BY = ("stage", "row", "op")
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A model as it was asked for, `resnet50@256`, with its summary, and a printed accuracy where there is one."""
+    """A model as it was asked for, `resnet50@256`, with its summary, a printed accuracy where there is one, and what is
+    reported for it."""
 
     name: str
     summary: Summary = field(repr=False)
     result: Result | None = None
+    reported: tuple[Reported, ...] = ()
 
     @property
     def totals(self) -> Totals:
@@ -64,6 +71,16 @@ class Metric(NamedTuple):
     of: Figure
     unit: Literal["count", "bytes", "ms", "ratio", "percent", "plain"] = "count"
     between: Callable[[Compared], Interval | None] | None = None
+    asked: bool = False  # whether it is shown only where somebody asks for it
+    reported: ReportedMetric | None = None  # where nobody computes it
+    texts: Mapping[float, str] = {}  # of what is reported: how each value is written
+
+    @property
+    def bounded_in(self) -> str:
+        """The unit of a bound."""
+        if self.reported:
+            return self.reported.unit
+        return "%" if self.unit == "percent" else self.unit if self.unit in ("bytes", "ms") else ""
 
 
 def _total(name: str) -> Figure:
@@ -104,6 +121,7 @@ COMPARED = (
     Metric("active_params", "params, active", -1, _total("active_params")),
     Metric("macs", "MACs", -1, _total("macs")),
     Metric("flops", "FLOPs", -1, _total("flops")),
+    Metric("param_bytes", "parameters", -1, _total("param_bytes"), "bytes", asked=True),
     Metric("activation_bytes", "activations", -1, _total("activation_bytes"), "bytes"),
     Metric("peak_memory_bytes", "peak memory", -1, _total("peak_memory_bytes"), "bytes"),
     Metric(
@@ -123,18 +141,47 @@ COMPARED = (
     ),
     Metric("measured_memory_bytes", "memory, measured", -1, _measured(_memory), "bytes"),
 )
+MEASURED = {"latency_ms", "throughput", "measured_memory_bytes"}
+OF_MACS = ("flops", "arithmetic_intensity")
 PARETO = ("params", "macs", "peak_memory_bytes", "latency_ms", "accuracy")
+
+
+def figures(models: Sequence[Compared]) -> tuple[Metric, ...]:
+    """All that is known of models: what is counted, measured and printed, and what is reported for them, which stands
+    for what is printed under the same name."""
+    own: dict[str, Metric] = {}
+    for result in (result for model in models for result in model.reported):
+        metric = result.metric
+        unit: Literal["percent", "plain"] = "percent" if metric.unit == "%" else "plain"
+        found = own.setdefault(
+            metric.name,
+            Metric(metric.name, metric.name, metric.better, _reported(metric.name), unit, reported=metric, texts={}),
+        )
+        if found.reported != metric:
+            hint = "Its unit, or which way is better, differs between specs, or from what the file says."
+            raise UsageError(f"`{printable(metric.name)}` is declared in two ways", hint)
+        cast(dict[float, str], found.texts)[result.value] = result.printed
+    known = [metric for metric in COMPARED if metric.key not in own]
+    calls = models[0].summary.calls if models else ""
+    if calls:  # what another tool counts is headed as that tool calls it, and nothing is made of it
+        known = [m._replace(heading=calls) if m.key == "macs" else m for m in known if m.key not in OF_MACS]
+    return (*known, *own.values())
+
+
+def _reported(name: str) -> Figure:
+    return lambda model: next((result.value for result in model.reported if result.metric.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Tabular):
-    """At least two models. `metrics` are those that at least one of them has; `in_turn`: they were measured so, and
-    `stopped` is what ended that before it was done."""
+    """Models side by side. `metrics` are those that at least one of them has; `in_turn`: they were measured so, and
+    `stopped` is what ended that before it was done; `left_out` are those that did not keep what was asked for."""
 
     models: tuple[Compared, ...]
     metrics: tuple[Metric, ...]
     in_turn: bool = False
     stopped: BaseException | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     def ratio(self, model: Compared, metric: Metric) -> float | None:
         """A figure as a multiple of the first model's; None where there is none, or nothing to divide by."""
@@ -159,9 +206,15 @@ class Comparison(Tabular):
 
     @property
     def pareto_metrics(self) -> tuple[Metric, ...]:
-        """What decides who is Pareto-optimal: the costs, and accuracy and latency where all models have them."""
-        wanted = [metric for metric in COMPARED if metric.key in PARETO]
+        """What decides who is Pareto-optimal: the costs, and latency, accuracy and what is reported where all models
+        have them."""
+        wanted = [m for m in self.figures if m.key in PARETO or (m.reported is not None and m.better)]
         return tuple(metric for metric in wanted if all(metric.of(model) is not None for model in self.models))
+
+    @property
+    def figures(self) -> tuple[Metric, ...]:
+        """All that may be asked for."""
+        return figures(self.models)
 
     @property
     def pareto(self) -> tuple[Compared, ...]:
@@ -190,18 +243,27 @@ def within_noise(one: Compared, other: Compared, metric: Metric) -> bool:
     return found is None or found[0] <= 1 <= found[1]
 
 
-def side_by_side(models: Sequence[Compared], in_turn: bool = False, stopped: BaseException | None = None) -> Comparison:
-    """Put models side by side. Raises UsageError where there are fewer than two, or where what was measured of them
-    was measured under different conditions."""
-    if len(models) < 2:
+def side_by_side(
+    models: Sequence[Compared],
+    in_turn: bool = False,
+    stopped: BaseException | None = None,
+    left_out: Sequence[LeftOut] = (),
+    asked: int = 0,
+) -> Comparison:
+    """Put models side by side, perhaps not all that were `asked` for. Raises NoneLeft where none is left, UsageError
+    where only one was asked for, or where what was measured of them was measured under different conditions."""
+    if left_out and not models:
+        raise NoneLeft("no network keeps all bounds", words=said(left_out))
+    if max(asked, len(models)) < 2:
         raise UsageError("a comparison needs at least two models", "For example `archcalc compare vgg16 resnet50`.")
     runs = [model.summary.measured for model in models if model.summary.measured is not None]
     for run in runs[1:]:
         same_conditions(runs[0], {name: getattr(run, name) for name in SAME})
-    present = [metric for metric in COMPARED if any(metric.of(model) is not None for model in models)]
+    known = [metric for metric in figures(models) if not metric.asked]
+    present = [metric for metric in known if any(metric.of(model) is not None for model in models)]
     if all(model.summary.report.totals.active_params == model.summary.report.totals.params for model in models):
         present = [metric for metric in present if metric.key != "active_params"]
-    return Comparison(tuple(models), tuple(present), in_turn, stopped)
+    return Comparison(tuple(models), tuple(present), in_turn, stopped, tuple(left_out))
 
 
 # --- the networks -----------------------------------------------------------------------------------------------------
@@ -216,22 +278,31 @@ def compare(
     fold_bn: bool = False,
     optimizer: str = "sgd",
     settings: Settings | None = None,
+    results: Path | str = "",
     conditions: Conditions | None = None,
+    where: str = "",
+    sort: str = "",
+    top: int | None = None,
     tick: Tick | None = None,
 ) -> Comparison:
-    """Hold networks side by side: by name, at another input as `resnet50@256`, spec files, saved runs (`run.json`).
+    """Hold networks side by side: by name, at another input as `resnet50@256`, saved runs (`run.json`); a family, a
+    pattern (`resnet*`) and a spec file stand for all of their models.
 
+    Only those are kept that keep the bounds of `where` (`params < 30M and latency <= 20ms`), by `sort` the largest
+    first (`-macs`: the smallest), of these the first `top`. `results` is a file of what somebody reports for them.
     `runs` are the saved ones, if they are read already. All are counted at the batch and in the dtype of these, or at 1
     and in float32, unless said otherwise; with `conditions` they are also measured, in turn. Ctrl-C ends that:
-    `stopped` says so, and what was measured is kept. Raises UsageError, SpecError, Unavailable."""
-    plan = ComparisonPlan(batch, dtype, like, fold_bn, optimizer, settings)
-    found, stopped = gather(models, plan, saved(models) if runs is None else runs, conditions, tick)
-    return side_by_side(found, conditions is not None, stopped)
+    `stopped` says so, and what was measured is kept. Raises UsageError, SpecError, Unavailable, NoneLeft."""
+    plan = ComparisonPlan(batch, dtype, like, fold_bn, optimizer, settings, results)
+    saved_runs = saved(models) if runs is None else runs
+    found = gather(models, plan, saved_runs, conditions, tick, where, sort, top)
+    return side_by_side(found.models, conditions is not None, found.stopped, found.left_out, found.asked)
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonPlan:
-    """How the networks of a comparison are counted: as a saved run was made if there is one, unless it is said."""
+    """How the networks of a comparison are counted: as a saved run was made if there is one, unless it is said; and
+    the results that somebody has for them, beside those of their specs."""
 
     batch: int | None = None
     dtype: str = ""
@@ -239,6 +310,17 @@ class ComparisonPlan:
     fold_bn: bool = False
     optimizer: str = ""
     settings: Settings | None = None
+    results: Path | str = ""
+
+
+class Gathered(NamedTuple):
+    """The networks of a comparison, what ended the measuring, if any, which are left out, and how many were asked
+    for."""
+
+    models: list[Compared]
+    stopped: BaseException | None
+    left_out: list[LeftOut]
+    asked: int
 
 
 def gather(
@@ -247,9 +329,13 @@ def gather(
     runs: Mapping[str, Run] | None = None,
     conditions: Conditions | None = None,
     tick: Tick | None = None,
-) -> tuple[list[Compared], BaseException | None]:
-    """The networks of a comparison, each with the accuracy that is printed for it where it is as printed, and what
-    ended the measuring, if any. `runs` are the saved runs among `models`. Raises UsageError, SpecError, Unavailable."""
+    where: str = "",
+    sort: str = "",
+    top: int | None = None,
+) -> Gathered:
+    """The networks of a comparison, each with the accuracy that is printed for it where it is as printed, and with what
+    is reported for it. `runs` are the saved runs among `models`; what of `where`, `sort` and `top` needs no measurement
+    is decided before one is made. Raises UsageError, SpecError, Unavailable."""
     runs = runs or {}
     if runs and (plan.settings or plan.fold_bn):
         option = "--fold-bn" if plan.fold_bn else "--set"
@@ -261,27 +347,44 @@ def gather(
     made = conditions or next((measured for run in runs.values() for measured in run.measurements), None)
     batch = plan.batch if plan.batch is not None else made.batch if made else 1
     dtype = plan.dtype or (made.dtype if made else "float32")
-    names = [name_of(model) for model in models]
+    names = all_of(map(name_of, models))
     built = [load_run(runs[name], name) if name in runs else load_at(name, plan.settings) for name in names]
     printed = {result.model: result for result in common([model.name for model in built if model.printed])}
-    counted = [model.fold_bn() if plan.fold_bn else model for model in built]
-    measured = [at_batch(runs[name], name, batch) if name in runs else None for name in names]
-    if conditions is not None and len(models) < 2:
-        raise UsageError("a comparison needs at least two models")
-    summaries = [
-        model.summary(batch, dtype, run, plan.like, plan.optimizer if model.graph.code is None else "")
-        for model, run in zip(counted, measured, strict=True)
-    ]
-    stopped: Interrupted | None = None
-    if conditions is not None:
+    results = results_of(plan.results, dict(zip(names, built, strict=True)))
+    found: list[tuple[Compared, Model]] = []
+    for name, model in zip(names, built, strict=True):
+        counted = model.fold_bn() if plan.fold_bn else model
+        taken = at_batch(runs[name], name, batch) if name in runs else None
+        summary = counted.summary(batch, dtype, taken, plan.like, plan.optimizer if model.graph.code is None else "")
+        result = printed.get(model.name) if model.printed else None
+        found.append((Compared(name, summary, result, results[name]), counted))
+    choice = read_choice(where, sort, top, {m.key: m.bounded_in for m in figures([one for one, _ in found])})
+    early, late = choice.split(MEASURED)
+    unmeasured = sorted(choice.asked & MEASURED)
+    if unmeasured and not conditions and not any(one.summary.measured for one, _ in found):
+        raise UsageError(f"`{unmeasured[0]}` is measured", "`--measure` does it, for those that are left by then.")
+    left = [out for one, _ in found for out in early.left_out(one.name, one, figure)]
+    found = early.of(found, lambda pair, key: figure(pair[0], key))
+    compared, stopped = [one for one, _ in found], None
+    if conditions is not None and found:
+        if len(names) < 2:
+            raise UsageError("a comparison needs at least two models")
+        at = replace(conditions, batch=batch, dtype=dtype)
         try:
-            found = library.measure_in_turn(counted, replace(conditions, batch=batch, dtype=dtype), tick)
+            measured = library.measure_in_turn([model for _, model in found], at, tick)
         except Interrupted as interruption:
-            found, stopped = interruption.measurements, interruption
+            measured, stopped = interruption.measurements, interruption
         hold_interrupts()
-        summaries = [replace(summary, measured=run) for summary, run in zip(summaries, found, strict=True)]
-    results = [printed.get(model.name) if model.printed else None for model in built]
-    return [Compared(*each) for each in zip(names, summaries, results, strict=True)], stopped
+        pairs = zip(compared, measured, strict=True)
+        compared = [replace(one, summary=replace(one.summary, measured=run)) for one, run in pairs]
+    left += [out for one in compared for out in late.left_out(one.name, one, figure)]
+    return Gathered(late.of(compared, figure), stopped, left, len(names))
+
+
+def figure(model: Compared, key: str) -> int | float | None:
+    """The figure of a model by its key."""
+    metric = next((metric for metric in figures([model]) if metric.key == key), None)  # None: reported for others alone
+    return metric.of(model) if metric else None
 
 
 def load_at(typed: str, settings: Settings | None = None) -> Model:

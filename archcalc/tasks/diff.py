@@ -97,7 +97,11 @@ def diff(first: Reference, second: Reference, plan: ComparisonPlan | None = None
     return held(*gather(models, plan or ComparisonPlan(), saved(models))[0])
 
 
-def held(first: Compared, second: Compared) -> Diff:
-    """Two networks that are counted already, held against each other."""
+def held(*models: Compared) -> Diff:
+    """Two networks that are counted already, held against each other. Raises UsageError for other than two, as where
+    one is a family."""
+    if len(models) != 2:
+        raise UsageError(f"two networks are held against each other, here are {len(models)}")
+    first, second = models
     graphs = (model.summary.report.graph for model in (first, second))
     return Diff(first, second, align(*graphs))

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import files
+from ..analysis.counts import Totals
 from ..errors import did_you_mean
-from ..language.zoo import Selection, known_names, selections, spec_files
+from ..language.metrics import ReportedMetric
+from ..language.zoo import PATTERN, Selection, known_names, select, selections, spec_files, split
 from ..networks import report as counts_of
 from ..ops import Shape
+from ..papers.results import Reported, of_spec
 from ..parallel import map_processes
 from ..views import Tabular
+from .choose import read_choice
+from .results import known_results, merged
 
 if TYPE_CHECKING:
     from ..papers.accuracies import System
@@ -24,7 +31,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ListedModel:
     """A model: its paper and year as cited, its totals at batch 1 and the printed input, without the batch; `spec` is
-    the file that names it, `stands_in` what of the paper something else stands in for."""
+    the file that names it, `stands_in` what of the paper something else stands in for, `reported` what somebody reports
+    for it."""
 
     name: str
     family: str
@@ -32,41 +40,111 @@ class ListedModel:
     title: str
     cite: str
     year: int | None
-    params: int
-    active_params: int
-    macs: int
+    totals: Totals
     input: tuple[Shape, ...]
     spec: str
     stands_in: str = ""
+    reported: tuple[Reported, ...] = ()
+
+    @property
+    def params(self) -> int:
+        return self.totals.params
+
+    @property
+    def active_params(self) -> int:
+        return self.totals.active_params
+
+    @property
+    def macs(self) -> int:
+        return self.totals.macs
+
+    def figure(self, name: str) -> float | None:
+        """A total, the year, or what is reported under a name."""
+        own = next((result.value for result in self.reported if result.metric.name == name), None)
+        return own if own is not None else self.year if name == "year" else self.totals.counts().get(name)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelList(Tabular):
-    """The models that hold a word, by family, and, if all that documents name was asked for, the systems that no spec
-    builds. `hint` says what else may have been meant, if there are none."""
+    """The models that hold a word, by family or, if `ranked`, in the order that was asked for; and, if all that
+    documents name was asked for, the systems that no spec builds. `hint` says what else may have been meant, if there
+    are none."""
 
     models: tuple[ListedModel, ...]
     systems: tuple[System, ...] | None = None
     hint: str = ""
+    ranked: bool = False
+
+    @property
+    def metrics(self) -> tuple[ReportedMetric, ...]:
+        """What is reported for any of them."""
+        return tuple(dict.fromkeys(result.metric for model in self.models for result in model.reported))
 
 
+TOTALS = tuple(field.name for field in fields(Totals) if field.name != "elementwise")
 MANY = 40  # spec files: from there on it is worth to have all cores count
 
 
-def list_models(word: str = "", *, every: bool = False) -> ModelList:
-    """The shipped models whose name, family, title or cite holds `word`, all computed afresh; with `every` also the
-    systems that documents name and no spec builds, which hold it. Raises SpecError."""
-    few = MANY if not word else sys.maxsize
-    by_file = map_processes(partial(_of_file, word.lower()), spec_files(), few)
-    models = tuple(model for found in by_file for model in found)
-    systems = tuple(systems_without_spec(word)) if every else None
-    return ModelList(models, systems, "" if models or systems else did_you_mean(word, known_names()))
+def list_models(
+    *words: str,
+    every: bool = False,
+    where: str = "",
+    sort: str = "",
+    top: int | None = None,
+    results: Path | str = "",
+) -> ModelList:
+    """The shipped models whose name, family, title or cite holds one of `words`, or whose name is like it (`resnet*`),
+    all computed afresh, what is called so first, and those of spec files among `words`; with `every` also the systems
+    that documents name and no spec builds, which hold it.
+
+    Only those are kept that keep the bounds of `where`, by `sort` the largest first, of these the first `top`;
+    `results` is a file of what somebody reports for models. Raises SpecError."""
+    own = [word for word in words if split(word)[0] is not None]
+    texts = tuple(word.lower() for word in words if word not in own)
+    jobs: list[tuple[Path, str | None]] = [(path, None) for path in spec_files()] if texts or not own else []
+    jobs += [(files.typed(split(word)[0] or ""), word) for word in own]
+    by_file = map_processes(partial(_of_file, texts), jobs, sys.maxsize if words else MANY)
+    found = [model for models in by_file for model in models]
+    if any(not PATTERN.search(text) for text in texts):
+        nearest: dict[str, int] = {}
+        for model in found:
+            nearest[model.spec] = min(nearest.get(model.spec, FAR), *(_rank(model, text) for text in texts))
+        found.sort(key=lambda model: (nearest[model.spec], model.name not in words))
+    if results:
+        known = known_results(results, {model.name: model for model in found})
+        found = [replace(model, reported=merged(model.reported, known, {model.name})) for model in found]
+    units = {name: "bytes" if name.endswith("_bytes") else "" for name in (*TOTALS, "year")}
+    units |= {result.metric.name: result.metric.unit for model in found for result in model.reported}
+    kept = read_choice(where, sort, top, units).of(found, ListedModel.figure)
+    named = (system for word in words or ("",) for system in systems_without_spec(word))
+    systems = tuple({system.key: system for system in named}.values()) if every else None
+    hint = did_you_mean(" ".join(words), known_names()) if not found and not systems else ""
+    return ModelList(tuple(kept), systems, hint, bool(sort))
 
 
-def _of_file(wanted: str, path: Path) -> list[ListedModel]:
+FAR = 2
+
+
+def _rank(model: ListedModel, text: str) -> int:
+    """How near a model's name is to a text: 0 where it or its family is called so, 1 where it begins so."""
+    names = (model.name.lower(), model.family.lower())
+    return 0 if text in names else 1 if any(name.startswith(text) for name in names) else FAR
+
+
+def _of_file(words: Sequence[str], job: tuple[Path, str | None]) -> list[ListedModel]:
+    path, reference = job
+    if reference is not None:
+        wanted = split(reference)[2]
+        return [_listed(each) for each in ([select(reference)] if wanted else selections(path, reference)[1])]
     family, found = selections(path)
     about = f"{family.name} {family.title} {family.cite}".lower()
-    return [_listed(each) for each in found if wanted in about or wanted in each.name.lower()]
+
+    def holds(name: str) -> bool:
+        return not words or any(
+            fnmatchcase(name, word) if PATTERN.search(word) else word in about or word in name for word in words
+        )
+
+    return [_listed(each) for each in found if holds(each.name.lower())]
 
 
 def systems_without_spec(word: str = "") -> Iterator[System]:
@@ -90,12 +168,11 @@ def _listed(selection: Selection) -> ListedModel:
         file.title,
         file.cite,
         year_of(file.cite),
-        report.totals.params,
-        report.totals.active_params,
-        report.totals.macs,
+        report.totals,
         tuple(shape for _, shape in report.graph.inputs),
         selection.spec,
         selection.family.stands_in,
+        of_spec(selection.file, selection.subject),
     )
 
 

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import models as library
 from ..analysis.roofline import DEFAULT, Device
 from ..analysis.roofline import device as by_name
-from ..errors import UsageError, did_you_mean, printable
-from ..language.zoo import shipped_names
+from ..bounds import one_of
+from ..errors import Source, Text, UsageError, did_you_mean, printable
+from ..language.zoo import all_of, at_input
 from ..networks import Reference, Settings, name_of
+from ..papers.accuracies import common
 from ..views import Drawn
-from .compare import Compared, ComparisonPlan, gather, saved
+from .compare import Compared, ComparisonPlan, Metric, figures, gather, saved
+
+if TYPE_CHECKING:
+    from ..measurement.conditions import Conditions
+    from ..parallel import Tick
 
 ONE = ("layers", "memory", "roofline", "graph", "shapes")  # of one network
 KINDS = (*ONE, "bubble", "scaling")  # of several, or of a family
 TIMED = ("layers", "roofline")  # which show latency where it was measured
+ALONG = {  # what a bubble's place may be by, and the figure that it is
+    "macs": "macs",
+    "params": "params",
+    "latency": "latency_ms",
+    "peak_memory": "peak_memory_bytes",
+    "activations": "activation_bytes",
+}
+PRINTED = {"accuracy": "top-1", "top-1": "top-1", "top-5": "top-5"}  # what documents print, by what it is called
+
+
+class Bubble(NamedTuple):
+    """The axes of a bubble plot: a cost, and what is reported or printed; `pareto`: the front is drawn."""
+
+    x: Metric
+    y: Metric
+    pareto: bool = False
+
+    def known(self, model: Compared) -> bool:
+        """Whether a network has a place."""
+        return self.x.of(model) is not None and self.y.of(model) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +56,12 @@ class PlotResult(Drawn):
     models: tuple[Compared, ...]
     ceilings: Device | None = field(default=None, repr=False)
     only: str = ""
+    bubble: Bubble | None = field(default=None, repr=False)
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The networks that a picture of accuracies leaves out, as none is known of them as they are here."""
-        return tuple(model.name for model in self.models if self.kind == "bubble" and model.result is None)
+        """The networks that a bubble plot has no place for, as what it is by is not known of them as they are here."""
+        return tuple(model.name for model in self.models if self.bubble is not None and not self.bubble.known(model))
 
 
 def plot(
@@ -47,12 +76,22 @@ def plot(
     batch: int | None = None,
     dtype: str = "",
     settings: Settings | None = None,
+    results: Path | str = "",
+    x: str = "",
+    y: str = "",
+    pareto: bool = False,
+    conditions: Conditions | None = None,
+    tick: Tick | None = None,
 ) -> PlotResult:
     """Gather what a picture of a kind in `KINDS` shows: of one network, or of several; a family is all of its models.
 
     `run` is a saved run whose latency is shown. The ceilings of a roofline are by the data sheet of `device`, or
-    measured here, on the `cpu` or the `gpu`. Raises UsageError, SpecError, Unavailable."""
+    measured here, on the `cpu` or the `gpu`. A bubble's place is by `x` (in `ALONG`, MACs unless given), which of
+    latency `conditions` say how to measure, and by `y`: what is reported for the networks, also in a file of `results`,
+    or printed. Raises UsageError, SpecError, Unavailable."""
     known_kind(kind)
+    if kind != "bubble" and (x or y or pareto or results or conditions is not None):
+        raise UsageError("`--x`, `--y`, `--pareto`, `--results` and `--measure` are for a bubble plot")
     if kind != "roofline" and (device or cpu or gpu):
         raise UsageError(f"`--{'device' if device else 'cpu' if cpu else 'gpu'}` is for a roofline")
     if cpu + gpu + bool(device) > 1:
@@ -60,16 +99,55 @@ def plot(
     sheet = by_name(device or DEFAULT)
     if run and kind not in TIMED:
         raise UsageError(f"a picture of {kind} shows no latency", f"`--run` is for {' and '.join(TIMED)}.")
-    names = members([name_of(model) for model in models])
-    plan = ComparisonPlan(batch, dtype, settings=settings)
-    found = [_of_run(str(run), names, plan)] if run else gather(names, plan)[0]
+    names = list(dict.fromkeys(all_of(map(name_of, models))))
+    plan = ComparisonPlan(batch, dtype, settings=settings, results=results)
+    if run:
+        found = [_of_run(str(run), names, plan)]
+    else:
+        gathered = gather(names, plan, saved(names), conditions, tick)
+        found, stopped = gathered.models, gathered.stopped
+        if stopped is not None:
+            raise stopped
     if kind in ONE and len(found) != 1:
         raise UsageError(f"a picture of {kind} shows one network, here are {len(found)}")
     if only and kind != "graph":
         raise UsageError("`--only` is for a graph")
     where = "cuda" if gpu else "cpu" if cpu else ""
     roof = _ceilings(found[0], sheet, where, threads) if kind == "roofline" else None
-    return PlotResult(kind, tuple(found), roof, only)
+    if kind != "bubble":
+        return PlotResult(kind, tuple(found), roof, only)
+    drawn, axes = bubble(found, x, y, pareto)
+    return PlotResult(kind, drawn, None, "", axes)
+
+
+def bubble(
+    models: Sequence[Compared], x: str = "", y: str = "", pareto: bool = False
+) -> tuple[tuple[Compared, ...], Bubble]:
+    """The axes of a bubble plot, and the models with what is printed for them, if it is by that. `y` is unless given
+    the printed accuracy, or else what is reported first. Raises UsageError."""
+    by_key = {metric.key: metric for metric in figures(models)}
+    own = [key for key, metric in by_key.items() if metric.reported is not None]
+    along = one(x, ALONG, "--x") if x else "macs"
+    if along == "latency" and not any(model.summary.measured for model in models):
+        raise UsageError("`--x latency` is measured", "`--measure` does it, or saved runs have it.")
+    printed = any(model.result is not None for model in models)
+    chosen = one(y, [*own, *(word for word in PRINTED if word not in own)], "--y") if y else ""
+    chosen = chosen or ("accuracy" if printed or not own else own[0])
+    if chosen not in own and chosen != "accuracy":
+        known = {result.model: result for result in common([m.summary.model for m in models], PRINTED[chosen])}
+        models = [replace(m, result=known.get(m.summary.model) if _printed(m) else None) for m in models]
+    metric = by_key[chosen if chosen in own else "accuracy"]
+    return tuple(models), Bubble(by_key[ALONG[along]], metric, pareto)
+
+
+def _printed(model: Compared) -> bool:
+    """Whether a model is as its paper prints it."""
+    return not model.summary.settings and at_input(model.name)[1] is None
+
+
+def one(word: str, known: Iterable[str], option: str) -> str:
+    """The one of `known` that is called so, or begins so. Raises SpecError."""
+    return one_of(Text(word, Source(option, (word,)), 1, 1), known)
 
 
 def known_kind(kind: str) -> str:
@@ -99,19 +177,9 @@ def _of_run(run: str, names: Sequence[str], plan: ComparisonPlan) -> Compared:
     """The one network of a picture with its run."""
     if len(names) != 1:
         raise UsageError(f"a run is of one network, here are {len(names)}")
-    (found,), _ = gather([run], plan, saved([run]))
+    (found,) = gather([run], plan, saved([run])).models
     if found.summary.measured is not None and found.summary.measured.mode != "inference":
         raise UsageError(f"`{printable(run)}` is a run of training steps, and a picture shows inference")
     if found.summary.model != names[0]:
         raise UsageError(f"`{printable(run)}` is a run of `{found.summary.model}`, not of `{printable(names[0])}`")
     return replace(found, name=names[0])
-
-
-def members(names: Sequence[str]) -> list[str]:
-    """The models that are named; a family that is no model itself stands for its models."""
-    families = {spec.family: spec for spec in shipped_names()}
-    found: list[str] = []
-    for name in names:
-        own = families[name].models if name in families else []
-        found += own if own and name not in own else [name]
-    return list(dict.fromkeys(found))

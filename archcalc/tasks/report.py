@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from ..language.zoo import all_of
 from ..networks import Reference, Settings, name_of
 from ..views import Shown
 from .compare import Compared, Comparison, ComparisonPlan, gather, side_by_side
-from .plot import members
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ def report(
     like: str = "",
     fold_bn: bool = False,
     settings: Settings | None = None,
+    results: Path | str = "",
 ) -> ReportResult:
     """Gather all about some networks; a family is all of its models. Raises UsageError, SpecError."""
-    names = members([name_of(model) for model in models])
-    found, _ = gather(names, ComparisonPlan(batch, dtype, like, fold_bn, "sgd", settings))
+    names = list(dict.fromkeys(all_of(map(name_of, models))))
+    found = gather(names, ComparisonPlan(batch, dtype, like, fold_bn, "sgd", settings, results)).models
     return ReportResult(tuple(found), side_by_side(found) if len(found) > 1 else None)

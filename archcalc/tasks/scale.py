@@ -8,17 +8,21 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
 from math import prod
+from pathlib import Path
 
 from ..analysis.counts import Report
 from ..errors import ArchcalcError, UsageError
 from ..fronts import is_other
 from ..graph import Input
+from ..language.zoo import at_input
 from ..models import Model, another_network, load
-from ..networks import Reference, input_at
+from ..networks import Reference, input_at, input_of
 from ..ops import Shape
+from ..papers.results import Reported
 from ..parallel import Tick, ticked
 from ..units import as_typed, cut, read_number
 from ..views import Tabular
+from .results import known_results, merged
 
 MOST = 2_000  # points
 Sides = Sequence[int | Shape]
@@ -32,6 +36,11 @@ class Point:
     batch: int
     settings: dict[str, str]
     report: Report = field(repr=False)
+    reported: tuple[Reported, ...] = ()
+
+    def figure(self, name: str) -> float | None:
+        """What is reported under a name."""
+        return next((result.value for result in self.reported if result.metric.name == name), None)
 
     @property
     def inputs(self) -> tuple[tuple[str, Shape], ...]:
@@ -65,19 +74,24 @@ def scale(
     batches: Sequence[int] = (1,),
     settings: Mapping[str, Sequence[int | float | str | Fraction]] | None = None,
     dtype: str = "float32",
+    results: Path | str = "",
     tick: Tick | None = None,
 ) -> ScaleResult:
     """Count a network at every combination of inputs, batches and settings; these are built, each once, and for `notes`
     the printed one.
 
     An input is whole, or a number for every side; of several they go by name. What does not build is told beside the
-    others. Raises UsageError, also for more than 2,000 points; and where none builds, what the first one raises."""
+    others. `results` is a file of what somebody reports for the network, as `resnet50` or `resnet50@256`, with the
+    spec's constants. Raises UsageError, also for more than 2,000 points; and where none builds, what the first one
+    raises."""
     named = inputs if isinstance(inputs, Mapping) else {"": inputs}
     whole = [[(size,) if isinstance(size, int) else tuple(size) for size in each] for each in named.values()]
     sizes: list[Input | None] = [dict(zip(named, chosen, strict=True)) for chosen in product(*whole)]
     if not isinstance(inputs, Mapping):
         sizes = [*whole[0]]
     varied = {name: [shown(value) for value in given] for name, given in (settings or {}).items()}
+    known = known_results(results, {str(model): None}) if results else ()
+    own = list(_of_model(model, known))
     built: dict[tuple[object, ...], Model | Unbuilt] = {}
     points: list[Point] = []
     for size, batch, chosen in ticked(list(grid(sizes or [None], batches, varied)), tick):
@@ -86,7 +100,9 @@ def scale(
             built[key] = _build(model, size, chosen)
         network = built[key]
         if isinstance(network, Model):
-            points.append(Point(network.input, batch, chosen, network.report(batch, dtype)))
+            fits = [result for result, shape in own if _is_at(network, shape) and not chosen]
+            reported = merged(network.reported, fits, {result.model.value for result in fits})
+            points.append(Point(network.input, batch, chosen, network.report(batch, dtype), reported))
     unbuilt = tuple(found for found in built.values() if isinstance(found, Unbuilt))
     if not points and unbuilt:
         raise unbuilt[0].error
@@ -96,6 +112,22 @@ def scale(
         alike.setdefault(str(found.settings), []).append(found)
     notes = [note for group in alike.values() for note in (*group[0].stands_in, *another_network(group))]
     return ScaleResult(str(model), tuple(points), unbuilt, tuple(dict.fromkeys(notes)))
+
+
+def _of_model(model: Reference, known: Sequence[Reported]) -> Iterator[tuple[Reported, Input]]:
+    """The results of a model, each with the input that it is at. Raises SpecError for one that there cannot be."""
+    for result in known:
+        name, size = at_input(result.model.value)
+        if name == str(model):
+            try:
+                yield result, input_at(model, size) if size else input_of(model)
+            except UsageError as error:
+                raise result.model.error(error.message, error.hint) from None
+
+
+def _is_at(model: Model, input: Input) -> bool:
+    there = dict(model.graph.inputs)
+    return {**there, **input} == there if isinstance(input, Mapping) else model.input == input
 
 
 def _build(model: Reference, size: Input | None, chosen: dict[str, str]) -> Model | Unbuilt:

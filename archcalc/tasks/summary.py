@@ -225,7 +225,7 @@ def share_of(summary: Summary) -> str:
     """What shares are of: latency where it was measured, else MACs; nothing where there are none."""
     if summary.measured is not None:
         return "latency" if summary.measured.whole.median else ""
-    return "MACs" if summary.report.totals.macs else ""
+    return summary.calls.rpartition(" ")[2] or "MACs" if summary.report.totals.macs else ""
 
 
 class _Opener:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import models as library
 from ..errors import UsageError
-from ..language.zoo import models_of
+from ..language.zoo import all_of
 from ..parallel import Tick
 from ..views import Tabular
 
@@ -36,10 +36,9 @@ def verify(*models: str, every: bool = False, tick: Tick | None = None) -> Verif
     """Hold models against their torch networks, or with `every` all that ship: parameters, shapes, MACs by two
     counters, and whether they run.
 
-    A file stands for each of its models. Raises UsageError for an unknown name, SpecError for a bad spec, Unavailable
-    where torch or fvcore is missing."""
-    asked = [name for model in models for name in models_of(model)]
-    names = list(dict.fromkeys([*asked, *(library.models() if every else ())]))
+    A family, a pattern and a file stand for their models. Raises UsageError for an unknown name, SpecError for a bad
+    spec, Unavailable where torch or fvcore is missing."""
+    names = list(dict.fromkeys([*all_of(models), *(library.models() if every else ())]))
     if not names:
         raise UsageError("verify what?", "Name models, `archcalc verify resnet50`, or all that ship: `--all`.")
     return VerifyResult(library.verify(names, tick))

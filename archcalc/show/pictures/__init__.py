@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ...analysis.roofline import Device
     from ...models import Summary
     from ...tasks.compare import Compared
+    from ...tasks.plot import Bubble
     from ...tasks.scale import Point
 
 FORMATS = ("png", "svg", "pdf")
@@ -29,15 +30,23 @@ def image(figure: Figure, form: str) -> bytes:
     return out.getvalue()
 
 
-def picture(kind: str, models: Sequence[Compared], device: Device | None = None, only: str = "") -> Figure:
-    """The picture of a kind in `tasks.plot.KINDS`. Raises UsageError where it cannot be drawn of these models."""
+def picture(
+    kind: str,
+    models: Sequence[Compared],
+    device: Device | None = None,
+    only: str = "",
+    axes: Bubble | None = None,
+) -> Figure:
+    """The picture of a kind in `tasks.plot.KINDS`; `axes` are those of a bubble plot. Raises UsageError where it cannot
+    be drawn of these models."""
     from ...analysis.roofline import DEFAULT, DEVICES
+    from ...tasks.plot import bubble
     from . import charts, graphs, volumes
     from .style import styled
 
     with styled():
         if kind == "bubble":
-            return charts.bubble(models)
+            return charts.bubble(models, axes or bubble(models)[1])
         if kind == "scaling":
             return charts.scaling(models)
         summary: Summary = models[0].summary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import log10, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ...errors import UsageError, printable
 from ...models import Summary
 from ...ops import Tokens
 from ...tasks.compare import Compared
+from ...tasks.plot import Bubble
 from ...tasks.scale import Point
 from ...tasks.summary import Line, lines
 from .. import wording
@@ -269,54 +271,108 @@ def families(models: Sequence[Compared]) -> dict[str, list[Compared]]:
     return found
 
 
-def bubble(models: Sequence[Compared]) -> Figure:
-    """Printed accuracy over operations, the area of a bubble the parameters."""
-    known = [model for model in models if model.result is not None]
+AXES = {  # of a bubble plot: the words of its cost, and what they are counted in
+    "macs": ("MACs for one image", 1.0),
+    "params": ("parameters", 1.0),
+    "latency_ms": ("latency (ms)", 1.0),
+    "peak_memory_bytes": ("peak memory (MiB)", MIB),
+    "activation_bytes": ("activations (MiB)", MIB),
+}
+
+
+def bubble(models: Sequence[Compared], axes: Bubble) -> Figure:
+    """What is printed or reported over a cost, the area of a bubble the parameters. A family's line joins those of its
+    models along which both grow; who has no place is named below."""
+    known = [model for model in models if axes.known(model)]
+    what = axes.y.key if axes.y.reported else "printed accuracy of one setting"
     if len(known) < 2:
-        raise UsageError(
-            "fewer than two of these models have a printed accuracy of one setting",
-            "`archcalc plot bubble efficientnet resnet50-v1.5 resnet152` has.",
-        )
-    result = known[0].result
-    assert result is not None
+        hint = "" if axes.y.reported else "`archcalc plot bubble efficientnet resnet50-v1.5 resnet152` has."
+        raise UsageError(f"fewer than two of these models have a {what}", hint)
+    along, factor = AXES[axes.x.key]
+
+    def place(model: Compared) -> tuple[float, float]:
+        return (axes.x.of(model) or 0) / factor, float(axes.y.of(model) or 0)
+
     made = figure(PAGE * 0.85, 3.5)
     ax = made.subplots()
     most = max(model.totals.params for model in known)
-    points, radii, ways = [], [], []
-    several = [family for family, members in families(known).items() if len(members) > 1]
-    for family, members in families(known).items():
+    by_family = {family: sorted(members, key=place) for family, members in families(known).items()}
+    several = [family for family, members in by_family.items() if len(members) > 1]
+    points, radii, ways, names = list[tuple[float, float]](), list[float](), [], list[str]()
+    for family, members in by_family.items():
         n = several.index(family) if family in several else -1
         color = CYCLE[n % 6] if n >= 0 else DIM  # a color says that some belong together
-        xs = [model.totals.macs for model in members]
-        ys = [model.result.accuracy for model in members if model.result]
-        own = [16 * sqrt(model.totals.params / most) for model in members]
-        ax.plot(xs, ys, color=color, linestyle=DASHES[n % 6], linewidth=0.8, zorder=1)
-        ax.scatter(xs, ys, s=[(2 * r) ** 2 for r in own], color=color, alpha=0.6 if n >= 0 else 0.35, edgecolor=INK,
-                   linewidth=0.6, zorder=3, label=printable(family))  # fmt: skip
-        points += list(zip(xs, ys, strict=True))
-        ways.append(list(zip(xs, ys, strict=True)))
-        radii += own
+        own = [place(model) for model in members]
+        way = [own[at] for at in growing([y * (axes.y.better or 1) for _, y in own])]
+        sizes = [16 * sqrt(model.totals.params / most) for model in members]
+        ax.plot(*zip(*way, strict=True), color=color, linestyle=DASHES[n % 6], linewidth=0.8, zorder=1)
+        areas = [(2 * r) ** 2 for r in sizes]
+        ax.scatter([x for x, _ in own], [y for _, y in own], s=areas, color=color, alpha=0.6 if n >= 0 else 0.35,
+                   edgecolor=INK, linewidth=0.6, zorder=3, label=printable(family))  # fmt: skip
+        points += own
+        ways.append(way)
+        radii += sizes
+        names += [printable(model.name) for model in members]
+    front = _front(points, axes.y.better) if axes.pareto else []
+    if front:
+        ways.append([corner for one, other in pairwise(front) for corner in (one, (other[0], one[1]), other)])
+        ax.plot(*zip(*front, strict=True), color=INK, linestyle=(0, (1, 1)), linewidth=1.1, drawstyle="steps-post",
+                zorder=2, label="Pareto front")  # fmt: skip
     ax.set_xscale("log")
     low, high = min(x for x, _ in points), max(x for x, _ in points)
     ax.set_xlim(low / 1.8, high * 1.9)
     bottom, top = min(y for _, y in points), max(y for _, y in points)
-    ax.set_ylim(bottom - 0.18 * (top - bottom) - 0.4, top + 0.18 * (top - bottom) + 0.4)
+    room = 0.18 * (top - bottom) + (0.4 if axes.y.unit == "percent" else 0.02 * max(abs(bottom), abs(top), 1e-9))
+    ax.set_ylim(bottom - room, top + room)
     plain_log(ax.xaxis)
-    ax.set_xlabel("MACs for one image (log scale)")
-    what = result.figure.split()[0]
-    ax.set_ylabel(f"{what} accuracy as printed (%)")
-    names = [printable(model.name) for members in families(known).values() for model in members]
+    ax.set_xlabel(f"{along[:-1]}, log scale)" if along.endswith(")") else f"{along} (log scale)")
+    ax.set_ylabel(_measured_by(known, axes))
     largest = next(n * 10.0**power for power in range(12, 0, -1) for n in (5, 2, 1) if n * 10.0**power <= most)
-    sizes = [largest, largest / 5, largest / 20]
-    handles = [ax.scatter([], [], s=1, color="white", edgecolor=INK, linewidth=0.6) for _ in sizes]
-    legend = ax.legend(handles, [short(s) for s in sizes], title="parameters", loc="center left",
+    shown = [largest, largest / 5, largest / 20]
+    handles = [ax.scatter([], [], s=1, color="white", edgecolor=INK, linewidth=0.6) for _ in shown]
+    legend = ax.legend(handles, [short(s) for s in shown], title="parameters", loc="center left",
                        bbox_to_anchor=(1.02, 0.5), labelspacing=3.2, handletextpad=2.2, title_fontsize=7,
                        borderpad=1.2)  # fmt: skip
-    for handle, s in zip(legend.legend_handles, sizes, strict=True):
+    for handle, s in zip(legend.legend_handles, shown, strict=True):
         handle.set_sizes([(32 * sqrt(s / most)) ** 2])  # type: ignore[union-attr]
     labels(ax, points, names, radii, ways)
-    ax.set_title(f"{result.tested}\n{result.source}", loc="left", fontsize=7.5)
+    ax.set_title(_where_from(known, axes), loc="left", fontsize=7.5)
+    missing = [printable(model.name) for model in models if not axes.known(model)]
+    notes = ["dotted: the Pareto front"] if front else []
+    notes += [f"without a place, as it is not known of them: {', '.join(missing)}"] if missing else []
+    if notes:
+        made.supxlabel("\n".join(line for note in notes for line in textwrap.wrap(note, 110)), fontsize=6.5, color=DIM,
+                       x=0.01, ha="left")  # fmt: skip
     return made
+
+
+def _front(points: Sequence[tuple[float, float]], better: int) -> list[tuple[float, float]]:
+    """The points that no other one beats: as little cost, and as good a figure; none where none is better."""
+    found: list[tuple[float, float]] = []
+    for x, y in sorted(points, key=lambda point: (point[0], -better * point[1])) if better else ():
+        if not found or better * y > better * found[-1][1]:
+            found.append((x, y))
+    return found
+
+
+def _measured_by(known: Sequence[Compared], axes: Bubble) -> str:
+    if axes.y.reported:
+        unit = f" ({axes.y.reported.unit})" if axes.y.reported.unit else ""
+        return printable(f"{axes.y.key} as reported{unit}")
+    result = next(model.result for model in known if model.result is not None)
+    return f"{result.figure.split()[0]} accuracy as printed (%)"
+
+
+def _where_from(known: Sequence[Compared], axes: Bubble) -> str:
+    """How it was tested, in plain words, and where that is printed; of what is reported where it is from."""
+    if axes.y.reported:
+        found = [r.source for model in known for r in model.reported if r.metric == axes.y.reported]
+        lines = [f"as reported: {'; '.join(dict.fromkeys(map(printable, found)))}"]
+    else:
+        results = [model.result for model in known if model.result is not None]
+        lines = ["; ".join(dict.fromkeys(result.tested for result in results))]
+        lines += dict.fromkeys(result.source for result in results)
+    return "\n".join(piece for line in lines for piece in textwrap.wrap(line, 100))
 
 
 def scaling(models: Sequence[Compared]) -> Figure:
