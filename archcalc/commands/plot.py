@@ -86,9 +86,9 @@ def plot(
     conditions = Conditions(batch or 1, dtype or "float32", threads=threads) if measure else None
     with running("running networks in turn", "rounds") if measure else nullcontext() as tick:
         found = gathered(
-            kind, *map(spelled, models), run=run, only=only, device=device, cpu=cpu, gpu=gpu, threads=threads, batch=batch,
-            dtype=dtype, settings=pairs(settings), results=results, x=x, y=y, pareto=pareto, conditions=conditions,
-            tick=tick,
+            kind, *map(spelled, models), run=run, only=only, device=device, cpu=cpu, gpu=gpu, threads=threads,
+            batch=batch, dtype=dtype, settings=pairs(settings), results=results, x=x, y=y, pareto=pareto,
+            conditions=conditions, tick=tick,
         )  # fmt: skip
     for model in found.models:
         for note in model.summary.notes:  # of several networks a picture has no room for them
