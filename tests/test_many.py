@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +299,64 @@ def test_a_pair_and_ten_crops(tmp_path: Path) -> None:
         totals = model.report().totals
         assert (totals.params, totals.macs) == (single_.params, times * single_.macs)
         assert verify(model.graph) == []
+
+
+def point_of(level: torch.Tensor, y: float, x: float) -> torch.Tensor:
+    """A map at a place between its elements; nothing more than a place outside (He et al., section 3)."""
+    high, wide = level.shape[1:]
+    if not (-1 <= y <= high and -1 <= x <= wide):
+        return torch.zeros(len(level))
+    y, x = min(max(y, 0), high - 1), min(max(x, 0), wide - 1)
+    top, left = int(y), int(x)
+    below, right = min(top + 1, high - 1), min(left + 1, wide - 1)
+    above = (1 - x + left) * level[:, top, left] + (x - left) * level[:, top, right]
+    under = (1 - x + left) * level[:, below, left] + (x - left) * level[:, below, right]
+    return (1 - y + top) * above + (y - top) * under
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_regions_are_read_where_their_boxes_lie(levels: int) -> None:
+    """RoIAlign by loops, in the level that equation 1 of FPN says."""
+    torch.manual_seed(3)
+    maps = [torch.randn(2, 3, 16 // 2**n, 20 // 2**n) for n in range(levels)]
+    middle, sides = torch.rand(2, 9, 2) * torch.tensor([160, 128]), torch.rand(2, 9, 2) * torch.tensor([900, 700])
+    boxes = torch.cat([middle - sides / 2, middle + sides / 2], -1)
+    boxes[0, :2] = torch.tensor([[-80.0, -90, 20, 30], [5, 5, 4, 9]])
+    made = modules.RoiAlign((3, 2), 8, 2)(*maps, boxes)
+    seen = set()
+    for n, (x1, y1, x2, y2) in enumerate(boxes.flatten(0, 1).tolist()):
+        root = math.sqrt(max(x2 - x1, 0) * max(y2 - y1, 0))
+        level = min(max(math.floor(4 + math.log2(root / 224)) - 3, 0), levels - 1) if root else 0
+        seen.add(level)
+        stride, one = 8 * 2**level, maps[level][n // 9]
+        high, wide = max((y2 - y1) / stride, 1), max((x2 - x1) / stride, 1)
+        for row, column in product(range(3), range(2)):
+            points = [
+                point_of(one, y1 / stride + (row + a) * high / 3, x1 / stride + (column + b) * wide / 2)
+                for a, b in product((0.25, 0.75), repeat=2)
+            ]
+            torch.testing.assert_close(made[n, :, row, column], sum(points) / 4, atol=1e-5, rtol=1e-4)
+    assert seen == {*range(levels)}
+
+
+def test_regions_of_a_pyramid(tmp_path: Path) -> None:
+    """A merge with a value among its arguments; of one map alone a call in a line."""
+    lines = """input: {image: 3 × 64 × 64, boxes: 4 × 5}
+layers:
+  - p2: image conv(8, 3, 4)
+  - p3: p2 maxpool(2)
+  - b: boxes tokens
+  - several: {"roialign(b, 7, 4)": [p2, p3 if cin == 4]}
+  - one: p2 roialign(b, 7, stride=4)
+  - add: [several, one]
+  - flatten linear(2) together
+"""
+    net = spec(tmp_path, lines)
+    assert net.graph.nodes[-1].shape == Tokens((5, 2))
+    assert net.totals.macs == 8 * 27 * 16 * 16 + 5 * 2 * 8 * 49
+    assert verify(net.graph) == []
+    alone = spec(tmp_path, lines.replace("p3 if cin == 4", "p2 if cin == 5").replace("  - p3: p2 maxpool(2)\n", ""))
+    assert [node.op.word for node in alone.graph.nodes].count("roialign") == 2
 
 
 # --- experts ------------------------------------------------------------------------------------------------------

@@ -805,7 +805,8 @@ def test_what_is_needed_and_what_there_is(monkeypatch: pytest.MonkeyPatch) -> No
     needed = 4 * (3 * 4 * 9 + 4 + 8 + 4 * 5 + 5 + 8) + 2 * 4 * (192 + 256 + 256)
     needed += needed // 16 + 2**25
     monkeypatch.setattr(room, "available_memory", lambda where: needed)
-    measure(small(), Conditions(batch=2, runs=1))
+    kept = measure(small(), Conditions(batch=2, runs=1)).malloc_pinned
+    assert not kept  # what malloc kept of mamba-130m was 7.7 GB: there has to be room for several times the activations
     monkeypatch.setattr(room, "available_memory", lambda where: needed - 1)
     with pytest.raises(Unavailable) as caught:
         measure(small(), Conditions(batch=2, runs=1))

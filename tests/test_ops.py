@@ -489,6 +489,8 @@ ROWS = [
     Row("learned", {"size": 5}, [MAP], (5,), [("weight", (5,))], 0, {}),
     Row("coordinates", {"size": (3, 4)}, [MAP], Tokens((12, 2)), [], 0, {}),
     Row("coordinates", {"size": 5, "log": 8.0}, [SEQUENCE], Tokens((5, 1)), [], 0, {}),
+    Row("sines", {"out": 8, "like": (3, 4)}, [SEQUENCE], (8, 3, 4), [], 0, {}),
+    Row("sines", {"out": 12, "like": True, "span": 6.28}, [VECTOR, MAP], (12, *MAP[1:]), [], 0, {}),
     Row("constant", {"value": 0.5, "size": (3, 4)}, [MAP], Tokens((3, 4)), [], 0, {}),
     Row("constant", {"value": -1.0, "size": 3}, [SEQUENCE], (3,), [], 0, {}),
     Row("triangle", {"tokens": 5}, [SEQUENCE], Tokens((5, 5)), [], 0, {}),
@@ -641,6 +643,17 @@ ROWS = [
     Row(
         "regions", {"count": 2, "size": (2, 3)}, [Many((4, 4, 9), (FRAMES,))],
         Many((4, 2, 3), (FRAMES, Cut("regions", 2))), [], 0, {"pool": 10 * 4 * 4 * 9},
+    ),
+    # of each element of 100 regions of 14 × 14 bins the mean of 2 × 2 points
+    Row(
+        "roialign", {"boxes": True, "size": 14, "stride": 4}, [(256, 20, 34), (256, 10, 17), Tokens((100, 4))],
+        Many((256, 14, 14), (Cut("regions", 100),)), [], 0,
+        {"interpolation": 100 * 256 * 196 * 4, "pool": 100 * 256 * 196 * 4},
+    ),
+    Row(
+        "roialign", {"boxes": True, "size": (2, 3), "stride": 16, "samples": 1},
+        [Many((4, 5, 9), (FRAMES,)), ManyTokens((2, 4), (FRAMES,))],
+        Many((4, 2, 3), (FRAMES, Cut("regions", 2))), [], 0, {"interpolation": 10 * 24, "pool": 10 * 24},
     ),
     Row("copies", {"count": 3}, [SEQUENCE], ManyTokens((5, 8), (BEAMS,)), [], 0, {}),
     # beams of each frame
@@ -953,6 +966,12 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("crops", {"count": 10, "size": 9}, [(3, 8, 9)], "size"),
     ("many", {}, [MAP, VECTOR], ""),
     ("regions", {"count": 3, "size": 7}, [VECTOR], ""),
+    ("roialign", {"boxes": True, "size": 7, "stride": 4}, [MAP, Tokens((3, 5))], "boxes"),
+    ("roialign", {"boxes": True, "size": 7, "stride": 4}, [MAP, (7, 5, 4), Tokens((3, 4))], ""),
+    ("roialign", {"boxes": True, "size": 7, "stride": 4}, [(6, 9), Tokens((3, 4))], ""),
+    ("roialign", {"boxes": True, "size": 7, "stride": 4}, [MAP, ManyTokens((3, 4), (FRAMES,))], "boxes"),
+    ("split", {"parts": 10**6}, [(10**6, 2, 2)], "parts"),
+    ("sines", {"out": 6, "like": (3, 4)}, [MAP], "out"),
     ("gates", {"chosen": 9}, [SEQUENCE], "chosen"),
     ("gates", {"chosen": 2}, [MAP], ""),
     ("expert_linear", {"out": 6, "gates": True}, [SEQUENCE, SEQUENCE], ""),
@@ -1507,6 +1526,13 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "frames": plain("frames", maps.filter(lambda x: len(x) > 2)),
     "crops": inside("crops", "size", count=st.integers(1, 10)),
     "regions": per_axis("regions", "size", count=small),
+    "roialign": st.tuples(small, st.lists(st.tuples(small, small), min_size=1, max_size=3), small, small, small).map(
+        lambda drawn: (
+            call("roialign", boxes=True, size=drawn[2], stride=drawn[3]),
+            [*((drawn[0], *sides) for sides in drawn[1]), Tokens((drawn[4], 4))],
+        )
+    ),
+    "sines": plain("sines", values, out=small.map(lambda n: 4 * n), like=st.tuples(small, small), span=st.floats(1, 9)),
     "copies": plain("copies", values, count=small),
     "many": st.tuples(values, st.integers(2, 4)).map(lambda drawn: (call("many"), [drawn[0]] * drawn[1])),
     "together": together(),

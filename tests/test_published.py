@@ -26,7 +26,7 @@ PUBLISHED = """
     fcn-resnet50           |  32,957,013 |   142,725,772,800 | 3×520×520              | trained | torchvision
     deeplabv3-resnet50     |  39,638,869 |   168,731,205,888 | 3×520×520              | trained | torchvision
     retinanet-resnet50-fpn |  34,068,119 |   254,469,734,400 | 3×800×1344             | trained | torchvision
-    maskrcnn-resnet50-fpn  |  44,454,513 |   269,193,583,872 | 3×800×1344             | trained | torchvision
+    maskrcnn-resnet50-fpn  |  44,454,513 |   269,193,583,872 | 3×800×1344 + 4×1000 + 4×100 | trained | torchvision
     ssd300-vgg16           |  35,641,826 |    34,858,153,472 | 3×300×300              | trained | torchvision
     darknet53              |  41,609,928 |     9,285,115,904 | 3×256×256              | trained | timm
     yolov3                 |  61,949,149 |                   | 3×416×416              | trained | its weights' file
@@ -42,9 +42,9 @@ PUBLISHED = """
     sd-unet                | 859,520,964 |   401,636,720,640 | 4×64×64 + 320 + 768×77 | trained | diffusers
     sd-vae                 |  83,653,863 | 1,815,588,700,160 | 3×512×512              | trained | diffusers
     whisper-tiny           |  37,184,640 |    35,541,098,496 | 80×3000 + 448          | trained | transformers
-    detr-resnet50          |  41,577,888 |                   | 3×800×1066 + 256×25×34  | trained | transformers
+    detr-resnet50          |  41,577,888 |                   | 3×800×1066             | trained | transformers
     mamba-130m             | 129,135,360 |   262,995,443,712 | 2048                   | trained | transformers
-    dit-xl-2               | 674,834,720 |   118,621,421,568 | 4×32×32 + 1152×16×16 + 256 + 1 | trained | by hand
+    dit-xl-2               | 674,834,720 |   118,621,421,568 | 4×32×32 + 256 + 1      | trained | by hand
     swinv2-t               |  28,347,154 |                   | 3×256×256     | trained  | timm swinv2_tiny_window8_256
     sam-b-encoder          |  89,670,912 | 486,038,667,264 | 3×1024×1024   | trained  | transformers; MACs by hand
     densenet161            |  28,681,000 |   7,727,907,072 | 3×224×224     | trained  | torchvision densenet161

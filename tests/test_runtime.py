@@ -7,6 +7,7 @@ import io
 import math
 import weakref
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -687,6 +688,17 @@ def test_fixed_and_learned_values_do_not_depend_on_what_is_before() -> None:
     torch.testing.assert_close(places, torch.tensor([[y, x] for y in (-far, 0.0, far) for x in (-far, far)]))
     assert call("coordinates", size=(5, 1)).torch(modules, (4,))(x)[0].tolist() == [[y / 2, 0] for y in range(-2, 3)]
     assert call("constant", 0.5, (2, 1, 2)).torch(modules, (4,))(x).tolist() == [[[[0.5, 0.5]], [[0.5, 0.5]]]] * 3
+
+
+def test_sines_are_those_of_detr_and_dit() -> None:
+    """As the appendix of DETR and the code of DiT's authors write them, element by element."""
+    detr = modules.sines(16, (3, 5), 2 * math.pi, True, False)
+    dit = modules.sines(16, (3, 5), None, False, True)
+    for y, x, c in product(range(3), range(5), range(16)):
+        place = 2 * math.pi * ((y + 1) / 3 if c < 8 else (x + 1) / 5) / 10_000 ** (2 * (c % 8 // 2) / 8)
+        assert float(detr[c, y, x]) == pytest.approx((math.cos if c % 2 else math.sin)(place), abs=1e-6)
+        place = (x if c < 8 else y) / 10_000 ** (c % 4 / 4)
+        assert float(dit[c, y, x]) == pytest.approx((math.cos if c % 8 >= 4 else math.sin)(place), abs=1e-6)
 
 
 # Memory: the storages of a run, and its live tensors, are those that `analyse` counts.

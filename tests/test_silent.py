@@ -473,6 +473,15 @@ def test_a_step_that_begins_from_the_same_state_every_time_is_refused(step: str,
     assert "hidden=h" in error.hint
 
 
+def test_more_steps_than_there_are_nodes_for_are_refused_at_once(tmp_path: Path) -> None:
+    """Before 200,000 nodes were built; and a split into a million parts before any."""
+    lines = ("x: embed(100, 8)", "h: zeros(8)", "x", "steps:\n      - h: {add: [identity, h]}\n      - h tanh")
+    error = refused(tmp_path, *lines, input="80000")
+    assert "80,000 steps of 3 nodes are more than 200,000" in str(error)
+    assert "scan(gates)" in error.hint
+    assert "more than 1,000 parts are refused" in str(refused(tmp_path, "split(100000)", input="100000 × 1 × 1"))
+
+
 @pytest.mark.parametrize("word", CELLS)
 def test_steps_of_a_cell_are_the_layer(word: str, tmp_path: Path) -> None:
     """With the same weights the same states; parameters and MACs too: 10·gates·16·(8 + 16)."""

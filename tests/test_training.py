@@ -27,6 +27,14 @@ from tests.test_runtime import NETWORKS, graphs
 
 BATCH = 2
 IDS = ("embed",)
+# Of which what the backward pass makes inside, or which gradients are one memory, is not known to the byte.
+ROUGH = set(
+    """
+    attention avgpool combine conv crop crops deformconv dropout expert_linear frames gates gru instancenorm l2norm
+    localconv lstm many maxpool mean mul patches rbf rearrange regions rmsnorm rnn roialign shift shuffle similarity
+    slice sub together topk
+    """.split()  # noqa: SIM905
+)
 
 
 def behind_parameters(row: Row) -> Graph:
@@ -65,7 +73,10 @@ def test_what_an_op_saves_and_costs(row: Row, wanted: bool) -> None:
         pytest.skip("ids have no gradient")
     graph = behind_parameters(row) if wanted else single(call(row.word, **row.arguments), *row.inputs)
     mine = counted(graph)
-    assert mine.saved_bytes == step(graph, BATCH, "cpu").saved
+    theirs = step(graph, BATCH, "cpu")
+    assert mine.saved_bytes == theirs.saved
+    if wanted and row.word not in ROUGH:
+        assert mine.peak_bytes == theirs.peak
     if row.word == "bilinear":
         return  # the counter passes over it
     assert sum(mine.backward_macs) + groups_of(graph) == step(graph, BATCH, "meta").backward_macs

@@ -105,6 +105,8 @@ def test_fvcore_finds(monkeypatch: pytest.MonkeyPatch) -> None:
         ("googlenet", (3, 193, 193)),  # a pool of 7 behind five halvings that round up: 2⁵ · 6 + 1
         ("vit-b-16", (3, 16, 16)),  # one patch
         ("resnet18", (3, 1, 1)),
+        ("mamba-130m", (2,)),  # ids: 2048 ran, for minutes
+        ("seq2seq-lstm", (25,)),  # several inputs: as printed
     ],
 )
 def test_smallest_input(model: str, shape: tuple[int, ...]) -> None:

@@ -84,7 +84,7 @@ def _check_calls(family: Family) -> None:
     """Raise SpecError at a call of nothing, also in a line that no model of the file has."""
     known = {*family.blocks, *family.borrowed, *OPS, "identity", *family.value_names}
     for word in (call.word for body in family.bodies for call in calls_of(body) if not call.cell):
-        merges = word.value in MERGES and not (word.value in OPS and OPS[word.value].inputs[0] == 1)
+        merges = word.value in MERGES and not (word.value in OPS and OPS[word.value].takes_one())
         if merges and word.value not in {*family.blocks, *family.borrowed, *family.value_names}:
             raise word.error(f"`{word}` merges branches: write `{word}:` with a list of them")
         if word.value not in known:

@@ -516,13 +516,13 @@ class _Expander:
             if merge.call.args or merge.call.named:
                 raise merge.word.error("`parts:` takes no arguments")
             return tuple([part for end in ends for part in end])
-        if len(ends) == 1:
+        op, values = self._op(merge.call, env)
+        if len(ends) == 1 and not values:
             return ends[0]
         for end in ends:
             if len(end) > 1:
                 raise merge.word.error(f"a branch of `{merge.word}` has {_parts(end)}; it needs one value")
-        op, _ = self._op(merge.call, env)
-        return self._append(op, tuple([end[0] for end in ends]), merge.word, merge.call)
+        return self._append(op, (*[end[0] for end in ends], *values), merge.word, merge.call)
 
     def _branches(self, merge: Merge, env: Env, value: Value) -> Iterator[Value]:
         """Where the branches of a merge end that are present."""
@@ -609,8 +609,12 @@ class _Expander:
             owners = self._share(owners, start, steps.word)
             _restore(env, before)
             ends.append(end[0])
+            nodes = len(self.builder) - span.start
             if index == 0:
                 first = span.start
+            elif tokens[0] * nodes > MAX_NODES:
+                message = f"{tokens[0]:,} steps of {nodes} nodes are more than {MAX_NODES:,}: refused"
+                raise steps.word.error(message, "A linear recurrence is one op, at any length: `scan(gates)`.")
             elif index == 1 and len({*states}) == len(states) and min(states, default=first) >= first:
                 outside = [entry for entry in self.builder.entering(span) if entry not in states]
                 goes_on = tuple([state for name in carried for state in env[name].value])

@@ -19,7 +19,8 @@ from .reader import List, Map, Tree, where_of
 from .table import Table, TableRow, read_quoted
 
 MERGES = (*(word for word, op in OPS.items() if op.branches), "parts")
-FIRST = ("add", "concat", "mul", "mean", "parts")  # name no value; those that came later do where the file uses them so
+# Those that name no value; others, which came later, do where the file uses them so.
+FIRST = (*(word for word, op in OPS.items() if op.reserved), "parts")
 STEPS = "steps"
 EXPERTS = "experts"
 MAX_CALLS = 200

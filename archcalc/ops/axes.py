@@ -55,6 +55,7 @@ class Sum(_Over):
     axis: int
 
     saves = "nothing"
+    gradient = "view"
     reduction = "sum"
 
 
@@ -101,6 +102,9 @@ class TopK(Weightless):
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the indices", numel(y), INDEX_BYTES),) if any(needs) and not self._index else ()
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return 0 if self._index else batch * numel(x) * itemsize
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         axis = axis_of(x, self.axis)

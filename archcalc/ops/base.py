@@ -138,6 +138,7 @@ class Op:
     fields: ClassVar[tuple[Argument, ...]] = ()
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how many values: least, most
     branches: ClassVar[bool] = False  # a call is written `word: [branch, branch, …]`
+    reserved: ClassVar[bool] = False  # the word of a merge names no value
     keeps_order: ClassVar[bool] = False  # the output of a merge or embedding lies in memory as its first input does
     commutes: ClassVar[bool] = False  # the order of its inputs does not matter
     nests: ClassVar[bool] = False  # the inputs of one among its inputs may as well stand in that one's place
@@ -206,6 +207,11 @@ class Op:
     def ids(self) -> int:
         """Below which number its input's values are, where they are ids to look up; else 0."""
         return 0
+
+    @classmethod
+    def takes_one(cls) -> bool:
+        """Whether it works on one value, with those among its arguments beside it: a merge that a line may call."""
+        return cls.inputs[0] - sum(field.kind == "Value" and field.required for field in cls.fields) == 1
 
     def settled(self) -> bool:
         """Whether a second one behind it does nothing, with the arguments that this one has."""
@@ -456,9 +462,10 @@ def convert(value: Any, kind: str, name: str) -> Any:
     if isinstance(value, str):
         raise OpError(f"`{name}` is no pattern; here it is {value}", name)
     if kind == "bool":
-        if value in (0, 1):
-            return bool(value)
-        raise OpError(f"`{name}` is True or False, here it is {show(value)}", name)
+        if not isinstance(value, bool):
+            meant = f": write `{bool(value)}`" if value in (0, 1) else ""
+            raise OpError(f"`{name}` is True or False, here it is {show(value)}{meant}", name)
+        return value
     if kind == "Value":
         raise OpError(f"`{name}` is a value of the network, by its name; here it is {show(value)}", name)
     if kind == "float":

@@ -15,6 +15,7 @@ from .shapes import (
     Shape,
     Size,
     Tokens,
+    Value,
     cuts_of,
     dims,
     elements,
@@ -210,6 +211,58 @@ class Regions(_Regroup):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.nn.Sequential(self._pool.torch(rt, many(x, ())), rt.Copies(self.count))
+
+
+@op(
+    "roialign",
+    boxes="the corners of each region, a token x₁ y₁ x₂ y₂ in places of the input",
+    stride="how many places of the input lie between two of the first map; of each further map twice as many",
+    samples="how many points of each bin are read along an axis",
+)
+class RoiAlign(_Regroup):
+    """Regions of interest of a map, C×H×W to n items of C×k×k: bins, each the mean of points that are read by linear
+    interpolation (He et al., arXiv:1703.06870, section 3). Of several maps, `roialign(boxes, 7, 4): [p2, p3]`, a region
+    of a side of s is read in that of the stride 2^⌊4 + log₂(s / 224)⌋, or else the nearest (Lin et al.,
+    arXiv:1612.03144, eq. 1). The boxes get no gradient.
+    """
+
+    boxes: Value
+    size: Size
+    stride: Count
+    samples: Count = 2
+
+    family: ClassVar[OpFamily] = "pool"
+    example = on((4, 8, 8), Tokens((3, 4)), boxes=True, size=2, stride=4)
+    inputs = (2, 1000)
+    branches = True
+    free = ""
+
+    def shape(self, *x: Shape) -> Shape:
+        *maps, boxes = x
+        for one in maps:
+            if len(spatial(one, "`roialign`")) != 2 or one[0] != maps[0][0]:
+                raise OpError(
+                    f"`roialign` works on maps of as many channels, here are {' and '.join(map(dims, maps[:4]))}"
+                )
+        if not isinstance(boxes, Tokens) or boxes[1] != 4:
+            raise OpError(f"`boxes` are tokens of 4 numbers, the corners; this value is {dims(boxes)}", "boxes")
+        if any(cuts_of(one) != cuts_of(boxes) for one in maps):
+            raise OpError("the maps and the boxes of `roialign` are not as many alike", "boxes")
+        return many((maps[0][0], *spread(self.size, 2, "size")), (*cuts_of(boxes), Cut("regions", boxes[0])))
+
+    def elementwise(self, *xy: Shape) -> dict[str, int]:
+        return dict.fromkeys(("interpolation", "pool"), self.samples**2 * elements(xy[-1]))
+
+    def saved_buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
+        reads = 4 * self.samples**2 * elements(xy[-1]) // xy[-1][0] if any(needs[:-1]) else 0
+        return Buffer("the places that are read", reads, INDEX_BYTES), Buffer("how much each counts", reads)
+
+    def backward_scratch(self, batch: int, itemsize: int, *xy: Shape) -> int:
+        """The gradient of all maps together, and one part of it before it is added."""
+        return 2 * batch * sum(map(elements, xy[:-2])) * itemsize
+
+    def torch(self, rt: Any, *x: Shape) -> Any:
+        return rt.RoiAlign(spread(self.size, 2, "size"), self.stride, self.samples)
 
 
 @op("copies", count="how many copies there are")

@@ -79,6 +79,7 @@ class Add(_Merge):
 
     commutes = True
     nests = True
+    reserved = True
     keeps_order = True
 
     def taking(self, place: int) -> Op | None:
@@ -122,6 +123,7 @@ class Concat(_Merge, Free):
     axis: int | None = None
 
     nests = True
+    reserved = True
     gradient = "view"
     free = "a copy"
 
@@ -166,6 +168,7 @@ class Multiply(_Merge):
 
     commutes = True
     nests = True
+    reserved = True
 
     def taking(self, place: int) -> Op | None:
         return OPS["affine"](bias=False)
@@ -205,6 +208,7 @@ class Mean(_Merge):
     axis: int | None = None
 
     commutes = True
+    reserved = True
     keeps_order = True
     inputs = (1, 1000)
     saves = "nothing"
@@ -298,6 +302,8 @@ class Split(Free):
         """The axis, and where this part begins and how long it is."""
         axis = axis_of(x, self.axis)
         n, what = x[axis], "channels" if self.axis is None else f"elements of axis {axis}"
+        if isinstance(self.parts, int) and self.parts > MANY[1]:
+            raise OpError(f"more than {MANY[1]:,} parts are refused", "parts")
         if isinstance(self.parts, int):
             if n % self.parts:
                 raise OpError(f"{n} {what} cannot be cut into {self.parts} parts", "parts")

@@ -19,7 +19,7 @@ from .base import (
     on,
     op,
 )
-from .shapes import Count, OpError, Shape, Size, Tokens, axis_of, channels, numel, plain_axis
+from .shapes import Count, Like, OpError, Shape, Size, Tokens, axis_of, channels, numel, plain_axis, sized
 
 
 class _Activation(Elementwise):
@@ -30,6 +30,10 @@ class _Activation(Elementwise):
     settles = True
     storage: ClassVar[Storage] = "inplace"
     saves: ClassVar[Saves] = "inputs"
+    inside: ClassVar[int] = 0  # tensors of its size that the backward pass makes beside the gradient
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return self.inside * batch * numel(y) * itemsize
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Activation(self.word, *(getattr(self, field.name) for field in self.fields))
@@ -121,11 +125,10 @@ class HardSigmoid(_Activation):
 class QuickGelu(_Activation):
     """x · sigmoid(1.702 x) (Hendrycks & Gimpel, arXiv:1606.08415, section 2)."""
 
+    inside = 1  # the gate's gradient beside that of the other factor
+
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the gate", numel(x)),)
-
-    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return batch * numel(x) * itemsize  # the gate's gradient beside that of the other factor
 
 
 @op("mish")
@@ -169,6 +172,8 @@ class Log(_Activation):
 class Abs(_Activation):
     """|x|."""
 
+    inside = 1
+
 
 @op("sqrt")
 class Sqrt(_Activation):
@@ -176,6 +181,7 @@ class Sqrt(_Activation):
 
     settles = False
     saves = "output"
+    inside = 1
 
 
 @op("square")
@@ -183,6 +189,7 @@ class Square(_Activation):
     """x²."""
 
     settles = False
+    inside = 2
 
 
 @op("reciprocal")
@@ -191,6 +198,7 @@ class Reciprocal(_Activation):
 
     settles = False
     saves = "output"
+    inside = 2
 
 
 @op("prelu", shared="whether one slope is learned for all channels")
@@ -328,6 +336,41 @@ class Coordinates(_Fixed):
         return rt.Constant(rt.coordinates((self.size,) if isinstance(self.size, int) else self.size, self.log))
 
 
+@op(
+    "sines",
+    out="the channels, of each axis as many, one behind the other",
+    like="the size of the map",
+    span="the angle of the slowest at the last place, where places are counted from 1; from 0 in radians unless given",
+    interleaved="whether sines and cosines take turns, and not all sines stand first",
+    backwards="whether the last axis stands first",
+)
+class Sines(_Fixed):
+    """Fixed sines and cosines of the places of a map, whatever the value before it is, at the frequencies
+    10000^(−2i / channels of an axis): positions to add, as in DiT (Peebles & Xie, arXiv:2212.09748, `backwards=True`)
+    or, `span=2 * 3.141592653589793, interleaved=True`, in DETR (Carion et al., arXiv:2005.12872, section A.4).
+    """
+
+    out: Count
+    like: Like
+    span: float | None = None
+    interleaved: bool = False
+    backwards: bool = False
+
+    example = on((4, 8, 8), out=8, like=(3, 5))
+    inputs = (1, 2)
+
+    def shape(self, x: Shape, like: Shape | None = None) -> Shape:
+        axes = len(like) - 1 if like else 2 if isinstance(self.like, int) else len(self.like)
+        size = sized(self.like, like, axes, "`sines`")
+        if self.out % (2 * axes):
+            raise OpError(f"{self.out} channels are no sine and cosine for each of {axes} axes", "out")
+        return (self.out, *size)
+
+    def torch(self, rt: Any, x: Shape, like: Shape | None = None) -> Any:
+        size = self.shape(x, like)[1:]
+        return rt.Constant(rt.sines(self.out, size, self.span, self.interleaved, self.backwards))
+
+
 @op("learned")
 class Learned(_Fixed):
     """A weight of the size `size` as a value, whatever the value before it is: queries, prompts, the table of biases
@@ -432,6 +475,9 @@ class Squash(Elementwise):
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("lengths, divisors and factors", 3 * (numel(x) // channels(x))),) if any(needs) else ()
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return batch * (numel(x) + numel(x) // channels(x)) * itemsize
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Squash(-1 if isinstance(x, Tokens) else 1)

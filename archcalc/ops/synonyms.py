@@ -32,7 +32,8 @@ maxpool           · maxpooling
 avgpool           · averagepool averagepooling meanpool
 gap               · globalavgpool globalaveragepool globalaveragepooling globalpool
 gmp               · globalmaxpool globalmaxpooling
-roipool           · roialign roipooling
+roipool           · roipooling
+roialign          · multiscaleroialign roialignrotated
 upsample          · interpolate upsampling resize upsamplenearest upsamplingnearest
 upsample(smooth=True) · upsamplebilinear upsamplingbilinear
 pad               · zeropadding constantpad

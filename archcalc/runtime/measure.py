@@ -22,7 +22,7 @@ from .bench import Bench, CpuClock, CudaClock, clock_cost, first_line
 from .machine import cache_size, device_name, device_of, machine, pinned_malloc, threads
 from .memory import measure_memory
 from .network import Network, build, example_inputs, torch_dtype
-from .room import OutOfMemory, fits, out_of_memory, require
+from .room import OutOfMemory, can_keep, fits, out_of_memory, require
 from .rounds import Progress, rounds_in_turn
 
 SEED = 0  # of the parameters and of the input
@@ -60,7 +60,6 @@ def measure_in_turn(
     for report in reports:
         require(report, batch, where, "sgd" if training else "")  # nothing is updated, so no state is held
     with ExitStack() as stack:
-        pinned = stack.enter_context(pinned_malloc()) if conditions.pin_malloc and where.type == "cpu" else False
         stack.enter_context(threads(conditions.threads))
         if where.type == "cuda":
             stack.enter_context(torch.cuda.device(where))
@@ -69,7 +68,7 @@ def measure_in_turn(
         stack.enter_context(torch.enable_grad() if training else torch.inference_mode())
         clock = CudaClock() if where.type == "cuda" else CpuClock()
         about = machine(where)  # before the runs, which are themselves load
-        failed = ""
+        failed, pinned = "", False
         benches: list[Bench] = []
         memories: list[Memory | None] = []
         try:
@@ -82,6 +81,8 @@ def measure_in_turn(
                 compiled = _compiled(network, inputs) if conditions.compile else None
                 flush = _flusher(where) if conditions.cold else None
                 benches.append(Bench(network, inputs, clock, training=training, compiled=compiled, flush=flush))
+            if conditions.pin_malloc and where.type == "cpu" and can_keep(reports, batch, "sgd" if training else ""):
+                pinned = stack.enter_context(pinned_malloc())
             with _no_garbage_collection():
                 limit = conditions.time_limit * len(graphs)
                 done = rounds_in_turn(benches, conditions.runs, limit, conditions.precision, progress, conditions.least)

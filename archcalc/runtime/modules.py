@@ -271,7 +271,7 @@ class Constant(nn.Module):
         super().__init__()
         self.register_buffer("constant", constant, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *sizes: Tensor) -> Tensor:
         return _for_each(x, self.constant)
 
 
@@ -280,6 +280,18 @@ def coordinates(size: Sizes, log: float | None) -> Tensor:
     axes = [torch.linspace(-1, 1, n) if n > 1 else torch.zeros(1) for n in size]
     places = torch.cartesian_prod(*axes).reshape(-1, len(axes))
     return places if log is None else places.sign() * (log * places.abs()).log1p() / math.log(log)
+
+
+def sines(out: int, size: Sizes, span: float | None, interleaved: bool, backwards: bool) -> Tensor:
+    """Sines and cosines of the places of a map, axis by axis: out × the size."""
+    share, made = out // len(size), list[Tensor]()
+    rates = 10_000.0 ** (-2 * torch.arange(share // 2) / share)
+    for axis, n in enumerate(size):
+        places = torch.arange(n) if span is None else torch.arange(1, n + 1) * (span / n)
+        angles = rates.unsqueeze(1) * places
+        both = torch.stack((angles.sin(), angles.cos()), 1 if interleaved else 0).flatten(0, 1)
+        made.append(both.reshape(share, *[n if at == axis else 1 for at in range(len(size))]).expand(share, *size))
+    return torch.cat(made[::-1] if backwards else made)
 
 
 class Learned(nn.Module):
@@ -1333,6 +1345,64 @@ class Crops(_Fixed):
                 crop = crop.narrow(axis, start, size)
             found.append(crop.flip(-1) if mirrored else crop)
         return torch.stack(found, 1).flatten(0, 1)
+
+
+@fx.wrap
+def _along(start: Tensor, length: Tensor, bins: int, samples: int, side: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each bin of N regions along an axis the 2 · samples elements that are read, and how much each counts:
+    N × bins × 2 · samples. A point beyond the map by more than a place counts as 0."""
+    at = (torch.arange(bins * samples, dtype=start.dtype, device=start.device) + 0.5) / (samples * bins)
+    places = start.unsqueeze(1) + at * length.unsqueeze(1)
+    inside = (places >= -1) & (places <= side.unsqueeze(1))
+    last = (side - 1).unsqueeze(1)
+    places = torch.minimum(places.clamp(min=0), last)
+    low = places.floor()
+    part = places - low
+    read = torch.stack((low, torch.minimum(low + 1, last)), -1).long()
+    share = torch.stack((1 - part, part), -1) * inside.unsqueeze(-1) / samples
+    return read.view(-1, bins, 2 * samples), share.view(-1, bins, 2 * samples)
+
+
+@fx.wrap
+def _aligned(maps: list[Tensor], boxes: Tensor, size: tuple[int, int], stride: int, samples: int) -> Tensor:
+    table = torch.cat([one.flatten(2) for one in maps], 2).transpose(1, 2).flatten(0, 1)  # a row for each place
+    box = boxes.detach().flatten(0, 1)
+    box = box if box.dtype == torch.float64 else box.float()
+    sides = torch.tensor([[one.shape[2], one.shape[3]] for one in maps], dtype=box.dtype, device=box.device)
+    across = (box[:, 2:] - box[:, :2]).clamp(min=0)
+    level = 4 - math.log2(stride) + torch.log2(across.prod(1).sqrt() / 224) + 1e-6  # as torchvision, above the line
+    level = level.floor().clamp(0, len(maps) - 1)
+    places = [one.shape[2] * one.shape[3] for one in maps]
+    begin = torch.tensor([sum(places[:n]) for n in range(len(maps))], device=box.device)
+    sample = torch.arange(boxes.shape[0], device=box.device).repeat_interleave(boxes.shape[1])
+    first = (begin[level.long()] + sample * sum(places)).view(-1, 1, 1)
+    side = sides[level.long()]
+    scaled = box / (stride * 2**level).unsqueeze(1)
+    extent = (scaled[:, 2:] - scaled[:, :2]).clamp(min=1)
+    rows, of_rows = _along(scaled[:, 1], extent[:, 1], size[0], samples, side[:, 0])
+    columns, of_columns = _along(scaled[:, 0], extent[:, 0], size[1], samples, side[:, 1])
+    wide = side[:, 1].long().view(-1, 1, 1)
+    parts: list[Tensor] = []
+    for a in range(2 * samples):
+        for b in range(2 * samples):
+            at = first + rows[:, :, a].unsqueeze(2) * wide + columns[:, :, b].unsqueeze(1)
+            share = (of_rows[:, :, a].unsqueeze(2) * of_columns[:, :, b].unsqueeze(1)).to(table.dtype)
+            part = table.index_select(0, at.flatten()) * share.flatten().unsqueeze(1)
+            parts = [parts[0] + part] if len(parts) > 0 else [part]
+    found = parts[0].view(-1, size[0], size[1], table.shape[1]).permute(0, 3, 1, 2)
+    return found.contiguous()
+
+
+class RoiAlign(_Fixed):
+    """Regions of maps, each from that of its size: bins of the means of points, N×n×4 boxes in places of the input."""
+
+    size: tuple[int, int]
+    stride: int
+    samples: int
+
+    def forward(self, *x: Tensor) -> Tensor:
+        *maps, boxes = x
+        return _aligned(maps, boxes, self.size, self.stride, self.samples)
 
 
 class Copies(_Fixed):

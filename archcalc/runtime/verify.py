@@ -169,17 +169,20 @@ def _key(graph: Graph, node: Node) -> Key:
 
 
 def smallest(printed: Network) -> Graph:
-    """The network at the smallest square input that it takes; as printed where there is no one map."""
-    shape = printed.graph.inputs[0][1]
-    if len(printed.graph.inputs) > 1 or len(shape) < 2:
-        return printed.graph
-    for side in range(1, max(shape[1:])):
-        small = (shape[0], *(min(side, axis) for axis in shape[1:]))
+    """The network at the smallest square input that it takes, or at the smallest power of two of ids; as printed where
+    its input is neither one map nor ids."""
+    graph, small = printed.graph, list[Shape]()
+    shape = graph.inputs[0][1]
+    if len(graph.inputs) == 1 and len(shape) > 1:
+        small = [(shape[0], *(min(side, axis) for axis in shape[1:])) for side in range(1, max(shape[1:]))]
+    elif len(graph.inputs) == 1 and -1 in embedding_inputs(graph):
+        small = [(2**power,) for power in range(1, (shape[0] - 1).bit_length())]
+    for size in small:
         try:
-            return printed.at(small).graph
+            return printed.at(size).graph
         except SpecError:
             continue
-    return printed.graph
+    return graph
 
 
 # --- running ------------------------------------------------------------------------------------------------------

@@ -475,7 +475,7 @@ def _argument(argument: Argument) -> Schema:
     if kind == "float":
         return {"type": ["number", "string"], "pattern": r"\S"}
     if kind == "bool":
-        return {"anyOf": [{"enum": [True, False, 0, 1]}, {"type": "string", "pattern": r"\S"}]}
+        return {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": r"\S"}]}
     return _SCALAR
 
 
