@@ -129,7 +129,7 @@ def step(graph: Graph, batch: int, device: str = "meta", dtype: str = "float32")
     kernels save a workspace of their own."""
     network = build(graph, "meta" if device == "fake" else device, dtype, heads=bool(graph.head_outputs))
     if device != "fake":
-        with torch.backends.mkldnn.flags(enabled=False), Norms() if device == "meta" else nullcontext():
+        with torch.backends.mkldnn.flags(enabled=False), Norms() if device == "meta" else nullcontext():  # type: ignore[no-untyped-call]
             return _step(network, graph, batch, device, getattr(torch, dtype))
     with FakeTensorMode():
         for module in network.modules():
@@ -139,7 +139,7 @@ def step(graph: Graph, batch: int, device: str = "meta", dtype: str = "float32")
             for name, buffer in module._buffers.items():
                 if buffer is not None:
                     module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
-        with Norms():
+        with Norms():  # type: ignore[no-untyped-call]
             return _step(network, graph, batch, "cpu", getattr(torch, dtype))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def test_exceptions_are_explained() -> None:
     assert [model for model in EXCEPTIONS if f"`{model}`" not in page] == []
 
 
-NORMS = {
+NORMS: dict[str, Callable[[], nn.Module]] = {
     "batch norm": lambda: nn.BatchNorm2d(3),
     "batch norm without scale": lambda: nn.BatchNorm2d(3, affine=False),
     "layer norm": lambda: nn.LayerNorm([4, 5]),
@@ -128,7 +129,7 @@ def test_norms_on_meta_give_what_a_cpu_gives(name: str, training: bool) -> None:
                     made.extend(y if y is None else (str(func), y.shape, y.stride()) for y in result)  # noqa: B023
                 return result
 
-        with Norms() if device == "meta" else nullcontext(), Made():
+        with Norms() if device == "meta" else nullcontext(), Made():  # type: ignore[no-untyped-call]
             y = module(torch.zeros(2, 3, 5, 4, device=device, requires_grad=True).mT)
             y.backward(torch.ones_like(y))
         found.append(made)

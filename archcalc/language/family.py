@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import SpecError, Text, printable
@@ -243,7 +243,7 @@ def family_of(tree: Map, name: str, laid_over: Family | None = None) -> Family:
     roles = ((key, _scalar(value, "the role of a column")) for key, value in _map(tree, "columns").items())
     columns = {key.value: (key, read_role(role)) for key, role in roles}
     headings = below.headings if below is not None else None
-    headings = headings or Headings(columns, [variant.name.value for variant in variants], lambda: _lines(tree))
+    headings = headings or Headings(columns, [variant.name.value for variant in variants], partial(_lines, tree))
 
     def each(key: str, read: Callable[[Text, Tree], Made]) -> Iterator[Made]:
         made = _made(below, key)
