@@ -50,6 +50,11 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
     "mamba-130m": (0.0001, UNKNOWN),
     "unet3d": (0.034, UNKNOWN),
     "lstm-ptb-large": (0.03, STEPS),
+    "lstm-speech": (0.003, STEPS),
+    "graves-lm-char": (0.001, STEPS),
+    "jordan-network": (0.03, STEPS),
+    "maxout-cifar10": (0.035, UNKNOWN),
+    "stochastic-pooling-cifar10": (0.06, UNKNOWN),
     "pool-2x2": (0.3, NOTHING),
 }
 SHORT = 160  # nodes: of those with attention, longer ones repeat what they hold and are run once
