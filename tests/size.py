@@ -12,20 +12,21 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "archcalc"
 BUDGETS = {
-    "analysis": 2_900,
-    "commands": 1_300,
-    "gate": 1_450,
-    "language": 4_220,
+    "analysis": 3_920,
+    "commands": 1_630,
+    "gate": 1_400,
+    "language": 4_420,
     "measurement": 1_140,
-    "ops": 4_900,
-    "papers": 2_090,
-    "runtime": 3_620,
-    "schemas": 620,
-    "show": 7_690,
-    "tasks": 2_510,
-    "the roof": 2_300,  # the files that stand in no room
+    "ops": 5_290,
+    "papers": 2_540,
+    "runtime": 4_760,
+    "schemas": 640,
+    "show": 8_620,
+    "tasks": 3_120,
+    "tracing": 1_570,
+    "the roof": 2_760,  # the files that stand in no room
 }
-WHOLE = 34_700
+WHOLE = 41_700
 
 
 def sizes() -> Counter[str]:
