@@ -177,9 +177,8 @@ class _Wrong(Exception):
 def is_trace(path: Path) -> bool:
     """Whether a file says at its beginning that it is a trace."""
     try:
-        with path.open("rb") as file:
-            return TITLE.encode() in file.read(100)
-    except (OSError, ValueError):
+        return TITLE.encode() in files.read(path, 100, "a trace", cut=True)
+    except SpecError:
         return False
 
 
