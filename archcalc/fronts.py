@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .errors import UsageError, installed
 from .files import typed
 from .graph import Graph, Input
 from .language.zoo import at_input, specs_dir, split
-from .networks import Settings, Spelled
+from .networks import Settings, Spelled, input_at, inputs_of
 from .tracing import code, traced
 
 LIBRARIES = ("torchvision", "timm", "transformers")  # whose models are spelled by name
@@ -73,6 +74,23 @@ def is_other(reference: str) -> bool:
     """Whether a reference is no spec: code, or a trace."""
     head = reference.partition(":")[0].partition("@")[0]
     return is_code(reference.partition("@")[0]) or (head.endswith(traced.SUFFIX) and traced.is_trace(typed(head)))
+
+
+def with_input(reference: str, others: Sequence[str], settings: Settings | None = None) -> str:
+    """Somebody's own code of which nobody says what it takes, at the input of the first of the others that is a spec
+    and has one: what they are compared at. Any other reference as it is."""
+    if not is_code(reference) or at_input(reference)[1] is not None or reference.partition(":")[0] in LIBRARIES:
+        return reference
+    for other in others:
+        if is_other(other) or other.endswith(traced.SUFFIX):
+            continue
+        name, size = at_input(other)
+        inputs = inputs_of(name, settings) if size is None else input_at(name, size, settings)
+        shapes = [*inputs.values()] if isinstance(inputs, Mapping) else [inputs]
+        if len(shapes) == 1:
+            text = f"{reference}@{'x'.join(map(str, shapes[0]))}"
+            return reference.called(text) if isinstance(reference, Spelled) else text
+    return reference
 
 
 def _no_settings(reference: str, settings: Settings) -> None:

@@ -445,7 +445,9 @@ def _channels(x: Shape) -> int:
 
 
 def told(first: Op, second: Op, plain: Op, other: Op) -> str:
-    """The difference of two calls, also in normal form: `conv: stride=2 → stride=1`, or `relu → gelu`."""
+    """The difference of two calls, also in normal form: `conv: stride=2 → stride=1`, or `relu → gelu`. A call of code
+    is told as the op that it equals."""
+    first, second = first.equals or first, second.equals or second
     if plain.word != other.word:
         plain, other = first, second
     if plain.word != other.word:
@@ -456,6 +458,7 @@ def told(first: Op, second: Op, plain: Op, other: Op) -> str:
         [{arg.name: value for arg, value in op.arguments} for op in ops] for ops in ((plain, other), (first, second))
     )
     names = [name for name in defaults if sides[0].get(name) != sides[1].get(name)]
+    names = [name for name in names if None not in (sides[0].get(name), sides[1].get(name))] or names  # None: as usual
     said = [name for name in names if any(own.get(name) != defaults[name] for own in given)] or names
     before, now = (", ".join(f"{name}={show(side[name])}" for name in said if name in side) for side in sides)
     return f"{word}: {before} → {now}"

@@ -17,7 +17,7 @@ from ..analysis.counts import Layer, Totals
 from ..analysis.receptive import last_map
 from ..analysis.roofline import network_intensity
 from ..errors import UsageError, did_you_mean, printable
-from ..fronts import is_other
+from ..fronts import is_other, with_input
 from ..gate.build import reference
 from ..language.metrics import ReportedMetric
 from ..language.zoo import all_of, at_input, select_named, shipped
@@ -348,6 +348,7 @@ def gather(
     batch = plan.batch if plan.batch is not None else made.batch if made else 1
     dtype = plan.dtype or (made.dtype if made else "float32")
     names = all_of(map(name_of, models))
+    names = [with_input(name, names, plan.settings) for name in names]
     built = [load_run(runs[name], name) if name in runs else load_at(name, plan.settings) for name in names]
     printed = {result.model: result for result in common([model.name for model in built if model.printed])}
     results = results_of(plan.results, dict(zip(names, built, strict=True)))
