@@ -13,7 +13,12 @@ from torch.nn import functional as F  # noqa: E402
 
 from archcalc.analysis.align import align  # noqa: E402
 from archcalc.models import capture  # noqa: E402
+from tests.test_commands import Run, command  # noqa: E402
 from tests.test_diff import built, said  # noqa: E402
+
+__all__ = ["command"]  # the fixture
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "tests" / "data"
 
 
 class Forward(nn.Module):
@@ -131,3 +136,16 @@ def test_what_code_does_otherwise_is_named_at_its_line(tmp_path: Path) -> None:
         (1, "only in the second", "relu", "relu"),
     ]
     assert [graph.nodes[found.differences[1].after or 0].path] == ["1"]
+
+
+def test_readme_shows_what_is_printed(command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two commands of the first screen: code without an input is held at the one of the spec."""
+    monkeypatch.chdir(DATA)
+    monkeypatch.setenv("COLUMNS", "100")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    differs = command("compare", "my_resnet.py:Net", "resnet50", "--diff")
+    assert differs.code == 0
+    assert differs.out.rstrip() in page
+    equal = command("check", "my_resnet.py:Net", "--against", "resnet50-v1.5")
+    assert equal.code == 0
+    assert equal.out.split("\n", 1)[0] in page
