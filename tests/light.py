@@ -54,6 +54,7 @@ COMMANDS = [
     Case(f"explain {TRACE} conv"),
     Case(f"compare {TRACE} lenet5"),
     Case("summary net.py:Net --static", "torch"),
+    Case("trace net.py:Net -o traced.json", "torch"),
     Case("summary lenet5", "torch"),
     Case("measure lenet5", "torch"),
     Case("compare lenet5 alexnet"),

@@ -24,7 +24,7 @@ BUDGETS = {
     "show": 8_620,
     "tasks": 3_120,
     "tracing": 1_570,
-    "the roof": 2_760,  # the files that stand in no room
+    "the roof": 2_780,  # the files that stand in no room
 }
 WHOLE = 41_700
 

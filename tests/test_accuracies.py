@@ -254,8 +254,15 @@ OTHERS = {
     "NIST's tasks, each with a committee of its own": {
         "all (62)", "digits (10)", "letters (52)", "letters* (26)", "merged (37)", "uppercase (26)", "lowercase (26)",
     },
-    "which configuration is not said": {"VGG", "VGG Net", "VGG [41] (ILSVRC'14)"},
-    "a method, of any network": {"Dropout", "color augmentation", "AlexNet, overlapped pooling"},
+    "which configuration is not said": {
+        "VGG", "VGG Net", "VGG [41] (ILSVRC'14)", "Chatfield et al. (Chatfield et al., 2014)",
+        "He et al. (He et al., 2014)", "MSRA (He et al., 2014) (1 net)",
+    },
+    "of another data set, for which it is another network": {
+        "Conv. maxout + Dropout [8]", "ConvS2S [9]", "Stochastic Pooling [11]",
+    },
+    "with one round of routing, without a decoder, or of two digits": {"CapsNet"},
+    "a method, of any network": {"Dropout", "color augmentation", "AlexNet, overlapped pooling", "AlexNet, ResNorm"},
 }  # fmt: skip
 
 

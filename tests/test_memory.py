@@ -54,7 +54,6 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
     "graves-lm-char": (0.001, STEPS),
     "jordan-network": (0.03, STEPS),
     "maxout-cifar10": (0.035, UNKNOWN),
-    "stochastic-pooling-cifar10": (0.06, UNKNOWN),
     "pool-2x2": (0.3, NOTHING),
 }
 SHORT = 160  # nodes: of those with attention, longer ones repeat what they hold and are run once

@@ -457,7 +457,7 @@ def test_claims_on_receptive_fields(tmp_path: Path) -> None:
         ("=receptive_field with heads", "is a size"),
         ("=receptive_field K", "neither a unit"),
         ("=receptive_field", "unbounded"),
-        ("=receptive_feld", "is not a figure"),
+        ("=receptive_feld", "is neither a figure"),
     ],
 )
 def test_claims_on_receptive_fields_that_are_none(role: str, message: str, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_what_does_not_fit_is_compared_but_does_not_run(
     assert left.value.code == 3
     out = " ".join(capsys.readouterr().out.split())
     assert "✓" not in out
-    assert "this needs 26.7 GiB of memory (25.1 GiB of parameters, 9.06 MiB of activations at batch 4" in out
+    assert "this needs 26.7 GiB of memory (25.1 GiB of parameters, 1.13 MiB of activations at batch 4" in out
     assert "free are 8.00 GiB. Not even one sample fits." in out
     assert "Not even one sample fits." in out
     found = verify_model(llama)

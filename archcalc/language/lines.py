@@ -18,9 +18,9 @@ from .notation import cell_value
 from .reader import List, Map, Tree, where_of
 from .table import Table, TableRow, read_quoted
 
-MERGES = (*(word for word, op in OPS.items() if op.branches), "parts")
 # Those that name no value; others, which came later, do where the file uses them so.
 FIRST = (*(word for word, op in OPS.items() if op.reserved), "parts")
+MERGES = (*FIRST, *sorted(word for word, op in OPS.items() if op.branches and not op.reserved))
 STEPS = "steps"
 EXPERTS = "experts"
 MAX_CALLS = 200

@@ -153,11 +153,13 @@ def _said(block: Block) -> Iterator[str]:
 
 
 class _Cells(NamedTuple):
-    """A column: the lines of its heading, its cells escaped, how wide they are at 10 points, and whether texts."""
+    """A column: the lines of its heading, its cells escaped, how wide they and the longest of their words are at 10
+    points, and whether texts."""
 
     heading: list[str]
     cells: list[str]
     width: float
+    longest: float
     text: bool
     breaks: bool = False  # whether texts go on below themselves
 
@@ -208,7 +210,8 @@ def _cells(heading: str, texts: Sequence[str], text: bool) -> _Cells:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
-    return _Cells(lines, cells, max(wide, *map(_points, lines)), text)
+    longest = max(_points(word) for each in (*texts, heading) for word in re.split("(?<=[-/:]) ?| ", each))
+    return _Cells(lines, cells, max(wide, *map(_points, lines)), longest, text)
 
 
 def _aligned(texts: Sequence[str]) -> list[str]:
@@ -258,8 +261,8 @@ def _broken(column: _Cells, room: float) -> _Cells:
     """A column of texts that is too wide goes on below itself."""
     if not column.text or column.width <= CAP * room:
         return column
-    words_ = [word for text in (*column.cells, *column.heading) for word in text.split(" ")]
-    return column._replace(width=max(CAP * room, *map(_points, words_)), breaks=True)
+    cells = [re.sub("([/:])(?=[^ ])", r"\1\\allowbreak{}", cell) for cell in column.cells]  # and behind hyphens
+    return column._replace(cells=cells, width=max(CAP * room, column.longest), breaks=True)
 
 
 def _tabular(columns: Sequence[_Cells], rules: Sequence[int]) -> Iterator[str]:
