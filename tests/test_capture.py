@@ -560,6 +560,11 @@ class Text(nn.Module):
 
     def forward(self, input_ids, attention_mask=None):
         return self.embed(input_ids) * attention_mask[..., None]
+
+
+class Leaves(nn.Module):
+    def forward(self, x):
+        raise SystemExit(0)
 """
 
 
@@ -615,8 +620,24 @@ def test_inputs_by_name_and_dtype(folder: Path, command: Run) -> None:
         (("my_net.py:Net", "--input", "3x8x8", "--fold-bn"), "is code"),
         (("vgg16", "--kwargs", "{}", "--example"), "is a spec"),
         (("vgg16", "--input", "3x224x224:int64"), "has no dtype of its own"),
+        (("my_net.py:Net", "--input", "3x8x8:floot32"), "Did you mean `float32`?"),
+        (("my_net.py:Leaves", "--input", "4"), "SystemExit: 0"),
     ],
-    ids=["no name", "a wrong name", "no input", "no file", "no module", "case", "a line", "folding", "a spec", "dtype"],
+    ids=[
+        *(
+            "no name",
+            "a wrong name",
+            "no input",
+            "no file",
+            "no module",
+            "case",
+            "a line",
+            "folding",
+            "a spec",
+            "dtype",
+        ),
+        *("dtype", "no dtype", "an end"),
+    ],
 )
 def test_what_is_wrong_is_said_once(folder: Path, command: Run, words: tuple[str, ...], said: str) -> None:
     found = command("summary", *words, "--static")

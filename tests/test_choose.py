@@ -4,6 +4,7 @@ reports for them."""
 from __future__ import annotations
 
 import json
+import pickle
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import pytest
 from archcalc import cli
 from archcalc import models as api
 from archcalc.bounds import read_where
-from archcalc.errors import ArchcalcError
+from archcalc.errors import ArchcalcError, Source, SpecError, Text
+from archcalc.language.columns import CLAIM_METRICS
+from archcalc.language.metrics import TAKEN, declared
 from archcalc.language.zoo import all_of, models_of
 from archcalc.models import load
 from archcalc.papers.results import read_results
 from archcalc.tasks.choose import read_choice
-from archcalc.tasks.compare import compare
+from archcalc.tasks.compare import COMPARED, compare
 from archcalc.tasks.list import list_models
 
 UNITS = {"params": "", "macs": "", "peak_memory_bytes": "bytes", "latency_ms": "ms", "top-1": "%", "mAP": "%"}
@@ -413,3 +416,38 @@ def test_another_tools_number_is_headed_as_that_tool_calls_it(tool: str, capsys:
     code, out, _ = run(capsys, "compare", "resnet18", "vgg16", "--like", tool)
     assert f"\n{tool} {called} (G)\n" in out
     assert "\nFLOPs" not in out
+
+
+def test_a_metric_is_called_as_nothing_that_is_computed() -> None:
+    assert {*CLAIM_METRICS, *(metric.key for metric in COMPARED)} - {"accuracy"} <= TAKEN
+    for name in ("params", "year"):
+        with pytest.raises(SpecError, match="a metric has another name"):
+            declared(Text(name, Source("a", (name,)), 1, 1), None, Text("lower", Source("a", ("lower",)), 1, 1))
+
+
+@pytest.mark.parametrize("value", ["1e16", "-1e300", "1e-16"])
+def test_a_result_is_of_a_size_that_results_have(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(f"model,metric,value,source\nvgg16,perplexity,{value},s\n", encoding="utf-8")
+    with pytest.raises(SpecError, match="is no result"):
+        read_results(path, "r.csv")
+
+
+@pytest.mark.parametrize("text", ["[{}] x", "[{},]", '[{"model": "a", "model": "b"}]'])
+def test_json_of_results_is_json(text: str, tmp_path: Path) -> None:
+    record = '{"model": "vgg16", "metric": "top-1", "value": 70, "source": "s"}'
+    path = tmp_path / "r.json"
+    path.write_text(text.replace("{}", record), encoding="utf-8")
+    with pytest.raises(SpecError):
+        read_results(path, "r.json")
+
+
+def test_each_result_is_shown_as_it_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "r.csv"
+    rows = "vgg11,top-1,70,s\nvgg13,top-1,70.00,s\nvgg16,top-1,7e1,s\n"
+    path.write_text(f"model,metric,value,source\n{rows}", encoding="utf-8")
+    found = read_results(path, "r.csv")
+    assert [pickle.loads(pickle.dumps(result)).value.printed for result in found] == ["70", "70.00", "7e1"]
+    assert run(capsys, "compare", "vgg11", "vgg13", "vgg16", "--results", str(path), "--columns", "top-1")[0] == 0
+    text = run(capsys, "compare", "vgg11", "vgg13", "vgg16", "--results", str(path), "--columns", "top-1")[1]
+    assert all(f" {shown} " in text for shown in ("70", "70.00", "7e1"))

@@ -138,6 +138,13 @@ def test_what_code_does_otherwise_is_named_at_its_line(tmp_path: Path) -> None:
     assert [graph.nodes[found.differences[1].after or 0].path] == ["1"]
 
 
+def test_probabilities_are_over_an_axis() -> None:
+    over = [Forward(lambda _, x, axis=axis: 2 * x.softmax(axis)) for axis in (-1, 1)]
+    graphs = [capture(module, torch.zeros(1, 8, 16)).graph for module in over]
+    assert align(*graphs).verdict == "different"
+    assert align(graphs[0], graphs[0]).verdict == "equal"
+
+
 def test_readme_shows_what_is_printed(command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The two commands of the first screen: code without an input is held at the one of the spec."""
     monkeypatch.chdir(DATA)

@@ -283,7 +283,7 @@ def one_or_named(texts: Sequence[str] | None, read: "Callable[[str], Size]") -> 
 
 
 def _axes(text: str) -> tuple[int, ...]:
-    from ..errors import UsageError
+    from ..errors import UsageError, did_you_mean
     from ..graph import Typed
 
     text, colon, typed = text.partition(":")
@@ -296,7 +296,13 @@ def _axes(text: str) -> tuple[int, ...]:
     ):
         raise UsageError(f"`--input {text}:{typed}` has no dtype", "For example `--input input_ids=32:int64`.")
     found = tuple(map(int, axes))
-    return Typed(found, dtype, int(value or 1)) if colon else found
+    if not colon:
+        return found
+    from ..tracing.traced import BYTES
+
+    if dtype not in BYTES:
+        raise UsageError(f"`{dtype}` is no dtype of an input", did_you_mean(dtype, BYTES))
+    return Typed(found, dtype, int(value or 1))
 
 
 def spelled(model: str, kwargs: str = "", example: bool = False, allow_unknown: bool = False) -> "Spelled":

@@ -31,6 +31,15 @@ USUAL = {
         ReportedMetric("perplexity", "", -1),
     )
 }
+# What is computed, or says what a network is: no metric is called so.
+TAKEN = frozenset(
+    """
+    activation activation_bytes active_params arithmetic_intensity batch biases cite dtype family flops input
+    latency latency_ms macs measured_memory_bytes model name output_shape outputs param_bytes params peak
+    peak_memory_bytes receptive_field receptive_field_union shape spec throughput title training_memory_bytes
+    variant weight weight_layers weights year
+    """.split()  # noqa: SIM905
+)
 ON_DEVICE = "latency on "  # in front of a device's name
 
 
@@ -56,6 +65,8 @@ def declared(name: Text, unit: Tree | None, better: Tree | None) -> ReportedMetr
     """A metric as it is declared; without a unit it has none. Raises SpecError."""
     if not name.value or len(name.value) > MOST or not name.value.isprintable():
         raise name.error(f"a metric has a name of at most {MOST} letters, on one line")
+    if name.value in TAKEN:
+        raise name.error(f"`{name}` is computed, or says what a network is: a metric has another name")
     for value in (unit, better):
         if value is not None and not isinstance(value, Text):
             raise where_of(value).error("a unit is a text, and `better:` is higher, lower or neither")

@@ -26,6 +26,21 @@ DECLARING = ("unit", "better")
 KNOWN = (*HEADINGS, *DECLARING)
 BLANK = re.compile(r"[ \t\n]*")
 MOST = 100_000  # results of a file
+LARGEST = 1e15  # what is above this, or but for 0 below its reciprocal, is no result of a network
+
+
+class Written(float):
+    """A figure that keeps how it is written."""
+
+    printed: str
+
+    def __new__(cls, value: float, printed: str) -> Written:
+        found = super().__new__(cls, value)
+        found.printed = printed
+        return found
+
+    def __getnewargs__(self) -> tuple[float, str]:
+        return float(self), self.printed
 
 
 class Reported(NamedTuple):
@@ -69,7 +84,7 @@ def _of_spec(family: Family) -> Iterator[Reported]:
 def _reported(model: Text, metric: ReportedMetric, value: Text, source: str) -> Reported:
     unit = metric.unit if metric.unit and value.value.endswith(metric.unit) else ""
     bare = value.part(0, len(value.value) - len(unit)).strip()
-    return Reported(model, metric, _number(bare), bare.value, source)
+    return Reported(model, metric, Written(_number(bare), bare.value), bare.value, source)
 
 
 def _number(text: Text) -> float:
@@ -83,7 +98,7 @@ def _number(text: Text) -> float:
         if found is None:
             raise text.error(f"`{text}` is no number") from None
         number = float(read_result(text)[0])
-    if not isfinite(number):
+    if not isfinite(number) or not (number == 0 or 1 / LARGEST <= abs(number) <= LARGEST):
         raise text.error(f"`{text}` is no result")
     return number
 
@@ -181,7 +196,12 @@ def _of_json(text: str, source: Source) -> Iterator[dict[str, Text]]:
     def refuse(word: str) -> float:
         raise ValueError(f"`{word}` is no number of JSON")
 
-    decoder = json.JSONDecoder(parse_constant=refuse, parse_int=str, parse_float=str)
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key stands twice")
+        return dict(pairs)
+
+    decoder = json.JSONDecoder(parse_constant=refuse, parse_int=str, parse_float=str, object_pairs_hook=once)
     starts = [0, *(found.end() for found in re.finditer("\n", text))]
 
     def place(at: int, value: str = "", exact: bool = True) -> Text:
@@ -216,5 +236,9 @@ def _of_json(text: str, source: Source) -> Iterator[dict[str, Text]]:
         at = skip(end)
         if text[at : at + 1] == ",":
             at = skip(at + 1)
+            if text[at : at + 1] == "]":
+                raise place(at).error("a result is wanted behind the comma")
         elif text[at : at + 1] != "]":
             raise place(at).error("`,` or `]` is wanted here")
+    if skip(at + 1) < len(text):
+        raise place(skip(at + 1)).error("nothing is wanted behind the list")

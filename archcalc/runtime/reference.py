@@ -55,7 +55,7 @@ def _made(make: Callable[[], Any]) -> Any:
                 stack.enter_context(shadow)
                 stack.enter_context(Literals(shadow))
                 return make()
-        except Exception:  # whatever it is: on the CPU it says so itself
+        except (Exception, SystemExit):  # whatever it is: on the CPU it says so itself
             return make()
 
 

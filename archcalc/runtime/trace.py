@@ -193,7 +193,7 @@ def _run(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow, watch: 
         del out
     except ArchcalcError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # which would end the command, as if all were well
         raise failed(error) from None
     return watch
 
@@ -206,7 +206,7 @@ def shown() -> Iterator[None]:
             yield
     except ArchcalcError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # which would end the command, as if all were well
         raise failed(error) from None
 
 

@@ -56,7 +56,7 @@ def _small(values: Sequence[Value]) -> Shown:
 
 def _show(metric: Metric, raw: bool = False) -> Callable[[Sequence[Value]], Shown]:
     if metric.reported is not None:
-        return as_written(metric.texts, metric.reported.unit)
+        return as_written(metric.reported.unit)
     if raw:
         return plain
     if metric.key in ("macs", "flops"):

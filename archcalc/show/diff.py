@@ -134,6 +134,8 @@ def follows(found: Diff) -> Iterator[tuple[str, str]]:
     yield f"checkpoints of {first} in {second}", printable(checkpoint(found.checkpoint, not found.equal))
     if found.alignment.left_out:
         yield "left out", f"the {' and '.join(found.alignment.left_out)} that one of them ends in"
+    if any(form.graph.code is not None for form in (found.alignment.first, found.alignment.second)):
+        yield "not compared", "how code lays values out: transposes and views of up to four axes"
 
 
 def _field(field: Field) -> str:

@@ -115,7 +115,7 @@ ListDocument = Annotated[
 def page(found: ModelList, wanted: Sequence[str] = (), raw: bool = False) -> Page:
     """The models, and the systems that no spec builds; with the columns that are wanted, or the usual ones, and
     numbers as they are if `raw`. Raises UsageError for a column that there is not."""
-    own = [reported_column(metric, [r for model in found.models for r in model.reported]) for metric in found.metrics]
+    own = [reported_column(metric) for metric in found.metrics]
     picked = by_names((*KNOWN, *own), wanted) if wanted else [*_with_active(SHOWN, found.models), *own]
     shown = for_people(picked, raw)
     terminal = [] if wanted else for_people([*_with_active(TERMINAL, found.models), *own], raw)

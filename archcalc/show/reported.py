@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, NotRequired, TypedDict
 
 from ..errors import printable
 from ..language.metrics import BETTER, ReportedMetric
-from ..papers.results import Reported
+from ..papers.results import Reported, Written
 from .columns import Column, Shown, Value
 
 
@@ -49,11 +49,11 @@ def reported_document(result: Reported) -> ReportedDocument:
     return {**found, "unit": metric.unit} if metric.unit else found
 
 
-def as_written(texts: Mapping[float, str], unit: str) -> Callable[[Sequence[Value]], Shown]:
+def as_written(unit: str) -> Callable[[Sequence[Value]], Shown]:
     """Shows values as they are written, their points below each other."""
 
     def show(values: Sequence[Value]) -> Shown:
-        found = [texts.get(value, "") if isinstance(value, (int, float)) else "" for value in values]
+        found = [printable(value.printed) if isinstance(value, Written) else "" for value in values]
         behind = [len(text) - text.index(".") if "." in text else 0 for text in found]
         room = max(behind, default=0)
         return Shown(unit, [text + " " * (room - own) if text else "" for text, own in zip(found, behind, strict=True)])
@@ -61,11 +61,10 @@ def as_written(texts: Mapping[float, str], unit: str) -> Callable[[Sequence[Valu
     return show
 
 
-def reported_column(metric: ReportedMetric, results: Iterable[Reported]) -> Column:
+def reported_column(metric: ReportedMetric) -> Column:
     """The column of a metric, of records that have `figure(name)`."""
-    texts = {result.value: printable(result.printed) for result in results if result.metric == metric}
     name = printable(metric.name)
-    return Column(metric.name, lambda record: record.figure(metric.name), name, name, as_written(texts, metric.unit))
+    return Column(metric.name, lambda record: record.figure(metric.name), name, name, as_written(metric.unit))
 
 
 def sources(reported: Mapping[str, Sequence[Reported]]) -> list[str]:

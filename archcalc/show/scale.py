@@ -85,8 +85,8 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
     """The points, with the columns that are wanted, or all, and numbers as they are if `raw`. Raises UsageError for a
     column that there is not."""
     points = found.points
-    results = [result for point in points for result in point.reported]
-    known = columns(points) + [reported_column(metric, results) for metric in dict.fromkeys(r.metric for r in results)]
+    results = list(dict.fromkeys(result for point in points for result in point.reported))
+    known = columns(points) + [reported_column(metric) for metric in dict.fromkeys(r.metric for r in results)]
     picked = by_names([*known, PARAM_BYTES], wanted) if wanted else known
 
     def blocks() -> Iterator[Block]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, log2
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar, cast
+from typing import Literal, NamedTuple, TypeVar
 
 from .. import files
 from .. import models as library
@@ -73,7 +73,6 @@ class Metric(NamedTuple):
     between: Callable[[Compared], Interval | None] | None = None
     asked: bool = False  # whether it is shown only where somebody asks for it
     reported: ReportedMetric | None = None  # where nobody computes it
-    texts: Mapping[float, str] = {}  # of what is reported: how each value is written
 
     @property
     def bounded_in(self) -> str:
@@ -155,12 +154,11 @@ def figures(models: Sequence[Compared]) -> tuple[Metric, ...]:
         unit: Literal["percent", "plain"] = "percent" if metric.unit == "%" else "plain"
         found = own.setdefault(
             metric.name,
-            Metric(metric.name, metric.name, metric.better, _reported(metric.name), unit, reported=metric, texts={}),
+            Metric(metric.name, metric.name, metric.better, _reported(metric.name), unit, reported=metric),
         )
         if found.reported != metric:
             hint = "Its unit, or which way is better, differs between specs, or from what the file says."
             raise UsageError(f"`{printable(metric.name)}` is declared in two ways", hint)
-        cast(dict[float, str], found.texts)[result.value] = result.printed
     known = [metric for metric in COMPARED if metric.key not in own]
     calls = models[0].summary.calls if models else ""
     if calls:  # what another tool counts is headed as that tool calls it, and nothing is made of it
@@ -188,7 +186,9 @@ class Comparison(Tabular):
         if metric.unit == "percent":
             return None
         first, own = metric.of(self.models[0]), metric.of(model)
-        return None if not first or own is None or inf in (first, own) else own / first
+        if first is None or own is None or first <= 0 or own < 0:  # nothing is so many times as much
+            return None
+        return None if inf in (first, own) else own / first
 
     def better(self, metric: Metric, one: Compared, other: Compared) -> int:
         """1 where one model's figure is better than another's, −1 where it is worse; 0 where they are alike, or the

@@ -112,7 +112,10 @@ def list_models(
         found.sort(key=lambda model: (nearest[model.spec], model.name not in words))
     if results:
         known = known_results(results, {model.name: model for model in found})
-        found = [replace(model, reported=merged(model.reported, known, {model.name})) for model in found]
+        found = [
+            replace(model, reported=merged(model.reported, known, {model.name, f"{model.spec}:{model.name}"}))
+            for model in found
+        ]
     units = {name: "bytes" if name.endswith("_bytes") else "" for name in (*TOTALS, "year")}
     units |= {result.metric.name: result.metric.unit for model in found for result in model.reported}
     kept = read_choice(where, sort, top, units).of(found, ListedModel.figure)

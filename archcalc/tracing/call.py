@@ -130,7 +130,8 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     if facts.like is not None:
         if facts.word == "item":
             return facts.like
-        maps = facts.shaped and facts.like.family != "merge"  # two axes are those of a signal, or of a sequence
+        # Two axes are those of a signal, or of a sequence: of which probabilities are over the last.
+        maps = facts.shaped and facts.like.family != "merge" and not facts.like.probabilities
         return facts.like.normal(*(shape if maps or len(shape) != 2 else Tokens(shape) for shape in x))
     axes = len(x[0]) + 1 if x else 0
     if facts.word in MERGES and given.get("alpha", 1) == 1:
