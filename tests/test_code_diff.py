@@ -12,6 +12,7 @@ from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from archcalc.analysis.align import align  # noqa: E402
+from archcalc.analysis.weights import checkpoint, states  # noqa: E402
 from archcalc.models import capture  # noqa: E402
 from tests.test_commands import Run, command  # noqa: E402
 from tests.test_diff import built, said  # noqa: E402
@@ -136,6 +137,23 @@ def test_what_code_does_otherwise_is_named_at_its_line(tmp_path: Path) -> None:
         (1, "only in the second", "relu", "relu"),
     ]
     assert [graph.nodes[found.differences[1].after or 0].path] == ["1"]
+
+
+def test_what_loads_into_another_layers_place_does_not_load_as_before() -> None:
+    """Two layers alike that are used in each other's place: the networks are equal, their checkpoints are not."""
+    layers = {name: nn.Linear(8, 8) for name in ("a", "b")}
+    forwards = [lambda m, x: m.b(m.a(x).relu()), lambda m, x: m.a(m.b(x).relu())]
+    one, other = (capture(Forward(work, **layers), torch.zeros(1, 8)).graph for work in forwards)
+    found = align(one, other)
+    assert found.verdict == "equal"
+    held = checkpoint(states(one), states(other), dict(found.nodes))
+    assert dict(held.renamed) == {
+        "a.weight": "b.weight",
+        "a.bias": "b.bias",
+        "b.weight": "a.weight",
+        "b.bias": "a.bias",
+    }
+    assert (held.kept, held.gone, held.missing) == (0, (), ())
 
 
 def test_probabilities_are_over_an_axis() -> None:

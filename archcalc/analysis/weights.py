@@ -31,8 +31,8 @@ class State(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """What an old checkpoint holds for the network as it is now: parameters and statistics by their names in torch.
-    `gone` no longer have a place, `reshaped` have one of another shape (old, new), `renamed` are gone by name but have
-    a node that took their place, `missing` are new. `kept` load as before."""
+    `gone` no longer have a place, `reshaped` have one of another shape (old, new), `renamed` have theirs under another
+    name, whether or not something else of their shape has the old one, `missing` are new. `kept` load as before."""
 
     kept: int = 0
     gone: tuple[str, ...] = ()
@@ -58,7 +58,9 @@ def checkpoint(old: Sequence[State], new: Sequence[State], to: Mapping[int, int]
         for name, shape in state.tensors:
             key = state.key(name)
             other = new[j].key(name) if j is not None else ""
-            if key in now:
+            if now.get(key) == shape and other not in ("", key) and now.get(other) == shape:
+                renamed[key] = other
+            elif key in now:
                 kept += now[key] == shape
                 reshaped += [(key, shape, now[key])] if now[key] != shape else []
             elif now.get(other) == shape and other not in before:
