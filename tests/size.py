@@ -18,7 +18,7 @@ BUDGETS = {
     "language": 4_420,
     "measurement": 1_140,
     "ops": 5_290,
-    "papers": 2_540,
+    "papers": 2_560,
     "runtime": 4_760,
     "schemas": 640,
     "show": 8_620,
@@ -26,7 +26,7 @@ BUDGETS = {
     "tracing": 1_570,
     "the roof": 2_780,  # the files that stand in no room
 }
-WHOLE = 41_700
+WHOLE = 41_720
 
 
 def sizes() -> Counter[str]:

@@ -39,8 +39,8 @@ class Written(float):
         found.printed = printed
         return found
 
-    def __getnewargs__(self) -> tuple[float, str]:
-        return float(self), self.printed
+    def __reduce__(self) -> tuple[type[Written], tuple[float, str]]:
+        return Written, (float(self), self.printed)
 
 
 class Reported(NamedTuple):
