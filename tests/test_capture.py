@@ -624,19 +624,8 @@ def test_inputs_by_name_and_dtype(folder: Path, command: Run) -> None:
         (("my_net.py:Leaves", "--input", "4"), "SystemExit: 0"),
     ],
     ids=[
-        *(
-            "no name",
-            "a wrong name",
-            "no input",
-            "no file",
-            "no module",
-            "case",
-            "a line",
-            "folding",
-            "a spec",
-            "dtype",
-        ),
-        *("dtype", "no dtype", "an end"),
+        *("no name", "a wrong name", "no input", "no file", "no module", "case", "a line", "folding"),
+        *("a spec", "dtype", "no dtype", "an end"),
     ],
 )
 def test_what_is_wrong_is_said_once(folder: Path, command: Run, words: tuple[str, ...], said: str) -> None:
