@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from random import Random
@@ -31,17 +32,20 @@ VALUES: tuple[Any, ...] = (
 
 
 def round(random: Random, folder: Path) -> None:
-    text = random.choice(RUNS).read_text(encoding="utf-8")
-    if random.random() < 0.7:
-        document = json.loads(text)
-        for _ in range(random.choice((1, 1, 2, 5))):
-            bend(random, document)
-        text = json.dumps(document)
-    else:
-        text = mutated(random, text)
-    write(folder / "a.json", text)
+    write(folder / "a.json", bent(random, RUNS, 0.7))
     command = random.choice((["compare", "a.json", "lenet5"], ["compare", "a.json", str(random.choice(RUNS))]))
     tried(*command, codes=(0, 1, 2, 3))
+
+
+def bent(random: Random, paths: Sequence[Path], share: float) -> str:
+    """The text of one of some JSON files, of that share value by value."""
+    text = random.choice(paths).read_text(encoding="utf-8")
+    if random.random() >= share:
+        return mutated(random, text)
+    document = json.loads(text)
+    for _ in range(random.choice((1, 1, 2, 5))):
+        bend(random, document)
+    return json.dumps(document)
 
 
 def bend(random: Random, found: Any) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from random import Random
 
-from ._tried import mutated, tried, write
-from .runs import bend
+from ._tried import tried, write
+from .runs import bent
 
 TRACES = sorted(Path(__file__).resolve().parent.parent.joinpath("data", "traces").glob("*.json"))
 COMMANDS = (
@@ -19,13 +18,5 @@ COMMANDS = (
 
 
 def round(random: Random, folder: Path) -> None:
-    text = random.choice(TRACES).read_text(encoding="utf-8")
-    if random.random() < 0.8:
-        document = json.loads(text)
-        for _ in range(random.choice((1, 1, 2, 5))):
-            bend(random, document)
-        text = json.dumps(document)
-    else:
-        text = mutated(random, text)
-    write(folder / "a.json", text)
+    write(folder / "a.json", bent(random, TRACES, 0.8))
     tried(*random.choice(COMMANDS), codes=(0, 2))
