@@ -230,7 +230,7 @@ HEAD = "model,metric,value,source\n"
 
 def test_a_spec_reports_what_nobody_computes(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     narrow, wide = compare(net).models
-    assert [(r.metric.name, r.value, r.source) for r in narrow.reported] == [
+    assert [(r.metric.name, float(r.value), r.source) for r in narrow.reported] == [
         ("top-1", 61, "Table 1"),
         ("wit", 3, "Table 1"),
     ]

@@ -44,13 +44,17 @@ class Written(float):
 
 
 class Reported(NamedTuple):
-    """A result: of which model, as it is named there, and where it is from. `printed` is the value as it is written."""
+    """A result: of which model, as it is named there, and where it is from."""
 
     model: Text
     metric: ReportedMetric
-    value: float
-    printed: str
+    value: Written
     source: str
+
+    @property
+    def printed(self) -> str:
+        """The value as it is written."""
+        return self.value.printed
 
 
 def of_spec(family: Family, subject: str) -> tuple[Reported, ...]:
@@ -84,7 +88,7 @@ def _of_spec(family: Family) -> Iterator[Reported]:
 def _reported(model: Text, metric: ReportedMetric, value: Text, source: str) -> Reported:
     unit = metric.unit if metric.unit and value.value.endswith(metric.unit) else ""
     bare = value.part(0, len(value.value) - len(unit)).strip()
-    return Reported(model, metric, Written(_number(bare), bare.value), bare.value, source)
+    return Reported(model, metric, Written(_number(bare), bare.value), source)
 
 
 def _number(text: Text) -> float:
