@@ -8,23 +8,9 @@ from typing import Any
 from .errors import UsageError, installed
 from .files import typed
 from .graph import Graph, Input
-from .language.zoo import at_input, specs_dir, split
-from .networks import Settings, Spelled, input_at, inputs_of
+from .language.zoo import at_input
+from .networks import LIBRARIES, Settings, Spelled, input_at, inputs_of, is_code
 from .tracing import code, traced
-
-LIBRARIES = ("torchvision", "timm", "transformers")  # whose models are spelled by name
-
-
-def is_code(reference: str) -> bool:
-    """Whether a reference spells code: `file.py:name`, `package.module:name`, `torchvision:resnet50`. A word before the
-    colon that could be a family never does."""
-    head, colon, name = reference.partition(":")
-    if not colon or not name:
-        return False
-    if head in LIBRARIES or head.endswith(".py"):
-        return True
-    dotted = "." in head and split(reference)[0] is None and not (specs_dir() / f"{head}.yaml").is_file()
-    return dotted and all(part.isidentifier() for part in (*head.split("."), *name.split(".")))
 
 
 def front(reference: str, input: Input | None, settings: Settings) -> Graph | None:
@@ -79,7 +65,8 @@ def is_other(reference: str) -> bool:
 def with_input(reference: str, others: Sequence[str], settings: Settings | None = None) -> str:
     """Somebody's own code of which nobody says what it takes, at the input of the first of the others that is a spec
     and has one: what they are compared at. Any other reference as it is."""
-    if not is_code(reference) or at_input(reference)[1] is not None or reference.partition(":")[0] in LIBRARIES:
+    said = at_input(reference)[1] is not None or (isinstance(reference, Spelled) and reference.input is not None)
+    if not is_code(reference) or said or reference.partition(":")[0] in LIBRARIES:
         return reference
     for other in others:
         if is_other(other) or other.endswith(traced.SUFFIX):

@@ -15,7 +15,7 @@ from .analysis.counts import Report, analyse
 from .errors import SpecError, UsageError, did_you_mean
 from .graph import Graph, Input, Typed
 from .language.expand import expand_model, input_shapes, settable
-from .language.zoo import Selection, at_input, resized, select, shipped_names, split
+from .language.zoo import Selection, at_input, resized, select, shipped_names, specs_dir, split
 from .ops import Shape, dims
 from .units import as_typed, cut, read_number
 
@@ -26,22 +26,43 @@ Settings = Mapping[str, int | float | str | Fraction]
 
 class Spelled(str):
     """A reference as somebody spells it on the command line, with what is said of code beside it: what it is made
-    with, whether an example runs for real, and whether operators that no rule counts are passed over."""
+    with, whether an example runs for real, whether operators that no rule counts are passed over, and its input."""
 
     kwargs: Mapping[str, Any]
     example: bool
     allow_unknown: bool
+    input: Input | None
 
     def __new__(
-        cls, text: str, kwargs: Mapping[str, Any] | None = None, example: bool = False, allow_unknown: bool = False
+        cls,
+        text: str,
+        kwargs: Mapping[str, Any] | None = None,
+        example: bool = False,
+        allow_unknown: bool = False,
+        input: Input | None = None,
     ) -> Spelled:
         found = super().__new__(cls, text)
-        found.kwargs, found.example, found.allow_unknown = kwargs or {}, example, allow_unknown
+        found.kwargs, found.example, found.allow_unknown, found.input = kwargs or {}, example, allow_unknown, input
         return found
 
     def called(self, text: str) -> Spelled:
         """Another reference with the same beside it."""
-        return Spelled(text, self.kwargs, self.example, self.allow_unknown)
+        return Spelled(text, self.kwargs, self.example, self.allow_unknown, self.input)
+
+
+LIBRARIES = ("torchvision", "timm", "transformers")  # whose models are spelled by name
+
+
+def is_code(reference: str) -> bool:
+    """Whether a reference spells code: `file.py:name`, `package.module:name`, `torchvision:resnet50`. A word before the
+    colon that could be a family never does."""
+    head, colon, name = reference.partition(":")
+    if not colon or not name:
+        return False
+    if head in LIBRARIES or head.endswith(".py"):
+        return True
+    dotted = "." in head and split(reference)[0] is None and not (specs_dir() / f"{head}.yaml").is_file()
+    return dotted and all(part.isidentifier() for part in (*head.split("."), *name.split(".")))
 
 
 # The graph of what is spelled in another way than specs are, at an input and with settings; None for another spelling.
@@ -129,7 +150,7 @@ def _at(reference: Reference | Selection, input: Input | None) -> tuple[Referenc
         return reference, input
     name, size = at_input(reference)
     if size is None:
-        return reference, input
+        return reference, reference.input if input is None and isinstance(reference, Spelled) else input
     if input is not None:
         raise UsageError(f"`{reference}` says the input, and {said(input)} is another", f"Leave one out: `{name}`.")
     return reference.called(name) if isinstance(reference, Spelled) else name, size
@@ -162,8 +183,14 @@ def _values(selection: Selection, settings: Settings) -> dict[str, Number]:
 
 
 def report(reference: Reference | Selection, input: Input | None = None, settings: Settings | None = None) -> Report:
-    """The counts of a network at batch 1 in float32. Raises as `network` does, and SpecError above 10¹⁸."""
-    return analyse(network(reference, input, settings).graph)
+    """The counts of a network at batch 1 in float32, of code as it was traced. Raises as `network` does, and SpecError
+    above 10¹⁸."""
+    return as_traced(network(reference, input, settings).graph)
+
+
+def as_traced(graph: Graph) -> Report:
+    """The counts of a graph at batch 1 in float32, of code at the batch and in the dtype of its run."""
+    return analyse(graph) if graph.code is None else analyse(graph, graph.code.batch, graph.code.dtype)
 
 
 class Networks:

@@ -15,10 +15,12 @@ from pathlib import Path
 from .errors import Source, Text, UsageError, logged, printable
 from .gate.build import reference
 from .models import Model, load
+from .networks import is_code
 
 
 class NotMeasured(AssertionError):
-    """All that can be counted is as locked, but a required budget was not measured: nobody knows."""
+    """All that can be counted is as locked, but a required budget was not measured, or code did not run: nobody
+    knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Assertions:
         for name in models:
             if name not in found.sections:
                 raise UsageError(f"`{name}` is not in `{path}`", f"There are {', '.join(found.sections)}.")
+        for name in filter(is_code, models or found.sections):
+            raise NotMeasured(f"`{name}` is code, which no lock runs: `archcalc check` does where it spells it")
         checked = tuple(check_model(found, name) for name in models or found.sections)
         for model in checked:
             if model.error is not None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
+from . import options
 from .options import Output, OutputFile, progress
 
 
@@ -15,7 +16,7 @@ def check(
         list[str] | None,
         Argument(
             metavar="[FILE ...]",
-            help="Locks and spec files; every lock below this folder unless given.",
+            help="Locks and spec files, and code that a lock holds; every lock below this folder unless given.",
         ),
     ] = None,
     zoo: Annotated[bool, Option("--zoo", help="Check all specs that archcalc ships.")] = False,
@@ -36,6 +37,10 @@ def check(
     strict: Annotated[
         bool, Option("--strict", help="Want every model locked: of the named specs, or else of those in the locks.")
     ] = False,
+    input_size: options.InputSize = None,
+    kwargs: options.Kwargs = "",
+    example: options.Example = False,
+    allow_unknown: options.AllowUnknown = False,
     watch: Annotated[bool, Option("--watch", help="Check again whenever a file is saved, until interrupted.")] = False,
     output_format: Annotated[
         list[str] | None,
@@ -58,20 +63,21 @@ def check(
 
     Exits with 1 where a model is not as locked, or another network, a budget is broken, a figure contradicts and no
     erratum says so, or an erratum no longer applies; with 2 where a lock or a spec cannot be read; with 3 where a
-    required budget was not measured."""
+    required budget was not measured, or a lock has only code that is not named beside it: code runs only so."""
     from ..errors import UsageError
     from ..show.check import page
     from ..tasks.check import check as task
 
     outputs = _outputs(output_format or (), output)
-    if watch and (update or measure or output_format or output or against):
+    if watch and (update or measure or output_format or output or against or input_size or kwargs):
         raise UsageError("`--watch` shows text, and neither updates nor measures")
     if watch:
         return _watch(files or (), zoo, claims, strict)
+    asked = options.spelled_all(files or (), kwargs, example, allow_unknown, input_size)
     what = "specs" if zoo and not files else "models and specs"
     with progress(f"checking {what}", what) as tick:
         found = task(
-            *(files or ()), zoo=zoo, claims=claims, update=update, measure=measure, strict=strict, against=against,
+            *asked, zoo=zoo, claims=claims, update=update, measure=measure, strict=strict, against=against,
             tick=tick,
         )  # fmt: skip
     for write in outputs:

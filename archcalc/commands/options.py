@@ -305,7 +305,9 @@ def _axes(text: str) -> tuple[int, ...]:
     return Typed(found, dtype, int(value or 1))
 
 
-def spelled(model: str, kwargs: str = "", example: bool = False, allow_unknown: bool = False) -> "Spelled":
+def spelled(
+    model: str, kwargs: str = "", example: bool = False, allow_unknown: bool = False, input: "Input | None" = None
+) -> "Spelled":
     """A reference that stands on the command line, with the options of code. Raises UsageError."""
     from json import loads
 
@@ -319,7 +321,28 @@ def spelled(model: str, kwargs: str = "", example: bool = False, allow_unknown: 
         raise UsageError(f"`--kwargs` is no JSON: {fault(error, kwargs)}", KWARGS) from None
     if not isinstance(found, dict):
         raise UsageError("`--kwargs` is a mapping in JSON", KWARGS)
-    return Spelled(model, found, example, allow_unknown)
+    return Spelled(model, found, example, allow_unknown, input)
+
+
+def spelled_all(
+    models: Sequence[str],
+    kwargs: str = "",
+    example: bool = False,
+    allow_unknown: bool = False,
+    inputs: Sequence[str] | None = None,
+) -> list[str]:
+    """References that stand on the command line, the options of code beside those that are code. Raises UsageError
+    where none is."""
+    from ..errors import UsageError
+    from ..language.zoo import at_input
+    from ..networks import is_code
+
+    code = [is_code(at_input(model)[0]) for model in models]
+    given = {"--kwargs": kwargs, "--example": example, "--allow-unknown": allow_unknown, "--input": inputs}
+    for option in [option for option, value in given.items() if value and not any(code)]:
+        raise UsageError(f"`{option}` is for code here, and none is named")
+    beside = kwargs, example, allow_unknown, size(inputs)
+    return [spelled(model, *beside) if own else model for model, own in zip(models, code, strict=True)]
 
 
 def names(text: str) -> tuple[str, ...]:

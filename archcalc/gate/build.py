@@ -6,17 +6,22 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from .. import files
-from ..errors import ArchcalcError, SpecError, Text, Unavailable, did_you_mean
-from ..files import tidy
+from ..analysis.counts import Report
+from ..errors import ArchcalcError, SpecError, Text, Unavailable, UsageError, did_you_mean
+from ..files import inside, tidy
+from ..graph import Graph, Input
 from ..language.family import Family
 from ..language.zoo import Selection, models_of, select, select_named, spec_files, specs_dir, split
+from ..networks import as_traced, is_code
 from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
+from ..tracing import code, traced
 from .budgets import (
     EVERY,
     Budget,
@@ -29,12 +34,14 @@ from .budgets import (
     with_receptive_field,
 )
 from .drift import Drift, LockPlace, compare, places
-from .lock import NAME, Entry, Lock, Section, entry_of, is_lock, read_lock
+from .lock import NAME, Entry, Lock, Section, entry_of, is_lock, read_inputs, read_lock
 
 FEW = 12  # groups of models that are built sooner than other processes are started
 GROUP = 12  # models of one spec that go to one process at least
 SHARES = 16  # parts of the work: a spec that has more of it than one part is split
 SKIPPED = ("node_modules", "__pycache__", "site-packages")
+# By `key_of` what counts code that the command line spells, at an input; no other code is run.
+Spelled = Mapping[str, Callable[[Input | None], Report]]
 
 
 class NamedModel(NamedTuple):
@@ -98,12 +105,14 @@ class CheckedModel:
 
 @dataclass(frozen=True, slots=True)
 class CheckedLock:
-    """A lock with its models; `error` says why it cannot be read."""
+    """A lock with its models; `error` says why it cannot be read. `code` are those that nobody spelled, which are not
+    held."""
 
     name: str
     path: Path
     models: tuple[CheckedModel, ...] = ()
     error: ArchcalcError | None = None
+    code: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -138,10 +147,42 @@ def find_locks(folder: Path, refused: Callable[[OSError], None] | None = None) -
 
 def reference(model: str, lock: Path) -> str:
     """How to ask for a model of a lock from here: its name, or its path from where the lock stands."""
+    path, rest = path_in(model)
+    return model if path is None else f"{os.path.normpath(lock.parent / path)}{rest}"
+
+
+def path_in(model: str) -> tuple[str | None, str]:
+    """The path in a model's name, of a spec, a trace or a file of code, and what stands behind it; None without one."""
+    if is_code(model):
+        head, colon, name = model.partition(":")
+        return (head, colon + name) if head.endswith(".py") else (None, "")
+    if model.endswith(traced.SUFFIX):
+        return model, ""
     path, colon, variant = split(model)
+    return path, colon + variant
+
+
+def is_other(model: str) -> bool:
+    """Whether a lock's model is none of a spec: code, or a trace."""
+    return is_code(model) or model.endswith(traced.SUFFIX)
+
+
+def key_of(model: str, folder: Path) -> str:
+    """What a model is called wherever it is named from; `folder` is where its path begins."""
+    path, rest = path_in(model)
+    return model if path is None else f"{(folder / path).resolve()}{rest}"
+
+
+def name_in(model: str, lock: Path) -> str:
+    """How a lock calls what is called so from here."""
+    path, rest = path_in(model)
     if path is None:
         return model
-    return f"{os.path.normpath(lock.parent / path)}{colon}{variant}"
+    file = files.typed(path)
+    try:
+        return Path(os.path.relpath(file, lock.parent)).as_posix() + rest
+    except ValueError:  # another drive
+        return f"{file.resolve()}{rest}"
 
 
 def names_in(wanted: str, lock: Path) -> list[str]:
@@ -150,32 +191,39 @@ def names_in(wanted: str, lock: Path) -> list[str]:
     path, colon, _ = split(wanted)
     if path is None:
         return [select(model).name for model in models_of(wanted)]
-    file = files.typed(path)
-    try:
-        relative = Path(os.path.relpath(file, lock.parent)).as_posix()
-    except ValueError:  # another drive
-        relative = str(file.resolve())
     if colon:
         select(wanted)
-    return [relative + model.removeprefix(path) for model in models_of(wanted)]
+    return [name_in(path, lock) + model.removeprefix(path) for model in models_of(wanted)]
 
 
 def beside(spec: Path, held: Collection[Path]) -> Iterator[tuple[Path, Lock | SpecError]]:
     """The locks in a spec file's folder and those above, up to the repository's root or this folder, that have models
     of it, or cannot be read; but for those that are `held`."""
-    folder = spec.resolve().parent
+    for path, lock in _locks_above(spec.resolve().parent, held):
+        if isinstance(lock, SpecError) or _models_of(lock, spec):
+            yield path, lock
+
+
+def locks_of(model: str) -> Iterator[Path]:
+    """The locks that have code or a trace, beside its file, or in this folder, and above."""
+    path = path_in(model)[0]
+    key = key_of(model, Path())
+    for found, lock in _locks_above((files.typed(path).resolve() if path else Path("x").resolve()).parent, ()):
+        if isinstance(lock, Lock) and any(key_of(name, lock.path.parent) == key for name in lock.sections):
+            yield found
+
+
+def _locks_above(folder: Path, held: Collection[Path]) -> Iterator[tuple[Path, Lock | SpecError]]:
+    """The locks in a folder and those above, up to the repository's root or this folder, but for those `held`."""
     above, root = [folder, *folder.parents], files.repository(folder) or Path.cwd()
     for at in above[: above.index(root) + 1] if root in above else [folder]:
         for path in sorted(at.glob("*.lock")):
             if path.resolve() in held or not is_lock(path):
                 continue
             try:
-                lock = read_lock(path, str(from_here(path)))
+                yield path, read_lock(path, str(from_here(path)))
             except SpecError as error:
                 yield path, error
-                continue
-            if _models_of(lock, spec):
-                yield path, lock
 
 
 def _models_of(lock: Lock, spec: Path) -> list[str]:
@@ -255,22 +303,46 @@ def build(
 ) -> BuildResult | ArchcalcError:
     """Build one model; what is wrong with it is given, not raised. `siblings` are the models of a spec, worked out
     once."""
+    if wanted.name.endswith(traced.SUFFIX):
+        return _counted(wanted, lambda: as_traced(_trace(wanted)))
     try:
         selection = select_named(wanted.name, wanted.lock, wanted.reference)
-        report = counts_of(selection)
-        entry = entry_of(wanted.name, report, wanted.by_rows)
     except ArchcalcError as error:
         return error
     spec = split(wanted.reference)[0] or f"specs/{selection.spec}"
-    totals = quantities(report, wanted.with_receptive_field)
     known = siblings if siblings is not None else {}
     if split(wanted.reference)[0] and spec not in known:
         known[spec] = names_of(selection.file)
-    own = named(selection).name, known.get(spec, ())
+    built = _counted(wanted, lambda: counts_of(selection), spec, selection.family.inputs[0][0].where)
+    if isinstance(built, BuildResult):
+        return built._replace(own=named(selection).name, siblings=known.get(spec, ()))
+    return built
+
+
+def _counted(
+    wanted: BuildRequest, count: Callable[[], Report], spec: str = "", of_input: str = ""
+) -> BuildResult | ArchcalcError:
+    """What was asked for, counted: by default in the file that the name has."""
+    spec = spec or path_in(wanted.reference)[0] or ""
+    try:
+        report = count()
+        entry = entry_of(wanted.name, report, wanted.by_rows)
+        totals = quantities(report, wanted.with_receptive_field)
+    except ArchcalcError as error:
+        return error
     if wanted.digest == digest(entry.text()):
-        return BuildResult(spec, totals, None, [], "", *own)
-    of_input = selection.family.inputs[0][0].where
-    return BuildResult(spec, totals, entry, places(report.graph, wanted.by_rows), of_input, *own)
+        return BuildResult(spec, totals, None, [], "")
+    there = places(report.graph, wanted.by_rows)
+    return BuildResult(spec, totals, entry, there, of_input or there[0].where)
+
+
+def _trace(wanted: BuildRequest) -> Graph:
+    """The graph of a trace below the folder or the repository of the lock. Raises UsageError, SpecError."""
+    here = files.typed(wanted.reference)
+    if not inside(wanted.name, wanted.lock, here):
+        rule = "A lock names traces (.json) by relative paths, below its own folder or repository."
+        raise UsageError(f"`{wanted.name}` may not be named here", rule)
+    return code.graph(traced.read(here, wanted.reference))
 
 
 def named(selection: Selection) -> NamedModel:
@@ -319,26 +391,50 @@ def build_many(wanted: Sequence[BuildRequest], tick: Tick | None = None) -> list
 # --- checking -----------------------------------------------------------------------------------------------------
 
 
-def check_locks(files: Sequence[tuple[Path, str]], tick: Tick | None = None) -> tuple[CheckedLock, ...]:
-    """Check lock files, each with its name in messages; those that cannot be read say why."""
+def check_locks(
+    files: Sequence[tuple[Path, str]], tick: Tick | None = None, spelled: Spelled | None = None
+) -> tuple[CheckedLock, ...]:
+    """Check lock files, each with its name in messages; those that cannot be read say why. Of code what is `spelled`
+    is held."""
     found: list[CheckedLock] = []
-    locks: list[tuple[int, Lock, list[Budget]]] = []  # that can be read, with their places in `found`
+    locks: list[tuple[int, Lock, list[Budget], list[str]]] = []  # that can be read, with their places in `found`
     requests: list[BuildRequest] = []
     for path, name in files:
         tidy(path.parent)
         try:
             lock = read_lock(path, name)
             budgets = _budgets(lock)
-            locks.append((len(found), lock, budgets))
-            requests += [_request(lock, model, budgets) for model in lock.sections]
+            held = [name for name in lock.sections if not is_code(name) or _key(name, lock) in (spelled or {})]
+            locks.append((len(found), lock, budgets, held))
+            requests += [_request(lock, model, budgets) for model in held if not is_code(model)]
             found.append(CheckedLock(name, path))
         except ArchcalcError as error:
             found.append(CheckedLock(name, path, error=error))
     results = iter(build_many(requests, tick))
-    for at, lock, budgets in locks:
-        models = tuple([_model(lock, section, next(results), budgets) for section in lock.sections.values()])
-        found[at] = replace(found[at], models=models)
+    for at, lock, budgets, held in locks:
+        models = []
+        for name in held:
+            if is_code(name):
+                count = partial((spelled or {})[_key(name, lock)], locked_input(lock.sections[name]))
+                built = _counted(_request(lock, name, budgets), count)
+            else:
+                built = next(results)
+            models.append(_model(lock, lock.sections[name], built, budgets))
+        left = tuple(name for name in lock.sections if name not in held)
+        found[at] = replace(found[at], models=tuple(models), code=left)
     return tuple(found)
+
+
+def _key(name: str, lock: Lock) -> str:
+    return key_of(name, lock.path.parent)
+
+
+def locked_input(section: Section) -> Input | None:
+    """The input that a lock says of code; None where it says none."""
+    try:
+        return read_inputs(section.facts()[0].get("input", ""))
+    except SpecError:
+        return None
 
 
 def check_model(lock: Lock, name: str) -> CheckedModel:
@@ -409,6 +505,8 @@ def measured(model: CheckedModel, measure: Callable[[Selection, Selection], tupl
     def judged(verdict: BudgetVerdict) -> BudgetVerdict:
         if not verdict.budget.measured:
             return verdict
+        if is_other(model.name):
+            return replace(verdict, reason="code is timed by `archcalc measure`")
         base = Path(verdict.budget.text.source.name).parent / NAME
         try:
             other = select_named(verdict.budget.baseline, base, reference(verdict.budget.baseline, base))
@@ -428,6 +526,6 @@ def specs_of(locks: Sequence[CheckedLock]) -> list[tuple[Path, str | None]]:
         for model in lock.models:
             named = split(model.name)[0] is None
             path = shipped[model.spec] if named and model.spec in shipped else Path(model.spec)
-            if model.spec:
+            if model.own:
                 found.setdefault(path.resolve(), (path, None if path.parent == specs_dir() else model.spec))
     return list(found.values())

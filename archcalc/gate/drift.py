@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..analysis.align import Linked, Side
 from ..analysis.arithmetic import restated
-from ..analysis.weights import Checkpoint, State, checkpoint
+from ..analysis.weights import Checkpoint, checkpoint
 from ..graph import Graph
 from .lock import Entry
 
@@ -66,7 +66,7 @@ def places(graph: Graph, by_rows: bool = False) -> list[LockPlace]:
         where = span.where.where
         for index in range(span.start, span.stop):
             within[index].append(where)
-    return [
+    found = [
         LockPlace(
             node.where.where,
             tuple(dict.fromkeys(w for w in reversed(calls) if w != node.where.where)),
@@ -74,6 +74,7 @@ def places(graph: Graph, by_rows: bool = False) -> list[LockPlace]:
         )
         for node, calls in zip(graph.nodes, within, strict=True)
     ]
+    return found + [LockPlace(found[0].where)] * len(graph.code.unused if graph.code else ())
 
 
 def compare(old: Entry, new: Entry, where: Sequence[LockPlace], of_input: str) -> Drift:
@@ -90,7 +91,7 @@ def compare(old: Entry, new: Entry, where: Sequence[LockPlace], of_input: str) -
     if not any(change.cause for change in found):  # nothing else explains it: what an op costs is counted otherwise
         found = [replace(change, cause=True) for change in found]
     by_rows = old.by_rows or new.by_rows
-    before, now = ([State(line.path, line.state) for line in entry.lines] for entry in (old, new))
+    before, now = ([line.held() for line in entry.lines] for entry in (old, new))
     return Drift(tuple(found), totals, None if by_rows else checkpoint(before, now, links.to))
 
 

@@ -24,8 +24,11 @@ from typing import NamedTuple
 from .. import files
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Report
+from ..analysis.weights import State
 from ..errors import Source, SpecError, Text, UsageError, did_you_mean, printable
-from ..ops import Op, dims
+from ..graph import Graph, Input, Typed
+from ..ops import Op, Shape, dims
+from ..ops.shapes import numel
 from ..units import ITEMSIZE
 
 VERSION = 1
@@ -46,6 +49,8 @@ RESTORE = "Take it from version control again."
 CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 SHARED = "as "  # in place of the parameters: those of another node
 NOTHING = "-"
+BELOW, ELSEWHERE = ".", "="  # of code: in front of what a `state_dict` has below the path, and of a whole name
+UNUSED = "unused"  # of code: a parameter that nothing reads, a line of its own
 WITH_HEADS = " with heads"
 # Of a model; FLOPs and the bytes of parameters are not, as they follow from these.
 TOTALS = (
@@ -61,8 +66,9 @@ class LockLine(NamedTuple):
 
     `op` is its call with every argument that is set; of a row how many nodes it has, and a digest of their lines.
     `state` are the names and shapes under which its parameters and running statistics stand in the torch network's
-    `state_dict`, behind the path; `shares` is the path of the node whose parameters it works with instead. `reads` are
-    paths, or `@name` for an input of the network; empty where it reads what the line above gives.
+    `state_dict`, behind the path, of code as `BELOW` and `ELSEWHERE` say; `shares` is the path of the node whose
+    parameters it works with instead. `reads` are paths, or `@name` for an input of the network; empty where it reads
+    what the line above gives.
     """
 
     path: str
@@ -74,6 +80,13 @@ class LockLine(NamedTuple):
     state: tuple[tuple[str, str], ...] = ()
     shares: str = ""
     reads: tuple[str, ...] = ()
+
+    def held(self) -> State:
+        """Its parameters and statistics by their names in a `state_dict`."""
+        if not self.state or self.state[0][0][0] not in (BELOW, ELSEWHERE):
+            return State(self.path, self.state)
+        own = [self.path + name if name[0] == BELOW else name[1:] for name, _ in self.state]
+        return State(self.path, self.state, own)
 
     def text(self) -> str:
         path, *common, reads = self
@@ -246,8 +259,7 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
         counts = report.totals_with_heads.counts()
         totals |= {f"{name}{WITH_HEADS}": counts[name] for name in TOTALS[:2]}
     totals["nodes"] = len(lines)
-    named = len(graph.inputs) > 1
-    inputs = ", ".join(f"{name} {dims(shape)}" if named else dims(shape) for name, shape in graph.inputs)
+    inputs = _inputs(graph)
     outputs = ", ".join(dims(graph.shape(value)) for value in graph.outputs)
     if list(graph.outputs) != [graph.main - 1]:
         outputs += " of " + ", ".join(_value(report, value) for value in graph.outputs)
@@ -256,8 +268,37 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
     return Entry(model, inputs, outputs, totals, tuple(_rows(report, lines)) if by_rows else lines, by_rows)
 
 
+def _inputs(graph: Graph) -> str:
+    """`3×224×224`, `ids 32:int64, mask 32:int64`; of a run at another batch or dtype than specs are counted at, these,
+    too."""
+    named = len(graph.inputs) > 1
+
+    def said(name: str, shape: Shape) -> str:
+        dtype = f":{shape.dtype}" if isinstance(shape, Typed) and shape.dtype else ""
+        return f"{name} {dims(shape)}{dtype}" if named else f"{dims(shape)}{dtype}"
+
+    found = [said(name, shape) for name, shape in graph.inputs]
+    code = graph.code
+    if code is not None and (code.batch, code.dtype) != (1, "float32"):
+        found.append(f"batch {code.batch} in {code.dtype}")
+    return ", ".join(found)
+
+
+def read_inputs(text: str) -> Input | None:
+    """The inputs of code as a lock says them; None where it says them otherwise."""
+    found: dict[str, Shape] = {}
+    for part in text.split(", "):
+        match = re.fullmatch(r"(?:(\w{1,100}) )?(\d{1,9}(?:×\d{1,9}){0,7})(?::(\w{1,20}))?", part)
+        if match is None:
+            return None
+        shape = tuple(map(int, match[2].split("×")))
+        found[match[1] or ""] = Typed(shape, match[3]) if match[3] else shape
+    return found.get("", found)
+
+
 def _lines(report: Report) -> Iterator[LockLine]:
     graph = report.graph
+    code = graph.code
     known: dict[int, tuple[str, str, tuple[tuple[str, str], ...]]] = {}  # equal layers have the same costs
     new = tuple.__new__  # as LockLine does, in half the time
     for index, (node, cost, params, macs, activation_bytes) in enumerate(report.layers):
@@ -267,8 +308,23 @@ def _lines(report: Report) -> Iterator[LockLine]:
         if id(cost) not in known:
             known[id(cost)] = _call(op), dims(shape), tuple([(name, dims(of)) for name, of, _ in cost.params])
         call, output, state = known[id(cost)]
+        if code is not None:
+            if BAR in path or printable(path) != path:
+                raise UsageError(f"a lock cannot hold a node called `{printable(path)}`")
+            state = tuple([(_under(path, key), of) for key, (_, of) in zip(code.keys[index], state, strict=False)])
         state = () if shares else state  # another's
         yield new(LockLine, (path, call, output, params, macs, activation_bytes, state, shares, reads))
+    for param in () if code is None else code.unused:
+        size, reads = dims(param.shape), (f"@{graph.inputs[0][0]}",)
+        state = ((_under("", param.name), size),)
+        yield LockLine(param.name, UNUSED, size, numel(param.shape), 0, 0, state, "", reads)
+
+
+def _under(path: str, key: str) -> str:
+    """A name in a `state_dict` of code beside the path of its node."""
+    if re.search(r"[ ,|]", key):
+        raise UsageError(f"a lock cannot hold a parameter called `{printable(key)}`")
+    return key[len(path) :] if path and key.startswith(path + BELOW) else ELSEWHERE + key
 
 
 def _rows(report: Report, lines: Sequence[LockLine]) -> Iterator[LockLine]:
@@ -303,7 +359,7 @@ def _value(report: Report, value: int) -> str:
 def _call(op: Op) -> str:
     """The op as a spec calls it, with what archcalc 0.1.0 took otherwise said; of an op with several outputs also
     which of them."""
-    op = op.restated[0] if op.restated else op
+    op = op.restated[0] if op.restated else op.equals or op
     hidden = [getattr(op, f.name) for f in op.fields if f.name.startswith("_") and getattr(op, f.name) != f.default]
     return usage(op, "True") + "".join(f" #{value}" for value in hidden)
 

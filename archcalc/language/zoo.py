@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import SpecError, Text, UsageError, did_you_mean
 from ..files import Version, inside, typed, version
-from ..graph import Input
+from ..graph import Input, Typed
 from .checks import check_used, read_family, references
 from .family import FROM, Family, ModelEntry, Variant, overlay, read_expressions
 from .names import SpecNames, read_names
@@ -256,19 +256,22 @@ def split(reference: str) -> tuple[str | None, str, str]:
 
 
 _SIZE = r"\d{1,9}(?:[x×]\d{1,9}){0,3}"
-_NAMED = rf"[A-Za-z_]\w*={_SIZE}"
+_TYPED = rf"{_SIZE}(?::[a-z]\w*(?:=\d{{1,18}})?)?"
+_NAMED = rf"[A-Za-z_]\w*={_TYPED}"
 
 
 def at_input(reference: str) -> tuple[str, Input | None]:
     """`resnet50@256` is resnet50 and (256,), `resnet50@3x256x320` all axes; a size of one number is every side. Of
-    several inputs each goes by its name, `dit-xl-2@latent=4x64x64,time=256`."""
+    several inputs each goes by its name, `dit-xl-2@latent=4x64x64,time=256`, of code with its dtype,
+    `net.py:Net@ids=32:int64`."""
     name, at, size = reference.rpartition("@")
-    if not at or not re.fullmatch(rf"{_SIZE}|{_NAMED}(?:,{_NAMED})*", size):
+    if not at or not re.fullmatch(rf"{_TYPED}|{_NAMED}(?:,{_NAMED})*", size):
         return reference, None
-    sizes = {
-        own: tuple(int(side) for side in re.split("[x×]", axes))
-        for own, _, axes in (part.rpartition("=") for part in size.split(","))
-    }
+    sizes: dict[str, tuple[int, ...]] = {}
+    for part in size.split(","):
+        own, axes, dtype, value = re.fullmatch(rf"(?:(\w+)=)?({_SIZE})(?::(\w+)(?:=(\d+))?)?", part).groups("")  # type: ignore[union-attr]
+        shape = tuple(int(side) for side in re.split("[x×]", axes))
+        sizes[own] = Typed(shape, dtype, int(value or 1)) if dtype else shape
     return name, sizes.get("", sizes)
 
 

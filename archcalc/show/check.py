@@ -247,6 +247,8 @@ def locked(found: CheckResult) -> str:
     if not found.locks:
         every = all(verdict.holds for model in models for verdict in model.budgets)
         fine = "all budgets hold" if every else "no budget is known to be broken"
+    elif found.nothing:
+        return "– nothing was held"
     else:
         count = len(models) - len(found.bounded)
         fine = f"{'the model is' if count == 1 else f'all {count} models are'} as locked"

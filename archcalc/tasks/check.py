@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -23,10 +24,14 @@ from ..gate.build import (
     CheckedModel,
     NamedModel,
     NotHeld,
+    Spelled,
     beside,
     check_locks,
     find_locks,
     idle,
+    is_other,
+    key_of,
+    locks_of,
     measured,
     named,
     not_held,
@@ -36,10 +41,11 @@ from ..gate.build import (
 )
 from ..gate.lock import NAME
 from ..gate.store import accept
+from ..graph import Input
 from ..language.family import Family
-from ..language.zoo import Selection, selections, spec_files, specs_dir
+from ..language.zoo import Selection, at_input, selections, spec_files, specs_dir
 from ..models import load
-from ..networks import Reference
+from ..networks import Reference, as_traced, is_code, name_of
 from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
 from ..parallel import Tick, hold_interrupts, map_processes
@@ -179,13 +185,19 @@ class CheckResult(Tabular):
     @property
     def exit_code(self) -> int:
         """2 where something cannot be read, 1 where something does not hold, 3 where a required budget was not
-        measured, else 0."""
+        measured or nothing was held, else 0."""
         codes = [error.exit_code for lock in self.locks for error in lock.errors]
         if self.unread or codes:
             return 2 if self.unread else max(codes)
         failed = any(model.failed for _, model in self.models) or not all(result.ok for result in self.specs)
         failed = failed or not all(diff.equal for diff in self.held)
-        return 1 if failed or (self.strict and self.not_locked) else 3 if self.unmeasured else 0
+        unknown = self.unmeasured or self.nothing
+        return 1 if failed or (self.strict and self.not_locked) else 3 if unknown else 0
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there was only code that nobody spelled."""
+        return any(lock.code for lock in self.locks) and not (self.models or self.specs or self.held)
 
     @property
     def files(self) -> set[Path]:
@@ -260,7 +272,7 @@ def _check_spec(file: Named) -> SpecResult:
 
 
 def check(
-    *files: str | Path,
+    *files: Reference,
     zoo: bool = False,
     claims: bool = False,
     update: bool = False,
@@ -271,23 +283,32 @@ def check(
 ) -> CheckResult:
     """Check locks and spec files, or every lock below this folder where none is named.
 
-    `files` are locks, spec files and folders; `zoo` adds the shipped specs, `claims` the specs that locks name.
-    `measure` runs models that have a budget for latency, `update` writes what has changed to the locks. `strict` wants
-    every model of the named specs locked, or, with none named, of those in the locks, and holds the locks beside a
-    named spec too. With `against` the files are models, each of which is to be that one, node by node, and nothing else
-    is looked at. `tick` hears how many models of locks are done, then how many specs. What cannot be read is in the
-    result; Ctrl-C ends the measuring, and what was found is kept. Raises UsageError where there is nothing to check,
-    SpecError for a budget that speaks of no model."""
+    `files` are locks, spec files and folders, and code or traces that locks have: code is held only so, at the input
+    that is said or that of the lock; without a lock among the files those that have it are held. `zoo` adds the shipped
+    specs, `claims` the specs that locks name. `measure` runs models that have a budget for latency, `update` writes
+    what has changed to the locks. `strict` wants every model of the named specs locked, or, with none named, of those
+    in the locks, and holds the locks beside a named spec too. With `against` the files are models, each of which is to
+    be that one, node by node, and nothing else is looked at. `tick` hears how many models of locks are done, then how
+    many specs. What cannot be read is in the result; Ctrl-C ends the measuring, and what was found is kept. Raises
+    UsageError where there is nothing to check, SpecError for a budget that speaks of no model."""
     if against:
         if not files or any((zoo, claims, update, measure, strict)):
             raise UsageError("`--against` holds models against another, and nothing else")
         return CheckResult((), held=tuple(diff(model, against) for model in files))
-    locks, specs, refused = _named([str(file) for file in files], zoo)
+    others, spelled = _spelled(files)
+    rest = [name_of(file) for file in files if file not in others]
+    if others and not any(typed(name).is_dir() or name.endswith(".lock") for name in rest):
+        rest += dict.fromkeys(str(from_here(path)) for name in others.values() for path in locks_of(name))
+    locks, specs, refused = _named(rest, zoo) if rest or zoo or not others else ({}, {}, [])
     own = [(path, name) for path, name in specs.values() if name is not None]
     for path, _ in own if strict else ():
         for lock, _ in beside(path, locks):
             locks.setdefault(lock.resolve(), (lock, str(from_here(lock))))
-    checked = check_locks(list(locks.values()), tick) if locks else ()
+    checked = check_locks(list(locks.values()), tick, spelled) if locks else ()
+    held = {key_of(model.name, lock.path.parent) for lock in checked for model in lock.models}
+    for other in others.values():
+        if key_of(other, Path()) not in held and not any(lock.error for lock in checked):
+            raise UsageError(f"no lock here has `{other}`", f"`archcalc lock {other}` writes it down.")
     if not files and not zoo:
         for error in idle(checked, Path()):
             raise error
@@ -310,10 +331,37 @@ def check(
         tuple(results),
         bounded,
         tuple(lacking),
-        (*refused, *not_held([(path, name, names.get(path.resolve(), ())) for path, name in own], locks)),
+        (
+            *refused,
+            *_code(checked),
+            *not_held([(path, name, names.get(path.resolve(), ())) for path, name in own], locks),
+        ),
         strict,
         stopped,
     )
+
+
+def _spelled(files: Sequence[Reference]) -> tuple[dict[Reference, str], Spelled]:
+    """The code and the traces among what is named, without their inputs; and what counts the code."""
+    others = {file: name for file in files if is_other(name := at_input(name_of(file))[0])}
+    code = {file: name for file, name in others.items() if is_code(name)}
+
+    def count(file: Reference, locked: Input | None) -> Report:
+        said = at_input(name_of(file))[1] is not None or getattr(file, "input", None) is not None
+        return as_traced(load(file, input=None if said else locked).graph)
+
+    return others, {key_of(name, Path()): partial(count, file) for file, name in code.items()}
+
+
+def _code(locks: Sequence[CheckedLock]) -> Iterator[NotHeld]:
+    """The models of locks that are code and that nobody spelled."""
+    for lock in locks:
+        for name in lock.code:
+            spelled = reference(name, Path(lock.name))
+            yield NotHeld(
+                lock.name,
+                f"`{name}` is code, which `{lock.name}` alone never runs: `archcalc check {lock.name} {spelled}` does",
+            )
 
 
 def _measured(
@@ -399,6 +447,8 @@ def watch(
     """Check at once, and again whenever a lock, a spec or `pyproject.toml` is saved; never end. Gives each time what
     was found, or why nothing was, and how many files are watched."""
     gc.enable()  # a process that stays
+    if any(is_code(at_input(name)[0]) for name in files):
+        raise UsageError("`--watch` reads files, and runs no code")
     named = {typed(name).resolve() for name in files}
     watched, seen = named, None
     while True:

@@ -8,10 +8,12 @@ from typing import Literal
 
 from .. import files
 from ..errors import ArchcalcError, UsageError, printable
-from ..fronts import is_other
-from ..gate.build import BuildRequest, build_many, names_in, reference
-from ..gate.lock import NAME, Entry
+from ..gate.build import BuildRequest, build_many, is_other, name_in, names_in, reference
+from ..gate.lock import NAME, Entry, entry_of
 from ..gate.store import store
+from ..language.zoo import at_input
+from ..models import load
+from ..networks import Reference, as_traced, is_code, name_of
 from ..parallel import Tick
 
 
@@ -31,21 +33,30 @@ class LockResult:
     models: tuple[LockedModel, ...]
 
 
-def lock(*models: str | Path, path: str | Path = NAME, by_rows: bool = False, tick: Tick | None = None) -> LockResult:
+def lock(
+    *models: Reference,
+    path: str | Path = NAME,
+    by_rows: bool = False,
+    tick: Tick | None = None,
+) -> LockResult:
     """Write what matters of models to a lock; those that it has are locked anew, its others and its budgets stay.
 
-    `models` are names, or spec files with all of their models; `by_rows`: a line for each row of the paper's table,
-    not for each node. `tick` hears how many models are done. Raises UsageError, SpecError."""
+    `models` are names, spec files with all of their models, traces, or code; `by_rows`: a line for each row of the
+    paper's table, not for each node. `tick` hears how many models are done. Raises UsageError, SpecError."""
     shown, path = printable(str(path)), files.typed(path)
     if path.suffix != ".lock":
         raise UsageError(f"`{shown}` is no name for a lock", "A lock ends in `.lock`.")
     if not path.parent.is_dir():
         raise UsageError(f"`{shown}` is in a folder that does not exist")
-    for model in models:
-        if is_other(str(model)):
-            raise UsageError(f"`{printable(str(model))}` is code or a trace, and a lock holds specs")
-    names = dict.fromkeys(name for model in models for name in names_in(str(model), path))
-    entries: list[Entry] = []
+    code = {name_of(model): model for model in models if is_code(at_input(name_of(model))[0])}
+    others = [name for model in models if (name := name_of(model)) not in code]
+    names = dict.fromkeys(
+        name for model in others for name in ([name_in(model, path)] if is_other(model) else names_in(model, path))
+    )
+    entries = [
+        entry_of(name_in(at_input(name)[0], path), as_traced(load(model).graph), by_rows)
+        for name, model in code.items()
+    ]
     for built in build_many([BuildRequest(reference(name, path), name, path, by_rows, "") for name in names], tick):
         if isinstance(built, ArchcalcError):
             raise built

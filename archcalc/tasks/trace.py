@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..files import replace, writable
-from ..fronts import is_code, traced_code
+from ..fronts import traced_code
 from ..graph import Graph, Input
-from ..networks import Reference, name_of
+from ..networks import Reference, is_code, name_of
 from ..tracing.traced import SUFFIX, Traced, text
 
 

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ..errors import Source, SpecError, Text, printable
-from ..graph import Code, Graph, Held, Node, Span
+from ..graph import Code, Graph, Held, Node, Span, Typed
 from ..ops import OPS, Op, Param, Shape
 from ..ops.base import Kind as ParamKind
 from ..ops.base import Storage as Stands
@@ -25,6 +25,7 @@ CONSTANT = "makes a constant, of no input and no weight"
 UNKNOWN = "no rule counts it"
 HINT = "`--allow-unknown` counts the rest: every total is a lower bound then."
 LEVELS = {"example": "the CPU, by an example,"}
+PLACES = ("device", "pin_memory", "layout")
 FEW = 3  # calls of a row that are named in it
 
 
@@ -84,7 +85,7 @@ class _Builder:
             self.first_node.append(len(self.nodes))
             self._call(number, call, paths[number])
         self.first_node.append(len(self.nodes))
-        inputs = tuple((printable(name), self._shape(tensor)) for name, tensor in traced.inputs)
+        inputs = tuple((printable(name), self._input(tensor)) for name, tensor in traced.inputs)
         outputs = tuple(dict.fromkeys(self.values[t] for t in traced.outputs if t in self.values))
         if not outputs:
             raise SpecError("its outputs depend on nothing that runs")
@@ -280,6 +281,11 @@ class _Builder:
         shape = self.traced.tensors[tensor].shape if tensor >= 0 else ()
         return shape[1:] if tensor in self.led else shape
 
+    def _input(self, tensor: int) -> Shape:
+        """The shape of an input, with its dtype where that is not the network's."""
+        shape, dtype = self._shape(tensor), self.traced.tensors[tensor].dtype
+        return shape if dtype == self.traced.dtype else Typed(shape, dtype)
+
     def _root(self, tensor: int, index: int) -> int:
         """What the memory of a tensor belongs to: a node, an input, or below these what the node itself has."""
         storage = self.traced.tensors[tensor].storage
@@ -441,7 +447,9 @@ def _kind(key: str, name: str = "") -> ParamKind:
 
 
 def _arguments(call: Called) -> tuple[tuple[str, Any], ...]:
-    """The arguments that are no tensors."""
+    """The arguments that are no tensors, nor say where and how one lies in memory."""
     return tuple(
-        (name, argument(value)) for name, value in call.args.items() if not isinstance(value, Ref) and not refs(value)
+        (name, argument(value))
+        for name, value in call.args.items()
+        if not isinstance(value, Ref) and not refs(value) and name not in PLACES
     )
