@@ -15,6 +15,7 @@ from .analysis.counts import Report, analyse
 from .errors import SpecError, UsageError, did_you_mean
 from .graph import Graph, Input, Typed
 from .language.expand import expand_model, input_shapes, settable
+from .language.rows import place_of
 from .language.zoo import Selection, at_input, resized, select, shipped_names, specs_dir, split
 from .ops import Shape, dims
 from .units import as_typed, cut, read_number
@@ -176,10 +177,15 @@ def _values(selection: Selection, settings: Settings) -> dict[str, Number]:
     values = {name: _number(name, value) for name, value in settings.items()}
     known = settable(selection) if values else ()
     for name in values:
-        if name not in known:
+        if name not in known and place_of(selection.family, selection.variant, name) is None:
             hint = did_you_mean(name, known) or "This spec has nothing that can be set."
             raise UsageError(f"`{name}` is not a value that `{selection.name}` lets one set", hint)
     return values
+
+
+def is_settable(selection: Selection, name: str) -> bool:
+    """Whether a model lets one set a name, or a place in its table. Raises UsageError for a place that there is not."""
+    return name in settable(selection) or place_of(selection.family, selection.variant, name) is not None
 
 
 def report(reference: Reference | Selection, input: Input | None = None, settings: Settings | None = None) -> Report:

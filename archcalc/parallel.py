@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import Unavailable
@@ -41,6 +42,42 @@ def map_processes(
         return _gathered(pool, function, jobs, tick)
 
 
+def streamed(function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
+    """Results of `function` as they come, from so many processes, of which each has two jobs at most: there may be
+    millions. With one worker all stays in this process. Raises BrokenExecutor where a process dies."""
+    jobs = iter(jobs)
+    pool = _pool(workers, _end_with_parent, forked=True) if workers > 1 else None
+    if pool is None:
+        yield from map(function, jobs)
+        return
+    from concurrent.futures import FIRST_COMPLETED, wait
+
+    try:
+        under = {pool.submit(function, job) for job in islice(jobs, 2 * workers)}
+        while under:
+            done, under = wait(under, return_when=FIRST_COMPLETED)
+            under |= {pool.submit(function, job) for job in islice(jobs, len(done))}
+            for future in done:
+                yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this worker once the process that made it is gone, however that went: else it would wait for ever."""
+    from threading import Thread
+    from time import sleep
+
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            sleep(0.5)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
 def ticked(jobs: Sequence[Job], tick: Tick | None) -> Iterator[Job]:
     """The jobs one by one; `tick(done, total)` hears of each that is done."""
     for done, job in enumerate(jobs, 1):
@@ -74,8 +111,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _pool(workers: int, prepare: Callable[[], None] | None) -> Executor | None:
-    """Worker processes; None where the system has none to give."""
+def _pool(workers: int, prepare: Callable[[], None] | None, forked: bool = False) -> Executor | None:
+    """Worker processes, which are made anew where there is something to prepare, unless they may be `forked`; None
+    where the system has none to give."""
     import sys
 
     try:
@@ -83,7 +121,7 @@ def _pool(workers: int, prepare: Callable[[], None] | None) -> Executor | None:
         from multiprocessing import get_context
 
         # A forked worker has everything loaded; elsewhere than on Linux forking is not safe.
-        method = "spawn" if prepare is not None else "fork" if sys.platform == "linux" else None
+        method = "spawn" if prepare is not None and not forked else "fork" if sys.platform == "linux" else None
         return ProcessPoolExecutor(workers, get_context(method), prepare)
     except (ImportError, OSError, NotImplementedError):
         return None

@@ -55,7 +55,8 @@ from archcalc.tasks.compare import (
     within_noise,
 )  # fmt: skip
 from archcalc.tasks.list import ModelList, list_models, systems_without_spec
-from archcalc.tasks.scale import counts, grid, scale, values
+from archcalc.tasks.scale import scale
+from archcalc.tasks.space import counts, values
 from archcalc.tasks.summary import Pick
 from archcalc.units import as_typed
 from tests.graphs import call, chain
@@ -214,13 +215,16 @@ def test_results_are_of_models_and_of_one_setting() -> None:
         ("1..3", (1, 2, 3)),
         ("0.5..2/0.5", (Fraction(1, 2), 1, Fraction(3, 2), 2)),
         ("8..9/2,32", (8, 32)),
+        ("8..100*2,3", (8, 16, 32, 64, 3)),
     ],
 )
 def test_ranges(text: str, found: tuple[Fraction, ...]) -> None:
     assert values(text, "--input") == found
 
 
-@pytest.mark.parametrize("text", ["", "a", "9..1", "1..2/0", "1..2/-1", "8/2", "1..1000000000"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "9..1", "1..2/0", "1..2/-1", "8/2", "1..1000000000", "1..2*1", "0..8*2", "8*2"]
+)
 def test_bad_ranges(text: str) -> None:
     with pytest.raises(UsageError):
         values(text, "--input")
@@ -230,7 +234,7 @@ def test_counts_are_whole() -> None:
     with pytest.raises(UsageError):
         counts("1.5", "--batch")
     with pytest.raises(UsageError):
-        list(grid([None], range(1, 100), {"a": [str(n) for n in range(100)]}))
+        scale("vgg16", batches=range(1, 100), settings={"classes": range(1, 101)})
 
 
 def test_every_point_is_the_network_itself() -> None:

@@ -277,8 +277,8 @@ def test_a_bubble_plot_says_what_it_cannot(
 
 
 def test_a_sweep() -> None:
-    points = scale("vgg16", inputs=[64, 96, 128], batches=[1, 2]).points
-    figure = plots.sweep("vgg16", points)
+    found = scale("vgg16", inputs=[64, 96, 128], batches=[1, 2])
+    points, figure = found.points, plots.sweep(found)
     lines: Any = figure.axes[0].get_lines()
     assert [list(line.get_xdata()) for line in lines] == [[64, 96, 128]] * 2
     assert lines[0].get_ydata()[0] * 1e9 == pytest.approx(points[0].report.totals.macs)

@@ -350,7 +350,7 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, text.split(","))))
 
 
-def pairs(texts: Sequence[str] | None) -> dict[str, str]:
+def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
     """`name=value`, each name once. Raises UsageError."""
     from ..errors import UsageError
 
@@ -358,9 +358,9 @@ def pairs(texts: Sequence[str] | None) -> dict[str, str]:
     for text in texts or ():
         name, equals, value = (part.strip() for part in text.partition("="))
         if not (name and equals and value):
-            raise UsageError(f"`--set {text}` is not `name=value`", "For example `--set classes=10`.")
+            raise UsageError(f"`{option} {text}` is not `name=value`", f"For example `{option} classes=10`.")
         if name in found:
-            raise UsageError(f"`--set` gives `{name}` twice")
+            raise UsageError(f"`{option}` gives `{name}` twice")
         found[name] = value
     return found
 

@@ -22,7 +22,7 @@ from .expr import TURN, Argument, Expr, Opaque, Pattern, Ref, Several, Waiting
 from .family import Borrowed, Family, Variant
 from .lines import EXPERTS, Block, Body, Call, Item, Line, Merge, Named, Step, Unrolled, inner
 from .notation import cell_value
-from .rows import no_row, row_called, rows_of, unknown_value, unread
+from .rows import no_row, place_of, row_called, rows_of, unknown_value, unread
 from .zoo import Selection, resized, source_of
 
 Value = tuple[int, ...]  # indices of nodes (negative: inputs): one, or several parts side by side (rule 11)
@@ -153,6 +153,11 @@ class _Expander:
     ) -> None:
         """Read the words of this family from now on; `home` is how it is called where it is another file's."""
         self.family, self.variant, self.home = family, variant, home
+        self.placed: dict[str, dict[str, int | Fraction]] = {}  # by row, what is set in it alone
+        for name in [name for name in settings if "[" in name]:
+            row, column = place_of(family, variant, name) or ("", name)
+            self.placed.setdefault(row, {})[column] = settings[name]
+        settings = {name: value for name, value in settings.items() if "[" not in name} if self.placed else settings
         self.constants = self._constants(laid, settings)
         self.later = self._lets()
         self._bound, self._ops = _OPS.setdefault(family.headings, ({}, {}))
@@ -344,8 +349,9 @@ class _Expander:
         for row in rows:
             if row.group != group:
                 group, scope = row.group, root.inner(_part_of_path(row.group))
-            env = {**self._row_env(row.columns, value), **names}
-            env.update(_held(row.columns, env))
+            columns = {**row.columns, **self.placed.get(row.name, {})}
+            env = {**self._row_env(columns, value), **names}
+            env.update(_held(columns, env))
             if row.name in replaced or own:
                 self.weights = {}  # a body of its own; what `row:` says is the table's
             try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..errors import SpecError, Text, did_you_mean
+from ..errors import SpecError, Text, UsageError, did_you_mean
 from ..units import same, squeeze
 from .columns import Role, columns_of
 from .family import Family, Variant
@@ -114,6 +115,29 @@ def _numbered(found: list[Row], groups: list[int]) -> Iterator[Row]:
                 raise row.cell.error(f"two rows are called `{name}`", "Rows alike are numbered: call one otherwise.")
             names.add(squeeze(name))
             yield replace(row, name=name, group=group)
+
+
+def place_of(family: Family, variant: Variant, text: str) -> tuple[str, str] | None:
+    """What `layers[stage 3]` or `layers[3]` means: the name of a row, or which of them it is from 1, and in it the name
+    of a column or of what its cell holds; None where the text names no place. Raises UsageError."""
+    match = re.fullmatch(r"(\w+)\[([^\[\]]+)\]", text)
+    if match is None:
+        return None
+    name, wanted = match[1], match[2].strip()
+    if family.layers is None or family.layers.quoted is None:
+        raise UsageError(f"`{text}`: the layers of `{family.name}` are no table", "Only a table has places.")
+    rows = rows_of(family, variant)
+    found = [row for row in rows if same(row.name, wanted)]
+    if not found and wanted.isascii() and wanted.isdigit() and 0 < int(wanted[:5]) <= len(rows):
+        found = [rows[int(wanted) - 1]]
+    if not found:
+        names = [row.name for row in rows]
+        hint = did_you_mean(wanted, names)
+        raise UsageError(f"`{text}`: there is no row `{wanted}`", hint or f"There are {', '.join(names[:20])}.")
+    if name not in found[0].columns:
+        known = ", ".join(found[0].columns) or "nothing that has a name"
+        raise UsageError(f"`{text}`: the row `{found[0].name}` has no `{name}`", f"It has {known}.")
+    return found[0].name, name
 
 
 def unread(family: Family, cell: Text, names: Collection[str] = ()) -> SpecError:

@@ -16,7 +16,7 @@ from ..graph import Input, Typed
 from .checks import check_used, read_family, references
 from .family import FROM, Family, ModelEntry, Variant, overlay, read_expressions
 from .names import SpecNames, read_names
-from .reader import read_file
+from .reader import Map, read_file, read_text
 from .rows import check_notation
 
 SUFFIXES = (".yaml", ".yml")
@@ -64,7 +64,11 @@ def spec_files() -> list[Path]:
 
 def read_spec(path: Path, name: str | None = None, whole: bool = True) -> Family:
     """Read and check a spec file; without `whole` not what it is laid over, which takes longer. Raises SpecError."""
-    family = read_family(read_file(path, name or str(path)), path.stem)
+    return _checked(read_file(path, name or str(path)), path.stem, whole)
+
+
+def _checked(tree: Map, stem: str, whole: bool) -> Family:
+    family = read_family(tree, stem)
     if family.layers is not None:
         check_used(family, set())
         check_notation(family)
@@ -135,6 +139,13 @@ def select(reference: str, named: Iterable[SpecNames] | None = None) -> Selectio
         raise UsageError(f"no model is called `{reference}`", f"For the file, write `./{reference}`.")
     hint = did_you_mean(reference, known_names())
     raise UsageError(f"no model is called `{reference}`", hint or "`archcalc list` shows the models there are.")
+
+
+def select_text(reference: str, text: str) -> Selection:
+    """The model of a path, as `select` finds it, in the text of the file: elsewhere there may be no such file."""
+    path, colon, wanted = split(reference.strip())
+    assert path is not None
+    return _choose(_checked(read_text(text, path), Path(path).stem, True), wanted if colon else None, path, reference)
 
 
 def source_of(source: Text, whole: bool) -> Selection:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from math import inf
 from typing import Annotated, NotRequired, TypedDict
 
 from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Positive, Sizes, Version
 from ..networks import said
-from ..tasks.scale import Point, ScaleResult, Unbuilt
-from .columns import Column, Value, binary, by_names, decimal, exact, for_people, plain, words
+from ..tasks.scale import Point, ScaleResult, Swept, Unbuilt
+from ..tasks.sweep import FIELD, TRAINING
+from .columns import Column, Shown, Value, binary, by_names, decimal, exact, for_people, plain, time, words
 from .documents import Noted, SeveralInputs, TotalsDocument, several_inputs, totals_document
 from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
 from .reported import ReportedToo, reported_column, reported_too, sources
@@ -18,13 +19,44 @@ from .styles import DIM, LOUD
 from .wording import clean, entering, notes
 
 
-class PointDocument(SeveralInputs, ReportedToo):
+class OfSweep(TypedDict, total=False):
+    """What only the points of a sweep have, or who asks for a training step."""
+
+    point: Annotated[int, "The number of the point in its space; of a sweep."]
+    training_memory_bytes: Annotated[int, "The peak memory of a training step; where one is asked for."]
+    receptive_field: Annotated[int | None, "Of the last map; null where unbounded; of a sweep by it."]
+    latency_ms: Annotated[float, "The median of measured runs in milliseconds; of a sweep by it."]
+
+
+class PointDocument(SeveralInputs, ReportedToo, OfSweep):
     """The network at one size, built and counted."""
 
     input: Annotated[Sizes, "The shape of the first input, channels first, without the batch."]
     batch: Annotated[Positive, "The number of samples that MACs, FLOPs and bytes are for."]
     settings: Annotated[dict[str, str], "The constants that are varied, as they were given."]
     totals: Annotated[TotalsDocument, "The sums over the main path, and its peak memory."]
+
+
+class RefusedDocument(TypedDict):
+    """Points that do not build for one reason."""
+
+    count: Annotated[Positive, "How many points."]
+    point: Annotated[int, "The number of the first of them."]
+    message: Annotated[str, "Why it does not build."]
+    where: Annotated[str, "The place in the spec: file:line:column; empty where it is none."]
+
+
+class SweptDocument(TypedDict):
+    """How the points were chosen of all."""
+
+    size: Annotated[Positive, "The number of points of the whole space."]
+    counted: Annotated[Positive, "How many of them were counted."]
+    left: Annotated[Positive, "How many of these build and keep all bounds."]
+    dropped: Annotated[dict[str, int], "How many points each bound left out, the first one that they did not keep."]
+    refused: Annotated[list[RefusedDocument], "What does not build, by reason."]
+    objectives: Annotated[list[str], "What the front is of; empty where none was asked for."]
+    maximized: Annotated[list[str], "Of which of these more is better."]
+    by: Annotated[str, "What the best are by; empty where none were asked for."]
 
 
 class UnbuiltDocument(TypedDict):
@@ -44,37 +76,60 @@ class ScaleDocument(Noted):
     archcalc: Annotated[str, WRITER]
     model: Annotated[str, "The name by which the network was asked for."]
     points: Annotated[list[PointDocument], "All combinations of inputs, batches and settings, the last the quickest."]
+    swept: NotRequired[Annotated[SweptDocument, "How the points were chosen; absent where all are here."]]
     unbuilt: NotRequired[Annotated[list[UnbuiltDocument], "The sizes that do not build; absent where all do."]]
 
 
-# Only where somebody asks for it.
-PARAM_BYTES = Column("param_bytes", attrgetter("report.totals.param_bytes"), "parameters", "parameters", binary)
+ALWAYS: tuple[tuple[str, str, Callable[[Sequence[Value]], Shown]], ...] = (
+    ("params", "params", exact),
+    ("macs", "MACs", decimal),
+    ("flops", "FLOPs", decimal),
+    ("activation_bytes", "activations", binary),
+    ("peak_memory_bytes", "peak memory", binary),
+    ("weight_layers", "weight layers", plain),
+)
+# Only where somebody asks for it, or it decides.
+ASKED: tuple[tuple[str, str, Callable[[Sequence[Value]], Shown]], ...] = (
+    (TRAINING, "peak memory, training", binary),
+    ("receptive_field", "receptive field", plain),
+    ("latency_ms", "latency", time),
+    ("active_params", "params, active", exact),
+    ("weights", "weights", exact),
+    ("biases", "biases", exact),
+    ("norm_params", "norm params", exact),
+    ("norm_stats", "norm statistics", exact),
+    ("param_bytes", "parameters", binary),
+)
 
 
-def columns(points: Sequence[Point]) -> list[Column]:
+def columns(found: ScaleResult) -> list[Column]:
     """The columns of a table of points: what is varied, and what follows."""
-    varied = list(dict.fromkeys(name for point in points for name in point.settings))
+    points = found.points
+    varied = dict.fromkeys(name for point in points for name in point.settings)
+    training = [TRAINING] if any(point.training for point in points) else []
+    asked = [column for column in _figures(ASKED) if column.name in (*found.asked, *training)]
+    numbers = [Column("point", lambda point: point.number, "point", "point", plain)] if found.swept else []
     return [
+        *numbers,
         Column("input", lambda point: entering(point.inputs), "input", "input", words),
         Column("batch", lambda point: point.batch, "batch", "batch", plain),
         *(Column(name, _setting(name), name, name, plain) for name in varied),
-        *(
-            Column(name, attrgetter(f"report.totals.{name}"), heading, heading, show)
-            for name, heading, show in (
-                ("params", "params", exact),
-                ("macs", "MACs", decimal),
-                ("flops", "FLOPs", decimal),
-                ("activation_bytes", "activations", binary),
-                ("peak_memory_bytes", "peak memory", binary),
-                ("weight_layers", "weight layers", plain),
-            )
-        ),
+        *_figures(ALWAYS),
+        *asked,
     ]
 
 
 def known_columns() -> list[Column]:
     """All columns but those of what is varied."""
-    return [*columns(()), PARAM_BYTES]
+    return [*columns(ScaleResult("", ())), *_figures(ASKED)]
+
+
+def _figures(which: Sequence[tuple[str, str, Callable[[Sequence[Value]], Shown]]]) -> Iterator[Column]:
+    return (Column(name, _figure(name), heading, heading, show) for name, heading, show in which)
+
+
+def _figure(name: str) -> Callable[[Point], Value]:
+    return lambda point: point.figure(name)
 
 
 def _setting(name: str) -> Callable[[Point], Value]:
@@ -86,22 +141,52 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
     column that there is not."""
     points = found.points
     results = list(dict.fromkeys(result for point in points for result in point.reported))
-    known = columns(points) + [reported_column(metric) for metric in dict.fromkeys(r.metric for r in results)]
-    picked = by_names([*known, PARAM_BYTES], wanted) if wanted else known
+    known = columns(found) + [reported_column(metric) for metric in dict.fromkeys(r.metric for r in results)]
+    more = [column for column in _figures(ASKED) if column.name not in {each.name for each in known}]
+    picked = by_names([*known, *more], wanted) if wanted else known
 
     def blocks() -> Iterator[Block]:
-        about = f"{len(points)} sizes, each counted exactly · {points[0].report.dtype}"
-        yield Heading(clean(found.model), (about,))
+        yield Heading(clean(found.model), (about(found),))
         yield Gap()
         yield Table(for_people(picked, raw), points, fill=True)
         yield Gap()
         for point in found.unbuilt:
             yield Prose(f"{name_of(point)} does not build: {clean(message_of(point))}", LOUD)
+        if found.swept:
+            yield from _swept(found.swept)
         yield Prose("MACs and bytes are for the whole batch; FLOPs = 2 × MACs.", DIM)
         facts = [*notes(found.notes), *(("reported", text) for text in sources({found.model: results}))]
         yield from [Facts([Fact(*fact) for fact in facts])] if facts else []
 
     return Page(clean(found.model), blocks, lambda: data(found), lambda: Table(picked, points), notes=found.notes)
+
+
+def about(found: ScaleResult) -> str:
+    """What the points are, in a line."""
+    points, dtypes = found.points, dict.fromkeys(point.report.dtype for point in found.points)
+    said = f"{len(points)} sizes, each counted exactly"
+    if found.swept:
+        what = f"the {len(points):,} of the front" if found.swept.objectives else f"{len(points):,}"
+        said = f"{what} of {found.swept.counted:,} points that were counted"
+    return f"{said} · {', '.join(dtypes)}"
+
+
+def _swept(swept: Swept) -> Iterator[Block]:
+    """How the points were chosen."""
+    facts: list[tuple[str, str]] = []
+    if swept.objectives:
+        each = [f"{'more' if name in swept.maximized else 'less'} {name}" for name in swept.objectives]
+        facts.append(("front", f"no other point has {', '.join(each)}; of points alike in these the first is shown"))
+    if swept.by:
+        facts.append(("best", f"by {swept.by}"))
+    drawn = f" of a space of {swept.size:,}" if swept.counted < swept.size else ""
+    facts.append(("counted", f"{swept.counted:,}{drawn}, of which {swept.left:,} build and keep all bounds"))
+    facts += [("left out", f"{clean(bound)}: {count:,}") for bound, count in swept.dropped.items()]
+    for refused in swept.refused:
+        where = f" ({refused.where})" if refused.where else ""
+        many = f"{refused.many:,} points" if refused.many > 1 else "1 point"
+        facts.append(("unbuilt", clean(f"{many}, first {refused.number:,}: {refused.message}{where}")))
+    yield Facts([Fact(*fact) for fact in facts])
 
 
 def name_of(point: Unbuilt) -> str:
@@ -122,8 +207,23 @@ def data(found: ScaleResult) -> ScaleDocument:
         "schema": SCHEMA,
         "archcalc": __version__,
         "model": found.model,
-        "points": list(map(_point, found.points)),
+        "points": [_point(point, found.asked) for point in found.points],
     }
+    if found.swept:
+        swept = found.swept
+        document["swept"] = {
+            "size": swept.size,
+            "counted": swept.counted,
+            "left": swept.left,
+            "dropped": swept.dropped,
+            "refused": [
+                {"count": each.many, "point": each.number, "message": each.message, "where": each.where}
+                for each in swept.refused
+            ],
+            "objectives": [*swept.objectives],
+            "maximized": [*swept.maximized],
+            "by": swept.by,
+        }
     if found.unbuilt:
         document["unbuilt"] = list(map(_unbuilt, found.unbuilt))
     if found.notes:
@@ -145,7 +245,7 @@ def _unbuilt(point: Unbuilt) -> UnbuiltDocument:
     return found
 
 
-def _point(point: Point) -> PointDocument:
+def _point(point: Point, asked: Sequence[str]) -> PointDocument:
     return {
         "input": point.input,
         "batch": point.batch,
@@ -153,4 +253,19 @@ def _point(point: Point) -> PointDocument:
         "totals": totals_document(point.report.totals),
         **several_inputs(point.report.graph),
         **reported_too(point.reported),
+        **_of_sweep(point, asked),
     }
+
+
+def _of_sweep(point: Point, asked: Sequence[str]) -> OfSweep:
+    found: OfSweep = {}
+    if point.number is not None:
+        found["point"] = point.number
+    if point.training is not None:
+        found["training_memory_bytes"] = point.training.peak_bytes
+    if FIELD in asked:
+        field = point.figure(FIELD)
+        found["receptive_field"] = None if field is None or field == inf else int(field)
+    if point.measured is not None:
+        found["latency_ms"] = point.measured.whole.median
+    return found

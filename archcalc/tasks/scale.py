@@ -1,46 +1,81 @@
-"""A network at many sizes: every point is built and counted, nothing is extrapolated."""
+"""A network at many sizes: every point that is shown is built and counted, nothing is extrapolated."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import product
-from math import prod
 from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
 
+from .. import files
 from ..analysis.counts import Report
+from ..analysis.receptive import last_map
 from ..errors import ArchcalcError, UsageError
 from ..fronts import is_other
 from ..graph import Input
-from ..language.zoo import at_input
-from ..models import Model, another_network, load
-from ..networks import Reference, input_at, input_of
+from ..language.zoo import at_input, select, split
+from ..models import Model, another_network, load, measure_in_turn
+from ..networks import Reference, input_at, input_of, is_settable
 from ..ops import Shape
 from ..papers.results import Reported
 from ..parallel import Tick, ticked
-from ..units import as_typed, cut, read_number
 from ..views import Tabular
+from .choose import NoneLeft
 from .results import known_results, merged
+from .space import INPUT, MOST, Candidate, Space, is_expression, shown
+from .sweep import (
+    FIELD,
+    LATENCY,
+    MOST_MEASURED,
+    SHOWN,
+    TRAINING,
+    Plan,
+    Refused,
+    Sweep,
+    Tally,
+    shipped_digest,
+)
 
-MOST = 2_000  # points
+if TYPE_CHECKING:
+    from ..analysis.training import Training
+    from ..measurement.latency import Measurement
+    from .store import Store
+
 Sides = Sequence[int | Shape]
+Varied = Mapping[str, Sequence[int | float | str | Fraction] | str]
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A network at one input, batch and setting of its constants."""
+    """A network at one input, batch and setting of its constants; of a sweep with its number, where a training step is
+    asked for with that, and with its latency where that was measured."""
 
     input: Shape
     batch: int
     settings: dict[str, str]
     report: Report = field(repr=False)
     reported: tuple[Reported, ...] = ()
+    number: int | None = None
+    training: Training | None = field(default=None, repr=False)
+    measured: Measurement | None = field(default=None, repr=False)
 
     def figure(self, name: str) -> float | None:
-        """What is reported under a name."""
-        return next((result.value for result in self.reported if result.metric.name == name), None)
+        """A figure by its name: a total, what is made of the counts, what varies, or what is reported."""
+        if name == TRAINING:
+            return None if self.training is None else self.training.peak_bytes
+        if name == FIELD:
+            return self.report.receptive_fields.most(last_map(self.report.graph))
+        if name == LATENCY:
+            return None if self.measured is None else self.measured.whole.median
+        if name == "batch":
+            return self.batch
+        if name in self.settings:
+            return float(Fraction(self.settings[name]))
+        found = next((result.value for result in self.reported if result.metric.name == name), None)
+        return found if found is not None else self.report.totals.counts().get(name)
 
     @property
     def inputs(self) -> tuple[tuple[str, Shape], ...]:
@@ -58,13 +93,35 @@ class Unbuilt:
 
 
 @dataclass(frozen=True, slots=True)
+class Swept:
+    """How points were chosen of many: of how many in the whole space, how many were counted and are left within all
+    bounds, how many each bound left out, and what did not build, by its reason. `objectives` are those of a front,
+    `maximized` the ones of which more is better, `by` is what the best are by. `file` is where all points are, `rate`
+    how many were counted a second, by all processes together."""
+
+    size: int
+    counted: int
+    left: int
+    dropped: dict[str, int]
+    refused: tuple[Refused, ...]
+    objectives: tuple[str, ...]
+    maximized: tuple[str, ...]
+    by: str
+    rate: float = field(compare=False)
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ScaleResult(Tabular):
-    """A network, as it was asked for, at many points: those that build, and what does not."""
+    """A network, as it was asked for, at many points: those that build, and what does not; of a sweep those that are
+    kept. `asked` are figures that decide, beside those that are always there."""
 
     model: str
     points: tuple[Point, ...]
     unbuilt: tuple[Unbuilt, ...] = ()
     notes: tuple[str, ...] = ()
+    swept: Swept | None = None
+    asked: tuple[str, ...] = ()
 
 
 def scale(
@@ -72,46 +129,224 @@ def scale(
     *,
     inputs: Sides | Mapping[str, Sides] = (),
     batches: Sequence[int] = (1,),
-    settings: Mapping[str, Sequence[int | float | str | Fraction]] | None = None,
+    settings: Varied | None = None,
     dtype: str = "float32",
     results: Path | str = "",
+    vary: Varied | None = None,
+    sample: int = 0,
+    seed: int = 0,
+    latin: bool = False,
+    where: str = "",
+    pareto: Sequence[str] = (),
+    maximize: Sequence[str] = (),
+    best: int = 0,
+    by: str = "",
+    optimizer: str = "",
+    columns: Sequence[str] = (),
+    points: str = "",
+    resume: bool = False,
+    jobs: int = 1,
+    engine: str = "",
+    scheduler: str = "",
     tick: Tick | None = None,
 ) -> ScaleResult:
-    """Count a network at every combination of inputs, batches and settings; these are built, each once, and for `notes`
-    the printed one.
+    """Count a network at every combination of inputs, batches, settings and what else is to `vary`; these are built,
+    each once, and for `notes` the printed one.
 
-    An input is whole, or a number for every side; of several they go by name. What does not build is told beside the
-    others. `results` is a file of what somebody reports for the network, as `resnet50` or `resnet50@256`, with the
-    spec's constants. Raises UsageError, also for more than 2,000 points; and where none builds, what the first one
-    raises."""
-    named = inputs if isinstance(inputs, Mapping) else {"": inputs}
-    whole = [[(size,) if isinstance(size, int) else tuple(size) for size in each] for each in named.values()]
-    sizes: list[Input | None] = [dict(zip(named, chosen, strict=True)) for chosen in product(*whole)]
-    if not isinstance(inputs, Mapping):
-        sizes = [*whole[0]]
-    varied = {name: [shown(value) for value in given] for name, given in (settings or {}).items()}
-    known = known_results(results, {str(model): None}) if results else ()
-    own = list(_of_model(model, known))
-    built: dict[tuple[object, ...], Model | Unbuilt] = {}
-    points: list[Point] = []
-    for size, batch, chosen in ticked(list(grid(sizes or [None], batches, varied)), tick):
-        key = str(size), *chosen.values()
-        if key not in built:
-            built[key] = _build(model, size, chosen)
-        network = built[key]
-        if isinstance(network, Model):
-            fits = [result for result, shape in own if _is_at(network, shape) and not chosen]
-            reported = merged(network.reported, fits, {result.model.value for result in fits})
-            points.append(Point(network.input, batch, chosen, network.report(batch, dtype), reported))
-    unbuilt = tuple(found for found in built.values() if isinstance(found, Unbuilt))
-    if not points and unbuilt:
-        raise unbuilt[0].error
-    models = [found for found in built.values() if isinstance(found, Model)]
-    alike: dict[str, list[Model]] = {}
-    for found in models:
-        alike.setdefault(str(found.settings), []).append(found)
-    notes = [note for group in alike.values() for note in (*group[0].stands_in, *another_network(group))]
-    return ScaleResult(str(model), tuple(points), unbuilt, tuple(dict.fromkeys(notes)))
+    An input is whole, or a number for every side; of several they go by name. Values are lists, or texts as on the
+    command line: `1..9`, `8..256*2`; a place in a table is `layers[stage 3]`; a setting may be an expression of what
+    varies, `1.2**phi`. What does not build is told beside the others. `results` is a file of what somebody reports for
+    the network, as `resnet50` or `resnet50@256`, with the spec's constants. With an `optimizer` a training step is
+    counted, too.
+
+    It is a sweep, in which only some points are kept and shown, where bounds are given (`where`), the front of some
+    figures (`pareto`, of which more of those to `maximize` is better), how many of the `best` `by` a figure, how many
+    to `sample` (with `latin` as a Latin hypercube), or a file for all `points` that are left, with these `columns`;
+    that is written as they come, and `resume` goes on with one that was stopped. `jobs` processes count, or an
+    `engine`: joblib, or dask at the address of its `scheduler`.
+
+    Raises UsageError, also for more than 2,000 points that all are to be shown; where none builds what the first one
+    raises; NoneLeft where none keeps all bounds; Unavailable."""
+    sweeping = bool(where.strip() or pareto or maximize or best or sample or points or engine)
+    if not sweeping and (resume or by or jobs != 1):
+        raise UsageError("`--resume`, `--by` and `--jobs` are for a sweep", "Such as `--best 20 --by macs --jobs 2`.")
+    axes, derived = _space(inputs, batches, settings or {}, vary or {}, dtype, optimizer)
+    plan = Plan(
+        str(model),
+        _text(model),
+        axes,
+        derived,
+        where,
+        tuple(pareto),
+        tuple(maximize),
+        best,
+        by,
+        optimizer or ("sgd" if any(name == "optimizer" for name, _ in axes) else ""),
+        tuple(columns) or (*SHOWN, *([TRAINING] if optimizer else [])),
+        sample,
+        seed,
+        latin,
+        shipped_digest(),
+    )
+    network = _Network(model, plan, results)
+    if not sweeping:
+        return network.every(tick)
+    if is_other(str(model)):
+        raise UsageError(f"`{model}` is no spec: a sweep is of one", "Inputs and batches can be listed.")
+    return network.swept(points, resume, jobs, engine, scheduler, tick)
+
+
+def _space(
+    inputs: Sides | Mapping[str, Sides],
+    batches: Sequence[int],
+    settings: Varied,
+    vary: Varied,
+    dtype: str,
+    optimizer: str,
+) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """What varies, and what follows from it, as texts."""
+    named = inputs if isinstance(inputs, Mapping) else {"": inputs} if inputs else {}
+    axes = {f"{INPUT} {name}".rstrip(): ",".join(map(_side, each)) for name, each in named.items()}
+    axes["batch"] = ",".join(map(str, batches))
+    derived: dict[str, str] = {}
+    for name, given in settings.items():
+        text = given if isinstance(given, str) else ",".join(map(shown, given))
+        (derived if is_expression(text) else axes)[name] = text
+    for name, given in vary.items():
+        text = given if isinstance(given, str) else ",".join(map(shown, given))
+        if name in derived or (name in axes and axes[name] != "1"):
+            raise UsageError(f"`{name}` varies twice")
+        axes[name] = text
+    if "batch" in derived:
+        del axes["batch"]
+    for name, text in (("dtype", dtype), ("optimizer", optimizer)):
+        if text and name not in axes:
+            axes[name] = text
+    return tuple(axes.items()), tuple(derived.items())
+
+
+def _side(size: int | Shape) -> str:
+    return str(size) if isinstance(size, int) else "x".join(map(str, size))
+
+
+def _text(model: Reference) -> str:
+    """The text of a spec file that does not ship; nothing of another model."""
+    path = str(model) if isinstance(model, Path) else split(at_input(model)[0])[0]
+    if path is None or is_other(str(model)):
+        return ""
+    return files.decoded(files.read(files.typed(path), files.MOST, "a spec file", path), path)
+
+
+class _Network:
+    """A network whose points are asked for."""
+
+    def __init__(self, model: Reference, plan: Plan, results: Path | str) -> None:
+        self.model, self.plan = model, plan
+        self.known = known_results(results, {str(model): None}) if results else ()
+        self.own = list(_of_model(model, self.known))
+        self.built: dict[tuple[str, str], Model | Unbuilt] = {}
+
+    def every(self, tick: Tick | None) -> ScaleResult:
+        """All points, in order."""
+        plan = self.plan
+        other = is_other(str(self.model))
+        selection = None if other else select(at_input(str(self.model))[0])
+        space = Space(plan.axes, plan.derived, lambda name: selection is None or is_settable(selection, name))
+        if space.size > MOST:
+            hint = "`--pareto`, `--best` and `--where` choose, and `--points FILE` has all."
+            raise UsageError(f"{space.size:,} points are more than {MOST:,}", hint)
+        candidates = ticked(range(space.size), tick)
+        points = [point for number in candidates if (point := self.point(space.at(number)))]
+        return self.result(points)
+
+    def swept(self, file: str, resume: bool, jobs: int, engine: str, scheduler: str, tick: Tick | None) -> ScaleResult:
+        """The points that are kept of all, each built again, by which no sweep tells anything that is not so."""
+        from .engines import counted
+
+        if resume and not file:
+            raise UsageError("`--resume` needs the file of a sweep that was stopped", "`--points FILE` names it.")
+        if jobs < 0:
+            raise UsageError(f"`--jobs {jobs}`: at least 1, or 0 for all processors")
+        sweep, begun = Sweep(self.plan), monotonic()
+        tally, total = Tally(sweep), len(sweep.numbers)
+        with _stored(file, sweep, resume) as store:
+            for chunk in store.chunks if store else ():
+                tally.add(chunk)
+            before = tally.counted
+            done = {chunk.number for chunk in store.chunks} if store else set()
+            left = [number for number in sweep.chunks if number not in done]
+            with closing(counted(self.plan, left, jobs, engine, scheduler)) as chunks:
+                for chunk in chunks:
+                    if store:
+                        store.add(chunk)
+                    tally.add(chunk)
+                    if tick is not None:
+                        tick(tally.counted, total)
+        seconds = monotonic() - begun
+        if not tally.left:
+            raise _none_left(self.model, tally, sweep)
+        points = self._kept(tally, sweep, tick)
+        about = Swept(
+            sweep.space.size, tally.counted, tally.left, dict(tally.dropped), tuple(tally.refused.values()),
+            tuple(sweep.objectives), tuple(n for n in sweep.objectives if n in sweep.maximized), sweep.by,
+            (tally.counted - before) / seconds if seconds else 0.0, file,
+        )  # fmt: skip
+        return self.result(points, about, tuple(sweep.asked))
+
+    def _kept(self, tally: Tally, sweep: Sweep, tick: Tick | None) -> list[Point]:
+        """The points that are kept, with what had to wait for it measured."""
+        numbers = sweep.chosen(tally.kept)
+        if sweep.measured and len(numbers) > MOST_MEASURED:
+            hint = f"Bound them: at most {MOST_MEASURED} are measured, in turn."
+            raise UsageError(f"{tally.left:,} points are left, too many to measure each", hint)
+        candidates = [sweep.space.at(number) for number in numbers]
+        points = [point for c in candidates if (point := self.point(c, c.number)) is not None]
+        if not sweep.measured:
+            return points
+        return _measured([(point, self.at(c)) for point, c in zip(points, candidates, strict=True)], sweep, tick)  # type: ignore[misc]
+
+    def at(self, candidate: Candidate) -> Model | Unbuilt:
+        """The network at a point, made once."""
+        key = str(candidate.input), str(candidate.settings)
+        if key not in self.built:
+            self.built[key] = _build(self.model, candidate)
+        return self.built[key]
+
+    def point(self, candidate: Candidate, number: int | None = None) -> Point | None:
+        """A point, built and counted; None where it does not build."""
+        network = self.at(candidate)
+        if isinstance(network, Unbuilt):
+            return None
+        fits = [result for result, shape in self.own if _is_at(network, shape) and not candidate.settings]
+        reported = merged(network.reported, fits, {result.model.value for result in fits})
+        report = network.report(candidate.batch, candidate.dtype)
+        training = None
+        if self.plan.optimizer:
+            training = network.training(candidate.batch, candidate.dtype, candidate.optimizer)
+        return Point(network.input, candidate.batch, candidate.shown, report, reported, number, training)
+
+    def result(self, points: Sequence[Point], swept: Swept | None = None, asked: Sequence[str] = ()) -> ScaleResult:
+        """The result, with what makes a point another network than it seems."""
+        unbuilt = tuple(found for found in self.built.values() if isinstance(found, Unbuilt))
+        if not points and unbuilt:
+            raise unbuilt[0].error
+        alike: dict[str, list[Model]] = {}
+        for found in self.built.values():
+            if isinstance(found, Model):
+                alike.setdefault(str(found.settings), []).append(found)
+        notes = [note for group in alike.values() for note in (*group[0].stands_in, *another_network(group))]
+        return ScaleResult(str(self.model), tuple(points), unbuilt, tuple(dict.fromkeys(notes)), swept, tuple(asked))
+
+
+def _build(model: Reference, candidate: Candidate) -> Model | Unbuilt:
+    """The network at a point, or why there is none."""
+    shape = candidate.input
+    try:
+        if shape is not None and not is_other(str(model)):
+            shape = input_at(model, shape, candidate.settings)
+        return load(model, input=shape, settings=candidate.settings)
+    except ArchcalcError as error:
+        return Unbuilt(shape, candidate.shown, error)
 
 
 def _of_model(model: Reference, known: Sequence[Reported]) -> Iterator[tuple[Reported, Input]]:
@@ -130,72 +365,67 @@ def _is_at(model: Model, input: Input) -> bool:
     return {**there, **input} == there if isinstance(input, Mapping) else model.input == input
 
 
-def _build(model: Reference, size: Input | None, chosen: dict[str, str]) -> Model | Unbuilt:
-    """The network at a size and with settings, or why there is none."""
-    shape = size
-    try:
-        if size is not None and not is_other(str(model)):
-            shape = input_at(model, size, chosen)
-        return load(model, input=shape, settings=chosen)
-    except ArchcalcError as error:
-        return Unbuilt(shape, chosen, error)
-
-
-def sides(text: str) -> list[int | Shape]:
-    """`128..512/32,3x64x96`: sides, and whole inputs. Raises UsageError."""
-    found: list[int | Shape] = []
-    for part in text.split(",") if text else ():
-        whole = part.lower().replace("×", "x")
-        if re.fullmatch("[0-9]{1,19}(x[0-9]{1,19})+", whole):
-            found.append(tuple(int(n) for n in whole.split("x")))
-        else:
-            found += counts(part, "--input")
-    return found
-
-
-def values(text: str, what: str) -> tuple[Fraction, ...]:
-    """`128..512/32` (both ends, in steps), `1,8`, `0.5..2/0.5`, and lists of these. Raises UsageError."""
-    found: list[Fraction] = []
-    for part in text.split(","):
+def _none_left(model: Reference, tally: Tally, sweep: Sweep) -> ArchcalcError:
+    """Why nothing is left: the bounds, or what the first point that does not build says."""
+    refused = sorted(tally.refused.values(), key=lambda each: each.number)
+    if refused and not tally.dropped:
         try:
-            span, slash, step = part.partition("/")
-            low, dots, high = span.partition("..")
-            if not dots:
-                if slash:
-                    raise ValueError
-                found.append(read_number(low))
-                continue
-            first, last, by = read_number(low), read_number(high), read_number(step if slash else "1")
-            if by <= 0 or last < first:
-                raise ValueError
-            if (last - first) / by >= MOST:
-                raise UsageError(f"`{what} {part}` is more than {MOST:,} numbers, the most that are counted at once")
-            found += [first + by * n for n in range(int((last - first) / by) + 1)]
-        except (ValueError, ZeroDivisionError):
-            hint = "A range is `128..512/32`, a list `1,8,32`."
-            raise UsageError(f"`{what} {cut(text)}` is neither numbers nor a range of them", hint) from None
-    return tuple(dict.fromkeys(found))
+            found = _build(model, sweep.space.at(refused[0].number))
+        except ArchcalcError as error:
+            return error
+        return found.error if isinstance(found, Unbuilt) else UsageError(refused[0].message)
+    words = [f"{bound}: {count:,}" for bound, count in tally.dropped.items()]
+    words += [f"{each.message}: {each.many:,}" for each in refused]
+    return NoneLeft(f"no point of {tally.counted:,} keeps all bounds; so many each left out:", words=words)
 
 
-def counts(text: str, what: str) -> tuple[int, ...]:
-    """Whole numbers of at least 1. Raises UsageError."""
-    found = values(text, what)
-    if any(value.denominator != 1 or value < 1 for value in found):
-        raise UsageError(f"`{what} {cut(text)}`: whole numbers of at least 1 are wanted")
-    return tuple(int(value) for value in found)
+@contextmanager
+def _stored(file: str, sweep: Sweep, resume: bool) -> Iterator[Store | None]:
+    """The file of all points, closed however the sweep ends."""
+    if not file:
+        yield None
+        return
+    from .store import Store
+
+    store, done = Store(file, sweep, resume), False
+    try:
+        yield store
+        done = True
+    finally:
+        store.close(done)
 
 
-def grid(
-    inputs: Sequence[Input | None], batches: Sequence[int], settings: Mapping[str, Sequence[str]]
-) -> Iterator[tuple[Input | None, int, dict[str, str]]]:
-    """All combinations: inputs, batches and settings, the last one the quickest. Raises UsageError for too many."""
-    size = prod(map(len, (inputs, batches, *settings.values())))
-    if size > MOST:
-        raise UsageError(f"{size:,} points are more than {MOST:,}")
-    for shape, batch, chosen in product(inputs, batches, product(*settings.values())):
-        yield shape, batch, dict(zip(settings, chosen, strict=True))
+def _measured(found: Sequence[tuple[Point, Model]], sweep: Sweep, tick: Tick | None) -> list[Point]:
+    """Points with their latency on this machine, run in turn; of these those that keep what bounds it, and of them the
+    front, in which latencies within the noise are alike, or the best. Raises NoneLeft."""
+    from ..measurement.conditions import Conditions
+    from .compare import COMPARED, Compared, within_noise
 
+    apart = {(point.batch, point.report.dtype) for point, _ in found}
+    if len(apart) > 1:
+        raise UsageError("what is measured together has one batch and one dtype", "Leave `batch` and `dtype` as one.")
+    (batch, dtype), metric = *apart, next(metric for metric in COMPARED if metric.key == LATENCY)
+    runs = measure_in_turn([model for _, model in found], Conditions(batch, dtype), tick)
+    points = [replace(point, measured=run) for (point, _), run in zip(found, runs, strict=True)]
+    kept = [p for p in points if all(bound.holds(p.figure(bound.quantity) or 0) for bound in sweep.bounds)]
+    if not kept:
+        words = [f"{p.measured.whole.median:.3g} ms" for p in points if p.measured]
+        raise NoneLeft("no point is as quick as it should be", words=words)
+    runs_of = {
+        id(p): Compared("", m.summary(batch, dtype, p.measured)) for p, (_, m) in zip(points, found, strict=True)
+    }
 
-def shown(value: int | float | str | Fraction) -> str:
-    """A value as a setting is typed: `1.1`."""
-    return as_typed(value) if isinstance(value, Fraction) else str(value)
+    def better(one: Point, other: Point, name: str) -> int:
+        first, second = one.figure(name) or 0, other.figure(name) or 0
+        if first == second or (name == LATENCY and within_noise(runs_of[id(one)], runs_of[id(other)], metric)):
+            return 0
+        return 1 if (first > second) == (name in sweep.maximized) else -1
+
+    def beats(one: Point, other: Point) -> bool:
+        each = [better(one, other, name) for name in sweep.objectives]
+        return bool(each) and min(each) >= 0 and max(each) > 0
+
+    front = [point for point in kept if not any(beats(other, point) for other in kept)]
+    if sweep.by:
+        front.sort(key=lambda p: (p.figure(sweep.by) or 0) * (-1 if sweep.by in sweep.maximized else 1))
+    return front[: sweep.plan.best or None]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ...models import Summary
     from ...tasks.compare import Compared
     from ...tasks.plot import Bubble
-    from ...tasks.scale import Point
+    from ...tasks.scale import ScaleResult
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -61,13 +61,13 @@ def picture(
         return volumes.shapes(summary)
 
 
-def sweep(model: str, points: Sequence[Point]) -> Figure:
+def sweep(found: ScaleResult) -> Figure:
     """The picture of `archcalc scale`."""
     from . import charts
     from .style import styled
 
     with styled():
-        return charts.sweep(model, points)
+        return charts.sweep(found.model, found.points)
 
 
 def mermaid(summary: Summary, only: str = "") -> str:

@@ -1,0 +1,189 @@
+"""The points of a sweep on disk, as they come: lines of csv or JSON, or a folder of Parquet parts; and its journal.
+
+A chunk is written, and then a line of the journal says so and where the file ends: what stands behind that was being
+written when somebody pulled the plug, and is cut off by whoever goes on. So nothing is lost, and nothing is there
+twice, however the sweep ended.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import IO, Any
+
+from .. import files
+from ..errors import Unavailable, UsageError, installed, printable
+from .space import INPUT, WORDS
+from .sweep import TOTALS, TRAINING, Chunk, Sweep
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+JOURNAL = ".journal"  # behind the name of the file
+MOST = 1 << 30  # bytes of a journal
+GO_ON = "`--resume` goes on with it; or name another file."
+
+
+class Store:
+    """A file of points and its journal; `chunks` are those that stand in it already. Nobody else writes to them.
+
+    Raises UsageError for a file of no known form, for one that holds a sweep that was stopped unless it is to `resume`,
+    and then for one of another sweep; Unavailable where something that is needed is missing, or where it cannot be
+    written."""
+
+    def __init__(self, file: str, sweep: Sweep, resume: bool) -> None:
+        self.path = files.writable(file, "--points") if not file.endswith(".parquet") else Path(os.path.realpath(file))
+        self.name, self.suffix, self.sweep = printable(file), self.path.suffix.lower(), sweep
+        if self.suffix not in SUFFIXES:
+            raise UsageError(f"`--points {self.name}` is no csv, jsonl or parquet", "The suffix says what is written.")
+        self.journal = self.path.with_name(self.path.name + JOURNAL)
+        head = {"plan": sweep.plan.document(), "columns": sweep.columns, "long": sweep.long}
+        try:
+            self._begin(json.loads(json.dumps(head)), resume)
+        except OSError as error:
+            raise Unavailable(f"`{self.name}`: {error.strerror or error}") from None
+
+    def _begin(self, head: dict[str, Any], resume: bool) -> None:
+        self.chunks: list[Chunk] = []
+        self._log = self.journal.open("ab+")
+        _hold(self._log, self.name)
+        lines = list(_lines(self._log))
+        begun, done = bool(lines), bool(lines) and lines[-1][1].get("done", False)
+        if begun and not done and not resume:
+            raise UsageError(f"`{self.name}` holds a sweep that was stopped", GO_ON)
+        end = 0
+        if begun and resume:
+            _same(lines[0][1], head, self.name)
+            self.chunks = [Chunk.of(line["chunk"]) for _, line in lines if "chunk" in line]
+            end = max(line["end"] for _, line in lines if "end" in line)
+            self._log.truncate(lines[-1 if not done else -2][0])
+        else:
+            self._log.truncate(0)
+        if self.suffix == ".parquet":
+            with installed():
+                import pyarrow.parquet  # noqa: F401
+            self._parts(begun and resume)
+            self._file: IO[bytes] | None = None
+        else:
+            self._file = self.path.open("rb+" if self.path.exists() else "wb+")
+            if end > self._file.seek(0, os.SEEK_END):
+                raise UsageError(f"`{self.name}` is shorter than its journal says", "It is not what the sweep wrote.")
+            self._file.truncate(end)
+            self._file.seek(end)
+        if not (begun and resume):
+            self._write(_csv([self.sweep.columns]) if self.suffix == ".csv" else b"")
+            self._note({**head, "end": self._end})
+
+    @property
+    def _end(self) -> int:
+        return self._file.tell() if self._file is not None else 0
+
+    def add(self, chunk: Chunk) -> None:
+        """Write a chunk down. Raises Unavailable where it cannot be written."""
+        try:
+            if self.suffix == ".csv":
+                self._write(_csv(chunk.rows))
+            elif self.suffix == ".jsonl":
+                rows = (dict(zip(self.sweep.columns, row, strict=True)) for row in chunk.rows)
+                self._write("".join(f"{json.dumps(row)}\n" for row in rows).encode())
+            elif chunk.rows:
+                self._part(chunk)
+            self._note({"chunk": chunk.document(), "end": self._end})
+        except OSError as error:
+            raise Unavailable(f"`{self.name}`: {error.strerror or error}", GO_ON) from None
+
+    def close(self, done: bool) -> None:
+        """End, and if all is `done` say so."""
+        if done:
+            self._note({"done": True})
+        self._log.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        assert self._file is not None or not data
+        if self._file is not None:
+            self._file.write(data)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def _note(self, line: dict[str, Any]) -> None:
+        self._log.write(json.dumps(line).encode() + b"\n")
+        self._log.flush()
+        os.fsync(self._log.fileno())
+
+    # --- Parquet ------------------------------------------------------------------------------------------------------
+
+    def _parts(self, kept: bool) -> None:
+        """Make the folder; in an old one nothing is left but, if they are `kept`, the parts of the journal."""
+        self.path.mkdir(exist_ok=True)
+        known = {_part_name(chunk.number) for chunk in self.chunks} if kept else set()
+        for path in self.path.iterdir():
+            if path.name not in known:
+                if not path.name.startswith(("part-", files.BESIDE[0])):
+                    raise UsageError(f"`{self.name}` has other files: `{printable(path.name)}`")
+                path.unlink()
+
+    def _part(self, chunk: Chunk) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        columns = dict(zip(self.sweep.columns, zip(*chunk.rows, strict=True), strict=True))
+        counts, words = {"point", "batch", *TOTALS, TRAINING}, {*WORDS}
+        kinds = {
+            name: pyarrow.int64() if name in counts
+            else pyarrow.string() if name in words or name.partition(" ")[0] == INPUT
+            else pyarrow.float64()
+            for name in columns
+        }  # fmt: skip
+        arrays = {name: pyarrow.array(values, kinds[name]) for name, values in columns.items()}
+        sink = pyarrow.BufferOutputStream()
+        parquet.write_table(pyarrow.table(arrays), sink)
+        files.replace(self.path / _part_name(chunk.number), sink.getvalue().to_pybytes())
+
+
+def _part_name(number: int) -> str:
+    return f"part-{number:08d}.parquet"
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
+    out = StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()
+
+
+def _hold(log: IO[bytes], name: str) -> None:
+    """Keep others from writing to the same file; the system ends that with the process."""
+    if files.fcntl is None:
+        return
+    try:
+        files.fcntl.flock(log, files.fcntl.LOCK_EX | files.fcntl.LOCK_NB)
+    except OSError:
+        raise UsageError(f"another sweep is writing to `{name}`") from None
+
+
+def _lines(log: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The whole lines of a journal, each with where it ends; what is behind them was being written."""
+    log.seek(0)
+    end = 0
+    for line in log.read(MOST).splitlines(keepends=True):
+        end += len(line)
+        try:
+            found = json.loads(line) if line.endswith(b"\n") else None
+        except files.FAULTS:
+            found = None
+        if not isinstance(found, dict):
+            return
+        yield end, found
+
+
+def _same(old: dict[str, Any], new: dict[str, Any], name: str) -> None:
+    """Raise UsageError where a journal is of another sweep."""
+    before, now = {**old.get("plan", {}), "columns": old.get("columns")}, {**new["plan"], "columns": new["columns"]}
+    other = [key for key in now if before.get(key) != now[key]]
+    if other:
+        key = other[0]
+        what = {"specs": "the specs", "text": "the spec", "version": "the version of archcalc"}.get(key, f"`{key}`")
+        raise UsageError(f"`{name}` holds another sweep: {what} was another", "Name another file, or remove it.")

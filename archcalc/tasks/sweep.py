@@ -1,0 +1,359 @@
+"""Many points of a space, counted in chunks by whoever is there, of which only those that are asked for are kept.
+
+A `Plan` is words and numbers alone: that, and the numbers of its points, is all that goes to another process or another
+machine, and what a sweep that was stopped is known by.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from hashlib import sha256
+from heapq import nsmallest
+from operator import le
+from typing import Any, NamedTuple
+
+from .. import __version__
+from ..analysis.counts import Report, Totals, analyse
+from ..analysis.receptive import last_map
+from ..analysis.training import train
+from ..bounds import Bound, one_of, read_where
+from ..errors import ArchcalcError, Source, Text, Unavailable, UsageError
+from ..graph import Graph, Input
+from ..language.zoo import Selection, select, select_text, spec_files
+from ..networks import input_at, is_settable, network
+from ..units import with_separators
+from .space import LARGEST, Candidate, Space
+
+TOTALS = tuple(name for name in Totals.__slots__ if name != "elementwise")
+SHOWN = ("params", "macs", "flops", "activation_bytes", "peak_memory_bytes", "weight_layers")  # in a file, unless asked
+TRAINING, FIELD, LATENCY = "training_memory_bytes", "receptive_field", "latency_ms"
+FIGURES = (*TOTALS, TRAINING, FIELD, LATENCY)
+LONG = 500  # points of a chunk at most
+CHUNKS = 64  # of a sweep at least, where it has as many points
+REASONS = 50  # why points do not build, each told apart
+MOST_KEPT = 500  # points that are built again and shown
+MOST_MEASURED = 64
+
+
+def unit_of(name: str) -> str:
+    """The unit of a figure: bytes, ms or none."""
+    return "bytes" if name.endswith("_bytes") else "ms" if name.endswith("_ms") else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sweep counts, and what it keeps. `text` is a spec file's that does not ship, `optimizer` that of training
+    steps, if they are counted; `file` names the figures of points in a file. `points` are drawn where they are not 0.
+    `specs` tells the shipped specs by, `version` archcalc."""
+
+    model: str
+    text: str
+    axes: tuple[tuple[str, str], ...]
+    derived: tuple[tuple[str, str], ...]
+    where: str = ""
+    pareto: tuple[str, ...] = ()
+    maximize: tuple[str, ...] = ()
+    best: int = 0
+    by: str = ""
+    optimizer: str = ""
+    file: tuple[str, ...] = SHOWN
+    points: int = 0
+    seed: int = 0
+    latin: bool = False
+    specs: str = ""
+    version: str = __version__
+
+    def document(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {name: [list(e) if isinstance(e, tuple) else e for e in value] if isinstance(value, tuple) else value
+                for name, value in asdict(self).items()}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def shipped_digest() -> str:
+    """What changes when a shipped spec does."""
+    found = sha256()
+    for path in spec_files():
+        found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:16]
+
+
+class Refused(NamedTuple):
+    """Points that do not build for one reason: how many, the number of the first, its message and its place."""
+
+    many: int
+    number: int
+    message: str
+    where: str
+
+
+Kept = tuple[tuple[float, ...], int]  # what decides about a point, the smallest first, and its number
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What came of some points: the rows of those that are left, which of them are kept, how many each bound left out,
+    and what does not build."""
+
+    number: int
+    counted: int
+    left: int
+    kept: tuple[Kept, ...]
+    dropped: dict[str, int] = field(default_factory=dict)
+    refused: tuple[Refused, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As JSON has it, without the rows."""
+        return {
+            "number": self.number,
+            "counted": self.counted,
+            "left": self.left,
+            "kept": self.kept,
+            "dropped": self.dropped,
+            "refused": self.refused,
+        }
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Chunk:
+        """Read from JSON."""
+        kept = tuple((tuple(values), number) for values, number in document["kept"])
+        refused = tuple(Refused(*each) for each in document["refused"])
+        return cls(document["number"], document["counted"], document["left"], kept, document["dropped"], refused)
+
+
+class Sweep:
+    """The points of a plan, counted by their numbers. Raises UsageError and SpecError for a plan that makes no sense,
+    Unavailable for one of another version or with other specs."""
+
+    def __init__(self, plan: Plan) -> None:
+        if plan.version != __version__:
+            raise Unavailable(f"a worker has archcalc {__version__}, and the sweep is of {plan.version}")
+        if plan.specs != shipped_digest():
+            raise Unavailable("a worker has other specs than the sweep", "Install one and the same archcalc.")
+        self.plan = plan
+        self.selection = select_text(plan.model, plan.text) if plan.text else select(plan.model)
+        asked = [*plan.pareto, *plan.maximize, *filter(None, [plan.by]), *plan.file]
+        words = {*re.findall(r"\w+", " ".join([plan.where, *asked]))}
+        self.space = Space(plan.axes, plan.derived, self._settable, words)
+        if plan.points > LARGEST or (not plan.points and self.space.size > LARGEST) or self.space.size > 10**18:
+            size = with_separators(plan.points or self.space.size)
+            raise UsageError(f"{size} points are more than {LARGEST:,}", "`--sample` draws some of them.")
+        self.numbers: Sequence[int] = range(self.space.size)
+        if plan.points:
+            self.numbers = self.space.sample(plan.points, plan.seed, plan.latin)
+        self.known = {name: unit_of(name) for name in (*self.space.numbers, "batch", *FIGURES)}
+        self.bounds = read_where(plan.where, self.known) if plan.where.strip() else ()
+        self.pareto = [self._one(name, "--pareto") for name in (*plan.pareto, *plan.maximize)]
+        up = {self._one(name, "--maximize") for name in plan.maximize}
+        self.by = self._one(plan.by, "--by") if plan.by else ""
+        self.objectives = [*dict.fromkeys(self.pareto)] if plan.pareto or (plan.maximize and not plan.best) else []
+        self.deciding = [(n, -1 if n in up else 1) for n in (*self.objectives, *filter(None, [self.by]))]
+        self.maximized = up
+        self.known |= dict.fromkeys(("point", *self.space.columns), "")
+        self.file = [name for name in (self._one(each, "--columns") for each in plan.file) if name in FIGURES]
+        self.needed = {n for n, _ in self.deciding} | {b.quantity for b in self.bounds} | {*self.file}
+        if TRAINING in self.needed and not plan.optimizer:
+            raise UsageError(f"`{TRAINING}` is of a training step", "Give `--train` too.")
+        self._last: tuple[Any, Graph] | None = None
+
+    @property
+    def asked(self) -> list[str]:
+        """The figures that decide."""
+        return [*dict.fromkeys([name for name, _ in self.deciding] + [bound.quantity for bound in self.bounds])]
+
+    @property
+    def measured(self) -> bool:
+        """Whether something that is asked for is measured: then every point that is left is kept for it."""
+        return LATENCY in self.needed
+
+    @property
+    def long(self) -> int:
+        """How many points a chunk has."""
+        return min(LONG, max(1, -(-len(self.numbers) // CHUNKS)))
+
+    @property
+    def chunks(self) -> range:
+        """The numbers of all chunks."""
+        return range(-(-len(self.numbers) // self.long))
+
+    def _settable(self, name: str) -> bool:
+        return is_settable(self.selection, name)
+
+    def _one(self, name: str, option: str) -> str:
+        return one_of(Text(name, Source(option, (name,)), 1, 1), self.known)
+
+    # --- counting -----------------------------------------------------------------------------------------------------
+
+    def report(self, point: Candidate) -> Report:
+        """The counts of a point. Raises ArchcalcError where it does not build."""
+        key = str(point.input), point.settings
+        if self._last is None or self._last[0] != key:
+            self._last = key, network(self.selection, input_of(self.selection, point), point.settings).graph
+        return analyse(self._last[1], point.batch, point.dtype)
+
+    def figures(self, point: Candidate) -> dict[str, Any] | Bound:
+        """What is known of a point, or the first bound that it does not keep: the cheapest are looked at first, and
+        nothing is counted behind the one that decides. Raises ArchcalcError where it does not build."""
+        found: dict[str, Any] = {"batch": point.batch, **point.values}
+        left = self.bounds
+        for more in (self._totals, self._training, self._field, None):
+            now, left = (
+                [bound for bound in left if bound.quantity in found],
+                tuple(bound for bound in left if bound.quantity not in found),
+            )
+            for bound in now:
+                if not bound.holds(found[bound.quantity]):
+                    return bound
+            if more is not None:
+                found |= more(point)
+        return found
+
+    def _totals(self, point: Candidate) -> dict[str, Any]:
+        return self.report(point).totals.counts()
+
+    def _training(self, point: Candidate) -> dict[str, Any]:
+        if TRAINING not in self.needed:
+            return {}
+        return {TRAINING: train(self.report(point), point.optimizer).peak_bytes}
+
+    def _field(self, point: Candidate) -> dict[str, Any]:
+        if FIELD not in self.needed:
+            return {}
+        report = self.report(point)
+        return {FIELD: report.receptive_fields.most(last_map(report.graph)) or 0}
+
+    def chunk(self, number: int) -> Chunk:
+        """Count the points of a chunk."""
+        start = number * self.long
+        return self.count(number, self.numbers[start : start + self.long])
+
+    def count(self, number: int, points: Sequence[int]) -> Chunk:
+        """Count these points; `number` is what they are called together."""
+        rows: list[tuple[Any, ...]] = []
+        kept: list[Kept] = []
+        dropped: Counter[str] = Counter()
+        refused: dict[tuple[str, str], Refused] = {}
+        for at in points:
+            try:
+                point = self.space.at(at)
+                found = self.figures(point)
+            except ArchcalcError as error:
+                _refuse(refused, Refused(1, at, error.message, getattr(error, "where", "")))
+                continue
+            if isinstance(found, Bound):
+                dropped[found.text.value] += 1
+                continue
+            decide = () if self.measured else tuple(sign * found[name] for name, sign in self.deciding)
+            kept.append((decide, at))
+            rows.append((at, *self._varied(point), *(found.get(name) for name in self.file)))
+        best = tuple(self.choose(kept))
+        return Chunk(number, len(points), len(kept), best, dict(dropped), tuple(refused.values()), tuple(rows))
+
+    # --- what is kept -------------------------------------------------------------------------------------------------
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of a file of points."""
+        return ["point", *self.space.columns, *self.file]
+
+    def _varied(self, point: Candidate) -> tuple[int | float | str, ...]:
+        shown: dict[str, int | float | str] = {"batch": point.batch}
+        shown |= {name: float(v) if isinstance(v, Fraction) else v for name, v in point.values.items()}
+        if isinstance(point.input, Mapping):
+            shown |= {f"input {name}": _size(shape) for name, shape in point.input.items()}
+        elif point.input is not None:
+            shown["input"] = _size(point.input)
+        return tuple(shown[name] for name in self.space.columns)
+
+    def choose(self, points: Iterable[Kept]) -> list[Kept]:
+        """Of some points those that are kept, whichever others there are: the front, of what is alike the first; so
+        many of the best; or the first ones."""
+        if self.measured:
+            return nsmallest(MOST_MEASURED + 1, points)
+        if self.objectives:
+            return front(points, len(self.objectives))
+        return nsmallest(self.plan.best or MOST_KEPT, points)
+
+    def chosen(self, points: Iterable[Kept]) -> list[int]:
+        """The numbers of what is kept of all, in the order in which it is shown."""
+        kept = self.choose(points)
+        if self.objectives and self.plan.best:
+            kept = nsmallest(self.plan.best, kept, key=lambda each: (each[0][-1], each[1]))
+        return [number for _, number in kept[:MOST_KEPT]]
+
+
+def input_of(selection: Selection, point: Candidate) -> Input | None:
+    """The input of a point, with the channels that the spec has."""
+    return None if point.input is None else input_at(selection, point.input, point.settings)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def front(points: Iterable[Kept], objectives: int) -> list[Kept]:
+    """The points that no other is at least as good as in all of the first so many values, those with the smallest first
+    value first; of points alike the one with the smallest number."""
+    found: list[Kept] = []
+    own: list[tuple[float, ...]] = []
+    for point in sorted(points, key=lambda each: (each[0][:objectives], each[1])):
+        values = point[0][:objectives]
+        # What comes earlier is no larger in the first value; of two it is enough to look at the last of the front.
+        beaten = own[-1:] if objectives == 2 else own
+        if not any(all(map(le, best, values)) for best in beaten):
+            found.append(point)
+            own.append(values)
+    return found
+
+
+def _refuse(found: dict[tuple[str, str], Refused], more: Refused) -> None:
+    """Count points that do not build by their reasons, which differ in more than numbers."""
+    key = re.sub(r"[0-9.×/]+", "0", more.message), more.where
+    if key not in found and len(found) >= REASONS:
+        key, more = ("", ""), more._replace(message="other reasons", where="")
+    old = found.get(key, more._replace(many=0))
+    first = min(old, more, key=lambda each: each.number)
+    found[key] = first._replace(many=old.many + more.many)
+
+
+@lru_cache(maxsize=2)
+def sweep_of(plan: Plan) -> Sweep:
+    """The sweep of a plan, made once in a process."""
+    return Sweep(plan)
+
+
+def count_chunk(job: tuple[Plan, int]) -> Chunk:
+    """Count a chunk of a plan: what a worker does."""
+    plan, number = job
+    return sweep_of(plan).chunk(number)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of all chunks so far."""
+
+    sweep: Sweep
+    counted: int = 0
+    left: int = 0
+    kept: list[Kept] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    refused: dict[tuple[str, str], Refused] = field(default_factory=dict)
+    _since: int = 0
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in a chunk."""
+        self.counted += chunk.counted
+        self.left += chunk.left
+        self.kept += chunk.kept
+        self._since += len(chunk.kept)
+        if self._since > 5_000:
+            self.kept, self._since = self.sweep.choose(self.kept), 0
+        self.dropped.update(chunk.dropped)
+        for each in chunk.refused:
+            _refuse(self.refused, each)

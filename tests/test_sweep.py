@@ -1,0 +1,338 @@
+"""Sweeps: every point is the network itself, what is kept is what brute force keeps, and no kill loses a point."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import BrokenExecutor
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from archcalc import cli
+from archcalc.errors import ArchcalcError, UsageError
+from archcalc.models import load
+from archcalc.parallel import streamed
+from archcalc.schemas import generate as schema
+from archcalc.tasks import engines
+from archcalc.tasks.choose import NoneLeft
+from archcalc.tasks.scale import ScaleResult, scale
+from archcalc.tasks.space import Space
+from archcalc.tasks.sweep import Chunk, Plan, count_chunk, front
+
+TINY = """\
+input: 3 × 8 × 8
+given: {c: 4, k: 3, n: 1}
+layers:
+  - unit x(n)
+  - gap linear(c)
+blocks:
+  unit:
+    - conv(c, k, pad=0) bn relu
+"""
+AXES = {"c": "1..12", "k": "1,3,9", "n": "1..3"}  # no kernel of 9 fits
+
+
+def space(axes: dict[str, str], derived: dict[str, str] | None = None, known: str = "a b c") -> Space:
+    return Space(axes.items(), (derived or {}).items(), known.split().__contains__)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    return f"{tmp_path}/tiny.yaml"
+
+
+# --- what varies ------------------------------------------------------------------------------------------------------
+
+
+def test_the_points_of_a_space_are_its_product_in_order() -> None:
+    found = space({"batch": "1", "a": "1..3", "b": "1,0.5"})
+    assert found.size == 6
+    assert [found.at(n).settings for n in range(6)] == [
+        {"a": a, "b": b} for a, b in product((1, 2, 3), (1, Fraction(1, 2)))
+    ]
+
+
+def test_expressions_follow_from_one_another_and_from_names_that_are_no_constants() -> None:
+    found = space({"phi": "0..7"}, {"c": "b + 1", "a": "1.2**phi", "b": "round(224*1.15**phi)"})
+    point = found.at(2)
+    assert point.settings == {"c": 297, "a": Fraction(36, 25), "b": 296}  # 224 · 1.3225 = 296.24
+    assert point.shown == {"phi": "2", "a": "1.44", "b": "296", "c": "297"}
+
+
+@pytest.mark.parametrize(
+    ("axes", "derived", "message"),
+    [
+        ({"d": "1,2"}, {}, ""),  # whoever builds it says so
+        ({"phi": "1,2"}, {"a": "1.2**psi"}, "`psi` is nothing that varies"),
+        ({"phi": "1,2"}, {"a": "b", "b": "a"}, "need one another: a, b"),
+        ({"a": "1,2"}, {"a": "phi"}, "`phi` is nothing that varies"),
+        ({"dtype": "float31"}, {}, "`float31` is no dtype"),
+        ({"a b": "1"}, {}, "`a b` is no name"),
+        ({"a": "1"}, {"b": "__import__('os')"}, "is not a function"),
+        ({"a": "1"}, {"b": "a.real"}, "not part of the expression language"),
+    ],
+)
+def test_what_cannot_vary(axes: dict[str, str], derived: dict[str, str], message: str) -> None:
+    if not message:
+        assert space(axes, derived).settings == ["d"]
+        return
+    with pytest.raises(ArchcalcError, match=message.replace(".", "\\.").replace("(", "\\(")):
+        space(axes, derived)
+
+
+@pytest.mark.parametrize("latin", [False, True])
+def test_a_sample_is_of_different_points_and_always_the_same(latin: bool) -> None:
+    found = space({"a": "1..50", "b": "1..40", "c": "1..30"})
+    drawn = found.sample(200, 1, latin)
+    assert list(drawn) == sorted(set(drawn)) == list(found.sample(200, 1, latin)) != list(found.sample(200, 2, latin))
+    assert 195 <= len(drawn) <= 200
+    assert 0 <= drawn[0] <= drawn[-1] < found.size
+    if latin:  # each of 50 values of `a` in its fiftieth of 200 points
+        times = [[found.at(n).settings["a"] for n in drawn].count(a) for a in range(1, 51)]
+        assert 3 <= min(times) <= max(times) <= 5
+
+
+def test_a_place_in_a_table_is_set_by_its_row() -> None:
+    """One more MBConv6 3×3 of 24 channels in stage 3 of B0, written out."""
+    inverted = (24 * 144 + 2 * 144) + (9 * 144 + 2 * 144) + (144 * 6 + 6 + 6 * 144 + 144) + (144 * 24 + 2 * 24)
+    for place in ("layers[3]", "layers[MBConv6, k3×3.1]"):
+        first, second = scale("efficientnet-b0", vary={place: "2,3"}).points
+        assert first.report.totals == load("efficientnet-b0").totals
+        assert second.report.totals.params - first.report.totals.params == inverted
+    for wrong, message in (("layers[99]", "no row `99`"), ("nothing[3]", "has no `nothing`")):
+        with pytest.raises(UsageError, match=message):
+            scale("efficientnet-b0", vary={wrong: "1,2"})
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4)), max_size=30), st.integers(1, 3))
+def test_a_front_is_what_brute_force_finds(values: list[tuple[int, int, int]], count: int) -> None:
+    def beats(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+        return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+    points = [(each, number) for number, each in enumerate(values)]
+    cut = [each[:count] for each in values]
+    wanted = [n for n, one in enumerate(cut) if not any(beats(o, one) for o in cut) and one not in cut[:n]]
+    assert sorted(number for _, number in front(points, count)) == wanted
+    parts = [front(points[at::3], count) for at in range(3)]  # of fronts of parts, in any order
+    assert sorted(number for _, number in front([p for part in parts[::-1] for p in part], count)) == wanted
+
+
+def every(tiny: str, **more: Any) -> ScaleResult:
+    return scale(tiny, vary=AXES, **more)
+
+
+def test_a_sweep_keeps_what_is_kept_of_all_points(tiny: str) -> None:
+    plain = every(tiny).points
+    assert len(plain) == 72  # 12 · 2 · 3: kernels of 9 do not fit
+    within = [point for point in plain if point.report.totals.params <= 500]
+    swept = every(tiny, where="params <= 500", best=1000)
+    assert [point.settings for point in swept.points] == [point.settings for point in within]
+    assert [point.report.totals for point in swept.points] == [point.report.totals for point in within]
+    assert swept.swept is not None
+    assert (swept.swept.size, swept.swept.counted, swept.swept.left) == (108, 108, len(within))
+    assert swept.swept.dropped == {"params <= 500": 72 - len(within)}
+    assert [(each.many, each.number) for each in swept.swept.refused] == [(36, 6)]
+    best = every(tiny, best=5, by="macs").points
+    assert [p.report.totals.macs for p in best] == sorted(p.report.totals.macs for p in plain)[:5]
+    most = every(tiny, best=5, by="macs", maximize=["macs"]).points
+    assert [p.report.totals.macs for p in most] == sorted((p.report.totals.macs for p in plain), reverse=True)[:5]
+    field = every(tiny, pareto=["params"], maximize=["receptive_field"]).points
+    costs = [(point.report.totals.params, point.figure("receptive_field")) for point in field]
+    assert len(costs) > 1
+    assert costs == sorted(costs)
+    step = every(tiny, best=1, by="training_memory_bytes", optimizer="adam").points[0]
+    alone = load(tiny, settings=step.settings).training(optimizer="adam")
+    assert step.figure("training_memory_bytes") == alone.peak_bytes
+
+
+def test_a_bound_on_what_varies_is_decided_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    from archcalc.tasks import sweep
+
+    built: list[Any] = []
+    network = sweep.network
+    monkeypatch.setattr(sweep, "network", lambda *given: built.append(given) or network(*given))
+    sweep.sweep_of.cache_clear()
+    grid = dict.fromkeys(("alpha", "beta", "gamma"), "1..1.5/0.05")
+    derived = {"depth": "alpha", "width": "beta", "resolution": "round(224*gamma)"}
+    cost = {"cost": "alpha * beta**2 * gamma**2"}
+    found = scale("efficientnet-b0", vary=grid, settings=derived | cost, where="cost in 1.995..2.005", best=20)
+    steps = [Fraction(n, 20) for n in range(20, 31)]
+    near = [abs(a * b**2 * g**2 - 2) <= Fraction(5, 1000) for a, b, g in product(steps, repeat=3)]
+    assert len(built) == sum(near) == len(found.points) > 3
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"best": 1, "by": "parms"}, "`parms` is nothing that is known"),
+        ({"best": 1, "by": "training"}, "is of a training step"),
+        ({"where": "params > 1G"}, "no point of 108 keeps all bounds"),
+        ({"resume": True, "best": 1}, "needs the file"),
+        ({"jobs": 2}, "are for a sweep"),
+        ({"points": "x.txt"}, "no csv, jsonl or parquet"),
+        ({"best": 1, "engine": "ray"}, "none that archcalc has"),
+        ({"best": 1, "engine": "dask"}, "go together"),
+        ({"best": 1, "settings": {"d": "2*c"}}, "not a value that"),
+        ({"pareto": ["latency_ms"]}, "too many to measure"),
+    ],
+)
+def test_what_makes_no_sense(
+    tiny: str, more: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((UsageError, NoneLeft, ArchcalcError), match=message):
+        every(tiny, **more)
+
+
+def test_the_page_of_a_sweep(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["scale", tiny, *(f"--vary={name}={text}" for name, text in AXES.items()), "--pareto", "params,macs"]
+    assert cli._run([*line, "--maximize", "n", "--where", "c >= 3"]) == 0
+    text = capsys.readouterr().out
+    for said in ("of 108 points", "c >= 3: 18", "30 points, first 24", "less params, less macs, more n"):
+        assert said in text
+    assert cli._run([*line, "--train", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    Draft202012Validator(schema.SCHEMAS["scale"]()).validate(document)
+    assert document["swept"]["size"] == 108
+    assert all(point["training_memory_bytes"] for point in document["points"])
+    assert cli._run([*line, "--where", "params > 1G"]) == 1
+
+
+# --- files, and kills -------------------------------------------------------------------------------------------------
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def by_number(path: Path) -> list[dict[str, str]]:
+    return sorted(rows(path), key=lambda row: int(row["point"]))
+
+
+def test_a_file_has_all_points_once(tiny: str, tmp_path: Path) -> None:
+    plain = every(tiny).points
+    for jobs, name in ((1, "a.csv"), (2, "b.jsonl")):
+        every(tiny, points=f"{tmp_path}/{name}", jobs=jobs)
+    found = rows(tmp_path / "a.csv")
+    assert [(row["c"], row["k"], row["n"]) for row in found] == [
+        (p.settings["c"], p.settings["k"], p.settings["n"]) for p in plain
+    ]
+    assert [int(row["macs"]) for row in found] == [p.report.totals.macs for p in plain]
+    lines = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert sorted((line["point"], line["macs"]) for line in lines) == [
+        (int(row["point"]), int(row["macs"])) for row in found
+    ]
+
+
+def test_whatever_a_kill_leaves_is_gone_on_with(tiny: str, tmp_path: Path) -> None:
+    """The file may be longer than the journal says, and the journal's last line torn: at every byte of both."""
+    path = tmp_path / "a.csv"
+    journal = path.with_name("a.csv.journal")
+    whole = every(tiny, points=str(path))
+    data, log = path.read_bytes(), journal.read_bytes()
+    kept = log[: log.rindex(b'{"done"')]
+    draw = random.Random(1)
+    for _ in range(8):
+        cut = draw.randrange(kept.index(b"\n") + 1, len(kept) + 1)
+        ends = [json.loads(line)["end"] for line in kept[:cut].splitlines(keepends=True) if line.endswith(b"\n")]
+        path.write_bytes(data[: draw.randrange(ends[-1], len(data) + 1)])
+        journal.write_bytes(kept[:cut])
+        with pytest.raises(UsageError, match="that was stopped"):
+            every(tiny, points=str(path))
+        again = every(tiny, points=str(path), resume=True)
+        assert again == whole
+        assert path.read_bytes() == data
+    with pytest.raises(UsageError, match="holds another sweep: `where`"):
+        every(tiny, points=str(path), resume=True, where="params < 9M")
+    Path(tiny).write_text(TINY.replace("relu", "swish"), encoding="utf-8")
+    with pytest.raises(UsageError, match="the spec was another"):
+        every(tiny, points=str(path), resume=True)
+    path.write_bytes(data[:-9])
+    Path(tiny).write_text(TINY, encoding="utf-8")
+    with pytest.raises(UsageError, match="shorter than its journal"):
+        every(tiny, points=str(path), resume=True)
+
+
+def test_kill_9_loses_nothing_and_writes_nothing_twice(tiny: str, tmp_path: Path) -> None:
+    vary = ["--vary", "c=1..60", "--vary", "n=1..20", "--vary", "k=1,3"]
+    line = [sys.executable, "-m", "archcalc", "scale", tiny, *vary, "--pareto", "params,macs", "--jobs", "2", "-q"]
+    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    said = subprocess.run([*line, "--points", str(whole)], env=env, capture_output=True, text=True, check=True).stdout
+    command = [*line, "--points", str(cut)]
+    for wanted in (2, 20):
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            while process.poll() is None and wrote(cut) < wanted:
+                time.sleep(0.002)
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+        command = [*line, "--points", str(cut), "--resume"]
+    assert wrote(cut) < 64
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == said
+    numbers = [int(row["point"]) for row in rows(cut)]
+    assert len(numbers) == len(set(numbers))
+    assert by_number(cut) == by_number(whole)
+
+
+def wrote(path: Path) -> int:
+    """Chunks that the journal says are there."""
+    journal = path.with_name(f"{path.name}.journal")
+    return journal.read_bytes().count(b"\n") - 1 if journal.exists() else 0
+
+
+def fatal(job: tuple[str, int]) -> int:
+    """Kills its worker the first time that it is asked for 3."""
+    folder, number = job
+    mark = Path(folder) / "killed"
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_worker_that_is_killed_is_told_of(tmp_path: Path) -> None:
+    got: list[int] = []
+    with pytest.raises(BrokenExecutor):
+        got.extend(streamed(fatal, ((str(tmp_path), n) for n in range(20)), 2))
+    assert sorted(streamed(fatal, ((str(tmp_path), n) for n in range(20)), 2)) == list(range(20))
+
+
+def deadly(job: tuple[Plan, int]) -> Chunk:
+    fatal((str(Path(job[0].model).parent), job[1]))
+    return count_chunk(job)
+
+
+def test_a_chunk_whose_worker_was_killed_is_done_again(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = every(tiny, points=f"{tmp_path}/a.csv")
+    monkeypatch.setattr(engines, "count_chunk", deadly)
+    again = every(tiny, points=f"{tmp_path}/b.csv", jobs=2)
+    assert (tmp_path / "killed").exists()
+    assert again.points == whole.points
+    assert by_number(tmp_path / "a.csv") == by_number(tmp_path / "b.csv")
+
+
+def needs(package: str) -> Any:
+    there = importlib.util.find_spec(package) is not None
+    return pytest.mark.skipif(not there, reason=f"{package} is not installed: `pip install archcalc[sweep]`")
