@@ -22,12 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from archcalc import cli
+from archcalc import cli, networks
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.models import load
 from archcalc.parallel import streamed
 from archcalc.schemas import generate as schema
-from archcalc.tasks import engines
+from archcalc.tasks import engines, sweep
 from archcalc.tasks.choose import NoneLeft
 from archcalc.tasks.scale import ScaleResult, scale
 from archcalc.tasks.space import Space
@@ -164,11 +164,14 @@ def test_a_sweep_keeps_what_is_kept_of_all_points(tiny: str) -> None:
 
 
 def test_a_bound_on_what_varies_is_decided_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    from archcalc.tasks import sweep
-
     built: list[Any] = []
-    network = sweep.network
-    monkeypatch.setattr(sweep, "network", lambda *given: built.append(given) or network(*given))
+    network = networks.network
+
+    def counted(*given: Any) -> networks.Network:
+        built.append(given)
+        return network(*given)
+
+    monkeypatch.setattr(sweep, "network", counted)
     sweep.sweep_of.cache_clear()
     grid = dict.fromkeys(("alpha", "beta", "gamma"), "1..1.5/0.05")
     derived = {"depth": "alpha", "width": "beta", "resolution": "round(224*gamma)"}
