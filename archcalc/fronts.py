@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError, installed
 from .files import typed
 from .graph import Graph, Input
 from .language.zoo import at_input
 from .networks import LIBRARIES, Settings, Spelled, input_at, inputs_of, is_code
-from .tracing import code, traced
+from .tracing import SUFFIX
+
+if TYPE_CHECKING:  # specs do without
+    from .tracing.traced import Traced
 
 
 def front(reference: str, input: Input | None, settings: Settings) -> Graph | None:
@@ -19,7 +22,9 @@ def front(reference: str, input: Input | None, settings: Settings) -> Graph | No
         _no_settings(reference, settings)
         return of_code(reference, input)
     head = reference.partition(":")[0]
-    if head.endswith(traced.SUFFIX) and traced.is_trace(typed(head)):
+    if _is_trace(head):
+        from .tracing import code, traced
+
         _no_settings(reference, settings)
         if input is not None:
             raise UsageError(f"`{reference}` is a trace at the input it has", "Trace the code at another one.")
@@ -39,15 +44,17 @@ def of_code(reference: str, input: Input | None) -> Graph:
     return capture(module, inputs, name=reference, example=asked.example, unknown=asked.allow_unknown)
 
 
-def traced_code(reference: str, input: Input | None, batch: int, dtype: str) -> tuple[traced.Traced, Graph]:
+def traced_code(reference: str, input: Input | None, batch: int, dtype: str) -> tuple[Traced, Graph]:
     """The trace of what a reference spells, and its graph. Raises UsageError, SpecError, Unavailable."""
+    from .tracing.code import graph
+
     with installed():
         from .runtime.trace import trace
     asked = reference if isinstance(reference, Spelled) else Spelled(reference)
     name, size = at_input(reference)
     module, inputs = _built(asked.called(name), reference, size if input is None else input)
     found, files = trace(module, inputs, name=name, batch=batch, dtype=dtype, example=asked.example)
-    return found, code.graph(found, files, asked.allow_unknown)
+    return found, graph(found, files, asked.allow_unknown)
 
 
 def _built(asked: Spelled, reference: str, input: Input | None) -> Any:
@@ -59,7 +66,15 @@ def _built(asked: Spelled, reference: str, input: Input | None) -> Any:
 def is_other(reference: str) -> bool:
     """Whether a reference is no spec: code, or a trace."""
     head = reference.partition(":")[0].partition("@")[0]
-    return is_code(reference.partition("@")[0]) or (head.endswith(traced.SUFFIX) and traced.is_trace(typed(head)))
+    return is_code(reference.partition("@")[0]) or _is_trace(head)
+
+
+def _is_trace(path: str) -> bool:
+    if not path.endswith(SUFFIX):
+        return False
+    from .tracing.traced import is_trace
+
+    return is_trace(typed(path))
 
 
 def with_input(reference: str, others: Sequence[str], settings: Settings | None = None) -> str:
@@ -69,7 +84,7 @@ def with_input(reference: str, others: Sequence[str], settings: Settings | None 
     if not is_code(reference) or said or reference.partition(":")[0] in LIBRARIES:
         return reference
     for other in others:
-        if is_other(other) or other.endswith(traced.SUFFIX):
+        if is_other(other) or other.endswith(SUFFIX):
             continue
         name, size = at_input(other)
         inputs = inputs_of(name, settings) if size is None else input_at(name, size, settings)

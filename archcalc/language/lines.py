@@ -224,10 +224,11 @@ def _read_repeated(call: Call, text: Text, headings: Headings | None) -> Merge:
 
 def _read_named(key: Text, value: Tree, what: str, headings: Headings | None) -> Named:
     names = tuple(split_commas(key))
-    meant = LISTS.get(key.value.lower())
-    hint = suggest_op(key.value, ops=MERGES) if meant is None else f"Did you mean `{meant}:`?" if meant else ""
-    if isinstance(value, List) and (meant is not None or hint.startswith("Did")):
-        raise key.error(f"`{key}` is not a merge, and a name like one's holds no list", hint)
+    if isinstance(value, List):
+        meant = LISTS.get(key.value.lower())
+        hint = suggest_op(key.value, ops=MERGES) if meant is None else f"Did you mean `{meant}:`?" if meant else ""
+        if meant is not None or hint.startswith("Did"):
+            raise key.error(f"`{key}` is not a merge, and a name like one's holds no list", hint)
     check_names(names)
     if isinstance(value, List):
         return Named(names, read_body(value, f"`{key}:`", headings))

@@ -10,7 +10,8 @@ from ..files import replace, writable
 from ..fronts import traced_code
 from ..graph import Graph, Input
 from ..networks import Reference, is_code, name_of
-from ..tracing.traced import SUFFIX, Traced, text
+from ..tracing import SUFFIX
+from ..tracing.traced import Traced, text
 
 
 @dataclass(frozen=True, slots=True)
