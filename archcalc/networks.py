@@ -96,8 +96,8 @@ def network(reference: Reference | Selection, input: Input | None = None, settin
     found = _found(reference, input, settings or {})
     if isinstance(found, tuple):
         return Network(found[0], found[1], None, {}, True)
-    values = _values(found, settings or {})
-    shape = None if input is None else _input(input)
+    values = numbers(found, settings or {})
+    shape = None if input is None else checked(input)
     try:
         graph = expand_model(found, settings=values, input=shape)
     except SpecError as error:
@@ -121,7 +121,7 @@ def inputs_of(reference: Reference | Selection, settings: Settings | None = None
     """The inputs of a network by name; of a spec nothing is built. Raises as `network` does."""
     reference = _at(reference, None)[0]
     found = _found(reference, None, settings or {})
-    return dict(found[1].inputs if isinstance(found, tuple) else input_shapes(found, _values(found, settings or {})))
+    return dict(found[1].inputs if isinstance(found, tuple) else input_shapes(found, numbers(found, settings or {})))
 
 
 def input_at(reference: Reference | Selection, size: Input, settings: Settings | None = None) -> Input:
@@ -172,7 +172,16 @@ def _found(reference: Reference | Selection, input: Input | None, settings: Sett
     return select(reference)
 
 
-def _values(selection: Selection, settings: Settings) -> dict[str, Number]:
+def selected(reference: Reference | Selection) -> tuple[Selection, Input | None]:
+    """The model of a spec that a reference means, and the input that it says. Raises as `network` does."""
+    name, input = _at(reference, None)
+    found = _found(name, input, {})
+    if isinstance(found, tuple):
+        raise UsageError(f"`{reference}` is no spec, and has no constants to set")
+    return found, input
+
+
+def numbers(selection: Selection, settings: Settings) -> dict[str, Number]:
     """The settings as numbers. Raises UsageError."""
     values = {name: _number(name, value) for name, value in settings.items()}
     known = settable(selection) if values else ()
@@ -234,7 +243,8 @@ def _number(name: str, value: int | float | str | Fraction) -> Number:
     return number.numerator if number.denominator == 1 else number
 
 
-def _input(input: Input) -> Input:
+def checked(input: Input) -> Input:
+    """An input for a spec. Raises UsageError for one that there cannot be."""
     return {name: _shape(shape) for name, shape in input.items()} if isinstance(input, Mapping) else _shape(input)
 
 

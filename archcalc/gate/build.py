@@ -21,7 +21,7 @@ from ..language.zoo import Selection, models_of, select, select_named, spec_file
 from ..networks import as_traced, is_code
 from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
-from ..tracing import code, traced
+from ..tracing import SUFFIX, code, traced
 from .budgets import (
     EVERY,
     Budget,
@@ -156,7 +156,7 @@ def path_in(model: str) -> tuple[str | None, str]:
     if is_code(model):
         head, colon, name = model.partition(":")
         return (head, colon + name) if head.endswith(".py") else (None, "")
-    if model.endswith(traced.SUFFIX):
+    if model.endswith(SUFFIX):
         return model, ""
     path, colon, variant = split(model)
     return path, colon + variant
@@ -164,7 +164,7 @@ def path_in(model: str) -> tuple[str | None, str]:
 
 def is_other(model: str) -> bool:
     """Whether a lock's model is none of a spec: code, or a trace."""
-    return is_code(model) or model.endswith(traced.SUFFIX)
+    return is_code(model) or model.endswith(SUFFIX)
 
 
 def key_of(model: str, folder: Path) -> str:
@@ -303,7 +303,7 @@ def build(
 ) -> BuildResult | ArchcalcError:
     """Build one model; what is wrong with it is given, not raised. `siblings` are the models of a spec, worked out
     once."""
-    if wanted.name.endswith(traced.SUFFIX):
+    if wanted.name.endswith(SUFFIX):
         return _counted(wanted, lambda: as_traced(_trace(wanted)))
     try:
         selection = select_named(wanted.name, wanted.lock, wanted.reference)

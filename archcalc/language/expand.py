@@ -51,6 +51,19 @@ class Done(NamedTuple):
     together: tuple[Value, ...]
 
 
+class Opening(NamedTuple):
+    """A block that is called: how it is known, its parameters, the names that it has with these, and what enters it:
+    the value that it starts from, and those among its arguments."""
+
+    block: Block
+    call: Call
+    known: str
+    own: dict[str, Any]
+    inner: Env
+    entering: Value
+    value: Value
+
+
 def expand(
     family: Family,
     variant: Variant,
@@ -358,7 +371,7 @@ class _Expander:
                 body, text = row.body, row.cell.value
                 if row.name in replaced:  # the cell says no more what stands here
                     body = replaced[row.name]
-                    text = _cut(", ".join(_short(item, env) for item in body.items))
+                    text = _cut(", ".join(self._said(item, env) for item in body.items))
                 called = {"label": row.label or ", ".join(map(str, row.names)), "name": row.name} if top else {}
                 self.builder.open(value[-1], row.cell, text, scope=scope, **called)
                 value = self.body(body, env, value)
@@ -383,10 +396,14 @@ class _Expander:
             env.update(self._entering(value))
             _derive(env, self.later)
             called: dict[str, Any] = {"scope": root, "label": label, "name": name} if top else {}
-            self.builder.open(value[0], text, _short(item, env), **called)
+            self.builder.open(value[0], text, self._said(item, env), **called)
             value = self.item(item, env, value)
             self.builder.close(*value)
             yield value
+
+    def _said(self, item: Item, env: Env) -> str:
+        """What a row is called in tables and pictures."""
+        return _short(item, env)
 
     def _head(self, name: str) -> Value:
         head = self.family.heads[name]
@@ -894,14 +911,28 @@ class _Expander:
         own = self._arguments(block, call, env, inner)
         inner.update(own)
         entering = (*value, *(entry for ref in own.values() if isinstance(ref, Ref) for entry in ref.value))
-        key = self._alike(name, own, entering)
+        return self._opened(Opening(block, call, known, own, inner, entering, value))
+
+    def _opened(self, opening: Opening) -> Value:
+        """The value of a block that is called: the nodes of one alike are copied."""
+        call, name, entering = opening.call, opening.block.name.value, opening.entering
+        key = self._alike(name, opening.own, entering)
         done = None if self.gates else self._done.get(key)
-        span, steps, results = self.builder.open(value[0], call.word, name), self.steps, len(self.together)
+        span, steps, results = self.builder.open(opening.value[0], call.word, name), self.steps, len(self.together)
         if done is not None:
             self._step(call.word, done.steps)
             value = self._repeat(done, entering)
             self.builder.close(*value)
             return value
+        value = self._built(opening)
+        self.builder.close(*value)
+        if not self.gates:  # what is not handed in cannot be another's
+            self._done[key] = Done(span, entering, value, self.steps - steps, tuple(self.together[results:]))
+        return value
+
+    def _built(self, opening: Opening) -> Value:
+        """The value of a block that is called, built."""
+        block, call, known, own, inner, _, value = opening
         outer, self.weights = self.weights, {}
         self.opening.append(known)
         self.depth += 1
@@ -909,14 +940,11 @@ class _Expander:
             value = self.body(block.body, inner, value)
         except SpecError as error:
             values = ", ".join(f"{key}={show(v)}" for key, v in own.items() if isinstance(v, (int, Fraction, tuple)))
-            called = f"{name}({values})" if values else name
+            called = f"{block.name}({values})" if values else block.name.value
             raise error.within(f"`{called}`, {call.word.where}") from None
-        self.builder.close(*value)
         self.depth -= 1
         self.opening.pop()
         self.weights = outer
-        if not self.gates:  # what is not handed in cannot be another's
-            self._done[key] = Done(span, entering, value, self.steps - steps, tuple(self.together[results:]))
         return value
 
     def _borrow(self, borrowed: Borrowed, call: Call, env: Env, value: Value) -> Value:

@@ -1,0 +1,140 @@
+"""Networks in pieces: to the last digit what is built afresh, with its errors; and limits, passed on the way."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archcalc import load
+from archcalc.analysis.counts import Totals
+from archcalc.candidates import Candidates, Exceeded
+from archcalc.errors import ArchcalcError, UsageError
+from archcalc.language import pieces
+from archcalc.language.expand import settable
+from archcalc.language.zoo import selections, spec_files
+from archcalc.networks import inputs_of
+
+# Rows of a table and of a list, names between rows, heads, tokens, blocks of other files, weights with several users,
+# steps, experts, several inputs, and networks that pieces do not say all of.
+MODELS = (
+    *(
+        "efficientnet-b0",
+        "regnety-800mf",
+        "unetpp",
+        "googlenet",
+        "vit-b-16",
+        "detr-resnet50",
+        "capsnet",
+        "mixtral-8x7b",
+    ),
+    *("shufflenetv2-1.0", "lstm-ptb-small", "yolov5s", "nasnet-a-cifar", "rnnsearch-50", "dit-s-2", "wrn-28-10"),
+)
+NUMBERS = (
+    st.integers(0, 12)
+    | st.integers(1, 40).map(lambda n: 8 * n)
+    | st.integers(1, 40).map(lambda n: Fraction(n, 10))
+    | st.just(10**18)
+)
+
+
+@cache
+def candidates(name: str) -> Candidates:
+    """One for all that is tried, so that most pieces of a network were those of another."""
+    return Candidates(name)
+
+
+def asked(of: Candidates | str, changed: dict[str, int | Fraction], input: dict[str, tuple[int, ...]] | None) -> object:
+    """Totals, or what is wrong with it."""
+    try:
+        if isinstance(of, Candidates):
+            return of.totals(changed, input)
+        return load(of, settings=changed, input=input).totals
+    except ArchcalcError as error:
+        return type(error), error.render()
+
+
+def hold(name: str, data: st.DataObject) -> None:
+    of = candidates(name)
+    names = settable(of.selection)
+    changed = data.draw(st.dictionaries(st.sampled_from(names), NUMBERS, max_size=3) if names else st.just({}))
+    input = None
+    if data.draw(st.booleans()):
+        sides = st.integers(1, 600) | st.sampled_from((32, 64, 128, 224))
+        first, shape = next(iter(inputs_of(of.selection).items()))
+        input = {first: (*shape[:1], *[data.draw(sides) for _ in shape[1:]])}
+    fresh = asked(name, changed, input)
+    assert asked(of, changed, input) == fresh
+    assert asked(of, changed, input) == fresh  # now that all pieces are known
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_candidate_is_the_network_that_is_built_afresh(data: st.DataObject) -> None:
+    hold(data.draw(st.sampled_from(MODELS)), data)
+
+
+@pytest.mark.slow
+@given(st.data())
+@settings(max_examples=1000, deadline=None)
+def test_a_thousand_candidates_are(data: st.DataObject) -> None:
+    every = [found[0].name for path in spec_files() if (found := selections(path)[1])]
+    hold(data.draw(st.sampled_from(MODELS) | st.sampled_from(every)), data)
+
+
+@pytest.mark.slow
+def test_every_model_of_the_zoo_is() -> None:
+    for path in spec_files():
+        for selection in selections(path)[1]:
+            assert Candidates(selection).totals() == load(selection).totals, selection.name
+
+
+@pytest.mark.parametrize("name", ["efficientnet-b0", "resnet50", "regnetx-400mf", "vit-b-16", "densenet121", "unetpp"])
+def test_networks_of_these_families_are_never_built_afresh(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = Candidates(name)
+    monkeypatch.setattr("archcalc.candidates.network", None)
+    assert of.totals() == load(name).totals
+
+
+def test_batch_and_dtype_and_an_input_in_the_name() -> None:
+    fresh = load("gpt2").report(3, "float16").totals
+    assert Candidates("gpt2").totals(batch=3, dtype="float16") == fresh
+    assert Candidates("resnet50@96").totals() == load("resnet50@96").totals
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "MAX_PIECES", 50)
+    of = Candidates("regnetx-400mf")
+    for width in range(400, 720, 16):
+        assert of.totals({"w4": width}) == load("regnetx-400mf", settings={"w4": width}).totals
+        assert len(of._pieces.known) < 100  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "limit", ["params", "active_params", "macs", "flops", "param_bytes", "weights", "peak_memory_bytes"]
+)
+def test_a_limit_that_is_passed_is_said(limit: str) -> None:
+    of = Candidates("efficientnet-b0")
+    for scale in (1, 2):
+        changed = {"width": scale}
+        real = load("efficientnet-b0", settings=changed).totals.counts()[limit]
+        assert isinstance(of.totals(changed, limits={"weight_layers": 10**6, limit: real}), Totals)
+        passed = of.totals(changed, limits={limit: real - 1})
+        assert isinstance(passed, Exceeded)
+        assert (passed.name, passed.limit) == (limit, real - 1)
+        assert real - 1 < passed.found <= real
+
+
+def test_a_limit_stops_before_the_end() -> None:
+    of = Candidates("efficientnet-b0")
+    passed = of.totals(limits={"params": 10_000})
+    assert isinstance(passed, Exceeded)
+    assert 10_000 < passed.found < 100_000  # of 5.3 million
+
+
+def test_code_has_no_candidates() -> None:
+    with pytest.raises(UsageError, match="is no spec"):
+        Candidates("tests/data/traces/net.json")
