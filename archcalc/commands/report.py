@@ -5,39 +5,50 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import MODELS, Batch, Dtype, FoldBn, Like, Output, Results, Settings, pairs, progress, spelled
+from .options import MODELS, BatchOfRun, DtypeOfRun, FoldBn, Like, Output, Results, Settings, pairs, progress, spelled
 
 
 def report(
+    output: Annotated[str, Option("--output", "-o", metavar="FILE", help="The page: html.")],
     models: Annotated[
-        list[str],
+        list[str] | None,
         Argument(
-            metavar="MODEL|FAMILY|PATTERN ...",
-            help=MODELS,
+            metavar="[MODEL|FAMILY|PATTERN ...]",
+            help=f"{MODELS} Saved runs, as run.json.",
             autocompletion=complete.models_and_families,
         ),
-    ],
-    output: Annotated[str, Option("--output", "-o", metavar="FILE", help="The page: html.")],
+    ] = None,
+    zoo: Annotated[
+        bool,
+        Option("--zoo", help="All models that ship, or those named, to explore, with all that is printed."),
+    ] = False,
     results: Results = "",
     like: Like = "",
     fold_bn: FoldBn = False,
-    batch: Batch = 1,
-    dtype: Dtype = "float32",
+    batch: BatchOfRun = None,
+    dtype: DtypeOfRun = "",
     settings: Settings = None,
 ) -> None:
     """Write all about some networks on one page: side by side, and each with its table, its claims and pictures.
 
-    The page is one file that needs no network; its tables are sorted by a click."""
+    The page is one file that needs no network; a click sorts, opens and finds."""
     from ..errors import UsageError
-    from ..show.report import page
-    from ..tasks.report import report as gathered
+    from ..show import report as show
+    from ..tasks import report as tasks
 
-    write = Output("", output, ("text", "html"))
+    write, asked = Output("", output, ("text", "html")), list(map(spelled, models or ()))
     if write.format != "html":
         raise UsageError(f"`--output {output}` is no html", "A report is a page: `-o report.html`.")
-    asked = list(map(spelled, models))
-    found = gathered(
+    if zoo:
+        if results or like or fold_bn or batch or dtype or settings:
+            raise UsageError("`--zoo` shows what ships as it is: with `-o` and models, nothing else")
+        with progress("counting", "papers") as tick:
+            write(show.zoo(tasks.zoo(*(models or ()), tick=tick)))
+        return
+    if not asked:
+        raise UsageError("which networks?", "Name models, or take all of them: `--zoo`.")
+    found = tasks.report(
         *asked, batch=batch, dtype=dtype, like=like, fold_bn=fold_bn, settings=pairs(settings), results=results
     )  # fmt: skip
     with progress("drawing", "networks") as tick:
-        write(page(found, tick))
+        write(show.page(found, tick))

@@ -68,6 +68,11 @@ class Judgement:
         return self.verdict != "contradicts"
 
     @property
+    def place(self) -> tuple[int, int, str]:
+        """Which printed figure of its file it is about."""
+        return self.claim.printed.line, self.claim.printed.col, self.claim.heading.value
+
+    @property
     def arithmetic(self) -> str:
         """`computed 9,408, printed 2.7K: 71 % below`, in the words of the claim."""
         claim = self.claim

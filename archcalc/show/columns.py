@@ -27,7 +27,8 @@ INDENT = "\u2003"  # an em space, in front of a part's name
 
 class Column(NamedTuple):
     """A column: its name in csv, where its exact value comes from, and, where people see it, under which heading and
-    how; `short` stands where the heading is too wide, `spare` is what a narrow terminal does without."""
+    how; `short` stands where the heading is too wide, `spare` is what a narrow terminal does without, `link` where on
+    its page a click on a text goes to."""
 
     name: str
     value: Callable[[Any], Value]  # of whatever a table is a list of
@@ -35,6 +36,7 @@ class Column(NamedTuple):
     short: str = ""
     show: Callable[[Sequence[Value]], Shown] | None = None
     spare: bool = False
+    link: Callable[[Any], str] | None = None
 
     def shown(self, records: Sequence[Any]) -> Shown:
         """The texts of records, and their unit; only of a column that people see."""

@@ -137,11 +137,12 @@ def _with_active(columns: Sequence[Column], entries: Sequence[ListedModel]) -> S
 
 def data(found: ModelList) -> ListDocument:
     """The JSON document. `known_by` of models stands in it where there may be systems."""
-    models = [_model(entry, found.systems is not None) for entry in found.models]
+    models = [model_document(entry, found.systems is not None) for entry in found.models]
     return [*models, *map(_system, found.systems or ())]
 
 
-def _model(entry: ListedModel, marked: bool) -> ModelDocument:
+def model_document(entry: ListedModel, marked: bool = False) -> ModelDocument:
+    """A model as JSON has it; `marked`: what it is known by stands in it."""
     found = {key: getattr(entry, key) for key in ModelDocument.__annotations__ if hasattr(entry, key)}
     found["input"] = entry.input[0]
     if entry.active_params == entry.params:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 from .columns import INDENT, Column, Shown, percent, words
@@ -130,6 +131,16 @@ class Tree(NamedTuple):
     of: str = ""
 
 
+class Explored(NamedTuple):
+    """How a page of HTML lets one explore a table beside sorting it: search it by words and bounds, open the parts of a
+    tree, and see its records as bubbles. `plot` are the columns of these that are shown first: of the place, the area
+    and the colour, any of them empty; `key` is what links call the table, `anchor` what they call a record."""
+
+    key: str = ""
+    plot: tuple[str, str, str, str] | None = None
+    anchor: Callable[[Any], str] = lambda record: ""
+
+
 class Table(NamedTuple):
     """Records as a table; columns without `show` stand in csv alone.
 
@@ -152,6 +163,7 @@ class Table(NamedTuple):
     rules: Sequence[int] = ()
     fill: bool = False  # whether a table without a terminal is as wide as prose, not as wide as it needs
     tree: Tree | None = None
+    explored: Explored | None = None
 
     @property
     def shown(self) -> list[Column]:
@@ -185,14 +197,28 @@ class Verbatim(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture as SVG; of the writers only that of HTML draws it."""
+    """A picture as SVG; of the writers only that of HTML draws it, and lets one look closer if it is `large`."""
 
     svg: str
     caption: str
+    large: bool = False
 
 
 class Gap(NamedTuple):
     """A blank line of a terminal."""
+
+
+class Fold(NamedTuple):
+    """Blocks that a page of HTML shows below their title once somebody opens it, and other forms at once."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+class Beside(NamedTuple):
+    """Blocks that stand in columns where a page of HTML is wide enough, and below each other elsewhere."""
+
+    columns: Sequence[Sequence[Block]]
 
 
 class Only(NamedTuple):
@@ -202,7 +228,7 @@ class Only(NamedTuple):
     blocks: Sequence[Block]
 
 
-Block = Heading | Prose | Facts | Table | Verbatim | Picture | Gap | Only
+Block = Heading | Prose | Facts | Table | Verbatim | Picture | Gap | Fold | Beside | Only
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +262,12 @@ def _kept(blocks: Iterable[Block], form: str) -> Iterable[Block]:
     for block in blocks:
         if isinstance(block, Verbatim) and block.instead and form not in ("text", "markdown" if block.language else ""):
             yield from _kept(block.instead, form)
+        elif isinstance(block, Fold):
+            inside = list(_kept(block.blocks, form))
+            yield from [Fold(block.title, inside)] if form == "html" else inside
+        elif isinstance(block, Beside):
+            columns = [list(_kept(column, form)) for column in block.columns]
+            yield from [Beside(columns)] if form == "html" else chain.from_iterable(columns)
         elif not isinstance(block, Only):
             yield block
             if isinstance(block, Table) and form != "text":

@@ -1,29 +1,44 @@
-"""`archcalc report`: all about some networks on one page, pictures inline."""
+"""`archcalc report`: all about some networks on one page, pictures inline; and the whole zoo, to explore."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter
+from typing import NamedTuple
 
 from ..errors import UsageError, printable
+from ..papers.claims import Judgement
+from ..papers.judge import VERDICTS, Finding
 from ..parallel import Tick
 from ..tasks.compare import Compared, Comparison
 from ..tasks.plot import bubble
-from ..tasks.report import ReportResult
+from ..tasks.report import ReportResult, ZooModel, ZooResult
+from ..tasks.summary import FULL, Line
+from ..units import with_separators
 from . import compare as compared
-from . import summary
-from .page import Block, Heading, Page, Picture
+from . import list as listing
+from . import paper, summary, wording
+from .columns import Column, Shown, Value, binary, by_names, exact, percent, sizes, words
+from .page import Beside, Block, Explored, Fact, Facts, Fold, Heading, Page, Picture, Prose, Table
 from .pictures import image, picture
+from .reported import reported_column
 from .summary_data import data
+from .wording import clean
 
-PICTURES = (
-    ("layers", "Where the operations, the parameters and the memory are, by the rows of the paper's table."),
-    ("memory", "What is alive in memory while each node runs, at inference."),
-    ("shapes", "How the sizes shrink."),
-    ("graph", "The rows of the network."),
-    ("roofline", "What limits each row, by a device's data sheet."),
-)
+FIGURES = "figures"  # what links call the table of them
+CAPTIONS = {
+    "graph": "The rows of the network.",
+    "layers": "Where the operations, the parameters and the memory are, by the rows of the paper's table.",
+    "memory": "What is alive in memory while each node runs, at inference.",
+    "shapes": "How the sizes shrink.",
+    "roofline": "What limits each row, by a device's data sheet.",
+}
+MEASURED = "What limits each row, as measured."
 
 
 def page(result: ReportResult, tick: Tick | None = None) -> Page:
@@ -39,21 +54,180 @@ def _blocks(models: Sequence[Compared], found: Comparison | None, tick: Tick | N
     yield Heading(", ".join(printable(model.name) for model in models))
     if found is not None:
         yield Heading("Side by side", level=2)
+        yield Beside([list(_bubbles(models, found)), list(_drawn("bars", "What each of them costs.", models))])
         yield from compared.blocks(found)
-        for metric in (m for m in found.metrics if m.key == "accuracy" or m.reported is not None):
-            what = "Printed accuracy" if metric.reported is None else printable(f"{metric.key}, as reported,")
-            yield from _drawn("bubble", f"{what} over operations.", models, metric.key)
-        if len({model.summary.family for model in models}) < len(models):
-            yield from _drawn("scaling", "Size over operations.", models)
     for number, model in enumerate(models):
-        yield from summary.blocks(replace(model.summary, reported=model.reported), level=2)
-        for kind, caption in PICTURES:
-            yield from _drawn(kind, caption, [model])
+        yield from _network(model, number)
         if tick is not None:
             tick(number + 1, len(models))
+
+
+def _bubbles(models: Sequence[Compared], found: Comparison) -> Iterator[Block]:
+    """All of them as bubbles, and on the roofline of their device those that were measured."""
+    for metric in (m for m in found.metrics if m.key == "accuracy" or m.reported is not None):
+        what = "Printed accuracy" if metric.reported is None else printable(f"{metric.key}, as reported,")
+        yield from _drawn("bubble", f"{what} over operations.", models, metric.key)
+    if len({model.summary.family for model in models}) < len(models):
+        yield from _drawn("scaling", "Size over operations.", models)
+
+
+def _network(model: Compared, number: int) -> Iterator[Block]:
+    """All about one network: its layers beside its graph, what is counted and printed, and its other pictures."""
+    shown = replace(model.summary, reported=model.reported)
+    yield from summary.heading(shown, level=2)
+    columns = [
+        column._replace(value=lambda line: sizes(line.shapes)) if column.name == "output_shape" else column
+        for column in summary.columns(shown)
+    ]
+    explored = Explored(anchor=lambda line: anchor(line, number))
+    table = summary.table(shown, columns, FULL, None, wording.Notes())
+    whole = table._replace(explored=explored, notes=lambda line: ())
+    said = [*wording.facts(shown), ("claims", wording.verdict(shown)), *wording.notes(shown.notes)]
+    facts = Facts([Fact(*fact) for fact in said])
+    conventions = Facts([Fact(*fact) for fact in wording.conventions(shown)])
+    quoted = [_of_spec(judgement) for judgement in shown.judgements]
+    claims = [Fold(f"Printed figures, {_told(quoted)}", [Table(QUOTED[1:], quoted)])] if quoted else []
+    roofline = CAPTIONS["roofline"] if shown.measured is None else MEASURED
+    first, second = (
+        [block for kind in kinds for block in _drawn(kind, {**CAPTIONS, "roofline": roofline}[kind], [model])]
+        for kinds in (("graph", "layers"), ("shapes", "memory", "roofline"))
+    )
+    yield Beside([[whole, facts, *claims, Fold("What each number means", [conventions])], [*first, *second]])
+
+
+def anchor(line: Line, number: int) -> str:
+    """What links call the first line that begins at a node of a page's network, which its parts do not."""
+    return f"n{number}-{line.start}-{line.stop}" if line.kind in ("row", "block") else f"n{number}-{line.value}"
 
 
 def _drawn(kind: str, caption: str, models: Sequence[Compared], y: str = "") -> Iterator[Picture]:
     with suppress(UsageError):  # nothing to draw, or fewer than two with a printed accuracy
         axes = bubble(models, y=y, pareto=True)[1] if kind == "bubble" else None
-        yield Picture(image(picture(kind, models, axes=axes), "svg").decode(), caption)
+        drawn = image(picture(kind, models, axes=axes), "svg", text=True).decode()
+        yield Picture(drawn, caption, kind == "graph")
+
+
+# --- printed figures --------------------------------------------------------------------------------------------------
+
+
+class _Quoted(NamedTuple):
+    """A printed figure in words: of which models, of which row or in which document, and whether it holds."""
+
+    models: str
+    of: str
+    figure: str
+    printed: str
+    computed: str
+    verdict: str
+    why: str
+    source: str
+
+
+QUOTED = tuple(
+    Column(name, attrgetter(name), heading, heading, words)
+    for name, heading in (
+        ("models", "models"), ("of", "of"), ("figure", "figure"), ("printed", "printed"), ("computed", "computed"),
+        ("verdict", "verdict"), ("why", "why"), ("source", "printed in"),
+    )
+)  # fmt: skip
+
+
+def _of_spec(judgement: Judgement, models: Iterable[str] = ()) -> _Quoted:
+    claim, erratum, found = judgement.claim, judgement.erratum, judgement.computed
+    under = f": {claim.reading}" if judgement.verdict == "reads as" else ""
+    return _Quoted(
+        ", ".join(models),
+        clean(claim.row),
+        clean(claim.heading.value),
+        clean(claim.printed.value),
+        "×".join(map(str, found)) if isinstance(found, tuple) else with_separators(found),
+        f"{judgement.verdict}{under}{', erratum' if erratum else ''}",
+        clean(" ".join(erratum.note.value.split())) if erratum else "",
+        clean(claim.source),
+    )
+
+
+def _of_document(finding: Finding) -> _Quoted:
+    entry = finding.entry
+    return _Quoted(
+        finding.model,
+        clean(entry.system),
+        entry.metric.replace("_", " "),
+        clean(entry.printed.value),
+        paper.computed(finding),
+        paper.verdict(finding),
+        clean(paper.cause(finding) if not finding.holds else ""),
+        clean(entry.sources[0]),
+    )
+
+
+def _told(quoted: Sequence[_Quoted]) -> str:
+    """`21: 17 exact, 3 round, 1 contradicts`."""
+    found = Counter(re.split("[:,(]", one.verdict)[0].strip() for one in quoted)
+    one = {"reads as": "holds under a reading", "not computable": "cannot be computed"}
+    each = [f"{n:,} {paper.SAID[word] if n > 1 else one.get(word, word)}" for word in VERDICTS if (n := found[word])]
+    return f"{len(quoted):,}: {', '.join(each)}"
+
+
+# --- the zoo ----------------------------------------------------------------------------------------------------------
+
+
+def zoo(result: ZooResult) -> Page:
+    """The page of the zoo: its models as bubbles and as a table, and every printed figure with its verdict."""
+    return Page("The zoo", lambda: _zoo(result), lambda: [listing.model_document(m.listed) for m in result.models])
+
+
+def _zoo(result: ZooResult) -> Iterator[Block]:
+    quoted = [_of_spec(judgement, models) for models, judgement in result.quoted]
+    quoted += map(_of_document, result.findings)
+    of, wrong = Counter[str](), Counter[str]()
+    for figure in quoted:
+        for name in filter(None, figure.models.split(", ")):
+            of[name] += 1
+            wrong[name] += figure.verdict.startswith("contradicts")
+    families = len({model.listed.family for model in result.models})
+    yield Heading("The zoo", (f"{len(result.models):,} networks of {families:,} papers, counted from their tables",))
+    yield Heading("Networks", level=2)
+    yield Prose(
+        "Choose the axes; a search keeps what holds all words and bounds, as `resnet params < 30M year >= 2016`. A "
+        "click on a bubble shows its line, a click on a name what is printed of the network. An accuracy is as a "
+        "document prints it: whether it was tested as another one says `tested`."
+    )
+    own = [
+        *_columns(),
+        Column("figures", lambda model: of[model.listed.name], "printed figures", "", exact),
+        Column("contradict", lambda model: wrong[model.listed.name], "contradict", "", exact),
+        *(reported_column(metric) for metric in result.metrics),
+    ]
+    plot = Explored("models", ("macs", "top1", "params", "tested"), lambda model: f"m-{model.listed.name}")
+    yield Table(own, result.models, explored=plot)
+    yield Heading("Printed figures", level=2)
+    yield Prose(f"Every figure that is printed of them, and whether it holds. {_told(quoted)}.")
+    yield Table(QUOTED, quoted, explored=Explored(FIGURES))
+
+
+def _columns() -> Iterator[Column]:
+    """What is said of a model: as in the list of models, and how it was tested."""
+    for column in by_names(listing.KNOWN, SHOWN):
+        link = _figures if column.name == "name" else None
+        show = _each if column.name.endswith("_bytes") else column.show
+        yield column._replace(value=partial(_listed, column), link=link, show=show)
+    yield Column("top1", lambda m: m.result and m.result.accuracy, "top-1 printed", "", percent)
+    yield Column("tested", lambda m: m.result and clean(m.result.tested), "tested", "", words)
+
+
+def _listed(column: Column, model: ZooModel) -> Value:
+    return column.value(model.listed)
+
+
+def _each(values: Sequence[Value]) -> Shown:
+    """Sizes each with its own unit, as they are too far apart for one."""
+    return Shown("", [" ".join([*texts, unit]) for unit, texts in (binary([value]) for value in values)])
+
+
+SHOWN = ("name", "family", "title", "year", "params", "macs", "activation_bytes", "peak_memory_bytes", "weight_layers",
+         "input")  # fmt: skip
+
+
+def _figures(model: ZooModel) -> str:
+    return f"{FIGURES}?={model.listed.name}"

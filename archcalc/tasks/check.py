@@ -84,9 +84,9 @@ class CheckedSpec:
         """The printed figures, each once: of several models that it is judged on, where it holds least."""
         worst: dict[tuple[int, int, str], Judgement] = {}
         for judgement in (judgement for judged in self.judged.values() for judgement in judged):
-            place = judgement.claim.printed.line, judgement.claim.printed.col, judgement.claim.heading.value
-            if place not in worst or _badness(judgement) > _badness(worst[place]):
-                worst[place] = judgement
+            first = worst.setdefault(judgement.place, judgement)
+            if _badness(judgement) > _badness(first):
+                worst[judgement.place] = judgement
         return list(worst.values())
 
     @property

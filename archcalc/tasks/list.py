@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import files
-from ..analysis.counts import Totals
+from ..analysis.counts import Report, Totals
 from ..errors import did_you_mean
 from ..language.metrics import ReportedMetric
 from ..language.zoo import PATTERN, Selection, known_names, select, selections, spec_files, split
@@ -138,7 +138,10 @@ def _of_file(words: Sequence[str], job: tuple[Path, str | None]) -> list[ListedM
     path, reference = job
     if reference is not None:
         wanted = split(reference)[2]
-        return [_listed(each) for each in ([select(reference)] if wanted else selections(path, reference)[1])]
+        return [
+            listed(each, counts_of(each))
+            for each in ([select(reference)] if wanted else selections(path, reference)[1])
+        ]
     family, found = selections(path)
     about = f"{family.name} {family.title} {family.cite}".lower()
 
@@ -147,7 +150,7 @@ def _of_file(words: Sequence[str], job: tuple[Path, str | None]) -> list[ListedM
             fnmatchcase(name, word) if PATTERN.search(word) else word in about or word in name for word in words
         )
 
-    return [_listed(each) for each in found if holds(each.name.lower())]
+    return [listed(each, counts_of(each)) for each in found if holds(each.name.lower())]
 
 
 def systems_without_spec(word: str = "") -> Iterator[System]:
@@ -162,8 +165,9 @@ def systems_without_spec(word: str = "") -> Iterator[System]:
             yield system
 
 
-def _listed(selection: Selection) -> ListedModel:
-    report, file = counts_of(selection), selection.file
+def listed(selection: Selection, report: Report) -> ListedModel:
+    """A model with its counts."""
+    file = selection.file
     return ListedModel(
         selection.name,
         file.name,

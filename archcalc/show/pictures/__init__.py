@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 
 
-def image(figure: Figure, form: str) -> bytes:
-    """A figure as a file of `FORMATS`, the same bytes for the same figure."""
+def image(figure: Figure, form: str, text: bool = False) -> bytes:
+    """A figure as a file of `FORMATS`, the same bytes for the same figure; of svg the letters as text if `text`."""
     from io import BytesIO
+
+    from matplotlib import rcParams
 
     from .style import styled
 
     out = BytesIO()
     about = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
     with styled():
+        rcParams["svg.fonttype"] = "none" if text else "path"
         figure.savefig(out, format=form, dpi=200, bbox_inches="tight", pad_inches=0.05, metadata=about)
     return out.getvalue()
 
@@ -49,6 +52,8 @@ def picture(
             return charts.bubble(models, axes or bubble(models)[1])
         if kind == "scaling":
             return charts.scaling(models)
+        if kind == "bars":
+            return charts.bars(models)
         summary: Summary = models[0].summary
         if kind == "layers":
             return charts.layers(summary)

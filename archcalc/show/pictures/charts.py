@@ -13,7 +13,7 @@ from ...analysis.roofline import Device, memory_traffic
 from ...errors import UsageError, printable
 from ...models import Summary
 from ...ops import Tokens
-from ...tasks.compare import Compared
+from ...tasks.compare import Compared, figures
 from ...tasks.plot import Bubble
 from ...tasks.scale import Point
 from ...tasks.summary import Line, lines
@@ -84,7 +84,7 @@ def layers(summary: Summary) -> Figure:
     panels: list[tuple[str, list[float], str, str]] = [
         ("MACs", [line.counts.macs for line in found], BLUE, ""),
         ("parameters", [line.counts.params for line in found], ORANGE, "///"),
-        ("activations (MiB)", [line.counts.activation_bytes / MIB for line in found], GREEN, "..."),
+        ("activations (MiB)", [line.counts.activation_bytes / MIB for line in found], GREEN, "---"),
     ]
     if summary.measured is not None:
         times = [line.latency.median if line.latency else 0.0 for line in found]
@@ -95,17 +95,49 @@ def layers(summary: Summary) -> Figure:
     made = figure(PAGE, max(1.6, 0.165 * sum(rows) + 0.75))
     axes: Any = made.subplots(1, len(panels), sharey=True)
     for ax, (what, values, color, hatch) in zip(axes, panels, strict=True):
-        unit, factor = _scale(what, values)
-        ax.barh(places, [v / factor for v in values], 0.72, color=color, hatch=hatch, edgecolor="white", linewidth=0.3)
-        ax.set_xlabel(f"{what} ({unit})" if unit else what)
-        ax.grid(axis="y", visible=False)
-        ax.tick_params(axis="y", length=0)
-        ax.margins(x=0.04)
-        ax.set_xlim(left=0)
+        _panel(ax, places, what, values, color, hatch)
     axes[0].set_yticks(places, texts)
     axes[0].set_ylim(sum(rows) + 0.1, -0.1)
     made.suptitle(heading(summary), fontsize=8.5)
     return made
+
+
+COSTS = (  # of networks side by side: the figure, what it is divided by, colour and hatch
+    ("params", "parameters", 1.0, ORANGE, "///"),
+    ("macs", "MACs", 1.0, BLUE, ""),
+    ("activation_bytes", "activations (MiB)", MIB, GREEN, "---"),
+    ("peak_memory_bytes", "peak memory (MiB)", MIB, SKY, "\\\\\\"),
+    ("latency_ms", "latency (ms)", 1.0, PURPLE, "xxx"),
+)
+
+
+def bars(models: Sequence[Compared]) -> Figure:
+    """What networks cost, side by side: a panel for each figure that all of them have."""
+    of = {metric.key: metric.of for metric in figures(models)}
+    panels: list[tuple[str, list[float], str, str]] = []
+    for key, what, factor, color, hatch in COSTS:
+        values = [value / factor for model in models if (value := of[key](model)) is not None]
+        panels += [(what, values, color, hatch)] if len(values) == len(models) else []
+    made = figure(PAGE, max(1.4, 0.22 * len(models) + 0.75))
+    axes: Any = made.subplots(1, len(panels), sharey=True)
+    for ax, (what, values, color, hatch) in zip(axes, panels, strict=True):
+        _panel(ax, range(len(models)), what, values, color, hatch, "\n")
+    axes[0].set_yticks(range(len(models)), ["\n".join(textwrap.wrap(printable(model.name), 30)) for model in models])
+    axes[0].set_ylim(len(models) - 0.4, -0.6)
+    return made
+
+
+def _panel(
+    ax: Axes, places: Sequence[float], what: str, values: Sequence[float], color: str, hatch: str, before: str = " "
+) -> None:
+    """Bars beside each other's names, with what they are below, and `before` their unit."""
+    unit, factor = _scale(what, values)
+    ax.barh(places, [v / factor for v in values], 0.72, color=color, hatch=hatch, edgecolor="white", linewidth=0.3)
+    ax.set_xlabel(f"{what}{before}({unit})" if unit else what.replace(" (", f"{before}("))
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.margins(x=0.04)
+    ax.set_xlim(left=0)
 
 
 def _scale(what: str, values: Sequence[float]) -> tuple[str, float]:

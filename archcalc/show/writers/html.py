@@ -3,71 +3,29 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
+from hashlib import sha256
 from html import escape
 from math import inf
+from pathlib import Path
+from urllib.parse import quote
 
 from ...errors import printable
 from ..columns import Column, Value, words
-from ..page import Block, Facts, Heading, Page, Picture, Prose, Table, Verbatim
+from ..page import Beside, Block, Explored, Facts, Fold, Heading, Page, Picture, Prose, Table, Verbatim
 from ..styles import PROSE
 from ..styles import page as painted
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1a1c1e; --dim: #5c6166; --paper: #fff; --line: #d6d9dc; --soft: #f2f4f5;
-  --accent: #0b6e99; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8eaec; --dim: #9ba1a6; --paper: #15181b; --line: #363b40;
-  --soft: #1e2226; --accent: #6cc0e5; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 76rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .25rem; }
-h2 { font-size: 1.15rem; margin: 2.25rem 0 .5rem; }
-p, dl { margin: .5rem 0; max-width: 46rem; } .dim, figcaption { color: var(--dim); }
-a { color: var(--accent); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; }
-dt { font-weight: 600; } dd { margin: 0; overflow-wrap: anywhere; }
-dl.in { margin: .25rem 0 .25rem 1.5rem; } .in dt { font-weight: 400; }
-.wide { overflow-x: auto; margin: .75rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .25rem .6rem; text-align: right; white-space: nowrap; vertical-align: top; }
-th { position: sticky; top: 0; background: var(--paper); border-bottom: 2px solid var(--line); cursor: pointer;
-  font-weight: 600; } th:focus-visible { outline: 2px solid var(--accent); }
-th[aria-sort=ascending]::after { content: " ▲"; } th[aria-sort=descending]::after { content: " ▼"; }
-td { border-bottom: 1px solid var(--line); } tr:hover td { background: var(--soft); }
-td.text, th.text { text-align: left; } td.long { white-space: normal; overflow-wrap: anywhere; min-width: 6rem; }
-tr.total td { font-weight: 600; border-top: 2px solid var(--line); }
-figure { margin: 1rem 0; } figure > div { background: #fff; border-radius: 4px; overflow-x: auto; }
-figure svg { display: block; height: auto; max-width: 100%; }
-@media (max-width: 600px) { figure svg { max-width: none; width: 38rem !important; }
-  figure svg.small { width: 100% !important; } }
-@media (max-width: 600px) { body { padding: 1rem .6rem 2rem; } dl { display: block; } dd { margin: 0 0 .5rem; }
-  th, td { padding: .25rem .4rem; } td.long { min-width: 5rem; } table { font-size: .8rem; } }
-@media print { th { position: static; } .wide { overflow: visible; } }
-"""
-# A click on a heading sorts by its column: numbers by value, texts as texts; a second click turns it round.
-SCRIPT = """
-for (const table of document.querySelectorAll("table")) {
-  const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
-  const fixed = [...body.rows].filter(row => row.className);
-  heads.forEach((head, at) => {
-    const sort = () => {
-      const down = head.ariaSort === "descending" || (head.ariaSort !== "ascending" && head.className === "text");
-      heads.forEach(other => other.removeAttribute("aria-sort"));
-      head.ariaSort = down ? "ascending" : "descending";
-      const value = ({ cells: { [at]: cell } }) => cell.dataset.v === undefined ? cell.textContent : +cell.dataset.v;
-      const numbers = (a, b) => typeof a === "number" && typeof b === "number";
-      const order = (a, b) => numbers(a, b) ? a - b : String(a).localeCompare(String(b));
-      const rows = [...body.rows].filter(row => !row.className);
-      rows.sort((a, b) => order(value(a), value(b)) * (down ? 1 : -1));
-      body.append(...rows, ...fixed);
-    };
-    head.tabIndex = 0;
-    head.addEventListener("click", sort);
-    head.addEventListener("keydown", event => { if (event.key === "Enter") sort(); });
-  });
-}
-"""
+MANY = 2  # sections from which on a page has a table of contents
+
+
+@cache
+def asset(name: str) -> str:
+    """The style or the script of a page."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def quoted(text: str) -> str:
@@ -76,16 +34,48 @@ def quoted(text: str) -> str:
 
 
 def write(page: Page) -> str:
-    """A page of its own."""
+    """A page of its own. Its reader is told to fetch nothing and to run no script but this one."""
     own, *blocks = page.titled("html")
     assert isinstance(own, Heading)
+    script = b64encode(sha256(asset("page.js").encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script}'"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{quoted(own.text)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(filter(None, parts([own, *blocks])))
-        + f"\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f"<title>{quoted(own.text)}</title>\n<style>{asset('page.css')}</style>\n</head>\n<body>\n"
+        + "\n".join(filter(None, _body([own, *blocks])))
+        + f"\n<script>{asset('page.js')}</script>\n</body>\n</html>\n"
     )
+
+
+def _body(blocks: list[Block]) -> Iterator[str]:
+    """The blocks; where there are several sections these with names, and a table of contents before them."""
+    heads = [block for block in blocks if isinstance(block, Heading) and block.level == 2]
+    if len(heads) < MANY:
+        yield from parts(blocks)
+        return
+    starts = [at for at, block in enumerate(blocks) if isinstance(block, Heading) and block.level == 2]
+    names = list(_names(head.text for head in heads))
+    yield '<nav aria-label="Contents"><ol>'
+    for name, head in zip(names, heads, strict=True):
+        yield f'<li><a href="#{name}">{quoted(head.text)}</a></li>'
+    yield "</ol></nav>\n<main>"
+    yield from parts(blocks[: starts[0]])
+    for name, start, stop in zip(names, starts, [*starts[1:], len(blocks)], strict=True):
+        yield f'<section id="{name}">'
+        yield from parts(blocks[start:stop])
+        yield "</section>"
+    yield "</main>"
+
+
+def _names(texts: Iterable[str]) -> Iterator[str]:
+    """A name for each section, as links call it: no two alike, and none that a script could take for its own."""
+    seen = Counter[str]()
+    for text in texts:
+        name = "s-" + re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+        seen[name] += 1
+        yield f"{name}-{seen[name]}" if seen[name] > 1 else name
 
 
 def parts(blocks: Iterable[Block]) -> Iterator[str]:
@@ -104,35 +94,68 @@ def parts(blocks: Iterable[Block]) -> Iterator[str]:
             yield table(block)
             yield paragraphs(block.said)
         elif isinstance(block, Picture):
-            yield figure(block.svg, block.caption)
+            yield figure(block)
         elif isinstance(block, Verbatim):
             yield f"<pre>{escape(painted(block.lines(PROSE), False))}</pre>"
+        elif isinstance(block, Fold):
+            yield f"<details><summary>{quoted(block.title)}</summary>"
+            yield from parts(block.blocks)
+            yield "</details>"
+        elif isinstance(block, Beside):
+            yield '<div class="beside">'
+            for column in block.columns:
+                yield "<div>"
+                yield from parts(column)
+                yield "</div>"
+            yield "</div>"
 
 
 def table(block: Table) -> str:
-    """A table that a click sorts; records below a rule stay at its end. Cells hold their exact values too."""
-    heads, columns = [], []
+    """A table that a click sorts; records below a rule stay at its end. Cells hold their exact values too, headings of
+    what is explored the names of their columns."""
+    heads, columns, explored = [], [], block.explored
     for column in block.shown:
         heading, texts = column.written(block.records)
         side = ' class="text"' if column.show is words else ""
-        heads.append(f'<th scope="col"{side}>{quoted(heading)}</th>')
+        key = f' data-k="{escape(column.name)}"' if explored else ""
+        heads.append(f'<th scope="col"{side}{key}>{quoted(heading)}</th>')
         long = max(map(len, texts), default=0) > SHORT
-        values = map(column.value, block.records)
-        columns.append([_cell(*both, column, long) for both in zip(texts, values, strict=True)])
+        columns.append([_cell(text, record, column, long) for text, record in zip(texts, block.records, strict=True)])
     lines = (
-        f"<tr{' class=total' if number in block.rules else ''}>{''.join(cells)}</tr>"
-        for number, cells in enumerate(zip(*columns, strict=True))
+        f"<tr{_row(block, number)}>{''.join(cells)}</tr>" for number, cells in enumerate(zip(*columns, strict=True))
     )
     head, body = f"<thead><tr>{''.join(heads)}</tr></thead>", "\n".join(lines)
-    return f'<div class="wide"><table>\n{head}\n<tbody>\n{body}\n</tbody>\n</table></div>'
+    about = _explored(explored) if explored else ""
+    return f'<div class="wide"><table{about}>\n{head}\n<tbody>\n{body}\n</tbody>\n</table></div>'
 
 
-SHORT = 18  # characters that are not broken
+def _explored(found: Explored) -> str:
+    name = f' id="{escape(found.key)}"' if found.key else ""
+    return f"{name} data-explored" + (
+        f'="{escape(" ".join(word or "-" for word in found.plot))}"' if found.plot else ""
+    )
 
 
-def _cell(text: str, value: Value, column: Column, wide: bool) -> str:
+def _row(block: Table, number: int) -> str:
+    """What a line says of itself: that it is a sum, its name and its place in an explored tree."""
+    about = " class=total" if number in block.rules else ""
+    if block.explored:
+        record = block.records[number]
+        name, depth = block.explored.anchor(record), len(block.tree.branch(record).lasts) if block.tree else 0
+        about += (f' id="{escape(name)}"' if name else "") + (f" data-d={depth}" if depth else "")
+    return about
+
+
+SHORT = 32  # characters that are not broken
+
+
+def _cell(text: str, record: object, column: Column, wide: bool) -> str:
     if column.show is words:
-        return f'<td class="text{" long" if wide else ""}">{quoted(text)}</td>'
+        shown = quoted(text)
+        if column.link and text:
+            shown = f'<a href="#{quote(column.link(record), safe="?=")}">{shown}</a>'
+        return f'<td class="text{" long" if wide else ""}">{shown}</td>'
+    value: Value = column.value(record)
     known = isinstance(value, (int, float)) and value != inf
     return f"<td{f' data-v={chr(34)}{value}{chr(34)}' if known else ''}>{quoted(text.strip())}</td>"
 
@@ -145,12 +168,13 @@ def paragraphs(texts: Iterable[str], dim: bool = False) -> str:
 SMALL = 300  # points: a picture that a phone shows whole
 
 
-def figure(svg: str, caption: str) -> str:
+def figure(picture: Picture) -> str:
     """A picture that stands in the page itself."""
-    inside = svg[svg.index("<svg") + len("<svg") :]
+    inside = picture.svg[picture.svg.index("<svg") + len("<svg") :]
     points = re.search(r'width="([\d.]+)pt"', inside)
     width = float(points[1]) if points else 500.0
     small = ' class="small"' if width < SMALL else ""
     inside = inside.replace(points[0], "", 1) if points else inside
     inside = f'<svg style="width: {width * 1.5:.0f}px"{small}{inside}'
-    return f"<figure><div>{inside}</div><figcaption>{quoted(caption)}</figcaption></figure>"
+    large = ' class="large"' if picture.large else ""
+    return f"<figure{large}><div>{inside}</div><figcaption>{quoted(picture.caption)}</figcaption></figure>"

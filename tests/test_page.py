@@ -1,0 +1,210 @@
+"""The pages of `report`, in a browser as a reader has it: nothing breaks, nothing is fetched, and what is clicked does
+what it says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archcalc import cli
+from archcalc.tasks.list import list_models
+from archcalc.tasks.report import zoo
+from tests.browser import Tab, browser, tab
+from tests.test_hostile_text import SPEC
+
+WIDTHS = (400, 1000, 1600)
+NEEDS = pytest.mark.skipif(browser() is None, reason="no Chromium is installed here, and no Chrome")
+ROW = '"><svg onload=alert(1)>'
+TITLE = "</script><script>document.title = 'taken'</script><img src=http://127.0.0.1:9/x onerror='document.title = 1'>"
+
+
+def written(folder: Path, *arguments: str) -> Path:
+    path = folder / "page.html"
+    assert cli._run(["report", *arguments, "-o", str(path), "--quiet"]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Three networks, some of the zoo, and one by somebody who means harm."""
+    hostile = tmp_path_factory.mktemp("spec") / "x.yaml"
+    text = SPEC.format(title=json.dumps(TITLE), row=ROW, key=json.dumps(ROW), more='cite: "<b>nobody</b>, 2026"')
+    hostile.write_text(text, encoding="utf-8")
+    asked = {
+        "three": ["resnet50", "googlenet", "vgg16"],
+        "zoo": ["--zoo", "resnet", "vgg", "googlenet"],
+        "hostile": [str(hostile)],
+    }
+    return {name: written(tmp_path_factory.mktemp(name), *line) for name, line in asked.items()}
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    with tab(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+def fine(chromium: Tab, path: Path) -> None:
+    """Nothing was said on the console, and nothing asked for but the file."""
+    assert chromium.errors == []
+    assert {url for url in chromium.requests if not url.startswith("data:")} <= {path.resolve().as_uri()}
+
+
+def test_three_networks_are_less_than_a_megabyte(pages: dict[str, Path]) -> None:
+    assert pages["three"].stat().st_size < 1_000_000
+
+
+def test_a_page_may_fetch_nothing_and_run_its_own_script_alone(pages: dict[str, Path]) -> None:
+    for path in pages.values():
+        text = path.read_text(encoding="utf-8")
+        assert re.search(
+            r"""content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-\S{44}'">""", text
+        )
+        assert text.count("<script>") == 1
+
+
+@NEEDS
+@pytest.mark.parametrize("wide", WIDTHS)
+@pytest.mark.parametrize("name", ["three", "zoo", "hostile"])
+def test_nothing_is_wider_than_the_page(chromium: Tab, pages: dict[str, Path], name: str, wide: int) -> None:
+    chromium.open(pages[name], wide, dark=wide == 1000)
+    assert chromium.run("document.documentElement.scrollWidth <= innerWidth")
+    if wide == 400:
+        wider = "all('.wide').filter(box => box.checkVisibility() && box.scrollWidth > box.clientWidth + 20)"
+        assert chromium.run(f"{wider}.every(box => box.classList.contains('more'))"), "a sign says that it scrolls"
+        stuck = f"{wider}.every(box => {{"
+        stuck += "box.scrollLeft = 20; const cell = box.querySelector('td').getBoundingClientRect();"
+        stuck += "return Math.abs(cell.left - box.getBoundingClientRect().left) < 1 })"
+        assert chromium.run(stuck), "the first column is fixed"
+    if wide == 1600 and name == "three":
+        assert chromium.run("new Set(all('.beside > div').map(column => column.offsetLeft)).size") == 2
+    fine(chromium, pages[name])
+
+
+@NEEDS
+def test_strangers_texts_are_texts(chromium: Tab, pages: dict[str, Path]) -> None:
+    chromium.open(pages["hostile"])
+    assert "taken" not in chromium.run("document.title")
+    assert "<script>" in chromium.run("document.body.textContent")
+    assert chromium.run("all('main img, section img, [onload], [onerror]').length") == 0
+    fine(chromium, pages["hostile"])
+
+
+def cells(chromium: Tab, table: str, at: int) -> list[Any]:
+    """What a column of a table shows, of lines that are seen."""
+    rows = f"all({json.dumps(table + ' tbody tr')}).filter(row => !row.hidden)"
+    return chromium.run(f"{rows}.map(row => row.cells[{at}].textContent.replace(/^[▸▾]/, ''))")  # type: ignore[no-any-return]
+
+
+@NEEDS
+def test_a_click_sorts_by_value(chromium: Tab, pages: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    chromium.open(pages["zoo"])
+    assert cli._run(["list", "resnet", "vgg", "googlenet", "--format", "csv"]) == 0
+    listed = {line["name"]: int(line["params"]) for line in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+    params = "#models th[data-k=params]"
+    for turn in (-1, 1):
+        chromium.click(params)
+        names = cells(chromium, "#models", 0)
+        assert [listed[name] for name in names] == sorted((listed[name] for name in names), key=lambda n: turn * n)
+    assert chromium.run(f"document.querySelector('{params}').ariaSort") == "ascending"
+
+
+@NEEDS
+@pytest.mark.parametrize(
+    ("asked", "where", "word"),
+    [
+        ("params < 30M and macs>3.9G", "params < 30M and macs > 3.9G", ""),
+        ("activation_bytes >= 100MiB wide", "activation_bytes >= 100MiB", "wide"),
+        ("weight <= 18 year > 2014", "weight_layers <= 18 and year > 2014", ""),
+        ("=resnet18", "macs > 0", "=resnet18"),
+        ("no such thing", "macs > 1T", ""),
+    ],
+)
+def test_a_search_keeps_what_where_keeps(
+    chromium: Tab, pages: dict[str, Path], asked: str, where: str, word: str
+) -> None:
+    chromium.open(pages["zoo"])
+    every = set(cells(chromium, "#models", 0))
+    chromium.type(".find input", asked)
+    listed = list_models("resnet", "vgg", "googlenet", where=where).models
+    about = {model.name: f"{model.name} {model.family} {model.title}".lower() for model in listed}
+    left = {name for name, text in about.items() if name in every and (word in text or word == f"={name}")}
+    assert set(cells(chromium, "#models", 0)) == left
+    assert chromium.run("document.querySelector('.find output').value") == f"{len(left)} of {len(every)}"
+
+
+@NEEDS
+def test_a_search_for_no_column_says_so(chromium: Tab, pages: dict[str, Path]) -> None:
+    chromium.open(pages["zoo"])
+    chromium.type(".find input", "wings > 3")
+    assert chromium.run("document.querySelector('.find output').value") == "no column is called wings"
+    assert chromium.run("document.querySelector('.find input').ariaInvalid") == "true"
+
+
+@NEEDS
+def test_bubbles_stand_where_their_figures_say(chromium: Tab, pages: dict[str, Path]) -> None:
+    chromium.open(pages["zoo"])
+    for at, key in enumerate(("params", "weight_layers")):
+        select = f"all('.plot select')[{at}]"
+        chromium.run(f"{select}.value = '{key}', {select}.dispatchEvent(new Event('change'))")
+    where = "+it.getAttribute('cx'), +it.getAttribute('cy')"
+    spots = chromium.run(f"all('.plot circle').map(it => [it.textContent, {where}])")
+    place = {text.split(" · ")[0]: (x, y) for text, x, y in spots}
+    figures = {model.listed.name: model.listed.totals for model in zoo("resnet", "vgg", "googlenet").models}
+    assert place.keys() == figures.keys()
+    for axis, key, sign in ((0, "params", 1), (1, "weight_layers", -1)):
+        ranked = sorted(place, key=lambda name: sign * getattr(figures[name], key))
+        along = [place[name][axis] for name in ranked]
+        assert along == sorted(along)
+
+
+@NEEDS
+def test_a_click_on_a_bubble_shows_its_line_and_on_a_name_its_figures(chromium: Tab, pages: dict[str, Path]) -> None:
+    chromium.open(pages["zoo"])
+    name = chromium.run("all('.plot circle').at(-1).textContent").split(" · ")[0]
+    chromium.run("all('.plot circle').at(-1).dispatchEvent(new MouseEvent('click'))")
+    assert chromium.run("document.querySelector('tr.hit').cells[0].textContent") == name
+    chromium.click("#m-googlenet a")
+    shown = zoo("resnet", "vgg", "googlenet")
+    quoted = [judgement for models, judgement in shown.quoted if "googlenet" in models]
+    printed = [finding for finding in shown.findings if "googlenet" in (finding.model, finding.entry.system)]
+    assert len(cells(chromium, "#figures", 0)) == len(quoted) + len(printed) > 0
+    found = cells(chromium, "#figures", 3)
+    assert sorted(found[: len(quoted)]) == sorted(judgement.claim.printed.value for judgement in quoted)
+
+
+@NEEDS
+def test_layers_open_and_are_found(chromium: Tab, pages: dict[str, Path]) -> None:
+    chromium.open(pages["three"])
+    table = "#s-resnet50 [data-explored]"
+    first = len(cells(chromium, table, 1))
+    chromium.click(f"{table} td button")
+    assert len(cells(chromium, table, 1)) == first + 3
+    chromium.click(f"{table} td button")
+    assert len(cells(chromium, table, 1)) == first
+    chromium.type("#s-resnet50 .find input", "shortcut")
+    assert sum("shortcut" in name for name in cells(chromium, table, 1)) == 4
+    assert chromium.run("all('#s-resnet50 details').every(fold => !fold.open)")
+    chromium.click("#s-resnet50 summary")
+    assert chromium.run("document.querySelector('#s-resnet50 details').open")
+    chromium.click("nav li:last-child a")
+    assert chromium.run("location.hash") == "#s-vgg16"
+    fine(chromium, pages["three"])
+
+
+@NEEDS
+def test_a_graph_is_seen_closer(chromium: Tab, pages: dict[str, Path]) -> None:
+    chromium.open(pages["three"])
+    wide = "document.querySelector('.large svg').getBoundingClientRect().width"
+    before = chromium.run(wide)
+    chromium.click(".large .tools button")
+    assert chromium.run(wide) == pytest.approx(1.4 * before, rel=0.01)
+    chromium.click(".large .tools button:last-child")
+    assert chromium.run(wide) == pytest.approx(before, rel=0.01)
