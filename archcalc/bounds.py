@@ -69,9 +69,16 @@ def read_bounds(
 
 
 def _term(term: Text, unit_of: Callable[[Text], tuple[str, str]], what: str, form: str) -> list[Bound]:
+    other = re.search(r"(?<=\s)(or|\|\|?|&&?)(?=\s)|,(?=\s)", term.value)
+    if other:
+        where = term.part(other.start(), other.end())
+        either = " For either of two, ask twice." if other[1] in ("or", "|", "||") else ""
+        raise where.error(f"`{where}` joins no {what}s", f"`and` does: `params < 30M and macs < 5G`.{either}")
     match = COMPARISON.search(term.value)
     if not match:
-        raise term.error(f"`{term}` is not a {what}", f"A {what} is {form}.")
+        equal = re.fullmatch(r"(\S.*?)\s*=+\s*(\S.*)", term.value)
+        hint = f"An exact figure is a range: `{equal[1]} in {equal[2]}..{equal[2]}`." if equal else ""
+        raise term.error(f"`{term}` is not a {what}", hint or f"A {what} is {form}.")
     quantity, unit = unit_of(term.part(0, max(1, match.start())).strip())
     comparison, place = match[0].strip(), term.part(match.end()).strip()
     if unit == "relative":

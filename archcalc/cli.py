@@ -175,14 +175,20 @@ def _no_command(arguments: list[str]) -> None:
     word = arguments[0] if arguments else ""
     if not word or word in COMMANDS or word.startswith("-"):
         return
-    from .errors import UsageError
-    from .language.zoo import at_input, shipped_names, split
+    from contextlib import suppress
+
+    from .errors import ArchcalcError, UsageError
+    from .language.zoo import at_input, models_of, shipped_names, split
 
     name = at_input(word)[0].partition(":")[0]
     if split(word)[0] is not None or any(spec.has(name) or spec.family == name for spec in shipped_names()):
         several = ":" not in word and all(spec.family != name or spec.models for spec in shipped_names())
-        several = several and not any(spec.has(name) for spec in shipped_names()) and split(word)[0] is None
-        what, shows = ("a family", "list") if several else ("a network", "summary")
+        several = several and not any(spec.has(name) for spec in shipped_names())
+        if split(word)[0] is not None:
+            with suppress(ArchcalcError):
+                several = len(models_of(word)) > 1
+        all_of = "a family" if split(word)[0] is None else "several networks"
+        what, shows = (all_of, "list") if several else ("a network", "summary")
         raise UsageError(f"`{word}` is {what}, and no command", f"`archcalc {shows} {word}` shows it.")
 
 

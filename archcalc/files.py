@@ -33,6 +33,9 @@ def version(path: Path) -> Version:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
+_WAS_READ: set[tuple[int, int]] = set()  # the regular files of others that were read, as the system numbers them
+
+
 # --- of others ----------------------------------------------------------------------------------------------------
 
 ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}  # there can be no such file
@@ -89,6 +92,7 @@ def read(path: Path, most: int, what: str, name: str = "", hint: str = "", *, cu
             if not stat.S_ISREG(found.st_mode):
                 raise SpecError(f"`{name}` is not a regular file")
             data = _bounded(file, min(found.st_size, most) + 1, most + 1)
+            _WAS_READ.add((found.st_dev, found.st_ino))
     except (OSError, ValueError) as error:
         if isinstance(error, ValueError) or error.errno in ABSENT:
             raise SpecError(f"there is no file `{name}`", hint=hint) from None
@@ -150,6 +154,14 @@ def writable(path: str, option: str) -> Path:
             what = "is read-only" if place == found else "is in a folder that is read-only"
             raise Unavailable(f"`{option} {printable(path)}` {what}")
     return found
+
+
+def was_read(path: Path) -> bool:
+    """Whether this file was read, by any of its names: nothing that is written may take its place."""
+    with suppress(OSError):
+        found = path.stat()
+        return (found.st_dev, found.st_ino) in _WAS_READ
+    return False
 
 
 def replace(path: Path, text: str | bytes) -> None:

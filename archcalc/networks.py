@@ -106,7 +106,16 @@ def network(reference: Reference | Selection, input: Input | None = None, settin
         if asked:
             error.within(f"`{found.name}` at {', '.join(asked)}")
         raise
-    return Network(found.name, graph, found, values, shape is None and not values)
+    return Network(found.name, graph, found, values, not values and _printed(found, shape))
+
+
+def _printed(selection: Selection, input: Input | None) -> bool:
+    """Whether an input is the printed one, also where somebody says it."""
+    if input is None:
+        return True
+    printed = dict(input_shapes(selection, {}))
+    asked = input if isinstance(input, Mapping) else {next(iter(printed)): input}
+    return all(resized(printed[name], tuple(axes)) == printed[name] for name, axes in asked.items())
 
 
 def input_of(reference: Reference | Selection, size: Sequence[int] = (), settings: Settings | None = None) -> Shape:

@@ -102,7 +102,7 @@ def test_bounds(text: str, bounds: list[tuple[str, str, Fraction]]) -> None:
         ("macs in 3..", 12, "is no number"),
         ("macs in 3..2", 9, "ends below its start"),
         ("macs < 1 and", 8, "no number"),
-        ("macs < 1 or params < 1", 8, "no number"),
+        ("macs < 1 or params < 1", 10, "joins no bounds"),
         (" and ".join(["macs < 1"] * 40), 1, "at most 300 characters"),
         ("__import__('os') < 1", 1, "nothing that is known"),
     ],
@@ -331,6 +331,9 @@ def test_results_of_a_file(suffix: str, tmp_path: Path, net: str, capsys: pytest
         (HEAD + "vgg16,top-1,,us\n", "2:13", "this result has no value"),
         (HEAD + "vgg16,top-1,71,us\n\nvgg16,top-1,72,us\n", "4:7", "stands in line 2 already"),
         (HEAD + 'vgg16,top-1,71,"us\n', "2:1", "this is no csv"),
+        (HEAD + "vgg16,top-1,500,us\n", "2:13", "top-1 is between 0 and 100 %"),
+        (HEAD + "vgg16,error,-1,us\n", "2:13", "error is between 0 and 100 %"),
+        (HEAD + "vgg16,top-1,71,us\nvgg:D,top-1,72,us\n", "3:1", "stands in line 2 already, as of `vgg16`"),
         (HEAD + "resnet18,top-1,71,us\n", "", "has no result of these networks"),
         ("", "", "is empty"),
     ],
@@ -390,6 +393,115 @@ def test_results_at_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "resnet18   69.8" in out
     code, out, _ = run(capsys, *line, "--set", "classes=10")
     assert "top-1" not in out  # it was another network
+
+
+@pytest.mark.parametrize(
+    ("line", "typed"),
+    [
+        (["compare", "vgg16", "resnet18"], "vgg:D"),
+        (["compare", "vgg:D", "resnet18"], "vgg16"),
+        (["compare", "vgg16@3x224x224", "resnet18"], "vgg16"),
+        (["compare", "vgg16@64", "resnet18"], "vgg:D@3x64x64"),
+        (["compare", "net.yaml:net-wide", "resnet18"], "./net.yaml:net-wide"),
+        (["compare", "./net.yaml:wide", "resnet18"], "net.yaml:net-wide"),
+        (["list", "net.yaml"], "./net.yaml:wide"),
+        (["list", "vgg16"], "vgg:D"),
+        (["scale", "./net.yaml:net-wide", "--input", "8,16"], "net.yaml:wide@16"),
+        (["scale", "vgg16", "--input", "3x224x224"], "vgg:D"),
+    ],
+)
+def test_a_result_is_its_networks_however_that_is_spelled(
+    line: list[str], typed: str, net: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("r.csv").write_text(f"{HEAD}{typed},BLEU,12.3456789,us\n", encoding="utf-8")
+    code, out, _ = run(capsys, *line, "--results", "r.csv", "--format", "csv")
+    assert code == 0
+    assert sum("12.3456789" in row for row in out.splitlines()) == 1, "as it is written, once"
+
+
+def test_a_result_at_another_input_is_another_networks(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("r.csv").write_text(f"{HEAD}vgg:D@64,BLEU,12.5,us\n", encoding="utf-8")
+    code, _, err = run(capsys, "compare", "vgg16", "resnet18", "--results", "r.csv")
+    assert code == 2
+    assert "has no result of these networks" in err
+
+
+def test_the_printed_input_may_be_said(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for asked in ("net.yaml:net-wide", "net.yaml:net-wide@8", "net.yaml:net-wide@3x8x8"):
+        assert {r.metric.name for r in load(asked).reported} >= {"top-1", "perplexity"}
+        assert load(asked).claims
+    assert not load("net.yaml:net-wide@9").reported
+
+
+def test_a_list_says_where_results_are_from_and_has_one_column_for_a_metric(
+    net: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, "list", net)
+    assert "top-1 of net-narrow, net-wide: Table 1" in out
+    Path("other.yaml").write_text(NET.replace("wit: {better: higher}", "wit: {better: lower}"), encoding="utf-8")
+    code, _, err = run(capsys, "list", net, "other.yaml")
+    assert code == 2
+    assert "`wit` is declared in two ways" in err
+
+
+def test_check_reads_what_is_reported(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(NET.replace("61.0", "good"), encoding="utf-8")
+    for line in (["check", net], ["summary", f"{net}:net-wide", "--static"]):
+        code, out, err = run(capsys, *line)
+        assert code == 2
+        assert "`good` is no number" in out + err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["summary", "net.yaml:net-wide", "--static", "-o", "net.yaml"],
+        ["summary", "net.yaml:net-wide", "--static", "-o", "link.yaml"],
+        ["compare", "vgg16", "vgg19", "--results", "r.csv", "-o", "r.csv"],
+        ["scale", "./net.yaml:net-wide", "--batch", "1,2", "-o", "net.yaml"],
+    ],
+)
+def test_what_was_read_is_not_written_over(line: list[str], net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("r.csv").write_text(f"{HEAD}vgg16,BLEU,12.5,us\n", encoding="utf-8")
+    Path("link.yaml").symlink_to(net)
+    before = [Path(name).read_bytes() for name in (net, "r.csv")]
+    code, _, err = run(capsys, *line)
+    assert code == 2
+    assert f"`--output {line[-1]}` was read" in err
+    assert [Path(name).read_bytes() for name in (net, "r.csv")] == before
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("params < 3M or macs > 3G", "`or` joins no bounds"),
+        ("params < 3M && macs > 3G", "`&&` joins no bounds"),
+        ("params < 3M, macs > 3G", "`,` joins no bounds"),
+        ("params = 3M", "`params in 3M..3M`"),
+        ("params == 3M", "`params in 3M..3M`"),
+    ],
+)
+def test_bounds_of_other_languages_are_told_in_this_one(
+    where: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "list", "vgg", "--where", where)
+    assert code == 2
+    assert says in err
+
+
+def test_a_list_keeps_to_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    for word in ("3d-cnn", "mixtral", "vgg"):
+        code, out, _ = run(capsys, "list", word)
+        assert code == 0
+        assert max(map(len, out.splitlines())) <= 60
+
+
+def test_a_file_of_several_networks_is_listed(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, net)
+    assert code == 2
+    command = err.split("`archcalc ")[1].split("`")[0].split()
+    assert run(capsys, *command)[0] == 0, "what is advised works"
 
 
 def test_a_report_and_a_summary_show_what_is_reported(

@@ -88,7 +88,10 @@ def _of_spec(family: Family) -> Iterator[Reported]:
 def _reported(model: Text, metric: ReportedMetric, value: Text, source: str) -> Reported:
     unit = metric.unit if metric.unit and value.value.endswith(metric.unit) else ""
     bare = value.part(0, len(value.value) - len(unit)).strip()
-    return Reported(model, metric, Written(_number(bare), bare.value), source)
+    number = _number(bare)
+    if metric.unit == "%" and metric == USUAL.get(metric.name) and not 0 <= number <= 100:
+        raise value.error(f"`{value}`: {metric.name} is between 0 and 100 %")
+    return Reported(model, metric, Written(number, bare.value), source)
 
 
 def _number(text: Text) -> float:

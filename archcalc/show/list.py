@@ -12,8 +12,8 @@ from ..errors import printable
 from ..papers.metrics import ACCURACIES
 from ..tasks.list import ListedModel, ModelList, first_year
 from .columns import Column, Value, binary, by_names, counts, exact, for_people, plain, size, words
-from .page import Block, Gap, Heading, Page, Prose, Table
-from .reported import REPORTED, ReportedDocument, reported_column, reported_document
+from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
+from .reported import REPORTED, ReportedDocument, reported_column, reported_document, sources
 from .styles import DIM, PLAIN
 from .wording import clean
 
@@ -32,7 +32,7 @@ COLUMNS = (
     Column("input", lambda entry: ", ".join(map(size, entry.input)), "input", "input", words),
     Column("spec", lambda entry: entry.spec),
 )
-ACTIVE = Column("active_params", lambda entry: entry.active_params, "active", "active", exact)
+ACTIVE = Column("active_params", lambda entry: entry.active_params, "active", "active", exact, spare=True)
 # Only where somebody asks for them.
 ASKED = tuple(
     Column(name, attrgetter(f"totals.{name}"), heading, heading, show)
@@ -193,12 +193,16 @@ def accuracy_document(accuracy: Accuracy) -> AccuracyDocument:
 
 def _blocks(found: ModelList, shown: Sequence[Column], terminal: Sequence[Column]) -> Iterator[Block]:
     entries, others = found.models, found.systems or ()
+    said = sources({printable(entry.name): entry.reported for entry in entries})
     if entries and terminal and found.ranked:
         yield Table(shown, entries, below=_stands_in, terminal=terminal)
     elif entries and terminal:
         yield from _families(entries, shown, terminal)
     elif entries:
         yield Table(shown, entries, below=_stands_in)
+    if said:
+        yield Gap()
+        yield Facts([Fact("reported", text) for text in said])
     if entries and others:
         yield Gap()
     if others:

@@ -48,6 +48,7 @@ from ..models import load
 from ..networks import Reference, as_traced, is_code, name_of
 from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
+from ..papers.results import of_spec
 from ..parallel import Tick, hold_interrupts, map_processes
 from ..views import Tabular
 from .diff import Diff, diff
@@ -244,6 +245,8 @@ def _restated(built: BuiltSpec) -> tuple[str, ...]:
 def judge_spec(built: BuiltSpec, receptive_field: bool = False) -> CheckedSpec:
     """Judge the claims of a spec and its errata; `receptive_field`: a budget bounds it. Raises SpecError."""
     spec, family, models = built
+    for selection, _ in models:
+        of_spec(family, selection.subject)  # what is reported can be read too
     judged = {selection.name: judge(family, selection.subject, report) for selection, report in models}
     counts = {selection.name: quantities(report, receptive_field) for selection, report in models}
     names = tuple([named(selection) for selection, _ in models])

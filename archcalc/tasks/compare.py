@@ -35,7 +35,7 @@ from ..papers.results import Reported
 from ..parallel import Tick, hold_interrupts
 from ..views import Tabular
 from .choose import LeftOut, NoneLeft, read_choice, said
-from .results import results_of
+from .results import declared, results_of
 
 BY = ("stage", "row", "op")
 
@@ -149,16 +149,9 @@ def figures(models: Sequence[Compared]) -> tuple[Metric, ...]:
     """All that is known of models: what is counted, measured and printed, and what is reported for them, which stands
     for what is printed under the same name."""
     own: dict[str, Metric] = {}
-    for result in (result for model in models for result in model.reported):
-        metric = result.metric
+    for name, metric in declared(result for model in models for result in model.reported).items():
         unit: Literal["percent", "plain"] = "percent" if metric.unit == "%" else "plain"
-        found = own.setdefault(
-            metric.name,
-            Metric(metric.name, metric.name, metric.better, _reported(metric.name), unit, reported=metric),
-        )
-        if found.reported != metric:
-            hint = "Its unit, or which way is better, differs between specs, or from what the file says."
-            raise UsageError(f"`{printable(metric.name)}` is declared in two ways", hint)
+        own[name] = Metric(name, name, metric.better, _reported(name), unit, reported=metric)
     known = [metric for metric in COMPARED if metric.key not in own]
     calls = models[0].summary.calls if models else ""
     if calls:  # what another tool counts is headed as that tool calls it, and nothing is made of it

@@ -15,14 +15,14 @@ from .. import files
 from ..analysis.counts import Report, Totals
 from ..errors import did_you_mean
 from ..language.metrics import ReportedMetric
-from ..language.zoo import PATTERN, Selection, known_names, select, selections, spec_files, split
+from ..language.zoo import PATTERN, Selection, known_names, select, selections, shipped, spec_files, split
 from ..networks import report as counts_of
 from ..ops import Shape
 from ..papers.results import Reported, of_spec
 from ..parallel import map_processes
 from ..views import Tabular
 from .choose import read_choice
-from .results import known_results, merged
+from .results import declared, known_results, merged
 
 if TYPE_CHECKING:
     from ..papers.accuracies import System
@@ -111,18 +111,23 @@ def list_models(
             nearest[model.spec] = min(nearest.get(model.spec, FAR), *(_rank(model, text) for text in texts))
         found.sort(key=lambda model: (nearest[model.spec], model.name not in words))
     if results:
-        known = known_results(results, {model.name: model for model in found})
-        found = [
-            replace(model, reported=merged(model.reported, known, {model.name, f"{model.spec}:{model.name}"}))
-            for model in found
-        ]
+        names = [_names(model) for model in found]
+        known = known_results(results, {name for pair in names for name in pair})
+        pairs = zip(found, names, strict=True)
+        found = [replace(model, reported=merged(model.reported, known, pair)) for model, pair in pairs]
     units = {name: "bytes" if name.endswith("_bytes") else "" for name in (*TOTALS, "year")}
-    units |= {result.metric.name: result.metric.unit for model in found for result in model.reported}
+    units |= {name: metric.unit for name, metric in declared(r for model in found for r in model.reported).items()}
     kept = read_choice(where, sort, top, units).of(found, ListedModel.figure)
     named = (system for word in words or ("",) for system in systems_without_spec(word))
     systems = tuple({system.key: system for system in named}.values()) if every else None
     hint = did_you_mean(" ".join(words), known_names()) if not found and not systems else ""
     return ModelList(tuple(kept), systems, hint, bool(sort))
+
+
+def _names(model: ListedModel) -> tuple[str, ...]:
+    """The names by which somebody may have results of a model."""
+    of_file = () if shipped(model.spec) else (f"{model.spec}:{model.name}", f"{model.spec}:{model.variant}")
+    return model.name, *of_file
 
 
 FAR = 2

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from .. import files
-from ..errors import UsageError, did_you_mean, printable
-from ..language.zoo import at_input, known_names, select
+from ..errors import ArchcalcError, Text, UsageError, did_you_mean, printable
+from ..fronts import is_other
+from ..language.metrics import ReportedMetric
+from ..language.zoo import at_input, known_names, select, shipped
 from ..models import Model
+from ..networks import input_at, inputs_of
 from ..papers.results import Reported, read_results
 
 
@@ -29,26 +34,69 @@ def results_of(file: Path | str, models: Mapping[str, Model]) -> dict[str, tuple
     return found
 
 
+def declared(results: Iterable[Reported]) -> dict[str, ReportedMetric]:
+    """The metrics of results by name. Raises UsageError where one is declared in two ways."""
+    found: dict[str, ReportedMetric] = {}
+    for result in results:
+        if found.setdefault(result.metric.name, result.metric) != result.metric:
+            hint = "Its unit, or which way is better, differs between specs, or from what the file says."
+            raise UsageError(f"`{printable(result.metric.name)}` is declared in two ways", hint)
+    return found
+
+
 def merged(own: Sequence[Reported], known: Sequence[Reported], names: Collection[str]) -> tuple[Reported, ...]:
     """What is reported for a model of these names, of one metric what is `known` rather than its `own`."""
     found = {result.metric.name: result for result in own}
     return tuple((found | {r.metric.name: r for r in known if r.model.value in names}).values())
 
 
-def known_results(file: Path | str, asked: Mapping[str, object]) -> tuple[Reported, ...]:
-    """The results of a file, each of a network that is asked for, or that there is. Raises SpecError."""
-    results = read_results(files.typed(file), str(file))
-    zoo: set[str] = set()
-    for result in results:
-        name = at_input(result.model.value)[0]
-        if result.model.value in asked or name in asked or name in zoo:
-            continue
-        zoo = zoo or set(known_names())
-        if name in zoo:
-            continue
-        try:
-            select(name)
-        except UsageError as error:
-            hint = did_you_mean(name, [*asked, *zoo]) or error.hint
-            raise result.model.error(f"no network is called `{name}`", hint) from None
-    return results
+def known_results(file: Path | str, asked: Collection[str]) -> tuple[Reported, ...]:
+    """The results of a file, each of a network that is asked for, under the name by which it is, or that there is.
+    Raises SpecError, also where two of them are of one network under two names."""
+    spelled: dict[str, list[str]] = {}
+    found: dict[tuple[str, str], Reported] = {}
+    places: dict[tuple[str, str], Text] = {}
+    for result in read_results(files.typed(file), str(file)):
+        typed = result.model.value
+        if typed not in spelled:
+            spelled[typed] = [typed] if typed in asked else _meant(result.model, asked) or [typed]
+        for name in spelled[typed]:
+            first = places.setdefault((name, result.metric.name), result.model)
+            if first is not result.model:
+                what = f"`{result.metric.name}` of `{typed}` stands in line {first.line} already"
+                raise result.model.error(f"{what}, as of `{first}`")
+            found[name, result.metric.name] = result._replace(model=replace(result.model, value=name))
+    return tuple(found.values())
+
+
+def _meant(typed: Text, asked: Collection[str]) -> list[str]:
+    """The names by which a network is asked for that is typed in another way. Raises SpecError where there is none."""
+    zoo = set(known_names())
+    others = [name for name in asked if name not in zoo]
+    if typed.value in zoo and not others:
+        return []
+    try:
+        wanted = network_of(typed.value)
+    except UsageError as error:
+        hint = did_you_mean(at_input(typed.value)[0], [*asked, *zoo]) or error.hint
+        raise typed.error(error.message, hint) from None
+    found = [name for name in asked if name in zoo and wanted == (name, "", "")]
+    for name in others:
+        with suppress(ArchcalcError):  # a saved run
+            found += [name] if network_of(name) == wanted else []
+    return found
+
+
+def network_of(typed: str) -> tuple[str, str, str]:
+    """What is asked for, however it is typed: the model of which file, with its inputs where they are not as printed.
+    Raises UsageError, SpecError."""
+    name, size = at_input(typed)
+    if is_other(name):
+        return str(Path(name)), "", typed.removeprefix(name)
+    found = select(name)
+    printed = inputs_of(found)
+    at = {} if size is None else input_at(found, size)
+    given = dict(at) if isinstance(at, Mapping) else {next(iter(printed)): at}
+    differs = {key: shape for key, shape in given.items() if printed.get(key) != shape}
+    file = "" if shipped(found.spec) else str(files.typed(found.spec).resolve())
+    return found.name, file, str(differs or "")

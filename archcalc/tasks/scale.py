@@ -24,7 +24,7 @@ from ..papers.results import Reported
 from ..parallel import Tick, ticked
 from ..views import Tabular
 from .choose import NoneLeft
-from .results import known_results, merged
+from .results import known_results, merged, network_of
 from .space import INPUT, MOST, Candidate, Space, is_expression, shown
 from .sweep import (
     FIELD,
@@ -242,7 +242,7 @@ class _Network:
 
     def __init__(self, model: Reference, plan: Plan, results: Path | str) -> None:
         self.model, self.plan = model, plan
-        self.known = known_results(results, {str(model): None}) if results else ()
+        self.known = known_results(results, {str(model)}) if results else ()
         self.own = list(_of_model(model, self.known))
         self.built: dict[tuple[str, str], Model | Unbuilt] = {}
 
@@ -352,8 +352,8 @@ def _build(model: Reference, candidate: Candidate) -> Model | Unbuilt:
 def _of_model(model: Reference, known: Sequence[Reported]) -> Iterator[tuple[Reported, Input]]:
     """The results of a model, each with the input that it is at. Raises SpecError for one that there cannot be."""
     for result in known:
-        name, size = at_input(result.model.value)
-        if name == str(model):
+        _, size = at_input(result.model.value)
+        if network_of(result.model.value)[:2] == network_of(str(model))[:2]:
             try:
                 yield result, input_at(model, size) if size else input_of(model)
             except UsageError as error:

@@ -26,4 +26,6 @@ def write(page: Page) -> str:
 
 
 def _exact(value: Value) -> Value:
-    return printable(value) if isinstance(value, str) else round(value, 6) if isinstance(value, float) else value
+    if isinstance(value, str):
+        return printable(value)
+    return round(value, 6) if type(value) is float else value  # a float that is more is as it is written

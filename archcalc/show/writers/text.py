@@ -7,7 +7,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from ..columns import Column, words
+from ..columns import Column, Shown, words
 from ..layout import left, right, width_of, wrap
 from ..page import Block, Fact, Facts, Heading, Note, Only, Page, Prose, Table, Verbatim
 from ..styles import BOLD, DIM, PLAIN, PROSE, Pieces, hanging, prose, rule
@@ -94,15 +94,11 @@ def _fact(fact: Fact, labels: int, indent: int, room: int) -> Iterator[Pieces]:
 def table(block: Table, width: int | None) -> Iterator[Pieces]:
     """A table, each record between the lines that stand above it and the notes about it."""
     columns = [column for column in block.terminal or block.columns if column.show is not None]
-    found = [column.shown(block.records) for column in columns]
+    found, widths = _fitted(block, columns, width)
+    if width is not None and _wide(block, widths) > width:
+        columns = [column for column in columns if not column.spare]
+        found, widths = _fitted(block, columns, width)
     heads = [column.heading if block.headings else "" for column in columns]
-    widths = [
-        max(map(width_of, (head, own.unit if block.headings else "", *own.texts)))
-        for head, own in zip(heads, found, strict=True)
-    ]
-    if width is not None:
-        soft = [column.show is words for column in columns]
-        _shrink(widths, soft, width - block.indent - GAP * (len(columns) - 1))
     start: Pieces = [(" " * block.indent, PLAIN)] if block.indent else []
     if block.headings:
         yield start + _cells(columns, heads, widths, lambda _: BOLD)
@@ -122,6 +118,20 @@ def table(block: Table, width: int | None) -> Iterator[Pieces]:
             yield from noted(note, "", room)
         for part in block.below(record):
             yield from lines(part, width, room)
+
+
+def _fitted(block: Table, columns: Sequence[Column], width: int | None) -> tuple[list[Shown], list[int]]:
+    """What columns show, and how wide they are, texts no wider than there is room."""
+    found = [column.shown(block.records) for column in columns]
+    heads = [(column.heading, own.unit) if block.headings else () for column, own in zip(columns, found, strict=True)]
+    widths = [max(map(width_of, (*head, *own.texts)), default=0) for head, own in zip(heads, found, strict=True)]
+    if width is not None:
+        _shrink(widths, [column.show is words for column in columns], width - _wide(block, [0] * len(columns)))
+    return found, widths
+
+
+def _wide(block: Table, widths: Sequence[int]) -> int:
+    return block.indent + sum(widths) + GAP * (len(widths) - 1)
 
 
 def _above(block: Table, width: int | None, room: int, record: Any) -> Iterator[Pieces]:
