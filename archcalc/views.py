@@ -26,9 +26,10 @@ class Drawn(Shown):
 
     __slots__ = ()
 
-    def figure(self) -> "Any":
-        """The picture as a matplotlib Figure: `.figure().savefig("layers.pdf")`."""
-        return _views().figure(self)
+    def figure(self, **look: "Any") -> "Any":
+        """The picture as a matplotlib Figure: `.figure(size=(6, 4), title=False).savefig("layers.pdf")`. `size` in
+        inches, `title`, `theme` (paper or dark) and `font` are as the command's options."""
+        return _views().figure(self, **look)
 
 
 class Tabular(Shown):

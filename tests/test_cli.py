@@ -402,6 +402,8 @@ def test_the_shell_completes_and_loads_little_for_it(shell: str, words: str) -> 
         ("explain lst", {"lstm"}),
         ("plot graph vgg16 --only conv3-512.1", {"conv3-512.1"}),
         ("plot bubble vgg --x peak", {"peak_memory"}),
+        ("plot bubble vgg --y top", {"top-1", "top-5"}),
+        ("plot graph vgg16 --theme d", {"dark"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

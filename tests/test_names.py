@@ -16,7 +16,9 @@ from archcalc.measurement.runs import Run, document, parse
 from archcalc.models import load
 from archcalc.networks import input_at, inputs_of
 from archcalc.show.columns import sizes
-from archcalc.show.pictures import charts, graphs, volumes
+from archcalc.show.pictures import volumes
+from archcalc.show.pictures.blocks import blocks
+from archcalc.show.pictures.names import heading
 from archcalc.show.writers.json import text as as_json
 from archcalc.tasks.scale import scale
 
@@ -126,9 +128,9 @@ def test_an_explanation_shows_all_outputs(pyramid: str, capsys: pytest.CaptureFi
 
 def test_pictures_show_all_outputs(pyramid: str) -> None:
     summary = load(pyramid).summary()
-    assert "outputs 8×32×32, 8×16×16, 8×8×8" in charts.heading(summary)
-    made, _ = graphs.boxes(summary)
-    assert made[-1].texts == ["parts", "8×32×32, 8×16×16, 8×8×8"]
+    assert "outputs 8×32×32, 8×16×16, 8×8×8" in heading(summary)
+    last = blocks(summary).blocks[-1]
+    assert (last.texts, last.size) == (("1×1 conv, 8 ×3",), "8×32×32, 8×16×16, 8×8×8")
     assert [list(shape) for shape in volumes.volumes(summary)[-3:]] == SHAPES
 
 
@@ -150,9 +152,9 @@ def test_every_input_is_shown(two: str, capsys: pytest.CaptureFixture[str]) -> N
     found = json.loads(said(capsys, "fit", two, "--memory", "1GiB", "--format", "json"))
     assert found["inputs"] == [{"name": "latent", "shape": [4, 8, 8]}, {"name": "text", "shape": [77]}]
     summary = load(two).summary()
-    assert charts.heading(summary).startswith("two  ·  input latent 4×8×8, text 77, batch 1")
-    made, _ = graphs.boxes(summary)
-    assert [box.texts for box in made[:2]] == [["latent", "4×8×8"], ["text", "77"]]
+    assert heading(summary).startswith("two  ·  input latent 4×8×8, text 77, batch 1")
+    made = blocks(summary).blocks
+    assert [(box.texts, box.size) for box in made[:2]] == [(("latent",), "4×8×8"), (("text",), "77")]
     assert volumes.volumes(summary)[:2] == [(4, 8, 8), (77,)]
 
 
@@ -230,8 +232,8 @@ def test_rows_are_called_by_their_names(pyramid: str, capsys: pytest.CaptureFixt
     lines = said(capsys, "summary", pyramid, "--static").splitlines()
     assert sum(line.startswith("i4  add ") for line in lines) == 1  # two rows called `add` before
     assert any(line.startswith("i5  conv(32, 1) ") for line in lines)
-    made, _ = graphs.boxes(load(pyramid).summary())
-    assert [box.texts[0] for box in made[4:7]] == ["i5: conv(32, 1)", "i4: add", "i3: add"]
+    made = blocks(load(pyramid).summary()).blocks
+    assert [box.texts[0] for box in made[4:7]] == ["i5", "i4", "i3"]
 
 
 def test_values_of_a_table_are_called_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:

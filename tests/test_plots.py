@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import shlex
 import subprocess
 import sys
 from array import array
@@ -24,6 +26,8 @@ from archcalc.measurement.runs import Run, document
 from archcalc.models import load
 from archcalc.show import pictures as plots
 from archcalc.show.pictures import charts, graphs, volumes
+from archcalc.show.pictures.blocks import blocks
+from archcalc.show.pictures.names import bars_of
 from archcalc.show.report import page as report
 from archcalc.show.writers import write
 from archcalc.tasks.compare import Compared, ComparisonPlan, gather
@@ -83,33 +87,99 @@ def test_every_kind(kind: str, model: str) -> None:
 def test_graphs_of_blocks(model: str, only: str) -> None:
     summary = one(model)[0].summary
     hold(graphs.drawn(summary, only))
-    made, _ = graphs._arranged(graphs.boxes(summary, only)[0])
-    for a, b in itertools.combinations(made, 2):  # no box stands on another
-        apart = abs(a.x - b.x) >= (a.width + b.width) / 2 or a.y <= b.y - b.height or b.y <= a.y - a.height
-        assert apart, (a.texts, b.texts)
+
+
+# Of each network: how many boxes there are, how many levels a U has, what stands there several times, and what is said.
+WHOLE: list[tuple[str, int, int, dict[str, int], list[str]]] = [
+    ("vgg16", 14, 0, {"conv3-64 ×2": 2, "conv3-512 ×3": 3, "FC-4096 ×2": 2}, ["maxpool", "soft-max"]),
+    ("resnet50", 8, 0, {"conv3_x": 4, "conv4_x": 6}, ["3×3 max pool, stride 2", "[1×1,64; 3×3,64; 1×1,256]×3"]),
+    ("googlenet", 22, 0, {}, ["inception (4e)", "aux (4a)", "aux (4d)"]),
+    ("densenet121", 15, 0, {"Dense Block (3)": 24}, ["Transition Layer (1)"]),
+    ("efficientnet-b0", 10, 0, {"MBConv6, k5×5 ×4": 4}, ["MBConv1, k3×3"]),
+    ("vit-b-16", 4, 0, {"encoder ×12": 12}, ["16×16 conv, 768, stride 16 → class token → position"]),
+    ("nasnet-a-mobile", 11, 0, {"normal ×4": 4}, ["reduction", "aux"]),
+    ("transformer-base", 7, 0, {"encoder ×6": 6, "decoder ×6": 6}, ["source", "target", "linear 37000 → softmax"]),
+    ("unet", 19, 5, {"conv 3×3, 1024 ×2": 2}, ["up-conv 2×2, copy and crop c4", "conv 1×1, 2"]),
+    ("lstm-ptb-small", 4, 0, {"layer ×2": 2}, ["LSTM 200"]),
+]
+
+
+@pytest.mark.parametrize(("model", "count", "levels", "repeated", "said"), WHOLE)
+def test_the_blocks_of_a_network(
+    model: str, count: int, levels: int, repeated: dict[str, int], said: list[str]
+) -> None:
+    summary = one(model)[0].summary
+    found = blocks(summary)
+    assert (len(found.blocks), found.levels) == (count, levels)
+    assert repeated.items() <= {block.texts[0]: block.count for block in found.blocks}.items()
+    texts = [text for block in found.blocks for text in block.texts]
+    assert set(said) <= set(texts)
+    assert not any(re.search(r"\b[a-z_]+\(|\b[a-z_]+=", text) for text in texts), "a call of the spec language"
+    main = summary.report.graph.nodes  # every node stands in one block
+    assert sorted(n for b in found.blocks for n in range(b.start, b.stop)) == [*range(len(main))]
+    hold(graphs.drawn(summary))
+
+
+def test_a_u_has_levels_by_resolution() -> None:
+    """Down four times, up four times, and across from each level that is copied."""
+    found = blocks(one("unet")[0].summary).blocks
+    assert [block.level for block in found] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0, 0]
+    assert [block.inputs for block in found if len(block.inputs) > 1] == [(9, 7), (11, 5), (13, 3), (15, 1)]
+
+
+def test_modules_of_code_are_repeated(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(
+        "from torch import nn\n"
+        "class Block(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1))\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.stem, self.fc = nn.Conv2d(3, 4, 1), nn.Linear(4, 2)\n"
+        "        self.stages = nn.Sequential(*[Block() for _ in range(5)])\n"
+        "    def forward(self, x):\n"
+        "        return self.fc(self.stages(self.stem(x)).mean((2, 3)))\n"
+    )
+    found = blocks(load(f"{file}:Net", input=(3, 8, 8)).summary())
+    assert [block.texts for block in found.blocks][:3] == [("x",), ("stem", "Conv2d"), ("stages", "Block ×5")]
+    assert [block.count for block in found.blocks][:3] == [1, 1, 5]
+    assert [title for title, _ in found.inside] == ["Block, in stages"]
+
+
+def test_a_graph_in_a_page_has_a_name_for_each_block() -> None:
+    summary = one("vit-b-16")[0].summary
+    text = plots.graph_svg(summary, prefix="n2-")
+    assert text.startswith("<svg")
+    for n in range(4):
+        assert text.count(f'id="n2-b{n}"') == 1
+    assert text.count('id="n2-i0-b') >= 6
+    assert "encoder ×12</text>" in text, "text is text"
 
 
 def test_the_boxes_of_an_inception_module() -> None:
-    made, _ = graphs.boxes(one("googlenet")[0].summary, "inception (3a)")
-    assert [box.texts[0] for box in made if box.kind == "op"] == [
-        "conv(64, 1) relu",
-        "conv(96, 1) relu",
-        "conv(128, 3) relu",
-        "conv(16, 1) relu",
-        "conv(32, 5) relu",
-        "conv(32, 1) relu",
+    made = blocks(one("googlenet")[0].summary, "inception (3a)").blocks
+    assert [" ".join(block.texts) for block in made if block.kind == "convolution"] == [
+        "1×1 conv, 64 ReLU",
+        "1×1 conv, 96 ReLU",
+        "3×3 conv, 128 ReLU",
+        "1×1 conv, 16 ReLU",
+        "5×5 conv, 32 ReLU",
+        "1×1 conv, 32 ReLU",
     ]
-    concat = next(box for box in made if box.kind == "merge")
+    concat = next(block for block in made if block.kind == "merge")
     assert len(concat.inputs) == 4
 
 
 def test_mermaid_has_every_box_and_arrow() -> None:
     summary = one("googlenet")[0].summary
-    made, _ = graphs.boxes(summary, "inception (3a)")
-    text = plots.mermaid(summary, "inception (3a)")
-    assert text.splitlines()[3] == "flowchart TD"
-    assert text.count("-->") == sum(len(box.inputs) for box in made)
-    assert text.count('["') + text.count('(["') + text.count('{{"') >= len(made)
+    for only in ("inception (3a)", ""):
+        made = blocks(summary, only).blocks
+        lines = plots.mermaid(summary, only).splitlines()
+        assert lines[3] == "flowchart TD"
+        assert sum("->" in line for line in lines) == sum(len(block.inputs) for block in made)
+        assert sum(line.endswith(('"]', '"])', '"}}')) for line in lines) == len(made)
 
 
 def test_the_volumes_of_vgg() -> None:
@@ -147,7 +217,7 @@ def test_rows_on_measured_ceilings() -> None:
     """Every row in 2 ms: VGG-16's conv3-64 (1) does 2·86,704,128 FLOPs in them."""
     (model,) = one("vgg16")
     main = model.summary.report.graph.main
-    first = next(line for line in charts.bars_of(model.summary))
+    first = next(line for line in bars_of(model.summary))
     nodes = [array("d", [0.0] * 8) for _ in range(main)]
     for span in model.summary.report.graph.rows:
         nodes[span.start] = array("d", [2.0] * 8)
@@ -327,3 +397,80 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         done = run(*wrong)
         assert done.returncode == 2
         assert done.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize("kind", [*ONE, "bubble", "scaling"])
+def test_a_picture_looks_as_one_asks(kind: str) -> None:
+    """So many inches and dots, dark, without a title, in a font; texts apart there too."""
+    models = one("lenet5") if kind in ONE else gather(["efficientnet"], ComparisonPlan())[0]
+    look = plots.Look((5, 4), 100, False, "dark", "serif")
+    drawn = plots.picture(kind, models, look=look)
+    assert tuple(drawn.get_size_inches()) == (5, 4)
+    data = plots.image(drawn, "png", look)
+    assert (int.from_bytes(data[16:20]), int.from_bytes(data[20:24])) == (500, 400)
+    said = " ".join(text.get_text() for text in texts(drawn))
+    assert "batch 1" not in said
+    assert drawn.get_facecolor()[:3] == pytest.approx((0x1C / 255,) * 3)
+    assert all(text.get_fontfamily() == ["serif"] for text in texts(drawn))
+    hold(drawn)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--size 6", "`6` is no size in inches"),
+        ("--size 0x4", "sides of 0.5 to 40 inches"),
+        ("--dpi 5", "30 to 1200 dots per inch, not 5"),
+        ("--theme dar", "Did you mean `dark`?"),
+        ("--font 'DejaVu Sanz'", "Did you mean `DejaVu Sans`?"),
+    ],
+)
+def test_a_look_that_nobody_has(options: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._run(["plot", "layers", "lenet5", "-o", str(tmp_path / "x.png"), *shlex.split(options)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_text_of_an_svg_is_text_where_asked_for(tmp_path: Path) -> None:
+    for options, found in ((["--editable"], True), ([], False)):
+        path = tmp_path / "x.svg"
+        assert cli._run(["plot", "graph", "lenet5", "-o", str(path), *options]) == 0
+        assert ("convolutional, 5×5</text>" in path.read_text(encoding="utf-8")) == found
+
+
+def test_a_figure_can_be_gone_on_with() -> None:
+    """In Python: drawn outside of the style, strangers' names are still no formulas."""
+    figure = plot("layers", "lenet5").figure(size=(4, 3))
+    figure.axes[0].set_title("mine")
+    assert b"mine" in plots.image(figure, "svg", plots.Look(editable=True))
+    assert scale("lenet5", inputs=[32, 64]).figure(theme="dark").axes
+
+
+def test_an_unstable_run_is_marked() -> None:
+    (model,) = one("lenet5")
+    nodes = tuple(array("d", [1.0] * 8) for _ in range(model.summary.report.graph.main))
+    run = Measurement("cpu", "A processor", "2.13.0", 1, "float32", 1, array("d", [99.0] * 8), nodes)
+    assert run.doubts, "the layers are far from the whole"
+    shown = [replace(model, summary=replace(model.summary, measured=run))]
+    for kind in ("roofline", "layers"):
+        figure = plots.picture(kind, shown, MEASURED)
+        said = " ".join(" ".join(text.get_text().split()) for text in texts(figure))
+        assert "an unstable run: the layers add up to" in said
+        hold(figure)
+
+
+def test_stages_and_heads_have_their_names() -> None:
+    names = [text.get_text() for text in plots.picture("layers", one("resnet50")).axes[0].get_yticklabels()]
+    assert [name.split(":")[0] for name in names[:4]] == ["conv1", "conv2_x", "conv2_x", "conv3_x"]
+    assert names[1] == "conv2_x: 3×3 max pool, stride 2"
+    heads = [text.get_text() for text in plots.picture("layers", one("googlenet")).axes[0].get_yticklabels()]
+    assert heads[-2:] == ["aux (4a) (head)", "aux (4d) (head)"]
+    said = " ".join(text.get_text() for text in texts(plots.picture("shapes", one("transformer-base"))))
+    assert "source" in said
+    assert "target" in said
+
+
+def test_narrow_stages_have_their_sizes() -> None:
+    figure = plots.picture("memory", one("unet"))
+    said = [text.get_text() for text in texts(figure)]
+    assert {"570×570", "66×66", "392×392", "388×388"} <= set(said)
+    hold(figure)

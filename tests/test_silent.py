@@ -19,7 +19,7 @@ from archcalc.show import check as shown
 from archcalc.show import doctor, summary
 from archcalc.show import list as listed
 from archcalc.show.drift import causes
-from archcalc.show.pictures import charts
+from archcalc.show.pictures.names import heading
 from archcalc.show.writers import write
 from archcalc.tasks.check import check
 from archcalc.tasks.doctor import DoctorResult, PeerCounts
@@ -401,7 +401,7 @@ def test_it_is_said_to_programs_too(asked: str, command: Run, tmp_path: Path) ->
 
 def test_pictures_and_tables_of_tools_say_it_too(command: Run, tmp_path: Path) -> None:
     model = archcalc.load("vgg16@384")
-    assert NOTE in " ".join(charts.heading(model.summary()).split())
+    assert NOTE in " ".join(heading(model.summary()).split())
     picture = command("plot", "scaling", "vgg16", "vgg16@384", "--output", str(tmp_path / "two.svg"))
     assert f"note: vgg16@384: {NOTE}" in picture.err
     beside = PeerCounts(model.name, 1, 1, (), model.graph, model.notes)

@@ -8,6 +8,7 @@ and zsh evaluates it, so that nothing from a folder may pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib import import_module
 
 from typer import Context
@@ -123,6 +124,20 @@ def parts(ctx: Context, incomplete: str) -> Offers:
     return _begin(incomplete, ((row.name, row.text if row.text != row.name else "") for row in graph.rows))
 
 
+def metrics(ctx: Context, incomplete: str) -> Offers:
+    """What bubbles may be placed by: what documents print, and what the networks that are typed report."""
+    from ..errors import ArchcalcError
+    from ..language.zoo import at_input, models_of, select
+    from ..papers.results import of_spec
+    from ..tasks.plot import PRINTED
+
+    found = dict.fromkeys(PRINTED, "printed")
+    with suppress(ArchcalcError):
+        chosen = [select(at_input(one)[0]) for name in ctx.params.get("models") or ctx.args for one in models_of(name)]
+        found |= {known.metric.name: "reported" for one in chosen for known in of_spec(one.file, one.subject)}
+    return _begin(incomplete, found.items())
+
+
 def peers(incomplete: str) -> Offers:
     """The tools that `doctor` knows, also behind a comma."""
     from ..analysis.peers import PEERS
@@ -145,6 +160,7 @@ formats = _words("..show.writers", "FORMATS")
 formats_of_checks = _words("..show.check", "FORMS")
 kinds = _words("..tasks.plot", "KINDS")
 along = _words("..tasks.plot", "ALONG")
+themes = _words("..show.pictures.style", "THEMES")
 optimizers = _words("..analysis.training", "OPTIMIZERS")
 sorts = _words("..tasks.summary", "SORTS")
 tools = _words("..analysis.conventions", "CONVENTIONS")

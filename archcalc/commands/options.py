@@ -21,6 +21,14 @@ PICTURES = (".png", ".svg", ".pdf")
 KWARGS = """For example `--kwargs '{"num_classes": 10}'`."""
 Size = TypeVar("Size")
 
+PictureSize = Annotated[str, Option("--size", metavar="WxH", help="Make the picture so many inches, as 6x4.")]
+Dpi = Annotated[int, Option("--dpi", metavar="N", help="Draw a png with so many dots per inch.")]
+NoTitle = Annotated[bool, Option("--no-title", help="Leave out the picture's title, as a caption says it.")]
+Theme = Annotated[
+    str, Option("--theme", metavar="THEME", help="Draw on paper or dark.", autocompletion=complete.themes)
+]
+Font = Annotated[str, Option("--font", metavar="NAME", help="Write in this font, as 'Times New Roman' or serif.")]
+Editable = Annotated[bool, Option("--editable", help="Of svg: leave text text, to edit and to search.")]
 ModelName = Annotated[
     str,
     Argument(

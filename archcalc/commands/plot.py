@@ -7,7 +7,25 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import MODELS, BatchOfRun, DtypeOfRun, Output, Results, Settings, Threads, pairs, running, say, spelled
+from .options import (
+    MODELS,
+    BatchOfRun,
+    Dpi,
+    DtypeOfRun,
+    Editable,
+    Font,
+    NoTitle,
+    Output,
+    PictureSize,
+    Results,
+    Settings,
+    Theme,
+    Threads,
+    pairs,
+    running,
+    say,
+    spelled,
+)
 
 
 def plot(
@@ -41,7 +59,12 @@ def plot(
     ] = "",
     y: Annotated[
         str,
-        Option("--y", metavar="METRIC", help="Place them by this: accuracy, top-5, or what is reported, as mAP."),
+        Option(
+            "--y",
+            metavar="METRIC",
+            help="Place them by this: accuracy, top-5, or what is reported, as mAP.",
+            autocompletion=complete.metrics,
+        ),
     ] = "",
     pareto: Annotated[bool, Option("--pareto", help="Draw the front of bubbles that no other beats.")] = False,
     results: Results = "",
@@ -68,13 +91,19 @@ def plot(
     batch: BatchOfRun = None,
     dtype: DtypeOfRun = "",
     settings: Settings = None,
+    size: PictureSize = "",
+    dpi: Dpi = 200,
+    no_title: NoTitle = False,
+    theme: Theme = "paper",
+    font: Font = "",
+    editable: Editable = False,
 ) -> None:
     """Draw a picture for a paper: bars by layer, memory over the run, a roofline, the graph of blocks and branches,
     the shrinking volumes; of several networks accuracy against operations, or a family along its variants."""
 
     from ..errors import UsageError, printable
     from ..measurement.conditions import Conditions
-    from ..show.pictures import FORMATS, image, mermaid, picture
+    from ..show.pictures import FORMATS, Look, image, inches, mermaid, picture
     from ..tasks.plot import known_kind
     from ..tasks.plot import plot as gathered
 
@@ -83,6 +112,7 @@ def plot(
     if suffix[1:] not in FORMATS and not text:
         raise UsageError(f"`--output {output}` is no png, svg or pdf", "The suffix says what is written.")
     write = Output("text" if text else "", output, pictures=not text)
+    look = Look(inches(size), dpi, not no_title, theme, font, editable)
     conditions = Conditions(batch or 1, dtype or "float32", threads=threads) if measure else None
     with running("running networks in turn", "rounds") if measure else nullcontext() as tick:
         found = gathered(
@@ -96,6 +126,7 @@ def plot(
     if text:
         write(mermaid(found.models[0].summary, only))
         return
-    write(image(picture(kind, found.models, found.ceilings, only, found.bubble), write.picture))
+    drawn = picture(kind, found.models, found.ceilings, only, found.bubble, look)
+    write(image(drawn, write.picture, look))
     if found.missing:
         say(f"without a place in the picture: {', '.join(map(printable, found.missing))}")

@@ -25,7 +25,7 @@ from . import list as listing
 from . import paper, summary, wording
 from .columns import Column, Shown, Value, binary, by_names, exact, percent, sizes, words
 from .page import Beside, Block, Explored, Fact, Facts, Fold, Heading, Page, Picture, Prose, Table
-from .pictures import image, picture
+from .pictures import Look, image, picture
 from .reported import reported_column
 from .summary_data import data
 from .wording import clean
@@ -103,7 +103,7 @@ def anchor(line: Line, number: int) -> str:
 def _drawn(kind: str, caption: str, models: Sequence[Compared], y: str = "") -> Iterator[Picture]:
     with suppress(UsageError):  # nothing to draw, or fewer than two with a printed accuracy
         axes = bubble(models, y=y, pareto=True)[1] if kind == "bubble" else None
-        drawn = image(picture(kind, models, axes=axes), "svg", text=True).decode()
+        drawn = image(picture(kind, models, axes=axes), "svg", Look(editable=True)).decode()
         yield Picture(drawn, caption, kind == "graph")
 
 

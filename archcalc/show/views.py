@@ -9,6 +9,7 @@ from ..errors import installed
 from ..models import Model, Summary
 from ..tasks.compare import RunComparison
 from ..tasks.plot import PlotResult
+from ..tasks.scale import ScaleResult
 from . import summary
 from .measure import judged
 from .page import Page
@@ -42,12 +43,14 @@ def html(result: Any) -> str:
     return "\n".join(filter(None, parts(_page(result).of("html"))))
 
 
-def figure(result: PlotResult) -> Figure:
-    """The picture, by matplotlib. Raises Unavailable where it is missing."""
-    from .pictures import picture
+def figure(result: PlotResult | ScaleResult, **look: Any) -> Figure:
+    """The picture, by matplotlib, as a `Look` says. Raises UsageError, and Unavailable where matplotlib is missing."""
+    from .pictures import Look, picture, sweep
 
     with installed():
-        return picture(result.kind, result.models, result.ceilings, result.only, result.bubble)
+        if isinstance(result, ScaleResult):
+            return sweep(result, Look(**look))
+        return picture(result.kind, result.models, result.ceilings, result.only, result.bubble, Look(**look))
 
 
 def _page(result: Any, depth: int = 0) -> Page:

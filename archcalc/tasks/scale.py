@@ -22,7 +22,7 @@ from ..networks import Reference, input_at, input_of, is_settable
 from ..ops import Shape
 from ..papers.results import Reported
 from ..parallel import Tick, ticked
-from ..views import Tabular
+from ..views import Drawn, Tabular
 from .choose import NoneLeft
 from .results import known_results, merged, network_of
 from .space import INPUT, MOST, Candidate, Space, is_expression, shown
@@ -112,7 +112,7 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
-class ScaleResult(Tabular):
+class ScaleResult(Tabular, Drawn):
     """A network, as it was asked for, at many points: those that build, and what does not; of a sweep those that are
     kept. `asked` are figures that decide, beside those that are always there."""
 

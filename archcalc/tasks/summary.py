@@ -107,7 +107,7 @@ def measured(
 def lines(summary: Summary, depth: int = 0, pick: Pick | None = None) -> list[Line]:
     """The rows of the paper's table, those of heads behind the others, each opened `depth` levels; or, picked, the
     innermost of these."""
-    found = list(_Opener(summary).rows(depth))
+    found = list(Opener(summary).rows(depth))
     return found if pick is None or not pick.active else pick.of(found, summary)
 
 
@@ -228,7 +228,7 @@ def share_of(summary: Summary) -> str:
     return summary.calls.rpartition(" ")[2] or "MACs" if summary.report.totals.macs else ""
 
 
-class _Opener:
+class Opener:
     """Makes lines of the spans and nodes of a graph."""
 
     def __init__(self, summary: Summary) -> None:
@@ -257,7 +257,7 @@ class _Opener:
             span = self.graph.spans[index]
             self.row = span.name
             judgements = () if span.head else tuple(self.judged.get(span.name, ()))
-            parts = self._parts(index) if depth > 0 else []
+            parts = self.parts(index) if depth > 0 else []
             yield self._span(span, "row", span.text, 0, (), bool(parts))._replace(
                 label=printable(span.label), group=span.path, judgements=judgements
             )
@@ -271,17 +271,17 @@ class _Opener:
             if not block:
                 yield self._op(at, level, here)
                 continue
-            inside = self._parts(at) if level < depth else []
+            inside = self.parts(at) if level < depth else []
             yield self._span(self.graph.spans[at], "block", self.names[at], level, here, bool(inside))
             yield from self._open(inside, level + 1, depth, here)
 
-    def _parts(self, index: int) -> list[tuple[bool, int]]:
+    def parts(self, index: int) -> list[tuple[bool, int]]:
         """The blocks directly inside a span (True, by place among the spans) and nodes (False), in order. A block that
         is all of a span is no level of its own."""
         span = self.graph.spans[index]
         inner = self.inner.get(index, [])
         if len(inner) == 1 and self.graph.spans[inner[0]][2:4] == span[2:4]:
-            return self._parts(inner[0])
+            return self.parts(inner[0])
         found: list[tuple[bool, int]] = []
         at = span.start
         for child in inner:

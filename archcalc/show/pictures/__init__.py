@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .style import PLAIN, Look, inches, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,21 +18,19 @@ if TYPE_CHECKING:
     from ...tasks.scale import ScaleResult
 
 FORMATS = ("png", "svg", "pdf")
+__all__ = ["FORMATS", "PLAIN", "Look", "graph_svg", "image", "inches", "mermaid", "picture", "styled", "sweep"]
 
 
-def image(figure: Figure, form: str, text: bool = False) -> bytes:
-    """A figure as a file of `FORMATS`, the same bytes for the same figure; of svg the letters as text if `text`."""
+def image(figure: Figure, form: str, look: Look = PLAIN) -> bytes:
+    """A figure as a file of `FORMATS`, the same bytes for the same figure; of the size that was asked for, or as large
+    as what is drawn."""
     from io import BytesIO
-
-    from matplotlib import rcParams
-
-    from .style import styled
 
     out = BytesIO()
     about = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
-    with styled():
-        rcParams["svg.fonttype"] = "none" if text else "path"
-        figure.savefig(out, format=form, dpi=200, bbox_inches="tight", pad_inches=0.05, metadata=about)
+    edge: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05} if look.size is None else {}
+    with styled(look):
+        figure.savefig(out, format=form, dpi=look.dpi, metadata=about, facecolor=figure.get_facecolor(), **edge)
     return out.getvalue()
 
 
@@ -39,15 +40,15 @@ def picture(
     device: Device | None = None,
     only: str = "",
     axes: Bubble | None = None,
+    look: Look = PLAIN,
 ) -> Figure:
     """The picture of a kind in `tasks.plot.KINDS`; `axes` are those of a bubble plot. Raises UsageError where it cannot
     be drawn of these models."""
     from ...analysis.roofline import DEFAULT, DEVICES
     from ...tasks.plot import bubble
     from . import charts, graphs, volumes
-    from .style import styled
 
-    with styled():
+    with styled(look):
         if kind == "bubble":
             return charts.bubble(models, axes or bubble(models)[1])
         if kind == "scaling":
@@ -66,12 +67,22 @@ def picture(
         return volumes.shapes(summary)
 
 
-def sweep(found: ScaleResult) -> Figure:
+def graph_svg(summary: Summary, only: str = "", prefix: str = "", look: Look = PLAIN) -> str:
+    """The picture `graph` to stand in a page, its text text: the box of a block of `blocks(summary, only)` has the id
+    `PREFIXbN`, N its place there, its lines `PREFIXbN-tM`; one of the part K beside the whole `PREFIXiK-bN`."""
+    from . import graphs
+
+    look = replace(look, editable=True)
+    with styled(look):
+        drawn = image(graphs.drawn(summary, only, prefix), "svg", look).decode()
+    return drawn[drawn.index("<svg") :]
+
+
+def sweep(found: ScaleResult, look: Look = PLAIN) -> Figure:
     """The picture of `archcalc scale`."""
     from . import charts
-    from .style import styled
 
-    with styled():
+    with styled(look):
         return charts.sweep(found.model, found.points)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import log10, sqrt
+from math import atan2, cos, degrees, log10, sin, sqrt
 from typing import TYPE_CHECKING, Any
 
 from ...analysis.counts import Layer
@@ -19,14 +19,13 @@ from ...tasks.scale import Point
 from ...tasks.summary import Line, lines
 from .. import wording
 from ..wording import clean
+from .names import bars_of, heading, named, without
 from .style import (
     BLUE,
     COLUMN,
     CYCLE,
     DASHES,
-    DIM,
     GREEN,
-    INK,
     MARKERS,
     ORANGE,
     PAGE,
@@ -34,9 +33,13 @@ from .style import (
     RED,
     SKY,
     figure,
+    footed,
     labels,
     plain_log,
     short,
+    theme,
+    tint,
+    titled,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -45,60 +48,34 @@ if TYPE_CHECKING:
 
 
 MIB = 1024.0**2
-FEW, MANY = 6, 60  # bars that are worth a picture
-
-
-def heading(summary: Summary) -> str:
-    """`vgg16, input 3×224×224, batch 1, float32`, with several outputs theirs too, and what makes it another network
-    than it seems; on as many lines as it takes."""
-    report = summary.report
-    about = ", ".join([*wording.ends(report.graph), f"batch {report.batch}", report.dtype])
-    said = [f"{clean(summary.model)}  ·  {about}", *map(clean, summary.notes)]
-    return "\n".join(line for text in said for line in textwrap.wrap(text, 100, replace_whitespace=False))
-
-
-def bars_of(summary: Summary) -> list[Line]:
-    """The lines of the picture: the paper's rows, opened where there are too few."""
-    found: list[Line] = []
-    for depth in range(4):
-        found = [line for line in lines(summary, depth) if not line.opened and not line.head]
-        if len(found) >= FEW:
-            break
-    return found
-
-
-def named(found: Sequence[Line], width: int = 30) -> list[str]:
-    """The names of bars: the paper's labels, or cells; equal ones numbered."""
-    names = [printable(line.label if line.label and not line.depth else line.name) for line in found]
-    seen: dict[str, int] = {}
-    texts = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        texts.append(f"{name} ({seen[name]})" if names.count(name) > 1 else name)
-    return ["\n".join(textwrap.wrap(text, width, break_long_words=True)[:3]) for text in texts]
 
 
 def layers(summary: Summary) -> Figure:
-    """Bars by row: MACs, parameters, memory, and latency where it was measured."""
-    found = bars_of(summary)
+    """Bars by row: MACs, parameters, memory, and latency where it was measured; those of heads pale below."""
+    found = [line for line in bars_of(summary) if line.kind == "row" or _costs(line)]
+    heads = [line for line in lines(summary) if line.head]
     panels: list[tuple[str, list[float], str, str]] = [
-        ("MACs", [line.counts.macs for line in found], BLUE, ""),
-        ("parameters", [line.counts.params for line in found], ORANGE, "///"),
-        ("activations (MiB)", [line.counts.activation_bytes / MIB for line in found], GREEN, "---"),
+        ("MACs", [line.counts.macs for line in [*found, *heads]], BLUE, ""),
+        ("parameters", [line.counts.params for line in [*found, *heads]], ORANGE, "///"),
+        ("activations (MiB)", [line.counts.activation_bytes / MIB for line in [*found, *heads]], GREEN, "---"),
     ]
     if summary.measured is not None:
-        times = [line.latency.median if line.latency else 0.0 for line in found]
+        times = [line.latency.median if line.latency else 0.0 for line in [*found, *heads]]
         panels.append(("latency (ms)", times, PURPLE, "xxx"))
-    texts = named(found)
+    found += heads
+    names = named(summary, found, 34)
+    texts = [name + " (head)" * bool(line.head) for name, line in zip(names, found, strict=True)]
     rows = [max(1.0, 0.75 * (1 + text.count("\n"))) for text in texts]
     places = [sum(rows[:at]) + rows[at] / 2 for at in range(len(rows))]
     made = figure(PAGE, max(1.6, 0.165 * sum(rows) + 0.75))
     axes: Any = made.subplots(1, len(panels), sharey=True)
     for ax, (what, values, color, hatch) in zip(axes, panels, strict=True):
-        _panel(ax, places, what, values, color, hatch)
-    axes[0].set_yticks(places, texts)
+        _panel(ax, places, what, values, [tint(color, 0.35) if line.head else color for line in found], hatch)
+    pitch = 72 * (made.get_size_inches()[1] - 0.75) / sum(rows)  # points that a row has
+    axes[0].set_yticks(places, texts, fontsize=max(2.5, min(7.0, 0.85 * pitch)))
     axes[0].set_ylim(sum(rows) + 0.1, -0.1)
-    made.suptitle(heading(summary), fontsize=8.5)
+    made.suptitle(titled(heading(summary)), fontsize=8.5)
+    footed(made, unstable(summary))
     return made
 
 
@@ -121,23 +98,42 @@ def bars(models: Sequence[Compared]) -> Figure:
     made = figure(PAGE, max(1.4, 0.22 * len(models) + 0.75))
     axes: Any = made.subplots(1, len(panels), sharey=True)
     for ax, (what, values, color, hatch) in zip(axes, panels, strict=True):
-        _panel(ax, range(len(models)), what, values, color, hatch, "\n")
+        _panel(ax, range(len(models)), what, values, [color], hatch, "\n")
     axes[0].set_yticks(range(len(models)), ["\n".join(textwrap.wrap(printable(model.name), 30)) for model in models])
     axes[0].set_ylim(len(models) - 0.4, -0.6)
     return made
 
 
 def _panel(
-    ax: Axes, places: Sequence[float], what: str, values: Sequence[float], color: str, hatch: str, before: str = " "
+    ax: Axes,
+    places: Sequence[float],
+    what: str,
+    values: Sequence[float],
+    colors: Sequence[Any],
+    hatch: str,
+    before: str = " ",
 ) -> None:
     """Bars beside each other's names, with what they are below, and `before` their unit."""
     unit, factor = _scale(what, values)
-    ax.barh(places, [v / factor for v in values], 0.72, color=color, hatch=hatch, edgecolor="white", linewidth=0.3)
+    widths = [value / factor for value in values]
+    ax.barh(places, widths, 0.72, color=colors, hatch=hatch, edgecolor=theme().paper, linewidth=0.3)
     ax.set_xlabel(f"{what}{before}({unit})" if unit else what.replace(" (", f"{before}("))
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
     ax.margins(x=0.04)
     ax.set_xlim(left=0)
+
+
+def _costs(line: Line) -> bool:
+    """Whether there is anything to see of a line."""
+    counts, latency = line.counts, line.latency
+    return bool(counts.macs or counts.params or counts.activation_bytes or (latency is not None and latency.median))
+
+
+def unstable(summary: Summary) -> list[str]:
+    """Why the times of a picture are not to be trusted, if they are not."""
+    doubts = summary.measured.doubts if summary.measured is not None else ()
+    return [f"an unstable run: {'; '.join(doubt.reason for doubt in doubts)}"] if doubts else []
 
 
 def _scale(what: str, values: Sequence[float]) -> tuple[str, float]:
@@ -160,7 +156,7 @@ def memory(summary: Summary) -> Figure:
     ax.step([*steps, len(sizes)], [*sizes, sizes[-1]], where="post", color=BLUE, linewidth=0.9)
     peak = max(sizes, default=0.0)
     at = sizes.index(peak)
-    ax.axhline(start / MIB, color=INK, linewidth=0.8, linestyle=":", label="the input, held to the end")
+    ax.axhline(start / MIB, color=theme().ink, linewidth=0.8, linestyle=":", label="the input, held to the end")
     path = printable(report.graph.nodes[at].path)
     word = "\n".join(textwrap.wrap(f"peak {peak:.3g} MiB, while {path} runs", 44, break_long_words=True))
     left = at < len(sizes) / 2
@@ -168,21 +164,23 @@ def memory(summary: Summary) -> Figure:
     ax.annotate(
         word, (at + 0.5, peak), xytext=(10 if left else -10, 2), textcoords="offset points",
         ha="left" if left else "right", va="bottom", fontsize=7, annotation_clip=False, zorder=6,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
+        bbox={"facecolor": theme().paper, "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
     )  # fmt: skip
-    ax.set_ylim(0, peak * 1.3)
+    ax.set_ylim(0, peak * 1.42)
     ax.set_xlim(0, len(sizes))
     ax.set_ylabel("live tensors (MiB)")
     ax.set_xlabel("node of the network, in order of execution (number)")
     ax.grid(axis="x", visible=False)
-    ax.legend(loc="upper right", bbox_to_anchor=(1, 0.93), borderaxespad=0.2)
-    _stages(ax, summary, peak * 1.3)
-    ax.set_title(heading(summary), loc="left")
+    ax.legend(loc="upper right", borderaxespad=0.2)
+    above = _stages(ax, summary)
+    ax.set_title(titled(heading(summary)), loc="left", pad=6 + 8 * above)
+    footed(made, [without(summary)])
     return made
 
 
-def _stages(ax: Axes, summary: Summary, top: float) -> None:
-    """Draw a line where the resolution changes, with the size if there is room."""
+def _stages(ax: Axes, summary: Summary) -> int:
+    """Draw a line where the resolution changes, and its size above, of narrow stages further above; return how many
+    lines of sizes there are."""
     graph = summary.report.graph
     spans: list[list[Any]] = []
     for index in range(graph.main):
@@ -193,18 +191,30 @@ def _stages(ax: Axes, summary: Summary, top: float) -> None:
             spans.append([positions, index, index])
         elif spans:
             spans[-1][2] = index
-    width = max(graph.main, 1)
     merged: dict[str, tuple[int, int]] = {}
     for text, low, high in spans:
         first = merged.get(text, (low, high))[0]
         merged[text] = (first, high)
     ordered = sorted(merged.items(), key=lambda item: item[1][0])
+    across = ax.get_figure().get_size_inches()[0] * 0.88 * 72  # points
+    ends: list[float] = []  # of each line of sizes, where its last one ends
     for n, (text, (low, high)) in enumerate(ordered):
         if n:
-            ax.axvline(low, color=DIM, linewidth=0.4, linestyle="--")
+            ax.axvline(low, color=theme().dim, linewidth=0.4, linestyle="--")
         end = ordered[n + 1][1][0] if n + 1 < len(ordered) else high
-        if (end - low) / width > 0.055:
-            ax.text((low + end) / 2, top * 0.985, text, ha="center", va="top", fontsize=6, color=DIM)
+        half = 3.9 * (len(text) + 1) / 2 / across * graph.main
+        middle = min(max((low + end) / 2, half), graph.main - half)
+        line = next((at for at, last in enumerate(ends) if last <= middle - half), len(ends))
+        ends[line : line + 1] = [middle + half]
+        ax.annotate(text, (middle, 1), xytext=(0, 3 + 8 * line), xycoords=("data", "axes fraction"),
+                    textcoords="offset points", ha="center", va="bottom", fontsize=6, color=theme().dim,
+                    annotation_clip=False, zorder=8 + len(ends) - line,
+                    bbox={"facecolor": theme().paper, "edgecolor": "none", "pad": 0.6})  # fmt: skip
+        if line:
+            ax.annotate("", (middle, 1), xytext=(0, 3 + 8 * line), xycoords=("data", "axes fraction"),
+                        textcoords="offset points", annotation_clip=False,
+                        arrowprops={"arrowstyle": "-", "color": theme().dim, "lw": 0.4})  # fmt: skip
+    return len(ends)
 
 
 def roofline(summary: Summary, device: Device) -> Figure:
@@ -230,24 +240,15 @@ def roofline(summary: Summary, device: Device) -> Figure:
     ridge = peak / device.bandwidth
     low = min(*(p[0] for p in points), ridge) / 3
     high = max(*(p[0] for p in points), ridge) * 4
-    ax.plot([low, ridge, high], [low * device.bandwidth, peak, peak], color=INK, linewidth=1.4, zorder=2)
+    ax.plot([low, ridge, high], [low * device.bandwidth, peak, peak], color=theme().ink, linewidth=1.4, zorder=2)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(low, high)
     bottom = min(*(p[1] for p in points), low * device.bandwidth)
     top = max(*(p[1] for p in points), peak)  # what a cache holds can be faster than memory
     ax.set_ylim(bottom / 1.5, top * 5)
-    ax.plot([ridge, ridge], [bottom / 1.5, peak], color=DIM, linewidth=0.7, linestyle=":")
+    ax.plot([ridge, ridge], [bottom / 1.5, peak], color=theme().dim, linewidth=0.7, linestyle=":")
     roof = ax.text(high, peak * 2.0, f"{short(peak)}FLOP/s in {report.dtype}", ha="right", va="bottom", fontsize=7)
-    made.draw_without_rendering()
-    a, b = ax.transData.transform([(low, low * device.bandwidth), (ridge, peak)])
-    from math import atan2, degrees
-
-    angle = degrees(atan2(b[1] - a[1], b[0] - a[0]))
-    at = sqrt(low * ridge)
-    speed = f"{short(device.bandwidth)}B/s"
-    slope = ax.text(at, at * device.bandwidth * 1.25, speed, rotation=angle, rotation_mode="anchor", ha="center",
-                    va="bottom", fontsize=7)  # fmt: skip
     share = report.totals.macs
     radii = [2.0 + 9 * sqrt(p[2].counts.macs / share) for p in points]
     measured = summary.measured is not None
@@ -257,10 +258,10 @@ def roofline(summary: Summary, device: Device) -> Figure:
     ):
         own = [(p, r) for p, r in zip(points, radii, strict=True) if (p[0] < ridge) == bound]
         if own:
-            ax.scatter([p[0] for p, _ in own], [p[1] for p, _ in own], s=[(2 * r) ** 2 for _, r in own], color=color,
-                       marker=marker, alpha=0.75, edgecolor=INK, linewidth=0.5, zorder=3, label=text)  # fmt: skip
-    chosen = _apart(points, radii)
-    texts = named([p[2] for p in points], 26)
+            ax.scatter([p[0] for p, _ in own], [p[1] for p, _ in own], s=[(2 * r) ** 2 for _, r in own],
+                       color=tint(color, 0.25) if unstable(summary) else color, marker=marker, alpha=0.75, zorder=3,
+                       edgecolor=RED if unstable(summary) else theme().ink, linewidth=0.5, label=text)  # fmt: skip
+    chosen, texts = _called(named(summary, [p[2] for p in points], 26), points, radii)
     ax.set_xlabel("arithmetic intensity (FLOPs per byte moved)")
     ax.set_ylabel("measured (FLOP/s)" if measured else "attainable (FLOP/s)")
     plain_log(ax.xaxis)
@@ -271,28 +272,40 @@ def roofline(summary: Summary, device: Device) -> Figure:
     about = [f"ceilings: {device.name}, {device.by}"]
     if summary.measured is not None:
         about.append(f"rows: measured on {wording.device(summary.measured)}")
-    under = "\n".join(line for text in about for line in textwrap.wrap(text, 105))
-    ax.set_title(heading(summary), loc="left", pad=6 + 9 * (1 + under.count("\n")))
+    doubts = unstable(summary)
+    under = "\n".join(line for text in [*about, *doubts] for line in textwrap.wrap(text, 105))
+    ax.set_title(titled(heading(summary)), loc="left", pad=6 + 9 * (1 + under.count("\n")))
     ax.annotate(under, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=6.5,
-                color=DIM, va="bottom", annotation_clip=False)  # fmt: skip
+                color=RED if doubts else theme().dim, va="bottom", annotation_clip=False)  # fmt: skip
+    made.draw_without_rendering()
+    a, b = ax.transData.transform([(low, low * device.bandwidth), (ridge, peak)])
+    angle = atan2(b[1] - a[1], b[0] - a[0])
+    slope = ax.annotate(
+        f"{short(device.bandwidth)}B/s", (sqrt(low * ridge), sqrt(low * ridge) * device.bandwidth), fontsize=7,
+        xytext=(-4 * sin(angle), 4 * cos(angle)), textcoords="offset points", rotation=degrees(angle),
+        rotation_mode="anchor", ha="center", va="bottom",
+    )  # fmt: skip
     ceiling = [(low, low * device.bandwidth), (ridge, peak), (high, peak)]
     foot = [(ridge, bottom / 1.5), (ridge, peak)]
     others = [(points[n][:2], radii[n]) for n in range(len(points)) if n not in chosen]
-    labels(ax, [points[n][:2] for n in chosen], [texts[n] for n in chosen], [radii[n] for n in chosen],
-           [ceiling, foot], [roof, slope, legend], others)  # fmt: skip
+    unnamed = labels(ax, [points[n][:2] for n in chosen], texts, [radii[n] for n in chosen],
+                     [ceiling, foot], [roof, slope, legend], others)  # fmt: skip
+    footed(made, [without(summary), f"without a name for want of room: {'; '.join(unnamed)}" if unnamed else ""])
     return made
 
 
-def _apart(points: Sequence[Any], radii: Sequence[float], most: int = 12) -> list[int]:
-    """The points that get a name: the largest, no two at one place."""
-    kept: list[int] = []
+def _called(names: Sequence[str], points: Sequence[Any], radii: Sequence[float]) -> tuple[list[int], list[str]]:
+    """The points that get a name, the largest first, and the names; those that stand at one place have one together."""
+    groups: list[list[int]] = []
     for at in sorted(range(len(points)), key=lambda n: -radii[n]):
         x, y = log10(points[at][0]), log10(points[at][1])
-        if all(abs(x - log10(points[n][0])) + abs(y - log10(points[n][1])) > 0.05 for n in kept):
-            kept.append(at)
-        if len(kept) == most:
-            break
-    return kept
+        near = [g for g in groups if abs(x - log10(points[g[0]][0])) + abs(y - log10(points[g[0]][1])) < 0.03]
+        near[0].append(at) if near else groups.append([at])
+    said = []
+    for group in groups:
+        shown = [names[at] for at in sorted(group)]
+        said.append("\n".join([*shown[:2], *([f"and {len(shown) - 2} more"] if len(shown) > 2 else [])]))
+    return [group[0] for group in groups], said
 
 
 def families(models: Sequence[Compared]) -> dict[str, list[Compared]]:
@@ -333,14 +346,14 @@ def bubble(models: Sequence[Compared], axes: Bubble) -> Figure:
     points, radii, ways, names = list[tuple[float, float]](), list[float](), [], list[str]()
     for family, members in by_family.items():
         n = several.index(family) if family in several else -1
-        color = CYCLE[n % 6] if n >= 0 else DIM  # a color says that some belong together
+        color = CYCLE[n % 6] if n >= 0 else theme().dim  # a color says that some belong together
         own = [place(model) for model in members]
         way = [own[at] for at in growing([y * (axes.y.better or 1) for _, y in own])]
         sizes = [16 * sqrt(model.totals.params / most) for model in members]
         ax.plot(*zip(*way, strict=True), color=color, linestyle=DASHES[n % 6], linewidth=0.8, zorder=1)
         areas = [(2 * r) ** 2 for r in sizes]
         ax.scatter([x for x, _ in own], [y for _, y in own], s=areas, color=color, alpha=0.6 if n >= 0 else 0.35,
-                   edgecolor=INK, linewidth=0.6, zorder=3, label=printable(family))  # fmt: skip
+                   edgecolor=theme().ink, linewidth=0.6, zorder=3, label=printable(family))  # fmt: skip
         points += own
         ways.append(way)
         radii += sizes
@@ -348,8 +361,8 @@ def bubble(models: Sequence[Compared], axes: Bubble) -> Figure:
     front = _front(points, axes.y.better) if axes.pareto else []
     if front:
         ways.append([corner for one, other in pairwise(front) for corner in (one, (other[0], one[1]), other)])
-        ax.plot(*zip(*front, strict=True), color=INK, linestyle=(0, (1, 1)), linewidth=1.1, drawstyle="steps-post",
-                zorder=2, label="Pareto front")  # fmt: skip
+        ax.plot(*zip(*front, strict=True), color=theme().ink, linestyle=(0, (1, 1)), linewidth=1.1,
+                drawstyle="steps-post", zorder=2, label="Pareto front")  # fmt: skip
     ax.set_xscale("log")
     low, high = min(x for x, _ in points), max(x for x, _ in points)
     ax.set_xlim(low / 1.8, high * 1.9)
@@ -361,20 +374,19 @@ def bubble(models: Sequence[Compared], axes: Bubble) -> Figure:
     ax.set_ylabel(_measured_by(known, axes))
     largest = next(n * 10.0**power for power in range(12, 0, -1) for n in (5, 2, 1) if n * 10.0**power <= most)
     shown = [largest, largest / 5, largest / 20]
-    handles = [ax.scatter([], [], s=1, color="white", edgecolor=INK, linewidth=0.6) for _ in shown]
+    handles = [ax.scatter([], [], s=1, color=theme().paper, edgecolor=theme().ink, linewidth=0.6) for _ in shown]
     legend = ax.legend(handles, [short(s) for s in shown], title="parameters", loc="center left",
                        bbox_to_anchor=(1.02, 0.5), labelspacing=3.2, handletextpad=2.2, title_fontsize=7,
                        borderpad=1.2)  # fmt: skip
     for handle, s in zip(legend.legend_handles, shown, strict=True):
         handle.set_sizes([(32 * sqrt(s / most)) ** 2])  # type: ignore[union-attr]
-    labels(ax, points, names, radii, ways)
-    ax.set_title(_where_from(known, axes), loc="left", fontsize=7.5)
+    unnamed = labels(ax, points, names, radii, ways)
+    ax.set_title(titled(_where_from(known, axes)), loc="left", fontsize=7.5)
     missing = [printable(model.name) for model in models if not axes.known(model)]
     notes = ["dotted: the Pareto front"] if front else []
     notes += [f"without a place, as it is not known of them: {', '.join(missing)}"] if missing else []
-    if notes:
-        made.supxlabel("\n".join(line for note in notes for line in textwrap.wrap(note, 110)), fontsize=6.5, color=DIM,
-                       x=0.01, ha="left")  # fmt: skip
+    notes += [f"without a name for want of room: {'; '.join(unnamed)}"] if unnamed else []
+    footed(made, notes)
     return made
 
 
@@ -431,7 +443,7 @@ def scaling(models: Sequence[Compared]) -> Figure:
             )
             aside = [at for at in range(len(xs)) if at not in grown]
             ax.plot([xs[at] for at in aside], [ys[at] for at in aside], marker=marker, color=color, linestyle="none",
-                    markerfacecolor="white")  # fmt: skip
+                    markerfacecolor=theme().paper)  # fmt: skip
             points += list(zip(xs, ys, strict=True))
             drawn.append(way)
             names += [printable(model.name) for model in members]
@@ -451,7 +463,7 @@ def scaling(models: Sequence[Compared]) -> Figure:
             result = accuracies[0].result
             assert result is not None
             ax.set_ylabel(f"{result.figure.split()[0]} accuracy as printed (%)")
-            ax.set_title(textwrap.fill(result.source, 52), loc="left", fontsize=7)
+            ax.set_title(titled(textwrap.fill(result.source, 52)), loc="left", fontsize=7)
         plain_log(ax.xaxis)
         labels(ax, points, names, [2.5] * len(points), drawn)
     if len(families(models)) > 1:
@@ -511,5 +523,5 @@ def sweep(model: str, points: Sequence[Point]) -> Figure:
         ax.set_ylim(bottom=0)
     if len(by_rest) > 1:
         made.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    made.suptitle(f"{clean(model)}, {points[0].report.dtype}: every point counted", fontsize=8.5)
+    made.suptitle(titled(f"{clean(model)}, {points[0].report.dtype}: every point counted"), fontsize=8.5)
     return made

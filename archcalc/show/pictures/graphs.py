@@ -1,48 +1,64 @@
-"""The picture of blocks and branches: a box for each op with its norm and activation, or for each row of a network.
+"""The picture of blocks and branches, as `blocks.py` says what it shows.
 
 Boxes stand in layers by their longest path from the input, edges that pass layers run between the boxes; neighbours
-are ordered by the mean of what they are joined to (Sugiyama et al., IEEE Trans. SMC 1981).
+are ordered by the mean of what they are joined to (Sugiyama et al., IEEE Trans. SMC 1981). What goes down in resolution
+and up again is a U, a level for each resolution.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from json import dumps
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ...analysis.find import find
-from ...errors import UsageError, printable
-from ...graph import Graph, Node, Span
+from ...errors import printable
 from ...models import Summary
-from ...ops import dims
-from ...tasks.summary import call
-from ..columns import size, sizes
 from ..wording import clean
-from .charts import bars_of, heading
-from .style import DIM, INK, figure
+from .blocks import KINDS, Block, Blocks, blocks
+from .style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, canvas, theme, tint, titled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.path import Path
 
-MOST = 160  # boxes
 CHAR, LINE, PAD = 0.056, 0.125, 0.09  # inches
 GAP, BETWEEN = 0.24, 0.14  # between layers, and beside each other
-LIGHT = {"op": "#eaf2f8", "merge": "#fdf1dc", "input": "#f0f0f0", "pool": "#e6f4ee", "row": "#eaf2f8"}
+WIDE = 30  # letters of a line in a box
+BEHIND = 0.045  # inches by which the boxes of a block that is repeated stand out
+BROWN, GREY, VIOLET, OLIVE = "#8c6d31", "#8a8a8a", "#6a3d9a", "#b8a500"
+COLORS = {  # by what the legend calls a kind
+    "attention": PURPLE,
+    "recurrent": RED,
+    "convolution": BLUE,
+    "fully connected": ORANGE,
+    "matrix product": VIOLET,
+    "embedding": BROWN,
+    "resampling": SKY,
+    "pooling": GREEN,
+    "merge": OLIVE,
+    "norm, activation, other": GREY,
+    "input": "",
+}
 
 
 @dataclass(slots=True)
 class Box:
-    """A box: its lines of text, what kind it is, and from which boxes arrows come."""
+    """A block in its place: `name` is what it is called in an svg, where it stands again nothing."""
 
-    texts: list[str]
-    kind: str
-    inputs: list[int] = field(default_factory=list)
+    block: Block
+    name: str
+    inputs: list[int]
     x: float = 0.0
-    y: float = 0.0
+    y: float = 0.0  # the upper edge
+    texts: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        lines = [line for text in self.block.texts for line in wrap(text, WIDE)]
+        self.texts = [*(lines or [""]), *wrap(self.block.size, WIDE + 10)]
 
     @property
     def width(self) -> float:
@@ -53,108 +69,31 @@ class Box:
         return len(self.texts) * LINE + 2 * PAD * 0.7
 
 
-def boxes(summary: Summary, only: str = "") -> tuple[list[Box], str]:
-    """The boxes of a part, or of the whole network's rows, and what they show. Raises UsageError."""
-    graph = summary.report.graph.without_heads()
-    if not only:
-        return _rows(summary, graph), heading(summary)
-    found = find(graph, only)
-    if found.node is not None:
-        raise UsageError(f"`{only}` is a single op", "Name a row or a block.")
-    first, last = found.spans[0], found.spans[-1]
-    whole = first._replace(stop=last.stop)
-    name = first.name if len(found.spans) == 1 and not first.depth else first.path
-    return _inside(graph, whole), f"{clean(summary.model)}  ·  {clean(name)}"
+class Drawing(NamedTuple):
+    """Boxes in their places and the ways between them, from a corner to the left above at 0, 0."""
+
+    boxes: list[Box]
+    routes: list[Route]
+    title: str = ""
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom, top."""
+        xs = [x for route in self.routes for x, _ in route]
+        ys = [y for route in self.routes for _, y in route]
+        for box in self.boxes:
+            xs += [box.x - box.width / 2, box.x + box.width / 2 + 2 * BEHIND * (box.block.count > 1)]
+            ys += [box.y, box.y - box.height]
+        return min(xs), max(xs), min(ys), max(ys)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        left, right, bottom, top = self.extent
+        wide = max(right - left, len(self.title) * CHAR)
+        return wide, top - bottom + (0.2 if self.title else 0)
 
 
-def _rows(summary: Summary, graph: Graph) -> list[Box]:
-    """A box for each line of the table, as deep as it is worth a picture."""
-    owner: dict[int, int] = {}
-    made = [Box([printable(name), size(shape)], "input") for name, shape in graph.inputs]
-    for line in bars_of(summary):
-        start, stop = (line.value, line.value + 1) if line.kind == "op" else (line.start, line.stop)
-        if start == stop:
-            continue
-        inputs: dict[int, None] = {}
-        for index in range(start, stop):
-            for value in graph.nodes[index].inputs:
-                if not start <= value < stop:
-                    inputs[-1 - value if value < 0 else owner[value]] = None
-            owner[index] = len(made)
-        name = f"{line.label}: {line.name}" if line.label and line.label != line.name and not line.depth else line.name
-        made.append(Box([*(wrap(printable(name), 30) or [""]), *wrap(sizes(line.shapes), 40)], "row", list(inputs)))
-    return _few(made)
-
-
-def _few(made: list[Box]) -> list[Box]:
-    if len(made) > MOST:
-        raise UsageError(f"{len(made)} boxes are no picture", "`--only ROW` draws one row or block.")
-    return made
-
-
-HEAVY = ("convolution", "linear", "product", "attention", "recurrent", "embedding")  # families
-
-
-def _inside(graph: Graph, span: Span) -> list[Box]:
-    """A box for each op, its norm and activation with it."""
-    nodes = graph.nodes
-    readers: dict[int, int] = {}
-    for index in range(span.start, span.stop):
-        for value in nodes[index].inputs:
-            readers[value] = readers.get(value, 0) + 1
-    made: list[Box] = []
-    owner: dict[int, int] = {}
-    groups: list[list[Node]] = []
-    for index in range(span.start, span.stop):
-        node = nodes[index]
-        before = node.inputs[0]
-        group = owner.get(before) if len(node.inputs) == 1 and readers.get(before) == 1 else None
-        if group is not None and groups[group] and _joins(groups[group], node):
-            groups[group].append(node)
-            owner[index] = group
-            continue
-        inputs: dict[int, None] = {}
-        for value in node.inputs:
-            if value not in owner:  # what comes from outside the part
-                owner[value] = len(made)
-                name = printable(graph.inputs[-1 - value][0] if value < 0 else nodes[value].path.split("/")[0])
-                made.append(Box(["from " + name if value >= 0 else name, dims(graph.shape(value))], "input"))
-                groups.append([])
-            inputs[owner[value]] = None
-        owner[index] = len(made)
-        groups.append([node])
-        made.append(Box([], "op", list(inputs)))
-    for box, group_nodes in zip(made, groups, strict=True):
-        if group_nodes:
-            box.texts, box.kind = [*_words(group_nodes), dims(group_nodes[-1].shape)], _kind(group_nodes)
-    return _few(made)
-
-
-def _joins(group: Sequence[Node], node: Node) -> bool:
-    """True if `node` joins the box: one heavy op per box, with light ops around it."""
-    heavy = [other.op.family in HEAVY for other in group]
-    if node.op.family in HEAVY:
-        return not any(heavy) and all(_light(other) for other in group)
-    if not _light(node):
-        return False
-    return heavy[0] or not any(heavy)
-
-
-def _light(node: Node) -> bool:
-    return len(node.inputs) == 1 and (node.op.storage == "inplace" or node.op.family == "norm")
-
-
-def _words(group: Sequence[Node]) -> list[str]:
-    return wrap(" ".join(call(node.op).replace(", bias=False", "") for node in group), 26)
-
-
-def _kind(group: Sequence[Node]) -> str:
-    if len(group[0].inputs) > 1:
-        return "merge"
-    return "pool" if group[0].op.family == "pool" else "op"
-
-
-# --- layout -----------------------------------------------------------------------------------------------------------
+# --- places -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -166,59 +105,6 @@ class _Spot:
     up: list[int] = field(default_factory=list)
     down: list[int] = field(default_factory=list)
     x: float = 0.0
-
-
-def drawn(summary: Summary, only: str = "") -> Figure:
-    """The picture."""
-    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-
-    made, title = boxes(summary, only)
-    made, routes = _arranged(made)
-    left, right = min(b.x - b.width / 2 for b in made) - 0.1, max(b.x + b.width / 2 for b in made) + 0.1
-    for route in routes:
-        left, right = min(left, *(x for x, _ in route)), max(right, *(x for x, _ in route))
-    above = title.split("\n")
-    bottom, top = min(b.y - b.height for b in made) - 0.1, max(b.y for b in made) + 0.18 + 0.14 * len(above)
-    right = max(right, left + max(map(len, above)) * 0.068)
-    picture = figure(right - left, top - bottom)
-    picture.set_layout_engine("none")
-    ax = picture.add_axes((0, 0, 1, 1))
-    ax.set_xlim(left, right)
-    ax.set_ylim(bottom, top)
-    ax.axis("off")
-    for route in routes:
-        ax.add_patch(
-            FancyArrowPatch(
-                path=_curve(route),
-                arrowstyle="-|>",
-                mutation_scale=6,
-                color=DIM,
-                linewidth=0.7,
-                shrinkA=0,
-                shrinkB=0,
-                zorder=1,
-            )
-        )
-    for box in made:
-        low = box.y - box.height
-        ax.add_patch(
-            FancyBboxPatch(
-                (box.x - box.width / 2, low),
-                box.width,
-                box.height,
-                boxstyle="round,pad=0,rounding_size=0.05",
-                facecolor=LIGHT[box.kind],
-                edgecolor=INK,
-                linewidth=0.6,
-                zorder=2,
-            )
-        )
-        for n, text in enumerate(box.texts):
-            last = n == len(box.texts) - 1
-            ax.text(box.x, box.y - PAD * 0.7 - (n + 0.5) * LINE, text, ha="center", va="center", fontsize=6.6, zorder=3,
-                    color=DIM if last else INK)  # fmt: skip
-    ax.text(left + 0.05, top - 0.06, title, ha="left", va="top", fontsize=8.5)
-    return picture
 
 
 Route = list[tuple[float, float]]
@@ -244,11 +130,11 @@ def _arranged(made: list[Box]) -> tuple[list[Box], list[Route]]:
     parts, start = [], 0
     for end in [*ends, len(made) - 1]:
         part = [
-            Box(list(box.texts), box.kind, [i - start for i in box.inputs if i >= start])
-            for box in made[start : end + 1]
+            Box(box.block, box.name, [i - start for i in box.inputs if i >= start]) for box in made[start : end + 1]
         ]
         if start:
-            part[0].kind, part[0].inputs = "input", []
+            again = replace(part[0].block, kind="input", texts=part[0].block.texts[:1], count=1)
+            part[0] = Box(again, "", [])
         parts.append(part)
         start = end
     found: list[Box] = []
@@ -274,7 +160,7 @@ def _cuts(made: Sequence[Box]) -> list[int]:
         for source in box.inputs:
             reach[source] = max(reach[source], n)
     for n, box in enumerate(made):
-        if n and far <= n and box.inputs and n < len(made) - 1 and all(b.inputs for b in made[1 : n + 1]):
+        if n and far <= n < reach[n] and box.inputs and all(b.inputs for b in made[1 : n + 1]):
             found.append(n)
         far = max(far, reach[n])
     return found
@@ -351,10 +237,12 @@ def _layered(made: Sequence[Box]) -> list[Route]:
             layer = layers[r]
             wanted = []
             for own in orders[r]:
-                ups = [layers[r - 1][j].x for j in layer[own].up]
-                downs = [layers[r + 1][j].x for j in layer[own].down]
+                ups = [layers[r - 1][j] for j in layer[own].up]
+                downs = [layers[r + 1][j] for j in layer[own].down]
                 beside_it = ups + downs if turn > 3 else (ups if downwards else downs)
-                wanted.append(sum(beside_it) / len(beside_it) if beside_it else layer[own].x)
+                weights = [6 if (spot.box < 0) == (layer[own].box < 0) else 1 for spot in beside_it]
+                total = sum(spot.x * weight for spot, weight in zip(beside_it, weights, strict=True))
+                wanted.append(total / sum(weights) if beside_it else layer[own].x)
             _spread(layer, orders[r], wanted)
     y = 0.0
     tops: list[float] = []
@@ -387,14 +275,14 @@ def _spread(layer: Sequence[_Spot], order: Sequence[int], wanted: Sequence[float
         if n:
             at += (layer[order[n - 1]].width + layer[spot].width) / 2 + BETWEEN
         offsets.append(at)
-    pools: list[list[float]] = []  # sum, count
-    for value, offset in zip(wanted, offsets, strict=True):
-        pools.append([value - offset, 1.0])
+    pools: list[list[float]] = []  # sum, weight, spots: a box stays where it is wanted, and edges make way
+    for spot, value, offset in zip(order, wanted, offsets, strict=True):
+        weight = 12.0 if layer[spot].box >= 0 else 1.0
+        pools.append([weight * (value - offset), weight, 1.0])
         while len(pools) > 1 and pools[-2][0] / pools[-2][1] >= pools[-1][0] / pools[-1][1]:
-            total, count = pools.pop()
-            pools[-1][0] += total
-            pools[-1][1] += count
-    flat = [total / count for total, count in pools for _ in range(int(count))]
+            last = pools.pop()
+            pools[-1] = [own + more for own, more in zip(pools[-1], last, strict=True)]
+    flat = [total / weight for total, weight, count in pools for _ in range(int(count))]
     for spot, place, offset in zip(order, flat, offsets, strict=True):
         layer[spot].x = place + offset
 
@@ -405,8 +293,8 @@ def _curve(route: Route) -> Path:
 
     points, codes = [route[0]], [Path.MOVETO]
     for n, ((x0, y0), (x1, y1)) in enumerate(pairwise(route)):
-        if n == len(route) - 2 and abs(x0 - x1) > 1e-6 and abs(y0 - y1) > 0.12:  # the arrow comes from above
-            up = y1 + 0.06
+        if n == len(route) - 2 and abs(x0 - x1) > 1e-6 and abs(y0 - y1) > 0.12:  # the arrow comes straight
+            up = y1 + (0.06 if y0 > y1 else -0.06)
             points += [(x0, (y0 + up) / 2), (x1, (y0 + up) / 2), (x1, up), (x1, y1)]
             codes += [Path.CURVE4] * 3 + [Path.LINETO]
             continue
@@ -420,26 +308,219 @@ def _curve(route: Route) -> Path:
     return Path(points, codes)
 
 
+# --- a U --------------------------------------------------------------------------------------------------------------
+
+INDENT, APART = 0.34, 0.7  # inches between levels, and between the arms
+
+
+def _u(made: Sequence[Box], levels: int) -> list[Route]:
+    """Two arms, down on the left and up on the right, each resolution at its height; the ways from arm to arm."""
+    deepest = [at for at, box in enumerate(made) if box.block.level == levels - 1]
+    left: list[list[int]] = [[] for _ in range(levels)]
+    right: list[list[int]] = [[] for _ in range(levels)]
+    for at, box in enumerate(made):
+        (left if at <= deepest[-1] else right)[box.block.level].append(at)
+
+    def wide(stack: Sequence[int]) -> float:
+        return max((made[at].width for at in stack), default=0.0)
+
+    def high(stack: Sequence[int]) -> float:
+        return sum(made[at].height for at in stack) + GAP * max(0, len(stack) - 1)
+
+    across = max(2 * n * INDENT + wide(left[n]) + wide(right[n]) + APART for n in range(levels))
+    across = max(across, wide(left[-1]) + wide(right[-2]) + 2 * (levels - 1) * INDENT + APART)
+    y = 0.0
+    for n in range(levels):
+        foot = y - max(high(left[n]), high(right[n]))
+        x = across / 2 if n == levels - 1 else n * INDENT + wide(left[n]) / 2
+        for stack, place in ((reversed(left[n]), x), (right[n], across - n * INDENT - wide(right[n]) / 2)):
+            edge = foot
+            for at in stack:
+                made[at].x, made[at].y = place, edge + made[at].height
+                edge += made[at].height + GAP
+        y = foot - 1.5 * GAP
+    arm = {at: stack is right for stack in (left, right) for level in stack for at in level}
+    routes: list[Route] = []
+    for at, box in enumerate(made):
+        for source in box.inputs:
+            other = made[source]
+            middle = other.y - other.height / 2
+            if source == at - 1 and not arm[at]:
+                routes.append([(other.x, other.y - other.height), (box.x, box.y)])
+            elif source == at - 1 and arm[source]:
+                routes.append([(other.x, other.y), (box.x, box.y - box.height)])
+            elif source == at - 1:
+                routes.append([(other.x + other.width / 2, middle), (box.x, middle), (box.x, box.y - box.height)])
+            elif arm[at] and not arm[source]:
+                level = min(max(middle, box.y - box.height + 0.05), box.y - 0.05)
+                level = min(max(level, other.y - other.height + 0.05), other.y - 0.05)
+                routes.append([(other.x + other.width / 2, level), (box.x - box.width / 2, level)])
+            else:  # beside the arm
+                side = 1 if arm[at] else -1
+                edge = side * (max(side * b.x + b.width / 2 for b in (box, other)) + 0.15)
+                ends = [(b.x + side * b.width / 2, b.y - b.height / 2) for b in (other, box)]
+                routes.append([ends[0], (edge, ends[0][1]), (edge, ends[1][1]), ends[1]])
+    return routes
+
+
+# --- drawing ----------------------------------------------------------------------------------------------------------
+
+
+def drawn(summary: Summary, only: str = "", prefix: str = "") -> Figure:
+    """The picture: the whole, and beside it what is in blocks that are repeated. In an svg a box is called `b0`, `b1`,
+    … as the blocks are in their order, one of the part beside `i0-b0`, …, all with the `prefix` in front."""
+    found = blocks(summary, only)
+    parts = _parts(found, prefix)
+    places, wide, high = _composed([part.size for part in parts])
+    title = titled(found.title)
+    kinds = list(dict.fromkeys(KINDS[box.block.kind] for part in parts for box in part.boxes))
+    entries = [name for name in COLORS if name in kinds and COLORS[name]]
+    wide = max(wide, max(map(len, title.split("\n"))) * 0.068)
+    lines = _legend(entries, wide)
+    above = (0.12 + 0.14 * (1 + title.count("\n"))) if title else 0.0
+    below = 0.17 * len(lines) + 0.06
+    made, ax, scale = canvas(wide + 0.2, high + above + below + 0.2)
+    for part, (x, y) in zip(parts, places, strict=True):
+        left, _, _, top = part.extent
+        _draw(ax, part, 0.1 + x - left, below + 0.1 + high - y - top - (0.2 if part.title else 0), scale)
+    for number, line in enumerate(lines):
+        for name, x in line:
+            _frame(ax, (0.1 + x, below - 0.02 - 0.17 * (number + 1) + 0.03), 0.16, 0.1, COLORS[name], 3)
+            ax.text(0.1 + x + 0.21, below - 0.17 * (number + 1) + 0.06, name, va="center", fontsize=6 * scale)
+    if title:
+        ax.text(0.1, high + above + below + 0.14, title, ha="left", va="top", fontsize=8.5 * scale)
+    return made
+
+
+def _parts(found: Blocks, prefix: str) -> list[Drawing]:
+    """The whole, and what is beside it."""
+    order = sorted(range(len(found.blocks)), key=lambda n: (_behind(found.blocks, n), n))
+    new = {n: place for place, n in enumerate(order)}
+    main = [Box(found.blocks[n], f"{prefix}b{n}", [new[at] for at in found.blocks[n].inputs]) for n in order]
+    if (
+        found.levels
+        and sum(block.kind == "input" for block in found.blocks) == 1
+        and not any(b.head for b in found.blocks)
+    ):
+        parts = [Drawing(main, _u(main, found.levels))]
+    else:
+        parts = [Drawing(*_arranged(main))]
+    for k, (title, inner) in enumerate(found.inside):
+        made = [Box(block, f"{prefix}i{k}-b{n}", list(block.inputs)) for n, block in enumerate(inner)]
+        parts.append(Drawing(made, _layered(made), title))
+    return parts
+
+
+def _behind(made: Sequence[Block], n: int) -> int:
+    """Behind which block one stands: what hangs on the main path behind what it reads."""
+    while made[n].head and made[n].inputs:
+        n = max(made[n].inputs)
+    return n
+
+
+def _composed(sizes: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, float]], float, float]:
+    """The places of the whole and of what is beside it, from the left above, on the right or below, whatever makes the
+    picture the less long; how wide and high it is."""
+    (wide, high), *rest = sizes
+    if not rest:
+        return [(0.0, 0.0)], wide, high
+    found = []
+    for upright in (True, False):  # the parts one below the other, or beside one another
+        limit = max(high if upright else wide, *(h if upright else w for w, h in rest))
+        places, along, across, most = [(0.0, 0.0)], 0.0, (wide if upright else high) + 0.45, 0.0
+        for w, h in rest:
+            long, broad = (h, w) if upright else (w, h)
+            if along and along + long > limit:
+                along, across, most = 0.0, across + most + 0.35, 0.0
+            places.append((across, along) if upright else (along, across))
+            along, most = along + long + 0.35, max(most, broad)
+        ends = [(x + w, y + h) for (x, y), (w, h) in zip(places, sizes, strict=True)]
+        found.append((places, max(x for x, _ in ends), max(y for _, y in ends)))
+    return min(found, key=lambda one: max(one[1] / 1.5, one[2]))
+
+
+def _legend(entries: Sequence[str], wide: float) -> list[list[tuple[str, float]]]:
+    """The kinds in lines that are so wide, each at its place."""
+    found: list[list[tuple[str, float]]] = [[]]
+    x = 0.0
+    for name in entries:
+        room = 0.21 + len(name) * 0.052 + 0.14
+        if found[-1] and x + room > wide:
+            found.append([])
+            x = 0.0
+        found[-1].append((name, x))
+        x += room
+    return [line for line in found if line]
+
+
+def _draw(ax: Axes, part: Drawing, dx: float, dy: float, scale: float) -> None:
+    """Draw boxes and ways, moved so far."""
+    from matplotlib.patches import FancyArrowPatch
+
+    ink, dim = theme().ink, theme().dim
+    if part.title:
+        left, _, _, top = part.extent
+        ax.text(left + dx, top + dy + 0.14, part.title, ha="left", va="center", fontsize=7.5 * scale)
+    for route in part.routes:
+        path = _curve([(x + dx, y + dy) for x, y in route])
+        arrow = FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=6 * scale, color=dim, linewidth=0.7 * scale,
+                                shrinkA=0, shrinkB=0, zorder=1)  # fmt: skip
+        ax.add_patch(arrow)
+    for box in part.boxes:
+        color, low = COLORS[KINDS[box.block.kind]], box.y - box.height
+        corner = (box.x - box.width / 2 + dx, low + dy)
+        for behind in (2, 1) if box.block.count > 1 else ():
+            moved = (corner[0] + behind * BEHIND, corner[1] + behind * BEHIND / 2)
+            _frame(ax, moved, box.width, box.height - behind * BEHIND, color, 2 - behind * 0.1)
+        _frame(ax, corner, box.width, box.height, color, 2, box.name, bool(box.block.head))
+        for n, text in enumerate(box.texts):
+            last = n == len(box.texts) - 1
+            at = box.y - PAD * 0.7 - (n + 0.5) * LINE + dy
+            label = ax.text(box.x + dx, at, text, ha="center", va="center", fontsize=6.6 * scale, zorder=3,
+                            color=dim if last else ink)  # fmt: skip
+            label.set_gid(f"{box.name}-t{n}" if box.name else None)
+
+
+def _frame(
+    ax: Axes, corner: tuple[float, float], width: float, height: float, color: str, zorder: float, name: str = "",
+    dashed: bool = False,
+) -> None:  # fmt: skip
+    """A box, its colour pale within; grey where it has none."""
+    from matplotlib.patches import FancyBboxPatch
+
+    patch = FancyBboxPatch(
+        corner, width, height, boxstyle="round,pad=0,rounding_size=0.05", zorder=zorder, linewidth=0.7,
+        facecolor=tint(color or theme().dim, 0.26 if color else 0.12), edgecolor=color or theme().dim,
+        linestyle="--" if dashed else "-",
+    )  # fmt: skip
+    patch.set_gid(name or None)
+    ax.add_patch(patch)
+
+
 # --- mermaid ----------------------------------------------------------------------------------------------------------
 
 
 def mermaid(summary: Summary, only: str = "") -> str:
     """The same boxes as a mermaid flow chart."""
-    made, title = boxes(summary, only)
-    return "\n".join(_mermaid(made, title)) + "\n"
+    return "\n".join(_mermaid(blocks(summary, only))) + "\n"
 
 
-def _mermaid(made: Sequence[Box], title: str) -> Iterator[str]:
+def _mermaid(found: Blocks) -> Iterator[str]:
+    made, title = found.blocks, found.title
     yield "---"
     yield f"title: {dumps(_quoted(clean(title)), ensure_ascii=False)}"  # a text of JSON is one of YAML
     yield "---"
     yield "flowchart TD"
     for n, box in enumerate(made):
         left, right = ("([", "])") if box.kind == "input" else ("{{", "}}") if box.kind == "merge" else ("[", "]")
-        yield f'  n{n}{left}"{"<br/>".join(map(_quoted, box.texts))}"{right}'
+        yield f'  n{n}{left}"{"<br/>".join(map(_quoted, (*box.texts, box.size)))}"{right}'
     for n, box in enumerate(made):
         for source in box.inputs:
-            yield f"  n{source} --> n{n}"
+            yield f"  n{source} {'-.->' if box.head else '-->'} n{n}"
+    for name in dict.fromkeys(KINDS[box.kind] for box in made):
+        color, word = COLORS[name] or GREY, name.replace(" ", "-")
+        yield f"  classDef {word} fill:{color}33,stroke:{color}"
+        yield f"  class {','.join(f'n{n}' for n, box in enumerate(made) if KINDS[box.kind] == name)} {word}"
 
 
 def _quoted(text: str) -> str:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import UsageError, did_you_mean, printable
 
 if TYPE_CHECKING:  # mermaid needs no matplotlib
     from matplotlib.axes import Axes
@@ -16,49 +22,161 @@ COLUMN, PAGE = 3.4, 7.0  # inches: one column of a paper, and its whole width
 BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442",
 )  # fmt: skip
-INK, DIM, LINE = "#222222", "#666666", "#cccccc"
 CYCLE = (BLUE, ORANGE, GREEN, SKY, RED, PURPLE)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "axes.titlesize": 8.5,
-    "axes.labelsize": 8,
-    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7),
-    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), DIM),
-    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK),
-    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
-    "axes.linewidth": 0.7,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 4.5,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.4,
-    **dict.fromkeys(("figure.facecolor", "savefig.facecolor"), "white"),
-    "svg.fonttype": "path",
-    "svg.hashsalt": "archcalc",
-    "pdf.fonttype": 42,
-    "axes.unicode_minus": True,
-    "text.parse_math": False,  # names of others are no formulas, `$x^$` too
+
+
+class Theme(NamedTuple):
+    """The colours of what is no data: text, what is beside the point, grids, and what it is drawn on."""
+
+    ink: str
+    dim: str
+    line: str
+    paper: str
+
+
+THEMES = {
+    "paper": Theme("#222222", "#666666", "#cccccc", "white"),
+    "dark": Theme("#eeeeee", "#aaaaaa", "#4a4a4a", "#1c1c1c"),
 }
+SIDES, DOTS = (0.5, 40.0), (30, 1200)  # inches and dots per inch that a picture may have
 
 
-def styled() -> AbstractContextManager[None]:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How pictures look: their size in inches, unless each has its own, dots per inch, and what is in them; `editable`
+    leaves the text of an svg text. Raises UsageError."""
+
+    size: tuple[float, float] | None = None
+    dpi: int = 200
+    title: bool = True
+    theme: str = "paper"
+    font: str = ""
+    editable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.theme not in THEMES:
+            hint = did_you_mean(self.theme, THEMES) or f"{', '.join(THEMES)}."
+            raise UsageError(f"there is no theme `{printable(self.theme)}`", hint)
+        if self.size is not None and not all(SIDES[0] <= side <= SIDES[1] for side in self.size):
+            raise UsageError(f"a picture has sides of {SIDES[0]:g} to {SIDES[1]:g} inches")
+        if not DOTS[0] <= self.dpi <= DOTS[1]:
+            raise UsageError(f"a picture has {DOTS[0]} to {DOTS[1]} dots per inch, not {self.dpi}")
+
+
+def inches(text: str) -> tuple[float, float] | None:
+    """`6x4`, width and height; nothing of an empty text. Raises UsageError."""
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3})?) ?[x×] ?(\d{1,3}(?:\.\d{1,3})?)", text, re.ASCII)
+    if found is None:
+        raise UsageError(f"`{printable(text)}` is no size in inches", "Width and height, as 6x4 or 3.4x2.5.")
+    return float(found[1]), float(found[2])
+
+
+PLAIN = Look()
+_LOOK: ContextVar[Look] = ContextVar("look", default=PLAIN)
+
+
+def theme() -> Theme:
+    """The colours of the picture that is drawn."""
+    return THEMES[_LOOK.get().theme]
+
+
+def tint(color: str, share: float = 0.22) -> tuple[float, ...]:
+    """A colour mixed with what it is drawn on."""
+    from matplotlib.colors import to_rgb
+
+    pairs = zip(to_rgb(color), to_rgb(theme().paper), strict=True)
+    return tuple(share * own + (1 - share) * under for own, under in pairs)
+
+
+def _rc(look: Look) -> Any:
+    ink, dim, line, paper = THEMES[look.theme]
+    return {
+        "font.family": look.font or "DejaVu Sans",
+        "font.size": 7.5,
+        "axes.titlesize": 8.5,
+        "axes.labelsize": 8,
+        **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 7),
+        **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), dim),
+        **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), ink),
+        **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
+        "axes.linewidth": 0.7,
+        "lines.linewidth": 1.3,
+        "lines.markersize": 4.5,
+        "axes.axisbelow": True,
+        "axes.grid": True,
+        "grid.color": line,
+        "grid.linewidth": 0.4,
+        **dict.fromkeys(("figure.facecolor", "savefig.facecolor", "axes.facecolor"), paper),
+        "hatch.linewidth": 0.6,
+        "svg.fonttype": "none" if look.editable else "path",
+        "svg.hashsalt": "archcalc",
+        "pdf.fonttype": 42,
+        "axes.unicode_minus": True,
+        "text.parse_math": False,  # names of others are no formulas, `$x^$` too
+    }
+
+
+@contextmanager
+def styled(look: Look | None = None) -> Iterator[Look]:
+    """While something is drawn: what makes it look so; without a `look` as before. Raises UsageError for a font that
+    nobody has here."""
     import matplotlib
 
-    return matplotlib.rc_context(STYLE)
+    look = look or _LOOK.get()
+    if look.font:
+        from matplotlib.font_manager import findfont, get_font_names
+
+        try:
+            findfont(look.font, fallback_to_default=False)
+        except ValueError:
+            hint = did_you_mean(look.font, get_font_names()) or "serif, sans-serif and monospace are everywhere."
+            raise UsageError(f"there is no font `{printable(look.font)}` here", hint) from None
+    token = _LOOK.set(look)
+    try:
+        with matplotlib.rc_context(_rc(look)):
+            yield look
+    finally:
+        _LOOK.reset(token)
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches, that no window knows of."""
+    """An empty figure of a size in inches, unless another one is asked for; no window knows of it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width, height), layout="constrained")
+    made = Figure(figsize=_LOOK.get().size or (width, height), layout="constrained")
     FigureCanvasAgg(made)
     return made
+
+
+def canvas(width: float, height: float) -> tuple[Figure, Axes, float]:
+    """A figure to draw on in inches, from the left below, and how much larger all is where a size is asked for."""
+    made = figure(width, height)
+    made.set_layout_engine("none")
+    across, up = made.get_size_inches()
+    scale = min(across / width, up / height)
+    axes = made.add_axes((0, 0, 1, 1))
+    beside, below = (across / scale - width) / 2, (up / scale - height) / 2
+    axes.set_xlim(-beside, width + beside)
+    axes.set_ylim(-below, height + below)
+    axes.axis("off")
+    return made, axes, float(scale)
+
+
+def titled(text: str) -> str:
+    """The title, if one is asked for."""
+    return text if _LOOK.get().title else ""
+
+
+def footed(made: Figure, notes: Iterable[str]) -> None:
+    """Write notes below all."""
+    lines = [line for note in notes for line in wrap(note, int(made.get_size_inches()[0] * 17))]
+    if lines:
+        made.supxlabel("\n".join(lines), fontsize=6.5, color=theme().dim, x=0.01, ha="left")
 
 
 def short(value: float, digits: int = 3) -> str:
@@ -88,9 +206,10 @@ def labels(
     lines: Sequence[Sequence[tuple[float, float]]] = (),
     keep: Sequence[Any] = (),
     others: Sequence[tuple[tuple[float, float], float]] = (),
-) -> None:
+) -> list[str]:
     """Names beside points, where they neither stand on each other nor on a point (`radii` in points), nor outside, nor
-    on one of `lines`, nor on the texts of `keep`, nor on the `others`: points without a name, with their radii."""
+    on one of `lines`, nor on the texts of `keep`, nor on the `others`: points without a name, with their radii. Return
+    the names for which there is no room."""
     drawn: Any = axes.get_figure()
     drawn.draw_without_rendering()
     renderer = drawn.canvas.get_renderer()
@@ -112,6 +231,7 @@ def labels(
     frame = axes.get_window_extent(renderer)
     order = sorted(range(len(spots)), key=lambda at: -radii[at])
     words = list(texts)
+    names, left_out = list[Rect](), list[str]()
     for at in order:
         (x, y), radius = spots[at], radii[at] * scale
         best, cost = None, float("inf")
@@ -119,29 +239,52 @@ def labels(
         box = probe.get_window_extent(renderer)
         probe.remove()
         w, h, gap = box.width, box.height, 2.5 * scale
-        for far in (0.0, 6.0, 12.0, 20.0, 30.0, 42.0):
+        for far in (0.0, 6.0, 12.0, 20.0, 30.0, 42.0, 56.0, 72.0, 90.0):
+            if cost < far * scale * 0.6:
+                break
             r = radius + gap + far * scale
-            for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7)):
+            for dx, dy in WAYS if far < 20 else WAYS[2:]:  # not far along a level line
                 cx, cy = x + dx * (r + w / 2 * (abs(dx) > 0.1)), y + dy * (r + h / 2)
                 rect = (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)
                 own = sum(_overlap(rect, other) for other in taken)
                 own += sum(_covers(rect, disc) for n, disc in enumerate(discs) if n != at or far == 0)
                 outside = max(0, frame.x0 - rect[0]) + max(0, rect[2] - frame.x1)
                 outside += max(0, frame.y0 - rect[1]) + max(0, rect[3] - frame.y1)
-                total = own + outside * h + far * scale * 0.6
+                if far:  # the line to it
+                    steps = _steps(x, y, cx, cy, radius)
+                    own += sum(_overlap(step, other) for step in steps for other in names)
+                    own += sum(_covers(step, disc) for step in steps for n, disc in enumerate(discs) if n != at)
+                total = 20 * (own + outside * h) + far * scale * 0.6
                 if total < cost - 1e-9:
-                    best, cost = (rect, far), total
-        assert best is not None
-        rect, far = best
+                    best, cost = (rect, far, own + outside), total
+        if best is None or best[2] > 0.5:
+            left_out.append(words[at].replace("\n", " "))
+            continue
+        rect, far, _ = best
         taken.append(rect)
+        names.append(rect)
+        taken += _steps(x, y, (rect[0] + rect[2]) / 2, (rect[1] + rect[3]) / 2, radius) if far else []
         middle = axes.transData.inverted().transform(((rect[0] + rect[2]) / 2, (rect[1] + rect[3]) / 2))
-        arrow = {"arrowstyle": "-", "color": DIM, "lw": 0.4, "shrinkA": 0, "shrinkB": 1} if far else None
+        arrow = {"arrowstyle": "-", "color": theme().dim, "lw": 0.4, "shrinkA": 0, "shrinkB": 1} if far else None
         axes.annotate(
             words[at], points[at], xytext=tuple(middle), fontsize=6.5, ha="center", va="center", arrowprops=arrow
         )
+    return left_out
 
 
+WAYS = (  # from a point to its name
+    (1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7), (0.35, 1), (-0.35, 1),
+    (0.35, -1), (-0.35, -1),
+)  # fmt: skip
 Rect = tuple[float, float, float, float]
+
+
+def _steps(x: float, y: float, to_x: float, to_y: float, radius: float) -> list[Rect]:
+    """A line from the edge of a point as small pieces."""
+    long = max(abs(to_x - x), abs(to_y - y), 1.0)
+    shares = [n * 5 / long for n in range(int(radius / 5) + 1, int(long / 5))]
+    spots = [(x + (to_x - x) * share, y + (to_y - y) * share) for share in shares]
+    return [(px - 1, py - 1, px + 1, py + 1) for px, py in spots]
 
 
 def _overlap(a: Rect, b: Rect) -> float:

@@ -7,17 +7,14 @@ from math import log2, sqrt
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from ...errors import UsageError
+from ...errors import UsageError, printable
 from ...graph import Graph
 from ...models import Summary
 from ...ops import Shape, Tokens
 from ...ops.shapes import numel
-from .charts import bars_of, heading
-from .style import INK, PAGE, figure
+from .names import bars_of, heading, without
+from .style import BLUE, GREEN, ORANGE, PAGE, canvas, theme, tint, titled
 
-FRONT, TOP, SIDE = "#9cc6e0", "#c9e1ef", "#6fa8cc"
-VECTOR = ("#f3c677", "#f9e3b8", "#e0a63f")
-TOKENS = ("#a9d8c6", "#d3ece3", "#78bda2")
 SLANT = 0.35
 
 
@@ -37,38 +34,38 @@ def shapes(summary: Summary) -> Figure:
     found = volumes(summary)
     if len(found) < 2:
         raise UsageError(f"`{summary.model}` keeps one size throughout: there is nothing to draw")
+    inputs = summary.report.graph.inputs
+    names = [printable(name) for name, _ in inputs] if len(inputs) > 1 else []
     factor = 1.0
-    parts, x = _placed(found, factor)
+    parts, x = _placed(found, factor, names)
     while x > PAGE - 0.15 and factor > 0.35:  # a page is so wide
         factor *= 0.93
-        parts, x = _placed(found, factor)
+        parts, x = _placed(found, factor, names)
     high = max(side for _, side, *_ in parts)
-    title = heading(summary)
-    above = high * (1 + SLANT) + 0.19 + 0.14 * (1 + title.count("\n"))
-    made = figure(max(3.4, x + 0.15), above + 0.62)
-    made.set_layout_engine("none")
-    ax = made.add_axes((0, 0, 1, 1))
-    ax.set_xlim(-0.1, max(3.3, x + 0.05))
-    ax.set_ylim(-0.62, above)
-    ax.axis("off")
+    title = titled(heading(summary))
+    above = high * (1 + SLANT) + 0.05 + (0.14 * (2 + title.count("\n")) if title else 0)
+    notes = ["channels × height × width, tokens × width, or the length of a vector; not to scale"]
+    notes += [without(summary)] if without(summary) else []
+    below = 0.5 + 0.12 * len(notes)
+    made, ax, scale = canvas(max(3.4, x + 0.15), above + below)
     for shape, side, deep, at, text in parts:
-        _cuboid(ax, at, (high - side) / 2, side, deep, shape)
-        ax.text(at + (deep + _slant(shape, side)) / 2, -0.1, text, ha="center", va="top", fontsize=6, linespacing=1.25)
-    ax.text(-0.05, above - 0.05, title, ha="left", va="top", fontsize=8.5)
-    ax.text(-0.05, -0.58, "channels × height × width, tokens × width, or the length of a vector; not to scale",
-            ha="left", va="bottom", fontsize=6, color=INK)  # fmt: skip
+        _cuboid(ax, 0.1 + at, below + (high - side) / 2, side, deep, shape)
+        middle = 0.1 + at + (deep + _slant(shape, side)) / 2
+        ax.text(middle, below - 0.1, text, ha="center", va="top", fontsize=6 * scale, linespacing=1.25)
+    ax.text(0.05, above + below - 0.05, title, ha="left", va="top", fontsize=8.5 * scale)
+    ax.text(0.05, 0.04, "\n".join(notes), ha="left", va="bottom", fontsize=6 * scale, color=theme().dim)
     return made
 
 
 Part = tuple[Shape, float, float, float, str]
 
 
-def _placed(found: list[Shape], factor: float) -> tuple[list[Part], float]:
+def _placed(found: list[Shape], factor: float, names: list[str]) -> tuple[list[Part], float]:
     """Each volume with its side, its length, its place and its label, and where the next would stand."""
     x, parts = 0.0, []
-    for shape in found:
+    for n, shape in enumerate(found):
         side, deep = (length * factor for length in _drawn(shape))
-        text = _label(shape)
+        text = "\n".join([*names[n : n + 1], _label(shape)])
         words = max(len(line) for line in text.split("\n")) * 0.053
         room = _slant(shape, side) + deep
         wide = max(room, words)
@@ -102,14 +99,15 @@ def _label(shape: Shape) -> str:
 
 def _cuboid(ax: object, x: float, y: float, side: float, deep: float, shape: Shape) -> None:
     """A cuboid whose front is its length (channels), seen from the left above."""
-    front, top, end = VECTOR if len(shape) == 1 else TOKENS if isinstance(shape, Tokens) else (FRONT, TOP, SIDE)
+    color = ORANGE if len(shape) == 1 else GREEN if isinstance(shape, Tokens) else BLUE
+    front, top, end = (tint(color, share) for share in (0.4, 0.22, 0.6))
     s = _slant(shape, side)
     faces = (
         ([(x, y), (x + deep, y), (x + deep, y + side), (x, y + side)], front),
         ([(x, y + side), (x + deep, y + side), (x + deep + s, y + side + s), (x + s, y + side + s)], top),
         ([(x + deep, y), (x + deep + s, y + s), (x + deep + s, y + side + s), (x + deep, y + side)], end),
     )
-    for corners, color in faces:
+    for corners, fill in faces:
         ax.add_patch(  # type: ignore[attr-defined]
-            Polygon(corners, closed=True, facecolor=color, edgecolor=INK, linewidth=0.5, joinstyle="round")
+            Polygon(corners, closed=True, facecolor=fill, edgecolor=theme().ink, linewidth=0.5, joinstyle="round")
         )
