@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from array import array
@@ -353,6 +354,27 @@ def test_a_sweep() -> None:
     assert [list(line.get_xdata()) for line in lines] == [[64, 96, 128]] * 2
     assert lines[0].get_ydata()[0] * 1e9 == pytest.approx(points[0].report.totals.macs)
     hold(figure)
+
+
+def test_tikz_has_texts_of_tex(tmp_path: Path) -> None:
+    """Every text is a node, and a stranger's name is no command; where TeX is, it takes the file."""
+    (model,) = one("vit-b-16")
+    named = replace(model, summary=replace(model.summary, model="50_%$x^$\\input{a}"))
+    figure = plots.picture("graph", [named])
+    text = plots.image(figure, "tikz").decode()
+    assert text.count("\\node") == len(texts(figure))
+    assert r"{encoder $\times$12};" in text
+    assert r"50\_\%\$x\textasciicircum{}\$\textbackslash{}input\{a\}" in text
+    if shutil.which("pdflatex"):
+        head = r"\documentclass{article}\usepackage{tikz}\begin{document}"
+        (tmp_path / "a.tex").write_text(head + text.replace("%", "\n%", 1) + r"\end{document}", encoding="utf-8")
+        done = subprocess.run(
+            ["pdflatex", "-interaction=batchmode", "-halt-on-error", "a.tex"],
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, (tmp_path / "a.log").read_text(encoding="latin-1")[-2000:]
 
 
 @pytest.mark.parametrize("form", plots.FORMATS)

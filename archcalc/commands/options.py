@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..parallel import Tick
     from ..show.page import Page
 
-PICTURES = (".png", ".svg", ".pdf")
+PICTURES = (".png", ".svg", ".pdf", ".tikz")
 KWARGS = """For example `--kwargs '{"num_classes": 10}'`."""
 Size = TypeVar("Size")
 

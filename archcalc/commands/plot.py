@@ -46,7 +46,7 @@ def plot(
         ),
     ],
     output: Annotated[
-        str, Option("--output", "-o", metavar="FILE", help="The picture: png, svg or pdf; a graph also mmd.")
+        str, Option("--output", "-o", metavar="FILE", help="The picture: png, svg, pdf or tikz; a graph also mmd.")
     ],
     x: Annotated[
         str,
@@ -110,7 +110,7 @@ def plot(
     suffix = Path(output).suffix.lower()
     text = known_kind(kind) == "graph" and suffix == ".mmd"
     if suffix[1:] not in FORMATS and not text:
-        raise UsageError(f"`--output {output}` is no png, svg or pdf", "The suffix says what is written.")
+        raise UsageError(f"`--output {output}` is no png, svg, pdf or tikz", "The suffix says what is written.")
     write = Output("text" if text else "", output, pictures=not text)
     look = Look(inches(size), dpi, not no_title, theme, font, editable)
     conditions = Conditions(batch or 1, dtype or "float32", threads=threads) if measure else None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...tasks.plot import Bubble
     from ...tasks.scale import ScaleResult
 
-FORMATS = ("png", "svg", "pdf")
+FORMATS = ("png", "svg", "pdf", "tikz")
 __all__ = ["FORMATS", "PLAIN", "Look", "graph_svg", "image", "inches", "mermaid", "picture", "styled", "sweep"]
 
 
@@ -26,6 +26,11 @@ def image(figure: Figure, form: str, look: Look = PLAIN) -> bytes:
     as what is drawn."""
     from io import BytesIO
 
+    if form == "tikz":
+        from .tikz import tikz
+
+        with styled(look):
+            return tikz(figure).encode()
     out = BytesIO()
     about = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
     edge: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05} if look.size is None else {}

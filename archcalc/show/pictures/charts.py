@@ -171,7 +171,7 @@ def memory(summary: Summary) -> Figure:
     ax.set_ylabel("live tensors (MiB)")
     ax.set_xlabel("node of the network, in order of execution (number)")
     ax.grid(axis="x", visible=False)
-    ax.legend(loc="upper right", borderaxespad=0.2)
+    ax.legend(loc="upper right", borderaxespad=0.2, frameon=True, facecolor=theme().paper, edgecolor="none")
     above = _stages(ax, summary)
     ax.set_title(titled(heading(summary)), loc="left", pad=6 + 8 * above)
     footed(made, [without(summary)])
