@@ -196,7 +196,8 @@ def _stages(ax: Axes, summary: Summary) -> int:
         first = merged.get(text, (low, high))[0]
         merged[text] = (first, high)
     ordered = sorted(merged.items(), key=lambda item: item[1][0])
-    across = ax.get_figure().get_size_inches()[0] * 0.88 * 72  # points
+    drawn: Any = ax.get_figure()
+    across = drawn.get_size_inches()[0] * 0.88 * 72  # points
     ends: list[float] = []  # of each line of sizes, where its last one ends
     for n, (text, (low, high)) in enumerate(ordered):
         if n:

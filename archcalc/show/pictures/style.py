@@ -251,9 +251,9 @@ def labels(
                 outside = max(0, frame.x0 - rect[0]) + max(0, rect[2] - frame.x1)
                 outside += max(0, frame.y0 - rect[1]) + max(0, rect[3] - frame.y1)
                 if far:  # the line to it
-                    steps = _steps(x, y, cx, cy, radius)
-                    own += sum(_overlap(step, other) for step in steps for other in names)
-                    own += sum(_covers(step, disc) for step in steps for n, disc in enumerate(discs) if n != at)
+                    pieces = _steps(x, y, cx, cy, radius)
+                    own += sum(_overlap(step, other) for step in pieces for other in names)
+                    own += sum(_covers(step, disc) for step in pieces for n, disc in enumerate(discs) if n != at)
                 total = 20 * (own + outside * h) + far * scale * 0.6
                 if total < cost - 1e-9:
                     best, cost = (rect, far, own + outside), total
