@@ -142,7 +142,9 @@ def mermaid(found: str) -> None:
     (title,) = yaml.safe_load(front).values()
     assert isinstance(title, str)
     for line in chart.split("\n")[1:-1]:
-        assert re.fullmatch(r'  n\d+(\(\[|\{\{|\[)"[^"]*"(\]\)|\}\}|\])|  n\d+ --> n\d+', line), line
+        kind = r"  classDef [a-z-]+ fill:#\w{8},stroke:#\w{6}|  class n\d+(,n\d+)* [a-z-]+"
+        box = r'  n\d+(\(\[|\{\{|\[)"[^"]*"(\]\)|\}\}|\])'
+        assert re.fullmatch(rf"{box}|  n\d+ (-->|-\.->) n\d+|{kind}", line), line
     assert "%%{" not in found
 
 

@@ -7,6 +7,7 @@ and up again is a U, a level for each resolution.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -518,7 +519,7 @@ def _mermaid(found: Blocks) -> Iterator[str]:
         for source in box.inputs:
             yield f"  n{source} {'-.->' if box.head else '-->'} n{n}"
     for name in dict.fromkeys(KINDS[box.kind] for box in made):
-        color, word = COLORS[name] or GREY, name.replace(" ", "-")
+        color, word = COLORS[name] or GREY, "-".join(re.findall("[a-z]+", name))
         yield f"  classDef {word} fill:{color}33,stroke:{color}"
         yield f"  class {','.join(f'n{n}' for n, box in enumerate(made) if KINDS[box.kind] == name)} {word}"
 
