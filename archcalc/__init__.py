@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .tasks.compare import compare
     from .tasks.diff import diff
     from .tasks.explain import explain
+    from .tasks.export import export
     from .tasks.fit import fit
     from .tasks.list import list_models as list
     from .tasks.lock import lock
@@ -45,6 +46,7 @@ __all__ = [
     "compare",
     "diff",
     "explain",
+    "export",
     "fit",
     "list",
     "load",

@@ -366,6 +366,12 @@ def _collision(one: Node, other: Node) -> SpecError:
     )
 
 
+def gives(op: Op, x: tuple[Shape, ...]) -> Shape:
+    """The shape of what an op gives on values of these shapes, many where they are. Raises OpError."""
+    shape = op.shape(*x)
+    return many(shape, _alike(op, x)) if not op.regroups and any(map(cuts_of, x)) else shape
+
+
 def _alike(op: Op, x: tuple[Shape, ...]) -> Cuts:
     """The cuts that the values have which meet in an op. Raises OpError where one has others."""
     own = [cuts_of(shape) for at, shape in enumerate(x[: op.read]) if cuts_of(shape) or at not in op.common]
@@ -453,9 +459,7 @@ class GraphBuilder:
             low, high = op.inputs
             if not low <= len(inputs) <= high:
                 raise OpError(f"`{op.word}` takes {low} value{'s' * (low != 1)}, here are {len(inputs)}")
-            shape = op.shape(*shapes)
-            if not op.regroups:
-                shape = many(shape, _alike(op, shapes)) if any(map(cuts_of, shapes)) else shape
+            shape = gives(op, shapes)
             if elements(shape) > LIMIT:
                 raise OpError(f"the output {dims(shape)} has more than 10¹⁸ elements")
             self._shapes[key] = shape

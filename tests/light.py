@@ -57,6 +57,8 @@ COMMANDS = [
     Case("trace net.py:Net -o traced.json", "torch"),
     Case("summary lenet5", "torch"),
     Case("measure lenet5", "torch"),
+    Case("export lenet5 -o five.yaml"),
+    Case("export net.py:Net", "torch"),
     Case("compare lenet5 alexnet"),
     Case("compare lenet5 alexnet --format html -o compared.html"),
     Case("compare lenet5 alexnet --cpu", "torch"),

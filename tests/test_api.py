@@ -270,6 +270,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "compare": lambda: archcalc.compare("lenet5", "alexnet"),
     "diff": lambda: archcalc.diff("lenet5", "alexnet"),
     "explain": lambda: archcalc.explain("lenet5", "C1"),
+    "export": lambda: archcalc.export("lenet5"),
     "fit": lambda: archcalc.fit("lenet5", "1GiB"),
     "list": lambda: archcalc.list("lenet5"),
     "load": lambda: archcalc.load("lenet5"),
@@ -294,7 +295,7 @@ def test_no_module_hides_a_public_function(tmp_path: Path, monkeypatch: pytest.M
         assert dataclasses.is_dataclass(ask()), name
 
 
-@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"explain", "lock", "plot", "trace"}))
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - {"explain", "export", "lock", "plot", "trace"}))
 def test_a_result_is_a_table_in_a_notebook(name: str) -> None:
     result = CALLS[name]()
     assert "<table>" in result._repr_html_()

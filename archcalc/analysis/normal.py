@@ -11,13 +11,12 @@ itself at another input.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import Op, Shape
-from ..ops.shapes import numel
 
 MOST = 1000  # branches that a merge may have, as in a spec
 
@@ -74,26 +73,17 @@ def normal(graph: Graph) -> Normal:
         shapes = tuple([graph.shape(value) for value in node.inputs])
         key = (node.op, shapes)
         if key not in found:
-            found[key] = _meant(node.op, shapes, node.shape)
+            found[key] = node.op.meaning(*shapes, node.shape)
         op, weights = found[key]
         if op is None:
             at[index] = at[node.inputs[0]]
             continue
         at[index] = len(steps)
         owner = None if node.shares is None else at[node.shares]
+        if owner is not None and not weights:  # a call of code has those alone that it is the first to read
+            weights = steps[owner].weights
         steps.append(Step(index, op, weights, tuple([at[value] for value in node.read]), owner))
     return _joined(graph, steps, [at[value] for value in graph.outputs])
-
-
-def _meant(op: Op, x: tuple[Shape, ...], y: Shape) -> tuple[Op | None, tuple[Shape, ...]]:
-    """An op in normal form, None where it does nothing, and the shapes of its parameters."""
-    plain = op.normal(*x)
-    if plain is op and x and op.storage == "view" and y == x[0]:
-        return None, ()
-    shapes: Iterable[Shape] = (tuple(param.shape) for param in op.params(*x))
-    if plain is not None and plain.family == "linear":  # a convolution's kernel is a part of what it reads
-        shapes = ((shape[0], numel(shape[1:])) if len(shape) > 1 else shape for shape in shapes)
-    return plain, tuple(tuple(n for n in shape if n > 1) for shape in shapes)
 
 
 def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:

@@ -19,6 +19,7 @@ COMMANDS = {
     "explain": "Write out the arithmetic of a layer, a network, or an op.",
     "fit": "Find the largest batch that fits into a memory.",
     "trace": "Write down what a torch module does, for commands that need no torch.",
+    "export": "Write a network as a spec: a torch module, or any other.",
     "paper": "Hold what documents print against what is computed.",
     "list": "List the models that there are, with what they cost.",
     "show": "Print the spec of a model: the paper's table, and how it is read.",

@@ -223,6 +223,22 @@ class Op:
         """
         return self
 
+    def meaning(self, *xy: Any) -> tuple[Op | None, tuple[Shape, ...]]:
+        """The op in normal form, None where it does nothing, and the shapes of its parameters, without what is 1.
+        Arguments: the input shapes, then the output shape."""
+        *x, y = xy
+        plain = self.normal(*x)
+        if plain is self and x and self.storage == "view" and y == x[0]:
+            return None, ()
+        shapes: Iterable[Shape] = (tuple(param.shape) for param in self.params(*x))
+        if plain is not None and plain.family == "linear":  # a convolution's kernel is a part of what it reads
+            shapes = ((shape[0], numel(shape[1:])) if len(shape) > 1 else shape for shape in shapes)
+        return plain, tuple(tuple(n for n in shape if n > 1) for shape in shapes)
+
+    def spellings(self, *x: Any) -> Iterable[Op]:
+        """What may be written for this op in normal form on the input shapes `x`, the plainest first."""
+        return (self,)
+
     def part(self, of: int) -> int | None:
         """Which of three equal parts of `of` elements it takes, where it takes one."""
         return None

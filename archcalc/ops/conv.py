@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd
@@ -211,6 +211,12 @@ class Conv(_Convolution):
             self.out, single(w.kernel), single(w.stride), single(w.before), self.groups, dilation, self.bias, w.end
         )
 
+    def spellings(self, x: Shape) -> Iterable[Op]:
+        if x[0] == self.groups and not self.out % x[0]:
+            same = ("kernel", "stride", "pad", "dilation", "bias", "pad_end")
+            yield DepthwiseConv(multiplier=self.out // x[0], **{name: getattr(self, name) for name in same})
+        yield self
+
     def padded(self, before: tuple[int, ...], behind: tuple[int, ...]) -> Op:
         own = spread(self.pad or 0, len(before), "pad")
         end = own if self.pad_end is None else spread(self.pad_end, len(behind), "pad_end")
@@ -384,6 +390,12 @@ class Linear(_Layer):
     def of_each_expert(self) -> Op:
         twin: Op = OPS["expert_linear"](out=self.out, gates=True, bias=self.bias)
         return twin
+
+    def spellings(self, x: Shape) -> Iterable[Op]:
+        """Of each position of a map it is a convolution."""
+        yield self
+        if not isinstance(x, Tokens):
+            yield Conv(self.out, 1, bias=self.bias)
 
     @staticmethod
     def _width(x: Shape) -> int:

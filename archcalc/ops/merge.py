@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from .axes import keeps, over, reduced
@@ -359,6 +359,11 @@ class Slice(Free):
         stop = None if self.stop == x[axis_of(x, self.axis)] else self.stop
         found = self.but(stop=stop, axis=plain_axis(x, self.axis))
         return None if (found.start, found.stop, found.step) == (0, None, 1) else found
+
+    def spellings(self, x: Shape) -> Iterable[Op]:
+        if isinstance(x, Tokens) and self.axis == 0 and (self.stop or x[0]) - self.start == 1:
+            yield OPS["take"](self.start)
+        yield self
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (taken(x, axis_of(x, self.axis), self.start, self.step),)

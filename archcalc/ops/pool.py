@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from .base import OPS, WHOLE, Buffer, Needs, Op, ReceptiveWindows, Saves, Weightless, on, op
@@ -170,6 +171,9 @@ class GlobalAvgPool(Weightless):
 
     def normal(self, x: Shape) -> Op | None:
         return None if numel(x[1:]) == 1 else self
+
+    def spellings(self, x: Shape) -> Iterable[Op]:
+        yield OPS["mean"](axis=0) if isinstance(x, Tokens) and self.word == "gap" else self
 
     def shape(self, x: Shape) -> Shape:
         return (x[0], *(1 for _ in spatial(x, f"`{type(self).word}`")))

@@ -1,0 +1,99 @@
+"""A network as a spec: written, read back and held against it, or an error that says what a spec has no word for."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from ..analysis.align import align
+from ..analysis.normal import Normal, normal
+from ..errors import SpecError, UsageError, printable
+from ..files import replace, writable
+from ..graph import Graph, Input
+from ..language.blocks import Part
+from ..language.outline import Value
+from ..language.writer import spec
+from ..language.zoo import SUFFIXES, select_text
+from ..models import Model, load
+from ..networks import Reference, network
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A spec, as text and where it was written, if it was; and the graph that it is read as."""
+
+    text: str = field(repr=False)
+    path: Path | None
+    graph: Graph = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def export(model: Reference | Model, path: str | Path = "", *, input: Input | None = None) -> Exported:
+    """Write a network as a spec: code, a trace, what `capture` gives, or any model, to a file if one is named. It is
+    read back, and equal node by node, as `diff` says it.
+
+    Raises SpecError at the line of what a spec has no word for, UsageError, Unavailable."""
+    if path and Path(path).suffix not in SUFFIXES:
+        raise UsageError(f"`{path}` is no name for a spec file", "A spec ends in `.yaml`.")
+    file = writable(str(path), "--output") if path else None
+    found = model if isinstance(model, Model) else load(model, input=input)
+    name = called(found.name)
+    form = normal(found.graph)
+    said = f"{printable(found.name)}, by archcalc export"
+    text = spec(name, said, _values(form), form.graph.inputs, form.outputs, _parts(form))
+    graph = _read_back(found, text, name)
+    if file is not None:
+        replace(file, text)
+    return Exported(text, Path(path) if path else None, graph)
+
+
+def called(name: str) -> str:
+    """What a spec of code is called: `torchvision:resnet50` is `resnet50`, `my_net.py:Net` is `net`."""
+    head, _, tail = name.partition("@")[0].rpartition(":")
+    stem = tail if head else PurePath(tail).stem
+    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("._-")[:60].rstrip("._-") or "network"
+
+
+def _read_back(model: Model, text: str, name: str) -> Graph:
+    """The graph of the text, which is the model's. Raises UsageError where it is not."""
+    shown = printable(model.name)
+    try:
+        graph = network(select_text(f"{name}.yaml", text)).graph
+    except SpecError as error:
+        raise UsageError(f"`{shown}` has no spec: what would be written does not read, {error.message}") from None
+    found = align(model.graph, graph)
+    if found.differences:
+        first = found.differences[0]
+        count = len(found.differences)
+        raise UsageError(
+            f"`{shown}` has no spec: what would be written differs at {count:,} place{'s' * (count != 1)}, "
+            f"first {printable(first.what)}"
+        )
+    return graph
+
+
+def _values(form: Normal) -> list[Value]:
+    graph = form.graph
+    nodes = [graph.nodes[step.node] for step in form.steps]
+    return [
+        Value(
+            step.op, step.weights, step.reads, step.owner, form.shape(at),
+            tuple(graph.shape(value) for value in node.inputs), node.where,
+        )
+        for at, (step, node) in enumerate(zip(form.steps, nodes, strict=True))
+    ]  # fmt: skip
+
+
+def _parts(form: Normal) -> list[Part]:
+    """The modules of code, or the blocks of a spec, that are more than one call."""
+    nodes = [step.node for step in form.steps]
+    found = {
+        Part(span.text, bisect_left(nodes, span.start), bisect_left(nodes, span.stop))
+        for span in form.graph.spans
+        if span.text.isidentifier()
+    }
+    return sorted((part for part in found if part.stop - part.start > 1), key=lambda part: (part.start, -part.stop))
