@@ -143,7 +143,7 @@ def test_a_sweep_keeps_what_is_kept_of_all_points(tiny: str) -> None:
     plain = every(tiny).points
     assert len(plain) == 72  # 12 · 2 · 3: kernels of 9 do not fit
     within = [point for point in plain if point.report.totals.params <= 500]
-    swept = every(tiny, where="params <= 500", best=1000)
+    swept = every(tiny, where="params <= 500")
     assert [point.settings for point in swept.points] == [point.settings for point in within]
     assert [point.report.totals for point in swept.points] == [point.report.totals for point in within]
     assert swept.swept is not None
@@ -176,7 +176,7 @@ def test_a_bound_on_what_varies_is_decided_before_anything_is_built(monkeypatch:
     grid = dict.fromkeys(("alpha", "beta", "gamma"), "1..1.5/0.05")
     derived = {"depth": "alpha", "width": "beta", "resolution": "round(224*gamma)"}
     cost = {"cost": "alpha * beta**2 * gamma**2"}
-    found = scale("efficientnet-b0", vary=grid, settings=derived | cost, where="cost in 1.995..2.005", best=20)
+    found = scale("efficientnet-b0", vary=grid, settings=derived | cost, where="cost in 1.995..2.005")
     steps = [Fraction(n, 20) for n in range(20, 31)]
     near = [abs(a * b**2 * g**2 - 2) <= Fraction(5, 1000) for a, b, g in product(steps, repeat=3)]
     assert len(built) == sum(near) == len(found.points) > 3
@@ -186,14 +186,15 @@ def test_a_bound_on_what_varies_is_decided_before_anything_is_built(monkeypatch:
     ("more", "message"),
     [
         ({"best": 1, "by": "parms"}, "`parms` is nothing that is known"),
+        ({"best": 1}, "go together"),
         ({"best": 1, "by": "training"}, "is of a training step"),
         ({"where": "params > 1G"}, "no point of 108 keeps all bounds"),
-        ({"resume": True, "best": 1}, "needs the file"),
+        ({"resume": True, "best": 1, "by": "macs"}, "needs the file"),
         ({"jobs": 2}, "are for a sweep"),
         ({"points": "x.txt"}, "no csv, jsonl or parquet"),
-        ({"best": 1, "engine": "ray"}, "none that archcalc has"),
-        ({"best": 1, "engine": "dask"}, "go together"),
-        ({"best": 1, "settings": {"d": "2*c"}}, "not a value that"),
+        ({"best": 1, "by": "macs", "engine": "ray"}, "none that archcalc has"),
+        ({"best": 1, "by": "macs", "engine": "dask"}, "go together"),
+        ({"best": 1, "by": "macs", "settings": {"d": "2*c"}}, "not a value that"),
         ({"pareto": ["latency_ms"]}, "too many to measure"),
     ],
 )

@@ -97,7 +97,8 @@ class Swept:
     """How points were chosen of many: of how many in the whole space, how many were counted and are left within all
     bounds, how many each bound left out, and what did not build, by its reason. `objectives` are those of a front,
     `maximized` the ones of which more is better, `by` is what the best are by. `file` is where all points are, `rate`
-    how many were counted a second, by all processes together."""
+    how many were counted a second, by all processes together. `others` are some of what is left, evenly over the space,
+    with what varies and the two figures that are `drawn`."""
 
     size: int
     counted: int
@@ -109,6 +110,8 @@ class Swept:
     by: str
     rate: float = field(compare=False)
     file: str = ""
+    drawn: tuple[str, ...] = ()
+    others: tuple[dict[str, float | str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +292,7 @@ class _Network:
         about = Swept(
             sweep.space.size, tally.counted, tally.left, dict(tally.dropped), tuple(tally.refused.values()),
             tuple(sweep.objectives), tuple(n for n in sweep.objectives if n in sweep.maximized), sweep.by,
-            (tally.counted - before) / seconds if seconds else 0.0, file,
+            (tally.counted - before) / seconds if seconds else 0.0, file, sweep.drawn, tuple(sweep.others(tally)),
         )  # fmt: skip
         return self.result(points, about, tuple(sweep.asked))
 

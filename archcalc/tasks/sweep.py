@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -38,6 +38,7 @@ CHUNKS = 64  # of a sweep at least, where it has as many points
 REASONS = 50  # why points do not build, each told apart
 MOST_KEPT = 500  # points that are built again and shown
 MOST_MEASURED = 64
+STREWN = 1_000  # points behind those that are kept, in a picture
 
 
 def unit_of(name: str) -> str:
@@ -98,7 +99,7 @@ Kept = tuple[tuple[float, ...], int]  # what decides about a point, the smallest
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """What came of some points: the rows of those that are left, which of them are kept, how many each bound left out,
-    and what does not build."""
+    and what does not build; and, of what is left, the ones that lie so far apart that a picture may show them."""
 
     number: int
     counted: int
@@ -106,6 +107,7 @@ class Chunk:
     kept: tuple[Kept, ...]
     dropped: dict[str, int] = field(default_factory=dict)
     refused: tuple[Refused, ...] = ()
+    strewn: tuple[Kept, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
 
     def document(self) -> dict[str, Any]:
@@ -117,14 +119,19 @@ class Chunk:
             "kept": self.kept,
             "dropped": self.dropped,
             "refused": self.refused,
+            "strewn": self.strewn,
         }
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Chunk:
         """Read from JSON."""
-        kept = tuple((tuple(values), number) for values, number in document["kept"])
+        kept, strewn = (
+            tuple((tuple(values), number) for values, number in document[name]) for name in ("kept", "strewn")
+        )
         refused = tuple(Refused(*each) for each in document["refused"])
-        return cls(document["number"], document["counted"], document["left"], kept, document["dropped"], refused)
+        return cls(
+            document["number"], document["counted"], document["left"], kept, document["dropped"], refused, strewn
+        )
 
 
 class Sweep:
@@ -156,7 +163,10 @@ class Sweep:
         self.deciding = [(n, -1 if n in up else 1) for n in (*self.objectives, *filter(None, [self.by]))]
         self.maximized = up
         self.known |= dict.fromkeys(("point", *self.space.columns), "")
+        self.drawn = tuple(dict.fromkeys([*self.objectives, *filter(None, [self.by]), "params", "macs"]))[:2]
         self.file = [name for name in (self._one(each, "--columns") for each in plan.file) if name in FIGURES]
+        if bool(plan.best) != bool(plan.by):
+            raise UsageError("`--best N` and `--by FIGURE` go together", "Such as `--best 20 --by macs`.")
         self.needed = {n for n, _ in self.deciding} | {b.quantity for b in self.bounds} | {*self.file}
         if TRAINING in self.needed and not plan.optimizer:
             raise UsageError(f"`{TRAINING}` is of a training step", "Give `--train` too.")
@@ -237,6 +247,7 @@ class Sweep:
         """Count these points; `number` is what they are called together."""
         rows: list[tuple[Any, ...]] = []
         kept: list[Kept] = []
+        seen: list[Kept] = []
         dropped: Counter[str] = Counter()
         refused: dict[tuple[str, str], Refused] = {}
         for at in points:
@@ -251,11 +262,22 @@ class Sweep:
                 continue
             decide = () if self.measured else tuple(sign * found[name] for name, sign in self.deciding)
             kept.append((decide, at))
+            if LATENCY not in self.drawn:
+                seen.append((tuple(found[name] for name in self.drawn), at))
             rows.append((at, *self._varied(point), *(found.get(name) for name in self.file)))
         best = tuple(self.choose(kept))
-        return Chunk(number, len(points), len(kept), best, dict(dropped), tuple(refused.values()), tuple(rows))
+        apart = max(1, len(seen) * len(self.chunks) // STREWN)
+        left, why = len(kept), tuple(refused.values())
+        return Chunk(number, len(points), left, best, dict(dropped), why, tuple(seen[::apart]), tuple(rows))
 
     # --- what is kept -------------------------------------------------------------------------------------------------
+
+    def others(self, tally: Tally) -> Iterator[dict[str, float | str]]:
+        """What varies of the points that lie far apart, and the figures that are drawn of them."""
+        for values, number in sorted(tally.strewn, key=lambda each: each[1]):
+            point = self.space.at(number)
+            side = {} if point.input is None or isinstance(point.input, Mapping) else {"input": str(point.input[-1])}
+            yield {**point.shown, **side, "batch": str(point.batch), **dict(zip(self.drawn, values, strict=True))}
 
     @property
     def columns(self) -> list[str]:
@@ -344,6 +366,7 @@ class Tally:
     kept: list[Kept] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     refused: dict[tuple[str, str], Refused] = field(default_factory=dict)
+    strewn: list[Kept] = field(default_factory=list)
     _since: int = 0
 
     def add(self, chunk: Chunk) -> None:
@@ -351,6 +374,7 @@ class Tally:
         self.counted += chunk.counted
         self.left += chunk.left
         self.kept += chunk.kept
+        self.strewn += chunk.strewn
         self._since += len(chunk.kept)
         if self._since > 5_000:
             self.kept, self._since = self.sweep.choose(self.kept), 0

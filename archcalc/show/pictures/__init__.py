@@ -85,10 +85,10 @@ def graph_svg(summary: Summary, only: str = "", prefix: str = "", look: Look = P
 
 def sweep(found: ScaleResult, look: Look = PLAIN) -> Figure:
     """The picture of `archcalc scale`."""
-    from . import charts
+    from . import charts, sweeps
 
     with styled(look):
-        return charts.sweep(found.model, found.points)
+        return sweeps.swept(found, found.swept) if found.swept else charts.sweep(found.model, found.points)
 
 
 def mermaid(summary: Summary, only: str = "") -> str:
