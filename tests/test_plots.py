@@ -376,6 +376,24 @@ def test_tikz_has_texts_of_tex(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, (tmp_path / "a.log").read_text(encoding="latin-1")[-2000:]
 
+@pytest.mark.parametrize(
+    "chosen", [{"pareto": ["params", "macs"]}, {"best": 5, "by": "macs"}, {"pareto": ["params"], "maximize": ["depth"]}]
+)
+def test_a_sweep_of_many(chosen: dict[str, Any]) -> None:
+    """Each point is above once, and below a line; of two costs the front falls."""
+    vary = {"width": "1..1.5/0.1", "depth": "1..1.4/0.2", "dtype": "float32,float16"}
+    found = scale("efficientnet-b0", vary=vary, where="params <= 9M", **chosen)
+    assert found.swept is not None
+    figure = plots.sweep(found)
+    above, below = figure.axes
+    dots = [len(collection.get_offsets()) for collection in above.collections]
+    assert dots == [found.swept.left, len(found.points)]
+    assert len(below.get_lines()) == sum(dots) + len({text.get_text().split("\n")[-1] for text in below.texts[1::2]})
+    if found.swept.objectives == ("params", "macs"):
+        steps = above.get_lines()[0].get_ydata()
+        assert list(steps) == sorted(steps, reverse=True)  # type: ignore[arg-type, call-overload]
+    hold(figure)
+
 
 @pytest.mark.parametrize("form", plots.FORMATS)
 def test_pictures_are_alike_each_time(form: str) -> None:

@@ -22,12 +22,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from archcalc import cli, networks
+from archcalc import cli
+from archcalc.analysis.counts import Totals
+from archcalc.candidates import Candidates, Exceeded
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.models import load
 from archcalc.parallel import streamed
 from archcalc.schemas import generate as schema
-from archcalc.tasks import engines, sweep
+from archcalc.tasks import engines
 from archcalc.tasks.choose import NoneLeft
 from archcalc.tasks.scale import ScaleResult, scale
 from archcalc.tasks.space import Space
@@ -165,14 +167,13 @@ def test_a_sweep_keeps_what_is_kept_of_all_points(tiny: str) -> None:
 
 def test_a_bound_on_what_varies_is_decided_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[Any] = []
-    network = networks.network
+    totals = Candidates.totals
 
-    def counted(*given: Any) -> networks.Network:
+    def counted(self: Candidates, *given: Any) -> Totals | Exceeded:
         built.append(given)
-        return network(*given)
+        return totals(self, *given)
 
-    monkeypatch.setattr(sweep, "network", counted)
-    sweep.sweep_of.cache_clear()
+    monkeypatch.setattr(Candidates, "totals", counted)
     grid = dict.fromkeys(("alpha", "beta", "gamma"), "1..1.5/0.05")
     derived = {"depth": "alpha", "width": "beta", "resolution": "round(224*gamma)"}
     cost = {"cost": "alpha * beta**2 * gamma**2"}

@@ -22,10 +22,11 @@ from ..analysis.counts import Report, Totals, analyse
 from ..analysis.receptive import last_map
 from ..analysis.training import train
 from ..bounds import Bound, one_of, read_where
+from ..candidates import Candidates, Exceeded
 from ..errors import ArchcalcError, Source, Text, Unavailable, UsageError
-from ..graph import Graph, Input
+from ..graph import Input
 from ..language.zoo import Selection, select, select_text, spec_files
-from ..networks import input_at, is_settable, network
+from ..networks import input_at, is_settable, network, numbers
 from ..units import with_separators
 from .space import LARGEST, Candidate, Space
 
@@ -170,7 +171,10 @@ class Sweep:
         self.needed = {n for n, _ in self.deciding} | {b.quantity for b in self.bounds} | {*self.file}
         if TRAINING in self.needed and not plan.optimizer:
             raise UsageError(f"`{TRAINING}` is of a training step", "Give `--train` too.")
-        self._last: tuple[Any, Graph] | None = None
+        numbers(self.selection, dict.fromkeys(self.space.settings, 1))  # none is one that cannot be set
+        self._candidates = Candidates(self.selection)
+        most = [b for b in self.bounds if b.quantity in TOTALS and b.comparison in ("<=", "≤", "<")]
+        self._limits = {b.quantity: b.limit for b in sorted(most, key=lambda bound: -bound.limit)}
 
     @property
     def asked(self) -> list[str]:
@@ -202,14 +206,13 @@ class Sweep:
 
     def report(self, point: Candidate) -> Report:
         """The counts of a point. Raises ArchcalcError where it does not build."""
-        key = str(point.input), point.settings
-        if self._last is None or self._last[0] != key:
-            self._last = key, network(self.selection, input_of(self.selection, point), point.settings).graph
-        return analyse(self._last[1], point.batch, point.dtype)
+        graph = network(self.selection, input_of(self.selection, point), point.settings).graph
+        return analyse(graph, point.batch, point.dtype)
 
     def figures(self, point: Candidate) -> dict[str, Any] | Bound:
-        """What is known of a point, or the first bound that it does not keep: the cheapest are looked at first, and
-        nothing is counted behind the one that decides. Raises ArchcalcError where it does not build."""
+        """What is known of a point, or the first bound that it does not keep: the cheapest are looked at first, nothing
+        is counted behind the one that decides, and of a network no more than it takes to see that it is too large.
+        Raises ArchcalcError where it does not build."""
         found: dict[str, Any] = {"batch": point.batch, **point.values}
         left = self.bounds
         for more in (self._totals, self._training, self._field, None):
@@ -220,12 +223,16 @@ class Sweep:
             for bound in now:
                 if not bound.holds(found[bound.quantity]):
                     return bound
-            if more is not None:
-                found |= more(point)
+            counted = more(point) if more is not None else {}
+            if isinstance(counted, Exceeded):
+                return next(b for b in self.bounds if b.quantity == counted.name and b.limit == counted.limit)
+            found |= counted
         return found
 
-    def _totals(self, point: Candidate) -> dict[str, Any]:
-        return self.report(point).totals.counts()
+    def _totals(self, point: Candidate) -> dict[str, int] | Exceeded:
+        shape = input_of(self.selection, point)
+        found = self._candidates.totals(point.settings, shape, point.batch, point.dtype, self._limits)
+        return found if isinstance(found, Exceeded) else found.counts()
 
     def _training(self, point: Candidate) -> dict[str, Any]:
         if TRAINING not in self.needed:

@@ -89,13 +89,10 @@ def _parallel(axes: Any, kept: Sequence[Values], about: Swept) -> None:
         look: Any = KEPT if own else OTHER
         axes.plot(range(len(names)), [places[name][0][at] for name in names], **look)
     for at, name in enumerate(names):
-        axes.axvline(at, color=DIM, linewidth=0.6)
+        axes.plot([at, at], [0, 1], color=DIM, linewidth=0.6)
         low, high = places[name][1:]
-        axes.annotate(
-            f"{high}", (at, 1), xytext=(0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=6
-        )
-        axes.annotate(f"{low}\n{clean(name)}", (at, 0), xytext=(0, -3), textcoords="offset points", ha="center", va="top",
-                      fontsize=6, annotation_clip=False)  # fmt: skip
+        for text, end, way, side in ((high, 1, 3, "bottom"), (f"{low}\n{clean(name)}", 0, -3, "top")):
+            axes.annotate(text, (at, end), xytext=(0, way), textcoords="offset points", ha="center", va=side, **TEXT)
     axes.set_ylim(-0.02, 1.1)
     axes.set_axis_off()
 
