@@ -376,6 +376,7 @@ def test_tikz_has_texts_of_tex(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, (tmp_path / "a.log").read_text(encoding="latin-1")[-2000:]
 
+
 @pytest.mark.parametrize(
     "chosen", [{"pareto": ["params", "macs"]}, {"best": 5, "by": "macs"}, {"pareto": ["params"], "maximize": ["depth"]}]
 )
@@ -386,7 +387,8 @@ def test_a_sweep_of_many(chosen: dict[str, Any]) -> None:
     assert found.swept is not None
     figure = plots.sweep(found)
     above, below = figure.axes
-    dots = [len(collection.get_offsets()) for collection in above.collections]
+    drawn: list[Any] = list(above.collections)
+    dots = [len(collection.get_offsets()) for collection in drawn]
     assert dots == [found.swept.left, len(found.points)]
     assert len(below.get_lines()) == sum(dots) + len({text.get_text().split("\n")[-1] for text in below.texts[1::2]})
     if found.swept.objectives == ("params", "macs"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import UsageError
 from ...tasks.scale import ScaleResult, Swept
 from ..wording import clean
-from .style import DIM, INK, ORANGE, PAGE, figure, plain_log, short
+from .style import ORANGE, PAGE, figure, plain_log, short, theme, titled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ WORDS = {
 }
 WIDE = 30  # times the least, from which on an axis is logarithmic
 KEPT = {"color": ORANGE, "linewidth": 0.9, "zorder": 3}
-OTHER = {"color": DIM, "linewidth": 0.3, "alpha": 0.35, "zorder": 1}
+OTHER = {"linewidth": 0.3, "alpha": 0.35, "zorder": 1}
 TEXT: Any = {"fontsize": 6, "annotation_clip": False}
 Values = Mapping[str, float | str]
 
@@ -44,15 +44,15 @@ def swept(found: ScaleResult, about: Swept) -> Figure:
     numbers = [[float(each[name]) for each in (*about.others, *kept)] for name in (x, y)]
     above.scatter(
         [float(each[x]) for each in about.others], [float(each[y]) for each in about.others],
-        s=5, color=DIM, alpha=0.35, linewidth=0, label=_others(about),
+        s=5, color=theme().dim, alpha=0.35, linewidth=0, label=_others(about),
     )  # fmt: skip
     points = sorted((float(each[x]), float(each[y])) for each in kept)
     front = about.objectives[:2] == about.drawn and len(about.objectives) == 2 and len(points) > 1
     if front:
-        above.plot(*zip(*points, strict=True), color=INK, linewidth=0.9, drawstyle="steps-post", zorder=2)
+        above.plot(*zip(*points, strict=True), color=theme().ink, linewidth=0.9, drawstyle="steps-post", zorder=2)
     which = f"the front, {len(kept):,}" if about.objectives else f"the {len(kept):,} that are kept"
     above.scatter(
-        *zip(*points, strict=True), s=16, color=ORANGE, edgecolor=INK, linewidth=0.5, zorder=3, label=which
+        *zip(*points, strict=True), s=16, color=ORANGE, edgecolor=theme().ink, linewidth=0.5, zorder=3, label=which
     )  # fmt: skip
     above.set_xlabel(_word(x))
     above.set_ylabel(_word(y))
@@ -65,7 +65,7 @@ def swept(found: ScaleResult, about: Swept) -> Figure:
             axis.set_major_formatter(lambda value, _: short(value))
     above.legend(loc="best")
     _parallel(below, kept, about)
-    made.suptitle(f"{clean(found.model)}: {about.counted:,} points, each counted", fontsize=8.5)
+    made.suptitle(titled(f"{clean(found.model)}: {about.counted:,} points, each counted"), fontsize=8.5)
     return made
 
 
@@ -86,10 +86,10 @@ def _parallel(axes: Any, kept: Sequence[Values], about: Swept) -> None:
     places = {name: _places([point[name] for point in every]) for name in names}
     for at, _ in enumerate(every):
         own = at >= len(about.others)
-        look: Any = KEPT if own else OTHER
+        look: Any = KEPT if own else OTHER | {"color": theme().dim}
         axes.plot(range(len(names)), [places[name][0][at] for name in names], **look)
     for at, name in enumerate(names):
-        axes.plot([at, at], [0, 1], color=DIM, linewidth=0.6)
+        axes.plot([at, at], [0, 1], color=theme().dim, linewidth=0.6)
         low, high = places[name][1:]
         for text, end, way, side in ((high, 1, 3, "bottom"), (f"{low}\n{clean(name)}", 0, -3, "top")):
             axes.annotate(text, (at, end), xytext=(0, way), textcoords="offset points", ha="center", va=side, **TEXT)
