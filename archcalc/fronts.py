@@ -40,8 +40,8 @@ def of_code(reference: str, input: Input | None) -> Graph:
     with installed():
         from .runtime.trace import capture
     asked = reference if isinstance(reference, Spelled) else Spelled(reference)
-    module, inputs = _built(asked, reference, input)
-    return capture(module, inputs, name=reference, example=asked.example, unknown=asked.allow_unknown)
+    module, inputs, made = _built(asked, reference, input)
+    return capture(module, inputs, name=reference, example=asked.example, unknown=asked.allow_unknown, made=made)
 
 
 def traced_code(reference: str, input: Input | None, batch: int, dtype: str) -> tuple[Traced, Graph]:
@@ -49,11 +49,11 @@ def traced_code(reference: str, input: Input | None, batch: int, dtype: str) -> 
     from .tracing.code import graph
 
     with installed():
-        from .runtime.trace import trace
+        from .runtime.trace import Captured
     asked = reference if isinstance(reference, Spelled) else Spelled(reference)
     name, size = at_input(reference)
-    module, inputs = _built(asked.called(name), reference, size if input is None else input)
-    found, files = trace(module, inputs, name=name, batch=batch, dtype=dtype, example=asked.example)
+    module, inputs, made = _built(asked.called(name), reference, size if input is None else input)
+    found, files = Captured(module, inputs, name, asked.example, made=made).trace(batch, dtype)
     return found, graph(found, files, asked.allow_unknown)
 
 

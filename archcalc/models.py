@@ -198,6 +198,21 @@ class Model(Shown):
         Raises UsageError, Unavailable; Interrupted, with what was measured, for Ctrl-C after the first round."""
         return measure_in_turn([self], conditions, tick)[0]
 
+    @property
+    def runs(self) -> bool:
+        """Whether it can run: a trace holds no weights."""
+        return self.graph.code is None or self.graph.code.again is not None
+
+    def own_run(self, conditions: Conditions) -> Model:
+        """Code as it runs on the device itself, where it may do otherwise than on `meta`: that is what is timed; the
+        model of a spec as it is. Raises UsageError for a trace, SpecError at a line of the code, Unavailable."""
+        if self.graph.code is None:
+            return self
+        _runtime()
+        from .runtime.measure import own_run
+
+        return replace(self, graph=own_run(self.graph, conditions))
+
     def peer(self, tool: str, tick: Tick | None = None) -> Peer:
         """What another tool (`fvcore`, …) counts of the main path at batch 1, and why it is not what `totals` says."""
         _runtime()
@@ -333,14 +348,11 @@ def measure_in_turn(
 ) -> tuple[Measurement, ...]:
     """Measure several networks in turn, A B A B …, so that what drifts drifts for all alike; else as `Model.measure`
     does."""
-    for model in models:
-        if model.graph.code is not None:
-            raise UsageError(f"`{model.name}` is code, and of code nothing is timed yet", "`--static` counts it.")
     _runtime()
     from .measurement.conditions import USUAL
     from .runtime import measure
 
-    return measure.measure_in_turn([model.report() for model in models], conditions or USUAL, tick)
+    return measure.measure_in_turn([model._as_traced() for model in models], conditions or USUAL, tick)
 
 
 def models() -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def fcm(module: nn.Module, given: dict[str, trace.Given]) -> int | None:
         with untouched(), torch.device("meta"):
             shadow = Shadow()
             module = skeleton(module, shadow).eval()
-            inputs = {key: trace._made(one, 1, torch.float32, False) for key, one in given.items()}
+            inputs = {key: trace._made(one, 1, torch.float32) for key, one in given.items()}
             for one, value in zip(inputs.values(), given.values(), strict=True):
                 if not one.is_floating_point():
                     shadow.know(one, value.whole(one))
@@ -112,7 +112,7 @@ def one(group: str, name: str, known: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     try:
         kwargs = {"image_size": known["size"][1]} if "vit_" in name and group == "torchvision" else {}
-        module, inputs = reference.built(f"{group}:{name}", known.get("size"), kwargs)
+        module, inputs, _ = reference.built(f"{group}:{name}", known.get("size"), kwargs)
         found["built"] = round(time.perf_counter() - start, 3)
         start = time.perf_counter()
         graph = trace.capture(module, inputs)

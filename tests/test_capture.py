@@ -665,9 +665,9 @@ def test_a_trace_is_read_without_torch_and_says_the_same(folder: Path, command: 
 
 
 def test_a_trace_is_written_and_read_back_alike() -> None:
-    from archcalc.runtime.trace import Given, trace
+    from archcalc.runtime.trace import Captured, Given
 
-    found, _ = trace(Half(), {"": Given((3, 8, 8))})
+    found, _ = Captured(Half(), {"": Given((3, 8, 8))}).trace()
     again = traced.parse(json.loads(traced.text(found)))
     assert again == found._replace(calls=tuple(call._replace(args=dict(call.args)) for call in found.calls))
     report = analyse(code.graph(again))

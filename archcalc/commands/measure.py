@@ -46,6 +46,9 @@ def measure(
     only: options.Only = "",
     input_size: options.InputSize = None,
     settings: options.Settings = None,
+    kwargs: options.Kwargs = "",
+    example: options.Example = False,
+    allow_unknown: options.AllowUnknown = False,
     output_format: options.Format = "",
     output: options.OutputFile = "",
 ) -> int | None:
@@ -69,8 +72,9 @@ def measure(
         sizes[0], dtype, where, train, channels_last, compile_too, cold, threads, pin, precision / 100, runs, time_limit
     )
     before = earlier(against, conditions) if against else None
-    loaded = load(options.spelled(model), input=options.size(input_size), settings=options.pairs(settings))
-    pick.check(loaded.summary(1, dtype), levels)
+    asked = options.spelled(model, kwargs, example, allow_unknown)
+    loaded = load(asked, input=options.size(input_size), settings=options.pairs(settings)).own_run(conditions)
+    pick.check(loaded.summary(sizes[0], dtype), levels)
     least = enough(before, loaded, conditions, sizes, fail) if before is not None else {}
     with options.running(f"running {loaded.name}") as tick:
         found = run_all(loaded, conditions, sizes, tick, least)

@@ -1,10 +1,13 @@
 """`archcalc summary MODEL`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from . import options
+
+if TYPE_CHECKING:
+    from ..models import Model, Summary
 
 
 def summary(
@@ -49,14 +52,18 @@ def summary(
     chosen(pick.columns)
     asked = options.spelled(model, kwargs, example, allow_unknown)
     network = loaded(asked, options.size(input_size), options.pairs(settings), fold_bn)
-    found = network.summary(batch, dtype, like=like, optimizer=options.trained(train, optimizer))
-    levels = FULL if full else depth
+    optimizer = options.trained(train, optimizer)
+
+    def summarised(model: "Model") -> "Summary":
+        return model.summary(batch, dtype, like=like, optimizer=optimizer)
+
+    found, levels = summarised(network), FULL if full else depth
     pick.check(found, levels)
     stopped: BaseException | None = None
-    if not static and network.graph.code is None:
+    if not static and (network.runs or gpu or device):
         from ..measurement.conditions import Conditions
 
         conditions = Conditions(batch, dtype, where, train, threads=threads, time_limit=time_limit)
         with options.running(f"running {network.name}") as tick:
-            found, stopped = measured(network, found, conditions, tick)
+            found, stopped = measured(network, found, conditions, tick, summarised)
     write(page(found, levels, pick), stopped)

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..errors import Unavailable, UsageError
 from ..measurement.latency import median
 from .network import Network, Step, execute
+from .replay import Replay
 from .room import OutOfMemory, out_of_memory
 
 CLOCK_READINGS = 1000  # to learn what one costs
@@ -118,7 +119,7 @@ class Bench:
 
     def __init__(
         self,
-        network: Network,
+        network: Network | Replay,
         inputs: list[Tensor],
         clock: Clock,
         *,

@@ -22,8 +22,10 @@ from .bench import Bench, CpuClock, CudaClock, clock_cost, first_line
 from .machine import cache_size, device_name, device_of, machine, pinned_malloc, threads
 from .memory import measure_memory
 from .network import Network, build, example_inputs, torch_dtype
+from .replay import Own, Replay
 from .room import OutOfMemory, can_keep, fits, out_of_memory, require
 from .rounds import Progress, rounds_in_turn
+from .trace import Captured
 
 SEED = 0  # of the parameters and of the input
 
@@ -54,7 +56,7 @@ def measure_in_turn(
     batch, dtype, training = conditions.batch, conditions.dtype, conditions.training
     torch_dtype(dtype)  # an unknown one is told first
     where = device_of(conditions.device)
-    reports = [_counted(one, dtype) for one in networks]
+    reports = [_counted(one, conditions) for one in networks]
     graphs = [report.graph.without_heads() for report in reports]
     layouts = [_layout(graph, conditions.channels_last) for graph in graphs]
     for report in reports:
@@ -129,11 +131,33 @@ def measure_in_turn(
     return found
 
 
-def _counted(network: Graph | Report, dtype: str) -> Report:
-    """The counts at batch 1 in a dtype."""
-    if isinstance(network, Graph):
-        return analyse(network, 1, dtype)
-    return network if network.dtype == dtype and network.batch == 1 else analyse(network.graph, 1, dtype)
+def _counted(network: Graph | Report, conditions: Conditions) -> Report:
+    """The counts at batch 1 in a dtype, of code at the batch at which it runs."""
+    graph = network if isinstance(network, Graph) else network.graph
+    if graph.code is not None:
+        return analyse(own_run(graph, conditions), conditions.batch, conditions.dtype)
+    there = isinstance(network, Report) and network.dtype == conditions.dtype and network.batch == 1
+    return network if isinstance(network, Report) and there else analyse(graph, 1, conditions.dtype)
+
+
+def own_run(graph: Graph, conditions: Conditions) -> Graph:
+    """Code as it runs on the device itself, which is what is timed. Raises UsageError for a trace and for training,
+    SpecError at a line of the code, Unavailable."""
+    again = graph.code.again if graph.code is not None else None
+    if again is None:
+        raise UsageError("a trace holds no weights, so that nothing of it can run", "Measure the code itself.")
+    if conditions.training:
+        raise UsageError("of code a training step is counted, and not timed", "Leave `--train` or the measuring out.")
+    where = device_of(conditions.device)
+    captured = again.captured if isinstance(again, Own) else again
+    assert isinstance(captured, Captured)
+    layout = _layout(graph, conditions.channels_last)
+    own = Own(captured, conditions.batch, conditions.dtype, str(where), layout)
+    if own == again:
+        return graph
+    require(analyse(graph, conditions.batch, conditions.dtype), conditions.batch, where)
+    with threads(conditions.threads):
+        return own.graph()
 
 
 # --- the network --------------------------------------------------------------------------------------------------
@@ -157,8 +181,14 @@ def _layout(graph: Graph, channels_last: bool) -> torch.memory_format | None:
 
 def _prepare(
     graph: Graph, conditions: Conditions, where: torch.device, layout: torch.memory_format | None
-) -> tuple[Network, list[Tensor]]:
+) -> tuple[Network | Replay, list[Tensor]]:
     """The network and its inputs on the device, from fixed seeds; torch's own random state stays as it is."""
+    if graph.code is not None:
+        assert isinstance(graph.code.again, Own)
+        replay = replace(graph.code.again, batch=conditions.batch).replay(graph)
+        if where.type == "cpu" and replay.differs():  # a GPU may add in another order each time
+            raise Unavailable("its calls, one after the other, give other numbers than the module: nothing is timed")
+        return replay, [*replay.given.values()]
     try:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(SEED)
@@ -175,7 +205,7 @@ def _prepare(
         raise
 
 
-def _compiled(network: Network, inputs: list[Tensor]) -> Callable[..., Any]:
+def _compiled(network: Network | Replay, inputs: list[Tensor]) -> Callable[..., Any]:
     """What torch.compile makes of the whole network, compiled already. Raises Unavailable where it cannot."""
     compiled: Callable[..., Any] = torch.compile(network, fullgraph=True)
     try:
@@ -195,7 +225,7 @@ def _flusher(where: torch.device) -> Callable[[], object]:
 # --- memory -------------------------------------------------------------------------------------------------------
 
 
-def _watched(network: Network, inputs: list[Tensor]) -> Memory | None:
+def _watched(network: Network | Replay, inputs: list[Tensor]) -> Memory | None:
     """What inferences hold; None where they do not end: the timed run says at which node, and why."""
     try:
         return measure_memory(network, inputs)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..analysis.memory import last_use
 from ..measurement.latency import Memory
 from .network import Network, Step
+from .replay import Replay
+from .shadow import tensors_of
 
 
-def measure_memory(network: Network, inputs: Sequence[Tensor]) -> Memory:
+def measure_memory(network: Network | Replay, inputs: Sequence[Tensor]) -> Memory:
     """Run inferences and watch what they hold; on `meta` nothing is computed. The caller turns gradients off."""
     device = inputs[0].device.type
     peak = at = eager = taken = requested = None
@@ -35,30 +39,63 @@ def measure_memory(network: Network, inputs: Sequence[Tensor]) -> Memory:
     return Memory(peak, at, eager, None if taken is None else max(0, taken + given - peak), requested)
 
 
+class Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The bytes of all storages that a run of a module makes, with its inputs, freed as Python frees them: `peak` is
+    the most at once. What is `there` before is not in it."""
+
+    def __init__(self, there: Iterable[Tensor], inputs: Iterable[Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._there = {tensor.untyped_storage()._cdata for tensor in there}
+        self._live: dict[int, int] = {}
+        self.peak = self._now = 0
+        self._take(inputs)
+
+    def _take(self, tensors: Iterable[Tensor]) -> None:
+        for tensor in tensors:
+            storage = tensor.untyped_storage()
+            if storage._cdata not in self._live and storage._cdata not in self._there:
+                self._live[storage._cdata] = storage.nbytes()
+                self._now += storage.nbytes()
+                weakref.finalize(storage, self._drop, storage._cdata).atexit = False
+        self.peak = max(self.peak, self._now)
+
+    def _drop(self, key: int) -> None:
+        self._now -= self._live.pop(key)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self._take(tensors_of(out))
+        return out
+
+
 class _Held:
     """The bytes of the storages that values stand in, each once."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network | Replay) -> None:
         there = [*network.parameters(), *network.buffers()]  # what stands in these takes no more
         self.users: dict[int, int] = {tensor.untyped_storage()._cdata: 1 for tensor in there}
         self.bytes = 0
 
-    def take(self, value: Tensor) -> None:
-        storage = value.untyped_storage()
-        users = self.users.get(storage._cdata, 0)
-        if not users:
-            self.bytes += storage.nbytes()
-        self.users[storage._cdata] = users + 1
+    def take(self, value: Tensor | Sequence[Tensor]) -> None:
+        for tensor in (value,) if isinstance(value, Tensor) else value:
+            storage = tensor.untyped_storage()
+            users = self.users.get(storage._cdata, 0)
+            if not users:
+                self.bytes += storage.nbytes()
+            self.users[storage._cdata] = users + 1
 
-    def drop(self, value: Tensor) -> None:
-        storage = value.untyped_storage()
-        self.users[storage._cdata] -= 1
-        if not self.users[storage._cdata]:
-            del self.users[storage._cdata]
-            self.bytes -= storage.nbytes()
+    def drop(self, value: Tensor | Sequence[Tensor]) -> None:
+        for tensor in (value,) if isinstance(value, Tensor) else value:
+            storage = tensor.untyped_storage()
+            self.users[storage._cdata] -= 1
+            if not self.users[storage._cdata]:
+                del self.users[storage._cdata]
+                self.bytes -= storage.nbytes()
 
 
-def held_peak(network: Network, inputs: Sequence[Tensor], program: Sequence[Step] | None = None) -> tuple[int, str]:
+def held_peak(
+    network: Network | Replay, inputs: Sequence[Tensor], program: Sequence[Step] | None = None
+) -> tuple[int, str]:
     """The most bytes that the interpreter holds when a node has run, and that node: of values of the network, inputs
     among them, not of what is inside an op. `program` is the network's own unless given."""
     held = _Held(network)
@@ -77,11 +114,17 @@ def held_peak(network: Network, inputs: Sequence[Tensor], program: Sequence[Step
     return peak, at
 
 
-def held_by_callers(network: Network) -> tuple[Step, ...]:
-    """The program of nested modules: the input of a row or block is freed only when that is left."""
+def held_by_callers(network: Network | Replay) -> tuple[Step, ...]:
+    """The program of nested modules: the input of a row or block is freed only when that is left; of code as it was
+    seen."""
     graph = network.counted
     last = last_use(graph)
-    for span in graph.spans:
+    if graph.code is not None:
+        until: dict[int, int] = {}
+        for held in graph.code.memory:
+            until[held.born] = max(held.held, until.get(held.born, 0))
+        last = [max(end, until.get(root, 0)) for end, root in zip(last, graph.code.roots, strict=True)]
+    for span in graph.spans if graph.code is None else ():
         if span.input >= 0 and span.start < span.stop:
             last[span.input] = max(last[span.input], span.stop - 1)
     return tuple(step._replace(free=free) for step, free in zip(network.program, network.freed(last), strict=False))

@@ -50,7 +50,33 @@ def execute(steps: Iterable[Step], values: list[Any]) -> None:
             values[slot] = None
 
 
-class Network(fx.GraphModule):
+class Program:
+    """Steps on a list of values: `program` node by node of the graph `counted`."""
+
+    counted: Graph
+    program: tuple[Step, ...]
+
+    def slot(self, value: int) -> int:
+        """Where a value of the graph stands among the values of a run."""
+        return len(self.counted.inputs) + value if value >= 0 else -1 - value
+
+    def freed(self, last: Iterable[int]) -> list[tuple[int, ...]]:
+        """The slots to free after each node, for the node that reads each node's output last."""
+        free: list[list[int]] = [[] for _ in range(len(self.counted.nodes) + 1)]
+        for index, end in enumerate(last):
+            free[end].append(self.slot(index))
+        return [tuple(slots) for slots in free]
+
+    def values(self, x: Iterable[Tensor]) -> list[Any]:
+        """The list of values that a run begins with. Raises TypeError where `x` is not one tensor for each input."""
+        values: list[Any] = list(x)
+        if len(values) != len(self.counted.inputs):
+            names = ", ".join(name or "x" for name, _ in self.counted.inputs)
+            raise TypeError(f"the network takes {len(self.counted.inputs)} values ({names}), here are {len(values)}")
+        return values + [None] * len(self.counted.nodes)
+
+
+class Network(Program, fx.GraphModule):
     """The torch twin of a Graph, which it has as `counted`: takes a tensor for each input, batch first.
 
     Returns the output; a tuple where the graph has several; with heads (output, {head: its output}). Its code is one
@@ -103,25 +129,6 @@ class Network(fx.GraphModule):
     def __prepare_scriptable__(self) -> fx.GraphModule:
         """What `torch.jit.script` compiles instead, with the same parameters: nodes of ours opened."""
         return _scriptable(self)
-
-    def slot(self, value: int) -> int:
-        """Where a value of the graph stands among the values of a run."""
-        return len(self.counted.inputs) + value if value >= 0 else -1 - value
-
-    def freed(self, last: Iterable[int]) -> list[tuple[int, ...]]:
-        """The slots to free after each node, for the node that reads each node's output last."""
-        free: list[list[int]] = [[] for _ in range(len(self.counted.nodes) + 1)]
-        for index, end in enumerate(last):
-            free[end].append(self.slot(index))
-        return [tuple(slots) for slots in free]
-
-    def values(self, x: Iterable[Tensor]) -> list[Any]:
-        """The list of values that a run begins with. Raises TypeError where `x` is not one tensor for each input."""
-        values: list[Any] = list(x)
-        if len(values) != len(self.counted.inputs):
-            names = ", ".join(name or "x" for name, _ in self.counted.inputs)
-            raise TypeError(f"the network takes {len(self.counted.inputs)} values ({names}), here are {len(values)}")
-        return values + [None] * len(self.program)
 
 
 class _Opener(fx.Tracer):

@@ -28,10 +28,12 @@ SIDE = 224  # of a picture
 TOKENS = 32  # of a text where nobody says how long it is
 
 
-def built(spelled: str, input: Input | None, kwargs: Kwargs, here: bool = False) -> tuple[nn.Module, dict[str, Given]]:
-    """The module that a reference means, on `meta` where it can be built there, and its inputs. `here`: it was spelled
-    on the command line, and may stand in the current folder. Raises UsageError, SpecError at a line of somebody's code,
-    Unavailable for a library that is missing."""
+def built(
+    spelled: str, input: Input | None, kwargs: Kwargs, here: bool = False
+) -> tuple[nn.Module, dict[str, Given], Callable[[], Any]]:
+    """The module that a reference means, on `meta` where it can be built there, its inputs, and what makes one that is
+    not. `here`: it was spelled on the command line, and may stand in the current folder. Raises UsageError, SpecError
+    at a line of somebody's code, Unavailable for a library that is missing."""
     head, _, name = spelled.partition(":")
     if here and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -42,7 +44,7 @@ def built(spelled: str, input: Input | None, kwargs: Kwargs, here: bool = False)
             f"`{spelled}` is no torch module, but of the type {type(module).__name__}",
             "A reference names a class of modules, something that gives one when it is called, or one.",
         )
-    return module, _inputs(spelled, input, usual)
+    return module, _inputs(spelled, input, usual), make
 
 
 def _made(make: Callable[[], Any]) -> Any:

@@ -6,18 +6,21 @@ it was: what runs is a copy of its structure, and no hook stands on it.
 
 from __future__ import annotations
 
+import copy
+import linecache
 import os
 import sys
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
 from ..graph import MAX_NODES, Graph
@@ -27,12 +30,13 @@ from ..tracing.calls.kinds import known
 from ..tracing.traced import BYTES, Called, Learned, Module, Ref, Storage, Traced
 from ..tracing.traced import Tensor as Seen
 from ..units import ITEMSIZE
-from .shadow import META, Literals, Shadow, tensors_of, written
+from .shadow import META, MOST, Literals, Shadow, tensors_of, written
 from .skeleton import lazy, skeleton, untouched
 
 # Where frames are passed over on the way to the line that somebody wrote.
 OURS = tuple(f"{Path(file).resolve().parent}{os.sep}" for file in (torch.__file__, __file__))
 DEPENDS = "what runs here depends on the values of activations, and nothing is computed"
+SEED = 0  # of the parameters and inputs of a real run
 EXAMPLE = "`--example` runs it for real, on one random input: what runs then is counted."
 
 
@@ -55,52 +59,103 @@ class Given(NamedTuple):
 # --- the run ------------------------------------------------------------------------------------------------------
 
 
-def trace(
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A module with its inputs, to be run at any batch and dtype. It may stand on `meta`: `made` makes one that does
+    not. The first of `inputs` may be called "": it is the first argument. `whole` is the only batch that inputs whose
+    values are given have."""
+
+    module: nn.Module
+    inputs: Mapping[str, Given]
+    name: str = ""
+    example: bool = False
+    unknown: bool = False
+    made: Callable[[], nn.Module] | None = None
+    whole: int | None = None
+
+    def __call__(self, batch: int, dtype: str) -> Graph:
+        """The graph at a batch and dtype. Raises UsageError, SpecError."""
+        traced, files = self.trace(batch, dtype)
+        return code.graph(traced, files, self.unknown, self)
+
+    def trace(self, batch: int = 1, dtype: str = "float32") -> tuple[Traced, dict[str, Source]]:
+        """Run a copy of the module once, in an evaluation, and say what it did; with the lines of its files. Of an
+        example the module itself runs, on the CPU. Raises UsageError, SpecError at the line where it fails."""
+        if self.example:
+            watch, _, _ = self.real(batch, dtype, torch.device("cpu"))
+            return watch.traced(self.name, batch, dtype, "example"), watch.files
+        self._check(batch)
+        number, shadow = getattr(torch, dtype), Shadow()
+        with untouched(), torch.device("meta"):
+            module = skeleton(self.module, shadow).eval().to(number)
+            given = {key: _made(one, batch, number) for key, one in self.inputs.items()}
+            for one, value in zip(given.values(), self.inputs.values(), strict=True):
+                if not one.is_floating_point() and not one.is_complex():
+                    shadow.know(one, value.whole(one))
+            if lazy(module):
+                _run(module, given, shadow, None)
+                module = skeleton(module, shadow)
+            watch = _watched(module, given, shadow)
+        return watch.traced(self.name, batch, dtype, "meta"), watch.files
+
+    def real(
+        self, batch: int, dtype: str, where: torch.device, layout: torch.memory_format | None = None
+    ) -> tuple[Watch, nn.Module, dict[str, Tensor]]:
+        """Run the module itself on a device, with numbers from a fixed seed: what was seen, with all that it takes to
+        do it again. Raises as `trace` does."""
+        self._check(batch)
+        number, shadow = getattr(torch, dtype), Shadow()
+        with untouched():
+            torch.manual_seed(SEED)
+            module = self._module().to(where).eval().to(number)
+            given = {key: _real(one, batch, number, layout).to(where) for key, one in self.inputs.items()}
+            if layout is not None:
+                module.to(memory_format=layout)  # type: ignore[call-overload]
+            if lazy(module):
+                _run(module, given, shadow, None)
+            torch.manual_seed(SEED)
+            return _watched(module, given, shadow), module, given
+
+    def _check(self, batch: int) -> None:
+        if self.whole not in (None, batch):
+            raise UsageError("whole numbers were given for one batch: capture the module again with others")
+
+    def _module(self) -> nn.Module:
+        """A module with values of its own, random ones where those there stand on `meta`."""
+        with shown():
+            module = self.module if self.made is None else self.made()
+            module = copy.deepcopy(module) if module is self.module else module
+        if any(tensor.device.type == "meta" for tensor in (*module.parameters(), *module.buffers())):
+            module = module.to_empty(device="cpu")
+            for tensor in (*module.parameters(), *module.buffers()):
+                if tensor.is_floating_point():
+                    nn.init.normal_(tensor, std=0.02)
+                else:
+                    tensor.detach().zero_()
+            for part in module.modules():
+                reset: Any = getattr(part, "reset_parameters", None)
+                if callable(reset):
+                    reset()
+        return module
+
+
+def _watched(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow) -> Watch:
+    """What a run does: the second where the first fills a cache, as all others then do that."""
+    watch: Watch = _run(module, given, shadow, Watch(module, given))
+    return _run(module, given, shadow, Watch(module, given)) if watch.filled else watch
+
+
+def capture(
     module: nn.Module,
     inputs: Mapping[str, Given],
     *,
     name: str = "",
-    batch: int = 1,
-    dtype: str = "float32",
     example: bool = False,
-) -> tuple[Traced, dict[str, Source]]:
-    """Run a copy of the module once, in an evaluation, and say what it did; with the lines of its files.
-
-    The first of `inputs` may be called "": it is the first argument. With `example` the module itself runs on the CPU.
-    Raises SpecError at the line where it fails."""
-    number = getattr(torch, dtype)
-    with untouched(), ExitStack() as stack:
-        shadow = Shadow()
-        if example:
-            module = _on_cpu(module, number)
-        else:
-            stack.enter_context(torch.device("meta"))
-            module = skeleton(module, shadow).eval().to(number)
-        given = {key: _made(one, batch, number, example) for key, one in inputs.items()}
-        if not example:
-            for one, value in zip(given.values(), inputs.values(), strict=True):
-                if not one.is_floating_point() and not one.is_complex():
-                    shadow.know(one, value.whole(one))
-        if lazy(module):
-            _run(module, given, shadow, None)
-            module = module if example else skeleton(module, shadow)
-        watch = _run(module, given, shadow, Watch(module, given))
-        if watch.filled:  # a cache: what the second run does is what all others do
-            watch = _run(module, given, shadow, Watch(module, given))
-    level = "example" if example else "meta"
-    return watch.traced(name, batch, dtype, level), watch.files
-
-
-def capture(
-    module: nn.Module, inputs: Mapping[str, Given], *, name: str = "", example: bool = False, unknown: bool = False
+    unknown: bool = False,
+    made: Callable[[], nn.Module] | None = None,
 ) -> Graph:
     """The graph of a module at batch 1 in float32, which can be had again at others. Raises SpecError."""
-
-    def at(batch: int, dtype: str) -> Graph:
-        traced, files = trace(module, inputs, name=name, batch=batch, dtype=dtype, example=example)
-        return code.graph(traced, files, unknown, at)
-
-    return at(1, "float32")
+    return Captured(module, inputs, name, example, unknown, made)(1, "float32")
 
 
 def of_module(
@@ -127,15 +182,10 @@ def of_module(
         raise UsageError("the inputs have different batches: the first axis of each is one")
     floats = [t.dtype for t in (*module.parameters(), *tensors.values()) if t.is_floating_point()]
     dtype = str(floats[0]).removeprefix("torch.") if floats else "float32"
-    first = batches.pop(), dtype if dtype in ITEMSIZE else "float32"
-
-    def at(batch: int, dtype: str) -> Graph:
-        if batch != first[0] and any(one.values is not None for one in given.values()):
-            raise UsageError("whole numbers were given for one batch: capture the module again with others")
-        traced, files = trace(module, given, name=type(module).__name__, batch=batch, dtype=dtype, example=example)
-        return code.graph(traced, files, unknown, at)
-
-    return at(*first)
+    batch = batches.pop()
+    whole = batch if any(one.values is not None for one in given.values()) else None
+    found = Captured(module, given, type(module).__name__, example, unknown, whole=whole)
+    return found(batch, dtype if dtype in ITEMSIZE else "float32")
 
 
 def _names(module: nn.Module) -> list[str]:
@@ -144,29 +194,19 @@ def _names(module: nn.Module) -> list[str]:
     return list(signature(module.forward).parameters)
 
 
-def _on_cpu(module: nn.Module, number: torch.dtype) -> nn.Module:
-    """A copy of the module with its values, or of one on `meta` with random ones."""
-    import copy
-
-    module = copy.deepcopy(module)
-    if any(tensor.device.type == "meta" for tensor in (*module.parameters(), *module.buffers())):
-        module = module.to_empty(device="cpu")
-        for tensor in (*module.parameters(), *module.buffers()):
-            if tensor.is_floating_point():
-                nn.init.normal_(tensor, std=0.02)
-            else:
-                tensor.detach().zero_()
-    return module.cpu().eval().to(number)
+def _made(given: Given, batch: int, dtype: torch.dtype) -> Tensor:
+    return torch.empty((batch, *given.shape), dtype=getattr(torch, given.dtype) if given.dtype else dtype, device=META)
 
 
-def _made(given: Given, batch: int, dtype: torch.dtype, example: bool) -> Tensor:
+def _real(given: Given, batch: int, dtype: torch.dtype, layout: torch.memory_format | None) -> Tensor:
+    """Random numbers, or the whole ones that are given."""
     number = getattr(torch, given.dtype) if given.dtype else dtype
     shape = (batch, *given.shape)
-    if not example:
-        return torch.empty(shape, dtype=number, device=META)
-    if number.is_floating_point:
-        return torch.randn(shape, dtype=torch.float32).to(number)
-    return torch.full(shape, given.value, dtype=number) if given.values is None else given.values.clone()
+    if not number.is_floating_point:
+        return torch.full(shape, given.value, dtype=number) if given.values is None else given.values.clone()
+    found = torch.randn(shape, dtype=torch.float32).to(number)
+    fits = layout is not None and found.ndim == (4 if layout is torch.channels_last else 5)
+    return found.contiguous(memory_format=layout) if fits and layout is not None else found
 
 
 def _run(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow, watch: Watch | None) -> Any:
@@ -268,8 +308,7 @@ def relative(file: str) -> str:
 
 
 def _source(file: str) -> Source:
-    import linecache
-
+    linecache.checkcache(file)
     return Source(relative(file), tuple(line.rstrip("\n") for line in linecache.getlines(file)))
 
 
@@ -283,6 +322,14 @@ def place(source: Source, line: int, word: str = "") -> Text:
 
 
 # --- watching -----------------------------------------------------------------------------------------------------
+
+
+class Again(NamedTuple):
+    """A call with all that it takes to do it again: its arguments, with a Ref in the place of each tensor."""
+
+    func: Any
+    args: Any
+    kwargs: Any
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -303,12 +350,18 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._place: dict[tuple[Any, int], tuple[str, int]] = {}
         self._paths = {id(part): _plain(path) for path, part in reversed([*module.named_modules()])}
         self._root = module
-        self.learned = self._learn(module)
+        self.learned, tensors = self._learn(module)
         self.inputs = tuple((name or _first(module), self._number(one)) for name, one in given.items())
         self.outputs: tuple[int, ...] = ()
         self._kept: set[int] = set()
+        self.again: list[Again] = []  # of each call all that it takes to do it again, where it was for real
+        self.known: dict[int, Tensor] = {}  # what no call gives: parameters, buffers and constants, by their numbers
+        self._given = {number for _, number in self.inputs}  # and what calls give
+        self._real = all(one.device != META for one in given.values())
+        if self._real:
+            self.known.update((learned.tensor, tensors[learned.names[0]]) for learned in self.learned)
 
-    def _learn(self, module: nn.Module) -> list[Learned]:
+    def _learn(self, module: nn.Module) -> tuple[list[Learned], dict[str, Tensor]]:
         names: dict[int, list[str]] = {}
         tensors: dict[int, Tensor] = {}
         every = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
@@ -316,7 +369,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             names.setdefault(id(tensor), []).append(_plain(name))
             tensors[id(tensor)] = tensor
         trained = {id(parameter) for parameter in module.parameters()}
-        return [Learned(tuple(names[key]), self._number(tensor), key in trained) for key, tensor in tensors.items()]
+        found = [Learned(tuple(names[key]), self._number(tensor), key in trained) for key, tensor in tensors.items()]
+        return found, {names[key][0]: tensor for key, tensor in tensors.items()}
 
     # --- tensors
 
@@ -377,20 +431,36 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         }
         overwritten = written(func, args, kwargs) if func._schema.is_mutable else []
         writes = tuple(dict.fromkeys(self._storage(tensor, -1) for tensor in overwritten))
+        again = Again(func, self._kept_as(args), self._kept_as(kwargs)) if self._real else None
         out = func(*args, **kwargs)
         made = tensors_of(out)
         if not made and not writes:
             return out
+        if again is not None:
+            self.again.append(again)
         if len(self.calls) >= MAX_NODES:
             raise UsageError(f"a network of more than {MAX_NODES:,} calls is refused")
         file, line = self._where()
         number = len(self.calls)
         outputs = tuple(self._new(tensor, number) for tensor in made or overwritten)
+        self._given.update(outputs)
         read = {name: value for name, value in read.items() if value is not None}
         several = isinstance(out, list | tuple)
         path = self.modules[self._open[-1]][0] if self._open else ""
         self.calls.append(Called(func._schema.name, read, outputs, several, writes, path, file, line, pointwise))
         return out
+
+    def _kept_as(self, value: Any) -> Any:
+        """Arguments with the numbers of tensors in their places; what no call gives is kept as it is now."""
+        if isinstance(value, Tensor):
+            number = self._number(value)
+            if number not in self.known and number not in self._given:
+                with _disable_current_modes():
+                    self.known[number] = value.detach().clone() if value.numel() <= MOST else value
+            return Ref(number)
+        if isinstance(value, list | tuple):
+            return type(value)([self._kept_as(part) for part in value])
+        return {key: self._kept_as(part) for key, part in value.items()} if isinstance(value, dict) else value
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Tensor):

@@ -12,6 +12,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..analysis.conventions import attention_products
@@ -19,13 +20,17 @@ from ..analysis.counts import NodeCost, analyse
 from ..analysis.memory import embedding_inputs
 from ..errors import SpecError, Unavailable, installed
 from ..graph import Graph, Node
-from ..networks import Network, network, said
+from ..measurement.conditions import Conditions
+from ..networks import Network, as_traced, network, said
 from ..ops import Op, Shape, dims
 from ..ops.shapes import batched
 from ..parallel import cores, map_processes
 from . import modules
 from .machine import available_memory
+from .measure import own_run
+from .memory import Watched
 from .network import build, example_inputs, parameter_count, quiet
+from .replay import Own
 from .room import out_of_memory, out_of_memory_while, parameter_bytes, require, with_margin
 
 CPU = torch.device("cpu")
@@ -74,7 +79,7 @@ class Verified:
 
     `inputs` are the smallest legal ones, at which the network ran. `gaps` are the ops that one of the counters is known
     not to count, and why. `not_run` is why it did not run, where there is too little memory. A difference names the
-    node.
+    node. Of `code` it is the module itself that ran, at its own inputs.
     """
 
     model: str
@@ -86,6 +91,7 @@ class Verified:
     gaps: dict[str, str]
     differences: tuple[str, ...]
     not_run: str = ""
+    code: bool = False
 
     @property
     def ok(self) -> bool:
@@ -103,7 +109,9 @@ def verify_all(
     Raises UsageError for an unknown name and SpecError for a bad spec, before any is verified; Unavailable where
     fvcore is missing or memory runs out.
     """
-    graphs = {name: network(name).graph for name in names}
+    every = {name: network(name).graph for name in names}
+    graphs = {name: graph for name, graph in every.items() if graph.code is None}
+    code = {name: verify_code(name, graph) for name, graph in every.items() if graph.code is not None}
     cost = {name: _cost(graph) for name, graph in graphs.items()}
     largest_first = sorted(cost, key=lambda name: -cost[name])
     if workers is None:
@@ -111,7 +119,7 @@ def verify_all(
     found = map_processes(
         verify_model, largest_first, 2, tick, workers=workers, prepare=partial(torch.set_num_threads, 1)
     )
-    by_name = dict(zip(largest_first, found, strict=True))
+    by_name = dict(zip(largest_first, found, strict=True)) | code
     return tuple(by_name[name] for name in names)
 
 
@@ -157,6 +165,69 @@ def verify_model(name: str) -> Verified:
         differences=tuple(differences),
         not_run=not_run,
     )
+
+
+def verify_code(name: str, graph: Graph) -> Verified:
+    """Run a module on the CPU and hold what is counted of it against that: parameters, the peak of the memory that is
+    held, MACs by torch's counter call by call, and that the calls alone give what the module gives."""
+    start = time.perf_counter()
+    gaps: dict[str, str] = {}
+    differences: list[str] = []
+    not_run = ""
+    assert graph.code is not None
+    try:
+        own = own_run(graph, Conditions(graph.code.batch, graph.code.dtype))
+        with out_of_memory_while("the module ran"):
+            differences, gaps = _of_code(graph, own)
+    except Unavailable as error:
+        not_run = f"{error.message}. {error.hint}".rstrip(" .") + "."
+    totals = as_traced(graph).totals
+    took = time.perf_counter() - start
+    return Verified(
+        str(name),
+        len(graph.nodes),
+        totals.params,
+        totals.macs,
+        graph.inputs,
+        took,
+        gaps,
+        tuple(differences),
+        not_run,
+        True,
+    )
+
+
+def _of_code(graph: Graph, own: Graph) -> tuple[list[str], dict[str, str]]:
+    """What differs between a module as it was counted on `meta`, as it was seen to run, and what torch says of it; and
+    which ops the counter passes over."""
+    assert own.code is not None
+    assert isinstance(own.code.again, Own)
+    replay, counted, seen = own.code.again.replay(own), as_traced(graph).totals, as_traced(own)
+    with torch.inference_mode(), Watched((*replay.parameters(), *replay.buffers()), replay.given.values()) as watched:
+        replay(*replay.given.values())
+    pairs = {
+        "parameters": (counted.params, parameter_count(replay.module)),
+        "bytes at the peak": (seen.totals.peak_memory_bytes, watched.peak),
+        "MACs on `meta`, and as it ran": (counted.macs, seen.totals.macs),
+    }
+    found = [f"{what}: {ours:,}, in torch {there:,}" for what, (ours, there) in pairs.items() if ours != there]
+    if replay.differs():
+        found.append("its calls, one after the other, give other numbers than the module")
+    gaps: dict[str, str] = {}
+    values = replay.values(x.clone() for x in replay.given.values())
+    plain = torch.backends.mkldnn.flags(enabled=False)
+    with quiet(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), plain:  # ways of which the counter knows all
+        for node, layer, step in zip(own.nodes, seen.layers, replay.program, strict=True):
+            with FlopCounterMode(display=False) as counter:
+                values[step.output] = step.call(*[values[slot] for slot in step.inputs])
+            macs = counter.get_total_flops() // 2
+            if layer.macs and not macs:
+                gaps[node.op.word] = f"the counter passes over aten.{node.op.word}"
+            elif layer.macs != macs:
+                found.append(f"{node.path}: {layer.macs:,} MACs, torch counts {macs:,}")
+            for slot in step.free:
+                values[slot] = None
+    return found, gaps
 
 
 def _gap(op: Op, known: Mapping[str, str]) -> str:

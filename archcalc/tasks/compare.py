@@ -348,6 +348,8 @@ def gather(
     found: list[tuple[Compared, Model]] = []
     for name, model in zip(names, built, strict=True):
         counted = model.fold_bn() if plan.fold_bn else model
+        if conditions is not None:
+            counted = counted.own_run(replace(conditions, batch=batch, dtype=dtype))
         taken = at_batch(runs[name], name, batch) if name in runs else None
         summary = counted.summary(batch, dtype, taken, plan.like, plan.optimizer if model.graph.code is None else "")
         result = printed.get(model.name) if model.printed else None
@@ -438,6 +440,8 @@ def of_one_network(runs: Mapping[str, Run]) -> bool:
 
 def load_run(run: Run, name: str) -> Model:
     """The network that a run was made of, as it is built today. Raises UsageError where it is another one now."""
+    if not run.spec:
+        raise UsageError(f"`{printable(name)}` is a run of code, which no saved run builds")
     named, by = run.model if shipped(run.spec) else f"{run.spec}:{run.model.rpartition(':')[2]}", files.typed(name)
     selection = select_named(named, by, reference(named, by))
     printed = run.at([*inputs_of(selection, run.settings).items()])

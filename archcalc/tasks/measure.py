@@ -137,12 +137,16 @@ def run_all(
     measured."""
     sizes, least = dict.fromkeys(batches or (conditions.batch,)), least or {}
     runs = [replace(conditions, batch=batch, least=least.get(batch, conditions.least)) for batch in sizes]
+    models = {conditions.batch: model.own_run(conditions) for conditions in runs}
+    model = models[runs[0].batch]
+    if len({tuple(node.path for node in each.graph.nodes) for each in models.values()}) > 1:
+        raise UsageError(f"`{model.name}` runs otherwise at these batches", "Measure each of them alone.")
     done, stopped = measurements(model, runs, tick)
     if not done:
         raise stopped or UsageError("nothing was measured")
     settings = {name: as_typed(value) for name, value in model.settings.items()}
     run = Run.of(model.graph, done, model.name, model.spec, settings)
-    return MeasureResult(run, [_summary(model, measured) for measured in done], stopped=stopped)
+    return MeasureResult(run, [_summary(models[measured.batch], measured) for measured in done], stopped=stopped)
 
 
 def _summary(model: Model, measured: Measurement) -> Summary:

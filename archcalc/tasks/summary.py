@@ -6,13 +6,13 @@ A line is a row of the paper's table, or, where it is opened, a block or a singl
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..analysis.counts import Layer, Totals
 from ..analysis.receptive import ReceptiveFields
-from ..errors import Unavailable, UsageError, did_you_mean, printable
+from ..errors import SpecError, Unavailable, UsageError, did_you_mean, printable
 from ..graph import Input, Node, Span
 from ..models import Model, Summary, load
 from ..networks import Reference, Settings
@@ -87,12 +87,19 @@ def loaded(model: Reference, input: Input | None, settings: Settings | None, fol
 
 
 def measured(
-    model: Model, found: Summary, conditions: Conditions, tick: Tick | None
+    model: Model, found: Summary, conditions: Conditions, tick: Tick | None, again: Callable[[Model], Summary]
 ) -> tuple[Summary, BaseException | None]:
-    """A summary with its latency, and what ended the measuring, if any. With not enough memory, what is known without
+    """A summary with its latency, made `again` of code, of which the run on the device is counted; and what ended the
+    measuring, if any. With not enough memory, or of code that does not run on this machine, what is known without
     running still stands. Raises what ended it where nothing can be run here."""
     from .measure import measurements
 
+    if model.graph.code is not None:
+        try:
+            model = model.own_run(conditions)
+            found = again(model)
+        except (SpecError, Unavailable) as error:
+            return found, error
     done, stopped = measurements(model, [conditions], tick)
     if done:
         return replace(found, measured=done[0]), stopped

@@ -34,7 +34,32 @@ def graph(
 ) -> Graph:
     """The graph of a trace; `files` are the lines of the code, where they are at hand. Raises SpecError at the line of
     a call that no rule counts, or that is not what torch calls so."""
-    return _Builder(traced, files or {}, allow_unknown).graph(again)
+    return built(traced, files, allow_unknown, again).graph
+
+
+class Origin(NamedTuple):
+    """Where a node is from: the number of its call, and, of what is but a part of what that gives, which. `several`:
+    its value is all that the call gives, of which nodes behind take the parts."""
+
+    call: int
+    part: int | None = None
+    several: bool = False
+
+
+class Built(NamedTuple):
+    """A graph, the value that each tensor of the trace is there, and of each node where it is from."""
+
+    graph: Graph
+    values: Mapping[int, int]
+    origins: list[Origin]
+
+
+def built(
+    traced: Traced, files: Mapping[str, Source] | None = None, allow_unknown: bool = False, again: Again | None = None
+) -> Built:
+    """The graph of a trace as `graph` gives it, and what is what in it."""
+    builder = _Builder(traced, files or {}, allow_unknown)
+    return Built(builder.graph(again), builder.values, builder.origins)
 
 
 class _Place(NamedTuple):
@@ -64,6 +89,7 @@ class _Builder:
         self.written: dict[int, int] = {}  # by storage: the node that wrote it last
         self.used = {at for call in traced.calls for at in call.read} | {*traced.outputs}
         self.used |= {at for module in traced.modules for at in module.outputs}
+        self.origins: list[Origin] = []
         self.keys: list[tuple[str, ...]] = []
         self.elements: list[int] = []
         self.bytes: list[int] = []
@@ -187,13 +213,16 @@ class _Builder:
         for storage in call.writes:
             self.written[storage] = index
         parts = [tensor for tensor in made if tensor in self.used]
-        if not call.several or parts in ([first], []):
+        several = call.several and parts not in ([first], [])
+        self.origins.append(Origin(number, several=several))
+        if not several:
             self.values.update(dict.fromkeys(made, index))
             return
         for place, tensor in enumerate(made):
             if tensor not in self.used:
                 continue
             item = len(self.nodes)
+            self.origins.append(Origin(number, place))
             shape = self._shape(tensor)
             alike = shape[1:] == self.nodes[index].shape[1:] and len(shape) > 1
             one = Facts(

@@ -122,6 +122,7 @@ def measure(model: str, threads: int, seconds: float) -> Row:
     with machine.pinned_malloc(), machine.threads(threads), torch.inference_mode(), _no_garbage_collection():
         torch.manual_seed(SEED)
         network, inputs = _prepare(graph, USUAL, torch.device("cpu"), None)
+        assert isinstance(network, Network)
         bench, eager = Bench(network, inputs, CpuClock()), plain(network)
         kinds: dict[str, Callable[[], Any]] = {
             "whole": bench.whole,
