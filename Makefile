@@ -1,10 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install test fuzz lint format types layers size gate check lock docs pictures bench latency clean
+.PHONY: help install test test-all fuzz lint format types layers size gate check lock docs pictures bench latency clean
 
 help:  ## show this
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 install: .venv/installed  ## .venv with archcalc and all that the checks need
 .venv/installed: pyproject.toml constraints.txt
@@ -12,8 +12,11 @@ install: .venv/installed  ## .venv with archcalc and all that the checks need
 	$(BIN)/pip install -c constraints.txt -e '.[test]'
 	@touch $@
 
-test: install  ## all tests
+test: install  ## the tests, those of the whole zoo for one model a family
 	$(BIN)/pytest -n auto
+
+test-all: install  ## the tests, for every model: three times as long
+	$(BIN)/pytest -n auto --all
 
 fuzz: install  ## an hour of what strangers may write; SECONDS=600 and SEED=1 say otherwise
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),3600) $(if $(SEED),--seed $(SEED))

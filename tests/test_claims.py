@@ -25,6 +25,7 @@ from archcalc.language.zoo import read_spec, spec_files, specs_dir
 from archcalc.papers.claims import Claim, Judgement, claims_of, judge
 from archcalc.tasks.check import CheckedSpec, build_spec, check_spec, judge_spec
 from archcalc.units import same
+from tests.tiers import tiered
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -444,7 +445,9 @@ def test_the_table_of_the_paper_has_its_rows() -> None:
     assert sum(char.isdigit() for row in ROWS for char in row.value) == 395
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[f"{row.line}-{cells(row.value)[0]}" for row in ROWS])
+@pytest.mark.parametrize(
+    "row", tiered(ROWS, lambda row: row in ROWS[::6], lambda row: f"{row.line}-{cells(row.value)[0]}")
+)
 def test_an_edit_of_googlenets_table_is_noticed(row: Text, tmp_path: Path) -> None:
     expected = {
         Edit(name, heading, cell, edited)

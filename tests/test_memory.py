@@ -17,7 +17,7 @@ from archcalc.analysis.counts import analyse
 from archcalc.analysis.training import train
 from archcalc.graph import Graph
 from archcalc.language.expand import expand_model
-from archcalc.language.zoo import select, selections, spec_files
+from archcalc.language.zoo import select
 from archcalc.measurement.conditions import Conditions
 from archcalc.measurement.latency import Memory
 from archcalc.runtime.measure import measure
@@ -26,10 +26,11 @@ from archcalc.runtime.network import build, example_inputs
 from tests.graphs import TEXT, Build, call, chain
 from tests.steps import Norms, step
 from tests.test_training import groups_of
+from tests.tiers import covering_models, first_models, tiered
 
 BATCH = 2
-# Of each spec the first model that it names, as the whole zoo takes minutes; and the exceptions, found by running all.
-FIRST = [selections(path)[1][0].name for path in spec_files() if selections(path)[1]]
+# Of each family the first model, as the whole zoo takes minutes; and the exceptions, found by running all.
+FIRST = list(first_models().values())
 
 # Whose training step is not met to the byte: of the peak by how much at most, and why. `docs/memory.md` says it at
 # length.
@@ -59,6 +60,7 @@ EXCEPTIONS: dict[str, tuple[float, str]] = {
 SHORT = 160  # nodes: of those with attention, longer ones repeat what they hold and are run once
 COPIES = ["self-attention", "head-projection", "output-projection", "swinv2-t"]  # `linear` of views
 CHOSEN = list(dict.fromkeys([*FIRST, *EXCEPTIONS, *COPIES]))
+EACH_TIME = {*covering_models(), *COPIES, "convnext-tiny", "lstm-speech"}
 
 
 ROUTED = "mixtral-8x7b"  # which experts a token goes to is known where numbers are: it runs, made small
@@ -86,7 +88,7 @@ def device_of(graph: Graph) -> str:
     return "fake" if any(node.op.word == "attention" for node in graph.nodes) else "meta"
 
 
-@pytest.mark.parametrize("model", CHOSEN)
+@pytest.mark.parametrize("model", tiered(CHOSEN, EACH_TIME.__contains__))
 def test_model(model: str) -> None:
     graph = graph_of(model)
     report = analyse(graph, BATCH)

@@ -29,6 +29,7 @@ from archcalc.ops.base import ReceptiveWindow
 from archcalc.ops.shapes import positions
 from archcalc.runtime.network import Network, build
 from tests.graphs import Build
+from tests.tiers import covering_models, tiered
 
 SIZES = ((32, 112), (188, 300))  # the second is one that U-Net takes
 VOLUMES = ((32, 112), (92, 132))  # and one that 3D U-Net takes
@@ -115,6 +116,9 @@ def ends(field: Field, place: int) -> tuple[int, int] | None:
 # --- the zoo ------------------------------------------------------------------------------------------------------
 
 
+EACH_TIME = covering_models() - {"maskrcnn-resnet50-fpn"}  # whose pyramid takes as long as all others
+
+
 def zoo() -> Iterator[str]:
     """The first model of each family that works on maps."""
     for names in shipped_names():
@@ -143,7 +147,7 @@ def rows(graph: Graph) -> list[int]:
     return sorted({*fitting[-2:], *fitting[:: max(1, len(fitting) // 2)]})
 
 
-@pytest.mark.parametrize("model", list(zoo()))
+@pytest.mark.parametrize("model", tiered(zoo(), EACH_TIME.__contains__))
 def test_what_an_element_sees_in_a_network_of_the_zoo(model: str) -> None:
     """The gradients of neighbouring elements in the middle reach what their fields say, no less and no more."""
     graph = small(model)

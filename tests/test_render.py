@@ -23,13 +23,16 @@ from archcalc.show.summary import page
 from archcalc.show.writers import FORMATS, known_format, markdown, write
 from archcalc.tasks import summary as rows
 from archcalc.tasks.summary import FULL
+from tests.tiers import EXHAUSTIVE, tiered
 
 MODELS = sorted(model_names())
 DEPTHS = (0, 1, FULL)
 # The rows of every model, and one model of each family and the largest ones opened.
 BIG = ("densenet264", "efficientnet-b7", "resnet152")
 OPENED = [*(min(names.models) for names in shipped_names() if names.models), *BIG]
-LOOKS = [(model, 0) for model in MODELS] + [(model, depth) for model in OPENED for depth in DEPTHS[1:]]
+LOOKS = [(model, depth) for model in OPENED for depth in DEPTHS]
+EVERY = tiered(MODELS, OPENED.__contains__)
+EVERY_LOOK = [*LOOKS, *(pytest.param(model, 0, marks=EXHAUSTIVE) for model in MODELS if model not in OPENED)]
 COUNTS = ("params", "weights", "biases", "norm_params", "norm_stats", "macs", "flops", "activation_bytes")
 TRAINING = ["training_memory_bytes", "training_macs"]
 LAYER_KEYS = [
@@ -95,11 +98,17 @@ def test_there_are_models() -> None:
 # --- text ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("model", "depth", "measured"), [*((*look, False) for look in LOOKS), *((model, 0, True) for model in OPENED)]
-)
-def test_nothing_is_wider_than_80_columns_and_nothing_is_cut(model: str, depth: int, measured: bool) -> None:
-    summary = summary_of(model, measured)
+@pytest.mark.parametrize(("model", "depth"), EVERY_LOOK)
+def test_nothing_is_wider_than_80_columns_and_nothing_is_cut(model: str, depth: int) -> None:
+    _fits(summary_of(model), depth)
+
+
+@pytest.mark.parametrize("model", OPENED)
+def test_what_was_measured_fits_too(model: str) -> None:
+    _fits(summary_of(model, True))
+
+
+def _fits(summary: Summary, depth: int = 0) -> None:
     text = written(summary, depth, width=80)
     assert max(map(layout.width_of, text.split("\n"))) <= 80
     bare = text
@@ -118,7 +127,7 @@ def _exactly(value: columns.Value) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", EVERY)
 def test_every_number_stands_in_its_column(model: str) -> None:
     """The points, or last digits, of all lines stand below each other, and so do their units."""
     summary = summary_of(model, True)
@@ -184,7 +193,7 @@ def test_an_opened_line_is_the_sum_of_its_parts(model: str) -> None:
             sums[line.depth][name] += getattr(line.counts, name)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", EVERY)
 def test_rows_add_up_to_the_totals(model: str) -> None:
     summary = summary_of(model)
     report, found = summary.report, rows.lines(summary)
@@ -273,7 +282,7 @@ def test_text_is_plain_unless_color_is_asked_for() -> None:
 # --- all forms ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", EVERY)
 def test_json_keeps_its_contract(model: str) -> None:
     summary = summary_of(model, True)
     report, graph = summary.report, summary.report.graph
@@ -372,7 +381,7 @@ def test_csv_and_json_hold_the_same_figures(model: str, depth: int) -> None:
             assert float(line["latency_ms_median"]) == other["latency_ms"]["median"]
 
 
-@pytest.mark.parametrize(("model", "depth"), LOOKS)
+@pytest.mark.parametrize(("model", "depth"), EVERY_LOOK)
 def test_markdown_is_one_table_with_the_figures_of_the_text(model: str, depth: int) -> None:
     summary = summary_of(model, True)
     text = written(summary, depth, form="markdown")

@@ -25,7 +25,7 @@ from tests.graphs import TEXT, Build
 
 # Ten families, made small by their input and their constants, and the learning rate for Adam.
 TRAINED: dict[str, tuple[Shape | None, dict[str, int], float]] = {
-    "densenet-40-12": ((3, 8, 8), {}, 1e-2),
+    "densenet-40-12": ((3, 8, 8), {"Depth": 16}, 1e-2),
     "dropout-mlp-1024": (None, {}, 1e-3),
     "highway-10": (None, {}, 1e-2),
     "lenet5-dense": (None, {}, 3e-3),
