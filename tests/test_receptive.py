@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from archcalc import cli
 from archcalc.analysis.counts import analyse
 from archcalc.analysis.explain import Explained
 from archcalc.analysis.receptive import ReceptiveFields
@@ -397,11 +398,16 @@ def test_what_is_explained_of_tokens_is_what_is_found(axes: tuple[int, ...]) -> 
                 assert not text or value_of(text) == number
 
 
-def test_u_net() -> None:
+def test_u_net(capsys: pytest.CaptureFixture[str]) -> None:
     fields = ReceptiveFields(load("unet").graph)
     last = len(load("unet").graph.nodes) - 1
     assert (fields.pair(last), fields.union(last), fields.union_apart(last)) == ((9, 204), 215, 215)
     assert fields.union_apart(0) is None
+    columns = "receptive_field_max,receptive_field_union"
+    assert (
+        cli._run(["summary", "unet", "--static", "--columns", columns, "--only", "conv 1×1, 2", "--format", "csv"]) == 0
+    )
+    assert capsys.readouterr().out.splitlines() == [f"row,name,{columns}", '"conv 1×1, 2","conv 1×1, 2",204,215']
 
 
 V_NET = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,15 +174,16 @@ def llama(tmp_path: Path) -> str:
 def test_what_does_not_fit_is_compared_but_does_not_run(
     llama: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On 8 GiB: parameters, shapes and MACs are held against torch on `meta`, and that it did not run is no ✓."""
-    monkeypatch.setattr(room, "available_memory", lambda where: 8 * 2**30)
+    """On 1 GiB: parameters, shapes and MACs are held against torch on `meta`, and that it did not run is no ✓. One of
+    its layers with the words, 0.46 G parameters, takes 1.9."""
+    monkeypatch.setattr(room, "available_memory", lambda where: 2**30)
     with pytest.raises(SystemExit) as left:
         cli.main(["verify", llama])
     assert left.value.code == 3
     out = " ".join(capsys.readouterr().out.split())
     assert "✓" not in out
     assert "this needs 26.7 GiB of memory (25.1 GiB of parameters, 1.13 MiB of activations at batch 4" in out
-    assert "free are 8.00 GiB. Not even one sample fits." in out
+    assert "free are 1.00 GiB. Not even one sample fits." in out
     assert "Not even one sample fits." in out
     found = verify_model(llama)
     assert (found.differences, bool(found.not_run)) == ((), True)
@@ -191,6 +193,47 @@ def test_what_does_not_fit_is_compared_but_does_not_run(
     (model,) = json.loads(capsys.readouterr().out)["models"]
     assert left.value.code == 3
     assert (model["ok"], model["not_run"]) == (True, found.not_run)
+
+
+def test_what_does_not_fit_runs_with_fewer_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """32 layers of 12·256² are 96 MiB, of which 48 have no room; of the constants only L leaves every kind of node."""
+    path = tmp_path / "deep.yaml"
+    path.write_text(re.sub("D: .*", "D: 256, H: 512, V: 100}", LLAMA), encoding="utf-8")
+    monkeypatch.setattr(room, "available_memory", lambda where: 48 * 2**20)
+    ran: list[Graph] = []
+
+    def differs(graph: Graph) -> list[str]:
+        ran.append(graph)
+        return ["layer: something"]
+
+    monkeypatch.setattr(subject, "_differences", differs)
+    found = verify_model(str(path))
+    assert (found.fewer, found.ran, found.differences) == ("L = 1", True, ("layer: something",))
+    assert "free are 48.0 MiB" in found.not_run
+    whole, (thin,) = network(path).graph, ran
+    assert len(thin.nodes) == len(whole.nodes) - 31 * 10
+    assert {node.op for node in thin.nodes} == {node.op for node in whole.nodes}
+    monkeypatch.setattr(subject, "_differences", lambda graph: [])
+    assert cli._run(["verify", str(path)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "ran with L = 1, every kind of node: this needs" in out
+    assert "✓ the model agrees with torch in parameters, shapes and MACs, and runs with fewer layers" in out
+
+
+def test_a_network_that_another_input_makes_and_what_stands_in_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("input: 3 × 8 × 8\nstands_in: a dance\nlayers: [flatten, linear(2)]\n", encoding="utf-8")
+    said = "another network than at the printed 3×8×8 (386 parameters): 98 at 3×4×4"
+    assert cli._run(["verify", f"{path}@4", "lenet5-dense", "--format", "json"]) == 0
+    there, plain = json.loads(capsys.readouterr().out)["models"]
+    assert there["notes"] == ["something stands in for a dance: counted as in the paper, but not its function", said]
+    assert "notes" not in plain
+    assert cli._run(["verify", f"{path}@4"]) == 0
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

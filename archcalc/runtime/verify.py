@@ -6,7 +6,7 @@ And does it run: finite numbers at the smallest input that the spec takes, the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,8 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..analysis.conventions import attention_products
 from ..analysis.counts import NodeCost, analyse
 from ..analysis.memory import embedding_inputs
-from ..errors import SpecError, Unavailable, installed
+from ..errors import SpecError, Unavailable, UsageError, installed
 from ..graph import Graph, Node
+from ..language.expand import settable
 from ..measurement.conditions import Conditions
 from ..networks import Network, as_traced, network, said
 from ..ops import Op, Shape, dims
@@ -78,8 +79,9 @@ class Verified:
     """A model held against its torch network: what was compared, and what differs.
 
     `inputs` are the smallest legal ones, at which the network ran. `gaps` are the ops that one of the counters is known
-    not to count, and why. `not_run` is why it did not run, where there is too little memory. A difference names the
-    node. Of `code` it is the module itself that ran, at its own inputs.
+    not to count, and why. `not_run` is why it did not run as a whole, where there is too little memory; `fewer` is with
+    how many layers it ran then, as `layers = 1`, if there is memory for these. A difference names the node. Of `code`
+    it is the module itself that ran, at its own inputs.
     """
 
     model: str
@@ -91,7 +93,12 @@ class Verified:
     gaps: dict[str, str]
     differences: tuple[str, ...]
     not_run: str = ""
+    fewer: str = ""
     code: bool = False
+
+    @property
+    def ran(self) -> bool:
+        return not self.not_run or bool(self.fewer)
 
     @property
     def ok(self) -> bool:
@@ -139,19 +146,25 @@ def _cost(graph: Graph) -> int:
 
 
 def verify_model(name: str) -> Verified:
-    """Hold one model against torch: at its printed input on `meta` and by fvcore, and running at the smallest one, if
-    there is the memory for it."""
+    """Hold one model against torch: at its printed input on `meta` and by fvcore, and running at the smallest one, with
+    fewer layers where there is no memory for all of them."""
     start = time.perf_counter()
     printed = network(name)
     graph, small = printed.graph, smallest(printed)
     differences = verify(graph)
     with out_of_memory_while("fvcore counted"):
         differences += count_with_fvcore(graph)
-    not_run = ""
+    not_run = fewer = ""
     try:
         differences += run(small)
     except Unavailable as error:
         not_run = f"{error.message}. {error.hint}".rstrip(" .") + "."
+        for fewer, thin in thinner(printed, small):
+            try:
+                differences += run(thin)
+                break
+            except Unavailable:
+                fewer = ""
     totals = analyse(graph).totals
     gaps = {node.op.word: _gap(node.op, UNKNOWN_TO_COUNTER | UNKNOWN_TO_FVCORE) for node in graph.nodes}
     return Verified(
@@ -164,6 +177,7 @@ def verify_model(name: str) -> Verified:
         gaps={word: why for word, why in sorted(gaps.items()) if why},
         differences=tuple(differences),
         not_run=not_run,
+        fewer=fewer,
     )
 
 
@@ -254,6 +268,24 @@ def smallest(printed: Network) -> Graph:
         except SpecError:
             continue
     return graph
+
+
+def thinner(printed: Network, small: Graph) -> Iterator[tuple[str, Graph]]:
+    """The network `small` with a constant at 1, 2 or 3 where that only leaves out layers: every kind of node, an op on
+    values of some shapes, is still there, and no other; with what the constant is then."""
+    if (selection := printed.selection) is None:
+        return
+    kinds = {_key(small, node) for node in small.nodes}
+    shape = small.inputs[0][1] if len(small.inputs) == 1 else dict(small.inputs)
+    for number in (1, 2, 3):
+        for name in settable(selection):
+            if name not in printed.settings:
+                try:
+                    graph = network(selection, shape, {**printed.settings, name: number}).graph
+                except (SpecError, UsageError):
+                    continue
+                if len(graph.nodes) < len(small.nodes) and {_key(graph, node) for node in graph.nodes} == kinds:
+                    yield f"{name} = {number}", graph
 
 
 # --- running ------------------------------------------------------------------------------------------------------

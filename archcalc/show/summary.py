@@ -77,6 +77,7 @@ ASKED = {
     "flops": ("FLOPs", "FLOPs", decimal),
     "receptive_field_min": ("least field", "least", plain),
     "receptive_field_max": ("field", "field", plain),
+    "receptive_field_union": ("union of fields", "union", plain),
     "receptive_field_stride": ("stride", "stride", plain),
     "receptive_field_offset": ("offset", "offset", plain),
     "latency_ms_iqr": ("IQR", "IQR", time),
@@ -84,7 +85,8 @@ ASKED = {
 
 
 PARAM_BYTES = Column("param_bytes", lambda line: None, "parameters", "param.", binary)  # which the dtype decides
-KNOWN = (*COLUMNS, ACTIVE, PARAM_BYTES)
+UNION = Column("receptive_field_union", lambda line: _field(line, "union"))
+KNOWN = (*COLUMNS, ACTIVE, PARAM_BYTES, UNION)
 
 
 def chosen(names: Sequence[str], itemsize: int = 4) -> list[Column]:
