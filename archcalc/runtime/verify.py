@@ -207,7 +207,7 @@ def verify_code(name: str, graph: Graph) -> Verified:
         gaps,
         tuple(differences),
         not_run,
-        True,
+        code=True,
     )
 
 
