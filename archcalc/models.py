@@ -192,6 +192,20 @@ class Model(Shown):
 
         return renamed(self.graph, old)
 
+    def take(self, state: Mapping[str, Any], of: Model) -> dict[str, Any]:
+        """A `state_dict` of another network that is this one, node by node, as this one's: of code, `capture(module,
+        *inputs)`, for the twin that `torch()` gives. Raises UsageError where they differ, or the state is of another.
+        """
+        from .analysis.align import align
+        from .analysis.weights import carried
+
+        found = align(of.graph, self.graph)
+        if found.differences:
+            count = len(found.differences)
+            differs = f"`{of.name}` and `{self.name}` differ at {count:,} place{'s' * (count != 1)}"
+            raise UsageError(differs, "`archcalc compare A B --diff` says where.")
+        return carried(found, state, of.name)
+
     def measure(self, conditions: Conditions | None = None, tick: Tick | None = None) -> Measurement:
         """Run the main path and time every node; `tick` hears the rounds done and expected.
 

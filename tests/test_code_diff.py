@@ -13,9 +13,11 @@ from torch.nn import functional as F  # noqa: E402
 
 from archcalc.analysis.align import align  # noqa: E402
 from archcalc.analysis.weights import checkpoint, states  # noqa: E402
-from archcalc.models import capture  # noqa: E402
+from archcalc.errors import UsageError  # noqa: E402
+from archcalc.models import capture, load  # noqa: E402
 from tests.test_commands import Run, command  # noqa: E402
 from tests.test_diff import built, said  # noqa: E402
+from tests.twins import randomised  # noqa: E402
 
 __all__ = ["command"]  # the fixture
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,6 +128,32 @@ def test_code_is_what_a_spec_says(case: str, tmp_path: Path) -> None:
     module, text = EQUAL[case]
     graph = capture(module().eval(), torch.empty(1, 3, 8, 8)).graph
     assert said(align(graph, built(tmp_path, text))) == []
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_weights_go_across_and_outputs_agree(case: str, tmp_path: Path) -> None:
+    module, text = EQUAL[case]
+    torch.manual_seed(0)
+    made = randomised(module().eval())
+    built(tmp_path, text)
+    model = load(tmp_path / "one.yaml")
+    twin = model.torch().eval()
+    twin.load_state_dict(model.take(made.state_dict(), capture(made, torch.empty(1, 3, 8, 8))))
+    x = torch.randn(2, 3, 8, 8)
+    with torch.inference_mode():
+        wanted = made(x)
+        assert torch.allclose(twin(x).reshape(wanted.shape), wanted, atol=1e-5)
+
+
+def test_weights_of_another_network_do_not_go_across(tmp_path: Path) -> None:
+    built(tmp_path, "  - conv(8, 3) relu\n")
+    model = load(tmp_path / "one.yaml")
+    other = capture(nn.Conv2d(3, 8, 3), torch.empty(1, 3, 8, 8))
+    with pytest.raises(UsageError, match="`Conv2d` and `one` differ at 2 places"):
+        model.take({}, other)
+    same = nn.Sequential(nn.Conv2d(3, 8, **CONV), nn.ReLU())
+    with pytest.raises(UsageError, match=r"the state has no `0\.weight`"):
+        model.take({}, capture(same, torch.empty(1, 3, 8, 8)))
 
 
 def test_what_code_does_otherwise_is_named_at_its_line(tmp_path: Path) -> None:

@@ -21,15 +21,25 @@ from ..ops import Op, Shape
 MOST = 1000  # branches that a merge may have, as in a spec
 
 
+class Held(NamedTuple):
+    """A parameter or statistic: of which node which one in order, or which third of it."""
+
+    node: int
+    number: int
+    third: int | None = None
+
+
 class Step(NamedTuple):
     """A node of a normal form: the `node` of the graph, its op in normal form, the shapes of its parameters and
-    statistics, the steps that it reads (−1, −2, … are the network's inputs), and the step whose parameters it has."""
+    statistics, the steps that it reads (−1, −2, … are the network's inputs), the step whose parameters it has, and
+    which its own are, in the order of their shapes."""
 
     node: int
     op: Op
     weights: tuple[Shape, ...]
     reads: tuple[int, ...]
     owner: int | None
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,8 @@ def normal(graph: Graph) -> Normal:
         owner = None if node.shares is None else at[node.shares]
         if owner is not None and not weights:  # a call of code has those alone that it is the first to read
             weights = steps[owner].weights
-        steps.append(Step(index, op, weights, tuple([at[value] for value in node.read]), owner))
+        held = tuple([Held(index, number) for number in range(len(weights) if owner is None else 0)])
+        steps.append(Step(index, op, weights, tuple([at[value] for value in node.read]), owner, held))
     return _joined(graph, steps, [at[value] for value in graph.outputs])
 
 
@@ -109,7 +120,8 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
             if has is not None:
                 reads = [value for value in reads if value != learned[0]]
                 taken.add(learned[0])
-                steps[at] = step = step._replace(op=has, reads=tuple(reads), weights=steps[learned[0]].weights)
+                own = steps[learned[0]]
+                steps[at] = step = step._replace(op=has, reads=tuple(reads), weights=own.weights, held=own.held)
         front = steps[reads[0]] if len(reads) == 1 and reads[0] >= 0 and steps[reads[0]].reads else None
         around = front.op.padding(_before(graph, front)) if front is not None else None
         if front is not None and around is not None:
@@ -150,9 +162,11 @@ def _attend(graph: Graph, steps: list[Step]) -> None:
         if op is None or len(sources) > 1:
             continue
         weights = [shape for layer in layers for shape in steps[layer].weights]
+        held = [one for layer in layers for one in steps[layer].held]
         if len(layers) == 1:
             weights = [(shape[0] // 3, *shape[1:]) for shape in weights] * 3
-        steps[at] = Step(step.node, op, (*weights, *step.weights), tuple(sources), None)
+            held = [one._replace(third=third) for third in range(3) for one in held]
+        steps[at] = Step(step.node, op, (*weights, *step.weights), tuple(sources), None, (*held, *step.held))
         for value in inside:  # what nothing reads any more
             steps[value] = steps[value]._replace(weights=())
 

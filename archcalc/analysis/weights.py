@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ..errors import UsageError
 from ..graph import Graph, state_key
 from ..ops import Shape, dims
+from .align import Alignment
+from .normal import Held, Normal
 
 
 class State(NamedTuple):
@@ -85,17 +88,54 @@ def states(graph: Graph, nodes: Iterable[int] | None = None) -> list[State]:
     ]
 
 
-def across(one: Graph, other: Graph, pairs: Iterable[tuple[int, int]]) -> dict[str, tuple[str, Shape]]:
-    """By the name of each parameter and statistic of the second network what it is called in the first, and its shape
-    in the second; `pairs` are the nodes that are one another's."""
-    found = {}
+class Source(NamedTuple):
+    """Where a parameter comes from: its name in a `state_dict`, which third of it, if it is one, and its shape where it
+    goes."""
+
+    name: str
+    third: int | None
+    shape: Shape
+
+
+def across(one: Normal, other: Normal, pairs: Iterable[tuple[int, int]]) -> dict[str, list[Source]]:
+    """By the name of each parameter and statistic of the second network what it is in the first, thirds in their order;
+    `pairs` are the steps that are one another's."""
+    found: dict[str, list[Source]] = {}
     for a, b in pairs:
-        (before,), (now,) = states(one, [a]), states(other, [b])
-        shapes = _tensors(other, b)
-        names = [name for name, _ in before.tensors]
-        for name in (name for name, _ in now.tensors if name in names):
-            found[now.key(name)] = before.key(name), shapes[name]
+        for old, new in zip(one.steps[a].held, other.steps[b].held, strict=True):
+            (name, _), (key, shape) = _called(one.graph, old), _called(other.graph, new)
+            found.setdefault(key, []).append(Source(name, old.third, shape))
     return found
+
+
+TRACKED = "num_batches_tracked"  # how often a running mean was updated
+
+
+def carried(alignment: Alignment, state: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A `state_dict` of the first network, which is called `name`, as one of the second, to which it is equal, with its
+    names and shapes. Raises UsageError where the state is of another network."""
+    found = {}
+    for key, sources in across(alignment.first, alignment.second, alignment.pairs).items():
+        for source in sources:
+            if source.name not in state:
+                raise UsageError(f"the state has no `{source.name}`, which `{name}` has")
+        parts = [state[one.name] if one.third is None else state[one.name].chunk(3)[one.third] for one in sources]
+        shape = sources[0].shape
+        found[key] = parts[0].reshape(shape) if len(parts) == 1 else parts[0].new_empty(shape)
+        if len(parts) > 1:  # thirds of one tensor
+            for third, part in zip(found[key].chunk(len(parts)), parts, strict=True):
+                third.copy_(part.reshape(third.shape))
+        old = f"{sources[0].name.rpartition('.')[0]}.{TRACKED}"
+        if key.endswith(".running_mean") and old in state:
+            found[f"{key.rpartition('.')[0]}.{TRACKED}"] = state[old]
+    return found
+
+
+def _called(graph: Graph, held: Held) -> tuple[str, Shape]:
+    """The name of a parameter in a `state_dict`, and its shape, of a third that of the whole."""
+    (state,) = states(graph, [held.node])
+    name, shape = [*_tensors(graph, held.node).items()][held.number]
+    return state.key(name), shape
 
 
 def _tensors(graph: Graph, at: int) -> dict[str, Shape]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..analysis.align import Alignment, Difference, align
 from ..analysis.receptive import last_map
-from ..analysis.weights import Checkpoint, across, checkpoint, states
+from ..analysis.weights import Checkpoint, carried, checkpoint, states
 from ..errors import UsageError
 from ..networks import Reference
 from ..views import Tabular
@@ -57,12 +57,7 @@ class Diff(Tabular):
         UsageError where one is not the other, or the state is of another network."""
         if not self.equal:
             raise UsageError(f"`{self.first.name}` and `{self.second.name}` are not equal, node by node")
-        forms = self.alignment.first, self.alignment.second
-        names = across(forms[0].graph, forms[1].graph, self.alignment.nodes)
-        lacking = next((old for old, _ in names.values() if old not in state), None)
-        if lacking is not None:
-            raise UsageError(f"the state has no `{lacking}`, which `{self.first.name}` has")
-        return {new: state[old].reshape(shape) for new, (old, shape) in names.items()}
+        return carried(self.alignment, state, self.first.name)
 
     @property
     def receptive_fields(self) -> tuple[Field, Field]:
