@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from json import dumps
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
@@ -103,6 +103,7 @@ class _Spot:
 
     width: float
     box: int = -1
+    heavy: bool = False  # it stands where it is wanted, and others make way
     up: list[int] = field(default_factory=list)
     down: list[int] = field(default_factory=list)
     x: float = 0.0
@@ -206,7 +207,8 @@ def _layered(made: Sequence[Box]) -> list[Route]:
     where: list[tuple[int, int]] = []
     for n, box in enumerate(made):
         where.append((rank[n], len(layers[rank[n]])))
-        layers[rank[n]].append(_Spot(box.width, n))
+        read = n == len(made) - 1 or any(n in other.inputs for other in made)
+        layers[rank[n]].append(_Spot(box.width, n, read and not box.block.head))
     chains: list[tuple[int, int, list[tuple[int, int]]]] = []
     for n, box in enumerate(made):
         for source in box.inputs:
@@ -232,7 +234,7 @@ def _layered(made: Sequence[Box]) -> list[Route]:
             orders[r].sort(key=lambda spot: key[spot])
     for layer, order in zip(layers, orders, strict=True):
         _spread(layer, order, [0.0] * len(order))
-    for turn in range(24):
+    for turn in range(60):
         downwards = turn % 2 == 0
         for r in range(len(layers)) if downwards else range(len(layers) - 1, -1, -1):
             layer = layers[r]
@@ -241,7 +243,7 @@ def _layered(made: Sequence[Box]) -> list[Route]:
                 ups = [layers[r - 1][j] for j in layer[own].up]
                 downs = [layers[r + 1][j] for j in layer[own].down]
                 beside_it = ups + downs if turn > 3 else (ups if downwards else downs)
-                weights = [6 if (spot.box < 0) == (layer[own].box < 0) else 1 for spot in beside_it]
+                weights = [6 if spot.heavy == layer[own].heavy else 1 for spot in beside_it]
                 total = sum(spot.x * weight for spot, weight in zip(beside_it, weights, strict=True))
                 wanted.append(total / sum(weights) if beside_it else layer[own].x)
             _spread(layer, orders[r], wanted)
@@ -278,7 +280,7 @@ def _spread(layer: Sequence[_Spot], order: Sequence[int], wanted: Sequence[float
         offsets.append(at)
     pools: list[list[float]] = []  # sum, weight, spots: a box stays where it is wanted, and edges make way
     for spot, value, offset in zip(order, wanted, offsets, strict=True):
-        weight = 12.0 if layer[spot].box >= 0 else 1.0
+        weight = 12.0 if layer[spot].heavy else 1.0
         pools.append([weight * (value - offset), weight, 1.0])
         while len(pools) > 1 and pools[-2][0] / pools[-2][1] >= pools[-1][0] / pools[-1][1]:
             last = pools.pop()
@@ -395,7 +397,7 @@ def drawn(summary: Summary, only: str = "", prefix: str = "") -> Figure:
 
 def _parts(found: Blocks, prefix: str) -> list[Drawing]:
     """The whole, and what is beside it."""
-    order = sorted(range(len(found.blocks)), key=lambda n: (_behind(found.blocks, n), n))
+    order = sorted(range(len(found.blocks)), key=lambda n: (_behind(found.blocks, n), bool(found.blocks[n].head), n))
     new = {n: place for place, n in enumerate(order)}
     main = [Box(found.blocks[n], f"{prefix}b{n}", [new[at] for at in found.blocks[n].inputs]) for n in order]
     if (
@@ -413,10 +415,11 @@ def _parts(found: Blocks, prefix: str) -> list[Drawing]:
 
 
 def _behind(made: Sequence[Block], n: int) -> int:
-    """Behind which block one stands: what hangs on the main path behind what it reads."""
+    """Where a block stands: what hangs on the main path beside what follows there."""
+    hangs = bool(made[n].head)
     while made[n].head and made[n].inputs:
         n = max(made[n].inputs)
-    return n
+    return n + hangs
 
 
 def _composed(sizes: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, float]], float, float]:
@@ -426,8 +429,8 @@ def _composed(sizes: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, f
     if not rest:
         return [(0.0, 0.0)], wide, high
     found = []
-    for upright in (True, False):  # the parts one below the other, or beside one another
-        limit = max(high if upright else wide, *(h if upright else w for w, h in rest))
+    for upright, times in product((True, False), (1, 2, 3)):  # the parts one below the other, or beside one another
+        limit = times * max(high if upright else wide, *(h if upright else w for w, h in rest))
         places, along, across, most = [(0.0, 0.0)], 0.0, (wide if upright else high) + 0.45, 0.0
         for w, h in rest:
             long, broad = (h, w) if upright else (w, h)

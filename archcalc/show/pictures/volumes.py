@@ -36,23 +36,28 @@ def shapes(summary: Summary) -> Figure:
         raise UsageError(f"`{summary.model}` keeps one size throughout: there is nothing to draw")
     inputs = summary.report.graph.inputs
     names = [printable(name) for name, _ in inputs] if len(inputs) > 1 else []
-    factor = 1.0
-    parts, x = _placed(found, factor, names)
-    while x > PAGE - 0.15 and factor > 0.35:  # a page is so wide
-        factor *= 0.93
-        parts, x = _placed(found, factor, names)
-    high = max(side for _, side, *_ in parts)
+    for factor in (0.94**n for n in range(12)):  # down to half
+        rows = [_placed(found, factor, names)]
+        if rows[0][1] <= PAGE - 0.15:  # a page is so wide
+            break
+    else:
+        rows = _in_rows(found, names)
+    wide = max(3.4, *(x + 0.15 for _, x in rows))
     title = titled(heading(summary))
-    above = high * (1 + SLANT) + 0.05 + (0.14 * (2 + title.count("\n")) if title else 0)
+    above = 0.05 + (0.14 * (2 + title.count("\n")) if title else 0)
     notes = ["channels × height × width, tokens × width, or the length of a vector; not to scale"]
     notes += [without(summary)] if without(summary) else []
-    below = 0.5 + 0.12 * len(notes)
-    made, ax, scale = canvas(max(3.4, x + 0.15), above + below)
-    for shape, side, deep, at, text in parts:
-        _cuboid(ax, 0.1 + at, below + (high - side) / 2, side, deep, shape)
-        middle = 0.1 + at + (deep + _slant(shape, side)) / 2
-        ax.text(middle, below - 0.1, text, ha="center", va="top", fontsize=6 * scale, linespacing=1.25)
-    ax.text(0.05, above + below - 0.05, title, ha="left", va="top", fontsize=8.5 * scale)
+    heights = [max(side * (1 + SLANT) for _, side, *_ in parts) + 0.5 for parts, _ in rows]
+    made, ax, scale = canvas(wide, above + sum(heights) + 0.12 * len(notes) + 0.05)
+    y = 0.05 + 0.12 * len(notes) + sum(heights)
+    for (parts, _), height in zip(rows, heights, strict=True):
+        y -= height
+        high = max(side for _, side, *_ in parts)
+        for shape, side, deep, at, text in parts:
+            _cuboid(ax, 0.1 + at, y + 0.5 + (high - side) / 2, side, deep, shape)
+            middle = 0.1 + at + (deep + _slant(shape, side)) / 2
+            ax.text(middle, y + 0.4, text, ha="center", va="top", fontsize=6 * scale, linespacing=1.25)
+    ax.text(0.05, above + sum(heights) + 0.12 * len(notes), title, ha="left", va="top", fontsize=8.5 * scale)
     ax.text(0.05, 0.04, "\n".join(notes), ha="left", va="bottom", fontsize=6 * scale, color=theme().dim)
     return made
 
@@ -72,6 +77,17 @@ def _placed(found: list[Shape], factor: float, names: list[str]) -> tuple[list[P
         parts.append((shape, side, deep, x + (wide - room) / 2, text))
         x += wide + 0.07
     return parts, x
+
+
+def _in_rows(found: list[Shape], names: list[str]) -> list[tuple[list[Part], float]]:
+    """The volumes in as few rows as a page is wide for, alike in number."""
+    count = 1
+    while True:
+        count += 1
+        each = -(-len(found) // count)
+        rows = [_placed(found[at : at + each], 0.6, names[at : at + each]) for at in range(0, len(found), each)]
+        if each == 1 or all(x <= PAGE - 0.15 for _, x in rows):
+            return rows
 
 
 def _slant(shape: Shape, side: float) -> float:
