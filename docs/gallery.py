@@ -26,12 +26,14 @@ class Shown(NamedTuple):
 GALLERY = (
     Shown(
         "bubble.png",
-        "plot bubble efficientnet resnet50-v1.5 resnet152 densenet169 densenet264 inception-v3 xception polynet"
+        "plot bubble 'efficientnet-b?' resnet50-v1.5 resnet152 densenet169 densenet264 inception-v3 xception polynet"
         " nasnet-a-large resnext101-64x4d-320",
         "Printed accuracy against operations; the area of a bubble is the parameters. All are of one setting.",
     ),
     Shown("layers.png", "plot layers vgg16", "Where VGG-16's operations, parameters and memory are, row by row."),
     Shown("shapes.png", "plot shapes vgg16", "The shrinking volumes of VGG-16."),
+    Shown("unet.png", "plot graph unet", "The U of the U-Net, a level for each resolution."),
+    Shown("transformer.png", "plot graph transformer-base", "What is repeated, once, with what is inside beside it."),
     Shown("inception.png", "plot graph googlenet --only 'inception (3a)'", "One block and its branches."),
     Shown("dense.png", "plot graph densenet121 --only 'Dense Block (1)'", "A dense block, cut into columns."),
     Shown("memory.png", "plot memory densenet121", "Live tensors over a run of DenseNet-121, the peak marked."),
@@ -51,7 +53,8 @@ def page(written: str, gallery: Sequence[Shown] = GALLERY) -> str:
         written,
         "# Gallery",
         "",
-        "Every picture is made by the command below it; `svg` and `pdf` work like `png`.",
+        "Every picture is made by the command below it; `svg`, `pdf` and `tikz` work like `png`. `--size 6x4`,",
+        "`--dpi`, `--no-title`, `--theme dark` and `--font` fit it to its place; `--editable` leaves text in an svg text.",
     ]
     for shown in gallery:
         lines += ["", f"## {shown.caption.split('.')[0].split(';')[0]}", ""]
@@ -62,6 +65,8 @@ def page(written: str, gallery: Sequence[Shown] = GALLERY) -> str:
 
 def draw(shown: Shown) -> None:
     """Run the command of a picture."""
+    from PIL import Image
+
     from archcalc import cli
 
     sys.argv = ["archcalc"]
@@ -70,6 +75,9 @@ def draw(shown: Shown) -> None:
     except SystemExit as done:
         if done.code:
             raise
+    with Image.open(PICTURES / shown.file) as image:  # a third of the bytes
+        small = image.convert("RGB").quantize(128, method=Image.Quantize.MAXCOVERAGE)
+    small.save(PICTURES / shown.file, optimize=True)
 
 
 if __name__ == "__main__":

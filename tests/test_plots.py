@@ -118,7 +118,25 @@ def test_the_blocks_of_a_network(
     assert not any(re.search(r"\b[a-z_]+\(|\b[a-z_]+=", text) for text in texts), "a call of the spec language"
     main = summary.report.graph.nodes  # every node stands in one block
     assert sorted(n for b in found.blocks for n in range(b.start, b.stop)) == [*range(len(main))]
-    hold(graphs.drawn(summary))
+    if model not in MODELS:  # those are drawn above
+        hold(graphs.drawn(summary))
+
+
+@pytest.mark.parametrize("model", ["unet", "transformer-base"])
+def test_texts_stand_in_their_boxes(model: str) -> None:
+    """And boxes apart from each other."""
+    figure = graphs.drawn(one(model)[0].summary)
+    figure.draw_without_rendering()
+    drawn: Any = figure.axes[0]
+    boxes = {patch.get_gid(): patch.get_window_extent() for patch in drawn.patches if patch.get_gid()}
+    for text in drawn.texts:
+        if text.get_gid():
+            box, own = boxes[text.get_gid().rpartition("-t")[0]], text.get_window_extent()
+            assert box.x0 < own.x0, text.get_text()
+            assert own.x1 < box.x1, text.get_text()
+            assert box.y0 < own.y0 < own.y1 < box.y1, text.get_text()
+    for a, b in itertools.combinations(boxes.values(), 2):
+        assert not a.overlaps(b)
 
 
 def test_a_u_has_levels_by_resolution() -> None:
@@ -516,4 +534,12 @@ def test_narrow_stages_have_their_sizes() -> None:
     figure = plots.picture("memory", one("unet"))
     said = [text.get_text() for text in texts(figure)]
     assert {"570×570", "66×66", "392×392", "388×388"} <= set(said)
+    hold(figure)
+
+
+def test_volumes_of_a_long_network_stand_in_rows() -> None:
+    """The U-Net's 28 sizes are no wider than a page."""
+    figure = plots.picture("shapes", one("unet"))
+    assert figure.get_size_inches()[0] <= 7
+    assert len({round(text.get_position()[1], 2) for text in texts(figure) if "×\n" in text.get_text()}) == 3
     hold(figure)

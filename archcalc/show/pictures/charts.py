@@ -428,6 +428,7 @@ def scaling(models: Sequence[Compared]) -> Figure:
     panels = 1 + (len(accuracies) > 1)
     made = figure(COLUMN * 1.05 if panels == 1 else PAGE, 2.9)
     axes: Any = made.subplots(1, panels, squeeze=False)[0]
+    unnamed: list[str] = []
     for ax, which in zip(axes, (models, accuracies), strict=False):
         points, names, drawn = [], [], []
         for n, (family, members) in enumerate(families(which).items()):
@@ -466,9 +467,10 @@ def scaling(models: Sequence[Compared]) -> Figure:
             ax.set_ylabel(f"{result.figure.split()[0]} accuracy as printed (%)")
             ax.set_title(titled(textwrap.fill(result.source, 52)), loc="left", fontsize=7)
         plain_log(ax.xaxis)
-        labels(ax, points, names, [2.5] * len(points), drawn)
+        unnamed += labels(ax, points, names, [2.5] * len(points), drawn)
     if len(families(models)) > 1:
         axes[0].legend(loc="upper left")
+    footed(made, [f"without a name for want of room: {', '.join(dict.fromkeys(unnamed))}"] if unnamed else [])
     return made
 
 
