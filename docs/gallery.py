@@ -54,7 +54,7 @@ def page(written: str, gallery: Sequence[Shown] = GALLERY) -> str:
         "# Gallery",
         "",
         "Every picture is made by the command below it; `svg`, `pdf` and `tikz` work like `png`. `--size 6x4`,",
-        "`--dpi`, `--no-title`, `--theme dark` and `--font` fit it to its place; `--editable` leaves text in an svg text.",
+        "`--dpi`, `--no-title`, `--theme dark` and `--font` fit it to its place; `--editable` leaves text text.",
     ]
     for shown in gallery:
         lines += ["", f"## {shown.caption.split('.')[0].split(';')[0]}", ""]

@@ -530,6 +530,10 @@ def test_stages_and_heads_have_their_names() -> None:
     assert "target" in said
 
 
+def test_a_column_is_wide_enough_for_bars() -> None:
+    hold(plots.picture("layers", one("vgg16"), look=plots.Look((3.4, 3.5))))
+
+
 def test_narrow_stages_have_their_sizes() -> None:
     figure = plots.picture("memory", one("unet"))
     said = [text.get_text() for text in texts(figure)]

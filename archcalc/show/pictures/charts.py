@@ -68,10 +68,12 @@ def layers(summary: Summary) -> Figure:
     rows = [max(1.0, 0.75 * (1 + text.count("\n"))) for text in texts]
     places = [sum(rows[:at]) + rows[at] / 2 for at in range(len(rows))]
     made = figure(PAGE, max(1.6, 0.165 * sum(rows) + 0.75))
+    width, height = made.get_size_inches()
     axes: Any = made.subplots(1, len(panels), sharey=True)
     for ax, (what, values, color, hatch) in zip(axes, panels, strict=True):
-        _panel(ax, places, what, values, [tint(color, 0.35) if line.head else color for line in found], hatch)
-    pitch = 72 * (made.get_size_inches()[1] - 0.75) / sum(rows)  # points that a row has
+        colors = [tint(color, 0.35) if line.head else color for line in found]
+        _panel(ax, places, what, values, colors, hatch, " " if width / len(panels) > 2 else "\n")
+    pitch = 72 * (height - 0.75) / sum(rows)  # points that a row has
     axes[0].set_yticks(places, texts, fontsize=max(2.5, min(7.0, 0.85 * pitch)))
     axes[0].set_ylim(sum(rows) + 0.1, -0.1)
     made.suptitle(titled(heading(summary)), fontsize=8.5)
