@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import BrokenExecutor
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -25,11 +26,11 @@ from jsonschema import Draft202012Validator
 from archcalc import cli
 from archcalc.analysis.counts import Totals
 from archcalc.candidates import Candidates, Exceeded
-from archcalc.errors import ArchcalcError, UsageError
+from archcalc.errors import ArchcalcError, Unavailable, UsageError
 from archcalc.models import load
 from archcalc.parallel import streamed
 from archcalc.schemas import generate as schema
-from archcalc.tasks import engines
+from archcalc.tasks import engines, sweep
 from archcalc.tasks.choose import NoneLeft
 from archcalc.tasks.scale import ScaleResult, scale
 from archcalc.tasks.space import Space
@@ -338,6 +339,95 @@ def test_a_chunk_whose_worker_was_killed_is_done_again(
     assert by_number(tmp_path / "a.csv") == by_number(tmp_path / "b.csv")
 
 
-def needs(package: str) -> Any:
+# --- engines ----------------------------------------------------------------------------------------------------------
+
+
+def needs(package: str) -> pytest.MarkDecorator:
     there = importlib.util.find_spec(package) is not None
     return pytest.mark.skipif(not there, reason=f"{package} is not installed: `pip install archcalc[sweep]`")
+
+
+@needs("joblib")
+def test_joblib_counts_the_same(tiny: str, tmp_path: Path) -> None:
+    whole = every(tiny, points=f"{tmp_path}/a.csv", pareto=["params", "macs"])
+    assert (
+        every(tiny, points=f"{tmp_path}/b.csv", pareto=["params", "macs"], engine="joblib", jobs=2).points
+        == whole.points
+    )
+    assert by_number(tmp_path / "a.csv") == by_number(tmp_path / "b.csv")
+
+
+@needs("pyarrow")
+def test_parts_of_parquet_are_gone_on_with(tiny: str, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    folder, journal = tmp_path / "a.parquet", tmp_path / "a.parquet.journal"
+    whole = every(tiny, points=str(folder))
+    every(tiny, points=f"{tmp_path}/a.csv")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:9]) + lines[9][:20])
+    (folder / "part-00000050.parquet").unlink()
+    (folder / ".archcalc-0123456789abcdef.tmp").touch()
+    assert every(tiny, points=str(folder), resume=True) == whole
+    found = parquet.read_table(folder).to_pylist()
+    wanted = [{name: float(value) for name, value in row.items()} for row in rows(tmp_path / "a.csv")]
+    assert sorted(found, key=lambda row: row["point"]) == wanted
+    (folder / "mine.txt").touch()
+    with pytest.raises(UsageError, match="has other files"):
+        every(tiny, points=str(folder))
+
+
+@pytest.mark.slow
+@needs("distributed")
+def test_a_cluster_survives_kills_of_client_and_worker(tmp_path: Path) -> None:
+    from distributed import Client, LocalCluster
+
+    vary = ["--vary", "width=1..2/0.02", "--vary", "depth=1..2/0.04", "--pareto", "params,macs", "-q"]
+    line = [sys.executable, "-m", "archcalc", "scale", "efficientnet-b0", *vary]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+    said = subprocess.run([*line, "--points", str(whole)], env=env, capture_output=True, text=True, check=True).stdout
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        command = [*line, "--points", str(cut), "--engine", "dask", "--scheduler", cluster.scheduler_address]
+        for wanted, victim in ((4, "client"), (16, "worker")):
+            with subprocess.Popen(
+                command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as process:
+                while process.poll() is None and wrote(cut) < wanted:
+                    time.sleep(0.005)
+                if victim == "client":
+                    process.kill()
+                else:
+                    with Client(cluster.scheduler_address) as client:
+                        os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+                out, err = process.communicate(timeout=120)
+            command = [*command, "--resume"]
+    assert (process.returncode, err, out) == (0, "", said)
+    assert by_number(cut) == by_number(whole)
+    assert len(rows(cut)) == 51 * 26
+
+
+@needs("distributed")
+def test_no_scheduler_is_told(tiny: str) -> None:
+    with pytest.raises(Unavailable, match="no dask scheduler answers"):
+        every(tiny, best=1, by="macs", engine="dask", scheduler="nowhere")
+
+
+def test_a_worker_of_another_version_is_refused(tiny: str) -> None:
+    plan = Plan(tiny, TINY, (("c", "1,2"),), (), specs=sweep.shipped_digest())
+    assert count_chunk((plan, 0)).left == 1
+    for other, message in (
+        (replace(plan, version="0.0.1"), "the sweep is of 0.0.1"),
+        (replace(plan, specs="x"), "specs"),
+    ):
+        with pytest.raises(Unavailable, match=message):
+            count_chunk((other, 0))
+
+
+@pytest.mark.parametrize("engine", ["joblib", "dask"])
+def test_an_engine_that_is_missing_is_told(engine: str, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("joblib", "distributed"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(Unavailable, match="is not installed") as error:
+        every(tiny, best=1, by="macs", engine=engine, scheduler="tcp://x:1" if engine == "dask" else "")
+    assert "pip install archcalc[sweep]" in error.value.hint

@@ -68,7 +68,8 @@ def _dask(jobs: Iterator[Job], _workers: int, scheduler: str) -> Iterator[Chunk]
     with client:
         _check_workers(client)
         room = 2 * sum(client.nthreads().values())
-        under: Any = as_completed(client.submit(count_chunk, job, pure=False) for job in islice(jobs, room))
+        begun = [client.submit(count_chunk, job, pure=False) for job in islice(jobs, room)]
+        under: Any = as_completed(begun, loop=client.loop)
         for future in under:
             try:
                 chunk = future.result()
@@ -94,8 +95,8 @@ def _check_workers(client: Any) -> None:
         found = client.run(identity)
     except TimeoutError:
         raise Unavailable("the dask cluster has no worker") from None
-    except ImportError as error:
-        raise Unavailable(f"a worker of the cluster has no archcalc: {error}") from None
+    except Exception as error:  # of several kinds where a worker does not know what to import
+        raise Unavailable(f"a worker of the cluster has no archcalc, or another: {error}") from None
     for worker, theirs in found.items():
         if theirs != identity():
             what = f"archcalc {theirs[0]}" if theirs[0] != identity()[0] else "other specs"
@@ -108,7 +109,9 @@ def _extra() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise Unavailable(f"this needs {error.name}, which is not installed", "`pip install archcalc[sweep]`") from None
+        raise Unavailable(
+            f"this needs {error.name}, which is not installed", "Install it with `pip install archcalc[sweep]`."
+        ) from None
 
 
 _ENGINES: dict[str, Callable[[Iterator[Job], int, str], Iterable[Chunk]]] = {
