@@ -7,10 +7,12 @@ import importlib.util
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from fractions import Fraction
@@ -27,6 +29,7 @@ from archcalc import cli
 from archcalc.analysis.counts import Totals
 from archcalc.candidates import Candidates, Exceeded
 from archcalc.errors import ArchcalcError, Unavailable, UsageError
+from archcalc.language.zoo import select
 from archcalc.models import load
 from archcalc.parallel import streamed
 from archcalc.schemas import generate as schema
@@ -337,6 +340,100 @@ def test_a_chunk_whose_worker_was_killed_is_done_again(
     assert (tmp_path / "killed").exists()
     assert again.points == whole.points
     assert by_number(tmp_path / "a.csv") == by_number(tmp_path / "b.csv")
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parent.parent / "docs" / "sweeps.md"
+END = "~~~ end of a command"
+
+
+def consoles(text: str) -> list[tuple[str, str]]:
+    """The commands of a page, each as it stands there with `$ `, and what is printed below it."""
+    found: list[tuple[str, str]] = []
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^(?=\$ )", block, flags=re.MULTILINE)[1:]:
+            lines = part.splitlines(keepends=True)
+            ends = ("  }\n",) if lines[0].endswith("{\n") else ()  # of a function, or of what goes on behind a \\
+            last = (n for n, line in enumerate(lines, 1) if (line in ends if ends else not line.endswith("\\\n")))
+            count = next(last)
+            found.append(("".join(lines[:count]).rstrip("\n"), "".join(lines[count:])))
+    return found
+
+
+def ran(commands: Sequence[tuple[str, str]], folder: Path) -> list[tuple[str, str]]:
+    """The commands, each with what a shell prints for it, one after the other in a folder."""
+    archcalc = f'archcalc() {{ "{sys.executable}" -m archcalc "$@"; }}'
+    script = "\n".join([archcalc, *(f"{command[2:]}\necho '{END}'" for command, _ in commands)])
+    env = {**os.environ, "PYTHONPATH": str(PAGE.parent.parent), "COLUMNS": ""}
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, capture_output=True, text=True, check=True)
+    assert "error" not in done.stderr
+    pairs = zip(commands, done.stdout.split(f"{END}\n"), strict=False)
+    return [(command, printed) for (command, _), printed in pairs]
+
+
+def test_the_page_shows_what_is_printed(tmp_path: Path) -> None:
+    commands = consoles(PAGE.read_text(encoding="utf-8"))
+    assert len(commands) > 6
+    assert ran(commands, tmp_path) == commands
+
+
+def test_the_other_commands_of_the_page_have_options_that_there_are() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    said = (PAGE.parent / "cli.md").read_text(encoding="utf-8")
+    known = {*re.findall(r"--[a-z-]+", said[said.index("## scale") :].partition("\n## ")[0])}
+    assert {*re.findall(r"--[a-z-]+", page)} <= known
+
+
+def test_the_coefficients_of_the_page_are_the_printed_ones_beside_the_rule() -> None:
+    table = re.findall(r"^\| (B\d) \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    variants = select("efficientnet-b0").family.variants
+    printed = {
+        v.name.value: [float(v.cells[name].value) for name in ("depth", "width", "resolution")] for v in variants
+    }
+    assert [name for name, _ in table] == [*printed]
+
+    def rule(phi: float) -> tuple[float, ...]:
+        return 1.2**phi, 1.1**phi, 224 * 1.15**phi
+
+    for name, cells in table:
+        phi, *rest = cells.split(" | ")
+        own, ruled = [float(cell.strip("*")) for cell in rest[::2]], rule(float(phi))
+        assert own == printed[name]
+        assert rest[1::2] == [f"{ruled[0]:.2f}", f"{ruled[1]:.2f}", f"{ruled[2]:.1f}"]
+        off = [abs(a / b - 1) for a, b in zip(own, ruled, strict=True)]
+        assert [cell.startswith("**") for cell in rest[::2]] == [each > 0.05 for each in off]
+        for other in range(15):
+            assert max(abs(a / b - 1) for a, b in zip(own, rule(other / 2), strict=True)) >= max(off)
+
+
+# The configurations of the authors' code (pycls, configs/dds_baselines/regnetx): w_0, w_a, w_m, d and g.
+REGNETX = {
+    "200mf": (24, 36.44, 2.49, 13, 8),
+    "400mf": (24, 24.48, 2.54, 22, 16),
+    "600mf": (48, 36.97, 2.24, 16, 24),
+    "800mf": (56, 35.73, 2.28, 16, 16),
+    "1.6gf": (80, 34.01, 2.25, 18, 24),
+    "3.2gf": (88, 26.31, 2.25, 25, 48),
+    "4.0gf": (96, 38.65, 2.43, 23, 40),
+    "6.4gf": (184, 60.83, 2.07, 17, 56),
+    "8.0gf": (80, 49.56, 2.88, 23, 120),
+    "12gf": (168, 73.36, 2.37, 19, 112),
+    "16gf": (216, 55.59, 2.1, 22, 128),
+    "32gf": (320, 69.86, 2.0, 23, 168),
+}
+
+
+@pytest.mark.parametrize("name", REGNETX)
+def test_the_expressions_of_the_page_give_the_tables_of_regnet(name: str) -> None:
+    """Depths and widths of the paper's figures, from four numbers of the authors' configurations."""
+    page = PAGE.read_text(encoding="utf-8")
+    derived = dict(re.findall(r"--set '([dweq]\d)=(.*?)'", page))
+    axes = {key: str(value) for key, value in zip(("w0", "wa", "wm", "d", "g"), REGNETX[name], strict=True)}
+    found = Space(axes.items(), derived.items(), lambda name: False, derived).at(0).values
+    cells = select(f"regnetx-{name}").variant.cells
+    for column in ("d1", "d2", "d3", "d4", "w1", "w2", "w3", "w4", "g"):
+        assert found[column] == int(cells[column].value), column
 
 
 # --- engines ----------------------------------------------------------------------------------------------------------

@@ -290,7 +290,7 @@ class _Network:
             raise _none_left(self.model, tally, sweep)
         points = self._kept(tally, sweep, tick)
         about = Swept(
-            sweep.space.size, tally.counted, tally.left, dict(tally.dropped), tuple(tally.refused.values()),
+            sweep.space.size, tally.counted, tally.left, tally.left_out, tally.reasons,
             tuple(sweep.objectives), tuple(n for n in sweep.objectives if n in sweep.maximized), sweep.by,
             (tally.counted - before) / seconds if seconds else 0.0, file, sweep.drawn, tuple(sweep.others(tally)),
         )  # fmt: skip
@@ -370,15 +370,14 @@ def _is_at(model: Model, input: Input) -> bool:
 
 def _none_left(model: Reference, tally: Tally, sweep: Sweep) -> ArchcalcError:
     """Why nothing is left: the bounds, or what the first point that does not build says."""
-    refused = sorted(tally.refused.values(), key=lambda each: each.number)
-    if refused and not tally.dropped:
+    if tally.reasons and not tally.dropped:
         try:
-            found = _build(model, sweep.space.at(refused[0].number))
+            found = _build(model, sweep.space.at(tally.reasons[0].number))
         except ArchcalcError as error:
             return error
-        return found.error if isinstance(found, Unbuilt) else UsageError(refused[0].message)
-    words = [f"{bound}: {count:,}" for bound, count in tally.dropped.items()]
-    words += [f"{each.message}: {each.many:,}" for each in refused]
+        return found.error if isinstance(found, Unbuilt) else UsageError(tally.reasons[0].message)
+    words = [f"{bound}: {count:,}" for bound, count in tally.left_out.items()]
+    words += [f"{each.message}: {each.many:,}" for each in tally.reasons]
     return NoneLeft(f"no point of {tally.counted:,} keeps all bounds; so many each left out:", words=words)
 
 

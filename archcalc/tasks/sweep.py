@@ -376,6 +376,17 @@ class Tally:
     strewn: list[Kept] = field(default_factory=list)
     _since: int = 0
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many points each bound left out, in their order."""
+        texts = dict.fromkeys(bound.text.value for bound in self.sweep.bounds)
+        return {text: self.dropped[text] for text in texts if text in self.dropped}
+
+    @property
+    def reasons(self) -> tuple[Refused, ...]:
+        """Why points do not build, the first of them first."""
+        return tuple(sorted(self.refused.values(), key=lambda each: each.number))
+
     def add(self, chunk: Chunk) -> None:
         """Take in a chunk."""
         self.counted += chunk.counted
