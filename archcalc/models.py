@@ -410,7 +410,7 @@ def _runtime() -> None:
     try:
         import_module(".runtime.measure", __package__)
     except ModuleNotFoundError as error:
-        hint = "Install it with `pip install torch`, or count without measuring: `--static`."
+        hint = "Install it with `pip install torch`; `archcalc summary MODEL --static` counts without it."
         raise Unavailable(f"this needs {error.name}, which is not installed", hint) from None
     except Exception as error:  # with too little memory it raises whatever it likes
         raise Unavailable(

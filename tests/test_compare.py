@@ -407,6 +407,17 @@ def test_sizes_in_every_form() -> None:
         assert all(str(point.report.totals.macs) in text for point in found.points)
 
 
+def test_what_is_not_shown_is_not_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    def said(columns: str) -> list[str]:
+        assert cli._run(["compare", "resnet50", "vgg16", "--columns", columns]) == 0
+        out = capsys.readouterr().out
+        return [word for word in ("Pareto-optimal in", "as printed for") if word in out]
+
+    assert said("params") == []
+    assert said("accuracy") == ["as printed for"]
+    assert said("params,macs,peak_memory,accuracy") == ["Pareto-optimal in", "as printed for"]
+
+
 def test_columns_are_chosen_everywhere() -> None:
     summary = load("vgg16").summary()
     line = written(summary, form="csv", pick=Pick(columns=("params", "receptive_field_max"))).splitlines()[18]

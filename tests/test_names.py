@@ -134,8 +134,18 @@ def test_pictures_show_all_outputs(pyramid: str) -> None:
     assert [list(shape) for shape in volumes.volumes(summary)[-3:]] == SHAPES
 
 
+def test_a_value_of_the_network_goes_by_its_part_in_the_op(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "two.yaml"
+    lines = ["x: tokens", "y: x attention(2, x, window=2)", "w: x linear(1)", "parts: [x matmul(y), x weighted(w)]"]
+    path.write_text("input: 4 × 4\nlayers:\n" + "".join(f"  - {line}\n" for line in lines), encoding="utf-8")
+    assert cli._run(["summary", str(path), "--static", "--full"]) == 0
+    out = capsys.readouterr().out
+    assert [call in out for call in ("attention(2, memory, window=2)", "matmul(other)", "weighted(by)")] == [True] * 3
+
+
 def test_sizes_alike_stand_together() -> None:
     assert sizes([(8, 4, 4), (2, 2), (2, 2), (2, 2)]) == "8×4×4, 3 of 2×2"
+    assert sizes([(2,), (2,), (9,)]) == "2 vectors of 2, 9"
 
 
 def test_a_lock_by_rows_has_all_outputs(pyramid: str) -> None:

@@ -96,6 +96,14 @@ def test_steps_have_the_parameters_of_one_and_the_macs_of_all(tokens: int, width
     assert verify(graph) == []
 
 
+def test_a_recurrent_layer_is_one_layer_at_any_length() -> None:
+    """Zaremba et al.'s two LSTMs and their softmax; the unrolled cell above is as many layers as there are steps."""
+    assert load("lstm-ptb-large").totals.weight_layers == 3
+    two = "h, state, cell: lstm(4, states=True)\n  - h lstm(4, hidden=state, cell=cell) bidirectional"
+    text = f"input: 9\nlayers:\n  - embed(5, 6)\n  - {two}\nblocks:\n  bidirectional: gru(3, bidirectional=True)\n"
+    assert analyse(graph_of(text)).totals.weight_layers == 3
+
+
 def test_each_sum_counts_them_once(tied: Model) -> None:
     # 50·8, two encoders of 8·8 + 8, and four projections of 8·8 + 8
     assert tied.totals.params == 400 + 2 * 72 + 4 * 72

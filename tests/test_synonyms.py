@@ -30,7 +30,7 @@ CALLS = {
     "interpolate": "upsample", "UpSampling2D": "upsample", "UpsamplingBilinear2d": "upsample(smooth=True)",
     "ZeroPadding2D": "pad", "Dropout": "dropout", "Embedding": "embed", "nn.Embedding": "embed",
     "MultiheadAttention": "attention", "MultiHeadAttention": "attention", "mha": "attention",
-    "cls_token": "class_token",
+    "cls_token": "class_token", "rope": "attention(heads, rotary=10000)", "ALiBi": "attention(heads, alibi=True)",
     "pos_embed": "position", "LayerScale": "affine(bias=False)", "Identity": "identity",
     "bidirectional": "lstm(n, bidirectional=True)", "BiLSTM": "lstm(n, bidirectional=True)",
     "LSTMCell": "lstm(n, hidden=h, cell=c)", "SimpleRNN": "rnn", "permute": "rearrange", "transpose": "rearrange",
@@ -116,7 +116,8 @@ ARGUMENT = [
     ("lstm", "bidir", "bidirectional"), ("attention", "num_heads", "heads"), ("attention", "is_causal", "causal"),
     ("attention", "num_key_value_heads", "kv_heads"), ("attention", "rope_theta", "rotary"),
     ("layernorm", "elementwise_affine", "scale"), ("layernorm", "epsilon", "eps"), ("softmax", "dim", "axis"),
-    ("leaky_relu", "negative_slope", "slope"), ("upsample", "scale_factor", "factor"), ("dropout", "rate", "p"),
+    ("leaky_relu", "negative_slope", "slope"), ("upsample", "scale_factor", "factor"), ("upsample", "size", "like"),
+    ("dropout", "rate", "p"),
     ("embed", "num_embeddings", "words"), ("embed", "embedding_dim", "width"), ("maxpool", "pool_size", "kernel"),
     ("maxpool", "ceil_mode", "ceil"), ("conv", "strid", "stride"),
 ]  # fmt: skip

@@ -1031,12 +1031,12 @@ def _repeats_nothing(line: Line, call: Call) -> SpecError:
     """The error at a repeat whose second round does nothing, with the block that was meant."""
     assert call.times is not None
     times = call.times.text
-    hint = f"One `{call.word}` does the same."
+    hint = f"Write one `{call.word}`."
     before = line.text.value[: max(times.col - line.text.col, 0)].rstrip("x( ") if times.line == line.text.line else ""
     if line.calls.index(call):
         hint = f"A block repeats all of them: `{before}` under `blocks:` as `unit`, and here `unit x{times}`."
         hint = hint if times.value.isdigit() else hint.replace(f"x{times}", f"x({times})")
-    return times.error(f"this repeats `{call.word}` alone, of which a second one does nothing", hint)
+    return times.error(f"this repeats `{call.word}` alone, of which a second one is of no use", hint)
 
 
 def _kept(env: Env, names: Iterable[str]) -> Env:

@@ -122,7 +122,7 @@ class Op:
     `storage` says where the output stands: `new` memory, a `view` of the input, where nobody needs the input any more
     in its place (`inplace`), or what the op itself has, a parameter or a constant, once for all samples (`own`). `free`
     says why an op without MACs and element-wise operations costs nothing by definition. `weight_layers` is how many
-    convolutions and fully connected layers stand on a path through the op.
+    convolutions and fully connected layers stand on a path through the op, and 1 of a recurrent layer.
 
     `saves` says which values the backward pass reads, so that autograd keeps them: the `inputs`, the `output`, `either`
     (the output where the op works in place, else the input), `both` (inputs and output), `factors` (each input that

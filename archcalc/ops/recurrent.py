@@ -50,6 +50,7 @@ class Rnn(Op):
     cost: ClassVar[dict[str, int]] = {"activation": 1, "add": 1}  # operations for each unit of the state, every token
 
     family = "recurrent"
+    weight_layers = 1  # as papers count layers, whatever the number of steps
     torch_module: ClassVar[str] = "RNN"
     example = on(Tokens((6, 8)), width=5)
     inputs = (1, 2)

@@ -46,6 +46,9 @@ embed             · wordembedding tokenembedding lookup
 position          · posembed posemb positionembedding positionalembedding positionalencoding learnedposition
 sinusoid          · sinusoidalembedding sinusoidalencoding sinposition
 class_token       · clstoken classembedding clsembed
+attention(heads, rotary=10000) · rope rotary rotaryembedding rotarypositionembedding
+attention(heads, alibi=True)   · alibi
+attention(heads, relative=h×w) · relativepositionbias relposbias
 attention         · multiheadselfattention mha selfattention crossattention msa mhsa multiqueryattention
 rnn               · simplernn elmanrnn
 lstm(n, hidden=h, cell=c)   · lstmcell convlstmcell
@@ -81,7 +84,7 @@ adaptivelogsoftmax additiveattention affinegrid alphadropout celu circularpad co
 cosinesimilarity cropping crossmaplrn div drop dropblock droppath dropout1d dropout2d dropout3d einsum embeddingbag
 featurealphadropout fold fractionalmaxpool frozenbatchnorm gaussiandropout gaussiannoise geglu glu gumbelsoftmax
 hardshrink hardtanh logsigmoid logsoftmax lppool maximum maxunpool minimum mlp onehot pow reflectionpad repeatvector
-replicationpad rope rrelu scaleddotproductattention sdpa softmax2d softmin softshrink softsign sort spatialdropout
+replicationpad rrelu scaleddotproductattention sdpa softmax2d softmin softshrink softsign sort spatialdropout
 squeeze squeezeexcite stochasticdepth swiglu tanhshrink threshold timedistributed tokenpool transformer unfold
 unsqueeze
 """
@@ -112,6 +115,7 @@ p           · rate droprate probability
 slope       · negativeslope alpha
 eps         · epsilon
 axis        · dim
+like        · size outputsize
 scale       · elementwiseaffine affine gamma
 shift       · beta
 factor      · scalefactor upscalefactor downscalefactor

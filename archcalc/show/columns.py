@@ -143,9 +143,10 @@ def size(shape: Shape) -> str:
 
 
 def sizes(shapes: Iterable[Shape]) -> str:
-    """Sizes one after the other, those alike together: `8×32×32, 3 of 8×16×16`."""
+    """Sizes one after the other, those alike together: `8×32×32, 3 of 8×16×16, 2 vectors of 9`."""
     each = [(text, len(list(alike))) for text, alike in groupby(map(size, shapes))]
-    return ", ".join(text if count == 1 else f"{count} of {text}" for text, count in each)
+    kind = {True: " vectors", False: ""}
+    return ", ".join(text if count == 1 else f"{count}{kind[text.isdigit()]} of {text}" for text, count in each)
 
 
 def as_is(column: Column) -> Column:

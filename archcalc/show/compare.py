@@ -114,13 +114,17 @@ def blocks(
         shares = _share_columns(found, by)
         yield Table([as_is(column) for column in shares] if raw else shares, shared, terminal=shares, fill=True)
         yield Gap()
-    accuracies = [Fact("accuracy", text) for text in _settings(found)]
+    shown = {metric.key for metric in metrics}  # all, or those that were asked for
+    accuracies = [Fact("accuracy", text) for text in _settings(found) if not keys or "accuracy" in shown]
     best = ", ".join(printable(model.name) for model in found.pareto)
     accuracies += [Fact("reported", text) for text in sources({m.name: m.reported for m in found.models})]
     accuracies += [Fact("left out", text) for text in said(found.left_out)]
     by = ", ".join(metric.heading for metric in found.pareto_metrics)
     facts = [Fact(*fact) for fact in wording.notes(notes_of(found.models))]
-    yield Facts([Fact("Pareto", f"Pareto-optimal in {by}: {best}"), *accuracies, *facts], 10)
+    pareto = [Fact("Pareto", f"Pareto-optimal in {by}: {best}")]
+    if keys and not {metric.key for metric in found.pareto_metrics} <= shown:
+        pareto = []  # who is best in what nobody asked for
+    yield from [Facts([*pareto, *accuracies, *facts], 10)] if pareto or accuracies or facts else []
     measured = _measured(found)
     yield from [Facts(measured, 10)] if measured else []
     yield Only(("text",), [_conventions(found, metrics, True)])

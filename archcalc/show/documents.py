@@ -142,7 +142,7 @@ class TotalsDocument(CountsDocument):
         Count, "The largest sum of live tensors in an inference that frees each at its last use."
     ]
     weight_layers: Annotated[
-        Count, "The largest number of convolutions and fully connected layers on a path from input to output."
+        Count, "The largest number of convolutions, fully connected and recurrent layers on a path to an output."
     ]
     elementwise: Annotated[Elementwise, "Operations that are no MACs, by kind."]
 

@@ -164,7 +164,7 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
 def about(found: ScaleResult) -> str:
     """What the points are, in a line."""
     points, dtypes = found.points, dict.fromkeys(point.report.dtype for point in found.points)
-    said = f"{len(points)} sizes, each counted exactly"
+    said = f"{len(points)} size{'s' * (len(points) != 1)}, each counted exactly"
     if found.swept:
         what = f"the {len(points):,} of the front" if found.swept.objectives else f"{len(points):,}"
         said = f"{what} of {found.swept.counted:,} points that were counted"

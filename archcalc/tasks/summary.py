@@ -369,7 +369,7 @@ def call(op: Op, shares: str = "") -> str:
     node whose weights it works with."""
     arguments = []
     for argument, value in op.arguments:
-        if argument.required and argument.kind == "Like" and value is True:
+        if argument.kind.startswith(("Value", "Like")) and value is True:  # a value of the network
             arguments.append(argument.name)
         elif argument.required or (argument.name == "stride" and value != argument.default):
             arguments.append(_shown(value))
