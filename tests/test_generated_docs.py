@@ -133,14 +133,3 @@ def test_the_gallery_has_its_pictures() -> None:
     files = {shown.file for shown in gallery.GALLERY}
     assert {path.name for path in gallery.PICTURES.iterdir()} == files, "run `make pictures`"
     assert all((gallery.PICTURES / name).read_bytes().startswith(b"\x89PNG") for name in files)
-
-
-def test_the_commands_of_the_guide_are_commands() -> None:
-    """Every command line of the guide and the gallery names a command and options that there are."""
-    for page in ("guide.md", "gallery.md"):
-        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-        lines = re.findall(r"^archcalc (.*?)(?:  +#.*)?$", text, re.M)
-        assert lines
-        for line in lines:
-            said = section("cli.md", f"## {line.split()[0]}")
-            assert all(option in said for option in re.findall(r"(?<= )--[a-z-]+", line)), line
