@@ -70,7 +70,7 @@ def test_the_page_of_python_is_what_python_prints(tmp_path: Path, monkeypatch: p
 
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"`archcalc ([a-z]+ [^`…<|]*[^`…<| ])`")
+INLINE = re.compile(r"`archcalc ([a-z]+ (?!-)[^`…<|]*[^`…<| ])`")
 # What cannot run in a test: other libraries' models, which are not installed, and a GPU.
 APART = ("transformers:", "torchvision:", "--gpu")
 OWN = {  # the files that pages speak of as the reader's own
