@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from archcalc import cli
+from archcalc.models import load
+from archcalc.show.pictures.blocks import blocks
 from archcalc.tasks.list import list_models
 from archcalc.tasks.report import zoo
 from tests.browser import Tab, browser, tab
@@ -196,6 +198,27 @@ def test_layers_open_and_are_found(chromium: Tab, pages: dict[str, Path]) -> Non
     assert chromium.run("document.querySelector('#s-resnet50 details').open")
     chromium.click("nav li:last-child a")
     assert chromium.run("location.hash") == "#s-vgg16"
+    fine(chromium, pages["three"])
+
+
+@NEEDS
+def test_a_click_on_a_block_shows_its_rows(chromium: Tab, pages: dict[str, Path]) -> None:
+    """Those whose nodes it is, by the picture's own blocks; deeper ones are opened."""
+    chromium.open(pages["three"])
+    for number, name in enumerate(("resnet50", "googlenet", "vgg16")):
+        found = blocks(load(name).summary()).blocks
+        rows = load(name).graph.rows
+        for at, block in enumerate(found):
+            inside = [row for row in rows if block.start <= row.start < row.stop <= block.stop]
+            if block.kind == "input" or not inside:
+                continue
+            chromium.run(f"document.getElementById('n{number}-b{at}').dispatchEvent(new MouseEvent('click'))")
+            hit = chromium.run("all('tr.hit').map(row => [row.hidden, row.textContent])")
+            assert not any(hidden for hidden, _ in hit)
+            assert [row.text in text for row, (_, text) in zip(inside, hit, strict=True)] == [True] * len(inside)
+    chromium.open(pages["three"], 1600)
+    chromium.click("#n2-b1")
+    assert chromium.run("all('tr.hit').length") == 2, "the first two convolutions of VGG-16"
     fine(chromium, pages["three"])
 
 

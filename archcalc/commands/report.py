@@ -28,6 +28,7 @@ def report(
     batch: BatchOfRun = None,
     dtype: DtypeOfRun = "",
     settings: Settings = None,
+    cpu: Annotated[bool, Option("--cpu", help="Measure what this machine reaches, for the rooflines of runs.")] = False,
 ) -> None:
     """Write all about some networks on one page: side by side, and each with its table, its claims and pictures.
 
@@ -40,7 +41,7 @@ def report(
     if write.format != "html":
         raise UsageError(f"`--output {output}` is no html", "A report is a page: `-o report.html`.")
     if zoo:
-        if results or like or fold_bn or batch or dtype or settings:
+        if results or like or fold_bn or batch or dtype or settings or cpu:
             raise UsageError("`--zoo` shows what ships as it is: with `-o` and models, nothing else")
         with progress("counting", "papers") as tick:
             write(show.zoo(tasks.zoo(*(models or ()), tick=tick)))
@@ -48,7 +49,8 @@ def report(
     if not asked:
         raise UsageError("which networks?", "Name models, or take all of them: `--zoo`.")
     found = tasks.report(
-        *asked, batch=batch, dtype=dtype, like=like, fold_bn=fold_bn, settings=pairs(settings), results=results
+        *asked, batch=batch, dtype=dtype, like=like, fold_bn=fold_bn, settings=pairs(settings), results=results,
+        cpu=cpu,
     )  # fmt: skip
     with progress("drawing", "networks") as tick:
         write(show.page(found, tick))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .columns import INDENT, Column, Shown, percent, words
@@ -197,11 +198,13 @@ class Verbatim(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture as SVG; of the writers only that of HTML draws it, and lets one look closer if it is `large`."""
+    """A picture as SVG; of the writers only that of HTML draws it, and lets one look closer if it is `large`. `links`
+    are the records of an explored table, as it calls them, that a click on what has an id shows."""
 
     svg: str
     caption: str
     large: bool = False
+    links: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Gap(NamedTuple):

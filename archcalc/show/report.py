@@ -11,7 +11,9 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
+from ..analysis.roofline import Device
 from ..errors import UsageError, printable
+from ..models import Summary
 from ..papers.claims import Judgement
 from ..papers.judge import VERDICTS, Finding
 from ..parallel import Tick
@@ -25,45 +27,43 @@ from . import list as listing
 from . import paper, summary, wording
 from .columns import Column, Shown, Value, binary, by_names, exact, percent, sizes, words
 from .page import Beside, Block, Explored, Fact, Facts, Fold, Heading, Page, Picture, Prose, Table
-from .pictures import Look, image, picture
+from .pictures import Look, graph_svg, image, picture
+from .pictures.blocks import blocks
 from .reported import reported_column
 from .summary_data import data
 from .wording import clean
 
 FIGURES = "figures"  # what links call the table of them
 CAPTIONS = {
-    "graph": "The rows of the network.",
     "layers": "Where the operations, the parameters and the memory are, by the rows of the paper's table.",
     "memory": "What is alive in memory while each node runs, at inference.",
     "shapes": "How the sizes shrink.",
-    "roofline": "What limits each row, by a device's data sheet.",
 }
-MEASURED = "What limits each row, as measured."
 
 
 def page(result: ReportResult, tick: Tick | None = None) -> Page:
     """The page: a comparison of several models, then each of them; `tick(done, total)` reports pictures drawn."""
-    models = result.models
-    title = ", ".join(printable(model.name) for model in models)
-    return Page(
-        title, lambda: _blocks(models, result.comparison, tick), lambda: [data(model.summary) for model in models]
-    )
+    title = ", ".join(printable(model.name) for model in result.models)
+    return Page(title, lambda: _blocks(result, tick), lambda: [data(model.summary) for model in result.models])
 
 
-def _blocks(models: Sequence[Compared], found: Comparison | None, tick: Tick | None) -> Iterator[Block]:
+def _blocks(result: ReportResult, tick: Tick | None) -> Iterator[Block]:
+    models, found = result.models, result.comparison
     yield Heading(", ".join(printable(model.name) for model in models))
     if found is not None:
         yield Heading("Side by side", level=2)
-        yield Beside([list(_bubbles(models, found)), list(_drawn("bars", "What each of them costs.", models))])
+        bars, bubbles = list(_drawn("bars", "What each of them costs.", models)), list(_bubbles(models, found))
+        roofs = [drawn for model in models if model.summary.measured for drawn in _roofline(model, result.ceilings)]
+        yield Beside([bubbles or bars, [*(bars if bubbles else []), *roofs]])
         yield from compared.blocks(found)
     for number, model in enumerate(models):
-        yield from _network(model, number)
+        yield from _network(model, number, result.ceilings)
         if tick is not None:
             tick(number + 1, len(models))
 
 
 def _bubbles(models: Sequence[Compared], found: Comparison) -> Iterator[Block]:
-    """All of them as bubbles, and on the roofline of their device those that were measured."""
+    """All of them as bubbles, by each figure that is printed or reported."""
     for metric in (m for m in found.metrics if m.key == "accuracy" or m.reported is not None):
         what = "Printed accuracy" if metric.reported is None else printable(f"{metric.key}, as reported,")
         yield from _drawn("bubble", f"{what} over operations.", models, metric.key)
@@ -71,7 +71,7 @@ def _bubbles(models: Sequence[Compared], found: Comparison) -> Iterator[Block]:
         yield from _drawn("scaling", "Size over operations.", models)
 
 
-def _network(model: Compared, number: int) -> Iterator[Block]:
+def _network(model: Compared, number: int, ceilings: Device | None) -> Iterator[Block]:
     """All about one network: its layers beside its graph, what is counted and printed, and its other pictures."""
     shown = replace(model.summary, reported=model.reported)
     yield from summary.heading(shown, level=2)
@@ -79,32 +79,57 @@ def _network(model: Compared, number: int) -> Iterator[Block]:
         column._replace(value=lambda line: sizes(line.shapes)) if column.name == "output_shape" else column
         for column in summary.columns(shown)
     ]
-    explored = Explored(anchor=lambda line: anchor(line, number))
     table = summary.table(shown, columns, FULL, None, wording.Notes())
+    anchors = {id(line): f"n{number}-{at}" for at, line in enumerate(table.records)}
+    explored = Explored(anchor=lambda line: anchors[id(line)])
     whole = table._replace(explored=explored, notes=lambda line: ())
     said = [*wording.facts(shown), ("claims", wording.verdict(shown)), *wording.notes(shown.notes)]
     facts = Facts([Fact(*fact) for fact in said])
     conventions = Facts([Fact(*fact) for fact in wording.conventions(shown)])
     quoted = [_of_spec(judgement) for judgement in shown.judgements]
     claims = [Fold(f"Printed figures, {_told(quoted)}", [Table(QUOTED[1:], quoted)])] if quoted else []
-    roofline = CAPTIONS["roofline"] if shown.measured is None else MEASURED
-    first, second = (
-        [block for kind in kinds for block in _drawn(kind, {**CAPTIONS, "roofline": roofline}[kind], [model])]
-        for kinds in (("graph", "layers"), ("shapes", "memory", "roofline"))
-    )
-    yield Beside([[whole, facts, *claims, Fold("What each number means", [conventions])], [*first, *second]])
+    graph = _graph(shown, f"n{number}-", [(line, anchors[id(line)]) for line in table.records])
+    drawn = {kind: list(_drawn(kind, caption, [model])) for kind, caption in CAPTIONS.items()}
+    about: list[Block] = [whole, facts, *claims, Fold("What each number means", [conventions])]
+    yield Beside([about, [*graph, *drawn["layers"]]])
+    yield Beside([[*drawn["memory"], *_roofline(model, ceilings)], drawn["shapes"]])
 
 
-def anchor(line: Line, number: int) -> str:
-    """What links call the first line that begins at a node of a page's network, which its parts do not."""
-    return f"n{number}-{line.start}-{line.stop}" if line.kind in ("row", "block") else f"n{number}-{line.value}"
+def _graph(shown: Summary, prefix: str, lines: Sequence[tuple[Line, str]]) -> Iterator[Picture]:
+    """The graph, and which lines of the table each block of it is."""
+    with suppress(UsageError):  # more boxes than are a picture
+        links: dict[str, list[str]] = {}
+        for at, block in enumerate(blocks(shown).blocks):
+            own: list[str] = []
+            end = block.start
+            for line, anchor in lines:  # the outermost, which stand before their parts
+                start, stop = (line.value, line.value + 1) if line.kind == "op" else (line.start, line.stop)
+                if line.kind != "total" and end <= start < stop <= block.stop:
+                    own.append(anchor)
+                    end = stop
+            links |= {f"{prefix}b{at}": own} if own else {}
+        yield Picture(graph_svg(shown, prefix=prefix), "The network. A click on a block shows its rows.", True, links)
 
 
-def _drawn(kind: str, caption: str, models: Sequence[Compared], y: str = "") -> Iterator[Picture]:
+def _roofline(model: Compared, ceilings: Device | None) -> Iterator[Picture]:
+    """What limits the rows of a network: as they were measured, where the ceilings are those of the same machine."""
+    run = model.summary.measured
+    if run is None or (run.device == "cpu" and ceilings is None):
+        counted = replace(model, summary=replace(model.summary, measured=None))
+        yield from _drawn("roofline", "What limits each row, by a device's data sheet.", [counted])
+    else:
+        yield from _drawn(
+            "roofline", f"What limits each row of {printable(model.name)}, measured.", [model], "", ceilings
+        )
+
+
+def _drawn(
+    kind: str, caption: str, models: Sequence[Compared], y: str = "", device: Device | None = None
+) -> Iterator[Picture]:
     with suppress(UsageError):  # nothing to draw, or fewer than two with a printed accuracy
         axes = bubble(models, y=y, pareto=True)[1] if kind == "bubble" else None
-        drawn = image(picture(kind, models, axes=axes), "svg", Look(editable=True)).decode()
-        yield Picture(drawn, caption, kind == "graph")
+        drawn = image(picture(kind, models, device, axes=axes), "svg", Look(editable=True)).decode()
+        yield Picture(drawn, caption)
 
 
 # --- printed figures --------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def plot(
     if only and kind != "graph":
         raise UsageError("`--only` is for a graph")
     where = "cuda" if gpu else "cpu" if cpu else ""
-    roof = _ceilings(found[0], sheet, where, threads) if kind == "roofline" else None
+    roof = ceilings(found[0], sheet, where, threads) if kind == "roofline" else None
     if kind != "bubble":
         return PlotResult(kind, tuple(found), roof, only)
     drawn, axes = bubble(found, x, y, pareto)
@@ -157,8 +157,8 @@ def known_kind(kind: str) -> str:
     return kind
 
 
-def _ceilings(model: Compared, sheet: Device, where: str, threads: int | None) -> Device:
-    """By a data sheet, or measured here."""
+def ceilings(model: Compared, sheet: Device, where: str, threads: int | None) -> Device:
+    """Those of a roofline: by a data sheet, or measured here. Raises UsageError for a run of another machine."""
     run = model.summary.measured
     if where:
         if threads is None and run is not None:

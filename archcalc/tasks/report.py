@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ..analysis.roofline import DEFAULT, DEVICES, Device
 from ..errors import UsageError, printable
 from ..language.metrics import ReportedMetric
 from ..language.zoo import all_of, select, selections, shipped, spec_files, specs_dir
@@ -22,14 +23,17 @@ from .check import BuiltSpec, CheckedSpec, judge_spec
 from .compare import Compared, Comparison, ComparisonPlan, gather, saved, side_by_side
 from .list import MANY, ListedModel, listed
 from .paper import paper
+from .plot import ceilings
 
 
 @dataclass(frozen=True, slots=True)
 class ReportResult(Shown):
-    """The networks, and how they compare where they are several."""
+    """The networks, how they compare where they are several, and, of those that were measured, what the machine reaches
+    at best."""
 
     models: tuple[Compared, ...]
     comparison: Comparison | None
+    ceilings: Device | None = None
 
 
 def report(
@@ -40,12 +44,20 @@ def report(
     fold_bn: bool = False,
     settings: Settings | None = None,
     results: Path | str = "",
+    cpu: bool = False,
 ) -> ReportResult:
     """Gather all about some networks; a family is all of its models, a saved run (`run.json`) the network that it is of
-    with what was measured. Raises UsageError, SpecError."""
+    with what was measured. With `cpu` the rooflines of these have the ceilings of this machine, measured. Raises
+    UsageError, SpecError, Unavailable."""
     names = list(dict.fromkeys(all_of(map(name_of, models))))
     found = gather(names, ComparisonPlan(batch, dtype, like, fold_bn, "sgd", settings, results), saved(names)).models
-    return ReportResult(tuple(found), side_by_side(found) if len(found) > 1 else None)
+    measured = [model for model in found if model.summary.measured]
+    if cpu and not measured:
+        raise UsageError(
+            "`--cpu` is for the rooflines of saved runs", "`archcalc measure … --save run.json` makes one."
+        )
+    roof = ceilings(measured[0], DEVICES[DEFAULT], "cpu", None) if cpu else None
+    return ReportResult(tuple(found), side_by_side(found) if len(found) > 1 else None, roof)
 
 
 class Quoted(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha256
 from html import escape
+from json import dumps
 from math import inf
 from pathlib import Path
 from urllib.parse import quote
@@ -177,4 +178,6 @@ def figure(picture: Picture) -> str:
     inside = inside.replace(points[0], "", 1) if points else inside
     inside = f'<svg style="width: {width * 1.5:.0f}px"{small}{inside}'
     large = ' class="large"' if picture.large else ""
+    links = {name: list(records) for name, records in picture.links.items()}
+    large += f' data-links="{escape(dumps(links, separators=(",", ":")))}"' if links else ""
     return f"<figure{large}><div>{inside}</div><figcaption>{quoted(picture.caption)}</figcaption></figure>"

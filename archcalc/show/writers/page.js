@@ -236,11 +236,13 @@ for (const table of all("table")) {
 
 // --- links into tables, large pictures, what is wider than the page ---------------------------------------------------
 
-function reach(row) {
-  openings.get(row)?.();
+function reach(...rows) {
   all(".hit").forEach(other => other.classList.remove("hit"));
-  row.classList.add("hit");
-  row.scrollIntoView({ block: "center" });
+  rows.forEach(row => {
+    openings.get(row)?.();
+    row.classList.add("hit");
+  });
+  rows[0].scrollIntoView({ block: "center" });
 }
 // `#table?words` asks a table, `#row` opens what a row stands in.
 function go() {
@@ -277,6 +279,20 @@ for (const figure of all("figure.large")) {
   box.addEventListener("pointermove", event => {
     if (event.buttons === 1 && event.pointerType === "mouse") box.scrollBy(-event.movementX, -event.movementY);
   });
+}
+
+for (const figure of all("[data-links]")) {
+  for (const [name, rows] of Object.entries(JSON.parse(figure.dataset.links))) {
+    const show = () => reach(...rows.map(row => document.getElementById(row)));
+    for (const part of all(`[id="${name}"], [id^="${name}-t"]`, figure)) {
+      part.classList.add("link");
+      part.addEventListener("click", show);
+    }
+    const block = document.getElementById(name);
+    block.setAttribute("tabindex", "0");
+    block.setAttribute("role", "button");
+    block.addEventListener("keydown", event => { if (event.key === "Enter") show(); });
+  }
 }
 
 // A sign that there is more to the right.
