@@ -70,6 +70,9 @@ def test_the_page_of_python_is_what_python_prints(tmp_path: Path, monkeypatch: p
 
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINE = re.compile(
+    r"^cat > (\S+) <<'END'\n((?:(?!END$).*\n)*)END$|^(?:\$ )?archcalc ([^\n]+?)(?:[ ]+#[^\n]*)?$", re.MULTILINE
+)
 INLINE = re.compile(r"`archcalc ([a-z]+ (?!-)[^`…<|]*[^`…<| ])`")
 # What cannot run in a test: other libraries' models, which are not installed, and a GPU.
 APART = ("transformers:", "torchvision:", "--gpu")
@@ -88,10 +91,8 @@ def commands(page: str) -> Iterator[tuple[str, str]]:
     line and nothing."""
     text = (ROOT / page).read_text(encoding="utf-8")
     for block in BLOCK.findall(text):
-        for name, own, line in re.findall(
-            r"^cat > (\S+) <<'END'\n(.*?)^END$|^(?:\$ )?archcalc (.+?)(?:\s+#.*)?$", block, re.MULTILINE | re.DOTALL
-        ):
-            yield (name, own) if name else (line.split("\n")[0], "")
+        for name, own, line in LINE.findall(block):
+            yield (name, own) if name else (line, "")
 
 
 COMMANDS = {page: [line for line, own in commands(page) if not own] for page in PAGES}
@@ -115,7 +116,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def measured(reports: Sequence[Report], conditions: Conditions, tick: Any = None) -> tuple[Measurement, ...]:
         mode = "training" if conditions.training else "inference"
         return tuple(
-            replace(run_of(SimpleNamespace(report=r)), batch=conditions.batch, mode=mode, dtype=conditions.dtype)  # type: ignore[arg-type]
+            replace(run_of(SimpleNamespace(report=r), 20), batch=conditions.batch, mode=mode, dtype=conditions.dtype)  # type: ignore[arg-type]
             for r in reports
         )
 
@@ -127,10 +128,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(text, encoding="utf-8")
     shutil.copy(ROOT / "tests" / "data" / "my_resnet.py", tmp_path)
     assert cli._run(["lock", "net.yaml"]) == 0
+    assert all(cli._run(["measure", "./my.yaml:wide", "--save", name]) == 0 for name in ("old.json", "new.json"))
     return tmp_path
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if COMMANDS[page]])
+LONG = ("README.md", "docs/guide.md", "docs/gallery.md")  # what they run takes some ten seconds
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[pytest.mark.exhaustive] if p in LONG else []) for p in PAGES if COMMANDS[p]],
+)
 def test_every_command_of_every_page_runs(page: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the order of the page, as later ones read what earlier ones wrote."""
     for line, own in commands(page):
