@@ -132,7 +132,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-LONG = ("README.md", "docs/guide.md", "docs/gallery.md")  # what they run takes some ten seconds
+LONG = ("README.md", "docs/guide.md", "docs/gallery.md", "docs/measuring.md")  # what they run takes some ten seconds
 
 
 @pytest.mark.parametrize(
