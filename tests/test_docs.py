@@ -69,7 +69,7 @@ def test_the_page_of_python_is_what_python_prints(tmp_path: Path, monkeypatch: p
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
-BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?:sh|console)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINE = re.compile(
     r"^cat > (\S+) <<'END'\n((?:(?!END$).*\n)*)END$|^(?:\$ )?archcalc ([^\n]+?)(?:[ ]+#[^\n]*)?$", re.MULTILINE
 )
@@ -91,7 +91,7 @@ def commands(page: str) -> Iterator[tuple[str, str]]:
     line and nothing."""
     text = (ROOT / page).read_text(encoding="utf-8")
     for block in BLOCK.findall(text):
-        for name, own, line in LINE.findall(block):
+        for name, own, line in LINE.findall(block.replace("\\\n", " ")):
             yield (name, own) if name else (line, "")
 
 
@@ -132,12 +132,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+SWEEPS = "docs/sweeps.md"  # whose commands `test_sweep.py` runs
 LONG = ("README.md", "docs/guide.md", "docs/gallery.md", "docs/measuring.md")  # what they run takes some ten seconds
 
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(p, marks=[pytest.mark.exhaustive] if p in LONG else []) for p in PAGES if COMMANDS[p]],
+    [
+        pytest.param(p, marks=[pytest.mark.exhaustive] if p in LONG else [])
+        for p in PAGES
+        if COMMANDS[p] and p != SWEEPS
+    ],
 )
 def test_every_command_of_every_page_runs(page: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the order of the page, as later ones read what earlier ones wrote."""
