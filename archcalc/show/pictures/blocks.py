@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import log2
+from typing import Any
 
 from ...analysis.find import find
 from ...errors import UsageError, printable
@@ -14,10 +15,9 @@ from ...graph import Graph, Node
 from ...models import Summary
 from ...ops import Shape, Tokens
 from ...ops.shapes import numel
-from ...tasks.summary import Opener
 from ..columns import size, sizes
 from ..wording import clean
-from .names import Group, grouped, heading, plain, row_texts, said, spoken, times
+from .names import Group, Rows, grouped, heading, plain, row_texts, said, spoken, times
 
 MOST = 160  # boxes
 ENOUGH = 3  # blocks that are a picture of a whole network
@@ -85,7 +85,7 @@ def blocks(summary: Summary, only: str = "") -> Blocks:
         return Blocks(
             f"{clean(summary.model)}  ·  {clean(name)}", _few(_boxes(graph, _ops(graph, first.start, last.stop)))
         )
-    opener = Opener(summary)
+    opener = Rows(summary)
     made: list[Block] = []
     for depth in range(4):
         made = _whole(opener, depth)
@@ -95,7 +95,7 @@ def blocks(summary: Summary, only: str = "") -> Blocks:
     return Blocks(heading(summary), shown, _insides(opener, shown), _levels(shown))
 
 
-def _few(made: Sequence[Block]) -> tuple[Block, ...]:
+def _few(made: Sequence[Any]) -> tuple[Any, ...]:
     if len(made) > MOST:
         raise UsageError(f"{len(made)} boxes are no picture", "`--only ROW` draws one row or block.")
     return tuple(made)
@@ -113,10 +113,11 @@ def kind(nodes: Iterable[Node]) -> str:
 Part = tuple[tuple[str, ...], Group]  # what is said in a box, and what it is of
 
 
-def _whole(opener: Opener, depth: int) -> list[Block]:
+def _whole(opener: Rows, depth: int) -> list[Block]:
     """The rows, those of code and of lines of a spec cut where they say several things, opened `depth` levels."""
     graph = opener.graph
     rows = [index for index, span in enumerate(graph.spans) if not span.depth and span.start < span.stop]
+    _few(rows[4 * MOST :] and rows)  # what stands together may be fewer
     inputs = [Block((printable(name),), size(shape), "input") for name, shape in graph.inputs]
     return _boxes(graph, (part for index in rows for part in _cut(opener, index, depth)), inputs)
 
@@ -155,7 +156,7 @@ def _boxes(graph: Graph, parts: Iterable[Part], inputs: Iterable[Block] = (), en
     return made
 
 
-def _cut(opener: Opener, index: int, depth: int) -> Iterator[Part]:
+def _cut(opener: Rows, index: int, depth: int) -> Iterator[Part]:
     """The parts of a row that are a box each."""
     graph, groups = opener.graph, grouped(opener, index)
     row = graph.spans[index]
@@ -227,7 +228,7 @@ def _levels(made: Sequence[Block]) -> int:
 # --- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _insides(opener: Opener, made: Sequence[Block]) -> tuple[tuple[str, tuple[Block, ...]], ...]:
+def _insides(opener: Rows, made: Sequence[Block]) -> tuple[tuple[str, tuple[Block, ...]], ...]:
     """What is in each block that stands there more than once, where that is a picture; of several times the second,
     as the first is often one of its own."""
     graph = opener.graph
@@ -259,7 +260,7 @@ def _ops(graph: Graph, start: int, stop: int) -> Iterator[Part]:
         yield tuple(spoken(graph.nodes[node]) for node in nodes), Group("", (), nodes[0], nodes[-1] + 1)
 
 
-def _within(opener: Opener, index: int) -> Iterator[Part]:
+def _within(opener: Rows, index: int) -> Iterator[Part]:
     """A part for each block in a block, with the first op of it that has weights, and for each op beside them."""
     graph, groups = opener.graph, grouped(opener, index)
     if len(groups) == 1 and len(groups[0].spans) == 1:

@@ -19,7 +19,7 @@ from ...tasks.scale import Point
 from ...tasks.summary import Line, lines
 from .. import wording
 from ..wording import clean
-from .names import bars_of, heading, named, without
+from .names import bars_of, heading, largest, named, without
 from .style import (
     BLUE,
     COLUMN,
@@ -52,7 +52,7 @@ MIB = 1024.0**2
 
 def layers(summary: Summary) -> Figure:
     """Bars by row: MACs, parameters, memory, and latency where it was measured; those of heads pale below."""
-    found = [line for line in bars_of(summary) if line.kind == "row" or _costs(line)]
+    found, cut = largest([line for line in bars_of(summary) if line.kind == "row" or _costs(line)])
     heads = [line for line in lines(summary) if line.head]
     panels: list[tuple[str, list[float], str, str]] = [
         ("MACs", [line.counts.macs for line in [*found, *heads]], BLUE, ""),
@@ -77,7 +77,7 @@ def layers(summary: Summary) -> Figure:
     axes[0].set_yticks(places, texts, fontsize=max(2.5, min(7.0, 0.85 * pitch)))
     axes[0].set_ylim(sum(rows) + 0.1, -0.1)
     made.suptitle(titled(heading(summary)), fontsize=8.5)
-    footed(made, unstable(summary))
+    footed(made, [*cut, *unstable(summary)])
     return made
 
 
@@ -225,7 +225,7 @@ def roofline(summary: Summary, device: Device) -> Figure:
     report = summary.report
     peak = device.peak(report.dtype)
     moved = memory_traffic(report)
-    found = [line for line in bars_of(summary) if line.counts.flops]
+    found, cut = largest([line for line in bars_of(summary) if line.counts.flops])
     points = []
     for line in found:
         nodes = (
@@ -293,7 +293,7 @@ def roofline(summary: Summary, device: Device) -> Figure:
     others = [(points[n][:2], radii[n]) for n in range(len(points)) if n not in chosen]
     unnamed = labels(ax, [points[n][:2] for n in chosen], texts, [radii[n] for n in chosen],
                      [ceiling, foot], [roof, slope, legend], others)  # fmt: skip
-    footed(made, [without(summary), f"without a name for want of room: {'; '.join(unnamed)}" if unnamed else ""])
+    footed(made, [*cut, without(summary), f"without a name for want of room: {'; '.join(unnamed)}" if unnamed else ""])
     return made
 
 

@@ -15,7 +15,7 @@ from json import dumps
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import printable
+from ...errors import UsageError, printable
 from ...models import Summary
 from ..wording import clean
 from .blocks import KINDS, Block, Blocks, blocks
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CHAR, LINE, PAD = 0.056, 0.125, 0.09  # inches
 GAP, BETWEEN = 0.24, 0.14  # between layers, and beside each other
+CROWDED = 8_000  # layers that ways pass, all together
 WIDE = 30  # letters of a line in a box
 BEHIND = 0.045  # inches by which the boxes of a block that is repeated stand out
 BROWN, GREY, VIOLET, OLIVE = "#8c6d31", "#8a8a8a", "#6a3d9a", "#b8a500"
@@ -58,8 +59,8 @@ class Box:
     texts: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        lines = [line for text in self.block.texts for line in wrap(text, WIDE)]
-        self.texts = [*(lines or [""]), *wrap(self.block.size, WIDE + 10)]
+        lines = [line for text in self.block.texts for line in wrap(text, WIDE, max_lines=4, placeholder=" …")]
+        self.texts = [*(lines or [""]), *wrap(self.block.size, WIDE + 10, max_lines=3, placeholder=" …")]
 
     @property
     def width(self) -> float:
@@ -203,6 +204,9 @@ def _layered(made: Sequence[Box]) -> list[Route]:
     for n, box in enumerate(made):  # an input stands right above its first reader
         if not box.inputs:
             rank[n] = min((rank[m] for m, other in enumerate(made) if n in other.inputs), default=1) - 1
+    passed = sum(rank[n] - rank[source] for n, box in enumerate(made) for source in box.inputs)
+    if passed > CROWDED:
+        raise UsageError("so many branches are no picture", "`--only ROW` draws one row or block.")
     layers: list[list[_Spot]] = [[] for _ in range(max(rank) + 1)]
     where: list[tuple[int, int]] = []
     for n, box in enumerate(made):
@@ -234,7 +238,7 @@ def _layered(made: Sequence[Box]) -> list[Route]:
             orders[r].sort(key=lambda spot: key[spot])
     for layer, order in zip(layers, orders, strict=True):
         _spread(layer, order, [0.0] * len(order))
-    for turn in range(60):
+    for turn in range(60 if passed < 500 else 20):
         downwards = turn % 2 == 0
         for r in range(len(layers)) if downwards else range(len(layers) - 1, -1, -1):
             layer = layers[r]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from ...tasks.summary import Line, Opener, lines
 from .. import wording
 from ..wording import clean
 
-FEW = 6  # bars that are worth a picture
+FEW, MANY = 6, 100  # bars that are worth a picture, and that there is room for
 
 
 def heading(summary: Summary) -> str:
@@ -48,9 +49,16 @@ def bars_of(summary: Summary) -> list[Line]:
     return found
 
 
+def largest(found: Sequence[Line]) -> tuple[list[Line], list[str]]:
+    """The lines that there is room for, those with the most MACs in their order, and what is to be said of it."""
+    order = sorted(range(len(found)), key=lambda at: (-found[at].counts.macs, at))[:MANY]
+    said = [f"the {MANY} of {len(found):,} rows that have the most MACs"] if len(found) > MANY else []
+    return [found[at] for at in sorted(order)], said
+
+
 def named(summary: Summary, found: Sequence[Line], width: int = 30) -> list[str]:
     """The names of bars: of a row its stage, with the cell where that has several rows; equal ones are numbered."""
-    graph, opener = summary.report.graph, Opener(summary)
+    graph, opener = summary.report.graph, Rows(summary)
     rows = {(row.start, row.stop, row.head): index for index, row in enumerate(graph.spans) if not row.depth}
     names = []
     for line in found:
@@ -68,7 +76,15 @@ def named(summary: Summary, found: Sequence[Line], width: int = 30) -> list[str]
     return ["\n".join(textwrap.wrap(text, width, break_long_words=True)[:3]) for text in texts]
 
 
-def row_texts(opener: Opener, index: int, bar: bool = False) -> list[str]:
+class Rows(Opener):
+    """The rows of a network and what stands in them; `paths` are those of rows, each how often it is there."""
+
+    def __init__(self, summary: Summary) -> None:
+        super().__init__(summary)
+        self.paths = Counter(row.path for row in self.graph.rows)
+
+
+def row_texts(opener: Rows, index: int, bar: bool = False) -> list[str]:
     """What a row is called: its stage and its cell, or one of the two; of a line of a spec what it does, in words. A
     `bar` has the cell only where the stage has several rows, and no count of what is in it."""
     graph, groups = opener.graph, grouped(opener, index)
@@ -77,15 +93,14 @@ def row_texts(opener: Opener, index: int, bar: bool = False) -> list[str]:
         words = " → ".join(said(graph, group) for group in groups) or plain(row.text)
         return [clean(row.label), words] if row.label else [words]
     base = re.sub(r"\.\d+$", "", row.path)  # of several parts that are called so
-    beside = [other.path for other in graph.rows if other.path.startswith(base)]
-    stage = (base if f"{base}.2" in beside else row.path).replace("∕", "/")  # as the language writes a path
+    stage = (base if f"{base}.2" in opener.paths else row.path).replace("∕", "/")  # as the language writes a path
     cell = clean(row.text if graph.code is not None or row.head else row.where.value)
     if not bar and len(groups) == 1 and groups[0].block:
         code = graph.code is not None and len(groups[0].spans) > 1
         cell = said(graph, groups[0]) if code else times(cell, len(groups[0].spans))
     if row.head or clean(stage) == clean(row.where.value):
         return [cell]
-    return [clean(stage)] if bar and beside.count(row.path) == 1 else [clean(stage), cell]
+    return [clean(stage)] if bar and opener.paths[row.path] == 1 else [clean(stage), cell]
 
 
 def times(text: str, count: int) -> str:
@@ -107,7 +122,7 @@ class Group(NamedTuple):
     stop: int
 
 
-def grouped(opener: Opener, index: int) -> list[Group]:
+def grouped(opener: Rows, index: int) -> list[Group]:
     """The parts of a span; blocks of one name stand together where one after the other gives maps of one size."""
     graph = opener.graph
     found: list[Group] = []

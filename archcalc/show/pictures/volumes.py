@@ -15,7 +15,7 @@ from ...ops.shapes import numel
 from .names import bars_of, heading, without
 from .style import BLUE, GREEN, ORANGE, PAGE, canvas, theme, tint, titled
 
-SLANT = 0.35
+SLANT, MOST = 0.35, 120
 
 
 def volumes(summary: Summary) -> list[Shape]:
@@ -34,6 +34,8 @@ def shapes(summary: Summary) -> Figure:
     found = volumes(summary)
     if len(found) < 2:
         raise UsageError(f"`{summary.model}` keeps one size throughout: there is nothing to draw")
+    if len(found) > MOST:
+        raise UsageError(f"{len(found)} sizes one after the other are no picture")
     inputs = summary.report.graph.inputs
     names = [printable(name) for name, _ in inputs] if len(inputs) > 1 else []
     for factor in (0.94**n for n in range(12)):  # down to half
