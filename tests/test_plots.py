@@ -80,8 +80,8 @@ def hold(figure: Figure) -> None:
 @pytest.mark.parametrize("kind", ONE)
 def test_every_kind(kind: str, model: str) -> None:
     figure = plots.picture(kind, one(model))
+    hold(figure)
     assert plots.image(figure, "png").startswith(b"\x89PNG")
-    hold(plots.picture(kind, one(model)))
 
 
 @pytest.mark.parametrize(("model", "only"), BLOCKS)
@@ -547,3 +547,17 @@ def test_volumes_of_a_long_network_stand_in_rows() -> None:
     assert figure.get_size_inches()[0] <= 7
     assert len({round(text.get_position()[1], 2) for text in texts(figure) if "×\n" in text.get_text()}) == 3
     hold(figure)
+
+
+def test_very_long_networks_are_refused_or_cut(tmp_path: Path) -> None:
+    """Where a picture cannot show all, it says so, and soon."""
+    file = tmp_path / "long.yaml"
+    convs = "".join(f"  - conv({8 + n % 2}, 1) relu\n" for n in range(700))
+    file.write_text(f"name: long\ninput: 3 × 4 × 4\nlayers:\n{convs}", encoding="utf-8")
+    model = one(str(file))
+    for kind in ("graph", "shapes"):
+        with pytest.raises(UsageError, match="no picture"):
+            plots.picture(kind, model)
+    figure = plots.picture("layers", model)
+    assert len(figure.axes[0].patches) == 100
+    assert "the 100 of 700 rows that have the most MACs" in [text.get_text() for text in texts(figure)]

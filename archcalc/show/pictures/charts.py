@@ -52,17 +52,18 @@ MIB = 1024.0**2
 
 def layers(summary: Summary) -> Figure:
     """Bars by row: MACs, parameters, memory, and latency where it was measured; those of heads pale below."""
-    found, cut = largest([line for line in bars_of(summary) if line.kind == "row" or _costs(line)])
-    heads = [line for line in lines(summary) if line.head]
+    found, cut = largest(
+        [line for line in bars_of(summary) if (line.kind == "row" and line.start < line.stop) or _costs(line)]
+    )
+    found += [line for line in lines(summary) if line.head]
     panels: list[tuple[str, list[float], str, str]] = [
-        ("MACs", [line.counts.macs for line in [*found, *heads]], BLUE, ""),
-        ("parameters", [line.counts.params for line in [*found, *heads]], ORANGE, "///"),
-        ("activations (MiB)", [line.counts.activation_bytes / MIB for line in [*found, *heads]], GREEN, "---"),
+        ("MACs", [line.counts.macs for line in found], BLUE, ""),
+        ("parameters", [line.counts.params for line in found], ORANGE, "///"),
+        ("activations (MiB)", [line.counts.activation_bytes / MIB for line in found], GREEN, "---"),
     ]
     if summary.measured is not None:
-        times = [line.latency.median if line.latency else 0.0 for line in [*found, *heads]]
+        times = [line.latency.median if line.latency else 0.0 for line in found]
         panels.append(("latency (ms)", times, PURPLE, "xxx"))
-    found += heads
     names = named(summary, found, 34)
     texts = [name + " (head)" * bool(line.head) for name, line in zip(names, found, strict=True)]
     rows = [max(1.0, 0.75 * (1 + text.count("\n"))) for text in texts]
