@@ -7,14 +7,20 @@ from typer import Option
 
 from .options import (
     Columns,
+    Dpi,
     Dtype,
+    Editable,
+    Font,
     Format,
     ModelName,
+    NoTitle,
     Optimizer,
     Output,
     OutputFile,
+    PictureSize,
     Results,
     Settings,
+    Theme,
     Train,
     Units,
     Where,
@@ -84,13 +90,20 @@ def scale(
     units: Units = "auto",
     output_format: Format = "",
     output: OutputFile = "",
+    size: PictureSize = "",
+    dpi: Dpi = 200,
+    no_title: NoTitle = False,
+    theme: Theme = "paper",
+    font: Font = "",
+    editable: Editable = False,
 ) -> None:
     """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
     counted, none is extrapolated. A size that does not build is named with the reason, and the others are shown:
     the exit code is 0, and 2 where none builds. Of very many points only those are kept that are asked for.
-    FILE may also be a picture: png, svg or pdf."""
+    FILE may also be a picture: png, svg, pdf or tikz."""
     from ..errors import UsageError
     from ..show.columns import known_units
+    from ..show.pictures import Look, inches
     from ..show.scale import name_of, page
     from ..tasks.scale import scale as task
     from ..tasks.space import counts, sides
@@ -99,6 +112,7 @@ def scale(
         raise UsageError("`--grid` and `--sample`: one of the two")
     raw, keys = known_units(units) == "raw", names(columns)
     write = Output(output_format, output, pictures=True)
+    look = Look(inches(size), dpi, not no_title, theme, font, editable)
     sweeping = bool(points or pareto or best or sample)
     with running("counting points", "points") if sweeping else nullcontext() as tick:
         found = task(
@@ -131,6 +145,6 @@ def scale(
     if write.picture:
         from ..show.pictures import image, sweep
 
-        write(image(sweep(found), write.picture))
+        write(image(sweep(found, look), write.picture, look))
     else:
         write(page(found, keys, raw))

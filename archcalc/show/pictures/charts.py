@@ -524,7 +524,8 @@ def sweep(model: str, points: Sequence[Point]) -> Figure:
             ordered = sorted(own, key=place)
             ax.plot([place(p) for p in ordered], [value(p) for p in ordered], marker=MARKERS[n % 8],
                     color=CYCLE[n % 6], linestyle=DASHES[n % 6], label=name)  # fmt: skip
-        ax.set_xlabel({"input": "side of the input (pixels)", "batch": "batch (samples)"}.get(along, along))
+        said = {"input": "side of the input (pixels)", "batch": "batch (samples)"}.get(along, along)
+        ax.set_xlabel(said if made.get_size_inches()[0] > 6 else said.replace(" (", "\n("))
         ax.set_ylabel(what)
         ax.set_ylim(bottom=0)
     if len(by_rest) > 1:
