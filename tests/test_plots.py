@@ -122,7 +122,7 @@ def test_the_blocks_of_a_network(
         hold(graphs.drawn(summary))
 
 
-@pytest.mark.parametrize("model", ["unet", "transformer-base"])
+@pytest.mark.parametrize("model", ["unet", "transformer-base", "sd-unet"])
 def test_texts_stand_in_their_boxes(model: str) -> None:
     """And boxes apart from each other."""
     figure = graphs.drawn(one(model)[0].summary)
@@ -137,6 +137,16 @@ def test_texts_stand_in_their_boxes(model: str) -> None:
             assert box.y0 < own.y0 < own.y1 < box.y1, text.get_text()
     for a, b in itertools.combinations(boxes.values(), 2):
         assert not a.overlaps(b)
+
+
+@pytest.mark.parametrize(
+    ("model", "levels", "start"),
+    [("unet3d", 4, 1), ("vnet", 5, 1), ("pix2pix-generator", 9, 1), ("sd-unet", 4, 5), ("unetpp", 0, 0)],
+)
+def test_what_is_a_u(model: str, levels: int, start: int) -> None:
+    """Also where other inputs are read on all levels; not where one goes up and down several times."""
+    found = blocks(one(model)[0].summary)
+    assert (found.levels, found.start) == (levels, start)
 
 
 def test_a_u_has_levels_by_resolution() -> None:

@@ -65,12 +65,14 @@ class Block:
 @dataclass(frozen=True, slots=True)
 class Blocks:
     """A picture: its title, its blocks in order of execution, and what is in blocks that stand there several times,
-    each with its title. `levels` are those of a U, 0 where the network is none."""
+    each with its title. `levels` are those of a U, 0 where the network is none, and `start` the block that it begins
+    with."""
 
     title: str
     blocks: tuple[Block, ...]
     inside: tuple[tuple[str, tuple[Block, ...]], ...] = ()
     levels: int = 0
+    start: int = 0
 
 
 def blocks(summary: Summary, only: str = "") -> Blocks:
@@ -92,7 +94,7 @@ def blocks(summary: Summary, only: str = "") -> Blocks:
         if sum(block.count for block in made if block.kind != "input") >= ENOUGH:
             break
     shown = _few(_together(made))
-    return Blocks(heading(summary), shown, _insides(opener, shown), _levels(shown))
+    return Blocks(heading(summary), shown, _insides(opener, shown), *_levels(shown))
 
 
 def _few(made: Sequence[Any]) -> tuple[Any, ...]:
@@ -209,20 +211,21 @@ def _together(made: Sequence[Block]) -> list[Block]:
     return found
 
 
-def _levels(made: Sequence[Block]) -> int:
-    """How many levels a U has: down, up by two at least, and from side to side there at least twice; else 0."""
-    main = [at for at, block in enumerate(made) if block.kind != "input" and not block.head]
-    way = [made[at].level for at in main]
-    deepest = max(way, default=0)
-    if deepest < 2 or way[-1] > deepest - 2 or min(way) < 0 or len(main) < len(made) - 1:
-        return 0
-    first = way.index(deepest)
-    last = len(way) - 1 - way[::-1].index(deepest)
-    if sorted(way[:first]) != way[:first] or sorted(way[last:], reverse=True) != way[last:]:
-        return 0
-    across = [at for at in main[last + 1 :] if any(source in main[:first] for source in made[at].inputs)]
-    chain = all(at - 1 in made[at].inputs for at in main[1:])
-    return deepest + 1 if chain and len(across) > 1 and set(way[first : last + 1]) == {deepest} else 0
+def _levels(made: Sequence[Block]) -> tuple[int, int]:
+    """How many levels a U has, and with which block it begins: a chain goes down, up by two at least, and is read from
+    side to side at least twice. Else 0."""
+    start = len(made) - 1
+    while start - 1 in made[start].inputs and made[start - 1].kind != "input":
+        start -= 1
+    way = [block.level for block in made[start:]]
+    deepest = max(way)
+    if deepest < 2 or way[-1] > deepest - 2 or min(way) < 0 or any(block.head for block in made):
+        return 0, 0
+    first, last = way.index(deepest), len(way) - 1 - way[::-1].index(deepest)
+    falls, rises = way[:first], way[last:]
+    across = [block for block in made[start + last + 1 :] if {*block.inputs} & {*range(start, start + first)}]
+    found = falls == sorted(falls) and rises == sorted(rises)[::-1] and {*way[first : last + 1]} == {deepest}
+    return (deepest + 1, start) if found and len(across) > 1 else (0, 0)
 
 
 # --- inside -----------------------------------------------------------------------------------------------------------

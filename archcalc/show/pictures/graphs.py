@@ -320,13 +320,21 @@ def _curve(route: Route) -> Path:
 INDENT, APART = 0.34, 0.7  # inches between levels, and between the arms
 
 
-def _u(made: Sequence[Box], levels: int) -> list[Route]:
-    """Two arms, down on the left and up on the right, each resolution at its height; the ways from arm to arm."""
+def _u(made: Sequence[Box], levels: int, start: int) -> list[Route]:
+    """Two arms, down on the left and up on the right, each resolution at its height; the ways from arm to arm. What
+    stands before them is on the left, and what reads it there says so."""
+    before = [at for at in range(start) if at not in made[start].inputs]
+    routes = _beside(made, before)
+    for box in made[start:]:
+        said = [made[at].block.texts[0] for at in box.inputs if at in before]
+        box.texts[-1:-1] = [f"+ {', '.join(said)}"] if said else []
+        box.inputs = [at for at in box.inputs if at not in before]
     deepest = [at for at, box in enumerate(made) if box.block.level == levels - 1]
     left: list[list[int]] = [[] for _ in range(levels)]
     right: list[list[int]] = [[] for _ in range(levels)]
     for at, box in enumerate(made):
-        (left if at <= deepest[-1] else right)[box.block.level].append(at)
+        if at not in before:
+            (left if at <= deepest[-1] else right)[box.block.level].append(at)
 
     def wide(stack: Sequence[int]) -> float:
         return max((made[at].width for at in stack), default=0.0)
@@ -347,27 +355,45 @@ def _u(made: Sequence[Box], levels: int) -> list[Route]:
                 edge += made[at].height + GAP
         y = foot - 1.5 * GAP
     arm = {at: stack is right for stack in (left, right) for level in stack for at in level}
-    routes: list[Route] = []
-    for at, box in enumerate(made):
-        for source in box.inputs:
-            other = made[source]
-            middle = other.y - other.height / 2
-            if source == at - 1 and not arm[at]:
-                routes.append([(other.x, other.y - other.height), (box.x, box.y)])
-            elif source == at - 1 and arm[source]:
-                routes.append([(other.x, other.y), (box.x, box.y - box.height)])
-            elif source == at - 1:
-                routes.append([(other.x + other.width / 2, middle), (box.x, middle), (box.x, box.y - box.height)])
-            elif arm[at] and not arm[source]:
-                level = min(max(middle, box.y - box.height + 0.05), box.y - 0.05)
-                level = min(max(level, other.y - other.height + 0.05), other.y - 0.05)
-                routes.append([(other.x + other.width / 2, level), (box.x - box.width / 2, level)])
-            else:  # beside the arm
-                side = 1 if arm[at] else -1
-                edge = side * (max(side * b.x + b.width / 2 for b in (box, other)) + 0.15)
-                ends = [(b.x + side * b.width / 2, b.y - b.height / 2) for b in (other, box)]
-                routes.append([ends[0], (edge, ends[0][1]), (edge, ends[1][1]), ends[1]])
+    ways, lanes = [(at, source) for at in arm for source in made[at].inputs], 0
+    for at, source in ways:
+        box, other = made[at], made[source]
+        middle = other.y - other.height / 2
+        if (source == at - 1 or at == start) and not arm[at]:
+            routes.append([(other.x, other.y - other.height), (box.x, box.y)])
+        elif source == at - 1 and arm[source]:
+            routes.append([(other.x, other.y), (box.x, box.y - box.height)])
+        elif source == at - 1:
+            routes.append([(other.x + other.width / 2, middle), (box.x, middle), (box.x, box.y - box.height)])
+        elif arm[at] and not arm[source]:
+            own = box.y - box.height / 2
+            stack = right[box.block.level]
+            turn = min(made[n].x - made[n].width / 2 for n in stack) - 0.12 - 0.05 * stack.index(at)
+            if abs(own - middle) < (box.height + other.height) / 2 - 0.1:  # they stand beside each other
+                own = middle = (max(box.y - box.height, other.y - other.height) + min(box.y, other.y)) / 2
+            bent = [(turn, middle), (turn, own)] if own != middle else []
+            routes.append([(other.x + other.width / 2, middle), *bent, (box.x - box.width / 2, own)])
+        else:  # beside the arm
+            side = 1 if arm[at] else -1
+            lanes += 1
+            edge = side * (max(side * b.x + b.width / 2 for b in (box, other)) + 0.1 + 0.07 * lanes)
+            ends = [(b.x + side * b.width / 2, b.y - b.height / 2) for b in (other, box)]
+            routes.append([ends[0], (edge, ends[0][1]), (edge, ends[1][1]), ends[1]])
     return routes
+
+
+def _beside(made: Sequence[Box], before: Sequence[int]) -> list[Route]:
+    """Place boxes on the left of 0, and give the ways between them."""
+    if not before:
+        return []
+    part = [made[at] for at in before]
+    for box in part:
+        box.inputs = [before.index(at) for at in box.inputs]
+    routes = _layered(part)
+    shift = Drawing(part, routes).extent[1] + 0.6
+    for box in part:
+        box.x -= shift
+    return [[(x - shift, y) for x, y in route] for route in routes]
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------------
@@ -404,12 +430,8 @@ def _parts(found: Blocks, prefix: str) -> list[Drawing]:
     order = sorted(range(len(found.blocks)), key=lambda n: (_behind(found.blocks, n), bool(found.blocks[n].head), n))
     new = {n: place for place, n in enumerate(order)}
     main = [Box(found.blocks[n], f"{prefix}b{n}", [new[at] for at in found.blocks[n].inputs]) for n in order]
-    if (
-        found.levels
-        and sum(block.kind == "input" for block in found.blocks) == 1
-        and not any(b.head for b in found.blocks)
-    ):
-        parts = [Drawing(main, _u(main, found.levels))]
+    if found.levels:
+        parts = [Drawing(main, _u(main, found.levels, found.start))]
     else:
         parts = [Drawing(*_arranged(main))]
     for k, (title, inner) in enumerate(found.inside):
