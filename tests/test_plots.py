@@ -28,7 +28,7 @@ from archcalc.models import load
 from archcalc.show import pictures as plots
 from archcalc.show.pictures import charts, graphs, volumes
 from archcalc.show.pictures.blocks import blocks
-from archcalc.show.pictures.names import bars_of
+from archcalc.show.pictures.names import bars_of, times
 from archcalc.show.report import page as report
 from archcalc.show.writers import write
 from archcalc.tasks.compare import Compared, ComparisonPlan, gather
@@ -571,3 +571,21 @@ def test_very_long_networks_are_refused_or_cut(tmp_path: Path) -> None:
     figure = plots.picture("layers", model)
     assert len(figure.axes[0].patches) == 100
     assert "the 100 of 700 rows that have the most MACs" in [text.get_text() for text in texts(figure)]
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "found"),
+    [
+        ("encoder", 12, "encoder ×12"),
+        ("encoder", 1, "encoder"),
+        ("[1×1 conv; 3×3 conv]×6", 6, "[1×1 conv; 3×3 conv]×6"),
+        ("[3×3, 64] ×4 ×1", 4, "[3×3, 64] ×4 ×1"),
+        ("MBConv6, k3×3", 3, "MBConv6, k3×3 ×3"),
+        ("2×2 max pool", 2, "2×2 max pool ×2"),
+        ("Conv 3 × 3", 3, "Conv 3 × 3 ×3"),
+        ("5 × Inception-A", 5, "5 × Inception-A"),
+        ("5×5 conv, 256 → ReLU", 2, "(5×5 conv, 256 → ReLU) ×2"),
+    ],
+)
+def test_a_count_is_said_once(text: str, count: int, found: str) -> None:
+    assert times(text, count) == found

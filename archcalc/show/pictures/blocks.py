@@ -207,7 +207,10 @@ def _together(made: Sequence[Block]) -> list[Block]:
             found.append(replace(block, inputs=tuple(dict.fromkeys(new[source] for source in block.inputs))))
         new.append(len(found) - 1)
     for at, count in merged.items():
-        found[at] = replace(found[at], texts=(*found[at].texts[:-1], times(found[at].texts[-1], count)))
+        texts = [*found[at].texts]
+        which = 0 if texts[0] == plain(found[at].repeats) else -1  # a block is what is repeated, else what a row says
+        texts[which] = times(texts[which], count)
+        found[at] = replace(found[at], texts=tuple(texts))
     return found
 
 

@@ -105,9 +105,10 @@ def row_texts(opener: Rows, index: int, bar: bool = False) -> list[str]:
 
 def times(text: str, count: int) -> str:
     """`encoder ×12`, unless the text says so itself."""
-    return (
-        text if count < 2 or re.search(rf"(?<!\d)[×x] ?{count}$|^{count} ?[×x](?! ?\d)", text) else f"{text} ×{count}"
-    )
+    # `3×3` and `3 × 3` say no count
+    if count < 2 or re.search(rf"(?<!\d)(?<!\d )[×x] ?{count}(?!\d)|^{count} ?[×x](?! ?\d)", text):
+        return text
+    return f"({text}) ×{count}" if " → " in text else f"{text} ×{count}"
 
 
 # --- what stands in a row ---------------------------------------------------------------------------------------------
