@@ -80,35 +80,38 @@ def _network(model: Compared, number: int, ceilings: Device | None) -> Iterator[
         for column in summary.columns(shown)
     ]
     table = summary.table(shown, columns, FULL, None, wording.Notes())
-    anchors = {id(line): f"n{number}-{at}" for at, line in enumerate(table.records)}
-    explored = Explored(anchor=lambda line: anchors[id(line)])
+    graph, linked = _graph(shown, f"n{number}-", table.records)
+    explored = Explored(anchor=lambda line: linked.get(id(line), ""))
     whole = table._replace(explored=explored, notes=lambda line: ())
     said = [*wording.facts(shown), ("claims", wording.verdict(shown)), *wording.notes(shown.notes)]
     facts = Facts([Fact(*fact) for fact in said])
     conventions = Facts([Fact(*fact) for fact in wording.conventions(shown)])
     quoted = [_of_spec(judgement) for judgement in shown.judgements]
     claims = [Fold(f"Printed figures, {_told(quoted)}", [Table(QUOTED[1:], quoted)])] if quoted else []
-    graph = _graph(shown, f"n{number}-", [(line, anchors[id(line)]) for line in table.records])
     drawn = {kind: list(_drawn(kind, caption, [model])) for kind, caption in CAPTIONS.items()}
     about: list[Block] = [whole, facts, *claims, Fold("What each number means", [conventions])]
     yield Beside([about, [*graph, *drawn["layers"]]])
     yield Beside([[*drawn["memory"], *_roofline(model, ceilings)], drawn["shapes"]])
 
 
-def _graph(shown: Summary, prefix: str, lines: Sequence[tuple[Line, str]]) -> Iterator[Picture]:
-    """The graph, and which lines of the table each block of it is."""
-    with suppress(UsageError):  # more boxes than are a picture
-        links: dict[str, list[str]] = {}
-        for at, block in enumerate(blocks(shown).blocks):
-            own: list[str] = []
-            end = block.start
-            for line, anchor in lines:  # the outermost, which stand before their parts
-                start, stop = (line.value, line.value + 1) if line.kind == "op" else (line.start, line.stop)
-                if line.kind != "total" and end <= start < stop <= block.stop:
-                    own.append(anchor)
-                    end = stop
-            links |= {f"{prefix}b{at}": own} if own else {}
-        yield Picture(graph_svg(shown, prefix=prefix), "The network. A click on a block shows its rows.", True, links)
+def _graph(shown: Summary, prefix: str, lines: Sequence[Line]) -> tuple[list[Picture], dict[int, str]]:
+    """The graph, and the names of the lines of the table that its blocks are, by the lines' ids."""
+    names: dict[int, str] = {}
+    links: dict[str, list[str]] = {}
+    try:
+        found = blocks(shown).blocks
+        drawn = graph_svg(shown, prefix=prefix)
+    except UsageError:  # more boxes than are a picture
+        return [], {}
+    for at, block in enumerate(found):
+        end = block.start
+        for number, line in enumerate(lines):  # the outermost, which stand before their parts
+            start, stop = (line.value, line.value + 1) if line.kind == "op" else (line.start, line.stop)
+            if line.kind != "total" and end <= start < stop <= block.stop:
+                name = names.setdefault(id(line), f"{prefix}{number}")
+                links.setdefault(f"{prefix}b{at}", []).append(name)
+                end = stop
+    return [Picture(drawn, "The network. A click on a block shows its rows.", True, links)], names
 
 
 def _roofline(model: Compared, ceilings: Device | None) -> Iterator[Picture]:

@@ -121,13 +121,20 @@ def table(block: Table) -> str:
         key = f' data-k="{escape(column.name)}"' if explored else ""
         heads.append(f'<th scope="col"{side}{key}>{quoted(heading)}</th>')
         long = max(map(len, texts), default=0) > SHORT
-        columns.append([_cell(text, record, column, long) for text, record in zip(texts, block.records, strict=True)])
+        columns.append(
+            [_cell(text, record, column, long, explored) for text, record in zip(texts, block.records, strict=True)]
+        )
     lines = (
         f"<tr{_row(block, number)}>{''.join(cells)}</tr>" for number, cells in enumerate(zip(*columns, strict=True))
     )
     head, body = f"<thead><tr>{''.join(heads)}</tr></thead>", "\n".join(lines)
     about = _explored(explored) if explored else ""
+    for said in UNSAID if explored else ():  # these tables are long
+        body = body.replace(said, "")
     return f'<div class="wide"><table{about}>\n{head}\n<tbody>\n{body}\n</tbody>\n</table></div>'
+
+
+UNSAID = ("</td>", "</tr>")  # what HTML knows without being told; no text has it, as it is escaped
 
 
 def _explored(found: Explored) -> str:
@@ -150,7 +157,8 @@ def _row(block: Table, number: int) -> str:
 SHORT = 32  # characters that are not broken
 
 
-def _cell(text: str, record: object, column: Column, wide: bool) -> str:
+def _cell(text: str, record: object, column: Column, wide: bool, explored: Explored | None) -> str:
+    """A cell with its exact value, unless that is what an explored table shows."""
     if column.show is words:
         shown = quoted(text)
         if column.link and text:
@@ -158,7 +166,8 @@ def _cell(text: str, record: object, column: Column, wide: bool) -> str:
         return f'<td class="text{" long" if wide else ""}">{shown}</td>'
     value: Value = column.value(record)
     known = isinstance(value, (int, float)) and value != inf
-    return f"<td{f' data-v={chr(34)}{value}{chr(34)}' if known else ''}>{quoted(text.strip())}</td>"
+    said = explored is not None and text.strip().replace(",", "") in (str(value), str(value).removesuffix(".0"))
+    return f"<td{f' data-v={chr(34)}{value}{chr(34)}' if known and not said else ''}>{quoted(text.strip())}</td>"
 
 
 def paragraphs(texts: Iterable[str], dim: bool = False) -> str:
@@ -166,6 +175,7 @@ def paragraphs(texts: Iterable[str], dim: bool = False) -> str:
     return "\n".join(f"{start}{quoted(text)}</p>" for text in texts)
 
 
+PLACES = re.compile(r"(\.\d\d)\d+")  # more of a point than anybody sees
 SMALL = 300  # points: a picture that a phone shows whole
 
 
@@ -176,6 +186,7 @@ def figure(picture: Picture) -> str:
     width = float(points[1]) if points else 500.0
     small = ' class="small"' if width < SMALL else ""
     inside = inside.replace(points[0], "", 1) if points else inside
+    inside = re.sub("<[^>]*>", lambda tag: PLACES.sub(r"\1", tag[0]), inside)
     inside = f'<svg style="width: {width * 1.5:.0f}px"{small}{inside}'
     large = ' class="large"' if picture.large else ""
     links = {name: list(records) for name, records in picture.links.items()}

@@ -9,28 +9,59 @@ const make = (name, about = {}, ...inside) => {
 
 // --- values, and which of them are asked for ------------------------------------------------------------------------
 
-const value = cell => cell.dataset.v !== undefined ? +cell.dataset.v : cell.textContent === "∞" ? Infinity : cell.textContent;
+// The number that a cell shows or, where that is rounded, is; else its text.
+const value = cell => {
+  if (cell.dataset.v !== undefined) return +cell.dataset.v;
+  const text = cell.textContent;
+  return text === "∞" ? Infinity : /^[\d,]*\.?\d+$/.test(text) ? +text.replaceAll(",", "") : text;
+};
 const known = found => typeof found === "number" || !["", "–"].includes(found);
 // What is not known goes last, whichever way the others go.
-const order = (a, b, sign) => known(a) !== known(b) ? (known(a) ? -1 : 1)
-  : sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+const order = (a, b, sign) =>
+  known(a) !== known(b)
+    ? known(a)
+      ? -1
+      : 1
+    : sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
 
 const UNITS = {
-  "": 1, "%": 1, K: 1e3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30,
-  us: 1e-3, "µs": 1e-3, ms: 1, s: 1e3,
+  "": 1,
+  "%": 1,
+  K: 1e3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1e3,
 };
 const COMPARE = { "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b };
 
 // `conv params>1M =vgg16`: words that a row holds, bounds of its columns, a text that a cell is or lists.
 function asked(text, heads) {
-  const terms = text.replace(/\s*(<=|>=|≤|≥|<|>)\s*/g, "$1").split(/\s+/).filter(term => term && term !== "and");
+  const terms = text
+    .replace(/\s*(<=|>=|≤|≥|<|>)\s*/g, "$1")
+    .split(/\s+/)
+    .filter(term => term && term !== "and");
   const tests = terms.map(term => {
     const bound = /^([^<>≤≥]+)(<=|>=|≤|≥|<|>)([\d.,]+)(\D*)$/.exec(term);
     if (bound) {
-      const [, name, sign, digits, unit] = bound, word = name.toLowerCase();
-      const at = heads.findIndex(head => head.dataset.k.startsWith(word) || head.textContent.toLowerCase().startsWith(word));
-      if (at < 0 || UNITS[unit] === undefined) throw Error(at < 0 ? `no column is called ${name}` : `${unit} is no unit`);
-      const limit = +digits.replaceAll(",", "") * UNITS[unit], compare = COMPARE[sign.replace("≤", "<=").replace("≥", ">=")];
+      const [, name, sign, digits, unit] = bound,
+        word = name.toLowerCase();
+      const at = heads.findIndex(
+        head => head.dataset.k.startsWith(word) || head.textContent.toLowerCase().startsWith(word),
+      );
+      if (at < 0 || UNITS[unit] === undefined)
+        throw Error(at < 0 ? `no column is called ${name}` : `${unit} is no unit`);
+      const limit = +digits.replaceAll(",", "") * UNITS[unit],
+        compare = COMPARE[sign.replace("≤", "<=").replace("≥", ">=")];
       return row => typeof value(row.cells[at]) === "number" && compare(value(row.cells[at]), limit);
     }
     if (term.startsWith("=") && term.length > 1) {
@@ -41,26 +72,36 @@ function asked(text, heads) {
   return tests.length ? row => tests.every(test => test(row)) : null;
 }
 
-// --- what is explored: search, parts that are opened, and bubbles -----------------------------------------------------
+// --- what is explored: search, parts that are opened, and bubbles ---------------------------------------------------
 
-const openings = new Map();  // by table and by row what shows it
+const openings = new Map(); // by table and by row what shows it
 function explore(table, heads, rows, tops, parts) {
-  const opened = new Set(), box = table.parentElement, watching = [];
+  const opened = new Set(),
+    box = table.parentElement,
+    watching = [];
   const input = make("input", { type: "search", ariaLabel: "Search", placeholder: "words, or bounds: params > 1M" });
   const said = make("output");
   box.before(make("div", { className: "find" }, input, said));
   const show = () => {
-    let wanted = null, wrong = "", found = 0;
-    try { wanted = asked(input.value, heads); } catch (error) { wrong = error.message; }
+    let wanted = null,
+      wrong = "",
+      found = 0;
+    try {
+      wanted = asked(input.value, heads);
+    } catch (error) {
+      wrong = error.message;
+    }
     input.ariaInvalid = String(Boolean(wrong));
-    const visit = (some, open) => some.reduce((any, row) => {
-      const hit = !wanted || wanted(row), inside = visit(parts.get(row), open && opened.has(row));
-      const seen = wanted ? hit || inside : open;
-      row.hidden = !seen;
-      row.classList.toggle("above", Boolean(wanted) && seen && !hit);
-      found += hit;
-      return seen || any;
-    }, false);
+    const visit = (some, open) =>
+      some.reduce((any, row) => {
+        const hit = !wanted || wanted(row),
+          inside = visit(parts.get(row), open && opened.has(row));
+        const seen = wanted ? hit || inside : open;
+        row.hidden = !seen;
+        row.classList.toggle("above", Boolean(wanted) && seen && !hit);
+        found += hit;
+        return seen || any;
+      }, false);
     visit(tops, true);
     said.value = wrong || (wanted ? `${found} of ${rows.length}` : "");
     watching.forEach(draw => draw(rows.filter(row => !row.hidden)));
@@ -68,32 +109,57 @@ function explore(table, heads, rows, tops, parts) {
   };
   for (const [row, some] of parts) {
     if (!some.length) continue;
-    const cell = row.cells[Math.max(0, heads.findIndex(head => head.dataset.k === "name"))];
+    const cell =
+      row.cells[
+        Math.max(
+          0,
+          heads.findIndex(head => head.dataset.k === "name"),
+        )
+      ];
     const button = make("button", { type: "button", textContent: "▸", ariaExpanded: "false", ariaLabel: "parts" });
     const turn = open => {
       open ? opened.add(row) : opened.delete(row);
       button.ariaExpanded = String(open);
       button.textContent = open ? "▾" : "▸";
     };
-    button.addEventListener("click", () => { turn(!opened.has(row)); show(); });
+    button.addEventListener("click", () => {
+      turn(!opened.has(row));
+      show();
+    });
     cell.prepend(button);
-    openings.set(row, () => { turn(true); });
+    openings.set(row, () => {
+      turn(true);
+    });
   }
   input.addEventListener("input", show);
-  openings.set(table, words => { input.value = words; show(); });
-  const way = (some, row) => some.flatMap(top => top === row ? [row] : (found => found.length ? [top, ...found] : [])(way(parts.get(top), row)));
+  openings.set(table, words => {
+    input.value = words;
+    show();
+  });
+  const way = (some, row) =>
+    some.flatMap(top =>
+      top === row ? [row] : (found => (found.length ? [top, ...found] : []))(way(parts.get(top), row)),
+    );
   for (const row of rows) {
     if (!row.id) continue;
     const own = openings.get(row);
-    openings.set(row, () => { input.value = ""; way(tops, row).slice(0, -1).forEach(up => openings.get(up)()); own?.(); show(); });
+    openings.set(row, () => {
+      input.value = "";
+      way(tops, row)
+        .slice(0, -1)
+        .forEach(up => openings.get(up)());
+      own?.();
+      show();
+    });
   }
   if (table.dataset.explored) watching.push(bubbles(table, heads));
   show();
 }
 
-// --- bubbles ----------------------------------------------------------------------------------------------------------
+// --- bubbles --------------------------------------------------------------------------------------------------------
 
-const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B8A800"], OTHER = "#8a8f94";
+const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B8A800"],
+  OTHER = "#8a8f94";
 const svg = (name, about, text = "") => {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   Object.entries(about).forEach(([key, said]) => made.setAttribute(key, said));
@@ -112,11 +178,16 @@ function ticks(low, high, log) {
   const found = [];
   if (log) {
     const wide = Math.log10(high / low);
-    for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += Math.ceil(wide / 8)) {
+    for (
+      let power = Math.floor(Math.log10(low));
+      power <= Math.ceil(Math.log10(high));
+      power += Math.ceil(wide / 8)
+    ) {
       for (const digit of wide < 2.5 ? [1, 2, 5] : [1]) found.push(digit * 10 ** power);
     }
   } else {
-    const rough = (high - low) / 6 || 1, power = 10 ** Math.floor(Math.log10(rough));
+    const rough = (high - low) / 6 || 1,
+      power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map(digit => digit * power).find(step => step >= rough);
     for (let at = Math.ceil(low / step); at * step <= high; at++) found.push(at * step);
   }
@@ -125,14 +196,23 @@ function ticks(low, high, log) {
 
 // Draws rows as bubbles above their table: the axes, the area and the colour are chosen among its columns.
 function bubbles(table, heads) {
-  const box = table.parentElement, rows = [...table.tBodies[0].rows];
-  const numeric = heads.filter((_, at) => rows.some(row => row.cells[at].dataset.v !== undefined));
+  const box = table.parentElement,
+    rows = [...table.tBodies[0].rows];
+  const numeric = heads.filter(head => head.className !== "text");
   const named = heads.filter(head => head.className === "text").slice(1);
-  const first = table.dataset.explored.split(" "), place = svg("svg", { role: "img" });
-  const said = make("output"), key = make("p", { className: "key dim" });
+  const first = table.dataset.explored.split(" "),
+    place = svg("svg", { role: "img" });
+  const said = make("output"),
+    key = make("p", { className: "key dim" });
   const tools = make("div", { className: "tools" });
   const choices = ["across", "up", "area", "colour"].map((what, at) => {
-    const options = (at < 3 ? numeric : named).map(head => make("option", { value: head.dataset.k, textContent: head.textContent, selected: head.dataset.k === first[at] }));
+    const options = (at < 3 ? numeric : named).map(head =>
+      make("option", {
+        value: head.dataset.k,
+        textContent: head.textContent,
+        selected: head.dataset.k === first[at],
+      }),
+    );
     const none = at > 1 ? [make("option", { value: "-", textContent: "–", selected: first[at] === "-" })] : [];
     const select = make("select", { ariaLabel: what }, ...none, ...options);
     tools.append(make("label", {}, `${what} `, select));
@@ -144,82 +224,137 @@ function bubbles(table, heads) {
     const [x, y, area, colour] = choices.map(select => heads.findIndex(head => head.dataset.k === select.value));
     const at = (row, column) => value(row.cells[column]);
     const points = shown.filter(row => [x, y].every(column => Number.isFinite(at(row, column))));
-    const wide = Math.max(300, place.parentElement.clientWidth), high = Math.min(560, Math.max(300, wide * .55));
-    const left = 64, right = wide - 16, top = 12, bottom = high - 44;
+    const wide = Math.max(300, place.parentElement.clientWidth),
+      high = Math.min(560, Math.max(300, wide * 0.55));
+    const left = 64,
+      right = wide - 16,
+      top = 12,
+      bottom = high - 44;
     place.replaceChildren();
     place.setAttribute("viewBox", `0 0 ${wide} ${high}`);
     place.style.width = `${wide}px`;
     const without = shown.length - points.length;
-    said.value = without ? `${points.length} drawn; ${without} without one of the two figures` : `${points.length} drawn`;
+    said.value = without
+      ? `${points.length} drawn; ${without} without one of the two figures`
+      : `${points.length} drawn`;
     if (!points.length) return;
     const scale = (column, from, to) => {
-      const found = points.map(row => at(row, column)), low = Math.min(...found), most = Math.max(...found);
-      const log = low > 0 && most / low > 20, room = log ? (most / low) ** .04 : (most - low) * .05 || Math.abs(most) * .05 || 1;
-      const [start, end] = log ? [low / room, most * room] : [low - room, most + room], bend = log ? Math.log : number => number;
-      const put = number => from + (to - from) * (bend(number) - bend(start)) / (bend(end) - bend(start));
+      const found = points.map(row => at(row, column)),
+        low = Math.min(...found),
+        most = Math.max(...found);
+      const log = low > 0 && most / low > 20,
+        room = log ? (most / low) ** 0.04 : (most - low) * 0.05 || Math.abs(most) * 0.05 || 1;
+      const [start, end] = log ? [low / room, most * room] : [low - room, most + room],
+        bend = log ? Math.log : number => number;
+      const put = number => from + ((to - from) * (bend(number) - bend(start))) / (bend(end) - bend(start));
       return { put, log, ticks: ticks(start, end, log) };
     };
-    const across = scale(x, left, right), up = scale(y, bottom, top), name = column => heads[column].dataset.k;
+    const across = scale(x, left, right),
+      up = scale(y, bottom, top),
+      name = column => heads[column].dataset.k;
     const bytes = column => name(column).endsWith("_bytes");
-    const title = (column, log) => (bytes(column) ? heads[column].textContent.replace(/ \(\w+\)$/, "") : heads[column].textContent.replace(/ \([KMGTP]\)$/, "")) + (log ? " (log)" : "");
+    const title = (column, log) =>
+      (bytes(column)
+        ? heads[column].textContent.replace(/ \(\w+\)$/, "")
+        : heads[column].textContent.replace(/ \([KMGTP]\)$/, "")) + (log ? " (log)" : "");
     for (const tick of across.ticks) {
       const px = across.put(tick);
-      place.append(svg("line", { x1: px, x2: px, y1: top, y2: bottom }), svg("text", { x: px, y: bottom + 16, "text-anchor": "middle", class: "tick" }, short(tick, bytes(x))));
+      place.append(
+        svg("line", { x1: px, x2: px, y1: top, y2: bottom }),
+        svg("text", { x: px, y: bottom + 16, "text-anchor": "middle", class: "tick" }, short(tick, bytes(x))),
+      );
     }
     for (const tick of up.ticks) {
       const py = up.put(tick);
-      place.append(svg("line", { x1: left, x2: right, y1: py, y2: py }), svg("text", { x: left - 6, y: py + 4, "text-anchor": "end", class: "tick" }, short(tick, bytes(y))));
+      place.append(
+        svg("line", { x1: left, x2: right, y1: py, y2: py }),
+        svg("text", { x: left - 6, y: py + 4, "text-anchor": "end", class: "tick" }, short(tick, bytes(y))),
+      );
     }
     place.append(svg("text", { x: right, y: high - 8, "text-anchor": "end" }, title(x, across.log)));
-    place.append(svg("text", { transform: `translate(12 ${top}) rotate(-90)`, "text-anchor": "end" }, title(y, up.log)));
+    place.append(
+      svg("text", { transform: `translate(12 ${top}) rotate(-90)`, "text-anchor": "end" }, title(y, up.log)),
+    );
     const most = area < 0 ? 0 : Math.max(...points.map(row => +at(row, area) || 0));
-    const radius = row => most ? Math.max(2.5, Math.min(22, wide / 36) * Math.sqrt((+at(row, area) || 0) / most)) : 5;
+    const radius = row =>
+      most ? Math.max(2.5, Math.min(22, wide / 36) * Math.sqrt((+at(row, area) || 0) / most)) : 5;
     const groups = {};
-    if (colour >= 0) points.forEach(row => { groups[at(row, colour)] = (groups[at(row, colour)] ?? 0) + 1; });
-    const largest = Object.keys(groups).filter(known).sort((a, b) => groups[b] - groups[a]).slice(0, COLOURS.length);
-    const fill = row => colour < 0 ? COLOURS[0] : COLOURS[largest.indexOf(String(at(row, colour)))] ?? OTHER;
-    const taken = [], many = points.length > 60;
+    if (colour >= 0)
+      points.forEach(row => {
+        groups[at(row, colour)] = (groups[at(row, colour)] ?? 0) + 1;
+      });
+    const largest = Object.keys(groups)
+      .filter(known)
+      .sort((a, b) => groups[b] - groups[a])
+      .slice(0, COLOURS.length);
+    const fill = row => (colour < 0 ? COLOURS[0] : (COLOURS[largest.indexOf(String(at(row, colour)))] ?? OTHER));
+    const taken = [],
+      many = points.length > 60;
     for (const row of [...points].sort((a, b) => radius(b) - radius(a))) {
-      const px = across.put(at(row, x)), py = up.put(at(row, y)), r = radius(row), label = row.cells[0].textContent;
-      const about = [x, y, area].filter(column => column >= 0).map(column => `${name(column)} ${short(at(row, column), bytes(column))}`);
+      const px = across.put(at(row, x)),
+        py = up.put(at(row, y)),
+        r = radius(row),
+        label = row.cells[0].textContent;
+      const about = [x, y, area]
+        .filter(column => column >= 0)
+        .map(column => `${name(column)} ${short(at(row, column), bytes(column))}`);
       const circle = svg("circle", { cx: px, cy: py, r, fill: fill(row) });
       circle.append(svg("title", {}, [label, ...about].join(" · ")));
-      circle.addEventListener("mouseenter", () => { said.value = [label, ...about].join(" · "); });
+      circle.addEventListener("mouseenter", () => {
+        said.value = [label, ...about].join(" · ");
+      });
       circle.addEventListener("click", () => reach(row));
       place.append(circle);
       const spot = { x: px + r + 2, y: py - 6, w: label.length * 6.4, h: 12 };
       if (spot.x + spot.w > right) spot.x = px - r - 2 - spot.w;
-      const free = taken.every(other => spot.x > other.x + other.w || other.x > spot.x + spot.w || spot.y > other.y + other.h || other.y > spot.y + spot.h);
+      const free = taken.every(
+        other =>
+          spot.x > other.x + other.w ||
+          other.x > spot.x + spot.w ||
+          spot.y > other.y + other.h ||
+          other.y > spot.y + spot.h,
+      );
       taken.push({ x: px - r, y: py - r, w: 2 * r, h: 2 * r });
       if (!free || (many && taken.length > 400)) continue;
       taken.push(spot);
       place.append(svg("text", { x: spot.x, y: spot.y + 10, "pointer-events": "none" }, label));
     }
-    key.replaceChildren(...largest.flatMap((group, n) => {
-      const dot = make("span", { textContent: "●" });
-      dot.style.color = COLOURS[n];
-      return [dot, ` ${group}  `];
-    }));
+    key.replaceChildren(
+      ...largest.flatMap((group, n) => {
+        const dot = make("span", { textContent: "●" });
+        dot.style.color = COLOURS[n];
+        return [dot, ` ${group}  `];
+      }),
+    );
   };
   choices.forEach(select => select.addEventListener("change", draw));
   new ResizeObserver(draw).observe(place.parentElement);
-  return some => { shown = some; draw(); };
+  return some => {
+    shown = some;
+    draw();
+  };
 }
 
-// --- tables: a click on a heading sorts, a second click turns it round ------------------------------------------------
+// --- tables: a click on a heading sorts, a second click turns it round ----------------------------------------------
 
 for (const table of all("table")) {
-  const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0], parts = new Map(), tops = [], above = [];
-  const last = [...body.rows].filter(row => row.className), rows = [...body.rows].filter(row => !row.className);
+  const heads = [...table.tHead.rows[0].cells],
+    body = table.tBodies[0],
+    parts = new Map(),
+    tops = [],
+    above = [];
+  const last = [...body.rows].filter(row => row.className),
+    rows = [...body.rows].filter(row => !row.className);
   for (const row of rows) {
     const depth = +(row.dataset.d ?? 0);
-    (depth && parts.get(above[depth - 1]) || tops).push(row);
+    ((depth && parts.get(above[depth - 1])) || tops).push(row);
     parts.set(row, []);
     above.splice(depth, above.length, row);
   }
-  const sorted = (some, at, sign) => [...some]
-    .sort((a, b) => order(value(a.cells[at]), value(b.cells[at]), sign))
-    .flatMap(row => [row, ...sorted(parts.get(row), at, sign)]);
+  const sorted = (some, at, sign) =>
+    [...some]
+      .sort((a, b) => order(value(a.cells[at]), value(b.cells[at]), sign))
+      .flatMap(row => [row, ...sorted(parts.get(row), at, sign)]);
   heads.forEach((head, at) => {
     const sort = () => {
       const rising = head.ariaSort === "descending" || (head.ariaSort !== "ascending" && head.className === "text");
@@ -229,12 +364,14 @@ for (const table of all("table")) {
     };
     head.tabIndex = 0;
     head.addEventListener("click", sort);
-    head.addEventListener("keydown", event => { if (event.key === "Enter") sort(); });
+    head.addEventListener("keydown", event => {
+      if (event.key === "Enter") sort();
+    });
   });
   if (table.dataset.explored !== undefined) explore(table, heads, rows, tops, parts);
 }
 
-// --- links into tables, large pictures, what is wider than the page ---------------------------------------------------
+// --- links into tables, large pictures, what is wider than the page -------------------------------------------------
 
 function reach(...rows) {
   all(".hit").forEach(other => other.classList.remove("hit"));
@@ -246,7 +383,8 @@ function reach(...rows) {
 }
 // `#table?words` asks a table, `#row` opens what a row stands in.
 function go() {
-  const [name, words] = decodeURIComponent(location.hash.slice(1)).split("?"), target = document.getElementById(name);
+  const [name, words] = decodeURIComponent(location.hash.slice(1)).split("?"),
+    target = document.getElementById(name);
   if (!target) return;
   if (target.tagName === "TR") reach(target);
   else if (words !== undefined && openings.has(target)) {
@@ -257,25 +395,39 @@ function go() {
 }
 
 for (const figure of all("figure.large")) {
-  const box = figure.querySelector("div"), drawn = box.querySelector("svg");
+  const box = figure.querySelector("div"),
+    drawn = box.querySelector("svg");
   const zoom = times => {
-    const wide = drawn.getBoundingClientRect().width, whole = !times;
+    const wide = drawn.getBoundingClientRect().width,
+      whole = !times;
     drawn.classList.toggle("near", !whole);
-    drawn.style.setProperty("width", whole ? drawn.dataset.width : `${Math.min(12000, Math.max(100, wide * times))}px`, "important");
+    drawn.style.setProperty(
+      "width",
+      whole ? drawn.dataset.width : `${Math.min(12000, Math.max(100, wide * times))}px`,
+      "important",
+    );
     sign(box);
   };
   drawn.dataset.width = drawn.style.width;
-  const tools = [["+", "zoom in", 1.4], ["−", "zoom out", 1 / 1.4], ["⤢", "whole", 0]].map(([textContent, ariaLabel, times]) => {
+  const tools = [
+    ["+", "zoom in", 1.4],
+    ["−", "zoom out", 1 / 1.4],
+    ["⤢", "whole", 0],
+  ].map(([textContent, ariaLabel, times]) => {
     const button = make("button", { type: "button", textContent, ariaLabel });
     button.addEventListener("click", () => zoom(times));
     return button;
   });
   figure.prepend(make("div", { className: "tools" }, ...tools));
-  box.addEventListener("wheel", event => {
-    if (!event.ctrlKey) return;
-    event.preventDefault();
-    zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2);
-  }, { passive: false });
+  box.addEventListener(
+    "wheel",
+    event => {
+      if (!event.ctrlKey) return;
+      event.preventDefault();
+      zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2);
+    },
+    { passive: false },
+  );
   box.addEventListener("pointermove", event => {
     if (event.buttons === 1 && event.pointerType === "mouse") box.scrollBy(-event.movementX, -event.movementY);
   });
@@ -291,7 +443,9 @@ for (const figure of all("[data-links]")) {
     const block = document.getElementById(name);
     block.setAttribute("tabindex", "0");
     block.setAttribute("role", "button");
-    block.addEventListener("keydown", event => { if (event.key === "Enter") show(); });
+    block.addEventListener("keydown", event => {
+      if (event.key === "Enter") show();
+    });
   }
 }
 
@@ -303,6 +457,10 @@ for (const box of all(".wide, figure > div:not(.tools)")) {
   box.addEventListener("scroll", () => sign(box));
   new ResizeObserver(() => sign(box)).observe(box);
 }
-addEventListener("beforeprint", () => all("details").forEach(part => { part.open = true; }));
+addEventListener("beforeprint", () =>
+  all("details").forEach(part => {
+    part.open = true;
+  }),
+);
 addEventListener("hashchange", go);
 go();
