@@ -112,6 +112,19 @@ def test_consequences_are_quiet(here: Path, command: Run) -> None:
     assert len(out.splitlines()) < 25
 
 
+def test_a_total_that_no_node_explains_is_explained(here: Path, command: Run) -> None:
+    """Recurrent layers were no weight layers in locks of before."""
+    (here / "r.yaml").write_text("input: 5\nlayers: [embed(9, 4), lstm(3), linear(2)]\n", encoding="utf-8")
+    command("lock", "r.yaml")
+    edit(here / "archcalc.lock", "weight_layers 2", "weight_layers 1")
+    done = command("check")
+    assert done.code == 1
+    assert "✗ no node is another one: archcalc counts otherwise than when this was locked" in " ".join(done.out.split())
+    assert "so weight_layers 1 → 2" in done.out
+    assert command("check", "--update").code == 0
+    assert command("check").code == 0
+
+
 def test_renamed_nodes_are_no_causes(here: Path, command: Run) -> None:
     """Of two repeats one goes: what is left loses its number, and old checkpoints their names."""
     (here / "r.yaml").write_text(

@@ -141,6 +141,54 @@ def convs2s(words: int) -> tuple[int, int]:
     return params, words * macs
 
 
+def of_words(
+    words: int, layers: int, d: int, weights: int, other: int, *, run: int = 0, scores: int = 0
+) -> tuple[int, int]:
+    """Layers of so many weights, of which `run` work for a word (all, if 0), and other numbers, with two products of
+    `scores` pairs of words; what stands before and behind them is added outside."""
+    return layers * (weights + other), words * layers * (run or weights) + 2 * layers * scores * d
+
+
+def gpt2(layers: int, d: int) -> tuple[int, int]:
+    params, macs = of_words(1024, layers, d, 12 * d * d, 13 * d, scores=1024**2)
+    return params + (50_257 + 1024 + 2) * d, macs + 1024 * 50_257 * d
+
+
+def bert(layers: int, d: int) -> tuple[int, int]:
+    params, macs = of_words(128, layers, d, 12 * d * d, 13 * d, scores=128**2)
+    return params + (30_522 + 512 + 2 + 2) * d + (d + 1) * d, macs + d * d
+
+
+def llama(ffn: int, shared: int, words: int, *, experts: int = 1, best: int = 1) -> tuple[int, int]:
+    """32 layers of 4096 with `shared` numbers of keys and values a word, at 2048 words; experts have a router."""
+    d, routed = 4096, experts * (experts > 1)
+    plain, one = 2 * d * d + 2 * d * shared + routed * d, 3 * d * ffn
+    found = of_words(2048, 32, d, plain + experts * one, 2 * d, run=plain + best * one, scores=2048**2)
+    return found[0] + 2 * words * d + d, found[1] + 2048 * words * d
+
+
+def t5_small() -> tuple[int, int]:
+    """Six layers on either side of 512, with 8 biases for each of 32 classes of distances, at 512 and 512 words."""
+    d, mlp = 512, 2 * 512 * 2048
+    there = of_words(512, 6, d, 4 * d * d + mlp, 2 * d, scores=512**2)
+    back = of_words(512, 6, d, 8 * d * d + mlp, 3 * d, scores=2 * 512**2)
+    return there[0] + back[0] + 32_128 * d + 2 * d + 2 * 32 * 8, there[1] + back[1] + 512 * 32_128 * d
+
+
+def r2plus1d() -> int:
+    """Tran et al., section 3.5: as many channels in the middle as leave the weights of a 3D convolution; 45 at first."""
+
+    def split(n: int, m: int, area: int = 9, middle: int = 0) -> int:
+        middle = middle or 3 * area * n * m // (area * n + 3 * m)
+        return area * n * middle + 3 * middle * m + 2 * (middle + m)
+
+    params, n = split(3, 64, 49, 45), 64
+    for m in (64, 128, 256, 512):
+        params += split(n, m) + 3 * split(m, m) + (n != m) * (n * m + 2 * m)
+        n = m
+    return params + 513 * 400
+
+
 ST_CNN = (
     48 * 76 + 64 * 1201 + 128 * 1601 + 160 * 3201 + 192 * 4001 + 3 * 192 * 4801 + 3 * 3072 * 3073 + 55 * 3073,
     64**2 * 48 * 75
@@ -154,6 +202,17 @@ ST_CNN = (
 FC = 4096 * 4096 + 1000 * 4096  # the last two layers of AlexNet and its kin, and their biases
 FC_BIASES = 4096 + 1000
 BY_HAND: dict[str, tuple[int, int | None]] = {
+    "gpt2": gpt2(12, 768),
+    "gpt2-medium": gpt2(24, 1024),
+    "gpt2-large": gpt2(36, 1280),
+    "gpt2-xl": gpt2(48, 1600),
+    "bert-base": bert(12, 768),
+    "bert-large": bert(24, 1024),
+    "llama-7b": llama(11_008, 4096, 32_000),
+    "llama-3-8b": llama(14_336, 1024, 128_256),
+    "mixtral-8x7b": llama(14_336, 1024, 32_000, experts=8, best=2),
+    "t5-small": t5_small(),
+    "r2plus1d-18": (r2plus1d(), None),
     "nadaraya-watson": (0, 50 * 1),
     "nadaraya-watson-parametric": (1, 50 * 1),
     "additive-attention": (8 * 20 + 8 * 2 + 8, 8 * 20 + 10 * 8 * 2 + 10 * 8 + 10 * 4),

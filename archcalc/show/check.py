@@ -340,6 +340,10 @@ def _drift(drift: Drift) -> Iterator[Block]:
     found = causes(drift)
     parts = [[f"at {printable(some(cause.paths))}" if cause.paths else "", printable(cause.where)] for cause in found]
     told = [(printable(cause.what), list(filter(None, rest))) for cause, rest in zip(found, parts, strict=True)]
+    if drift.totals and not drift.changes:
+        told = [
+            ("no node is another one: archcalc counts otherwise than when this was locked, or the lock was edited", [])
+        ]
     ends = list(filter(None, [following(drift)]))
     kept = Fact("old checkpoints", printable(checkpoint(drift.checkpoint, bool(found))), PLAIN, DIM)
     lines = [fact for what, rest in told for fact in (Fact("✗", what, BOLD, LOUD), *(Fact("", text) for text in rest))]
