@@ -176,7 +176,7 @@ def t5_small() -> tuple[int, int]:
 
 
 def r2plus1d() -> int:
-    """Tran et al., section 3.5: as many channels in the middle as leave the weights of a 3D convolution; 45 at first."""
+    """Tran et al., section 3.5: as many channels in the middle as leave the weights of a 3D one; 45 at first."""
 
     def split(n: int, m: int, area: int = 9, middle: int = 0) -> int:
         middle = middle or 3 * area * n * m // (area * n + 3 * m)
