@@ -38,7 +38,7 @@ def front(reference: str, input: Input | None, settings: Settings) -> Graph | No
 def of_code(reference: str, input: Input | None) -> Graph:
     """Import what a reference spells, build it and run it once. Raises UsageError, SpecError, Unavailable."""
     with installed():
-        from .runtime.trace import capture
+        from .runtime.capture import capture
     asked = reference if isinstance(reference, Spelled) else Spelled(reference)
     module, inputs, made = _built(asked, reference, input)
     return capture(module, inputs, name=reference, example=asked.example, unknown=asked.allow_unknown, made=made)
@@ -49,7 +49,7 @@ def traced_code(reference: str, input: Input | None, batch: int, dtype: str) -> 
     from .tracing.code import graph
 
     with installed():
-        from .runtime.trace import Captured
+        from .runtime.capture import Captured
     asked = reference if isinstance(reference, Spelled) else Spelled(reference)
     name, size = at_input(reference)
     module, inputs, made = _built(asked.called(name), reference, size if input is None else input)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .errors import SpecError, Text, UsageError, did_you_mean
 from .ops import Op, OpError, Param, Shape, dims
@@ -144,13 +144,35 @@ class Held(NamedTuple):
     held: int
 
 
+class Stepped(NamedTuple):
+    """A training step of code as it was seen, in bytes: its inputs, the gradient of each parameter, what each node
+    saves for the backward pass, the MACs of that by node, and the most that is held but for parameters and statistics,
+    in a phase at a node (−1: at none that is known)."""
+
+    inputs: int
+    gradients: tuple[int, ...]
+    saved: tuple[int, ...]
+    backward: tuple[int, ...]
+    peak: int
+    phase: str
+    at: int
+
+
+class Runs(Protocol):
+    """Code that is at hand: the graph of another batch and dtype, and a training step at those of a graph."""
+
+    def __call__(self, batch: int, dtype: str) -> Graph: ...
+
+    def step(self, graph: Graph) -> Stepped: ...
+
+
 class Code(NamedTuple):
     """What a graph of code has beside its nodes, whose facts are for a whole `batch`, not for one sample: how many
     elements and bytes each node's value has and how many bytes it newly allocates, where that stands (as `alias_root`
     says), and whether it overwrites its input; the bytes of the inputs; all memory that the run took.
 
     `keys` are the names of each node's parameters in a `state_dict`, `unused` the parameters that nothing reads.
-    `again` gives the graph of another batch and dtype, where the code is at hand. `unknown` are operators that no rule
+    `again` runs it at another batch and dtype, where the code is at hand. `unknown` are operators that no rule
     counts, so that totals are lower bounds."""
 
     batch: int
@@ -168,7 +190,7 @@ class Code(NamedTuple):
     unknown: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     said: str = ""  # how it was traced
-    again: Callable[[int, str], Graph] | None = None
+    again: Runs | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Code, (*self[:-1], None)  # what runs code goes nowhere else

@@ -314,7 +314,7 @@ def capture(
 
     Raises UsageError, SpecError at the line of the code that fails or that no rule counts, Unavailable."""
     _runtime()
-    from .runtime.trace import of_module
+    from .runtime.capture import of_module
 
     graph = of_module(module, inputs, named, example, allow_unknown)
     name = type(module).__name__

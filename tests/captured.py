@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archcalc.analysis.counts import analyse
 from archcalc.errors import ArchcalcError
-from archcalc.runtime import reference, trace
+from archcalc.runtime import capture, reference, trace
 from archcalc.runtime.shadow import Literals, Shadow
 from archcalc.runtime.skeleton import skeleton, untouched
 
@@ -71,7 +71,7 @@ def fcm(module: nn.Module, given: dict[str, trace.Given]) -> int | None:
         with untouched(), torch.device("meta"):
             shadow = Shadow()
             module = skeleton(module, shadow).eval()
-            inputs = {key: trace._made(one, 1, torch.float32) for key, one in given.items()}
+            inputs = {key: trace.made_on_meta({key: one}, 1, "float32", shadow)[key] for key, one in given.items()}
             for one, value in zip(inputs.values(), given.values(), strict=True):
                 if not one.is_floating_point():
                     shadow.know(one, value.whole(one))
@@ -115,7 +115,7 @@ def one(group: str, name: str, known: dict[str, Any]) -> dict[str, Any]:
         module, inputs, _ = reference.built(f"{group}:{name}", known.get("size"), kwargs)
         found["built"] = round(time.perf_counter() - start, 3)
         start = time.perf_counter()
-        graph = trace.capture(module, inputs)
+        graph = capture.capture(module, inputs)
         found["seconds"] = round(time.perf_counter() - start, 3)
     except ArchcalcError as error:
         return found | {"error": error.render()}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from ..errors import UsageError, did_you_mean
-from ..graph import Graph, Node
+from ..graph import Code, Graph, Node
 from ..ops import Op, Tokens
 from ..ops.base import LIMIT, Needs, Saves
 from ..ops.shapes import channels, items, numel, positions
@@ -100,7 +100,7 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
     if optimizer not in OPTIMIZERS:
         raise UsageError(f"`{optimizer}` is not an optimiser archcalc knows", did_you_mean(optimizer, OPTIMIZERS))
     if report.graph.code is not None:
-        raise UsageError("a training step of code is not counted: rules say what it keeps, and code has none")
+        return _of_code(report, report.graph.code, optimizer)
     graph = report.graph if heads else report.graph.without_heads()
     layers = report.layers[: len(graph.nodes)]
     itemsize = ITEMSIZE[report.dtype]
@@ -134,6 +134,34 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
     if max(found.peak_bytes, found.macs) > LIMIT:
         raise graph.nodes[0].where.error("training this network takes more than 10¹⁸ bytes or MACs")
     return found
+
+
+def _of_code(report: Report, code: Code, optimizer: str) -> Training:
+    """A training step of code, as it was taken on `meta`. Raises UsageError for a trace."""
+    if code.again is None:
+        raise UsageError("a trace is of an inference: a training step is one of the code itself")
+    graph, held = report.graph, OPTIMIZERS[optimizer]
+    seen = code.again.step(graph)
+    gradients = sum(seen.gradients)
+    state = held.copies * gradients + held.each * len(seen.gradients)
+    statistics = sum(layer.norm_stats for layer in report.layers) * ITEMSIZE[report.dtype]
+    updating = seen.inputs + gradients + held.scratch * max(seen.gradients)
+    peak, phase, at = max((seen.peak, seen.phase, seen.at), (updating, "step", -1), key=lambda found: found[0])
+    return Training(
+        graph=graph,
+        optimizer=optimizer,
+        input_bytes=seen.inputs,
+        param_bytes=code.param_bytes,
+        stat_bytes=statistics,
+        gradient_bytes=gradients,
+        optimizer_bytes=state,
+        saved=seen.saved,
+        peak_bytes=peak + code.param_bytes + statistics + state,
+        phase=cast(Phase, phase),
+        at=at,
+        forward_macs=report.totals.macs,
+        backward_macs=seen.backward,
+    )
 
 
 class _Gradient:

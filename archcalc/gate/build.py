@@ -21,7 +21,7 @@ from ..language.zoo import Selection, models_of, select, select_named, spec_file
 from ..networks import as_traced, is_code
 from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
-from ..tracing import SUFFIX, code, traced
+from ..tracing import SUFFIX
 from .budgets import (
     EVERY,
     Budget,
@@ -342,6 +342,8 @@ def _trace(wanted: BuildRequest) -> Graph:
     if not inside(wanted.name, wanted.lock, here):
         rule = "A lock names traces (.json) by relative paths, below its own folder or repository."
         raise UsageError(f"`{wanted.name}` may not be named here", rule)
+    from ..tracing import code, traced  # specs do without
+
     return code.graph(traced.read(here, wanted.reference))
 
 

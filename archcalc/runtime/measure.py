@@ -19,13 +19,13 @@ from ..graph import Graph
 from ..measurement.conditions import USUAL, Conditions
 from ..measurement.latency import Interrupted, Measurement, Memory
 from .bench import Bench, CpuClock, CudaClock, clock_cost, first_line
+from .capture import Captured
 from .machine import cache_size, device_name, device_of, machine, pinned_malloc, threads
 from .memory import measure_memory
 from .network import Network, build, example_inputs, torch_dtype
 from .replay import Own, Replay
 from .room import OutOfMemory, can_keep, fits, out_of_memory, require
 from .rounds import Progress, rounds_in_turn
-from .trace import Captured
 
 SEED = 0  # of the parameters and of the input
 

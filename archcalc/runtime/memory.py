@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..analysis.memory import last_use
 from ..measurement.latency import Memory
 from .network import Network, Step
 from .replay import Replay
-from .shadow import tensors_of
 
 
 def measure_memory(network: Network | Replay, inputs: Sequence[Tensor]) -> Memory:
@@ -37,35 +34,6 @@ def measure_memory(network: Network | Replay, inputs: Sequence[Tensor]) -> Memor
     eager, _ = held_peak(network, inputs, held_by_callers(network))
     given = sum(x.untyped_storage().nbytes() for x in inputs)
     return Memory(peak, at, eager, None if taken is None else max(0, taken + given - peak), requested)
-
-
-class Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """The bytes of all storages that a run of a module makes, with its inputs, freed as Python frees them: `peak` is
-    the most at once. What is `there` before is not in it."""
-
-    def __init__(self, there: Iterable[Tensor], inputs: Iterable[Tensor]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._there = {tensor.untyped_storage()._cdata for tensor in there}
-        self._live: dict[int, int] = {}
-        self.peak = self._now = 0
-        self._take(inputs)
-
-    def _take(self, tensors: Iterable[Tensor]) -> None:
-        for tensor in tensors:
-            storage = tensor.untyped_storage()
-            if storage._cdata not in self._live and storage._cdata not in self._there:
-                self._live[storage._cdata] = storage.nbytes()
-                self._now += storage.nbytes()
-                weakref.finalize(storage, self._drop, storage._cdata).atexit = False
-        self.peak = max(self.peak, self._now)
-
-    def _drop(self, key: int) -> None:
-        self._now -= self._live.pop(key)
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        self._take(tensors_of(out))
-        return out
 
 
 class _Held:

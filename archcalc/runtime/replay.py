@@ -16,15 +16,16 @@ from torch import Tensor, nn
 
 from ..analysis.memory import last_use
 from ..errors import Unavailable
-from ..graph import Graph
+from ..graph import Graph, Stepped
 from ..tracing import code
 from ..tracing.traced import Ref
+from .capture import Captured
 from .machine import device_of
 from .network import Program, Step, execute
 from .room import out_of_memory_while
 from .shadow import tensors_of, written
 from .skeleton import untouched
-from .trace import SEED, Again, Captured, Watch, leaves
+from .trace import SEED, Again, Watch, leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ class Own:
 
     def __call__(self, batch: int, dtype: str) -> Graph:
         return self.captured(batch, dtype)
+
+    def step(self, graph: Graph) -> Stepped:
+        return self.captured.step(graph)
 
     def graph(self) -> Graph:
         """What runs. Raises as `Captured.trace` does, and Unavailable."""

@@ -165,7 +165,7 @@ def written(func: Any, args: Any, kwargs: Mapping[str, Any]) -> list[Tensor]:
 # --- operators that `meta` does otherwise than devices do ---------------------------------------------------------
 
 
-def _sdpa(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
+def attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
     """Attention whose output lies in memory as that of the fused kernels does: tokens before heads."""
     *batch, tokens, _width = query.shape
     if len(batch) != 2 or key.device != query.device:
@@ -191,7 +191,7 @@ def _recurrent(x: Tensor, second: Any, *rest: Any, **_: Any) -> Any:
 
 
 OWN: dict[Any, Callable[..., Any]] = {
-    aten.scaled_dot_product_attention: _sdpa,
+    aten.scaled_dot_product_attention: attention,
     **dict.fromkeys((aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu), _recurrent),
 }
 if hasattr(aten, "_grouped_mm"):

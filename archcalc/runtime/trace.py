@@ -6,14 +6,12 @@ it was: what runs is a copy of its structure, and no hook stands on it.
 
 from __future__ import annotations
 
-import copy
 import linecache
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,15 +21,12 @@ from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
-from ..graph import MAX_NODES, Graph
+from ..graph import MAX_NODES
 from ..ops import Shape
-from ..tracing import code
 from ..tracing.calls.kinds import known
 from ..tracing.traced import BYTES, Called, Learned, Module, Ref, Storage, Traced
 from ..tracing.traced import Tensor as Seen
-from ..units import ITEMSIZE
 from .shadow import META, MOST, Literals, Shadow, tensors_of, written
-from .skeleton import lazy, skeleton, untouched
 
 # Where frames are passed over on the way to the line that somebody wrote.
 OURS = tuple(f"{Path(file).resolve().parent}{os.sep}" for file in (torch.__file__, __file__))
@@ -59,146 +54,18 @@ class Given(NamedTuple):
 # --- the run ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
-    """A module with its inputs, to be run at any batch and dtype. It may stand on `meta`: `made` makes one that does
-    not. The first of `inputs` may be called "": it is the first argument. `whole` is the only batch that inputs whose
-    values are given have."""
-
-    module: nn.Module
-    inputs: Mapping[str, Given]
-    name: str = ""
-    example: bool = False
-    unknown: bool = False
-    made: Callable[[], nn.Module] | None = None
-    whole: int | None = None
-
-    def __call__(self, batch: int, dtype: str) -> Graph:
-        """The graph at a batch and dtype. Raises UsageError, SpecError."""
-        traced, files = self.trace(batch, dtype)
-        return code.graph(traced, files, self.unknown, self)
-
-    def trace(self, batch: int = 1, dtype: str = "float32") -> tuple[Traced, dict[str, Source]]:
-        """Run a copy of the module once, in an evaluation, and say what it did; with the lines of its files. Of an
-        example the module itself runs, on the CPU. Raises UsageError, SpecError at the line where it fails."""
-        if self.example:
-            watch, _, _ = self.real(batch, dtype, torch.device("cpu"))
-            return watch.traced(self.name, batch, dtype, "example"), watch.files
-        self._check(batch)
-        number, shadow = getattr(torch, dtype), Shadow()
-        with untouched(), torch.device("meta"):
-            module = skeleton(self.module, shadow).eval().to(number)
-            given = {key: _made(one, batch, number) for key, one in self.inputs.items()}
-            for one, value in zip(given.values(), self.inputs.values(), strict=True):
-                if not one.is_floating_point() and not one.is_complex():
-                    shadow.know(one, value.whole(one))
-            if lazy(module):
-                _run(module, given, shadow, None)
-                module = skeleton(module, shadow)
-            watch = _watched(module, given, shadow)
-        return watch.traced(self.name, batch, dtype, "meta"), watch.files
-
-    def real(
-        self, batch: int, dtype: str, where: torch.device, layout: torch.memory_format | None = None
-    ) -> tuple[Watch, nn.Module, dict[str, Tensor]]:
-        """Run the module itself on a device, with numbers from a fixed seed: what was seen, with all that it takes to
-        do it again. Raises as `trace` does."""
-        self._check(batch)
-        number, shadow = getattr(torch, dtype), Shadow()
-        with untouched():
-            torch.manual_seed(SEED)
-            module = self._module().to(where).eval().to(number)
-            given = {key: _real(one, batch, number, layout).to(where) for key, one in self.inputs.items()}
-            if layout is not None:
-                module.to(memory_format=layout)  # type: ignore[call-overload]
-            if lazy(module):
-                _run(module, given, shadow, None)
-            torch.manual_seed(SEED)
-            return _watched(module, given, shadow), module, given
-
-    def _check(self, batch: int) -> None:
-        if self.whole not in (None, batch):
-            raise UsageError("whole numbers were given for one batch: capture the module again with others")
-
-    def _module(self) -> nn.Module:
-        """A module with values of its own, random ones where those there stand on `meta`."""
-        with shown():
-            module = self.module if self.made is None else self.made()
-            module = copy.deepcopy(module) if module is self.module else module
-        if any(tensor.device.type == "meta" for tensor in (*module.parameters(), *module.buffers())):
-            module = module.to_empty(device="cpu")
-            for tensor in (*module.parameters(), *module.buffers()):
-                if tensor.is_floating_point():
-                    nn.init.normal_(tensor, std=0.02)
-                else:
-                    tensor.detach().zero_()
-            for part in module.modules():
-                reset: Any = getattr(part, "reset_parameters", None)
-                if callable(reset):
-                    reset()
-        return module
+def made_on_meta(inputs: Mapping[str, Given], batch: int, dtype: str, shadow: Shadow) -> dict[str, Tensor]:
+    """The inputs on `meta`; of whole numbers `shadow` knows the values."""
+    found = {}
+    for key, given in inputs.items():
+        one = torch.empty((batch, *given.shape), dtype=getattr(torch, given.dtype or dtype), device=META)
+        found[key] = one
+        if not one.is_floating_point() and not one.is_complex():
+            shadow.know(one, given.whole(one))
+    return found
 
 
-def _watched(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow) -> Watch:
-    """What a run does: the second where the first fills a cache, as all others then do that."""
-    watch: Watch = _run(module, given, shadow, Watch(module, given))
-    return _run(module, given, shadow, Watch(module, given)) if watch.filled else watch
-
-
-def capture(
-    module: nn.Module,
-    inputs: Mapping[str, Given],
-    *,
-    name: str = "",
-    example: bool = False,
-    unknown: bool = False,
-    made: Callable[[], nn.Module] | None = None,
-) -> Graph:
-    """The graph of a module at batch 1 in float32, which can be had again at others. Raises SpecError."""
-    return Captured(module, inputs, name, example, unknown, made)(1, "float32")
-
-
-def of_module(
-    module: Any, inputs: Sequence[Any], named: Mapping[str, Any], example: bool = False, unknown: bool = False
-) -> Graph:
-    """The graph of a module as it runs on these tensors, whose batch is the first axis of all of them. Raises
-    UsageError, SpecError."""
-    if not isinstance(module, nn.Module):
-        raise UsageError(f"this is no torch module, but of the type {type(module).__name__}")
-    given: dict[str, Given] = {}
-    tensors = {**dict(zip(_names(module), inputs, strict=False)), **named}
-    if len(tensors) != len(inputs) + len(named) or not tensors:
-        raise UsageError("give the inputs as tensors, each once")
-    batches = set()
-    for name, tensor in tensors.items():
-        if not isinstance(tensor, Tensor) or not tensor.ndim:
-            raise UsageError(f"the input `{name}` is no tensor with a batch")
-        real = not tensor.is_floating_point() and not tensor.is_complex() and tensor.device.type != "meta"
-        value = tensor.detach().cpu() if real else None
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        given[name] = Given(tuple(tensor.shape[1:]), dtype if not tensor.is_floating_point() else "", 1, value)
-        batches.add(tensor.shape[0])
-    if len(batches) != 1:
-        raise UsageError("the inputs have different batches: the first axis of each is one")
-    floats = [t.dtype for t in (*module.parameters(), *tensors.values()) if t.is_floating_point()]
-    dtype = str(floats[0]).removeprefix("torch.") if floats else "float32"
-    batch = batches.pop()
-    whole = batch if any(one.values is not None for one in given.values()) else None
-    found = Captured(module, given, type(module).__name__, example, unknown, whole=whole)
-    return found(batch, dtype if dtype in ITEMSIZE else "float32")
-
-
-def _names(module: nn.Module) -> list[str]:
-    from inspect import signature
-
-    return list(signature(module.forward).parameters)
-
-
-def _made(given: Given, batch: int, dtype: torch.dtype) -> Tensor:
-    return torch.empty((batch, *given.shape), dtype=getattr(torch, given.dtype) if given.dtype else dtype, device=META)
-
-
-def _real(given: Given, batch: int, dtype: torch.dtype, layout: torch.memory_format | None) -> Tensor:
+def made_for_real(given: Given, batch: int, dtype: torch.dtype, layout: torch.memory_format | None) -> Tensor:
     """Random numbers, or the whole ones that are given."""
     number = getattr(torch, given.dtype) if given.dtype else dtype
     shape = (batch, *given.shape)
@@ -209,33 +76,35 @@ def _real(given: Given, batch: int, dtype: torch.dtype, layout: torch.memory_for
     return found.contiguous(memory_format=layout) if fits and layout is not None else found
 
 
-def _run(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow, watch: Watch | None) -> Any:
-    """Run the module with what it prints on standard error. Raises SpecError at the last line of somebody's code."""
+def run(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow, watch: Watch | None, grad: bool = False) -> Any:
+    """Run the module, watched or not: what it gives where it is to be trained. Raises SpecError at the last line of
+    somebody's code."""
     args = [given[""]] if "" in given else []
     named = {key: value for key, value in given.items() if key}
-    on_meta = next(iter(given.values())).device == META
+    modes = torch.enable_grad() if grad else torch.no_grad() if watch is None else torch.inference_mode()
+    with running(not grad and next(iter(given.values())).device == META, shadow), modes, ExitStack() as stack:
+        if watch is not None:
+            stack.enter_context(watch.hooked())
+            stack.enter_context(watch)
+        out = module(*args, **named)
+        if watch is not None:
+            watch.end(out)
+            del out
+            return watch
+        return out if grad else None
+
+
+@contextmanager
+def running(on_meta: bool, shadow: Shadow) -> Iterator[None]:
+    """Somebody's code runs as `shown` says, not compiled, and `on_meta` with values where they are known."""
     stance = getattr(torch.compiler, "set_stance", None)
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(redirect_stdout(sys.stderr))
-            if stance is not None:
-                stack.enter_context(stance("force_eager"))
-            stack.enter_context(torch.inference_mode() if watch is not None else torch.no_grad())
-            if on_meta:
-                stack.enter_context(shadow)
-                stack.enter_context(Literals(shadow))
-            if watch is not None:
-                stack.enter_context(watch.hooked())
-                stack.enter_context(watch)
-            out = module(*args, **named)
-            if watch is not None:
-                watch.end(out)
-        del out
-    except ArchcalcError:
-        raise
-    except (Exception, SystemExit) as error:  # which would end the command, as if all were well
-        raise failed(error) from None
-    return watch
+    with shown(), ExitStack() as stack:
+        if stance is not None:
+            stack.enter_context(stance("force_eager"))
+        if on_meta:
+            stack.enter_context(shadow)
+            stack.enter_context(Literals(shadow))
+        yield
 
 
 @contextmanager
@@ -257,7 +126,7 @@ def failed(error: BaseException) -> ArchcalcError:
     while at is not None:
         frames.append((at.tb_frame.f_code.co_filename, at.tb_lineno, at.tb_frame.f_code.co_name))
         at = at.tb_next
-    theirs = [frame for frame in frames if not _passed(frame[0])]
+    theirs = [frame for frame in frames if not passed(frame[0])]
     depends = _depends(error)
     said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}" if str(error) else type(error).__name__
     message, hint = (DEPENDS, EXAMPLE) if depends else (said, "")
@@ -289,7 +158,7 @@ def _depends(error: BaseException) -> bool:
 _PASSED: dict[str, bool] = {}
 
 
-def _passed(file: str) -> bool:
+def passed(file: str) -> bool:
     """Whether a file is torch's, ours, or none."""
     found = _PASSED.get(file)
     if found is None:
@@ -348,7 +217,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._ids: dict[int, tuple[Any, int]] = {}
         self._open: list[int] = []
         self._place: dict[tuple[Any, int], tuple[str, int]] = {}
-        self._paths = {id(part): _plain(path) for path, part in reversed([*module.named_modules()])}
+        self._paths = {id(part): plain(path) for path, part in reversed([*module.named_modules()])}
         self._root = module
         self.learned, tensors = self._learn(module)
         self.inputs = tuple((name or _first(module), self._number(one)) for name, one in given.items())
@@ -366,7 +235,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         tensors: dict[int, Tensor] = {}
         every = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
         for name, tensor in every:
-            names.setdefault(id(tensor), []).append(_plain(name))
+            names.setdefault(id(tensor), []).append(plain(name))
             tensors[id(tensor)] = tensor
         trained = {id(parameter) for parameter in module.parameters()}
         found = [Learned(tuple(names[key]), self._number(tensor), key in trained) for key, tensor in tensors.items()]
@@ -474,7 +343,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _where(self) -> tuple[str, int]:
         """The innermost line that is neither torch's nor ours; of a module of torch itself its own."""
         frame: Any = sys._getframe(2)
-        while frame is not None and _passed(frame.f_code.co_filename):
+        while frame is not None and passed(frame.f_code.co_filename):
             frame = frame.f_back
         if frame is None:
             return "torch", 0
@@ -568,7 +437,7 @@ def leaves(value: Any, depth: int = 0) -> list[Tensor]:
     return [tensor for part in parts for tensor in leaves(part, depth + 1)]
 
 
-def _plain(path: str) -> str:
+def plain(path: str) -> str:
     """A path without what compilers put between."""
     return path.replace("_orig_mod.", "").removesuffix("_orig_mod").rstrip(".")
 

@@ -29,10 +29,10 @@ from ..parallel import cores, map_processes
 from . import modules
 from .machine import available_memory
 from .measure import own_run
-from .memory import Watched
 from .network import build, example_inputs, parameter_count, quiet
 from .replay import Own
 from .room import out_of_memory, out_of_memory_while, parameter_bytes, require, with_margin
+from .step import Watched
 
 CPU = torch.device("cpu")
 PROCESS = 512 * 2**20  # bytes of a process that has loaded torch, and of activations at a smallest input

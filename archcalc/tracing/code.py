@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import Any, NamedTuple
 
 from ..errors import Source, SpecError, Text, printable
-from ..graph import Code, Graph, Held, Node, Span, Typed
+from ..graph import Code, Graph, Held, Node, Runs, Span, Typed
 from ..ops import OPS, Op, Param, Shape
 from ..ops.base import Kind as ParamKind
 from ..ops.base import Storage as Stands
@@ -19,7 +19,6 @@ from .calls.reach import reach
 from .calls.seen import Seen
 from .traced import BYTES, Called, Learned, Ref, Traced, refs
 
-Again = Callable[[int, str], Graph]
 FREE = "moves or names values"
 CONSTANT = "makes a constant, of no input and no weight"
 UNKNOWN = "no rule counts it"
@@ -30,7 +29,7 @@ FEW = 3  # calls of a row that are named in it
 
 
 def graph(
-    traced: Traced, files: Mapping[str, Source] | None = None, allow_unknown: bool = False, again: Again | None = None
+    traced: Traced, files: Mapping[str, Source] | None = None, allow_unknown: bool = False, again: Runs | None = None
 ) -> Graph:
     """The graph of a trace; `files` are the lines of the code, where they are at hand. Raises SpecError at the line of
     a call that no rule counts, or that is not what torch calls so."""
@@ -55,7 +54,7 @@ class Built(NamedTuple):
 
 
 def built(
-    traced: Traced, files: Mapping[str, Source] | None = None, allow_unknown: bool = False, again: Again | None = None
+    traced: Traced, files: Mapping[str, Source] | None = None, allow_unknown: bool = False, again: Runs | None = None
 ) -> Built:
     """The graph of a trace as `graph` gives it, and what is what in it."""
     builder = _Builder(traced, files or {}, allow_unknown)
@@ -103,7 +102,7 @@ class _Builder:
         self.taken: dict[str, int] = {}
         self.wheres: dict[tuple[str, int, str], Text] = {}
 
-    def graph(self, again: Again | None) -> Graph:
+    def graph(self, again: Runs | None) -> Graph:
         traced = self.traced
         root = _tree(traced)
         paths = self._paths(root)
@@ -118,7 +117,7 @@ class _Builder:
         spans = tuple(self._rows(root))
         return Graph(inputs, tuple(self.nodes), len(self.nodes), outputs, (), spans, self._code(again))
 
-    def _code(self, again: Again | None) -> Code:
+    def _code(self, again: Runs | None) -> Code:
         traced, first = self.traced, self.first_node
         end = len(self.nodes)
         outputs = {traced.tensors[t].storage for t in traced.outputs}

@@ -1,0 +1,157 @@
+"""A module with its inputs: run on `meta` or for real, at any batch and dtype, in an evaluation or a training step."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import Source, UsageError
+from ..graph import Graph, Stepped
+from ..tracing import code
+from ..tracing.traced import Traced
+from ..units import ITEMSIZE
+from .shadow import Shadow
+from .skeleton import lazy, skeleton, untouched
+from .step import step
+from .trace import SEED, Given, Watch, made_for_real, made_on_meta, run, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A module with its inputs, to be run at any batch and dtype. It may stand on `meta`: `made` makes one that does
+    not. The first of `inputs` may be called "": it is the first argument. `whole` is the only batch that inputs whose
+    values are given have."""
+
+    module: nn.Module
+    inputs: Mapping[str, Given]
+    name: str = ""
+    example: bool = False
+    unknown: bool = False
+    made: Callable[[], nn.Module] | None = None
+    whole: int | None = None
+
+    def __call__(self, batch: int, dtype: str) -> Graph:
+        """The graph at a batch and dtype. Raises UsageError, SpecError."""
+        traced, files = self.trace(batch, dtype)
+        return code.graph(traced, files, self.unknown, self)
+
+    def trace(self, batch: int = 1, dtype: str = "float32") -> tuple[Traced, dict[str, Source]]:
+        """Run a copy of the module once, in an evaluation, and say what it did; with the lines of its files. Of an
+        example the module itself runs, on the CPU. Raises UsageError, SpecError at the line where it fails."""
+        if self.example:
+            watch, _, _ = self.real(batch, dtype, torch.device("cpu"))
+            return watch.traced(self.name, batch, dtype, "example"), watch.files
+        self._check(batch)
+        number, shadow = getattr(torch, dtype), Shadow()
+        with untouched(), torch.device("meta"):
+            module = skeleton(self.module, shadow).eval().to(number)
+            given = made_on_meta(self.inputs, batch, dtype, shadow)
+            if lazy(module):
+                run(module, given, shadow, None)
+                module = skeleton(module, shadow)
+            watch = _watched(module, given, shadow)
+        return watch.traced(self.name, batch, dtype, "meta"), watch.files
+
+    def real(
+        self, batch: int, dtype: str, where: torch.device, layout: torch.memory_format | None = None
+    ) -> tuple[Watch, nn.Module, dict[str, Tensor]]:
+        """Run the module itself on a device, with numbers from a fixed seed: what was seen, with all that it takes to
+        do it again. Raises as `trace` does."""
+        self._check(batch)
+        number, shadow = getattr(torch, dtype), Shadow()
+        with untouched():
+            torch.manual_seed(SEED)
+            module = self._module().to(where).eval().to(number)
+            given = {key: made_for_real(one, batch, number, layout).to(where) for key, one in self.inputs.items()}
+            if layout is not None:
+                module.to(memory_format=layout)  # type: ignore[call-overload]
+            if lazy(module):
+                run(module, given, shadow, None)
+            torch.manual_seed(SEED)
+            return _watched(module, given, shadow), module, given
+
+    def step(self, graph: Graph) -> Stepped:
+        """What a training step at the batch and in the dtype of a graph takes. Raises as `trace` does."""
+        self._check(graph.code.batch if graph.code else 1)
+        return step(self.module, self.inputs, graph)
+
+    def _check(self, batch: int) -> None:
+        if self.whole not in (None, batch):
+            raise UsageError("whole numbers were given for one batch: capture the module again with others")
+
+    def _module(self) -> nn.Module:
+        """A module with values of its own, random ones where those there stand on `meta`."""
+        with shown():
+            module = self.module if self.made is None else self.made()
+            module = copy.deepcopy(module) if module is self.module else module
+        if any(tensor.device.type == "meta" for tensor in (*module.parameters(), *module.buffers())):
+            module = module.to_empty(device="cpu")
+            for tensor in (*module.parameters(), *module.buffers()):
+                if tensor.is_floating_point():
+                    nn.init.normal_(tensor, std=0.02)
+                else:
+                    tensor.detach().zero_()
+            for part in module.modules():
+                reset: Any = getattr(part, "reset_parameters", None)
+                if callable(reset):
+                    reset()
+        return module
+
+
+def _watched(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow) -> Watch:
+    """What a run does: the second where the first fills a cache, as all others then do that."""
+    watch: Watch = run(module, given, shadow, Watch(module, given))
+    return run(module, given, shadow, Watch(module, given)) if watch.filled else watch
+
+
+def capture(
+    module: nn.Module,
+    inputs: Mapping[str, Given],
+    *,
+    name: str = "",
+    example: bool = False,
+    unknown: bool = False,
+    made: Callable[[], nn.Module] | None = None,
+) -> Graph:
+    """The graph of a module at batch 1 in float32, which can be had again at others. Raises SpecError."""
+    return Captured(module, inputs, name, example, unknown, made)(1, "float32")
+
+
+def of_module(
+    module: Any, inputs: Sequence[Any], named: Mapping[str, Any], example: bool = False, unknown: bool = False
+) -> Graph:
+    """The graph of a module as it runs on these tensors, whose batch is the first axis of all of them. Raises
+    UsageError, SpecError."""
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"this is no torch module, but of the type {type(module).__name__}")
+    given: dict[str, Given] = {}
+    tensors = {**dict(zip(_names(module), inputs, strict=False)), **named}
+    if len(tensors) != len(inputs) + len(named) or not tensors:
+        raise UsageError("give the inputs as tensors, each once")
+    batches = set()
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or not tensor.ndim:
+            raise UsageError(f"the input `{name}` is no tensor with a batch")
+        real = not tensor.is_floating_point() and not tensor.is_complex() and tensor.device.type != "meta"
+        value = tensor.detach().cpu() if real else None
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        given[name] = Given(tuple(tensor.shape[1:]), dtype if not tensor.is_floating_point() else "", 1, value)
+        batches.add(tensor.shape[0])
+    if len(batches) != 1:
+        raise UsageError("the inputs have different batches: the first axis of each is one")
+    floats = [t.dtype for t in (*module.parameters(), *tensors.values()) if t.is_floating_point()]
+    dtype = str(floats[0]).removeprefix("torch.") if floats else "float32"
+    batch = batches.pop()
+    whole = batch if any(one.values is not None for one in given.values()) else None
+    found = Captured(module, given, type(module).__name__, example, unknown, whole=whole)
+    return found(batch, dtype if dtype in ITEMSIZE else "float32")
+
+
+def _names(module: nn.Module) -> list[str]:
+    return list(signature(module.forward).parameters)
