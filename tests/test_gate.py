@@ -125,6 +125,13 @@ def test_a_total_that_no_node_explains_is_explained(here: Path, command: Run) ->
     assert command("check").code == 0
 
 
+@pytest.mark.parametrize("name", ["net.yaml@16", "lenet5@64"])
+def test_a_lock_at_another_input_is_refused_with_the_way_out(name: str, here: Path, command: Run) -> None:
+    done = command("lock", name)
+    assert (done.code, f"Lock `{name.partition('@')[0]}`" in done.err, "input: …" in done.err) == (2, True, True)
+    assert not (here / "archcalc.lock").exists()
+
+
 def test_renamed_nodes_are_no_causes(here: Path, command: Run) -> None:
     """Of two repeats one goes: what is left loses its number, and old checkpoints their names."""
     (here / "r.yaml").write_text(
@@ -414,6 +421,7 @@ def test_a_budget(budget: str, holds: bool, here: Path, command: Run) -> None:
         ('[tool.archcalc]\nbudgets = ["macs in 2G..1G"]\n', "the range ends below its start"),
         ('[tool.archcalc]\nbudgets = ["param < 1K"]\n', "nothing that a budget bounds"),
         ('[tool.archcalc]\nbudgets = ["latency < 3 ms"]\n', "bounded by what another model takes"),
+        ('[tool.archcalc]\nbudgets = ["training_memory_bytes < 4GiB"]\n', "fit MODEL --memory 4GiB --train` asks"),
         ("[tool.archcalc]\nbudgets = [3]\n", "budgets are a list of texts"),
         ("[tool.archcalc\n", "is not TOML"),
         ('[tool.archcalc.budgets]\n"net.yaml:net-smal" = ["params < 1K"]\n', "Did you mean `net.yaml:net-small`?"),

@@ -135,7 +135,8 @@ def _unit_of(quantity: Text) -> tuple[str, str]:
     """What a term bounds, which stands in a file and so by its whole name, and its unit. Raises SpecError."""
     known, name = (*TOTALS, RECEPTIVE_FIELD, *MEASURED), quantity.value.removesuffix(WITH_HEADS)
     if name not in known or (name not in TOTALS and name != quantity.value):
-        raise quantity.error(f"`{quantity}` is nothing that a budget bounds", did_you_mean(name, known))
+        hint = "`archcalc fit MODEL --memory 4GiB --train` asks what training takes." if "training" in name else ""
+        raise quantity.error(f"`{quantity}` is nothing that a budget bounds", hint or did_you_mean(name, known))
     return quantity.value, "relative" if name in MEASURED else "bytes" if name.endswith("_bytes") else ""
 
 

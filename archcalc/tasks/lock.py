@@ -50,6 +50,12 @@ def lock(
         raise UsageError(f"`{shown}` is in a folder that does not exist")
     code = {name_of(model): model for model in models if is_code(at_input(name_of(model))[0])}
     others = [name for model in models if (name := name_of(model)) not in code]
+    for name, (plain, size) in ((name, at_input(name)) for name in others):
+        if size is not None:
+            hint = (
+                f"Lock `{plain}`; another input is a model of a file, as `models: {{mine: {{variant: …, input: …}}}}`."
+            )
+            raise UsageError(f"`{printable(name)}`: a lock holds a spec at the input that it prints", hint)
     names = dict.fromkeys(
         name for model in others for name in ([name_in(model, path)] if is_other(model) else names_in(model, path))
     )
