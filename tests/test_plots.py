@@ -22,6 +22,7 @@ from archcalc import cli
 from archcalc import models as api
 from archcalc.analysis.roofline import Device, memory_traffic
 from archcalc.errors import UsageError
+from archcalc.language.zoo import shipped_names
 from archcalc.measurement.latency import Measurement, Mode
 from archcalc.measurement.runs import Run, document
 from archcalc.models import load
@@ -122,7 +123,11 @@ def test_the_blocks_of_a_network(
         hold(graphs.drawn(summary))
 
 
-@pytest.mark.parametrize("model", ["unet", "transformer-base", "sd-unet"])
+SOME = ("unet", "transformer-base", "sd-unet")
+REST = sorted({(list(spec.models) or [spec.family])[0] for spec in shipped_names()} - {*SOME})
+
+
+@pytest.mark.parametrize("model", [*SOME, *(pytest.param(model, marks=pytest.mark.exhaustive) for model in REST)])
 def test_texts_stand_in_their_boxes(model: str) -> None:
     """And boxes apart from each other."""
     figure = graphs.drawn(one(model)[0].summary)
