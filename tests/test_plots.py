@@ -497,6 +497,7 @@ def test_a_picture_looks_as_one_asks(kind: str) -> None:
         ("--size 6", "`6` is no size in inches"),
         ("--size 0x4", "sides of 0.5 to 40 inches"),
         ("--dpi 5", "30 to 1200 dots per inch, not 5"),
+        ("--size 30x30 --dpi 1200", "a picture of 36,000 × 36,000 dots is too large"),
         ("--theme dar", "Did you mean `dark`?"),
         ("--font 'DejaVu Sanz'", "Did you mean `DejaVu Sans`?"),
     ],

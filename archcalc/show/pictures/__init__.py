@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...errors import UsageError
 from .style import PLAIN, Look, inches, styled
 
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from ...tasks.plot import Bubble
     from ...tasks.scale import ScaleResult
 
+SIDE = 50_000  # dots
 FORMATS = ("png", "svg", "pdf", "tikz")
 __all__ = ["FORMATS", "PLAIN", "Look", "graph_svg", "image", "inches", "mermaid", "picture", "styled", "sweep"]
 
 
 def image(figure: Figure, form: str, look: Look = PLAIN) -> bytes:
     """A figure as a file of `FORMATS`, the same bytes for the same figure; of the size that was asked for, or as large
-    as what is drawn."""
+    as what is drawn. Raises UsageError where a png would have too many dots."""
     from io import BytesIO
 
     if form == "tikz":
@@ -31,6 +33,9 @@ def image(figure: Figure, form: str, look: Look = PLAIN) -> bytes:
 
         with styled(look):
             return tikz(figure).encode()
+    dots = [side * look.dpi for side in figure.get_size_inches()]
+    if form == "png" and (max(dots) > SIDE or dots[0] * dots[1] > SIDE**2 / 10):
+        raise UsageError(f"a picture of {dots[0]:,.0f} × {dots[1]:,.0f} dots is too large", "`--dpi` says fewer.")
     out = BytesIO()
     about = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
     edge: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05} if look.size is None else {}
