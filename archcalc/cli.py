@@ -75,8 +75,10 @@ def _done(arguments: list[str], own: bool) -> int:
         return 0
     import gc
 
+    from .files import WAS_READ
     from .parallel import heed_interrupts
 
+    WAS_READ.clear()
     gc.disable()  # a short process: looking for cycles is a tenth of a static summary
     heeded = heed_interrupts(own)
     try:

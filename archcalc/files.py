@@ -33,7 +33,7 @@ def version(path: Path) -> Version:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-_WAS_READ: set[tuple[int, int]] = set()  # the regular files of others that were read, as the system numbers them
+WAS_READ: set[tuple[int, int]] = set()  # the files of others that this command read, as the system numbers them
 
 
 # --- of others ----------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def read(path: Path, most: int, what: str, name: str = "", hint: str = "", *, cu
             if not stat.S_ISREG(found.st_mode):
                 raise SpecError(f"`{name}` is not a regular file")
             data = _bounded(file, min(found.st_size, most) + 1, most + 1)
-            _WAS_READ.add((found.st_dev, found.st_ino))
+            WAS_READ.add((found.st_dev, found.st_ino))
     except (OSError, ValueError) as error:
         if isinstance(error, ValueError) or error.errno in ABSENT:
             raise SpecError(f"there is no file `{name}`", hint=hint) from None
@@ -156,12 +156,13 @@ def writable(path: str, option: str) -> Path:
     return found
 
 
-def was_read(path: Path) -> bool:
-    """Whether this file was read, by any of its names: nothing that is written may take its place."""
+def spare_read(path: Path, said: str) -> None:
+    """Raise UsageError if this file was read, by any of its names: nothing that is written takes its place. `said` is
+    what messages call it."""
     with suppress(OSError):
         found = path.stat()
-        return (found.st_dev, found.st_ino) in _WAS_READ
-    return False
+        if (found.st_dev, found.st_ino) in WAS_READ:
+            raise UsageError(f"`{printable(said)}` was read: nothing takes its place", "Name another file.")
 
 
 def replace(path: Path, text: str | bytes) -> None:

@@ -459,6 +459,7 @@ def test_check_reads_what_is_reported(net: str, capsys: pytest.CaptureFixture[st
         ["summary", "net.yaml:net-wide", "--static", "-o", "link.yaml"],
         ["compare", "vgg16", "vgg19", "--results", "r.csv", "-o", "r.csv"],
         ["scale", "./net.yaml:net-wide", "--batch", "1,2", "-o", "net.yaml"],
+        ["export", "net.yaml:net-wide", "-o", "net.yaml"],
     ],
 )
 def test_what_was_read_is_not_written_over(line: list[str], net: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -467,7 +468,8 @@ def test_what_was_read_is_not_written_over(line: list[str], net: str, capsys: py
     before = [Path(name).read_bytes() for name in (net, "r.csv")]
     code, _, err = run(capsys, *line)
     assert code == 2
-    assert f"`--output {line[-1]}` was read" in err
+    assert f"`--output {line[-1]}` " in err
+    assert "nothing takes its place" in err
     assert [Path(name).read_bytes() for name in (net, "r.csv")] == before
 
 

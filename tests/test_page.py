@@ -148,6 +148,9 @@ def test_a_search_for_no_column_says_so(chromium: Tab, pages: dict[str, Path]) -
     chromium.type(".find input", "wings > 3")
     assert chromium.run("document.querySelector('.find output').value") == "no column is called wings"
     assert chromium.run("document.querySelector('.find input').ariaInvalid") == "true"
+    chromium.run("location.hash = '%'")
+    chromium.settle()
+    fine(chromium, pages["zoo"])
 
 
 @NEEDS

@@ -421,12 +421,12 @@ class Output:
     def __call__(self, result: "Page | str | bytes", stopped: BaseException | None = None) -> None:
         """Write a page, a text as it is, or to a file a picture. Raises `stopped` then: what ended a measurement, whose
         page has what was measured. A text that cannot be written to its file is printed: Unavailable says why."""
-        from ..errors import Unavailable, UsageError, printable
-        from ..files import replace, was_read
+        from ..errors import Unavailable, printable
+        from ..files import replace, spare_read
         from ..show.writers import write
 
-        if self.path is not None and was_read(self.path):
-            raise UsageError(f"`{self.option} {self.name}` was read: nothing takes its place", "Name another file.")
+        if self.path is not None:
+            spare_read(self.path, f"{self.option} {self.name}")
         if not isinstance(result, str | bytes):
             if self.format == "csv":
                 print(

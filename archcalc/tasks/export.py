@@ -10,14 +10,14 @@ from pathlib import Path, PurePath
 from ..analysis.align import align
 from ..analysis.normal import Normal, normal
 from ..errors import SpecError, UsageError, printable
-from ..files import replace, writable
+from ..files import replace, typed, writable
 from ..graph import Graph, Input
 from ..language.blocks import Part
 from ..language.outline import Value
 from ..language.writer import spec
-from ..language.zoo import SUFFIXES, select_text
+from ..language.zoo import SUFFIXES, select_text, split
 from ..models import Model, load
-from ..networks import Reference, network
+from ..networks import Reference, name_of, network
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ def export(model: Reference | Model, path: str | Path = "", *, input: Input | No
     if path and Path(path).suffix not in SUFFIXES:
         raise UsageError(f"`{path}` is no name for a spec file", "A spec ends in `.yaml`.")
     file = writable(str(path), "--output") if path else None
+    own = None if isinstance(model, Model) else split(name_of(model))[0]
+    if file is not None and own is not None and typed(own).resolve() == file:
+        raise UsageError(f"`--output {printable(str(path))}` is what is read: nothing takes its place")
     found = model if isinstance(model, Model) else load(model, input=input)
     name = called(found.name)
     form = normal(found.graph)

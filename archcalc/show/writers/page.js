@@ -381,9 +381,17 @@ function reach(...rows) {
   });
   rows[0].scrollIntoView({ block: "center" });
 }
+// What somebody typed behind the address may be no text at all.
+function plain(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
 // `#table?words` asks a table, `#row` opens what a row stands in.
 function go() {
-  const [name, words] = decodeURIComponent(location.hash.slice(1)).split("?"),
+  const [name, words] = plain(location.hash.slice(1)).split("?"),
     target = document.getElementById(name);
   if (!target) return;
   if (target.tagName === "TR") reach(target);
