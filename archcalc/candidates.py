@@ -8,11 +8,12 @@ from typing import NamedTuple
 from .analysis.counts import Totals, analyse
 from .analysis.pieces import Known, totals
 from .errors import ArchcalcError
-from .graph import Input, Piece, Unfolded
+from .graph import Input
 from .language.pieces import Pieces
 from .language.zoo import Selection
 from .networks import Number, Reference, Settings, checked, network, numbers, selected
 from .ops import OpError
+from .pieces import Piece, Unfolded
 
 
 class Exceeded(NamedTuple):

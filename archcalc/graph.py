@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
 from .errors import SpecError, Text, UsageError, did_you_mean
@@ -79,59 +78,6 @@ class Span(NamedTuple):
     @property
     def output(self) -> int:
         return self.outputs[0]
-
-
-class Part(NamedTuple):
-    """What stands in a `Piece`: a node, a piece, or with the op None one more value of the piece before it. `inputs`
-    are indices of earlier parts; −1, −2, … are the values that enter. `shares`: it works with another's parameters."""
-
-    op: Op | Piece | None
-    inputs: tuple[int, ...]
-    shape: Shape
-    shares: bool = False
-
-
-class Piece:
-    """Nodes that stand alike in many networks, as one: a block at shapes and with settings.
-
-    Of the values that its maker was handed it reads those at `takes`, whose shapes are `entered`; `read` says of which
-    more than the shape is read. `outs` are the parts whose values leave it, `laid` the shapes in which their elements
-    stood before they were laid out. `gives` are the values that its maker gave: places in `outs`; −1, −2, … are values
-    that were handed in. There are `count` nodes in it, made in so many `steps`; `still`: they do nothing behind their
-    like. What is worked out from it is kept under `known`."""
-
-    __slots__ = ("count", "entered", "gives", "known", "laid", "outs", "parts", "read", "steps", "still", "takes")
-    count: int
-
-    def __init__(
-        self,
-        parts: tuple[Part, ...],
-        takes: tuple[int, ...] = (),
-        entered: tuple[Shape, ...] = (),
-        outs: tuple[int, ...] = (),
-        gives: tuple[int, ...] = (),
-        laid: tuple[Shape, ...] = (),
-        steps: int = 0,
-        still: bool = False,
-    ) -> None:
-        self.parts, self.takes, self.entered, self.outs = parts, takes, entered, outs
-        self.gives, self.laid, self.steps, self.still = gives, laid, steps, still
-        self.count = sum(part.op.count if isinstance(part.op, Piece) else part.op is not None for part in parts)
-        read = {value for part in parts for value in reads(part)}
-        self.read = tuple([-1 - number in read for number in range(len(takes))])
-        self.known: dict[Any, Any] = {}
-
-    def settled(self) -> bool:
-        """As of an op."""
-        return self.still
-
-
-def reads(part: Part) -> tuple[int, ...]:
-    """The values of which a part reads more than the shape."""
-    op, inputs = part[0], part[1]
-    if op is None:
-        return ()
-    return tuple(compress(inputs, op.read)) if isinstance(op, Piece) else inputs[: op.read]
 
 
 class Held(NamedTuple):
@@ -478,18 +424,22 @@ class GraphBuilder:
         key = (op, shapes)
         shape = self._shapes.get(key)
         if shape is None:
-            low, high = op.inputs
-            if not low <= len(inputs) <= high:
-                raise OpError(f"`{op.word}` takes {low} value{'s' * (low != 1)}, here are {len(inputs)}")
-            shape = gives(op, shapes)
-            if elements(shape) > LIMIT:
-                raise OpError(f"the output {dims(shape)} has more than 10¹⁸ elements")
-            self._shapes[key] = shape
+            shape = self._shapes[key] = self.infer(op, shapes)
         if len(self._nodes) >= MAX_NODES:
             raise SpecError(f"a network of more than {MAX_NODES:,} nodes is refused", where)
         scope = self._scope
         self._nodes.append((op, inputs, shape, scope, scope.count(op.word), where, self.head))
         return len(self._nodes) - 1
+
+    def infer(self, op: Op, shapes: tuple[Shape, ...]) -> Shape:
+        """The shape that an op gives of these. Raises OpError where it does not fit."""
+        low, high = op.inputs
+        if not low <= len(shapes) <= high:
+            raise OpError(f"`{op.word}` takes {low} value{'s' * (low != 1)}, here are {len(shapes)}")
+        shape = gives(op, shapes)
+        if elements(shape) > LIMIT:
+            raise OpError(f"the output {dims(shape)} has more than 10¹⁸ elements")
+        return shape
 
     def params(self, index: int) -> tuple[Param, ...]:
         """The parameters of a node, its own or shared."""
@@ -630,102 +580,3 @@ class GraphBuilder:
             for span in self._spans
         )  # fmt: skip
         return Graph(self.inputs, tuple(nodes), main, outputs, heads, spans)
-
-
-class Unfolded(Exception):
-    """A network that pieces do not say all of: it is built node by node."""
-
-
-class PieceBuilder(GraphBuilder):
-    """Appends nodes, and puts pieces in the place of those that stand in one. It goes on with `shapes` of others."""
-
-    def __init__(
-        self, inputs: tuple[tuple[str, Shape], ...], shapes: dict[tuple[Op, tuple[Shape, ...]], Shape]
-    ) -> None:
-        super().__init__(inputs)
-        self._shapes = shapes
-
-    def pieces(self, start: int) -> Iterator[Piece]:
-        """Those from a node on."""
-        return (op for op, *_ in self._nodes[start:] if isinstance(op, Piece))
-
-    def fold(self, start: int, handed: tuple[int, ...], values: tuple[int, ...], steps: int) -> Piece:
-        """Take the nodes from `start` on away, as a piece that its maker made of the values that it was `handed`, and
-        that gives `values`. Raises Unfolded where something else is read, or something is read by nobody."""
-        nodes, shares, still = self._nodes[start:], self._shares, self.settles(start)
-        places = {value: place for place, value in reversed([*enumerate(handed)])}
-        takes: dict[int, int] = {}
-        parts: list[Part] = []
-        read: set[int] = set()
-        for number, (op, inputs, shape, *_) in enumerate(nodes, start):
-            here = [v - start if v >= start else -1 - takes.setdefault(v, len(takes)) for v in inputs]
-            part = Part(op, tuple(here), shape, number in shares)
-            if part.shares and shares[number] < start:
-                raise Unfolded
-            parts.append(part)
-            read.update(reads(part))
-        outs = tuple({value - start: 0 for value in values if value >= start})
-        read.update(outs)
-        if not read.issuperset(range(len(parts))) or not takes.keys() <= places.keys() or (still and len(outs) > 1):
-            raise Unfolded
-        gives = tuple([outs.index(v - start) if v >= start else -1 - places[v] for v in values])
-        laid = tuple([self.laid_out(out + start) for out in outs])
-        entered = tuple([self.shape(value) for value in takes])
-        del self._nodes[start:]
-        for number in [number for number in shares if number >= start]:
-            del shares[number]
-        return Piece(tuple(parts), tuple([places[v] for v in takes]), entered, outs, gives, laid, steps, still)
-
-    def place(self, piece: Piece, handed: tuple[int, ...], where: Text) -> tuple[int, ...]:
-        """Append a piece to what it is handed, and return the values that it gives."""
-        first = len(self._nodes)
-        if piece.outs:
-            inputs = tuple([handed[place] for place in piece.takes])
-            shape, *others = (piece.parts[out].shape for out in piece.outs)
-            self._nodes.append((piece, inputs, shape, self._scope, 1, where, self.head))
-            self._nodes += [(None, (), shape, self._scope, 1, where, self.head) for shape in others]
-        return tuple([first + give if give >= 0 else handed[-1 - give] for give in piece.gives])
-
-    def whole(self, main: int, outputs: tuple[int, ...], heads: tuple[int, ...]) -> tuple[Piece, Piece | None]:
-        """All that was appended: the main path, and where there are heads everything. Raises Unfolded as `fold` does,
-        also where heads alone read something of the main path."""
-        shares = self._shares
-        parts = tuple([Part(op, inputs, shape, n in shares) for n, (op, inputs, shape, *_) in enumerate(self._nodes)])
-        entered = tuple([shape for _, shape in self.inputs])
-        found, read = list[Piece](), set[int]()
-        for stop, ends in ((main, outputs), (len(parts), (*outputs, *heads))):
-            read = {*ends, *(value for part in parts[:stop] for value in reads(part))}
-            outs = tuple([end for end in dict.fromkeys(ends) if end >= 0])
-            found.append(Piece(parts[:stop], tuple(range(len(entered))), entered, outs))
-            if not read.issuperset(range(stop)) or not 0 < found[-1].count <= MAX_NODES:
-                raise Unfolded
-        if not read.issuperset(range(-len(entered), 0)):
-            raise Unfolded
-        return found[0], found[1] if main < len(parts) else None
-
-    def fixed(self, value: int) -> bool:
-        return super().fixed(self._alone(value))
-
-    def params(self, index: int) -> tuple[Param, ...]:
-        return super().params(self._alone(index))
-
-    def laid_out(self, value: int) -> Shape:
-        while value >= 0:
-            op, inputs, shape, *_ = self._nodes[value]
-            if len(shape) > 1:
-                break
-            if not isinstance(op, Op):
-                first = value
-                while self._nodes[first][0] is None:
-                    first -= 1
-                return self._nodes[first][0].laid[value - first]  # type: ignore[no-any-return]
-            if not op.in_place or numel(self.shape(inputs[0])) != numel(shape):
-                break
-            value = inputs[0]
-        return self.shape(value)
-
-    def _alone(self, value: int) -> int:
-        """A value that no piece gives. Raises Unfolded for another."""
-        if value >= 0 and not isinstance(self._nodes[value][0], Op):
-            raise Unfolded
-        return value

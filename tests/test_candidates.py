@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -57,6 +58,29 @@ def asked(of: Candidates | str, changed: dict[str, int | Fraction], input: dict[
         return type(error), error.render()
 
 
+WIDTHS = st.integers(4, 16).map(lambda n: Fraction(n, 8))
+DEPTHS = st.integers(1, 9)
+DRAWN: dict[str, dict[str, st.SearchStrategy[Any]]] = {  # what builds, mostly
+    "efficientnet-b0": {"width": WIDTHS, "depth": st.integers(1, 32).map(lambda n: Fraction(n, 10))},
+    "regnety-800mf": {f"w{n}": st.integers(1, 40).map(lambda n: 16 * n) for n in (1, 2, 3)} | {"d2": DEPTHS},
+    "mobilenetv3-large": {"alpha": WIDTHS, "classes": st.integers(1, 1000)},
+    "wrn-28-10": {"k": st.integers(1, 16), "depth": DEPTHS.map(lambda n: 6 * n + 4)},
+    "resnet50": {"width": WIDTHS, "v15": st.integers(0, 1)},
+    "vit-b-16": {"L": DEPTHS, "D": st.integers(1, 8).map(lambda n: 96 * n), "P": st.sampled_from((8, 16, 32))},
+}
+
+
+def hold_drawn(data: st.DataObject) -> None:
+    """Settings that build, at sizes that most blocks were not at before."""
+    name = data.draw(st.sampled_from([*DRAWN]))
+    of = candidates(name)
+    changed = data.draw(st.fixed_dictionaries(DRAWN[name]))
+    side = data.draw(st.integers(1, 16)) * 32
+    fresh = load(name, settings=changed, input=(3, side, side)).totals
+    assert of.totals(changed, (3, side, side)) == fresh
+    assert of._pieces is not None
+
+
 def hold(name: str, data: st.DataObject) -> None:
     of = candidates(name)
     names = settable(of.selection)
@@ -77,15 +101,28 @@ def test_a_candidate_is_the_network_that_is_built_afresh(data: st.DataObject) ->
     hold(data.draw(st.sampled_from(MODELS)), data)
 
 
-@pytest.mark.slow
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_candidate_of_a_sweep_is(data: st.DataObject) -> None:
+    hold_drawn(data)
+
+
+@pytest.mark.exhaustive
 @given(st.data())
 @settings(max_examples=1000, deadline=None)
-def test_a_thousand_candidates_are(data: st.DataObject) -> None:
+def test_a_thousand_candidates_of_sweeps_are(data: st.DataObject) -> None:
+    hold_drawn(data)
+
+
+@pytest.mark.exhaustive
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_candidates_of_all_families_are(data: st.DataObject) -> None:
     every = [found[0].name for path in spec_files() if (found := selections(path)[1])]
     hold(data.draw(st.sampled_from(MODELS) | st.sampled_from(every)), data)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_every_model_of_the_zoo_is() -> None:
     for path in spec_files():
         for selection in selections(path)[1]:
@@ -110,7 +147,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     of = Candidates("regnetx-400mf")
     for width in range(400, 720, 16):
         assert of.totals({"w4": width}) == load("regnetx-400mf", settings={"w4": width}).totals
-        assert len(of._pieces.known) < 100  # type: ignore[union-attr]
+        assert of._pieces.shelf.pieces < 100  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import add
 from typing import NamedTuple
 
-from ..graph import Piece, Unfolded
 from ..ops.base import LIMIT
 from ..ops.shapes import elements
+from ..pieces import Leaf, Piece, Unfolded
 from ..units import ITEMSIZE
 from .counts import Totals, cost_of
 from .memory import ID_BYTES
@@ -28,36 +27,56 @@ class Counts(NamedTuple):
     macs: int
 
 
-class Sums(NamedTuple):
-    """What the nodes of a piece have together. `elementwise` are operations by kind. `paths` are, for each value that
-    leaves it, the most weight layers on a path there: from inside, and from each value that enters; `longest` the same
-    for all nodes. `ids` says which values that enter are looked up."""
+Sums = tuple[Counts, dict[str, int]]  # with the element-wise operations by kind
 
-    counts: Counts
-    elementwise: dict[str, int]
+
+class Ways(NamedTuple):
+    """The most weight layers on a path to each value that leaves a form: from inside, and from each value that enters;
+    `longest` the same to any node. `ids` says which values that enter are looked up."""
+
     paths: tuple[tuple[int, ...], ...]
     longest: tuple[int, ...]
     ids: tuple[bool, ...]
 
 
 class Enters(NamedTuple):
-    """A value that enters a piece: the number of the storage that it stands in, how many elements that has (−1: memory
-    that is not the network's to take), and whether it is needed behind the piece."""
+    """A value that enters a piece: the number of the storage that it stands in (−1: memory that is not the network's to
+    take), how many elements that has, and whether it is needed behind the piece."""
 
     storage: int
     size: int
     needed: bool
 
 
+OUTSIDE = Enters(-1, 0, False)
+
+
+class Step(NamedTuple):
+    """What a part does to storages: whether it allocates one, those that nothing needs behind it, and of a piece those
+    that enter it: their numbers there and here, and whether they are needed further on."""
+
+    part: int
+    allocates: bool
+    freed: tuple[int, ...]
+    enters: tuple[tuple[int, int, bool], ...] = ()
+
+
+class Plan(NamedTuple):
+    """What a form does to memory at any size; and where each value that leaves it stands: the number of a storage that
+    entered, or of one of the `new` ones behind those, which have these numbers inside; −1 as of what enters."""
+
+    steps: tuple[Step, ...]
+    stands: tuple[int, ...]
+    new: tuple[int, ...]
+
+
 class Held(NamedTuple):
     """What a piece does to memory, in elements: the most that is alive at once beside what was before, what is alive
-    then, all that it allocates; and where each value that leaves it stands: the number of a storage that entered, or of
-    one of the `new` ones behind those, which have so many elements."""
+    then, all that it allocates, and the sizes of the new storages in which values leave it."""
 
     most: int
     left: int
     made: int
-    stands: tuple[int, ...]
     new: tuple[int, ...]
 
 
@@ -69,10 +88,11 @@ class Known:
         self.params = self.active_params = self.macs = 0
 
     def add(self, piece: Piece) -> None:
-        params, idle, *_, macs = sums(piece).counts
-        self.params += params
-        self.active_params += params - idle
-        self.macs += macs * self.batch
+        """Take in a piece."""
+        counts, _ = sums(piece)
+        self.params += counts.params
+        self.active_params += counts.params - counts.idle
+        self.macs += counts.macs * self.batch
 
     def counts(self) -> dict[str, int]:
         """By the names of totals."""
@@ -91,8 +111,9 @@ def totals(main: Piece, every: Piece | None = None, batch: int = 1, dtype: str =
 
 
 def _totals(piece: Piece, batch: int, dtype: str) -> Totals:
-    own, held = sums(piece), memory(piece, tuple([Enters(number, -1, False) for number in range(len(piece.entered))]))
-    counts, kinds, _, longest, ids = own
+    counts, kinds = sums(piece)
+    held = memory(piece, (OUTSIDE,) * len(piece.entered))
+    _, longest, ids = ways(piece)
     size = ITEMSIZE[dtype]
     inputs = sum(elements(x) * batch * (ID_BYTES if of else size) for x, of in zip(piece.entered, ids, strict=True))
     return Totals(
@@ -112,47 +133,66 @@ def _totals(piece: Piece, batch: int, dtype: str) -> Totals:
     )
 
 
-def sums(piece: Piece) -> Sums:
-    """The sums of a piece, worked out once. Raises OpError above 10¹⁸ in one node."""
-    found: Sums | None = piece.known.get("sums")
+def sums(part: Piece | Leaf) -> Sums:
+    """The sums of a part, worked out once. Raises OpError above 10¹⁸ in one node."""
+    found: Sums | None = part.sums
     if found is None:
-        found = piece.known["sums"] = _sums(piece)
+        found = part.sums = _of_leaf(part) if isinstance(part, Leaf) else _of_parts(part)
     return found
 
 
-def _sums(piece: Piece) -> Sums:
-    parts, entered = piece.parts, piece.entered
-    counts, kinds, ids = Counts(*[0] * 7), dict[str, int](), [False] * len(entered)
-    enter = [(0, *[0 if n == own else NONE for n in range(len(entered))]) for own in range(len(entered))]
-    longest = nothing = (0, *[NONE] * len(entered))
+def _of_leaf(leaf: Leaf) -> Sums:
+    _, weights, biases, norms, stats, macs, kinds, *_, idle = cost_of(leaf.op, leaf.entered, leaf.shape)
+    return Counts(weights + biases + norms, idle, weights, biases, norms, stats, macs), kinds
+
+
+def _of_parts(piece: Piece) -> Sums:
+    found = [part.sums or sums(part) for part in piece.parts if part is not None]
+    shares = piece.form.shares
+    counts = [own for own, _ in found]
+    if shares:
+        at = [n for n, part in enumerate(piece.parts) if part is not None]
+        counts = [Counts(0, 0, 0, 0, 0, 0, own.macs) if n in shares else own for n, own in zip(at, counts, strict=True)]
+    kinds: dict[str, int] = {}
+    for _, more in found:
+        for kind, count in more.items():
+            kinds[kind] = kinds.get(kind, 0) + count
+    return Counts(*map(sum, zip(*counts, strict=True))), kinds
+
+
+def ways(piece: Piece) -> Ways:
+    """The ways through a piece, worked out once for its form."""
+    found: Ways | None = piece.form.known.get("ways")
+    if found is None:
+        found = piece.form.known["ways"] = _ways(piece)
+    return found
+
+
+def _ways(piece: Piece) -> Ways:
+    many = len(piece.entered)
+    ids = [False] * many
+    enter = [(0, *[0 if n == own else NONE for n in range(many)]) for own in range(many)]
+    longest = nothing = (0, *[NONE] * many)
     paths: list[tuple[int, ...]] = []
     others: Iterator[tuple[int, ...]] = iter(())
-    for op, inputs, shape, shares in parts:
-        if op is None:
+    for part, inputs in zip(piece.parts, piece.form.inputs, strict=True):
+        before = [paths[value] if value >= 0 else enter[-1 - value] for value in inputs]
+        if part is None:
             paths.append(next(others))
             continue
-        before = [paths[value] if value >= 0 else enter[-1 - value] for value in inputs]
-        if isinstance(op, Piece):
-            own = sums(op)
-            counts, more, looked_up = Counts(*map(add, counts, own.counts)), own.elementwise, own.ids
-            most, *left = (_through(path, before, nothing) for path in (own.longest, *own.paths))
+        if isinstance(part, Piece):
+            own, _most, looked_up = ways(part)
+            most, *left = (_through(path, before, nothing) for path in (_most, *own))
             others = iter(left)
             paths.append(next(others))
         else:
-            shapes = tuple([parts[value].shape if value >= 0 else entered[-1 - value] for value in inputs])
-            cost = cost_of(op, shapes, shape)
-            _, weights, biases, norms, stats, macs, more, *_, idle = cost
-            learned = (0,) * 6 if shares else (weights + biases + norms, idle, weights, biases, norms, stats)
-            counts, looked_up = Counts(*map(add, counts, (*learned, macs))), (op.ids > 0,)
-            most = tuple([length + op.weight_layers for length in map(max, nothing, *before)])
+            most, looked_up = tuple([n + part.op.weight_layers for n in map(max, nothing, *before)]), (part.op.ids > 0,)
             paths.append(most)
         longest = tuple(map(max, longest, most))
-        for kind, count in more.items():
-            kinds[kind] = kinds.get(kind, 0) + count
         for value, of in zip(inputs, looked_up, strict=False):
             if of and value < 0:
                 ids[-1 - value] = True
-    return Sums(counts, kinds, tuple([paths[out] for out in piece.outs]), longest, tuple(ids))
+    return Ways(tuple([paths[out] for out in piece.form.outs]), longest, tuple(ids))
 
 
 def _through(path: tuple[int, ...], before: list[tuple[int, ...]], nothing: tuple[int, ...]) -> tuple[int, ...]:
@@ -162,77 +202,101 @@ def _through(path: tuple[int, ...], before: list[tuple[int, ...]], nothing: tupl
     return tuple(map(max, (inside, *nothing[1:]), *behind))
 
 
+# --- memory -------------------------------------------------------------------------------------------------------
+
+
 def memory(piece: Piece, enters: tuple[Enters, ...]) -> Held:
     """What a piece does to memory, worked out once for values that enter so: as `storages` and `live_bytes` say it."""
-    found: Held | None = piece.known.get(enters)
-    if found is None:
-        found = piece.known[enters] = _memory(piece, enters)
+    found: Held | None = piece.held.get(enters)
+    if found is not None:
+        return found
+    steps, _, new = _plan(piece, tuple([(storage, needed) for storage, _, needed in enters]))
+    sizes = [0] * (1 + max((own.storage for own in enters), default=-1))
+    for storage, size, _ in enters:
+        if storage >= 0:
+            sizes[storage] = size
+    parts, live, most, made = piece.parts, 0, 0, 0
+    for at, allocates, freed, entering in steps:
+        part = parts[at]
+        if isinstance(part, Piece):
+            state = [
+                OUTSIDE if there < 0 else Enters(there, 0 if needed else sizes[here], needed)
+                for there, here, needed in entering
+            ]
+            held = memory(part, tuple(state))
+            most = max(most, live + held.most)
+            live, made = live + held.left, made + held.made
+            sizes += held.new
+        elif allocates:
+            size = part.size  # type: ignore[union-attr]  # it is a leaf
+            sizes.append(size)
+            live, made = live + size, made + size
+            most = max(most, live)
+        for storage in freed:
+            live -= sizes[storage]
+    found = piece.held[enters] = Held(most, live, made, tuple([sizes[storage] for storage in new]))
     return found
 
 
-def _memory(piece: Piece, enters: tuple[Enters, ...]) -> Held:
-    parts, behind = piece.parts, len(piece.parts)
+def _plan(piece: Piece, enters: tuple[tuple[int, bool], ...]) -> Plan:
+    """What a form does to memory, worked out once for values that enter so, at any size."""
+    found: Plan | None = piece.form.known.get(enters)
+    if found is None:
+        found = piece.form.known[enters] = _planned(piece, enters)
+    return found
+
+
+def _planned(piece: Piece, enters: tuple[tuple[int, bool], ...]) -> Plan:
+    form, behind = piece.form, len(piece.parts)
     last = [*range(behind)]
     last_entered = [-1] * len(enters)
-    for index, part in enumerate(parts):
-        for value in part.inputs:
+    for index, inputs in enumerate(form.inputs):
+        for value in inputs:
             if value >= 0:
                 last[value] = index
             else:
                 last_entered[-1 - value] = index
-    for out in piece.outs:
+    for out in form.outs:
         last[out] = behind
-    # By storage, those that enter first: its elements, and the last part that needs what stands in it.
-    sizes: list[int] = [0] * (1 + max((own.storage for own in enters), default=-1))
-    needed = [-1] * len(sizes)
-    for own, end in zip(enters, last_entered, strict=True):
-        sizes[own.storage] = own.size
-        needed[own.storage] = behind if own.needed else max(needed[own.storage], end)
-    first_new = len(sizes)
-    stands: list[int] = []
+    first_new = 1 + max((storage for storage, _ in enters), default=-1)
+    needed = [-1] * first_new  # by storage: the last part that needs what stands in it
+    for (storage, further), end in zip(enters, last_entered, strict=True):
+        if storage >= 0:
+            needed[storage] = behind if further else max(needed[storage], end)
+    stands: list[int] = []  # the storage of each part's value
+    steps: list[Step] = []
 
     def stand(storage: int) -> None:
-        needed[storage] = max(needed[storage], last[len(stands)])
+        if storage >= 0:
+            needed[storage] = max(needed[storage], last[len(stands)])
         stands.append(storage)
 
-    live = most = made = 0
+    def new() -> int:
+        needed.append(-1)
+        return len(needed) - 1
+
     others: Iterator[int] = iter(())
-    for index, (op, inputs, shape, _) in enumerate(parts):
-        sources = [stands[value] if value >= 0 else enters[-1 - value].storage for value in inputs]
-        if op is None:
+    for index, (part, inputs) in enumerate(zip(piece.parts, form.inputs, strict=True)):
+        sources = [stands[value] if value >= 0 else enters[-1 - value][0] for value in inputs]
+        if part is None:
             stand(next(others))
-        elif isinstance(op, Piece):
-            known = {storage: number for number, storage in enumerate(dict.fromkeys(sources))}
-            kept = [sizes[storage] >= 0 and needed[storage] > index for storage in sources]
-            state = [
-                Enters(known[storage], 0 if keep else sizes[storage], keep)
-                for storage, keep in zip(sources, kept, strict=True)
-            ]
-            held = memory(op, tuple(state))
-            most, live, made = max(most, live + held.most), live + held.left, made + held.made
-            here = [*known, *range(len(sizes), len(sizes) + len(held.new))]
-            sizes += held.new
-            needed += [-1] * len(held.new)
-            others = iter([here[number] for number in held.stands])
+        elif isinstance(part, Piece):
+            there = {storage: number for number, storage in enumerate({own: 0 for own in sources if own >= 0})}
+            entering = [(there.get(own, -1), own, own >= 0 and needed[own] > index) for own in sources]
+            inside = _plan(part, tuple([(number, further) for number, _, further in entering]))
+            steps.append(Step(index, False, (), tuple(entering)))
+            here = [*there, *[new() for _ in inside.new], -1]  # the last one is −1 there, too
+            others = iter([here[number] for number in inside.stands])
             stand(next(others))
         else:
-            storage, source = op.storage, sources[0] if sources else -1
-            overwrites = storage == "inplace" and sizes[source] >= 0 and needed[source] <= index
-            if storage == "view" or overwrites:
-                stand(source)
-            else:
-                size = -1 if storage == "own" else elements(shape)
-                sizes.append(size)
-                needed.append(-1)
-                stand(len(sizes) - 1)
-                if size > 0:
-                    live, made = live + size, made + size
-            most = max(most, live)
-            for each in {*sources, stands[-1]}:
-                if needed[each] == index and sizes[each] > 0:
-                    live -= sizes[each]
-    outer = [stands[out] for out in piece.outs]
-    new = [storage for storage in dict.fromkeys(outer) if storage >= first_new]
-    number = {storage: first_new + at for at, storage in enumerate(new)}
-    places = tuple([number.get(storage, storage) for storage in outer])
-    return Held(most, live, made, places, tuple([sizes[storage] for storage in new]))
+            kind, source = part.op.storage, sources[0] if sources else -1
+            overwrites = kind == "inplace" and source >= 0 and needed[source] <= index
+            allocates = not (kind in ("view", "own") or overwrites)
+            stand(new() if allocates else -1 if kind == "own" else source)
+            freed = tuple([own for own in {*sources, stands[-1]} if own >= 0 and needed[own] == index])
+            if allocates or freed:
+                steps.append(Step(index, allocates, freed))
+    outer = [stands[out] for out in form.outs]
+    left = [storage for storage in dict.fromkeys(outer) if storage >= first_new]
+    number = {storage: first_new + at for at, storage in enumerate(left)}
+    return Plan(tuple(steps), tuple([number.get(storage, storage) for storage in outer]), tuple(left))

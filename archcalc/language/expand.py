@@ -94,10 +94,17 @@ def settable(selection: Selection) -> list[str]:
     return [*selection.family.given, *_columns(selection.family, selection.variant)]
 
 
+_COLUMNS: WeakKeyDictionary[Family, dict[str, dict[str, Any]]] = WeakKeyDictionary()
+
+
 def _columns(family: Family, variant: Variant) -> dict[str, Any]:
     """The values that a variant's row gives, by name."""
-    roles = [(family.role(heading), cell) for heading, cell in variant.cells.items()]
-    return {role.name: cell_value(cell) for role, cell in roles if role is not None and role.kind == "name"}
+    known, name = _COLUMNS.setdefault(family, {}), variant.name.value
+    if name not in known:
+        roles = [(family.role(heading), cell) for heading, cell in variant.cells.items()]
+        named = [(role, cell) for role, cell in roles if role is not None and role.kind == "name"]
+        known[name] = {role.name: cell_value(cell) for role, cell in named}
+    return known[name]
 
 
 def _given(family: Family, settings: Settings) -> dict[str, Any]:
@@ -221,8 +228,12 @@ class _Expander:
 
     def _row_env(self, columns: Mapping[str, Any], value: Value) -> dict[str, Any]:
         env = {**self.constants, **columns, **self._entering(value)}
-        _derive(env, self.later)
+        self._follow(env)
         return env
+
+    def _follow(self, env: Env) -> None:
+        """Add what follows of `let:` from the names of a row."""
+        _derive(env, self.later)
 
     def _entering(self, value: Value) -> dict[str, Any]:
         """`cin`, `hin`, `win`, `tokens` and `width`: the sizes of what enters a body (of its first part)."""
@@ -394,7 +405,7 @@ class _Expander:
             label, name = _names_of(item), _name_of(item)
             env.update((let, self.constants[let]) for let, _ in self.later)
             env.update(self._entering(value))
-            _derive(env, self.later)
+            self._follow(env)
             called: dict[str, Any] = {"scope": root, "label": label, "name": name} if top else {}
             self.builder.open(value[0], text, self._said(item, env), **called)
             value = self.item(item, env, value)

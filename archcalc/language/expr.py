@@ -115,8 +115,9 @@ def make_divisible(value: Number, divisor: int) -> int:
     tensorflow/models, research/slim/nets/mobilenet; used by MobileNet v2/v3 and EfficientNet."""
     if not isinstance(divisor, int) or divisor <= 0:
         raise ExprError("`make_divisible` needs a whole divisor above 0")
-    rounded = max(divisor, math.floor((Fraction(value) + Fraction(divisor, 2)) / divisor) * divisor)
-    return rounded + divisor if rounded < Fraction(9, 10) * Fraction(value) else rounded
+    exact = Fraction(value) if isinstance(value, float) else value
+    rounded = max(divisor, (2 * exact + divisor) // (2 * divisor) * divisor)
+    return rounded + divisor if 10 * rounded < 9 * exact else rounded
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {

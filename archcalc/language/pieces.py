@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from ..graph import Input, Piece, PieceBuilder, Unfolded
-from ..ops import OPS, Op, Shape
+from ..errors import Text
+from ..graph import Input
+from ..ops import OPS
+from ..pieces import Piece, PieceBuilder, Shelf, Unfolded
 from .expand import Env, Opening, Settings, Value, _Expander
 from .expr import Argument, Opaque, Ref, Waiting
-from .lines import Body, Call, Item, Line, Merge, calls_of, cells_of, words_of
+from .lines import Body, Call, Item, Line, Merge, Unrolled, bodies_of, calls_of, cells_of, inner, words_of
 from .zoo import Selection
 
-MAX_PIECES = 20_000  # kept for a network: where sizes are drawn at random there are new ones for ever
+MAX_PIECES = 50_000  # kept for a network: where sizes are drawn at random there are new ones for ever
 
+FEW = 16  # calls that are quicker built again inside what calls them than told from others
+SIZES = {"hin", "win", "tokens", "width"}
 PLAIN = {int, float, Fraction, bool, tuple, str, type(None)}
 
 
@@ -23,28 +27,31 @@ class Pieces:
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
+        self.shelf = Shelf()
         self.known: dict[tuple[Any, ...], Piece] = {}
+        self.derived: dict[tuple[Any, ...], dict[str, Any]] = {}  # of `let:`, by what it is derived from
         self.spoken: dict[int, tuple[Any, _Words]] = {}  # by the identity of a line or block, which is kept with it
-        self.shapes: dict[tuple[Op, tuple[Shape, ...]], Shape] = {}
 
     def network(
         self, settings: Settings, input: Input | None = None, seen: Callable[[Piece], None] | None = None
     ) -> tuple[Piece, Piece | None]:
         """The main path, and where there are heads everything. `seen` hears of the main path row by row, and may raise
         what it likes. Raises as `expand` does, and Unfolded where pieces do not say it all."""
-        if len(self.known) > MAX_PIECES or len(self.shapes) > MAX_PIECES:
-            self.known.clear()
-            self.shapes.clear()
+        if max(self.shelf.pieces, len(self.shelf.leaves), len(self.shelf.ways), len(self.derived)) > MAX_PIECES:
+            self.shelf, self.known, self.derived = Shelf(), {}, {}
         return _Folding(self, settings, input).network(seen)
 
 
 class _Words(NamedTuple):
     """The names that a line or a block uses: those `said` in it, and the `constants` that blocks use which it calls.
-    `alone`: a line is built wherever it stands, as it shares weights with others, or is a cell that is read first."""
+    `alone`: a line is built wherever it stands, as it shares weights with others, or is a cell that is read first.
+    `sized`: what is built may hang on more of the sizes than the channels. `few`: it is a few calls."""
 
     said: tuple[str, ...]
     constants: tuple[str, ...]
     alone: bool
+    sized: bool
+    few: bool
 
 
 class _Folding(_Expander):
@@ -54,7 +61,7 @@ class _Folding(_Expander):
         chosen = pieces.selection
         super().__init__(chosen.family, chosen.variant, chosen.laid, settings, input)
         self.pieces = pieces
-        self.builder = PieceBuilder(self.builder.inputs, pieces.shapes)
+        self.builder = PieceBuilder(self.builder.inputs, pieces.shelf)
         self.inline = [0]  # how many calls are around that name their weights, here and in files that are built into it
 
     def network(self, seen: Callable[[Piece], None] | None) -> tuple[Piece, Piece | None]:
@@ -76,16 +83,36 @@ class _Folding(_Expander):
 
     # --- what is built once ------------------------------------------------------------------------------------------
 
-    def _memo(self, key: tuple[Any, ...], handed: Value, where: Any, make: Callable[[], Value]) -> Value:
-        known = self.pieces.known
-        piece = known.get(key)
-        if piece is None:
-            start, steps = len(self.builder), self.steps
-            value = make()
-            piece = known[key] = self.builder.fold(start, handed, value, self.steps - steps)
+    def _memo(self, key: tuple[Any, ...], sized: bool, handed: Value, where: Text, make: Callable[[], Value]) -> Value:
+        """What `make` makes of what it is handed, if that is new; of a known form at new sizes without it. `key` says
+        all that it hangs on but for the shapes of what is handed, and is not `sized` where of these it may only be the
+        channels."""
+        builder, pieces = self.builder, self.pieces
+        shapes = [builder.shape(value) for value in handed]
+        piece = None
+        if sized or any(type(shape) is not tuple or len(shape) < 2 for shape in shapes):
+            sized = True
+            key = (*key, *shapes, *map(type, shapes), *map(builder.laid_out, handed))
+            piece = pieces.known.get(key)
         else:
-            self._step(where, piece.steps)
-        return self.builder.place(piece, handed, where)
+            key = (*key, *[(len(shape), shape[0]) for shape in shapes])
+            piece = pieces.known.get(key)
+            if piece is not None and piece.form.fixed:
+                key = (*key, *shapes)
+                piece = pieces.known.get(key)
+            elif piece is not None:
+                piece = builder.again(piece, tuple([shapes[place] for place in piece.form.takes]))
+        if piece is not None:
+            self._step(where, piece.form.steps)
+        else:
+            start, steps = len(builder), self.steps
+            value = make()
+            piece = builder.fold(start, handed, value, self.steps - steps, sized)
+            if piece.form.fixed and not sized:
+                pieces.known.setdefault(key, piece)
+                key = (*key, *shapes)
+            pieces.known[key] = piece
+        return builder.place(piece, handed, where)
 
     @property
     def _plain(self) -> bool:
@@ -95,11 +122,24 @@ class _Folding(_Expander):
     def _opened(self, opening: Opening) -> Value:
         if self._plain:
             return self._built(opening)
-        block, entering = opening.block, opening.entering
+        block, entering, word = opening.block, opening.entering, opening.call.word
         words = self._words(block, block.body, [default for _, default in block.parameters])
+        if self.opening and words.few and opening.call.times is None:
+            return self._built(opening)  # what stands around it is quickly built
         constants = self._values(self.constants, (*words.said, *words.constants))
         key = (id(block), constants, *self._alike(opening.known, opening.own, entering))
-        return self._memo(key, entering, opening.call.word, lambda: self._built(opening))
+        return self._memo(key, words.sized, entering, word, lambda: self._built(opening))
+
+    def _alike(self, name: str, given: dict[str, Any], entering: Value) -> tuple[Any, ...]:
+        """As of every network, but for the shapes."""
+        own = tuple([len(v.value) if isinstance(v, Ref) else v for v in given.values()])
+        same = tuple([entering.index(value) for value in entering])
+        return (name, *self.opening, self.depth, own, tuple(map(type, given.values())), same)
+
+    def _entering(self, value: Value) -> dict[str, Any]:
+        found = super()._entering(value)
+        self.builder.widths.append((value[0], found["cin"]))
+        return found
 
     def line(self, line: Line, env: Env, value: Value) -> Value:
         if self.opening or self.depth or self._plain:
@@ -122,7 +162,7 @@ class _Folding(_Expander):
         constants = self._values(self.constants, words.constants)
         said = self._values(env, words.said)
         key = (id(item), constants, said, *self._alike("", {"": Ref(value)}, handed))
-        return self._memo(key, handed, where, lambda: build(item, env, value))
+        return self._memo(key, words.sized, handed, where, lambda: build(item, env, value))
 
     def call(self, call: Call, env: Env, value: Value) -> Value:
         if call.weights is None:
@@ -131,6 +171,18 @@ class _Folding(_Expander):
         value = super().call(call, env, value)
         self.inline[0] -= 1
         return value
+
+    def _follow(self, env: Env) -> None:
+        if not self.later:
+            return
+        key = (id(self.family), *self._values(env, sorted({name for _, expr in self.later for name in expr.names})))
+        derived = self.pieces.derived
+        found = derived.get(key)
+        if found is None:
+            super()._follow(env)
+            derived[key] = {name: env[name] for name, _ in self.later if name in env}
+        else:
+            env.update(found)
 
     def _said(self, item: Item, env: Env) -> str:
         return ""  # nobody sees it
@@ -144,19 +196,28 @@ class _Folding(_Expander):
             family = self.family
             said = self._used(body, defaults)
             said |= {n for own in family.defaults.values() for _, default in own.values() for n in default.names}
-            behind, blocks = set[str](), {name for name in said if name in family.blocks}
+            behind, blocks, bodies = set[str](), {name for name in said if name in family.blocks}, [body]
             left = [*blocks]
             while left:
                 block = family.blocks[left.pop()]
                 used = self._used(block.body, [default for _, default in block.parameters])
                 behind |= used
+                bodies.append(block.body)
                 new = {name for name in used if name in family.blocks} - blocks
                 blocks |= new
                 left += new
             alone = any(call.weights is not None or call.cell for call in calls_of(body))
+            calls = [call for each in bodies for call in calls_of(each)]
+            sized = not SIZES.isdisjoint((said | behind) - family.own_names - family.given.keys() - family.let.keys())
+            sized |= any(call.cell or call.weights is not None for call in calls)
+            sized |= any(call.word.value in family.borrowed for call in calls)
+            sized |= any(
+                isinstance(inner(item), Unrolled) for each in bodies for own in bodies_of(each) for item in own.items
+            )
+            few = len(calls) <= FEW and not any(call.times for call in calls)
             values = family.value_names
             said = {name for name in said if name in values or not (name in OPS or name in family.blocks)}
-            found = of, _Words(tuple(said), tuple(behind & self.constants.keys()), alone)
+            found = of, _Words(tuple(said), tuple(behind & self.constants.keys()), alone, sized, few)
             self.pieces.spoken[id(of)] = found
         return found[1]
 

@@ -1,0 +1,338 @@
+"""A network in pieces: what stands alike in many networks is there once, an op at shapes or a block at shapes and with
+settings. They say all that the nodes of a Graph do, but not how these are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import compress
+from typing import Any, NamedTuple
+
+from .errors import Text
+from .graph import MAX_NODES, GraphBuilder, Opened
+from .ops import Op, Param, Shape, channels
+from .ops.shapes import elements, numel
+
+
+class Leaf:
+    """An op at shapes. `sums` is what is worked out from it, by whoever does that."""
+
+    __slots__ = ("entered", "kind", "op", "shape", "size", "sums")
+    count = 1
+
+    def __init__(self, op: Op, entered: tuple[Shape, ...], shape: Shape) -> None:
+        self.op, self.entered, self.shape, self.size = op, entered, shape, elements(shape)
+        self.kind = op.storage, op.weight_layers, op.ids > 0  # what a form knows of it
+        self.sums: Any = None
+
+    def reads(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """Of its inputs those of which more than the shape is read."""
+        return inputs[: self.op.read]
+
+    @property
+    def laid_out(self) -> bool:
+        """Whether the elements of a vector stand as they stood in what it is made of."""
+        return self.op.in_place and numel(self.entered[0]) == numel(self.shape)
+
+    def settled(self) -> bool:
+        """Whether a second one behind it does nothing."""
+        return self.op.settled() and self.entered[:1] == (self.shape,)
+
+
+class Form(NamedTuple):
+    """How values go through a piece, whatever their sizes.
+
+    `inputs` are, for each part, indices of earlier parts; −1, −2, … are the values that enter: of those that its maker
+    was handed the ones at `takes`. `read` says of which of them more than the shape is read. `shares` are the parts
+    that work with another's parameters. `outs` are the parts whose values leave, `gives` what its maker gave: places
+    in `outs`; −1, −2, … are values that were handed in. It was made in so many `steps`, and where it is `fixed` it is
+    so at one size only; `widths` are channels of parts that an expression of the spec knew.
+
+    What is worked out from its inputs and the kinds of its parts is kept under `known`, by all that have these, and
+    its pieces under `at`, by the shapes that enter."""
+
+    inputs: tuple[tuple[int, ...], ...]
+    takes: tuple[int, ...]
+    read: tuple[bool, ...]
+    shares: frozenset[int]
+    outs: tuple[int, ...]
+    gives: tuple[int, ...]
+    steps: int
+    fixed: bool
+    widths: tuple[tuple[int, int], ...]
+    known: dict[Any, Any]
+    at: dict[tuple[Shape, ...], Piece]
+
+
+class Piece:
+    """Nodes that stand alike in many networks, as one: `parts` in a form, and the shapes of what `entered`. A part is a
+    leaf, a piece, or None for one more value of the piece before it. `laid` are the shapes in which the elements of
+    what leaves it stood before they were laid out. There are `count` nodes in it; what is worked out from it is kept as
+    `sums`, and as `held` by how values enter."""
+
+    __slots__ = ("count", "entered", "form", "held", "laid", "parts", "shapes", "sums")
+
+    def __init__(
+        self,
+        form: Form,
+        parts: tuple[Leaf | Piece | None, ...],
+        entered: tuple[Shape, ...],
+        shapes: tuple[Shape, ...],
+        laid: tuple[Shape, ...] = (),
+    ) -> None:
+        self.form, self.parts, self.entered, self.shapes, self.laid = form, parts, entered, shapes, laid
+        self.count: int = sum([part.count for part in parts if part is not None])
+        self.sums: Any = None
+        self.held: dict[Any, Any] = {}
+
+    def reads(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
+        """As of a leaf."""
+        return tuple(compress(inputs, self.form.read))
+
+    def laid_out(self, value: int) -> Shape:
+        """The shape in which the elements of a part's value stood before they were laid out; no vector enters."""
+        while value >= 0:
+            part, first = self.parts[value], value
+            while part is None:
+                first -= 1
+                part = self.parts[first]
+            if len(self.shapes[value]) > 1:
+                break
+            if isinstance(part, Piece):
+                return part.laid[value - first]
+            if not part.laid_out:
+                break
+            value = self.form.inputs[value][0]
+        return self.shapes[value] if value >= 0 else self.entered[-1 - value]
+
+    def settled(self) -> bool:
+        """As of a leaf. Raises Unfolded where several values leave it."""
+        found = bool(self.parts) and all(part is None or part.settled() for part in self.parts)
+        if found and len(self.form.outs) > 1:
+            raise Unfolded
+        return found
+
+
+class Shelf:
+    """What is kept from network to network: leaves, what is known of forms by their inputs and the kinds of their
+    parts, and how many pieces there are."""
+
+    def __init__(self) -> None:
+        self.leaves: dict[tuple[Op, tuple[Shape, ...]], Leaf] = {}
+        self.ways: dict[tuple[Any, ...], dict[Any, Any]] = {}
+        self.pieces = 0
+
+
+class Unfolded(Exception):
+    """A network that pieces do not say all of: it is built node by node."""
+
+
+class PieceBuilder(GraphBuilder):
+    """Appends leaves, and puts pieces in the place of those that stand in one."""
+
+    def __init__(self, inputs: tuple[tuple[str, Shape], ...], shelf: Shelf) -> None:
+        super().__init__(inputs)
+        self.shelf = shelf
+        self.parts: list[Leaf | Piece | None] = []
+        self.widths: list[tuple[int, int]] = []  # channels of values, where an expression may know them
+        self.settling: list[int] = []  # from where on there is nothing but ops that may do nothing behind their like
+
+    def leaf(self, op: Op, shapes: tuple[Shape, ...]) -> Leaf:
+        """An op at shapes. Raises OpError where it does not fit them."""
+        found = self.shelf.leaves.get((op, shapes))
+        if found is None:
+            found = self.shelf.leaves[op, shapes] = Leaf(op, shapes, self.infer(op, shapes))
+        return found
+
+    def append(self, op: Op, inputs: tuple[int, ...], where: Text) -> int:
+        leaf = self.leaf(op, tuple([self.shape(value) for value in inputs]))
+        if len(self._nodes) >= MAX_NODES:
+            raise Unfolded
+        self.parts.append(leaf)
+        self._nodes.append((op, inputs, leaf.shape, self._scope, 1, where, self.head))
+        return len(self._nodes) - 1
+
+    def repeat(self, block: Opened, inputs: Mapping[int, int], first_op: Op | None = None) -> int:
+        offset = super().repeat(block, inputs, first_op)
+        parts = self.parts[block.start : block.stop]
+        if first_op is not None and isinstance(parts[0], Leaf):
+            parts[0] = self.leaf(first_op, parts[0].entered)
+        self.parts += parts
+        return offset
+
+    def pieces(self, start: int) -> Iterator[Piece]:
+        """Those from a node on."""
+        return (part for part in self.parts[start:] if isinstance(part, Piece))
+
+    def fold(self, start: int, handed: tuple[int, ...], values: tuple[int, ...], steps: int, fixed: bool) -> Piece:
+        """Take the nodes from `start` on away, as a piece that its maker made of the values that it was `handed`, and
+        that gives `values`. Raises Unfolded where something else is read, or something is read by nobody."""
+        nodes, parts, shares = self._nodes[start:], tuple(self.parts[start:]), self._shares
+        places = {value: place for place, value in reversed([*enumerate(handed)])}
+        takes: dict[int, int] = {}
+        inputs = tuple([
+            tuple([v - start if v >= start else -1 - takes.setdefault(v, len(takes)) for v in values])
+            for _, values, *_ in nodes
+        ])  # fmt: skip
+        outs = tuple({value - start: 0 for value in values if value >= start})
+        read = _read(parts, inputs) | {*outs}
+        own = frozenset([number - start for number in shares if number >= start])
+        if not read.issuperset(range(len(parts))) or not takes.keys() <= places.keys():
+            raise Unfolded
+        if own and min(shares[number + start] for number in own) < start:
+            raise Unfolded
+        laid = tuple([self.laid_out(out + start) for out in outs])
+        shapes = tuple([shape for _, _, shape, *_ in nodes])
+        fixed = fixed or bool(own) or any(at >= start for at in self.settling) or any(map(_at_one_size, parts))
+        form = Form(
+            inputs,
+            tuple([places[value] for value in takes]),
+            tuple([-1 - number in read for number in range(len(takes))]),
+            own,
+            outs,
+            tuple([outs.index(v - start) if v >= start else -1 - places[v] for v in values]),
+            steps,
+            fixed,
+            tuple([(value - start, width) for value, width in self.widths if value >= start]),
+            self._known(parts, inputs, outs),
+            {},
+        )
+        entered = tuple([self.shape(value) for value in takes])
+        piece = form.at[entered] = Piece(form, parts, entered, shapes, laid)
+        self.shelf.pieces += 1
+        del self._nodes[start:], self.parts[start:]
+        self.widths = [known for known in self.widths if known[0] < start]
+        self.settling = [at for at in self.settling if at < start]
+        for number in own:
+            del shares[number + start]
+        return piece
+
+    def again(self, other: Piece, entered: tuple[Shape, ...]) -> Piece | None:
+        """The piece of a form that is not fixed, at other shapes; None where there the spec may mean another one.
+        Raises OpError where an op does not fit."""
+        form = other.form
+        found = form.at.get(entered)
+        if found is not None:
+            return found
+        if any(
+            type(x) is not tuple or len(x) != len(y) or x[0] != y[0]
+            for x, y in zip(entered, other.entered, strict=True)
+        ):
+            return None
+        shapes: list[Shape] = []
+        parts: list[Leaf | Piece | None] = []
+        leaves = self.shelf.leaves
+        others: Iterator[Shape] = iter(())
+        for part, inputs in zip(other.parts, form.inputs, strict=True):
+            x = tuple([shapes[value] if value >= 0 else entered[-1 - value] for value in inputs])
+            if part is None:
+                parts.append(None)
+                shapes.append(next(others))
+            elif isinstance(part, Leaf):
+                leaf = leaves.get((part.op, x)) or self.leaf(part.op, x)
+                parts.append(leaf)
+                shapes.append(leaf.shape)
+            else:
+                piece = self.again(part, x)
+                if piece is None:
+                    return None
+                parts.append(piece)
+                others = iter([piece.shapes[out] for out in piece.form.outs])
+                shapes.append(next(others))
+        if any(channels(shapes[value]) != width for value, width in form.widths):
+            return None
+        found = form.at[entered] = Piece(form, tuple(parts), entered, tuple(shapes), ())
+        self.shelf.pieces += 1
+        found.laid = tuple([found.laid_out(out) for out in form.outs])
+        return found
+
+    def place(self, piece: Piece, handed: tuple[int, ...], where: Text) -> tuple[int, ...]:
+        """Append a piece to what it is handed, and return the values that it gives."""
+        first, form = len(self._nodes), piece.form
+        part: Piece | None = piece
+        inputs = tuple([handed[place] for place in form.takes])
+        for out in form.outs:
+            self._nodes.append((part, inputs, piece.shapes[out], self._scope, 1, where, self.head))
+            self.parts.append(part)
+            part, inputs = None, ()
+        return tuple([first + give if give >= 0 else handed[-1 - give] for give in form.gives])
+
+    def whole(self, main: int, outputs: tuple[int, ...], heads: tuple[int, ...]) -> tuple[Piece, Piece | None]:
+        """All that was appended: the main path, and where there are heads everything. Raises Unfolded as `fold` does,
+        also where heads alone read something of the main path."""
+        inputs, shapes = tuple([node[1] for node in self._nodes]), tuple([node[2] for node in self._nodes])
+        entered, shares = tuple([shape for _, shape in self.inputs]), frozenset(self._shares)
+        found, read = list[Piece](), set[int]()
+        for stop, ends in ((main, outputs), (len(self), (*outputs, *heads)))[: 1 + (main < len(self))]:
+            parts = tuple(self.parts[:stop])
+            read = {*ends, *_read(parts, inputs)}
+            outs = tuple([end for end in dict.fromkeys(ends) if end >= 0])
+            known = self._known(parts, inputs[:stop], outs)
+            form = Form(inputs[:stop], (), (), shares, outs, (), 0, True, (), known, {})
+            found.append(Piece(form, parts, entered, shapes[:stop]))
+            if not read.issuperset(range(stop)) or not 0 < found[-1].count <= MAX_NODES:
+                raise Unfolded
+        if not read.issuperset(range(-len(entered), 0)):
+            raise Unfolded
+        return found[0], found[1] if found[1:] else None
+
+    def _known(
+        self, parts: tuple[Leaf | Piece | None, ...], inputs: tuple[tuple[int, ...], ...], outs: tuple[int, ...]
+    ) -> dict[Any, Any]:
+        kinds = [id(part.form.known) if isinstance(part, Piece) else part and part.kind for part in parts]
+        return self.shelf.ways.setdefault((inputs, outs, *kinds), {})
+
+    def settles(self, start: int) -> bool:
+        parts = self.parts[start:]
+        if parts and all(map(_may_settle, parts)):
+            self.settling.append(start)  # whether they do hangs on their sizes
+        return start < len(self) and all(part is None or part.settled() for part in parts)
+
+    def fixed(self, value: int) -> bool:
+        return super().fixed(self._leaf(value))
+
+    def params(self, index: int) -> tuple[Param, ...]:
+        return super().params(self._leaf(index))
+
+    def laid_out(self, value: int) -> Shape:
+        while value >= 0:
+            _, inputs, shape, *_ = self._nodes[value]
+            if len(shape) > 1:
+                break
+            part, first = self.parts[value], value
+            while part is None:
+                first -= 1
+                part = self.parts[first]
+            if isinstance(part, Piece):
+                return part.laid[value - first]
+            if not part.laid_out:
+                break
+            value = inputs[0]
+        return self.shape(value)
+
+    def _leaf(self, value: int) -> int:
+        """A value that no piece gives. Raises Unfolded for another."""
+        if value >= 0 and not isinstance(self.parts[value], Leaf):
+            raise Unfolded
+        return value
+
+
+def _read(parts: tuple[Leaf | Piece | None, ...], inputs: tuple[tuple[int, ...], ...]) -> set[int]:
+    """The values of which parts read more than the shape."""
+    return {value for part, own in zip(parts, inputs, strict=False) if part is not None for value in part.reads(own)}
+
+
+def _may_settle(part: Leaf | Piece | None) -> bool:
+    """Whether all ops are such that a second one behind may do nothing."""
+    if isinstance(part, Piece):
+        return all(map(_may_settle, part.parts))
+    return part is None or part.op.settled()
+
+
+def _at_one_size(part: Leaf | Piece | None) -> bool:
+    """Whether what stands there hangs on the sizes of what it works on."""
+    return part is not None and (part.form.fixed if isinstance(part, Piece) else _sized(type(part.op)))
+
+
+def _sized(op: type[Op]) -> bool:
+    """Whether what an op says in a line hangs on the sizes of what it works on."""
+    return op.lays_out or op.regroups or op.results is not Op.results or op.pieces is not Op.pieces
