@@ -37,6 +37,7 @@ from archcalc.tasks import engines, sweep
 from archcalc.tasks.choose import NoneLeft
 from archcalc.tasks.scale import ScaleResult, scale
 from archcalc.tasks.space import Space
+from archcalc.tasks.store import Store
 from archcalc.tasks.sweep import Chunk, Plan, count_chunk, front
 
 TINY = """\
@@ -510,6 +511,38 @@ def test_no_scheduler_is_told(tiny: str) -> None:
         every(tiny, best=1, by="macs", engine="dask", scheduler="nowhere")
 
 
+@needs("optuna")
+def test_a_guided_search_is_reproducible_and_goes_on_where_it_was(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"search": 40, "seed": 1, "pareto": ["params"], "maximize": ["receptive_field"]}
+    found = [every(tiny, **asked, points=f"{tmp_path}/{name}.csv").points for name in "ab"]
+    assert found[0] == found[1] != every(tiny, **asked | {"seed": 2}).points
+    assert by_number(tmp_path / "a.csv") == by_number(tmp_path / "b.csv")
+    add, limit = Store.add, 15
+
+    def interrupted(self: Store, chunk: Chunk) -> None:
+        add(self, chunk)
+        if chunk.number == limit:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        every(tiny, **asked, points=f"{tmp_path}/c.csv")
+    monkeypatch.undo()
+    with (tmp_path / "c.csv.optuna").open("a") as file:
+        file.write('{"op_code": 5, "wor')  # a kill
+    again = every(tiny, **asked, points=f"{tmp_path}/c.csv", resume=True).swept
+    lines = [int(row["point"]) for row in rows(tmp_path / "c.csv")]
+    assert again is not None
+    assert len(lines) == len(set(lines)) == again.left
+    assert lines[: limit // 2] == [int(row["point"]) for row in rows(tmp_path / "a.csv")][: limit // 2]
+    numbers = [json.loads(line) for line in (tmp_path / "c.csv.journal").read_text().splitlines()[1:-1]]
+    assert sorted(line["chunk"]["number"] for line in numbers) == list(range(40))
+    with pytest.raises(UsageError, match="is for a front or the best"):
+        every(tiny, search=3)
+
+
 def test_a_worker_of_another_version_is_refused(tiny: str) -> None:
     plan = Plan(tiny, TINY, (("c", "1,2"),), (), specs=sweep.shipped_digest())
     assert count_chunk((plan, 0)).left == 1
@@ -521,10 +554,11 @@ def test_a_worker_of_another_version_is_refused(tiny: str) -> None:
             count_chunk((other, 0))
 
 
-@pytest.mark.parametrize("engine", ["joblib", "dask"])
+@pytest.mark.parametrize("engine", ["joblib", "dask", ""])
 def test_an_engine_that_is_missing_is_told(engine: str, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("joblib", "distributed"):
+    for package in ("joblib", "distributed", "optuna"):
         monkeypatch.setitem(sys.modules, package, None)
+    more = {"engine": engine, "scheduler": "tcp://x:1" if engine == "dask" else ""} if engine else {"search": 3}
     with pytest.raises(Unavailable, match="is not installed") as error:
-        every(tiny, best=1, by="macs", engine=engine, scheduler="tcp://x:1" if engine == "dask" else "")
+        every(tiny, best=1, by="macs", **more)
     assert "pip install archcalc[sweep]" in error.value.hint

@@ -61,6 +61,9 @@ def scale(
     ] = None,
     seed: Annotated[int, Option("--seed", metavar="N", help="Draw these ones: the same for the same seed.")] = 0,
     latin: Annotated[bool, Option("--latin", help="Draw a Latin hypercube: every axis is evenly covered.")] = False,
+    search: Annotated[
+        int | None, Option("--search", metavar="N", min=1, help="Count N points, each guided by those before: optuna.")
+    ] = None,
     where: Where = "",
     pareto: Annotated[
         str, Option("--pareto", metavar="FIGURES", help="Keep the points that no other beats, as params,macs.")
@@ -108,12 +111,12 @@ def scale(
     from ..tasks.scale import scale as task
     from ..tasks.space import counts, sides
 
-    if grid and sample:
-        raise UsageError("`--grid` and `--sample`: one of the two")
+    if grid and (sample or search):
+        raise UsageError(f"`--grid` and `--{'sample' if sample else 'search'}`: one of the two")
     raw, keys = known_units(units) == "raw", names(columns)
     write = Output(output_format, output, pictures=True)
     look = Look(inches(size), dpi, not no_title, theme, font, editable)
-    sweeping = bool(points or pareto or best or sample)
+    sweeping = bool(points or pareto or best or sample or search)
     with running("counting points", "points") if sweeping else nullcontext() as tick:
         found = task(
             spelled(model),
@@ -124,6 +127,7 @@ def scale(
             sample=sample or 0,
             seed=seed,
             latin=latin,
+            search=search or 0,
             where=where,
             pareto=names(pareto),
             maximize=names(maximize),

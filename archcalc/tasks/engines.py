@@ -50,7 +50,7 @@ def _processes(jobs: Iterator[Job], workers: int, _scheduler: str) -> Iterator[C
 
 
 def _joblib(jobs: Iterator[Job], workers: int, _scheduler: str) -> Iterator[Chunk]:
-    with _extra():
+    with extra():
         from joblib import Parallel, delayed
     asked = (delayed(count_chunk)(job) for job in jobs)
     found: Iterator[Chunk] = Parallel(n_jobs=workers or cores(), return_as="generator_unordered")(asked)
@@ -58,7 +58,7 @@ def _joblib(jobs: Iterator[Job], workers: int, _scheduler: str) -> Iterator[Chun
 
 
 def _dask(jobs: Iterator[Job], _workers: int, scheduler: str) -> Iterator[Chunk]:
-    with _extra():
+    with extra():
         from distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
     try:
@@ -104,7 +104,7 @@ def _check_workers(client: Any) -> None:
 
 
 @contextmanager
-def _extra() -> Iterator[None]:
+def extra() -> Iterator[None]:
     """Raises Unavailable for what only the extra brings."""
     try:
         yield

@@ -139,6 +139,7 @@ def scale(
     sample: int = 0,
     seed: int = 0,
     latin: bool = False,
+    search: int = 0,
     where: str = "",
     pareto: Sequence[str] = (),
     maximize: Sequence[str] = (),
@@ -164,13 +165,13 @@ def scale(
 
     It is a sweep, in which only some points are kept and shown, where bounds are given (`where`), the front of some
     figures (`pareto`, of which more of those to `maximize` is better), how many of the `best` `by` a figure, how many
-    to `sample` (with `latin` as a Latin hypercube), or a file for all `points` that are left, with these `columns`;
-    that is written as they come, and `resume` goes on with one that was stopped. `jobs` processes count, or an
-    `engine`: joblib, or dask at the address of its `scheduler`.
+    to `sample` (with `latin` as a Latin hypercube) or to `search` for (each guided by those before, by optuna), or a
+    file for all `points` that are left, with these `columns`; that is written as they come, and `resume` goes on with
+    one that was stopped. `jobs` processes count, or an `engine`: joblib, or dask at the address of its `scheduler`.
 
     Raises UsageError, also for more than 2,000 points that all are to be shown; where none builds what the first one
     raises; NoneLeft where none keeps all bounds; Unavailable."""
-    sweeping = bool(where.strip() or pareto or maximize or best or sample or points or engine)
+    sweeping = bool(where.strip() or pareto or maximize or best or sample or search or points or engine)
     if not sweeping and (resume or by or jobs != 1):
         raise UsageError("`--resume`, `--by` and `--jobs` are for a sweep", "Such as `--best 20 --by macs --jobs 2`.")
     axes, derived = _space(inputs, batches, settings or {}, vary or {}, dtype, optimizer)
@@ -189,6 +190,7 @@ def scale(
         sample,
         seed,
         latin,
+        search,
         shipped_digest(),
     )
     network = _Network(model, plan, results)
@@ -265,26 +267,30 @@ class _Network:
     def swept(self, file: str, resume: bool, jobs: int, engine: str, scheduler: str, tick: Tick | None) -> ScaleResult:
         """The points that are kept of all, each built again, by which no sweep tells anything that is not so."""
         from .engines import counted
+        from .guided import searched
 
         if resume and not file:
             raise UsageError("`--resume` needs the file of a sweep that was stopped", "`--points FILE` names it.")
+        if self.plan.search and (self.plan.points or engine):
+            raise UsageError("`--search` goes neither with `--sample` nor with `--engine`")
         if jobs < 0:
             raise UsageError(f"`--jobs {jobs}`: at least 1, or 0 for all processors")
         sweep, begun = Sweep(self.plan), monotonic()
-        tally, total = Tally(sweep), len(sweep.numbers)
+        tally, total = Tally(sweep), self.plan.search or len(sweep.numbers)
         with _stored(file, sweep, resume) as store:
             for chunk in store.chunks if store else ():
                 tally.add(chunk)
             before = tally.counted
             done = {chunk.number for chunk in store.chunks} if store else set()
             left = [number for number in sweep.chunks if number not in done]
-            with closing(counted(self.plan, left, jobs, engine, scheduler)) as chunks:
+            guided = searched(sweep, done, jobs, store.path if store else None) if self.plan.search else None
+            with closing(guided or counted(self.plan, left, jobs, engine, scheduler)) as chunks:
                 for chunk in chunks:
                     if store:
                         store.add(chunk)
                     tally.add(chunk)
                     if tick is not None:
-                        tick(tally.counted, total)
+                        tick(chunk.number + 1 if guided else tally.counted, total)
         seconds = monotonic() - begun
         if not tally.left:
             raise _none_left(self.model, tally, sweep)

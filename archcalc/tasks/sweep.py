@@ -50,7 +50,8 @@ def unit_of(name: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a sweep counts, and what it keeps. `text` is a spec file's that does not ship, `optimizer` that of training
-    steps, if they are counted; `file` names the figures of points in a file. `points` are drawn where they are not 0.
+    steps, if they are counted; `file` names the figures of points in a file. `points` are drawn, or
+    found by a `search` of so many, where they are not 0.
     `specs` tells the shipped specs by, `version` archcalc."""
 
     model: str
@@ -67,6 +68,7 @@ class Plan:
     points: int = 0
     seed: int = 0
     latin: bool = False
+    search: int = 0
     specs: str = ""
     version: str = __version__
 
@@ -149,8 +151,9 @@ class Sweep:
         asked = [*plan.pareto, *plan.maximize, *filter(None, [plan.by]), *plan.file]
         words = {*re.findall(r"\w+", " ".join([plan.where, *asked]))}
         self.space = Space(plan.axes, plan.derived, self._settable, words)
-        if plan.points > LARGEST or (not plan.points and self.space.size > LARGEST) or self.space.size > 10**18:
-            size = with_separators(plan.points or self.space.size)
+        asked = plan.points or plan.search
+        if (asked or self.space.size) > LARGEST or self.space.size > 10**18:
+            size = with_separators(asked or self.space.size)
             raise UsageError(f"{size} points are more than {LARGEST:,}", "`--sample` draws some of them.")
         self.numbers: Sequence[int] = range(self.space.size)
         if plan.points:
@@ -189,12 +192,12 @@ class Sweep:
     @property
     def long(self) -> int:
         """How many points a chunk has."""
-        return min(LONG, max(1, -(-len(self.numbers) // CHUNKS)))
+        return 1 if self.plan.search else min(LONG, max(1, -(-len(self.numbers) // CHUNKS)))
 
     @property
     def chunks(self) -> range:
         """The numbers of all chunks."""
-        return range(-(-len(self.numbers) // self.long))
+        return range(self.plan.search or -(-len(self.numbers) // self.long))
 
     def _settable(self, name: str) -> bool:
         return is_settable(self.selection, name)
