@@ -105,6 +105,11 @@ GOLDENS = (
     # --- scale
     Golden("scale", "scale resnet18 --input 64..128/32"),
     Golden("scale-settings", "scale efficientnet-b0 --set classes=10,1000 --batch 1,8 --dtype float16"),
+    Golden(
+        "scale-front",
+        "scale efficientnet-b0 --vary width=1..1.2/0.1 --vary resolution=192,224 --set 'depth=1.2*width' "
+        "--where 'params < 10M' --pareto params --maximize macs --train",
+    ),
     Golden("scale-columns", "scale lenet5 --batch 1,2 --columns params,macs --units raw"),
     # --- explain
     Golden("explain-op", "explain conv"),

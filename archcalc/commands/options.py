@@ -239,21 +239,21 @@ say = _Say()
 
 
 @contextmanager
-def progress(what: str, unit: str = "runs") -> "Iterator[Tick | None]":
+def progress(what: str, unit: str = "runs", rate: bool = False) -> "Iterator[Tick | None]":
     """A progress bar where somebody may be watching."""
     from ..show import progress as bar
 
-    with nullcontext() if say.quiet else bar.progress(what, unit) as tick:
+    with nullcontext() if say.quiet else bar.progress(what, unit, rate) as tick:
         yield tick
 
 
 @contextmanager
-def running(what: str, unit: str = "runs") -> "Iterator[Tick | None]":
+def running(what: str, unit: str = "runs", rate: bool = False) -> "Iterator[Tick | None]":
     """The same, for what takes so long that memory must be tidied."""
     import gc
 
     gc.enable()
-    with progress(what, unit) as tick:
+    with progress(what, unit, rate) as tick:
         yield tick
 
 

@@ -117,7 +117,7 @@ def scale(
     write = Output(output_format, output, pictures=True)
     look = Look(inches(size), dpi, not no_title, theme, font, editable)
     sweeping = bool(points or pareto or best or sample or search)
-    with running("counting points", "points") if sweeping else nullcontext() as tick:
+    with running("counting", "points", rate=True) if sweeping else nullcontext() as tick:
         found = task(
             spelled(model),
             inputs=one_or_named(inputs, sides) or (),

@@ -9,8 +9,9 @@ from time import monotonic
 
 
 @contextmanager
-def progress(what: str, unit: str = "runs") -> Iterator[Callable[[int, int], None] | None]:
-    """Gives what is to be called with how many are done and planned; None where standard error is no terminal."""
+def progress(what: str, unit: str = "runs", rate: bool = False) -> Iterator[Callable[[int, int], None] | None]:
+    """Gives what is to be called with how many are done and planned; None where standard error is no terminal. With a
+    `rate` it says how many are done a second, of those since the first call: others may have been done before."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -26,12 +27,17 @@ def progress(what: str, unit: str = "runs") -> Iterator[Callable[[int, int], Non
         task = shown.add_task(what, total=None, count="")
         shown.refresh()
 
-        begun = monotonic()
+        begun, before = monotonic(), 0
 
         def tick(done: int, planned: int) -> None:
-            left = (monotonic() - begun) / done * (planned - done) if done else 0.0
-            behind = f", {time_left(left)} left" if left >= 1 else ""
-            shown.update(task, completed=done, total=planned, count=f"{done} of {planned} {unit}{behind}")
+            nonlocal begun, before
+            if rate and not before:
+                begun, before = monotonic(), done
+            took = monotonic() - begun
+            left = took / (done - before) * (planned - done) if done > before else 0.0
+            behind = f", {(done - before) / took:,.0f} a second" if rate and done > before and took else ""
+            behind += f", {time_left(left)} left" if left >= 1 else ""
+            shown.update(task, completed=done, total=planned, count=f"{done:,} of {planned:,} {unit}{behind}")
             shown.refresh()
 
         yield tick

@@ -166,8 +166,8 @@ def about(found: ScaleResult) -> str:
     points, dtypes = found.points, dict.fromkeys(point.report.dtype for point in found.points)
     said = f"{len(points)} size{'s' * (len(points) != 1)}, each counted exactly"
     if found.swept:
-        what = f"the {len(points):,} of the front" if found.swept.objectives else f"{len(points):,}"
-        said = f"{what} of {found.swept.counted:,} points that were counted"
+        what = "the front, " * bool(found.swept.objectives)
+        said = f"{what}{len(points):,} of {found.swept.counted:,} points, each counted exactly"
     return f"{said} · {', '.join(dtypes)}"
 
 
