@@ -151,9 +151,9 @@ class Sweep:
         asked = [*plan.pareto, *plan.maximize, *filter(None, [plan.by]), *plan.file]
         words = {*re.findall(r"\w+", " ".join([plan.where, *asked]))}
         self.space = Space(plan.axes, plan.derived, self._settable, words)
-        asked = plan.points or plan.search
-        if (asked or self.space.size) > LARGEST or self.space.size > 10**18:
-            size = with_separators(asked or self.space.size)
+        many = plan.points or plan.search or self.space.size
+        if many > LARGEST or self.space.size > 10**18:
+            size = with_separators(many)
             raise UsageError(f"{size} points are more than {LARGEST:,}", "`--sample` draws some of them.")
         self.numbers: Sequence[int] = range(self.space.size)
         if plan.points:

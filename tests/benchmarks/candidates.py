@@ -28,12 +28,13 @@ def counted(tool: str, count: int) -> int:
     from archcalc import load
 
     if tool == "archcalc":
+        from archcalc.analysis.counts import Totals
         from archcalc.candidates import Candidates
         from archcalc.language.zoo import select
 
         candidates = Candidates(select(MODEL))
-        every = [candidates.totals(chosen) for chosen in settings(count)]
-        return sum(found.params for found in every)  # type: ignore[union-attr]
+        every = (candidates.totals(chosen) for chosen in settings(count))
+        return sum(found.params for found in every if isinstance(found, Totals))
     import torch
 
     total = 0
