@@ -444,6 +444,15 @@ def test_a_list_says_where_results_are_from_and_has_one_column_for_a_metric(
     assert "`wit` is declared in two ways" in err
 
 
+def test_the_declaration_that_is_advised_is_one(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(NET.replace("wit: {better: higher}", "wit: 3"), encoding="utf-8")
+    code, _, err = run(capsys, "summary", f"{net}:net-wide", "--static")
+    assert code == 2
+    advised = err.split("is declared as `")[1].split("`")[0]
+    Path(net).write_text(NET.replace("wit: {better: higher}", advised), encoding="utf-8")
+    assert run(capsys, "summary", f"{net}:net-wide", "--static")[0] == 0
+
+
 def test_check_reads_what_is_reported(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text(NET.replace("61.0", "good"), encoding="utf-8")
     for line in (["check", net], ["summary", f"{net}:net-wide", "--static"]):

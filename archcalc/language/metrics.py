@@ -51,11 +51,11 @@ def known_metric(name: str, declared: dict[str, ReportedMetric]) -> ReportedMetr
 
 
 def read_metrics(tree: Map) -> dict[str, ReportedMetric]:
-    """`metrics:` of a spec, `top-1: {unit: %, better: higher}`. Raises SpecError."""
+    """`metrics:` of a spec, `top-1: {unit: "%", better: higher}`. Raises SpecError."""
     found = {}
     for name, value in tree.items():
         if not isinstance(value, Map):
-            raise name.error(f"`{name}` is declared as `{name}: {{unit: %, better: higher}}`")
+            raise name.error(f'`{name}` is declared as `{name}: {{unit: "%", better: higher}}`')
         value.only(("unit", "better"), "a metric")
         found[name.value] = declared(name, value.get("unit"), value.get("better"))
     return found
