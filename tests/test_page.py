@@ -194,6 +194,10 @@ def test_layers_open_and_are_found(chromium: Tab, pages: dict[str, Path]) -> Non
     assert len(cells(chromium, table, 1)) == first + 3
     chromium.click(f"{table} td button")
     assert len(cells(chromium, table, 1)) == first
+    chromium.click(f"{table} td button")
+    chromium.click(f"{table} th[data-k=params]")
+    sizes = [int(text.replace(",", "")) for text in cells(chromium, table, 3)[:-1]]
+    assert sizes[-6:] == [215_808, 9_536, 9_408, 128, 0, 0], "parts stay below their row, and are sorted there"
     chromium.type("#s-resnet50 .find input", "shortcut")
     assert sum("shortcut" in name for name in cells(chromium, table, 1)) == 4
     assert chromium.run("all('#s-resnet50 details').every(fold => !fold.open)")

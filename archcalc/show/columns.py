@@ -28,7 +28,7 @@ INDENT = "\u2003"  # an em space, in front of a part's name
 class Column(NamedTuple):
     """A column: its name in csv, where its exact value comes from, and, where people see it, under which heading and
     how; `short` stands where the heading is too wide, `spare` is what a narrow terminal does without, `link` where on
-    its page a click on a text goes to."""
+    its page a click on a text goes to, if anywhere."""
 
     name: str
     value: Callable[[Any], Value]  # of whatever a table is a list of

@@ -11,6 +11,7 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
+from .. import __version__
 from ..analysis.roofline import Device
 from ..errors import UsageError, printable
 from ..models import Summary
@@ -30,6 +31,7 @@ from .page import Beside, Block, Explored, Fact, Facts, Fold, Heading, Page, Pic
 from .pictures import Look, graph_svg, image, picture
 from .pictures.blocks import blocks
 from .reported import reported_column
+from .styles import DIM
 from .summary_data import data
 from .wording import clean
 
@@ -160,6 +162,11 @@ QUOTED = tuple(
 )  # fmt: skip
 
 
+def _line_of(quoted: _Quoted) -> str:
+    """What links call the line of the one model that a figure is of, if it is of one."""
+    return f"m-{quoted.models}" if quoted.models and "," not in quoted.models else ""
+
+
 def _of_spec(judgement: Judgement, models: Iterable[str] = ()) -> _Quoted:
     claim, erratum, found = judgement.claim, judgement.erratum, judgement.computed
     under = f": {claim.reading}" if judgement.verdict == "reads as" else ""
@@ -215,6 +222,7 @@ def _zoo(result: ZooResult) -> Iterator[Block]:
             wrong[name] += figure.verdict.startswith("contradicts")
     families = len({model.listed.family for model in result.models})
     yield Heading("The zoo", (f"{len(result.models):,} networks of {families:,} papers, counted from their tables",))
+    yield Prose(f"By archcalc {__version__}; `archcalc summary NAME` shows a network layer by layer.", DIM)
     yield Heading("Networks", level=2)
     yield Prose(
         "Choose the axes; a search keeps what holds all words and bounds, as `resnet params < 30M year >= 2016`. A "
@@ -231,7 +239,7 @@ def _zoo(result: ZooResult) -> Iterator[Block]:
     yield Table(own, result.models, explored=plot)
     yield Heading("Printed figures", level=2)
     yield Prose(f"Every figure that is printed of them, and whether it holds. {_told(quoted)}.")
-    yield Table(QUOTED, quoted, explored=Explored(FIGURES))
+    yield Table([QUOTED[0]._replace(link=_line_of), *QUOTED[1:]], quoted, explored=Explored(FIGURES))
 
 
 def _columns() -> Iterator[Column]:

@@ -161,8 +161,9 @@ def _cell(text: str, record: object, column: Column, wide: bool, explored: Explo
     """A cell with its exact value, unless that is what an explored table shows."""
     if column.show is words:
         shown = quoted(text)
-        if column.link and text:
-            shown = f'<a href="#{quote(column.link(record), safe="?=")}">{shown}</a>'
+        target = column.link(record) if column.link else ""
+        if target:
+            shown = f'<a href="#{quote(target, safe="?=")}">{shown}</a>'
         return f'<td class="text{" long" if wide else ""}">{shown}</td>'
     value: Value = column.value(record)
     known = isinstance(value, (int, float)) and value != inf
