@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .analysis.counts import Layer, Report, Totals, analyse
 from .errors import SpecError, Unavailable, UsageError
 from .fronts import front
-from .graph import Graph, Input
+from .graph import Graph, Input, lost
 from .language.zoo import Selection, selections, spec_files
 from .networks import FRONTS, Reference, Settings, inputs_of, network, said
 from .ops import Shape
@@ -143,7 +143,7 @@ class Model(Shown):
     def notes(self) -> tuple[str, ...]:
         """What makes this another network than it seems: what stands in for something, and an input at which there are
         other parameters than at the printed one."""
-        return (*self.stands_in, *another_network([self]), *_notes_of_code(self.graph))
+        return (*self.stands_in, *another_network([self]), *_notes_of_code(self))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -321,12 +321,21 @@ def capture(
     return Model(name, "", "", "", "", "", graph.inputs[0][1], graph, None)
 
 
-def _notes_of_code(graph: Graph) -> tuple[str, ...]:
+def _notes_of_code(model: Model) -> tuple[str, ...]:
     """What is to be known of a network of code beside its counts."""
-    code = graph.code
+    code = model.graph.code
     if code is None:
         return ()
     found = [*code.notes]
+    gone = {index: model.layers[index] for index in lost(model.graph)}
+    dead = {index: layer for index, layer in gone.items() if layer.params or layer.macs}
+    if dead:
+        lent = {node.shares for index, node in enumerate(model.graph.nodes) if index not in dead}
+        params = sum(layer.params for index, layer in dead.items() if index not in lent)
+        names, macs = [layer.node.path for layer in dead.values()], sum(layer.macs for layer in dead.values())
+        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+        said = f"{', '.join(names[:SHOWN])}{more}: {params:,} parameters and {macs:,} MACs are in the total"
+        found.append(f"nothing reads what is computed by {said}")
     if code.unused:
         names, count = [param.name for param in code.unused], sum(prod(param.shape) for param in code.unused)
         more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""

@@ -327,6 +327,28 @@ def test_shared_and_unused_parameters_are_named() -> None:
     assert captured(TRAPS["forward by hand"]).graph.nodes[0].path == "a"
 
 
+class Dead(nn.Module):
+    """Calls a layer and throws away what it gives; of an LSTM the last state alone is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.side, self.last = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 9), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.side(self.cell(x)[0]).relu()
+        found: Tensor = self.last(self.cell(x)[1][0][-1])
+        return found
+
+
+def test_a_call_that_nobody_reads_is_named_and_counted() -> None:
+    model = archcalc.capture(Dead(), torch.zeros(1, 5, 3))
+    assert model.totals.params == 4 * 4 * (3 + 4) + 2 * 16 + 5 * 9 + 5 * 2
+    assert model.totals.macs == 2 * 5 * 16 * 7 + 5 * 36 + 8
+    assert model.notes[0].startswith("nothing reads what is computed by ")
+    assert "side" in model.notes[0]
+    assert model.notes[0].endswith(f"{45} parameters and {180 + 560} MACs are in the total")
+
+
 class Elsewhere(nn.Module):
     """Works with a module that stands in a list of another part."""
 
