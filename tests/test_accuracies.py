@@ -547,3 +547,39 @@ def test_a_plain_list_reads_none_of_it(arguments: list[str], reads: bool) -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == f"[] {reads}\n"
+
+
+OWN = (
+    "model,metric,value,source\nvgg16,top-1,71.6,ours\nvgg16,error,28.4,ours\n"
+    "vgg16,latency on A100,3.2,ours\nlenet5,accuracy,99,x\n"
+)
+
+
+def test_own_results_stand_beside_printed_ones(command: Run, tmp_path: Path) -> None:
+    """An accuracy is held beside what an error leaves of 100: 71.6 − (100 − 28.07) = −0.33."""
+    path = tmp_path / "mine.csv"
+    path.write_text(OWN)
+    text = command("paper", "vgg16", "--results", str(path)).out
+    assert re.search(
+        r"vgg16 +top-1 +71\.6 % +top-1 error 28\.07 % +−0\.33 +vgg16-imagenet-val-top1-error-10-crop", text
+    )
+    assert re.search(r"vgg16 +latency on A100 +3\.2 ms +nothing", text)
+    assert "lenet5" not in text[text.index("Own results") :]
+    found = json.loads(command("paper", "vgg16", "--results", str(path), "--format", "json").out)["own"]
+    assert [(own["metric"], own["value"], bool(own["printed_as"])) for own in found] == [
+        ("top-1", 71.6, True),
+        ("error", 28.4, False),
+        ("latency on A100", 3.2, False),
+    ]
+    rows = list(csv.DictReader(io.StringIO(command("paper", "vgg16", "--results", str(path), "--format", "csv").out)))
+    assert [(row["kind"], row["model"], row["printed"]) for row in rows[-3:]] == [
+        ("own", "vgg16", "71.6"),
+        ("own", "vgg16", "28.4"),
+        ("own", "vgg16", "3.2"),
+    ]
+    every = json.loads(command("paper", "--all", "--results", str(path), "--format", "json").out)["own"]
+    assert [own["model"] for own in every] == ["vgg16", "vgg16", "vgg16", "lenet5"]
+    refused = command("paper", "resnet50", "--results", str(path))
+    assert refused.code == 2
+    assert "has no result of these networks" in refused.err
+    assert command("paper", "vgg16", "--results", str(tmp_path / "none.csv")).code == 2

@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import Columns, Format, Output, OutputFile, Units, progress
+from .options import Columns, Format, Output, OutputFile, Results, Units, progress
 from .options import names as chosen
 
 
@@ -23,6 +23,7 @@ def paper(
     verdict: Annotated[
         str, Option("--verdict", metavar="VERDICT", help="Only figures with this verdict, as contradicts.")
     ] = "",
+    results: Results = "",
     columns: Columns = "",
     units: Units = "auto",
     output_format: Format = "",
@@ -40,7 +41,7 @@ def paper(
     write = Output(output_format, output)
     wanted, raw = chosen(columns), known_units(units) == "raw"
     with progress("judging figures", "figures") as tick:
-        found = task(*(names or ()), every=every, verdict=verdict, tick=tick)
+        found = task(*(names or ()), every=every, verdict=verdict, results=results, tick=tick)
     write(page(found, wanted, raw))
     for name in found.silent:  # an answer too, and none that a program should trip over
         print(sentence(f"no document prints a figure or a result of `{name}`"), file=sys.stderr)

@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NotRequired, TypedDict
 
 from ..documents import Natural
 from ..errors import printable
 from ..papers.documents import KINDS, Kind
 from ..papers.judge import VERDICTS, Finding, shown
+from ..papers.results import Reported
 from ..tasks.paper import PaperResult
 from ..units import with_separators
 from .columns import Column, Value, by_names, for_people, words
 from .list import AccuracyDocument, accuracy_document, as_printed
 from .page import Block, Fact, Facts, Gap, Heading, Note, Page, Prose, Table
+from .reported import ReportedDocument, reported_document
 from .styles import BOLD, DIM, LOUD, PLAIN
 from .wording import clean
 
@@ -92,12 +94,20 @@ class PrintedResult(AccuracyDocument):
     models: Annotated[list[str], "The models of the zoo that it is."]
 
 
+class OwnResult(ReportedDocument):
+    """A result of somebody's file for a network that was asked for."""
+
+    model: Annotated[str, "The network, as the file names it."]
+    printed_as: Annotated[list[str], "The ids of the results that documents print of the same metric and network."]
+
+
 class PaperDocument(TypedDict):
     """What `archcalc paper … --format json` writes; keys may be added."""
 
     figures: Annotated[list[PrintedFigure], "The figures, held against what is computed."]
     results: Annotated[list[PrintedResult], "What documents print of how well these networks do."]
     totals: Annotated[dict[str, dict[str, Natural]], "How many figures of each kind have each verdict."]
+    own: NotRequired[Annotated[list[OwnResult], "The results of the file that was given; absent without one."]]
 
 
 def page(found: PaperResult, wanted: Sequence[str] = (), raw: bool = False) -> Page:
@@ -114,6 +124,7 @@ def page(found: PaperResult, wanted: Sequence[str] = (), raw: bool = False) -> P
         else:
             yield from _tables(found.findings) if found.findings or not (found.results or found.silent) else ()
             yield from _results(found.results)
+        yield from _own(found.own)
 
     return Page("What documents print", blocks, lambda: data(found), lambda: Table(picked, _rows(found)))
 
@@ -121,13 +132,19 @@ def page(found: PaperResult, wanted: Sequence[str] = (), raw: bool = False) -> P
 def data(found: PaperResult) -> PaperDocument:
     """The JSON document."""
     counts = Counter[tuple[str, str]]((finding.entry.kind, finding.verdict) for finding in found.findings)
-    return {
+    document: PaperDocument = {
         "figures": [_figure(finding) for finding in found.findings],
         "results": [_result(result) for result in found.results],
         "totals": {
             kind: {verdict: counts[kind, verdict] for verdict in VERDICTS if counts[kind, verdict]} for kind in KINDS
         },
     }
+    if found.own:
+        document["own"] = [
+            {**reported_document(own), "model": own.model.value, "printed_as": [result.id.value for result in beside]}
+            for own, beside in found.own
+        ]
+    return document
 
 
 def _rows(found: PaperResult) -> list[dict[str, Any]]:
@@ -135,9 +152,14 @@ def _rows(found: PaperResult) -> list[dict[str, Any]]:
     empty = dict.fromkeys([*PrintedFigure.__annotations__, *RESULT_ONLY])
     figures = [empty | dict(_figure(finding)) for finding in found.findings]
     results = [dict(_result(result)) for result in found.results]
-    return figures + [
-        {**empty, **{key: result[key] for key in empty if key in result}, "model": result["models"], "kind": "reported"}
-        for result in results
+    own = [
+        {**empty, **{k: v for k, v in result.items() if k in empty}, "kind": "own", "source": [result["source"]]}
+        for result in data(found).get("own", ())
+    ]
+    return [
+        *figures,
+        *({**empty, **{k: r[k] for k in empty if k in r}, "model": r["models"], "kind": "reported"} for r in results),
+        *own,
     ]
 
 
@@ -336,6 +358,50 @@ def _results(found: Sequence[Accuracy]) -> Iterator[Block]:
         yield Table(REPORTED, results, indent=2)
     yield Gap()
     yield Prose(f"{len(found)} result{'s' * (len(found) != 1)}, reported: nothing of them is computed", BOLD)
+
+
+class _Pair(NamedTuple):
+    """A result of somebody's file, and one that documents print of the same metric; none where they print none."""
+
+    own: Reported
+    printed: Accuracy | None
+
+    @property
+    def difference(self) -> str:
+        """By how much the own one is more, where both are percentages: an error is what an accuracy leaves."""
+        if self.printed is None or self.own.metric.unit != "%" or not self.printed.unit.startswith("%"):
+            return ""
+        error = self.printed.metric.endswith("error")
+        value = float(self.printed.value)
+        less = 100 - value if error != (self.own.metric.better < 0) else value
+        return f"{self.own.value - less:+.4g}".replace("-", "−")
+
+
+OWN = (
+    Column("model", lambda pair: clean(pair.own.model.value), "model", "model", words),
+    Column("metric", lambda pair: clean(pair.own.metric.name), "metric", "metric", words),
+    Column("value", lambda pair: f"{pair.own.printed} {pair.own.metric.unit}".rstrip(), "own", "own", words),
+    Column("printed", lambda pair: _printed(pair.printed), "printed", "printed", words),
+    Column("difference", lambda pair: pair.difference, "difference", "diff.", words),
+    Column("id", lambda pair: pair.printed.id.value if pair.printed else "", "result", "result", words),
+)
+
+
+def _printed(result: Accuracy | None) -> str:
+    return f"{result.in_words} {as_printed(result)}" if result is not None else "nothing"
+
+
+def _own(found: Sequence[tuple[Reported, Sequence[Accuracy]]]) -> Iterator[Block]:
+    """The results of somebody's file beside those that documents print of the same metric and network."""
+    if not found:
+        return
+    yield Gap()
+    yield Heading("Own results, beside those that are printed", level=2)
+    yield Gap()
+    yield Table(OWN, [_Pair(own, each) for own, beside in found for each in beside or (None,)], indent=2)
+    yield Gap()
+    each = dict.fromkeys(f"{own.metric.name} of {own.model}: {own.source}" for own, _ in found)
+    yield Facts([Fact("" if n else "reported", clean(text), DIM, DIM) for n, text in enumerate(each)])
 
 
 def _notes(finding: Finding) -> Iterator[Note]:

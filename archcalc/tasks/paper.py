@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import chain
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SpecError, UsageError, did_you_mean
-from ..language.zoo import known_names, shipped_names
+from ..errors import SpecError, UsageError, did_you_mean, printable
+from ..language.metrics import ON_DEVICE
+from ..language.zoo import at_input, known_names, shipped_names
 from ..papers.documents import read_ledger
 from ..papers.judge import VERDICTS, Finding, Ledger, stale
+from ..papers.metrics import BESIDE
+from ..papers.results import Reported
 from ..parallel import Tick, map_processes, ticked
 from ..views import Tabular
+from .results import known_results
 
 if TYPE_CHECKING:
     from ..papers.accuracies import Accuracy
@@ -28,7 +33,8 @@ class PaperResult(Tabular):
 
     `by_id`: each figure was asked for by its id. `ok`: no figure that was judged contradicts without an erratum, and
     no erratum is stale, whichever are shown. `results` are reported: nothing of them is computed. `silent` are the
-    models of which no document prints anything."""
+    models of which no document prints anything. `own` are the results of somebody's file for the networks that are
+    asked for, each with what documents print of the same metric."""
 
     findings: tuple[Finding, ...]
     stale: tuple[SpecError, ...]
@@ -36,15 +42,18 @@ class PaperResult(Tabular):
     ok: bool
     results: tuple[Accuracy, ...] = ()
     silent: tuple[str, ...] = ()
+    own: tuple[tuple[Reported, tuple[Accuracy, ...]], ...] = ()
 
 
-def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None = None) -> PaperResult:
+def paper(
+    *names: str, every: bool = False, verdict: str = "", results: Path | str = "", tick: Tick | None = None
+) -> PaperResult:
     """Judge the figures that documents print, and list the results that they print of the same networks.
 
     `names` are models, systems, families, documents or ids of figures and results; all figures where `every` or only a
-    `verdict` is asked for, which leaves out those with another, and the results, which have none. `tick` hears how many
-    figures are done. Raises UsageError for a name that is not known, SpecError for a figure that cannot be computed as
-    its document says."""
+    `verdict` is asked for, which leaves out those with another, and the results, which have none. `results` is a file
+    of what somebody reports for these networks. `tick` hears how many figures are done. Raises UsageError for a name
+    that is not known, SpecError for a figure that cannot be computed as its document says."""
     if verdict and verdict not in VERDICTS:
         raise UsageError(f"`{verdict}` is not a verdict", did_you_mean(verdict, VERDICTS))
     _ledger.cache_clear()  # the documents may have changed
@@ -53,17 +62,40 @@ def paper(*names: str, every: bool = False, verdict: str = "", tick: Tick | None
         known = sorted({entry.document for entry in ledger.entries.values()})
         hint = "Name models, figures or documents, or all of them: `--all`. Documents:"
         raise UsageError("which figures?", hint, known)
-    ids, results, silent = _asked(ledger, names) if names else (list(ledger.entries), [], [])
+    ids, printed, silent = _asked(ledger, names) if names else (list(ledger.entries), [], [])
+    own = known_results(results, dict.fromkeys(names)) if results else ()  # a bad file is told before the work
     findings = _judged(ledger, ids, tick)
+    meant = {*names, *silent, *(f.model for f in findings), *(model for result in printed for model in result.models)}
     old = tuple(stale(findings))
     return PaperResult(
         tuple(finding for finding in findings if not verdict or finding.verdict == verdict),
         old,
         by_id=bool(names) and set(ids) == set(names),
         ok=not old and not any(finding.undeclared for finding in findings),
-        results=() if verdict else tuple(results),
+        results=() if verdict else tuple(printed),
         silent=tuple(silent),
+        own=_own(results, own, meant if names else None),
     )
+
+
+def _own(file: Path | str, known: Sequence[Reported], meant: Collection[str] | None) -> tuple[Any, ...]:
+    """The results of a file for the networks that are meant, or all, each with what documents print of its metric and
+    network. Raises UsageError where it has none."""
+    if not file:
+        return ()
+    from ..papers.accuracies import known as documents
+
+    found = []
+    for result in known:
+        model, metric = at_input(result.model.value)[0], result.metric.name
+        if meant is None or {model, result.model.value} & {*meant}:
+            like = ("latency",) if metric.startswith(ON_DEVICE) else BESIDE.get(metric, ())
+            beside = [printed for printed in documents().results if model in printed.models and printed.metric in like]
+            found.append((result, tuple(beside)))
+    if not found:
+        there = ", ".join(dict.fromkeys(f"`{result.model}`" for result in known[:50])) or "none"
+        raise UsageError(f"`{printable(str(file))}` has no result of these networks", f"It has results of {there}.")
+    return tuple(found)
 
 
 def _asked(ledger: Ledger, names: Sequence[str]) -> tuple[list[str], list[Accuracy], list[str]]:
