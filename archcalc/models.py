@@ -26,6 +26,7 @@ from .views import Shown, Tabular
 if TYPE_CHECKING:  # what a static summary does without
     from .analysis.fit import Fit
     from .analysis.peers import Peer
+    from .analysis.regimes import Regime
     from .analysis.roofline import Device
     from .analysis.training import Training
     from .measurement.conditions import Conditions
@@ -48,7 +49,8 @@ class Summary(Tabular):
     `settings` what was set by hand, `counted` how it is counted where that is not as usual. `judgements` are empty
     where the printed input or constants were changed. `training` is there where a training step was asked for, `notes`
     say what makes this another network than it seems. `calls` is what the tool that counts so calls its number: `fvcore
-    flops`. `reported` is what the spec reports for it, and nobody computes."""
+    flops`. `reported` is what the spec reports for it, and nobody computes; `regime` a training of many passes, where
+    one was asked for."""
 
     model: str
     family: str
@@ -67,6 +69,7 @@ class Summary(Tabular):
     notes: tuple[str, ...] = ()
     calls: str = ""
     reported: tuple[Reported, ...] = ()
+    regime: Regime | None = None
 
 
 @dataclass(frozen=True)
@@ -241,9 +244,10 @@ class Model(Shown):
         measured: Measurement | None = None,
         like: str = "",
         optimizer: str = "",
+        regime: Regime | None = None,
     ) -> Summary:
         """All that `archcalc summary` shows, as data; `like` counts as another tool does, with an `optimizer` there is
-        also what a training step takes. Raises UsageError."""
+        also what a training step takes, beside it a `regime`. Raises UsageError."""
         layers = self.selection.family.layers if self.selection else None
         sentence = self.selection.file.namesakes.get(self.name) if self.selection else None
         report = self.report(batch, dtype)
@@ -276,6 +280,7 @@ class Model(Shown):
             notes=self.notes,
             calls=calls,
             reported=self.reported,
+            regime=regime,
         )
 
 

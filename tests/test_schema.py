@@ -20,6 +20,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import archcalc
+from archcalc.analysis.regimes import pgd
 from archcalc.commands import COMMANDS, command
 from archcalc.documents import SCHEMA
 from archcalc.errors import ArchcalcError, SpecError
@@ -458,6 +459,9 @@ def test_the_models_show_every_key(tmp_path: Path) -> None:
                 note(f"{part.capitalize()}Document", found)
     note("", json.loads(written(summary_of("vgg16"), form="json", pick=Pick(top=3))))
     note("", json.loads(written(archcalc.load("lenet5@64").summary(), form="json")))
+    trained = archcalc.load("resnet110-cifar-stochastic")
+    attacked = trained.summary(optimizer="sgd", regime=pgd(trained.report(), 2))
+    note("", json.loads(written(attacked, form="json")))
     keras = "reported:\n  - from: Keras\n    table: |\n      figure | net\n      params | 2,099,712\n      error | 7\n"
     (tmp_path / "net.yaml").write_text(f"input: 4096\nlayers:\n  - linear(512) bn\n{keras}", encoding="utf-8")
     claimed = archcalc.load(str(tmp_path / "net.yaml")).summary()

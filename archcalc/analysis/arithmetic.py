@@ -187,6 +187,12 @@ def arithmetic(op: Op, x: tuple[Shape, ...], y: Shape) -> Arithmetic:
     )
 
 
+def fan_in(op: Op, x: tuple[Shape, ...]) -> Count:
+    """How many products each output of `op` sums, for the input shapes `x`."""
+    value = term(_changed(op, lambda name, value, at: Term(value)).fan_in(*map(terms, x)))
+    return Count("fan-in", int(value), value.text if value.computed and len(value.text) <= LONG else "")
+
+
 def _run(shaping: Op, counting: Op, x: tuple[Shape, ...], y: Shape | None = None) -> _Run:
     shape = tuple(term(size) for size in shaping.shape(*x))
     params = tuple((param, term(numel(tuple(map(term, param.shape))))) for param in counting.params(*x))

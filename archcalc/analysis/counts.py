@@ -32,6 +32,8 @@ class NodeCost(NamedTuple):
     numel: int
     read: int  # elements of its inputs
     idle: int  # of the parameters, those of experts that a token does not run through
+    depth: int  # weight layers that stand behind each other in it
+    chain: int  # products, of matrices or of values, of which each has to wait for the one before
 
 
 class Layer(NamedTuple):
@@ -210,7 +212,9 @@ def cost_of(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
     if turns > 1:
         kinds = {kind: count * turns for kind, count in kinds.items()}
     idle = op.idle(sum(counts[:3]), *x)
-    return NodeCost(params, *counts, macs, kinds, elements(y), sum(map(elements, x)), idle)
+    depth = op.depth(*x)
+    chain = op.chain(*x) or depth or int(macs > 0 or op.gated)
+    return NodeCost(params, *counts, macs, kinds, elements(y), sum(map(elements, x)), idle, depth, chain)
 
 
 def _count(graph: Graph, costs: list[NodeCost], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:
@@ -269,7 +273,7 @@ def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak:
     params = idle = weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
     elementwise: dict[str, int] = {}
     for node, cost, own, products, size in layers:
-        _, weight, bias, norm, stats, _, kinds, _, _, unused = cost
+        _, weight, bias, norm, stats, _, kinds, _, _, unused, _, _ = cost
         params += own
         if node[6] is None:  # `shares`: the parameters are counted once, where they belong
             weights += weight
@@ -281,24 +285,24 @@ def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak:
         activation_bytes += size
         for kind, count in kinds.items():
             elementwise[kind] = elementwise.get(kind, 0) + count * batch
-    depth = weight_layers([layer.node for layer in layers], start)
+    depth = weight_layers(layers, start)
     counts = (params, params - idle, weights, biases, norm_params, norm_stats, macs, 2 * macs, params * ITEMSIZE[dtype])
     return Totals(*counts, activation_bytes, peak, depth, elementwise)
 
 
-def weight_layers(nodes: Sequence[Node], start: int = 0) -> int:
-    """The largest number of convolutions and fully connected layers on any path through `nodes`, a slice of a graph
+def weight_layers(layers: Sequence[Layer], start: int = 0) -> int:
+    """The largest number of convolutions and fully connected layers on any path through `layers`, a slice of a graph
     from node `start` on; what comes from before it is an input."""
-    return longest_path(nodes, start, attrgetter("weight_layers"))
+    return longest_path(layers, start, attrgetter("cost.depth"))
 
 
-def longest_path(nodes: Sequence[Node], start: int, length: Callable[[Op], int]) -> int:
-    """The largest sum of `length` on any path through `nodes`, a slice of a graph from node `start` on."""
+def longest_path(layers: Sequence[Layer], start: int, length: Callable[[Layer], int]) -> int:
+    """The largest sum of `length` on any path through `layers`, a slice of a graph from node `start` on."""
     longest: list[int] = []
-    for node in nodes:
+    for layer in layers:
         before = 0
-        for value in node.inputs:
+        for value in layer[0][1]:  # the inputs of its node
             if value >= start and longest[value - start] > before:
                 before = longest[value - start]
-        longest.append(before + length(node.op))
+        longest.append(before + length(layer))
     return max(longest, default=0)

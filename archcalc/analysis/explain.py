@@ -11,14 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from ..graph import Graph, Node, Span
+from ..graph import Node, Span
 from ..ops import Shape
 from ..ops.base import WHOLE, ReceptiveWindow
-from ..ops.shapes import numel
+from ..ops.shapes import many, numel, positions
 from ..units import ITEMSIZE
-from .arithmetic import Arithmetic, Count, arithmetic, axes_of, terms
+from .arithmetic import Arithmetic, Count, arithmetic, axes_of, fan_in, terms
 from .counts import Layer, Report, Totals
 from .memory import Storages, input_bytes, last_use, live_until, peak_memory, storages
+from .paths import read
 from .receptive import Field, TokenFields
 
 FEW = 8  # addends that are worth a line each
@@ -45,6 +46,17 @@ class FieldFacts(NamedTuple):
     because: str
 
 
+class Weighing(NamedTuple):
+    """The weights of a convolution or fully connected layer: how many products each output sums, He's standard
+    deviation √(2 / fan-in) (He et al., arXiv:1502.01852, eq. 10), and as which matrix the layer multiplies its input
+    laid out as a vector: rows, columns, and how many of its elements are weights, the others being zero."""
+
+    fan_in: Count
+    deviation: float
+    matrix: tuple[int, int]
+    nonzero: int
+
+
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
     """A node in its network: `because` says why its output is new memory, a view or in place, `until` who reads what
@@ -64,6 +76,7 @@ class NodeFacts:
     shares: str
     users: tuple[str, ...]
     fields: tuple[FieldFacts, ...] = ()
+    weighing: Weighing | None = None
 
 
 class Explained:
@@ -101,7 +114,24 @@ class Explained:
         shares = self.called(node.shares) if node.shares is not None else ""
         users = tuple(user.path for user in self.graph.nodes if user.shares == index)
         counts, fields, of = self.counts(index), tuple(self._fields(index)), len(self.graph.nodes)
-        return NodeFacts(node, index, of, row, inputs, counts, self.activation(index), *storage, shares, users, fields)
+        return NodeFacts(
+            node, index, of, row, inputs, counts, self.activation(index), *storage, shares, users, fields,
+            self._weighing(node),
+        )  # fmt: skip
+
+    def _weighing(self, node: Node) -> Weighing | None:
+        """The weights of a convolution or fully connected layer; of an item, where there are many."""
+        if len(node.inputs) != 1:
+            return None
+        x, y = many(self.graph.shape(node.inputs[0]), ()), many(node.shape, ())
+        summed = fan_in(node.op, (x,))
+        if not summed.value:
+            return None
+        nonzero = numel(y) * summed.value
+        for window, size, places in zip(node.op.receptive_window(x)[0] or (), positions(x), positions(y), strict=False):
+            taps = len(range(int(window.first), int(window.last) + 1, window.every)) * places
+            nonzero = nonzero * sum(len(read(window, place, size)) for place in range(places)) // taps
+        return Weighing(summed, (2 / summed.value) ** 0.5, (numel(y), numel(x)), nonzero)
 
     def counts(self, index: int) -> Arithmetic:
         """The arithmetic of a node; parameters that it shares are counted at another."""
@@ -321,20 +351,22 @@ class Alive(NamedTuple):
     bytes: int
 
 
-def depth_by_row(graph: Graph) -> list[Addend]:
+def depth_by_row(report: Report) -> list[Addend]:
     """The weight layers of each row on the longest path from input to output."""
+    graph = report.graph
+    depths = [layer.cost.depth for layer in report.layers[: len(graph.nodes)]]
     longest: list[int] = []
     via: list[int] = []
-    for node in graph.nodes:
+    for node, depth in zip(graph.nodes, depths, strict=True):
         source = max(node.inputs, key=lambda value: longest[value] if value >= 0 else 0, default=-1)
         via.append(source)
-        longest.append((longest[source] if source >= 0 else 0) + node.op.weight_layers)
+        longest.append((longest[source] if source >= 0 else 0) + depth)
     at = max(range(len(longest)), key=longest.__getitem__, default=-1)
     counts: dict[int, int] = {}
     rows = [span for span in graph.rows if span.start < span.stop]
     stops = [span.stop for span in rows]
     while at >= 0:
-        layers = graph.nodes[at].op.weight_layers
+        layers = depths[at]
         if layers:
             row = bisect_right(stops, at)
             counts[row] = counts.get(row, 0) + layers

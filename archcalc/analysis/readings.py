@@ -98,8 +98,8 @@ def _no_gates(layers: Sequence[Layer]) -> int:
     for node in nodes:
         read = node.inputs[:1] if node.op.gated else node.inputs
         before = max([longest[value - start] for value in read if value >= start], default=0)
-        longest.append(before + node.op.weight_layers)
-    return longest[-1] - weight_layers(nodes, start) if nodes else 0
+        longest.append(before + layers[len(longest)].cost.depth)
+    return longest[-1] - weight_layers(layers, start) if nodes else 0
 
 
 PARAMS, MACS = ("params",), ("macs",)

@@ -27,6 +27,15 @@ def summary(
     dtype: options.Dtype = "float32",
     train: options.Train = False,
     optimizer: options.Optimizer = "",
+    attack: Annotated[
+        int | None, Option("--attack", metavar="STEPS", help="With `--train`: steps of PGD before the training step.")
+    ] = None,
+    against: Annotated[
+        str, Option("--against", metavar="MODEL", help="With `--train`: the discriminator of this generator, a round.")
+    ] = "",
+    steps: Annotated[
+        int | None, Option("--steps", metavar="NUMBER", help="Steps of the discriminator in a round; one unless given.")
+    ] = None,
     settings: options.Settings = None,
     kwargs: options.Kwargs = "",
     example: options.Example = False,
@@ -42,7 +51,7 @@ def summary(
     from ..errors import UsageError
     from ..show.columns import known_units
     from ..show.summary import chosen, page
-    from ..tasks.summary import FULL, Pick, known_sort, loaded, measured
+    from ..tasks.summary import FULL, Pick, known_sort, loaded, measured, regime
 
     where = options.chosen_device(gpu, device)
     if static and (gpu or device):
@@ -53,9 +62,10 @@ def summary(
     asked = options.spelled(model, kwargs, example, allow_unknown)
     network = loaded(asked, options.size(input_size), options.pairs(settings), fold_bn)
     optimizer = options.trained(train, optimizer)
+    passes = regime(network.report(batch, dtype), optimizer, attack, against, steps)
 
     def summarised(model: "Model") -> "Summary":
-        return model.summary(batch, dtype, like=like, optimizer=optimizer)
+        return model.summary(batch, dtype, like=like, optimizer=optimizer, regime=passes)
 
     found, levels = summarised(network), FULL if full else depth
     pick.check(found, levels)

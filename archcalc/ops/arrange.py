@@ -133,7 +133,7 @@ class Rearrange(Free):
         left, right = _sides(self.pattern)
         y, sizes = self.shape(x), dict(zip([n for g in left for n in g], self._regrouped(x).parts, strict=True))
         if isinstance(x, Tokens) or isinstance(y, Tokens):
-            places = (left[1:] if not isinstance(x, Tokens) else left[:1], right[1:] if len(right) > 2 else right[:1])
+            places = [side[:1] if isinstance(of, Tokens) else side[1:] for side, of in ((left, x), (right, y))]
             flat = [[name for group in side for name in group if sizes[name] > 1] for side in places]
             return (POINT if flat[0] == flat[1] else WHOLE,)
         if len(left) != len(right) or len(x) < 2:

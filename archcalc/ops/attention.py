@@ -281,6 +281,14 @@ class Attention(Op):
             unneeded += n.t * (n.t + n.m - 1) * n.key
         return 2 * self.macs(*xy) - unneeded
 
+    def chain(self, *x: Shape) -> int:
+        return 4  # queries or keys, scores, what they mix, and the output
+
+    def weight_macs(self, *xy: Shape) -> int:
+        n = self._sizes(xy[:-1])
+        between = n.m * (n.key + n.value) + (n.key * self._met(n) if self.positions else 0)
+        return self.macs(*xy) - n.t * between
+
     @property
     def common(self) -> tuple[int, ...]:
         return tuple(1 + self._given.index(name) for name in ("table", "mask") if getattr(self, name))

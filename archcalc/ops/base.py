@@ -159,6 +159,7 @@ class Op:
     frees_grad_early: ClassVar[bool] = False  # the backward pass drops the output's gradient on the way, not at its end
     free: ClassVar[str] = ""
     weight_layers: ClassVar[int] = 0
+    survives: float = 1.0  # of how many samples what it reads is there in training
 
     def __init__(self, *args: Any, **named: Any) -> None:
         given = dict(zip([field.name for field in self.fields], args, strict=False))
@@ -295,6 +296,19 @@ class Op:
         several in one; None for the value itself. Of most ops the value is the result, and there is nothing."""
         return ()
 
+    def depth(self, *x: Any) -> int:
+        """How many weight layers stand behind each other in the op, for the input shapes `x`."""
+        return self.weight_layers
+
+    def chain(self, *x: Any) -> int:
+        """How many products, of matrices or of values element by element, stand behind each other in an op that is more
+        than one, for the input shapes `x`; 0 of another."""
+        return 0
+
+    def fan_in(self, *x: Any) -> int:
+        """How many products each output of a convolution or fully connected layer sums; 0 of another op."""
+        return 0
+
     def shape(self, *x: Any) -> Shape:
         """The output shape for the input shapes `x`. Raises OpError where they do not fit."""
         raise NotImplementedError
@@ -326,6 +340,10 @@ class Op:
         """Multiply-accumulates of the backward pass, for one sample: of the gradients of the parameters, and of each
         input whose gradient is needed. Arguments: which are, the input shapes, the output shape."""
         raise NotImplementedError
+
+    def weight_macs(self, *xy: Any) -> int:
+        """Of these the multiply-accumulates of the gradients of the parameters."""
+        return self.backward_macs((False,) * (len(xy) - 1), *xy)
 
     def saved(self, needs: Needs, *xy: Any) -> Saves:
         """Which values the backward pass reads, for these needs and shapes."""

@@ -142,6 +142,9 @@ class _Layer(Op):
     def folded(self) -> Op:
         return self if self.bias else self.but(bias=True)
 
+    def fan_in(self, x: Shape) -> int:
+        return numel(self.params(x)[0].shape[1:])
+
 
 class _Convolution(_Layer):
     family = "convolution"
@@ -331,6 +334,9 @@ class TransposedConv(_Convolution):
     def normal(self, x: Shape) -> Op:
         sizes = ("kernel", "stride", "pad", "out_pad", "dilation")
         return self.but(**{name: single(spread(getattr(self, name), len(x) - 1, name)) for name in sizes})
+
+    def fan_in(self, x: Shape) -> int:
+        return 0  # other outputs sum another number of products
 
     def shape(self, x: Shape) -> Shape:
         axes = len(spatial(x, "`deconv`"))

@@ -51,8 +51,11 @@ class LocalConv(_Other):
         weight = Param("weight", (places, self.out, x[0], *spread(self.kernel, len(x) - 1, "kernel")), "weight")
         return (weight, Param("bias", (self.out, *size), "bias")) if self.bias else (weight,)
 
+    def fan_in(self, x: Shape) -> int:
+        return x[0] * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
+
     def macs(self, x: Shape, y: Shape) -> int:
-        return numel(y) * x[0] * math.prod(spread(self.kernel, len(x) - 1, "kernel"))
+        return numel(y) * self.fan_in(x)
 
     def backward_macs(self, needs: Needs, x: Shape, y: Shape) -> int:
         return self.macs(x, y) * (1 + sum(needs))

@@ -490,7 +490,7 @@ class Dropout(Weightless):
     p: float = 0.5
 
     family = "elementwise"
-    torch_module = "Dropout"
+    torch_module: ClassVar[str] = "Dropout"
     copies_in_training = True
     storage = "inplace"
     saves = "nothing"
@@ -513,6 +513,27 @@ class Dropout(Weightless):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Dropout(self.p)
+
+
+@op("droppath", p="the share of samples of which the branch is zeroed in training")
+class DropPath(Dropout):
+    """Zeroes all of a value, for a share `p` of the samples, in training; does nothing in an evaluation. The branch
+    that it ends need not run for these: stochastic depth (Huang et al., arXiv:1603.09382).
+    """
+
+    p: float = 0.5
+
+    torch_module = ""
+
+    @property
+    def survives(self) -> float:  # type: ignore[override]
+        return 1 - self.p
+
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("which samples", 1),) if 0 < self.p < 1 else ()
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.Dropout(self.p, len(x))
 
 
 @op("softmax")

@@ -44,6 +44,10 @@ class Rnn(Op):
     hidden: Value = False
     states: bool = False
 
+    enters: ClassVar[int] = (
+        1  # products from the input to the state; one more at each step that the state is carried on
+    )
+    leaves: ClassVar[int] = 0  # and from the state to the output
     # `gates` matrices from the input and as many from the state: gates · n · (d + n) weights and MACs a token
     gates: ClassVar[int] = 1
     inside: ClassVar[int] = 1  # values kept for each unit of the state, every token: states, gates
@@ -85,6 +89,10 @@ class Rnn(Op):
     def _ways(self) -> int:
         return 2 if self.bidirectional else 1
 
+    def chain(self, x: Shape, *states: Shape) -> int:
+        """At every step the matrix of the state, and behind it two gates where there are some."""
+        return self._steps(x)[0] * (1 if self.gates == 1 else 3)
+
     def params(self, x: Shape, *states: Shape) -> tuple[Param, ...]:
         rows, (_, wide) = self.gates * self.width, self._steps(x)
         found = [Param("weight_ih_l0", (rows, wide), "weight"), Param("weight_hh_l0", (rows, self.width), "weight")]
@@ -105,6 +113,9 @@ class Rnn(Op):
         into_x = self._ways * steps * self.gates * self.width * wide
         first = self._ways * self.gates * self.width**2  # a first state that is zero for good gets no gradient
         return 2 * self.macs(x) - (0 if any(needs[1:]) else first) - (0 if needs[0] else into_x)
+
+    def weight_macs(self, x: Shape, *states_y: Shape) -> int:
+        return self.macs(x)
 
     def saved_buffers(self, needs: Needs, x: Shape, *states_y: Shape) -> tuple[Buffer, ...]:
         steps, wide = self._steps(x)
@@ -153,6 +164,7 @@ class Lstm(Rnn):
     torch_module = "LSTM"
     inputs = (1, 3)
     gates = 4
+    enters, leaves = 2, 1
     inside = 7
     cost = {"activation": 5, "add": 5, "multiply": 3}  # noqa: RUF012 — read only
 
@@ -187,6 +199,7 @@ class Gru(Rnn):
 
     torch_module = "GRU"
     gates = 3
+    enters = 2
     inside = 7
     cost = {"activation": 3, "add": 5, "multiply": 3}  # noqa: RUF012 — read only
 
@@ -216,6 +229,9 @@ class Scan(Weightless):
         if not alike or any(size not in (n, 1) for n, size in zip(x, by, strict=False)):
             raise OpError(f"`by` has a factor for each element of {dims(x)}; this value is {dims(by)}", "by")
         return x
+
+    def chain(self, x: Shape, by: Shape) -> int:
+        return x[self._axis(x)]
 
     def elementwise(self, x: Shape, by: Shape, y: Shape) -> dict[str, int]:
         return {"multiply": numel(y), "add": numel(y)}

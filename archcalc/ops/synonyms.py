@@ -75,17 +75,18 @@ sub:              · subtract minus
 mul:              · multiply
 mean:             · average
 sqrt reciprocal   · rsqrt
+droppath          · stochasticdepth
 max               · amax
 concat:           · cat concatenate concatenation
 """
 # Words of the field that no op is, near in spelling to one that builds something else.
 _NONE = """
 adaptivelogsoftmax additiveattention affinegrid alphadropout celu circularpad conv2dlstm convlstm convtbc
-cosinesimilarity cropping crossmaplrn div drop dropblock droppath dropout1d dropout2d dropout3d einsum embeddingbag
+cosinesimilarity cropping crossmaplrn div drop dropblock dropout1d dropout2d dropout3d einsum embeddingbag
 featurealphadropout fold fractionalmaxpool frozenbatchnorm gaussiandropout gaussiannoise geglu glu gumbelsoftmax
 hardshrink hardtanh logsigmoid logsoftmax lppool maximum maxunpool minimum mlp onehot pow reflectionpad repeatvector
 replicationpad rrelu scaleddotproductattention sdpa softmax2d softmin softshrink softsign sort spatialdropout
-squeeze squeezeexcite stochasticdepth swiglu tanhshrink threshold timedistributed tokenpool transformer unfold
+squeeze squeezeexcite swiglu tanhshrink threshold timedistributed tokenpool transformer unfold
 unsqueeze
 """
 _ARGUMENTS = """

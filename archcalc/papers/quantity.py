@@ -128,8 +128,9 @@ def place_of(report: Report, at: str) -> Place | None:
 
 def _depth(place: Place, family: OpFamily | None) -> int:
     """The most weight layers (of one family) on any path through the place."""
-    nodes = [layer.node for layer in place.layers]
-    return longest_path(nodes, place.start, lambda op: op.weight_layers if family in (None, op.family) else 0)
+    return longest_path(
+        place.layers, place.start, lambda layer: layer.cost.depth if family in (None, layer.node.op.family) else 0
+    )
 
 
 def _weight_shape(place: Place) -> tuple[int, ...]:

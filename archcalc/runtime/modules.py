@@ -143,16 +143,17 @@ class Activation(InPlace):
 
 
 class Dropout(InPlace):
-    """Dropout with share `p`. Its output is new memory unless it works in place: in an evaluation then a copy."""
+    """Dropout with share `p`, of elements or, where each has `axes`, of samples. Its output is new memory unless it
+    works in place: in an evaluation then a copy."""
 
-    def __init__(self, p: float) -> None:
+    def __init__(self, p: float, axes: int = 0) -> None:
         super().__init__()
-        self.drop = nn.Dropout(p)
+        self.drop, self.axes = nn.Dropout(p), axes
 
     def forward(self, x: Tensor) -> Tensor:
         written = is_written(x)
         if written or (self.training and self.drop.p > 0):  # at p = 0 torch would return the input itself
-            y: Tensor = self.drop(x)
+            y: Tensor = x * self.drop(x.new_ones((x.shape[0], *[1] * self.axes))) if self.axes else self.drop(x)
             return y.clone() if written else y
         return x if self.overwrites(x) else x.clone()
 

@@ -237,6 +237,7 @@ def _node(facts: NodeFacts, summary: Summary) -> Iterator[Block | Fact]:
     read = [f"{_shape(v.shape, n, len(facts.inputs))}  {clean(v.name)}" for n, v in enumerate(facts.inputs)]
     yield from _called(node.op, read, node.shape, facts.counts)
     yield from _costs(facts.counts, node.op.word, node.op.free, facts.shares)
+    yield from _weighing(facts)
     if facts.users:
         more = f" and {len(facts.users) - FEW} more" if len(facts.users) > FEW else ""
         yield Fact("shared", f"also the parameters of {clean(', '.join(facts.users[:FEW]))}{more}")
@@ -248,6 +249,17 @@ def _node(facts: NodeFacts, summary: Summary) -> Iterator[Block | Fact]:
     yield from _receptive(facts.fields)
     if summary.report.receptive_fields.unknown(facts.index):
         yield Fact("field", "? what is seen depends on which item it is, or comes from")
+
+
+def _weighing(facts: NodeFacts) -> Iterator[Fact]:
+    """What documents say of the weights of a layer: the fan-in, He's deviation, and the matrix that it is."""
+    found = facts.weighing
+    if found is None:
+        return
+    yield _counted("fan-in", found.fan_in, f"; He's deviation √(2/{found.fan_in.value}) = {found.deviation:.4g}")
+    rows, columns = found.matrix
+    zeros = rows * columns - found.nonzero
+    yield Fact("matrix", f"{rows:,} × {columns:,} = {rows * columns:,} elements, {zeros:,} of them zero")
 
 
 def _called(op: Op, read: Sequence[str], gives: Shape, counts: Arithmetic) -> Iterator[Fact | Facts]:
@@ -528,6 +540,15 @@ class OfModel(Written, Noted):
     settings: Annotated[dict[str, str], "The constants that were set by hand, as they were given."]
 
 
+class WeighingDocument(TypedDict):
+    """What is said of the weights of a layer."""
+
+    fan_in: Annotated[Positive, "How many products each output sums."]
+    he_deviation: Annotated[float, "The standard deviation √(2 / fan-in) of He et al., arXiv:1502.01852."]
+    matrix: Annotated[Sizes, "Rows and columns of the matrix that multiplies the input laid out as a vector."]
+    nonzero: Annotated[Positive, "How many of its elements are weights; the others are zero."]
+
+
 class NodeDocument(OfModel, OpDocument):
     """An op of a network."""
 
@@ -539,6 +560,7 @@ class NodeDocument(OfModel, OpDocument):
     inputs: Annotated[list[ValueDocument], READS]
     activation_bytes: Annotated[CountedActivation, "The bytes newly allocated; 0 for views and what works in place."]
     receptive_field: Annotated[list[FieldDocument], "The receptive field, an axis each."]
+    weighing: Annotated[WeighingDocument | None, "Of a convolution or fully connected layer; else null."]
     shares: Annotated[str | None, "The node whose parameters it works with, where they are counted; else null."]
     shared_by: Annotated[Sequence[str], "The nodes that work with its parameters."]
 
@@ -622,6 +644,19 @@ def _node_data(facts: NodeFacts, summary: Summary) -> NodeDocument:
         "free": node.op.free or None,
         "shares": facts.shares or None,
         "shared_by": facts.users,
+        "weighing": _weighing_document(facts),
+    }
+
+
+def _weighing_document(facts: NodeFacts) -> WeighingDocument | None:
+    found = facts.weighing
+    if found is None:
+        return None
+    return {
+        "fan_in": found.fan_in.value,
+        "he_deviation": found.deviation,
+        "matrix": found.matrix,
+        "nonzero": found.nonzero,
     }
 
 

@@ -91,6 +91,9 @@ ALWAYS: tuple[tuple[str, str, Callable[[Sequence[Value]], Shown]], ...] = (
 # Only where somebody asks for it, or it decides.
 ASKED: tuple[tuple[str, str, Callable[[Sequence[Value]], Shown]], ...] = (
     (TRAINING, "peak memory, training", binary),
+    ("training_macs", "MACs, training", decimal),
+    ("sequential_operations", "sequential", plain),
+    ("path_length", "path", plain),
     ("receptive_field", "receptive field", plain),
     ("latency_ms", "latency", time),
     ("active_params", "params, active", exact),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from ..analysis.counts import Report
+from ..analysis.paths import connections, path_length, sequential
 from ..models import Summary
 from ..ops.shapes import show
 from ..tasks import summary as rows
@@ -72,6 +74,17 @@ def _geometry(line: Line, name: str) -> Value:
     return "×".join(map(show, found[:1] if len(set(found)) == 1 else found))
 
 
+def _path(of: Callable[[Report, int, int], int]) -> Callable[[Line], Value]:
+    return lambda line: None if line.report is None else of(line.report, *line.part[:2])
+
+
+def _path_length(line: Line) -> Value:
+    if line.report is None:
+        return None
+    found = path_length(line.report, *line.part)
+    return "?" if found is None else found
+
+
 # How columns are shown that stand only where they are asked for; others as they are.
 ASKED = {
     "flops": ("FLOPs", "FLOPs", decimal),
@@ -81,12 +94,21 @@ ASKED = {
     "receptive_field_stride": ("stride", "stride", plain),
     "receptive_field_offset": ("offset", "offset", plain),
     "latency_ms_iqr": ("IQR", "IQR", time),
+    "weight_layers": ("weight layers", "layers", plain),
+    "sequential_operations": ("sequential", "seq.", plain),
+    "path_length": ("path", "path", plain),
 }
 
 
 PARAM_BYTES = Column("param_bytes", lambda line: None, "parameters", "param.", binary)  # which the dtype decides
 UNION = Column("receptive_field_union", lambda line: _field(line, "union"))
-KNOWN = (*COLUMNS, ACTIVE, PARAM_BYTES, UNION)
+PATHS = (
+    Column("weight_layers", lambda line: line.counts.cost.depth if line.kind == "op" else line.counts.weight_layers),
+    Column("sequential_operations", _path(sequential)),
+    Column("path_length", _path_length),
+    Column("connections", _path(connections)),
+)
+KNOWN = (*COLUMNS, ACTIVE, PARAM_BYTES, UNION, *PATHS)
 
 
 def chosen(names: Sequence[str], itemsize: int = 4) -> list[Column]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..analysis.counts import Layer, Report, Totals
 from ..analysis.memory import held_bytes
+from ..analysis.paths import expected
 from ..analysis.training import Training, train
 from ..documents import SCHEMA
 from ..graph import Span
@@ -26,7 +27,15 @@ from .reported import reported_too
 
 if TYPE_CHECKING:
     from ..measurement.latency import Latency, Measurement
-    from .summary_document import CodeDocument, LayerDocument, RowDocument, Sometimes, SummaryDocument, SummaryTotals
+    from .summary_document import (
+        CodeDocument,
+        LayerDocument,
+        PhaseDocument,
+        RowDocument,
+        Sometimes,
+        SummaryDocument,
+        SummaryTotals,
+    )
 
 
 def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> SummaryDocument:
@@ -47,6 +56,7 @@ def data(summary: Summary, depth: int = 0, pick: Pick | None = None) -> SummaryD
         "dtype": report.dtype,
         "totals": _totals(report.totals, training),
         **_with_heads(report, training),
+        **_regime(summary),
         "layers": _layers(report, training, summary.measured),
         "measured": None if summary.measured is None else _runs().described(summary.measured),
         "rows": [_row(summary, span) for span in report.graph.rows],
@@ -81,9 +91,23 @@ def _totals(totals: Totals, training: Training | None) -> SummaryTotals:
 def _with_heads(report: Report, training: Training | None) -> Sometimes:
     if report.graph.code is not None:
         return {"code": _code(report)}
+    mean = expected(report)
+    left: Sometimes = {} if mean is None else {"expected": {**mean._asdict()}}  # type: ignore[typeddict-item]
     if report.totals_with_heads is None or training is None:
+        return left
+    return {
+        **left,
+        "totals_with_heads": _totals(report.totals_with_heads, train(report, training.optimizer, heads=True)),
+    }
+
+
+def _regime(summary: Summary) -> Sometimes:
+    """A training of many passes."""
+    found = summary.regime
+    if found is None:
         return {}
-    return {"totals_with_heads": _totals(report.totals_with_heads, train(report, training.optimizer, heads=True))}
+    phases: list[PhaseDocument] = [{"name": p.name, "times": p.times, "macs": p.macs} for p in found.phases]
+    return {"regime": {"name": found.name, "macs": found.macs, "phases": phases}}
 
 
 def _code(report: Report) -> CodeDocument:

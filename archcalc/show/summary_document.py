@@ -50,12 +50,39 @@ class CodeDocument(TypedDict):
     notes: Annotated[list[str], "What the run showed that is not as usual."]
 
 
+class PhaseDocument(TypedDict):
+    """A part of a training of many passes."""
+
+    name: Annotated[str, "What is done."]
+    times: Annotated[Positive, "How often."]
+    macs: Annotated[Count, "The MACs of each time."]
+
+
+class RegimeDocument(TypedDict):
+    """A training of which a step is many passes."""
+
+    name: Annotated[str, "What it is: PGD, or a GAN's round."]
+    macs: Annotated[Count, "The MACs of all of it."]
+    phases: Annotated[list[PhaseDocument], "Its parts."]
+
+
+class ExpectedDocument(TypedDict):
+    """What runs in training on average, where branches are left out at random."""
+
+    branches: Annotated[float, "How many branches run."]
+    of: Annotated[Positive, "How many there are."]
+    weight_layers: Annotated[float, "The weight layers on the longest path."]
+    macs: Annotated[float, "The MACs of the forward pass."]
+
+
 class Sometimes(TypedDict):
     """The keys that not every summary has: only one of a network with heads, or of which not all is shown."""
 
     totals_with_heads: NotRequired[Annotated[SummaryTotals, "The same with the heads, where there are some."]]
     shown: NotRequired[list[str]]
     code: NotRequired[CodeDocument]
+    expected: NotRequired[ExpectedDocument]
+    regime: NotRequired[RegimeDocument]
 
 
 class _LayerPlace(Itemed):
@@ -153,6 +180,10 @@ class SummaryDocument(Noted, ReportedToo):
     ]
     training: Annotated[TrainingDocument | None, "What a training step of the main path takes, by kind; null of code."]
     code: NotRequired[Annotated[CodeDocument, "What only a network of code has; absent of a spec."]]
+    regime: NotRequired[Annotated[RegimeDocument, "A training of many passes, where one is asked for; else absent."]]
+    expected: NotRequired[
+        Annotated[ExpectedDocument, "What runs in training on average; absent where no branch is left out."]
+    ]
     shown: NotRequired[
         Annotated[list[str], "What `--sort`, `--top` and `--only` pick, by row or path, in their order."]
     ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..analysis.memory import held_bytes
+from ..analysis.paths import Expected, expected
 from ..errors import printable
 from ..models import Summary
 from ..papers.claims import Judgement
@@ -15,6 +16,7 @@ from .columns import size, sizes
 
 if TYPE_CHECKING:
     from ..analysis.counts import Totals
+    from ..analysis.regimes import Regime
     from ..analysis.training import Training
     from ..graph import Graph
     from ..measurement.latency import Latency, Measurement, Memory
@@ -122,6 +124,10 @@ def facts(summary: Summary, raw: bool = False) -> list[tuple[str, str]]:
     found += [("reported", clean(text)) for text in map(reported, summary.reported)]
     if summary.training is not None:
         found += trained(summary.training, raw)
+    if summary.regime is not None:
+        found += passes(summary.regime, raw)
+    if summary.report.graph.code is None and (mean := expected(summary.report)) is not None:
+        found.append(("expected", left_out(mean, raw)))
     heads = summary.report.totals_with_heads
     if heads is not None:
         text = f"counted apart; with them {with_separators(heads.params)} params and {number(heads.macs)} MACs"
@@ -167,6 +173,19 @@ def trained(training: Training, raw: bool = False) -> list[tuple[str, str]]:
         *([("", f"saved by op: {', '.join(saved)}")] if saved else []),
         ("", macs),
     ]
+
+
+def passes(regime: Regime, raw: bool = False) -> list[tuple[str, str]]:
+    """Facts about a training of many passes: what each does, how often, and its MACs."""
+    number = with_separators if raw else _scaled
+    parts = [f"{phase.times} × {number(phase.macs)}: {phase.name}" for phase in regime.phases]
+    return [(regime.name, f"{number(regime.macs)} MACs a step"), *(("", part) for part in parts)]
+
+
+def left_out(mean: Expected, raw: bool = False) -> str:
+    """What runs in training on average: `40.25 of 54 branches, 82.5 weight layers, 190 M MACs`."""
+    macs = with_separators(round(mean.macs)) if raw else _scaled(round(mean.macs))
+    return f"in training {mean.branches:.6g} of {mean.of} branches, {mean.weight_layers:.6g} weight layers, {macs} MACs"
 
 
 def reached(training: Training) -> str:

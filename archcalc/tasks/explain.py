@@ -181,7 +181,7 @@ def explain_network(network: Explained, judgements: Sequence[Judgement]) -> Netw
     return NetworkFacts(
         report.totals,
         network.sums(parts),
-        tuple(depth_by_row(main.graph)),
+        tuple(depth_by_row(main.report)),
         main.called(at) if at >= 0 else "the input",
         tuple(alive),
         tuple(explain_judgement(j) for j in judgements if not j.claim.row),
@@ -225,7 +225,7 @@ def explain_op(word: str) -> OpFacts:
         _place(cls),
         cls.storage,
         cls.free,
-        cls.weight_layers,
+        op.depth(*inputs),
         op,
         inputs,
         output,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import files
 from ..analysis.counts import Report
+from ..analysis.paths import path_length, sequential
 from ..analysis.receptive import last_map
 from ..errors import ArchcalcError, UsageError
 from ..fronts import is_other
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
     from ..measurement.latency import Measurement
     from .store import Store
 
+# How far signals travel: only where somebody asks for it, and no bound of a sweep.
+PATHS: Mapping[str, Callable[[Report], int | None]] = {
+    "sequential_operations": lambda report: sequential(report, 0, report.graph.main),
+    "path_length": lambda report: path_length(report, 0, report.graph.main, report.graph.outputs),
+}
 Sides = Sequence[int | Shape]
 Varied = Mapping[str, Sequence[int | float | str | Fraction] | str]
 
@@ -66,6 +72,10 @@ class Point:
         """A figure by its name: a total, what is made of the counts, what varies, or what is reported."""
         if name == TRAINING:
             return None if self.training is None else self.training.peak_bytes
+        if name == "training_macs":
+            return None if self.training is None else self.training.macs
+        if name in PATHS:
+            return PATHS[name](self.report)
         if name == FIELD:
             return self.report.receptive_fields.most(last_map(self.report.graph))
         if name == LATENCY:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..analysis.counts import Layer, Totals
+from ..analysis.counts import Layer, Report, Totals
 from ..analysis.receptive import ReceptiveFields
 from ..errors import SpecError, Unavailable, UsageError, did_you_mean, printable
 from ..graph import Input, Node, Span
@@ -22,6 +22,7 @@ from ..papers.claims import Judgement
 from ..units import squeeze
 
 if TYPE_CHECKING:
+    from ..analysis.regimes import Regime
     from ..measurement.conditions import Conditions
     from ..measurement.latency import Latency
     from ..parallel import Tick
@@ -58,7 +59,19 @@ class Line(NamedTuple):
     stop: int = 0
     shares: str = ""  # the op whose weights this one works with
     value: int = 0  # what comes out of it first, and what that sees
-    fields: ReceptiveFields | None = None
+    outputs: tuple[int, ...] = ()  # all that comes out of a row, block or network
+    report: Report | None = None
+
+    @property
+    def fields(self) -> ReceptiveFields | None:
+        return None if self.report is None or self.kind == "total" else self.report.receptive_fields
+
+    @property
+    def part(self) -> tuple[int, int, tuple[int, ...]]:
+        """Which nodes it is, from where to where, and what comes out of them."""
+        if self.kind == "op":
+            return self.value, self.value + 1, (self.value,)
+        return self.start, self.stop, self.outputs
 
 
 # --- the summary --------------------------------------------------------------------------------------------------
@@ -84,6 +97,24 @@ def loaded(model: Reference, input: Input | None, settings: Settings | None, fol
     """The network, with batch norms folded if `fold_bn`."""
     found = load(model, input=input, settings=settings)
     return found.fold_bn() if fold_bn else found
+
+
+def regime(report: Report, optimizer: str, attack: int | None, against: str, steps: int | None) -> Regime | None:
+    """A training of many passes: `attack` steps of PGD, or a generator `against` a discriminator, which has `steps` a
+    round. None where neither is asked for. Raises UsageError, also where nothing is trained by an `optimizer`."""
+    from ..analysis.regimes import gan, pgd
+
+    if not optimizer and (attack is not None or against or steps is not None):
+        raise UsageError("`--attack`, `--against` and `--steps` say how a network is trained", "Give `--train` too.")
+    if attack is not None and against:
+        raise UsageError("`--attack` is of one network, `--against` of two: one of them")
+    if steps is not None and not against:
+        raise UsageError("`--steps` are those of a discriminator: `--against MODEL`")
+    if attack is not None:
+        return pgd(report, attack)
+    if not against:
+        return None
+    return gan(report, load(against).report(report.batch, report.dtype), 1 if steps is None else steps)
 
 
 def measured(
@@ -222,7 +253,8 @@ def totals(summary: Summary) -> list[Line]:
     report, measured = summary.report, summary.measured
     latency = measured.whole if measured is not None else None
     share = 100.0 if share_of(summary) else None
-    found = [Line("total", "total", report.totals, latency=latency, share=share)]
+    whole = Line("total", "total", report.totals, latency=latency, share=share)
+    found = [whole._replace(stop=report.graph.main, outputs=report.graph.outputs, report=report)]
     if report.totals_with_heads is not None:
         found.append(Line("total", "total with heads", report.totals_with_heads))
     return found
@@ -242,7 +274,6 @@ class Opener:
         self.summary, self.report, self.measured = summary, summary.report, summary.measured
         self.graph = self.report.graph
         self.share = share_of(summary)
-        self.fields = self.report.receptive_fields
         self.judged: dict[str, list[Judgement]] = {}
         for judgement in summary.judgements:
             self.judged.setdefault(judgement.claim.row, []).append(judgement)
@@ -319,7 +350,8 @@ class Opener:
             start=span.start,
             stop=span.stop,
             value=span.output,
-            fields=self.fields,
+            outputs=span.outputs,
+            report=self.report,
         )
 
     def _op(self, index: int, level: int, lasts: tuple[bool, ...]) -> Line:
@@ -344,7 +376,7 @@ class Opener:
             lasts=lasts,
             shares=shares,
             value=index,
-            fields=self.fields,
+            report=self.report,
         )
 
     def _share(self, counts: Totals | Layer, latency: Latency | None, head: str) -> float | None:

@@ -198,7 +198,7 @@ class _Builder:
             stands = "own"
         facts = Facts(
             call.name, kind.family, kind.torch_module, shape, _arguments(call), params, macs, tuple(counts.items()),
-            stands, int(kind.family in ("convolution", "linear") and bool(params or shares is not None)), reached,
+            stands, _depth(seen, kind, bool(params or shares is not None)), reached,
             liked and liked[0], bool(liked and liked[1]), free,
         )  # fmt: skip
         if call.op == "aten::dropout" and call.args.get("train") is True and call.args.get("p"):
@@ -472,6 +472,16 @@ def _module(call: Called) -> str:
 
 def _kind(key: str, name: str = "") -> ParamKind:
     return "bias" if name == "bias" or key.rpartition(".")[2].startswith(("bias", "in_proj_bias")) else "weight"
+
+
+def _depth(seen: Seen, kind: Kind, weighted: bool) -> int:
+    """How many weight layers a call is; a recurrent one is so many at each step."""
+    if kind.family != "recurrent":
+        return int(kind.family in ("convolution", "linear") and weighted)
+    if "num_layers" not in seen.args:
+        return 1
+    steps = seen.shape("batch_sizes")[0] if seen.has("data") else seen.shape("input")[bool(seen.args["batch_first"])]
+    return steps * int(seen.args["num_layers"])
 
 
 def _arguments(call: Called) -> tuple[tuple[str, Any], ...]:
