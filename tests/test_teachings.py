@@ -60,23 +60,23 @@ STEPS = {
 
 @pytest.mark.parametrize("tokens", [1, 2, 7])
 @pytest.mark.parametrize("word", STEPS)
-def test_a_recurrent_layer_is_as_deep_as_its_steps(word: str, tokens: int) -> None:
-    """A matrix a step, two gates behind it of those that have some; what is carried on passes a gate a step, and two or
-    three to enter and to leave: the same of one op and of its steps."""
+def test_a_recurrent_layer_is_its_steps(word: str, tokens: int) -> None:
+    """One layer at any length; in time a matrix a step, two gates behind it of those that have some, and what is carried
+    on passes a gate a step, two or three to enter and to leave: the same of one op and of its steps."""
     states = "  - h: zeros(5)\n  - c: words zeros(5)\n" if word == "lstm" else "  - h: zeros(5)\n"
     one = report_of(f"  - embed(9, 8) {word}(5)\n", str(tokens))
     unrolled = report_of(f"  - words: embed(9, 8)\n{states}  - words\n{STEPS[word]}", str(tokens))
     products = {"rnn": (tokens, tokens), "lstm": (3 * tokens, tokens + 2), "gru": (3 * tokens, tokens + 1)}
     near = 2 if tokens == 1 and word == "lstm" else products[word][1]
-    assert whole(one) == whole(unrolled) == (tokens, products[word][0], near)
+    assert whole(one) == whole(unrolled) == (1, products[word][0], near)
     assert one.totals.macs == unrolled.totals.macs
 
 
 @pytest.mark.parametrize("layers", [1, 3])
 def test_code_is_as_deep_as_specs(layers: int) -> None:
     code = archcalc.capture(nn.LSTM(8, 5, layers, batch_first=True), torch.zeros(1, 7, 8))
-    assert code.totals.weight_layers == 7 * layers
-    assert archcalc.capture(nn.GRU(8, 5), torch.zeros(7, 1, 8)).totals.weight_layers == 7
+    assert code.totals.weight_layers == layers
+    assert archcalc.capture(nn.GRU(8, 5), torch.zeros(7, 1, 8)).totals.weight_layers == 1
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_code_is_as_deep_as_specs(layers: int) -> None:
         # Vaswani et al., Table 1: O(1) and O(1), O(n) and O(n), O(1) and O(log n)
         ("attention(2)", (2, 4, 3)),
         ("attention(2, causal=True)", (2, 4, 3)),
-        ("rnn(8)", (16, 16, 16)),
-        ("lstm(4, bidirectional=True)", (16, 48, 18)),
+        ("rnn(8)", (1, 16, 16)),
+        ("lstm(4, bidirectional=True)", (1, 48, 18)),
         ("rearrange(t c -> c t) conv(8, 3) conv(8, 3, dilation=2) conv(8, 3, dilation=4) tokens", (3, 3, 3)),
         ("linear(8) relu linear(8)", (2, 2, 2)),
-        ("reverse gru(8) reverse", (16, 48, 17)),
+        ("reverse gru(8) reverse", (1, 48, 17)),
     ],
 )
 def test_paths_of_layers_side_by_side(layers: str, wanted: tuple[int, int, int]) -> None:
@@ -174,7 +174,7 @@ def test_columns_of_paths(command: Run, tmp_path: Path) -> None:
     assert [line.split(",", 1)[1].rsplit(",", 4)[1:] for line in run.out.splitlines()[1:]] == [
         ["0", "0", "0", "0"],
         ["2", "4", "3", "1"],
-        ["16", "48", "18", "1"],
+        ["1", "48", "18", "1"],
         ["1", "1", "1", "1"],
     ]
     sums = command("scale", str(path), "--input", "16", "--columns", "sequential,path_length", "--format", "csv").out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from operator import attrgetter
@@ -32,7 +32,7 @@ class NodeCost(NamedTuple):
     numel: int
     read: int  # elements of its inputs
     idle: int  # of the parameters, those of experts that a token does not run through
-    depth: int  # weight layers that stand behind each other in it
+    depth: int  # weight layers that stand behind each other in it, or stood there in the first of several steps
     chain: int  # products, of matrices or of values, of which each has to wait for the one before
 
 
@@ -188,11 +188,26 @@ def _costs(graph: Graph) -> list[NodeCost]:
             except OpError as error:
                 raise node.where.error(error.message) from None
         found.append(cost)
+    later: dict[int, NodeCost] = {}
+    for index in _later_steps(graph):
+        cost = found[index]
+        if id(cost) not in later:
+            later[id(cost)] = cost._replace(depth=0)
+        found[index] = later[id(cost)]
     if graph.code is not None:  # a whole batch, whose axis shapes do not show
         made = graph.code.elements
         read = [sum(made[value] if value >= 0 else elements(graph.shape(value)) for value in x.inputs) for x in nodes]
         found = [cost._replace(numel=n, read=m) for cost, n, m in zip(found, made, read, strict=True)]
     return found
+
+
+def _later_steps(graph: Graph) -> Iterator[int]:
+    """The nodes of `steps:` behind the first: layers that work once more."""
+    first: dict[tuple[int, str], int] = {}
+    for number, span in enumerate(graph.spans):
+        if span.text == "step" and span.where.value == "steps":
+            if first.setdefault((id(span.where), span.path.rpartition("/")[0]), number) != number:
+                yield from range(span.start, span.stop)
 
 
 @lru_cache(maxsize=8192)  # the networks of a family have most of their layers in common
@@ -212,7 +227,7 @@ def cost_of(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
     if turns > 1:
         kinds = {kind: count * turns for kind, count in kinds.items()}
     idle = op.idle(sum(counts[:3]), *x)
-    depth = op.depth(*x)
+    depth = op.weight_layers
     chain = op.chain(*x) or depth or int(macs > 0 or op.gated)
     return NodeCost(params, *counts, macs, kinds, elements(y), sum(map(elements, x)), idle, depth, chain)
 

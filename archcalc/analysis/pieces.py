@@ -142,7 +142,7 @@ def sums(part: Piece | Leaf) -> Sums:
 
 
 def _of_leaf(leaf: Leaf) -> Sums:
-    _, weights, biases, norms, stats, macs, kinds, *_, idle = cost_of(leaf.op, leaf.entered, leaf.shape)
+    _, weights, biases, norms, stats, macs, kinds, _, _, idle, _, _ = cost_of(leaf.op, leaf.entered, leaf.shape)
     return Counts(weights + biases + norms, idle, weights, biases, norms, stats, macs), kinds
 
 

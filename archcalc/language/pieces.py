@@ -164,6 +164,9 @@ class _Folding(_Expander):
         key = (id(item), constants, said, *self._alike("", {"": Ref(value)}, handed))
         return self._memo(key, words.sized, handed, where, lambda: build(item, env, value))
 
+    def unrolled(self, steps: Unrolled, env: Env, value: Value) -> Value:
+        raise Unfolded  # steps behind the first are no further layers, and a piece has no number
+
     def call(self, call: Call, env: Env, value: Value) -> Value:
         if call.weights is None:
             return super().call(call, env, value)

@@ -296,10 +296,6 @@ class Op:
         several in one; None for the value itself. Of most ops the value is the result, and there is nothing."""
         return ()
 
-    def depth(self, *x: Any) -> int:
-        """How many weight layers stand behind each other in the op, for the input shapes `x`."""
-        return self.weight_layers
-
     def chain(self, *x: Any) -> int:
         """How many products, of matrices or of values element by element, stand behind each other in an op that is more
         than one, for the input shapes `x`; 0 of another."""

@@ -225,7 +225,7 @@ def explain_op(word: str) -> OpFacts:
         _place(cls),
         cls.storage,
         cls.free,
-        op.depth(*inputs),
+        cls.weight_layers,
         op,
         inputs,
         output,

@@ -475,13 +475,10 @@ def _kind(key: str, name: str = "") -> ParamKind:
 
 
 def _depth(seen: Seen, kind: Kind, weighted: bool) -> int:
-    """How many weight layers a call is; a recurrent one is so many at each step."""
-    if kind.family != "recurrent":
-        return int(kind.family in ("convolution", "linear") and weighted)
-    if "num_layers" not in seen.args:
-        return 1
-    steps = seen.shape("batch_sizes")[0] if seen.has("data") else seen.shape("input")[bool(seen.args["batch_first"])]
-    return steps * int(seen.args["num_layers"])
+    """How many weight layers a call is; a recurrent one at any length."""
+    if kind.family == "recurrent":
+        return int(seen.args.get("num_layers", 1))
+    return int(kind.family in ("convolution", "linear") and weighted)
 
 
 def _arguments(call: Called) -> tuple[tuple[str, Any], ...]:
