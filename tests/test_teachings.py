@@ -61,8 +61,8 @@ STEPS = {
 @pytest.mark.parametrize("tokens", [1, 2, 7])
 @pytest.mark.parametrize("word", STEPS)
 def test_a_recurrent_layer_is_its_steps(word: str, tokens: int) -> None:
-    """One layer at any length; in time a matrix a step, two gates behind it of those that have some, and what is carried
-    on passes a gate a step, two or three to enter and to leave: the same of one op and of its steps."""
+    """One layer at any length; in time a matrix a step, two gates behind it of those that have some. What is carried on
+    passes a gate a step, two or three to enter and to leave: the same of one op and of its steps."""
     states = "  - h: zeros(5)\n  - c: words zeros(5)\n" if word == "lstm" else "  - h: zeros(5)\n"
     one = report_of(f"  - embed(9, 8) {word}(5)\n", str(tokens))
     unrolled = report_of(f"  - words: embed(9, 8)\n{states}  - words\n{STEPS[word]}", str(tokens))

@@ -35,11 +35,11 @@ ACCURACIES = {
 }
 # What a reported metric is held beside: what documents print of it, or of what it leaves of 100 %.
 BESIDE = {
-    "accuracy": ("accuracy", "error"),
-    "error": ("error", "accuracy"),
-    "top-1": ("top1_accuracy", "top1_error"),
-    "top-5": ("top5_accuracy", "top5_error"),
-    "mAP": ("map",),
-    "BLEU": ("bleu",),
-    "perplexity": ("perplexity",),
+    "accuracy": "accuracy error",
+    "error": "error accuracy",
+    "top-1": "top1_accuracy top1_error",
+    "top-5": "top5_accuracy top5_error",
+    "mAP": "map",
+    "BLEU": "bleu",
+    "perplexity": "perplexity",
 }

@@ -89,8 +89,10 @@ def _own(file: Path | str, known: Sequence[Reported], meant: Collection[str] | N
     for result in known:
         model, metric = at_input(result.model.value)[0], result.metric.name
         if meant is None or {model, result.model.value} & {*meant}:
-            like = ("latency",) if metric.startswith(ON_DEVICE) else BESIDE.get(metric, ())
-            beside = [printed for printed in documents().results if model in printed.models and printed.metric in like]
+            like = "latency" if metric.startswith(ON_DEVICE) else BESIDE.get(metric, "")
+            beside = [
+                printed for printed in documents().results if model in printed.models and printed.metric in like.split()
+            ]
             found.append((result, tuple(beside)))
     if not found:
         there = ", ".join(dict.fromkeys(f"`{result.model}`" for result in known[:50])) or "none"
