@@ -75,6 +75,7 @@ COMMANDS = [
     Case("plot bubble lenet5 alexnet -o bubble.png", "matplotlib"),
     Case("plot scaling resnet -o scaling.png", "matplotlib"),
     Case("report lenet5 -o report.html", "matplotlib"),
+    Case("report --zoo lenet5 -o zoo.html"),
     Case("explain lenet5 C1"),
     Case("fit lenet5 --memory 1GiB"),
     Case("paper alexnet"),

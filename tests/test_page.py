@@ -3,11 +3,10 @@ what it says."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import pytest
 from archcalc import cli
 from archcalc.models import load
 from archcalc.show.pictures.blocks import blocks
-from archcalc.tasks.list import list_models
+from archcalc.tasks.choose import read_choice
+from archcalc.tasks.list import TOTALS, ListedModel
 from archcalc.tasks.report import zoo
 from tests.browser import Tab, browser, tab
 from tests.test_hostile_text import SPEC
@@ -25,6 +25,10 @@ WIDTHS = (400, 1000, 1600)
 NEEDS = pytest.mark.skipif(browser() is None, reason="no Chromium is installed here, and no Chrome")
 ROW = '"><svg onload=alert(1)>'
 TITLE = "</script><script>document.title = 'taken'</script><img src=http://127.0.0.1:9/x onerror='document.title = 1'>"
+
+
+SOME = ("resnet", "vgg", "googlenet")
+shown = cache(lambda: zoo(*SOME))
 
 
 def written(folder: Path, *arguments: str) -> Path:
@@ -41,7 +45,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     hostile.write_text(text, encoding="utf-8")
     asked = {
         "three": ["resnet50", "googlenet", "vgg16"],
-        "zoo": ["--zoo", "resnet", "vgg", "googlenet"],
+        "zoo": ["--zoo", *SOME],
         "hostile": [str(hostile)],
     }
     return {name: written(tmp_path_factory.mktemp(name), *line) for name, line in asked.items()}
@@ -106,10 +110,9 @@ def cells(chromium: Tab, table: str, at: int) -> list[Any]:
 
 
 @NEEDS
-def test_a_click_sorts_by_value(chromium: Tab, pages: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_click_sorts_by_value(chromium: Tab, pages: dict[str, Path]) -> None:
     chromium.open(pages["zoo"])
-    assert cli._run(["list", "resnet", "vgg", "googlenet", "--format", "csv"]) == 0
-    listed = {line["name"]: int(line["params"]) for line in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+    listed = {model.listed.name: model.listed.params for model in shown().models}
     params = "#models th[data-k=params]"
     for turn in (-1, 1):
         chromium.click(params)
@@ -135,9 +138,10 @@ def test_a_search_keeps_what_where_keeps(
     chromium.open(pages["zoo"])
     every = set(cells(chromium, "#models", 0))
     chromium.type(".find input", asked)
-    listed = list_models("resnet", "vgg", "googlenet", where=where).models
-    about = {model.name: f"{model.name} {model.family} {model.title}".lower() for model in listed}
-    left = {name for name, text in about.items() if name in every and (word in text or word == f"={name}")}
+    units = {name: "bytes" if name.endswith("_bytes") else "" for name in (*TOTALS, "year")}
+    kept = read_choice(where, "", None, units).of([model.listed for model in shown().models], ListedModel.figure)
+    about = {model.name: f"{model.name} {model.family} {model.title}".lower() for model in kept}
+    left = {name for name, text in about.items() if word in text or word == f"={name}"}
     assert set(cells(chromium, "#models", 0)) == left
     assert chromium.run("document.querySelector('.find output').value") == f"{len(left)} of {len(every)}"
 
@@ -162,7 +166,7 @@ def test_bubbles_stand_where_their_figures_say(chromium: Tab, pages: dict[str, P
     where = "+it.getAttribute('cx'), +it.getAttribute('cy')"
     spots = chromium.run(f"all('.plot circle').map(it => [it.textContent, {where}])")
     place = {text.split(" · ")[0]: (x, y) for text, x, y in spots}
-    figures = {model.listed.name: model.listed.totals for model in zoo("resnet", "vgg", "googlenet").models}
+    figures = {model.listed.name: model.listed.totals for model in shown().models}
     assert place.keys() == figures.keys()
     for axis, key, sign in ((0, "params", 1), (1, "weight_layers", -1)):
         ranked = sorted(place, key=lambda name: sign * getattr(figures[name], key))
@@ -177,9 +181,8 @@ def test_a_click_on_a_bubble_shows_its_line_and_on_a_name_its_figures(chromium: 
     chromium.run("all('.plot circle').at(-1).dispatchEvent(new MouseEvent('click'))")
     assert chromium.run("document.querySelector('tr.hit').cells[0].textContent") == name
     chromium.click("#m-googlenet a")
-    shown = zoo("resnet", "vgg", "googlenet")
-    quoted = [judgement for models, judgement in shown.quoted if "googlenet" in models]
-    printed = [finding for finding in shown.findings if "googlenet" in (finding.model, finding.entry.system)]
+    quoted = [judgement for models, judgement in shown().quoted if "googlenet" in models]
+    printed = [finding for finding in shown().findings if "googlenet" in (finding.model, finding.entry.system)]
     assert len(cells(chromium, "#figures", 0)) == len(quoted) + len(printed) > 0
     found = cells(chromium, "#figures", 3)
     assert sorted(found[: len(quoted)]) == sorted(judgement.claim.printed.value for judgement in quoted)
