@@ -170,7 +170,7 @@ def is_other(model: str) -> bool:
 def key_of(model: str, folder: Path) -> str:
     """What a model is called wherever it is named from; `folder` is where its path begins."""
     path, rest = path_in(model)
-    return model if path is None else f"{(folder / path).resolve()}{rest}"
+    return model if path is None else f"{os.path.realpath(folder / path)}{rest}"  # of links in a circle, too
 
 
 def name_in(model: str, lock: Path) -> str:
