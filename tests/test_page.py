@@ -57,6 +57,24 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
         yield opened
 
 
+# Words that stand on two lines, but for those that may be parted: at a hyphen or a slash.
+BROKEN = r"""(() => {
+  const found = [], range = document.createRange();
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const { currentNode: node } = walk, { parentElement: above } = node;
+    if (!above.checkVisibility() || above.closest("script, style, svg, select")) continue;
+    for (const { index, 0: word } of node.textContent.matchAll(/\S+/g)) {
+      range.setStart(node, index);
+      range.setEnd(node, index + word.length);
+      const lines = new Set([...range.getClientRects()].map(box => Math.round(box.y)));
+      if (!/[-\/—?&]/.test(word) && lines.size > 1) found.push(word);
+    }
+  }
+  return found;
+})()"""
+
+
 def fine(chromium: Tab, path: Path) -> None:
     """Nothing was said on the console, and nothing asked for but the file."""
     assert chromium.errors == []
@@ -89,6 +107,7 @@ def test_nothing_is_wider_than_the_page(chromium: Tab, pages: dict[str, Path], n
         stuck += "box.scrollLeft = 20; const cell = box.querySelector('td').getBoundingClientRect();"
         stuck += "return Math.abs(cell.left - box.getBoundingClientRect().left) < 1 })"
         assert chromium.run(stuck), "the first column is fixed"
+        assert chromium.run(BROKEN) == [], "no word is on two lines"
     if wide == 1600 and name == "three":
         assert chromium.run("new Set(all('.beside > div').map(column => column.offsetLeft)).size") == 2
     fine(chromium, pages[name])
