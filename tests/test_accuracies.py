@@ -329,9 +329,9 @@ unassigned:
 """
 SYSTEMS = """\
 systems: |
-  system        | year | described | op   | models
-  net (Network) | 1998 | table     |      | lenet5
-  other         | 1999 | mention   | lstm |
+  system        | year | described | op   | models | unbuilt
+  net (Network) | 1998 | table     |      | lenet5 |
+  other         | 1999 | mention   | lstm |        |
 networks: |
   system | variant | dataset | setting | models
   net    | Net 5   |         |         | lenet5
@@ -382,6 +382,8 @@ def test_a_folder_is_read(tmp_path: Path) -> None:
         ("| year |", "| when |", "systems.yaml:2:19", "`when` is not a column here"),
         ("  other         |", "  net           |", "systems.yaml:4:3", "the system `net` stands here twice"),
         ("| mention ", "|         ", "systems.yaml:4:3", "`described` says what documents show of it"),
+        ("| lstm |", "|      |", "systems.yaml:4:3", "`unbuilt` says why no spec builds what is no op"),
+        ("| lenet5 |\n", "| lenet5 | lost\n", "systems.yaml:3:3", "`unbuilt` says why no spec builds what is no op"),
         ("  net    | Net 5 ", "  ned    | Net 5 ", "systems.yaml:7:3", "Did you mean `net`?"),
         ("|         | lenet5\nd", "|         | lenet\nd", "systems.yaml:7:42", "`lenet` is not a model of `net`"),
         ("  net    | Net 5 ", "  net    | Net 6 ", "systems.yaml:7:12", "no result of `net` is of `Net 6`"),
@@ -433,6 +435,7 @@ def test_the_list_says_what_no_spec_builds(command: Run) -> None:
         assert (entry["known_by"] == "op") == ("op" in entry)
         assert (entry["known_by"] == "printed result") == (bool(entry["results"]) and "op" not in entry)
         assert entry["described"]
+        assert ("unbuilt" in entry) == (entry["known_by"] != "op")
     by_name = {entry["name"]: entry for entry in others}
     assert len(by_name) == len(others)
     # A system with a spec is not listed twice.

@@ -96,13 +96,14 @@ class Accuracy:
 @dataclass(frozen=True, slots=True)
 class System:
     """A system that documents name: what they show of it, the op of the language or the models of the zoo that it is,
-    its printed results."""
+    or why no spec builds it; its printed results."""
 
     name: Text
     year: str
     described: str
     op: str = ""
     models: tuple[str, ...] = ()
+    unbuilt: str = ""
     results: tuple[Accuracy, ...] = field(default=(), repr=False)
 
     @property
@@ -291,11 +292,16 @@ class Listed:
                     raise where_of(printed).error(f"a name of `{name}` is one text, and of one data set")
                 self.benchmarks[printed.value] = name
         self.by_key: dict[str, System] = {}
-        columns = ("system", "year", "described", "op", "models")
-        for name, year, described, op, models in rows(tree, "systems", columns):
+        columns = ("system", "year", "described", "op", "models", "unbuilt")
+        for name, year, described, op, models, why in rows(tree, "systems", columns):
             if op.value and op.value not in OPS:
                 raise op.error(f"`{op}` is not an op", did_you_mean(op.value, OPS))
-            system = System(name, year.value, described.value, op.value, tuple(t.value for t in parts(models, ",")))
+            named = tuple(text.value for text in parts(models, ","))
+            system = System(name, year.value, described.value, op.value, named, why.value)
+            if bool(why.value) == bool(op.value or named):
+                raise name.error(
+                    f"`{name}`: `unbuilt` says why no spec builds what is no op and has no model, and no more"
+                )
             if system.key in self.by_key:
                 raise name.error(f"the system `{system.key}` stands here twice")
             if not described.value:

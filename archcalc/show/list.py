@@ -104,6 +104,7 @@ class SystemDocument(TypedDict):
     ]
     op: NotRequired[Annotated[str, "The op that is the system, where one is."]]
     described: Annotated[str, "What documents show of the system."]
+    unbuilt: NotRequired[Annotated[str, "Why no spec builds it; absent of an op."]]
     results: Annotated[list[AccuracyDocument], "All results that they print for it."]
 
 
@@ -168,11 +169,10 @@ def _system(system: System) -> SystemDocument:
         "described": system.described,
         "results": [accuracy_document(accuracy) for accuracy in system.results],
     }
-    if system.op:
-        found["op"] = system.op
-    return cast(
-        SystemDocument, {key: found.get(key) for key in SystemDocument.__annotations__ if key != "op" or system.op}
-    )
+    either = {"op": system.op, "unbuilt": system.unbuilt}
+    found |= {key: value for key, value in either.items() if value}
+    keys = [key for key in SystemDocument.__annotations__ if key in found or key not in either]
+    return cast(SystemDocument, {key: found.get(key) for key in keys})
 
 
 def accuracy_document(accuracy: Accuracy) -> AccuracyDocument:
@@ -260,6 +260,7 @@ NAMED = (  # of a system that no spec builds
     Column("name", lambda system: clean(system.name.value), "system", "system", words),
     Column("year", lambda system: system.year, "year", "year", words),
     Column("printed", about, "what is printed", "printed", words),
+    Column("unbuilt", lambda system: clean(system.unbuilt), "why it is not built", "not built", words),
 )
 
 
