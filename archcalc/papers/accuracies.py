@@ -296,12 +296,10 @@ class Listed:
         for name, year, described, op, models, why in rows(tree, "systems", columns):
             if op.value and op.value not in OPS:
                 raise op.error(f"`{op}` is not an op", did_you_mean(op.value, OPS))
-            named = tuple(text.value for text in parts(models, ","))
-            system = System(name, year.value, described.value, op.value, named, why.value)
-            if bool(why.value) == bool(op.value or named):
-                raise name.error(
-                    f"`{name}`: `unbuilt` says why no spec builds what is no op and has no model, and no more"
-                )
+            own = tuple(text.value for text in parts(models, ","))
+            system = System(name, year.value, described.value, op.value, own, why.value)
+            if bool(why.value) == bool(op.value or own):
+                raise name.error(f"`{name}`: `unbuilt` says why no spec builds what is no op and has no model")
             if system.key in self.by_key:
                 raise name.error(f"the system `{system.key}` stands here twice")
             if not described.value:
