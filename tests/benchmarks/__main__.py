@@ -20,6 +20,7 @@ from archcalc.tasks.list import list_models
 
 from .candidates import compared
 from .latency import kept
+from .pieces import DRAWN, rates
 from .processes import ROOT, Timing, compare, run
 
 PEERS = ("torchinfo", "fvcore", "FlopCounterMode")
@@ -197,6 +198,12 @@ def main() -> None:
             "Wanted: at most 12 µs a node.",
             "",
             *in_process(),
+            "",
+            "## Candidates of a sweep",
+            "Totals a second on one core: built afresh with `load`, drawn at random from a space, and the same again.",
+            f"{DRAWN:,} candidates each. Wanted: 1,000/s of EfficientNet, 2,000/s of RegNet.",
+            "",
+            *rates(),
             "",
             "## From spec text to all counts",
             "Wanted: at most 40 µs a node; the chain of 4,800 at most 1 T and 100 MiB; twice the depth at most",
