@@ -159,6 +159,10 @@ class PieceBuilder(GraphBuilder):
         self.parts += parts
         return offset
 
+    def inputs_of(self, index: int) -> tuple[int, ...]:
+        """What a part works on."""
+        return self._nodes[index][1]
+
     def pieces(self, start: int) -> Iterator[Piece]:
         """Those from a node on."""
         return (part for part in self.parts[start:] if isinstance(part, Piece))

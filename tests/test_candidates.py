@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,6 +135,27 @@ def test_networks_of_these_families_are_never_built_afresh(name: str, monkeypatc
     of = Candidates(name)
     monkeypatch.setattr("archcalc.candidates.network", None)
     assert of.totals() == load(name).totals
+
+
+TWICE = """\
+input: 16 × 32 × 32
+given: {n: 4}
+layers:
+  - stage(n, 3)
+  - stage(n, 5)
+blocks:
+  unit(k): conv(16, k) bn relu
+  stage(n, k): unit(k) x(n)
+"""
+
+
+def test_a_repeat_is_not_that_of_another_call_of_its_block(tmp_path: Path) -> None:
+    spec = tmp_path / "twice.yaml"
+    spec.write_text(TWICE, encoding="utf-8")
+    of = Candidates(str(spec))
+    for count in (3, 5, 2):
+        assert of.totals({"n": count}) == load(str(spec), settings={"n": count}).totals
+    assert of._pieces is not None
 
 
 def test_batch_and_dtype_and_an_input_in_the_name() -> None:

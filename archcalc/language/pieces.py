@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from ..errors import Text
 from ..graph import Input
-from ..ops import OPS
+from ..ops import OPS, Shape
 from ..pieces import Piece, PieceBuilder, Shelf, Unfolded
 from .expand import Env, Opening, Settings, Value, _Expander
-from .expr import Argument, Opaque, Ref, Waiting
+from .expr import TURN, Argument, Opaque, Ref, Waiting
 from .lines import Body, Call, Item, Line, Merge, Unrolled, bodies_of, calls_of, cells_of, inner, words_of
 from .zoo import Selection
 
@@ -62,6 +62,7 @@ class _Folding(_Expander):
         super().__init__(chosen.family, chosen.variant, chosen.laid, settings, input)
         self.pieces = pieces
         self.builder = PieceBuilder(self.builder.inputs, pieces.shelf)
+        self.round: tuple[Call | None, Piece | None, Shape] = None, None, ()  # of a repeat: what it placed, and on what
         self.inline = [0]  # how many calls are around that name their weights, here and in files that are built into it
 
     def network(self, seen: Callable[[Piece], None] | None) -> tuple[Piece, Piece | None]:
@@ -169,11 +170,31 @@ class _Folding(_Expander):
 
     def call(self, call: Call, env: Env, value: Value) -> Value:
         if call.weights is None:
+            if call.times is not None and env.get("first") is False and not self._plain:
+                return self._again(call, env, value)
+            if call is self.round[0]:
+                self.round = None, None, ()  # another repeat
             return super().call(call, env, value)
         self.inline[0] += 1
         value = super().call(call, env, value)
         self.inline[0] -= 1
         return value
+
+    def _again(self, call: Call, env: Env, value: Value) -> Value:
+        """The value of a call in a round behind the first: of one that is the same in all of these what the round
+        before placed, as long as sizes stay."""
+        builder, shape = self.builder, self.builder.shape(value[0])
+        of, piece, entered = self.round
+        if of is call and piece is not None and len(value) == 1 and entered == shape:
+            self._step(call.word, 4 + piece.form.steps)
+            return builder.place(piece, value, call.word)
+        start = len(builder)
+        found = super().call(call, env, value)
+        alone = found == (start,) == (len(builder) - 1,) and len(shape) > 1 and builder.inputs_of(start) == value
+        names = {name for argument in (*call.args, *[own for _, own in call.named]) for name in argument.names}
+        part = builder.parts[start] if alone and names.isdisjoint(TURN[1:]) else None
+        self.round = call, part if isinstance(part, Piece) else None, shape
+        return found
 
     def _follow(self, env: Env) -> None:
         if not self.later:

@@ -34,8 +34,10 @@ def regnet(draw: Random) -> Iterator[Settings]:
         widths = [max(1, round(start * times**step / group)) * group for step in steps]
         stages = {width: widths.count(width) for width in widths}
         if len(stages) == 4:
-            found = {f"w{n}": width for n, width in enumerate(stages, 1)} | {"g": group}
-            yield found | {f"d{n}": count for n, count in enumerate(stages.values(), 1)}
+            found: Settings = {"g": group}
+            found.update((f"w{n}", width) for n, width in enumerate(stages, 1))
+            found.update((f"d{n}", count) for n, count in enumerate(stages.values(), 1))
+            yield found
 
 
 FAMILIES: dict[str, Callable[[Random], Iterator[Settings]]] = {
