@@ -57,6 +57,28 @@ def of_three_layers(m: Any, x: Tensor) -> Tensor:
     return m.out(joined(F.scaled_dot_product_attention(q, k, v, is_causal=True)))  # type: ignore[no-any-return]
 
 
+def of_two_layers(m: Any, x: Tensor) -> Tensor:
+    memory = F.max_pool2d(x, 2).flatten(2).transpose(1, 2)
+    k, v = m.kv(memory).reshape(x.shape[0], -1, 2, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+    q = heads(m.q(x.flatten(2).transpose(1, 2)), 2)
+    return m.out(joined(F.scaled_dot_product_attention(q, k, v)))  # type: ignore[no-any-return]
+
+
+def quick(x: Tensor) -> Tensor:
+    return torch.mul(x, torch.sigmoid(1.702 * x))  # type: ignore[no-any-return,unused-ignore]
+
+
+def gated(m: Any, x: Tensor) -> Tensor:
+    x = m.a(x)
+    return m.b(quick(x * x.sigmoid()))  # type: ignore[no-any-return]
+
+
+def partly(m: Any, x: Tensor) -> Tensor:
+    x = m.conv(x)
+    a, rest = torch.split(x, [2, 6], 1)
+    return torch.cat([m.a(a), rest], 1)  # type: ignore[no-any-return,unused-ignore]
+
+
 def embedded(m: Any, x: Tensor) -> Tensor:
     x = m.conv(x).flatten(2).transpose(1, 2)
     x = torch.cat([m.token.expand(x.shape[0], -1, -1), x], 1) + m.places
@@ -104,6 +126,26 @@ EQUAL: dict[str, tuple[Any, str]] = {
     "attention with three layers": (
         lambda: Forward(of_three_layers, **{name: nn.Linear(3, 8, bias=False) for name in "qkv"}, out=nn.Linear(8, 3)),
         "  - tokens attention(2, key=8, value=8, bias=False, out_bias=True, causal=True)\n",
+    ),
+    "attention to another sequence, keys and values of one layer": (
+        lambda: Forward(of_two_layers, q=nn.Linear(3, 8), kv=nn.Linear(3, 16), out=nn.Linear(8, 3)),
+        "  - x: identity\n  - memory: maxpool(2) tokens\n  - x tokens attention(2, memory, key=8, value=8)\n",
+    ),
+    "a product with a parameter": (
+        lambda: Forward(
+            lambda m, x: m.conv(x).mean([2, 3]) @ m.proj,
+            conv=nn.Conv2d(3, 8, **CONV),
+            proj=nn.Parameter(torch.randn(8, 5)),
+        ),
+        "  - conv(8, 3) gap linear(5, bias=False)\n",
+    ),
+    "gates of the value itself": (
+        lambda: Forward(gated, a=nn.Conv2d(3, 4, **CONV), b=nn.Conv2d(4, 2, **CONV)),
+        "  - conv(4, 3) swish quickgelu conv(2, 3)\n",
+    ),
+    "parts that stay side by side": (
+        lambda: Forward(partly, conv=nn.Conv2d(3, 8, 1), a=nn.Conv2d(2, 2, **CONV)),
+        "  - conv(8, 1)\n  - a, b, c, d: split(4)\n  - concat: [a conv(2, 3), b, c, d]\n",
     ),
     "a class token and positions": (
         lambda: Forward(

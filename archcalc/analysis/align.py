@@ -91,18 +91,21 @@ class Alignment:
 
 def align(first: Graph, second: Graph) -> Alignment:
     """Hold the main paths of two networks against each other."""
-    one, other = normal(first), normal(second)
+    layouts = first.code is None and second.code is None
+    one, other = normal(first, layouts), normal(second, layouts)
     ends = one.probabilities, other.probabilities
     left_out: tuple[str, ...] = ()
     if bool(ends[0]) != bool(ends[1]):
         left_out = (*ends[0], *ends[1])
         one, other = one.without_probabilities(), other.without_probabilities()
     found: list[Alignment] = []
-    for weights_first in (True, False):
-        linked = Linked(_side(one, weights_first), _side(other, weights_first))
+    for by in BY:
+        if len(found) == 2 and min(one.cost for one in found) < FEW:
+            break
+        linked = Linked(_side(one, by), _side(other, by))
         pairs = tuple(sorted(linked.to.items()))
         found.append(Alignment(one, other, pairs, tuple(_differences(one, other, linked)), left_out))
-        if found[0].lined_up:
+        if found[-1].lined_up:
             break
     return min(found, key=lambda alignment: alignment.cost)
 
@@ -134,8 +137,13 @@ class Side(NamedTuple):
         return found
 
 
-def _side(form: Normal, weights_first: bool) -> Side:
-    """A network to be lined up; by the shapes of weights, or by what nodes do whatever their width is."""
+By = Literal["weights", "ops", "words"]
+BY: tuple[By, ...] = ("weights", "ops", "words")  # ways to line up, until one does it
+
+
+def _side(form: Normal, by: By) -> Side:
+    """A network to be lined up: by the shapes of weights, by what nodes do whatever their width is, or by the shapes of
+    weights and the words alone, as where all norms have another eps."""
     whole = [(step.op, step.weights, step.owner is None) for step in form.steps]
     ops = [step.op for step in form.steps]
     heavy = [step.op.family in ("convolution", "linear") for step in form.steps]
@@ -150,10 +158,15 @@ def _side(form: Normal, weights_first: bool) -> Side:
     laden = [label if step.weights else None for label, step in zip(whole, form.steps, strict=True)]
     by_op = [op if step.weights else None for op, step in zip(ops, form.steps, strict=True)]
     labels: list[Sequence[Hashable]] = [laden, whole, weights, ops, words, families]
-    if not weights_first:
+    pasts: Sequence[Hashable] = whole
+    futures: Sequence[Hashable] = ops
+    if by == "words":
+        pasts = [(op.word, step.weights) for op, step in zip(ops, form.steps, strict=True)]
+        futures = words
+    if by == "ops":
         labels = [by_op, ops, words, families]
     commutes, loosely = [op.commutes for op in ops], [op.commutes or op.nests for op in ops]
-    return Side(whole, ops, labels, [step.reads for step in form.steps], commutes, loosely, form.outputs)
+    return Side(pasts, futures, labels, [step.reads for step in form.steps], commutes, loosely, form.outputs)
 
 
 class Linked:
@@ -422,8 +435,9 @@ def _changed(one: Normal, other: Normal, a: int, b: int, linked: Linked) -> str:
     if (fixed or resized) and first.weights != second.weights:
         x, y = ("; ".join(map(show, step.weights)) for step in (first, second))
         return f"{word}: weights {x} → {y}"
-    if fixed and not alike(node.shape, twin.shape):
-        return f"{word}: output {dims(node.shape)} → {dims(twin.shape)}"
+    shapes = one.shape(a), other.shape(b)
+    if fixed and not alike(*shapes):
+        return f"{word}: output {dims(shapes[0])} → {dims(shapes[1])}"
     return ""
 
 
@@ -460,7 +474,10 @@ def told(first: Op, second: Op, plain: Op, other: Op) -> str:
     names = [name for name in defaults if sides[0].get(name) != sides[1].get(name)]
     names = [name for name in names if None not in (sides[0].get(name), sides[1].get(name))] or names  # None: as usual
     said = [name for name in names if any(own.get(name) != defaults[name] for own in given)] or names
-    before, now = (", ".join(f"{name}={show(side[name])}" for name in said if name in side) for side in sides)
+    before, now = (
+        ", ".join(f"{name}={show(side[name])}" if name in side else f"{name} as usual" for name in said)
+        for side in sides
+    )
     return f"{word}: {before} → {now}"
 
 
@@ -619,6 +636,6 @@ def _calls(graph: Graph, nodes: Sequence[int]) -> str:
     """`relu`, `conv bn relu`, `34 nodes (conv bn relu conv …)`."""
     found: list[Node] = [graph.nodes[node] for node in nodes]
     if len(found) == 1:
-        return usage(found[0].op)
+        return usage(found[0].op.equals or found[0].op)
     words = [node.op.word for node in found]
     return " ".join(words) if len(words) <= 12 else f"{len(words)} nodes ({' '.join(words[:8])} …)"

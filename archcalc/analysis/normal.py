@@ -22,17 +22,20 @@ MOST = 1000  # branches that a merge may have, as in a spec
 
 
 class Held(NamedTuple):
-    """A parameter or statistic: of which node which one in order, or which third of it."""
+    """A parameter or statistic: of which node which one in order, and which part of it of how many, `turned` where
+    it is transposed."""
 
     node: int
     number: int
-    third: int | None = None
+    part: int = 0
+    parts: int = 1
+    turned: bool = False
 
 
 class Step(NamedTuple):
     """A node of a normal form: the `node` of the graph, its op in normal form, the shapes of its parameters and
-    statistics, the steps that it reads (−1, −2, … are the network's inputs), the step whose parameters it has, and
-    which its own are, in the order of their shapes."""
+    statistics, the steps that it reads (−1, −2, … are the network's inputs), the step whose parameters it has,
+    which its own are, in the order of their shapes, and the shape of what it gives, if that is not its node's."""
 
     node: int
     op: Op
@@ -40,6 +43,7 @@ class Step(NamedTuple):
     reads: tuple[int, ...]
     owner: int | None
     held: tuple[Held, ...] = ()
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,10 @@ class Normal:
 
     def shape(self, value: int) -> Shape:
         """The shape of what a step gives, or of an input."""
-        return self.graph.shape(value if value < 0 else self.steps[value].node)
+        if value < 0:
+            return self.graph.shape(value)
+        step = self.steps[value]
+        return self.graph.shape(step.node) if step.shape is None else step.shape
 
     def without_probabilities(self) -> Normal:
         """Without the softmax or sigmoid that outputs end in, as losses such as `cross_entropy` want them."""
@@ -73,8 +80,9 @@ class Normal:
         return [op.word for op in ends if op.probabilities]
 
 
-def normal(graph: Graph) -> Normal:
-    """The normal form of a graph's main path."""
+def normal(graph: Graph, layouts: bool = True) -> Normal:
+    """The normal form of a graph's main path; without `layouts`, as code is compared, also without what only deals
+    elements out to other axes."""
     graph = graph.without_heads()
     found: dict[tuple[Op, tuple[Shape, ...]], tuple[Op | None, tuple[Shape, ...]]] = {}
     at = {value: value for value in range(-len(graph.inputs), 0)}
@@ -84,6 +92,8 @@ def normal(graph: Graph) -> Normal:
         key = (node.op, shapes)
         if key not in found:
             found[key] = node.op.meaning(*shapes, node.shape)
+            if not layouts and node.op.deals_out(*shapes):
+                found[key] = None, ()
         op, weights = found[key]
         if op is None:
             at[index] = at[node.inputs[0]]
@@ -92,7 +102,9 @@ def normal(graph: Graph) -> Normal:
         owner = None if node.shares is None else at[node.shares]
         if owner is not None and not weights:  # a call of code has those alone that it is the first to read
             weights = steps[owner].weights
-        held = tuple([Held(index, number) for number in range(len(weights) if owner is None else 0)])
+        held = tuple(
+            [Held(index, number, turned=node.op.transposed) for number in range(len(weights) if owner is None else 0)]
+        )
         steps.append(Step(index, op, weights, tuple([at[value] for value in node.read]), owner, held))
     return _joined(graph, steps, [at[value] for value in graph.outputs])
 
@@ -112,6 +124,7 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
                 reads += inner.reads if room else [value]
             else:
                 reads.append(value)
+        reads = _side_by_side(graph, steps, reads, readers, taken) if step.op.nests and not step.op.commutes else reads
         if reads != list(step.reads):
             steps[at] = step = step._replace(reads=tuple(reads))
         learned = [value for value in reads if value >= 0 and steps[value].weights and not steps[value].reads]
@@ -122,6 +135,12 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
                 taken.add(learned[0])
                 own = steps[learned[0]]
                 steps[at] = step = step._replace(op=has, reads=tuple(reads), weights=own.weights, held=own.held)
+        gated = _of_itself(steps, step, readers) if len(reads) == 2 and step.op.commutes else None
+        if gated is not None:
+            inside, value, op = gated
+            taken.update(inside)
+            reads = [value]
+            steps[at] = step = step._replace(op=op, reads=(value,))
         front = steps[reads[0]] if len(reads) == 1 and reads[0] >= 0 and steps[reads[0]].reads else None
         around = front.op.padding(_before(graph, front)) if front is not None else None
         if front is not None and around is not None:
@@ -137,6 +156,37 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
     return _compact(graph, steps, outputs, set(range(len(steps))) - needed)
 
 
+def _side_by_side(
+    graph: Graph, steps: list[Step], reads: list[int], readers: Counter[int], taken: set[int]
+) -> list[int]:
+    """What a merge reads, parts of one value that follow each other as one."""
+    found: list[int] = []
+    for value in reads:
+        last = found[-1] if found else -1
+        one = steps[last] if last >= 0 and readers[last] == 1 else None
+        other = steps[value] if value >= 0 and readers[value] == 1 else None
+        joined = one.op.joined(other.op) if one and other and one.reads == other.reads else None
+        if joined is None or one is None:
+            found.append(value)
+        else:
+            steps[last] = one._replace(op=joined, shape=joined.shape(_before(graph, one)))
+            taken.add(value)
+    return found
+
+
+def _of_itself(steps: Sequence[Step], step: Step, readers: Counter[int]) -> tuple[list[int], int, Op] | None:
+    """Where a merge of two values reads one and what is made of it: what lies between, the value, and what it is."""
+    for value, at in (step.reads, step.reads[::-1]):
+        inside: list[int] = []
+        while at >= 0 and at != value and readers[at] == 1 and len(steps[at].reads) == 1 and not steps[at].weights:
+            inside.append(at)
+            at = steps[at].reads[0]
+        op = step.op.of_itself([steps[one].op for one in reversed(inside)]) if at == value and inside else None
+        if op is not None:
+            return inside, value, op
+    return None
+
+
 def _attend(graph: Graph, steps: list[Step]) -> None:
     """Make one attention of the mixing of values, the layers that make queries, keys and values, and that behind it."""
     readers: dict[int, list[int]] = {}
@@ -149,41 +199,49 @@ def _attend(graph: Graph, steps: list[Step]) -> None:
             continue
         inside = {step.reads[0]}
         found = [_made(steps, value, inside) for value in mixing.reads]
-        layers = list(dict.fromkeys(layer for layer, _ in found))
-        parts = [part for _, part in found]
-        if layers[0] < 0 or parts != ([0, 1, 2] if len(layers) == 1 else [None] * len(layers)):
+        layers = [layer for layer, _ in found]
+        if min(layers) < 0 or any(len(steps[layer].reads) != 1 for layer in layers):
             continue
-        if any(len(steps[layer].reads) != 1 for layer in layers) or len(layers) == 2:
+        counts = [layers.count(layer) for layer in layers]
+        parts = [_part(steps, layer, taken, count) for (layer, taken), count in zip(found, counts, strict=True)]
+        if parts not in ([0, 1, 2], [0, 0, 1], [0, 0, 0]) or parts != [layers[:n].count(layers[n]) for n in range(3)]:
             continue
         if any(reader not in inside and reader != at for value in inside for reader in readers.get(value, ())):
             continue
-        op = mixing.op.attention(graph.nodes[mixing.node].shape, [steps[layer].op for layer in layers], step.op)
-        sources = dict.fromkeys(steps[layer].reads[0] for layer in layers)
-        if op is None or len(sources) > 1:
+        made = [steps[layer].op for layer in layers]
+        op = mixing.op.attention(graph.nodes[mixing.node].shape, made, counts, step.op)
+        own, memory, values = (steps[layer].reads[0] for layer in layers)
+        if op is None:
             continue
-        weights = [shape for layer in layers for shape in steps[layer].weights]
-        held = [one for layer in layers for one in steps[layer].held]
-        if len(layers) == 1:
-            weights = [(shape[0] // 3, *shape[1:]) for shape in weights] * 3
-            held = [one._replace(third=third) for third in range(3) for one in held]
-        steps[at] = Step(step.node, op, (*weights, *step.weights), tuple(sources), None, (*held, *step.held))
+        sources = (own,) if own == memory == values else (own, memory) if memory == values else (own, memory, values)
+        op = op.but(memory=len(sources) > 1, values=len(sources) > 2)
+        own_parts = [*zip((steps[layer] for layer in layers), parts, counts, strict=True)]
+        weights = [(n // count, *rest) for layer, _, count in own_parts for n, *rest in layer.weights]
+        held = [one._replace(part=part, parts=count) for layer, part, count in own_parts for one in layer.held]
+        steps[at] = Step(step.node, op, (*weights, *step.weights), sources, None, (*held, *step.held))
         for value in inside:  # what nothing reads any more
             steps[value] = steps[value]._replace(weights=())
 
 
-def _made(steps: Sequence[Step], value: int, inside: set[int]) -> tuple[int, int | None]:
-    """The layer that made a value, −1 for none, and which third of what it made this is; `inside` gets what lies
-    between."""
+def _made(steps: Sequence[Step], value: int, inside: set[int]) -> tuple[int, list[Op]]:
+    """The layer that made a value, −1 for none, and what was taken of it; `inside` gets what lies between."""
     taken: list[Op] = []
     while value >= 0 and steps[value].op.family == "layout" and len(steps[value].reads) == 1:
         inside.add(value)
         taken.append(steps[value].op)
         value = steps[value].reads[0]
     if value < 0 or steps[value].op.family != "linear":
-        return -1, None
+        return -1, []
     inside.add(value)
-    parts = [part for op in taken if (part := op.part(steps[value].weights[0][0])) is not None]
-    return value, parts[0] if parts else None
+    return value, taken
+
+
+def _part(steps: Sequence[Step], layer: int, taken: Sequence[Op], count: int) -> int:
+    """Which part of what a layer made is taken, 0 where it is all of it; −1 for another share."""
+    if count == 1:
+        return 0 if all(op.part(steps[layer].weights[0][0], 1) is None for op in taken) else -1
+    parts = [part for op in taken if (part := op.part(steps[layer].weights[0][0], count)) is not None]
+    return parts[0] if parts else -1
 
 
 def _before(graph: Graph, step: Step) -> Shape:

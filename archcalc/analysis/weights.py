@@ -89,22 +89,24 @@ def states(graph: Graph, nodes: Iterable[int] | None = None) -> list[State]:
 
 
 class Source(NamedTuple):
-    """Where a parameter comes from: its name in a `state_dict`, which third of it, if it is one, and its shape where it
-    goes."""
+    """Where a parameter comes from: its name in a `state_dict`, which part of it of how many, its shape where it
+    goes, and whether it is transposed on the way."""
 
     name: str
-    third: int | None
+    part: int
+    parts: int
     shape: Shape
+    turned: bool
 
 
 def across(one: Normal, other: Normal, pairs: Iterable[tuple[int, int]]) -> dict[str, list[Source]]:
-    """By the name of each parameter and statistic of the second network what it is in the first, thirds in their order;
+    """By the name of each parameter and statistic of the second network what it is in the first, parts in their order;
     `pairs` are the steps that are one another's."""
     found: dict[str, list[Source]] = {}
     for a, b in pairs:
         for old, new in zip(one.steps[a].held, other.steps[b].held, strict=True):
             (name, _), (key, shape) = _called(one.graph, old), _called(other.graph, new)
-            found.setdefault(key, []).append(Source(name, old.third, shape))
+            found.setdefault(key, []).append(Source(name, old.part, old.parts, shape, old.turned != new.turned))
     return found
 
 
@@ -119,12 +121,14 @@ def carried(alignment: Alignment, state: Mapping[str, Any], name: str) -> dict[s
         for source in sources:
             if source.name not in state:
                 raise UsageError(f"the state has no `{source.name}`, which `{name}` has")
-        parts = [state[one.name] if one.third is None else state[one.name].chunk(3)[one.third] for one in sources]
+        whole = [state[one.name].T if one.turned else state[one.name] for one in sources]
+        cut = zip(whole, sources, strict=True)
+        parts = [tensor.chunk(one.parts)[one.part] if one.parts > 1 else tensor for tensor, one in cut]
         shape = sources[0].shape
         found[key] = parts[0].reshape(shape) if len(parts) == 1 else parts[0].new_empty(shape)
-        if len(parts) > 1:  # thirds of one tensor
-            for third, part in zip(found[key].chunk(len(parts)), parts, strict=True):
-                third.copy_(part.reshape(third.shape))
+        if len(parts) > 1:  # what is one tensor there
+            for place, part in zip(found[key].chunk(len(parts)), parts, strict=True):
+                place.copy_(part.reshape(place.shape))
         old = f"{sources[0].name.rpartition('.')[0]}.{TRACKED}"
         if key.endswith(".running_mean") and old in state:
             found[f"{key.rpartition('.')[0]}.{TRACKED}"] = state[old]
@@ -132,7 +136,7 @@ def carried(alignment: Alignment, state: Mapping[str, Any], name: str) -> dict[s
 
 
 def _called(graph: Graph, held: Held) -> tuple[str, Shape]:
-    """The name of a parameter in a `state_dict`, and its shape, of a third that of the whole."""
+    """The name of a parameter in a `state_dict`, and its shape, of a part that of the whole."""
     (state,) = states(graph, [held.node])
     name, shape = [*_tensors(graph, held.node).items()][held.number]
     return state.key(name), shape

@@ -118,6 +118,9 @@ class Rearrange(Free):
             raise OpError("`c` is the channels, the first axis of a map; call another axis otherwise", "pattern")
         return len(right) == 2 and at == 1
 
+    def deals_out(self, x: Shape) -> bool:
+        return sum(size > 1 for size in self._regrouped(x).parts) <= 3
+
     def normal(self, x: Shape) -> Op:
         """The axes called by numbers, whatever they are called."""
         left, right = _sides(self.pattern)

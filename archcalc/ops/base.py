@@ -147,6 +147,7 @@ class Op:
     regroups: ClassVar[bool] = False  # makes many of a value or the reverse: its rules speak of all items, not of one
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
     probabilities: ClassVar[bool] = False  # it makes them of scores, as losses such as `cross_entropy` do themselves
+    transposed: ClassVar[bool] = False  # its weights are in × out, as factors of a product are
     settles: ClassVar[bool] = False  # a second one behind it does nothing, or nothing that anybody means
     folds: ClassVar[bool] = False  # in an evaluation it only scales and shifts each channel
     storage: ClassVar[Storage] = "new"
@@ -232,6 +233,8 @@ class Op:
         if plain is self and x and self.storage == "view" and y == x[0]:
             return None, ()
         shapes: Iterable[Shape] = (tuple(param.shape) for param in self.params(*x))
+        if self.transposed:
+            shapes = (shape[::-1] for shape in shapes)
         if plain is not None and plain.family == "linear":  # a convolution's kernel is a part of what it reads
             shapes = ((shape[0], numel(shape[1:])) if len(shape) > 1 else shape for shape in shapes)
         return plain, tuple(tuple(n for n in shape if n > 1) for shape in shapes)
@@ -240,13 +243,25 @@ class Op:
         """What may be written for this op in normal form on the input shapes `x`, the plainest first."""
         return (self,)
 
-    def part(self, of: int) -> int | None:
-        """Which of three equal parts of `of` elements it takes, where it takes one."""
+    def deals_out(self, *x: Any) -> bool:
+        """Whether it does nothing but deal the elements of three axes at most out to others, as views of code do."""
+        return False
+
+    def part(self, of: int, count: int) -> int | None:
+        """Which of `count` equal parts of `of` elements it takes, where it takes one."""
         return None
 
-    def attention(self, y: Shape, made: Sequence[Op], out: Op) -> Op | None:
+    def joined(self, other: Op) -> Op | None:
+        """The op that gives what this one and `other` give of one value, side by side."""
+        return None
+
+    def of_itself(self, ops: Sequence[Op]) -> Op | None:
+        """What this op of two values is where the second is made of the first by these ops, one after the other."""
+        return None
+
+    def attention(self, y: Shape, made: Sequence[Op], parts: Sequence[int], out: Op) -> Op | None:
         """Where the op mixes values by scores, to the shape `y`: the attention that it is with the layers that make
-        queries, keys and values, or all of them together, and the layer that reads it."""
+        queries, keys and values, of which these are parts of so many, and the layer that reads it."""
         return None
 
     def taking(self, place: int) -> Op | None:

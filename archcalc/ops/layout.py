@@ -54,6 +54,9 @@ class _LaidOut(Free):
     def normal(self, x: Shape) -> Op | None:
         return None
 
+    def deals_out(self, x: Shape) -> bool:
+        return True
+
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         """Where the positions of a map become elements of a vector, what follows tells them apart no more."""
         return (POINT if not isinstance(x, Tokens) and numel(x[1:]) == 1 else WHOLE,)

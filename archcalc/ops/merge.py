@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from .axes import keeps, over, reduced
@@ -172,6 +172,10 @@ class Multiply(_Merge):
 
     def taking(self, place: int) -> Op | None:
         return OPS["affine"](bias=False)
+
+    def of_itself(self, ops: Sequence[Op]) -> Op | None:
+        gates = ([OPS["sigmoid"]()], "swish"), ([OPS["scale"](factor=1.702), OPS["sigmoid"]()], "quickgelu")
+        return next((OPS[word]() for gate, word in gates if gate == [*ops]), None)
 
     keeps_order = True
     gated = True
@@ -351,9 +355,14 @@ class Slice(Free):
             raise OpError(f"there are no elements from {self.start} to before {stop}: here are {x[axis]}", "start")
         return with_size(x, axis, (stop - self.start - 1) // self.step + 1)
 
-    def part(self, of: int) -> int | None:
+    def part(self, of: int, count: int) -> int | None:
         size = (of if self.stop is None else self.stop) - self.start
-        return self.start if size == 1 else self.start // size if size * 3 == of else None
+        return self.start if size == 1 else self.start // size if size * count == of else None
+
+    def joined(self, other: Op) -> Op | None:
+        if not isinstance(other, Slice) or (self.axis, self.step, other.step) != (other.axis, 1, 1):
+            return None
+        return self.but(stop=other.stop) if self.stop == other.start else None
 
     def normal(self, x: Shape) -> Op | None:
         stop = None if self.stop == x[axis_of(x, self.axis)] else self.stop

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import prod
 from typing import Any, NamedTuple, Self
 
-from ..ops import OPS, Op, Param, Shape, Tokens
+from ..ops import OPS, Op, OpError, Param, Shape, Tokens
 from ..ops.base import Argument, Needs, OpFamily, ReceptiveWindows, Storage
 
 
@@ -36,6 +37,7 @@ class Call(Op):
     inputs = (0, 10**6)
     saves = "inputs"
     like: Op | None
+    transposed: bool  # type: ignore[misc]
 
     def __init__(self, facts: Facts) -> None:
         own = self.__dict__
@@ -43,6 +45,7 @@ class Call(Op):
         for name in ("word", "family", "torch_module", "storage", "weight_layers", "free", "like"):
             own[name] = getattr(facts, name)
         own["regroups"] = facts.reach is None
+        own["transposed"] = facts.word in PRODUCTS and [len(param.shape) for param in facts.params] == [2]
         own["_key"] = ("", facts)
         own["_hash"] = hash((facts.word, facts.shape, facts.macs, facts.arguments))
 
@@ -79,18 +82,21 @@ class Call(Op):
         seen to work on. A value laid out anew is that value."""
         return meant(self, x)
 
-    def part(self, of: int) -> int | None:
+    def part(self, of: int, count: int) -> int | None:
         return dict(self._facts.arguments).get("index") if self.word == "select" else None
 
-    def attention(self, y: Shape, made: Sequence[Op], out: Op) -> Op | None:
+    def attention(self, y: Shape, made: Sequence[Op], parts: Sequence[int], out: Op) -> Op | None:
         if self.word != "scaled_dot_product_attention" or len(y) < 3:
             return None
-        sizes: list[Any] = [layer.out for layer in made] if len(made) == 3 else [made[0].out // 3] * 3  # type: ignore[attr-defined]
-        biases: list[Any] = [layer.bias for layer in made] * (4 - len(made))  # type: ignore[attr-defined]
-        causal = bool(dict(self._facts.arguments).get("is_causal"))
-        return OPS["attention"](
+        sizes = [layer.out // count for layer, count in zip(made, parts, strict=True)]  # type: ignore[attr-defined]
+        biases: list[bool] = [layer.bias for layer in made]  # type: ignore[attr-defined]
+        given = dict(self._facts.arguments)
+        usual = (sizes[0] // y[-3]) ** -0.5
+        scale = given.get("scale")
+        return None if biases[0] != biases[2] or sizes[0] != sizes[1] else OPS["attention"](
             heads=y[-3], key=sizes[0], value=sizes[2], out=out.out, bias=biases[0], key_bias=biases[1],  # type: ignore[attr-defined]
-            out_bias=out.bias, causal=causal,  # type: ignore[attr-defined]
+            out_bias=out.bias, causal=bool(given.get("is_causal")),  # type: ignore[attr-defined]
+            scale=None if scale is None or abs(scale - usual) < 1e-9 else float(scale),
         )  # fmt: skip
 
     def shape(self, *x: Any) -> Shape:
@@ -132,8 +138,13 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
             return facts.like
         # Two axes are those of a signal, or of a sequence: of which probabilities are over the last.
         maps = facts.shaped and facts.like.family != "merge" and not facts.like.probabilities
-        return facts.like.normal(*(shape if maps or len(shape) != 2 else Tokens(shape) for shape in x))
+        with suppress(OpError):  # where it says the shape otherwise than a spec does
+            return facts.like.normal(*(shape if maps or len(shape) != 2 else Tokens(shape) for shape in x))
     axes = len(x[0]) + 1 if x else 0
+    if len(x) == 1 and not facts.params and given.get("other") == NOTHING.get(facts.word, ...):
+        return None
+    if call.transposed and len(x) == 1 and facts.params[0].shape[0] == x[0][-1]:
+        return OPS["linear"](out=facts.params[0].shape[1], bias=False)
     if facts.word in MERGES and given.get("alpha", 1) == 1:
         if len(x) == 1 and facts.params:
             return OPS[facts.word]().taking(1)
@@ -151,13 +162,17 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         return OPS["take"](given["index"] % x[0][0]).normal(Tokens(x[0]))
     if facts.word == "transpose" and axes == 5 and {given["dim0"], given["dim1"]} == {1, 2}:
         return OPS["shuffle"](x[0][0])
-    laid_out = (facts.storage == "view" or facts.word in COPIES) and prod(x[0] if x else (0,)) == prod(facts.shape)
+    laid_out = (facts.storage in ("view", "own") or facts.word in COPIES) and prod(x[0] if x else (0,)) == prod(
+        facts.shape
+    )
     if facts.word in PARTS or (laid_out and not (facts.word in TURNS and axes > 4)):
         return None
     return Call(Facts(facts.word, facts.family, "", (), facts.arguments, (), 0, (), "new", 0, None, None, False, ""))
 
 
+PRODUCTS = ("matmul", "mm")  # which a parameter makes a layer
 MERGES = ("add", "mul")  # of two values, whichever is spread
+NOTHING = {"add": 0, "sub": 0, "mul": 1, "div": 1}  # the number with which an operator gives its value as it is
 
 
 def argument(value: Any) -> Any:
