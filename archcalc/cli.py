@@ -187,6 +187,7 @@ def _no_command(arguments: list[str]) -> None:
         several = ":" not in word and all(spec.family != name or spec.models for spec in shipped_names())
         several = several and not any(spec.has(name) for spec in shipped_names())
         if split(word)[0] is not None:
+            several = False
             with suppress(ArchcalcError):
                 several = len(models_of(word)) > 1
         all_of = "a family" if split(word)[0] is None else "several networks"
