@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib.util
 import json
 import os
@@ -12,9 +13,9 @@ import signal
 import subprocess
 import sys
 import time
+from array import array
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -30,6 +31,7 @@ from archcalc.analysis.counts import Totals
 from archcalc.candidates import Candidates, Exceeded
 from archcalc.errors import ArchcalcError, Unavailable, UsageError
 from archcalc.language.zoo import select
+from archcalc.measurement.latency import Measurement
 from archcalc.models import load
 from archcalc.parallel import streamed
 from archcalc.schemas import generate as schema
@@ -39,6 +41,7 @@ from archcalc.tasks.scale import ScaleResult, scale
 from archcalc.tasks.space import Space
 from archcalc.tasks.store import Store
 from archcalc.tasks.sweep import Chunk, Plan, count_chunk, front
+from tests.test_render import run_of
 
 TINY = """\
 input: 3 × 8 × 8
@@ -210,6 +213,34 @@ def test_what_makes_no_sense(
     monkeypatch.chdir(tmp_path)
     with pytest.raises((UsageError, NoneLeft, ArchcalcError), match=message):
         every(tiny, **more)
+
+
+def test_latency_decides_beyond_its_noise(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With less parameters within the noise of what has more, which is beaten then; not where it is quicker by far."""
+    times = {"1": 1.0, "2": 0.99, "3": 0.5}
+
+    def measured(models: Sequence[Any], conditions: Any, tick: Any) -> tuple[Measurement, ...]:
+        assert (conditions.batch, conditions.dtype) == (2, "float32")
+        made = []
+        for model in models:
+            jitter = [times[str(model.settings["n"])] * (1 + at % 7 / 50) for at in range(50)]
+            run = run_of(model.summary(), 50)
+            made.append(dataclasses.replace(run, batch=2, whole_samples=array("d", jitter)))
+        return tuple(made)
+
+    monkeypatch.setattr("archcalc.tasks.scale.measure_in_turn", measured)
+    given: dict[str, Any] = {"vary": {"n": "1..3"}, "batches": [2], "settings": {"c": "4"}}
+    front = scale(tiny, **given, pareto=["params", "latency_ms"]).points
+    assert [point.settings["n"] for point in front] == ["1", "3"]
+    assert [point.latency_between for point in front] == [
+        pytest.approx((1.06 * t, 1.06 * t), rel=0.05) for t in (1.0, 0.5)
+    ]
+    best = scale(tiny, **given, where="params > 1 and latency_ms <= 1.2ms", best=2, by="latency_ms").points
+    assert [point.settings["n"] for point in best] == ["3", "2"]
+    with pytest.raises(NoneLeft, match="quick as it should"):
+        scale(tiny, **given, where="latency_ms <= 0.1")
+    with pytest.raises(UsageError, match="one batch and one dtype"):
+        scale(tiny, **given | {"batches": [1, 2]}, pareto=["latency_ms"])
 
 
 def test_the_page_of_a_sweep(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -547,8 +578,8 @@ def test_a_worker_of_another_version_is_refused(tiny: str) -> None:
     plan = Plan(tiny, TINY, (("c", "1,2"),), (), specs=sweep.shipped_digest())
     assert count_chunk((plan, 0)).left == 1
     for other, message in (
-        (replace(plan, version="0.0.1"), "the sweep is of 0.0.1"),
-        (replace(plan, specs="x"), "specs"),
+        (dataclasses.replace(plan, version="0.0.1"), "the sweep is of 0.0.1"),
+        (dataclasses.replace(plan, specs="x"), "specs"),
     ):
         with pytest.raises(Unavailable, match=message):
             count_chunk((other, 0))

@@ -10,7 +10,7 @@ from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Positive, Sizes, Version
 from ..networks import said
 from ..tasks.scale import Point, ScaleResult, Swept, Unbuilt
-from ..tasks.sweep import FIELD, TRAINING
+from ..tasks.sweep import FIELD, LATENCY, TRAINING
 from .columns import Column, Shown, Value, binary, by_names, decimal, exact, for_people, plain, time, words
 from .documents import Noted, SeveralInputs, TotalsDocument, several_inputs, totals_document
 from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
@@ -26,6 +26,9 @@ class OfSweep(TypedDict, total=False):
     training_memory_bytes: Annotated[int, "The peak memory of a training step; where one is asked for."]
     receptive_field: Annotated[int | None, "Of the last map; null where unbounded; of a sweep by it."]
     latency_ms: Annotated[float, "The median of measured runs in milliseconds; of a sweep by it."]
+    latency_between_ms: Annotated[
+        tuple[float, float] | None, "The 95 % confidence interval of that median; null where too few runs were made."
+    ]
 
 
 class PointDocument(SeveralInputs, ReportedToo, OfSweep):
@@ -105,6 +108,14 @@ ASKED: tuple[tuple[str, str, Callable[[Sequence[Value]], Shown]], ...] = (
 )
 
 
+def _between(point: Point) -> Value:
+    found = point.latency_between
+    return None if found is None else f"{found[0]:.3g} to {found[1]:.3g}"
+
+
+BETWEEN = Column("latency_between_ms", _between, "95 % interval (ms)", "95 % (ms)", words)
+
+
 def columns(found: ScaleResult) -> list[Column]:
     """The columns of a table of points: what is varied, and what follows."""
     points = found.points
@@ -119,6 +130,7 @@ def columns(found: ScaleResult) -> list[Column]:
         *(Column(name, _setting(name), name, name, plain) for name in varied),
         *_figures(ALWAYS),
         *asked,
+        *([BETWEEN] if any(point.measured for point in points) else []),
     ]
 
 
@@ -179,7 +191,8 @@ def _swept(swept: Swept) -> Iterator[Block]:
     facts: list[tuple[str, str]] = []
     if swept.objectives:
         each = [f"{'more' if name in swept.maximized else 'less'} {name}" for name in swept.objectives]
-        facts.append(("front", f"no other point has {', '.join(each)}; of points alike in these the first is shown"))
+        alike = "what the noise hides is alike" if LATENCY in swept.objectives else "of points alike the first is shown"
+        facts.append(("front", f"no other point has {', '.join(each)}; {alike}"))
     if swept.by:
         facts.append(("best", f"by {swept.by}"))
     drawn = f" of a space of {swept.size:,}" if swept.counted < swept.size else ""
@@ -271,4 +284,5 @@ def _of_sweep(point: Point, asked: Sequence[str]) -> OfSweep:
         found["receptive_field"] = None if field is None or field == inf else int(field)
     if point.measured is not None:
         found["latency_ms"] = point.measured.whole.median
+        found["latency_between_ms"] = point.latency_between
     return found

@@ -88,6 +88,12 @@ class Point:
         return found if found is not None else self.report.totals.counts().get(name)
 
     @property
+    def latency_between(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of the median latency, in milliseconds; None where too few runs were made."""
+        known = None if self.measured is None else self.measured.confidence
+        return None if known is None or known.low is None or known.high is None else (known.low, known.high)
+
+    @property
     def inputs(self) -> tuple[tuple[str, Shape], ...]:
         """All inputs by name."""
         return self.report.graph.inputs
@@ -184,6 +190,13 @@ def scale(
     sweeping = bool(where.strip() or pareto or maximize or best or sample or search or points or engine)
     if not sweeping and (resume or by or jobs != 1):
         raise UsageError("`--resume`, `--by` and `--jobs` are for a sweep", "Such as `--best 20 --by macs --jobs 2`.")
+    if sweeping and isinstance(model, str) and not is_other(model):
+        name, size = at_input(model)
+        if size is not None and inputs:
+            raise UsageError(f"`{model}` says the input, and `--input` others", f"Leave one out: `{name}`.")
+        if size is not None:
+            inputs = {key: [axes] for key, axes in size.items()} if isinstance(size, Mapping) else [size]
+            model = name
     axes, derived = _space(inputs, batches, settings or {}, vary or {}, dtype, optimizer)
     plan = Plan(
         str(model),
