@@ -222,7 +222,7 @@ def main() -> None:
             "",
             *peers(),
         ]
-    parts += ["", "## Candidates", *CANDIDATES, "", *compared()]
+    parts += ["", "## Candidates beside other tools", *CANDIDATES, "", *compared()]
     latency = kept(PAGE.read_text(encoding="utf-8"))  # it is measured apart, on a machine that does nothing else
     PAGE.write_text("\n".join(parts) + "\n" + (f"\n{latency}" if latency else ""), encoding="utf-8")
     print("\n".join(parts))
