@@ -105,11 +105,14 @@ class Stepped(NamedTuple):
 
 
 class Runs(Protocol):
-    """Code that is at hand: the graph of another batch and dtype, and a training step at those of a graph."""
+    """Code that is at hand: the graph of another batch and dtype, a training step at those of a graph, and the graph
+    with batch norms folded."""
 
     def __call__(self, batch: int, dtype: str) -> Graph: ...
 
     def step(self, graph: Graph) -> Stepped: ...
+
+    def folded(self, graph: Graph) -> Graph: ...
 
 
 class Code(NamedTuple):

@@ -103,9 +103,11 @@ class Model(Shown):
         """The deployed network: batch norms folded into the layers before them. The paper's claims do not apply."""
         from .analysis.fold import fold
 
-        if self.graph.code is not None:
-            raise UsageError(f"`{self.name}` is code: its batch norms are folded where it is a spec")
-        return replace(self, graph=fold(self.graph), printed=False, folded=True)
+        code = self.graph.code
+        if code is not None and code.again is None:
+            raise UsageError(f"`{self.name}` is a trace: batch norms are folded in the code itself")
+        graph = fold(self.graph) if code is None or code.again is None else code.again.folded(self.graph)
+        return replace(self, graph=graph, printed=False, folded=True)
 
     def frame(self, depth: int = 0, batch: int = 1, dtype: str = "float32") -> Any:
         """The table of `archcalc summary` as a pandas DataFrame, opened `depth` levels, with exact numbers."""

@@ -585,6 +585,21 @@ class Text(nn.Module):
 class Leaves(nn.Module):
     def forward(self, x):
         raise SystemExit(0)
+
+
+class Two(nn.Module):
+    def forward(self, x, mask):
+        return x * mask
+
+
+class Needs(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+
+
+class Again(nn.Module):
+    def forward(self, x):
+        return sorted([1, 0], key=lambda _: self.forward(x))
 """
 
 
@@ -637,14 +652,19 @@ def test_inputs_by_name_and_dtype(folder: Path, command: Run) -> None:
         (("no.such:Net",), "there is no module `no` to import"),
         (("my_net.py:NET",), "has no `NET`"),
         (("my_net.py:Net", "--input", "4x8x8"), "my_net.py:16"),
-        (("my_net.py:Net", "--input", "3x8x8", "--fold-bn"), "is code"),
+        (("my_net.py:Net", "--input", "0"), "axes of at least 1"),
+        (("my_net.py:Text",), "It takes `input_ids`: `--input 3x224x224`"),
+        (("my_net.py:Two", "--input", "4"), "`--input mask=SIZE`"),
+        (("my_net.py:Needs", "--input", "4"), """`--kwargs '{"width": …}'`"""),
+        (("my_net.py:Again", "--input", "4"), "my_net.py:48"),
         (("vgg16", "--kwargs", "{}", "--example"), "is a spec"),
         (("vgg16", "--input", "3x224x224:int64"), "has no dtype of its own"),
         (("my_net.py:Net", "--input", "3x8x8:floot32"), "Did you mean `float32`?"),
         (("my_net.py:Leaves", "--input", "4"), "SystemExit: 0"),
     ],
     ids=[
-        *("no name", "a wrong name", "no input", "no file", "no module", "case", "a line", "folding"),
+        *("no name", "a wrong name", "no input", "no file", "no module", "case", "a line"),
+        *("nothing", "what it takes", "an input", "an argument", "recursion"),
         *("a spec", "dtype", "no dtype", "an end"),
     ],
 )
@@ -705,8 +725,12 @@ def test_a_trace_is_written_and_read_back_alike() -> None:
         ({"batch": 0}, "`batch` holds"),
         ({"dtype": "float31"}, "no dtype"),
         ({"tensors": [[[10**18, 10], "float32", 0]]}, "too many axes or elements"),
+        (
+            {"calls": [{"op": "aten::relu", "args": [], "outputs": [1], "module": "", "where": "a.py:1"}]},
+            "another form",
+        ),
     ],
-    ids=["version", "empty", "input", "batch", "dtype", "size"],
+    ids=["version", "empty", "input", "batch", "dtype", "size", "arguments"],
 )
 def test_a_trace_that_is_none_is_exit_2(folder: Path, command: Run, change: dict[str, Any], said: str) -> None:
     command("trace", "my_net.py:Net", "--input", "3x8x8")
@@ -715,6 +739,23 @@ def test_a_trace_that_is_none_is_exit_2(folder: Path, command: Run, change: dict
     found = command("summary", "net.json", "--static")
     assert found.code == 2
     assert said in found.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("explain",), ("fit", "--memory", "1GiB"), ("compare", "lenet5"), ("verify",), ("doctor", "--vs", "torchinfo")],
+    ids=lambda words: words[0],
+)
+def test_every_command_takes_what_code_is_made_with(folder: Path, command: Run, words: tuple[str, ...]) -> None:
+    name, *rest = words
+    beside = () if name == "compare" else tuple(rest)
+    more = rest if name == "compare" else ()
+    found = command(name, "my_net.py:Net", *more, *beside, "--input", "x=3x8x8", "--kwargs", '{"classes": 100}')
+    assert found.code == 0, found.err
+    assert "2,292" in found.out or name == "fit"
+    found = command(name, "lenet5", *(["vgg16"] if name == "compare" else beside), "--kwargs", '{"classes": 100}')
+    assert found.code == 2
+    assert "code" in found.err
 
 
 @pytest.mark.parametrize("library", ["torchvision", "timm"])

@@ -201,7 +201,7 @@ def test_what_does_not_run_here_is_counted_all_the_same(folder: Path, command: R
     found = command("summary", "my_net.py:Cuda", *INPUT, *QUICK)
     assert found.code == 2
     assert "1,482 = " in found.out
-    assert "my_net.py:38" in found.err
+    assert "my_net.py:53" in found.err
 
 
 def test_verify_of_code(folder: Path, command: Run) -> None:
@@ -213,3 +213,65 @@ def test_verify_of_code(folder: Path, command: Run) -> None:
     assert "is for code here" in found.err
     command("trace", "my_net.py:Net", *INPUT)
     assert "holds no weights" in command("verify", "net.json").err
+
+
+# --- folding, and other tools -------------------------------------------------------------------------------------
+
+
+class Normed(nn.Module):
+    """Norms that can be folded, one that cannot as something else reads the layer, and a shared layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8)
+        self.read, self.other = nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8)
+        self.fc, self.last = nn.Linear(8, 4), nn.BatchNorm1d(4)
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.relu(self.bn(self.conv(x)))
+        y = self.read(x)
+        return self.last(self.fc((self.other(y) + y).mean((2, 3))))
+
+
+def test_norms_are_folded_as_torch_does() -> None:
+    module = Normed().eval()
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d):
+            nn.init.uniform_(part.running_mean), nn.init.uniform_(part.running_var, 0.5, 2.0)
+    x = torch.randn(2, 3, 8, 8)
+    model = archcalc.capture(module, x)
+    folded = model.fold_bn()
+    fused = torch.ao.quantization.fuse_modules(module, [["conv", "bn"], ["fc", "last"]])  # type: ignore[no-untyped-call]
+    assert folded.totals.params == sum(parameter.numel() for parameter in fused.parameters())
+    assert folded.totals.macs == model.totals.macs
+    assert [layer.path for layer in folded.layers if layer.op == "batch_norm"] == ["other"]
+    own = own_run(folded.graph, Conditions(2))
+    assert own.code is not None
+    assert isinstance(own.code.again, replay.Own)
+    again = own.code.again.replay(own)
+    given = next(iter(again.given.values()))
+    with torch.no_grad():
+        assert torch.allclose(again(given), module(given), atol=1e-5)
+    assert [*module.state_dict()] == [*Normed().state_dict()]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tool", ["torchinfo", "fvcore"])
+@pytest.mark.parametrize(
+    "name", ["one layer thrice", "a conv without a module", "an LSTM", "bilinear", "products of values"]
+)
+def test_what_tools_count_otherwise_adds_up(name: str, tool: str) -> None:
+    from tests.test_capture import _peers
+
+    trap = TRAPS[name]
+    model = archcalc.capture(trap.make(), *trap.inputs)
+    found = model.peer(tool)
+    assert found.macs == _peers(trap)[["torchinfo", "fvcore"].index(tool)]
+    assert found.params is not None
+    assert model.totals.macs + sum(reason.difference for reason in found.reasons) == found.macs
+
+
+def test_a_tool_is_told_by_what_it_does_not_see() -> None:
+    trap = TRAPS["a conv without a module"]
+    (reason,) = archcalc.capture(trap.make(), *trap.inputs).peer("torchinfo").reasons
+    assert (reason.difference, reason.why) == (-194_400, "does not see what is called without a module: conv2d")

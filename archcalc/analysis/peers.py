@@ -95,6 +95,18 @@ def like(peer: Peer, graph: Graph, counted: Sequence[Counted]) -> Like | None:
     return Like(params, macs, _sorted(found, macs - peer.macs - sum(found.values())))
 
 
+def of_code(total: int, counted: Sequence[Counted], loose: int, words: Sequence[str]) -> tuple[Reason, ...]:
+    """The parts of a tool's total for code, beside archcalc's MACs: those of modules that it counts one by one, and of
+    calls without a module, `loose` MACs of these `words`."""
+    found = {reason.why: reason.difference for reason in reasons(sum(node.macs for node in counted), counted)}
+    rest = total - sum(node.macs for node in counted)
+    if rest != loose:
+        known = ", ".join(dict.fromkeys(words)) or "what has no MACs"
+        what = "does not see" if not rest else "counts otherwise"
+        found[f"{what} what is called without a module: {known}"] = rest - loose
+    return _sorted(found, 0)
+
+
 def why_not(node: Counted) -> str:
     """Why a tool's figure for a node is not its MACs, as far as the two say."""
     cost, word, macs = node.cost, node.op.word, node.macs

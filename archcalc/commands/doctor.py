@@ -31,6 +31,9 @@ def doctor(
     device: options.Device = "",
     input_size: options.InputSize = None,
     settings: options.Settings = None,
+    kwargs: options.Kwargs = "",
+    example: options.Example = False,
+    allow_unknown: options.AllowUnknown = False,
     output_format: options.Format = "",
     output: options.OutputFile = "",
 ) -> None:
@@ -43,7 +46,8 @@ def doctor(
 
     write = options.Output(output_format, output)
     where, tools = options.chosen_device(gpu, device), beside.split(",") if beside.strip() else ()
+    asked = options.spelled(model, kwargs, example, allow_unknown) if model else ""
     shape, given = options.size(input_size), options.pairs(settings)
     with options.running(f"counting {model}", "nodes") if model else nullcontext() as tick:
-        found = examine(model, tools=tools, device=where, input=shape, settings=given, tick=tick)
+        found = examine(asked, tools=tools, device=where, input=shape, settings=given, tick=tick)
     write(page(found))

@@ -6,7 +6,8 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import Format, InputSize, Output, OutputFile, Settings, in_color, pairs, size, spelled
+from . import options
+from .options import Format, InputSize, Output, OutputFile, Settings, in_color, pairs, size
 
 
 def explain(
@@ -29,6 +30,9 @@ def explain(
     source: Annotated[bool, Option("--source", help="Print the code of an op's rules.")] = False,
     input_size: InputSize = None,
     settings: Settings = None,
+    kwargs: options.Kwargs = "",
+    example: options.Example = False,
+    allow_unknown: options.AllowUnknown = False,
     output_format: Format = "",
     output: OutputFile = "",
 ) -> None:
@@ -43,7 +47,9 @@ def explain(
     from ..tasks.explain import source as code
 
     write = Output(output_format, output)
-    found = task(spelled(name), layer, input=size(input_size), settings=pairs(settings))
+    found = task(
+        options.spelled(name, kwargs, example, allow_unknown), layer, input=size(input_size), settings=pairs(settings)
+    )
     if found.note:
         print(sentence(found.note), file=sys.stderr)
     if source and not isinstance(found.facts, OpFacts):

@@ -17,6 +17,9 @@ def fit(
     dtype: options.Dtype = "float32",
     input_size: options.InputSize = None,
     settings: options.Settings = None,
+    kwargs: options.Kwargs = "",
+    example: options.Example = False,
+    allow_unknown: options.AllowUnknown = False,
     output_format: options.Format = "",
     output: options.OutputFile = "",
 ) -> int:
@@ -29,7 +32,7 @@ def fit(
 
     write = options.Output(output_format, output)
     trained, shape = options.trained(train, optimizer), options.size(input_size)
-    asked = options.spelled(model)
+    asked = options.spelled(model, kwargs, example, allow_unknown)
     found = fitted(asked, memory, optimizer=trained, dtype=dtype, input=shape, settings=options.pairs(settings))
     write(page(found))
     return 0 if found.fit.fits else 1

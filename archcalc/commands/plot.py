@@ -7,6 +7,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
+from . import options
 from .options import (
     MODELS,
     BatchOfRun,
@@ -24,7 +25,6 @@ from .options import (
     pairs,
     running,
     say,
-    spelled,
 )
 
 
@@ -91,6 +91,10 @@ def plot(
     batch: BatchOfRun = None,
     dtype: DtypeOfRun = "",
     settings: Settings = None,
+    kwargs: options.Kwargs = "",
+    example: options.Example = False,
+    allow_unknown: options.AllowUnknown = False,
+    input_size: options.InputSize = None,
     size: PictureSize = "",
     dpi: Dpi = 200,
     no_title: NoTitle = False,
@@ -107,7 +111,7 @@ def plot(
     from ..tasks.plot import known_kind
     from ..tasks.plot import plot as gathered
 
-    suffix = Path(output).suffix.lower()
+    suffix, asked = Path(output).suffix.lower(), options.spelled_all(models, kwargs, example, allow_unknown, input_size)
     text = known_kind(kind) == "graph" and suffix == ".mmd"
     if suffix[1:] not in FORMATS and not text:
         raise UsageError(f"`--output {output}` is no png, svg, pdf or tikz", "The suffix says what is written.")
@@ -116,7 +120,7 @@ def plot(
     conditions = Conditions(batch or 1, dtype or "float32", threads=threads) if measure else None
     with running("running networks in turn", "rounds") if measure else nullcontext() as tick:
         found = gathered(
-            kind, *map(spelled, models), run=run, only=only, device=device, cpu=cpu, gpu=gpu, threads=threads,
+            kind, *asked, run=run, only=only, device=device, cpu=cpu, gpu=gpu, threads=threads,
             batch=batch, dtype=dtype, settings=pairs(settings), results=results, x=x, y=y, pareto=pareto,
             conditions=conditions, tick=tick,
         )  # fmt: skip

@@ -5,7 +5,8 @@ from typing import Annotated
 from typer import Argument, Option
 
 from . import completion as complete
-from .options import MODELS, BatchOfRun, DtypeOfRun, FoldBn, Like, Output, Results, Settings, pairs, progress, spelled
+from . import options
+from .options import MODELS, BatchOfRun, DtypeOfRun, FoldBn, Like, Output, Results, Settings, pairs, progress
 
 
 def report(
@@ -28,6 +29,10 @@ def report(
     batch: BatchOfRun = None,
     dtype: DtypeOfRun = "",
     settings: Settings = None,
+    kwargs: options.Kwargs = "",
+    example: options.Example = False,
+    allow_unknown: options.AllowUnknown = False,
+    input_size: options.InputSize = None,
     cpu: Annotated[bool, Option("--cpu", help="Measure what this machine reaches, for the rooflines of runs.")] = False,
 ) -> None:
     """Write all about some networks on one page: side by side, and each with its table, its claims and pictures.
@@ -37,7 +42,8 @@ def report(
     from ..show import report as show
     from ..tasks import report as tasks
 
-    write, asked = Output("", output, ("text", "html")), list(map(spelled, models or ()))
+    asked = options.spelled_all(models or (), kwargs, example, allow_unknown, input_size)
+    write = Output("", output, ("text", "html"))
     if write.format != "html":
         raise UsageError(f"`--output {output}` is no html", "A report is a page: `-o report.html`.")
     if zoo:

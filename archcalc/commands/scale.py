@@ -5,6 +5,7 @@ from typing import Annotated
 
 from typer import Option
 
+from . import options
 from .options import (
     Columns,
     Dpi,
@@ -29,7 +30,6 @@ from .options import (
     pairs,
     running,
     say,
-    spelled,
     trained,
 )
 
@@ -46,6 +46,9 @@ def scale(
     ] = None,
     batches: Annotated[str, Option("--batch", metavar="NUMBERS", help="Samples, as 1,8 or 1..4.")] = "1",
     settings: Settings = None,
+    kwargs: options.Kwargs = "",
+    example: options.Example = False,
+    allow_unknown: options.AllowUnknown = False,
     vary: Annotated[
         list[str] | None,
         Option(
@@ -119,7 +122,7 @@ def scale(
     sweeping = bool(points or pareto or best or sample or search)
     with running("counting", "points", rate=True) if sweeping else nullcontext() as tick:
         found = task(
-            spelled(model),
+            options.spelled(model, kwargs, example, allow_unknown),
             inputs=one_or_named(inputs, sides) or (),
             batches=counts(batches, "--batch"),
             settings=pairs(settings),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..graph import Graph, Stepped
 from ..tracing import code
 from ..tracing.traced import Traced
 from ..units import ITEMSIZE
+from .fold import folded, pairs
 from .shadow import Shadow
 from .skeleton import lazy, skeleton, untouched
 from .step import step
@@ -80,6 +81,14 @@ class Captured:
         """What a training step at the batch and in the dtype of a graph takes. Raises as `trace` does."""
         self._check(graph.code.batch if graph.code else 1)
         return step(self.module, self.inputs, graph)
+
+    def folded(self, graph: Graph) -> Graph:
+        """The graph with batch norms folded into the layers before them. Raises as `trace` does."""
+        assert graph.code is not None
+        wanted = pairs(graph)
+        module = folded(skeleton(self.module, Shadow()), wanted)
+        found = replace(self, module=module, made=lambda: folded(self._module(), wanted))
+        return found(graph.code.batch, graph.code.dtype)
 
     def _check(self, batch: int) -> None:
         if self.whole not in (None, batch):

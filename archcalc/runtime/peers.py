@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,19 +17,24 @@ from torch import Tensor, nn
 
 from ..analysis.counts import analyse, cost_of
 from ..analysis.memory import embedding_inputs
-from ..analysis.peers import Counted, Peer, like, reasons
+from ..analysis.peers import Counted, Peer, like, of_code, reasons
 from ..errors import ArchcalcError
 from ..graph import Graph
+from ..measurement.conditions import Conditions
 from ..measurement.latency import Latency
 from ..measurement.machine import Examined
-from ..ops import Op, Shape
+from ..networks import as_traced
+from ..ops import Op, Shape, Tokens
 from ..ops.shapes import batched
 from ..parallel import obey_interrupt
 from . import modules
 from .bench import CpuClock, Probe, clock_cost, first_line
 from .machine import available_memory, device_name, device_of, glibc, machine, quota
+from .measure import own_run
 from .network import Network, Step, build, execute, quiet
+from .replay import Own
 from .room import require
+from .shadow import tensors_of
 
 WATCHED = 1.0  # seconds, for the neighbours of a processor to show
 
@@ -163,6 +169,8 @@ def peer(tool: str, graph: Graph, tick: Callable[[int, int], None] | None = None
             import_module(tool)
         with suppress(PackageNotFoundError):
             installed = version(tool)
+        if graph.code is not None:
+            return _of_code(tool, installed, own_run(graph, Conditions(graph.code.batch, graph.code.dtype)))
         require(analyse(graph), 1, torch.device("cpu"))
         count, ids = TOOLS[tool], embedding_inputs(graph)
         inputs = [_zeros(graph.shape(x), ids.get(x)) for x in range(-1, -1 - len(graph.inputs), -1)]
@@ -177,6 +185,60 @@ def peer(tool: str, graph: Graph, tick: Callable[[int, int], None] | None = None
         return Peer(tool, installed, failed=f"{type(error).__name__}: {first_line(error)}")
     found = Peer(tool, installed, params, total, reasons(total, counted))
     return replace(found, like=like(found, graph, counted))
+
+
+class _Named(nn.Module):
+    """A module whose inputs go by name, that takes them by place, too."""
+
+    def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.module, self.names = module, tuple(names)
+
+    def forward(self, *x: Tensor, **named: Tensor) -> Any:
+        given = dict(zip(self.names, (*x, *named.values()), strict=True))
+        first = [given.pop("")] if "" in given else []
+        return self.module(*first, **given)
+
+
+def _of_code(tool: str, installed: str, own: Graph) -> Peer:
+    """What a tool makes of a module, and of each of its parts alone that calls no other."""
+    assert own.code is not None
+    assert isinstance(own.code.again, Own)
+    count, replay = TOOLS[tool], own.code.again.replay(own)
+    seen: list[tuple[str, nn.Module, tuple[Tensor, ...]]] = []
+    paths = {id(part): path for path, part in replay.module.named_modules() if not [*part.children()]}
+
+    def note(part: nn.Module, args: Any, _: Any) -> None:
+        if id(part) in paths:
+            seen.append((paths[id(part)], part, tensors_of(args)))
+
+    with torch.no_grad(), _silence(), torch.nn.modules.module.register_module_forward_hook(note):
+        replay(*replay.given.values())
+    params, total = _quietly(count, _Named(replay.module, [*replay.given]), [*replay.given.values()])
+    layers = as_traced(own).layers
+    by_path: dict[str, list[int]] = {}
+    for at, node in enumerate(own.nodes):
+        by_path.setdefault(node.path.partition("/")[0].partition("#")[0], []).append(at)
+    counted: list[Counted] = []
+    known: dict[tuple[str, str], int] = {}
+    there: set[int] = set()
+    for path, part, inputs in seen:
+        nodes = [at for at in by_path.get(path, ()) if at not in there]
+        calls = [own.nodes[at].path.partition("/")[0] for at in nodes]
+        turn = [at for at, call in zip(nodes, calls, strict=True) if call == calls[0]]
+        there.update(turn)
+        key = path, str([tuple(x.shape) for x in inputs])
+        if key not in known:
+            known[key] = _quietly(count, copy.deepcopy(part), inputs)[1] if inputs else 0
+        if turn:
+            at = max(turn, key=lambda at: layers[at].macs)
+            node, x = own.nodes[at], tuple(map(own.shape, own.nodes[at].inputs)) or ((1,),)
+            cost = layers[at].cost._replace(macs=sum(layers[at].macs for at in turn))
+            y = Tokens(node.shape) if len(node.shape) == 2 else node.shape
+            counted.append(Counted(node.op.equals or node.op, cost, x, y, known[key]))
+    loose = [at for at in range(len(own.nodes)) if at not in there and layers[at].macs]
+    said = of_code(total, counted, sum(layers[at].macs for at in loose), [own.nodes[at].op.word for at in loose])
+    return Peer(tool, installed, params, total, said)
 
 
 def _by_node(

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,7 @@ from .. import files
 from ..errors import Unavailable, UsageError, did_you_mean, printable
 from ..graph import Input, Typed
 from ..language.zoo import resized
+from ..ops import dims
 from .shadow import Literals, Shadow
 from .skeleton import untouched
 from .trace import Given, shown
@@ -44,7 +46,7 @@ def built(
             f"`{spelled}` is no torch module, but of the type {type(module).__name__}",
             "A reference names a class of modules, something that gives one when it is called, or one.",
         )
-    return module, _inputs(spelled, input, usual), make
+    return module, _inputs(spelled, input, usual, module), make
 
 
 def _made(make: Callable[[], Any]) -> Any:
@@ -61,13 +63,13 @@ def _made(make: Callable[[], Any]) -> Any:
             return make()
 
 
-def _inputs(spelled: str, input: Input | None, usual: dict[str, Given] | None) -> dict[str, Given]:
+def _inputs(spelled: str, input: Input | None, usual: dict[str, Given] | None, module: nn.Module) -> dict[str, Given]:
     """The inputs by name; the only one without a name is the first argument."""
     if input is None:
         if not usual:
             raise UsageError(
                 f"nothing says what `{spelled}` takes",
-                "Say it without the batch: `--input 3x224x224`, or by name `--input input_ids=32:int64`.",
+                f"{_takes(module)}: `--input 3x224x224`, without the batch, or by name `--input input_ids=32:int64`.",
             )
         return usual
     named = input if isinstance(input, Mapping) else {"": input}
@@ -75,6 +77,8 @@ def _inputs(spelled: str, input: Input | None, usual: dict[str, Given] | None) -
     for name, shape in named.items():
         typed = shape if isinstance(shape, Typed) else Typed(shape)
         given = Given(tuple(typed), typed.dtype, typed.value)
+        if min(given.shape, default=1) < 1:
+            raise UsageError(f"an input has axes of at least 1, here it is {dims(given.shape)}")
         before = (usual or {}).get(name)
         if before is not None and len(given.shape) == 1 < len(before.shape) and not typed.dtype:
             given = given._replace(shape=resized(before.shape, given.shape))
@@ -82,6 +86,16 @@ def _inputs(spelled: str, input: Input | None, usual: dict[str, Given] | None) -
             given = given._replace(dtype=before.dtype)
         found[name] = given
     return found
+
+
+def _takes(module: nn.Module) -> str:
+    """Which inputs a module has, as a sentence."""
+    try:
+        every = signature(module.forward).parameters.values()
+    except (TypeError, ValueError):
+        return "Say it"
+    needed = [each.name for each in every if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
+    return f"It takes {', '.join(f'`{name}`' for name in needed)}" if needed else "Say it"
 
 
 # --- what is spelled ----------------------------------------------------------------------------------------------

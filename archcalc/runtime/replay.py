@@ -44,6 +44,9 @@ class Own:
     def step(self, graph: Graph) -> Stepped:
         return self.captured.step(graph)
 
+    def folded(self, graph: Graph) -> Graph:
+        return self.captured.folded(graph)
+
     def graph(self) -> Graph:
         """What runs. Raises as `Captured.trace` does, and Unavailable."""
         return self._run()[0].graph

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import sys
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ from .shadow import META, MOST, Literals, Shadow, tensors_of, written
 
 # Where frames are passed over on the way to the line that somebody wrote.
 OURS = tuple(f"{Path(file).resolve().parent}{os.sep}" for file in (torch.__file__, __file__))
+PYTHON = f"{Path(os.__file__).parent}{os.sep}"
+FRAMES = 10  # above the line that failed, which are named
 DEPENDS = "what runs here depends on the values of activations, and nothing is computed"
 SEED = 0  # of the parameters and inputs of a real run
 EXAMPLE = "`--example` runs it for real, on one random input: what runs then is counted."
@@ -133,12 +136,26 @@ def failed(error: BaseException) -> ArchcalcError:
     if isinstance(error, SyntaxError) and error.filename:
         theirs.append((error.filename, error.lineno or 1, ""))
     if not theirs:
-        return UsageError(message, hint)
+        return UsageError(message, hint or _lacking(message))
     file, line, _ = theirs[-1]
     found = SpecError(message, place(_source(file), line), hint)
-    for above, number, function in reversed(theirs[:-1]):
+    for above, number, function in [*reversed(theirs[:-1])][:FRAMES]:
         found.within(f"{relative(above)}:{number}, {function}")
     return found
+
+
+def _lacking(message: str) -> str:
+    """What gives the arguments that a module is made or called without."""
+    called, found, names = message.partition(" missing ")
+    lacking = re.findall(r"'(\w+)'", names) if found else []
+    if not lacking:
+        return ""
+    if "forward()" in called:
+        return (
+            f"Each input goes by its name: {', '.join(f'`--input {name}=SIZE`' for name in lacking)}, the others too."
+        )
+    kwargs = ", ".join(f'"{name}": …' for name in lacking)
+    return f"`--kwargs '{{{kwargs}}}'` says what it is made with."
 
 
 def _depends(error: BaseException) -> bool:
@@ -159,11 +176,15 @@ _PASSED: dict[str, bool] = {}
 
 
 def passed(file: str) -> bool:
-    """Whether a file is torch's, ours, or none."""
+    """Whether a file is torch's, ours, Python's own, or none."""
     found = _PASSED.get(file)
     if found is None:
         plain = os.path.abspath(file)  # noqa: PTH100 - links stay
-        found = _PASSED[file] = file.startswith("<") or plain.startswith(OURS) or f"{os.sep}importlib{os.sep}" in plain
+        found = _PASSED[file] = (
+            file.startswith("<")
+            or plain.startswith(OURS)
+            or (plain.startswith(PYTHON) and f"{os.sep}site-packages{os.sep}" not in plain)
+        )
     return found
 
 

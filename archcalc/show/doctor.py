@@ -159,6 +159,7 @@ def _sum(found: Sequence[MachineFact]) -> str:
 # --- other tools --------------------------------------------------------------------------------------------------
 
 SAYS = "batch 1; each tool on archcalc's torch network, then on every layer alone to tell why it differs"
+OF_CODE = "each tool on the module itself, then on every part alone that calls no other, to tell why it differs"
 
 
 def _lines(beside: PeerCounts) -> list[Peer]:
@@ -183,7 +184,8 @@ def _columns(beside: PeerCounts) -> tuple[Column, ...]:
 
 
 def _beside(beside: PeerCounts, table: Table) -> Iterator[Block]:
-    yield Heading(beside.model, (SAYS, " · ".join(ends(beside.graph))), about_style=PLAIN)
+    said = SAYS if beside.graph.code is None else OF_CODE
+    yield Heading(beside.model, (said, " · ".join(ends(beside.graph))), about_style=PLAIN)
     yield Gap()
     yield table
     if names := [peer.tool for peer in beside.peers if peer.missing]:

@@ -290,6 +290,8 @@ def _call(row: Any, tensors: int, storages: int) -> Called:
     if file.startswith(("/", "~", "\\")) or ".." in file or not (colon and line.isascii() and line.isdigit()):
         raise _Wrong("`where` is no relative path with a line")
     args = row["args"]
+    if not isinstance(args, dict):
+        raise TypeError
     for several in (row.get("several", False), row.get("pointwise", False)):
         if not isinstance(several, bool):
             raise TypeError
