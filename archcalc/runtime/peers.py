@@ -210,7 +210,7 @@ def _of_code(tool: str, installed: str, own: Graph) -> Peer:
 
     def note(part: nn.Module, args: Any, _: Any) -> None:
         if id(part) in paths:
-            seen.append((paths[id(part)], part, tensors_of(args)))
+            seen.append((paths[id(part)], part, tuple(tensors_of(args))))
 
     with torch.no_grad(), _silence(), torch.nn.modules.module.register_module_forward_hook(note):
         replay(*replay.given.values())
