@@ -33,8 +33,8 @@ class Twin:
     `config` goes to a configuration of transformers. `split` says which tensors hold several of ours, one behind the
     other: a pattern and how many. `later` are patterns of names that ours uses behind all others of the module in front
     of the match, `behind` pairs of patterns, of which the first go behind the second. `eps` is that of all its norms
-    where ours have another, `skip` those that the function does not use, `transposed` weights that are [in, out] there.
-    `inputs` makes what the library's module is given of ours; `output` picks what is compared of what it returns."""
+    where ours have another, `layer_eps` that of those that are no batch norms; `changed` is what is done to the module
+    first, `skip` are those that the function does not use, `transposed` weights that are [in, out] there. `inputs` makes what the library's module is given of ours; `output` picks what is compared of what it returns."""
 
     model: str
     made: str
@@ -49,6 +49,8 @@ class Twin:
     later: tuple[str, ...] = ()
     behind: tuple[tuple[str, str], ...] = ()
     eps: float | None = None
+    layer_eps: float | None = None
+    changed: Callable[[nn.Module], None] | None = None
     logits: bool = True
 
 
@@ -193,20 +195,30 @@ def difference(twin: Twin) -> float:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         theirs = randomised(make(twin))
+        if twin.changed:
+            twin.changed(theirs)
         model = archcalc.load(twin.model, input=twin.input, settings=dict(twin.settings))
         ours = model.torch(logits=twin.logits).eval()
         inputs = example_inputs(model.graph, 2, seed=0)
         state, output = used(theirs, twin.inputs(*inputs) if twin.inputs else tuple(inputs))
         carry(twin, ours, state)
         for norm in ours.modules():
-            if twin.eps is not None and "eps" in vars(norm):
-                vars(norm)["eps"] = twin.eps
+            eps = twin.eps if isinstance(norm, nn.modules.batchnorm._BatchNorm) else twin.layer_eps or twin.eps
+            if eps is not None and "eps" in vars(norm):
+                vars(norm)["eps"] = eps
         with torch.inference_mode():
             mine = ours(*inputs)
     wanted = twin.output(output) if twin.output else output
     wanted = wanted if isinstance(wanted, Tensor) else next(iter(wanted.values()))
     mine = mine if isinstance(mine, Tensor) else mine[0]
     return float((mine.reshape(wanted.shape) - wanted).abs().max() / wanted.abs().max())
+
+
+def by_heads(module: nn.Module) -> None:
+    """Scores divided by the root of a head's width, as MaxViT's paper has it; torchvision takes all heads' together."""
+    for part in module.modules():
+        if hasattr(part, "scale_factor"):
+            part.scale_factor = part.head_dim**-0.5  # type: ignore[operator]
 
 
 LLAMA = (
@@ -265,6 +277,16 @@ TWINS = (
     Twin("deeplabv3-resnet50", "torchvision:deeplabv3_resnet50", (3, 64, 64)),
     Twin("swin-t", "torchvision:swin_t", (3, 224, 224)),
     Twin("swinv2-t", "torchvision:swin_v2_t", (3, 256, 256), skip=("_coords_table", r"qkv\.bias\[1\]$")),
+    Twin(
+        "maxvit-t",
+        "torchvision:maxvit_t",
+        (3, 224, 224),
+        split=((r"to_qkv\.(weight|bias)$", 3),),
+        eps=1e-3,
+        layer_eps=1e-5,
+        changed=by_heads,
+    ),
+    Twin("hrnet-w32", "timm:hrnet_w32", (3, 64, 64)),
     Twin("vit-b-16", "torchvision:vit_b_16", (3, 224, 224)),
     Twin("densenet161", "torchvision:densenet161", (3, 64, 64)),
     Twin("wide-resnet50-2", "timm:wide_resnet50_2", (3, 64, 64)),
