@@ -34,7 +34,8 @@ class Twin:
     other: a pattern and how many. `later` are patterns of names that ours uses behind all others of the module in front
     of the match, `behind` pairs of patterns, of which the first go behind the second. `eps` is that of all its norms
     where ours have another, `layer_eps` that of those that are no batch norms; `changed` is what is done to the module
-    first, `skip` are those that the function does not use, `transposed` weights that are [in, out] there. `inputs` makes what the library's module is given of ours; `output` picks what is compared of what it returns."""
+    first, `skip` are those that the function does not use, `transposed` weights that are [in, out] there. `inputs`
+    makes what the library's module is given of ours; `output` picks what is compared of what it returns."""
 
     model: str
     made: str
