@@ -287,6 +287,7 @@ def test_a_round_of_two_networks(steps: int) -> None:
     [
         (["dcgan-generator", "--attack", "3"], "Give `--train` too"),
         (["dcgan-generator", "--train", "--attack", "0"], "at least one step"),
+        (["lstm-ptb-small", "--train", "--attack", "1"], "no gradient comes to the input"),
         (["dcgan-generator", "--train", "--against", "dcgan-discriminator", "--steps", "0"], "at least one step"),
         (["dcgan-generator", "--train", "--against", "lenet5"], "the discriminator reads 1×32×32"),
         (["dcgan-generator", "--train", "--steps", "2"], "`--against MODEL`"),

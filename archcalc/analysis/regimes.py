@@ -40,7 +40,10 @@ def pgd(report: Report, steps: int) -> Regime:
     alone, and a training step on what they find (Madry et al., arXiv:1706.06083). Raises UsageError."""
     if steps < 1:
         raise UsageError(f"an attack has at least one step, here it is {steps}")
-    step = Phase("a step of the attack, forward and to the input", steps, report.totals.macs + into_inputs(report))
+    back = into_inputs(report)
+    if not back:
+        raise UsageError("no gradient comes to the input: it is of ids, or nothing is multiplied with it")
+    step = Phase("a step of the attack, forward and to the input", steps, report.totals.macs + back)
     return Regime("PGD", (step, Phase("the training step", 1, train(report).macs)))
 
 
