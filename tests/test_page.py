@@ -52,8 +52,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    with tab(tmp_path_factory.mktemp("browser")) as opened:
+def chromium() -> Iterator[Tab]:
+    with tab() as opened:
         yield opened
 
 
