@@ -65,6 +65,7 @@ COMMANDS = [
     Case("scale lenet5 --batch 1,2"),
     Case("scale lenet5 --batch 1,2 -o sizes.csv"),
     Case("scale lenet5 --batch 1,2 -o sizes.png", "matplotlib"),
+    Case("scale lenet5 --vary classes=10..20 --pareto params,macs --points all.csv"),
     Case("plot layers lenet5 -o layers.png", "matplotlib"),
     Case("plot memory lenet5 -o memory.svg", "matplotlib"),
     Case("plot roofline lenet5 -o roofline.pdf", "matplotlib"),

@@ -307,8 +307,14 @@ def test_whatever_a_kill_leaves_is_gone_on_with(tiny: str, tmp_path: Path) -> No
     Path(tiny).write_text(TINY.replace("relu", "swish"), encoding="utf-8")
     with pytest.raises(UsageError, match="the spec was another"):
         every(tiny, points=str(path), resume=True)
-    path.write_bytes(data[:-9])
     Path(tiny).write_text(TINY, encoding="utf-8")
+    head = kept[: kept.index(b"\n") + 1]
+    for wrong in (b'{"chunk": 7, "end": 3}\n', b'{"chunk": {}, "end": 3}\n', b'{"end": "x"}\n'):
+        journal.write_bytes(head + wrong)
+        with pytest.raises(UsageError, match="no journal of a sweep"):
+            every(tiny, points=str(path), resume=True)
+    journal.write_bytes(log)
+    path.write_bytes(data[:-9])
     with pytest.raises(UsageError, match="shorter than its journal"):
         every(tiny, points=str(path), resume=True)
 

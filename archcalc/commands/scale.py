@@ -119,34 +119,15 @@ def scale(
     raw, keys = known_units(units) == "raw", names(columns)
     write = Output(output_format, output, pictures=True)
     look = Look(inches(size), dpi, not no_title, theme, font, editable)
-    sweeping = bool(points or pareto or best or sample or search)
+    sweeping = bool(where or points or pareto or best or sample or search)
     with running("counting", "points", rate=True) if sweeping else nullcontext() as tick:
         found = task(
-            options.spelled(model, kwargs, example, allow_unknown),
-            inputs=one_or_named(inputs, sides) or (),
-            batches=counts(batches, "--batch"),
-            settings=pairs(settings),
-            vary=pairs(vary, "--vary"),
-            sample=sample or 0,
-            seed=seed,
-            latin=latin,
-            search=search or 0,
-            where=where,
-            pareto=names(pareto),
-            maximize=names(maximize),
-            best=best or 0,
-            by=by,
-            points=points,
-            resume=resume,
-            jobs=jobs,
-            engine=engine,
-            scheduler=scheduler,
-            optimizer=trained(train, optimizer),
-            columns=keys,
-            dtype=dtype,
-            results=results,
-            tick=tick,
-        )
+            options.spelled(model, kwargs, example, allow_unknown), inputs=one_or_named(inputs, sides) or (),
+            batches=counts(batches, "--batch"), settings=pairs(settings), vary=pairs(vary, "--vary"), sample=sample or 0, seed=seed, latin=latin,
+            search=search or 0, where=where, pareto=names(pareto), maximize=names(maximize), best=best or 0, by=by,
+            points=points, resume=resume, jobs=jobs, engine=engine, scheduler=scheduler,
+            optimizer=trained(train, optimizer), columns=keys, dtype=dtype, results=results, tick=tick,
+        )  # fmt: skip
     for point in found.unbuilt:
         say(f"{name_of(point)} does not build and is left out")
     if write.picture:

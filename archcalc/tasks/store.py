@@ -38,19 +38,32 @@ class Store:
         self.name, self.suffix, self.sweep = printable(file), self.path.suffix.lower(), sweep
         if self.suffix not in SUFFIXES:
             raise UsageError(f"`--points {self.name}` is no csv, jsonl or parquet", "The suffix says what is written.")
+        if self.suffix == ".parquet":
+            with installed():
+                import pyarrow.parquet  # noqa: F401
         self.journal = self.path.with_name(self.path.name + JOURNAL)
         head = {"plan": sweep.plan.document(), "columns": sweep.columns, "long": sweep.long}
+        self._file: IO[bytes] | None = None
         try:
-            self._begin(json.loads(json.dumps(head)), resume)
+            self._log = self.journal.open("ab+")
+            try:
+                self._begin(json.loads(json.dumps(head)), resume)
+            except BaseException:
+                self.close(False)
+                raise
         except OSError as error:
             raise Unavailable(f"`{self.name}`: {error.strerror or error}") from None
+        except (LookupError, TypeError, ValueError):
+            message = f"`{printable(self.journal.name)}` is no journal of a sweep"
+            raise UsageError(message, "Name another file, or remove it.") from None
 
     def _begin(self, head: dict[str, Any], resume: bool) -> None:
         self.chunks: list[Chunk] = []
-        self._log = self.journal.open("ab+")
         _hold(self._log, self.name)
         lines = list(_lines(self._log))
         begun, done = bool(lines), bool(lines) and lines[-1][1].get("done", False)
+        if not any("chunk" in line for _, line in lines) and not resume:
+            begun = False  # nothing had come
         if begun and not done and not resume:
             raise UsageError(f"`{self.name}` holds a sweep that was stopped", GO_ON)
         end = 0
@@ -62,10 +75,7 @@ class Store:
         else:
             self._log.truncate(0)
         if self.suffix == ".parquet":
-            with installed():
-                import pyarrow.parquet  # noqa: F401
             self._parts(begun and resume)
-            self._file: IO[bytes] | None = None
         else:
             self._file = self.path.open("rb+" if self.path.exists() else "wb+")
             if end > self._file.seek(0, os.SEEK_END):
