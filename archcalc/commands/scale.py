@@ -123,9 +123,10 @@ def scale(
     with running("counting", "points", rate=True) if sweeping else nullcontext() as tick:
         found = task(
             options.spelled(model, kwargs, example, allow_unknown), inputs=one_or_named(inputs, sides) or (),
-            batches=counts(batches, "--batch"), settings=pairs(settings), vary=pairs(vary, "--vary"), sample=sample or 0, seed=seed, latin=latin,
-            search=search or 0, where=where, pareto=names(pareto), maximize=names(maximize), best=best or 0, by=by,
-            points=points, resume=resume, jobs=jobs, engine=engine, scheduler=scheduler,
+            batches=counts(batches, "--batch"), settings=pairs(settings), vary=pairs(vary, "--vary"),
+            sample=sample or 0, seed=seed, latin=latin, search=search or 0, where=where,
+            pareto=names(pareto), maximize=names(maximize), best=best or 0, by=by, points=points, resume=resume,
+            jobs=jobs, engine=engine, scheduler=scheduler,
             optimizer=trained(train, optimizer), columns=keys, dtype=dtype, results=results, tick=tick,
         )  # fmt: skip
     for point in found.unbuilt:
