@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -80,7 +80,10 @@ def main() -> None:
         assert code.graph(traced).nodes
         path = Path(folder, "net.json")
         path.write_text(text(traced), encoding="utf-8")
-        commands = {"T": ["-c", "import torch"], "summary": ["-m", "archcalc", "summary", str(path), "--static"]}
+        commands: dict[str, Sequence[str]] = {
+            "T": ["-c", "import torch"],
+            "summary": ["-m", "archcalc", "summary", str(path), "--static"],
+        }
         commands["check"] = ["-m", "archcalc", "check", str(path.with_suffix(".lock"))]
         archcalc.lock(path, path=path.with_suffix(".lock"))
         timings = compare(commands, 3)
