@@ -102,18 +102,18 @@ def loaded(model: Reference, input: Input | None, settings: Settings | None, fol
 def regime(report: Report, optimizer: str, attack: int | None, against: str, steps: int | None) -> Regime | None:
     """A training of many passes: `attack` steps of PGD, or a generator `against` a discriminator, which has `steps` a
     round. None where neither is asked for. Raises UsageError, also where nothing is trained by an `optimizer`."""
-    from ..analysis.regimes import gan, pgd
-
     if not optimizer and (attack is not None or against or steps is not None):
         raise UsageError("`--attack`, `--against` and `--steps` say how a network is trained", "Give `--train` too.")
     if attack is not None and against:
         raise UsageError("`--attack` is of one network, `--against` of two: one of them")
     if steps is not None and not against:
         raise UsageError("`--steps` are those of a discriminator: `--against MODEL`")
+    if attack is None and not against:
+        return None
+    from ..analysis.regimes import gan, pgd  # most summaries do without
+
     if attack is not None:
         return pgd(report, attack)
-    if not against:
-        return None
     return gan(report, load(against).report(report.batch, report.dtype), 1 if steps is None else steps)
 
 
