@@ -758,6 +758,14 @@ def test_every_command_takes_what_code_is_made_with(folder: Path, command: Run, 
     assert "code" in found.err
 
 
+@pytest.mark.parametrize("name", ["show", "list"])
+def test_what_is_about_specs_says_so_of_code(folder: Path, command: Run, name: str) -> None:
+    found = command(name, "my_net.py:Net")
+    assert found.code == 2
+    assert "is code" in found.err
+    assert "hello" not in found.err
+
+
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 def test_libraries_where_they_are(library: str) -> None:
     pytest.importorskip(library)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from .. import files
 from ..analysis.counts import Report, Totals
-from ..errors import did_you_mean
+from ..errors import UsageError, did_you_mean
 from ..language.metrics import ReportedMetric
 from ..language.zoo import PATTERN, Selection, known_names, select, selections, shipped, spec_files, split
+from ..networks import is_code
 from ..networks import report as counts_of
 from ..ops import Shape
 from ..papers.results import Reported, of_spec
@@ -99,6 +100,8 @@ def list_models(
 
     Only those are kept that keep the bounds of `where`, by `sort` the largest first, of these the first `top`;
     `results` is a file of what somebody reports for models. Raises SpecError."""
+    for word in filter(is_code, words):
+        raise UsageError(f"`{word}` is code, and the list is of specs", f"`archcalc summary {word}` counts it.")
     own = [word for word in words if split(word)[0] is not None]
     texts = tuple(word.lower() for word in words if word not in own)
     jobs: list[tuple[Path, str | None]] = [(path, None) for path in spec_files()] if texts or not own else []

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import files
+from ..errors import UsageError
 from ..language import zoo
 from ..language.zoo import LAID_BY_FILE, SUFFIXES, Selection, select
+from ..networks import is_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ def show(model: str) -> SpecSource:
     """The file that holds a model or a family, or what stands at a path, also if it cannot be read as a spec.
 
     Raises UsageError for an unknown name, SpecError for what is no file and for a bad spec."""
+    if is_code(model):
+        raise UsageError(f"`{model}` is code, and has no spec to print", f"`archcalc export {model}` writes one.")
     path, selection = _find(model)
     content = files.read(path, files.MOST, "a spec file", model)
     return SpecSource(path, content, _laid_over(selection) if selection is not None else "")
