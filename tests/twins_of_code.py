@@ -209,7 +209,12 @@ HEAD = """\
 # Whose code is the paper's network
 Networks that ship, held against the implementations that go by their names, node by node, as `archcalc compare A B
 --diff` does: {equal} of {all} pairs are equal. *Here* is the network that ships, *there* the library's; an arrow goes
-from here to there. A softmax behind the last layer is left out. Implementations are of {versions}.
+from here to there. A softmax behind the last layer is left out.
+
+Where code makes windows, grids, rotary or relative positions, masks or a GRN of views and products, these are compared
+operator by operator: such a pair is listed as another, and may be the same (Swin, MaxViT, CoAtNet, MobileViT, SAM,
+ConvNeXt V2, CvT, language models of transformers). A spec of several towers is held against the one that the library
+has as a module.
 
 | network | is it | is another, or not compared: where |
 |---|---|---|

@@ -474,8 +474,13 @@ def told(first: Op, second: Op, plain: Op, other: Op) -> str:
     names = [name for name in defaults if sides[0].get(name) != sides[1].get(name)]
     names = [name for name in names if None not in (sides[0].get(name), sides[1].get(name))] or names  # None: as usual
     said = [name for name in names if any(own.get(name) != defaults[name] for own in given)] or names
+    calls = first.equals is None and second.equals is None  # of one operator, which need not say all of its arguments
     before, now = (
-        ", ".join(f"{name}={show(side[name])}" if name in side else f"{name} as usual" for name in said)
+        ", ".join(
+            f"{name}={show(side[name])}" if name in side else f"{name} as usual"
+            for name in said
+            if name in side or calls
+        )
         for side in sides
     )
     return f"{word}: {before} → {now}"

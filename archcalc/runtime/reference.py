@@ -214,7 +214,8 @@ def _transformers(_: str, name: str, kwargs: Kwargs) -> Made:
     def make() -> Any:
         return cls(config) if cls is not None else library.AutoModel.from_config(config)
 
-    if getattr(cls, "main_input_name", "input_ids") == "pixel_values":
+    built = cls or library.MODEL_MAPPING.get(type(config), None)  # what is made where no class is named
+    if getattr(built, "main_input_name", "input_ids") == "pixel_values":
         side = getattr(config, "image_size", None) or SIDE
         sides = tuple(side) if isinstance(side, list | tuple) else (side, side)
         return make, {"pixel_values": Given((getattr(config, "num_channels", 3), *sides))}
