@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch import nn
+from torch import Tensor, nn, ones, zeros
+from torch.nn import functional as F
 
 from archcalc import testing
+from archcalc.analysis.counts import analyse
+from archcalc.gate.lock import entry_of
+from archcalc.models import capture
 from tests.test_commands import Run, command, mend
 
 __all__ = ["command"]  # a fixture
@@ -59,6 +63,45 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Run) -> Pat
     monkeypatch.chdir(tmp_path)
     assert command("lock", "net.py:Net", *INPUT).code == 0
     return tmp_path
+
+
+class Held(nn.Module):
+    """Two layers, a norm, a free bias and two buffers, of which `work` makes something."""
+
+    def __init__(self, work: Any) -> None:
+        super().__init__()
+        self.a, self.b, self.bn, self.bias = nn.Linear(6, 6), nn.Linear(6, 6), nn.BatchNorm2d(4), nn.Parameter(zeros(6))
+        self.register_buffer("one", ones(6))
+        self.register_buffer("two", zeros(6))
+        self.work = work
+
+    def forward(self, x: Tensor) -> Any:
+        return self.work(self, self.b(self.a(x)))
+
+
+# Two things that are done on 4×6×6 that give other numbers, or work with other names of a `state_dict`.
+OTHERWISE: dict[str, tuple[Any, Any]] = {
+    "a parameter less": (lambda m, x: x - m.bias, lambda m, x: m.bias - x),
+    "by a parameter": (lambda m, x: x / m.bias, lambda m, x: m.bias / x),
+    "from the left": (lambda m, x: x @ m.a.weight, lambda m, x: m.a.weight @ x),
+    "a buffer less": (lambda m, x: x - m.one, lambda m, x: m.one - x),
+    "another buffer": (lambda m, x: x * m.one, lambda m, x: x * m.two),
+    "another's weight": (lambda m, x: F.linear(x, m.a.weight, m.bias), lambda m, x: F.linear(x, m.b.weight, m.bias)),
+    "crossed": (lambda m, x: F.linear(x, m.a.weight, m.b.bias), lambda m, x: F.linear(x, m.b.weight, m.a.bias)),
+    "another axis": (lambda m, x: x[:, :, m.two.long()], lambda m, x: x[:, :, :, m.two.long()]),
+    "the batch's statistics": (
+        lambda m, x: m.bn(x),
+        lambda m, x: F.batch_norm(x, m.bn.running_mean, m.bn.running_var, m.bn.weight, m.bn.bias, True),
+    ),
+    "by a factor": (lambda _, x: F.interpolate(x, size=8), lambda _, x: F.interpolate(x, scale_factor=1.4)),
+}
+
+
+@pytest.mark.parametrize("case", OTHERWISE)
+def test_what_is_otherwise_is_another_lock(case: str) -> None:
+    graphs = [capture(Held(work).eval(), ones(1, 4, 6, 6)).graph for work in OTHERWISE[case]]
+    one, other = [entry_of("m", analyse(graph)).text() for graph in graphs]
+    assert one != other
 
 
 def _module(text: str) -> nn.Module:

@@ -165,6 +165,42 @@ def test_what_has_no_word_is_named_at_its_line() -> None:
     assert error.value.where.startswith("tests/test_export.py")
 
 
+def in_part(m: Any, x: Tensor) -> Tensor:
+    y: Tensor = m.c(x)
+    y[:, :2].mul_(2)
+    return y
+
+
+# Modules on 1×6×6×6 whose calls have words, and that are not what these words say.
+LAID_OUT: dict[str, Callable[[], nn.Module]] = {
+    "rows and columns": lambda: Forward(lambda m, x: m.conv(x.transpose(2, 3)), conv=nn.Conv2d(6, 6, 3)),
+    "channels in rows": lambda: Forward(lambda m, x: m.conv(x.transpose(1, 2)), conv=nn.Conv2d(6, 6, 1)),
+    "channels last, flat": lambda: Forward(
+        lambda m, x: m.fc(x.permute(0, 2, 3, 1).flatten(1)), fc=nn.Linear(216, 2)
+    ),
+    "a factor for each row": lambda: Forward(
+        lambda m, x: x * m.fc(x.mean((2, 3))).sigmoid()[:, None, :, None], fc=nn.Linear(6, 6)
+    ),
+    "of the batch": lambda: nn.BatchNorm2d(6, track_running_stats=False),
+    "by a factor": lambda: nn.Upsample(scale_factor=1.4, mode="bilinear"),
+    "the mean of others": lambda: Forward(lambda m, x: m.fc(x.mean((1, 3))), fc=nn.Linear(6, 2)),
+    "written in part": lambda: Forward(in_part, c=nn.Conv2d(6, 6, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LAID_OUT)
+def test_what_gives_other_numbers_is_no_spec(case: str) -> None:
+    with pytest.raises((SpecError, UsageError), match=r"has no (spec|word)"):
+        export(capture(LAID_OUT[case]().eval(), torch.empty(1, 6, 6, 6)))
+
+
+def test_code_that_is_not_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = captured(residuals())
+    assert "not run" not in export(model).text
+    monkeypatch.setattr(task, "MOST_PARAMS", 10)
+    assert export(model).text.splitlines()[0].endswith("not run: how values are laid out was not compared")
+
+
 def test_what_does_not_read_back_is_no_spec(monkeypatch: pytest.MonkeyPatch) -> None:
     model = load("lenet5")
     for text, says in (("name: x\nlayers: [", "does not read"), ("input: 1 × 32 × 32\nlayers: [relu]\n", "differs at")):

@@ -150,6 +150,10 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
                 steps[at] = step._replace(op=padded, reads=front.reads)
     _attend(graph, steps)
     needed = set(outputs)
+    if graph.code is not None:  # what is written into memory that something else reads
+        needed |= {
+            n for n, step in enumerate(steps) if n not in taken and graph.nodes[step.node].op.storage == "inplace"
+        }
     for at in range(len(steps) - 1, -1, -1):
         if at in needed or (steps[at].weights and at not in taken):  # what is learned is a part of the network
             needed.update((at, *steps[at].reads))

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from ..analysis.align import align
 from ..analysis.normal import Normal, normal
+from ..analysis.weights import carried
 from ..errors import SpecError, UsageError, printable
 from ..files import replace, typed, writable
 from ..graph import Graph, Input
@@ -18,6 +19,8 @@ from ..language.writer import spec
 from ..language.zoo import SUFFIXES, select_text, split
 from ..models import Model, load
 from ..networks import Reference, name_of, network
+
+MOST_PARAMS, MOST_MACS = 10**9, 10**12  # of code that is run to be compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,9 @@ def export(model: Reference | Model, path: str | Path = "", *, input: Input | No
     form = normal(found.graph)
     said = f"{printable(found.name)}, by archcalc export"
     text = spec(name, said, _values(form), form.graph.inputs, form.outputs, _parts(form))
-    graph = _read_back(found, text, name)
+    graph, held = _read_back(found, text, name)
+    if not held:
+        text = text.replace(said, f"{said}; not run: how values are laid out was not compared", 1)
     if file is not None:
         replace(file, text)
     return Exported(text, Path(path) if path else None, graph)
@@ -61,8 +66,9 @@ def called(name: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("._-")[:60].rstrip("._-") or "network"
 
 
-def _read_back(model: Model, text: str, name: str) -> Graph:
-    """The graph of the text, which is the model's. Raises UsageError where it is not."""
+def _read_back(model: Model, text: str, name: str) -> tuple[Graph, bool]:
+    """The graph of the text, which is the model's, and whether nothing is left to compare: code that is at hand is run,
+    as nodes do not say how values are laid out. Raises UsageError where it is another network."""
     shown = printable(model.name)
     try:
         graph = network(select_text(f"{name}.yaml", text)).graph
@@ -76,7 +82,19 @@ def _read_back(model: Model, text: str, name: str) -> Graph:
             f"`{shown}` has no spec: what would be written differs at {count:,} place{'s' * (count != 1)}, "
             f"first {printable(first.what)}"
         )
-    return graph
+    if model.graph.code is None:
+        return graph, True
+    totals = model.totals
+    if not model.runs or totals.params > MOST_PARAMS or totals.macs > MOST_MACS:
+        return graph, False
+    from ..runtime.network import build
+    from ..runtime.same import same_values
+
+    same = same_values(model.graph, build(graph), lambda state: carried(found, state, model.name))
+    if same is False:
+        hint = "A transpose or a view in it gives values another order, or an axis another meaning."
+        raise UsageError(f"`{shown}` has no spec: what would be written has its calls and gives other numbers", hint)
+    return graph, bool(same)
 
 
 def _values(form: Normal) -> list[Value]:

@@ -86,11 +86,13 @@ class Call(Op):
         return dict(self._facts.arguments).get("index") if self.word == "select" else None
 
     def attention(self, y: Shape, made: Sequence[Op], parts: Sequence[int], out: Op) -> Op | None:
+        given = dict(self._facts.arguments)
         if self.word != "scaled_dot_product_attention" or len(y) < 3:
+            return None
+        if given.get("attn_mask") is not None or given.get("dropout_p"):
             return None
         sizes = [layer.out // count for layer, count in zip(made, parts, strict=True)]  # type: ignore[attr-defined]
         biases: list[bool] = [layer.bias for layer in made]  # type: ignore[attr-defined]
-        given = dict(self._facts.arguments)
         usual = (sizes[0] // y[-3]) ** -0.5
         scale = given.get("scale")
         return None if biases[0] != biases[2] or sizes[0] != sizes[1] else OPS["attention"](
@@ -143,7 +145,7 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     axes = len(x[0]) + 1 if x else 0
     if len(x) == 1 and not facts.params and given.get("other") == NOTHING.get(facts.word, ...):
         return None
-    if call.transposed and len(x) == 1 and facts.params[0].shape[0] == x[0][-1]:
+    if call.transposed and len(x) == 1 and "self" not in given and facts.params[0].shape[0] == x[0][-1]:
         return OPS["linear"](out=facts.params[0].shape[1], bias=False)
     if facts.word in MERGES and given.get("alpha", 1) == 1:
         if len(x) == 1 and facts.params:
@@ -154,10 +156,12 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     zeros = given.get("mode", "constant") == "constant" and not given.get("value")
     if facts.word in PADS and zeros and len(sizes) == 2 * axes - 4 and min(sizes) >= 0:
         return OPS["pad"](sizes[-2::-2], sizes[-1::-2]).normal(x[0])  # the last axis comes first
-    if facts.word == "cat" and len(x) == 1:
+    if facts.word == "cat" and len(x) == 1 and "tensors" not in given:
         return None
-    if facts.word == "mean" and x and len({axis % axes for axis in given.get("dim") or ()}) == axes - 2:
-        return OPS["gap"]()
+    if facts.word == "mean" and axes > 2:
+        over = {axis % axes for axis in given.get("dim") or ()}
+        if over in ({*range(2, axes)}, {*range(1, axes - 1)}):  # channels in front, or behind
+            return OPS["gap"]()
     if facts.word == "select" and x and given["dim"] == 1 and axes == 3:
         return OPS["take"](given["index"] % x[0][0]).normal(Tokens(x[0]))
     if facts.word == "transpose" and axes == 5 and {given["dim0"], given["dim1"]} == {1, 2}:
@@ -167,12 +171,23 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     )
     if facts.word in PARTS or (laid_out and not (facts.word in TURNS and axes > 4)):
         return None
-    return Call(Facts(facts.word, facts.family, "", (), facts.arguments, (), 0, (), "new", 0, None, None, False, ""))
+    arguments = tuple([(name, _unnamed(value)) for name, value in facts.arguments])
+    return Call(Facts(facts.word, facts.family, "", (), arguments, (), 0, (), "new", 0, None, None, False, ""))
 
 
 PRODUCTS = ("matmul", "mm")  # which a parameter makes a layer
 MERGES = ("add", "mul")  # of two values, whichever is spread
 NOTHING = {"add": 0, "sub": 0, "mul": 1, "div": 1}  # the number with which an operator gives its value as it is
+
+
+class Own(str):
+    """A tensor among the arguments that no call makes, by what it is and its name: `parameter head.scale`."""
+
+
+def _unnamed(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_unnamed, value))
+    return value.partition(" ")[0] if isinstance(value, Own) else value
 
 
 def argument(value: Any) -> Any:

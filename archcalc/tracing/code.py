@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import prod
+from re import sub
 from typing import Any, NamedTuple
 
 from ..errors import Source, SpecError, Text, printable
@@ -11,7 +12,7 @@ from ..graph import Code, Graph, Held, Node, Runs, Span, Typed
 from ..ops import OPS, Op, Param, Shape
 from ..ops.base import Kind as ParamKind
 from ..ops.base import Storage as Stands
-from .call import PARTS, Call, Facts, argument
+from .call import PARTS, Call, Facts, Own, argument
 from .calls.kinds import Kind, elementwise, kind_of
 from .calls.lift import lift
 from .calls.macs import MACS
@@ -24,6 +25,8 @@ CONSTANT = "makes a constant, of no input and no weight"
 UNKNOWN = "no rule counts it"
 HINT = "`--allow-unknown` counts the rest: every total is a lower bound then."
 LEVELS = {"example": "the CPU, by an example,"}
+KINDS = ("buffer", "parameter")
+ALONE = {"tensor", "parameter"}
 PLACES = ("device", "pin_memory", "layout")
 FEW = 3  # calls of a row that are named in it
 
@@ -183,9 +186,9 @@ class _Builder:
             counts = elementwise(seen, kind) if depends and not view else {}
             if min(macs, *counts.values(), 0) < 0:
                 raise ValueError
-            params, keys, shares = self._params(index, call, kind)
+            params, keys, shares, mixed = self._params(index, call, kind)
             x = [self.nodes[v].shape if v >= 0 else self._shape(traced.inputs[-1 - v][1]) for v in inputs]
-            liked = lift(seen, x, shape, traced.batch, macs) if depends else None
+            liked = lift(seen, x, shape, traced.batch, macs) if depends and not mixed else None
             reached = reach(seen, kind.family, x, shape) if x else ()
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
             raise where.error(f"`{call.op}` has arguments that torch gives it nowhere") from None
@@ -197,8 +200,8 @@ class _Builder:
         if stands == "view" and root < -len(traced.inputs):
             stands = "own"
         facts = Facts(
-            call.name, kind.family, kind.torch_module, shape, _arguments(call), params, macs, tuple(counts.items()),
-            stands, _depth(seen, kind, bool(params or shares is not None)), reached,
+            call.name, kind.family, kind.torch_module, shape, self._arguments(call, mixed), params, macs,
+            tuple(counts.items()), stands, _depth(seen, kind, bool(params or shares is not None)), reached,
             liked and liked[0], bool(liked and liked[1]), free,
         )  # fmt: skip
         if call.op == "aten::dropout" and call.args.get("train") is True and call.args.get("p"):
@@ -273,9 +276,31 @@ class _Builder:
                 found.append(writer)
         return tuple(found)
 
-    def _params(self, index: int, call: Called, kind: Kind) -> tuple[tuple[Param, ...], tuple[str, ...], int | None]:
-        """The parameters that the call is the first to read, their names in a `state_dict`, and the node that all of
-        its parameters belong to, where that is another one."""
+    def _arguments(self, call: Called, mixed: bool) -> tuple[tuple[str, Any], ...]:
+        """The arguments but those that say where and how one lies in memory. Of tensors that calls make the order of
+        what is read says which they are, but in a list with others; of parameters the line itself does, but where they
+        are of several."""
+
+        def said(value: Any) -> Any:
+            if not isinstance(value, Ref):
+                return [*map(said, value)] if isinstance(value, list) else value
+            learned = self.learned.get(value)
+            if learned is None:
+                return Own("tensor" if value in self.values else "constant")
+            name = sub(r"[^\w.]", "?", learned.names[0])
+            return Own("parameter" if learned.trained and not mixed else f"{KINDS[learned.trained]} {name}")
+
+        found = [(name, said(value)) for name, value in call.args.items() if name not in PLACES]
+        return tuple(
+            (name, argument(value)) for name, value in found
+            if value != "tensor" and not (isinstance(value, list) and value and len({*map(str, value)} - ALONE) == 0)
+        )  # fmt: skip
+
+    def _params(
+        self, index: int, call: Called, kind: Kind
+    ) -> tuple[tuple[Param, ...], tuple[str, ...], int | None, bool]:
+        """The parameters that the call is the first to read, their names in a `state_dict`, the node that all of its
+        parameters belong to, where that is another one, and whether they belong to several."""
         own: list[Param] = []
         keys: list[str] = []
         owners: set[int] = set()
@@ -294,7 +319,7 @@ class _Builder:
                 own.append(Param(key.rpartition(".")[2], self.traced.tensors[tensor].shape, of))
                 keys.append(key)
         shares = owners.pop() if not own and len(owners) == 1 else None
-        return tuple(own), tuple(keys), shares
+        return tuple(own), tuple(keys), shares, len(owners) + (shares is not None) > 1
 
     # --- small things
 
@@ -479,12 +504,3 @@ def _depth(seen: Seen, kind: Kind, weighted: bool) -> int:
     if kind.family == "recurrent":
         return int(seen.args.get("num_layers", 1))
     return int(kind.family in ("convolution", "linear") and weighted)
-
-
-def _arguments(call: Called) -> tuple[tuple[str, Any], ...]:
-    """The arguments that are no tensors, nor say where and how one lies in memory."""
-    return tuple(
-        (name, argument(value))
-        for name, value in call.args.items()
-        if not isinstance(value, Ref) and not refs(value) and name not in PLACES
-    )

@@ -45,6 +45,8 @@ def _linear(seen: Seen) -> Op | None:
 
 def _norm(word: str) -> Lift:
     def lifted(seen: Seen) -> Op | None:
+        if seen.args.get("training") or not seen.args.get("use_input_stats", True):
+            return None  # by the statistics of the batch, or of an instance by those that are kept
         more = {"groups": seen.args["num_groups"]} if "num_groups" in seen.args else {}
         eps = seen.args.get("eps")
         more |= {} if eps is None else {"eps": eps}
@@ -128,6 +130,9 @@ def _upsample(seen: Seen) -> Op | None:
     old = seen.first()[2:]
     whole = all(new % was == 0 for new, was in zip(size, old, strict=True))
     smooth, align = name.endswith(("linear1d", "linear2d", "linear3d")), bool(seen.args.get("align_corners"))
+    factors = seen.args.get("scale_factors")
+    if factors and not align and any(by * was != new for by, was, new in zip(factors, old, size, strict=True)):
+        return None  # torch goes by the factor, not by the sizes
     if whole:
         factor = _one(tuple(new // was for new, was in zip(size, old, strict=True)))
         return OPS["upsample"](factor=factor, smooth=smooth, align_corners=align)
