@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -154,7 +155,8 @@ def _parts(body: Body, parts: Sequence[Part]) -> Iterator[tuple[int, int, str]]:
     first = {min(one): place for place, one in enumerate(values) if one}
     counts = [0, *accumulate(map(len, values))]
     tops = [max(one, default=ROOT) for one in values]
-    for part in parts:
+    within = slice(*(bisect_left(parts, at, key=lambda part: part.start) for at in (own[0], own[-1] + 1)))
+    for part in parts[within]:
         start = None if part.kind in GENERIC else first.get(part.start)
         if start is None or part.stop > own[-1] + 1:
             continue
@@ -178,11 +180,14 @@ def _runs(body: Body) -> Iterator[tuple[int, int, str]]:
         at = 0
         while at + 2 * size <= len(ids):
             times = 1
+            if len(set(ids[at : at + size])) == 1:  # one item, which is a round itself
+                at += 1
+                continue
             while ids[at : at + size] == ids[at + times * size : at + (times + 1) * size]:
                 times += 1
             unit = body.items[at : at + size]
             least = 2 if any(isinstance(item, (Fork, Named)) for item in unit) else PLAIN
-            if times >= least and len(set(ids[at : at + size])) > 1:
+            if times >= least:
                 yield from ((at + n * size, at + (n + 1) * size, "") for n in range(times))
                 at += times * size
             else:

@@ -7,6 +7,7 @@ vectors, with an op between where these are turned into each other.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import product, zip_longest
@@ -202,28 +203,29 @@ class _Outline:
 
     def _body(self, start: int | None, end: int, named: frozenset[int]) -> Body:
         """What leads from a value to another; `named` are values that have names here."""
-        items: tuple[Item, ...] = ()
+        items: deque[Item] = deque()  # from the last to the first
         at = end
         while at != start:
             if at in named or at < 0:
-                items = (From(at), *items)
+                items.appendleft(From(at))
                 break
             spelling, reads = self.spelled[at], self.reads[at]
             args, extra = self._arguments(at, spelling.op)
             said = Said(spelling.op.word, args, at, _channels(spelling.shape))
             if not reads:
-                items = (said, *items)
+                items.appendleft(said)
                 break
             if len(reads) == 1:
-                items = (*map(_turn, spelling.turns[0]), said, *items)
+                items.appendleft(said)
+                items.extendleft(map(_turn, reversed(spelling.turns[0])))
                 at = reads[0]
                 continue
             found, over, used = self._forked(said, reads, extra, named)
-            items = (*found, *items)
+            items.extendleft(reversed(found))
             if not used or over is None:
                 break
             at = over
-        return self._entered(start, items)
+        return self._entered(start, tuple(items))
 
     def _arguments(self, at: int, op: Op) -> tuple[tuple[Arg, ...], int]:
         """The arguments of a call, and how many values are among them: those that it reads last."""
