@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,41 @@ def test_readme_shows_what_is_printed(command: Run, monkeypatch: pytest.MonkeyPa
     equal = command("check", "my_resnet.py:Net", "--against", "resnet50-v1.5")
     assert equal.code == 0
     assert equal.out.split("\n", 1)[0] in page
+
+
+LAID_OUT = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.out = nn.Linear(8, 24), nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = x.flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(x).chunk(3, -1)
+        q, k, v = ({heads} for y in (q, k, v))
+        return self.out(F.scaled_dot_product_attention(q, k, v).{joined})
+"""
+RIGHT = ("y.unflatten(-1, (2, 4)).transpose(1, 2)", "transpose(1, 2).flatten(2)")
+
+
+@pytest.mark.parametrize(
+    ("heads", "joined", "same"),
+    [(*RIGHT, True), ("y.reshape(y.shape[0], 2, -1, 4)", RIGHT[1], False), (RIGHT[0], "reshape(x.shape)", False)],
+    ids=["right", "heads-without-a-transpose", "joined-without-a-transpose"],
+)
+def test_how_values_are_laid_out_is_run(
+    heads: str, joined: str, same: bool, command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nodes do not show: with the same weights the numbers are other ones, and the gate is closed."""
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(LAID_OUT.format(heads=heads, joined=joined), encoding="utf-8")
+    Path("net.yaml").write_text("name: net\ninput: 8 × 2 × 3\nlayers:\n  - tokens attention(2)\n", encoding="utf-8")
+    code, out, err = command("check", "net.py:Net@8x2x3", "--against", "./net.yaml")
+    assert (code, err) == (0 if same else 1, "")
+    assert ("both give the same numbers" if same else "give other numbers") in " ".join(out.split())
+    code, out, _ = command("compare", "./net.yaml", "net.py:Net@8x2x3", "--diff", "--format", "json")
+    assert json.loads(out)["same_numbers"] is same

@@ -3,39 +3,55 @@ no difference of nodes shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from ..graph import Graph
+from ..analysis.align import Alignment
+from ..analysis.counts import Totals
+from ..analysis.weights import carried
+from ..ops.shapes import batched
 from .capture import Captured
+from .machine import available_memory
+from .network import build, without_probabilities
+from .room import with_margin
 from .skeleton import untouched
 from .trace import SEED, leaves
 
 NEAR = 1e-3  # of the largest number that comes out
+MOST_PARAMS, MOST_MACS = 10**9, 10**12  # of code that is run to be compared
 
 
-def same_values(code: Graph, twin: nn.Module, carried: Callable[[Mapping[str, Any]], dict[str, Any]]) -> bool | None:
-    """Whether a run of the code, on the CPU with random weights, gives what its twin gives with the same ones, as
-    `carried` takes them across; None where the code is not at hand, or in another dtype than the twin's. Raises
+def same_numbers(found: Alignment, name: str, totals: Totals) -> bool | None:
+    """Whether code, the first of two networks that are equal node by node, gives on the CPU, with random weights, what
+    the second gives with the same ones, up to probabilities that only the second ends in. `name` and `totals` are those
+    of the code. None where it is not run: a trace, another dtype, what is large, inputs of other shapes. Raises
     UsageError, SpecError at the line where the code fails."""
-    again = code.code.again if code.code is not None else None
-    if not isinstance(again, Captured) or code.code is None or code.code.dtype != "float32":
+    code, spec = found.first.graph, found.second.graph.without_heads()
+    if code.code is None or spec.code is not None or code.code.dtype != "float32":
+        return None
+    again, free = code.code.again, available_memory(torch.device("cpu"))
+    needed = with_margin(4 * totals.param_bytes + 2 * code.code.batch * (totals.peak_memory_bytes or 0))
+    if totals.params > MOST_PARAMS or totals.macs > MOST_MACS or (free is not None and needed > free):
+        return None
+    bare = without_probabilities(spec) if found.left_out else spec
+    if not isinstance(again, Captured) or (found.left_out and bare.outputs == spec.outputs):
         return None
     _, module, given = again.real(code.code.batch, "float32", torch.device("cpu"))
+    if [tuple(value.shape) for value in given.values()] != [
+        batched(shape, code.code.batch) for _, shape in spec.inputs
+    ]:
+        return None
     with untouched(), torch.inference_mode():
         torch.manual_seed(SEED)
         _stir(module)
-        twin = twin.eval()
-        twin.load_state_dict(carried(module.state_dict()))
+        twin = build(bare).eval()
+        twin.load_state_dict(carried(found, module.state_dict(), name))
         named = {key: value.clone() for key, value in given.items()}
         first = [named.pop("")] if "" in named else []
         wanted = leaves(module(*first, **named))
-        found = leaves(twin(*(value.clone() for value in given.values())))
+        made = leaves(twin(*(value.clone() for value in given.values())))
     wanted = [*{id(tensor): tensor for tensor in wanted}.values()]
-    return len(wanted) == len(found) and all(map(_near, found, wanted))
+    return len(wanted) == len(made) and all(map(_near, made, wanted))
 
 
 def _stir(module: nn.Module) -> None:

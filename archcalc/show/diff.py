@@ -56,6 +56,8 @@ def verdict(found: Diff) -> str:
     count = len(alignment.differences)
     if alignment.verdict == "different":
         return f"{names} differ at {count:,} place{'s' * (count != 1)}"
+    if found.same is False:
+        return f"{names} are alike node by node, and give other numbers"
     return f"{names} are {alignment.verdict}"
 
 
@@ -134,7 +136,11 @@ def follows(found: Diff) -> Iterator[tuple[str, str]]:
     yield f"checkpoints of {first} in {second}", printable(checkpoint(found.checkpoint, not found.equal))
     if found.alignment.left_out:
         yield "left out", f"the {' and '.join(found.alignment.left_out)} that one of them ends in"
-    if any(form.graph.code is not None for form in (found.alignment.first, found.alignment.second)):
+    if found.same:
+        yield "run", "with the same random weights both give the same numbers"
+    elif found.same is False:
+        yield "run", "with the same random weights they give other numbers: values are laid out otherwise"
+    elif any(form.graph.code is not None for form in (found.alignment.first, found.alignment.second)):
         yield "not compared", "how code lays values out: transposes and views of up to four axes"
 
 
@@ -223,6 +229,10 @@ class AgainstDocument(Noted):
     places: Annotated[Natural, "At how many places they differ."]
     differences: Annotated[list[GroupDocument], "What differs, alike differences together."]
     left_out: Annotated[list[str], "What only one of them ends in that makes probabilities, which is left out."]
+    same_numbers: Annotated[
+        bool | None,
+        "Whether code and the spec that it is gave the same numbers with the same random weights; null: not run.",
+    ]
     checkpoint: Annotated[LoadsDocument, "What becomes of a checkpoint of the first network in the second."]
 
 
@@ -251,6 +261,7 @@ def against_document(found: Diff) -> AgainstDocument:
         "places": len(alignment.differences),
         "differences": [_group(found, group) for group in alignment.groups],
         "left_out": [*alignment.left_out],
+        "same_numbers": found.same,
         "checkpoint": {
             "kept": kept.kept,
             "gone": len(kept.gone),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from ..analysis.align import Alignment, Difference, align
 from ..analysis.receptive import last_map
 from ..analysis.weights import Checkpoint, carried, checkpoint, states
-from ..errors import UsageError
+from ..errors import SpecError, UsageError
 from ..networks import Reference
 from ..views import Tabular
 from .compare import Compared, ComparisonPlan, gather, saved
@@ -40,11 +41,12 @@ class Diff(Tabular):
     first: Compared
     second: Compared
     alignment: Alignment = field(repr=False)
+    same: bool | None = None  # whether code was run and gave the numbers of the spec that it is; None: it was not run
 
     @property
     def equal(self) -> bool:
         """Whether one computes what the other does, given the same weights."""
-        return self.alignment.verdict == "equal"
+        return self.alignment.verdict == "equal" and self.same is not False
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
@@ -98,5 +100,22 @@ def held(*models: Compared) -> Diff:
     if len(models) != 2:
         raise UsageError(f"two networks are held against each other, here are {len(models)}")
     first, second = models
-    graphs = (model.summary.report.graph for model in (first, second))
-    return Diff(first, second, align(*graphs))
+    one, other = (model.summary.report.graph for model in (first, second))
+    found = align(one, other)
+    return Diff(first, second, found, _same(found, first, second) if found.verdict == "equal" else None)
+
+
+def _same(found: Alignment, first: Compared, second: Compared) -> bool | None:
+    """Whether code that is a spec node by node gives its numbers, too: how values are laid out no node says. None where
+    neither is code that can run here, or it fails where it does."""
+    if second.summary.report.graph.code is not None:
+        first, second = second, first
+        found = align(first.summary.report.graph, second.summary.report.graph)
+    code, spec = first.summary.report.graph.code, second.summary.report.graph.code
+    if code is None or code.again is None or spec is not None:
+        return None
+    from ..runtime.same import same_numbers
+
+    with suppress(SpecError):
+        return same_numbers(found, first.name, first.totals)
+    return None
