@@ -58,7 +58,9 @@ def _run(arguments: list[str], own: bool = False) -> int:
     try:
         code = _done(arguments, own)
         sys.stdout.flush()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        for said in stopped.args:
+            print(said, file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader has seen enough: `archcalc list | head`
         return 0

@@ -317,6 +317,24 @@ def test_whatever_a_kill_leaves_is_gone_on_with(tiny: str, tmp_path: Path) -> No
     path.write_bytes(data[:-9])
     with pytest.raises(UsageError, match="shorter than its journal"):
         every(tiny, points=str(path), resume=True)
+    journal.write_bytes(b"")
+    with pytest.raises(UsageError, match="no journal beside it"):
+        every(tiny, points=str(path), resume=True)
+    assert path.read_bytes() == data[:-9]
+    path.write_bytes(data[: data.index(b"\n") + 1])  # killed before the journal's first line
+    assert every(tiny, points=str(path), resume=True) == whole
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("archcalc.tasks.store.Store.add", interrupt)
+    line = ["scale", tiny, "--vary=c=1..3", "--pareto", "params", "--points", str(tmp_path / "a.csv")]
+    assert cli._run(line) == 130
+    assert "`--resume` goes on there" in capsys.readouterr().err
 
 
 def test_kill_9_loses_nothing_and_writes_nothing_twice(tiny: str, tmp_path: Path) -> None:

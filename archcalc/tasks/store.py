@@ -66,6 +66,9 @@ class Store:
             begun = False  # nothing had come
         if begun and not done and not resume:
             raise UsageError(f"`{self.name}` holds a sweep that was stopped", GO_ON)
+        first = _csv([self.sweep.columns]) if self.suffix == ".csv" else b""
+        if resume and not lines and self.path.is_file() and self.path.stat().st_size > len(first):
+            raise UsageError(f"`{self.name}` has no journal beside it: no sweep wrote it", "Name another file.")
         end = 0
         if begun and resume:
             _same(lines[0][1], head, self.name)
@@ -83,7 +86,7 @@ class Store:
             self._file.truncate(end)
             self._file.seek(end)
         if not (begun and resume):
-            self._write(_csv([self.sweep.columns]) if self.suffix == ".csv" else b"")
+            self._write(first)
             self._note({**head, "end": self._end})
 
     @property
