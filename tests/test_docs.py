@@ -132,7 +132,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-SWEEPS = "docs/sweeps.md"  # whose commands `test_sweep.py` runs
+APART_PAGES = ("docs/sweeps.md", "docs/teachings.md")  # whose commands `test_sweep` and `test_teachings` run
 LONG = ("README.md", "docs/guide.md", "docs/gallery.md", "docs/measuring.md")  # what they run takes some ten seconds
 
 
@@ -141,7 +141,7 @@ LONG = ("README.md", "docs/guide.md", "docs/gallery.md", "docs/measuring.md")  #
     [
         pytest.param(p, marks=[pytest.mark.exhaustive] if p in LONG else [])
         for p in PAGES
-        if COMMANDS[p] and p != SWEEPS
+        if COMMANDS[p] and p not in APART_PAGES
     ],
 )
 def test_every_command_of_every_page_runs(page: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
