@@ -281,9 +281,15 @@ def test_one_planted_change_is_one_group(graph: Graph, data: st.DataObject) -> N
         found = align(graph, replace(graph, nodes=(*graph.nodes[:at], changed, *graph.nodes[at + 1 :])))
         assert [(count, kind) for count, kind, *_ in said(found)] == [(1, "changed")]
         assert found.differences[0].first == (at,)
-    other = inserted(graph, at, data.draw(st.integers(0, len(node.inputs) - 1)))
-    assert [group[:3] for group in said(align(graph, other))] == [(1, "only in the second", "sigmoid")]
-    assert [group[:3] for group in said(align(other, graph))] == [(1, "only in the first", "sigmoid")]
+    place = data.draw(st.integers(0, len(node.inputs) - 1))
+    other = inserted(graph, at, place)
+    found, back = said(align(graph, other)), said(align(other, graph))
+    read = node.inputs[place]
+    if read >= 0 and node.op.word == graph.nodes[read].op.word == "add":  # a sum of a sum is one sum: now it is two
+        assert all(any("sigmoid" in group[2] for group in groups) and len(groups) <= 2 for groups in (found, back))
+        return
+    assert [group[:3] for group in found] == [(1, "only in the second", "sigmoid")]
+    assert [group[:3] for group in back] == [(1, "only in the first", "sigmoid")]
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

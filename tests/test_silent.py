@@ -308,7 +308,7 @@ def test_a_repeat_of_the_last_call_alone_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_nothing_more_is_not_repeated(call: str, tmp_path: Path) -> None:
-    assert "a second one does nothing" in str(refused(tmp_path, call))
+    assert "a second one is of no use" in str(refused(tmp_path, call))
 
 
 @pytest.mark.parametrize(

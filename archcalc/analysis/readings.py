@@ -55,7 +55,9 @@ def _all(count: str, times: int = 1) -> Delta:
 
 
 def _classifier(layers: Sequence[Layer]) -> Layer | None:
-    return next((layer for layer in reversed(layers) if layer.node.op.weight_layers), None)
+    """The last layer with weights, if it is none that remembers: what it reads it does not classify."""
+    ends = (layer for layer in reversed(layers) if layer.node.op.weight_layers)
+    return next((layer for layer in ends if layer.node.op.family != "recurrent"), None)
 
 
 def _no_classifier(count: str) -> Delta:

@@ -259,8 +259,8 @@ def as_printed(accuracy: Accuracy) -> str:
 NAMED = (  # of a system that no spec builds
     Column("name", lambda system: clean(system.name.value), "system", "system", words),
     Column("year", lambda system: system.year, "year", "year", words),
-    Column("printed", about, "what is printed", "printed", words),
-    Column("unbuilt", lambda system: clean(system.unbuilt), "why it is not built", "not built", words),
+    Column("printed", about, "printed", "printed", words),
+    Column("unbuilt", lambda system: clean(system.unbuilt), "why no spec", "no spec", words),
 )
 
 

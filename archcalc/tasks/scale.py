@@ -423,7 +423,9 @@ def _stored(file: str, sweep: Sweep, resume: bool) -> Iterator[Store | None]:
         yield store
         done = True
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; what was counted is in `{store.name}`, and `--resume` goes on there") from None
+        raise KeyboardInterrupt(
+            f"stopped; what was counted is in `{store.name}`, and `--resume` goes on there"
+        ) from None
     finally:
         store.close(done)
 

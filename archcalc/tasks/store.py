@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
+from time import monotonic, sleep
 from typing import IO, Any
 
 from .. import files
@@ -23,6 +24,7 @@ from .sweep import TOTALS, TRAINING, Chunk, Sweep
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 JOURNAL = ".journal"  # behind the name of the file
 MOST = 1 << 30  # bytes of a journal
+PATIENCE = 5.0  # seconds
 GO_ON = "`--resume` goes on with it; or name another file."
 
 
@@ -59,7 +61,7 @@ class Store:
 
     def _begin(self, head: dict[str, Any], resume: bool) -> None:
         self.chunks: list[Chunk] = []
-        _hold(self._log, self.name)
+        _hold(self._log, self.name, PATIENCE if resume else 0)
         lines = list(_lines(self._log))
         begun, done = bool(lines), bool(lines) and lines[-1][1].get("done", False)
         if not any("chunk" in line for _, line in lines) and not resume:
@@ -167,14 +169,20 @@ def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
     return out.getvalue().encode()
 
 
-def _hold(log: IO[bytes], name: str) -> None:
-    """Keep others from writing to the same file; the system ends that with the process."""
+def _hold(log: IO[bytes], name: str, patience: float) -> None:
+    """Keep others from writing to the same file; the system ends that with the process. Waits for so many seconds, as
+    the workers of a client that was killed take a moment to notice."""
     if files.fcntl is None:
         return
-    try:
-        files.fcntl.flock(log, files.fcntl.LOCK_EX | files.fcntl.LOCK_NB)
-    except OSError:
-        raise UsageError(f"another sweep is writing to `{name}`") from None
+    end = monotonic() + patience
+    while True:
+        try:
+            files.fcntl.flock(log, files.fcntl.LOCK_EX | files.fcntl.LOCK_NB)
+            return
+        except OSError:
+            if monotonic() >= end:
+                raise UsageError(f"another sweep is writing to `{name}`") from None
+            sleep(0.05)
 
 
 def _lines(log: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
