@@ -283,12 +283,12 @@ def test_one_planted_change_is_one_group(graph: Graph, data: st.DataObject) -> N
         assert found.differences[0].first == (at,)
     place = data.draw(st.integers(0, len(node.inputs) - 1))
     other = inserted(graph, at, place)
-    found, back = said(align(graph, other)), said(align(other, graph))
+    there, back = said(align(graph, other)), said(align(other, graph))
     read = node.inputs[place]
     if read >= 0 and node.op.word == graph.nodes[read].op.word == "add":  # a sum of a sum is one sum: now it is two
-        assert all(any("sigmoid" in group[2] for group in groups) and len(groups) <= 2 for groups in (found, back))
+        assert all(any("sigmoid" in group[2] for group in groups) and len(groups) <= 2 for groups in (there, back))
         return
-    assert [group[:3] for group in found] == [(1, "only in the second", "sigmoid")]
+    assert [group[:3] for group in there] == [(1, "only in the second", "sigmoid")]
     assert [group[:3] for group in back] == [(1, "only in the first", "sigmoid")]
 
 
