@@ -30,8 +30,8 @@ IDS = ("embed",)
 # Of which what the backward pass makes inside, or which gradients are one memory, is not known to the byte.
 ROUGH = set(
     """
-    attention avgpool combine conv crop crops deformconv dropout expert_linear frames gates gru instancenorm l2norm
-    localconv lstm many maxpool mean mul patches rbf rearrange regions rmsnorm rnn roialign shift shuffle similarity
+    attention avgpool combine conv crop crops deformconv dropout expert_linear frames gates gru instancenorm
+    localconv lstm many maxpool mean mul patches rbf rearrange regions rnn roialign shift shuffle similarity
     slice sub together topk
     """.split()  # noqa: SIM905
 )

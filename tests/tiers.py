@@ -30,7 +30,7 @@ def first_models() -> dict[str, str]:
 COVERING = (
     *("bit", "capsnet", "cbam", "clip", "convnextv2", "cvt", "dit", "faster-rcnn", "gcn", "lenet5", "lstm-lm", "mamba"),
     *("maskrcnn", "mixtral", "mobilenetv2", "mobilenetv3", "mobilevit", "pnasnet", "prelu-net", "resnet-cifar"),
-    *("rnnsearch", "shufflenetv2", "stochastic-pooling", "stylegan", "swinv2", "unet", "whisper"),
+    *("rnnsearch", "shufflenetv2", "stochastic-depth", "stochastic-pooling", "stylegan", "swinv2", "unet", "whisper"),
 )
 
 

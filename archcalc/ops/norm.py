@@ -180,7 +180,9 @@ class _Unit(_Norm):
         return (*found, Buffer("what is scaled", numel(x))) if self.scale else tuple(found)
 
     def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
-        return batch * numel(y) * itemsize  # the gradient by way of the length
+        # The gradients by way of the squares, twice as large as what is squared and of them; what was scaled is gone.
+        elements = (3 - self.scale) * numel(y) - (0 if self.length else numel(y) // channels(x))
+        return batch * elements * itemsize
 
     def torch(self, rt: Any, x: Shape) -> Any:
         dim = -1 if isinstance(x, Tokens) or len(x) == 1 else 1
