@@ -83,28 +83,32 @@ class ScaleDocument(Noted):
     unbuilt: NotRequired[Annotated[list[UnbuiltDocument], "The sizes that do not build; absent where all do."]]
 
 
-ALWAYS: tuple[tuple[str, str, Callable[[Sequence[Value]], Shown]], ...] = (
-    ("params", "params", exact),
-    ("macs", "MACs", decimal),
-    ("flops", "FLOPs", decimal),
-    ("activation_bytes", "activations", binary),
-    ("peak_memory_bytes", "peak memory", binary),
-    ("weight_layers", "weight layers", plain),
+def _figure(name: str, heading: str, show: Callable[[Sequence[Value]], Shown]) -> Column:
+    return Column(name, lambda point: point.figure(name), heading, heading, show)
+
+
+ALWAYS = (
+    _figure("params", "params", exact),
+    _figure("macs", "MACs", decimal),
+    _figure("flops", "FLOPs", decimal),
+    _figure("activation_bytes", "activations", binary),
+    _figure("peak_memory_bytes", "peak memory", binary),
+    _figure("weight_layers", "weight layers", plain),
 )
 # Only where somebody asks for it, or it decides.
-ASKED: tuple[tuple[str, str, Callable[[Sequence[Value]], Shown]], ...] = (
-    (TRAINING, "peak memory, training", binary),
-    ("training_macs", "MACs, training", decimal),
-    ("sequential_operations", "sequential", plain),
-    ("path_length", "path", plain),
-    ("receptive_field", "receptive field", plain),
-    ("latency_ms", "latency", time),
-    ("active_params", "params, active", exact),
-    ("weights", "weights", exact),
-    ("biases", "biases", exact),
-    ("norm_params", "norm params", exact),
-    ("norm_stats", "norm statistics", exact),
-    ("param_bytes", "parameters", binary),
+ASKED = (
+    _figure(TRAINING, "peak memory, training", binary),
+    _figure("training_macs", "MACs, training", decimal),
+    _figure("sequential_operations", "sequential", plain),
+    _figure("path_length", "path", plain),
+    _figure("receptive_field", "receptive field", plain),
+    _figure("latency_ms", "latency", time),
+    _figure("active_params", "params, active", exact),
+    _figure("weights", "weights", exact),
+    _figure("biases", "biases", exact),
+    _figure("norm_params", "norm params", exact),
+    _figure("norm_stats", "norm statistics", exact),
+    _figure("param_bytes", "parameters", binary),
 )
 
 
@@ -121,14 +125,14 @@ def columns(found: ScaleResult) -> list[Column]:
     points = found.points
     varied = dict.fromkeys(name for point in points for name in point.settings)
     training = [TRAINING] if any(point.training for point in points) else []
-    asked = [column for column in _figures(ASKED) if column.name in (*found.asked, *training)]
+    asked = [column for column in ASKED if column.name in (*found.asked, *training)]
     numbers = [Column("point", lambda point: point.number, "point", "point", plain)] if found.swept else []
     return [
         *numbers,
         Column("input", lambda point: entering(point.inputs), "input", "input", words),
         Column("batch", lambda point: point.batch, "batch", "batch", plain),
         *(Column(name, _setting(name), name, name, plain) for name in varied),
-        *_figures(ALWAYS),
+        *ALWAYS,
         *asked,
         *([BETWEEN] if any(point.measured for point in points) else []),
     ]
@@ -136,15 +140,7 @@ def columns(found: ScaleResult) -> list[Column]:
 
 def known_columns() -> list[Column]:
     """All columns but those of what is varied."""
-    return [*columns(ScaleResult("", ())), *_figures(ASKED)]
-
-
-def _figures(which: Sequence[tuple[str, str, Callable[[Sequence[Value]], Shown]]]) -> Iterator[Column]:
-    return (Column(name, _figure(name), heading, heading, show) for name, heading, show in which)
-
-
-def _figure(name: str) -> Callable[[Point], Value]:
-    return lambda point: point.figure(name)
+    return [*columns(ScaleResult("", ())), *ASKED]
 
 
 def _setting(name: str) -> Callable[[Point], Value]:
@@ -157,7 +153,7 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
     points = found.points
     results = list(dict.fromkeys(result for point in points for result in point.reported))
     known = columns(found) + [reported_column(metric) for metric in dict.fromkeys(r.metric for r in results)]
-    more = [column for column in _figures(ASKED) if column.name not in {each.name for each in known}]
+    more = [column for column in ASKED if column.name not in {each.name for each in known}]
     picked = by_names([*known, *more], wanted) if wanted else known
 
     def blocks() -> Iterator[Block]:
