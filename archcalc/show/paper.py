@@ -149,17 +149,16 @@ def data(found: PaperResult) -> PaperDocument:
 
 def _rows(found: PaperResult) -> list[dict[str, Any]]:
     """Figures and results as rows of one table; results are of the kind `reported`."""
+    document = data(found)
     empty = dict.fromkeys([*PrintedFigure.__annotations__, *RESULT_ONLY])
-    figures = [empty | dict(_figure(finding)) for finding in found.findings]
-    results = [dict(_result(result)) for result in found.results]
-    own = [
-        {**empty, **{k: v for k, v in result.items() if k in empty}, "kind": "own", "source": [result["source"]]}
-        for result in data(found).get("own", ())
-    ]
+
+    def row(result: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        return {**empty, **{key: value for key, value in result.items() if key in empty}, **more}
+
     return [
-        *figures,
-        *({**empty, **{k: r[k] for k in empty if k in r}, "model": r["models"], "kind": "reported"} for r in results),
-        *own,
+        *map(row, document["figures"]),
+        *(row(result, model=result["models"], kind="reported") for result in document["results"]),
+        *(row(result, kind="own", source=[result["source"]]) for result in document.get("own", ())),
     ]
 
 
