@@ -94,17 +94,19 @@ def _fact(fact: Fact, labels: int, indent: int, room: int) -> Iterator[Pieces]:
 def table(block: Table, width: int | None) -> Iterator[Pieces]:
     """A table, each record between the lines that stand above it and the notes about it."""
     columns = [column for column in block.terminal or block.columns if column.show is not None]
-    found, widths = _fitted(block, columns, width)
+    found = [column.shown(block.records) for column in columns]
+    widths = _fitted(block, columns, found, width)
     if width is not None and _wide(block, widths) > width:
+        found = [own for column, own in zip(columns, found, strict=True) if not column.spare]
         columns = [column for column in columns if not column.spare]
-        found, widths = _fitted(block, columns, width)
+        widths = _fitted(block, columns, found, width)
     heads = [column.heading if block.headings else "" for column in columns]
     start: Pieces = [(" " * block.indent, PLAIN)] if block.indent else []
     if block.headings:
         yield start + _cells(columns, heads, widths, lambda _: BOLD)
         if any(own.unit for own in found):
             yield start + _cells(columns, [own.unit for own in found], widths, lambda _: DIM)
-        yield rule(block.indent + sum(widths) + GAP * (len(columns) - 1))
+        yield rule(_wide(block, widths))
     room = PROSE if width is None else width
     for index, record in enumerate(block.records):
         yield from _above(block, width, room, record)
@@ -120,14 +122,13 @@ def table(block: Table, width: int | None) -> Iterator[Pieces]:
             yield from lines(part, width, room)
 
 
-def _fitted(block: Table, columns: Sequence[Column], width: int | None) -> tuple[list[Shown], list[int]]:
-    """What columns show, and how wide they are, texts no wider than there is room."""
-    found = [column.shown(block.records) for column in columns]
+def _fitted(block: Table, columns: Sequence[Column], found: Sequence[Shown], width: int | None) -> list[int]:
+    """How wide columns are that show what was `found`, texts no wider than there is room."""
     heads = [(column.heading, own.unit) if block.headings else () for column, own in zip(columns, found, strict=True)]
     widths = [max(map(width_of, (*head, *own.texts)), default=0) for head, own in zip(heads, found, strict=True)]
     if width is not None:
         _shrink(widths, [column.show is words for column in columns], width - _wide(block, [0] * len(columns)))
-    return found, widths
+    return widths
 
 
 def _wide(block: Table, widths: Sequence[int]) -> int:
