@@ -52,15 +52,14 @@ def write(page: Page) -> str:
 
 def _body(blocks: list[Block]) -> Iterator[str]:
     """The blocks; where there are several sections these with names, and a table of contents before them."""
-    heads = [block for block in blocks if isinstance(block, Heading) and block.level == 2]
+    heads = {at: block.text for at, block in enumerate(blocks) if isinstance(block, Heading) and block.level == 2}
     if len(heads) < MANY:
         yield from parts(blocks)
         return
-    starts = [at for at, block in enumerate(blocks) if isinstance(block, Heading) and block.level == 2]
-    names = list(_names(head.text for head in heads))
+    starts, names = [*heads], list(_names(heads.values()))
     yield '<nav aria-label="Contents"><ol>'
-    for name, head in zip(names, heads, strict=True):
-        yield f'<li><a href="#{name}">{quoted(head.text)}</a></li>'
+    for name, text in zip(names, heads.values(), strict=True):
+        yield f'<li><a href="#{name}">{quoted(text)}</a></li>'
     yield "</ol></nav>\n<main>"
     yield from parts(blocks[: starts[0]])
     for name, start, stop in zip(names, starts, [*starts[1:], len(blocks)], strict=True):
