@@ -108,7 +108,7 @@ def _graph(shown: Summary, prefix: str, lines: Sequence[Line]) -> tuple[list[Pic
     for at, block in enumerate(found):
         end = block.start
         for number, line in enumerate(lines):  # the outermost, which stand before their parts
-            start, stop = (line.value, line.value + 1) if line.kind == "op" else (line.start, line.stop)
+            start, stop, _ = line.part
             if line.kind != "total" and end <= start < stop <= block.stop:
                 name = names.setdefault(id(line), f"{prefix}{number}")
                 links.setdefault(f"{prefix}b{at}", []).append(name)

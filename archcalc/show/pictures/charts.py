@@ -8,7 +8,6 @@ from itertools import pairwise
 from math import atan2, cos, degrees, log10, sin, sqrt
 from typing import TYPE_CHECKING, Any
 
-from ...analysis.counts import Layer
 from ...analysis.roofline import Device, memory_traffic
 from ...errors import UsageError, printable
 from ...models import Summary
@@ -229,10 +228,8 @@ def roofline(summary: Summary, device: Device) -> Figure:
     found, cut = largest([line for line in bars_of(summary) if line.counts.flops])
     points = []
     for line in found:
-        nodes = (
-            range(line.start, line.stop) if not isinstance(line.counts, Layer) else range(line.value, line.value + 1)
-        )
-        size = sum(moved[n] for n in nodes)
+        start, stop, _ = line.part
+        size = sum(moved[start:stop])
         if size:
             x = line.counts.flops / size
             seconds = line.latency.median / 1e3 if line.latency is not None else None
