@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -89,7 +88,7 @@ def _network(model: Compared, number: int, ceilings: Device | None) -> Iterator[
     facts = Facts([Fact(*fact) for fact in said])
     conventions = Facts([Fact(*fact) for fact in wording.conventions(shown)])
     quoted = [_of_spec(judgement) for judgement in shown.judgements]
-    claims = [Fold(f"Printed figures, {_told(quoted)}", [Table(QUOTED[1:], quoted)])] if quoted else []
+    claims = [Fold(f"Printed figures, {_told(shown.judgements)}", [Table(QUOTED[1:], quoted)])] if quoted else []
     drawn = {kind: list(_drawn(kind, caption, [model])) for kind, caption in CAPTIONS.items()}
     about: list[Block] = [whole, facts, *claims, Fold("What each number means", [conventions])]
     yield Beside([about, [*graph, *drawn["layers"]]])
@@ -177,7 +176,7 @@ def _of_spec(judgement: Judgement, models: Iterable[str] = ()) -> _Quoted:
         clean(claim.printed.value),
         "×".join(map(str, found)) if isinstance(found, tuple) else with_separators(found),
         f"{judgement.verdict}{under}{', erratum' if erratum else ''}",
-        clean(" ".join(erratum.note.value.split())) if erratum else "",
+        clean(erratum.note.value) if erratum else "",
         clean(claim.source),
     )
 
@@ -196,12 +195,12 @@ def _of_document(finding: Finding) -> _Quoted:
     )
 
 
-def _told(quoted: Sequence[_Quoted]) -> str:
+def _told(judged: Sequence[Judgement | Finding]) -> str:
     """`21: 17 exact, 3 round, 1 contradicts`."""
-    found = Counter(re.split("[:,(]", one.verdict)[0].strip() for one in quoted)
+    found = Counter[str](one.verdict for one in judged)
     one = {"reads as": "holds under a reading", "not computable": "cannot be computed"}
     each = [f"{n:,} {paper.SAID[word] if n > 1 else one.get(word, word)}" for word in VERDICTS if (n := found[word])]
-    return f"{len(quoted):,}: {', '.join(each)}"
+    return f"{len(judged):,}: {', '.join(each)}"
 
 
 # --- the zoo ----------------------------------------------------------------------------------------------------------
@@ -238,7 +237,8 @@ def _zoo(result: ZooResult) -> Iterator[Block]:
     plot = Explored("models", ("macs", "top1", "params", "tested"), lambda model: f"m-{model.listed.name}")
     yield Table(own, result.models, explored=plot)
     yield Heading("Printed figures", level=2)
-    yield Prose(f"Every figure that is printed of them, and whether it holds. {_told(quoted)}.")
+    judged: list[Judgement | Finding] = [*(judgement for _, judgement in result.quoted), *result.findings]
+    yield Prose(f"Every figure that is printed of them, and whether it holds. {_told(judged)}.")
     yield Table([QUOTED[0]._replace(link=_line_of), *QUOTED[1:]], quoted, explored=Explored(FIGURES))
 
 
