@@ -35,6 +35,7 @@ from .network import Network, Step, build, execute, quiet
 from .replay import Own
 from .room import require
 from .shadow import tensors_of
+from .trace import applied
 
 WATCHED = 1.0  # seconds, for the neighbours of a processor to show
 
@@ -195,9 +196,7 @@ class _Named(nn.Module):
         self.module, self.names = module, tuple(names)
 
     def forward(self, *x: Tensor, **named: Tensor) -> Any:
-        given = dict(zip(self.names, (*x, *named.values()), strict=True))
-        first = [given.pop("")] if "" in given else []
-        return self.module(*first, **given)
+        return applied(self.module, dict(zip(self.names, (*x, *named.values()), strict=True)))
 
 
 def _of_code(tool: str, installed: str, own: Graph) -> Peer:

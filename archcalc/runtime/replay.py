@@ -25,7 +25,7 @@ from .network import Program, Step, execute
 from .room import out_of_memory_while
 from .shadow import tensors_of, written
 from .skeleton import untouched
-from .trace import SEED, Again, Watch, leaves
+from .trace import SEED, Again, Watch, applied, leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,7 @@ class Replay(Program, nn.Module):
 
     def forward(self, *x: Tensor) -> Any:
         """What the module itself gives."""
-        named = dict(zip(self.given, x, strict=True))
-        first = [named.pop("")] if "" in named else []
-        return self.module(*first, **named)
+        return applied(self.module, dict(zip(self.given, x, strict=True)))
 
     def differs(self) -> bool:
         """Whether the module itself gives other numbers than its calls, one after the other, do."""

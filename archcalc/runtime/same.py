@@ -15,7 +15,7 @@ from .machine import available_memory
 from .network import build, without_probabilities
 from .room import with_margin
 from .skeleton import untouched
-from .trace import SEED, leaves
+from .trace import SEED, applied, leaves
 
 NEAR = 1e-3  # of the largest number that comes out
 MOST_PARAMS, MOST_MACS = 10**9, 10**12  # of code that is run to be compared
@@ -46,9 +46,7 @@ def same_numbers(found: Alignment, name: str, totals: Totals) -> bool | None:
         _stir(module)
         twin = build(bare).eval()
         twin.load_state_dict(carried(found, module.state_dict(), name))
-        named = {key: value.clone() for key, value in given.items()}
-        first = [named.pop("")] if "" in named else []
-        wanted = leaves(module(*first, **named))
+        wanted = leaves(applied(module, {key: value.clone() for key, value in given.items()}))
         made = leaves(twin(*(value.clone() for value in given.values())))
     wanted = [*{id(tensor): tensor for tensor in wanted}.values()]
     return len(wanted) == len(made) and all(map(_near, made, wanted))

@@ -82,19 +82,23 @@ def made_for_real(given: Given, batch: int, dtype: torch.dtype, layout: torch.me
 def run(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow, watch: Watch | None, grad: bool = False) -> Any:
     """Run the module, watched or not: what it gives where it is to be trained. Raises SpecError at the last line of
     somebody's code."""
-    args = [given[""]] if "" in given else []
-    named = {key: value for key, value in given.items() if key}
     modes = torch.enable_grad() if grad else torch.no_grad() if watch is None else torch.inference_mode()
     with running(not grad and next(iter(given.values())).device == META, shadow), modes, ExitStack() as stack:
         if watch is not None:
             stack.enter_context(watch.hooked())
             stack.enter_context(watch)
-        out = module(*args, **named)
+        out = applied(module, given)
         if watch is not None:
             watch.end(out)
             del out
             return watch
         return out if grad else None
+
+
+def applied(module: nn.Module, given: Mapping[str, Tensor]) -> Any:
+    """What a module gives for inputs by name, of which "" is its first argument."""
+    first = [given[""]] if "" in given else []
+    return module(*first, **{name: value for name, value in given.items() if name})
 
 
 @contextmanager
