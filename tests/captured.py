@@ -72,14 +72,10 @@ def fcm(module: nn.Module, given: dict[str, trace.Given]) -> int | None:
         with untouched(), torch.device("meta"):
             shadow = Shadow()
             module = skeleton(module, shadow).eval()
-            inputs = {key: trace.made_on_meta({key: one}, 1, "float32", shadow)[key] for key, one in given.items()}
-            for one, value in zip(inputs.values(), given.values(), strict=True):
-                if not one.is_floating_point():
-                    shadow.know(one, value.whole(one))
+            inputs = trace.made_on_meta(given, 1, "float32", shadow)
             counter = FlopCounterMode(display=False)
-            args = [inputs.pop("")] if "" in inputs else []
             with torch.no_grad(), shadow, Literals(shadow), counter:
-                module(*args, **inputs)
+                trace.applied(module, inputs)
         return counter.get_total_flops() // 2
     except Exception:
         return None
