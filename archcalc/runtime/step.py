@@ -5,7 +5,6 @@ No rule says what an operator keeps: autograd itself runs, and every storage is 
 
 from __future__ import annotations
 
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -23,7 +21,7 @@ from ..errors import UsageError
 from ..graph import Graph, Stepped
 from .shadow import META, Shadow, attention, tensors_of
 from .skeleton import lazy, skeleton, untouched
-from .trace import Given, leaves, made_on_meta, passed, plain, relative, run, running
+from .trace import Given, heard, leaves, made_on_meta, paths, relative, run, running, their_frame
 
 
 def step(network: nn.Module, inputs: Mapping[str, Given], graph: Graph) -> Stepped:
@@ -53,7 +51,7 @@ class _Seen:
     """A step as it is taken: which node of the graph runs, forward or backward."""
 
     def __init__(self, module: nn.Module, graph: Graph, inputs: Iterable[Tensor]) -> None:
-        self._paths = {id(part): plain(path) for path, part in reversed([*module.named_modules()])}
+        self._paths = paths(module)
         self._open: list[str] = [""]
         self._nodes: dict[tuple[str, str, int], int] = {}
         for at, node in reversed([*enumerate(graph.nodes)]):
@@ -73,9 +71,7 @@ class _Seen:
 
     def _place(self) -> int:
         """The node whose line runs."""
-        frame: Any = sys._getframe(2)
-        while frame is not None and passed(frame.f_code.co_filename):
-            frame = frame.f_back
+        frame = their_frame()
         line = ("", 0) if frame is None else (relative(frame.f_code.co_filename), frame.f_lineno)
         keys = ((self._open[-1], *line), (self._open[-1], "", 0), ("", *line))
         return next((self._nodes[key] for key in keys if key in self._nodes), -1)
@@ -127,28 +123,14 @@ class _Seen:
         self.phase = self.peak_phase
 
     def _forward(self, module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow) -> Any:
-        with self._hooked():
+        with heard(self._enter, self._leave):
             return run(module, given, shadow, None, grad=True)
 
-    @contextmanager
-    def _hooked(self) -> Iterator[None]:
-        """Know in which module it runs."""
+    def _enter(self, module: nn.Module, _: Any) -> None:
+        self._open.append(self._paths.get(id(module), self._open[-1]))
 
-        def enter(module: nn.Module, _: Any) -> None:
-            self._open.append(self._paths.get(id(module), self._open[-1]))
-
-        def leave(*_: Any) -> None:
-            self._open.pop()
-
-        handles = (
-            hooks.register_module_forward_pre_hook(enter),
-            hooks.register_module_forward_hook(leave, always_call=True),
-        )
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    def _leave(self, *_: Any) -> None:
+        self._open.pop()
 
 
 class Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -11,9 +11,10 @@ import os
 import re
 import sys
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import torch
@@ -85,7 +86,7 @@ def run(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow, watch: W
     modes = torch.enable_grad() if grad else torch.no_grad() if watch is None else torch.inference_mode()
     with running(not grad and next(iter(given.values())).device == META, shadow), modes, ExitStack() as stack:
         if watch is not None:
-            stack.enter_context(watch.hooked())
+            stack.enter_context(heard(watch.enter, watch.leave))
             stack.enter_context(watch)
         out = applied(module, given)
         if watch is not None:
@@ -192,6 +193,14 @@ def passed(file: str) -> bool:
     return found
 
 
+def their_frame() -> FrameType | None:
+    """Of what runs the innermost frame that is not passed over."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and passed(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
 def relative(file: str) -> str:
     """A file as a trace calls it: from this folder, or from where Python finds it."""
     path = os.path.abspath(file)  # noqa: PTH100 - links stay
@@ -215,7 +224,26 @@ def place(source: Source, line: int, word: str = "") -> Text:
     return Text(word, source, line, at + 1)
 
 
+def paths(module: nn.Module) -> dict[int, str]:
+    """The first path of each part of a module, by its `id`."""
+    return {id(part): plain(path) for path, part in reversed([*module.named_modules()])}
+
+
 # --- watching -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def heard(enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[None]:
+    """Hear of every call of a module, without a hook on any."""
+    handles = (
+        hooks.register_module_forward_pre_hook(enter),
+        hooks.register_module_forward_hook(leave, always_call=True),
+    )
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 class Again(NamedTuple):
@@ -242,7 +270,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._ids: dict[int, tuple[Any, int]] = {}
         self._open: list[int] = []
         self._place: dict[tuple[Any, int], tuple[str, int]] = {}
-        self._paths = {id(part): plain(path) for path, part in reversed([*module.named_modules()])}
+        self._paths = paths(module)
         self._root = module
         self.learned, tensors = self._learn(module)
         self.inputs = tuple((name or _first(module), self._number(one)) for name, one in given.items())
@@ -367,9 +395,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _where(self) -> tuple[str, int]:
         """The innermost line that is neither torch's nor ours; of a module of torch itself its own."""
-        frame: Any = sys._getframe(2)
-        while frame is not None and passed(frame.f_code.co_filename):
-            frame = frame.f_back
+        frame = their_frame()
         if frame is None:
             return "torch", 0
         key = frame.f_code, frame.f_lineno
@@ -382,26 +408,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # --- modules
 
-    @contextmanager
-    def hooked(self) -> Iterator[None]:
-        """Hear of every call of a module, without a hook on any."""
-        handles = (
-            hooks.register_module_forward_pre_hook(self._enter),
-            hooks.register_module_forward_hook(self._leave, always_call=True),
-        )
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _enter(self, module: nn.Module, args: Any) -> None:
+    def enter(self, module: nn.Module, args: Any) -> None:
         above = self.modules[self._open[-1]][0] if self._open else ""
         path = self._paths.get(id(module), above)
         self._open.append(len(self.modules))
         self.modules.append([path, type(module).__name__, len(self.calls), len(self.calls), ()])
 
-    def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
+    def leave(self, module: nn.Module, args: Any, out: Any) -> None:
         if self._open:
             entry = self.modules[self._open.pop()]
             entry[3] = len(self.calls)
