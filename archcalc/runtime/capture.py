@@ -48,14 +48,9 @@ class Captured:
         if self.example:
             watch, _, _ = self.real(batch, dtype, torch.device("cpu"))
             return watch.traced(self.name, batch, dtype, "example"), watch.files
-        self._check(batch)
-        number, shadow = getattr(torch, dtype), Shadow()
+        shadow = Shadow()
         with untouched(), torch.device("meta"):
-            module = skeleton(self.module, shadow).eval().to(number)
-            given = made_on_meta(self.inputs, batch, dtype, shadow)
-            if lazy(module):
-                run(module, given, shadow, None)
-                module = skeleton(module, shadow)
+            module, given = self._on_meta(batch, dtype, shadow)
             watch = _watched(module, given, shadow)
         return watch.traced(self.name, batch, dtype, "meta"), watch.files
 
@@ -79,8 +74,11 @@ class Captured:
 
     def step(self, graph: Graph) -> Stepped:
         """What a training step at the batch and in the dtype of a graph takes. Raises as `trace` does."""
-        self._check(graph.code.batch if graph.code else 1)
-        return step(self.module, self.inputs, graph)
+        assert graph.code is not None
+        shadow = Shadow()
+        with untouched(), torch.device("meta"):
+            module, given = self._on_meta(graph.code.batch, graph.code.dtype, shadow, training=True)
+            return step(module, given, shadow, graph)
 
     def folded(self, graph: Graph) -> Graph:
         """The graph with batch norms folded into the layers before them. Raises as `trace` does."""
@@ -89,6 +87,19 @@ class Captured:
         module = folded(skeleton(self.module, Shadow()), wanted)
         found = replace(self, module=module, made=lambda: folded(self._module(), wanted))
         return found(graph.code.batch, graph.code.dtype)
+
+    def _on_meta(
+        self, batch: int, dtype: str, shadow: Shadow, training: bool = False
+    ) -> tuple[nn.Module, dict[str, Tensor]]:
+        """A copy of the module that takes no memory, all shapes known, and its inputs. Raises as `trace` does."""
+        self._check(batch)
+        module = skeleton(self.module, shadow)
+        module = (module.train() if training else module.eval()).to(getattr(torch, dtype))
+        given = made_on_meta(self.inputs, batch, dtype, shadow)
+        if lazy(module):
+            run(module, given, shadow, None)
+            module = skeleton(module, shadow)
+        return module, given
 
     def _check(self, batch: int) -> None:
         if self.whole not in (None, batch):

@@ -20,25 +20,18 @@ from torch.utils.flop_counter import flop_registry
 from ..errors import UsageError
 from ..graph import Graph, Stepped
 from .shadow import META, Shadow, attention, tensors_of
-from .skeleton import lazy, skeleton, untouched
-from .trace import Given, heard, leaves, made_on_meta, paths, relative, run, running, their_frame
+from .trace import heard, leaves, paths, relative, run, running, their_frame
 
 
-def step(network: nn.Module, inputs: Mapping[str, Given], graph: Graph) -> Stepped:
-    """Take a training step, in `train()`, at the batch and in the dtype of the graph: every output gets a gradient of
-    its size, as from a loss. Raises UsageError where nothing is trained, SpecError at a line of the code."""
+def step(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow, graph: Graph) -> Stepped:
+    """Take a training step of a module on `meta`, in `train()`, at the batch and in the dtype of the graph: every
+    output gets a gradient of its size, as from a loss. Raises UsageError where nothing is trained, SpecError at a line
+    of the code."""
     assert graph.code is not None
-    with untouched(), torch.device("meta"):
-        shadow = Shadow()
-        module = skeleton(network, shadow).train().to(getattr(torch, graph.code.dtype))
-        given = made_on_meta(inputs, graph.code.batch, graph.code.dtype, shadow)
-        if lazy(module):
-            run(module, given, shadow, None)
-            module = skeleton(module, shadow).train()
-        seen = _Seen(module, graph, given.values())
-        seen.saved_by(module, given, shadow)
-        module.zero_grad(set_to_none=True)
-        seen.take(module, given, shadow)
+    seen = _Seen(module, graph, given.values())
+    seen.saved_by(module, given, shadow)
+    module.zero_grad(set_to_none=True)
+    seen.take(module, given, shadow)
     gradients = {id(p): p.grad for p in module.parameters() if p.grad is not None}
     sizes = tuple(gradient.untyped_storage().nbytes() for gradient in gradients.values())
     if not sizes:
