@@ -45,11 +45,17 @@ def require(report: Report, batch: int, where: torch.device, optimizer: str = ""
 def can_keep(reports: Iterable[Report], batch: int, optimizer: str = "") -> bool:
     """Whether there is room on the CPU for what malloc holds where it returns nothing, beside parameters that are there
     already: where a small block came to stand in a large one that was free, the next large one is new memory."""
-    free, live = available_memory(torch.device("cpu")), 0
+    live = 0
     for report in reports:
         needed = need(report.at_batch(batch), optimizer)
         live = max(live, needed.bytes - needed.parts.get("parameters", 0))
-    return free is None or with_margin(KEPT * live) <= free
+    return has_room(KEPT * live, torch.device("cpu"))
+
+
+def has_room(needed: int, where: torch.device) -> bool:
+    """Whether so many bytes are free, with a margin; also where nobody says what is."""
+    free = available_memory(where)
+    return free is None or with_margin(needed) <= free
 
 
 def require_parameters(graph: Graph, dtype: str, where: torch.device) -> None:

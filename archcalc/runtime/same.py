@@ -11,9 +11,8 @@ from ..analysis.counts import Totals
 from ..analysis.weights import carried
 from ..ops.shapes import batched
 from .capture import Captured
-from .machine import available_memory
 from .network import build, without_probabilities
-from .room import with_margin
+from .room import has_room
 from .skeleton import untouched
 from .trace import SEED, applied, leaves
 
@@ -29,14 +28,14 @@ def same_numbers(found: Alignment, name: str, totals: Totals) -> bool | None:
     code, spec = found.first.graph, found.second.graph.without_heads()
     if code.code is None or spec.code is not None or code.code.dtype != "float32":
         return None
-    again, free = code.code.again, available_memory(torch.device("cpu"))
-    needed = with_margin(4 * totals.param_bytes + 2 * code.code.batch * (totals.peak_memory_bytes or 0))
-    if totals.params > MOST_PARAMS or totals.macs > MOST_MACS or (free is not None and needed > free):
+    again, cpu = code.code.again, torch.device("cpu")
+    needed = 4 * totals.param_bytes + 2 * code.code.batch * (totals.peak_memory_bytes or 0)
+    if totals.params > MOST_PARAMS or totals.macs > MOST_MACS or not has_room(needed, cpu):
         return None
     bare = without_probabilities(spec) if found.left_out else spec
     if not isinstance(again, Captured) or (found.left_out and bare.outputs == spec.outputs):
         return None
-    _, module, given = again.real(code.code.batch, "float32", torch.device("cpu"))
+    _, module, given = again.real(code.code.batch, "float32", cpu)
     if [tuple(value.shape) for value in given.values()] != [
         batched(shape, code.code.batch) for _, shape in spec.inputs
     ]:
