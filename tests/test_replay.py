@@ -82,8 +82,7 @@ def _own(name: str) -> tuple[Graph, Graph]:
 def test_the_calls_alone_give_the_same_bits_and_hold_the_same_memory(name: str) -> None:
     graph, own = _own(name)
     assert own.code is not None
-    assert isinstance(own.code.again, replay.Own)
-    found = own.code.again.replay(own)
+    found = replay.replayed(own)
     assert not found.differs()
     with torch.inference_mode():
         eager, _ = held_peak(found, [*found.given.values()], held_by_callers(found))
@@ -103,9 +102,7 @@ def _nudged(found: replay.Replay, at: int) -> None:
 
 def test_one_bit_is_seen() -> None:
     _, own = _own("half")
-    assert own.code is not None
-    assert isinstance(own.code.again, replay.Own)
-    found = own.code.again.replay(own)
+    found = replay.replayed(own)
     _nudged(found, 0)
     assert found.differs()
 
@@ -113,9 +110,7 @@ def test_one_bit_is_seen() -> None:
 def test_values_and_noise_are_replayed() -> None:
     graph = archcalc.capture(Numbers(), torch.ones(1, 64), example=True).graph
     own = own_run(graph, Conditions())
-    assert own.code is not None
-    assert isinstance(own.code.again, replay.Own)
-    assert not own.code.again.replay(own).differs()
+    assert not replay.replayed(own).differs()
 
 
 @pytest.mark.parametrize("fault", ["macs", "params", "peak"])
@@ -246,9 +241,7 @@ def test_norms_are_folded_as_torch_does() -> None:
     assert folded.totals.macs == model.totals.macs
     assert [layer.path for layer in folded.layers if layer.op == "batch_norm"] == ["other"]
     own = own_run(folded.graph, Conditions(2))
-    assert own.code is not None
-    assert isinstance(own.code.again, replay.Own)
-    again = own.code.again.replay(own)
+    again = replay.replayed(own)
     given = next(iter(again.given.values()))
     with torch.no_grad():
         assert torch.allclose(again(given), module(given), atol=1e-5)

@@ -32,7 +32,7 @@ from .bench import CpuClock, Probe, clock_cost, first_line
 from .machine import available_memory, device_name, device_of, glibc, machine, quota
 from .measure import own_run
 from .network import Network, Step, build, execute, quiet
-from .replay import Own
+from .replay import replayed
 from .room import require
 from .shadow import tensors_of
 from .trace import applied
@@ -201,9 +201,7 @@ class _Named(nn.Module):
 
 def _of_code(tool: str, installed: str, own: Graph) -> Peer:
     """What a tool makes of a module, and of each of its parts alone that calls no other."""
-    assert own.code is not None
-    assert isinstance(own.code.again, Own)
-    count, replay = TOOLS[tool], own.code.again.replay(own)
+    count, replay = TOOLS[tool], replayed(own)
     seen: list[tuple[str, nn.Module, tuple[Tensor, ...]]] = []
     paths = {id(part): path for path, part in replay.module.named_modules() if not [*part.children()]}
 

@@ -65,6 +65,13 @@ class Own:
         return code.built(traced, watch.files, self.captured.unknown, self), watch, module, given
 
 
+def replayed(graph: Graph) -> Replay:
+    """The run of a graph that `own_run` gives, to be done again. Raises as `Own.replay` does."""
+    assert graph.code is not None
+    assert isinstance(graph.code.again, Own)
+    return graph.code.again.replay(graph)
+
+
 class Replay(Program, nn.Module):
     """The calls of a run as steps, a node of `counted` each, on the parameters of the module that ran, and the inputs
     that it had."""

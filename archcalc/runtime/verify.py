@@ -30,7 +30,7 @@ from . import modules
 from .machine import available_memory
 from .measure import own_run
 from .network import build, example_inputs, parameter_count, quiet
-from .replay import Own
+from .replay import replayed
 from .room import out_of_memory, out_of_memory_while, parameter_bytes, require, with_margin
 from .step import Watched
 
@@ -214,9 +214,7 @@ def verify_code(name: str, graph: Graph) -> Verified:
 def _of_code(graph: Graph, own: Graph) -> tuple[list[str], dict[str, str]]:
     """What differs between a module as it was counted on `meta`, as it was seen to run, and what torch says of it; and
     which ops the counter passes over."""
-    assert own.code is not None
-    assert isinstance(own.code.again, Own)
-    replay, counted, seen = own.code.again.replay(own), as_traced(graph).totals, as_traced(own)
+    replay, counted, seen = replayed(own), as_traced(graph).totals, as_traced(own)
     with torch.inference_mode(), Watched((*replay.parameters(), *replay.buffers()), replay.given.values()) as watched:
         replay(*replay.given.values())
     pairs = {
