@@ -340,16 +340,20 @@ def _notes_of_code(model: Model) -> tuple[str, ...]:
         lent = {node.shares for index, node in enumerate(model.graph.nodes) if index not in dead}
         params = sum(layer.params for index, layer in dead.items() if index not in lent)
         names, macs = [layer.node.path for layer in dead.values()], sum(layer.macs for layer in dead.values())
-        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-        said = f"{', '.join(names[:SHOWN])}{more}: {params:,} parameters and {macs:,} MACs are in the total"
+        said = f"{_some(names)}: {params:,} parameters and {macs:,} MACs are in the total"
         found.append(f"nothing reads what is computed by {said}")
     if code.unused:
         names, count = [param.name for param in code.unused], sum(prod(param.shape) for param in code.unused)
-        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-        found.append(f"{count:,} parameters are in the total that nothing reads: {', '.join(names[:SHOWN])}{more}")
+        found.append(f"{count:,} parameters are in the total that nothing reads: {_some(names)}")
     if code.unknown:
         found.append(f"every total is a lower bound, as no rule counts {', '.join(code.unknown)}")
     return tuple(found)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def another_network(models: Sequence[Model]) -> tuple[str, ...]:

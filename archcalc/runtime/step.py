@@ -69,14 +69,18 @@ class _Seen:
         keys = ((self._open[-1], *line), (self._open[-1], "", 0), ("", *line))
         return next((self._nodes[key] for key in keys if key in self._nodes), -1)
 
+    def _turn(self) -> int:
+        """The node whose turn it is in the backward pass."""
+        node: Any = torch._C._current_autograd_node()
+        return self._by_sequence.get(node._sequence_nr(), -1) if node is not None else -1
+
     def _note(self, func: Any, args: Any, kwargs: Any, out: Any, higher: bool) -> None:
         """After each call: which node it is of; backward its products, by torch's own formulas."""
         if self.phase == "forward":
             at = self._place()
             self._by_sequence[torch._C._autograd._get_sequence_nr() - 1] = at
         else:
-            node: Any = torch._C._current_autograd_node()
-            at = self._by_sequence.get(node._sequence_nr(), -1) if node is not None else -1
+            at = self._turn()
             if func.overloadpacket in flop_registry:
                 self.backward[max(at, 0)] += flop_registry[func.overloadpacket](*args, **kwargs, out_val=out) // 2
         if higher:
@@ -84,9 +88,7 @@ class _Seen:
 
     def _products(self, macs: int) -> None:
         """Products of attention, which `meta` does not show."""
-        node: Any = torch._C._current_autograd_node()
-        at = self._by_sequence.get(node._sequence_nr(), -1) if node is not None else -1
-        self.backward[max(at, 0)] += macs
+        self.backward[max(self._turn(), 0)] += macs
 
     def saved_by(self, module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow) -> None:
         """Run forward, and see what is kept, each storage by the node that keeps it first."""

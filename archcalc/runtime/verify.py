@@ -158,7 +158,7 @@ def verify_model(name: str) -> Verified:
     try:
         differences += run(small)
     except Unavailable as error:
-        not_run = f"{error.message}. {error.hint}".rstrip(" .") + "."
+        not_run = _sentences(error)
         for fewer, thin in thinner(printed, small):
             try:
                 differences += run(thin)
@@ -181,6 +181,11 @@ def verify_model(name: str) -> Verified:
     )
 
 
+def _sentences(error: Unavailable) -> str:
+    """Why something did not run, and what helps."""
+    return f"{error.message}. {error.hint}".rstrip(" .") + "."
+
+
 def verify_code(name: str, graph: Graph) -> Verified:
     """Run a module on the CPU and hold what is counted of it against that: parameters, the peak of the memory that is
     held, MACs by torch's counter call by call, and that the calls alone give what the module gives."""
@@ -194,7 +199,7 @@ def verify_code(name: str, graph: Graph) -> Verified:
         with out_of_memory_while("the module ran"):
             differences, gaps = _of_code(graph, own)
     except Unavailable as error:
-        not_run = f"{error.message}. {error.hint}".rstrip(" .") + "."
+        not_run = _sentences(error)
     totals = as_traced(graph).totals
     took = time.perf_counter() - start
     return Verified(
