@@ -3,7 +3,7 @@ settings. They say all that the nodes of a Graph do, but not how these are calle
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -90,18 +90,9 @@ class Piece:
 
     def laid_out(self, value: int) -> Shape:
         """The shape in which the elements of a part's value stood before they were laid out; no vector enters."""
-        while value >= 0:
-            part, first = self.parts[value], value
-            while part is None:
-                first -= 1
-                part = self.parts[first]
-            if len(self.shapes[value]) > 1:
-                break
-            if isinstance(part, Piece):
-                return part.laid[value - first]
-            if not part.laid_out:
-                break
-            value = self.form.inputs[value][0]
+        return _laid_out(value, self.parts, self._shape, self.form.inputs.__getitem__)
+
+    def _shape(self, value: int) -> Shape:
         return self.shapes[value] if value >= 0 else self.entered[-1 - value]
 
     def settled(self) -> bool:
@@ -298,26 +289,33 @@ class PieceBuilder(GraphBuilder):
         return super().params(self._leaf(index))
 
     def laid_out(self, value: int) -> Shape:
-        while value >= 0:
-            _, inputs, shape, *_ = self._nodes[value]
-            if len(shape) > 1:
-                break
-            part, first = self.parts[value], value
-            while part is None:
-                first -= 1
-                part = self.parts[first]
-            if isinstance(part, Piece):
-                return part.laid[value - first]
-            if not part.laid_out:
-                break
-            value = inputs[0]
-        return self.shape(value)
+        return _laid_out(value, self.parts, self.shape, self.inputs_of)
 
     def _leaf(self, value: int) -> int:
         """A value that no piece gives. Raises Unfolded for another."""
         if value >= 0 and not isinstance(self.parts[value], Leaf):
             raise Unfolded
         return value
+
+
+def _laid_out(
+    value: int,
+    parts: Sequence[Leaf | Piece | None],
+    shape: Callable[[int], Shape],
+    inputs: Callable[[int], tuple[int, ...]],
+) -> Shape:
+    """The shape in which the elements of a value stood before they were laid out, in a piece or what is built."""
+    while value >= 0 and len(shape(value)) < 2:
+        part, first = parts[value], value
+        while part is None:
+            first -= 1
+            part = parts[first]
+        if isinstance(part, Piece):
+            return part.laid[value - first]
+        if not part.laid_out:
+            break
+        value = inputs(value)[0]
+    return shape(value)
 
 
 def _read(parts: tuple[Leaf | Piece | None, ...], inputs: tuple[tuple[int, ...], ...]) -> set[int]:
