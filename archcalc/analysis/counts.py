@@ -205,9 +205,10 @@ def _later_steps(graph: Graph) -> Iterator[int]:
     """The nodes of `steps:` behind the first: layers that work once more."""
     first: dict[tuple[int, str], int] = {}
     for number, span in enumerate(graph.spans):
-        one = id(span.where), span.path.rpartition("/")[0]
-        if span.text == "step" and span.where.value == "steps" and first.setdefault(one, number) != number:
-            yield from range(span.start, span.stop)
+        if span.text == "step" and span.where.value == "steps":
+            one = id(span.where), span.path.rpartition("/")[0]
+            if first.setdefault(one, number) != number:
+                yield from range(span.start, span.stop)
 
 
 @lru_cache(maxsize=8192)  # the networks of a family have most of their layers in common
