@@ -286,11 +286,7 @@ class _Expander:
         family, builder = self.family, self.builder
         if family.layers is None:
             raise family.tree.where.error("`layers:` is missing: a quoted table, or a list of layer lines")
-        start = tuple(-1 - n for n in range(len(builder.inputs)))
-        names = {}
-        if family.named_inputs:
-            names = {name: Ref((value,)) for (name, _), value in zip(builder.inputs, start, strict=True)}
-        *_, value = self._rows(start, names)
+        *_, value = self._rows(*self._start())
         if not len(builder):
             raise family.tree.key("layers").error("this network has no layer")
         main = len(builder)
@@ -302,6 +298,14 @@ class _Expander:
         graph = builder.finish(main, value, tuple(heads))
         self._check_read(graph)
         return graph
+
+    def _start(self) -> tuple[Value, dict[str, Ref]]:
+        """The network's inputs, and those that have names."""
+        inputs = self.builder.inputs
+        start = tuple(-1 - n for n in range(len(inputs)))
+        if not self.family.named_inputs:
+            return start, {}
+        return start, {name: Ref((value,)) for (name, _), value in zip(inputs, start, strict=True)}
 
     def _check_read(self, graph: Graph) -> None:
         """Raise SpecError at the first line of which nothing reaches an output or a head, and at an input likewise."""

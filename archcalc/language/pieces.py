@@ -69,10 +69,7 @@ class _Folding(_Expander):
         family, builder = self.family, self.builder
         if family.layers is None or not builder.inputs:
             raise Unfolded
-        start = tuple(-1 - n for n in range(len(builder.inputs)))
-        names = {}
-        if family.named_inputs:
-            names = {name: Ref((value,)) for (name, _), value in zip(builder.inputs, start, strict=True)}
+        start, names = self._start()
         ends, main = start, 0
         for ends in self._rows(start, names):  # noqa: B007
             if seen is not None:
