@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..ops import OPS
 from .expr import IMPLICIT, RESERVED
-from .outline import ROOT, Arg, Body, Fork, From, Item, Named, Owner, Said
+from .outline import ROOT, Arg, Body, Fork, From, Item, Named, Owner, Said, Use, bodies_in, uses_of, within
 
 LEAST = 5  # calls of a block that has no merge
 LONGEST = 12  # items of a body that are looked at as one round of several
@@ -34,9 +34,6 @@ class Sum(NamedTuple):
     """A number as an expression."""
 
     text: str
-
-
-Use = From | Owner
 
 
 class Block(NamedTuple):
@@ -69,7 +66,7 @@ def with_blocks(whole: Body, parts: Sequence[Part], taken: Iterable[str]) -> tup
     kinds: dict[str, str] = {}
     for rounds in (True, False):
         for _ in range(ROUNDS):
-            bodies = [body for one in (whole, *(block.body for block in blocks)) for body in _bodies(one)]
+            bodies = [body for one in (whole, *(block.body for block in blocks)) for body in bodies_in(one)]
             found = _best(bodies, parts if rounds else ())
             if found is None:
                 break
@@ -89,7 +86,7 @@ def _renamed(
     names: dict[str, str] = {}
     waiting = [whole]
     while waiting:
-        said = [item for body in _bodies(waiting.pop(0)) for item in body.items]
+        said = [item for body in bodies_in(waiting.pop(0)) for item in body.items]
         for word in (item.word for item in said if isinstance(item, Said) and item.made):
             if word not in names:
                 names[word] = _called(kinds[word], taken)
@@ -115,21 +112,10 @@ def _renamed(
 # --- what repeats -------------------------------------------------------------------------------------------------
 
 
-def _bodies(body: Body) -> Iterator[Body]:
-    yield body
-    for item in body.items:
-        for inner in _inner(item):
-            yield from _bodies(inner)
-
-
-def _inner(item: Item) -> tuple[Body, ...]:
-    return item.branches if isinstance(item, Fork) else (item.body,) if isinstance(item, Named) else ()
-
-
 def _best(bodies: Sequence[Body], parts: Sequence[Part]) -> list[_Place] | None:
     """The places of the smallest block that saves lines; what stands elsewhere without being a part is one, too."""
     groups: dict[Any, list[_Place]] = {}
-    uses = Counter(use for body in bodies for item in body.items for use in _uses(item))
+    uses = Counter(use for body in bodies for item in body.items for use in uses_of(item))
     for body in bodies:
         for start, stop, kind in _parts(body, parts) if parts else _runs(body):
             key, args = _skeleton(body.items[start:stop], uses)
@@ -215,18 +201,9 @@ def _values(item: Item) -> Iterator[int]:
     said = item.said if isinstance(item, Fork) else item
     if isinstance(said, Said) and said.at != ROOT:
         yield from said.made or (said.at,)
-    for body in _inner(item):
+    for body in within(item):
         for one in body.items:
             yield from _values(one)
-
-
-def _uses(item: Item) -> Iterator[Use]:
-    """The names that an item uses itself, of values and of weights."""
-    if isinstance(item, From):
-        yield item
-    said = item.said if isinstance(item, Fork) else item
-    if isinstance(said, Said):
-        yield from (arg.value for arg in said.args if isinstance(arg.value, (From, Owner)))
 
 
 def _skeleton(items: Sequence[Item], uses: Counter[Use] | None) -> tuple[Any, tuple[Arg, ...]]:
@@ -237,7 +214,7 @@ def _skeleton(items: Sequence[Item], uses: Counter[Use] | None) -> tuple[Any, tu
     args: list[Arg] = []
 
     def of(item: Item) -> Any:
-        here.update(_uses(item))
+        here.update(uses_of(item))
         if isinstance(item, From):
             return ("from", own.get(item, item))
         if isinstance(item, Named):
@@ -393,7 +370,7 @@ def _replaced(body: Body, new: New) -> Body:
 
 def _by_content(items: tuple[Item, ...], kinds: Mapping[str, str]) -> str:
     """What a block is called that nobody took for a part: after its merge and the block in it."""
-    said = [one for body in _bodies(Body(items)) for one in body.items]
+    said = [one for body in bodies_in(Body(items)) for one in body.items]
     merge = next((one.said.word for one in said if isinstance(one, Fork)), "")
     block = next((kinds[one.word] for one in said if isinstance(one, Said) and one.made), "block")
     return f"{merge}_{block}" if merge else block

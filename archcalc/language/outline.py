@@ -93,6 +93,31 @@ class Body(NamedTuple):
     enters: int = 0
 
 
+Use = From | Owner
+
+
+def within(item: Item) -> tuple[Body, ...]:
+    """The bodies that stand in an item."""
+    return item.branches if isinstance(item, Fork) else (item.body,) if isinstance(item, Named) else ()
+
+
+def bodies_in(body: Body) -> Iterator[Body]:
+    """A body and all that stand in it."""
+    yield body
+    for item in body.items:
+        for one in within(item):
+            yield from bodies_in(one)
+
+
+def uses_of(item: Item) -> Iterator[Use]:
+    """The names that an item uses itself, of values and of weights."""
+    if isinstance(item, From):
+        yield item
+    said = item.said if isinstance(item, Fork) else item
+    if isinstance(said, Said):
+        yield from (arg.value for arg in said.args if isinstance(arg.value, (From, Owner)))
+
+
 def outline(values: Sequence[Value], inputs: Sequence[Shape], outputs: Sequence[int]) -> Body:
     """The network as one body. Raises SpecError at the call of an op that the language has no word for."""
     return _Outline(values, inputs).whole(outputs)

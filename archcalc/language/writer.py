@@ -12,7 +12,7 @@ from ..ops import ARGUMENTS, OPS, Shape
 from ..ops.base import OpFamily
 from ..ops.shapes import show
 from .blocks import Block, Part, Sum, with_blocks
-from .outline import Body, Fork, From, Item, Named, Owner, Said, Value, outline
+from .outline import Body, Fork, From, Item, Named, Owner, Said, Value, bodies_in, outline, uses_of, within
 
 WIDTH = 100  # characters of a line that is filled
 PLACED = ("Count", "Size", "int")  # kinds of arguments that are written without their names
@@ -155,20 +155,14 @@ def _calls(body: Body) -> Iterator[Said]:
     for item in body.items:
         if isinstance(item, Said) and not item.made:
             yield item
-        for inner in item.branches if isinstance(item, Fork) else (item.body,) if isinstance(item, Named) else ():
+        for inner in within(item):
             yield from _calls(inner)
 
 
 def _begins(body: Body) -> bool:
     """Whether an input is called by its name."""
-    if any(isinstance(arg.value, From) and arg.value.value < 0 for said in _calls(body) for arg in said.args):
-        return True
-    return any(
-        (isinstance(item, From) and item.value < 0)
-        or (isinstance(item, Fork) and any(map(_begins, item.branches)))
-        or (isinstance(item, Named) and _begins(item.body))
-        for item in body.items
-    )
+    uses = (use for one in bodies_in(body) for item in one.items for use in uses_of(item))
+    return any(isinstance(use, From) and use.value < 0 for use in uses)
 
 
 def _shared(word: str, defaults: Defaults) -> dict[str, Any]:
