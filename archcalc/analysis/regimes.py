@@ -11,7 +11,7 @@ from ..ops import dims
 from ..ops.base import Needs
 from ..ops.shapes import numel
 from .counts import Report
-from .training import train
+from .training import train, used_nodes
 
 
 class Phase(NamedTuple):
@@ -70,17 +70,12 @@ def gan(generator: Report, discriminator: Report, steps: int = 1) -> Regime:
 def into_inputs(report: Report) -> int:
     """The MACs of the backward pass to the network's inputs, where no parameter is trained: for the whole batch."""
     graph = report.graph.without_heads()
-    nodes = graph.nodes
-    used = {*graph.outputs}
-    for index in range(len(nodes) - 1, -1, -1):
-        if index in used:
-            used.update(nodes[index].inputs)
     needs: list[bool] = []
     found = 0
-    for index, (node, layer) in enumerate(zip(nodes, report.layers, strict=False)):
+    for node, layer, used in zip(graph.nodes, report.layers, used_nodes(graph), strict=False):
         read = 0 if node.op.ids else node.op.read
         wanted: Needs = tuple([n < read and (value < 0 or needs[value]) for n, value in enumerate(node.inputs)])
-        needs.append(index in used and any(wanted))
+        needs.append(used and any(wanted))
         if needs[-1] and layer.cost.macs:
             shapes = [graph.shape(value) for value in node.inputs]
             alone = node.op.backward_macs(wanted, *shapes, node.shape) - node.op.weight_macs(*shapes, node.shape)

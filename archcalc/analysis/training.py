@@ -164,6 +164,16 @@ def _of_code(report: Report, code: Code, optimizer: str) -> Training:
     )
 
 
+def used_nodes(graph: Graph) -> list[bool]:
+    """Whether an output of the network depends on each node."""
+    nodes = graph.nodes
+    found = {*graph.outputs, *(value for _, value in graph.head_outputs)}
+    for index in range(len(nodes) - 1, -1, -1):
+        if index in found:
+            found.update(nodes[index].inputs)
+    return [index in found for index in range(len(nodes))]
+
+
 class _Gradient:
     """Memory that gradients stand in, of one value or, as views or shared, of several."""
 
@@ -188,7 +198,7 @@ class _Step:
         self.needs: list[bool] = []  # of each node whether its output gets a gradient
         self.wanted: list[Needs] = []  # of each node which of its inputs get a gradient from it
         self.parameters = self._parameters()
-        for node, used, parameters in zip(graph.nodes, self._used(), self.parameters, strict=True):
+        for node, used, parameters in zip(graph.nodes, used_nodes(graph), self.parameters, strict=True):
             read = node.op.read
             wanted = tuple([value >= 0 and self.needs[value] and n < read for n, value in enumerate(node.inputs)])
             self.wanted.append(wanted)
@@ -227,15 +237,6 @@ class _Step:
     def _turns(self, node: Node) -> int:
         """How often a node works in the whole batch."""
         return self.batch * node.op.turns(*map(self.graph.shape, node.inputs))
-
-    def _used(self) -> list[bool]:
-        """Whether an output of the network depends on each node."""
-        nodes = self.graph.nodes
-        found = {*self.graph.outputs, *(value for _, value in self.graph.head_outputs)}
-        for index in range(len(nodes) - 1, -1, -1):
-            if index in found:
-                found.update(nodes[index].inputs)
-        return [index in found for index in range(len(nodes))]
 
     def _strided(self) -> list[bool]:
         """Whether the tokens of each node's output do not follow each other in memory: those that are a view of a map,
