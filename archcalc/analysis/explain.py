@@ -129,7 +129,7 @@ class Explained:
             return None
         nonzero = numel(y) * summed.value
         for window, size, places in zip(node.op.receptive_window(x)[0] or (), positions(x), positions(y), strict=False):
-            taps = len(range(int(window.first), int(window.last) + 1, window.every)) * places
+            taps = len(window.taps) * places
             nonzero = nonzero * sum(len(read(window, place, size)) for place in range(places)) // taps
         return Weighing(summed, (2 / summed.value) ** 0.5, (numel(y), numel(x)), nonzero)
 

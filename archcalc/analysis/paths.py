@@ -26,7 +26,7 @@ def read(window: ReceptiveWindow, place: int, size: int) -> range:
     if window.reads is not None:
         taps, moved = window.reads(phase), int(window.step * window.phases) * turn
     else:
-        taps, moved = range(int(window.first), int(window.last) + 1, window.every), int(window.step * place)
+        taps, moved = window.taps, int(window.step * place)
     first, step = taps.start + moved, taps.step
     if first < 0:
         first += -(first // step) * step

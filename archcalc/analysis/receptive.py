@@ -273,7 +273,7 @@ class _Work:
         if period > MOST_PHASES or cost > self.left:
             return _bound(axis, window)
         self.left -= cost
-        taps = [range(int(window.first), int(window.last) + 1, window.every)]
+        taps = [window.taps]
         if window.reads is not None:
             taps = [window.reads(place) for place in range(window.phases)]
         every = [(jump * turn, tap) for turn in range(period // window.phases) for tap in taps]

@@ -80,6 +80,11 @@ class ReceptiveWindow(NamedTuple):
     phases: int = 1
     reads: Callable[[int], range] | None = None
 
+    @property
+    def taps(self) -> range:
+        """The inputs that output 0 reads, where what is read does not depend on the place."""
+        return range(int(self.first), int(self.last) + 1, self.every)
+
 
 # An op reads of an input one window an axis; a point; or all of it, whatever its size.
 ReceptiveWindows = tuple[ReceptiveWindow, ...] | None
