@@ -6,7 +6,7 @@ come and go follows from the order of the nodes. What each quantity means is sai
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, cast
 
@@ -27,6 +27,14 @@ class Optimizer(NamedTuple):
     copies: int
     each: int = 0
     scratch: int = 0
+
+    def state(self, tensors: Sequence[int]) -> int:
+        """What it keeps from step to step for parameter tensors of so many bytes."""
+        return self.copies * sum(tensors) + self.each * len(tensors)
+
+    def update(self, tensors: Sequence[int]) -> int:
+        """The most that it takes while it updates one of them."""
+        return self.scratch * max(tensors, default=0)
 
 
 # torch's SGD, SGD with momentum, and Adam, which counts the steps of each tensor in a float and updates one at a time.
@@ -110,10 +118,10 @@ def train(report: Report, optimizer: str = "sgd", heads: bool = False) -> Traini
     held = OPTIMIZERS[optimizer]
     parameters, inputs = sum(tensors), sum(step.inputs)
     statistics = sum(layer.norm_stats for layer in layers) * itemsize
-    state = held.copies * parameters + held.each * len(tensors)
+    state = held.state(tensors)
     peak, phase, at = step.peak, step.phase, step.at
     gradients = step.gradient_bytes
-    updating = inputs + gradients + held.scratch * max(tensors, default=0)  # gradients, and what the update needs
+    updating = inputs + gradients + held.update(tensors)
     if updating > peak:
         peak, phase, at = updating, "step", -1
     found = Training(
@@ -143,9 +151,9 @@ def _of_code(report: Report, code: Code, optimizer: str) -> Training:
     graph, held = report.graph, OPTIMIZERS[optimizer]
     seen = code.again.step(graph)
     gradients = sum(seen.gradients)
-    state = held.copies * gradients + held.each * len(seen.gradients)
+    state = held.state(seen.gradients)
     statistics = sum(layer.norm_stats for layer in report.layers) * ITEMSIZE[report.dtype]
-    updating = seen.inputs + gradients + held.scratch * max(seen.gradients)
+    updating = seen.inputs + gradients + held.update(seen.gradients)
     peak, phase, at = max((seen.peak, seen.phase, seen.at), (updating, "step", -1), key=lambda found: found[0])
     return Training(
         graph=graph,
