@@ -56,7 +56,7 @@ def check_name(name: str, taken: Sequence[str]) -> None:
     if suffix in ("yaml", "yml"):
         raise UsageError(f"`{name}` is a file; a family is called without `.{suffix}`", f"Did you mean `{stem}`?")
     if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", name) or len(name) > 60:
-        plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")[:60].rstrip("._-")
+        plain = plain_name(name)
         hint = f"Did you mean `{plain}`?" if plain else ""
         rule = "a name is lower case letters and digits, with `.`, `_` or `-` between them"
         raise UsageError(f"`{name}` cannot name a spec: {rule}", hint)
@@ -66,3 +66,8 @@ def check_name(name: str, taken: Sequence[str]) -> None:
             near = nearest(name, [other for other in taken if other != word])
             hint = f"`archcalc show {word}` prints its spec" + (f"; `{near}` is there too." if near else ".")
             raise UsageError(f"`{word}` is a model or a family of the zoo: choose another name", hint)
+
+
+def plain_name(text: str) -> str:
+    """What a spec may be called that is nearest to a text; empty where it has no letter or digit."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:60].rstrip("._-")

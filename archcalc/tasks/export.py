@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -14,6 +13,7 @@ from ..files import replace, typed, writable
 from ..graph import Graph, Input
 from ..language.blocks import Part
 from ..language.outline import Value
+from ..language.starter import plain_name
 from ..language.writer import spec
 from ..language.zoo import SUFFIXES, select_text, split
 from ..models import Model, load
@@ -60,7 +60,7 @@ def called(name: str) -> str:
     """What a spec of code is called: `torchvision:resnet50` is `resnet50`, `my_net.py:Net` is `net`."""
     head, _, tail = name.partition("@")[0].rpartition(":")
     stem = tail if head else PurePath(tail).stem
-    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("._-")[:60].rstrip("._-") or "network"
+    return plain_name(stem) or "network"
 
 
 def _read_back(model: Model, text: str, name: str) -> tuple[Graph, bool]:
