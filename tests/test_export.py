@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 from archcalc.analysis.counts import analyse  # noqa: E402
+from archcalc.analysis.normal import normal  # noqa: E402
 from archcalc.errors import SpecError, UsageError  # noqa: E402
 from archcalc.models import Model, capture, load, models  # noqa: E402
 from archcalc.runtime import same  # noqa: E402
@@ -240,3 +242,14 @@ def test_the_command_writes_a_file_or_prints(command: Run, tmp_path: Path, monke
     assert Path("five.yaml").read_text(encoding="utf-8") == printed.out
     for wrong in (["lenet5", "-o", "five.txt"], ["nobody"], ["lenet5", "-o", "no/such/folder.yaml"]):
         assert command("export", *wrong).code == 2
+
+
+def test_a_block_is_called_after_the_innermost_of_those_that_are_the_same_calls(tmp_path: Path) -> None:
+    names = [f"part{number}" for number in range(8)]
+    blocks = [*(f"  {outer}: {inner}" for outer, inner in pairwise(names)), f"  {names[-1]}: conv(8, 3) bn relu"]
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "\n".join(["name: net", "input: 3 × 8 × 8", "layers:", "  - part0", "blocks:", *blocks, ""]), encoding="utf-8"
+    )
+    parts = task._parts(normal(load(str(path)).graph))
+    assert [part.kind for part in parts] == names[::-1]  # and not as sets are in order, another one in each process

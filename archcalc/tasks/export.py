@@ -105,11 +105,12 @@ def _values(form: Normal) -> list[Value]:
 
 
 def _parts(form: Normal) -> list[Part]:
-    """The modules of code, or the blocks of a spec, that are more than one call."""
+    """The modules of code, or the blocks of a spec, that are more than one call; of those that are the same calls the
+    innermost first, which is called alike wherever it stands."""
     nodes = [step.node for step in form.steps]
-    found = {
+    found = dict.fromkeys(
         Part(span.text, bisect_left(nodes, span.start), bisect_left(nodes, span.stop))
-        for span in form.graph.spans
+        for span in reversed(form.graph.spans)
         if span.text.isidentifier()
-    }
+    )
     return sorted((part for part in found if part.stop - part.start > 1), key=lambda part: (part.start, -part.stop))
