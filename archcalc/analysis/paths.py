@@ -232,5 +232,5 @@ def _stacked(node: Node, shapes: Sequence[Shape]) -> bool:
 
 
 def _places(shape: Shape) -> int:
-    """How many places a value has along its first axis. Raises LookupError for many items."""
+    """How many places a value has along its first axis; a vector is one."""
     return (positions(shape) or (1,))[0]
