@@ -62,7 +62,10 @@ function asked(text, heads) {
         throw Error(at < 0 ? `no column is called ${name}` : `${unit} is no unit`);
       const limit = +digits.replaceAll(",", "") * UNITS[unit],
         compare = COMPARE[sign.replace("≤", "<=").replace("≥", ">=")];
-      return row => typeof value(row.cells[at]) === "number" && compare(value(row.cells[at]), limit);
+      return row => {
+        const found = value(row.cells[at]);
+        return typeof found === "number" && compare(found, limit);
+      };
     }
     if (term.startsWith("=") && term.length > 1) {
       return row => [...row.cells].some(cell => cell.textContent.split(", ").includes(term.slice(1)));
@@ -107,15 +110,12 @@ function explore(table, heads, rows, tops, parts) {
     watching.forEach(draw => draw(rows.filter(row => !row.hidden)));
     sign(box);
   };
+  const named = Math.max(
+    0,
+    heads.findIndex(head => head.dataset.k === "name"),
+  );
   for (const [row, some] of parts) {
     if (!some.length) continue;
-    const cell =
-      row.cells[
-        Math.max(
-          0,
-          heads.findIndex(head => head.dataset.k === "name"),
-        )
-      ];
     const button = make("button", { type: "button", textContent: "▸", ariaExpanded: "false", ariaLabel: "parts" });
     const turn = open => {
       open ? opened.add(row) : opened.delete(row);
@@ -126,10 +126,8 @@ function explore(table, heads, rows, tops, parts) {
       turn(!opened.has(row));
       show();
     });
-    cell.prepend(button);
-    openings.set(row, () => {
-      turn(true);
-    });
+    row.cells[named].prepend(button);
+    openings.set(row, () => turn(true));
   }
   input.addEventListener("input", show);
   openings.set(table, words => {
