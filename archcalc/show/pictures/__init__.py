@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
@@ -77,14 +76,14 @@ def picture(
         return volumes.shapes(summary)
 
 
-def graph_svg(summary: Summary, only: str = "", prefix: str = "", look: Look = PLAIN) -> str:
-    """The picture `graph` to stand in a page, its text text: the box of a block of `blocks(summary, only)` has the id
+def graph_svg(summary: Summary, prefix: str = "") -> str:
+    """The picture `graph` to stand in a page, its text text: the box of a block of `blocks(summary)` has the id
     `PREFIXbN`, N its place there, its lines `PREFIXbN-tM`; one of the part K beside the whole `PREFIXiK-bN`."""
     from . import graphs
 
-    look = replace(look, editable=True)
+    look = Look(editable=True)
     with styled(look):
-        drawn = image(graphs.drawn(summary, only, prefix), "svg", look).decode()
+        drawn = image(graphs.drawn(summary, prefix=prefix), "svg", look).decode()
     return drawn[drawn.index("<svg") :]
 
 
