@@ -252,7 +252,7 @@ def roofline(summary: Summary, device: Device) -> Figure:
     roof = ax.text(high, peak * 2.0, f"{short(peak)}FLOP/s in {report.dtype}", ha="right", va="bottom", fontsize=7)
     share = report.totals.macs
     radii = [2.0 + 9 * sqrt(p[2].counts.macs / share) for p in points]
-    measured = summary.measured is not None
+    measured, doubts = summary.measured is not None, unstable(summary)
     for bound, color, marker, text in (
         (True, ORANGE, "o", "limited by memory"),
         (False, BLUE, "s", "limited by arithmetic"),
@@ -260,8 +260,8 @@ def roofline(summary: Summary, device: Device) -> Figure:
         own = [(p, r) for p, r in zip(points, radii, strict=True) if (p[0] < ridge) == bound]
         if own:
             ax.scatter([p[0] for p, _ in own], [p[1] for p, _ in own], s=[(2 * r) ** 2 for _, r in own],
-                       color=tint(color, 0.25) if unstable(summary) else color, marker=marker, alpha=0.75, zorder=3,
-                       edgecolor=RED if unstable(summary) else theme().ink, linewidth=0.5, label=text)  # fmt: skip
+                       color=tint(color, 0.25) if doubts else color, marker=marker, alpha=0.75, zorder=3,
+                       edgecolor=RED if doubts else theme().ink, linewidth=0.5, label=text)  # fmt: skip
     chosen, texts = _called(named(summary, [p[2] for p in points], 26), points, radii)
     ax.set_xlabel("arithmetic intensity (FLOPs per byte moved)")
     ax.set_ylabel("measured (FLOP/s)" if measured else "attainable (FLOP/s)")
@@ -273,7 +273,6 @@ def roofline(summary: Summary, device: Device) -> Figure:
     about = [f"ceilings: {device.name}, {device.by}"]
     if summary.measured is not None:
         about.append(f"rows: measured on {wording.device(summary.measured)}")
-    doubts = unstable(summary)
     under = "\n".join(line for text in [*about, *doubts] for line in textwrap.wrap(text, 105))
     ax.set_title(titled(heading(summary)), loc="left", pad=6 + 9 * (1 + under.count("\n")))
     ax.annotate(under, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=6.5,
