@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -16,19 +18,13 @@ if TYPE_CHECKING:
     from ..networks import Spelled
     from ..parallel import Tick
     from ..show.page import Page
+    from ..show.pictures import Look
 
 PICTURES = (".png", ".svg", ".pdf", ".tikz")
 KWARGS = """For example `--kwargs '{"num_classes": 10}'`."""
 Size = TypeVar("Size")
+Code = TypeVar("Code")
 
-PictureSize = Annotated[str, Option("--size", metavar="WxH", help="Make the picture so many inches, as 6x4.")]
-Dpi = Annotated[int, Option("--dpi", metavar="N", help="Draw a png with so many dots per inch.")]
-NoTitle = Annotated[bool, Option("--no-title", help="Leave out the picture's title, as a caption says it.")]
-Theme = Annotated[
-    str, Option("--theme", metavar="THEME", help="Draw on paper or dark.", autocompletion=complete.themes)
-]
-Font = Annotated[str, Option("--font", metavar="NAME", help="Write in this font, as 'Times New Roman' or serif.")]
-Editable = Annotated[bool, Option("--editable", help="Of svg: leave text text, to edit and to search.")]
 ModelName = Annotated[
     str,
     Argument(
@@ -223,6 +219,40 @@ def chosen_device(gpu: bool, device: str, cpu: bool = False) -> str:
     if gpu and device and not device.startswith("cuda"):
         raise UsageError(f"`--gpu` and `--device {device}`: one of the two")
     return device or ("cuda" if gpu else "cpu")
+
+
+def drawing(command: "Callable[..., Code]") -> "Callable[..., Code]":
+    """A command with the options of pictures behind its own: it is given the `look` that they make."""
+    own, added = signature(command), signature(_look).parameters
+
+    @wraps(command)
+    def run(**arguments: object) -> "Code":
+        look = _look(**{name: arguments.pop(name) for name in added})  # type: ignore[arg-type]
+        return command(**arguments, look=look)
+
+    kept = [parameter for parameter in own.parameters.values() if parameter.name != "look"]
+    run.__signature__ = own.replace(parameters=[*kept, *added.values()])  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in (*kept, *added.values())}
+    return run
+
+
+def _look(
+    size: Annotated[str, Option("--size", metavar="WxH", help="Make the picture so many inches, as 6x4.")] = "",
+    dpi: Annotated[int, Option("--dpi", metavar="N", help="Draw a png with so many dots per inch.")] = 200,
+    no_title: Annotated[
+        bool, Option("--no-title", help="Leave out the picture's title, as a caption says it.")
+    ] = False,
+    theme: Annotated[
+        str, Option("--theme", metavar="THEME", help="Draw on paper or dark.", autocompletion=complete.themes)
+    ] = "paper",
+    font: Annotated[
+        str, Option("--font", metavar="NAME", help="Write in this font, as 'Times New Roman' or serif.")
+    ] = "",
+    editable: Annotated[bool, Option("--editable", help="Of svg: leave text text, to edit and to search.")] = False,
+) -> "Look":
+    from ..show.pictures import Look, inches
+
+    return Look(inches(size), dpi, not no_title, theme, font, editable)
 
 
 class _Say:

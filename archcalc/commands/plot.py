@@ -2,32 +2,19 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from . import completion as complete
 from . import options
-from .options import (
-    MODELS,
-    BatchOfRun,
-    Dpi,
-    DtypeOfRun,
-    Editable,
-    Font,
-    NoTitle,
-    Output,
-    PictureSize,
-    Results,
-    Settings,
-    Theme,
-    Threads,
-    pairs,
-    running,
-    say,
-)
+from .options import MODELS, BatchOfRun, DtypeOfRun, Output, Results, Settings, Threads, pairs, running, say
+
+if TYPE_CHECKING:
+    from ..show.pictures import Look
 
 
+@options.drawing
 def plot(
     kind: Annotated[
         str,
@@ -95,19 +82,15 @@ def plot(
     example: options.Example = False,
     allow_unknown: options.AllowUnknown = False,
     input_size: options.InputSize = None,
-    size: PictureSize = "",
-    dpi: Dpi = 200,
-    no_title: NoTitle = False,
-    theme: Theme = "paper",
-    font: Font = "",
-    editable: Editable = False,
+    *,
+    look: "Look",
 ) -> None:
     """Draw a picture for a paper: bars by layer, memory over the run, a roofline, the graph of blocks and branches,
     the shrinking volumes; of several networks accuracy against operations, or a family along its variants."""
 
     from ..errors import UsageError, printable
     from ..measurement.conditions import Conditions
-    from ..show.pictures import FORMATS, Look, image, inches, mermaid, picture
+    from ..show.pictures import FORMATS, image, mermaid, picture
     from ..tasks.plot import known_kind
     from ..tasks.plot import plot as gathered
 
@@ -116,7 +99,6 @@ def plot(
     if suffix[1:] not in FORMATS and not text:
         raise UsageError(f"`--output {output}` is no png, svg, pdf or tikz", "The suffix says what is written.")
     write = Output("text" if text else "", output, pictures=not text)
-    look = Look(inches(size), dpi, not no_title, theme, font, editable)
     conditions = Conditions(batch or 1, dtype or "float32", threads=threads) if measure else None
     with running("running networks in turn", "rounds") if measure else nullcontext() as tick:
         found = gathered(

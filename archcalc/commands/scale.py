@@ -1,27 +1,21 @@
 """`archcalc scale MODEL --input 128..512/32 --batch 1,8 --set width=1.0,1.1`."""
 
 from contextlib import nullcontext
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from . import options
 from .options import (
     Columns,
-    Dpi,
     Dtype,
-    Editable,
-    Font,
     Format,
     ModelName,
-    NoTitle,
     Optimizer,
     Output,
     OutputFile,
-    PictureSize,
     Results,
     Settings,
-    Theme,
     Train,
     Units,
     Where,
@@ -33,7 +27,11 @@ from .options import (
     trained,
 )
 
+if TYPE_CHECKING:
+    from ..show.pictures import Look
 
+
+@options.drawing
 def scale(
     model: ModelName,
     inputs: Annotated[
@@ -96,12 +94,8 @@ def scale(
     units: Units = "auto",
     output_format: Format = "",
     output: OutputFile = "",
-    size: PictureSize = "",
-    dpi: Dpi = 200,
-    no_title: NoTitle = False,
-    theme: Theme = "paper",
-    font: Font = "",
-    editable: Editable = False,
+    *,
+    look: "Look",
 ) -> None:
     """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
     counted, none is extrapolated. A size that does not build is named with the reason, and the others are shown:
@@ -109,7 +103,6 @@ def scale(
     FILE may also be a picture: png, svg, pdf or tikz."""
     from ..errors import UsageError
     from ..show.columns import known_units
-    from ..show.pictures import Look, inches
     from ..show.scale import name_of, page
     from ..tasks.scale import scale as task
     from ..tasks.space import counts, sides
@@ -118,7 +111,6 @@ def scale(
         raise UsageError(f"`--grid` and `--{'sample' if sample else 'search'}`: one of the two")
     raw, keys = known_units(units) == "raw", names(columns)
     write = Output(output_format, output, pictures=True)
-    look = Look(inches(size), dpi, not no_title, theme, font, editable)
     sweeping = bool(where or points or pareto or best or sample or search)
     with running("counting", "points", rate=True) if sweeping else nullcontext() as tick:
         found = task(
