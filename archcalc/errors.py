@@ -38,23 +38,24 @@ class Unavailable(ArchcalcError):
     exit_code = 3
 
 
-def not_installed(error: ImportError) -> ArchcalcError | None:
-    """What to say of a package that is missing, or does not load; None where it is archcalc's own fault."""
+def not_installed(error: ImportError, by: str = "") -> ArchcalcError | None:
+    """What to say of a package that is missing, or does not load, and is installed `by` another if one is named; None
+    where it is archcalc's own fault."""
     name = (error.name or "").partition(".")[0]
     if name in ("", "archcalc"):
         return None
     if isinstance(error, ModuleNotFoundError):
-        return Unavailable(f"this needs {name}, which is not installed", f"Install it with `pip install {name}`.")
+        return Unavailable(f"this needs {name}, which is not installed", f"Install it with `pip install {by or name}`.")
     return Unavailable(f"{name} does not load here: {error}", f"`pip install --force-reinstall {name}` may mend it.")
 
 
 @contextmanager
-def installed() -> Iterator[None]:
-    """Raises Unavailable for a package that is missing, with what installs it."""
+def installed(by: str = "") -> Iterator[None]:
+    """Raises Unavailable for a package that is missing, with what installs it: its own name, or what it comes `by`."""
     try:
         yield
     except ImportError as error:
-        raise not_installed(error) or error from None
+        raise not_installed(error, by) or error from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from ..errors import Unavailable, UsageError, did_you_mean
+from ..errors import Unavailable, UsageError, did_you_mean, installed
 from ..parallel import cores, obey_interrupt, streamed
 from .sweep import Chunk, Plan, count_chunk, shipped_digest
 
+EXTRA = "archcalc[sweep]"  # what all of them are installed by
 ENGINES = ("processes", "joblib", "dask")
 PATIENCE = 3  # times that workers may die before anything else has come
 Job = tuple[Plan, int]
@@ -50,7 +50,7 @@ def _processes(jobs: Iterator[Job], workers: int, _scheduler: str) -> Iterator[C
 
 
 def _joblib(jobs: Iterator[Job], workers: int, _scheduler: str) -> Iterator[Chunk]:
-    with extra():
+    with installed(EXTRA):
         from joblib import Parallel, delayed
     asked = (delayed(count_chunk)(job) for job in jobs)
     found: Iterator[Chunk] = Parallel(n_jobs=workers or cores(), return_as="generator_unordered")(asked)
@@ -58,7 +58,7 @@ def _joblib(jobs: Iterator[Job], workers: int, _scheduler: str) -> Iterator[Chun
 
 
 def _dask(jobs: Iterator[Job], _workers: int, scheduler: str) -> Iterator[Chunk]:
-    with extra():
+    with installed(EXTRA):
         from distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
     try:
@@ -101,17 +101,6 @@ def _check_workers(client: Any) -> None:
         if theirs != identity():
             what = f"archcalc {theirs[0]}" if theirs[0] != identity()[0] else "other specs"
             raise Unavailable(f"the worker {worker} has {what}", "Install one and the same archcalc on all of them.")
-
-
-@contextmanager
-def extra() -> Iterator[None]:
-    """Raises Unavailable for what only the extra brings."""
-    try:
-        yield
-    except ImportError as error:
-        raise Unavailable(
-            f"this needs {error.name}, which is not installed", "Install it with `pip install archcalc[sweep]`."
-        ) from None
 
 
 _ENGINES: dict[str, Callable[[Iterator[Job], int, str], Iterable[Chunk]]] = {

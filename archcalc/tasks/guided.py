@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
-from ..errors import Unavailable, UsageError
+from ..errors import Unavailable, UsageError, installed
 from ..parallel import cores, obey_interrupt, streamed
-from .engines import PATIENCE, extra
+from .engines import EXTRA, PATIENCE
 from .sweep import Chunk, Plan, Sweep, sweep_of
 
 JOURNAL = ".optuna"  # behind the name of the file of points
@@ -22,7 +22,7 @@ def searched(sweep: Sweep, done: set[int], jobs: int, file: Path | None) -> Gene
     """The points of a search, a chunk each, as they come: the same ones for the same seed where one process counts.
     What was counted already comes as an empty one. Beside a `file` of points stands optuna's journal, by which a search
     that was stopped goes on: chunks that are `done` do not come again. Raises Unavailable, UsageError."""
-    with extra():
+    with installed(EXTRA):
         from optuna import logging
         from optuna.trial import TrialState
     if sweep.measured or not sweep.deciding:
