@@ -10,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SpecError, UsageError, did_you_mean, printable
+from ..errors import SpecError, UsageError, did_you_mean
 from ..language.metrics import ON_DEVICE
 from ..language.zoo import at_input, known_names, shipped_names
 from ..papers.documents import read_ledger
@@ -19,7 +19,7 @@ from ..papers.metrics import BESIDE
 from ..papers.results import Reported
 from ..parallel import Tick, map_processes, ticked
 from ..views import Tabular
-from .results import known_results
+from .results import known_results, none_of_these
 
 if TYPE_CHECKING:
     from ..papers.accuracies import Accuracy
@@ -95,8 +95,7 @@ def _own(file: Path | str, known: Sequence[Reported], meant: Collection[str] | N
             ]
             found.append((result, tuple(beside)))
     if not found:
-        there = ", ".join(dict.fromkeys(f"`{result.model}`" for result in known[:50])) or "none"
-        raise UsageError(f"`{printable(str(file))}` has no result of these networks", f"It has results of {there}.")
+        raise none_of_these(file, known)
     return tuple(found)
 
 

@@ -29,9 +29,14 @@ def results_of(file: Path | str, models: Mapping[str, Model]) -> dict[str, tuple
     typed = set(map(id, known))
     used = any(id(result) in typed for own in found.values() for result in own)
     if file and models and not used:
-        there = ", ".join(dict.fromkeys(f"`{result.model}`" for result in known[:50])) or "none"
-        raise UsageError(f"`{printable(str(file))}` has no result of these networks", f"It has results of {there}.")
+        raise none_of_these(file, known)
     return found
+
+
+def none_of_these(file: Path | str, known: Sequence[Reported]) -> UsageError:
+    """That a file has no result of the networks that are asked for, with those of which it has."""
+    there = ", ".join(dict.fromkeys(f"`{result.model}`" for result in known[:50])) or "none"
+    return UsageError(f"`{printable(str(file))}` has no result of these networks", f"It has results of {there}.")
 
 
 def declared(results: Iterable[Reported]) -> dict[str, ReportedMetric]:
