@@ -26,7 +26,7 @@ from ..parallel import Tick, ticked
 from ..views import Drawn, Tabular
 from .choose import NoneLeft
 from .results import known_results, merged, network_of
-from .space import INPUT, MOST, Candidate, Space, is_expression, shown
+from .space import INPUT, MOST, Candidate, Space, Value, is_expression, shown
 from .sweep import (
     FIELD,
     LATENCY,
@@ -234,17 +234,16 @@ def _space(
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
     """What varies, and what follows from it, as texts."""
     named = inputs if isinstance(inputs, Mapping) else {"": inputs} if inputs else {}
-    axes = {f"{INPUT} {name}".rstrip(): ",".join(map(_side, each)) for name, each in named.items()}
-    axes["batch"] = ",".join(map(str, batches))
+    axes = {f"{INPUT} {name}".rstrip(): _listed(each) for name, each in named.items()}
+    axes["batch"] = _listed(batches)
     derived: dict[str, str] = {}
     for name, given in settings.items():
-        text = given if isinstance(given, str) else ",".join(map(shown, given))
+        text = _listed(given)
         (derived if is_expression(text) else axes)[name] = text
     for name, given in vary.items():
-        text = given if isinstance(given, str) else ",".join(map(shown, given))
         if name in derived or (name in axes and axes[name] != "1"):
             raise UsageError(f"`{name}` varies twice")
-        axes[name] = text
+        axes[name] = _listed(given)
     if "batch" in derived:
         del axes["batch"]
     for name, text in (("dtype", dtype), ("optimizer", optimizer)):
@@ -253,8 +252,9 @@ def _space(
     return tuple(axes.items()), tuple(derived.items())
 
 
-def _side(size: int | Shape) -> str:
-    return str(size) if isinstance(size, int) else "x".join(map(str, size))
+def _listed(values: str | Sequence[Value | float]) -> str:
+    """Values as they are typed on the command line."""
+    return values if isinstance(values, str) else ",".join(map(shown, values))
 
 
 def _text(model: Reference) -> str:

@@ -273,5 +273,7 @@ def _whole(value: Value, what: str) -> int:
 
 
 def shown(value: Value | float) -> str:
-    """A value as a setting is typed: `1.1`."""
+    """A value as it is typed: `1.1`, an input as `3x64x96`."""
+    if isinstance(value, tuple | list):
+        return "x".join(map(str, value))
     return as_typed(value) if isinstance(value, Fraction) else str(value)

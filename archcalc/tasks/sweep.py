@@ -28,7 +28,7 @@ from ..graph import Input
 from ..language.zoo import Selection, select, select_text, spec_files
 from ..networks import input_at, is_settable, network, numbers
 from ..units import with_separators
-from .space import LARGEST, Candidate, Space
+from .space import LARGEST, Candidate, Space, shown
 
 TOTALS = tuple(name for name in Totals.__slots__ if name != "elementwise")
 SHOWN = ("params", "macs", "flops", "activation_bytes", "peak_memory_bytes", "weight_layers")  # in a file, unless asked
@@ -295,13 +295,13 @@ class Sweep:
         return ["point", *self.space.columns, *self.file]
 
     def _varied(self, point: Candidate) -> tuple[int | float | str, ...]:
-        shown: dict[str, int | float | str] = {"batch": point.batch}
-        shown |= {name: float(v) if isinstance(v, Fraction) else v for name, v in point.values.items()}
+        found: dict[str, int | float | str] = {"batch": point.batch}
+        found |= {name: float(v) if isinstance(v, Fraction) else v for name, v in point.values.items()}
         if isinstance(point.input, Mapping):
-            shown |= {f"input {name}": _size(shape) for name, shape in point.input.items()}
+            found |= {f"input {name}": shown(shape) for name, shape in point.input.items()}
         elif point.input is not None:
-            shown["input"] = _size(point.input)
-        return tuple(shown[name] for name in self.space.columns)
+            found["input"] = shown(point.input)
+        return tuple(found[name] for name in self.space.columns)
 
     def choose(self, points: Iterable[Kept]) -> list[Kept]:
         """Of some points those that are kept, whichever others there are: the front, of what is alike the first; so
@@ -323,10 +323,6 @@ class Sweep:
 def input_of(selection: Selection, point: Candidate) -> Input | None:
     """The input of a point, with the channels that the spec has."""
     return None if point.input is None else input_at(selection, point.input, point.settings)
-
-
-def _size(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
 
 
 def front(points: Iterable[Kept], objectives: int) -> list[Kept]:
