@@ -214,7 +214,7 @@ def scale(
         seed,
         latin,
         search,
-        shipped_digest(),
+        shipped_digest() if sweeping else "",
     )
     network = _Network(model, plan, results)
     if not sweeping:

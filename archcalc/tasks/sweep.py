@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import sha256
@@ -115,15 +115,7 @@ class Chunk:
 
     def document(self) -> dict[str, Any]:
         """As JSON has it, without the rows."""
-        return {
-            "number": self.number,
-            "counted": self.counted,
-            "left": self.left,
-            "kept": self.kept,
-            "dropped": self.dropped,
-            "refused": self.refused,
-            "strewn": self.strewn,
-        }
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "rows"}
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Chunk:
