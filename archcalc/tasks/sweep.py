@@ -168,6 +168,7 @@ class Sweep:
             raise UsageError(f"`{TRAINING}` is of a training step", "Give `--train` too.")
         numbers(self.selection, dict.fromkeys(self.space.settings, 1))  # none is one that cannot be set
         self._candidates = Candidates(self.selection)
+        self._reported: tuple[int, Report] | None = None
         most = [b for b in self.bounds if b.quantity in TOTALS and b.comparison in ("<=", "≤", "<")]
         self._limits = {b.quantity: b.limit for b in sorted(most, key=lambda bound: -bound.limit)}
 
@@ -200,9 +201,11 @@ class Sweep:
     # --- counting -----------------------------------------------------------------------------------------------------
 
     def report(self, point: Candidate) -> Report:
-        """The counts of a point. Raises ArchcalcError where it does not build."""
-        graph = network(self.selection, input_of(self.selection, point), point.settings).graph
-        return analyse(graph, point.batch, point.dtype)
+        """The counts of a point, of the last one not made again. Raises ArchcalcError where it does not build."""
+        if self._reported is None or self._reported[0] != point.number:
+            graph = network(self.selection, input_of(self.selection, point), point.settings).graph
+            self._reported = point.number, analyse(graph, point.batch, point.dtype)
+        return self._reported[1]
 
     def figures(self, point: Candidate) -> dict[str, Any] | Bound:
         """What is known of a point, or the first bound that it does not keep: the cheapest are looked at first, nothing
