@@ -105,6 +105,14 @@ def test_what_cannot_vary(axes: dict[str, str], derived: dict[str, str], message
         space(axes, derived)
 
 
+@pytest.mark.parametrize("option", ["set", "vary"])
+def test_numbers_that_are_none_are_told_of_the_option_that_gives_them(
+    option: str, tiny: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli._run(["scale", tiny, f"--{option}", "c=1..x"]) == 2
+    assert f"`--{option} c 1..x` is neither numbers" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("latin", [False, True])
 def test_a_sample_is_of_different_points_and_always_the_same(latin: bool) -> None:
     found = space({"a": "1..50", "b": "1..40", "c": "1..30"})

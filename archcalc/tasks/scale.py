@@ -26,7 +26,7 @@ from ..parallel import Tick, ticked
 from ..views import Drawn, Tabular
 from .choose import NoneLeft
 from .results import known_results, merged, network_of
-from .space import INPUT, MOST, Candidate, Space, Value, is_expression, shown
+from .space import INPUT, MOST, Candidate, Space, Value, is_expression, shown, values_of
 from .sweep import (
     FIELD,
     LATENCY,
@@ -244,6 +244,7 @@ def _space(
         if name in derived or (name in axes and axes[name] != "1"):
             raise UsageError(f"`{name}` varies twice")
         axes[name] = _listed(given)
+        values_of(name, axes[name], "--vary")  # what is wrong with it is said here, where the option is known
     if "batch" in derived:
         del axes["batch"]
     for name, text in (("dtype", dtype), ("optimizer", optimizer)):

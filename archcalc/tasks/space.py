@@ -72,7 +72,7 @@ class Space:
         settable: Callable[[str], bool],
         used: Iterable[str] = (),
     ) -> None:
-        self.axes = tuple(Axis(name, _values_of(name, text)) for name, text in axes)
+        self.axes = tuple(Axis(name, values_of(name, text)) for name, text in axes)
         typed = {name: Text(text, Source(f"--set {name}", (text,)), 1, 1) for name, text in derived}
         self._derived = _in_order({name: Expr(text.strip()) for name, text in typed.items()}, self.names)
         needed = {name for _, expr in self._derived for name in expr.names} | {*used}
@@ -173,8 +173,8 @@ def _in_order(given: Mapping[str, Expr], names: Iterable[str]) -> list[tuple[str
     return found
 
 
-def _values_of(name: str, text: str) -> Sequence[Value]:
-    """The values of an axis. Raises UsageError."""
+def values_of(name: str, text: str, option: str = "--set") -> Sequence[Value]:
+    """The values of an axis that an option gives. Raises UsageError."""
     if name.partition(" ")[0] == INPUT:
         return sides(text)
     if name == "batch":
@@ -188,7 +188,7 @@ def _values_of(name: str, text: str) -> Sequence[Value]:
     place = NAME.match(name)
     if not place or not (place.end() == len(name) or name[place.end()] == "["):
         raise UsageError(f"`{cut(name)}` is no name of what varies", "Such as `width`, or `layers[stage 3]` in a row.")
-    return [simplify(value) for value in values(text, f"--set {name}")]
+    return [simplify(value) for value in values(text, f"{option} {name}")]
 
 
 def is_expression(text: str) -> bool:
