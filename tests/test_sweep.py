@@ -333,6 +333,19 @@ def test_whatever_a_kill_leaves_is_gone_on_with(tiny: str, tmp_path: Path) -> No
     assert every(tiny, points=str(path), resume=True) == whole
 
 
+def test_results_that_were_read_are_no_file_of_points(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = f"model,metric,value,source\n{tiny},top-1,71,us\n"
+    Path("r.csv").write_text(text, encoding="utf-8")
+    line = ["scale", tiny, "--vary", "c=1..3", "--best", "1", "--by", "params", "--results", "r.csv", "--points"]
+    assert cli._run([*line, "r.csv"]) == 2
+    assert "`--points r.csv` was read: nothing takes its place" in capsys.readouterr().err
+    assert Path("r.csv").read_text(encoding="utf-8") == text
+    assert cli._run([*line, "p.csv"]) == 0
+
+
 def test_ctrl_c_says_how_to_go_on(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,12 +31,13 @@ GO_ON = "`--resume` goes on with it; or name another file."
 class Store:
     """A file of points and its journal; `chunks` are those that stand in it already. Nobody else writes to them.
 
-    Raises UsageError for a file of no known form, for one that holds a sweep that was stopped unless it is to `resume`,
-    and then for one of another sweep; Unavailable where something that is needed is missing, or where it cannot be
-    written."""
+    Raises UsageError for a file of no known form or one that was read, for one that holds a sweep that was stopped
+    unless it is to `resume`, and then for one of another sweep; Unavailable where something that is needed is missing,
+    or where it cannot be written."""
 
     def __init__(self, file: str, sweep: Sweep, resume: bool) -> None:
         self.path = files.writable(file, "--points") if not file.endswith(".parquet") else Path(os.path.realpath(file))
+        files.spare_read(self.path, f"--points {file}")
         self.name, self.suffix, self.sweep = printable(file), self.path.suffix.lower(), sweep
         if self.suffix not in SUFFIXES:
             raise UsageError(f"`--points {self.name}` is no csv, jsonl or parquet", "The suffix says what is written.")
