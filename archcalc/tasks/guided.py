@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
+from .. import files
 from ..errors import Unavailable, UsageError, installed
 from ..parallel import cores, obey_interrupt, streamed
 from .engines import EXTRA, PATIENCE
@@ -85,7 +86,7 @@ def _study(sweep: Sweep, file: Path | None, resumed: bool) -> Any:
 
         path = file.with_name(file.name + JOURNAL)
         data = path.read_bytes() if resumed and path.exists() else b""
-        path.write_bytes(data[: data.rfind(b"\n") + 1])
+        files.replace(path, data[: data.rfind(b"\n") + 1])
         storage = JournalStorage(JournalFileBackend(str(path), lock_obj=_Held()))
     with catch_warnings():
         simplefilter("ignore")  # bounds of a sampler are an experiment of optuna's
