@@ -23,7 +23,7 @@ from .capture import Captured
 from .machine import device_of
 from .network import Program, Step, execute
 from .room import out_of_memory_while
-from .shadow import tensors_of, written
+from .shadow import changed, tensors_of, written
 from .skeleton import untouched
 from .trace import SEED, Again, Watch, applied, leaves
 
@@ -88,7 +88,18 @@ class Replay(Program, nn.Module):
             return Step(itemgetter(origin.part), (self.slot(made.graph.nodes[at].inputs[0]),), self.slot(at), free)
         numbers: list[int] = []
         again = watch.again[origin.call]
-        found = Again(again.func, *(_bound(value, watch.known, numbers) for value in again[1:]))
+
+        def bound(value: Any) -> Any:
+            """What is known, and of each other tensor its place among `numbers`."""
+            if not isinstance(value, Ref):
+                return value
+            if value in watch.known:
+                return watch.known[value]
+            if value not in numbers:
+                numbers.append(int(value))
+            return _Slot(numbers.index(value))
+
+        found = Again(again.func, changed(again.args, bound), changed(again.kwargs, bound))
         call = _call(found, origin.several)
         return Step(call, tuple(self.slot(made.values[number]) for number in numbers), self.slot(at), free)
 
@@ -119,25 +130,8 @@ class _Slot(int):
     """The place of a tensor among those that a step takes."""
 
 
-def _bound(value: Any, known: dict[int, Tensor], numbers: list[int]) -> Any:
-    """Arguments with what is known in its place, and of each other tensor its place among `numbers`."""
-    if isinstance(value, Ref):
-        if value in known:
-            return known[value]
-        if value not in numbers:
-            numbers.append(int(value))
-        return _Slot(numbers.index(value))
-    if isinstance(value, list | tuple):
-        return type(value)([_bound(part, known, numbers) for part in value])
-    return {key: _bound(part, known, numbers) for key, part in value.items()} if isinstance(value, dict) else value
-
-
 def _filled(value: Any, tensors: tuple[Any, ...]) -> Any:
-    if isinstance(value, _Slot):
-        return tensors[value]
-    if isinstance(value, list | tuple):
-        return type(value)([_filled(part, tensors) for part in value])
-    return {key: _filled(part, tensors) for key, part in value.items()} if isinstance(value, dict) else value
+    return changed(value, lambda part: tensors[part] if isinstance(part, _Slot) else part)
 
 
 def _slots(value: Any) -> Iterator[int]:

@@ -37,17 +37,24 @@ def tensors_of(*values: Any) -> list[Tensor]:
     return found
 
 
+def changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Arguments with each of them changed, also in lists, tuples and mappings."""
+    if isinstance(value, list | tuple):
+        return type(value)([changed(part, change) for part in value])
+    if isinstance(value, dict):
+        return {name: changed(part, change) for name, part in value.items()}
+    return change(value)
+
+
 def mapped(value: Any, change: Callable[[Tensor], Tensor], device: torch.device) -> Any:
     """Arguments with each tensor changed, and devices replaced."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if isinstance(value, torch.device):
-        return device
-    if isinstance(value, list | tuple):
-        return type(value)([mapped(part, change, device) for part in value])
-    if isinstance(value, dict):
-        return {name: mapped(part, change, device) for name, part in value.items()}
-    return value
+
+    def one(part: Any) -> Any:
+        if isinstance(part, Tensor):
+            return change(part)
+        return device if isinstance(part, torch.device) else part
+
+    return changed(value, one)
 
 
 class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -28,7 +28,7 @@ from ..ops import Shape
 from ..tracing.calls.kinds import known
 from ..tracing.traced import BYTES, Called, Learned, Module, Ref, Storage, Traced
 from ..tracing.traced import Tensor as Seen
-from .shadow import META, MOST, Literals, Shadow, tensors_of, written
+from .shadow import META, MOST, Literals, Shadow, changed, tensors_of, written
 
 # Where frames are passed over on the way to the line that somebody wrote.
 OURS = tuple(f"{Path(file).resolve().parent}{os.sep}" for file in (torch.__file__, __file__))
@@ -353,7 +353,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         }
         overwritten = written(func, args, kwargs) if func._schema.is_mutable else []
         writes = tuple(dict.fromkeys(self._storage(tensor, -1) for tensor in overwritten))
-        again = Again(func, self._kept_as(args), self._kept_as(kwargs)) if self._real else None
+        again = Again(func, changed(args, self._kept_as), changed(kwargs, self._kept_as)) if self._real else None
         out = func(*args, **kwargs)
         made = tensors_of(out)
         if not made and not writes:
@@ -373,16 +373,14 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def _kept_as(self, value: Any) -> Any:
-        """Arguments with the numbers of tensors in their places; what no call gives is kept as it is now."""
-        if isinstance(value, Tensor):
-            number = self._number(value)
-            if number not in self.known and number not in self._given:
-                with _disable_current_modes():
-                    self.known[number] = value.detach().clone() if value.numel() <= MOST else value
-            return Ref(number)
-        if isinstance(value, list | tuple):
-            return type(value)([self._kept_as(part) for part in value])
-        return {key: self._kept_as(part) for key, part in value.items()} if isinstance(value, dict) else value
+        """An argument, of a tensor its number; what no call gives is kept as it is now."""
+        if not isinstance(value, Tensor):
+            return value
+        number = self._number(value)
+        if number not in self.known and number not in self._given:
+            with _disable_current_modes():
+                self.known[number] = value.detach().clone() if value.numel() <= MOST else value
+        return Ref(number)
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Tensor):
