@@ -92,9 +92,10 @@ def held_by_callers(network: Network | Replay) -> tuple[Step, ...]:
         for held in graph.code.memory:
             until[held.born] = max(held.held, until.get(held.born, 0))
         last = [max(end, until.get(root, 0)) for end, root in zip(last, graph.code.roots, strict=True)]
-    for span in graph.spans if graph.code is None else ():
-        if span.input >= 0 and span.start < span.stop:
-            last[span.input] = max(last[span.input], span.stop - 1)
+    else:
+        for span in graph.spans:
+            if span.input >= 0 and span.start < span.stop:
+                last[span.input] = max(last[span.input], span.stop - 1)
     return tuple(step._replace(free=free) for step, free in zip(network.program, network.freed(last), strict=False))
 
 
