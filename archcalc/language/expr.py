@@ -99,15 +99,16 @@ class Waiting:
 
 def simplify(value: Any, limit: int = LIMIT) -> Any:
     """A whole fraction becomes an integer; what is not finite or above `limit`, 10¹⁸ unless given, is refused."""
-    if isinstance(value, Fraction) and value.denominator == 1:
-        value = value.numerator
-    if isinstance(value, float) and not math.isfinite(value):
+    kind, whole, parts = type(value), value, 1
+    if kind is Fraction:
+        whole, parts = value.as_integer_ratio()
+    elif kind is float and not math.isfinite(value):
         raise ExprError("this is not a finite number")
-    if not isinstance(value, bool) and abs(value) > limit:
+    if kind is not bool and not -limit * parts <= whole <= limit * parts:
         raise ExprError("numbers above 10¹⁸ are refused")
-    if isinstance(value, Fraction) and value.denominator > LIMIT:
+    if parts > LIMIT:
         raise ExprError("a fraction with a denominator above 10¹⁸ is refused")
-    return value
+    return value if parts > 1 else whole
 
 
 def make_divisible(value: Number, divisor: int) -> int:
@@ -133,7 +134,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
 def _divide(a: Any, b: Any) -> Any:
     if isinstance(a, float) or isinstance(b, float):
         return a / b
-    return Fraction(a) / Fraction(b)
+    return Fraction(a, b)
 
 
 def _power(a: Any, b: Any) -> Any:
@@ -319,6 +320,8 @@ def check_name(name: Text, what: str, hint: str = "") -> None:
 
 
 def _number(value: Any, node: ast.expr) -> Any:
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, Fraction, float)):
         kinds = {bool: "True or False", tuple: "a size", Ref: "a value of the network"}
         message = f"a number is wanted here; this is {kinds.get(type(value), 'none')}"
