@@ -39,6 +39,14 @@ def patches(x: Tensor) -> Tensor:
     return torch.stack([row.permute(0, 2, 3, 1).flatten(1) for row in rows], 1)
 
 
+def beyond(x: Tensor, rows: tuple[int, ...], columns: tuple[int, ...] = (), fill: float | None = None) -> Tensor:
+    """The places of a signal, or of a map, in this order; those behind the last are `fill`."""
+    if fill is not None:
+        x = F.pad(x, (0, 1) * (x.dim() - 2), value=fill)
+    x = x[:, :, list(rows)]
+    return x[..., list(columns)] if columns else x
+
+
 FUNCTIONS = [
     Function("map", {"like": (2, 3)}, [SEQUENCE], lambda x: x.view(-1, 2, 3, 8).permute(0, 3, 1, 2)),
     Function("map", {"like": True}, [SEQUENCE, (1, 3, 2)], lambda x, _: x.view(-1, 3, 2, 8).permute(0, 3, 1, 2)),
@@ -201,6 +209,25 @@ FUNCTIONS += [
         "gelu", {"tanh": True}, [MAP],
         lambda x: 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3))),
     ),
+    Function(
+        "tanh", {"a": 1.7159, "s": 2 / 3}, [MAP],
+        lambda x: 1.7159 * ((4 * x / 3).exp() - 1) / ((4 * x / 3).exp() + 1),
+    ),
+    Function(
+        "stdconv", {"out": 5, "kernel": 3, "stride": 2}, [MAP],
+        lambda x, weight, bias: F.conv2d(
+            x,
+            (weight - weight.mean((1, 2, 3), True)) / weight.std((1, 2, 3), keepdim=True, correction=0),
+            bias, 2, 1,
+        ),
+    ),
+    Function(
+        "pad", {"size": 1, "end": (0, 2), "value": -1.0}, [(2, 2, 2)],
+        lambda x: beyond(x, (2, 0, 1), (2, 0, 1, 2, 2), -1),
+    ),
+    Function("pad", {"size": 2, "mode": "reflect"}, [(2, 3)], lambda x: beyond(x, (2, 1, 0, 1, 2, 1, 0))),
+    Function("pad", {"size": 2, "mode": "replicate"}, [(2, 3)], lambda x: beyond(x, (0, 0, 0, 1, 2, 2, 2))),
+    Function("pad", {"size": 2, "mode": "circular"}, [(2, 3)], lambda x: beyond(x, (1, 2, 0, 1, 2, 0, 1))),
     Function("gelu", {}, [MAP], lambda x: x * 0.5 * (1 + torch.erf(x / 2**0.5))),
     Function("exp", {}, [MAP], lambda x: torch.e**x),
     Function("square", {}, [MAP], lambda x: x * x),

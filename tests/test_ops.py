@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archcalc.analysis.counts import cost_of
 from archcalc.ops import OPS, Op, OpError, Shape, Tokens
+from archcalc.ops.layout import BEYOND
 from archcalc.ops.shapes import Cut, Many, ManyTokens, cuts_of, many
 from archcalc.runtime import modules
 from archcalc.runtime.network import example_inputs
@@ -200,6 +201,15 @@ ROWS = [
         "bilinear", {"other": True, "out": 5, "bias": False}, [Tokens((7, 3)), Tokens((7, 4))],
         Tokens((7, 5)), [("weight", (5, 3, 4))], 7 * 75, {},
     ),
+    # weights in groups; a stride of 2: ⌊(9 + 2 − 3) / 2⌋ + 1 = 5 and ⌊8 / 2⌋ + 1 = 5
+    Row(
+        "stdconv", {"out": 8, "kernel": 3, "stride": 2, "groups": 2}, [(4, 9, 10)],
+        (8, 5, 5), weights((8, 2, 3, 3)), 200 * 2 * 9, {"bias": 200},
+    ),
+    Row(
+        "stdconv", {"out": 8, "kernel": 2, "pad": 0, "pad_end": 1, "bias": False}, [(3, 9)],
+        (8, 9), [("weight", (8, 3, 2))], 72 * 6, {},
+    ),
     # DeepFace's L4, in small: 25 positions with 16·16·9·9 weights each
     Row(
         "localconv", {"out": 16, "kernel": 9, "pad": 0}, [(16, 13, 13)],
@@ -328,6 +338,7 @@ ROWS = [
     *(row for word in MORE_ACTIVATIONS for row in same(word, "activation", MAP, SEQUENCE)),
     *(row for word in POWERS for row in same(word, "activation", MAP, SEQUENCE)),
     Row("gelu", {"tanh": True}, [SEQUENCE], SEQUENCE, [], 0, {"activation": 40}),
+    Row("tanh", {"a": 1.7159, "s": 2 / 3}, [SEQUENCE], SEQUENCE, [], 0, {"activation": 40}),
     Row("leaky_relu", {"slope": 0.2}, [VECTOR], VECTOR, [], 0, {"activation": 7}),
     Row("elu", {"alpha": 0.5}, [VECTOR], VECTOR, [], 0, {"activation": 7}),
     Row("prelu", {}, [MAP], MAP, [("weight", (6,))], 0, {"activation": 120}),
@@ -433,6 +444,12 @@ ROWS = [
     Row("pad", {"size": 3}, [(3, 224, 224)], (3, 230, 230), [], 0, {}),
     # 0 + 5 + 1 = 6, 1 + 4 + 2 = 7
     Row("pad", {"size": (0, 1), "end": (1, 2)}, [MAP], (6, 6, 7), [], 0, {}),
+    Row("pad", {"size": 2, "value": -1.0}, [(6, 9)], (6, 13), [], 0, {}),
+    *[
+        Row("pad", {"size": 2, "end": (1, 3), "mode": mode}, [MAP], (6, 8, 9), [], 0, {})
+        for mode in ("reflect", "replicate", "circular")
+    ],
+    Row("pad", {"size": 1, "mode": "reflect"}, [(2, 3, 4, 5)], (2, 5, 6, 7), [], 0, {}),
     # U-Net's lowest connection
     Row("crop", {"like": True}, [(512, 64, 64), (1024, 56, 56)], (512, 56, 56), [], 0, {}),
     Row("crop", {"like": (3, 2)}, [MAP], (6, 3, 2), [], 0, {}),
@@ -891,6 +908,10 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("stack", {}, [SEQUENCE, SEQUENCE], ""),
     ("reshape", {"size": (6, 21)}, [MAP], "size"),
     ("pad", {"size": (1, 2, 3)}, [MAP], "size"),
+    ("pad", {"size": 1, "mode": "mirror"}, [MAP], "mode"),
+    ("pad", {"size": 1, "mode": "reflect", "value": 1.0}, [MAP], "value"),
+    ("pad", {"size": 4, "mode": "reflect"}, [MAP], "size"),
+    ("pad", {"size": 1, "end": 5, "mode": "circular"}, [MAP], "size"),
     ("crop", {"like": True}, [MAP], "like"),
     ("crop", {"like": 5}, [MAP], "like"),
     ("crop", {"like": True}, [MAP, (6, 5)], "like"),
@@ -1048,11 +1069,11 @@ same_padding: st.SearchStrategy[Arguments] = st.just({"same": True})
 
 
 @st.composite
-def conv(draw: Draw) -> Drawn:
+def conv(draw: Draw, word: str = "conv") -> Drawn:
     x = draw(maps)
     axes, groups = len(x) - 1, draw(st.sampled_from([n for n in range(1, x[0] + 1) if x[0] % n == 0]))
     op = call(
-        "conv",
+        word,
         out=groups * draw(small),
         kernel=draw(sizes(axes, 1, 4)),
         stride=draw(sizes(axes, 1, 3)),
@@ -1138,8 +1159,9 @@ def reshape(draw: Draw) -> Drawn:
 @st.composite
 def pad(draw: Draw) -> Drawn:
     x = draw(maps)
-    sides = sizes(len(x) - 1, 0, 3)
-    return call("pad", size=draw(sides), end=draw(st.none() | sides)), [x]
+    how = draw(st.sampled_from([{}, {"value": -1.5}, *[{"mode": mode} for mode in BEYOND]]))
+    sides = sizes(len(x) - 1, 0, min(3, *x[1:]) - (how.get("mode") == "reflect"))
+    return call("pad", size=draw(sides), end=draw(st.none() | sides), **how), [x]
 
 
 @st.composite
@@ -1435,6 +1457,7 @@ learned: Any = {"scale": st.booleans(), "shift": st.booleans()}  # of a norm
 
 STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "conv": conv(),
+    "stdconv": conv("stdconv"),
     "dwconv": dwconv(),
     "deconv": deconv(),
     "bilinear": bilinear(),
@@ -1467,6 +1490,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "gelu": plain("gelu", values, tanh=st.booleans()),
     "softmax": plain("softmax", values) | over_axis("softmax"),
     **{word: plain(word, values) for word in MORE_ACTIVATIONS},
+    "tanh": plain("tanh", values, a=st.just(1.0) | st.floats(-2, 2), s=st.just(1.0) | st.floats(-2, 2)),
     "leaky_relu": plain("leaky_relu", values, slope=st.floats(0, 1)),
     "elu": plain("elu", values, alpha=st.floats(0, 2)),
     "prelu": plain("prelu", values, shared=st.booleans()),
@@ -1650,6 +1674,7 @@ def raw_pool(value: float, *kinds: Any) -> Callable[[Any, Shape], nn.Module]:
 
 RAW: dict[str, Callable[[Any, Shape], nn.Module]] = {
     "conv": raw_conv,
+    "stdconv": raw_conv,
     "dwconv": raw_dwconv,
     "deconv": raw_deconv,
     "maxpool": raw_pool(float("-inf"), nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),

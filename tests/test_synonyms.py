@@ -29,6 +29,7 @@ CALLS = {
     "pixelunshuffle": "pixel_unshuffle", "ChannelShuffle": "shuffle", "channel_shuffle": "shuffle",
     "interpolate": "upsample", "UpSampling2D": "upsample", "UpsamplingBilinear2d": "upsample(smooth=True)",
     "DropPath": "droppath", "StochasticDepth": "droppath",
+    "ReflectionPad2d": "pad(n, mode=reflect)", "nn.CircularPad1d": "pad(n, mode=circular)",
     "ZeroPadding2D": "pad", "Dropout": "dropout", "Embedding": "embed", "nn.Embedding": "embed",
     "MultiheadAttention": "attention", "MultiHeadAttention": "attention", "mha": "attention",
     "cls_token": "class_token", "rope": "attention(heads, rotary=10000)", "ALiBi": "attention(heads, alibi=True)",
@@ -43,7 +44,7 @@ CALLS = {
 NOTHING = """
 CELU celu RReLU GLU glu SwiGLU Hardtanh hardtanh Hardshrink Softshrink Tanhshrink Softsign Softmin LogSigmoid LogSoftmax
 log_softmax Softmax2d Threshold AlphaDropout Dropout2d SpatialDropout2D GaussianDropout drop
-MaxUnpool2d LPPool2d FractionalMaxPool2d EmbeddingBag ReflectionPad2d CosineSimilarity Maximum Minimum
+MaxUnpool2d LPPool2d FractionalMaxPool2d EmbeddingBag CosineSimilarity Maximum Minimum
 scaled_dot_product_attention FrozenBatchNorm2d affine_grid fold unfold einsum mlp Mlp sort pow div squeeze
 TimeDistributed RepeatVector AdditiveAttention
 """
@@ -83,7 +84,7 @@ def test_each_module_of_torch_is_offered_its_own_op_or_none() -> None:
     own = {word: {re.sub(r"^Lazy|[123]d", "", op.torch_module)} for word, op in OPS.items()}
     own["bn"] |= {"SyncBatchNorm"}
     own["upsample"] |= {"UpsamplingNearest"}
-    own["pad"] |= {"ConstantPad"}
+    own["pad"] |= {"ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad"}
     own |= {"identity": {"Identity"}, "learned": {"Parameter"}, "reshape": {"Unflatten"}}
     own |= {"rnn": {"RNN", "RNNCell"}, "lstm": {"LSTM", "LSTMCell"}, "gru": {"GRU", "GRUCell"}}
     own["upsample"] |= {"UpsamplingBilinear"}

@@ -32,7 +32,7 @@ ROUGH = set(
     """
     attention avgpool combine conv crop crops deformconv dropout expert_linear frames gates gru instancenorm
     localconv lstm many maxpool mean mul patches rbf rearrange regions rnn roialign shift shuffle similarity
-    slice sub together topk
+    slice stdconv sub together topk
     """.split()  # noqa: SIM905
 )
 

@@ -340,6 +340,7 @@ TWINS = (
     Twin("mixer-b-16", "timm:mixer_b16_224"),
     Twin("vgg16-bn", "torchvision:vgg16_bn", (3, 224, 224)),
     Twin("swin-s", "torchvision:swin_s", (3, 224, 224)),
+    Twin("bit-r50x1", "timm:resnetv2_50x1_bit", (3, 64, 64), later=(r"downsample\.",)),
     Twin("deit-s-distilled", "timm:deit_small_distilled_patch16_224", behind=(("cls_token$", "dist_token$"),)),
 )
 

@@ -143,11 +143,13 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
             steps[at] = step = step._replace(op=op, reads=(value,))
         front = steps[reads[0]] if len(reads) == 1 and reads[0] >= 0 and steps[reads[0]].reads else None
         around = front.op.padding(_before(graph, front)) if front is not None else None
-        if front is not None and around is not None:
-            padded = step.op.padded(*around)
-            if padded is not None:
+        if front is not None:
+            both = step.op.padded(*around) if around is not None else None
+            if both is None and readers[reads[0]] == 1 and not step.weights:
+                both = step.op.behind(front.op)
+            if both is not None:
                 taken.add(reads[0])
-                steps[at] = step._replace(op=padded, reads=front.reads)
+                steps[at] = step._replace(op=both, reads=front.reads)
     _attend(graph, steps)
     needed = set(outputs)
     if graph.code is not None:  # what is written into memory that something else reads

@@ -157,7 +157,7 @@ class Op:
     folds: ClassVar[bool] = False  # in an evaluation it only scales and shifts each channel
     storage: ClassVar[Storage] = "new"
     channels_last: ClassVar[bool] = False  # in the memory of its output the channels of a place lie together
-    copies_in_training: ClassVar[bool] = False  # works in place in an evaluation only
+    copies_in_training: bool = False  # works in place in an evaluation only
     read: ClassVar[int] = 10**6  # how many of its inputs are read; further ones only lend their shape
     saves: ClassVar[Saves] = ""
     gradient: ClassVar[Gradient] = "new"
@@ -271,6 +271,11 @@ class Op:
 
     def taking(self, place: int) -> Op | None:
         """What this op, in its normal form, is where its input `place` of two is a parameter that it alone reads."""
+        return None
+
+    def behind(self, front: Op) -> Op | None:
+        """What this op is together with `front`, which makes what it alone reads, both in normal form, where one op
+        does what they do."""
         return None
 
     def padding(self, x: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | None:

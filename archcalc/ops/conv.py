@@ -139,7 +139,7 @@ class _Layer(Op):
     def elementwise(self, x: Shape, y: Shape) -> dict[str, int]:
         return {"bias": numel(y)} if self.bias else {}
 
-    def folded(self) -> Op:
+    def folded(self) -> Op | None:
         return self if self.bias else self.but(bias=True)
 
     def fan_in(self, x: Shape) -> int:
@@ -226,9 +226,13 @@ class Conv(_Convolution):
         before, behind = (tuple(a + b for a, b in zip(*sides, strict=True)) for sides in ((own, before), (end, behind)))
         return self.but(pad=single(before), pad_end=None if before == behind else single(behind))
 
+    def _modules(self, rt: Any) -> tuple[Any, ...]:
+        """The torch modules for one axis, two and three."""
+        return rt.nn.Conv1d, rt.nn.Conv2d, rt.nn.Conv3d
+
     def torch(self, rt: Any, x: Shape) -> Any:
         w = self._window(x)
-        conv = (rt.nn.Conv1d, rt.nn.Conv2d, rt.nn.Conv3d)[len(w.kernel) - 1]
+        conv = self._modules(rt)[len(w.kernel) - 1]
         dilation = spread(self.dilation, len(w.kernel), "dilation")
         pad = w.before if w.even else 0
         made = conv(x[0], self.out, w.kernel, w.stride, pad, dilation, self.groups, self.bias)

@@ -1,8 +1,9 @@
-"""Other convolutions: with weights for each position, with weights that are a value, at places that are one."""
+"""Other convolutions: with standardised weights, weights for each position or that are a value, at places that are."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from .base import POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindows, Saves, on, op
@@ -22,6 +23,44 @@ class _Other(Op):
     def normal(self, *x: Shape) -> Op:
         w = window(x[0], self.kernel, self.stride, self.pad, dilation=getattr(self, "dilation", 1))
         return self.but(kernel=single(w.kernel), stride=single(w.stride), pad=single(w.before))
+
+
+@op("stdconv")
+class StandardizedConv(Conv):
+    """A convolution whose weights are standardised wherever they are used: those of each output channel have a mean of
+    0 and a deviation of 1. It learns, pads and counts as `conv`; what is done to the weights is not counted.
+
+    Source: Qiao et al., arXiv:1903.10520, section 3.1; Kolesnikov et al., arXiv:1912.11370, section 3.3.
+    """
+
+    eps: float = 1e-10
+
+    torch_module = ""  # it is in timm
+    takes_defaults_of = "conv"
+    restated = None
+
+    def normal(self, x: Shape) -> Op:
+        w = self._window(x)
+        sizes = {"kernel": single(w.kernel), "stride": single(w.stride), "pad": single(w.before), "pad_end": w.end}
+        return self.but(dilation=single(spread(self.dilation, len(w.kernel), "dilation")), same=False, **sizes)
+
+    def spellings(self, x: Shape) -> Iterable[Op]:
+        yield self
+
+    def folded(self) -> Op | None:
+        return None
+
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        weights = Buffer("the standardised weights", numel(self.params(x)[0].shape), once=True)
+        return (*super().saved_buffers(needs, x, y), weights, Buffer("means and deviations", 2 * self.out, once=True))
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        made = super().torch(rt, x)
+        made.eps = self.eps
+        return made
+
+    def _modules(self, rt: Any) -> tuple[Any, ...]:
+        return rt.StandardizedConv1d, rt.StandardizedConv2d, rt.StandardizedConv3d
 
 
 @op("localconv")

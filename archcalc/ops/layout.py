@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -35,6 +36,7 @@ from .shapes import (
     Size,
     Tokens,
     Value,
+    Word,
     channels,
     dims,
     numel,
@@ -117,12 +119,31 @@ class Reshape(_LaidOut):
         return rt.Reshape(self.shape(x))
 
 
-@op("pad", size="zeros before every axis", end="zeros behind every axis")
-class ZeroPad(Free):
-    """Zeros around a map: `size` before each axis, and behind it unless `end` is given."""
+# Where each way to go on reads place i of n, from below 0 to behind the last.
+BEYOND: dict[str, Callable[[int, int], int]] = {
+    "reflect": lambda i, n: n - 1 - abs(n - 1 - abs(i)),
+    "replicate": lambda i, n: min(max(i, 0), n - 1),
+    "circular": lambda i, n: i % n,
+}
+
+
+@op(
+    "pad",
+    size="elements before every axis",
+    end="elements behind every axis",
+    mode="where they are those of the map: `reflect` mirrors it at the edge, `replicate` repeats that, `circular` goes"
+    " on at the other side",
+    value="what they are otherwise",
+)
+class Padding(Free):
+    """A map made larger: by `size` before each axis, and behind it unless `end` is given; zeros, or another `value`, or
+    elements of the map, `pad(3, mode=reflect)`.
+    """
 
     size: Pad
     end: Pad | None = None
+    mode: Word | None = None
+    value: float = 0.0
 
     torch_module = "ZeroPad"
     example = on((4, 8, 8), size=2)
@@ -133,23 +154,45 @@ class ZeroPad(Free):
         before = spread(self.size, axes, "size")
         return before, before if self.end is None else spread(self.end, axes, "end")
 
-    def padding(self, x: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return self._sides(x)
+    def padding(self, x: Shape) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        return None if self.mode or self.value else self._sides(x)
 
     def normal(self, x: Shape) -> Op | None:
         before, behind = self._sides(x)
         end = None if before == behind else single(behind)
-        return ZeroPad(single(before), end) if any((*before, *behind)) else None
+        return self.but(size=single(before), end=end) if any((*before, *behind)) else None
 
     def shape(self, x: Shape) -> Shape:
         before, behind = self._sides(x)
+        if self.mode not in (None, *BEYOND):
+            raise OpError(f"`mode` is one of {', '.join(BEYOND)}; here it is {self.mode}", "mode")
+        if self.mode and self.value:
+            raise OpError(f"with `mode={self.mode}` the map itself goes on: `value` cannot be given beside it", "value")
+        most = {"reflect": -1, "circular": 0}.get(self.mode or "")
+        for n, sides in zip(x[1:], zip(before, behind, strict=True), strict=True):
+            if most is not None and max(sides) > n + most:
+                raise OpError(f"`{self.mode}` has {n + most} elements to go on with on a side of {n}", "size")
         return (x[0], *(a + n + b for a, n, b in zip(before, x[1:], behind, strict=True)))
 
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
+        return "inputs" if self.mode in ("reflect", "replicate") else "nothing"  # torch keeps them for their size
+
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
-        return (tuple(ReceptiveWindow(1, -before, -before) for before in self._sides(x)[0]),)
+        axes = zip(self._sides(x)[0], x[1:], self.shape(x)[1:], strict=True)
+        return (tuple([self._reads(*axis) for axis in axes]),)
+
+    def _reads(self, before: int, n: int, o: int) -> ReceptiveWindow:
+        """What each of o elements reads of n along an axis."""
+        if not self.mode or n == o:
+            return ReceptiveWindow(1, -before, -before)
+        at = BEYOND[self.mode]
+        apart = [at(i - before, n) - i for i in (0, before, o - 1)]
+        return ReceptiveWindow(
+            1, min(apart), max(apart), 1, o, lambda i: range(at(i - before, n), at(i - before, n) + 1)
+        )
 
     def torch(self, rt: Any, x: Shape) -> Any:
-        return rt.ZeroPad(*self._sides(x))
+        return rt.Padding(*self._sides(x), self.mode or "constant", self.value)
 
 
 @op("shift")

@@ -138,12 +138,29 @@ class Mish(_Activation):
     torch_module = "Mish"
 
 
-@op("tanh")
+@op("tanh", a="what the function goes to far above zero", s="the factor of the input")
 class Tanh(_Activation):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent, a · tanh(s · x): `tanh(1.7159, 2 / 3)` is LeNet-5's (LeCun et al., 1998, equation 6)."""
+
+    a: float = 1.0
+    s: float = 1.0
 
     torch_module = "Tanh"
     saves = "output"
+
+    @property
+    def copies_in_training(self) -> bool:  # type: ignore[override]
+        """With factors the backward pass needs what stands between them."""
+        return not self.a == self.s == 1
+
+    def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
+        return "nothing" if self.copies_in_training else "output"
+
+    def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
+        return (Buffer("the tangent", numel(x)),) if self.copies_in_training else ()
+
+    def behind(self, front: Op) -> Op | None:
+        return self.but(s=self.s * front.factor) if isinstance(front, Scale) else None
 
 
 @op("softplus")
@@ -232,6 +249,9 @@ class Scale(Elementwise):
 
     def normal(self, x: Shape) -> Op | None:
         return None if self.factor == 1 else self
+
+    def behind(self, front: Op) -> Op | None:
+        return front.but(a=self.factor * front.a) if isinstance(front, Tanh) else None
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Scale(self.factor)

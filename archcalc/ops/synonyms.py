@@ -15,6 +15,7 @@ LISTS = {"sum": "add", "stack": "many", "max": "", "maximum": "", "minimum": ""}
 _CALLS = """
 linear            · fc dense fullyconnected innerproduct matrixmultiply
 conv              · convolution pointwiseconv
+stdconv           · standardizedconv wsconv weightstandardizedconv
 dwconv            · depthwiseconv depthwise convdw
 deconv            · transposedconv convolutiontranspose convtransposed upconv
 dwconv(k) conv(n) · separableconv sepconv depthwiseseparableconv
@@ -37,11 +38,15 @@ roialign          · multiscaleroialign roialignrotated
 upsample          · interpolate upsampling resize upsamplenearest upsamplingnearest
 upsample(smooth=True) · upsamplebilinear upsamplingbilinear
 pad               · zeropadding constantpad
+pad(n, mode=reflect)   · reflectionpad
+pad(n, mode=replicate) · replicationpad
+pad(n, mode=circular)  · circularpad
 relu              · rectifier
 hardswish         · hswish hardsilu
 hardsigmoid       · hsigmoid
 gelu(tanh=True)   · gelutanh gelunew geluapproximate
 leaky_relu        · lrelu
+tanh(1.7159, 2/3) · scaledtanh stanh
 embed             · wordembedding tokenembedding lookup
 position          · posembed posemb positionembedding positionalembedding positionalencoding learnedposition
 sinusoid          · sinusoidalembedding sinusoidalencoding sinposition
@@ -81,11 +86,11 @@ concat:           · cat concatenate concatenation
 """
 # Words of the field that no op is, near in spelling to one that builds something else.
 _NONE = """
-adaptivelogsoftmax additiveattention affinegrid alphadropout celu circularpad conv2dlstm convlstm convtbc
+adaptivelogsoftmax additiveattention affinegrid alphadropout celu conv2dlstm convlstm convtbc
 cosinesimilarity cropping crossmaplrn div drop dropblock dropout1d dropout2d dropout3d einsum embeddingbag
 featurealphadropout fold fractionalmaxpool frozenbatchnorm gaussiandropout gaussiannoise geglu glu gumbelsoftmax
-hardshrink hardtanh logsigmoid logsoftmax lppool maximum maxunpool minimum mlp onehot pow reflectionpad repeatvector
-replicationpad rrelu scaleddotproductattention sdpa softmax2d softmin softshrink softsign sort spatialdropout
+hardshrink hardtanh logsigmoid logsoftmax lppool maximum maxunpool minimum mlp onehot pow repeatvector
+rrelu scaleddotproductattention sdpa softmax2d softmin softshrink softsign sort spatialdropout
 squeeze squeezeexcite swiglu tanhshrink threshold timedistributed tokenpool transformer unfold
 unsqueeze
 """
@@ -122,6 +127,7 @@ shift       · beta
 factor      · scalefactor upscalefactor downscalefactor
 smooth      · mode bilinear
 size        · outputsize
+mode        · paddingmode
 bidirectional · bidir
 states      · returnstate
 """

@@ -81,6 +81,17 @@ def _gelu_(x: Tensor, tanh: bool = False) -> Tensor:
     return written
 
 
+def _tanh(x: Tensor, a: float = 1.0, s: float = 1.0) -> Tensor:
+    if a == s == 1:
+        return torch.tanh(x)
+    y: Tensor = (s * x).tanh_()
+    return a * y if torch.is_grad_enabled() or is_written(x) else y.mul_(a)
+
+
+def _tanh_(x: Tensor, a: float = 1.0, s: float = 1.0) -> Tensor:
+    return torch.tanh_(x) if a == s == 1 else x.mul_(s).tanh_().mul_(a)
+
+
 def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return partial(function, inplace=True)
 
@@ -99,7 +110,7 @@ ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
     "hardsigmoid": (F.hardsigmoid, _in_place(F.hardsigmoid)),
     "quickgelu": (_quickgelu, _quickgelu_),
     "mish": (F.mish, _in_place(F.mish)),
-    "tanh": (torch.tanh, torch.tanh_),
+    "tanh": (_tanh, _tanh_),
     "softplus": (F.softplus, _softplus_),
     "exp": (torch.exp, torch.exp_),
     "log": (torch.log, torch.log_),
@@ -866,18 +877,41 @@ def _pads(before: Sizes, behind: Sizes) -> Sizes:
     return tuple(n for pair in zip(reversed(before), reversed(behind), strict=True) for n in pair)
 
 
-class ZeroPad(nn.Module):
-    """Zeros before and behind each axis of a map."""
+class _Standardized:
+    """A convolution of torch whose weights are standardised wherever they are used, each output channel's together."""
 
-    def __init__(self, before: Sizes, behind: Sizes) -> None:
+    eps: float
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        used = F.layer_norm(weight, weight.shape[1:], eps=self.eps)
+        made: Tensor = super()._conv_forward(x, used, bias)  # type: ignore[misc]
+        return made
+
+
+class StandardizedConv1d(_Standardized, nn.Conv1d):
+    pass
+
+
+class StandardizedConv2d(_Standardized, nn.Conv2d):
+    pass
+
+
+class StandardizedConv3d(_Standardized, nn.Conv3d):
+    pass
+
+
+class Padding(nn.Module):
+    """Elements before and behind each axis of a map: a number, or, by `mode`, what torch takes of the map."""
+
+    def __init__(self, before: Sizes, behind: Sizes, mode: str, value: float) -> None:
         super().__init__()
-        self.pads = _pads(before, behind)
+        self.pads, self.mode, self.value = _pads(before, behind), mode, value
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x, self.pads)
+        return F.pad(x, self.pads, self.mode, self.value)
 
     def extra_repr(self) -> str:
-        return str(self.pads)
+        return f"{self.pads}, {self.mode}, {self.value}"
 
 
 @fx.wrap

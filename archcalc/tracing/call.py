@@ -153,9 +153,10 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         if len(x) == 2:
             return OPS[facts.word]()
     sizes = given.get("pad", ())
-    zeros = given.get("mode", "constant") == "constant" and not given.get("value")
-    if facts.word in PADS and zeros and len(sizes) == 2 * axes - 4 and min(sizes) >= 0:
-        return OPS["pad"](sizes[-2::-2], sizes[-1::-2]).normal(x[0])  # the last axis comes first
+    if facts.word in PADS and len(sizes) == 2 * axes - 4 and min(sizes) >= 0:
+        mode = given.get("mode", "constant")
+        how = {"value": float(given.get("value") or 0)} if mode == "constant" else {"mode": mode}
+        return OPS["pad"](sizes[-2::-2], sizes[-1::-2], **how).normal(x[0])  # the last axis comes first
     if facts.word == "cat" and len(x) == 1 and "tensors" not in given:
         return None
     if facts.word == "mean" and axes > 2:
