@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from archcalc import errors
 from archcalc.analysis.counts import analyse
 from archcalc.analysis.readings import READINGS, TERMS, Reading, read_reading
 from archcalc.cli import main
@@ -27,6 +28,9 @@ from archcalc.papers.documents import read_document, read_ledger, read_printed
 from archcalc.papers.judge import Ledger, stale
 from archcalc.papers.quantity import ask, read_formula, read_quantity
 from archcalc.papers.tables import figures, maps
+from archcalc.show import paper
+from archcalc.show.page import Table
+from archcalc.tasks.paper import PaperResult
 from archcalc.units import squeeze
 from tests.graphs import KINDS
 
@@ -723,6 +727,26 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(params["source"]) == 2
     assert shape["computed"] == shape["computed_base"] == [28, 28, 672]
     assert shape["reason"] is None
+
+
+def test_every_row_shows_its_source_its_operands_and_its_convention() -> None:
+    """Where nothing is computed the reason stands where the operands would be."""
+    findings = tuple(ledger().finding(name) for name in ledger().entries)
+    result = PaperResult(findings, (), by_id=False, ok=True)
+    page = paper.page(result)
+    assert page.table is not None
+    csv_table = page.table()
+    operands = next(column for column in csv_table.columns if column.name == "operands")
+    for figure, row in zip(paper.data(result)["figures"], csv_table.records, strict=True):
+        assert all((figure["source"], figure["line"], figure["convention"], figure["operands"])), figure["id"]
+        missing = [operand["of"] for operand in figure["operands"] if operand["value"] is None]
+        assert missing == ([figure["reason"]] if figure["verdict"] == "not computable" else []), figure["id"]
+        assert all(operand["of"] in str(operands.value(row)) for operand in figure["operands"])
+    for table in (block for block in page.of("text") if isinstance(block, Table)):
+        for finding in table.records:
+            below = " ".join(note.text for note in table.notes(finding))
+            said = (finding.formula or finding.reason, paper.convention(finding), finding.entry.id.where)
+            assert all(errors.printable(text) in below for text in said), finding.entry.id
 
 
 @pytest.mark.parametrize("form", ["text", "json", "csv", "markdown"])

@@ -111,6 +111,10 @@ PUBLISHED = """
     bit-r101x3             | 387,934,888 |               | 3×224×224      | trained | timm resnetv2_101x3_bit
     bit-l                  | 936,533,224 |               | 3×480×480      | trained | timm resnetv2_152x4_bit
     efficientnet-l2        | 480,309,308 |               | 3×800×800      | trained | timm tf_efficientnet_l2
+    attention-56           |  31,810,728 |  6,270,836,736 | 3×224×224 | trained | the authors' prototxt
+    attention-92           |  52,466,344 | 10,533,789,696 | 3×224×224 | trained | the authors' prototxt
+    dsn-cifar10            |     966,986 |    222,486,528 | 3×32×32   | trained | the authors' prototxt, no heads
+    spp-zf-5               |  77,037,672 |                | 3×224×224 | trained | the authors' prototxt
     vgg16-dense            | 138,357,544 |               | 3×384×384      | trained | torchvision vgg16
     vgg19-dense            | 143,667,240 |               | 3×384×384      | trained | torchvision vgg19
 """
@@ -189,6 +193,29 @@ def r2plus1d() -> int:
     return params + 513 * 400
 
 
+def prelu_net(widths: tuple[int, int, int], counts: tuple[int, int, int]) -> tuple[int, int]:
+    """A 7×7 and three groups of 3×3, biases and slopes; 63 positions of a pyramid; slopes of two layers of 4,096."""
+    params, macs, before = 96 * (147 + 2), 112**2 * 96 * 147, 96
+    for side, c, n in zip((56, 28, 14), widths, counts, strict=True):
+        params += c * (9 * before + 2) + (n - 1) * c * (9 * c + 2)
+        macs += side**2 * (9 * before * c + (n - 1) * 9 * c * c)
+        before = c
+    return params + 4096 * (63 * before + 2) + 4096 + FC + FC_BIASES, macs + 4096 * 63 * before + FC
+
+
+def elu_net() -> tuple[int, int]:
+    """Outputs, filter and side of each convolution, as SMAUG's CIFAR100-Large-ELU lists and pads them."""
+    layers = """384 3 32 | 384 1 16 384 2 16 640 2 16 640 2 16 | 640 1 8 768 2 8 768 2 8 768 2 8
+        | 768 1 4 896 2 4 896 2 4 | 896 3 2 1024 2 2 1024 2 2 | 1024 1 1 1152 2 1 | 1152 1 1 | 100 1 1"""
+    figures = [int(word) for word in layers.replace("|", "").split()]
+    params, macs, before = 0, 0, 3
+    for c, k, side in zip(figures[::3], figures[1::3], figures[2::3], strict=True):
+        params, macs, before = params + c * (k * k * before + 1), macs + side**2 * c * k * k * before, c
+    return params, macs
+
+
+FC = 4096 * 4096 + 1000 * 4096  # the last two layers of AlexNet and its kin, and their biases
+FC_BIASES = 4096 + 1000
 ST_CNN = (
     48 * 76 + 64 * 1201 + 128 * 1601 + 160 * 3201 + 192 * 4001 + 3 * 192 * 4801 + 3 * 3072 * 3073 + 55 * 3073,
     64**2 * 48 * 75
@@ -199,8 +226,6 @@ ST_CNN = (
     + 55 * 3072,
 )
 # Worked out by hand, the biases of a layer as one input more: parameters and MACs.
-FC = 4096 * 4096 + 1000 * 4096  # the last two layers of AlexNet and its kin, and their biases
-FC_BIASES = 4096 + 1000
 BY_HAND: dict[str, tuple[int, int | None]] = {
     "gpt2": gpt2(12, 768),
     "gpt2-medium": gpt2(24, 1024),
@@ -342,6 +367,40 @@ BY_HAND: dict[str, tuple[int, int | None]] = {
     "stochastic-pooling-mnist": (
         64 * 26 + 2 * 64 * 1601 + 10 * (64 * 9 + 1),
         28 * 28 * 64 * 25 + (14 * 14 + 7 * 7) * 64 * 1600 + 10 * 64 * 9,
+    ),
+    "prelu-net-a": prelu_net((256, 512, 512), (5, 5, 5)),
+    "prelu-net-b": prelu_net((256, 512, 512), (6, 6, 6)),
+    "prelu-net-c": prelu_net((384, 768, 896), (6, 6, 6)),
+    "elu-net": elu_net(),
+    "fitnet-4": (
+        2 * (32 * 28 + 2 * 32 * 289 + 48 * 289 + 48 * 433 + 80 * 433 + 5 * 80 * 721 + 128 * 721 + 5 * 128 * 1153)
+        + 129 * 2500
+        + 501 * 10,
+        2 * 32**2 * (32 * 27 + 2 * 32 * 288 + 48 * 288 + 48 * 432)
+        + 2 * 16**2 * (80 * 432 + 5 * 80 * 720)
+        + 2 * 8**2 * (128 * 720 + 5 * 128 * 1152)
+        + 128 * 2500
+        + 500 * 10,
+    ),
+    "dropconnect-cifar10": (
+        64 * 76 + 64 * 1601 + 36 * 32 * (577 + 289) + 1153 * 128 + 129 * 10,
+        24 * 24 * 64 * 75 + 12 * 12 * 64 * 1600 + 36 * 32 * (576 + 288) + 1152 * 128 + 128 * 10,
+    ),
+    "multi-digit-svhn": (
+        144 * 76
+        + 64 * 1201
+        + 128 * 1601
+        + 160 * 3201
+        + 192 * 4001
+        + 3 * 192 * 4801
+        + 16 * 192 * 4801
+        + 3073 * (3072 + 3072 + 7 + 5 * 10),
+        54**2 * 144 * 75
+        + 27**2 * (64 * 1200 + 128 * 1600)
+        + 14**2 * (160 * 3200 + 192 * 4000)
+        + 7**2 * 2 * 192 * 4800
+        + 4**2 * 2 * 192 * 4800
+        + 3072 * (3072 + 3072 + 57),
     ),
     "simple-mlp-1": (842 * 1000 + 1001 * 500 + 501 * 10, 841 * 1000 + 1000 * 500 + 500 * 10),
     "simple-mlp-2": (842 * 1500 + 1501 * 1000 + 1001 * 500 + 501 * 10, None),

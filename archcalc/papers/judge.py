@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -24,14 +25,15 @@ Found = Verdict | Literal["not computable"]
 VERDICTS: tuple[str, ...] = (*get_args(Verdict), "not computable")
 MAX_INSTANCES = 500
 MAX_RELATIVES = 12
+NUMBERS = re.compile(r"10\*\*(\d+)|(?<![\d.])(?<!\*\*)(\d+(?:\.\d+)?)")  # of a formula, but for exponents of others
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A figure with what is computed for it, in base units (sizes in the printed order). `computed` is the number under
     `reading`; `base` that under base counting, of arithmetic of the print what the counts give. `tried` is how many
-    readings were tried; `formula` the arithmetic with its numbers. `operands` are these numbers, each with what it is;
-    `rests_on` the figures among them that contradict."""
+    readings were tried; `formula` the arithmetic with its numbers. `operands` are these numbers, each with what it is,
+    or, without a number, what is missing; `rests_on` the figures among them that contradict."""
 
     entry: Entry
     model: str
@@ -118,7 +120,7 @@ class Ledger:
         if entry.claim is not None:
             return self._claimed(entry, entry.claim)
         if entry.formula is None:
-            return Finding(entry, "", "not computable", reason=entry.missing)
+            return Finding(entry, "", "not computable", operands=((entry.missing, None),), reason=entry.missing)
         if entry.kind == "symbolic":
             return self._symbolic(entry, entry.formula)
         if entry.kind == "arithmetic":
@@ -267,7 +269,8 @@ class Ledger:
         instances = list(islice(product(*(values for _, values in entry.instances)), MAX_INSTANCES))
         for values in instances:
             names: dict[str, Number] = dict(zip(letters, values, strict=True))
-            computed = self._value(entry, formula, entry.reading, names)
+            asked = self._asked(entry, formula, entry.reading, names)
+            computed = formula(asked, names)
             stated = self._value(entry, entry.symbols, BASE, names)
             first = computed if first is None else first
             if not _alike(computed, stated):
@@ -275,14 +278,14 @@ class Ledger:
                 reason = f"{f'at {at} ' * bool(at)}the formula gives {shown(stated)}, computed {shown(computed)}"
                 return Finding(
                     entry, formula.model, "contradicts", computed, computed, None, str(entry.reading), 1,
-                    f"{entry.symbols.text} against {formula.text}", tuple(names.items()), (), reason,
-                    _erratum(entry, "contradicts"),
+                    f"{entry.symbols.text} against {formula.text}", tuple(names.items()) or _named(formula, asked), (),
+                    reason, _erratum(entry, "contradicts"),
                 )  # fmt: skip
         note = f"the formula holds at {len(instances)} instance{'s' * (len(instances) != 1)}"
         text = f"{entry.symbols.text} = {formula.text}"
         return Finding(
-            entry, formula.model, "exact", first, first, Fraction(0), str(entry.reading), 1, text, entry.instances, (),
-            note,
+            entry, formula.model, "exact", first, first, Fraction(0), str(entry.reading), 1, text,
+            entry.instances or _named(formula, asked), (), note,
         )  # fmt: skip
 
     # --- reasons --------------------------------------------------------------------------------------------------
@@ -356,7 +359,10 @@ def _model(family: Family, claim: Claim) -> str:
 
 
 def _named(formula: Formula, operands: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
-    """The operands, each by what it is: a quantity or the id of a figure."""
+    """The operands, each by what it is: a quantity or the id of a figure; of numbers alone these."""
+    if not formula.operands:
+        found = NUMBERS.findall(formula.text.value)
+        return tuple(("number", Fraction(figure or 10 ** int(exponent))) for exponent, figure in found)
     texts = {name: one.text if isinstance(one, Quantity) else one for name, one in formula.operands.items()}
     return tuple((texts[name].value, value) for name, value in operands.items())
 

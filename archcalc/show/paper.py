@@ -46,8 +46,11 @@ Number = float | list[float]  # sizes as lists
 class OperandDocument(TypedDict):
     """A number that a figure is computed from."""
 
-    of: Annotated[str, "What it is: a quantity of a network, the id of another figure, or a constant."]
-    value: Annotated[Number | None, "The number."]
+    of: Annotated[
+        str,
+        "What it is: a quantity of a network, the id of another figure, a constant, a number; or what is missing.",
+    ]
+    value: Annotated[Number | None, "The number; null of what is missing, and of a figure that cannot be computed."]
 
 
 class PrintedFigure(TypedDict):
@@ -77,7 +80,9 @@ class PrintedFigure(TypedDict):
         "Whether it follows from an architecture, is part of one, is a formula, or is arithmetic of what is printed.",
     ]
     formula: Annotated[str, "How it is computed, with the numbers; empty where it is not."]
-    operands: Annotated[list[OperandDocument], "The numbers that it is computed from."]
+    operands: Annotated[
+        list[OperandDocument], (("minItems", 1),), "The numbers that it is computed from, or what is missing."
+    ]
     convention: Annotated[
         str, "By which convention: a reading or base counting, constants, the order of a size's axes."
     ]
@@ -232,8 +237,12 @@ def _cell(name: str, figure: Mapping[str, Any]) -> Value:
     found: Value | list[Any] = figure[name]
     if not isinstance(found, list):
         return found
-    parts = [f"{one['of']} = {one['value']}" if isinstance(one, dict) else str(one) for one in found]
+    parts = [_operand(**one) if isinstance(one, dict) else str(one) for one in found]
     return ("×" if name in SIZES else "; ").join(parts)
+
+
+def _operand(of: str, value: Number | None) -> str:
+    return of if value is None else f"{of} = {value}"
 
 
 SIZES = ("value", "computed", "computed_base")
@@ -304,7 +313,7 @@ TEXT = (
 )
 REASON = Column("reason", cause, "reason", "reason", words)
 BEHIND = (  # each figure, so that nobody has to look for it
-    Column("formula", lambda finding: printable(finding.formula) or "—", "computed from", "from", words),
+    Column("formula", lambda finding: printable(finding.formula or finding.reason), "computed from", "from", words),
     Column("convention", convention, "convention", "convention", words),
     Column("beside", beside, "beside", "beside", words),
     Column("source", sources, "source", "source", words),
