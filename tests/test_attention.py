@@ -183,7 +183,7 @@ def test_a_table_for_classes_of_distances(causal: bool) -> None:
     )
     apart = torch.arange(-300, 300)
     wanted = [bucket(int(n), 32, 128, not causal) for n in apart]
-    assert modules._buckets(apart, 32, 128, not causal).tolist() == wanted
+    assert modules.distance_classes(apart, 32, 128, not causal).tolist() == wanted
 
 
 def test_a_given_table_and_mask_are_those_of_each_sample() -> None:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..graph import Graph, Node
 from ..ops import Op, Shape, Tokens, channels, dims
-from ..ops.shapes import numel, positions, show
+from ..ops.shapes import elements, numel, positions, show
 from .arithmetic import usage
 from .lineup import common
 from .normal import Normal, normal
@@ -451,7 +451,7 @@ def _alike(x: Shape, y: Shape) -> bool:
 
 def _as_large(x: Shape, y: Shape) -> bool:
     """Whether two values have the same axes, wherever these lie: in code channels may be last."""
-    return sorted(n for n in x if n > 1) == sorted(n for n in y if n > 1) or numel(x) == numel(y)
+    return sorted(n for n in x if n > 1) == sorted(n for n in y if n > 1) or elements(x) == elements(y)
 
 
 def _channels(x: Shape) -> int:

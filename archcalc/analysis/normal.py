@@ -11,25 +11,30 @@ itself at another input.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import Op, Shape
+from ..ops.laid import merged, whole
+from ..ops.shapes import Cut, dims, many, single
+from .attend import Finder, Moves, attention, looking_up, variable
+from .cuts import beside, regrouped, rolled, sides
 
 MOST = 1000  # branches that a merge may have, as in a spec
 
 
 class Held(NamedTuple):
-    """A parameter or statistic: of which node which one in order, and which part of it of how many, `turned` where
-    it is transposed."""
+    """A parameter or statistic: of which node which one in order, and which part of it of how many, of each of so many
+    `heads`, `turned` where it is transposed."""
 
     node: int
     number: int
     part: int = 0
     parts: int = 1
     turned: bool = False
+    heads: int = 1
 
 
 class Step(NamedTuple):
@@ -87,8 +92,12 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
     found: dict[tuple[Op, tuple[Shape, ...]], tuple[Op | None, tuple[Shape, ...]]] = {}
     at = {value: value for value in range(-len(graph.inputs), 0)}
     steps: list[Step] = []
+    cuts = _Cuts(graph) if graph.code is not None else None
     for index, node in enumerate(graph.nodes):
-        shapes = tuple([graph.shape(value) for value in node.inputs])
+        if cuts is not None and cuts.step(index, at, steps):
+            continue
+        inputs = [value for place, value in enumerate(node.inputs) if place not in node.op.fixed]
+        shapes = tuple([graph.shape(value) for value in inputs])
         key = (node.op, shapes)
         if key not in found:
             found[key] = node.op.meaning(*shapes, node.shape)
@@ -96,7 +105,7 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
                 found[key] = None, ()
         op, weights = found[key]
         if op is None:
-            at[index] = at[node.inputs[0]]
+            at[index] = at[inputs[0]]
             continue
         at[index] = len(steps)
         owner = None if node.shares is None else at[node.shares]
@@ -105,10 +114,95 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
         held = tuple(
             [Held(index, number, turned=node.op.transposed) for number in range(len(weights) if owner is None else 0)]
         )
-        steps.append(Step(index, op, weights, tuple([at[value] for value in node.read]), owner, held))
+        steps.append(Step(index, op, weights, tuple([at[value] for value in inputs[: node.op.read]]), owner, held))
+        if cuts is not None:
+            cuts.follow(steps[-1])
+    if cuts is not None:
+        cuts.turn(steps)
+        _attend(graph, steps, at, cuts)
     return _joined(graph, steps, [at[value] for value in graph.outputs])
 
 
+class _Cuts:
+    """The windows and grids of a graph of code: of each step the cut whose items it gives."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.moves = graph, Moves(graph)
+        self.made: list[int] = []  # by step: the step that cut, -1 for none
+        self.cut: dict[int, Cut] = {}  # by the step that cut
+        self._known: dict[tuple[int, Op], int] = {}
+        self._axes: dict[int, tuple[int, ...]] = {}  # of what is cut, along which it is
+        self._whole: dict[int, list[int]] = {}  # by the step that cut: what puts the items together
+
+    def step(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
+        """Whether a node is the end of moves that cut a map, or put it together: it becomes that step."""
+        source, laid = self.moves.of(index)
+        node = self.graph.nodes[index]
+        if node.op.role == "joined":
+            parts = [self.moves.of(value) for value in variable(node)]
+            source = parts[0][0] if len({own for own, _ in parts}) == 1 < len(parts) else index
+            found = beside([laid for _, laid in parts], node.op.said.get("dim", 0)) if source != index else None
+        elif source != index:
+            if merged(laid.groups) == merged(whole(laid.source).groups):
+                at[index] = at[source]
+                return True
+            before = at[source]
+            made = self.made[before] if before >= 0 else -1
+            found = regrouped(laid, self.cut.get(made))
+        else:
+            found = None
+        if found is None:
+            return False
+        before = at[source]
+        made = self.made[before] if before >= 0 else -1
+        known = self._known.get((before, found.op))
+        if known is None:
+            known = self._known[before, found.op] = len(steps)
+            steps.append(Step(index, found.op, (), (before,), None, (), found.shape))
+            self.made.append(known if found.cut else -1)
+            if found.cut:
+                self.cut[known], self._axes[known] = found.cut, found.axes
+            elif made >= 0:
+                self._whole.setdefault(made, []).append(known)
+        at[index] = known
+        return True
+
+    def turn(self, steps: list[Step]) -> None:
+        """Make what turns a map round before it is cut, and back, a part of the cut."""
+        readers: dict[int, list[int]] = {}
+        for number, step in enumerate(steps):
+            for value in step.reads:
+                readers.setdefault(value, []).append(number)
+        for number, cut in self.cut.items():
+            before, back = steps[number].reads[0], [one for end in self._whole.get(number, ()) for one in readers[end]]
+            front = steps[before] if before >= 0 else None
+            if front is None or front.op.role != "roll" or not back:
+                continue
+            by = rolled(self.graph, front.node, self._axes[number])
+            shift = tuple(-n for n in by or (0,))
+            turned = [self._back(steps[one]) for one in back]
+            if min(shift) < 0 or not any(shift) or any(one != shift for one in turned):
+                continue
+            if any(n >= window for n, window in zip(shift, cut.each, strict=True)):
+                continue
+            self.cut[number] = cut._replace(shift=shift)
+            shape = steps[number].shape or ()
+            steps[number] = steps[number]._replace(
+                op=steps[number].op.but(shift=single(shift)), reads=front.reads, shape=many(shape, (self.cut[number],))
+            )
+            for one in back:
+                steps[one] = steps[steps[one].reads[0]]
+
+    def _back(self, step: Step) -> tuple[int, ...] | None:
+        """By how much a step turns a map round that was put together."""
+        if step.op.role != "roll":
+            return None
+        _, laid = self.moves.of(variable(self.graph.nodes[step.node])[0])
+        return rolled(self.graph, step.node, sides(laid))
+
+    def follow(self, step: Step) -> None:
+        """A step works on the items of what it reads first."""
+        self.made.append(next((self.made[value] for value in step.reads if value >= 0 and self.made[value] >= 0), -1))
 def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
     """With zeros around a map, and merges among the branches of their like, in what reads them."""
     readers = Counter(value for step in steps for value in step.reads)
@@ -127,7 +221,7 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
         reads = _side_by_side(graph, steps, reads, readers, taken) if step.op.nests and not step.op.commutes else reads
         if reads != list(step.reads):
             steps[at] = step = step._replace(reads=tuple(reads))
-        learned = [value for value in reads if value >= 0 and steps[value].weights and not steps[value].reads]
+        learned = [value for value in reads if value >= 0 and steps[value].weights and steps[value].op.storage == "own"]
         if len(reads) == 2 and len(learned) == 1 and readers[learned[0]] == 1 and not step.weights:
             has = step.op.taking(reads.index(learned[0]))
             if has is not None:
@@ -150,11 +244,12 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
             if both is not None:
                 taken.add(reads[0])
                 steps[at] = step._replace(op=both, reads=front.reads)
-    _attend(graph, steps)
     needed = set(outputs)
     if graph.code is not None:  # what is written into memory that something else reads
         needed |= {
-            n for n, step in enumerate(steps) if n not in taken and graph.nodes[step.node].op.storage == "inplace"
+            n
+            for n, step in enumerate(steps)
+            if n not in taken and (op := graph.nodes[step.node].op).storage == "inplace" and not op.constant
         }
     for at in range(len(steps) - 1, -1, -1):
         if at in needed or (steps[at].weights and at not in taken):  # what is learned is a part of the network
@@ -193,66 +288,72 @@ def _of_itself(steps: Sequence[Step], step: Step, readers: Counter[int]) -> tupl
     return None
 
 
-def _attend(graph: Graph, steps: list[Step]) -> None:
+def _attend(graph: Graph, steps: list[Step], at: Mapping[int, int], cuts: _Cuts) -> None:
     """Make one attention of the mixing of values, the layers that make queries, keys and values, and that behind it."""
-    readers: dict[int, list[int]] = {}
-    for at, step in enumerate(steps):
+    finder = Finder(graph)
+    readers: dict[int, set[int]] = {at[value]: {-1} for value in graph.outputs}
+    for number, step in enumerate(steps):
         for value in step.reads:
-            readers.setdefault(value, []).append(at)
-    for at, step in enumerate(steps):
-        mixing = steps[step.reads[0]] if len(step.reads) == 1 and step.reads[0] >= 0 else None
-        if mixing is None or step.op.family != "linear" or len(mixing.reads) != 3:
+            readers.setdefault(value, set()).add(number)
+    for number, step in enumerate(steps):
+        found = finder.at(step.node) if step.op.family == "linear" and len(step.reads) == 1 else None
+        if found is None:
             continue
-        inside = {step.reads[0]}
-        found = [_made(steps, value, inside) for value in mixing.reads]
-        layers = [layer for layer, _ in found]
-        if min(layers) < 0 or any(len(steps[layer].reads) != 1 for layer in layers):
+        parts = found.query, found.key, found.value
+        layers = [at[part.layer] for part in parts]
+        if any(steps[one].op.family != "linear" or len(steps[one].reads) != 1 for one in layers):
             continue
-        counts = [layers.count(layer) for layer in layers]
-        parts = [_part(steps, layer, taken, count) for (layer, taken), count in zip(found, counts, strict=True)]
-        if parts not in ([0, 1, 2], [0, 0, 1], [0, 0, 0]) or parts != [layers[:n].count(layers[n]) for n in range(3)]:
+        cut = cuts.cut.get(cuts.made[layers[0]])
+        masks = [*found.added.masks]
+        if cut is not None and any(cut.shift):  # tokens that come from elsewhere are hidden
+            hidden = f"mask windows {dims(cut.of)} {dims(cut.each)} {dims(cut.shift)} "
+            if [mask.startswith(hidden) for mask in masks] != [True]:
+                continue
+            masks = []
+        op = attention(found, [steps[one].op for one in layers], step.op, masks)
+        tables = {at[table] for table in found.added.tables}
+        inside = _inside(steps, number, {*layers, *tables})
+        if op is None or inside is None or len(tables) > 1:
             continue
-        if any(reader not in inside and reader != at for value in inside for reader in readers.get(value, ())):
-            continue
-        made = [steps[layer].op for layer in layers]
-        op = mixing.op.attention(graph.nodes[mixing.node].shape, made, counts, step.op)
         own, memory, values = (steps[layer].reads[0] for layer in layers)
-        if op is None:
-            continue
-        sources = (own,) if own == memory == values else (own, memory) if memory == values else (own, memory, values)
+        sources = [own] if own == memory == values else [own, memory] if memory == values else [own, memory, values]
         op = op.but(memory=len(sources) > 1, values=len(sources) > 2)
-        own_parts = [*zip((steps[layer] for layer in layers), parts, counts, strict=True)]
-        weights = [(n // count, *rest) for layer, _, count in own_parts for n, *rest in layer.weights]
-        held = [one._replace(part=part, parts=count) for layer, part, count in own_parts for one in layer.held]
-        steps[at] = Step(step.node, op, (*weights, *step.weights), sources, None, (*held, *step.held))
+        weights = [(n // part.parts, *rest) for layer, part in zip(layers, parts, strict=True)
+                   for n, *rest in steps[layer].weights]  # fmt: skip
+        held = [one._replace(part=part.part, parts=part.parts, heads=part.made if part.by_head else 1)
+                for layer, part in zip(layers, parts, strict=True) for one in steps[layer].held]  # fmt: skip
+        weights, held = [*weights, *step.weights], [*held, *step.held]
+        for table in tables:
+            op = op and looking_up(op, graph.nodes[steps[table].node].op)
+            if not readers[table] <= {*inside, number}:
+                op = None
+            weights, held = [*weights, *steps[table].weights], [*held, *steps[table].held]
+        if op is None or any(not readers[one] <= {*inside, number} for one in inside - tables):
+            continue
+        steps[number] = Step(step.node, op, tuple(weights), tuple(sources), None, tuple(held))
         for value in inside:  # what nothing reads any more
             steps[value] = steps[value]._replace(weights=())
 
 
-def _made(steps: Sequence[Step], value: int, inside: set[int]) -> tuple[int, list[Op]]:
-    """The layer that made a value, −1 for none, and what was taken of it; `inside` gets what lies between."""
-    taken: list[Op] = []
-    while value >= 0 and steps[value].op.family == "layout" and len(steps[value].reads) == 1:
-        inside.add(value)
-        taken.append(steps[value].op)
-        value = steps[value].reads[0]
-    if value < 0 or steps[value].op.family != "linear":
-        return -1, []
-    inside.add(value)
-    return value, taken
-
-
-def _part(steps: Sequence[Step], layer: int, taken: Sequence[Op], count: int) -> int:
-    """Which part of what a layer made is taken, 0 where it is all of it; −1 for another share."""
-    if count == 1:
-        return 0 if all(op.part(steps[layer].weights[0][0], 1) is None for op in taken) else -1
-    parts = [part for op in taken if (part := op.part(steps[layer].weights[0][0], count)) is not None]
-    return parts[0] if parts else -1
+def _inside(steps: Sequence[Step], last: int, ends: set[int]) -> set[int] | None:
+    """The steps between a layer and these others, which all that it reads comes from; None where something else is
+    learned on the way."""
+    found: set[int] = set()
+    waiting = [*steps[last].reads]
+    while waiting:
+        at = waiting.pop()
+        if at < 0 or (at not in ends and steps[at].weights):
+            return None
+        if at not in found:
+            found.add(at)
+            waiting += [] if at in ends else steps[at].reads
+    return found
 
 
 def _before(graph: Graph, step: Step) -> Shape:
     """The shape of what a step reads first, as its own node reads it."""
-    return graph.shape(graph.nodes[step.node].inputs[0])
+    node = graph.nodes[step.node]
+    return graph.shape(next(value for place, value in enumerate(node.inputs) if place not in node.op.fixed))
 
 
 def _compact(graph: Graph, steps: Sequence[Step], outputs: Sequence[int], gone: set[int]) -> Normal:

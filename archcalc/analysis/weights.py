@@ -90,13 +90,15 @@ def states(graph: Graph, nodes: Iterable[int] | None = None) -> list[State]:
 
 class Source(NamedTuple):
     """Where a parameter comes from: its name in a `state_dict`, which part of it of how many, its shape where it
-    goes, and whether it is transposed on the way."""
+    goes, whether it is transposed on the way, and of how many heads each it is a part, here and there."""
 
     name: str
     part: int
     parts: int
     shape: Shape
     turned: bool
+    heads: int = 1
+    into: int = 1
 
 
 def across(one: Normal, other: Normal, pairs: Iterable[tuple[int, int]]) -> dict[str, list[Source]]:
@@ -106,7 +108,8 @@ def across(one: Normal, other: Normal, pairs: Iterable[tuple[int, int]]) -> dict
     for a, b in pairs:
         for old, new in zip(one.steps[a].held, other.steps[b].held, strict=True):
             (name, _), (key, shape) = _called(one.graph, old), _called(other.graph, new)
-            found.setdefault(key, []).append(Source(name, old.part, old.parts, shape, old.turned != new.turned))
+            turned = old.turned != new.turned
+            found.setdefault(key, []).append(Source(name, old.part, old.parts, shape, turned, old.heads, new.heads))
     return found
 
 
@@ -123,16 +126,23 @@ def carried(alignment: Alignment, state: Mapping[str, Any], name: str) -> dict[s
                 raise UsageError(f"the state has no `{source.name}`, which `{name}` has")
         whole = [state[one.name].T if one.turned else state[one.name] for one in sources]
         cut = zip(whole, sources, strict=True)
-        parts = [tensor.chunk(one.parts)[one.part] if one.parts > 1 else tensor for tensor, one in cut]
+        parts = [_parts(tensor, one.parts, one.heads)[one.part] if one.parts > 1 else tensor for tensor, one in cut]
         shape = sources[0].shape
         found[key] = parts[0].reshape(shape) if len(parts) == 1 else parts[0].new_empty(shape)
         if len(parts) > 1:  # what is one tensor there
-            for place, part in zip(found[key].chunk(len(parts)), parts, strict=True):
+            for place, part in zip(_parts(found[key], len(parts), sources[0].into), parts, strict=True):
                 place.copy_(part.reshape(place.shape))
         old = f"{sources[0].name.rpartition('.')[0]}.{TRACKED}"
         if key.endswith(".running_mean") and old in state:
             found[f"{key.rpartition('.')[0]}.{TRACKED}"] = state[old]
     return found
+
+
+def _parts(tensor: Any, count: int, heads: int) -> list[Any]:
+    """A tensor in equal parts, in blocks or of each head."""
+    if heads == 1:
+        return list(tensor.chunk(count))
+    return list(tensor.unflatten(0, (heads, count, -1)).unbind(1))
 
 
 def _called(graph: Graph, held: Held) -> tuple[str, Shape]:

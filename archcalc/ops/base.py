@@ -11,6 +11,7 @@ from fractions import Fraction
 from inspect import get_annotations
 from typing import Any, ClassVar, Literal, NamedTuple, Self, dataclass_transform
 
+from .laid import Laid
 from .shapes import OpError, Shape, items, numel, show
 
 Needs = tuple[bool, ...]  # of each input whether its gradient is needed
@@ -38,6 +39,9 @@ OpFamily = Literal[
     "merge",  # several values in one
     "layout",  # moves, cuts or names elements
 ]
+
+
+Role = Literal["", "mixing", "product", "shares", "sum", "scale", "negative", "roll", "table", "joined"]
 
 
 class Param(NamedTuple):
@@ -164,6 +168,8 @@ class Op:
     param_grads_are_views: ClassVar[bool] = False  # gradients of its parameters are views: torch adds nothing to them
     frees_grad_early: ClassVar[bool] = False  # the backward pass drops the output's gradient on the way, not at its end
     free: ClassVar[str] = ""
+    role: ClassVar[Role] = ""  # of a call of code: what it may be to an attention, or to windows
+    fixed: ClassVar[tuple[int, ...]] = ()  # inputs that are constants, which its arguments say, too
     weight_layers: ClassVar[int] = 0
     survives: float = 1.0  # of how many samples what it reads is there in training
 
@@ -252,8 +258,23 @@ class Op:
         """Whether it does nothing but deal the elements of three axes at most out to others, as views of code do."""
         return False
 
-    def part(self, of: int, count: int) -> int | None:
-        """Which of `count` equal parts of `of` elements it takes, where it takes one."""
+    @property
+    def gives(self) -> Shape:
+        """Of a call of code the size of what it gives, with the batch."""
+        return ()
+
+    @property
+    def constant(self) -> bool:
+        """Whether a call of code depends on no input and no weight."""
+        return False
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The arguments of a call by name, a constant among them in words."""
+        return {argument.name: value for argument, value in self.arguments}
+
+    def moved(self, x: Laid) -> Laid | None:
+        """What a call of code gives, where it moves the elements of its input alone, or multiplies all by a number."""
         return None
 
     def joined(self, other: Op) -> Op | None:
@@ -262,11 +283,6 @@ class Op:
 
     def of_itself(self, ops: Sequence[Op]) -> Op | None:
         """What this op of two values is where the second is made of the first by these ops, one after the other."""
-        return None
-
-    def attention(self, y: Shape, made: Sequence[Op], parts: Sequence[int], out: Op) -> Op | None:
-        """Where the op mixes values by scores, to the shape `y`: the attention that it is with the layers that make
-        queries, keys and values, of which these are parts of so many, and the layer that reads it."""
         return None
 
     def taking(self, place: int) -> Op | None:

@@ -22,6 +22,7 @@ from .shapes import (
     items,
     many,
     numel,
+    single,
     spatial,
     spread,
 )
@@ -63,6 +64,14 @@ class _Windows(_Regroup):
         cut = Cut(self.word, 0, of, each, moved)
         return cut._replace(number=numel(cut.counts))
 
+    def normal(self, x: Shape) -> Op | None:
+        """One window is the map."""
+        cut = self.cut(x)
+        return None if cut.number == 1 else self._said(single(cut.each), single(cut.shift))
+
+    def _said(self, kernel: Size, shift: Pad) -> Op:
+        return self.but(kernel=kernel)
+
     def shape(self, x: Shape) -> Shape:
         cut = self.cut(x)
         return many((x[0], *cut.each), (*cuts_of(x), cut))
@@ -89,6 +98,9 @@ class Windows(_Windows):
     @property
     def turned(self) -> Pad:
         return self.shift
+
+    def _said(self, kernel: Size, shift: Pad) -> Op:
+        return self.but(kernel=kernel, shift=shift)
 
 
 @op("grid")
@@ -311,6 +323,10 @@ class Together(_Regroup):
             raise OpError(f"`together` wants many of a thing, as `windows` or `frames` make; this is one, {dims(x)}")
         *outer, cut = x.cuts
         return many(self._one(many(x, ()), cut), tuple(outer))
+
+    def normal(self, x: Shape) -> Op | None:
+        cut = cuts_of(x)[-1]
+        return None if cut.of and cut.number == 1 else self
 
     def _one(self, x: Shape, cut: Cut) -> Shape:
         if not cut.of:

@@ -355,10 +355,6 @@ class Slice(Free):
             raise OpError(f"there are no elements from {self.start} to before {stop}: here are {x[axis]}", "start")
         return with_size(x, axis, (stop - self.start - 1) // self.step + 1)
 
-    def part(self, of: int, count: int) -> int | None:
-        size = (of if self.stop is None else self.stop) - self.start
-        return self.start if size == 1 else self.start // size if size * count == of else None
-
     def joined(self, other: Op) -> Op | None:
         if not isinstance(other, Slice) or (self.axis, self.step, other.step) != (other.axis, 1, 1):
             return None

@@ -126,8 +126,8 @@ class Captured:
 
 def _watched(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow) -> Watch:
     """What a run does: the second where the first fills a cache, as all others then do that."""
-    watch: Watch = run(module, given, shadow, Watch(module, given))
-    return run(module, given, shadow, Watch(module, given)) if watch.filled else watch
+    watch: Watch = run(module, given, shadow, Watch(module, given, shadow))
+    return run(module, given, shadow, Watch(module, given, shadow)) if watch.filled else watch
 
 
 def capture(

@@ -392,7 +392,7 @@ def without(norm: nn.Module, scale: bool, shift: bool) -> nn.Module:
     return norm
 
 
-def _differences(axes: Sizes) -> Tensor:
+def differences(axes: Sizes) -> Tensor:
     """For each pair of tokens on a grid the number of their difference: an axis of n has 2n − 1, the last counts up."""
     found = torch.zeros(1, 1, dtype=torch.long)
     places = torch.cartesian_prod(*(torch.arange(n) for n in axes)).reshape(-1, len(axes))
@@ -402,7 +402,7 @@ def _differences(axes: Sizes) -> Tensor:
     return found
 
 
-def _buckets(apart: Tensor, buckets: int, distance: int, both: bool) -> Tensor:
+def distance_classes(apart: Tensor, buckets: int, distance: int, both: bool) -> Tensor:
     """The class of each distance, those behind the token apart where `both`: half of the classes are of one distance
     each, the others grow by a factor up to `distance` (Raffel et al., arXiv:1910.10683, section 2.1)."""
     count = buckets // 2 if both else buckets
@@ -463,7 +463,7 @@ class Attention(nn.Module):
         if added["decomposed"]:
             for at, size in enumerate(added["relative"]):
                 self.register_parameter(f"axis_{at}", nn.Parameter(torch.zeros(2 * size - 1, width)))
-                self._fix(f"along_{at}", _differences((size,)).flatten())
+                self._fix(f"along_{at}", differences((size,)).flatten())
         if "positions" in given:
             self.bias_u = nn.Parameter(torch.zeros(self.heads, width))
             self.bias_v = nn.Parameter(torch.zeros(self.heads, width))
@@ -492,10 +492,10 @@ class Attention(nn.Module):
     def _pairs(self, apart: Tensor) -> Tensor | None:
         """The row of the table for each pair of tokens, in one line."""
         if self.added["relative"] and not self.added["decomposed"]:
-            return _differences(self.added["relative"]).flatten()
+            return differences(self.added["relative"]).flatten()
         if not self.added["buckets"]:
             return None
-        return _buckets(apart, self.added["buckets"], self.added["distance"], not self.added["causal"]).flatten()
+        return distance_classes(apart, self.added["buckets"], self.added["distance"], not self.added["causal"]).flatten()
 
     @property
     def _by_flag(self) -> bool:

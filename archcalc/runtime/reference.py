@@ -58,9 +58,21 @@ def _made(make: Callable[[], Any]) -> Any:
                 stack.enter_context(torch.device("meta"))
                 stack.enter_context(shadow)
                 stack.enter_context(Literals(shadow))
-                return make()
+                made = make()
+            if isinstance(made, nn.Module):
+                _keep(made, shadow)
+            return made
         except (Exception, SystemExit):  # whatever it is: on the CPU it says so itself
             return make()
+
+
+def _keep(module: nn.Module, shadow: Shadow) -> None:
+    """Give buffers whose values follow from the code alone these values: they say what the code does."""
+    for part in module.modules():
+        for name, tensor in part._buffers.items():
+            value = None if tensor is None else shadow.twin(tensor)
+            if value is not None and (name in part._non_persistent_buffers_set or not value.is_floating_point()):
+                part._buffers[name] = value
 
 
 def _inputs(spelled: str, input: Input | None, usual: dict[str, Given] | None, module: nn.Module) -> dict[str, Given]:

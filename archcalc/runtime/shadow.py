@@ -16,10 +16,14 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-MOST = 1 << 20  # elements of a value
+from ..tracing.calls import kinds
+
+MOST = 1 << 22  # elements of a value
 META = torch.device("meta")
 CPU = torch.device("cpu")
 aten = torch.ops.aten
+# What reads of a tensor its size and type alone.
+SHAPED = {getattr(aten, name) for name in kinds.SHAPED}
 # What gives a number, not a tensor.
 NUMBERS = {aten._local_scalar_dense, aten.item, aten.is_nonzero, aten.equal}
 
@@ -120,6 +124,9 @@ class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
             out = mapped(value, self.on_meta, META)
             self.know(out, value)
             return value if real else out
+        if packet in SHAPED and not known and given[0].numel() <= MOST:
+            self.know(out, func(*mapped(args, _empty, CPU), **mapped(kwargs, _empty, CPU)))
+            return out
         if known and all(tensor.numel() <= MOST for tensor in tensors_of(out)):
             value = self._on_values(func, args, kwargs)
             if func._schema.is_mutable and real and not to_cpu:
@@ -148,6 +155,10 @@ class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         value = self.twin(ids)
         if value is not None and value.numel() and not 0 <= int(value.min()) <= int(value.max()) < weight.shape[0]:
             raise IndexError(f"index out of range: id {int(value.max())} of a table of {weight.shape[0]} rows")
+
+
+def _empty(tensor: Tensor) -> Tensor:
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=CPU)
 
 
 def _devices(*values: Any) -> Iterable[torch.device]:

@@ -28,7 +28,8 @@ from ..ops import Shape
 from ..tracing.calls.kinds import known
 from ..tracing.traced import BYTES, Called, Learned, Module, Ref, Storage, Traced
 from ..tracing.traced import Tensor as Seen
-from .shadow import META, MOST, Literals, Shadow, changed, tensors_of, written
+from .constants import LARGEST, described
+from .shadow import META, MOST, SHAPED, Literals, Shadow, changed, tensors_of, written
 
 # Where frames are passed over on the way to the line that somebody wrote.
 OURS = tuple(f"{Path(file).resolve().parent}{os.sep}" for file in (torch.__file__, __file__))
@@ -257,8 +258,9 @@ class Again(NamedTuple):
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every call: what it reads and gives, in which module and line it stands, and how long memory lives."""
 
-    def __init__(self, module: nn.Module, given: Mapping[str, Tensor]) -> None:
+    def __init__(self, module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._shadow = shadow
         self.calls: list[Called] = []
         self.tensors: list[Seen] = []
         self.storages: list[list[int]] = []  # bytes, born, dies
@@ -272,6 +274,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._place: dict[tuple[Any, int], tuple[str, int]] = {}
         self._paths = paths(module)
         self._root = module
+        self._varies: set[int] = set()  # tensors that depend on an input, a weight or chance
+        self._varied: set[int] = set()  # and the storages that such were written to
         self.learned, tensors = self._learn(module)
         self.inputs = tuple((name or _first(module), self._number(one)) for name, one in given.items())
         self.outputs: tuple[int, ...] = ()
@@ -279,6 +283,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.again: list[Again] = []  # of each call all that it takes to do it again, where it was for real
         self.known: dict[int, Tensor] = {}  # what no call gives: parameters, buffers and constants, by their numbers
         self._given = {number for _, number in self.inputs}  # and what calls give
+        self._varies |= self._given
         self._real = all(one.device != META for one in given.values())
         if self._real:
             self.known.update((learned.tensor, tensors[learned.names[0]]) for learned in self.learned)
@@ -291,6 +296,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             names.setdefault(id(tensor), []).append(plain(name))
             tensors[id(tensor)] = tensor
         trained = {id(parameter) for parameter in module.parameters()}
+        fixed = {id(tensor) for part in module.modules() for name, tensor in part._buffers.items()
+                 if tensor is not None and (name in part._non_persistent_buffers_set or not tensor.is_floating_point())}  # fmt: skip
+        self._varies |= {self._number(tensor) for key, tensor in tensors.items() if key not in fixed}
         found = [Learned(tuple(names[key]), self._number(tensor), key in trained) for key, tensor in tensors.items()]
         return found, {names[key][0]: tensor for key, tensor in tensors.items()}
 
@@ -353,6 +361,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         }
         overwritten = written(func, args, kwargs) if func._schema.is_mutable else []
         writes = tuple(dict.fromkeys(self._storage(tensor, -1) for tensor in overwritten))
+        varies, constants = self._constants(func, tensors_of(args, kwargs))
         again = Again(func, changed(args, self._kept_as), changed(kwargs, self._kept_as)) if self._real else None
         out = func(*args, **kwargs)
         made = tensors_of(out)
@@ -366,11 +375,34 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         number = len(self.calls)
         outputs = tuple(self._new(tensor, number) for tensor in made or overwritten)
         self._given.update(outputs)
+        if varies:
+            self._varies.update(outputs)
+            self._varied.update(writes)
         read = {name: value for name, value in read.items() if value is not None}
         several = isinstance(out, list | tuple)
         path = self.modules[self._open[-1]][0] if self._open else ""
-        self.calls.append(Called(func._schema.name, read, outputs, several, writes, path, file, line, pointwise))
+        called = Called(func._schema.name, read, outputs, several, writes, path, file, line, pointwise, constants)
+        self.calls.append(called)
         return out
+
+    def _constants(self, func: Any, given: list[Tensor]) -> tuple[bool, dict[int, str]]:
+        """Whether a call gives what varies, and what else it reads then, in words."""
+        seen = {self._number(tensor): tensor for tensor in given}
+        if func.overloadpacket in SHAPED:
+            return False, {}
+        fixed = {number: one for number, one in seen.items() if not self._may_vary(number)}
+        if len(fixed) == len(seen):
+            return torch.Tag.nondeterministic_seeded in func.tags, {}
+        found = {}
+        for number, tensor in fixed.items():
+            value = self._shadow.twin(tensor)
+            if value is not None and value.numel() <= LARGEST:
+                with _disable_current_modes(), torch._C.DisableTorchFunction():
+                    found[number] = described(value)
+        return True, found
+
+    def _may_vary(self, number: int) -> bool:
+        return number in self._varies or self.tensors[number].storage in self._varied
 
     def _kept_as(self, value: Any) -> Any:
         """An argument, of a tensor its number; what no call gives is kept as it is now."""

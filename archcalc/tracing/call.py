@@ -8,12 +8,17 @@ from math import prod
 from typing import Any, NamedTuple, Self
 
 from ..ops import OPS, Op, OpError, Param, Shape, Tokens
-from ..ops.base import Argument, Needs, OpFamily, ReceptiveWindows, Storage
+from ..ops.base import Argument, Needs, OpFamily, ReceptiveWindows, Role, Storage
+from ..ops.laid import Laid
+from .calls.moves import moved
 
 
 class Facts(NamedTuple):
     """What is known of a call, for all that it worked on: `reach` is None where nothing is known of it, `like` the op
-    of the spec language that it equals, `shaped` whether on sizes as specs have them."""
+    of the spec language that it equals, `shaped` whether on sizes as specs have them, `fixed` the inputs that are
+    constants, which its arguments say, `narrow` whether numbers lose digits in it. `reads` and `gives` are the
+    sizes of the first tensor that it reads and gives, with the batch, and `part` which part it is of what several are:
+    the axis, where it begins and how long it is."""
 
     word: str
     family: OpFamily
@@ -29,6 +34,11 @@ class Facts(NamedTuple):
     like: Op | None
     shaped: bool
     free: str
+    fixed: tuple[int, ...] = ()
+    narrow: bool = False
+    reads: Shape = ()
+    gives: Shape = ()
+    part: tuple[int, int, int] | None = None
 
 
 class Call(Op):
@@ -38,12 +48,14 @@ class Call(Op):
     saves = "inputs"
     like: Op | None
     transposed: bool  # type: ignore[misc]
+    role: Role  # type: ignore[misc]
 
     def __init__(self, facts: Facts) -> None:
         own = self.__dict__
         own["facts"] = facts
-        for name in ("word", "family", "torch_module", "storage", "weight_layers", "free", "like"):
+        for name in ("word", "family", "torch_module", "storage", "weight_layers", "free", "like", "fixed"):
             own[name] = getattr(facts, name)
+        own["role"] = ROLES.get(facts.word, "")
         own["regroups"] = facts.reach is None
         own["transposed"] = facts.word in PRODUCTS and [len(param.shape) for param in facts.params] == [2]
         own["_key"] = ("", facts)
@@ -82,24 +94,23 @@ class Call(Op):
         seen to work on. A value laid out anew is that value."""
         return meant(self, x)
 
-    def part(self, of: int, count: int) -> int | None:
-        return dict(self._facts.arguments).get("index") if self.word == "select" else None
+    @property
+    def gives(self) -> Shape:
+        return self._facts.gives
 
-    def attention(self, y: Shape, made: Sequence[Op], parts: Sequence[int], out: Op) -> Op | None:
-        given = dict(self._facts.arguments)
-        if self.word != "scaled_dot_product_attention" or len(y) < 3:
-            return None
-        if given.get("attn_mask") is not None or given.get("dropout_p"):
-            return None
-        sizes = [layer.out // count for layer, count in zip(made, parts, strict=True)]  # type: ignore[attr-defined]
-        biases: list[bool] = [layer.bias for layer in made]  # type: ignore[attr-defined]
-        usual = (sizes[0] // y[-3]) ** -0.5
-        scale = given.get("scale")
-        return None if biases[0] != biases[2] or sizes[0] != sizes[1] else OPS["attention"](
-            heads=y[-3], key=sizes[0], value=sizes[2], out=out.out, bias=biases[0], key_bias=biases[1],  # type: ignore[attr-defined]
-            out_bias=out.bias, causal=bool(given.get("is_causal")),  # type: ignore[attr-defined]
-            scale=None if scale is None or abs(scale - usual) < 1e-9 else float(scale),
-        )  # fmt: skip
+    @property
+    def said(self) -> dict[str, Any]:
+        return {name: _unnamed(value) for name, value in self._facts.arguments}
+
+    @property
+    def constant(self) -> bool:
+        return self._facts.free == CONSTANT
+
+    def moved(self, x: Laid) -> Laid | None:
+        facts = self._facts
+        if self.word in PARTS and facts.part is None:
+            return x
+        return None if facts.narrow or x.size != facts.reads else moved(self.word, self.said, facts.part, x, facts.gives)
 
     def shape(self, *x: Any) -> Shape:
         return self._facts.shape
@@ -122,6 +133,14 @@ class Call(Op):
             return facts.like.receptive_window(*x)
         return facts.reach or ()
 
+# What a call may be to an attention, and to windows.
+ROLES: dict[str, Role] = {
+    "scaled_dot_product_attention": "mixing", **dict.fromkeys(("matmul", "bmm", "einsum"), "product"),
+    **dict.fromkeys(("softmax", "_softmax"), "shares"), "add": "sum",
+    **dict.fromkeys(("mul", "div"), "scale"), "neg": "negative", "roll": "roll",
+    **dict.fromkeys(("index", "embedding"), "table"), "cat": "joined",
+}  # fmt: skip
+CONSTANT = "makes a constant, of no input and no weight"
 
 # --- in normal form -----------------------------------------------------------------------------------------------
 
@@ -142,7 +161,7 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         maps = facts.shaped and facts.like.family != "merge" and not facts.like.probabilities
         with suppress(OpError):  # where it says the shape otherwise than a spec does
             return facts.like.normal(*(shape if maps or len(shape) != 2 else Tokens(shape) for shape in x))
-    axes = len(x[0]) + 1 if x else 0
+    axes = len(facts.reads)
     if len(x) == 1 and not facts.params and given.get("other") == NOTHING.get(facts.word, ...):
         return None
     if call.transposed and len(x) == 1 and "self" not in given and facts.params[0].shape[0] == x[0][-1]:
@@ -153,6 +172,8 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         if len(x) == 2:
             return OPS[facts.word]()
     sizes = given.get("pad", ())
+    if facts.word in PADS and sizes and not any(sizes):
+        return None
     if facts.word in PADS and len(sizes) == 2 * axes - 4 and min(sizes) >= 0:
         mode = given.get("mode", "constant")
         how = {"value": float(given.get("value") or 0)} if mode == "constant" else {"mode": mode}
@@ -167,12 +188,13 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         return OPS["take"](given["index"] % x[0][0]).normal(Tokens(x[0]))
     if facts.word == "transpose" and axes == 5 and {given["dim0"], given["dim1"]} == {1, 2}:
         return OPS["shuffle"](x[0][0])
-    laid_out = (facts.storage in ("view", "own") or facts.word in COPIES) and prod(x[0] if x else (0,)) == prod(
-        facts.shape
-    )
+    if facts.storage == "own" and not x and facts.params:
+        return OPS["learned"](size=facts.params[0].shape)
+    moves = facts.storage in ("view", "own") or facts.word in COPIES
+    laid_out = moves and not facts.narrow and prod(x[0] if x else (0,)) == prod(facts.shape)
     if facts.word in PARTS or (laid_out and not (facts.word in TURNS and axes > 4)):
         return None
-    arguments = tuple([(name, _unnamed(value)) for name, value in facts.arguments])
+    arguments = tuple([(name, _unnamed(value)) for name, value in facts.arguments if name != "dtype" or facts.narrow])
     return Call(Facts(facts.word, facts.family, "", (), arguments, (), 0, (), "new", 0, None, None, False, ""))
 
 
@@ -188,7 +210,10 @@ class Own(str):
 def _unnamed(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(_unnamed, value))
-    return value.partition(" ")[0] if isinstance(value, Own) else value
+    if not isinstance(value, Own):
+        return value
+    kind, _, said = value.partition(": ")
+    return f"constant {said}" if said else kind.partition(" ")[0]
 
 
 def argument(value: Any) -> Any:

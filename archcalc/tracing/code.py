@@ -12,22 +12,24 @@ from ..graph import Code, Graph, Held, Node, Runs, Span, Typed
 from ..ops import OPS, Op, Param, Shape
 from ..ops.base import Kind as ParamKind
 from ..ops.base import Storage as Stands
-from .call import PARTS, Call, Facts, Own, argument
-from .calls.kinds import Kind, elementwise, kind_of
+from .call import CONSTANT, PARTS, Call, Facts, Own, argument
+from .calls.kinds import SHAPED, Kind, elementwise, kind_of
 from .calls.lift import lift
 from .calls.macs import MACS
 from .calls.reach import reach
 from .calls.seen import Seen
-from .traced import BYTES, Called, Learned, Ref, Traced, refs
+from .traced import BYTES, Called, Learned, Ref, Traced, refs, wider
 
 FREE = "moves or names values"
-CONSTANT = "makes a constant, of no input and no weight"
 UNKNOWN = "no rule counts it"
 HINT = "`--allow-unknown` counts the rest: every total is a lower bound then."
 LEVELS = {"example": "the CPU, by an example,"}
 KINDS = ("buffer", "parameter")
 ALONE = {"tensor", "parameter"}
 PLACES = ("device", "pin_memory", "layout")
+CASTS = ("to", "_to_copy", "type_as")
+TURNABLE = ("add", "mul")  # whichever of two values stands first
+NUMBERS = (*TURNABLE, "sub", "div", "maximum", "minimum")  # of which the second value may be a number
 FEW = 3  # calls of a row that are named in it
 
 
@@ -158,11 +160,13 @@ class _Builder:
 
     def _call(self, number: int, call: Called, path: str) -> None:
         traced = self.traced
-        seen = Seen(call, traced.tensors)
         index = len(self.nodes)
         read = call.read
         inputs = self._inputs(read)
-        depends = any(tensor in self.depends for tensor in read)
+        variable = self._inputs([tensor for tensor in read if tensor not in call.constants])
+        fixed = tuple(at for at, value in enumerate(inputs) if value not in variable)
+        seen = Seen(call := _with_numbers(call), traced.tensors)
+        depends = call.name not in SHAPED and any(tensor in self.depends for tensor in read)
         storages = {traced.tensors[tensor].storage for tensor in read}
         made = call.outputs
         fresh = {s for t in made if (s := traced.tensors[t].storage) not in storages and self._born(s) == number}
@@ -188,7 +192,9 @@ class _Builder:
                 raise ValueError
             params, keys, shares, mixed = self._params(index, call, kind)
             x = [self.nodes[v].shape if v >= 0 else self._shape(traced.inputs[-1 - v][1]) for v in inputs]
-            liked = lift(seen, x, shape, traced.batch, macs) if depends and not mixed else None
+            narrow = self._narrows(call)
+            plain = depends and not mixed and not narrow
+            liked = lift(seen, [x[inputs.index(v)] for v in variable], shape, traced.batch, macs) if plain else None
             reached = reach(seen, kind.family, x, shape) if x else ()
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
             raise where.error(f"`{call.op}` has arguments that torch gives it nowhere") from None
@@ -202,7 +208,8 @@ class _Builder:
         facts = Facts(
             call.name, kind.family, kind.torch_module, shape, self._arguments(call, mixed), params, macs,
             tuple(counts.items()), stands, _depth(seen, kind, bool(params or shares is not None)), reached,
-            liked and liked[0], bool(liked and liked[1]), free,
+            liked and liked[0], bool(liked and liked[1]), free, fixed, narrow,
+            seen.first() if read else (), seen.out if made else (),
         )  # fmt: skip
         if call.op == "aten::dropout" and call.args.get("train") is True and call.args.get("p"):
             self.notes.append(f"dropout is active in an evaluation at {where.source.name}:{where.line}")
@@ -229,7 +236,8 @@ class _Builder:
             alike = shape[1:] == self.nodes[index].shape[1:] and len(shape) > 1
             one = Facts(
                 "item", "layout", "", shape, (("index", place),), (), 0, (), "view", 0, ((),) if alike else None,
-                self._slice(call, place), False, "names a part",
+                self._slice(call, place), False, "names a part", (), False, seen.first(),
+                traced.tensors[tensor].shape, self._part(call, place),
             )  # fmt: skip
             self._append(Call(one), (index,), shape, f"{path}.{place}", where, None, ())
             self._memory(tensor, 0, self._root(tensor, item), False)
@@ -247,6 +255,16 @@ class _Builder:
         start = sum(size[axis] for size in sizes[:place])
         last = place == len(sizes) - 1
         return OPS["slice"](start, None if last else start + sizes[place][axis], axis=None if axis == 1 else axis - 1)
+
+    def _part(self, call: Called, place: int) -> tuple[int, int, int] | None:
+        """The axis that parts lie along, where one begins and how long it is."""
+        sizes = [self.traced.tensors[tensor].shape for tensor in call.outputs]
+        if call.name not in PARTS:
+            return None
+        axis = call.args.get("dim", 0)
+        if call.name == "unbind":
+            return axis, place, 1
+        return axis, sum(size[axis] for size in sizes[:place]), sizes[place][axis]
 
     def _append(
         self, op: Op, inputs: tuple[int, ...], shape: Shape, path: str, where: Text, shares: int | None,
@@ -285,16 +303,28 @@ class _Builder:
             if not isinstance(value, Ref):
                 return [*map(said, value)] if isinstance(value, list) else value
             learned = self.learned.get(value)
+            constant = sub(r"[^\w. ×+-]", "?", call.constants.get(value, ""))
             if learned is None:
-                return Own("tensor" if value in self.values else "constant")
+                return Own(f"constant: {constant}" if constant else "tensor" if value in self.values else "constant")
             name = sub(r"[^\w.]", "?", learned.names[0])
-            return Own("parameter" if learned.trained and not mixed else f"{KINDS[learned.trained]} {name}")
+            kind = "parameter" if learned.trained and not mixed else f"{KINDS[learned.trained]} {name}"
+            return Own(f"{kind}: {constant}" if constant else kind)
 
         found = [(name, said(value)) for name, value in call.args.items() if name not in PLACES]
         return tuple(
             (name, argument(value)) for name, value in found
             if value != "tensor" and not (isinstance(value, list) and value and len({*map(str, value)} - ALONE) == 0)
         )  # fmt: skip
+
+    def _narrows(self, call: Called) -> bool:
+        """Whether a call gives numbers of a narrower type than it reads, and than the network has."""
+        tensors = self.traced.tensors
+        if not (call.name in CASTS or "dtype" in call.args) or not call.read or not call.outputs:
+            return False
+        if call.name == "view":  # of the same bits
+            return True
+        old, new = tensors[call.read[0]].dtype, tensors[call.outputs[0]].dtype
+        return not wider(new, old) and not wider(new, self.traced.dtype)
 
     def _params(
         self, index: int, call: Called, kind: Kind
@@ -420,6 +450,20 @@ class _Builder:
     def _named(self, start: int, stop: int) -> str:
         words = [node.op.word for node in self.nodes[start:stop] if node.op.word != "item"]
         return ", ".join(words[:FEW]) + (f", … ({len(words)} calls)" if len(words) > FEW else "")
+
+
+def _with_numbers(call: Called) -> Called:
+    """The call with a number in the place of a constant that is one everywhere, where torch takes either."""
+    if call.name not in NUMBERS:
+        return call
+    first, value = (call.args.get(name) for name in ("self", "other"))
+    if call.name in TURNABLE and call.args.get("alpha", 1) == 1 and first in call.constants:
+        first, value = value, first
+    words = call.constants.get(value, "").split() if isinstance(value, Ref) else []
+    if words[:1] != ["full"]:
+        return call
+    number = float(words[1])
+    return call._replace(args={**call.args, "self": first, "other": int(number) if number.is_integer() else number})
 
 
 def _tree(traced: Traced) -> _Place:

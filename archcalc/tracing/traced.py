@@ -26,6 +26,18 @@ BYTES = {
     "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "bool": 1,
     "float8_e4m3fn": 1, "float8_e5m2": 1, "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1,
 }  # fmt: skip
+DIGITS = {"float64": (53, 11), "float32": (24, 8), "float16": (11, 5), "bfloat16": (8, 8), "float8_e4m3fn": (4, 4),
+          "float8_e5m2": (3, 5), "float8_e4m3fnuz": (4, 4), "float8_e5m2fnuz": (3, 5)}  # of fraction and exponent  # fmt: skip
+SIGNED = {"int64": 64, "int32": 32, "int16": 16, "int8": 8, "uint8": 8, "bool": 1}
+
+
+def wider(one: str, other: str) -> bool:
+    """Whether a dtype keeps every number of another; of whole numbers those that are counted with."""
+    if one == other:
+        return True
+    if other in DIGITS:
+        return one in DIGITS and all(a >= b for a, b in zip(DIGITS[one], DIGITS[other], strict=True))
+    return other in SIGNED and (one in DIGITS or SIGNED.get(one, 0) > SIGNED[other])
 
 
 class Ref(int):
@@ -68,7 +80,8 @@ class Module(NamedTuple):
 
 class Called(NamedTuple):
     """A call of a torch operator: `aten::conv2d`. `several` says that it gives a list, of one or more; `writes` are the
-    storages that it overwrites; `module` is the path of the module that it stands in; `pointwise` is torch's tag."""
+    storages that it overwrites; `module` is the path of the module that it stands in; `pointwise` is torch's tag.
+    `constants` says of what it reads that depends on no input and no weight what that is, in words."""
 
     op: str
     args: Mapping[str, Any]
@@ -79,6 +92,7 @@ class Called(NamedTuple):
     file: str
     line: int
     pointwise: bool = False
+    constants: Mapping[int, str] = {}
 
     @property
     def name(self) -> str:
@@ -142,6 +156,7 @@ def text(traced: Traced) -> str:
                 "module": call.module,
                 "where": f"{call.file}:{call.line}",
                 **({"pointwise": True} if call.pointwise else {}),
+                **({"constants": sorted(call.constants.items())} if call.constants else {}),
             }
             for call in traced.calls
         ],
@@ -305,6 +320,7 @@ def _call(row: Any, tensors: int, storages: int) -> Called:
         file=file,
         line=int(line[:9]),
         pointwise=row.get("pointwise", False),
+        constants={_whole(at, "constants", 0, tensors - 1): _text(said, "constants") for at, said in row.get("constants", [])},
     )
 
 

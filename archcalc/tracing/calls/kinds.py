@@ -129,6 +129,9 @@ KINDS: dict[str, Kind] = {
     ),
 }  # fmt: skip
 
+# What reads of a tensor its size and type alone.
+SHAPED = {*"new_zeros new_ones new_full zeros_like ones_like full_like".split()}
+
 
 def kind_of(seen: Seen) -> Kind | None:
     """What a call is; None where no table knows it, and torch does not call it pointwise."""

@@ -118,6 +118,36 @@ def _hardtanh(seen: Seen) -> Op | None:
     return OPS["relu6"]() if (seen.args.get("min_val", -1), seen.args.get("max_val", 1)) == (0, 6) else None
 
 
+def _clamp(seen: Seen) -> Op | None:
+    """Between numbers, by whichever operator."""
+    given = seen.args
+    if seen.call.name == "threshold":
+        return OPS["relu"]() if given["threshold"] == given["value"] == 0 else None
+    name = "other" if seen.call.name == "maximum" else "min"
+    if seen.has(name) or seen.has("max") or given.get(name) != 0:
+        return None
+    most = given.get("max")
+    return OPS["relu"]() if most is None else OPS["relu6"]() if most == 6 else None
+
+
+def _div(seen: Seen) -> Op | None:
+    by = seen.args.get("other")
+    if seen.has("other") or not isinstance(by, int | float) or seen.args.get("rounding_mode"):
+        return None
+    return OPS["scale"](factor=1 / by)
+
+
+def _rsub(seen: Seen) -> Op | None:
+    given = seen.args.get("other"), seen.args.get("alpha", 1)
+    return OPS["complement"]() if given == (1, 1) and not seen.has("other") else None
+
+
+def _pow(seen: Seen) -> Op | None:
+    exponent = seen.args.get("exponent")
+    words = {2: "square", 0.5: "sqrt", -1: "reciprocal"}
+    return None if seen.has("exponent") or exponent not in words else OPS[words[exponent]]()
+
+
 def _softmax(seen: Seen) -> Op | None:
     axes = len(seen.out)
     axis = seen.args["dim"] % axes
@@ -175,6 +205,10 @@ LIFTS: dict[str, Lift] = {
     "view": _flatten,
     "reshape": _flatten,
     "hardtanh": _hardtanh,
+    **dict.fromkeys(("clamp", "clamp_min", "maximum", "threshold"), _clamp),
+    "div": _div,
+    "rsub": _rsub,
+    "pow": _pow,
     "softmax": _softmax,
     **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_bilinear2d",
                      "upsample_linear1d", "upsample_trilinear3d"), _upsample),

@@ -1,0 +1,143 @@
+"""Constants of code in words: what it makes of no input and no weight, alike wherever the values are alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from hashlib import sha256
+
+import torch
+from torch import Tensor
+
+from ..ops import dims
+from .modules import differences, distance_classes, window_mask
+
+FEW = 16  # elements that are said one by one
+LARGEST = 1 << 22  # elements that are looked at
+HIDES = -100.0  # what is added to a score, or less, so that nothing is left of it
+CLOSE = 1e-3  # of sines, whose angles are rounded
+BUCKETS = ((32, 128), (64, 128), (16, 64), (32, 20), (320, 800))  # classes of distances, and the last class's distance
+
+
+def described(value: Tensor) -> str:
+    """What a constant is: `full 0.5`, `range 0 128`, `relative 7×7`, `mask causal -inf`, `cos 10000 64 halves`, or its
+    size and what tells it from others."""
+    value = value.detach().cpu()
+    if not value.numel() or value.is_complex() or value.dtype.itemsize == 1 and value.is_floating_point():
+        return f"{_dtype(value)} {dims(tuple(value.shape))}"
+    plain = value.squeeze()
+    first = plain.reshape(-1)[0]
+    if bool((plain == first).all()):
+        return f"full {_number(first)}"
+    whole = not value.is_floating_point()
+    known = _whole(plain) if whole and value.dtype != torch.bool else "" if whole else _turning(plain)
+    return known or _mask(plain) or _other(value)
+
+
+def _number(value: Tensor) -> str:
+    found = value.item()
+    return str(int(found)) if isinstance(found, bool) or float(found).is_integer() and abs(found) < 1e15 else f"{found:.7g}"
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _whole(x: Tensor) -> str:
+    """Of whole numbers: a range, or which learned vector is that of a pair of tokens."""
+    if x.ndim == 1 and bool((x == torch.arange(len(x)) + x[0]).all()):
+        return f"range {int(x[0])} {len(x)}"
+    tokens = math.isqrt(x.numel())
+    if tokens * tokens != x.numel():
+        return ""
+    line, most = x.flatten(), int(x.max())
+    for axes in _axes(tokens):
+        if most + 1 == math.prod(2 * n - 1 for n in axes) and bool((line == differences(axes).flatten()).all()):
+            return f"relative {dims(axes)}"
+    if x.ndim != 2:
+        return ""
+    apart = torch.arange(x.shape[1])[None, :] - torch.arange(x.shape[0])[:, None]
+    for buckets, distance in BUCKETS:
+        for both in (True, False):
+            if most < buckets and bool((x == distance_classes(apart, buckets, distance, both)).all()):
+                return f"buckets {buckets} {distance} {'both' if both else 'behind'}"
+    return ""
+
+
+def _axes(count: int) -> Iterator[tuple[int, ...]]:
+    """The grids of so many places, the squarest first; and a line."""
+    sides = [n for n in range(math.isqrt(count), 1, -1) if count % n == 0]
+    for side in sides:
+        yield side, count // side
+        if side * side != count:
+            yield count // side, side
+    cube = round(count ** (1 / 3))
+    if cube**3 == count:
+        yield cube, cube, cube
+    yield (count,)
+
+
+def _mask(x: Tensor) -> str:
+    """Of two values, of which one hides: which pairs of tokens see each other, and what the others get."""
+    if x.ndim not in (2, 3):
+        return ""
+    seen = x if x.dtype == torch.bool else x == 0
+    rest = x[~seen]
+    fill = "" if x.dtype == torch.bool else _number(rest[0]) if len(rest) else "0"
+    if x.dtype != torch.bool and (not len(rest) or not bool((rest == rest[0]).all()) or float(rest[0]) > HIDES):
+        return ""
+    fill = f" {fill}" if fill else ""
+    if x.ndim == 2 and x.shape[0] == x.shape[1] and bool((seen == torch.ones_like(seen).tril()).all()):
+        return f"mask causal{fill}"
+    if x.ndim == 3 and x.shape[1] == x.shape[2]:
+        for of, each, moved in _moves(x.shape[0], math.isqrt(x.shape[1])):
+            if len(window_mask(of, each, moved)) == len(x) and torch.equal(seen, window_mask(of, each, moved)):
+                return f"mask windows {dims(of)} {dims(each)} {dims(moved)}{fill}"
+    return f"mask {dims(tuple(x.shape))} {_digest(seen)}{fill}"
+
+
+def _moves(windows: int, side: int) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """The maps of so many square windows, the windows, and by how much these may be moved."""
+    for counts in _axes(windows):
+        if len(counts) < 3:
+            counts = counts if len(counts) == 2 else (1, *counts)
+            of = tuple(count * side for count in counts)
+            for shift in range(1, side):
+                yield of, (side, side), tuple(shift if count > 1 else 0 for count in counts)
+
+
+def _turning(x: Tensor) -> str:
+    """Of real numbers: the cosines or sines that turn pairs of elements by the place of their token."""
+    if x.ndim != 2 or len(x) < 2 or x.shape[1] < 2 or not bool((x.abs() <= 1).all()):
+        return ""
+    wave = torch.cos if bool((x[0] == 1).all()) else torch.sin if bool((x[0] == 0).all()) else None
+    places = torch.arange(len(x), dtype=torch.float64)[:, None]
+    for width, form in ((x.shape[1], "halves"), (x.shape[1], "pairs"), (2 * x.shape[1], "once")):
+        second = x[1, 1 if form != "pairs" else min(2, x.shape[1] - 1)].double()
+        angle = float(torch.acos(second) if wave is torch.cos else torch.asin(second))
+        if wave is None or width < 4 or width % 2 or not 0 < angle < 1:
+            continue
+        base = float(f"{angle ** (-width / 2):.4g}")
+        angles = places / base ** (torch.arange(0, width, 2, dtype=torch.float64) / width)
+        angles = {"halves": angles.repeat(1, 2), "pairs": angles.repeat_interleave(2, 1)}.get(form, angles)
+        if float((wave(angles) - x).abs().max()) < CLOSE:
+            return f"{wave.__name__} {base:g} {width} {form}"
+    return ""
+
+
+def _digest(x: Tensor) -> str:
+    return sha256(x.to(torch.int64).contiguous().numpy().tobytes()).hexdigest()[:12]
+
+
+def _other(x: Tensor) -> str:
+    """Its type and size, and its elements, or what is made of all of them: of real numbers sums, as these differ in
+    their last digits from one machine to the next."""
+    if x.numel() <= FEW:
+        rest = " ".join(map(_number, x.flatten()))
+    elif not x.is_floating_point():
+        rest = _digest(x)
+    else:
+        line = x.flatten().double().nan_to_num(0.0, 1e9, -1e9)
+        waves = torch.sin(torch.arange(1, x.numel() + 1, dtype=torch.float64)[None] * torch.tensor([[1.0], [0.1], [2.3]]))
+        rest = " ".join(f"{float(one):.4g}" for one in (line.mean(), line.square().mean().sqrt(), *(waves @ line)))
+    return f"{_dtype(x)} {dims(tuple(x.shape))} {rest}"
