@@ -280,6 +280,6 @@ def test_how_values_are_laid_out_is_run(
     Path("net.yaml").write_text("name: net\ninput: 8 × 2 × 3\nlayers:\n  - tokens attention(2)\n", encoding="utf-8")
     code, out, err = command("check", "net.py:Net@8x2x3", "--against", "./net.yaml")
     assert (code, err) == (0 if same else 1, "")
-    assert ("both give the same numbers" if same else "give other numbers") in " ".join(out.split())
+    assert ("both give the same numbers" if same else "differ at") in " ".join(out.split())
     code, out, _ = command("compare", "./net.yaml", "net.py:Net@8x2x3", "--diff", "--format", "json")
-    assert json.loads(out)["same_numbers"] is same
+    assert json.loads(out)["same_numbers"] is (same or None)

@@ -34,7 +34,7 @@ class Moves:
             read = variable(node) if node else []
             before = self._found.get(read[0]) if len(read) == 1 else None
             found = None
-            if node and before and (self._scaled or node.op.role != "scale"):
+            if node and before and (self._scaled or node.op.role != "scaling"):
                 found = node.op.moved(before[1])
             size = node.op.gives if node else (1, *self._graph.shape(at))
             self._found[at] = (before[0], found) if before and found else (at, whole(size))
@@ -163,7 +163,7 @@ class Finder:
             factor *= laid.factor
             if one.op.role == "product":
                 break
-            if one.op.role != "sum" or factor != 1 or one.op.said.get("alpha", 1) != 1:
+            if one.op.role != "adding" or factor != 1 or one.op.said.get("alpha", 1) != 1:
                 return None
             said, read = one.op.said.get("other"), variable(one)
             if len(read) == 1:  # a number is added to all scores alike
@@ -222,7 +222,7 @@ class Finder:
         """What a value is of a layer; `turned`: its last two axes stand in each other's place."""
         source, laid = self.scaled.of(value)
         node = self.graph.nodes[source] if source >= 0 else None
-        rotary = self._rotary(node) if node is not None and node.op.role == "sum" else None
+        rotary = self._rotary(node) if node is not None and node.op.role == "adding" else None
         if rotary is not None:
             source, within, turn, places = rotary
             outer, node = laid, self.graph.nodes[source] if source >= 0 else None
@@ -251,7 +251,7 @@ class Finder:
         for value in read:
             one = self.graph.nodes[value] if value >= 0 else None
             words = str(one.op.said.get("other", "")).split() if one is not None else []
-            if one is None or one.op.role != "scale" or len(words) != 5 or len(variable(one)) != 1:
+            if one is None or one.op.role != "scaling" or len(words) != 5 or len(variable(one)) != 1:
                 return None
             waves[words[1]] = variable(one)[0], " ".join(words[2:]), one
         if waves.keys() != {"cos", "sin"} or waves["cos"][1] != waves["sin"][1]:
@@ -264,7 +264,11 @@ class Finder:
             return None
         parts = variable(other)
         negative = self.graph.nodes[parts[0]] if len(parts) == 2 and parts[0] >= 0 else None
-        if negative is None or negative.op.role != "negative" or other.op.said.get("dim", 0) not in (-1, len(laid.size) - 1):
+        if (
+            negative is None
+            or negative.op.role != "negative"
+            or other.op.said.get("dim", 0) not in (-1, len(laid.size) - 1)
+        ):
             return None
         if self.scaled.of(parts[1]) != (source, laid.taken(-1, 0, half)):
             return None
@@ -288,7 +292,7 @@ class Finder:
             return None
         if node.op.role == "table" and _pairs(laid, node.op.gives):
             return Added((source,))
-        if node.op.role != "sum" or not _same_pairs(laid) or node.op.said.get("alpha", 1) != 1:
+        if node.op.role != "adding" or not _same_pairs(laid) or node.op.said.get("alpha", 1) != 1:
             return None
         read, said = variable(node), node.op.said.get("other")
         each = [self._added(one, deep - 1) for one in read]
@@ -355,7 +359,7 @@ def _heads(laid: Laid, channels: int, size: Sequence[int]) -> Projected | None:
         return None
     parts = out // block
     by_head = stride == parts * width != width
-    if not by_head and stride != width or begin % (width if by_head else block):
+    if (not by_head and stride != width) or begin % (width if by_head else block):
         return None
     part = begin // (width if by_head else block)
     return Projected(-1, part, parts, by_head, made * shared, made, width, 1.0)

@@ -13,7 +13,10 @@ from ..ops.laid import SPREAD, Atom, Laid, merged
 from ..ops.shapes import Cut, many, single
 from .attend import variable
 
-PARTED: dict[tuple[int, ...], str] = {(0, 2, 1, 3): "windows", (1, 3, 0, 2): "grid"}  # the order of outer and inner parts of height and width
+PARTED: dict[tuple[int, ...], str] = {
+    (0, 2, 1, 3): "windows",
+    (1, 3, 0, 2): "grid",
+}  # the order of outer and inner parts of height and width
 JOINED: dict[tuple[int, ...], str] = {(0, 2, 1, 3): "windows", (2, 0, 3, 1): "grid"}  # that of items and places in them
 
 
@@ -27,7 +30,7 @@ class Regrouped(NamedTuple):
 
 
 def regrouped(laid: Laid, cut: Cut | None) -> Regrouped | None:
-    """What a layout is, where it is more than the same elements elsewhere; `cut` is the one whose items the source is."""
+    """What a layout is, where it cuts a map or puts one together; `cut` is the one whose items the source is."""
     atoms = [atom for group in laid.groups for atom in group]
     sizes = {axis: prod(atom.size for atom in atoms if atom.axis == axis) for axis in {atom.axis for atom in atoms}}
     own = {axis: n for axis, n in enumerate(laid.source) if n > 1}

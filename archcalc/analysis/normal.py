@@ -203,6 +203,8 @@ class _Cuts:
     def follow(self, step: Step) -> None:
         """A step works on the items of what it reads first."""
         self.made.append(next((self.made[value] for value in step.reads if value >= 0 and self.made[value] >= 0), -1))
+
+
 def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
     """With zeros around a map, and merges among the branches of their like, in what reads them."""
     readers = Counter(value for step in steps for value in step.reads)

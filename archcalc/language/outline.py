@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..errors import Text
 from ..graph import gives
 from ..ops import OPS, Op, OpError, Shape, Tokens, channels, dims
-from ..ops.shapes import numel
+from ..ops.shapes import elements
 
 MOST = 40  # inputs of a merge that are looked for in front of another's
 ROOT = -(10**9)  # before all inputs; as `at`, what stands for no value
@@ -385,7 +385,7 @@ def _means(op: Op, x: tuple[Shape, ...], value: Value) -> Shape | None:
     """What an op gives of these shapes, if it is the value there."""
     try:
         shape = gives(op, x)
-        same = op.meaning(*x, shape) == (value.op, value.weights) and numel(shape) == numel(value.shape)
+        same = op.meaning(*x, shape) == (value.op, value.weights) and elements(shape) == elements(value.shape)
     except (OpError, IndexError, TypeError, ValueError, ZeroDivisionError):
         return None
     return shape if same else None

@@ -41,7 +41,7 @@ OpFamily = Literal[
 ]
 
 
-Role = Literal["", "mixing", "product", "shares", "sum", "scale", "negative", "roll", "table", "joined"]
+Role = Literal["", "mixing", "product", "shares", "adding", "scaling", "negative", "roll", "table", "joined"]
 
 
 class Param(NamedTuple):

@@ -1,4 +1,4 @@
-"""How the elements of a value lie in one that is made of it by moving elements alone: exactly, whatever calls moved them."""
+"""How the elements of a value lie in one that is made of it by moving elements alone, whatever calls moved them."""
 
 from __future__ import annotations
 

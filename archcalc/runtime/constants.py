@@ -23,7 +23,7 @@ def described(value: Tensor) -> str:
     """What a constant is: `full 0.5`, `range 0 128`, `relative 7×7`, `mask causal -inf`, `cos 10000 64 halves`, or its
     size and what tells it from others."""
     value = value.detach().cpu()
-    if not value.numel() or value.is_complex() or value.dtype.itemsize == 1 and value.is_floating_point():
+    if not value.numel() or value.is_complex() or (value.dtype.itemsize == 1 and value.is_floating_point()):
         return f"{_dtype(value)} {dims(tuple(value.shape))}"
     plain = value.squeeze()
     first = plain.reshape(-1)[0]
@@ -36,7 +36,11 @@ def described(value: Tensor) -> str:
 
 def _number(value: Tensor) -> str:
     found = value.item()
-    return str(int(found)) if isinstance(found, bool) or float(found).is_integer() and abs(found) < 1e15 else f"{found:.7g}"
+    return (
+        str(int(found))
+        if isinstance(found, bool) or (float(found).is_integer() and abs(found) < 1e15)
+        else f"{found:.7g}"
+    )
 
 
 def _dtype(value: Tensor) -> str:
@@ -138,6 +142,8 @@ def _other(x: Tensor) -> str:
         rest = _digest(x)
     else:
         line = x.flatten().double().nan_to_num(0.0, 1e9, -1e9)
-        waves = torch.sin(torch.arange(1, x.numel() + 1, dtype=torch.float64)[None] * torch.tensor([[1.0], [0.1], [2.3]]))
+        waves = torch.sin(
+            torch.arange(1, x.numel() + 1, dtype=torch.float64)[None] * torch.tensor([[1.0], [0.1], [2.3]])
+        )
         rest = " ".join(f"{float(one):.4g}" for one in (line.mean(), line.square().mean().sqrt(), *(waves @ line)))
     return f"{_dtype(x)} {dims(tuple(x.shape))} {rest}"

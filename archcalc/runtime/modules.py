@@ -495,7 +495,9 @@ class Attention(nn.Module):
             return differences(self.added["relative"]).flatten()
         if not self.added["buckets"]:
             return None
-        return distance_classes(apart, self.added["buckets"], self.added["distance"], not self.added["causal"]).flatten()
+        return distance_classes(
+            apart, self.added["buckets"], self.added["distance"], not self.added["causal"]
+        ).flatten()
 
     @property
     def _by_flag(self) -> bool:

@@ -247,6 +247,13 @@ def heard(enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[No
             handle.remove()
 
 
+def _settled(part: nn.Module) -> Iterator[Tensor]:
+    """The buffers of a module that follow from its code: whole numbers, and what no checkpoint holds."""
+    for name, tensor in part._buffers.items():
+        if tensor is not None and (name in part._non_persistent_buffers_set or not tensor.is_floating_point()):
+            yield tensor
+
+
 class Again(NamedTuple):
     """A call with all that it takes to do it again: its arguments, with a Ref in the place of each tensor."""
 
@@ -296,8 +303,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             names.setdefault(id(tensor), []).append(plain(name))
             tensors[id(tensor)] = tensor
         trained = {id(parameter) for parameter in module.parameters()}
-        fixed = {id(tensor) for part in module.modules() for name, tensor in part._buffers.items()
-                 if tensor is not None and (name in part._non_persistent_buffers_set or not tensor.is_floating_point())}  # fmt: skip
+        fixed = {id(tensor) for part in module.modules() for tensor in _settled(part)}
         self._varies |= {self._number(tensor) for key, tensor in tensors.items() if key not in fixed}
         found = [Learned(tuple(names[key]), self._number(tensor), key in trained) for key, tensor in tensors.items()]
         return found, {names[key][0]: tensor for key, tensor in tensors.items()}

@@ -110,7 +110,9 @@ class Call(Op):
         facts = self._facts
         if self.word in PARTS and facts.part is None:
             return x
-        return None if facts.narrow or x.size != facts.reads else moved(self.word, self.said, facts.part, x, facts.gives)
+        return (
+            None if facts.narrow or x.size != facts.reads else moved(self.word, self.said, facts.part, x, facts.gives)
+        )
 
     def shape(self, *x: Any) -> Shape:
         return self._facts.shape
@@ -133,11 +135,12 @@ class Call(Op):
             return facts.like.receptive_window(*x)
         return facts.reach or ()
 
+
 # What a call may be to an attention, and to windows.
 ROLES: dict[str, Role] = {
     "scaled_dot_product_attention": "mixing", **dict.fromkeys(("matmul", "bmm", "einsum"), "product"),
-    **dict.fromkeys(("softmax", "_softmax"), "shares"), "add": "sum",
-    **dict.fromkeys(("mul", "div"), "scale"), "neg": "negative", "roll": "roll",
+    **dict.fromkeys(("softmax", "_softmax"), "shares"), "add": "adding",
+    **dict.fromkeys(("mul", "div"), "scaling"), "neg": "negative", "roll": "roll",
     **dict.fromkeys(("index", "embedding"), "table"), "cat": "joined",
 }  # fmt: skip
 CONSTANT = "makes a constant, of no input and no weight"

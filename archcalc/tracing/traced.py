@@ -26,8 +26,10 @@ BYTES = {
     "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "bool": 1,
     "float8_e4m3fn": 1, "float8_e5m2": 1, "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1,
 }  # fmt: skip
-DIGITS = {"float64": (53, 11), "float32": (24, 8), "float16": (11, 5), "bfloat16": (8, 8), "float8_e4m3fn": (4, 4),
-          "float8_e5m2": (3, 5), "float8_e4m3fnuz": (4, 4), "float8_e5m2fnuz": (3, 5)}  # of fraction and exponent  # fmt: skip
+DIGITS = {  # of fraction and exponent
+    "float64": (53, 11), "float32": (24, 8), "float16": (11, 5), "bfloat16": (8, 8), "float8_e4m3fn": (4, 4),
+    "float8_e5m2": (3, 5), "float8_e4m3fnuz": (4, 4), "float8_e5m2fnuz": (3, 5),
+}  # fmt: skip
 SIGNED = {"int64": 64, "int32": 32, "int16": 16, "int8": 8, "uint8": 8, "bool": 1}
 
 
@@ -320,7 +322,9 @@ def _call(row: Any, tensors: int, storages: int) -> Called:
         file=file,
         line=int(line[:9]),
         pointwise=row.get("pointwise", False),
-        constants={_whole(at, "constants", 0, tensors - 1): _text(said, "constants") for at, said in row.get("constants", [])},
+        constants={
+            _whole(at, "constants", 0, tensors - 1): _text(said, "constants") for at, said in row.get("constants", [])
+        },
     )
 
 

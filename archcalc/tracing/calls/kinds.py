@@ -130,7 +130,7 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 # What reads of a tensor its size and type alone.
-SHAPED = {*"new_zeros new_ones new_full zeros_like ones_like full_like".split()}
+SHAPED = {"new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like"}
 
 
 def kind_of(seen: Seen) -> Kind | None:

@@ -9,10 +9,12 @@ from ...ops import Shape
 from ...ops.laid import Laid
 
 # What gives the elements in their order, as another size.
-KEEPS = {*"view reshape _unsafe_view _reshape_alias flatten unflatten squeeze unsqueeze view_as reshape_as ravel contiguous "
-         "clone alias detach copy _to_copy to type_as positive dropout".split()}  # fmt: skip
-LAST = {*"t mT numpy_T adjoint matrix_H mH".split()}
-SWAPS = {*"transpose swapaxes swapdims".split()}
+KEEPS = {
+    "view", "reshape", "_unsafe_view", "_reshape_alias", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as",
+    "reshape_as", "ravel", "contiguous", "clone", "alias", "detach", "_to_copy", "to", "type_as", "positive", "dropout",
+}  # fmt: skip
+LAST = {"t", "mT", "numpy_T", "adjoint", "matrix_H", "mH"}
+SWAPS = {"transpose", "swapaxes", "swapdims"}
 
 
 def moved(name: str, given: Mapping[str, Any], part: tuple[int, int, int] | None, x: Laid, y: Shape) -> Laid | None:
