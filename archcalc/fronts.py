@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from json import loads
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError, installed
 from .files import typed
 from .graph import Graph, Input
 from .language.zoo import at_input
-from .networks import LIBRARIES, Settings, Spelled, input_at, inputs_of, is_code
+from .networks import LIBRARIES, Reference, Settings, Spelled, input_at, inputs_of, is_code, says_input
 from .tracing import SUFFIX
 
 if TYPE_CHECKING:  # specs do without
@@ -57,6 +59,28 @@ def traced_code(reference: str, input: Input | None, batch: int, dtype: str) -> 
     return found, graph(found, files, asked.allow_unknown)
 
 
+def made_with(reference: Reference, settings: Settings) -> Reference:
+    """Code as it is made with more than is said beside it: numbers, and words as JSON has them, or as they are."""
+    asked = reference if isinstance(reference, Spelled) else Spelled(reference)
+    return asked.made_with({name: _value(value) for name, value in settings.items()})
+
+
+def _value(value: int | float | str | Fraction) -> Any:
+    if not isinstance(value, str):
+        return float(value) if isinstance(value, Fraction) else value
+    try:
+        return loads(value)
+    except ValueError:
+        return value
+
+
+def arguments(reference: Reference) -> list[str] | None:
+    """What code is made with, by name; None where that may be anything. Raises as `of_code` does."""
+    with installed():
+        from .runtime import reference as spelled
+    return spelled.arguments(at_input(str(reference))[0], isinstance(reference, Spelled))
+
+
 def _built(asked: Spelled, reference: str, input: Input | None) -> Any:
     with installed():
         from .runtime import reference as spelled
@@ -80,8 +104,7 @@ def _is_trace(path: str) -> bool:
 def with_input(reference: str, others: Sequence[str], settings: Settings | None = None) -> str:
     """Somebody's own code of which nobody says what it takes, at the input of the first of the others that is a spec
     and has one: what they are compared at. Any other reference as it is."""
-    said = at_input(reference)[1] is not None or (isinstance(reference, Spelled) and reference.input is not None)
-    if not is_code(reference) or said or reference.partition(":")[0] in LIBRARIES:
+    if not is_code(reference) or says_input(reference) or reference.partition(":")[0] in LIBRARIES:
         return reference
     for other in others:
         if is_other(other) or other.endswith(SUFFIX):

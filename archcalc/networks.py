@@ -50,6 +50,15 @@ class Spelled(str):
         """Another reference with the same beside it."""
         return Spelled(text, self.kwargs, self.example, self.allow_unknown, self.input)
 
+    @property
+    def beside(self) -> dict[str, Any]:
+        """What is said beside it but the input, by name."""
+        return {"kwargs": dict(self.kwargs), "example": self.example, "allow_unknown": self.allow_unknown}
+
+    def made_with(self, more: Mapping[str, Any]) -> Spelled:
+        """The same, made with more."""
+        return Spelled(self, {**self.kwargs, **more}, self.example, self.allow_unknown, self.input)
+
 
 LIBRARIES = ("torchvision", "timm", "transformers")  # whose models are spelled by name
 
@@ -144,6 +153,11 @@ def input_at(reference: Reference | Selection, size: Input, settings: Settings |
 def name_of(reference: Reference) -> str:
     """A reference as a text, with what may be said beside it."""
     return reference if isinstance(reference, str) else str(reference)
+
+
+def says_input(reference: Reference) -> bool:
+    """Whether a reference says at which input, behind an @ or beside it."""
+    return at_input(name_of(reference))[1] is not None or getattr(reference, "input", None) is not None
 
 
 def said(input: Input) -> str:
@@ -254,6 +268,8 @@ def _number(name: str, value: int | float | str | Fraction) -> Number:
 
 def checked(input: Input) -> Input:
     """An input for a spec. Raises UsageError for one that there cannot be."""
+    if isinstance(input, Mapping) and "0" in input:
+        raise UsageError("several inputs of a spec go by their names", "Such as `--input latent=4x32x32 --input text=77`.")
     return {name: _shape(shape) for name, shape in input.items()} if isinstance(input, Mapping) else _shape(input)
 
 

@@ -625,7 +625,7 @@ def test_what_a_module_is_made_with(folder: Path, command: Run) -> None:
     for words, said in {
         ("--kwargs", "{classes: 1}"): "`--kwargs` is no JSON",
         ("--kwargs", "[1]"): "`--kwargs` is a mapping in JSON",
-        ("--kwargs", '{"colour": 1}'): "TypeError",
+        ("--kwargs", '{"colour": 1}'): "is not made with `colour`",
         ("--set", "classes=1"): "has no constants to set",
     }.items():
         found = command("summary", "my_net.py:Net", "--input", "3x8x8", *words)

@@ -37,6 +37,8 @@ def lock(
     """Write what matters of models to a lock, as text to review: totals, and a line for each node.
 
     A lock that is there keeps its other models and its budgets; models that it has are locked anew."""
+    from shlex import quote
+
     from ..errors import printable
     from ..networks import Spelled
     from ..tasks.lock import lock as task
@@ -48,4 +50,5 @@ def lock(
         counts = [f"{model.entry.totals[name]:,} {said}" for name, said in SAID.items()]
         print(f"{model.state} {printable(model.entry.model)}: {', '.join(counts)}")
     code = "".join(f" {model}" for model in asked if isinstance(model, Spelled))
+    code += f" --kwargs {quote(kwargs)}" if kwargs else ""
     say(f"wrote {printable(output)}; try\n  archcalc check {printable(output)}{printable(code)}")

@@ -303,21 +303,23 @@ def size(texts: Sequence[str] | None) -> "Input | None":
 
 
 def one_or_named(texts: Sequence[str] | None, read: "Callable[[str], Size]") -> "Size | dict[str, Size] | None":
-    """What `--input SIZE` gives, or by name what `--input NAME=SIZE …` do; None where nothing is given. Raises
-    UsageError."""
+    """What `--input SIZE` gives, or by name what `--input NAME=SIZE …` do, by their places as 0, 1, … what several
+    without a name do; None where nothing is given. Raises UsageError."""
     from ..errors import UsageError
 
     found: dict[str, Size] = {}
-    for text in texts or ():
+    for at, text in enumerate(texts or ()):
         name, equals, value = (part.strip() for part in text.partition("="))
-        name, value = (name, value) if equals else ("", name)
-        if equals and not name:
+        colon = name.find(":")
+        if not equals or colon >= 0:  # `32:int64=1`
+            name, value = "", text.strip()
+        elif not name:
             raise UsageError(f"`--input {text}` names no input", "For example `--input latent=4x32x32`.")
-        if name in found or (found and not (name and all(found))):
-            hint = "Several are named: `--input latent=4x32x32 --input text=77`."
-            raise UsageError(f"`--input` gives {f'`{name}`' if name in found and name else 'the input'} twice", hint)
-        found[name] = read(value)
-    return found.get("", found or None)
+        if name in found or (found and bool(name) == ("0" in found)):
+            hint = "Several are all named, or all go by their place: `--input latent=4x32x32 --input text=77`."
+            raise UsageError(f"`--input` gives {f'`{name}`' if name in found else 'the input'} twice", hint)
+        found[name or str(at)] = read(value)
+    return found["0"] if [*found] == ["0"] else found or None
 
 
 def _axes(text: str) -> tuple[int, ...]:
@@ -325,7 +327,7 @@ def _axes(text: str) -> tuple[int, ...]:
     from ..graph import Typed
 
     text, colon, typed = text.partition(":")
-    axes = [axis.strip() for axis in text.lower().replace("×", "x").split("x")]
+    axes = [axis.strip() for axis in text.lower().replace("×", "x").split("x")] if text.strip() or not colon else []
     if not all(axis.isascii() and axis.isdigit() and len(axis) < 20 for axis in axes):
         raise UsageError(f"`--input {text}` is not a size", "A size is written channels first: `--input 3x256x256`.")
     dtype, _, value = typed.partition("=")

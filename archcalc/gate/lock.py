@@ -271,11 +271,13 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
 def _inputs(graph: Graph) -> str:
     """`3×224×224`, `ids 32:int64, mask 32:int64`; of a run at another batch or dtype than specs are counted at, these,
     too."""
-    named = len(graph.inputs) > 1
+    named = len(graph.inputs) > 1 or "." in graph.inputs[0][0]
 
     def said(name: str, shape: Shape) -> str:
-        dtype = f":{shape.dtype}" if isinstance(shape, Typed) and shape.dtype else ""
-        return f"{name} {dims(shape)}{dtype}" if named else f"{dims(shape)}{dtype}"
+        size = dims(shape) if shape else ""
+        if isinstance(shape, Typed) and shape.dtype:
+            size += f":{shape.dtype}" + (f"={shape.value}" if shape.value != 1 else "")
+        return f"{name} {size or dims(shape)}" if named else size or dims(shape)
 
     found = [said(name, shape) for name, shape in graph.inputs]
     code = graph.code
@@ -288,11 +290,11 @@ def read_inputs(text: str) -> Input | None:
     """The inputs of code as a lock says them; None where it says them otherwise."""
     found: dict[str, Shape] = {}
     for part in text.split(", "):
-        match = re.fullmatch(r"(?:(\w{1,100}) )?(\d{1,9}(?:×\d{1,9}){0,7})(?::(\w{1,20}))?", part)
-        if match is None:
+        match = re.fullmatch(r"(?:([\w.]{1,100}) )?(\d{1,9}(?:×\d{1,9}){0,7})?(?::(\w{1,20})(?:=(\d{1,18}))?)?", part)
+        if match is None or not (match[2] or match[3]):
             return None
-        shape = tuple(map(int, match[2].split("×")))
-        found[match[1] or ""] = Typed(shape, match[3]) if match[3] else shape
+        shape = tuple(map(int, match[2].split("×"))) if match[2] else ()
+        found[match[1] or ""] = Typed(shape, match[3], int(match[4] or 1)) if match[3] else shape
     return found.get("", found)
 
 

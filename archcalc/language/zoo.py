@@ -267,23 +267,24 @@ def split(reference: str) -> tuple[str | None, str, str]:
 
 
 _SIZE = r"\d{1,9}(?:[x×]\d{1,9}){0,3}"
-_TYPED = rf"{_SIZE}(?::[a-z]\w*(?:=\d{{1,18}})?)?"
-_NAMED = rf"[A-Za-z_]\w*={_TYPED}"
+_DTYPE = r":[a-z]\w*(?:=\d{1,18})?"
+_TYPED = rf"(?:{_SIZE}(?:{_DTYPE})?|{_DTYPE})"
+_NAMED = rf"[A-Za-z_][\w.]*={_TYPED}"
 
 
 def at_input(reference: str) -> tuple[str, Input | None]:
     """`resnet50@256` is resnet50 and (256,), `resnet50@3x256x320` all axes; a size of one number is every side. Of
     several inputs each goes by its name, `dit-xl-2@latent=4x64x64,time=256`, of code with its dtype,
-    `net.py:Net@ids=32:int64`."""
+    `net.py:Net@ids=32:int64`, or by their places, which are 0, 1, …: `net.py:Net@3x8x8,16`."""
     name, at, size = reference.rpartition("@")
-    if not at or not re.fullmatch(rf"{_TYPED}|{_NAMED}(?:,{_NAMED})*", size):
+    if not at or not re.fullmatch(rf"{_TYPED}(?:,{_TYPED})*|{_NAMED}(?:,{_NAMED})*", size):
         return reference, None
     sizes: dict[str, tuple[int, ...]] = {}
-    for part in size.split(","):
-        own, axes, dtype, value = re.fullmatch(rf"(?:(\w+)=)?({_SIZE})(?::(\w+)(?:=(\d+))?)?", part).groups("")  # type: ignore[union-attr]
-        shape = tuple(int(side) for side in re.split("[x×]", axes))
-        sizes[own] = Typed(shape, dtype, int(value or 1)) if dtype else shape
-    return name, sizes.get("", sizes)
+    for at, part in enumerate(size.split(",")):
+        own, axes, dtype, value = re.fullmatch(rf"(?:([\w.]+)=)?((?:{_SIZE})?)(?::(\w+)(?:=(\d+))?)?", part).groups("")  # type: ignore[union-attr]
+        shape = tuple(int(side) for side in re.split("[x×]", axes) if side)
+        sizes[own or str(at)] = Typed(shape, dtype, int(value or 1)) if dtype else shape
+    return name, sizes["0"] if [*sizes] == ["0"] else sizes
 
 
 def resized(printed: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...]:

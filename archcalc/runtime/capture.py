@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import Source, UsageError
-from ..graph import Graph, Stepped
+from ..graph import Graph, Stepped, Typed
+from ..ops import Shape
 from ..tracing import code
 from ..tracing.traced import Traced
 from ..units import ITEMSIZE
 from .fold import folded, pairs
 from .shadow import Shadow
-from .skeleton import lazy, skeleton, untouched
+from .skeleton import lazy, padded, skeleton, untouched
 from .step import step
-from .trace import SEED, Given, Watch, made_for_real, made_on_meta, run, shown
+from .trace import SEED, Given, Watch, made_for_real, made_on_meta, places, run, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ class Captured:
     def __call__(self, batch: int, dtype: str) -> Graph:
         """The graph at a batch and dtype. Raises UsageError, SpecError."""
         traced, files = self.trace(batch, dtype)
-        return code.graph(traced, files, self.unknown, self)
+        graph = code.graph(traced, files, self.unknown, self)
+        each = zip(graph.inputs, self.inputs.values(), strict=True)
+        return replace(graph, inputs=tuple((name, _valued(shape, given.value)) for (name, shape), given in each))
 
     def trace(self, batch: int = 1, dtype: str = "float32") -> tuple[Traced, dict[str, Source]]:
         """Run a copy of the module once, in an evaluation, and say what it did; with the lines of its files. Of an
@@ -109,7 +111,7 @@ class Captured:
         """A module with values of its own, random ones where those there stand on `meta`."""
         with shown():
             module = self.module if self.made is None else self.made()
-            module = copy.deepcopy(module) if module is self.module else module
+            module = padded(copy.deepcopy(module) if module is self.module else module)
         if any(tensor.device.type == "meta" for tensor in (*module.parameters(), *module.buffers())):
             module = module.to_empty(device="cpu")
             for tensor in (*module.parameters(), *module.buffers()):
@@ -122,6 +124,10 @@ class Captured:
                 if callable(reset):
                     reset()
         return module
+
+
+def _valued(shape: Shape, value: int) -> Shape:
+    return Typed(shape, shape.dtype, value) if isinstance(shape, Typed) else shape
 
 
 def _watched(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow) -> Watch:
@@ -151,11 +157,12 @@ def of_module(
     if not isinstance(module, nn.Module):
         raise UsageError(f"this is no torch module, but of the type {type(module).__name__}")
     given: dict[str, Given] = {}
-    tensors = {**dict(zip(_names(module), inputs, strict=False)), **named}
-    if len(tensors) != len(inputs) + len(named) or not tensors:
+    every = [*zip(places(module, len(inputs)), inputs, strict=False), *named.items()]
+    tensors = [each for name, value in every for each in _tensors(name, value)]
+    if len(dict(every)) != len(inputs) + len(named) or not tensors:
         raise UsageError("give the inputs as tensors, each once")
     batches = set()
-    for name, tensor in tensors.items():
+    for name, tensor in tensors:
         if not isinstance(tensor, Tensor) or not tensor.ndim:
             raise UsageError(f"the input `{name}` is no tensor with a batch")
         real = not tensor.is_floating_point() and not tensor.is_complex() and tensor.device.type != "meta"
@@ -165,7 +172,7 @@ def of_module(
         batches.add(tensor.shape[0])
     if len(batches) != 1:
         raise UsageError("the inputs have different batches: the first axis of each is one")
-    floats = [t.dtype for t in (*module.parameters(), *tensors.values()) if t.is_floating_point()]
+    floats = [t.dtype for t in (*module.parameters(), *dict(tensors).values()) if t.is_floating_point()]
     dtype = str(floats[0]).removeprefix("torch.") if floats else "float32"
     batch = batches.pop()
     whole = batch if any(one.values is not None for one in given.values()) else None
@@ -173,5 +180,10 @@ def of_module(
     return found(batch, dtype if dtype in ITEMSIZE else "float32")
 
 
-def _names(module: nn.Module) -> list[str]:
-    return list(signature(module.forward).parameters)
+def _tensors(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What an input holds, with the names that `applied` takes: also in lists, tuples and mappings."""
+    if isinstance(value, Mapping | list | tuple):
+        for key, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _tensors(f"{name}.{key}", part)
+    else:
+        yield name, value

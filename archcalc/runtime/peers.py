@@ -228,7 +228,7 @@ def _of_code(tool: str, installed: str, own: Graph) -> Peer:
         if key not in known:
             known[key] = _quietly(count, copy.deepcopy(part), inputs)[1] if inputs else 0
         if turn:
-            at = max(turn, key=lambda at: layers[at].macs)
+            at = max(turn, key=lambda at: (layers[at].macs, layers[at].params))
             node, x = own.nodes[at], tuple(map(own.shape, own.nodes[at].inputs)) or ((1,),)
             cost = layers[at].cost._replace(macs=sum(layers[at].macs for at in turn))
             y = Tokens(node.shape) if len(node.shape) == 2 else node.shape

@@ -23,7 +23,7 @@ from ..language.zoo import resized
 from ..ops import dims
 from .shadow import Literals, Shadow
 from .skeleton import untouched
-from .trace import Given, shown
+from .trace import Given, places, shown
 
 Kwargs = Mapping[str, Any]
 SIDE = 224  # of a picture
@@ -37,8 +37,7 @@ def built(
     not. `here`: it was spelled on the command line, and may stand in the current folder. Raises UsageError, SpecError
     at a line of somebody's code, Unavailable for a library that is missing."""
     head, _, name = spelled.partition(":")
-    if here and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    _from_here(here)
     make, usual = LIBRARIES.get(head, _of_code)(spelled, name, kwargs)
     module = _made(make)
     if not isinstance(module, nn.Module):
@@ -47,6 +46,19 @@ def built(
             "A reference names a class of modules, something that gives one when it is called, or one.",
         )
     return module, _inputs(spelled, input, usual, module), make
+
+
+def arguments(spelled: str, here: bool = False) -> list[str] | None:
+    """What the code that a reference means is made with, by name; None where that may be anything. Raises as `built`
+    does."""
+    head, _, name = spelled.partition(":")
+    _from_here(here)
+    return None if head in LIBRARIES else _arguments(_found(head, name))
+
+
+def _from_here(here: bool) -> None:
+    if here and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
 
 
 def _made(make: Callable[[], Any]) -> Any:
@@ -81,10 +93,12 @@ def _inputs(spelled: str, input: Input | None, usual: dict[str, Given] | None, m
         if not usual:
             raise UsageError(
                 f"nothing says what `{spelled}` takes",
-                f"{_takes(module)}: `--input 3x224x224`, without the batch, or by name `--input input_ids=32:int64`.",
+                _takes(module),
             )
         return usual
     named = input if isinstance(input, Mapping) else {"": input}
+    if "0" in named:  # by their places
+        named = dict(zip(places(module, len(named)), named.values(), strict=False))
     found: dict[str, Given] = {}
     for name, shape in named.items():
         typed = shape if isinstance(shape, Typed) else Typed(shape)
@@ -101,13 +115,17 @@ def _inputs(spelled: str, input: Input | None, usual: dict[str, Given] | None, m
 
 
 def _takes(module: nn.Module) -> str:
-    """Which inputs a module has, as a sentence."""
+    """Which inputs a module has, and how they are said."""
+    usual = "`--input 3x224x224`, without the batch, or by name `--input input_ids=32:int64`."
     try:
         every = signature(module.forward).parameters.values()
     except (TypeError, ValueError):
-        return "Say it"
+        return f"Say it: {usual}"
     needed = [each.name for each in every if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
-    return f"It takes {', '.join(f'`{name}`' for name in needed)}" if needed else "Say it"
+    if len(needed) > 1:
+        each = " ".join(f"--input {name}=SIZE" for name in needed)
+        return f"It takes {len(needed)}, each without the batch: `{each}`; a SIZE is 3x224x224, 32:int64 or :int64."
+    return f"{f'It takes `{needed[0]}`' if needed else 'Say it'}: {usual}"
 
 
 # --- what is spelled ----------------------------------------------------------------------------------------------
@@ -117,7 +135,23 @@ Made = tuple[Callable[[], Any], dict[str, Given] | None]
 
 def _of_code(spelled: str, name: str, kwargs: Kwargs) -> Made:
     """`file.py:name` or `package.module:name`."""
-    head = spelled.partition(":")[0]
+    found = _found(spelled.partition(":")[0], name)
+    if isinstance(found, nn.Module):
+        if kwargs:
+            raise UsageError(f"`{spelled}` is a module that is there: `--kwargs` are for what makes one")
+        return (lambda: found), None
+    if not callable(found):
+        raise UsageError(f"`{spelled}` cannot be called, and is no module")
+    known = _arguments(found)
+    for word in kwargs if known is not None else ():
+        if word not in known:
+            hint = did_you_mean(word, known) or "It is made with nothing."
+            raise UsageError(f"`{spelled}` is not made with `{word}`", hint)
+    return (lambda: found(**kwargs)), None
+
+
+def _found(head: str, name: str) -> Any:
+    """What a file or a package calls so."""
     with shown():
         found: Any = _file(head) if head.endswith(".py") else _package(head)
     for part in name.split("."):
@@ -125,13 +159,18 @@ def _of_code(spelled: str, name: str, kwargs: Kwargs) -> Made:
             known = [word for word, value in vars(found).items() if callable(value) and not word.startswith("_")]
             raise UsageError(f"`{head}` has no `{name}`", did_you_mean(part, known))
         found = getattr(found, part)
-    if isinstance(found, nn.Module):
-        if kwargs:
-            raise UsageError(f"`{spelled}` is a module that is there: `--kwargs` are for what makes one")
-        return (lambda: found), None
-    if not callable(found):
-        raise UsageError(f"`{spelled}` cannot be called, and is no module")
-    return (lambda: found(**kwargs)), None
+    return found
+
+
+def _arguments(made: Any) -> list[str] | None:
+    """The names of what is called; None where that may be anything."""
+    try:
+        every = signature(made).parameters.values() if not isinstance(made, nn.Module) else ()
+    except (TypeError, ValueError):
+        return None
+    if any(each.kind is each.VAR_KEYWORD for each in every):
+        return None
+    return [each.name for each in every if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
 
 
 def _file(name: str) -> ModuleType:

@@ -119,7 +119,9 @@ class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
             out = OWN[packet](*on_meta[0], **on_meta[1]) if packet in OWN else func(*on_meta[0], **on_meta[1])
         except (RuntimeError, NotImplementedError):  # its shape depends on values
             if not known:
-                raise
+                if not any(twin is not None for twin in twins):
+                    raise
+                return self._beside(func, args, kwargs)
             value = self._on_values(func, args, kwargs)
             out = mapped(value, self.on_meta, META)
             self.know(out, value)
@@ -137,6 +139,15 @@ class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for tensor in written(func, args, kwargs):
                 self.forget(tensor)
         return out
+
+    def _beside(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """What an operator gives that asks for values of some of its tensors: lengths, a mask. Raises as it does."""
+
+        def known(tensor: Tensor) -> Tensor:
+            found = self.twin(tensor)
+            return tensor if found is None else found
+
+        return func(*mapped(args, known, META), **mapped(kwargs, known, META))
 
     def _value(self, tensor: Tensor) -> Tensor:
         found = self.twin(tensor)

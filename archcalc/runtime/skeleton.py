@@ -36,7 +36,15 @@ def skeleton(module: nn.Module, shadow: Shadow) -> nn.Module:
         value = shadow.twin(tensor)
         if value is not None and value.numel() <= MOST:
             shadow.know(twin, value.detach().cpu().clone())
-    return copy.deepcopy(module, memo)
+    return padded(copy.deepcopy(module, memo))
+
+
+def padded(module: nn.Module) -> nn.Module:
+    """A copy of a module whose encoders keep what a mask pads, where torch may leave it out, in nested tensors."""
+    for part in module.modules():
+        if isinstance(part, nn.TransformerEncoder):
+            part.use_nested_tensor = False
+    return module
 
 
 def _attributes(module: nn.Module) -> Iterator[Tensor]:

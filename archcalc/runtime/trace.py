@@ -13,6 +13,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from inspect import signature
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -98,9 +99,49 @@ def run(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow, watch: W
 
 
 def applied(module: nn.Module, given: Mapping[str, Tensor]) -> Any:
-    """What a module gives for inputs by name, of which "" is its first argument."""
+    """What a module gives for inputs by name, of which "" is its first argument, `xs.0` stands in a list, and
+    `batch.image` in a mapping."""
     first = [given[""]] if "" in given else []
-    return module(*first, **{name: value for name, value in given.items() if name})
+    tree: dict[str, Any] = {}
+    for name, value in given.items():
+        *above, last = name.split(".")
+        into = tree
+        for part in above:
+            into = into.setdefault(part, {})
+        into[last] = value
+    named = {name: _listed(value) for name, value in tree.items() if name}
+    by_place, several = _by_place(module)
+    if several in named:
+        first += [named.pop(name) for name in by_place[len(first) :] if name in named]
+    return module(*first, *named.pop(several, ()), **named)
+
+
+def _listed(value: Any) -> Any:
+    """A mapping whose keys are 0, 1, … as a list."""
+    if not isinstance(value, dict):
+        return value
+    parts = {name: _listed(part) for name, part in value.items()}
+    return [*parts.values()] if [*parts] == [str(at) for at in range(len(parts))] else parts
+
+
+def _by_place(module: nn.Module) -> tuple[list[str], str]:
+    """The names of what a module takes by its place, and of what takes all further ones; "" where nothing does."""
+    try:
+        every = signature(module.forward).parameters.values()
+    except (TypeError, ValueError):
+        return [], ""
+    several = next((each.name for each in every if each.kind is each.VAR_POSITIONAL), "")
+    return [each.name for each in every if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)], several
+
+
+def places(module: nn.Module, count: int) -> list[str]:
+    """What so many inputs by their place are called. Raises UsageError where a module does not take as many."""
+    names, several = _by_place(module)
+    if several:
+        names += [f"{several}.{at}" for at in range(count - len(names))]
+    if len(names) < count and names:
+        raise UsageError(f"{count} inputs are given, and it takes {len(names)}: {', '.join(names)}")
+    return names[:count] or [""]
 
 
 @contextmanager
@@ -161,7 +202,7 @@ def _lacking(message: str) -> str:
             f"Each input goes by its name: {', '.join(f'`--input {name}=SIZE`' for name in lacking)}, the others too."
         )
     kwargs = ", ".join(f'"{name}": …' for name in lacking)
-    return f"`--kwargs '{{{kwargs}}}'` says what it is made with."
+    return f"`--kwargs '{{{kwargs}}}'` says what it is made with; or name a function of yours that makes it."
 
 
 def _depends(error: BaseException) -> bool:
@@ -284,7 +325,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._varies: set[int] = set()  # tensors that depend on an input, a weight or chance
         self._varied: set[int] = set()  # and the storages that such were written to
         self.learned, tensors = self._learn(module)
-        self.inputs = tuple((name or _first(module), self._number(one)) for name, one in given.items())
+        names, several = _by_place(module)
+        first = next(iter(names), several or "input")
+        self.inputs = tuple((printable(name or first), self._number(one)) for name, one in given.items())
         self.outputs: tuple[int, ...] = ()
         self._kept: set[int] = set()
         self.again: list[Again] = []  # of each call all that it takes to do it again, where it was for real
@@ -516,11 +559,3 @@ def plain(path: str) -> str:
     return path.replace("_orig_mod.", "").removesuffix("_orig_mod").rstrip(".")
 
 
-def _first(module: nn.Module) -> str:
-    """The name of the first argument of a module."""
-    from inspect import signature
-
-    try:
-        return printable(next(iter(signature(module.forward).parameters), "input"))
-    except (TypeError, ValueError):
-        return "input"

@@ -45,7 +45,7 @@ from ..graph import Input
 from ..language.family import Family
 from ..language.zoo import Selection, at_input, selections, spec_files, specs_dir
 from ..models import load
-from ..networks import Reference, as_traced, is_code, name_of
+from ..networks import Reference, as_traced, is_code, name_of, says_input
 from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
 from ..papers.results import of_spec
@@ -350,8 +350,7 @@ def _spelled(files: Sequence[Reference]) -> tuple[dict[Reference, str], Spelled]
     code = {file: name for file, name in others.items() if is_code(name)}
 
     def count(file: Reference, locked: Input | None) -> Report:
-        said = at_input(name_of(file))[1] is not None or getattr(file, "input", None) is not None
-        return as_traced(load(file, input=None if said else locked).graph)
+        return as_traced(load(file, input=None if says_input(file) else locked).graph)
 
     return others, {key_of(name, Path()): partial(count, file) for file, name in code.items()}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from json import dumps
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -15,11 +16,11 @@ from ..analysis.counts import Report
 from ..analysis.paths import path_length, sequential
 from ..analysis.receptive import last_map
 from ..errors import ArchcalcError, UsageError
-from ..fronts import is_other
+from ..fronts import is_other, made_with
 from ..graph import Input
 from ..language.zoo import at_input, select, split
 from ..models import Model, another_network, load, measure_in_turn
-from ..networks import Reference, input_at, input_of, is_settable
+from ..networks import Reference, Spelled, input_at, input_of, is_code
 from ..ops import Shape
 from ..papers.results import Reported
 from ..parallel import Tick, ticked
@@ -37,6 +38,7 @@ from .sweep import (
     Refused,
     Sweep,
     Tally,
+    settable,
     shipped_digest,
 )
 
@@ -197,7 +199,13 @@ def scale(
         if size is not None:
             inputs = {key: [axes] for key, axes in size.items()} if isinstance(size, Mapping) else [size]
             model = name
-    axes, derived = _space(inputs, batches, settings or {}, vary or {}, dtype, optimizer)
+    name = at_input(str(model))[0]
+    code = None if not is_code(name) else model if isinstance(model, Spelled) else Spelled(str(model))
+    if sweeping and code is None and is_other(name):
+        raise UsageError(f"`{name}` is a trace of one input, batch and dtype", "A sweep is of the code itself.")
+    if code is not None and (jobs != 1 or engine):
+        raise UsageError("a sweep of code is counted in one process", "Leave `--jobs` and `--engine` out.")
+    axes, derived = _space(inputs, batches, settings or {}, vary or {}, dtype, optimizer, code is not None)
     plan = Plan(
         str(model),
         _text(model),
@@ -215,12 +223,11 @@ def scale(
         latin,
         search,
         shipped_digest() if sweeping else "",
+        beside=dumps(code.beside) if code is not None else "",
     )
-    network = _Network(model, plan, results)
+    network = _Network(model if code is None else code, plan, results)
     if not sweeping:
         return network.every(tick)
-    if is_other(str(model)):
-        raise UsageError(f"`{model}` is no spec: a sweep is of one", "Inputs and batches can be listed.")
     return network.swept(points, resume, jobs, engine, scheduler, tick)
 
 
@@ -231,6 +238,7 @@ def _space(
     vary: Varied,
     dtype: str,
     optimizer: str,
+    words: bool,
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
     """What varies, and what follows from it, as texts."""
     named = inputs if isinstance(inputs, Mapping) else {"": inputs} if inputs else {}
@@ -244,7 +252,7 @@ def _space(
         if name in derived or (name in axes and axes[name] != "1"):
             raise UsageError(f"`{name}` varies twice")
         axes[name] = _listed(given)
-        values_of(name, axes[name], "--vary")  # what is wrong with it is said here, where the option is known
+        values_of(name, axes[name], "--vary", words)  # what is wrong with it is said here, where the option is known
     if "batch" in derived:
         del axes["batch"]
     for name, text in (("dtype", dtype), ("optimizer", optimizer)):
@@ -279,8 +287,8 @@ class _Network:
         """All points, in order."""
         plan = self.plan
         other = is_other(str(self.model))
-        selection = None if other else select(at_input(str(self.model))[0])
-        space = Space(plan.axes, plan.derived, lambda name: selection is None or is_settable(selection, name))
+        of = plan.code or (None if other else select(at_input(str(self.model))[0]))
+        space = Space(plan.axes, plan.derived, settable(of), words=plan.code is not None)
         if space.size > MOST:
             hint = "`--pareto`, `--best` and `--where` choose, and `--points FILE` has all."
             raise UsageError(f"{space.size:,} points are more than {MOST:,}", hint)
@@ -340,7 +348,8 @@ class _Network:
 
     def at(self, candidate: Candidate) -> Model | Unbuilt:
         """The network at a point, made once."""
-        key = str(candidate.input), str(candidate.settings)
+        sizes = candidate.input if isinstance(candidate.input, Mapping) else {"": candidate.input or ()}
+        key = str({name: shown(size) for name, size in sizes.items()}), str(candidate.settings)
         if key not in self.built:
             self.built[key] = _build(self.model, candidate)
         return self.built[key]
@@ -375,6 +384,8 @@ def _build(model: Reference, candidate: Candidate) -> Model | Unbuilt:
     """The network at a point, or why there is none."""
     shape = candidate.input
     try:
+        if is_code(at_input(str(model))[0]):
+            return load(made_with(model, candidate.settings), input=shape)
         if shape is not None and not is_other(str(model)):
             shape = input_at(model, shape, candidate.settings)
         return load(model, input=shape, settings=candidate.settings)

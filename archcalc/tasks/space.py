@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..analysis.training import OPTIMIZERS
 from ..errors import Source, Text, UsageError, did_you_mean
-from ..graph import Input
+from ..graph import Input, Typed
 from ..language.expr import NAME, Expr, simplify
 from ..ops import Shape
 from ..units import ITEMSIZE, as_typed, cut, read_number
@@ -37,7 +37,7 @@ class Candidate(NamedTuple):
     batch: int
     dtype: str
     optimizer: str
-    settings: dict[str, Number]
+    settings: dict[str, Number | str]
     values: dict[str, Number | str]
 
     @property
@@ -62,8 +62,9 @@ class Axis:
 class Space:
     """All points of some axes, the last of which is the quickest; `derived` are expressions of them and of one another.
 
-    `settable` says which names are constants of the spec; others only name a number for expressions and for what is
-    `used` of them elsewhere. Raises UsageError, and SpecError with the place in the option."""
+    `settable` says which names are constants of the spec, or what code is made with, which may be `words` too; others
+    only name a number for expressions and for what is `used` of them elsewhere. Raises UsageError, and SpecError with
+    the place in the option."""
 
     def __init__(
         self,
@@ -71,8 +72,9 @@ class Space:
         derived: Iterable[tuple[str, str]],
         settable: Callable[[str], bool],
         used: Iterable[str] = (),
+        words: bool = False,
     ) -> None:
-        self.axes = tuple(Axis(name, values_of(name, text)) for name, text in axes)
+        self.axes = tuple(Axis(name, values_of(name, text, words=words)) for name, text in axes)
         typed = {name: Text(text, Source(f"--set {name}", (text,)), 1, 1) for name, text in derived}
         self._derived = _in_order({name: Expr(text.strip()) for name, text in typed.items()}, self.names)
         needed = {name for _, expr in self._derived for name in expr.names} | {*used}
@@ -88,7 +90,7 @@ class Space:
     @property
     def names(self) -> list[str]:
         """The names of axes that are numbers."""
-        return [axis.name for axis in self.axes if axis.input is None and axis.name not in WORDS]
+        return [a.name for a in self.axes if a.input is None and not any(isinstance(value, str) for value in a.values)]
 
     @property
     def numbers(self) -> list[str]:
@@ -128,7 +130,7 @@ class Space:
         )
         for name in self._fixed:
             del values[name]
-        settings: dict[str, Number] = {name: values[name] for name in self._settings}  # type: ignore[misc]
+        settings: dict[str, Number | str] = {name: values[name] for name in self._settings}  # type: ignore[misc]
         return Candidate(
             number,
             inputs.get("", inputs or None),
@@ -173,8 +175,8 @@ def _in_order(given: Mapping[str, Expr], names: Iterable[str]) -> list[tuple[str
     return found
 
 
-def values_of(name: str, text: str, option: str = "--set") -> Sequence[Value]:
-    """The values of an axis that an option gives. Raises UsageError."""
+def values_of(name: str, text: str, option: str = "--set", words: bool = False) -> Sequence[Value]:
+    """The values of an axis that an option gives; `words` where they may be such. Raises UsageError."""
     if name.partition(" ")[0] == INPUT:
         return sides(text)
     if name == "batch":
@@ -188,6 +190,8 @@ def values_of(name: str, text: str, option: str = "--set") -> Sequence[Value]:
     place = NAME.match(name)
     if not place or not (place.end() == len(name) or name[place.end()] == "["):
         raise UsageError(f"`{cut(name)}` is no name of what varies", "Such as `width`, or `layers[stage 3]` in a row.")
+    if words and re.search(r"(^|,)\s*[A-Za-z_]", text):
+        return list(dict.fromkeys(word.strip() for word in text.split(",")))
     return [simplify(value) for value in values(text, f"{option} {name}")]
 
 
@@ -203,15 +207,28 @@ def is_expression(text: str) -> bool:
 
 
 def sides(text: str) -> list[int | Shape]:
-    """`128..512/32,3x64x96`: sides, and whole inputs. Raises UsageError."""
+    """`128..512/32,3x64x96`: sides, and whole inputs; of code with their dtype, `16..64*2:int64`. Raises UsageError."""
     found: list[int | Shape] = []
+    last = text.rpartition(",")[2].partition(":")[2]
     for part in text.split(",") if text else ():
-        whole = part.lower().replace("×", "x")
+        size, _, typed = part.partition(":")
+        whole = size.lower().replace("×", "x")
         if re.fullmatch("[0-9]{1,19}(x[0-9]{1,19})+", whole):
-            found.append(tuple(int(n) for n in whole.split("x")))
+            some: Sequence[int | Shape] = [tuple(int(n) for n in whole.split("x"))]
         else:
-            found += counts(part, "--input")
+            some = counts(size, "--input")
+        found += [_typed(each, typed or last) for each in some] if typed or last else some
     return found
+
+
+def _typed(size: int | Shape, text: str) -> Typed:
+    """A size with a dtype, `int64`, and what all elements are, `int64=1`. Raises UsageError."""
+    from ..tracing.traced import BYTES
+
+    dtype, _, value = text.partition("=")
+    if dtype not in BYTES or not re.fullmatch("[0-9]{0,18}", value):
+        raise UsageError(f"`{cut(text)}` is no dtype of an input", did_you_mean(dtype, BYTES))
+    return Typed((size,) if isinstance(size, int) else size, dtype, int(value or 1))
 
 
 def values(text: str, what: str) -> tuple[Fraction, ...]:
@@ -275,5 +292,6 @@ def _whole(value: Value, what: str) -> int:
 def shown(value: Value | float) -> str:
     """A value as it is typed: `1.1`, an input as `3x64x96`."""
     if isinstance(value, tuple | list):
-        return "x".join(map(str, value))
+        dtype = f":{value.dtype}" if isinstance(value, Typed) and value.dtype else ""
+        return "x".join(map(str, value)) + dtype + (f"={value.value}" if dtype and value.value != 1 else "")  # type: ignore[union-attr]
     return as_typed(value) if isinstance(value, Fraction) else str(value)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import sha256
 from heapq import nsmallest
+from json import loads
 from operator import le
 from typing import Any, NamedTuple
 
@@ -24,9 +25,10 @@ from ..analysis.training import train
 from ..bounds import Bound, one_of, read_where
 from ..candidates import Candidates, Exceeded
 from ..errors import ArchcalcError, Source, Text, Unavailable, UsageError
+from ..fronts import arguments, made_with
 from ..graph import Input
 from ..language.zoo import Selection, select, select_text, spec_files
-from ..networks import input_at, is_settable, network, numbers
+from ..networks import Spelled, input_at, is_settable, network, numbers
 from ..units import with_separators
 from .space import LARGEST, Candidate, Space, shown
 
@@ -52,7 +54,7 @@ class Plan:
     """What a sweep counts, and what it keeps. `text` is a spec file's that does not ship, `optimizer` that of training
     steps, if they are counted; `file` names the figures of points in a file. `points` are drawn, or
     found by a `search` of so many, where they are not 0.
-    `specs` tells the shipped specs by, `version` archcalc."""
+    `specs` tells the shipped specs by, `version` archcalc; of code `beside` is JSON of what is said beside its name."""
 
     model: str
     text: str
@@ -71,6 +73,12 @@ class Plan:
     search: int = 0
     specs: str = ""
     version: str = __version__
+    beside: str = ""
+
+    @property
+    def code(self) -> Spelled | None:
+        """The code that it is of; None of a spec."""
+        return Spelled(self.model, **loads(self.beside)) if self.beside else None
 
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -136,13 +144,14 @@ class Sweep:
     def __init__(self, plan: Plan) -> None:
         if plan.version != __version__:
             raise Unavailable(f"a worker has archcalc {__version__}, and the sweep is of {plan.version}")
-        if plan.specs != shipped_digest():
+        self.code = plan.code
+        if self.code is None and plan.specs != shipped_digest():
             raise Unavailable("a worker has other specs than the sweep", "Install one and the same archcalc.")
         self.plan = plan
-        self.selection = select_text(plan.model, plan.text) if plan.text else select(plan.model)
+        self.selection = None if self.code is not None else _selected(plan)
         asked = [*plan.pareto, *plan.maximize, *filter(None, [plan.by]), *plan.file]
         words = {*re.findall(r"\w+", " ".join([plan.where, *asked]))}
-        self.space = Space(plan.axes, plan.derived, self._settable, words)
+        self.space = Space(plan.axes, plan.derived, settable(self.code or self.selection), words, bool(self.code))
         many = plan.points or plan.search or self.space.size
         if many > LARGEST or self.space.size > 10**18:
             size = with_separators(many)
@@ -166,8 +175,9 @@ class Sweep:
         self.needed = {n for n, _ in self.deciding} | {b.quantity for b in self.bounds} | {*self.file}
         if TRAINING in self.needed and not plan.optimizer:
             raise UsageError(f"`{TRAINING}` is of a training step", "Give `--train` too.")
-        numbers(self.selection, dict.fromkeys(self.space.settings, 1))  # none is one that cannot be set
-        self._candidates = Candidates(self.selection)
+        if self.selection is not None:
+            numbers(self.selection, dict.fromkeys(self.space.settings, 1))  # none is one that cannot be set
+        self._candidates = Candidates(self.selection) if self.selection is not None else None
         self._reported: tuple[int, Report] | None = None
         most = [b for b in self.bounds if b.quantity in TOTALS and b.comparison in ("<=", "≤", "<")]
         self._limits = {b.quantity: b.limit for b in sorted(most, key=lambda bound: -bound.limit)}
@@ -192,9 +202,6 @@ class Sweep:
         """The numbers of all chunks."""
         return range(self.plan.search or -(-len(self.numbers) // self.long))
 
-    def _settable(self, name: str) -> bool:
-        return is_settable(self.selection, name)
-
     def _one(self, name: str, option: str) -> str:
         return one_of(Text(name, Source(option, (name,)), 1, 1), self.known)
 
@@ -203,7 +210,10 @@ class Sweep:
     def report(self, point: Candidate) -> Report:
         """The counts of a point, of the last one not made again. Raises ArchcalcError where it does not build."""
         if self._reported is None or self._reported[0] != point.number:
-            graph = network(self.selection, input_of(self.selection, point), point.settings).graph
+            if self.selection is None:
+                graph = network(made_with(self.code or "", point.settings), point.input).graph
+            else:
+                graph = network(self.selection, input_of(self.selection, point), point.settings).graph
             self._reported = point.number, analyse(graph, point.batch, point.dtype)
         return self._reported[1]
 
@@ -228,6 +238,8 @@ class Sweep:
         return found
 
     def _totals(self, point: Candidate) -> dict[str, int] | Exceeded:
+        if self._candidates is None or self.selection is None:
+            return self.report(point).totals.counts()
         shape = input_of(self.selection, point)
         found = self._candidates.totals(point.settings, shape, point.batch, point.dtype, self._limits)
         return found if isinstance(found, Exceeded) else found.counts()
@@ -313,6 +325,18 @@ class Sweep:
         if self.objectives and self.plan.best:
             kept = nsmallest(self.plan.best, kept, key=lambda each: (each[0][-1], each[1]))
         return [number for _, number in kept[:MOST_KEPT]]
+
+
+def _selected(plan: Plan) -> Selection:
+    return select_text(plan.model, plan.text) if plan.text else select(plan.model)
+
+
+def settable(of: Selection | Spelled | None) -> Callable[[str], bool]:
+    """Which names are constants of a spec, or what code is made with. Raises as `arguments` does."""
+    if isinstance(of, Selection):
+        return lambda name: is_settable(of, name)
+    known = arguments(of) if of is not None else None
+    return lambda name: known is None or name in known
 
 
 def input_of(selection: Selection, point: Candidate) -> Input | None:

@@ -89,14 +89,20 @@ KINDS: dict[str, Kind] = {
     **_words("adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d",
              Kind("pool", "pool", _read, "AdaptiveMaxPool")),
     **_words("mean sum amax amin max min prod all any var std var_mean std_mean argmax argmin logsumexp cumsum cumprod "
-             "cummax cummin nansum nanmean median logcumsumexp count_nonzero", Kind("pool", "pool", _read)),
+             "cummax cummin nansum nanmean median nanmedian mode logcumsumexp count_nonzero aminmax _cummax_helper "
+             "_cummin_helper renorm trace index_reduce dist", Kind("pool", "pool", _read)),
     **_words("add sub rsub subtract addcmul addcdiv lerp _euclidean_dist cdist", Kind("merge", "add")),
-    **_words("mul multiply div divide true_divide outer ger trapz", Kind("merge", "multiply")),
+    **_words("mul multiply div divide true_divide outer ger addr trapz", Kind("merge", "multiply")),
     **_words("upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_bilinear2d upsample_bicubic2d "
              "upsample_linear1d upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa "
              "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d",
              Kind("resampling", "interpolation", torch_module="Upsample")),
     **_words("grid_sampler grid_sampler_2d grid_sampler_3d", Kind("resampling", "interpolation")),
+    **_words("nll_loss nll_loss_nd nll_loss2d nll_loss_forward nll_loss2d_forward mse_loss smooth_l1_loss huber_loss "
+             "soft_margin_loss binary_cross_entropy binary_cross_entropy_with_logits multi_margin_loss "
+             "multilabel_margin_loss multilabel_margin_loss_forward _ctc_loss", Kind("pool", "activation", _read)),
+    **_words("fractional_max_pool2d fractional_max_pool3d", Kind("pool", "pool", _read, "FractionalMaxPool")),
+    **_words("cross linalg_cross", Kind("merge", "multiply")),
     **_words("roi_align roi_pool ps_roi_align ps_roi_pool", Kind("pool", "pool")),
     **_words("fft_fft fft_ifft fft_rfft fft_irfft fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2 fft_fftn fft_ifftn fft_rfftn "
              "fft_irfftn _fft_r2c _fft_c2c _fft_c2r stft istft fft_fftshift fft_ifftshift hann_window",
@@ -124,7 +130,7 @@ KINDS: dict[str, Kind] = {
         "slice_scatter select_scatter nms qnms ravel atleast_1d atleast_2d atleast_3d _pack_padded_sequence "
         "_pad_packed_sequence pad_sequence where_indices numpy_T adjoint matrix_H mH resolve_conj resolve_neg "
         "positive float int long half bool double item _nested_tensor_from_mask _shape_as_tensor "
-        "sym_size sym_numel isin assert_async _assert_async _assert_tensor_metadata _functional_assert_async",
+        "sym_size sym_numel complex max_unpool2d max_unpool3d isin assert_async _assert_async _assert_tensor_metadata _functional_assert_async",
         MOVES,
     ),
 }  # fmt: skip
