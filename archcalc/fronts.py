@@ -61,7 +61,7 @@ def traced_code(reference: str, input: Input | None, batch: int, dtype: str) -> 
 
 def made_with(reference: Reference, settings: Settings) -> Reference:
     """Code as it is made with more than is said beside it: numbers, and words as JSON has them, or as they are."""
-    asked = reference if isinstance(reference, Spelled) else Spelled(reference)
+    asked = reference if isinstance(reference, Spelled) else Spelled(str(reference))
     return asked.made_with({name: _value(value) for name, value in settings.items()})
 
 

@@ -269,7 +269,9 @@ def _number(name: str, value: int | float | str | Fraction) -> Number:
 def checked(input: Input) -> Input:
     """An input for a spec. Raises UsageError for one that there cannot be."""
     if isinstance(input, Mapping) and "0" in input:
-        raise UsageError("several inputs of a spec go by their names", "Such as `--input latent=4x32x32 --input text=77`.")
+        raise UsageError(
+            "several inputs of a spec go by their names", "Such as `--input latent=4x32x32 --input text=77`."
+        )
     return {name: _shape(shape) for name, shape in input.items()} if isinstance(input, Mapping) else _shape(input)
 
 

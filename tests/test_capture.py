@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import rnn
 from torch.utils.flop_counter import FlopCounterMode
 
 import archcalc
@@ -195,6 +196,31 @@ class Cached(nn.Module):
         return self.fc(x) + self.kept["bias"][:4]
 
 
+class Packed(nn.Module):
+    """Texts of several lengths, padded to the longest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.cell = nn.Embedding(9, 4), nn.LSTM(4, 8, bidirectional=True, batch_first=True)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 1)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Any:
+        packed = rnn.pack_padded_sequence(self.embed(ids), lengths.cpu(), batch_first=True, enforce_sorted=False)
+        padded, _ = rnn.pad_packed_sequence(self.cell(packed)[0], batch_first=True)
+        return self.encoder(padded, src_key_padding_mask=ids == 0)
+
+
+class Pyramid(nn.Module):
+    """Any number of maps, in a list a further one, in a mapping the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList([nn.Conv2d(width, 2, 1, bias=False) for width in (3, 4, 5, 6)])
+
+    def forward(self, *maps: Tensor, more: list[Tensor], last: dict[str, dict[str, Tensor]]) -> Any:
+        return [conv(x) for conv, x in zip(self.lateral, (*maps, *more, last["of"]["all"]), strict=True)]
+
+
 class Half(nn.Module):
     """A ReLU in place, a slice that is written, a residual."""
 
@@ -249,6 +275,13 @@ TRAPS = {
     "positions and a computed weight": Trap(Positions, (_tokens(10, 4),), 160, 40 + 4 + 4 + 16),
     "bilinear": Trap(lambda: nn.Bilinear(5, 6, 7), (_tokens(5), _tokens(6)), 5 * 6 * 7, 217, counted=False),
     "a lazy layer": Trap(lambda: nn.LazyLinear(5), (_tokens(7),), 35, 40, counted=False),
+    "packed texts": Trap(
+        Packed,
+        (torch.ones(2, 5, dtype=torch.long), torch.tensor([5, 2])),
+        7 * 2 * 32 * 12 + 10 * (4 * 256 + 2 * 512) + 2 * 2 * 2 * 25 * 8,
+        36 + 2 * 32 * 14 + 2224,
+        counted=False,
+    ),
     "two halves": Trap(Halves, (_tokens(8, 5, 5),), 2 * 4 * 8 * 25, 80),
 }
 
@@ -383,6 +416,17 @@ def test_an_lstm_is_one_node_and_halves_are_views() -> None:
     assert [(layer.path, layer.activation_bytes) for layer in halves.layers] == [
         ("chunk", 0), ("chunk.0", 0), ("chunk.1", 0), ("a", 800), ("b", 800), ("cat", 1600),
     ]  # fmt: skip
+
+
+def test_inputs_stand_where_the_module_takes_them() -> None:
+    maps = [torch.empty(1, width, 2, 2, device="meta") for width in (3, 4, 5, 6)]
+    model = archcalc.capture(Pyramid(), *maps[:2], more=[maps[2]], last={"of": {"all": maps[3]}})
+    assert [name for name, _ in model.graph.inputs] == ["maps.0", "maps.1", "more.0", "last.of.all"]
+    assert [layer.macs for layer in model.layers] == [3 * 8, 4 * 8, 5 * 8, 6 * 8]
+    with pytest.raises(UsageError, match="2 inputs are given, and it takes 1: input"):
+        archcalc.capture(nn.Linear(4, 4), _tokens(4), _tokens(4))
+    with pytest.raises(UsageError, match=r"the input `more.0` is no tensor"):
+        archcalc.capture(Pyramid(), more=[3])
 
 
 def test_a_checkpoints_keys_are_the_paths() -> None:
@@ -593,8 +637,18 @@ class Two(nn.Module):
 
 
 class Needs(nn.Module):
-    def __init__(self, width):
+    def __init__(self, width, norm="batch"):
         super().__init__()
+        self.fc = nn.Linear(4, width)
+        self.norm = nn.BatchNorm1d(width) if norm == "batch" else nn.Identity()
+
+    def forward(self, x):
+        return self.norm(self.fc(x))
+
+
+class Lengths(nn.Module):
+    def forward(self, x, *more, lengths):
+        return [x[..., :n] for n in lengths.tolist()] + [*more]
 
 
 class Again(nn.Module):
@@ -642,6 +696,57 @@ def test_inputs_by_name_and_dtype(folder: Path, command: Run) -> None:
     assert "input input_ids 7, attention_mask 7" in found.out
 
 
+def test_inputs_by_place_and_of_no_axes(folder: Path, command: Run) -> None:
+    """A number for each sample is said without a size; the lock says what values the whole numbers have."""
+    for net in ("my_net.py:Lengths@x=9,more.0=2,lengths=:int64=3", "my_net.py:Lengths@x=9,more.0=2,lengths=:int64=4"):
+        found = command("lock", net, "-o", "a.lock")
+        assert found.code == 0, found.err
+        assert f"lengths {net.rpartition('=')[0].rpartition('=')[2]}" in (folder / "a.lock").read_text()
+        assert command("check", "a.lock", "my_net.py:Lengths").code == 0
+    assert command("check", "a.lock", "my_net.py:Lengths@x=9,more.0=2,lengths=:int64=3").code == 1
+    found = command("summary", "my_net.py:Two", "--input", "4", "--input", "4", "--static", "--format", "json")
+    assert [each["name"] for each in json.loads(found.out)["inputs"]] == ["x", "mask"]
+    for words in (("my_net.py:Two", "--input", "4", "--input", "mask=4"), ("vgg16@3x224x224,4",)):
+        assert command("summary", *words, "--static").code == 2
+
+
+def test_a_sweep_over_code(folder: Path, command: Run) -> None:
+    """What it is made with varies by its name: numbers, expressions and words; every point is as `load` has it."""
+    sizes = (
+        "scale",
+        "my_net.py:Needs",
+        "--input",
+        "4",
+        "--vary",
+        "w=2,8",
+        "--set",
+        "width=w*2",
+        "--vary",
+        "norm=batch,none",
+    )
+    every = json.loads(command(*sizes, "--format", "json").out)["points"]
+    assert [point["totals"]["params"] for point in every] == [28, 20, 112, 80]
+    for point in every:
+        made = json.dumps({"width": int(point["settings"]["width"]), "norm": point["settings"]["norm"]})
+        one = command("summary", "my_net.py:Needs", "--input", "4", "--kwargs", made, "--static", "--format", "json")
+        assert json.loads(one.out)["totals"]["macs"] == point["totals"]["macs"]
+    best = command(
+        *sizes, "--best", "1", "--by", "params", "--where", "params > 20", "--points", "p.csv", "--format", "json"
+    )
+    assert [point["point"] for point in json.loads(best.out)["points"]] == [0]
+    assert len((folder / "p.csv").read_text().splitlines()) == 1 + 3
+    for words, said in {
+        ("--vary", "widht=2,4"): "Did you mean `width`?",
+        ("--vary", "width=2,4", "--best", "1", "--by", "macs", "--jobs", "2"): "in one process",
+    }.items():
+        found = command("scale", "my_net.py:Needs", "--input", "4", *words)
+        assert (found.code, said in found.err) == (2, True), found.err
+    command("trace", "my_net.py:Needs", "--input", "4", "--kwargs", '{"width": 3}', "-o", "t.json")
+    assert "is a trace" in command("scale", "t.json", "--best", "1", "--by", "macs").err
+    ids = command("scale", "my_net.py:Text", "--input", "input_ids=4..16*2:int64", "--input", "attention_mask=1:int64")
+    assert ids.out.count("input_ids") == 3
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -656,7 +761,7 @@ def test_inputs_by_name_and_dtype(folder: Path, command: Run) -> None:
         (("my_net.py:Text",), "It takes `input_ids`: `--input 3x224x224`"),
         (("my_net.py:Two", "--input", "4"), "`--input mask=SIZE`"),
         (("my_net.py:Needs", "--input", "4"), """`--kwargs '{"width": …}'`"""),
-        (("my_net.py:Again", "--input", "4"), "my_net.py:48"),
+        (("my_net.py:Again", "--input", "4"), "my_net.py:58"),
         (("vgg16", "--kwargs", "{}", "--example"), "is a spec"),
         (("vgg16", "--input", "3x224x224:int64"), "has no dtype of its own"),
         (("my_net.py:Net", "--input", "3x8x8:floot32"), "Did you mean `float32`?"),

@@ -11,6 +11,7 @@ from . import options
 from .options import Output, OutputFile, progress
 
 
+@options.coded
 def check(
     files: Annotated[
         list[str] | None,
@@ -38,9 +39,6 @@ def check(
         bool, Option("--strict", help="Want every model locked: of the named specs, or else of those in the locks.")
     ] = False,
     input_size: options.InputSize = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
     watch: Annotated[bool, Option("--watch", help="Check again whenever a file is saved, until interrupted.")] = False,
     output_format: Annotated[
         list[str] | None,
@@ -53,6 +51,8 @@ def check(
         ),
     ] = None,
     output: OutputFile = "",
+    *,
+    beside: options.Beside,
 ) -> int:
     """Hold models against what is locked: a diff by layer, with its place in the spec, what follows for the totals
     and for old checkpoints. Budgets stand in a lock, or in [tool.archcalc] of pyproject.toml.
@@ -69,11 +69,11 @@ def check(
     from ..tasks.check import check as task
 
     outputs = _outputs(output_format or (), output)
-    if watch and (update or measure or output_format or output or against or input_size or kwargs):
+    if watch and (update or measure or output_format or output or against or input_size or beside.text):
         raise UsageError("`--watch` shows text, and neither updates nor measures")
     if watch:
         return _watch(files or (), zoo, claims, strict)
-    asked = options.spelled_all(files or (), kwargs, example, allow_unknown, input_size)
+    asked = beside.spelled_all(files or (), input_size)
     what = "specs" if zoo and not files else "models and specs"
     with progress(f"checking {what}", what) as tick:
         found = task(

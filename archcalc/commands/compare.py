@@ -9,6 +9,7 @@ from . import completion as complete
 from . import options
 
 
+@options.coded
 def compare(
     models: Annotated[
         list[str],
@@ -42,14 +43,13 @@ def compare(
     like: options.Like = "",
     fold_bn: options.FoldBn = False,
     settings: options.Settings = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
     input_size: options.InputSize = None,
     tolerance: options.Tolerance = 10.0,
     fail: options.FailOnRegression = False,
     output_format: options.Format = "",
     output: options.OutputFile = "",
+    *,
+    beside: options.Beside,
 ) -> int | None:
     """Hold networks side by side: parameters, MACs, memory, depth, receptive field, printed accuracy; ratios to the
     first, the best of each, and the Pareto-optimal ones. `--where` asks which of many fit: 'latency <= 20ms and
@@ -63,7 +63,7 @@ def compare(
     from ..show.compare import page
     from ..tasks import compare as task
 
-    models = options.spelled_all(models, kwargs, example, allow_unknown, input_size)
+    models = beside.spelled_all(models, input_size)
     write, raw = options.Output(output_format, output), known_units(units) == "raw"
     measure, place = measure or cpu or gpu or bool(device), options.chosen_device(gpu, device, cpu)
     if diff and (len(models) != 2 or by or measure):

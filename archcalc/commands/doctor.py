@@ -9,6 +9,7 @@ from . import completion as complete
 from . import options
 
 
+@options.coded
 def doctor(
     model: Annotated[
         str,
@@ -18,7 +19,7 @@ def doctor(
             autocompletion=complete.models,
         ),
     ] = "",
-    beside: Annotated[
+    versus: Annotated[
         str,
         Option(
             "--vs",
@@ -31,11 +32,10 @@ def doctor(
     device: options.Device = "",
     input_size: options.InputSize = None,
     settings: options.Settings = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
     output_format: options.Format = "",
     output: options.OutputFile = "",
+    *,
+    beside: options.Beside,
 ) -> None:
     """Say what this machine has (torch, device, threads, governor, load, malloc), and what that means for what is
     measured on it.
@@ -45,8 +45,8 @@ def doctor(
     from ..tasks.doctor import doctor as examine
 
     write = options.Output(output_format, output)
-    where, tools = options.chosen_device(gpu, device), beside.split(",") if beside.strip() else ()
-    asked = options.spelled(model, kwargs, example, allow_unknown) if model else ""
+    where, tools = options.chosen_device(gpu, device), versus.split(",") if versus.strip() else ()
+    asked = beside.spelled(model) if model else ""
     shape, given = options.size(input_size), options.pairs(settings)
     with options.running(f"counting {model}", "nodes") if model else nullcontext() as tick:
         found = examine(asked, tools=tools, device=where, input=shape, settings=given, tick=tick)

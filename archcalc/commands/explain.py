@@ -10,6 +10,7 @@ from . import options
 from .options import Format, InputSize, Output, OutputFile, Settings, in_color, pairs, size
 
 
+@options.coded
 def explain(
     name: Annotated[
         str,
@@ -30,11 +31,10 @@ def explain(
     source: Annotated[bool, Option("--source", help="Print the code of an op's rules.")] = False,
     input_size: InputSize = None,
     settings: Settings = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
     output_format: Format = "",
     output: OutputFile = "",
+    *,
+    beside: options.Beside,
 ) -> None:
     """Write out the arithmetic: why an op gives this shape and costs what it does, of what a row is the sum, where
     the memory peaks. At batch 1 in float32.
@@ -47,9 +47,7 @@ def explain(
     from ..tasks.explain import source as code
 
     write = Output(output_format, output)
-    found = task(
-        options.spelled(name, kwargs, example, allow_unknown), layer, input=size(input_size), settings=pairs(settings)
-    )
+    found = task(beside.spelled(name), layer, input=size(input_size), settings=pairs(settings))
     if found.note:
         print(sentence(found.note), file=sys.stderr)
     if source and not isinstance(found.facts, OpFacts):

@@ -8,15 +8,15 @@ from typer import Option
 from . import options
 
 
+@options.coded
 def export(
     model: options.ModelName,
     output: Annotated[
         str, Option("--output", "-o", metavar="FILE", help="Write to FILE, a .yaml; else the spec is printed.")
     ] = "",
     input_size: options.InputSize = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
+    *,
+    beside: options.Beside,
 ) -> None:
     """Write a network as a spec: a torch module, a trace of one, or any model. What repeats is a block.
 
@@ -24,7 +24,7 @@ def export(
     from ..errors import printable
     from ..tasks.export import export as task
 
-    asked = options.spelled(model, kwargs, example, allow_unknown)
+    asked = beside.spelled(model)
     found = task(asked, output, input=options.size(input_size))
     if found.path is None:
         print(found.text, end="")

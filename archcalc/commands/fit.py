@@ -7,6 +7,7 @@ from typer import Option
 from . import options
 
 
+@options.coded
 def fit(
     model: options.ModelName,
     memory: Annotated[
@@ -17,11 +18,10 @@ def fit(
     dtype: options.Dtype = "float32",
     input_size: options.InputSize = None,
     settings: options.Settings = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
     output_format: options.Format = "",
     output: options.OutputFile = "",
+    *,
+    beside: options.Beside,
 ) -> int:
     """Find the largest batch whose computed peak fits into a memory, parameters and all.
 
@@ -32,7 +32,7 @@ def fit(
 
     write = options.Output(output_format, output)
     trained, shape = options.trained(train, optimizer), options.size(input_size)
-    asked = options.spelled(model, kwargs, example, allow_unknown)
+    asked = beside.spelled(model)
     found = fitted(asked, memory, optimizer=trained, dtype=dtype, input=shape, settings=options.pairs(settings))
     write(page(found))
     return 0 if found.fit.fits else 1

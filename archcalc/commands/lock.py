@@ -11,6 +11,7 @@ from .options import progress, say
 SAID = {"params": "params", "macs": "MACs", "nodes": "nodes"}
 
 
+@options.coded
 def lock(
     models: Annotated[
         list[str],
@@ -30,9 +31,8 @@ def lock(
         ),
     ] = False,
     input_size: options.InputSize = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
+    *,
+    beside: options.Beside,
 ) -> None:
     """Write what matters of models to a lock, as text to review: totals, and a line for each node.
 
@@ -43,12 +43,12 @@ def lock(
     from ..networks import Spelled
     from ..tasks.lock import lock as task
 
-    asked = options.spelled_all(models, kwargs, example, allow_unknown, input_size)
+    asked = beside.spelled_all(models, input_size)
     with progress("locking", "models") as tick:
         written = task(*asked, path=output, by_rows=rows, tick=tick)
     for model in written.models:
         counts = [f"{model.entry.totals[name]:,} {said}" for name, said in SAID.items()]
         print(f"{model.state} {printable(model.entry.model)}: {', '.join(counts)}")
     code = "".join(f" {model}" for model in asked if isinstance(model, Spelled))
-    code += f" --kwargs {quote(kwargs)}" if kwargs else ""
+    code += f" --kwargs {quote(beside.text)}" if beside.text else ""
     say(f"wrote {printable(output)}; try\n  archcalc check {printable(output)}{printable(code)}")

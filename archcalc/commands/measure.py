@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..measurement.runs import Run
 
 
+@options.coded
 def measure(
     model: options.ModelName,
     batch: Annotated[
@@ -46,11 +47,10 @@ def measure(
     only: options.Only = "",
     input_size: options.InputSize = None,
     settings: options.Settings = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
     output_format: options.Format = "",
     output: options.OutputFile = "",
+    *,
+    beside: options.Beside,
 ) -> int | None:
     """Measure a network's latency, layer by layer: the whole, every node, and whether the parts add up to it.
 
@@ -72,7 +72,7 @@ def measure(
         sizes[0], dtype, where, train, channels_last, compile_too, cold, threads, pin, precision / 100, runs, time_limit
     )
     before = earlier(against, conditions) if against else None
-    asked = options.spelled(model, kwargs, example, allow_unknown)
+    asked = beside.spelled(model)
     loaded = load(asked, input=options.size(input_size), settings=options.pairs(settings)).own_run(conditions)
     pick.check(loaded.summary(sizes[0], dtype), levels)
     least = enough(before, loaded, conditions, sizes, fail) if before is not None else {}

@@ -52,13 +52,6 @@ Settings = Annotated[
         autocompletion=complete.constants,
     ),
 ]
-Kwargs = Annotated[
-    str, Option("--kwargs", metavar="JSON", help="Of code: make the module with these, as '{\"num_classes\": 10}'.")
-]
-Example = Annotated[bool, Option("--example", help="Of code: run it for real, once, on random numbers.")]
-AllowUnknown = Annotated[
-    bool, Option("--allow-unknown", help="Of code: pass over operators that no rule counts; totals are lower bounds.")
-]
 Format = Annotated[
     str,
     Option(
@@ -221,19 +214,75 @@ def chosen_device(gpu: bool, device: str, cpu: bool = False) -> str:
     return device or ("cuda" if gpu else "cpu")
 
 
-def drawing(command: "Callable[..., Code]") -> "Callable[..., Code]":
-    """A command with the options of pictures behind its own: it is given the `look` that they make."""
-    own, added = signature(command), signature(_look).parameters
+def _more(name: str, make: "Callable[..., object]") -> "Callable[[Callable[..., Code]], Callable[..., Code]]":
+    """What puts the options of `make` behind those of a command, which is given what it makes by this name."""
 
-    @wraps(command)
-    def run(**arguments: object) -> "Code":
-        look = _look(**{name: arguments.pop(name) for name in added})  # type: ignore[arg-type]
-        return command(**arguments, look=look)
+    def changed(command: "Callable[..., Code]") -> "Callable[..., Code]":
+        own, added = signature(command), signature(make).parameters
 
-    kept = [parameter for parameter in own.parameters.values() if parameter.name != "look"]
-    run.__signature__ = own.replace(parameters=[*kept, *added.values()])  # type: ignore[attr-defined]
-    run.__annotations__ = {each.name: each.annotation for each in (*kept, *added.values())}
-    return run
+        @wraps(command)
+        def run(**arguments: object) -> "Code":
+            made = make(**{each: arguments.pop(each) for each in added})
+            return command(**arguments, **{name: made})
+
+        kept = [parameter for parameter in own.parameters.values() if parameter.name != name]
+        every = sorted([*kept, *added.values()], key=lambda each: each.kind)  # what is made of others goes last
+        run.__signature__ = own.replace(parameters=every)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in every}
+        return run
+
+    return changed
+
+
+class Beside:
+    """What is said of code beside its name. Raises UsageError for what is no JSON."""
+
+    def __init__(
+        self,
+        kwargs: Annotated[
+            str,
+            Option("--kwargs", metavar="JSON", help="Of code: make the module with these, as '{\"num_classes\": 10}'."),
+        ] = "",
+        example: Annotated[
+            bool, Option("--example", help="Of code: run it for real, once, on random numbers.")
+        ] = False,
+        allow_unknown: Annotated[
+            bool,
+            Option("--allow-unknown", help="Of code: pass over operators without a rule; totals are lower bounds."),
+        ] = False,
+    ) -> None:
+        from json import loads
+
+        from ..errors import UsageError
+        from ..files import FAULTS, fault
+
+        self.text, self._flags = kwargs, (example, allow_unknown)
+        self._given = {"--kwargs": kwargs, "--example": example, "--allow-unknown": allow_unknown}
+        try:
+            self._kwargs = loads(kwargs) if kwargs else {}
+        except FAULTS as error:
+            raise UsageError(f"`--kwargs` is no JSON: {fault(error, kwargs)}", KWARGS) from None
+        if not isinstance(self._kwargs, dict):
+            raise UsageError("`--kwargs` is a mapping in JSON", KWARGS)
+
+    def spelled(self, model: str, input: "Input | None" = None) -> "Spelled":
+        """A reference that stands on the command line."""
+        from ..networks import Spelled
+
+        return Spelled(model, self._kwargs, *self._flags, input)
+
+    def spelled_all(self, models: Sequence[str], inputs: Sequence[str] | None = None) -> list[str]:
+        """References that stand on the command line, the options of code beside those that are code. Raises UsageError
+        where none is."""
+        from ..errors import UsageError
+        from ..language.zoo import at_input
+        from ..networks import is_code
+
+        code = [is_code(at_input(model)[0]) for model in models]
+        for option in [name for name, value in {**self._given, "--input": inputs}.items() if value and not any(code)]:
+            raise UsageError(f"`{option}` is for code here, and none is named")
+        input = size(inputs)
+        return [self.spelled(model, input) if own else model for model, own in zip(models, code, strict=True)]
 
 
 def _look(
@@ -253,6 +302,10 @@ def _look(
     from ..show.pictures import Look, inches
 
     return Look(inches(size), dpi, not no_title, theme, font, editable)
+
+
+drawing = _more("look", _look)  # a command that draws
+coded = _more("beside", Beside)  # a command that may be of code
 
 
 class _Say:
@@ -343,46 +396,6 @@ def _axes(text: str) -> tuple[int, ...]:
     if dtype not in BYTES:
         raise UsageError(f"`{dtype}` is no dtype of an input", did_you_mean(dtype, BYTES))
     return Typed(found, dtype, int(value or 1))
-
-
-def spelled(
-    model: str, kwargs: str = "", example: bool = False, allow_unknown: bool = False, input: "Input | None" = None
-) -> "Spelled":
-    """A reference that stands on the command line, with the options of code. Raises UsageError."""
-    from json import loads
-
-    from ..errors import UsageError
-    from ..files import FAULTS, fault
-    from ..networks import Spelled
-
-    try:
-        found = loads(kwargs) if kwargs else {}
-    except FAULTS as error:
-        raise UsageError(f"`--kwargs` is no JSON: {fault(error, kwargs)}", KWARGS) from None
-    if not isinstance(found, dict):
-        raise UsageError("`--kwargs` is a mapping in JSON", KWARGS)
-    return Spelled(model, found, example, allow_unknown, input)
-
-
-def spelled_all(
-    models: Sequence[str],
-    kwargs: str = "",
-    example: bool = False,
-    allow_unknown: bool = False,
-    inputs: Sequence[str] | None = None,
-) -> list[str]:
-    """References that stand on the command line, the options of code beside those that are code. Raises UsageError
-    where none is."""
-    from ..errors import UsageError
-    from ..language.zoo import at_input
-    from ..networks import is_code
-
-    code = [is_code(at_input(model)[0]) for model in models]
-    given = {"--kwargs": kwargs, "--example": example, "--allow-unknown": allow_unknown, "--input": inputs}
-    for option in [option for option, value in given.items() if value and not any(code)]:
-        raise UsageError(f"`{option}` is for code here, and none is named")
-    beside = kwargs, example, allow_unknown, size(inputs)
-    return [spelled(model, *beside) if own else model for model, own in zip(models, code, strict=True)]
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 @options.drawing
+@options.coded
 def plot(
     kind: Annotated[
         str,
@@ -78,12 +79,10 @@ def plot(
     batch: BatchOfRun = None,
     dtype: DtypeOfRun = "",
     settings: Settings = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
     input_size: options.InputSize = None,
     *,
     look: "Look",
+    beside: options.Beside,
 ) -> None:
     """Draw a picture for a paper: bars by layer, memory over the run, a roofline, the graph of blocks and branches,
     the shrinking volumes; of several networks accuracy against operations, or a family along its variants."""
@@ -94,7 +93,7 @@ def plot(
     from ..tasks.plot import known_kind
     from ..tasks.plot import plot as gathered
 
-    suffix, asked = Path(output).suffix.lower(), options.spelled_all(models, kwargs, example, allow_unknown, input_size)
+    suffix, asked = Path(output).suffix.lower(), beside.spelled_all(models, input_size)
     text = known_kind(kind) == "graph" and suffix == ".mmd"
     if suffix[1:] not in FORMATS and not text:
         raise UsageError(f"`--output {output}` is no png, svg, pdf or tikz", "The suffix says what is written.")

@@ -9,6 +9,7 @@ from . import options
 from .options import MODELS, BatchOfRun, DtypeOfRun, FoldBn, Like, Output, Results, Settings, pairs, progress
 
 
+@options.coded
 def report(
     output: Annotated[str, Option("--output", "-o", metavar="FILE", help="The page: html.")],
     models: Annotated[
@@ -29,11 +30,10 @@ def report(
     batch: BatchOfRun = None,
     dtype: DtypeOfRun = "",
     settings: Settings = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
     input_size: options.InputSize = None,
     cpu: Annotated[bool, Option("--cpu", help="Measure what this machine reaches, for the rooflines of runs.")] = False,
+    *,
+    beside: options.Beside,
 ) -> None:
     """Write all about some networks on one page: side by side, and each with its table, its claims and pictures.
 
@@ -42,7 +42,7 @@ def report(
     from ..show import report as show
     from ..tasks import report as tasks
 
-    asked = options.spelled_all(models or (), kwargs, example, allow_unknown, input_size)
+    asked = beside.spelled_all(models or (), input_size)
     write = Output("", output, ("text", "html"))
     if write.format != "html":
         raise UsageError(f"`--output {output}` is no html", "A report is a page: `-o report.html`.")

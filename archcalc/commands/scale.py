@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 @options.drawing
+@options.coded
 def scale(
     model: ModelName,
     inputs: Annotated[
@@ -44,16 +45,13 @@ def scale(
     ] = None,
     batches: Annotated[str, Option("--batch", metavar="NUMBERS", help="Samples, as 1,8 or 1..4.")] = "1",
     settings: Settings = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
     vary: Annotated[
         list[str] | None,
         Option(
             "--vary",
             metavar="NAME=VALUES",
-            help="Vary a constant, a place in the table as 'layers[stage 3]', dtype, optimizer, or a name that "
-            "--set uses in expressions: 1..9, 1..2/0.1, 8..256*2, 1,2,4.",
+            help="Vary a constant, a place in the table as 'layers[stage 3]', dtype, optimizer, what code is made "
+            "with, or a name that --set uses in expressions: 1..9, 1..2/0.1, 8..256*2, 1,2,4.",
         ),
     ] = None,
     grid: Annotated[bool, Option("--grid", help="Count all points, as is done unless --sample or --search.")] = False,
@@ -96,6 +94,7 @@ def scale(
     output: OutputFile = "",
     *,
     look: "Look",
+    beside: options.Beside,
 ) -> None:
     """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
     counted, none is extrapolated. A size that does not build is named with the reason, and the others are shown:
@@ -114,7 +113,7 @@ def scale(
     sweeping = bool(where or points or pareto or best or sample or search)
     with running("counting", "points", rate=True) if sweeping else nullcontext() as tick:
         found = task(
-            options.spelled(model, kwargs, example, allow_unknown), inputs=one_or_named(inputs, sides) or (),
+            beside.spelled(model), inputs=one_or_named(inputs, sides) or (),
             batches=counts(batches, "--batch"), settings=pairs(settings), vary=pairs(vary, "--vary"),
             sample=sample or 0, seed=seed, latin=latin, search=search or 0, where=where,
             pareto=names(pareto), maximize=names(maximize), best=best or 0, by=by, points=points, resume=resume,

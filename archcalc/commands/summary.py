@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ..models import Model, Summary
 
 
+@options.coded
 def summary(
     model: options.ModelName,
     static: Annotated[bool, Option("--static", help="Only count: run nothing, and do without torch.")] = False,
@@ -37,15 +38,14 @@ def summary(
         int | None, Option("--steps", metavar="NUMBER", help="Steps of the discriminator in a round; one unless given.")
     ] = None,
     settings: options.Settings = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
     output_format: options.Format = "",
     time_limit: options.TimeLimit = 10.0,
     threads: options.Threads = None,
     gpu: options.Gpu = False,
     device: options.Device = "",
     output: options.OutputFile = "",
+    *,
+    beside: options.Beside,
 ) -> None:
     """Show a network row by row, as its paper prints it: shape, params, MACs, memory, latency on this machine."""
     from ..errors import UsageError
@@ -59,7 +59,7 @@ def summary(
     write = options.Output(output_format, output)
     pick = Pick(known_sort(sort, measured=not static), top, only, options.names(columns), known_units(units) == "raw")
     chosen(pick.columns)
-    asked = options.spelled(model, kwargs, example, allow_unknown)
+    asked = beside.spelled(model)
     network = loaded(asked, options.size(input_size), options.pairs(settings), fold_bn)
     optimizer = options.trained(train, optimizer)
     passes = regime(network.report(batch, dtype), optimizer, attack, against, steps)

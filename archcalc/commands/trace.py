@@ -8,6 +8,7 @@ from typer import Argument, Option
 from . import options
 
 
+@options.coded
 def trace(
     code: Annotated[
         str,
@@ -19,9 +20,8 @@ def trace(
     batch: Annotated[int, Option("--batch", metavar="N", min=1, help="Samples in the batch that is run.")] = 1,
     dtype: options.Dtype = "float32",
     input_size: options.InputSize = None,
-    kwargs: options.Kwargs = "",
-    example: options.Example = False,
-    allow_unknown: options.AllowUnknown = False,
+    *,
+    beside: options.Beside,
 ) -> None:
     """Run a torch module once, without computing anything, and write down what it did: a file that every command reads
     as it reads a spec, without torch.
@@ -31,7 +31,7 @@ def trace(
     from ..errors import printable
     from ..tasks.trace import trace as task
 
-    asked = options.spelled(code, kwargs, example, allow_unknown)
+    asked = beside.spelled(code)
     found = task(asked, output, batch=batch, dtype=dtype, input=options.size(input_size))
     totals = analyse(found.graph, batch, dtype).totals
     print(f"{printable(code)}: {len(found.traced.calls):,} calls, {totals.params:,} params, {totals.macs:,} MACs")

@@ -9,6 +9,7 @@ from . import options
 from .options import MODELS, Format, Output, OutputFile, running
 
 
+@options.coded
 def verify(
     models: Annotated[
         list[str] | None,
@@ -16,10 +17,10 @@ def verify(
     ] = None,
     every: Annotated[bool, Option("--all", help="Verify all models that archcalc ships.")] = False,
     input_size: options.InputSize = None,
-    kwargs: options.Kwargs = "",
-    allow_unknown: options.AllowUnknown = False,
     output_format: Format = "",
     output: OutputFile = "",
+    *,
+    beside: options.Beside,
 ) -> int:
     """Hold models against their torch networks: parameters, shapes, MACs by two counters, and whether they run; code
     against its own run on the CPU: parameters, MACs, peak memory, and that its calls alone give what it gives.
@@ -29,7 +30,7 @@ def verify(
     from ..tasks.verify import verify as held
 
     write = Output(output_format, output)
-    asked = options.spelled_all(models or (), kwargs, False, allow_unknown, input_size)
+    asked = beside.spelled_all(models or (), input_size)
     with running("verifying models", "models") as tick:
         found = held(*asked, every=every, tick=tick)
     write(page(found))

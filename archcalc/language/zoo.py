@@ -280,10 +280,10 @@ def at_input(reference: str) -> tuple[str, Input | None]:
     if not at or not re.fullmatch(rf"{_TYPED}(?:,{_TYPED})*|{_NAMED}(?:,{_NAMED})*", size):
         return reference, None
     sizes: dict[str, tuple[int, ...]] = {}
-    for at, part in enumerate(size.split(",")):
+    for place, part in enumerate(size.split(",")):
         own, axes, dtype, value = re.fullmatch(rf"(?:([\w.]+)=)?((?:{_SIZE})?)(?::(\w+)(?:=(\d+))?)?", part).groups("")  # type: ignore[union-attr]
         shape = tuple(int(side) for side in re.split("[x×]", axes) if side)
-        sizes[own or str(at)] = Typed(shape, dtype, int(value or 1)) if dtype else shape
+        sizes[own or str(place)] = Typed(shape, dtype, int(value or 1)) if dtype else shape
     return name, sizes["0"] if [*sizes] == ["0"] else sizes
 
 

@@ -28,6 +28,8 @@ from .trace import Given, places, shown
 Kwargs = Mapping[str, Any]
 SIDE = 224  # of a picture
 TOKENS = 32  # of a text where nobody says how long it is
+SOUND = 1024  # steps of a spectrogram
+SECOND = 16_000  # samples of a wave
 
 
 def built(
@@ -143,8 +145,8 @@ def _of_code(spelled: str, name: str, kwargs: Kwargs) -> Made:
     if not callable(found):
         raise UsageError(f"`{spelled}` cannot be called, and is no module")
     known = _arguments(found)
-    for word in kwargs if known is not None else ():
-        if word not in known:
+    for word in kwargs:
+        if known is not None and word not in known:
             hint = did_you_mean(word, known) or "It is made with nothing."
             raise UsageError(f"`{spelled}` is not made with `{word}`", hint)
     return (lambda: found(**kwargs)), None
@@ -266,14 +268,37 @@ def _transformers(_: str, name: str, kwargs: Kwargs) -> Made:
         return cls(config) if cls is not None else library.AutoModel.from_config(config)
 
     built = cls or library.MODEL_MAPPING.get(type(config), None)  # what is made where no class is named
-    if getattr(built, "main_input_name", "input_ids") == "pixel_values":
-        side = getattr(config, "image_size", None) or SIDE
-        sides = tuple(side) if isinstance(side, list | tuple) else (side, side)
-        return make, {"pixel_values": Given((getattr(config, "num_channels", 3), *sides))}
-    usual = {"input_ids": Given((TOKENS,), "int64")}
+    return make, _entering(config, getattr(built, "main_input_name", "input_ids"))
+
+
+def _entering(config: Any, main: str) -> dict[str, Given]:
+    """What a model of transformers takes: text unless its first input is a picture, a film, or sound."""
+
+    def of(names: str, usual: int) -> int:
+        return next((found for name in names.split() if isinstance(found := getattr(config, name, None), int)), usual)
+
+    text = Given((TOKENS,), "int64")
+    usual = {"input_ids": text}
+    if main == "pixel_values":
+        frames = (of("num_frames", 0),) if of("num_frames", 0) else ()
+        usual = {main: Given((*frames, *_picture(config)))}
+    elif main == "input_features":
+        steps, bands = 2 * of("max_source_positions", SOUND // 2), of("num_mel_bins input_feat_per_channel", 80)
+        usual = {main: Given((bands, steps) if hasattr(config, "num_mel_bins") else (steps, bands))}
+    elif main == "input_values":
+        bands = of("num_mel_bins", 0)
+        channels = (of("audio_channels", 0),) if of("audio_channels", 0) else ()
+        usual = {main: Given((of("max_length", SOUND), bands) if bands else (*channels, SECOND))}
+    elif getattr(config, "vision_config", None) is not None:
+        usual["pixel_values"] = Given(_picture(config.vision_config))
     if getattr(config, "is_encoder_decoder", False):
-        usual["decoder_input_ids"] = Given((TOKENS,), "int64")
-    return make, usual
+        usual["decoder_input_ids"] = text
+    return usual
+
+
+def _picture(config: Any) -> tuple[int, ...]:
+    side = getattr(config, "image_size", None) or SIDE
+    return (getattr(config, "num_channels", 3), *(side if isinstance(side, list | tuple) else (side, side)))
 
 
 LIBRARIES: dict[str, Callable[[str, str, Kwargs], Made]] = {

@@ -557,5 +557,3 @@ def leaves(value: Any, depth: int = 0) -> list[Tensor]:
 def plain(path: str) -> str:
     """A path without what compilers put between."""
     return path.replace("_orig_mod.", "").removesuffix("_orig_mod").rstrip(".")
-
-

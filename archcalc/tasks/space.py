@@ -182,11 +182,11 @@ def values_of(name: str, text: str, option: str = "--set", words: bool = False) 
     if name == "batch":
         return counts(text, "--batch")
     if name in WORDS:
-        words = [word.strip() for word in text.split(",")]
-        for word in words:
+        listed = [word.strip() for word in text.split(",")]
+        for word in listed:
             if word not in WORDS[name]:
                 raise UsageError(f"`{cut(word)}` is no {name}", did_you_mean(word, WORDS[name]))
-        return list(dict.fromkeys(words))
+        return list(dict.fromkeys(listed))
     place = NAME.match(name)
     if not place or not (place.end() == len(name) or name[place.end()] == "["):
         raise UsageError(f"`{cut(name)}` is no name of what varies", "Such as `width`, or `layers[stage 3]` in a row.")
@@ -291,7 +291,8 @@ def _whole(value: Value, what: str) -> int:
 
 def shown(value: Value | float) -> str:
     """A value as it is typed: `1.1`, an input as `3x64x96`."""
+    if isinstance(value, Typed) and value.dtype:
+        return f"{'x'.join(map(str, value))}:{value.dtype}" + (f"={value.value}" if value.value != 1 else "")
     if isinstance(value, tuple | list):
-        dtype = f":{value.dtype}" if isinstance(value, Typed) and value.dtype else ""
-        return "x".join(map(str, value)) + dtype + (f"={value.value}" if dtype and value.value != 1 else "")  # type: ignore[union-attr]
+        return "x".join(map(str, value))
     return as_typed(value) if isinstance(value, Fraction) else str(value)

@@ -90,7 +90,7 @@ KINDS: dict[str, Kind] = {
              Kind("pool", "pool", _read, "AdaptiveMaxPool")),
     **_words("mean sum amax amin max min prod all any var std var_mean std_mean argmax argmin logsumexp cumsum cumprod "
              "cummax cummin nansum nanmean median nanmedian mode logcumsumexp count_nonzero aminmax _cummax_helper "
-             "_cummin_helper renorm trace index_reduce dist", Kind("pool", "pool", _read)),
+             "_cummin_helper renorm trace index_reduce dist _is_all_true _is_any_true", Kind("pool", "pool", _read)),
     **_words("add sub rsub subtract addcmul addcdiv lerp _euclidean_dist cdist", Kind("merge", "add")),
     **_words("mul multiply div divide true_divide outer ger addr trapz", Kind("merge", "multiply")),
     **_words("upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_bilinear2d upsample_bicubic2d "
@@ -130,7 +130,8 @@ KINDS: dict[str, Kind] = {
         "slice_scatter select_scatter nms qnms ravel atleast_1d atleast_2d atleast_3d _pack_padded_sequence "
         "_pad_packed_sequence pad_sequence where_indices numpy_T adjoint matrix_H mH resolve_conj resolve_neg "
         "positive float int long half bool double item _nested_tensor_from_mask _shape_as_tensor "
-        "sym_size sym_numel complex max_unpool2d max_unpool3d isin assert_async _assert_async _assert_tensor_metadata _functional_assert_async",
+        "sym_size sym_numel complex max_unpool2d max_unpool3d isin "
+        "assert_async _assert_async _assert_tensor_metadata _functional_assert_async",
         MOVES,
     ),
 }  # fmt: skip
