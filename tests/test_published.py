@@ -214,6 +214,28 @@ def elu_net() -> tuple[int, int]:
     return params, macs
 
 
+def resnet18_preact() -> int:
+    """Four groups of two blocks of two 3×3, whose norms are before them, on 100 classes; shortcuts where they widen."""
+    params, before = 27 * 64 + 2 * 64, 64
+    for c in (64, 128, 256, 512):
+        params += 9 * c * (before + 3 * c) + 2 * (before + 3 * c) + (before * c if before != c else 0)
+        before = c
+    return params + 513 * 100
+
+
+def resnext152() -> int:
+    """3, 8, 36 and 3 blocks; 64 groups of 4, 8, 16 and 32 channels, and shortcuts with norms where they widen."""
+    params, before = 49 * 3 * 64 + 2 * 64, 64
+    for blocks, inner, after in ((3, 256, 256), (8, 512, 512), (36, 1024, 1024), (3, 2048, 2048)):
+        for block in range(blocks):
+            params += before * inner + 9 * inner * inner // 64 + inner * after + 2 * (2 * inner + after)
+            params += before * after + 2 * after if block == 0 else 0
+            before = after
+    return params + 2049 * 1000
+
+
+VGG16 = 138_357_544 - 4097 * 1000  # torchvision's, without its classes
+ZF = 96 * 148 + 256 * 2401 + 384 * 2305 + (384 + 256) * 3457  # its convolutions
 FC = 4096 * 4096 + 1000 * 4096  # the last two layers of AlexNet and its kin, and their biases
 FC_BIASES = 4096 + 1000
 ST_CNN = (
@@ -402,6 +424,56 @@ BY_HAND: dict[str, tuple[int, int | None]] = {
         + 4**2 * 2 * 192 * 4800
         + 3072 * (3072 + 3072 + 57),
     ),
+    "dcgan-generator": (
+        (100 + 2) * 16_384 + 25 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3) + 2 * (512 + 256 + 128),
+        None,
+    ),
+    "dcgan-discriminator": (
+        25 * (3 * 128 + 128 * 256 + 256 * 512 + 512 * 1024) + 2 * (256 + 512 + 1024) + 16_384,
+        None,
+    ),
+    "dropout-mlp-1024": (785 * 1024 + 2 * 1025 * 1024 + 1025 * 10, 784 * 1024 + 2 * 1024**2 + 1024 * 10),
+    "dropout-mlp-8192": (785 * 8192 + 8193 * 8192 + 8193 * 10, None),
+    "fast-rcnn-vgg16": (VGG16 + 4097 * (21 + 84), None),
+    "faster-rcnn-vgg16": (VGG16 + 4097 * (21 + 84), None),
+    "faster-rcnn-zf": (ZF + 4096 * (9217 + 4097) + 4097 * (21 + 84), None),
+    "zfnet": (ZF + 4096 * (9217 + 4097) + 4097 * 1000, None),
+    "gan-mnist-generator": (101 * 1200 + 1201 * 1200 + 1201 * 784, 100 * 1200 + 1200**2 + 1200 * 784),
+    "gan-mnist-discriminator": (785 * 1200 + 241 * 1200 + 241, 784 * 1200 + 240 * 1200 + 240),
+    "gan-cifar-generator": (101 * 8000 + 8001 * 8000 + 80 * 3 * 25 + 3 * 32 * 32, None),
+    "gan-cifar-discriminator": (193 * 64 + 2049 * 64 + 801 * 384 + 4801 * 2500 + 501, None),
+    "cgan-mnist-generator": (101 * 200 + 11 * 1000 + 1201 * 1200 + 1201 * 784, None),
+    "cgan-mnist-discriminator": (785 * 1200 + 11 * 250 + 291 * 960 + 241, None),
+    **{f"highway-{n}": (785 * 50 + (n - 1) * 2 * 51 * 50 + 510, None) for n in (10, 20, 50, 100)},
+    **{f"plain-mlp-{n}": (785 * 71 + (n - 1) * 72 * 71 + 720, None) for n in (10, 20, 50, 100)},
+    "madry-mnist-cnn": (32 * 26 + 64 * 801 + 1024 * 3137 + 10 * 1025, 784 * 800 + 196 * 51_200 + 3136 * 1024 + 10_240),
+    "render-for-cnn": (
+        96 * 364 + 256 * 1201 + 384 * 2305 + (384 + 256) * 1729 + 4096 * (9217 + 4097) + 3 * 360 * 12 * 4097,
+        None,
+    ),
+    "rnnsearch-50": (60_000 * 620 + 6 * 1000 * 1620 + 4_001_000 + 4 * 1000 * 3620 + 30_000 * 500, None),
+    "rnnenc-50": (60_000 * 620 + 3 * 1000 * 1620 + 1000 * 1000 + 4 * 1000 * 2620 + 30_000 * 500, None),
+    "tf-playground-mlp": (3 * 4 + 5 * 2 + 3, 8 + 8 + 2),
+    "unet": (
+        64 * (10 + 577)
+        + sum(2 * c * (9 * c + 1) + 2 * c * (18 * c + 1) for c in (64, 128, 256, 512))  # down
+        + sum(c * (8 * c + 1) + c * (18 * c + 1) + c * (9 * c + 1) for c in (64, 128, 256, 512))  # and up again
+        + 65 * 2,
+        None,
+    ),
+    "all-cnn-c": (
+        96 * (28 + 2 * 865) + 192 * (865 + 3 * 1729 + 193) + 10 * 193,
+        9 * (32**2 * 96 * (3 + 96) + 16**2 * 96 * (96 + 192) + 16**2 * 192**2 + 8**2 * 192**2 + 6**2 * 192**2)
+        + 6**2 * 192 * (192 + 10),
+    ),
+    "mcdnn-mnist": (20 * 17 + 40 * 501 + 150 * 361 + 10 * 151, 26**2 * 20 * 16 + 9**2 * 40 * 500 + 150 * 360 + 1500),
+    "resnet18-preact-erasing": (resnet18_preact(), None),
+    "resnet34-c": (
+        21_797_672 + 3 * (64**2 + 128) + 3 * (128**2 + 256) + 5 * (256**2 + 512) + 2 * (512**2 + 1024),  # torchvision's
+        None,
+    ),
+    "resnext152-64x4d": (resnext152(), None),
+    "pool-2x2": (0, 0),
     "simple-mlp-1": (842 * 1000 + 1001 * 500 + 501 * 10, 841 * 1000 + 1000 * 500 + 500 * 10),
     "simple-mlp-2": (842 * 1500 + 1501 * 1000 + 1001 * 500 + 501 * 10, None),
     "simple-mlp-3": (842 * 2000 + 2001 * 1500 + 1501 * 1000 + 1001 * 500 + 501 * 10, None),
