@@ -595,3 +595,31 @@ def test_very_long_networks_are_refused_or_cut(tmp_path: Path) -> None:
 )
 def test_a_count_is_said_once(text: str, count: int, found: str) -> None:
     assert times(text, count) == found
+
+
+COLUMN = (3.3, 2.5)  # inches: a picture in a column of a paper
+
+
+@pytest.mark.parametrize("kind", ONE)
+@pytest.mark.parametrize("model", ["resnet50", "densenet121", "transformer-base", "unet"])
+def test_a_small_picture_holds_its_texts(kind: str, model: str) -> None:
+    """None stands on another, none leaves the picture, and what has no name there is said below."""
+    drawn = plots.picture(kind, one(model), look=plots.Look(COLUMN))
+    hold(drawn)
+    wide, high = (side * drawn.dpi for side in drawn.get_size_inches())
+    for text, box in boxes(drawn):
+        assert min(box.x0, box.y0) > -1.5, text
+        assert box.x1 < wide + 1.5, text
+        assert box.y1 < high + 1.5, text
+    if kind == "roofline" and model == "unet":
+        assert re.search("without a name for want of room: .* and \\d+ more", " ".join(texts_of(drawn)), re.DOTALL)
+
+
+def texts_of(figure: Figure) -> list[str]:
+    return [text.get_text() for text in texts(figure)]
+
+
+def test_letters_that_nobody_reads_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for model, small in (("nasnet-a-large", True), ("vgg16", False)):
+        assert cli._run(["plot", "graph", model, "--size", "3.3x2.5", "-o", str(tmp_path / "x.svg")]) == 0
+        assert ("points high" in capsys.readouterr().err) == small

@@ -89,14 +89,15 @@ def plot(
 
     from ..errors import UsageError, printable
     from ..measurement.conditions import Conditions
-    from ..show.pictures import FORMATS, image, mermaid, picture
+    from ..show.pictures import FORMATS, image, mermaid, picture, unreadable
     from ..tasks.plot import known_kind
     from ..tasks.plot import plot as gathered
 
     suffix, asked = Path(output).suffix.lower(), beside.spelled_all(models, input_size)
     text = known_kind(kind) == "graph" and suffix == ".mmd"
     if suffix[1:] not in FORMATS and not text:
-        raise UsageError(f"`--output {output}` is no png, svg, pdf or tikz", "The suffix says what is written.")
+        forms = ", ".join(FORMATS) + ", or of a graph mmd" * (kind == "graph")
+        raise UsageError(f"`--output {output}` is none of {forms}", "The suffix says what is written.")
     write = Output("text" if text else "", output, pictures=not text)
     conditions = Conditions(batch or 1, dtype or "float32", threads=threads) if measure else None
     with running("running networks in turn", "rounds") if measure else nullcontext() as tick:
@@ -113,5 +114,7 @@ def plot(
         return
     drawn = picture(kind, found.models, found.ceilings, only, found.bubble, look)
     write(image(drawn, write.picture, look))
+    if note := unreadable(drawn, look):
+        say(note)
     if found.missing:
         say(f"without a place in the picture: {', '.join(map(printable, found.missing))}")

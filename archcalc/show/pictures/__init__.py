@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from ...tasks.scale import ScaleResult
 
 SIDE = 50_000  # dots
+SMALL = 4.0  # points: letters that are hard to read in print
 FORMATS = ("png", "svg", "pdf", "tikz")
-__all__ = ["FORMATS", "PLAIN", "Look", "graph_svg", "image", "inches", "mermaid", "picture", "styled", "sweep"]
+__all__ = [
+    "FORMATS", "PLAIN", "Look", "graph_svg", "image", "inches", "mermaid", "picture", "styled", "sweep", "unreadable",
+]  # fmt: skip
 
 
 def image(figure: Figure, form: str, look: Look = PLAIN) -> bytes:
@@ -74,6 +77,17 @@ def picture(
         if kind == "graph":
             return graphs.drawn(summary, only)
         return volumes.shapes(summary)
+
+
+def unreadable(figure: Figure, look: Look) -> str:
+    """What is to be said of a picture of a size that is asked for whose letters are small; else nothing."""
+    from matplotlib.text import Text
+
+    found: list[Any] = figure.findobj(Text)
+    sizes = [float(text.get_fontsize()) for text in found if text.get_visible() and text.get_text().strip()]
+    if look.size is None or min(sizes, default=SMALL) >= SMALL:
+        return ""
+    return f"note: its smallest letters are {min(sizes):.1f} points high; a larger `--size` has larger ones"
 
 
 def graph_svg(summary: Summary, prefix: str = "") -> str:

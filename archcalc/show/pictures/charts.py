@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from math import atan2, cos, degrees, log10, sin, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...analysis.roofline import Device, memory_traffic
 from ...errors import UsageError, printable
@@ -31,9 +32,14 @@ from .style import (
     PURPLE,
     RED,
     SKY,
+    Placed,
+    asked,
     figure,
+    fitted,
     footed,
+    label_size,
     labels,
+    lettered,
     plain_log,
     short,
     theme,
@@ -63,22 +69,47 @@ def layers(summary: Summary) -> Figure:
     if summary.measured is not None:
         times = [line.latency.median if line.latency else 0.0 for line in found]
         panels.append(("latency (ms)", times, PURPLE, "xxx"))
-    names = named(summary, found, 34)
-    texts = [name + " (head)" * bool(line.head) for name, line in zip(names, found, strict=True)]
-    rows = [max(1.0, 0.75 * (1 + text.count("\n"))) for text in texts]
+    title = titled(heading(summary), 0.1)
+    beside = max((_row_names(summary, found, letters, title) for letters in (34, 26, 20)), key=lambda names: names.size)
+    rows = beside.rows
     places = [sum(rows[:at]) + rows[at] / 2 for at in range(len(rows))]
     made = figure(PAGE, max(1.6, 0.165 * sum(rows) + 0.75))
-    width, height = made.get_size_inches()
+    panel = (made.get_size_inches()[0] - beside.width) / len(panels)
     axes: Any = made.subplots(1, len(panels), sharey=True)
     for ax, (what, values, color, hatch) in zip(axes, panels, strict=True):
         colors = [tint(color, 0.35) if line.head else color for line in found]
-        _panel(ax, places, what, values, colors, hatch, " " if width / len(panels) > 2 else "\n")
-    pitch = 72 * (height - 0.75) / sum(rows)  # points that a row has
-    axes[0].set_yticks(places, texts, fontsize=max(2.5, min(7.0, 0.85 * pitch)))
+        _panel(ax, places, what, values, colors, hatch, panel)
+    axes[0].set_yticks(places, beside.texts, fontsize=beside.size)
     axes[0].set_ylim(sum(rows) + 0.1, -0.1)
-    made.suptitle(titled(heading(summary)), fontsize=8.5)
+    made.suptitle(title, fontsize=8.5)
     footed(made, [*cut, *unstable(summary)])
     return made
+
+
+class _Names(NamedTuple):
+    """The names of rows: on how many lines of bars each, how large, and how wide all are, in inches."""
+
+    texts: list[str]
+    rows: list[float]
+    size: float
+
+    @property
+    def width(self) -> float:
+        return max(len(line) for text in self.texts for line in text.split("\n")) * self.size * 0.6 / 72
+
+
+def _row_names(summary: Summary, found: Sequence[Line], letters: int, title: str) -> _Names:
+    """Names on lines of so many letters, as large as there is room for."""
+    names = named(summary, found, letters)
+    texts = [name + " (head)" * bool(line.head) for name, line in zip(names, found, strict=True)]
+    lines = [1 + text.count("\n") for text in texts]
+    rows = [max(1.0, 0.75 * count) for count in lines]
+    made = _Names(texts, rows, 7.0)
+    if (size := asked()) is None:
+        return made
+    pitch = 72 * (size[1] - 0.75 - 0.13 * title.count("\n")) / sum(rows)  # points that a row has
+    high = min(row * pitch / (1.35 * count) for row, count in zip(rows, lines, strict=True))
+    return made._replace(size=max(2.5, min(7.0, high, 7.0 * 0.42 * size[0] / made.width)))
 
 
 COSTS = (  # of networks side by side: the figure, what it is divided by, colour and hatch
@@ -99,11 +130,18 @@ def bars(models: Sequence[Compared]) -> Figure:
         panels += [(what, values, color, hatch)] if len(values) == len(models) else []
     made = figure(PAGE, max(1.4, 0.22 * len(models) + 0.75))
     axes: Any = made.subplots(1, len(panels), sharey=True)
+    names = ["\n".join(textwrap.wrap(printable(model.name), 30)) for model in models]
+    beside = _Names(names, [], 7.0).width
     for ax, (what, values, color, hatch) in zip(axes, panels, strict=True):
-        _panel(ax, range(len(models)), what, values, [color], hatch, "\n")
-    axes[0].set_yticks(range(len(models)), ["\n".join(textwrap.wrap(printable(model.name), 30)) for model in models])
+        _panel(ax, range(len(models)), what, values, [color], hatch, (made.get_size_inches()[0] - beside) / len(panels))
+    axes[0].set_yticks(range(len(models)), names)
     axes[0].set_ylim(len(models) - 0.4, -0.6)
     return made
+
+
+def smaller(made: Figure) -> float:
+    """How much smaller points are in a small picture."""
+    return min(1.0, 0.3 + 0.12 * float(made.get_size_inches()[0]))
 
 
 def _panel(
@@ -113,13 +151,15 @@ def _panel(
     values: Sequence[float],
     colors: Sequence[Any],
     hatch: str,
-    before: str = " ",
+    room: float,
 ) -> None:
-    """Bars beside each other's names, with what they are below, and `before` their unit."""
+    """Bars beside each other's names, with what they are below, in a panel that is so wide, in inches."""
     unit, factor = _scale(what, values)
+    before = " " if room > 1.4 else "\n"
     widths = [value / factor for value in values]
     ax.barh(places, widths, 0.72, color=colors, hatch=hatch, edgecolor=theme().paper, linewidth=0.3)
-    ax.set_xlabel(f"{what}{before}({unit})" if unit else what.replace(" (", f"{before}("))
+    text = f"{what}{before}({unit})" if unit else what.replace(" (", f"{before}(")
+    ax.set_xlabel(text, fontsize=label_size(text, room))
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
     ax.margins(x=0.04)
@@ -168,16 +208,19 @@ def memory(summary: Summary) -> Figure:
         ha="left" if left else "right", va="bottom", fontsize=7, annotation_clip=False, zorder=6,
         bbox={"facecolor": theme().paper, "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
     )  # fmt: skip
-    ax.set_ylim(0, peak * 1.42)
     ax.set_xlim(0, len(sizes))
     ax.set_ylabel("live tensors (MiB)")
-    ax.set_xlabel("node of the network, in order of execution (number)")
+    about = " of the network" if made.get_size_inches()[0] >= 4 else ""
+    ax.set_xlabel(f"node{about}, in order of execution (number)")
     ax.grid(axis="x", visible=False)
     ax.legend(loc="upper right", borderaxespad=0.2, frameon=True, facecolor=theme().paper, edgecolor="none")
     above = _stages(ax, summary)
-    ax.set_title(titled(heading(summary)), loc="left", pad=6 + 8 * above)
+    ax.set_title(titled(heading(summary), 0.6), loc="left", pad=6 + 8 * above)
     footed(made, [without(summary)])
-    return made
+    made.draw_without_rendering()
+    said = 8.6 * (1 + word.count("\n")) + 22  # points: the peak, what is said of it, and the legend above
+    ax.set_ylim(0, peak / max(0.3, min(1 / 1.42, 1 - said * made.dpi / 72 / ax.bbox.height)))
+    return fitted(made)
 
 
 def _stages(ax: Axes, summary: Summary) -> int:
@@ -251,7 +294,7 @@ def roofline(summary: Summary, device: Device) -> Figure:
     ax.plot([ridge, ridge], [bottom / 1.5, peak], color=theme().dim, linewidth=0.7, linestyle=":")
     roof = ax.text(high, peak * 2.0, f"{short(peak)}FLOP/s in {report.dtype}", ha="right", va="bottom", fontsize=7)
     share = report.totals.macs
-    radii = [2.0 + 9 * sqrt(p[2].counts.macs / share) for p in points]
+    radii = [smaller(made) * (2.0 + 9 * sqrt(p[2].counts.macs / share)) for p in points]
     measured, doubts = summary.measured is not None, unstable(summary)
     for bound, color, marker, text in (
         (True, ORANGE, "o", "limited by memory"),
@@ -262,35 +305,42 @@ def roofline(summary: Summary, device: Device) -> Figure:
             ax.scatter([p[0] for p, _ in own], [p[1] for p, _ in own], s=[(2 * r) ** 2 for _, r in own],
                        color=tint(color, 0.25) if doubts else color, marker=marker, alpha=0.75, zorder=3,
                        edgecolor=RED if doubts else theme().ink, linewidth=0.5, label=text)  # fmt: skip
-    chosen, texts = _called(named(summary, [p[2] for p in points], 26), points, radii)
+    narrow = made.get_size_inches()[0] < 5
+    chosen, texts = _called(named(summary, [p[2] for p in points], 16 if narrow else 26), points, radii)
     ax.set_xlabel("arithmetic intensity (FLOPs per byte moved)")
     ax.set_ylabel("measured (FLOP/s)" if measured else "attainable (FLOP/s)")
     plain_log(ax.xaxis)
     plain_log(ax.yaxis)
-    legend = ax.legend(loc="lower right", title="area: share of MACs", title_fontsize=7)
+    high, mark, spacing = (6.0, 20.0, 0.25) if narrow else (7.0, 40.0, 0.5)
+    legend = ax.legend(loc="lower right", title="area: share of MACs", title_fontsize=high, fontsize=high,
+                       labelspacing=spacing, borderpad=spacing, handletextpad=0.8)  # fmt: skip
     for handle in legend.legend_handles:
-        handle.set_sizes([40])  # type: ignore[union-attr]
+        handle.set_sizes([mark])  # type: ignore[union-attr]
     about = [f"ceilings: {device.name}, {device.by}"]
     if summary.measured is not None:
         about.append(f"rows: measured on {wording.device(summary.measured)}")
-    under = "\n".join(line for text in [*about, *doubts] for line in textwrap.wrap(text, 105))
-    ax.set_title(titled(heading(summary)), loc="left", pad=6 + 9 * (1 + under.count("\n")))
+    room = int(min(105, 19 * (made.get_size_inches()[0] - 0.6)))
+    under = "\n".join(line for text in [*about, *doubts] for line in textwrap.wrap(text, room))
+    ax.set_title(titled(heading(summary), 0.6), loc="left", pad=6 + 9 * (1 + under.count("\n")))
     ax.annotate(under, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=6.5,
                 color=RED if doubts else theme().dim, va="bottom", annotation_clip=False)  # fmt: skip
-    made.draw_without_rendering()
-    a, b = ax.transData.transform([(low, low * device.bandwidth), (ridge, peak)])
-    angle = atan2(b[1] - a[1], b[0] - a[0])
-    slope = ax.annotate(
-        f"{short(device.bandwidth)}B/s", (sqrt(low * ridge), sqrt(low * ridge) * device.bandwidth), fontsize=7,
-        xytext=(-4 * sin(angle), 4 * cos(angle)), textcoords="offset points", rotation=degrees(angle),
-        rotation_mode="anchor", ha="center", va="bottom",
-    )  # fmt: skip
     ceiling = [(low, low * device.bandwidth), (ridge, peak), (high, peak)]
     foot = [(ridge, bottom / 1.5), (ridge, peak)]
     others = [(points[n][:2], radii[n]) for n in range(len(points)) if n not in chosen]
-    unnamed = labels(ax, [points[n][:2] for n in chosen], texts, [radii[n] for n in chosen],
-                     [ceiling, foot], [roof, slope, legend], others)  # fmt: skip
-    footed(made, [*cut, without(summary), f"without a name for want of room: {'; '.join(unnamed)}" if unnamed else ""])
+
+    def place() -> Placed:
+        a, b = ax.transData.transform([(low, low * device.bandwidth), (ridge, peak)])
+        angle = atan2(b[1] - a[1], b[0] - a[0])
+        slope = ax.annotate(
+            f"{short(device.bandwidth)}B/s", (sqrt(low * ridge), sqrt(low * ridge) * device.bandwidth), fontsize=7,
+            xytext=(-4 * sin(angle), 4 * cos(angle)), textcoords="offset points", rotation=degrees(angle),
+            rotation_mode="anchor", ha="center", va="bottom",
+        )  # fmt: skip
+        found = labels(ax, [points[n][:2] for n in chosen], texts, [radii[n] for n in chosen],
+                       [ceiling, foot], [roof, slope, legend], others)  # fmt: skip
+        return found._replace(drawn=[slope, *found.drawn])
+
+    lettered(made, [*cut, without(summary)], place)
     return made
 
 
@@ -304,7 +354,7 @@ def _called(names: Sequence[str], points: Sequence[Any], radii: Sequence[float])
     said = []
     for group in groups:
         shown = [names[at] for at in sorted(group)]
-        said.append("\n".join([*shown[:2], *([f"and {len(shown) - 2} more"] if len(shown) > 2 else [])]))
+        said.append("\n".join(shown if len(shown) < 4 else [*shown[:2], f"and {len(shown) - 2} more"]))
     return [group[0] for group in groups], said
 
 
@@ -340,7 +390,7 @@ def bubble(models: Sequence[Compared], axes: Bubble) -> Figure:
 
     made = figure(PAGE * 0.85, 3.5)
     ax = made.subplots()
-    most = max(model.totals.params for model in known)
+    most, unit = max(model.totals.params for model in known), 16 * smaller(made)
     by_family = {family: sorted(members, key=place) for family, members in families(known).items()}
     several = [family for family, members in by_family.items() if len(members) > 1]
     points, radii, ways, names = list[tuple[float, float]](), list[float](), [], list[str]()
@@ -349,7 +399,7 @@ def bubble(models: Sequence[Compared], axes: Bubble) -> Figure:
         color = CYCLE[n % 6] if n >= 0 else theme().dim  # a color says that some belong together
         own = [place(model) for model in members]
         way = [own[at] for at in growing([y * (axes.y.better or 1) for _, y in own])]
-        sizes = [16 * sqrt(model.totals.params / most) for model in members]
+        sizes = [unit * sqrt(model.totals.params / most) for model in members]
         ax.plot(*zip(*way, strict=True), color=color, linestyle=DASHES[n % 6], linewidth=0.8, zorder=1)
         areas = [(2 * r) ** 2 for r in sizes]
         ax.scatter([x for x, _ in own], [y for _, y in own], s=areas, color=color, alpha=0.6 if n >= 0 else 0.35,
@@ -368,25 +418,24 @@ def bubble(models: Sequence[Compared], axes: Bubble) -> Figure:
     ax.set_xlim(low / 1.8, high * 1.9)
     bottom, top = min(y for _, y in points), max(y for _, y in points)
     room = 0.18 * (top - bottom) + (0.4 if axes.y.unit == "percent" else 0.02 * max(abs(bottom), abs(top), 1e-9))
-    ax.set_ylim(bottom - room, top + room)
+    ax.set_ylim(bottom - room, top + 1.4 * room)
     plain_log(ax.xaxis)
     ax.set_xlabel(f"{along[:-1]}, log scale)" if along.endswith(")") else f"{along} (log scale)")
     ax.set_ylabel(_measured_by(known, axes))
     largest = next(n * 10.0**power for power in range(12, 0, -1) for n in (5, 2, 1) if n * 10.0**power <= most)
     shown = [largest, largest / 5, largest / 20]
     handles = [ax.scatter([], [], s=1, color=theme().paper, edgecolor=theme().ink, linewidth=0.6) for _ in shown]
+    space = unit / 16 if unit > 14 else 0.3
     legend = ax.legend(handles, [short(s) for s in shown], title="parameters", loc="center left",
-                       bbox_to_anchor=(1.02, 0.5), labelspacing=3.2, handletextpad=2.2, title_fontsize=7,
-                       borderpad=1.2)  # fmt: skip
+                       bbox_to_anchor=(1.02, 0.5), labelspacing=3.2 * space, handletextpad=2.2 * space,
+                       title_fontsize=7, borderpad=1.2 * space)  # fmt: skip
     for handle, s in zip(legend.legend_handles, shown, strict=True):
-        handle.set_sizes([(32 * sqrt(s / most)) ** 2])  # type: ignore[union-attr]
-    unnamed = labels(ax, points, names, radii, ways)
-    ax.set_title(titled(_where_from(known, axes)), loc="left", fontsize=7.5)
+        handle.set_sizes([(2 * unit * sqrt(s / most)) ** 2])  # type: ignore[union-attr]
+    ax.set_title(titled(_where_from(known, axes), 0.6), loc="left", fontsize=7.5)
     missing = [printable(model.name) for model in models if not axes.known(model)]
     notes = ["dotted: the Pareto front"] if front else []
     notes += [f"without a place, as it is not known of them: {', '.join(missing)}"] if missing else []
-    notes += [f"without a name for want of room: {'; '.join(unnamed)}"] if unnamed else []
-    footed(made, notes)
+    lettered(made, notes, lambda: labels(ax, points, names, radii, ways))
     return made
 
 
@@ -427,7 +476,7 @@ def scaling(models: Sequence[Compared]) -> Figure:
     panels = 1 + (len(accuracies) > 1)
     made = figure(COLUMN * 1.05 if panels == 1 else PAGE, 2.9)
     axes: Any = made.subplots(1, panels, squeeze=False)[0]
-    unnamed: list[str] = []
+    placing: list[Callable[[], Placed]] = []
     for ax, which in zip(axes, (models, accuracies), strict=False):
         points, names, drawn = [], [], []
         for n, (family, members) in enumerate(families(which).items()):
@@ -464,12 +513,13 @@ def scaling(models: Sequence[Compared]) -> Figure:
             result = accuracies[0].result
             assert result is not None
             ax.set_ylabel(f"{result.figure.split()[0]} accuracy as printed (%)")
-            ax.set_title(titled(textwrap.fill(result.source, 52)), loc="left", fontsize=7)
+            across = made.get_size_inches()[0]
+            source = textwrap.fill(result.source, 52)
+            ax.set_title(titled(source, 0.5 + across / 2), loc="left", fontsize=7)
         plain_log(ax.xaxis)
-        unnamed += labels(ax, points, names, [2.5] * len(points), drawn)
-    if len(families(models)) > 1:
-        axes[0].legend(loc="upper left")
-    footed(made, [f"without a name for want of room: {', '.join(dict.fromkeys(unnamed))}"] if unnamed else [])
+        legend = [ax.legend(loc="upper left")] if ax is axes[0] and len(families(models)) > 1 else []
+        placing.append(partial(labels, ax, points, names, [2.5] * len(points), drawn, legend))
+    lettered(made, [], *placing)
     return made
 
 
@@ -521,7 +571,9 @@ def sweep(model: str, points: Sequence[Point]) -> Figure:
             ax.plot([place(p) for p in ordered], [value(p) for p in ordered], marker=MARKERS[n % 8],
                     color=CYCLE[n % 6], linestyle=DASHES[n % 6], label=name)  # fmt: skip
         said = {"input": "side of the input (pixels)", "batch": "batch (samples)"}.get(along, along)
-        ax.set_xlabel(said if made.get_size_inches()[0] > 6 else said.replace(" (", "\n("))
+        across = made.get_size_inches()[0] / len(axes) - 0.35
+        said = said if across > 1.6 else said.replace(" (", "\n(")
+        ax.set_xlabel(said, fontsize=label_size(said, across))
         ax.set_ylabel(what)
         ax.set_ylim(bottom=0)
     if len(by_rest) > 1:

@@ -19,7 +19,7 @@ from ...errors import UsageError, printable
 from ...models import Summary
 from ..wording import clean
 from .blocks import KINDS, Block, Blocks, blocks
-from .style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, canvas, theme, tint, titled
+from .style import BLUE, GREEN, LETTER, ORANGE, PURPLE, RED, SKY, asked, canvas, theme, tint, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -408,7 +408,7 @@ def drawn(summary: Summary, only: str = "", prefix: str = "") -> Figure:
     title = titled(found.title)
     kinds = list(dict.fromkeys(KINDS[box.block.kind] for part in parts for box in part.boxes))
     entries = [name for name in COLORS if name in kinds and COLORS[name]]
-    wide = max(wide, max(map(len, title.split("\n"))) * 0.068)
+    wide = max(wide, max(map(len, title.split("\n"))) * LETTER)
     lines = _legend(entries, wide)
     above = (0.12 + 0.14 * (1 + title.count("\n"))) if title else 0.0
     below = 0.17 * len(lines) + 0.06
@@ -466,7 +466,8 @@ def _composed(sizes: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, f
             along, most = along + long + 0.35, max(most, broad)
         ends = [(x + w, y + h) for (x, y), (w, h) in zip(places, sizes, strict=True)]
         found.append((places, max(x for x, _ in ends), max(y for _, y in ends)))
-    return min(found, key=lambda one: max(one[1] / 1.5, one[2]))
+    across, up = asked() or (1.5, 1.0)
+    return min(found, key=lambda one: max(one[1] / across, one[2] / up))
 
 
 def _legend(entries: Sequence[str], wide: float) -> list[list[tuple[str, float]]]:

@@ -73,7 +73,7 @@ def named(summary: Summary, found: Sequence[Line], width: int = 30) -> list[str]
     for name in names:
         seen[name] = seen.get(name, 0) + 1
         texts.append(f"{name} ({seen[name]})" if names.count(name) > 1 else name)
-    return ["\n".join(textwrap.wrap(text, width, break_long_words=True)[:3]) for text in texts]
+    return ["\n".join(textwrap.wrap(text, width, max_lines=3, placeholder=" …")) for text in texts]
 
 
 class Rows(Opener):

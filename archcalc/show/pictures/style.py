@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -40,6 +40,7 @@ THEMES = {
     "paper": Theme("#222222", "#666666", "#cccccc", "white"),
     "dark": Theme("#eeeeee", "#aaaaaa", "#4a4a4a", "#1c1c1c"),
 }
+LETTER = 0.0685  # inches: how wide one of a title is, about
 SIDES, DOTS = (0.5, 40.0), (30, 1200)  # inches and dots per inch that a picture may have
 
 
@@ -167,16 +168,79 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes, float]:
     return made, axes, float(scale)
 
 
-def titled(text: str) -> str:
-    """The title, if one is asked for."""
-    return text if _LOOK.get().title else ""
+def asked() -> tuple[float, float] | None:
+    """The size in inches that is asked for, if one is."""
+    return _LOOK.get().size
 
 
-def footed(made: Figure, notes: Iterable[str]) -> None:
-    """Write notes below all."""
-    lines = [line for note in notes for line in wrap(note, int(made.get_size_inches()[0] * 17))]
+def titled(text: str, beside: float | None = None) -> str:
+    """The title, if one is asked for; above a chart on lines that are no wider than a size that is asked for, less the
+    inches that stand `beside` it."""
+    look = _LOOK.get()
+    if beside is None or look.size is None or not look.title:
+        return text if look.title else ""
+    room = max(12, int((look.size[0] - beside) / 0.064))
+    return "\n".join(piece for line in text.split("\n") for piece in wrap(line, room))
+
+
+def label_size(text: str, room: float) -> float:
+    """How large the label of an axis that has so many inches is written."""
+    return min(8.0, 8 * room / (0.066 * max(len(line) for line in text.split("\n"))))
+
+
+def footed(made: Figure, notes: Iterable[str], least: int = 0) -> int:
+    """Write notes below all, in room for so many lines at least; how many there are."""
+    lines = [line for note in notes for line in wrap(note, int(made.get_size_inches()[0] * 18.5))]
     if lines:
-        made.supxlabel("\n".join(lines), fontsize=6.5, color=theme().dim, x=0.01, ha="left")
+        blank = "\n " * (least - len(lines))
+        made.supxlabel("\n".join(lines) + blank, fontsize=6.5, color=theme().dim, x=0.01, ha="left")
+    return len(lines)
+
+
+class Placed(NamedTuple):
+    """Names for which there was no room, and what was drawn of others."""
+
+    nameless: list[str]
+    drawn: list[Any]
+
+
+def lettered(made: Figure, notes: Sequence[str], *places: Callable[[], Placed]) -> None:
+    """Place names in the parts of a picture, and note below which have no room; again where the notes take some."""
+    lines, drawn = footed(made, notes), list[Any]()
+    fitted(made)
+    for _ in range(4):
+        for old in drawn:
+            old.remove()
+        made.draw_without_rendering()
+        placed = [place() for place in places]
+        drawn = [each for one in placed for each in one.drawn]
+        said = _nameless(made, list(dict.fromkeys(name for one in placed for name in one.nameless)))
+        found = footed(made, [*notes, said], lines)
+        if found <= lines or not said:
+            return
+        lines = found
+
+
+def _nameless(made: Figure, names: Sequence[str]) -> str:
+    """The note on names for which there is no room: as many of them as stand on two lines."""
+    start, kept = "without a name for want of room: ", list(names)
+    room = 2 * int(made.get_size_inches()[0] * 18.5) - len(start) - 12
+    while len(kept) > 1 and len("; ".join(kept)) > room:
+        kept.pop()
+    more = f" and {len(names) - len(kept):,} more" if len(kept) < len(names) else ""
+    return f"{start}{'; '.join(kept)}{more}" if names else ""
+
+
+def fitted(made: Figure) -> Figure:
+    """A chart of a size that is asked for: what is written along an axis, no longer than the picture."""
+    if asked() is not None:
+        made.draw_without_rendering()
+        for label in (label for axes in made.axes for label in (axes.xaxis.label, axes.yaxis.label)):
+            box, whole = label.get_window_extent(), made.bbox
+            x, y = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+            over = max(box.width / min(x, whole.x1 - x), box.height / min(y, whole.y1 - y)) / 2
+            label.set_fontsize(float(label.get_fontsize()) / max(1.0, over * 1.02))
+    return made
 
 
 def short(value: float, digits: int = 3) -> str:
@@ -206,19 +270,19 @@ def labels(
     lines: Sequence[Sequence[tuple[float, float]]] = (),
     keep: Sequence[Any] = (),
     others: Sequence[tuple[tuple[float, float], float]] = (),
-) -> list[str]:
+) -> Placed:
     """Names beside points, where they neither stand on each other nor on a point (`radii` in points), nor outside, nor
     on one of `lines`, nor on the texts of `keep`, nor on the `others`: points without a name, with their radii. Return
-    the names for which there is no room."""
-    drawn: Any = axes.get_figure()
-    drawn.draw_without_rendering()
-    renderer = drawn.canvas.get_renderer()
-    scale = drawn.dpi / 72
+    the names for which there is no room. What is there is drawn before."""
+    made: Any = axes.get_figure()
+    renderer = made.canvas.get_renderer()
+    scale, letters = made.dpi / 72, 6.5 if made.get_size_inches()[0] >= 5 else 6.0
     spots = [axes.transData.transform(point) for point in points]
     taken: list[Rect] = []
     for other in keep:
         box = other.get_window_extent(renderer)
         taken.append((box.x0 - 3, box.y0 - 3, box.x1 + 3, box.y1 + 3))
+    names, found = taken[:], Placed([], [])  # texts, which no way to a name crosses
     for line in lines:
         corners = [axes.transData.transform(point) for point in line]
         for (x0, y0), (x1, y1) in pairwise(corners):
@@ -231,15 +295,17 @@ def labels(
     frame = axes.get_window_extent(renderer)
     order = sorted(range(len(spots)), key=lambda at: -radii[at])
     words = list(texts)
-    names, left_out = list[Rect](), list[str]()
-    for at in order:
+    there = set[int]()
+    for at, ways in [*((at, FAR[:1]) for at in order), *((at, FAR) for at in order)]:  # first what stands right beside
+        if at in there:
+            continue
         (x, y), radius = spots[at], radii[at] * scale
         best, cost = None, float("inf")
-        probe = axes.text(0, 0, words[at], fontsize=6.5)
+        probe = axes.text(0, 0, words[at], fontsize=letters)
         box = probe.get_window_extent(renderer)
         probe.remove()
         w, h, gap = box.width, box.height, 2.5 * scale
-        for far in (0.0, 6.0, 12.0, 20.0, 30.0, 42.0, 56.0, 72.0, 90.0):
+        for far in ways:
             if cost < far * scale * 0.6:
                 break
             r = radius + gap + far * scale
@@ -258,20 +324,23 @@ def labels(
                 if total < cost - 1e-9:
                     best, cost = (rect, far, own + outside), total
         if best is None or best[2] > 0.5:
-            left_out.append(words[at].replace("\n", " "))
+            found.nameless.extend([words[at].replace("\n", " ")] if ways == FAR else [])
             continue
+        there.add(at)
         rect, far, _ = best
-        taken.append(rect)
+        taken.append((rect[0] - gap, rect[1], rect[2] + gap, rect[3]))
         names.append(rect)
         taken += _steps(x, y, (rect[0] + rect[2]) / 2, (rect[1] + rect[3]) / 2, radius) if far else []
         middle = axes.transData.inverted().transform(((rect[0] + rect[2]) / 2, (rect[1] + rect[3]) / 2))
         arrow = {"arrowstyle": "-", "color": theme().dim, "lw": 0.4, "shrinkA": 0, "shrinkB": 1} if far else None
-        axes.annotate(
-            words[at], points[at], xytext=tuple(middle), fontsize=6.5, ha="center", va="center", arrowprops=arrow
+        name = axes.annotate(
+            words[at], points[at], xytext=tuple(middle), fontsize=letters, ha="center", va="center", arrowprops=arrow
         )
-    return left_out
+        found.drawn.append(name)
+    return found
 
 
+FAR = (0.0, 6.0, 12.0, 20.0, 30.0, 42.0, 56.0, 72.0, 90.0)  # points that a name stands apart
 WAYS = (  # from a point to its name
     (1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7), (0.35, 1), (-0.35, 1),
     (0.35, -1), (-0.35, -1),

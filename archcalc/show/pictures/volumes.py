@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import chain
 from math import log2, sqrt
 
 from matplotlib.figure import Figure
@@ -13,7 +15,7 @@ from ...models import Summary
 from ...ops import Shape, Tokens
 from ...ops.shapes import numel
 from .names import bars_of, heading, without
-from .style import BLUE, GREEN, ORANGE, PAGE, canvas, theme, tint, titled
+from .style import BLUE, GREEN, LETTER, ORANGE, PAGE, asked, canvas, theme, tint, titled
 
 SLANT, MOST = 0.35, 120
 
@@ -38,19 +40,18 @@ def shapes(summary: Summary) -> Figure:
         raise UsageError(f"{len(found)} sizes one after the other are no picture")
     inputs = summary.report.graph.inputs
     names = [printable(name) for name, _ in inputs] if len(inputs) > 1 else []
-    for factor in (0.94**n for n in range(12)):  # down to half
-        rows = [_placed(found, factor, names)]
-        if rows[0][1] <= PAGE - 0.15:  # a page is so wide
-            break
-    else:
-        rows = _in_rows(found, names)
-    wide = max(3.4, *(x + 0.15 for _, x in rows))
     title = titled(heading(summary))
     above = 0.05 + (0.14 * (2 + title.count("\n")) if title else 0)
     notes = ["channels × height × width, tokens × width, or the length of a vector; not to scale"]
     notes += [without(summary)] if without(summary) else []
-    heights = [max(side * (1 + SLANT) for _, side, *_ in parts) + 0.5 for parts, _ in rows]
-    made, ax, scale = canvas(wide, above + sum(heights) + 0.12 * len(notes) + 0.05)
+    least = max(3.4, 0.1 + LETTER * max(map(len, title.split("\n"))), 0.1 + 0.049 * max(map(len, notes)))
+
+    def size(rows: list[Row]) -> tuple[float, float]:
+        return max(least, *(x + 0.15 for _, x in rows)), above + sum(map(_high, rows)) + 0.12 * len(notes) + 0.05
+
+    rows = _fitting(found, names, size)
+    heights = [*map(_high, rows)]
+    made, ax, scale = canvas(*size(rows))
     y = 0.05 + 0.12 * len(notes) + sum(heights)
     for (parts, _), height in zip(rows, heights, strict=True):
         y -= height
@@ -65,9 +66,37 @@ def shapes(summary: Summary) -> Figure:
 
 
 Part = tuple[Shape, float, float, float, str]
+Row = tuple[list[Part], float]  # how wide it is
 
 
-def _placed(found: list[Shape], factor: float, names: list[str]) -> tuple[list[Part], float]:
+def _fitting(found: list[Shape], names: list[str], size: Callable[[list[Row]], tuple[float, float]]) -> list[Row]:
+    """The volumes in one row that a page is wide for, or in several; where a size is asked for, as letters are the
+    largest then."""
+    if wanted := asked():
+        tried = [
+            _rows(found, names, n, factor)
+            for factor in (1.0, 0.8, 0.6, 0.4, 0.3)
+            for n in range(1, min(len(found), 6) + 1)
+        ]
+        return max(tried, key=lambda rows: min(w / own for w, own in zip(wanted, size(rows), strict=True)))
+    one = (_rows(found, names, 1, 0.94**n) for n in range(12))  # down to half
+    several = (_rows(found, names, n, 0.6) for n in range(2, len(found) + 1))
+    return next(
+        rows for rows in chain(one, several) if all(x <= PAGE - 0.15 for _, x in rows) or len(rows) == len(found)
+    )
+
+
+def _rows(found: list[Shape], names: list[str], count: int, factor: float) -> list[Row]:
+    """The volumes in so many rows, alike in number."""
+    each = -(-len(found) // count)
+    return [_placed(found[at : at + each], factor, names[at : at + each]) for at in range(0, len(found), each)]
+
+
+def _high(row: Row) -> float:
+    return max(side * (1 + SLANT) for _, side, *_ in row[0]) + 0.5
+
+
+def _placed(found: list[Shape], factor: float, names: list[str]) -> Row:
     """Each volume with its side, its length, its place and its label, and where the next would stand."""
     x, parts = 0.0, []
     for n, shape in enumerate(found):
@@ -79,17 +108,6 @@ def _placed(found: list[Shape], factor: float, names: list[str]) -> tuple[list[P
         parts.append((shape, side, deep, x + (wide - room) / 2, text))
         x += wide + 0.07
     return parts, x
-
-
-def _in_rows(found: list[Shape], names: list[str]) -> list[tuple[list[Part], float]]:
-    """The volumes in as few rows as a page is wide for, alike in number."""
-    count = 1
-    while True:
-        count += 1
-        each = -(-len(found) // count)
-        rows = [_placed(found[at : at + each], 0.6, names[at : at + each]) for at in range(0, len(found), each)]
-        if each == 1 or all(x <= PAGE - 0.15 for _, x in rows):
-            return rows
 
 
 def _slant(shape: Shape, side: float) -> float:
