@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import pytest
 
 from archcalc import cli
 from archcalc.models import load
+from archcalc.show.pictures import graph_svg
 from archcalc.show.pictures.blocks import blocks
+from archcalc.show.writers import svg
 from archcalc.tasks.choose import read_choice
 from archcalc.tasks.list import TOTALS, ListedModel
 from archcalc.tasks.report import zoo
+from archcalc.tasks.summary import FULL, lines
 from tests.browser import Tab, browser, tab
 from tests.test_hostile_text import SPEC
 
@@ -82,7 +86,56 @@ def fine(chromium: Tab, path: Path) -> None:
 
 
 def test_three_networks_are_less_than_a_megabyte(pages: dict[str, Path]) -> None:
-    assert pages["three"].stat().st_size < 1_000_000
+    assert pages["three"].stat().st_size < 300_000
+
+
+@pytest.mark.exhaustive
+def test_so_are_three_of_the_largest(tmp_path: Path) -> None:
+    path = written(tmp_path, "resnet1202-cifar", "resnet1202-cifar-stochastic", "densenet264")
+    assert path.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("steps", "wanted"),
+    [
+        ("M 10.0 20.004 \nL 10.0 30.5 \nL 12.0 31.0 \nL 2.5 31.0 \nz\n", "m10 20v10.5l2 .5h-9.5z"),
+        ("M 0 0 \nL 0.333 0 \nL 0.666 0 \nL 0.999 0 \nL 0.999 5", "m0 0h1v5"),
+        ("M 1 1 \nL 3 1 \nL 2 1", "m1 1h2h-1"),
+        ("M 5 5 \nQ 6 5 6 6 \nC 6 7 5.5 8 5 8 \nz \nM 7 7 \nL 7 8", "m5 5q1 0 1 1c0 1-.5 2-1 2zm2 2v1"),
+        ("M 1e-07 -0.001 \nL -1.5e-01 0", "m0 0h-.15"),
+    ],
+)
+def test_a_path_goes_on_from_where_it_is(steps: str, wanted: str) -> None:
+    assert svg.path(steps) == wanted
+
+
+def test_a_picture_in_a_page_says_all_that_it_said() -> None:
+    """Its texts, in their order; what it refers to; the blocks' names and no other; and it is a third as long."""
+    drawn = graph_svg(load("nasnet-a-mobile").summary(), "n0-")
+    made = svg.small(drawn, re.compile(r"n0-b\d+(-t\d+)?").fullmatch)  # type: ignore[arg-type]
+    said = re.compile(r"<text[^>]*>([^<]*)")
+    assert said.findall(made) == said.findall(drawn)
+    used = {name for pair in re.findall(r"url\(#([^)]*)\)|href=\"?#(\w+)", made) for name in pair if name}
+    names = re.findall(r'id="?([^" >]+)', made)
+    assert used <= set(names)
+    assert len(names) == len(set(names))
+    own = re.findall(r'id="(n0-b\d+(?:-t\d+)?)"', drawn)
+    assert sorted(name for name in names if name not in used) == sorted(own)
+    assert len(made) < len(drawn) / 2
+
+
+def test_lines_that_stand_there_often_are_written_once(pages: dict[str, Path]) -> None:
+    """What the page holds of the parts of rows is what a summary lists, in its order."""
+    text = pages["three"].read_text(encoding="utf-8")
+    tables = re.findall(r"data-parts='(.*?)'>\n<thead>(.*?)</thead>", text)
+    for (parts, heads), name in zip(tables, ("resnet50", "googlenet", "vgg16"), strict=True):
+        found, at = json.loads(unescape(parts)), re.findall('data-k="(.*?)"', heads).index("macs") + 1
+        deeper = [line for line in lines(load(name).summary(), FULL) if line.depth]
+        shown = [found["rows"][number] for own in found["of"] for number in own]
+        assert [row[0] for row in shown] == [line.depth for line in deeper]
+        macs = [row[at][1] if isinstance(row[at], list) else int(row[at].replace(",", "")) for row in shown]
+        assert macs == [line.counts.macs for line in deeper]
+        assert len(found["rows"]) < len(shown)
 
 
 def test_a_page_may_fetch_nothing_and_run_its_own_script_alone(pages: dict[str, Path]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from hashlib import sha256
 from html import escape
 from json import dumps
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from ...errors import printable
@@ -19,6 +20,7 @@ from ..columns import Column, Value, words
 from ..page import Beside, Block, Explored, Facts, Fold, Heading, Page, Picture, Prose, Table, Verbatim
 from ..styles import PROSE
 from ..styles import page as painted
+from . import svg
 
 MANY = 2  # sections from which on a page has a table of contents
 
@@ -113,27 +115,71 @@ def parts(blocks: Iterable[Block]) -> Iterator[str]:
 def table(block: Table) -> str:
     """A table that a click sorts; records below a rule stay at its end. Cells hold their exact values too, headings of
     what is explored the names of their columns."""
-    heads, columns, explored = [], [], block.explored
+    heads, columns, explored = [], list[list[_Cell]](), block.explored
     for column in block.shown:
         heading, texts = column.written(block.records)
-        side = ' class="text"' if column.show is words else ""
+        kind = "" if column.show is not words else "l" if max(map(len, texts), default=0) > SHORT else "t"
         key = f' data-k="{escape(column.name)}"' if explored else ""
-        heads.append(f'<th scope="col"{side}{key}>{quoted(heading)}</th>')
-        long = max(map(len, texts), default=0) > SHORT
+        heads.append(f"<th scope=col{f' class={kind}' * bool(kind)}{key}>{quoted(heading)}</th>")
         columns.append(
-            [_cell(text, record, column, long, explored) for text, record in zip(texts, block.records, strict=True)]
+            [_cell(text, record, column, kind, explored) for text, record in zip(texts, block.records, strict=True)]
         )
+    rows = list(zip(*columns, strict=True))
+    depths = [_depth(block, record) for record in block.records]
     lines = (
-        f"<tr{_row(block, number)}>{''.join(cells)}</tr>" for number, cells in enumerate(zip(*columns, strict=True))
+        f"<tr{_row(block, number)}>{''.join(cell.written for cell in row)}</tr>"
+        for number, row in enumerate(rows)
+        if not depths[number]
     )
     head, body = f"<thead><tr>{''.join(heads)}</tr></thead>", "\n".join(lines)
-    about = _explored(explored) if explored else ""
+    about = _explored(explored) + _parts(block, rows, depths) if explored else ""
     for said in UNSAID if explored else ():  # these tables are long
         body = body.replace(said, "")
     return f'<div class="wide"><table{about}>\n{head}\n<tbody>\n{body}\n</tbody>\n</table></div>'
 
 
 UNSAID = ("</td>", "</tr>")  # what HTML knows without being told; no text has it, as it is escaped
+
+
+class _Cell(NamedTuple):
+    """A cell: its text, the exact number where that is another, the class of its column, and where a click goes."""
+
+    text: str
+    value: Value
+    kind: str
+    target: str = ""
+
+    @property
+    def written(self) -> str:
+        shown = quoted(self.text)
+        shown = f'<a href="#{quote(self.target, safe="?=")}">{shown}</a>' if self.target else shown
+        exact = "" if self.value is None else f" data-v={self.value}"
+        return f"<td{f' class={self.kind}' * bool(self.kind)}{exact}>{shown}</td>"
+
+
+def _depth(block: Table, record: object) -> int:
+    """How many lines a line of an explored tree stands in."""
+    return len(block.tree.branch(record).lasts) if block.explored and block.tree else 0
+
+
+def _parts(block: Table, rows: Sequence[Sequence[_Cell]], depths: Sequence[int]) -> str:
+    """The lines of a tree that stand in others, each that is there several times once, for the script to put them where
+    they stand: `rows` are depths and cells, `of` which of them follow the lines that are seen, `ids` the names of
+    some by how many of them stand before."""
+    found: dict[tuple[object, ...], int] = {}
+    of: list[list[int]] = []
+    ids: dict[int, str] = {}
+    assert block.explored is not None
+    for record, row, depth in zip(block.records, rows, depths, strict=True):
+        if not depth:
+            of.append([])
+            continue
+        cells = (printable(c.text) if c.value is None else (printable(c.text), c.value) for c in row)
+        if name := block.explored.anchor(record):
+            ids[sum(map(len, of))] = name
+        of[-1].append(found.setdefault((depth, *cells), len(found)))
+    text = dumps({"rows": [*found], "of": of, "ids": ids}, ensure_ascii=False, separators=(",", ":"))
+    return f""" data-parts='{escape(text, quote=False).replace("'", "&#x27;")}'""" if found else ""
 
 
 def _explored(found: Explored) -> str:
@@ -144,30 +190,27 @@ def _explored(found: Explored) -> str:
 
 
 def _row(block: Table, number: int) -> str:
-    """What a line says of itself: that it is a sum, its name and its place in an explored tree."""
+    """What a line says of itself: that it is a sum, and its name."""
     about = " class=total" if number in block.rules else ""
     if block.explored:
-        record = block.records[number]
-        name, depth = block.explored.anchor(record), len(block.tree.branch(record).lasts) if block.tree else 0
-        about += (f' id="{escape(name)}"' if name else "") + (f" data-d={depth}" if depth else "")
+        name = block.explored.anchor(block.records[number])
+        about += f' id="{escape(name)}"' if name else ""
     return about
 
 
 SHORT = 32  # characters that are not broken
 
 
-def _cell(text: str, record: object, column: Column, wide: bool, explored: Explored | None) -> str:
-    """A cell with its exact value, unless that is what an explored table shows."""
-    if column.show is words:
-        shown = quoted(text)
-        target = column.link(record) if column.link else ""
-        if target:
-            shown = f'<a href="#{quote(target, safe="?=")}">{shown}</a>'
-        return f'<td class="text{" long" if wide else ""}">{shown}</td>'
+def _cell(text: str, record: object, column: Column, kind: str, explored: Explored | None) -> _Cell:
+    """A cell with its exact value, unless that is what an explored table shows; shares as exact as anybody sorts."""
+    if kind:
+        return _Cell(text, None, kind, column.link(record) if column.link else "")
     value: Value = column.value(record)
+    if explored and column.name == "share" and isinstance(value, float):
+        value = float(f"{value:.6g}")
     known = isinstance(value, (int, float)) and value != inf
     said = explored is not None and text.strip().replace(",", "") in (str(value), str(value).removesuffix(".0"))
-    return f"<td{f' data-v={chr(34)}{value}{chr(34)}' if known and not said else ''}>{quoted(text.strip())}</td>"
+    return _Cell(text.strip(), value if known and not said else None, kind)
 
 
 def paragraphs(texts: Iterable[str], dim: bool = False) -> str:
@@ -175,7 +218,6 @@ def paragraphs(texts: Iterable[str], dim: bool = False) -> str:
     return "\n".join(f"{start}{quoted(text)}</p>" for text in texts)
 
 
-PLACES = re.compile(r"(\.\d\d)\d+")  # more of a point than anybody sees
 SMALL = 300  # points: a picture that a phone shows whole
 
 
@@ -186,8 +228,8 @@ def figure(picture: Picture) -> str:
     width = float(points[1]) if points else 500.0
     small = ' class="small"' if width < SMALL else ""
     inside = inside.replace(points[0], "", 1) if points else inside
-    inside = re.sub("<[^>]*>", lambda tag: PLACES.sub(r"\1", tag[0]), inside)
-    inside = f'<svg style="width: {width * 1.5:.0f}px"{small}{inside}'
+    known = re.compile(f"({'|'.join(map(re.escape, picture.links))})(-t[0-9]+)?" if picture.links else "(?!)")
+    inside = f'<svg style="width: {width * 1.5:.0f}px"{small}{svg.small("<svg" + inside, lambda name: bool(known.fullmatch(name)))[4:]}'
     large = ' class="large"' if picture.large else ""
     links = {name: list(records) for name, records in picture.links.items()}
     large += f' data-links="{escape(dumps(links, separators=(",", ":")))}"' if links else ""

@@ -196,8 +196,8 @@ function ticks(low, high, log) {
 function bubbles(table, heads) {
   const box = table.parentElement,
     rows = [...table.tBodies[0].rows];
-  const numeric = heads.filter(head => head.className !== "text");
-  const named = heads.filter(head => head.className === "text").slice(1);
+  const numeric = heads.filter(head => !head.className);
+  const named = heads.filter(head => head.className).slice(1);
   const first = table.dataset.explored.split(" "),
     place = svg("svg", { role: "img" });
   const said = make("output"),
@@ -333,6 +333,27 @@ function bubbles(table, heads) {
   };
 }
 
+// Puts the lines that stand in others behind these: `rows` are depths and cells, each once, `of` which follow a line.
+function unfold(table, heads, tops) {
+  const { rows, of, ids } = JSON.parse(table.dataset.parts ?? '{"rows": [], "of": [], "ids": {}}');
+  let at = 0;
+  of.forEach((some, top) => {
+    const made = some.map(number => {
+      const [depth, ...cells] = rows[number],
+        row = make("tr", { id: ids[at++] ?? "" });
+      row.dataset.d = depth;
+      cells.forEach((cell, n) => {
+        const [text, exact] = [cell].flat(),
+          shown = make("td", { className: heads[n].className, textContent: text });
+        if (exact !== undefined) shown.dataset.v = exact;
+        row.append(shown);
+      });
+      return row;
+    });
+    tops[top].after(...made);
+  });
+}
+
 // --- tables: a click on a heading sorts, a second click turns it round ----------------------------------------------
 
 for (const table of all("table")) {
@@ -341,6 +362,7 @@ for (const table of all("table")) {
     parts = new Map(),
     tops = [],
     above = [];
+  unfold(table, heads, [...body.rows]);
   const last = [...body.rows].filter(row => row.className),
     rows = [...body.rows].filter(row => !row.className);
   for (const row of rows) {
@@ -355,7 +377,7 @@ for (const table of all("table")) {
       .flatMap(row => [row, ...sorted(parts.get(row), at, sign)]);
   heads.forEach((head, at) => {
     const sort = () => {
-      const rising = head.ariaSort === "descending" || (head.ariaSort !== "ascending" && head.className === "text");
+      const rising = head.ariaSort === "descending" || (head.ariaSort !== "ascending" && head.className !== "");
       heads.forEach(other => other.removeAttribute("aria-sort"));
       head.ariaSort = rising ? "ascending" : "descending";
       body.append(...sorted(tops, at, rising ? 1 : -1), ...last);
