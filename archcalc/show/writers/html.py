@@ -228,8 +228,8 @@ def figure(picture: Picture) -> str:
     width = float(points[1]) if points else 500.0
     small = ' class="small"' if width < SMALL else ""
     inside = inside.replace(points[0], "", 1) if points else inside
-    known = re.compile(f"({'|'.join(map(re.escape, picture.links))})(-t[0-9]+)?" if picture.links else "(?!)")
-    inside = f'<svg style="width: {width * 1.5:.0f}px"{small}{svg.small("<svg" + inside, lambda name: bool(known.fullmatch(name)))[4:]}'
+    own = svg.small("<svg" + inside, lambda name: name.partition("-t")[0] in picture.links)[4:]
+    inside = f'<svg style="width: {width * 1.5:.0f}px"{small}{own}'
     large = ' class="large"' if picture.large else ""
     links = {name: list(records) for name, records in picture.links.items()}
     large += f' data-links="{escape(dumps(links, separators=(",", ":")))}"' if links else ""
