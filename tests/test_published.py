@@ -47,6 +47,8 @@ PUBLISHED = """
     dit-xl-2               | 674,834,720 |   118,621,421,568 | 4×32×32 + 256 + 1      | trained | by hand
     swinv2-t               |  28,347,154 |                   | 3×256×256     | trained  | timm swinv2_tiny_window8_256
     sam-b-encoder          |  89,670,912 | 486,038,667,264 | 3×1024×1024   | trained  | transformers; MACs by hand
+    sam:ViT-L              | 308,278,272 |                 | 3×1024×1024   | trained  | transformers
+    sam:ViT-H              | 637,026,048 |                 | 3×1024×1024   | trained  | transformers
     densenet161            |  28,681,000 |   7,727,907,072 | 3×224×224     | trained  | torchvision densenet161
     mnasnet-b1-0.5         |   2,218,512 |     104,455,968 | 3×224×224     | trained  | torchvision mnasnet0_5
     mnasnet-b1-0.75        |   3,170,208 |     215,493,104 | 3×224×224     | trained  | torchvision mnasnet0_75
@@ -143,6 +145,14 @@ def convs2s(words: int) -> tuple[int, int]:
         params += 2 * (2 * c * (kernel * before + 1) + narrow + (c if narrow else 0)) + (c + 1) * 768 + 769 * c
         macs += 2 * (2 * c * kernel * before + narrow) + 2 * c * 768 + 2 * words * 768
     return params, words * macs
+
+
+def tcn(k: int, n: int, c: int, reads: int, gives: int, steps: int, at: int) -> tuple[int, int]:
+    """n blocks of two convolutions of width k to c maps, the first with a 1×1 beside it, and what gives numbers at so
+    many steps."""
+    narrow = reads * c if reads != c else 0
+    macs = k * reads * c + narrow + (2 * n - 1) * k * c * c
+    return macs + (2 * n + (narrow > 0)) * c + gives * (c + 1), steps * macs + at * gives * c
 
 
 def of_words(
@@ -474,6 +484,12 @@ BY_HAND: dict[str, tuple[int, int | None]] = {
     ),
     "resnext152-64x4d": (resnext152(), None),
     "pool-2x2": (0, 0),
+    "tcn:Adding Problem 600": tcn(8, 8, 24, 2, 1, 600, 1),
+    "tcn:Seq. MNIST, smaller": tcn(6, 8, 20, 1, 10, 784, 1),
+    "tcn:Copy Memory Task 1000": tcn(8, 8, 10, 1, 10, 1020, 1020),
+    "tcn:Music Nottingham": tcn(6, 4, 150, 88, 88, 100, 100),
+    "tcn-ptb-word": (10_000 * 600 + 4 * 2 * 600 * 1801, 100 * (4 * 2 * 3 * 600 * 600 + 600 * 10_000)),
+    "tcn-ptb-char": (50 * 100 + tcn(3, 3, 450, 100, 50, 1, 1)[0], tcn(3, 3, 450, 100, 50, 100, 100)[1]),
     "simple-mlp-1": (842 * 1000 + 1001 * 500 + 501 * 10, 841 * 1000 + 1000 * 500 + 500 * 10),
     "simple-mlp-2": (842 * 1500 + 1501 * 1000 + 1001 * 500 + 501 * 10, None),
     "simple-mlp-3": (842 * 2000 + 2001 * 1500 + 1501 * 1000 + 1001 * 500 + 501 * 10, None),
@@ -505,3 +521,8 @@ def test_a_count_is_the_one_by_hand(name: str) -> None:
     totals = archcalc.load(name).totals
     params, macs = BY_HAND[name]
     assert (totals.params, macs or totals.macs) == (params, totals.macs)
+
+
+def test_the_weights_of_a_radiance_field() -> None:
+    """5 MB: "Our method requires only 5 MB for the network weights" (NeRF, section 6.3), of a coarse and a fine one."""
+    assert round(2 * archcalc.load("nerf").totals.param_bytes / 1e6) == 5
