@@ -16,6 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import archcalc
+from archcalc.measurement.conditions import Conditions
+from archcalc.runtime.bench import Bench, CpuClock
+from archcalc.runtime.measure import own_run
+from archcalc.runtime.replay import replayed
 from tests.test_capture import NET, TRAPS
 from tests.test_commands import Run, command
 
@@ -119,6 +123,27 @@ def test_what_is_saved_stands_at_its_node() -> None:
     assert adam.optimizer_bytes == 2 * adam.gradient_bytes + 4 * 14
 
 
+@pytest.mark.parametrize("name", [*STEPS, "dropout", "what autograd does not see"])
+def test_a_step_is_timed_by_calls_that_give_the_same_gradients(name: str) -> None:
+    """Bit for bit, random numbers too; a module that works without gradients in parts is refused."""
+    more: dict[str, Made] = {
+        "dropout": (lambda: nn.LSTM(4, 8, 2, dropout=0.5, batch_first=True), (torch.randn(2, 5, 4),)),
+        "what autograd does not see": (lambda: nn.utils.spectral_norm(nn.Linear(4, 4)), (torch.randn(2, 4),)),
+    }
+    make, inputs = (STEPS | more)[name]
+    own = own_run(archcalc.capture(make(), *inputs).graph, Conditions(batch=inputs[0].shape[0], training=True))
+    assert own.code is not None
+    assert (own.code.notes, ", in train()" in own.code.said) == ((), True)
+    replay = replayed(own)
+    assert replay.differs() == (name == "what autograd does not see")
+    if not replay.differs():
+        bench = Bench(replay, [*replay.given.values()], CpuClock(), training=True)
+        with torch.enable_grad():
+            found = bench.layers()
+        assert len(found.total) == len(own.nodes)
+        assert any(found.backward)
+
+
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Run) -> None:
     (tmp_path / "my_net.py").write_text(NET)
     monkeypatch.chdir(tmp_path)
@@ -127,8 +152,8 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comma
     assert found.code == 0
     assert "backward" in found.out
     assert command("fit", *words, "--memory", "1MiB").code == 0
-    found = command("summary", *words)
-    assert found.code == 2
-    assert "is counted, and not timed" in found.err
+    found = command("measure", *words, "--batch", "2", "--runs", "6", "--format", "json")
+    assert found.code == 0, found.err
+    assert '"mode": "training"' in found.out
     command("trace", *words[:3])
     assert "a trace is of an inference" in command("summary", "net.json", "--train", "--static").err

@@ -21,6 +21,7 @@ from ..measurement.latency import median
 from .network import Network, Step, execute
 from .replay import Replay
 from .room import OutOfMemory, out_of_memory
+from .shadow import tensors_of
 
 CLOCK_READINGS = 1000  # to learn what one costs
 PROBE = 192  # rows and columns of the matrices of a probe: a tenth of a millisecond, from a cache of the processor
@@ -228,12 +229,13 @@ class Bench:
 
         for at, (call, inputs, output, free) in enumerate(self.steps):
             values[output] = y = call(*[values[slot] for slot in inputs])
-            if y.grad_fn is not None:
-                y.grad_fn.register_prehook(partial(start, at))
+            made = next((part.grad_fn for part in tensors_of(y) if part.grad_fn is not None), None)
+            if made is not None:
+                made.register_prehook(partial(start, at))
             for slot in free:
                 values[slot] = None
             marks.append(mark())
-        del y
+        del y, made
         self._backward(values)
         marks.append(mark())
         return marks
@@ -243,7 +245,7 @@ class Bench:
 
         Raises UsageError where nothing is to be trained."""
         slots = {self.network.slot(value) for value in self.network.counted.outputs}
-        outputs = [values[slot] for slot in slots if values[slot].requires_grad]
+        outputs = [values[slot] for slot in slots if isinstance(values[slot], Tensor) and values[slot].requires_grad]
         if not outputs:
             raise UsageError("this network has no parameters to train")
         torch.autograd.backward(outputs, [torch.ones_like(y) for y in outputs])

@@ -57,15 +57,20 @@ class Captured:
         return watch.traced(self.name, batch, dtype, "meta"), watch.files
 
     def real(
-        self, batch: int, dtype: str, where: torch.device, layout: torch.memory_format | None = None
+        self,
+        batch: int,
+        dtype: str,
+        where: torch.device,
+        layout: torch.memory_format | None = None,
+        training: bool = False,
     ) -> tuple[Watch, nn.Module, dict[str, Tensor]]:
         """Run the module itself on a device, with numbers from a fixed seed: what was seen, with all that it takes to
-        do it again. Raises as `trace` does."""
+        do it again; of a `training` step the forward pass, in `train()`. Raises as `trace` does."""
         self._check(batch)
         number, shadow = getattr(torch, dtype), Shadow()
         with untouched():
             torch.manual_seed(SEED)
-            module = self._module().to(where).eval().to(number)
+            module = self._module().to(where).train(training).to(number)
             given = {key: made_for_real(one, batch, number, layout).to(where) for key, one in self.inputs.items()}
             if layout is not None:
                 module.to(memory_format=layout)  # type: ignore[call-overload]

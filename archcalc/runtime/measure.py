@@ -141,18 +141,16 @@ def _counted(network: Graph | Report, conditions: Conditions) -> Report:
 
 
 def own_run(graph: Graph, conditions: Conditions) -> Graph:
-    """Code as it runs on the device itself, which is what is timed. Raises UsageError for a trace and for training,
-    SpecError at a line of the code, Unavailable."""
+    """Code as it runs on the device itself, which is what is timed. Raises UsageError for a trace, SpecError at a line
+    of the code, Unavailable."""
     again = graph.code.again if graph.code is not None else None
     if again is None:
         raise UsageError("a trace holds no weights, so that nothing of it can run", "Measure the code itself.")
-    if conditions.training:
-        raise UsageError("of code a training step is counted, and not timed", "Leave `--train` or the measuring out.")
     where = device_of(conditions.device)
     captured = again.captured if isinstance(again, Own) else again
     assert isinstance(captured, Captured)
     layout = _layout(graph, conditions.channels_last)
-    own = Own(captured, conditions.batch, conditions.dtype, str(where), layout)
+    own = Own(captured, conditions.batch, conditions.dtype, str(where), layout, conditions.training)
     if own == again:
         return graph
     require(analyse(graph, conditions.batch, conditions.dtype), conditions.batch, where)
@@ -187,7 +185,12 @@ def _prepare(
         assert isinstance(graph.code.again, Own)
         replay = replace(graph.code.again, batch=conditions.batch).replay(graph)
         if where.type == "cpu" and replay.differs():  # a GPU may add in another order each time
-            raise Unavailable("its calls, one after the other, give other numbers than the module: nothing is timed")
+            what = "gradients" if conditions.training else "numbers"
+            hint = (
+                "It may work without gradients, or with its own, in parts; `--static` counts." if what[0] == "g" else ""
+            )
+            message = f"its calls, one after the other, give other {what} than the module: nothing is timed"
+            raise Unavailable(message, hint)
         return replay, [*replay.given.values()]
     try:
         with torch.random.fork_rng(devices=[]):

@@ -18,11 +18,11 @@ from ..analysis.memory import last_use
 from ..errors import Unavailable
 from ..graph import Graph, Stepped
 from ..tracing import code
-from ..tracing.traced import Ref
+from ..tracing.traced import TRAINING, Ref
 from .capture import Captured
 from .machine import device_of
 from .network import Program, Step, execute
-from .room import out_of_memory_while
+from .room import out_of_memory, out_of_memory_while
 from .shadow import changed, tensors_of, written
 from .skeleton import untouched
 from .trace import SEED, Again, Watch, applied, leaves
@@ -30,13 +30,15 @@ from .trace import SEED, Again, Watch, applied, leaves
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A module as it runs on a device itself, at a batch and dtype; at others it is counted on `meta` again."""
+    """A module as it runs on a device itself, at a batch and dtype, in an evaluation or in `training`; at others it is
+    counted on `meta` again."""
 
     captured: Captured
     batch: int
     dtype: str
     device: str
     layout: torch.memory_format | None = None
+    training: bool = False
 
     def __call__(self, batch: int, dtype: str) -> Graph:
         return self.captured(batch, dtype)
@@ -56,12 +58,15 @@ class Own:
         made, watch, module, given = self._run()
         if [node.path for node in made.graph.nodes] != [node.path for node in graph.nodes]:
             raise Unavailable(f"`{self.captured.name}` runs otherwise each time: no call of it can be timed")
-        return Replay(made, watch, module, given)
+        return Replay(made, watch, module, given, self.training)
 
     def _run(self) -> tuple[code.Built, Watch, nn.Module, dict[str, Tensor]]:
         with out_of_memory_while("the module ran"):
-            watch, module, given = self.captured.real(self.batch, self.dtype, device_of(self.device), self.layout)
-        traced = watch.traced(self.captured.name, self.batch, self.dtype, self.device)
+            watch, module, given = self.captured.real(
+                self.batch, self.dtype, device_of(self.device), self.layout, self.training
+            )
+        level = self.device + TRAINING * self.training
+        traced = watch.traced(self.captured.name, self.batch, self.dtype, level)
         return code.built(traced, watch.files, self.captured.unknown, self), watch, module, given
 
 
@@ -74,10 +79,14 @@ def replayed(graph: Graph) -> Replay:
 
 class Replay(Program, nn.Module):
     """The calls of a run as steps, a node of `counted` each, on the parameters of the module that ran, and the inputs
-    that it had."""
+    that it had. What they are called by is torch's operators as they stand above autograd, which sees each of them
+    where a step of training is taken."""
 
-    def __init__(self, made: code.Built, watch: Watch, module: nn.Module, given: dict[str, Tensor]) -> None:
+    def __init__(
+        self, made: code.Built, watch: Watch, module: nn.Module, given: dict[str, Tensor], trains: bool = False
+    ) -> None:
         super().__init__()
+        self.trains = trains
         self.module, self.counted, self.program, self.given = module, made.graph, (), given
         self._outputs = [made.values.get(tensor) for tensor in watch.outputs]
         each = zip(made.origins, self.freed(last_use(made.graph)), strict=False)
@@ -94,7 +103,8 @@ class Replay(Program, nn.Module):
             if not isinstance(value, Ref):
                 return value
             if value in watch.known:
-                return watch.known[value]
+                known = watch.known[value]
+                return known.clone() if self.trains and known.is_inference() else known
             if value not in numbers:
                 numbers.append(int(value))
             return _Slot(numbers.index(value))
@@ -108,21 +118,50 @@ class Replay(Program, nn.Module):
         return applied(self.module, dict(zip(self.given, x, strict=True)))
 
     def differs(self) -> bool:
-        """Whether the module itself gives other numbers than its calls, one after the other, do."""
+        """Whether the module itself gives other numbers, or in training other gradients, than its calls, one after the
+        other, do."""
+        if self.trains:
+            try:
+                pairs = [*zip(self._gradients(self._by_calls), self._gradients(self._itself), strict=True)]
+            except RuntimeError as error:
+                if out_of_memory(error):
+                    raise
+                return True  # what the module does without gradients, as a spectral norm its powers
+            return not all(_alike(*pair) for pair in pairs)
         with untouched(), torch.inference_mode():
             torch.manual_seed(SEED)
             values = self.values(x.clone() for x in self.given.values())
             execute(self.program, values)
             torch.manual_seed(SEED)
-            wanted = leaves(self(*[x.clone() for x in self.given.values()]))
-        wanted = [*{id(tensor): tensor for tensor in wanted}.values()]
+            wanted = self._itself()
         each = zip(self._outputs, wanted, strict=False)  # a parameter that is given out is no node's
         pairs = [(values[self.slot(value)], tensor) for value, tensor in each if value is not None]
         return len(wanted) != len(self._outputs) or not all(_alike(*pair) for pair in pairs)
 
+    def _gradients(self, run: Callable[[], list[Any]]) -> list[Tensor | None]:
+        self.zero_grad(set_to_none=True)
+        with untouched(), torch.enable_grad():
+            torch.manual_seed(SEED)
+            out = [y for y in run() if isinstance(y, Tensor) and y.requires_grad]
+            torch.autograd.backward(out, [torch.ones_like(y) for y in out])
+        found = [parameter.grad for parameter in self.parameters()]
+        self.zero_grad(set_to_none=True)
+        return found
 
-def _alike(one: Tensor, other: Tensor) -> bool:
+    def _by_calls(self) -> list[Any]:
+        values = self.values(x.clone() for x in self.given.values())
+        execute(self.program, values)
+        return [values[self.slot(value)] for value in self.counted.outputs]
+
+    def _itself(self) -> list[Any]:
+        found = leaves(self(*[x.clone() for x in self.given.values()]))
+        return [*{id(tensor): tensor for tensor in found}.values()]
+
+
+def _alike(one: Tensor | None, other: Tensor | None) -> bool:
     """Whether two are equal to the last bit; what is no number is like itself."""
+    if one is None or other is None:
+        return one is other
     return one.shape == other.shape and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
 
 

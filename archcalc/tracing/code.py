@@ -18,7 +18,7 @@ from .calls.lift import lift
 from .calls.macs import MACS
 from .calls.reach import reach
 from .calls.seen import Seen
-from .traced import BYTES, Called, Learned, Ref, Traced, refs, wider
+from .traced import BYTES, TRAINING, Called, Learned, Ref, Traced, refs, wider
 
 FREE = "moves or names values"
 UNKNOWN = "no rule counts it"
@@ -211,7 +211,8 @@ class _Builder:
             liked and liked[0], bool(liked and liked[1]), free, fixed, narrow,
             seen.first() if read else (), seen.out if made else (),
         )  # fmt: skip
-        if call.op == "aten::dropout" and call.args.get("train") is True and call.args.get("p"):
+        evaluated = not traced.level.endswith(TRAINING)
+        if evaluated and call.op == "aten::dropout" and call.args.get("train") is True and call.args.get("p"):
             self.notes.append(f"dropout is active in an evaluation at {where.source.name}:{where.line}")
         self._append(Call(facts), inputs, shape, path, where, shares, keys)
         self._memory(first, sum(traced.storages[s].bytes for s in fresh), root, bool(call.writes))

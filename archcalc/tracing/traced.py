@@ -16,6 +16,7 @@ from ..ops.base import LIMIT
 
 VERSION = 1  # of the form: a change of meaning is another one
 TITLE = "archcalc trace"
+TRAINING = ", in train()"  # behind what a run for a training step is on
 MAX_BYTES = 256 << 20
 LONG = 1_000  # characters of a name
 AXES = 64  # of a tensor

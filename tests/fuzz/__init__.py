@@ -22,9 +22,11 @@ GENERATORS = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"
 def _empty_folder() -> Iterator[Path]:
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as name:
-        os.chdir(name)
+        folder = Path(name, "own")  # whose parent has nothing else
+        folder.mkdir()
+        os.chdir(folder)
         try:
-            yield Path(name)
+            yield folder
         finally:
             os.chdir(before)
 
