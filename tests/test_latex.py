@@ -92,4 +92,4 @@ def test_the_same_table_in_other_forms(form: str, capsys: pytest.CaptureFixture[
     if form == "markdown":
         assert "| network | params (M) | MACs (G) |\n| :--- | ---: | ---: |\n| vgg16 | 138.4 | 15.47 |" in text
     else:
-        assert '<td class=t>vgg16</td><td data-v=138357544>138.4</td>' in text
+        assert "<td class=t>vgg16</td><td data-v=138357544>138.4</td>" in text
