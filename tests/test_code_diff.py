@@ -93,6 +93,11 @@ def shuffled(m: Any, x: Tensor) -> Tensor:
     return x.view(n, 2, c // 2, h, w).transpose(1, 2).contiguous().view(n, c, h, w)
 
 
+def standardised(m: Any, x: Tensor, rows: int = 1) -> Tensor:
+    used = F.batch_norm(m.weight.reshape(rows, 6, -1), None, None, training=True, eps=1e-10).reshape(m.weight.shape)
+    return F.conv2d(x, used, m.bias, stride=2, padding=1)
+
+
 CONV: dict[str, Any] = {"kernel_size": 3, "padding": 1}
 # A module on 3×8×8, and the layers of a spec that are it.
 EQUAL: dict[str, tuple[Any, str]] = {
@@ -159,6 +164,24 @@ EQUAL: dict[str, tuple[Any, str]] = {
         ),
         "  - conv(8, 4, 4) tokens class_token position layernorm take(0) linear(2)\n",
     ),
+    "a scaled tanh, and edges of a map": (
+        lambda: nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(3, 4, 3),
+            Forward(lambda _, x: 1.7159 * torch.tanh(2 / 3 * x)),
+            nn.ConstantPad2d((0, 1, 2, 0), -1.0),
+            nn.Conv2d(4, 4, **CONV, padding_mode="circular"),
+        ),
+        "  - pad(1, mode=reflect) conv(4, 3, pad=0) tanh(1.7159, 2 / 3)\n"
+        "  - pad(2×0, end=0×1, value=-1) pad(1, mode=circular) conv(4, 3, pad=0)\n",
+    ),
+    "standardised weights": (
+        lambda: nn.Sequential(
+            Forward(standardised, weight=nn.Parameter(torch.randn(6, 3, 3, 3)), bias=nn.Parameter(torch.randn(6))),
+            nn.GroupNorm(3, 6),
+        ),
+        "  - stdconv(6, 3, 2) groupnorm(3)\n",
+    ),
     "channels dealt out": (
         lambda: Forward(shuffled, conv=nn.Conv2d(3, 8, 1), right=nn.Conv2d(4, 4, **CONV)),
         "  - conv(8, 1)\n  - a, b: split(2)\n  - concat: [a, b conv(4, 3)]\n  - shuffle(2)\n",
@@ -171,6 +194,14 @@ def test_code_is_what_a_spec_says(case: str, tmp_path: Path) -> None:
     module, text = EQUAL[case]
     graph = capture(module().eval(), torch.empty(1, 3, 8, 8)).graph
     assert said(align(graph, built(tmp_path, text))) == []
+
+
+def test_weights_that_are_normalised_otherwise_are_not_standardised(tmp_path: Path) -> None:
+    """Of each row of the weights, of whatever channels it is made, and not of each channel."""
+    own = {"weight": nn.Parameter(torch.randn(6, 3, 3, 3)), "bias": nn.Parameter(torch.randn(6))}
+    other = Forward(lambda m, x: standardised(m, x, 3), **own)
+    graph = capture(other, torch.empty(1, 3, 8, 8)).graph
+    assert said(align(graph, built(tmp_path, "  - stdconv(6, 3, 2)\n"))) != []
 
 
 @pytest.mark.parametrize("case", EQUAL)

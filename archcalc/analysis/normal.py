@@ -223,6 +223,12 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
         reads = _side_by_side(graph, steps, reads, readers, taken) if step.op.nests and not step.op.commutes else reads
         if reads != list(step.reads):
             steps[at] = step = step._replace(reads=tuple(reads))
+        weighed = _weighed(graph, steps, step, reads, readers)
+        if weighed is not None:
+            taken.update(reads[1:])
+            taken.update(steps[reads[1]].reads)
+            reads, steps[at] = reads[:1], weighed
+            step = weighed
         learned = [value for value in reads if value >= 0 and steps[value].weights and steps[value].op.storage == "own"]
         if len(reads) == 2 and len(learned) == 1 and readers[learned[0]] == 1 and not step.weights:
             has = step.op.taking(reads.index(learned[0]))
@@ -257,6 +263,22 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
         if at in needed or (steps[at].weights and at not in taken):  # what is learned is a part of the network
             needed.update((at, *steps[at].reads))
     return _compact(graph, steps, outputs, set(range(len(steps))) - needed)
+
+
+def _weighed(
+    graph: Graph, steps: Sequence[Step], step: Step, reads: Sequence[int], readers: Counter[int]
+) -> Step | None:
+    """A convolution whose weights are made of a parameter, which nothing else reads, as one step with that."""
+    made = steps[reads[1]] if len(reads) == 2 and reads[1] >= 0 and step.op.family == "convolution" else None
+    own = steps[made.reads[0]] if made is not None and len(made.reads) == 1 and made.reads[0] >= 0 else None
+    if made is None or own is None or not own.weights or own.op.storage != "own" or made.weights:
+        return None
+    size = graph.shape(graph.nodes[step.node].inputs[1])
+    op = step.op.weighing(size, made.op, graph.nodes[own.node].op)
+    if op is None or {readers[reads[1]], readers[made.reads[0]]} != {1}:
+        return None
+    weights, held = (*own.weights, *step.weights), (*own.held, *step.held)
+    return step._replace(op=op.normal(_before(graph, step)) or op, reads=(reads[0],), weights=weights, held=held)
 
 
 def _side_by_side(

@@ -289,6 +289,11 @@ class Op:
         """What this op, in its normal form, is where its input `place` of two is a parameter that it alone reads."""
         return None
 
+    def weighing(self, size: Shape, made: Op, laid: Op) -> Op | None:
+        """What this op of a value and its weights, in its normal form, is where `made` makes these, of this size, of a
+        parameter that `laid` lays out."""
+        return None
+
     def behind(self, front: Op) -> Op | None:
         """What this op is together with `front`, which makes what it alone reads, both in normal form, where one op
         does what they do."""

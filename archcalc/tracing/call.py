@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 from ..ops import OPS, Op, OpError, Param, Shape, Tokens
 from ..ops.base import Argument, Needs, OpFamily, ReceptiveWindows, Role, Storage
 from ..ops.laid import Laid
+from ..ops.shapes import single
 from .calls.moves import moved
 
 
@@ -114,6 +115,23 @@ class Call(Op):
             None if facts.narrow or x.size != facts.reads else moved(self.word, self.said, facts.part, x, facts.gives)
         )
 
+    def weighing(self, size: Shape, made: Op, laid: Op) -> Op | None:
+        """Weights that are a batch of one to a batch norm are standardised, those of each output channel together."""
+        if self.word not in CONVOLUTIONS or not isinstance(made, Call) or not isinstance(laid, Call):
+            return None
+        said, norm, form = self.said, made.said, laid.said.get("shape", laid.said.get("size", ()))
+        if made.word != "batch_norm" or not norm.get("training") or {"weight", "bias"} & norm.keys():
+            return None
+        if laid.word not in (*COPIES, "view") or len(form) != 3 or form[:2] != (1, size[0]):
+            return None
+        if laid.params()[0].shape != size or isinstance(said.get("padding", 0), str):
+            return None
+        sizes = {"stride": said.get("stride", 1), "pad": said.get("padding", 0), "dilation": said.get("dilation", 1)}
+        return OPS["stdconv"](
+            out=size[0], kernel=single(size[2:]), groups=said.get("groups", 1), bias="bias" in said, eps=norm["eps"],
+            **{name: n if isinstance(n, int) else single(n) for name, n in sizes.items()},
+        )  # fmt: skip
+
     def shape(self, *x: Any) -> Shape:
         return self._facts.shape
 
@@ -150,6 +168,7 @@ CONSTANT = "makes a constant, of no input and no weight"
 PARTS = ("chunk", "split", "split_with_sizes", "unbind")  # that give parts, which are nodes of their own
 TURNS = ("permute", "transpose", "movedim", "swapaxes")  # of more axes than a map has: they deal channels out anew
 PADS = ("pad", "constant_pad_nd")
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 COPIES = ("_to_copy", "clone", "contiguous", "reshape", "to")  # that lay out a value anew
 
 

@@ -23,6 +23,7 @@ WORDS = (
     "from resnet18: {stem: [conv1, conv2_x]}",
     "from cbam: [se]",
     "from lenet5:",
+    "pad(1, mode=reflect)",
     "cin",
     "first",
     "index",
