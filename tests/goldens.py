@@ -139,7 +139,7 @@ GOLDENS = (
     # --- list, show, new
     Golden("list", "list", ("text", "csv", "json")),
     Golden("list-word", "list vgg"),
-    Golden("list-all", "list --all experts"),
+    Golden("list-all", "list --all fusion"),
     Golden("list-columns", "list resnet --columns name,params --units raw"),
     Golden("list-terminal", "list mobilenet", ("text",), 80),
     Golden("show", "show lenet5", ("text",)),

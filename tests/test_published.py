@@ -248,6 +248,17 @@ VGG16 = 138_357_544 - 4097 * 1000  # torchvision's, without its classes
 ZF = 96 * 148 + 256 * 2401 + 384 * 2305 + (384 + 256) * 3457  # its convolutions
 FC = 4096 * 4096 + 1000 * 4096  # the last two layers of AlexNet and its kin, and their biases
 FC_BIASES = 4096 + 1000
+
+
+def moe(experts: int, steps: int) -> tuple[int, int]:
+    """Five LSTMs of 2,048 cells with projections, one with 512 inputs more; two mixtures, four experts a step."""
+    lstms = 5 * (8192 * 1024 + 2048 * 512) + 8192 * 512
+    attention, gate, expert = 2 * 512**2 + 512, 512 * experts, 2 * 512 * 2048
+    params = 3 * 32_000 * 512 + 32_000 + lstms + 5 * 8192 + attention + 2 * (gate + experts * expert)
+    step = lstms + attention - 512 + 2 * (gate + 4 * expert) + 32_000 * 512
+    return params, steps * step + steps**2 * 1024  # V and the weighted sum for each pair
+
+
 ST_CNN = (
     48 * 76 + 64 * 1201 + 128 * 1601 + 160 * 3201 + 192 * 4001 + 3 * 192 * 4801 + 3 * 3072 * 3073 + 55 * 3073,
     64**2 * 48 * 75
@@ -499,6 +510,8 @@ BY_HAND: dict[str, tuple[int, int | None]] = {
         5 * (4096 * (8 * 2048 + 9 * 3072) + 2 * 1024 * 1024 + 2 * 5 * 1024 + 32_000 * 1024),
     ),
     "convs2s-en-de": convs2s(25),
+    "moe-translation-32": moe(32, 5),
+    "moe-translation-2048": moe(2048, 1),
     "rnnenc-30": (
         2 * 30_000 * 620 + 3 * 1000 * 1620 + 1000 * 1000 + 4 * 1000 * 2620 + 30_000 * 500,
         30 * (3 * 1000 * 1620 + 4 * 1000 * 2620 + 30_000 * 500) + 1000 * 1000,
