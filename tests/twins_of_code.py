@@ -22,10 +22,12 @@ from torch import nn
 from archcalc.analysis.align import Difference, align
 from archcalc.errors import ArchcalcError
 from archcalc.graph import Graph
+from archcalc.language.zoo import select_text
 from archcalc.models import load
 from archcalc.runtime import capture, reference, trace
 from tests.captured import torchvision
 
+SPECS = Path(__file__).resolve().parent.parent / "specs"
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "twins.md"
 SHOWN = 3  # kinds of differences that are named
 # By library what it calls the networks that ship; one that ships under several names stands in several lines.
@@ -156,7 +158,40 @@ def module(pair: Pair, shape: tuple[int, ...]) -> nn.Module:
         return made.visual  # type: ignore[no-any-return]
     kind = getattr(import_module("transformers"), pair.name)
     config = kind.config_class(**({"num_labels": 1000} if pair.name.endswith("ImageClassification") else {}))
-    return reference._made(lambda: kind(config))  # type: ignore[no-any-return]
+    config.use_cache = False
+    made = reference._made(lambda: kind(config))
+    return Only(made, ONE[pair.name]) if pair.name in ONE else made
+
+
+class Only(nn.Module):
+    """A module of which one output is taken: the one that the network gives."""
+
+    def __init__(self, module: nn.Module, output: str) -> None:
+        super().__init__()
+        self.module, self.output = module, output
+
+    def forward(self, **given: Any) -> Any:
+        return getattr(self.module(**given), self.output)
+
+
+# What networks with several outputs give, where the one that ships gives one.
+ONE = {
+    "BertModel": "pooler_output", "T5ForConditionalGeneration": "logits", "CLIPVisionModelWithProjection": "image_embeds",
+    "DetrForObjectDetection": "logits",
+}  # fmt: skip
+TOWER = ("  - I: image vision\n  - T: text words linear(e, bias=False)\n  - I similarity(T)\n", "  - vision\n")
+
+
+def graph_of(pair: Pair) -> Graph:
+    """The network that ships; of two towers the one that libraries have as a module."""
+    if not pair.model.startswith("clip"):
+        return load(pair.model).graph
+    text = (SPECS / "clip.yaml").read_text(encoding="utf-8")
+    assert TOWER[0] in text
+    text = text.replace(*TOWER).replace(
+        "input:  {image: 3 × resolution × resolution, text: 77}", "input: 3 × resolution × resolution"
+    )
+    return load(select_text(f"clip.yaml:{pair.model}", text)).graph
 
 
 def code(pair: Pair, graph: Graph) -> Graph:
@@ -171,6 +206,7 @@ def code(pair: Pair, graph: Graph) -> Graph:
 
 
 def _names(made: Any, count: int) -> list[str]:
+    made = made.module if isinstance(made, Only) else made
     first = getattr(made, "main_input_name", "input_ids")
     more = ["token_type_ids"] if type(made).__name__ == "BertModel" else ["decoder_input_ids"]
     return [first, *more][:count]
@@ -192,7 +228,7 @@ def held(pair: Pair) -> dict[str, Any]:
     """What comes of a pair."""
     found: dict[str, Any] = {"model": pair.model, "library": pair.library, "name": pair.name}
     try:
-        graph = load(pair.model).graph
+        graph = graph_of(pair)
         alignment = align(graph, code(pair, graph))
     except ArchcalcError as error:
         return found | {"error": error.render().splitlines()[0]}

@@ -21,10 +21,10 @@ DEEP = 12  # sums within sums
 
 class Moves:
     """Of which value each value of a graph of code is a layout, and how; through numbers that all of it is multiplied
-    with, too, where it is `scaled`."""
+    with, too, where it is `scaled`. Tokens that are seen as a map are one from there on, among `maps`."""
 
-    def __init__(self, graph: Graph, scaled: bool = False) -> None:
-        self._graph, self._scaled = graph, scaled
+    def __init__(self, graph: Graph, scaled: bool = False, maps: bool = False) -> None:
+        self._graph, self._scaled, self._maps = graph, scaled, maps
         self._found: dict[int, tuple[int, Laid]] = {}
 
     def of(self, value: int) -> tuple[int, Laid]:
@@ -36,6 +36,8 @@ class Moves:
             found = None
             if node and before and (self._scaled or node.op.role != "scaling"):
                 found = node.op.moved(before[1])
+            if found and self._maps and _as_map(found):
+                found = None
             size = node.op.gives if node else (1, *self._graph.shape(at))
             self._found[at] = (before[0], found) if before and found else (at, whole(size))
         return self._found[value]
@@ -50,6 +52,12 @@ class Moves:
                 break
             value = read[0]
         return found[::-1]
+
+
+def _as_map(laid: Laid) -> bool:
+    """Whether the tokens of a sequence are cut into rows and columns, and nothing else."""
+    own = whole(laid.source).groups
+    return len(own) == 3 and len(laid.groups) == 4 and laid.groups[3] == own[2] and merged(laid.groups[1:3]) == own[1]
 
 
 def variable(node: Node) -> list[int]:
@@ -163,12 +171,11 @@ class Finder:
             factor *= laid.factor
             if one.op.role == "product":
                 break
-            if one.op.role != "adding" or factor != 1 or one.op.said.get("alpha", 1) != 1:
+            hidden, read = _hidden(one.op), variable(one)
+            if hidden is None or factor != 1:
                 return None
-            said, read = one.op.said.get("other"), variable(one)
-            if len(read) == 1:  # a number is added to all scores alike
-                scores = read[0]
-                masks = (*masks, said.removeprefix(CONSTANT)) if isinstance(said, str) else masks
+            if len(read) == 1:
+                scores, masks = read[0], (*masks, *hidden)
                 continue
             if len(read) != 2:
                 return None
@@ -292,16 +299,27 @@ class Finder:
             return None
         if node.op.role == "table" and _pairs(laid, node.op.gives):
             return Added((source,))
-        if node.op.role != "adding" or not _same_pairs(laid) or node.op.said.get("alpha", 1) != 1:
+        hidden = _hidden(node.op)
+        if hidden is None or not _same_pairs(laid):
             return None
-        read, said = variable(node), node.op.said.get("other")
-        each = [self._added(one, deep - 1) for one in read]
+        each = [self._added(one, deep - 1) for one in variable(node)]
         found = [one for one in each if one is not None]
         if len(found) != len(each) or not found:
             return None
-        masks = (said.removeprefix(CONSTANT),) if isinstance(said, str) else ()
         tables = tuple(table for one in found for table in one.tables)
-        return Added(tables, (*masks, *(mask for one in found for mask in one.masks)))
+        return Added(tables, (*hidden, *(mask for one in found for mask in one.masks)))
+
+
+def _hidden(op: Op) -> tuple[str, ...] | None:
+    """The masks that a sum, or a choice, says in words; None of another call. A number is added to all scores alike."""
+    given = op.said
+    if op.role == "adding" and given.get("alpha", 1) == 1:
+        said = given.get("other")
+        return (said.removeprefix(CONSTANT),) if isinstance(said, str) else ()
+    condition, other = (str(given.get(name, "")).removeprefix(CONSTANT) for name in ("condition", "other"))
+    if op.role == "choosing" and other.startswith("full "):
+        return (f"{condition} {other.removeprefix('full ')}",)
+    return None
 
 
 def _same_pairs(laid: Laid) -> bool:

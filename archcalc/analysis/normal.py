@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..graph import Graph
-from ..ops import Op, Shape
+from ..ops import OPS, Op, Shape, Tokens
 from ..ops.laid import merged, whole
-from ..ops.shapes import Cut, dims, many, single
+from ..ops.shapes import Cut, dims, elements, many, numel, single
 from .attend import Finder, Moves, attention, looking_up, variable
 from .cuts import beside, regrouped, rolled, sides
+from .idioms import Idioms
 
 MOST = 1000  # branches that a merge may have, as in a spec
 
@@ -94,7 +95,7 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
     steps: list[Step] = []
     cuts = _Cuts(graph) if graph.code is not None else None
     for index, node in enumerate(graph.nodes):
-        if cuts is not None and cuts.step(index, at, steps):
+        if cuts is not None and (cuts.step(index, at, steps) or cuts.written(index, at, steps)):
             continue
         inputs = [value for place, value in enumerate(node.inputs) if place not in node.op.fixed]
         shapes = tuple([graph.shape(value) for value in inputs])
@@ -112,7 +113,10 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
         if owner is not None and not weights:  # a call of code has those alone that it is the first to read
             weights = steps[owner].weights
         held = tuple(
-            [Held(index, number, turned=node.op.transposed) for number in range(len(weights) if owner is None else 0)]
+            [
+                Held(index, number, turned=node.op.transposed and number == 0)
+                for number in range(len(weights) if owner is None else 0)
+            ]
         )
         steps.append(Step(index, op, weights, tuple([at[value] for value in inputs[: node.op.read]]), owner, held))
         if cuts is not None:
@@ -127,7 +131,8 @@ class _Cuts:
     """The windows and grids of a graph of code: of each step the cut whose items it gives."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph, self.moves = graph, Moves(graph)
+        self.graph, self.moves = graph, Moves(graph, maps=True)
+        self.idioms = Idioms(graph, Moves(graph))
         self.made: list[int] = []  # by step: the step that cut, -1 for none
         self.cut: dict[int, Cut] = {}  # by the step that cut
         self._known: dict[tuple[int, Op], int] = {}
@@ -143,7 +148,7 @@ class _Cuts:
             source = parts[0][0] if len({own for own, _ in parts}) == 1 < len(parts) else index
             found = beside([laid for _, laid in parts], node.op.said.get("dim", 0)) if source != index else None
         elif source != index:
-            if merged(laid.groups) == merged(whole(laid.source).groups):
+            if laid.start == (0,) * len(laid.start) and merged(laid.groups) == merged(whole(laid.source).groups):
                 at[index] = at[source]
                 return True
             before = at[source]
@@ -165,6 +170,22 @@ class _Cuts:
             elif made >= 0:
                 self._whole.setdefault(made, []).append(known)
         at[index] = known
+        return True
+
+    def written(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
+        """Whether a node is the last of the calls that a function is written out in: it becomes a step of that."""
+        found = self.idioms.at(index)
+        if found is None:
+            return False
+        held = tuple(Held(*param) for param in found.params)
+        params = [self.graph.nodes[node].op.params()[number] for node, number in found.params]
+        weights = tuple(tuple(n for n in param.shape if n > 1) for param in params)
+        at[index] = len(steps)
+        steps.append(Step(index, found.op, weights, (at[found.of],), None, held))
+        self.follow(steps[-1])
+        for node, _ in found.params:  # no value of their own any more
+            if node != index and at.get(node, -1) >= 0:
+                steps[at[node]] = steps[at[node]]._replace(weights=())
         return True
 
     def turn(self, steps: list[Step]) -> None:
@@ -218,6 +239,11 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
                 room = len(reads) + len(inner.reads) + len(step.reads) <= MOST
                 taken.update([value] if room else [])
                 reads += inner.reads if room else [value]
+            elif _holds(step, steps[value] if value >= 0 else None) and readers[value] == 1:
+                own = steps[value]
+                size = tuple(graph.shape(own.node))
+                steps[value] = own._replace(op=OPS["learned"](size=size), reads=(), shape=size)
+                reads += [*own.reads, value]
             else:
                 reads.append(value)
         reads = _side_by_side(graph, steps, reads, readers, taken) if step.op.nests and not step.op.commutes else reads
@@ -229,14 +255,18 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
             taken.update(steps[reads[1]].reads)
             reads, steps[at] = reads[:1], weighed
             step = weighed
-        learned = [value for value in reads if value >= 0 and steps[value].weights and steps[value].op.storage == "own"]
+        if step.op.taking(0) and not step.op.commutes and len(reads) > 2:
+            reads = _one_by_one(graph, steps, step, reads, readers)
+            steps[at] = step = step._replace(reads=tuple(reads))
+        learned = [value for value in reads if value >= 0 and _alone(steps[value])]
         if len(reads) == 2 and len(learned) == 1 and readers[learned[0]] == 1 and not step.weights:
-            has = step.op.taking(reads.index(learned[0]))
+            own = steps[learned[0]]
+            has = step.op.taking(reads.index(learned[0]), own.weights[0], own.op)
             if has is not None:
                 reads = [value for value in reads if value != learned[0]]
                 taken.add(learned[0])
-                own = steps[learned[0]]
-                steps[at] = step = step._replace(op=has, reads=tuple(reads), weights=own.weights, held=own.held)
+                weights = (_rows(own.weights[0]),) if has.family == "embedding" else own.weights
+                steps[at] = step = step._replace(op=has, reads=tuple(reads), weights=weights, held=own.held)
         gated = _of_itself(steps, step, readers) if len(reads) == 2 and step.op.commutes else None
         if gated is not None:
             inside, value, op = gated
@@ -244,11 +274,12 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
             reads = [value]
             steps[at] = step = step._replace(op=op, reads=(value,))
         front = steps[reads[0]] if len(reads) == 1 and reads[0] >= 0 and steps[reads[0]].reads else None
-        around = front.op.padding(_before(graph, front)) if front is not None else None
+        before = _before(graph, front) if front is not None else ()
+        around = front.op.padding(before) if front is not None and before else None
         if front is not None:
             both = step.op.padded(*around) if around is not None else None
             if both is None and readers[reads[0]] == 1 and not step.weights:
-                both = step.op.behind(front.op)
+                both = step.op.behind(front.op, len(front.reads))
             if both is not None:
                 taken.add(reads[0])
                 steps[at] = step._replace(op=both, reads=front.reads)
@@ -279,6 +310,40 @@ def _weighed(
         return None
     weights, held = (*own.weights, *step.weights), (*own.held, *step.held)
     return step._replace(op=op.normal(_before(graph, step)) or op, reads=(reads[0],), weights=weights, held=held)
+
+
+def _holds(step: Step, inner: Step | None) -> bool:
+    """Whether what one step merges with a weight of its own another merges with more."""
+    if inner is None or not step.op.commutes or len(inner.weights) != 1 or len(inner.reads) != 1:
+        return False
+    return step.op.nests and step.op.taking(1, inner.weights[0], inner.op) == inner.op
+
+
+def _one_by_one(graph: Graph, steps: list[Step], step: Step, reads: list[int], readers: Counter[int]) -> list[int]:
+    """What a concat reads, where learned tokens stand in front: the first, and the rest as another's result."""
+    front = 0
+    while front < len(reads) and reads[front] >= 0 and _alone(steps[reads[front]]) and readers[reads[front]] == 1:
+        front += 1
+    if front < len(reads) - 1:
+        return reads
+    last = reads[-1]
+    for value in reversed(reads[1:front]):
+        own = steps[value]
+        op, width = step.op.taking(0, own.weights[0], own.op) or step.op, own.weights[0][-1]
+        before = graph.shape(last) if last < 0 else steps[last].shape or graph.shape(steps[last].node)
+        shape = Tokens((elements(before) // width + 1, width))
+        steps[value], last = own._replace(op=op, reads=(last,), shape=shape), value
+    return [reads[0], last]
+
+
+def _alone(step: Step) -> bool:
+    """Whether a step is a weight itself."""
+    return bool(step.weights) and step.op.storage == "own"
+
+
+def _rows(shape: Shape) -> Shape:
+    """The size of a learned vector for each place, whatever axes the places have."""
+    return (numel(shape[:-1]), shape[-1]) if len(shape) > 2 else shape
 
 
 def _side_by_side(
@@ -349,13 +414,18 @@ def _attend(graph: Graph, steps: list[Step], at: Mapping[int, int], cuts: _Cuts)
         weights, held = [*weights, *step.weights], [*held, *step.held]
         for table in tables:
             op = op and looking_up(op, graph.nodes[steps[table].node].op)
-            if not readers[table] <= {*inside, number}:
-                op = None
-            weights, held = [*weights, *steps[table].weights], [*held, *steps[table].held]
+            if readers[table] <= {*inside, number}:
+                weights, held = [*weights, *steps[table].weights], [*held, *steps[table].held]
+            elif op is not None:  # several attentions share it
+                op = op.but(table=True)
+                sources.append(table)
         if op is None or any(not readers[one] <= {*inside, number} for one in inside - tables):
             continue
+        for table in tables.intersection(sources):
+            size = steps[table].weights[0]
+            steps[table] = steps[table]._replace(op=OPS["learned"](size=size), shape=size)
         steps[number] = Step(step.node, op, tuple(weights), tuple(sources), None, tuple(held))
-        for value in inside:  # what nothing reads any more
+        for value in inside.difference(sources):  # what nothing reads any more
             steps[value] = steps[value]._replace(weights=())
 
 
@@ -377,16 +447,26 @@ def _inside(steps: Sequence[Step], last: int, ends: set[int]) -> set[int] | None
 def _before(graph: Graph, step: Step) -> Shape:
     """The shape of what a step reads first, as its own node reads it."""
     node = graph.nodes[step.node]
-    return graph.shape(next(value for place, value in enumerate(node.inputs) if place not in node.op.fixed))
+    first = next((value for place, value in enumerate(node.inputs) if place not in node.op.fixed), None)
+    return () if first is None else graph.shape(first)
 
 
 def _compact(graph: Graph, steps: Sequence[Step], outputs: Sequence[int], gone: set[int]) -> Normal:
-    """Without these steps, which nothing that is left reads."""
+    """Without these steps, which nothing that is left reads; each behind what it reads."""
     new = {value: value for value in range(-len(graph.inputs), 0)}
     kept: list[Step] = []
-    for at, step in enumerate(steps):
-        if at not in gone:
-            new[at] = len(kept)
-            owner = None if step.owner is None else new[step.owner]
-            kept.append(step._replace(reads=tuple([new[value] for value in step.reads]), owner=owner))
+    for first in range(len(steps)):
+        waiting = [first] if first not in gone else []
+        while waiting:
+            at = waiting[-1]
+            step = steps[at]
+            before = [value for value in step.reads if value not in new]
+            if before:
+                waiting += before
+                continue
+            waiting.pop()
+            if at not in new:
+                new[at] = len(kept)
+                owner = None if step.owner is None else new[step.owner]
+                kept.append(step._replace(reads=tuple([new[value] for value in step.reads]), owner=owner))
     return Normal(graph, tuple(kept), tuple([new[value] for value in outputs]))

@@ -212,11 +212,12 @@ class Attention(Op):
 
     def normal(self, *x: Shape) -> Op:
         n = self._sizes(x)
-        usual = self.scale is not None and math.isclose(self.scale, (n.key // self.heads) ** -0.5)
+        scale = None if self.scale is None else float(f"{self.scale:.9g}")
+        usual = scale is not None and math.isclose(scale, (n.key // self.heads) ** -0.5, rel_tol=1e-8)
         return self.but(
             kv_heads=None if self.kv_heads == self.heads else self.kv_heads, key=n.key, value=n.value, out=n.out,
             key_bias=self.bias if self.key_bias is None else self.key_bias, out_bias=self._out_bias,
-            window=self._hides(n), rotary_width=self._turned(n) or None, scale=None if usual else self.scale,
+            window=self._hides(n), rotary_width=self._turned(n) or None, scale=None if usual else scale,
             relative=self._axes(n.t) or None, dropout=0.0,
         )  # fmt: skip
 

@@ -41,7 +41,32 @@ OpFamily = Literal[
 ]
 
 
-Role = Literal["", "mixing", "product", "shares", "adding", "scaling", "negative", "roll", "table", "joined"]
+Role = Literal[
+    "", "mixing", "product", "shares", "adding", "scaling", "negative", "roll", "table", "joined", "choosing"
+]
+
+
+PARAMETER, TIMES, ANY = "parameter", "times", "any number"  # forms of their own, and what any number may stand for
+
+
+class Form(NamedTuple):
+    """What a function is made of: a call of one of these `names` of operators, with arguments, `of` other forms, in any
+    order where it `turns`. Without a name it is the value that all is a function of."""
+
+    names: str
+    given: dict[str, Any]
+    of: tuple[Form, ...] = ()
+    turns: bool = True
+
+
+class Idiom(NamedTuple):
+    """An op and how people write it out; `order` is that of its parameters among those of the form. `ANY` number is its
+    `eps`."""
+
+    word: str
+    arguments: dict[str, Any]
+    form: Form
+    order: tuple[int, ...] = ()
 
 
 class Param(NamedTuple):
@@ -264,6 +289,11 @@ class Op:
         return ()
 
     @property
+    def idioms(self) -> tuple[Idiom, ...]:
+        """What is written out in calls of which one like this comes last."""
+        return ()
+
+    @property
     def constant(self) -> bool:
         """Whether a call of code depends on no input and no weight."""
         return False
@@ -285,8 +315,9 @@ class Op:
         """What this op of two values is where the second is made of the first by these ops, one after the other."""
         return None
 
-    def taking(self, place: int) -> Op | None:
-        """What this op, in its normal form, is where its input `place` of two is a parameter that it alone reads."""
+    def taking(self, place: int, weight: Shape = (), held: Op | None = None) -> Op | None:
+        """What this op, in its normal form, is where its input `place` of two is a parameter that it alone reads, of
+        which `held` gives a part."""
         return None
 
     def weighing(self, size: Shape, made: Op, laid: Op) -> Op | None:
@@ -294,9 +325,9 @@ class Op:
         parameter that `laid` lays out."""
         return None
 
-    def behind(self, front: Op) -> Op | None:
-        """What this op is together with `front`, which makes what it alone reads, both in normal form, where one op
-        does what they do."""
+    def behind(self, front: Op, count: int) -> Op | None:
+        """What this op is together with `front`, which makes what it alone reads of so many values, both in normal
+        form, where one op does what they do."""
         return None
 
     def padding(self, x: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | None:

@@ -82,8 +82,10 @@ class Add(_Merge):
     reserved = True
     keeps_order = True
 
-    def taking(self, place: int) -> Op | None:
-        return OPS["position"]()
+    def taking(self, place: int, weight: Shape = (), held: Op | None = None) -> Op | None:
+        own, given = (getattr(held, name, None) for name in ("length", "size"))
+        few = isinstance(given, tuple) and len(given) == len(weight) == 2 and given[0] < weight[0]
+        return OPS["position"](length=weight[0] if few else own)
 
     saves = "nothing"
     gradient = "passed"
@@ -130,7 +132,7 @@ class Concat(_Merge, Free):
     def normal(self, *x: Shape) -> Op | None:
         return self.but(axis=plain_axis(x[0], self.axis)) if len(x) > 1 else None
 
-    def taking(self, place: int) -> Op | None:
+    def taking(self, place: int, weight: Shape = (), held: Op | None = None) -> Op | None:
         return OPS["class_token"]() if self.axis == 0 and place == 0 else None
 
     def shape(self, *x: Shape) -> Shape:
@@ -170,7 +172,7 @@ class Multiply(_Merge):
     nests = True
     reserved = True
 
-    def taking(self, place: int) -> Op | None:
+    def taking(self, place: int, weight: Shape = (), held: Op | None = None) -> Op | None:
         return OPS["affine"](bias=False)
 
     def of_itself(self, ops: Sequence[Op]) -> Op | None:

@@ -23,7 +23,9 @@ def described(value: Tensor) -> str:
     """What a constant is: `full 0.5`, `range 0 128`, `relative 7×7`, `mask causal -inf`, `cos 10000 64 halves`, or its
     size and what tells it from others."""
     value = value.detach().cpu()
-    if not value.numel() or value.is_complex() or (value.dtype.itemsize == 1 and value.is_floating_point()):
+    if not value.numel():
+        return f"empty {_dtype(value)}"
+    if value.is_complex() or (value.dtype.itemsize == 1 and value.is_floating_point()):
         return f"{_dtype(value)} {dims(tuple(value.shape))}"
     plain = value.squeeze()
     first = plain.reshape(-1)[0]

@@ -260,7 +260,8 @@ def _transformers(_: str, name: str, kwargs: Kwargs) -> Made:
         raise Unavailable(f"transformers does not load `{wanted}` here: {' '.join(str(error).split())[:200]}") from None
     if wanted and cls is None:
         raise UsageError(f"this transformers has no `{wanted}`, which `{name}` names")
-    values = {key: value for key, value in {**found, **kwargs}.items() if key not in ("model_type", "auto_map")}
+    one = {"use_cache": False}  # of one pass no keys and values are kept for the next
+    values = {key: value for key, value in {**found, **one, **kwargs}.items() if key not in ("model_type", "auto_map")}
     with shown():
         config = library.AutoConfig.for_model(kind, **values)
 

@@ -8,9 +8,10 @@ from math import prod
 from typing import Any, NamedTuple, Self
 
 from ..ops import OPS, Op, OpError, Param, Shape, Tokens
-from ..ops.base import Argument, Needs, OpFamily, ReceptiveWindows, Role, Storage
+from ..ops.base import Argument, Idiom, Needs, OpFamily, ReceptiveWindows, Role, Storage
 from ..ops.laid import Laid
 from ..ops.shapes import single
+from .calls.idioms import IDIOMS
 from .calls.moves import moved
 
 
@@ -58,7 +59,7 @@ class Call(Op):
             own[name] = getattr(facts, name)
         own["role"] = ROLES.get(facts.word, "")
         own["regroups"] = facts.reach is None
-        own["transposed"] = facts.word in PRODUCTS and [len(param.shape) for param in facts.params] == [2]
+        own["transposed"] = [len(param.shape) for param in facts.params] == PRODUCTS.get(facts.word)
         own["_key"] = ("", facts)
         own["_hash"] = hash((facts.word, facts.shape, facts.macs, facts.arguments))
 
@@ -104,12 +105,16 @@ class Call(Op):
         return {name: _unnamed(value) for name, value in self._facts.arguments}
 
     @property
+    def idioms(self) -> tuple[Idiom, ...]:
+        return IDIOMS.get(self.word, ())
+
+    @property
     def constant(self) -> bool:
         return self._facts.free == CONSTANT
 
     def moved(self, x: Laid) -> Laid | None:
         facts = self._facts
-        if self.word in PARTS and facts.part is None:
+        if (self.word in PARTS and facts.part is None) or (self.role == "joined" and x.size == facts.gives):
             return x
         return (
             None if facts.narrow or x.size != facts.reads else moved(self.word, self.said, facts.part, x, facts.gives)
@@ -159,7 +164,7 @@ ROLES: dict[str, Role] = {
     "scaled_dot_product_attention": "mixing", **dict.fromkeys(("matmul", "bmm", "einsum"), "product"),
     **dict.fromkeys(("softmax", "_softmax"), "shares"), "add": "adding",
     **dict.fromkeys(("mul", "div"), "scaling"), "neg": "negative", "roll": "roll",
-    **dict.fromkeys(("index", "embedding"), "table"), "cat": "joined",
+    **dict.fromkeys(("index", "embedding"), "table"), "cat": "joined", "where": "choosing",
 }  # fmt: skip
 CONSTANT = "makes a constant, of no input and no weight"
 
@@ -186,8 +191,10 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     axes = len(facts.reads)
     if len(x) == 1 and not facts.params and given.get("other") == NOTHING.get(facts.word, ...):
         return None
-    if call.transposed and len(x) == 1 and "self" not in given and facts.params[0].shape[0] == x[0][-1]:
-        return OPS["linear"](out=facts.params[0].shape[1], bias=False)
+    biased, once = len(facts.params) == 2, given.get("beta", 1) == given.get("alpha", 1) == 1
+    rows = facts.params[0].shape[0] if call.transposed else -1
+    if len(x) == 1 and x[0][-1:] == (rows,) and ("self" in given) == biased and once:
+        return OPS["linear"](out=facts.params[0].shape[1], bias=biased)
     if facts.word in MERGES and given.get("alpha", 1) == 1:
         if len(x) == 1 and facts.params:
             return OPS[facts.word]().taking(1)
@@ -200,7 +207,9 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         mode = given.get("mode", "constant")
         how = {"value": float(given.get("value") or 0)} if mode == "constant" else {"mode": mode}
         return OPS["pad"](sizes[-2::-2], sizes[-1::-2], **how).normal(x[0])  # the last axis comes first
-    if facts.word == "cat" and len(x) == 1 and "tensors" not in given:
+    if facts.word == "cat" and len(x) == 1 and _alone(given.get("tensors", ())):
+        return None
+    if facts.word == "mean" and all(facts.reads[axis] == 1 for axis in given.get("dim") or (0,)):
         return None
     if facts.word == "mean" and axes > 2:
         over = {axis % axes for axis in given.get("dim") or ()}
@@ -212,6 +221,9 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         return OPS["shuffle"](x[0][0])
     if facts.storage == "own" and not x and facts.params:
         return OPS["learned"](size=facts.params[0].shape)
+    places = str(_unnamed(given.get("indices")))
+    if call.role == "table" and not x and len(facts.params) == 1 and places.startswith("constant range 0 "):
+        return OPS["learned"](size=facts.shape)
     moves = facts.storage in ("view", "own") or facts.word in COPIES
     laid_out = moves and not facts.narrow and prod(x[0] if x else (0,)) == prod(facts.shape)
     if facts.word in PARTS or (laid_out and not (facts.word in TURNS and axes > 4)):
@@ -220,9 +232,14 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     return Call(Facts(facts.word, facts.family, "", (), arguments, (), 0, (), "new", 0, None, None, False, ""))
 
 
-PRODUCTS = ("matmul", "mm")  # which a parameter makes a layer
+PRODUCTS = {"matmul": [2], "mm": [2], "addmm": [2, 1]}  # which parameters make layers, by how many axes these have
 MERGES = ("add", "mul")  # of two values, whichever is spread
 NOTHING = {"add": 0, "sub": 0, "mul": 1, "div": 1}  # the number with which an operator gives its value as it is
+
+
+def _alone(values: Any) -> bool:
+    """Whether of values that are joined all but one are empty."""
+    return sum(not str(_unnamed(value)).startswith("constant empty") for value in values) <= 1
 
 
 class Own(str):

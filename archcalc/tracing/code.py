@@ -27,6 +27,7 @@ LEVELS = {"example": "the CPU, by an example,"}
 KINDS = ("buffer", "parameter")
 ALONE = {"tensor", "parameter"}
 PLACES = ("device", "pin_memory", "layout")
+BIASED = ("addmm", "addmv")  # whose bias stands in front of the weights
 CASTS = ("to", "_to_copy", "type_as")
 TURNABLE = ("add", "mul")  # whichever of two values stands first
 NUMBERS = (*TURNABLE, "sub", "div", "maximum", "minimum")  # of which the second value may be a number
@@ -255,7 +256,11 @@ class _Builder:
         axis = call.args.get("dim", 0) % len(sizes[0])
         start = sum(size[axis] for size in sizes[:place])
         last = place == len(sizes) - 1
-        return OPS["slice"](start, None if last else start + sizes[place][axis], axis=None if axis == 1 else axis - 1)
+        return OPS["slice"](
+            start,
+            None if last else start + sizes[place][axis],
+            axis=None if axis == 1 and len(sizes[0]) != 3 else axis - 1,
+        )
 
     def _part(self, call: Called, place: int) -> tuple[int, int, int] | None:
         """The axis that parts lie along, where one begins and how long it is."""
@@ -335,7 +340,7 @@ class _Builder:
         own: list[Param] = []
         keys: list[str] = []
         owners: set[int] = set()
-        for name, value in call.args.items():
+        for name, value in sorted(call.args.items(), key=lambda pair: call.name in BIASED and pair[0] == "self"):
             for tensor in refs(value):
                 learned = self.learned.get(tensor)
                 statistic = name in ("running_mean", "running_var")

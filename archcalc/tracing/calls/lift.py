@@ -43,13 +43,17 @@ def _linear(seen: Seen) -> Op | None:
     return OPS["linear"](out=seen.shape("weight")[0], bias=seen.has("bias"))
 
 
+EPS, SMALLEST = 1e-5, 2.0**-23  # torch's own, and where a norm goes by the dtype
+RMS = "rmsnorm"
+
+
 def _norm(word: str) -> Lift:
     def lifted(seen: Seen) -> Op | None:
         if seen.args.get("training") or not seen.args.get("use_input_stats", True):
             return None  # by the statistics of the batch, or of an instance by those that are kept
         more = {"groups": seen.args["num_groups"]} if "num_groups" in seen.args else {}
         eps = seen.args.get("eps")
-        more |= {} if eps is None else {"eps": eps}
+        more |= {"eps": (SMALLEST if word == RMS else EPS) if eps is None else eps}
         if seen.call.name == "instance_norm":
             return OPS[word](affine=seen.has("weight"), **more)
         if len(seen.args.get("normalized_shape", ())) > 1:
@@ -188,7 +192,7 @@ LIFTS: dict[str, Lift] = {
     "layer_norm": _norm("layernorm"),
     "group_norm": _norm("groupnorm"),
     "instance_norm": _norm("instancenorm"),
-    "rms_norm": _norm("rmsnorm"),
+    "rms_norm": _norm(RMS),
     **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), _pool("maxpool")),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _pool("avgpool")),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),

@@ -1,0 +1,106 @@
+"""Functions that code writes out, found among its calls."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from math import isclose
+from typing import Any, NamedTuple
+
+from ..graph import Graph
+from ..ops import OPS, Op
+from ..ops.base import ANY, PARAMETER, TIMES, Form
+from ..ops.laid import merged, whole
+from .attend import Moves, variable
+
+USUAL = ("value", "exponent")  # arguments that a call need not have
+
+
+class Written(NamedTuple):
+    """The op that calls are together, the value that it is of, and the parameters that it has: of which node which."""
+
+    op: Op
+    of: int
+    params: tuple[tuple[int, int], ...]
+
+
+class _Bound:
+    """What stands for what in a form."""
+
+    def __init__(self) -> None:
+        self.of: int | None = None
+        self.number: float | None = None
+        self.params: list[tuple[int, int]] = []
+
+
+class Idioms:
+    """Looks for functions that are written out."""
+
+    def __init__(self, graph: Graph, moves: Moves) -> None:
+        self.graph, self.moves = graph, moves
+
+    def at(self, index: int) -> Written | None:
+        """What the calls up to a node are together."""
+        for idiom in self.graph.nodes[index].op.idioms:
+            bound = _Bound()
+            if not self._is(index, idiom.form, bound) or bound.of is None:
+                continue
+            numbers = {} if bound.number is None else {"eps": bound.number}
+            params = [bound.params[at] for at in idiom.order] if idiom.order else bound.params
+            return Written(OPS[idiom.word](**idiom.arguments, **numbers), bound.of, tuple(params))
+        return None
+
+    def _is(self, value: int, form: Form, bound: _Bound) -> bool:
+        """Whether a value has a form."""
+        source, laid = self.moves.of(value)
+        node = self.graph.nodes[source] if source >= 0 else None
+        if form.names == PARAMETER:
+            bound.params.append((source, 0))
+            return node is not None and len(node.op.params()) == 1 and node.op.storage == "own"
+        if merged(laid.groups) != merged(whole(laid.source).groups):
+            return False
+        if not form.names:
+            bound.of = source if bound.of is None else bound.of
+            return bound.of == source
+        if node is None:
+            return False
+        read = variable(node)
+        if form.names == TIMES:
+            by = node.op.moved(whole(node.op.gives)) if len(read) == 1 and node.op.role == "scaling" else None
+            if by is None or not isclose(by.factor, form.given["factor"], rel_tol=1e-4):
+                return False
+            inner: Form = form.of[0]
+            return self._is(read[0], inner, bound)
+        own = len(node.op.params())
+        parts = [*form.of]
+        if own:  # it reads a parameter itself
+            alone = [part for part in parts if part.names == PARAMETER]
+            if own != 1 or len(alone) != 1 or len(read) != len(parts) - 1:
+                return False
+            parts.remove(alone[0])
+            bound.params.append((source, 0))
+        if node.op.word not in form.names.split() or len(read) != len(parts):
+            return False
+        if not self._given(node.op.said, form, len(node.op.gives), bound):
+            return False
+        for order in permutations(parts) if form.turns else [parts]:
+            before = bound.of, bound.number, [*bound.params]
+            if all(self._is(one, part, bound) for one, part in zip(read, order, strict=True)):
+                return True
+            bound.of, bound.number, bound.params = before
+        return False
+
+    def _given(self, said: dict[str, Any], form: Form, axes: int, bound: _Bound) -> bool:
+        """Whether a call has the arguments that a form wants."""
+        for name, wanted in form.given.items():
+            own = said.get(name, wanted if name in USUAL else None)
+            if wanted == ANY:
+                if not isinstance(own, int | float) or bound.number not in (None, own):
+                    return False
+                bound.number = float(own)
+            elif name == "dim":
+                over = own if isinstance(own, tuple) else (own,)
+                if None in over or {at % axes for at in over} != {at % axes for at in wanted}:
+                    return False
+            elif isinstance(own, str) or own != wanted:
+                return False
+        return said.get("alpha", 1) == 1
