@@ -176,8 +176,8 @@ class Only(nn.Module):
 
 # What networks with several outputs give, where the one that ships gives one.
 ONE = {
-    "BertModel": "pooler_output", "T5ForConditionalGeneration": "logits", "CLIPVisionModelWithProjection": "image_embeds",
-    "DetrForObjectDetection": "logits",
+    "BertModel": "pooler_output", "T5ForConditionalGeneration": "logits",
+    "CLIPVisionModelWithProjection": "image_embeds", "DetrForObjectDetection": "logits",
 }  # fmt: skip
 TOWER = ("  - I: image vision\n  - T: text words linear(e, bias=False)\n  - I similarity(T)\n", "  - vision\n")
 

@@ -66,10 +66,10 @@ class Idioms:
         read = variable(node)
         if form.names == TIMES:
             by = node.op.moved(whole(node.op.gives)) if len(read) == 1 and node.op.role == "scaling" else None
-            if by is None or not isclose(by.factor, form.given["factor"], rel_tol=1e-4):
+            factor: float = form.given["factor"]
+            if by is None or not isclose(by.factor, factor, rel_tol=1e-4):
                 return False
-            inner: Form = form.of[0]
-            return self._is(read[0], inner, bound)
+            return any(self._is(read[0], inner, bound) for inner in form.of)
         own = len(node.op.params())
         parts = [*form.of]
         if own:  # it reads a parameter itself
@@ -103,4 +103,4 @@ class Idioms:
                     return False
             elif isinstance(own, str) or own != wanted:
                 return False
-        return said.get("alpha", 1) == 1
+        return bool(said.get("alpha", 1) == 1)

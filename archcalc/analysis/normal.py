@@ -124,7 +124,7 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
     if cuts is not None:
         cuts.turn(steps)
         _attend(graph, steps, at, cuts)
-    return _joined(graph, steps, [at[value] for value in graph.outputs])
+    return _joined(graph, steps, [at[value] for value in graph.outputs], layouts)
 
 
 class _Cuts:
@@ -226,9 +226,11 @@ class _Cuts:
         self.made.append(next((self.made[value] for value in step.reads if value >= 0 and self.made[value] >= 0), -1))
 
 
-def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
-    """With zeros around a map, and merges among the branches of their like, in what reads them."""
-    readers = Counter(value for step in steps for value in step.reads)
+def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) -> Normal:
+    """With zeros around a map, and merges among the branches of their like, in what reads them; without `layouts`
+    tokens are normed where they are taken."""
+    live = _live(graph, steps, outputs, set())
+    readers = Counter(value for at, step in enumerate(steps) if at in live for value in step.reads)
     readers.update(outputs)
     taken: set[int] = set()
     for at, step in enumerate(steps):
@@ -274,6 +276,11 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
             reads = [value]
             steps[at] = step = step._replace(op=op, reads=(value,))
         front = steps[reads[0]] if len(reads) == 1 and reads[0] >= 0 and steps[reads[0]].reads else None
+        if front is not None and not layouts and step.op.picks and front.op.each and readers[reads[0]] == 1:
+            shape = step.shape or graph.shape(step.node)
+            steps[reads[0]] = step._replace(reads=front.reads, shape=shape)
+            steps[at] = front._replace(reads=(reads[0],), shape=shape)
+            continue
         before = _before(graph, front) if front is not None else ()
         around = front.op.padding(before) if front is not None and before else None
         if front is not None:
@@ -283,6 +290,11 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
             if both is not None:
                 taken.add(reads[0])
                 steps[at] = step._replace(op=both, reads=front.reads)
+    return _compact(graph, steps, outputs, set(range(len(steps))) - _live(graph, steps, outputs, taken))
+
+
+def _live(graph: Graph, steps: Sequence[Step], outputs: Sequence[int], taken: set[int]) -> set[int]:
+    """The steps that outputs come from, or that something is learned in."""
     needed = set(outputs)
     if graph.code is not None:  # what is written into memory that something else reads
         needed |= {
@@ -293,7 +305,7 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int]) -> Normal:
     for at in range(len(steps) - 1, -1, -1):
         if at in needed or (steps[at].weights and at not in taken):  # what is learned is a part of the network
             needed.update((at, *steps[at].reads))
-    return _compact(graph, steps, outputs, set(range(len(steps))) - needed)
+    return needed
 
 
 def _weighed(

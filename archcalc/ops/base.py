@@ -182,6 +182,7 @@ class Op:
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
     probabilities: ClassVar[bool] = False  # it makes them of scores, as losses such as `cross_entropy` do themselves
     transposed: ClassVar[bool] = False  # its weights are in × out, as factors of a product are
+    each: ClassVar[bool] = False  # a norm of each place alone
     settles: ClassVar[bool] = False  # a second one behind it does nothing, or nothing that anybody means
     folds: ClassVar[bool] = False  # in an evaluation it only scales and shifts each channel
     storage: ClassVar[Storage] = "new"
@@ -287,6 +288,11 @@ class Op:
     def gives(self) -> Shape:
         """Of a call of code the size of what it gives, with the batch."""
         return ()
+
+    @property
+    def picks(self) -> bool:
+        """Whether it takes some of the tokens alone."""
+        return False
 
     @property
     def idioms(self) -> tuple[Idiom, ...]:

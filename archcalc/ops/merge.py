@@ -357,6 +357,10 @@ class Slice(Free):
             raise OpError(f"there are no elements from {self.start} to before {stop}: here are {x[axis]}", "start")
         return with_size(x, axis, (stop - self.start - 1) // self.step + 1)
 
+    @property
+    def picks(self) -> bool:
+        return self.axis == 0
+
     def joined(self, other: Op) -> Op | None:
         if not isinstance(other, Slice) or (self.axis, self.step, other.step) != (other.axis, 1, 1):
             return None

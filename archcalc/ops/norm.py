@@ -83,6 +83,7 @@ class LayerNorm(_Norm):
 
     torch_module = "LayerNorm"
     channels_last = True
+    each = True
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         return self.learned(channels(x))
@@ -203,6 +204,7 @@ class RootMeanSquareNorm(_Unit):
 
     torch_module = "RMSNorm"
     kept = 1
+    each = True
 
 
 @op("l2norm")
