@@ -712,3 +712,49 @@ def test_no_gpu_is_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert command("lenet5", "alexnet", "--gpu") == 3
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_networks_of_files_go_by_their_own_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where people see them; not where two are called so, or one of the zoo is, nor in JSON and csv."""
+    monkeypatch.chdir(tmp_path)
+    for file in ("mine.yaml", "one/yours.yaml", "two/yours.yaml", "vgg16.yaml"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("input: 3 × 8 × 8\nlayers: [conv(4, 3) relu, gap linear(2)]\n", encoding="utf-8")
+    asked = ["compare", "mine.yaml@16", "one/yours.yaml", "lenet5", "--columns", "params"]
+    assert cli._run([*asked, "--format", "latex"]) == 0
+    text = capsys.readouterr().out
+    assert re.findall(r"^    (\S+) &", text, re.MULTILINE)[-3:] == ["mine@16", "yours", "lenet5"]
+    assert ".yaml" not in text
+    for form in ("json", "csv"):
+        assert cli._run([*asked, "--format", form]) == 0
+        assert "mine.yaml@16" in capsys.readouterr().out
+    files = ["mine.yaml", "one/yours.yaml", "two/yours.yaml", "vgg16.yaml"]
+    assert cli._run(["compare", *files, "--columns", "params", "--format", "markdown"]) == 0
+    assert re.findall(r"^\| (\S+) \|", capsys.readouterr().out, re.MULTILINE)[2:] == ["mine", *files[1:]]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("compare vgg16 lenet5 --columns params,latency", "`latency_ms` needs a measurement, and none was made"),
+        ("compare unet lenet5 --columns acc", "`accuracy` is known of none of these networks"),
+        ("summary lenet5 --static --columns latency", "`latency_ms_median` needs a measurement"),
+        ("scale lenet5 --batch 1,2 --columns latency", "`latency_ms` needs a measurement"),
+    ],
+)
+@pytest.mark.parametrize("form", ["text", "csv", "json", "latex"])
+def test_a_column_that_holds_nothing_is_an_error(
+    line: str, said: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli._run([*line.split(), "--format", form]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert said in err
+
+
+def test_shares_stand_beside_what_they_are_of(capsys: pytest.CaptureFixture[str]) -> None:
+    for columns, there in (("params", False), ("params,macs", True)):
+        assert cli._run(["summary", "lenet5", "--static", "--columns", columns]) == 0
+        assert ("% of MACs" in capsys.readouterr().out) is there

@@ -129,6 +129,12 @@ def said(result: SpecResult) -> str:
     return ", ".join(parts)
 
 
+def reasoned(result: SpecResult) -> str:
+    """The same with why a file cannot be read, as its error may go to another place."""
+    error = result.error if isinstance(result, UnreadSpec) else None
+    return f"{said(result)}: {printable(sentence(error.message))}" if error else said(result)
+
+
 def verdict(results: Sequence[SpecResult]) -> str:
     """One sentence about all of it."""
     read = _read(results)
@@ -181,7 +187,7 @@ TERMINAL = (
     SPEC,
     Column("models", MODEL_COUNT, "", "", _counted("model")),
     Column("figures", FIGURE_COUNT, "", "", _counted("figure")),
-    Column("notes", said, "", "", words),
+    Column("notes", reasoned, "", "", words),
 )
 
 
@@ -217,7 +223,8 @@ def _totals(results: Sequence[SpecResult]) -> str:
     each = " · ".join(f"{counts[name]:,} {SAID[name]}" for name in VERDICTS if counts[name])
     if counts["contradicts"]:
         each += ", as errata say" if known == counts["contradicts"] else f", {known} of them as errata say"
-    return f"{len(results)} specs, {models:,} models, {figures:,} printed figures" + (f": {each}" if each else "")
+    said = ((len(results), "spec"), (models, "model"), (figures, "printed figure"))
+    return ", ".join(f"{count:,} {word}{'s' * (count != 1)}" for count, word in said) + (f": {each}" if each else "")
 
 
 # --- locks --------------------------------------------------------------------------------------------------------

@@ -178,6 +178,19 @@ def named(known: Mapping[str, Named], names: Sequence[str]) -> list[Named]:
     return [*found.values()]
 
 
+TIMED = ("latency_", "throughput", "measured_")  # how columns begin that hold what was measured
+
+
+def known(columns: Iterable[Column], records: Sequence[Any], way: str, every: bool = False) -> None:
+    """Raise UsageError where one of these columns, for which somebody asks, holds nothing: of what is measured, or of
+    `every` one. `way` is how one measures."""
+    for column in columns:
+        timed = column.name.startswith(TIMED)
+        if (timed or every) and all(column.value(record) is None for record in records):
+            what = "needs a measurement, and none was made" if timed else "is known of none of these networks"
+            raise UsageError(f"the column `{column.name}` {what}", way if timed else "")
+
+
 def for_people(columns: Sequence[Column], raw: bool = False) -> list[Column]:
     """The columns as people see them, with numbers as they are if `raw`; without a heading they go by their names."""
     seen = [c if c.show is not None else Column(c.name, c.value, c.name, c.name, words) for c in columns]

@@ -24,6 +24,7 @@ from .columns import (
     counts,
     decimal,
     exact,
+    known,
     named,
     percent,
     plain,
@@ -76,7 +77,7 @@ def page(
     them too. Csv has a model a line with all ratios, or where the difference lies. Raises UsageError for a key that is
     none."""
     chosen(found, keys)
-    models = ", ".join(printable(model.name) for model in found.models)
+    models = ", ".join(printable(model.called) for model in found.models)
 
     def table() -> Table:
         return Table(_share_columns(found, by), shared) if shared else Table(_rows(found, keys), found.models)
@@ -103,7 +104,7 @@ def blocks(
     metrics, models = chosen(found, keys), []
     for model in found.models:
         about = filter(None, [clean(model.summary.title), wording.heading(model.summary)[-1]])
-        models.append(Fact(printable(model.name), " · ".join(about), label_style=LOUD))
+        models.append(Fact(printable(model.called), " · ".join(about), label_style=LOUD))
     yield Facts(models)
     yield Gap()
     figures = Table(_networks(found, metrics, raw, ratios), found.models, partial(_sure_notes, found, metrics))
@@ -116,8 +117,8 @@ def blocks(
         yield Gap()
     shown = {metric.key for metric in metrics}  # all, or those that were asked for
     accuracies = [Fact("accuracy", text) for text in _settings(found) if not keys or "accuracy" in shown]
-    best = ", ".join(printable(model.name) for model in found.pareto)
-    accuracies += [Fact("reported", text) for text in sources({m.name: m.reported for m in found.models})]
+    best = ", ".join(printable(model.called) for model in found.pareto)
+    accuracies += [Fact("reported", text) for text in sources({m.called: m.reported for m in found.models})]
     accuracies += [Fact("left out", text) for text in said(found.left_out)]
     by = ", ".join(metric.heading for metric in found.pareto_metrics)
     facts = [Fact(*fact) for fact in wording.notes(notes_of(found.models))]
@@ -151,12 +152,12 @@ def _sure_notes(found: Comparison, metrics: Sequence[Metric], model: Compared) -
     for metric in metrics:
         text = _sure(found, metric)[found.models.index(model)]
         if text:
-            yield Note(text, about=f"ratio of {metric.heading}, {printable(model.name)}:")
+            yield Note(text, about=f"ratio of {metric.heading}, {printable(model.called)}:")
 
 
 def _networks(found: Comparison, metrics: Sequence[Metric], raw: bool, ratios: bool) -> list[Column]:
     """A network a row, a figure a column, as papers print it, with the ratios to the first if they are asked for."""
-    columns = [Column("name", lambda model: printable(model.name), "network", "", words)]
+    columns = [Column("name", lambda model: printable(model.called), "network", "", words)]
     for metric in metrics:
         show = decimal if metric.unit == "count" and not raw else _show(metric, raw)
         heading = printable(metric.heading)
@@ -170,7 +171,7 @@ def _best(found: Comparison, metrics: Sequence[Metric]) -> Iterator[Fact]:
     """Who is best in what."""
     best: dict[str, list[str]] = {}
     for metric in metrics:
-        names = ", ".join(printable(model.name) for model in found.best(metric))
+        names = ", ".join(printable(model.called) for model in found.best(metric))
         best.setdefault(names, []).append(printable(metric.heading))
     said = [f"{names} in {', '.join(headings)}" for names, headings in best.items() if names]
     if said:
@@ -188,13 +189,16 @@ def _or_dash(show: Callable[[Sequence[Value]], Shown]) -> Callable[[Sequence[Val
 
 
 def chosen(found: Comparison, keys: Sequence[str]) -> list[Metric]:
-    """The metrics that `--columns` names, or all. Raises UsageError."""
-    return named({metric.key: metric for metric in found.figures}, keys) if keys else list(found.metrics)
+    """The metrics that `--columns` names, or all. Raises UsageError, also for one that no network has."""
+    metrics = named({metric.key: metric for metric in found.figures}, keys) if keys else list(found.metrics)
+    asked = [Column(metric.key, metric.of) for metric in metrics if keys]
+    known(asked, found.models, "`--measure` makes one, and saved runs have it.", every=True)
+    return metrics
 
 
 def _bars(found: Comparison, metrics: Sequence[Metric], raw: bool) -> Iterator[Pieces]:
     """Each figure as bars, a model a line."""
-    names = [printable(model.name) for model in found.models]
+    names = [printable(model.called) for model in found.models]
     room = max(map(width_of, names)) + 2
     for metric in metrics:
         values = [metric.of(model) for model in found.models]
@@ -280,7 +284,7 @@ def _settings(found: Comparison) -> list[str]:
     for model in found.models:
         if model.result is not None:
             places = tested.setdefault(model.result.tested, {})
-            places.setdefault(model.result.source, []).append(printable(model.name))
+            places.setdefault(model.result.source, []).append(printable(model.called))
     said = {how: [f"{', '.join(names)} in {place}" for place, names in each.items()] for how, each in tested.items()}
     return [f"{how}: as printed for {'; for '.join(places)}" for how, places in said.items()]
 
@@ -296,8 +300,8 @@ def _share_columns(found: Comparison, by: str) -> list[Column]:
         columns.append(Column("name", lambda share: printable(share.name), by, by, words))
     for what, heading, show in (("params", "params", exact), ("macs", "MACs", counts)):
         for n, model in enumerate(found.models):
-            name = printable(model.name)
-            columns.append(Column(f"{what}_{name}", partial(_at, what, n), f"{heading} {name}", name, show))
+            key, name = f"{what}_{printable(model.name)}", printable(model.called)
+            columns.append(Column(key, partial(_at, what, n), f"{heading} {name}", name, show))
         if len(found.models) == 2:
             columns.append(Column(f"{what}_difference", partial(_difference, what), f"Δ {heading}", "Δ", counts))
     return columns

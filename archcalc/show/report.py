@@ -44,13 +44,13 @@ CAPTIONS = {
 
 def page(result: ReportResult, tick: Tick | None = None) -> Page:
     """The page: a comparison of several models, then each of them; `tick(done, total)` reports pictures drawn."""
-    title = ", ".join(printable(model.name) for model in result.models)
+    title = ", ".join(printable(model.called) for model in result.models)
     return Page(title, lambda: _blocks(result, tick), lambda: [data(model.summary) for model in result.models])
 
 
 def _blocks(result: ReportResult, tick: Tick | None) -> Iterator[Block]:
     models, found = result.models, result.comparison
-    yield Heading(", ".join(printable(model.name) for model in models))
+    yield Heading(", ".join(printable(model.called) for model in models))
     if found is not None:
         yield Heading("Side by side", level=2)
         bars, bubbles = list(_drawn("bars", "What each of them costs.", models)), list(_bubbles(models, found))
@@ -123,7 +123,7 @@ def _roofline(model: Compared, ceilings: Device | None) -> Iterator[Picture]:
         yield from _drawn("roofline", "What limits each row, by a device's data sheet.", [counted])
     else:
         yield from _drawn(
-            "roofline", f"What limits each row of {printable(model.name)}, measured.", [model], "", ceilings
+            "roofline", f"What limits each row of {printable(model.called)}, measured.", [model], "", ceilings
         )
 
 

@@ -11,7 +11,7 @@ from ..documents import SCHEMA, VERSION, WRITER, Positive, Sizes, Version
 from ..networks import said
 from ..tasks.scale import Point, ScaleResult, Swept, Unbuilt
 from ..tasks.sweep import FIELD, LATENCY, TRAINING
-from .columns import Column, Shown, Value, binary, by_names, decimal, exact, for_people, plain, time, words
+from .columns import Column, Shown, Value, binary, by_names, decimal, exact, for_people, known, plain, time, words
 from .documents import Noted, SeveralInputs, TotalsDocument, several_inputs, totals_document
 from .page import Block, Fact, Facts, Gap, Heading, Page, Prose, Table
 from .reported import ReportedToo, reported_column, reported_too, sources
@@ -152,9 +152,10 @@ def page(found: ScaleResult, wanted: Sequence[str] = (), raw: bool = False) -> P
     column that there is not."""
     points = found.points
     results = list(dict.fromkeys(result for point in points for result in point.reported))
-    known = columns(found) + [reported_column(metric) for metric in dict.fromkeys(r.metric for r in results)]
-    more = [column for column in ASKED if column.name not in {each.name for each in known}]
-    picked = by_names([*known, *more], wanted) if wanted else known
+    every = columns(found) + [reported_column(metric) for metric in dict.fromkeys(r.metric for r in results)]
+    more = [column for column in ASKED if column.name not in {each.name for each in every}]
+    picked = by_names([*every, *more], wanted) if wanted else every
+    known(picked if wanted else (), points, "A sweep measures what is best: `--pareto latency,params`.")
 
     def blocks() -> Iterator[Block]:
         yield Heading(clean(found.model), (about(found),))

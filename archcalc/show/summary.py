@@ -14,7 +14,7 @@ from ..tasks import summary as rows
 from ..tasks.summary import Line, Pick
 from ..units import ITEMSIZE
 from . import wording
-from .columns import Column, Value, as_is, binary, by_names, decimal, exact, percent, plain, sizes, time, words
+from .columns import Column, Value, as_is, binary, by_names, decimal, exact, known, percent, plain, sizes, time, words
 from .page import Block, Branch, Document, Fact, Facts, Gap, Heading, Note, Page, Prose, Table, Tree
 from .styles import ACCENT, DIM, LOUD, PLAIN
 
@@ -157,7 +157,9 @@ def columns(summary: Summary, pick: Pick | None = None) -> list[Column]:
 
 def page(summary: Summary, depth: int = 0, pick: Pick | None = None) -> Page:
     """The rows opened `depth` levels, or what is picked of them; an opened line comes before its parts, and is their
-    sum. Csv has the lines without the totals, JSON all nodes."""
+    sum. Csv has the lines without the totals, JSON all nodes. Raises UsageError for a column that is not there."""
+    if pick is not None and pick.columns and summary.measured is None:
+        known(chosen(pick.columns), (), "Without `--static` one is made.")
 
     def table() -> Table:
         if pick is None or not pick.columns:
@@ -219,7 +221,9 @@ def table(summary: Summary, columns: Sequence[Column], depth: int, pick: Pick | 
         return [Prose("heads, counted apart", DIM)] if line is heads else []
 
     rules = [number for number, line in enumerate(found) if line.kind == "total"]
-    tree = Tree(_branch, lambda line: line.share, rows.share_of(summary))
+    of = rows.share_of(summary)
+    shared = any(column.name.startswith("latency" if of == "latency" else "macs") for column in columns)
+    tree = Tree(_branch, lambda line: line.share, of) if shared else Tree(_branch)
     return Table(columns, found, said, above, rules=rules, tree=tree)
 
 

@@ -20,7 +20,7 @@ from ..errors import UsageError, did_you_mean, printable
 from ..fronts import is_other, with_input
 from ..gate.build import reference
 from ..language.metrics import ReportedMetric
-from ..language.zoo import all_of, at_input, select_named, shipped
+from ..language.zoo import all_of, at_input, known_names, select, select_named, shipped, split
 from ..measurement import regression
 from ..measurement.conditions import Conditions
 from ..measurement.latency import Interrupted, Measurement
@@ -43,12 +43,18 @@ BY = ("stage", "row", "op")
 @dataclass(frozen=True, slots=True)
 class Compared:
     """A model as it was asked for, `resnet50@256`, with its summary, a printed accuracy where there is one, and what is
-    reported for it."""
+    reported for it; `short` is how people see it where that is another name."""
 
     name: str
     summary: Summary = field(repr=False)
     result: Result | None = None
     reported: tuple[Reported, ...] = ()
+    short: str = ""
+
+    @property
+    def called(self) -> str:
+        """What tables and pictures call it."""
+        return self.short or self.name
 
     @property
     def totals(self) -> Totals:
@@ -346,6 +352,7 @@ def gather(
     printed = {result.model: result for result in common([model.name for model in built if model.printed])}
     results = results_of(plan.results, dict(zip(names, built, strict=True)))
     found: list[tuple[Compared, Model]] = []
+    shorter = _shorter([name for name in names if name not in runs])
     for name, model in zip(names, built, strict=True):
         counted = model.fold_bn() if plan.fold_bn else model
         if conditions is not None:
@@ -353,7 +360,7 @@ def gather(
         taken = at_batch(runs[name], name, batch) if name in runs else None
         summary = counted.summary(batch, dtype, taken, plan.like, plan.optimizer if model.graph.code is None else "")
         result = printed.get(model.name) if model.printed else None
-        found.append((Compared(name, summary, result, results[name]), counted))
+        found.append((Compared(name, summary, result, results[name], shorter.get(name, "")), counted))
     choice = read_choice(where, sort, top, {m.key: m.bounded_in for m in figures([one for one, _ in found])})
     early, late = choice.split(MEASURED)
     unmeasured = sorted(choice.asked & MEASURED)
@@ -375,6 +382,18 @@ def gather(
         compared = [replace(one, summary=replace(one.summary, measured=run)) for one, run in pairs]
     left += [out for one in compared for out in late.left_out(one.name, one, figure)]
     return Gathered(late.of(compared, figure), stopped, left, len(names))
+
+
+def _shorter(names: Sequence[str]) -> dict[str, str]:
+    """What models of spec files are called in them, `net@64` of `./my.yaml:net@64`, where no other network of these or
+    of the zoo is called so."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        own = at_input(name)[0]
+        if not is_other(own) and split(own)[0] is not None:
+            found.setdefault(select(own).name + name.removeprefix(own), []).append(name)
+    taken = {*known_names(), *names} if found else set()
+    return {each[0]: own for own, each in found.items() if len(each) == 1 and own.partition("@")[0] not in taken}
 
 
 def figure(model: Compared, key: str) -> int | float | None:

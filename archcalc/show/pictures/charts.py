@@ -130,7 +130,7 @@ def bars(models: Sequence[Compared]) -> Figure:
         panels += [(what, values, color, hatch)] if len(values) == len(models) else []
     made = figure(PAGE, max(1.4, 0.22 * len(models) + 0.75))
     axes: Any = made.subplots(1, len(panels), sharey=True)
-    names = ["\n".join(textwrap.wrap(printable(model.name), 30)) for model in models]
+    names = ["\n".join(textwrap.wrap(printable(model.called), 30)) for model in models]
     beside = _Names(names, [], 7.0).width
     for ax, (what, values, color, hatch) in zip(axes, panels, strict=True):
         _panel(ax, range(len(models)), what, values, [color], hatch, (made.get_size_inches()[0] - beside) / len(panels))
@@ -407,7 +407,7 @@ def bubble(models: Sequence[Compared], axes: Bubble) -> Figure:
         points += own
         ways.append(way)
         radii += sizes
-        names += [printable(model.name) for model in members]
+        names += [printable(model.called) for model in members]
     front = _front(points, axes.y.better) if axes.pareto else []
     if front:
         ways.append([corner for one, other in pairwise(front) for corner in (one, (other[0], one[1]), other)])
@@ -432,7 +432,7 @@ def bubble(models: Sequence[Compared], axes: Bubble) -> Figure:
     for handle, s in zip(legend.legend_handles, shown, strict=True):
         handle.set_sizes([(2 * unit * sqrt(s / most)) ** 2])  # type: ignore[union-attr]
     ax.set_title(titled(_where_from(known, axes), 0.6), loc="left", fontsize=7.5)
-    missing = [printable(model.name) for model in models if not axes.known(model)]
+    missing = [printable(model.called) for model in models if not axes.known(model)]
     notes = ["dotted: the Pareto front"] if front else []
     notes += [f"without a place, as it is not known of them: {', '.join(missing)}"] if missing else []
     lettered(made, notes, lambda: labels(ax, points, names, radii, ways))
@@ -496,7 +496,7 @@ def scaling(models: Sequence[Compared]) -> Figure:
                     markerfacecolor=theme().paper)  # fmt: skip
             points += list(zip(xs, ys, strict=True))
             drawn.append(way)
-            names += [printable(model.name) for model in members]
+            names += [printable(model.called) for model in members]
         ax.set_xscale("log")
         low, high = min(x for x, _ in points), max(x for x, _ in points)
         ax.set_xlim(low / 1.6, high * 1.8)
