@@ -465,7 +465,7 @@ def test_a_frame_and_a_notebook() -> None:
 
 @pytest.mark.parametrize("form", ["markdown", "latex", "html"])
 def test_a_list_has_the_systems_without_a_spec(form: str) -> None:
-    systems, word = tuple(systems_without_spec("maxout")), "Known only by what documents print"
+    systems, word = tuple(systems_without_spec("clarifai")), "Known only by what documents print"
     assert systems
     both = write(listing.page(replace(list_models("vgg16"), systems=systems)), form)
     assert "vgg16" in both
