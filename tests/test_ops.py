@@ -432,8 +432,6 @@ ROWS = [
     # windows of 2, 3 and 2
     Row("adaptive_maxpool", {"size": 3}, [(2, 5)], (2, 3), [], 0, {"pool": 14}),
     # Fast R-CNN: 7×7 values of a region; windows of 6, 6, 6, 7, 6, 6, 6 rows and of 9, 10, 10, 10, 10, 10, 9 columns
-    Row("roipool", {"size": 7}, [(512, 37, 62)], (512, 7, 7), [], 0, {"pool": 512 * 43 * 68}),
-    Row("roipool", {"size": (2, 3)}, [(4, 4, 9)], (4, 2, 3), [], 0, {"pool": 4 * 4 * 9}),
     Row("shift", {}, [(64, 56, 56)], (64, 56, 56), [], 0, {}),
     Row("shift", {}, [(3, 9)], (3, 9), [], 0, {}),
     Row("flatten", {}, [MAP], (120,), [], 0, {}),
@@ -891,7 +889,6 @@ REFUSED: list[tuple[str, Arguments, list[Shape], str]] = [
     ("upsample", {"like": True}, [MAP, (6, 5)], "like"),
     ("upsample", {"factor": 2, "align_corners": True}, [MAP], "align_corners"),
     ("maxout", {"of": 3}, [SEQUENCE], "of"),
-    ("roipool", {"size": 7}, [VECTOR], ""),
     ("shift", {}, [SEQUENCE], ""),
     ("sinusoid", {}, [MAP], ""),
     ("sinusoid", {"relative": True}, [Tokens((6, 8))], "relative"),
@@ -1536,7 +1533,6 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     "take": take(),
     "attention": attention(),
     "maxout": maxout(),
-    "roipool": per_axis("roipool", "size"),
     "shift": plain("shift", maps),
     "sinusoid": st.tuples(sequences, st.booleans()).map(
         lambda drawn: (call("sinusoid", relative=drawn[1] and drawn[0][0] % 2 == 1), [drawn[0]])

@@ -34,7 +34,7 @@ from tests.tiers import covering_models, tiered
 SIZES = ((32, 112), (188, 300))  # the second is one that U-Net takes
 VOLUMES = ((32, 112), (92, 132))  # and one that 3D U-Net takes
 CHANNELS = 4
-AVERAGED = {"maxpool": "avgpool", "adaptive_maxpool": "adaptive_avgpool", "roipool": "adaptive_avgpool"}
+AVERAGED = {"maxpool": "avgpool", "adaptive_maxpool": "adaptive_avgpool"}
 INSTEAD = {**AVERAGED, "max": "mean", "gmp": "gap"}
 
 

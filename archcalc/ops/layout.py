@@ -334,20 +334,6 @@ class AdaptiveMaxPool(AdaptiveAvgPool):
         return pool(self.shape(x)[1:] if len(x) > 2 else self.shape(x)[1])
 
 
-@op("roipool")
-class RoiPool(AdaptiveMaxPool):
-    """Largest values over the windows of `adaptive_maxpool` of one region of interest: counted, and run, for one region
-    that is the whole map.
-
-    Source: Girshick, arXiv:1504.08083, section 2.1.
-    """
-
-    torch_module = ""  # it is in torchvision
-
-    def normal(self, x: Shape) -> Op:
-        return self
-
-
 @op("embed", words="how many ids there are")
 class Embedding(Free):
     """A learned vector for each of `words` ids: [tokens] to [tokens, width]. Weights: words × width."""

@@ -195,7 +195,7 @@ class Crops(_Regroup):
 @op("regions", count="how many regions of interest there are")
 class Regions(_Regroup):
     """Regions of interest of a map, each pooled to the size `size` by its largest values: C×H×W to n items of C×k×k.
-    Counted, and run, as `roipool` is: each region is the whole map.
+    Counted, and run, as if each region were the whole map; `roialign` reads them where they are.
 
     Source: Girshick, arXiv:1504.08083, section 2.1.
     """
@@ -210,7 +210,7 @@ class Regions(_Regroup):
 
     @property
     def _pool(self) -> Op:
-        return OPS["roipool"](size=self.size)
+        return OPS["adaptive_maxpool"](size=self.size)
 
     def shape(self, x: Shape) -> Shape:
         return many(self._pool.shape(many(x, ())), (*cuts_of(x), Cut("regions", self.count)))

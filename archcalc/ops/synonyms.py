@@ -33,7 +33,7 @@ maxpool           · maxpooling
 avgpool           · averagepool averagepooling meanpool
 gap               · globalavgpool globalaveragepool globalaveragepooling globalpool
 gmp               · globalmaxpool globalmaxpooling
-roipool           · roipooling
+regions(n, 7)     · roipool roipooling
 roialign          · multiscaleroialign roialignrotated
 upsample          · interpolate upsampling resize upsamplenearest upsamplingnearest
 upsample(smooth=True) · upsamplebilinear upsamplingbilinear
