@@ -24,6 +24,7 @@ from archcalc.errors import ArchcalcError, SpecError, UsageError
 from archcalc.graph import Graph
 from archcalc.models import Model
 from archcalc.tracing import code, traced
+from tests.captured import torchvision
 from tests.test_commands import Run, command
 
 __all__ = ["command"]  # a fixture
@@ -252,6 +253,7 @@ class Trap(NamedTuple):
 TRAPS = {
     "a conv without a module": Trap(Functional, (_tokens(3, 30, 30),), 8 * 27 * 900, 216),
     "a tied embedding": Trap(Tied, (torch.zeros(1, 10, dtype=torch.long),), 640_000, 64_000),
+    "a large table": Trap(lambda: nn.Embedding(50_000, 512), (torch.zeros(1, 10, dtype=torch.long),), 0, 25_600_000),
     "one layer thrice": Trap(Thrice, (_tokens(64),), 12_288, 4_160),
     "a layer that is not called": Trap(Unused, (_tokens(64),), 4_096, 4_810),
     "causal attention": Trap(Attention, (_tokens(8, 100, 64),) * 3, 10_240_000),
@@ -321,7 +323,7 @@ def _peers(trap: Trap) -> list[int | str]:
         return int(torchinfo.summary(module, input_data=given, verbose=0).total_mult_adds)
 
     found: list[int | str] = []
-    module, given = trap.make().eval(), [torch.zeros(value.shape, dtype=value.dtype) for value in trap.inputs]
+    module, given = trap.make().eval(), [torch.zeros(x.shape) if x.is_meta else x for x in trap.inputs]
     for tool in (summarised, analysed, counted):
         try:
             found.append(tool(module, given))
@@ -330,21 +332,33 @@ def _peers(trap: Trap) -> list[int | str]:
     return found
 
 
+# Of torchvision, where it is installed, with the MACs that it publishes, or that are known of it by hand.
+PUBLISHED = {"ViT-B/16": ("vit_b_16", 17_563_828_224), "Swin-T": ("swin_t", 4_490_566_656)}
+
+
+def _trap(name: str) -> Trap:
+    if name in TRAPS:
+        return TRAPS[name]
+    pytest.importorskip("torchvision")
+    word, macs = PUBLISHED[name]
+    return Trap(lambda: torchvision().models.get_model(word), (_tokens(3, 224, 224),), macs)
+
+
 PAGE = Path(__file__).parent.parent / "docs" / "capture.md"
-ROWS = {cells[0]: cells[2:] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.count("|") == 7
-        for cells in [[cell.strip() for cell in line.strip("|").split("|")]] if cells[0] in TRAPS}  # fmt: skip
+TABLE = [[*map(str.strip, line.strip("|").split("|"))] for line in PAGE.read_text(encoding="utf-8").splitlines()]
+ROWS = {cells[0]: cells[2:] for cells in TABLE if len(cells) == 6 and cells[0] in TRAPS | PUBLISHED}
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ROWS)
 def test_the_page_shows_what_others_count(name: str) -> None:
-    ours, *others = ROWS[name]
-    assert int(ours.replace(",", "")) == TRAPS[name].macs
-    for cell, count in zip(others, _peers(TRAPS[name]), strict=True):
+    (ours, *others), trap = ROWS[name], _trap(name)
+    assert int(ours.replace(",", "")) == trap.macs == captured(trap).totals.macs
+    for cell, count in zip(others, _peers(trap), strict=True):
         if name == "a device that is not there" and torch.cuda.is_available():
             continue
         shown = count if isinstance(count, str) else f"{count:,}"
-        assert cell == (shown if isinstance(count, str) or count == TRAPS[name].macs else f"**{shown}**")
+        assert cell == (shown if isinstance(count, str) or count == trap.macs else f"**{shown}**")
 
 
 def test_shared_and_unused_parameters_are_named() -> None:
@@ -877,3 +891,14 @@ def test_libraries_where_they_are(library: str) -> None:
     model = archcalc.load(f"{library}:resnet50")
     assert (model.totals.params, model.totals.macs) == (25_557_032, 4_089_184_256)
     assert (model.totals.peak_memory_bytes, _flat(model.graph)) == (11_038_720, 10_235_904)
+
+
+@pytest.mark.parametrize(
+    ("name", "held"), [("resnet50", 235_793_440), ("swin_t", 271_734_440), ("efficientnet_b0", 184_446_632)]
+)
+def test_training_peaks_of_libraries(name: str, held: int) -> None:
+    """Without parameters and statistics, of two samples: what a real step on the CPU was seen to hold."""
+    pytest.importorskip("torchvision")
+    assert torchvision().models
+    found = archcalc.load(f"torchvision:{name}").training(2)
+    assert found.peak_bytes - found.param_bytes - found.stat_bytes == held

@@ -152,6 +152,7 @@ def test_a_module_is_as_it_was_after_it_was_timed() -> None:
     x, state = torch.randn(2, 3, 8, 8), torch.get_rng_state()
     archcalc.capture(module, x).measure(Conditions(2, time_limit=0.1, runs=2))
     archcalc.capture(module, x).measure(Conditions(2, time_limit=0.1, runs=2, training=True))
+    archcalc.capture(Numbers(), x, example=True).measure(Conditions(2, time_limit=0.1, runs=2))
     assert module.training
     assert all(parameter.grad is None for parameter in module.parameters())
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())

@@ -65,7 +65,7 @@ def measure_in_turn(
         stack.enter_context(threads(conditions.threads))
         if where.type == "cuda":
             stack.enter_context(torch.cuda.device(where))
-        if training:
+        if training or any(graph.code is not None for graph in graphs):  # code may draw numbers in an evaluation, too
             stack.enter_context(torch.random.fork_rng(devices=[where] if where.type == "cuda" else []))
         stack.enter_context(torch.enable_grad() if training else torch.inference_mode())
         clock = CudaClock() if where.type == "cuda" else CpuClock()
