@@ -37,7 +37,8 @@ HEAD = (
 def tracked(replay: Replay) -> int:
     """The most that a run of the module itself holds, each storage seen from birth to death."""
     there = (*replay.module.parameters(), *replay.module.buffers())
-    with torch.inference_mode(), Watched(there, replay.given.values()) as watched:
+    watched = Watched(there, replay.given.values())
+    with torch.inference_mode(), watched:
         replay(*replay.given.values())
     return watched.peak
 
@@ -61,7 +62,7 @@ def row(name: str, runs: int) -> list[str]:
     bytes_held = own.report().totals.peak_memory_bytes, tracked(replay), max(held_bytes(own.graph, eager=False)), flat
     same = "no" if replay.differs() else "yes"
     del replay
-    times = timed(model, Conditions(runs=runs, time_limit=90))
+    times = [*timed(model, Conditions(runs=runs, time_limit=90))]
     times += timed(model, Conditions(2, training=True, runs=runs, time_limit=90))
     return [name, f"{len(own.graph.nodes):,}", same, *(f"{n:,}" for n in bytes_held), *times]
 
