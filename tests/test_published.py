@@ -250,6 +250,18 @@ FC = 4096 * 4096 + 1000 * 4096  # the last two layers of AlexNet and its kin, an
 FC_BIASES = 4096 + 1000
 
 
+def efficientnet(depth: int) -> int:
+    """Tan and Le, Table 1: expansion, kernel, channels and layers, `depth` times as many; a squeeze to a quarter."""
+    params, before = 27 * 32 + 2 * 32, 32
+    stages = ["1 3 16 1", "6 3 24 2", "6 5 40 2", "6 3 80 3", "6 5 112 3", "6 5 192 4", "6 3 320 1"]
+    for e, k, c, n in (map(int, stage.split()) for stage in stages):
+        for _ in range(depth * n):
+            wide, little = e * before, before // 4
+            params += (wide * (before + 2) if e > 1 else 0) + wide * (k * k + 2) + 2 * wide * little + little + wide
+            params, before = params + c * (wide + 2), c
+    return params + 1280 * (320 + 2) + 1281 * 1000
+
+
 def moe(experts: int, steps: int) -> tuple[int, int]:
     """Five LSTMs of 2,048 cells with projections, one with 512 inputs more; two mixtures, four experts a step."""
     lstms = 5 * (8192 * 1024 + 2048 * 512) + 8192 * 512
@@ -510,6 +522,8 @@ BY_HAND: dict[str, tuple[int, int | None]] = {
         5 * (4096 * (8 * 2048 + 9 * 3072) + 2 * 1024 * 1024 + 2 * 5 * 1024 + 32_000 * 1024),
     ),
     "convs2s-en-de": convs2s(25),
+    "efficientnet-b0": (efficientnet(1), None),
+    "efficientnet-b0-scaled": (efficientnet(2), None),
     "moe-translation-32": moe(32, 5),
     "moe-translation-2048": moe(2048, 1),
     "rnnenc-30": (
