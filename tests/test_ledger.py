@@ -154,6 +154,9 @@ HAND: dict[str, tuple[Any, str]] = {
     "vgg-16-conv-layers": (19 - 3, "exact"),
     "densenet-growth-rate": (12, "exact"),
     "googlenet-12x-alexnet": (Fraction(60_965_224, 6_998_552), "contradicts"),
+    "densenet-connections": (1 + 3, "contradicts"),  # maps of three layers; 3 · 4 / 2 connections
+    "efficientnet-claim-16x": (Fraction(34_699_493_472, 1_827_141_392), "contradicts"),  # PolyNet
+    "attention-92-depth": (1 + 3 * 3 + 6 * 4 * 3 + 3 * 3 + 1, "exact"),
     "resnet44-preact-depth": (9 * 7 + 2, "contradicts"),
     "wrn-52-1-conv-layers": (1 + 3 * 8 * 2 + 2, "contradicts"),  # no projection in the first group
     "conv-1x1-64-dot": (64, "exact"),
