@@ -30,9 +30,9 @@ IDS = ("embed",)
 # Of which what the backward pass makes inside, or which gradients are one memory, is not known to the byte.
 ROUGH = set(
     """
-    attention avgpool combine conv crop crops deformconv dropout expert_linear frames gates gru instancenorm
+    attention avgpool combine crop crops deformconv dropout expert_linear frames gates gru instancenorm
     localconv lstm many maxpool mean mul patches rbf rearrange regions rnn roialign shift shuffle similarity
-    slice stdconv sub together topk
+    slice sub together topk
     """.split()  # noqa: SIM905
 )
 

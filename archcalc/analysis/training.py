@@ -397,7 +397,8 @@ class _Step:
             self.arrived.append((value, made))
         self.live += self.parameters[index] * self.itemsize
         scratch = 0
-        if type(node.op).backward_scratch is not Op.backward_scratch:
+        inwards = node.op.scratch_inwards and not any(self.wanted[index])
+        if type(node.op).backward_scratch is not Op.backward_scratch and not inwards:
             scratch = node.op.backward_scratch(self._turns(node), self.itemsize, *self._shapes(node))
         if node.op.frees_grad_early and gradient.holders == 1:
             scratch -= gradient.size

@@ -193,6 +193,7 @@ class Op:
     gradient: ClassVar[Gradient] = "new"
     param_grads_are_views: ClassVar[bool] = False  # gradients of its parameters are views: torch adds nothing to them
     frees_grad_early: ClassVar[bool] = False  # the backward pass drops the output's gradient on the way, not at its end
+    scratch_inwards: ClassVar[bool] = False  # `backward_scratch` is on the way to its inputs' gradients alone
     free: ClassVar[str] = ""
     role: ClassVar[Role] = ""  # of a call of code: what it may be to an attention, or to windows
     fixed: ClassVar[tuple[int, ...]] = ()  # inputs that are constants, which its arguments say, too

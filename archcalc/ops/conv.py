@@ -148,6 +148,7 @@ class _Layer(Op):
 
 class _Convolution(_Layer):
     family = "convolution"
+    scratch_inwards = True
 
 
 @op("conv")
@@ -198,6 +199,10 @@ class Conv(_Convolution):
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return self._window(x).padded(x)
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        """By how much the gradient of the padded input is larger than that of the input."""
+        return sum(batch * (buffer.numel - numel(x)) * itemsize for buffer in self._window(x).padded(x))
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return (self._window(x).receptive_window(),)
@@ -285,6 +290,9 @@ class DepthwiseConv(_Convolution):
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return self._conv(x).saved_buffers(needs, x, y)
+
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        return self._conv(x).backward_scratch(batch, itemsize, x, y)
 
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         return self._conv(x).receptive_window(x)
