@@ -1102,11 +1102,9 @@ class LocalConv(nn.Module):
         windows = x.permute(*range(2, 2 + axes), 1, *range(2 + axes, 2 + 2 * axes), 0).reshape(
             self.weight.shape[0], -1, x.shape[0]
         )
-        weight = self.weight.flatten(2)
-        if self.bias is None:
-            return torch.bmm(weight, windows).permute(2, 1, 0).reshape(x.shape[0], -1, *self.size)
-        made = torch.baddbmm(self.bias.flatten(1).t().unsqueeze(2), weight, windows)  # positions × out × N
-        return made.permute(2, 1, 0).reshape(x.shape[0], -1, *self.size).contiguous()
+        made = torch.bmm(self.weight.flatten(2), windows)  # positions × out × N
+        y = made.permute(2, 1, 0).reshape(x.shape[0], -1, *self.size)
+        return y if self.bias is None else y.add(self.bias).contiguous()
 
 
 class DynamicConv(nn.Module):
