@@ -451,7 +451,7 @@ class Output:
     ) -> None:
         from ..errors import UsageError
         from ..files import writable
-        from ..show.writers import FORMATS, SUFFIXES, known_format
+        from ..show.writers import FORMATS, PARQUET, SUFFIXES, known_format
 
         formats = formats or FORMATS
         suffix = Path(path).suffix.lower()
@@ -460,6 +460,8 @@ class Output:
         self.picture = suffix[1:] if suffix in PICTURES and not output_format else ""
         by_suffix = SUFFIXES.get(suffix, "")
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
+        if self.format == PARQUET and not path:
+            raise UsageError("Parquet is no text: a file has it", "Such as `-o best.parquet`.")
         self.path, self.name, self.option = writable(path, option) if path else None, path, option
         self.heard = True  # until the reader of standard output has gone
 
@@ -468,19 +470,24 @@ class Output:
         page has what was measured. A text that cannot be written to its file is printed: Unavailable says why."""
         from ..errors import Unavailable, printable
         from ..files import replace, spare_read
-        from ..show.writers import write
+        from ..show.writers import PARQUET, write
 
         if self.path is not None:
             spare_read(self.path, f"{self.option} {self.name}")
         if not isinstance(result, str | bytes):
-            if self.format == "csv":
+            if self.format in ("csv", PARQUET):
                 print(
                     *(f"note: {note}" for note in result.notes),
                     sep="\n",
                     end="\n" * bool(result.notes),
                     file=sys.stderr,
                 )
-            result = write(result, self.format, *((_width(), in_color()) if self.path is None else (None, False)))
+            if self.format == PARQUET:
+                from ..show.writers.parquet import write as parquet
+
+                result = parquet(result)
+            else:
+                result = write(result, self.format, *((_width(), in_color()) if self.path is None else (None, False)))
         if self.path is not None:
             try:
                 replace(self.path, result)

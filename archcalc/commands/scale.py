@@ -99,22 +99,23 @@ def scale(
     """Count a network at many inputs, batches and settings (`--set width=1.0,1.1`): every point is built and
     counted, none is extrapolated. A size that does not build is named with the reason, and the others are shown:
     the exit code is 0, and 2 where none builds. Of very many points only those are kept that are asked for.
-    FILE may also be a picture: png, svg, pdf or tikz."""
+    FILE may also be Parquet, or a picture: png, svg, pdf or tikz."""
     from ..errors import UsageError
     from ..show.columns import known_units
     from ..show.scale import name_of, page
+    from ..show.writers import FORMATS, PARQUET
     from ..tasks.scale import scale as task
     from ..tasks.space import counts, sides
 
     if grid and (sample or search):
         raise UsageError(f"`--grid` and `--{'sample' if sample else 'search'}`: one of the two")
     raw, keys = known_units(units) == "raw", names(columns)
-    write = Output(output_format, output, pictures=True)
+    write = Output(output_format, output, (*FORMATS, PARQUET), pictures=True)
     sweeping = bool(where or points or pareto or best or sample or search)
     with running("counting", "points", rate=True) if sweeping else nullcontext() as tick:
         found = task(
             beside.spelled(model), inputs=one_or_named(inputs, sides) or (),
-            batches=counts(batches, "--batch"), settings=pairs(settings), vary=pairs(vary, "--vary"),
+            batches=counts(batches, "--batch "), settings=pairs(settings), vary=pairs(vary, "--vary"),
             sample=sample or 0, seed=seed, latin=latin, search=search or 0, where=where,
             pareto=names(pareto), maximize=names(maximize), best=best or 0, by=by, points=points, resume=resume,
             jobs=jobs, engine=engine, scheduler=scheduler,

@@ -31,6 +31,7 @@ from .space import INPUT, MOST, Candidate, Space, Value, is_expression, shown, v
 from .sweep import (
     FIELD,
     LATENCY,
+    MOST_KEPT,
     MOST_MEASURED,
     SHOWN,
     TRAINING,
@@ -116,7 +117,8 @@ class Swept:
     bounds, how many each bound left out, and what did not build, by its reason. `objectives` are those of a front,
     `maximized` the ones of which more is better, `by` is what the best are by. `file` is where all points are, `rate`
     how many were counted a second, by all processes together. `others` are some of what is left, evenly over the space,
-    with what varies and the two figures that are `drawn`."""
+    with what varies and the two figures that are `drawn`. There are so many `more` points that are kept
+    than are shown."""
 
     size: int
     counted: int
@@ -130,6 +132,7 @@ class Swept:
     file: str = ""
     drawn: tuple[str, ...] = ()
     others: tuple[dict[str, float | str], ...] = field(default=(), repr=False)
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +250,16 @@ def _space(
     derived: dict[str, str] = {}
     for name, given in settings.items():
         text = _listed(given)
-        (derived if is_expression(text) else axes)[name] = text
+        if is_expression(text):
+            derived[name] = text
+        else:
+            axes[name] = text
+            values_of(name, text, "--set", words)  # what is wrong with it is said here, where the option is known
     for name, given in vary.items():
         if name in derived or (name in axes and axes[name] != "1"):
             raise UsageError(f"`{name}` varies twice")
         axes[name] = _listed(given)
-        values_of(name, axes[name], "--vary", words)  # what is wrong with it is said here, where the option is known
+        values_of(name, axes[name], "--vary", words)
     if "batch" in derived:
         del axes["batch"]
     for name, text in (("dtype", dtype), ("optimizer", optimizer)):
@@ -326,17 +333,19 @@ class _Network:
         seconds = monotonic() - begun
         if not tally.left:
             raise _none_left(self.model, tally, sweep)
-        points = self._kept(tally, sweep, tick)
+        numbers = sweep.chosen(tally.kept)
+        more = (len(numbers) if sweep.deciding else tally.left) - MOST_KEPT
+        points = self._kept(numbers[:MOST_KEPT], tally, sweep, tick)
         about = Swept(
             sweep.space.size, tally.counted, tally.left, tally.left_out, tally.reasons,
             tuple(sweep.objectives), tuple(n for n in sweep.objectives if n in sweep.maximized), sweep.by,
             (tally.counted - before) / seconds if seconds else 0.0, file, sweep.drawn, tuple(sweep.others(tally)),
+            max(more, 0),
         )  # fmt: skip
         return self.result(points, about, tuple(sweep.asked))
 
-    def _kept(self, tally: Tally, sweep: Sweep, tick: Tick | None) -> list[Point]:
-        """The points that are kept, with what had to wait for it measured."""
-        numbers = sweep.chosen(tally.kept)
+    def _kept(self, numbers: Sequence[int], tally: Tally, sweep: Sweep, tick: Tick | None) -> list[Point]:
+        """The points of these numbers, with what had to wait for it measured."""
         if sweep.measured and len(numbers) > MOST_MEASURED:
             hint = f"Bound them: at most {MOST_MEASURED} are measured, in turn."
             raise UsageError(f"{tally.left:,} points are left, too many to measure each", hint)
@@ -377,6 +386,8 @@ class _Network:
             if isinstance(found, Model):
                 alike.setdefault(str(found.settings), []).append(found)
         notes = [note for group in alike.values() for note in (*group[0].stands_in, *another_network(group))]
+        if swept and swept.more:
+            notes.append(f"of {len(points) + swept.more:,} points that are kept the first {len(points)} are shown")
         return ScaleResult(str(self.model), tuple(points), unbuilt, tuple(dict.fromkeys(notes)), swept, tuple(asked))
 
 

@@ -175,12 +175,14 @@ def _in_order(given: Mapping[str, Expr], names: Iterable[str]) -> list[tuple[str
     return found
 
 
-def values_of(name: str, text: str, option: str = "--set", words: bool = False) -> Sequence[Value]:
-    """The values of an axis that an option gives; `words` where they may be such. Raises UsageError."""
+def values_of(name: str, text: str, option: str = "", words: bool = False) -> Sequence[Value]:
+    """The values of an axis, which `--set` or `--vary` gives, or an option of its own; `words` where they may be such.
+    Raises UsageError."""
+    what = f"{option} {name}=" if option else f"--{name} "
     if name.partition(" ")[0] == INPUT:
-        return sides(text)
+        return sides(text, what)
     if name == "batch":
-        return counts(text, "--batch")
+        return counts(text, what)
     if name in WORDS:
         listed = [word.strip() for word in text.split(",")]
         for word in listed:
@@ -192,7 +194,7 @@ def values_of(name: str, text: str, option: str = "--set", words: bool = False) 
         raise UsageError(f"`{cut(name)}` is no name of what varies", "Such as `width`, or `layers[stage 3]` in a row.")
     if words and re.search(r"(^|,)\s*[A-Za-z_]", text):
         return list(dict.fromkeys(word.strip() for word in text.split(",")))
-    return [simplify(value) for value in values(text, f"{option} {name}")]
+    return [simplify(value) for value in values(text, what)]
 
 
 def is_expression(text: str) -> bool:
@@ -206,7 +208,7 @@ def is_expression(text: str) -> bool:
     return False
 
 
-def sides(text: str) -> list[int | Shape]:
+def sides(text: str, what: str = "--input ") -> list[int | Shape]:
     """`128..512/32,3x64x96`: sides, and whole inputs; of code with their dtype, `16..64*2:int64`. Raises UsageError."""
     found: list[int | Shape] = []
     last = text.rpartition(",")[2].partition(":")[2]
@@ -216,7 +218,7 @@ def sides(text: str) -> list[int | Shape]:
         if re.fullmatch("[0-9]{1,19}(x[0-9]{1,19})+", whole):
             some: Sequence[int | Shape] = [tuple(int(n) for n in whole.split("x"))]
         else:
-            some = counts(size, "--input")
+            some = counts(size, what)
         found += [_typed(each, typed or last) for each in some] if typed or last else some
     return found
 
@@ -233,7 +235,7 @@ def _typed(size: int | Shape, text: str) -> Typed:
 
 def values(text: str, what: str) -> tuple[Fraction, ...]:
     """`128..512/32` (both ends, in steps), `8..256*2` (each so many times the one before), `1,8`, `0.5..2/0.5`, and
-    lists of these. Raises UsageError."""
+    lists of these; `what` is what stands in front of them. Raises UsageError."""
     found: list[Fraction] = []
     for part in text.split(","):
         try:
@@ -247,12 +249,12 @@ def values(text: str, what: str) -> tuple[Fraction, ...]:
             first, last, by = read_number(low), read_number(high), read_number(step if sign else "1")
             if by <= (sign == "*") or last < first or (sign == "*" and first <= 0):
                 raise ValueError
-            found += _times(first, last, by, part) if sign == "*" else _steps(first, last, by, f"{what} {part}")
+            found += _times(first, last, by, f"{what}{part}") if sign == "*" else _steps(first, last, by, f"{what}{part}")
         except (ValueError, ZeroDivisionError):
             hint = "A range is `128..512/32`, or `8..256*2` by factors; a list `1,8,32`."
-            raise UsageError(f"`{what} {cut(text)}` is neither numbers nor a range of them", hint) from None
+            raise UsageError(f"`{what}{cut(text)}` is neither numbers nor a range of them", hint) from None
         if len(found) > MOST:
-            raise UsageError(f"`{what} {cut(text)}` is more than {MOST:,} numbers, the most of one name")
+            raise UsageError(f"`{what}{cut(text)}` is more than {MOST:,} numbers, the most of one name")
     return tuple(dict.fromkeys(found))
 
 
@@ -279,7 +281,7 @@ def counts(text: str, what: str) -> tuple[int, ...]:
     """Whole numbers of at least 1. Raises UsageError."""
     found = values(text, what)
     if any(value.denominator != 1 or value < 1 for value in found):
-        raise UsageError(f"`{what} {cut(text)}`: whole numbers of at least 1 are wanted")
+        raise UsageError(f"`{what}{cut(text)}`: whole numbers of at least 1 are wanted")
     return tuple(int(value) for value in found)
 
 

@@ -1,8 +1,9 @@
 """The points of a sweep on disk, as they come: lines of csv or JSON, or a folder of Parquet parts; and its journal.
 
-A chunk is written, and then a line of the journal says so and where the file ends: what stands behind that was being
-written when somebody pulled the plug, and is cut off by whoever goes on. So nothing is lost, and nothing is there
-twice, however the sweep ended.
+A chunk is written, and then a line of the journal says so, where the file ends, and the checksum of all that stands in
+it so far: what stands behind that was being written when somebody pulled the plug, and is cut off by whoever goes on,
+and a file that somebody else changed is refused. So nothing is lost, and nothing is there twice, however the sweep
+ended.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from io import StringIO
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Any
+from zlib import crc32
 
 from .. import files
 from ..errors import Unavailable, UsageError, installed, printable
@@ -26,6 +28,7 @@ JOURNAL = ".journal"  # behind the name of the file
 MOST = 1 << 30  # bytes of a journal
 PATIENCE = 5.0  # seconds
 GO_ON = "`--resume` goes on with it; or name another file."
+OTHER = "Name another file, or remove it."
 
 
 class Store:
@@ -47,6 +50,7 @@ class Store:
         self.journal = self.path.with_name(self.path.name + JOURNAL)
         head = {"plan": sweep.plan.document(), "columns": sweep.columns, "long": sweep.long}
         self._file: IO[bytes] | None = None
+        self._sum = 0  # of what was written, of Parquet in the last part
         try:
             self._log = self.journal.open("ab+")
             try:
@@ -58,7 +62,7 @@ class Store:
             raise Unavailable(f"`{self.name}`: {error.strerror or error}") from None
         except (LookupError, TypeError, ValueError):
             message = f"`{printable(self.journal.name)}` is no journal of a sweep"
-            raise UsageError(message, "Name another file, or remove it.") from None
+            raise UsageError(message, OTHER) from None
 
     def _begin(self, head: dict[str, Any], resume: bool) -> None:
         self.chunks: list[Chunk] = []
@@ -72,25 +76,27 @@ class Store:
         first = _csv([self.sweep.columns]) if self.suffix == ".csv" else b""
         if resume and not lines and self.path.is_file() and self.path.stat().st_size > len(first):
             raise UsageError(f"`{self.name}` has no journal beside it: no sweep wrote it", "Name another file.")
-        end = 0
+        end, parts = 0, dict[str, int]()
         if begun and resume:
             _same(lines[0][1], head, self.name)
-            self.chunks = [Chunk.of(line["chunk"]) for _, line in lines if "chunk" in line]
-            end = max(line["end"] for _, line in lines if "end" in line)
+            written = [line for _, line in lines if "end" in line]
+            self.chunks = [Chunk.of(line["chunk"]) for line in written[1:]]
+            end, self._sum = written[-1]["end"], written[-1]["sum"]
+            sums = zip(self.chunks, written[1:], strict=True)
+            parts = {_part_name(chunk.number): line["sum"] for chunk, line in sums if chunk.left}
             self._log.truncate(lines[-1 if not done else -2][0])
         else:
             self._log.truncate(0)
         if self.suffix == ".parquet":
-            self._parts(begun and resume)
+            self._parts(parts)
         else:
             self._file = self.path.open("rb+" if self.path.exists() else "wb+")
-            if end > self._file.seek(0, os.SEEK_END):
-                raise UsageError(f"`{self.name}` is shorter than its journal says", "It is not what the sweep wrote.")
+            if _checksum(self._file, end) != self._sum:
+                raise UsageError(f"`{self.name}` is not what the sweep wrote: it was changed", OTHER)
             self._file.truncate(end)
-            self._file.seek(end)
         if not (begun and resume):
             self._write(first)
-            self._note({**head, "end": self._end})
+            self._note({**head, "end": self._end, "sum": self._sum})
 
     @property
     def _end(self) -> int:
@@ -106,7 +112,7 @@ class Store:
                 self._write("".join(f"{json.dumps(row)}\n" for row in rows).encode())
             elif chunk.rows:
                 self._part(chunk)
-            self._note({"chunk": chunk.document(), "end": self._end})
+            self._note({"chunk": chunk.document(), "end": self._end, "sum": self._sum})
         except OSError as error:
             raise Unavailable(f"`{self.name}`: {error.strerror or error}", GO_ON) from None
 
@@ -122,6 +128,7 @@ class Store:
         assert self._file is not None or not data
         if self._file is not None:
             self._file.write(data)
+            self._sum = crc32(data, self._sum)
             self._file.flush()
             os.fsync(self._file.fileno())
 
@@ -132,12 +139,15 @@ class Store:
 
     # --- Parquet ------------------------------------------------------------------------------------------------------
 
-    def _parts(self, kept: bool) -> None:
-        """Make the folder; in an old one nothing is left but, if they are `kept`, the parts of the journal."""
+    def _parts(self, kept: dict[str, int]) -> None:
+        """Make the folder; in an old one nothing is left but the parts that are `kept`, by their checksums."""
         self.path.mkdir(exist_ok=True)
-        known = {_part_name(chunk.number) for chunk in self.chunks} if kept else set()
+        for name, known in kept.items():
+            path = self.path / name
+            if not path.is_file() or crc32(path.read_bytes()) != known:
+                raise UsageError(f"`{self.name}` is not what the sweep wrote: `{name}` was changed", OTHER)
         for path in self.path.iterdir():
-            if path.name not in known:
+            if path.name not in kept:
                 if not path.name.startswith(("part-", files.BESIDE[0])):
                     raise UsageError(f"`{self.name}` has other files: `{printable(path.name)}`")
                 path.unlink()
@@ -157,7 +167,9 @@ class Store:
         arrays = {name: pyarrow.array(values, kinds[name]) for name, values in columns.items()}
         sink = pyarrow.BufferOutputStream()
         parquet.write_table(pyarrow.table(arrays), sink)
-        files.replace(self.path / _part_name(chunk.number), sink.getvalue().to_pybytes())
+        data = sink.getvalue().to_pybytes()
+        self._sum = crc32(data)
+        files.replace(self.path / _part_name(chunk.number), data)
 
 
 def _part_name(number: int) -> str:
@@ -168,6 +180,14 @@ def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
     out = StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue().encode()
+
+
+def _checksum(file: IO[bytes], end: int) -> int:
+    """Of a file up to where it should end."""
+    found = 0
+    while data := file.read(min(end - file.tell(), 1 << 20)):
+        found = crc32(data, found)
+    return found
 
 
 def _hold(log: IO[bytes], name: str, patience: float) -> None:
@@ -208,4 +228,4 @@ def _same(old: dict[str, Any], new: dict[str, Any], name: str) -> None:
     if other:
         key = other[0]
         what = {"specs": "the specs", "text": "the spec", "version": "the version of archcalc"}.get(key, f"`{key}`")
-        raise UsageError(f"`{name}` holds another sweep: {what} was another", "Name another file, or remove it.")
+        raise UsageError(f"`{name}` holds another sweep: {what} was another", OTHER)

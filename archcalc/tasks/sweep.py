@@ -320,11 +320,11 @@ class Sweep:
         return nsmallest(self.plan.best or MOST_KEPT, points)
 
     def chosen(self, points: Iterable[Kept]) -> list[int]:
-        """The numbers of what is kept of all, in the order in which it is shown."""
+        """The numbers of what is kept of all, in the order in which it is shown; where nothing decides, of the first."""
         kept = self.choose(points)
         if self.objectives and self.plan.best:
             kept = nsmallest(self.plan.best, kept, key=lambda each: (each[0][-1], each[1]))
-        return [number for _, number in kept[:MOST_KEPT]]
+        return [number for _, number in kept]
 
 
 def _selected(plan: Plan) -> Selection:

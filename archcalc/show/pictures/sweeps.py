@@ -51,6 +51,7 @@ def swept(found: ScaleResult, about: Swept) -> Figure:
     if front:
         above.plot(*zip(*points, strict=True), color=theme().ink, linewidth=0.9, drawstyle="steps-post", zorder=2)
     which = f"the front, {len(kept):,}" if about.objectives else f"the {len(kept):,} that are kept"
+    which += f" of {len(kept) + about.more:,}" if about.more else ""
     above.scatter(
         *zip(*points, strict=True), s=16, color=ORANGE, edgecolor=theme().ink, linewidth=0.5, zorder=3, label=which
     )  # fmt: skip

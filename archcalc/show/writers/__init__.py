@@ -1,4 +1,5 @@
-"""The six writers: each makes one form of any page. `write` is the only place that knows them all."""
+"""The six writers: each makes one form of any page. `write` is the only place that knows them all. A seventh makes
+bytes, by a package that it needs, and is a sweep's alone."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from ..page import Page
 
 FORMATS = ("text", "json", "csv", "markdown", "latex", "html")
+PARQUET = "parquet"
 SUFFIXES = {  # of files to write to
     ".txt": "text",
     ".json": "json",
@@ -20,13 +22,14 @@ SUFFIXES = {  # of files to write to
     ".tex": "latex",
     ".html": "html",
     ".htm": "html",
+    ".parquet": PARQUET,
 }
 
 
 def known_format(name: str, formats: Sequence[str] = FORMATS) -> str:
     """The name of a format. Raises UsageError."""
     if name not in formats:
-        what = "archcalc writes" if name not in FORMATS else "this is written in"
+        what = "archcalc writes" if name not in (*FORMATS, PARQUET) else "this is written in"
         raise UsageError(f"`{name}` is not a format {what}", did_you_mean(name, formats))
     return name
 
