@@ -49,7 +49,7 @@ class Candidates:
         if found is None:
             graph = network(self.selection, input or self._input, settings).graph
             found = analyse(graph, 1, dtype).at_batch(batch).totals
-        return found if isinstance(found, Exceeded) else _exceeded(found.counts(), limits) or found
+        return found if not limits or isinstance(found, Exceeded) else _exceeded(found.counts(), limits) or found
 
     def _of_pieces(
         self, settings: Settings, input: Input | None, batch: int, dtype: str, limits: Mapping[str, Number]

@@ -3,25 +3,26 @@ settings. They say all that the nodes of a Graph do, but not how these are calle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import compress
 from typing import Any, NamedTuple
 
 from .errors import Text
-from .graph import MAX_NODES, GraphBuilder, Opened
+from .graph import MAX_NODES, GraphBuilder, Scope
 from .ops import Op, Param, Shape, channels
 from .ops.shapes import elements, numel
 
 
 class Leaf:
-    """An op at shapes. `sums` is what is worked out from it, by whoever does that."""
+    """An op at shapes. `kind` is what a form knows of it. `sums` is what is worked out from it, by whoever does that."""
 
     __slots__ = ("entered", "kind", "op", "shape", "size", "sums")
     count = 1
 
     def __init__(self, op: Op, entered: tuple[Shape, ...], shape: Shape) -> None:
         self.op, self.entered, self.shape, self.size = op, entered, shape, elements(shape)
-        self.kind = op.storage, op.weight_layers, op.ids > 0  # what a form knows of it
+        self.kind = op.storage, op.weight_layers, op.ids > 0, op.read, _sized(type(op))
         self.sums: Any = None
 
     def reads(self, inputs: tuple[int, ...]) -> tuple[int, ...]:
@@ -38,6 +39,22 @@ class Leaf:
         return self.op.settled() and self.entered[:1] == (self.shape,)
 
 
+class Known:
+    """What is known of forms that have the same inputs and the same kinds of parts: of how many nodes they are, whether
+    any is `fixed`, of which values more than the shape is `read`, and what others have `worked` out."""
+
+    __slots__ = ("count", "fixed", "read", "worked")
+
+    def __init__(
+        self, parts: tuple[Leaf | Piece | None, ...], inputs: tuple[tuple[int, ...], ...], outs: tuple[int, ...]
+    ) -> None:
+        there = [(part, own) for part, own in zip(parts, inputs, strict=True) if part is not None]
+        self.count: int = sum([part.count for part, _ in there])
+        self.fixed = any([part.kind[-1] for part, _ in there])
+        self.read = {*outs, *[value for part, own in there for value in part.reads(own)]}
+        self.worked: dict[Any, Any] = {}
+
+
 class Form(NamedTuple):
     """How values go through a piece, whatever their sizes.
 
@@ -47,8 +64,7 @@ class Form(NamedTuple):
     in `outs`; −1, −2, … are values that were handed in. It was made in so many `steps`, and where it is `fixed` it is
     so at one size only; `widths` are channels of parts that an expression of the spec knew.
 
-    What is worked out from its inputs and the kinds of its parts is kept under `known`, by all that have these, and
-    its pieces under `at`, by the shapes that enter."""
+    Its pieces are kept under `at`, by the shapes that enter."""
 
     inputs: tuple[tuple[int, ...], ...]
     takes: tuple[int, ...]
@@ -59,17 +75,17 @@ class Form(NamedTuple):
     steps: int
     fixed: bool
     widths: tuple[tuple[int, int], ...]
-    known: dict[Any, Any]
+    known: Known
     at: dict[tuple[Shape, ...], Piece]
 
 
 class Piece:
     """Nodes that stand alike in many networks, as one: `parts` in a form, and the shapes of what `entered`. A part is a
     leaf, a piece, or None for one more value of the piece before it. `laid` are the shapes in which the elements of
-    what leaves it stood before they were laid out. There are `count` nodes in it; what is worked out from it is kept as
-    `sums`, and as `held` by how values enter."""
+    what leaves it stood before they were laid out. There are `count` nodes in it; `kind` is as of a leaf. What is
+    worked out from it is kept as `sums`, and as `held` by how values enter."""
 
-    __slots__ = ("count", "entered", "form", "held", "laid", "parts", "shapes", "sums")
+    __slots__ = ("count", "entered", "form", "held", "kind", "laid", "parts", "shapes", "sums")
 
     def __init__(
         self,
@@ -80,7 +96,7 @@ class Piece:
         laid: tuple[Shape, ...] = (),
     ) -> None:
         self.form, self.parts, self.entered, self.shapes, self.laid = form, parts, entered, shapes, laid
-        self.count: int = sum([part.count for part in parts if part is not None])
+        self.count, self.kind = form.known.count, (form.known, form.fixed)
         self.sums: Any = None
         self.held: dict[Any, Any] = {}
 
@@ -109,7 +125,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.leaves: dict[tuple[Op, tuple[Shape, ...]], Leaf] = {}
-        self.ways: dict[tuple[Any, ...], dict[Any, Any]] = {}
+        self.ways: dict[tuple[Any, ...], Known] = {}
         self.pieces = 0
 
 
@@ -126,6 +142,8 @@ class PieceBuilder(GraphBuilder):
         self.parts: list[Leaf | Piece | None] = []
         self.widths: list[tuple[int, int]] = []  # channels of values, where an expression may know them
         self.settling: list[int] = []  # from where on there is nothing but ops that may do nothing behind their like
+        self._begun: list[tuple[str, str]] = []  # rows and blocks: the names of a row and its group
+        self._rows: list[tuple[str, str, int]] = []
 
     def leaf(self, op: Op, shapes: tuple[Shape, ...]) -> Leaf:
         """An op at shapes. Raises OpError where it does not fit them."""
@@ -142,13 +160,18 @@ class PieceBuilder(GraphBuilder):
         self._nodes.append((op, inputs, leaf.shape, self._scope, 1, where, self.head))
         return len(self._nodes) - 1
 
-    def repeat(self, block: Opened, inputs: Mapping[int, int], first_op: Op | None = None) -> int:
-        offset = super().repeat(block, inputs, first_op)
-        parts = self.parts[block.start : block.stop]
-        if first_op is not None and isinstance(parts[0], Leaf):
-            parts[0] = self.leaf(first_op, parts[0].entered)
-        self.parts += parts
-        return offset
+    def open(
+        self, value: int, where: Text, text: str, *, scope: Scope | None = None, label: str = "", name: str = ""
+    ) -> Any:
+        self._begun.append((name, "" if scope is None else scope.name))
+
+    def close(self, *outputs: int) -> None:
+        name, group = self._begun.pop()
+        if not self._begun and not self.head:
+            self._rows.append((name, group, outputs[0]))
+
+    def row_spans(self) -> list[tuple[str, str, int]]:
+        return self._rows
 
     def inputs_of(self, index: int) -> tuple[int, ...]:
         """What a part works on."""
@@ -165,19 +188,21 @@ class PieceBuilder(GraphBuilder):
         places = {value: place for place, value in reversed([*enumerate(handed)])}
         takes: dict[int, int] = {}
         inputs = tuple([
-            tuple([v - start if v >= start else -1 - takes.setdefault(v, len(takes)) for v in values])
-            for _, values, *_ in nodes
+            (node[1][0] - start,) if len(node[1]) == 1 and node[1][0] >= start
+            else tuple([v - start if v >= start else -1 - takes.setdefault(v, len(takes)) for v in node[1]])
+            for node in nodes
         ])  # fmt: skip
         outs = tuple({value - start: 0 for value in values if value >= start})
-        read = _read(parts, inputs) | {*outs}
+        known = self._known(parts, inputs, outs)
+        read = known.read
         own = frozenset([number - start for number in shares if number >= start])
         if not read.issuperset(range(len(parts))) or not takes.keys() <= places.keys():
             raise Unfolded
         if own and min(shares[number + start] for number in own) < start:
             raise Unfolded
         laid = tuple([self.laid_out(out + start) for out in outs])
-        shapes = tuple([shape for _, _, shape, *_ in nodes])
-        fixed = fixed or bool(own) or any(at >= start for at in self.settling) or any(map(_at_one_size, parts))
+        shapes = tuple([node[2] for node in nodes])
+        fixed = fixed or known.fixed or bool(own) or any([at >= start for at in self.settling])
         form = Form(
             inputs,
             tuple([places[value] for value in takes]),
@@ -188,7 +213,7 @@ class PieceBuilder(GraphBuilder):
             steps,
             fixed,
             tuple([(value - start, width) for value, width in self.widths if value >= start]),
-            self._known(parts, inputs, outs),
+            known,
             {},
         )
         entered = tuple([self.shape(value) for value in takes])
@@ -208,48 +233,59 @@ class PieceBuilder(GraphBuilder):
         found = form.at.get(entered)
         if found is not None:
             return found
-        if any(
-            type(x) is not tuple or len(x) != len(y) or x[0] != y[0]
-            for x, y in zip(entered, other.entered, strict=True)
-        ):
-            return None
-        shapes: list[Shape] = []
-        parts: list[Leaf | Piece | None] = []
-        leaves = self.shelf.leaves
+        for x, y in zip(entered, other.entered, strict=True):
+            if type(x) is not tuple or len(x) != len(y) or x[0] != y[0]:
+                return None
+        parts = [*other.parts]
+        shapes = [*other.shapes, *entered[::-1]]  # what enters is at −1, −2, …, as its values are called
+        of, leaves = shapes.__getitem__, self.shelf.leaves
         others: Iterator[Shape] = iter(())
-        for part, inputs in zip(other.parts, form.inputs, strict=True):
-            x = tuple([shapes[value] if value >= 0 else entered[-1 - value] for value in inputs])
+        for at, inputs in enumerate(form.inputs):
+            part = parts[at]
             if part is None:
-                parts.append(None)
-                shapes.append(next(others))
-            elif isinstance(part, Leaf):
-                leaf = leaves.get((part.op, x)) or self.leaf(part.op, x)
-                parts.append(leaf)
-                shapes.append(leaf.shape)
+                shapes[at] = next(others, shapes[at])
+                continue
+            x = tuple(map(of, inputs))
+            if x == part.entered:
+                others = iter(())
+                continue
+            if isinstance(part, Leaf):
+                leaf = parts[at] = leaves.get((part.op, x)) or self.leaf(part.op, x)
+                shapes[at] = leaf.shape
             else:
-                piece = self.again(part, x)
+                piece = parts[at] = self.again(part, x)
                 if piece is None:
                     return None
-                parts.append(piece)
                 others = iter([piece.shapes[out] for out in piece.form.outs])
-                shapes.append(next(others))
-        if any(channels(shapes[value]) != width for value, width in form.widths):
-            return None
-        found = form.at[entered] = Piece(form, tuple(parts), entered, tuple(shapes), ())
+                shapes[at] = next(others)
+        for value, width in form.widths:
+            if channels(shapes[value]) != width:
+                return None
+        found = form.at[entered] = Piece(form, tuple(parts), entered, tuple(shapes[: len(parts)]), ())
         self.shelf.pieces += 1
         found.laid = tuple([found.laid_out(out) for out in form.outs])
         return found
 
-    def place(self, piece: Piece, handed: tuple[int, ...], where: Text) -> tuple[int, ...]:
-        """Append a piece to what it is handed, and return the values that it gives."""
-        first, form = len(self._nodes), piece.form
-        part: Piece | None = piece
-        inputs = tuple([handed[place] for place in form.takes])
-        for out in form.outs:
-            self._nodes.append((part, inputs, piece.shapes[out], self._scope, 1, where, self.head))
-            self.parts.append(part)
-            part, inputs = None, ()
-        return tuple([first + give if give >= 0 else handed[-1 - give] for give in form.gives])
+    def place(self, piece: Piece, handed: tuple[int, ...], where: Text, times: int = 1) -> tuple[int, ...]:
+        """Append a piece to what it is handed, so many times one behind the other, and return the values that the last
+        one gives."""
+        nodes, scope, head = self._nodes, self._scope, self.head
+        takes, gives, outs = piece.form.takes, piece.form.gives, piece.form.outs
+        for _ in range(times):
+            first = len(nodes)
+            if takes == gives == (0,):  # as most are
+                nodes.append((piece, handed[:1], piece.shapes[outs[0]], scope, 1, where, head))
+                self.parts.append(piece)
+                handed = (first,)
+                continue
+            part: Piece | None = piece
+            inputs = tuple([handed[place] for place in takes])
+            for out in outs:
+                nodes.append((part, inputs, piece.shapes[out], scope, 1, where, head))
+                self.parts.append(part)
+                part, inputs = None, ()
+            handed = tuple([first + give if give >= 0 else handed[-1 - give] for give in gives])
+        return handed
 
     def whole(self, main: int, outputs: tuple[int, ...], heads: tuple[int, ...]) -> tuple[Piece, Piece | None]:
         """All that was appended: the main path, and where there are heads everything. Raises Unfolded as `fold` does,
@@ -259,9 +295,9 @@ class PieceBuilder(GraphBuilder):
         found, read = list[Piece](), set[int]()
         for stop, ends in ((main, outputs), (len(self), (*outputs, *heads)))[: 1 + (main < len(self))]:
             parts = tuple(self.parts[:stop])
-            read = {*ends, *_read(parts, inputs)}
             outs = tuple([end for end in dict.fromkeys(ends) if end >= 0])
             known = self._known(parts, inputs[:stop], outs)
+            read = {*ends, *known.read}
             form = Form(inputs[:stop], (), (), shares, outs, (), 0, True, (), known, {})
             found.append(Piece(form, parts, entered, shapes[:stop]))
             if not read.issuperset(range(stop)) or not 0 < found[-1].count <= MAX_NODES:
@@ -272,9 +308,12 @@ class PieceBuilder(GraphBuilder):
 
     def _known(
         self, parts: tuple[Leaf | Piece | None, ...], inputs: tuple[tuple[int, ...], ...], outs: tuple[int, ...]
-    ) -> dict[Any, Any]:
-        kinds = [id(part.form.known) if isinstance(part, Piece) else part and part.kind for part in parts]
-        return self.shelf.ways.setdefault((inputs, outs, *kinds), {})
+    ) -> Known:
+        key = (inputs, outs, *[part and part.kind for part in parts])
+        found = self.shelf.ways.get(key)
+        if found is None:
+            found = self.shelf.ways[key] = Known(parts, inputs, outs)
+        return found
 
     def settles(self, start: int) -> bool:
         parts = self.parts[start:]
@@ -318,11 +357,6 @@ def _laid_out(
     return shape(value)
 
 
-def _read(parts: tuple[Leaf | Piece | None, ...], inputs: tuple[tuple[int, ...], ...]) -> set[int]:
-    """The values of which parts read more than the shape."""
-    return {value for part, own in zip(parts, inputs, strict=False) if part is not None for value in part.reads(own)}
-
-
 def _may_settle(part: Leaf | Piece | None) -> bool:
     """Whether all ops are such that a second one behind may do nothing."""
     if isinstance(part, Piece):
@@ -330,11 +364,7 @@ def _may_settle(part: Leaf | Piece | None) -> bool:
     return part is None or part.op.settled()
 
 
-def _at_one_size(part: Leaf | Piece | None) -> bool:
-    """Whether what stands there hangs on the sizes of what it works on."""
-    return part is not None and (part.form.fixed if isinstance(part, Piece) else _sized(type(part.op)))
-
-
+@cache
 def _sized(op: type[Op]) -> bool:
     """Whether what an op says in a line hangs on the sizes of what it works on."""
     return op.lays_out or op.regroups or op.results is not Op.results or op.pieces is not Op.pieces

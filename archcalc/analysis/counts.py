@@ -104,7 +104,11 @@ class Totals:
 
     def counts(self) -> dict[str, int]:
         """The numbers by name, without the element-wise kinds."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "elementwise"}
+        return dict(zip(COUNTED, _counted(self), strict=True))
+
+
+COUNTED = tuple(each.name for each in fields(Totals) if each.name != "elementwise")
+_counted = attrgetter(*COUNTED)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import NamedTuple
 
+from ..ops import KINDS
 from ..ops.base import LIMIT
 from ..ops.shapes import elements
 from ..pieces import Leaf, Piece, Unfolded
@@ -15,19 +17,10 @@ from .memory import ID_BYTES
 NONE = -(10**9)  # the length of a path that there is not
 
 
-class Counts(NamedTuple):
-    """What nodes have together, for one sample; `idle` are parameters of experts that a token does not run through."""
-
-    params: int
-    idle: int
-    weights: int
-    biases: int
-    norm_params: int
-    norm_stats: int
-    macs: int
-
-
-Sums = tuple[Counts, dict[str, int]]  # with the element-wise operations by kind
+# What nodes have together, for one sample: parameters, of these idle (experts that a token does not run through),
+# weights, biases, norm parameters; norm statistics; MACs; and the element-wise operations of each of KINDS.
+Sums = tuple[int, ...]
+OWN = 6  # of these are of parameters
 
 
 class Ways(NamedTuple):
@@ -39,16 +32,10 @@ class Ways(NamedTuple):
     ids: tuple[bool, ...]
 
 
-class Enters(NamedTuple):
-    """A value that enters a piece: the number of the storage that it stands in (−1: memory that is not the network's to
-    take), how many elements that has, and whether it is needed behind the piece."""
-
-    storage: int
-    size: int
-    needed: bool
-
-
-OUTSIDE = Enters(-1, 0, False)
+# A value that enters a piece: the number of the storage that it stands in (−1: memory that is not the network's to
+# take), how many elements that has, and whether it is needed behind the piece.
+Enters = tuple[int, int, bool]
+OUTSIDE: Enters = (-1, 0, False)
 
 
 class Step(NamedTuple):
@@ -62,9 +49,11 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a form does to memory at any size; and where each value that leaves it stands: the number of a storage that
-    entered, or of one of the `new` ones behind those, which have these numbers inside; −1 as of what enters."""
+    """What a form does to memory at any size: so many storages `entered`; and where each value that leaves it stands:
+    the number of one of them, or of one of the `new` ones behind those, which have these numbers inside; −1 as of what
+    enters."""
 
+    entered: int
     steps: tuple[Step, ...]
     stands: tuple[int, ...]
     new: tuple[int, ...]
@@ -89,10 +78,10 @@ class Known:
 
     def add(self, piece: Piece) -> None:
         """Take in a piece."""
-        counts, _ = sums(piece)
-        self.params += counts.params
-        self.active_params += counts.params - counts.idle
-        self.macs += counts.macs * self.batch
+        params, idle, _, _, _, _, macs, *_ = sums(piece)
+        self.params += params
+        self.active_params += params - idle
+        self.macs += macs * self.batch
 
     def counts(self) -> dict[str, int]:
         """By the names of totals."""
@@ -105,36 +94,36 @@ def totals(main: Piece, every: Piece | None = None, batch: int = 1, dtype: str =
     one node, and Unfolded where a total is."""
     found = _totals(main, batch, dtype)
     for each in (found, *([] if every is None else [_totals(every, batch, dtype)])):
-        if any(value > LIMIT for value in each.counts().values()):
+        if max(each.counts().values()) > LIMIT:
             raise Unfolded
     return found
 
 
 def _totals(piece: Piece, batch: int, dtype: str) -> Totals:
-    counts, kinds = sums(piece)
+    params, idle, weights, biases, norms, stats, macs, *kinds = sums(piece)
     held = memory(piece, (OUTSIDE,) * len(piece.entered))
     _, longest, ids = ways(piece)
     size = ITEMSIZE[dtype]
     inputs = sum(elements(x) * batch * (ID_BYTES if of else size) for x, of in zip(piece.entered, ids, strict=True))
     return Totals(
-        params=counts.params,
-        active_params=counts.params - counts.idle,
-        weights=counts.weights,
-        biases=counts.biases,
-        norm_params=counts.norm_params,
-        norm_stats=counts.norm_stats,
-        macs=counts.macs * batch,
-        flops=2 * counts.macs * batch,
-        param_bytes=counts.params * size,
+        params=params,
+        active_params=params - idle,
+        weights=weights,
+        biases=biases,
+        norm_params=norms,
+        norm_stats=stats,
+        macs=macs * batch,
+        flops=2 * macs * batch,
+        param_bytes=params * size,
         activation_bytes=held.made * batch * size,
         peak_memory_bytes=inputs + held.most * batch * size,
         weight_layers=max(longest),
-        elementwise={kind: count * batch for kind, count in kinds.items()},
+        elementwise={kind: count * batch for kind, count in zip(KINDS, kinds, strict=True) if count},
     )
 
 
 def sums(part: Piece | Leaf) -> Sums:
-    """The sums of a part, worked out once. Raises OpError above 10¹⁸ in one node."""
+    """The sums of a part, worked out once. Raises OpError above 10¹⁸ in one node, Unfolded for a kind that is none."""
     found: Sums | None = part.sums
     if found is None:
         found = part.sums = _of_leaf(part) if isinstance(part, Leaf) else _of_parts(part)
@@ -143,28 +132,25 @@ def sums(part: Piece | Leaf) -> Sums:
 
 def _of_leaf(leaf: Leaf) -> Sums:
     _, weights, biases, norms, stats, macs, kinds, _, _, idle, _, _ = cost_of(leaf.op, leaf.entered, leaf.shape)
-    return Counts(weights + biases + norms, idle, weights, biases, norms, stats, macs), kinds
+    if 0 in kinds.values():
+        raise Unfolded
+    return weights + biases + norms, idle, weights, biases, norms, stats, macs, *map(kinds.get, KINDS, repeat(0))
 
 
 def _of_parts(piece: Piece) -> Sums:
-    found = [part.sums or sums(part) for part in piece.parts if part is not None]
+    found: list[Sums] = [part.sums or sums(part) for part in piece.parts if part is not None]
     shares = piece.form.shares
-    counts = [own for own, _ in found]
     if shares:
         at = [n for n, part in enumerate(piece.parts) if part is not None]
-        counts = [Counts(0, 0, 0, 0, 0, 0, own.macs) if n in shares else own for n, own in zip(at, counts, strict=True)]
-    kinds: dict[str, int] = {}
-    for _, more in found:
-        for kind, count in more.items():
-            kinds[kind] = kinds.get(kind, 0) + count
-    return Counts(*map(sum, zip(*counts, strict=True))), kinds
+        found = [(*[0] * OWN, *own[OWN:]) if n in shares else own for n, own in zip(at, found, strict=True)]
+    return tuple(map(sum, zip(*found, strict=True)))
 
 
 def ways(piece: Piece) -> Ways:
     """The ways through a piece, worked out once for its form."""
-    found: Ways | None = piece.form.known.get("ways")
+    found: Ways | None = piece.form.known.worked.get("ways")
     if found is None:
-        found = piece.form.known["ways"] = _ways(piece)
+        found = piece.form.known.worked["ways"] = _ways(piece)
     return found
 
 
@@ -210,8 +196,8 @@ def memory(piece: Piece, enters: tuple[Enters, ...]) -> Held:
     found: Held | None = piece.held.get(enters)
     if found is not None:
         return found
-    steps, _, new = _plan(piece, tuple([(storage, needed) for storage, _, needed in enters]))
-    sizes = [0] * (1 + max((own.storage for own in enters), default=-1))
+    entered, steps, _, new = _plan(piece, tuple([(storage, needed) for storage, _, needed in enters]))
+    sizes = [0] * entered
     for storage, size, _ in enters:
         if storage >= 0:
             sizes[storage] = size
@@ -219,14 +205,15 @@ def memory(piece: Piece, enters: tuple[Enters, ...]) -> Held:
     for at, allocates, freed, entering in steps:
         part = parts[at]
         if isinstance(part, Piece):
-            state = [
-                OUTSIDE if there < 0 else Enters(there, 0 if needed else sizes[here], needed)
+            state = tuple([
+                OUTSIDE if there < 0 else (there, 0 if needed else sizes[here], needed)
                 for there, here, needed in entering
-            ]
-            held = memory(part, tuple(state))
-            most = max(most, live + held.most)
-            live, made = live + held.left, made + held.made
-            sizes += held.new
+            ])  # fmt: skip
+            above, left, inside, behind = part.held.get(state) or memory(part, state)
+            most = max(most, live + above)
+            live += left
+            made += inside
+            sizes += behind
         elif allocates:
             size = part.size  # type: ignore[union-attr]  # it is a leaf
             sizes.append(size)
@@ -240,9 +227,9 @@ def memory(piece: Piece, enters: tuple[Enters, ...]) -> Held:
 
 def _plan(piece: Piece, enters: tuple[tuple[int, bool], ...]) -> Plan:
     """What a form does to memory, worked out once for values that enter so, at any size."""
-    found: Plan | None = piece.form.known.get(enters)
+    found: Plan | None = piece.form.known.worked.get(enters)
     if found is None:
-        found = piece.form.known[enters] = _planned(piece, enters)
+        found = piece.form.known.worked[enters] = _planned(piece, enters)
     return found
 
 
@@ -299,4 +286,4 @@ def _planned(piece: Piece, enters: tuple[tuple[int, bool], ...]) -> Plan:
     outer = [stands[out] for out in form.outs]
     left = [storage for storage in dict.fromkeys(outer) if storage >= first_new]
     number = {storage: first_new + at for at, storage in enumerate(left)}
-    return Plan(tuple(steps), tuple([number.get(storage, storage) for storage in outer]), tuple(left))
+    return Plan(first_new, tuple(steps), tuple([number.get(storage, storage) for storage in outer]), tuple(left))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from copy import copy
 from fractions import Fraction
 from itertools import islice
@@ -524,22 +525,36 @@ class _Expander:
             elif call.times is None:
                 value = self.call(call, env, value)
             else:
-                for turn, _ in enumerate(self._rounds(call.times, env)):
-                    start = len(self.builder)
-                    value = self.call(call, env, value)
-                    if turn == 1 and (self.builder.settles(start) or call.word.value == "identity"):
-                        raise _repeats_nothing(line, call)
+                with closing(self._rounds(call.times, env)) as rounds:
+                    for turn, left in enumerate(rounds):
+                        start = len(self.builder)
+                        value = self.call(call, env, value)
+                        if turn != 1:
+                            continue
+                        if self.builder.settles(start) or call.word.value == "identity":
+                            raise _repeats_nothing(line, call)
+                        behind = self.rest(call, value, left)
+                        if behind is not None:
+                            value = behind
+                            break
         return value
 
-    def _rounds(self, times: Expr, env: Env) -> Iterator[None]:
-        """Go through the rounds of a repeat; `env` knows in which one it is (rule 4)."""
+    def rest(self, call: Call, value: Value, left: int) -> Value | None:
+        """The value behind all rounds of a repeat that are left, where they may be told from those before."""
+        return None
+
+    def _rounds(self, times: Expr, env: Env) -> Generator[int, None, None]:
+        """Go through the rounds of a repeat, each with how many are left; `env` knows in which one it is (rule 4)."""
         count, own = self._times(times, env), self.family.own_names
         before = _kept(env, [name for name in TURN if name not in own])
-        for turn in range(count):
-            now = {"first": turn == 0, "index": turn, "last": turn == count - 1}
-            env.update((name, now[name]) for name in before)
-            yield
-        _restore(env, before)
+        try:
+            for turn in range(count):
+                now = {"first": turn == 0, "index": turn, "last": turn == count - 1}
+                for name in before:
+                    env[name] = now[name]
+                yield count - turn - 1
+        finally:
+            _restore(env, before)
 
     def merge(self, merge: Merge, env: Env, value: Value) -> Value:
         self._step(merge.word)

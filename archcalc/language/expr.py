@@ -299,6 +299,8 @@ class Expr:
                 known = [n for n, v in env.items() if not isinstance(v, (Opaque, Waiting))]
                 hint = "" if name in TURN else did_you_mean(name, known)
                 raise ExprError(f"`{name}` {what}", start, stop, hint) from None
+            if type(value) is int:  # as most are
+                return value
             if isinstance(value, Opaque):
                 try:
                     return value.value(name, env)

@@ -30,6 +30,7 @@ class Pieces:
         self.shelf = Shelf()
         self.known: dict[tuple[Any, ...], Piece] = {}
         self.derived: dict[tuple[Any, ...], dict[str, Any]] = {}  # of `let:`, by what it is derived from
+        self.sizes: dict[tuple[bool, Shape], dict[str, Any]] = {}  # of what enters, by its shape
         self.spoken: dict[int, tuple[Any, _Words]] = {}  # by the identity of a line or block, which is kept with it
 
     def network(
@@ -37,8 +38,9 @@ class Pieces:
     ) -> tuple[Piece, Piece | None]:
         """The main path, and where there are heads everything. `seen` hears of the main path row by row, and may raise
         what it likes. Raises as `expand` does, and Unfolded where pieces do not say it all."""
-        if max(self.shelf.pieces, len(self.shelf.leaves), len(self.shelf.ways), len(self.derived)) > MAX_PIECES:
-            self.shelf, self.known, self.derived = Shelf(), {}, {}
+        kept = self.shelf.leaves, self.shelf.ways, self.derived, self.sizes
+        if max(self.shelf.pieces, *map(len, kept)) > MAX_PIECES:
+            self.shelf, self.known, self.derived, self.sizes = Shelf(), {}, {}, {}
         return _Folding(self, settings, input).network(seen)
 
 
@@ -63,6 +65,7 @@ class _Folding(_Expander):
         self.pieces = pieces
         self.builder = PieceBuilder(self.builder.inputs, pieces.shelf)
         self.round: tuple[Call | None, Piece | None, Shape] = None, None, ()  # of a repeat: what it placed, and on what
+        self._sizes_of = pieces.sizes
         self.inline = [0]  # how many calls are around that name their weights, here and in files that are built into it
 
     def network(self, seen: Callable[[Piece], None] | None) -> tuple[Piece, Piece | None]:
@@ -86,9 +89,9 @@ class _Folding(_Expander):
         all that it hangs on but for the shapes of what is handed, and is not `sized` where of these it may only be the
         channels."""
         builder, pieces = self.builder, self.pieces
-        shapes = [builder.shape(value) for value in handed]
+        shapes = [*map(builder.shape, handed)]
         piece = None
-        if sized or any(type(shape) is not tuple or len(shape) < 2 for shape in shapes):
+        if sized or any([type(shape) is not tuple or len(shape) < 2 for shape in shapes]):
             sized = True
             key = (*key, *shapes, *map(type, shapes), *map(builder.laid_out, handed))
             piece = pieces.known.get(key)
@@ -131,7 +134,7 @@ class _Folding(_Expander):
     def _alike(self, name: str, given: dict[str, Any], entering: Value) -> tuple[Any, ...]:
         """As of every network, but for the shapes."""
         own = tuple([len(v.value) if isinstance(v, Ref) else v for v in given.values()])
-        same = tuple([entering.index(value) for value in entering])
+        same = tuple(map(entering.index, entering))
         return (name, *self.opening, self.depth, own, tuple(map(type, given.values())), same)
 
     def _entering(self, value: Value) -> dict[str, Any]:
@@ -180,11 +183,10 @@ class _Folding(_Expander):
     def _again(self, call: Call, env: Env, value: Value) -> Value:
         """The value of a call in a round behind the first: of one that is the same in all of these what the round
         before placed, as long as sizes stay."""
+        again = self.rest(call, value, 1)
+        if again is not None:
+            return again
         builder, shape = self.builder, self.builder.shape(value[0])
-        of, piece, entered = self.round
-        if of is call and piece is not None and len(value) == 1 and entered == shape:
-            self._step(call.word, 4 + piece.form.steps)
-            return builder.place(piece, value, call.word)
         start = len(builder)
         found = super().call(call, env, value)
         alone = found == (start,) == (len(builder) - 1,) and len(shape) > 1 and builder.inputs_of(start) == value
@@ -192,6 +194,13 @@ class _Folding(_Expander):
         part = builder.parts[start] if alone and names.isdisjoint(TURN[1:]) else None
         self.round = call, part if isinstance(part, Piece) else None, shape
         return found
+
+    def rest(self, call: Call, value: Value, left: int) -> Value | None:
+        of, piece, entered = self.round
+        if of is not call or piece is None or len(value) != 1 or entered != self.builder.shape(value[0]):
+            return None
+        self._step(call.word, left * (4 + piece.form.steps))
+        return self.builder.place(piece, value, call.word, left)
 
     def _follow(self, env: Env) -> None:
         if not self.later:
@@ -251,7 +260,7 @@ class _Folding(_Expander):
 
     def _values(self, env: Mapping[str, Any], names: Iterable[str]) -> tuple[Any, ...]:
         """What names mean, as far as a piece may hang on it."""
-        values = [env.get(name) for name in names]
+        values = [*map(env.get, names)]
         kinds = [*map(type, values)]
         if not PLAIN.issuperset(kinds):
             values = [self._value(env, value) for value in values]

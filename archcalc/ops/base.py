@@ -555,8 +555,13 @@ def op(word: str, **sentences: str) -> Callable[[type], type]:
     return register
 
 
+_COUNTS = {"Count", "Size", "Pad | None"}
+
+
 def convert(value: Any, kind: str, name: str) -> Any:
     """`value`, as an expression gave it, for an argument of this kind. Raises OpError."""
+    if type(value) is int and 0 < value <= LIMIT and kind in _COUNTS:  # as most are
+        return value
     optional = kind.endswith("| None")
     kind = kind.removesuffix("| None").strip()
     if value is None and optional:

@@ -98,7 +98,21 @@ def window(
 
     Source: Dumoulin & Visin, arXiv:1603.07285, section 2; torch.nn.MaxPool2d.
     """
-    size = spatial(x, f"`{what}`")
+    return _placed(spatial(x, f"`{what}`"), kernel, stride, pad, pad_end, same, dilation, ceil, usual)
+
+
+@lru_cache(maxsize=4096)  # whatever the channels are
+def _placed(
+    size: tuple[int, ...],
+    kernel: Size,
+    stride: Size,
+    pad: Pad | None,
+    pad_end: Pad | None,
+    same: bool,
+    dilation: Size,
+    ceil: bool,
+    usual: Callable[[int, int, int], int],
+) -> Window:
     axes = len(size)
     k, s, d = spread(kernel, axes, "kernel"), spread(stride, axes, "stride"), spread(dilation, axes, "dilation")
     extent = tuple(di * (ki - 1) + 1 for ki, di in zip(k, d, strict=True))

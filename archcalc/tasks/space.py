@@ -249,7 +249,9 @@ def values(text: str, what: str) -> tuple[Fraction, ...]:
             first, last, by = read_number(low), read_number(high), read_number(step if sign else "1")
             if by <= (sign == "*") or last < first or (sign == "*" and first <= 0):
                 raise ValueError
-            found += _times(first, last, by, f"{what}{part}") if sign == "*" else _steps(first, last, by, f"{what}{part}")
+            found += (
+                _times(first, last, by, f"{what}{part}") if sign == "*" else _steps(first, last, by, f"{what}{part}")
+            )
         except (ValueError, ZeroDivisionError):
             hint = "A range is `128..512/32`, or `8..256*2` by factors; a list `1,8,32`."
             raise UsageError(f"`{what}{cut(text)}` is neither numbers nor a range of them", hint) from None
