@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..ops import KINDS
 from ..ops.base import LIMIT
@@ -40,12 +40,12 @@ OUTSIDE: Enters = (-1, 0, False)
 
 class Step(NamedTuple):
     """What a part does to storages: whether it allocates one, those that nothing needs behind it, and of a piece those
-    that enter it: their numbers there and here, and whether they are needed further on."""
+    that enter it, and None of a leaf: their numbers there and here, and whether they are needed further on."""
 
     part: int
     allocates: bool
     freed: tuple[int, ...]
-    enters: tuple[tuple[int, int, bool], ...] = ()
+    enters: tuple[tuple[int, int, bool], ...] | None = None
 
 
 class Plan(NamedTuple):
@@ -203,22 +203,25 @@ def memory(piece: Piece, enters: tuple[Enters, ...]) -> Held:
             sizes[storage] = size
     parts, live, most, made = piece.parts, 0, 0, 0
     for at, allocates, freed, entering in steps:
-        part = parts[at]
-        if isinstance(part, Piece):
+        part: Any = parts[at]
+        if entering is not None:
             state = tuple([
                 OUTSIDE if there < 0 else (there, 0 if needed else sizes[here], needed)
                 for there, here, needed in entering
             ])  # fmt: skip
             above, left, inside, behind = part.held.get(state) or memory(part, state)
-            most = max(most, live + above)
+            if live + above > most:
+                most = live + above
             live += left
             made += inside
             sizes += behind
         elif allocates:
-            size = part.size  # type: ignore[union-attr]  # it is a leaf
+            size = part.size
             sizes.append(size)
-            live, made = live + size, made + size
-            most = max(most, live)
+            live += size
+            made += size
+            if live > most:
+                most = live
         for storage in freed:
             live -= sizes[storage]
     found = piece.held[enters] = Held(most, live, made, tuple([sizes[storage] for storage in new]))

@@ -19,7 +19,7 @@ MAX_PIECES = 50_000  # kept for a network: where sizes are drawn at random there
 
 FEW = 16  # calls that are quicker built again inside what calls them than told from others
 SIZES = {"hin", "win", "tokens", "width"}
-PLAIN = {int, float, Fraction, bool, tuple, str, type(None)}
+PLAIN = {int, float, bool, tuple, str, type(None)}
 
 
 class Pieces:
@@ -267,7 +267,12 @@ class _Folding(_Expander):
         return (*values, *kinds)  # 1 is not True
 
     def _value(self, env: Mapping[str, Any], value: Any) -> Any:
+        if type(value) in PLAIN:
+            return value
+        if isinstance(value, Fraction):
+            return value.as_integer_ratio()  # which takes no time to hash
         if isinstance(value, Opaque):  # an expression of numbers, or a text
             used = [env.get(name) for name in sorted(value.names)]
-            return (value.text.value, *[other for other in used if type(other) in PLAIN], *map(type, used))
+            numbers = [self._value(env, other) for other in used if type(other) in PLAIN or type(other) is Fraction]
+            return (value.text.value, *numbers, *map(type, used))
         return len(value.value) if isinstance(value, Ref) else type(value) if isinstance(value, Waiting) else value

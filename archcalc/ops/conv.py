@@ -284,8 +284,7 @@ class DepthwiseConv(_Convolution):
 
     def _conv(self, x: Shape) -> Conv:
         spatial(x, "`dwconv`")
-        out = x[0] * self.multiplier
-        return Conv(out, self.kernel, self.stride, self.pad, x[0], self.dilation, self.bias, self.pad_end, self.same)
+        return _of_depth(self, x[0])
 
     def normal(self, x: Shape) -> Op:
         return self._conv(x).normal(x)
@@ -313,6 +312,13 @@ class DepthwiseConv(_Convolution):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return self._conv(x).torch(rt, x)
+
+
+@lru_cache(maxsize=256)
+def _of_depth(op: DepthwiseConv, channels: int) -> Conv:
+    """The convolution that a depth-wise one is, of so many channels."""
+    more = op.dilation, op.bias, op.pad_end, op.same
+    return Conv(channels * op.multiplier, op.kernel, op.stride, op.pad, channels, *more)
 
 
 @lru_cache(maxsize=256)
