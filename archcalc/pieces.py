@@ -146,14 +146,13 @@ class PieceBuilder(GraphBuilder):
         self._rows: list[tuple[str, str, int]] = []
 
     def leaf(self, op: Op, shapes: tuple[Shape, ...]) -> Leaf:
-        """An op at shapes. Raises OpError where it does not fit them."""
-        found = self.shelf.leaves.get((op, shapes))
-        if found is None:
-            found = self.shelf.leaves[op, shapes] = Leaf(op, shapes, self.infer(op, shapes))
+        """An op at shapes, for the first time. Raises OpError where it does not fit them."""
+        found = self.shelf.leaves[op, shapes] = Leaf(op, shapes, self.infer(op, shapes))
         return found
 
     def append(self, op: Op, inputs: tuple[int, ...], where: Text) -> int:
-        leaf = self.leaf(op, tuple([self.shape(value) for value in inputs]))
+        shapes = tuple(map(self.shape, inputs))
+        leaf = self.shelf.leaves.get((op, shapes)) or self.leaf(op, shapes)
         if len(self._nodes) >= MAX_NODES:
             raise Unfolded
         self.parts.append(leaf)
@@ -367,4 +366,4 @@ def _may_settle(part: Leaf | Piece | None) -> bool:
 @cache
 def _sized(op: type[Op]) -> bool:
     """Whether what an op says in a line hangs on the sizes of what it works on."""
-    return op.lays_out or op.regroups or op.results is not Op.results or op.pieces is not Op.pieces
+    return op.lays_out or op.regroups or not op.single

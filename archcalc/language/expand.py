@@ -37,7 +37,7 @@ _EXPERTS = {"n": "Count", "k": "Count", "normalize": "bool", "bias": "bool"}
 _NONE: Any = object()  # the value of a name that means nothing
 Given = Argument | Pattern | Several
 Pairs = tuple[tuple[str, str, Given], ...]  # name, kind and argument of what a call gives an op
-Bound = tuple[Call, type[Op], Pairs]
+Bound = tuple[Call, type[Op], Pairs, bool]  # whether its arguments may be others elsewhere
 Settings = Mapping[str, int | Fraction]
 
 
@@ -116,22 +116,6 @@ def _given(family: Family, settings: Settings) -> dict[str, Any]:
     return values
 
 
-def _ordered(lets: Mapping[str, tuple[Text, Expr]]) -> list[tuple[str, Expr]]:
-    """Every let behind those that it needs, where they need not each other."""
-    left, found = {name: expr for name, (_, expr) in lets.items()}, list[tuple[str, Expr]]()
-
-    def put(name: str) -> None:
-        expr = left.pop(name, None)
-        if expr is not None:
-            for needed in expr.names:
-                put(needed)
-            found.append((name, expr))
-
-    for name in lets:
-        put(name)
-    return found
-
-
 def _derive(env: Env, lets: Iterable[tuple[str, Expr]]) -> list[tuple[str, Expr]]:
     """Add to `env` those of `lets`, in order, that follow from it, and return the others that it does not have."""
     left = []
@@ -187,7 +171,7 @@ class _Expander:
             self._ops.clear()
         self.gates: Value = ()  # in the body of `experts`: how much each expert counts for each token
         self._done: dict[tuple[Any, ...], Done] = {}
-        self._sizes_of: dict[tuple[bool, Shape], dict[str, Any]] = {}
+        self._sizes_of: dict[Shape, dict[str, Any]] = {}
         self._abroad: dict[str, _Expander] = {}
 
     def _of(self, borrowed: Borrowed) -> _Expander:
@@ -214,11 +198,13 @@ class _Expander:
 
     def _lets(self) -> list[tuple[str, Expr]]:
         """Derive from the constants what follows from them; what needs a row's columns waits for the row."""
-        left = _derive(self.constants, _ordered(self.family.let))
+        left = _derive(self.constants, self.family.lets)
+        waiting = dict(left)
+        if not waiting:
+            return left
         quoted = self.family.layers.quoted if self.family.layers else None
         roles = [self.family.role(heading.value) for heading in quoted.table.headings] if quoted else []
         columns = [role.name for role in roles if role is not None and role.kind == "name"]
-        waiting = dict(left)
         for name, expr in ((name, waiting[name]) for name in self.family.let if name in waiting):
             needed = next(needed for needed in expr.names if _missing(needed, self.constants))
             hint = "A block knows a row's columns only as its arguments."
@@ -239,8 +225,7 @@ class _Expander:
     def _entering(self, value: Value) -> dict[str, Any]:
         """`cin`, `hin`, `win`, `tokens` and `width`: the sizes of what enters a body (of its first part)."""
         shape = self.builder.shape(value[0])
-        key = isinstance(shape, Tokens), shape
-        found = self._sizes_of.get(key)
+        found = self._sizes_of.get(shape)
         if found is None:
             hint = "A map has `hin` and `win`, a sequence `tokens` and `width`; each has `cin`."
             other = Waiting(f"is not known here: what enters is {dims(shape)}", hint)
@@ -252,7 +237,7 @@ class _Expander:
                 sizes |= {"win": shape[-1]} if len(shape) > 2 else {}
             own = self.family.own_names
             found = {"cin": channels(shape), **{name: size for name, size in sizes.items() if name not in own}}
-            self._sizes_of[key] = found
+            self._sizes_of[shape] = found
         return found
 
     def _inputs(self, replaced: Input | None) -> tuple[tuple[str, Shape], ...]:
@@ -378,8 +363,9 @@ class _Expander:
         for row in rows:
             if row.group != group:
                 group, scope = row.group, root.inner(_part_of_path(row.group))
-            columns = {**row.columns, **self.placed.get(row.name, {})}
-            env = {**self._row_env(columns, value), **names}
+            columns = {**row.columns, **self.placed.get(row.name, {})} if self.placed else row.columns
+            env = self._row_env(columns, value)
+            env.update(names)
             env.update(_held(columns, env))
             if row.name in replaced or own:
                 self.weights = {}  # a body of its own; what `row:` says is the table's
@@ -796,12 +782,15 @@ class _Expander:
             op, inputs = self._of_each_expert(op, inputs, call.word)
         if self.unrolling and op.family == "recurrent":
             self._check_state(call, op, inputs)
-        value = tuple([self._append(piece, inputs, call.word, call)[0] for piece in op.pieces])
+        if op.single:
+            value = self._append(op, inputs, call.word, call)
+        else:
+            value = tuple([self._append(piece, inputs, call.word, call)[0] for piece in op.pieces])
         if op.lays_out and len(self.builder.shape(value[0])) > 1:
             self._check_order(op, inputs[0], call)
         if self.gates:
             self._check_alone(op, inputs, call.word)
-        cuts = op.results(self.builder.shape(inputs[0]))
+        cuts = () if op.single else op.results(self.builder.shape(inputs[0]))
         if cuts:
             value = tuple([value[0] if cut is None else self._append(cut, value, call.word)[0] for cut in cuts])
             self.together.append(value)
@@ -880,12 +869,11 @@ class _Expander:
         bound = self._bound.get(id(call))
         if bound is None:
             bound = self._bound[id(call)] = self._bind_op(call)
-        _, cls, pairs = bound
+        _, cls, pairs, varies = bound
         values = tuple([argument(env) for _, _, argument in pairs])
         refs: Value = ()
         if Ref in map(type, values):
             refs, values = self._refs(call, pairs, values)
-        varies = not all(argument.constant for _, _, argument in pairs)
         key = (id(call), *values, *map(type, values)) if varies else (id(call),)
         op = self._ops.get(key)
         if op is None:
@@ -927,7 +915,8 @@ class _Expander:
             raise call.word.error(f"`{word}` wants {_listed(missing)}", _usage(word))
         said = [name for name in kinds if name in given]  # in the op's order, which is that of its inputs
         spelled = {name for name in said if kinds[name].startswith("Word")}
-        return call, cls, tuple([(n, kinds[n], Pattern(given[n].text) if n in spelled else given[n]) for n in said])
+        pairs = tuple([(n, kinds[n], Pattern(given[n].text) if n in spelled else given[n]) for n in said])
+        return call, cls, pairs, not all(argument.constant for _, _, argument in pairs)
 
     def _open(self, block: Block, call: Call, env: Env, value: Value) -> Value:
         self._step(call.word, 4)

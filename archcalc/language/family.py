@@ -193,6 +193,22 @@ class Family:
         return [*bodies, self.layers.body] if self.layers and self.layers.body else bodies
 
     @cached_property
+    def lets(self) -> list[tuple[str, Expr]]:
+        """Every let behind those that it needs, where they need not each other."""
+        left, found = {name: expr for name, (_, expr) in self.let.items()}, list[tuple[str, Expr]]()
+
+        def put(name: str) -> None:
+            expr = left.pop(name, None)
+            if expr is not None:
+                for needed in expr.names:
+                    put(needed)
+                found.append((name, expr))
+
+        for name in self.let:
+            put(name)
+        return found
+
+    @cached_property
     def value_names(self) -> frozenset[str]:
         """Every name that a value has somewhere in the file: given in a body, an input, a parameter or a hole."""
         names = [name for body in self.bodies for part in bodies_of(body) for name in part.names]

@@ -30,7 +30,7 @@ class Pieces:
         self.shelf = Shelf()
         self.known: dict[tuple[Any, ...], Piece] = {}
         self.derived: dict[tuple[Any, ...], dict[str, Any]] = {}  # of `let:`, by what it is derived from
-        self.sizes: dict[tuple[bool, Shape], dict[str, Any]] = {}  # of what enters, by its shape
+        self.sizes: dict[Shape, dict[str, Any]] = {}  # of what enters, by its shape
         self.spoken: dict[int, tuple[Any, _Words]] = {}  # by the identity of a line or block, which is kept with it
 
     def network(
@@ -158,11 +158,13 @@ class _Folding(_Expander):
         words = self._words(item, Body(where, (item,)))
         if words.alone:
             return build(item, env, value)
-        given = {name: env.get(name) for name in words.said}
-        handed = (*value, *(v for ref in given.values() if isinstance(ref, Ref) for v in ref.value))
         constants = self._values(self.constants, words.constants)
         said = self._values(env, words.said)
-        key = (id(item), constants, said, *self._alike("", {"": Ref(value)}, handed))
+        handed = value
+        if Ref in said:  # one of the kinds
+            refs = [ref for ref in map(env.get, words.said) if isinstance(ref, Ref)]
+            handed = (*value, *[v for ref in refs for v in ref.value])
+        key = (id(item), constants, said, len(value), *map(handed.index, handed))
         return self._memo(key, words.sized, handed, where, lambda: build(item, env, value))
 
     def unrolled(self, steps: Unrolled, env: Env, value: Value) -> Value:

@@ -178,6 +178,7 @@ class Op:
     nests: ClassVar[bool] = False  # the inputs of one among its inputs may as well stand in that one's place
     gated: ClassVar[bool] = False  # the inputs behind the first are gates that scale it
     lays_out: ClassVar[bool] = False  # gives the elements of its input, in their order, as another shape
+    single: ClassVar[bool] = True  # a call of it is one node of one value
     regroups: ClassVar[bool] = False  # makes many of a value or the reverse: its rules speak of all items, not of one
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
     probabilities: ClassVar[bool] = False  # it makes them of scores, as losses such as `cross_entropy` do themselves
@@ -548,6 +549,7 @@ def op(word: str, **sentences: str) -> Callable[[type], type]:
                     raise TypeError(f"no sentence says what `{name}` of the op `{word}` is")
                 found[name] = Argument(name, kind, cls.__dict__.get(name, MISSING), sentence)
         cls.fields = tuple(found.values())
+        cls.single = cls.results is Op.results and cls.pieces is Op.pieces
         OPS[word] = cls
         ARGUMENTS[word] = tuple(field for field in cls.fields if not field.name.startswith("_"))
         return cls
