@@ -4,7 +4,6 @@ settings. They say all that the nodes of a Graph do, but not how these are calle
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from .ops.shapes import elements, numel
 
 
 class Leaf:
-    """An op at shapes. `kind` is what a form knows of it. `sums` is what is worked out from it, by whoever does that."""
+    """An op at shapes. `kind` is what a form knows of it, `sums` what is worked out from it, by whoever does that."""
 
     __slots__ = ("entered", "kind", "op", "shape", "size", "sums")
     count = 1
@@ -50,7 +49,7 @@ class Known:
     ) -> None:
         there = [(part, own) for part, own in zip(parts, inputs, strict=True) if part is not None]
         self.count: int = sum([part.count for part, _ in there])
-        self.fixed = any([part.kind[-1] for part, _ in there])
+        self.fixed = any(part.kind[-1] for part, _ in there)
         self.read = {*outs, *[value for part, own in there for value in part.reads(own)]}
         self.worked: dict[Any, Any] = {}
 
@@ -201,7 +200,7 @@ class PieceBuilder(GraphBuilder):
             raise Unfolded
         laid = tuple([self.laid_out(out + start) for out in outs])
         shapes = tuple([node[2] for node in nodes])
-        fixed = fixed or known.fixed or bool(own) or any([at >= start for at in self.settling])
+        fixed = fixed or known.fixed or bool(own) or any(at >= start for at in self.settling)
         form = Form(
             inputs,
             tuple([places[value] for value in takes]),
@@ -236,7 +235,7 @@ class PieceBuilder(GraphBuilder):
             if type(x) is not tuple or len(x) != len(y) or x[0] != y[0]:
                 return None
         parts = [*other.parts]
-        shapes = [*other.shapes, *entered[::-1]]  # what enters is at −1, −2, …, as its values are called
+        shapes: list[Shape] = [*other.shapes, *entered[::-1]]  # what enters is at −1, −2, …, as its values are called
         of, leaves = shapes.__getitem__, self.shelf.leaves
         others: Iterator[Shape] = iter(())
         for at, inputs in enumerate(form.inputs):
@@ -244,15 +243,15 @@ class PieceBuilder(GraphBuilder):
             if part is None:
                 shapes[at] = next(others, shapes[at])
                 continue
-            x = tuple(map(of, inputs))
-            if x == part.entered:
+            own = tuple(map(of, inputs))
+            if own == part.entered:
                 others = iter(())
                 continue
             if isinstance(part, Leaf):
-                leaf = parts[at] = leaves.get((part.op, x)) or self.leaf(part.op, x)
+                leaf = parts[at] = leaves.get((part.op, own)) or self.leaf(part.op, own)
                 shapes[at] = leaf.shape
             else:
-                piece = parts[at] = self.again(part, x)
+                piece = parts[at] = self.again(part, own)
                 if piece is None:
                     return None
                 others = iter([piece.shapes[out] for out in piece.form.outs])
@@ -270,13 +269,15 @@ class PieceBuilder(GraphBuilder):
         one gives."""
         nodes, scope, head = self._nodes, self._scope, self.head
         takes, gives, outs = piece.form.takes, piece.form.gives, piece.form.outs
+        if takes == gives == (0,):  # as most are
+            shape, handed = piece.shapes[outs[0]], handed[:1]
+            for first in range(len(nodes), len(nodes) + times):
+                nodes.append((piece, handed, shape, scope, 1, where, head))
+                handed = (first,)
+            self.parts += [piece] * times
+            return handed
         for _ in range(times):
             first = len(nodes)
-            if takes == gives == (0,):  # as most are
-                nodes.append((piece, handed[:1], piece.shapes[outs[0]], scope, 1, where, head))
-                self.parts.append(piece)
-                handed = (first,)
-                continue
             part: Piece | None = piece
             inputs = tuple([handed[place] for place in takes])
             for out in outs:
@@ -363,7 +364,6 @@ def _may_settle(part: Leaf | Piece | None) -> bool:
     return part is None or part.op.settled()
 
 
-@cache
 def _sized(op: type[Op]) -> bool:
     """Whether what an op says in a line hangs on the sizes of what it works on."""
     return op.lays_out or op.regroups or not op.single

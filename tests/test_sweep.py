@@ -60,6 +60,11 @@ def space(axes: dict[str, str], derived: dict[str, str] | None = None, known: st
     return Space(axes.items(), (derived or {}).items(), known.split().__contains__)
 
 
+def needs(package: str) -> pytest.MarkDecorator:
+    there = importlib.util.find_spec(package) is not None
+    return pytest.mark.skipif(not there, reason=f"{package} is not installed: `pip install archcalc[sweep]`")
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
     (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
@@ -105,12 +110,18 @@ def test_what_cannot_vary(axes: dict[str, str], derived: dict[str, str], message
         space(axes, derived)
 
 
-@pytest.mark.parametrize("option", ["set", "vary"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("--set c=1..x", "--vary c=1..x", "--vary batch=1..x", "--set batch=1..x", "--batch 1..x", "--input 1..x"),
+        *("--vary input=1..x", "--vary c=1..9*1", "--vary c=1..9999"),
+    ],
+)
 def test_numbers_that_are_none_are_told_of_the_option_that_gives_them(
-    option: str, tiny: str, capsys: pytest.CaptureFixture[str]
+    words: str, tiny: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli._run(["scale", tiny, f"--{option}", "c=1..x"]) == 2
-    assert f"`--{option} c 1..x` is neither numbers" in capsys.readouterr().err
+    assert cli._run(["scale", tiny, *words.split(" ")]) == 2
+    assert f"`{words}` is " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("latin", [False, True])
@@ -317,14 +328,25 @@ def test_whatever_a_kill_leaves_is_gone_on_with(tiny: str, tmp_path: Path) -> No
         every(tiny, points=str(path), resume=True)
     Path(tiny).write_text(TINY, encoding="utf-8")
     head = kept[: kept.index(b"\n") + 1]
-    for wrong in (b'{"chunk": 7, "end": 3}\n', b'{"chunk": {}, "end": 3}\n', b'{"end": "x"}\n'):
+    lines = (
+        b'{"chunk": 7, "end": 3, "sum": 0}',
+        b'{"chunk": {}, "end": 3, "sum": 0}',
+        b'{"end": "x", "sum": 0}',
+        b'{"end": 3}',
+    )
+    for wrong in (b"%s\n" % line for line in lines):
         journal.write_bytes(head + wrong)
         with pytest.raises(UsageError, match="no journal of a sweep"):
             every(tiny, points=str(path), resume=True)
     journal.write_bytes(log)
+    digit = data.replace(b",9,", b",8,", 1)
+    for other in (data[:-9], digit):
+        assert other != data
+        path.write_bytes(other)
+        with pytest.raises(UsageError, match="not what the sweep wrote"):
+            every(tiny, points=str(path), resume=True)
+        assert path.read_bytes() == other
     path.write_bytes(data[:-9])
-    with pytest.raises(UsageError, match="shorter than its journal"):
-        every(tiny, points=str(path), resume=True)
     journal.write_bytes(b"")
     with pytest.raises(UsageError, match="no journal beside it"):
         every(tiny, points=str(path), resume=True)
@@ -408,12 +430,13 @@ def deadly(job: tuple[Plan, int]) -> Chunk:
     return count_chunk(job)
 
 
+@pytest.mark.parametrize("engine", ["processes", pytest.param("joblib", marks=needs("joblib"))])
 def test_a_chunk_whose_worker_was_killed_is_done_again(
-    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = every(tiny, points=f"{tmp_path}/a.csv")
     monkeypatch.setattr(engines, "count_chunk", deadly)
-    again = every(tiny, points=f"{tmp_path}/b.csv", jobs=2)
+    again = every(tiny, points=f"{tmp_path}/b.csv", engine=engine, jobs=2)
     assert (tmp_path / "killed").exists()
     assert again.points == whole.points
     assert by_number(tmp_path / "a.csv") == by_number(tmp_path / "b.csv")
@@ -514,11 +537,6 @@ def test_the_expressions_of_the_page_give_the_tables_of_regnet(name: str) -> Non
 
 
 # --- engines ----------------------------------------------------------------------------------------------------------
-
-
-def needs(package: str) -> pytest.MarkDecorator:
-    there = importlib.util.find_spec(package) is not None
-    return pytest.mark.skipif(not there, reason=f"{package} is not installed: `pip install archcalc[sweep]`")
 
 
 @needs("joblib")

@@ -204,14 +204,18 @@ def memory(piece: Piece, enters: tuple[Enters, ...]) -> Held:
     parts, live, most, made = piece.parts, 0, 0, 0
     for at, allocates, freed, entering in steps:
         part: Any = parts[at]
+        state: tuple[Enters, ...]
         if entering is not None:
-            state = tuple([
-                OUTSIDE if there < 0 else (there, 0 if needed else sizes[here], needed)
-                for there, here, needed in entering
-            ])  # fmt: skip
+            if len(entering) == 1:  # as most are
+                there, here, needed = entering[0]
+                state = (OUTSIDE if there < 0 else (there, 0 if needed else sizes[here], needed),)
+            else:
+                state = tuple([
+                    OUTSIDE if there < 0 else (there, 0 if needed else sizes[here], needed)
+                    for there, here, needed in entering
+                ])  # fmt: skip
             above, left, inside, behind = part.held.get(state) or memory(part, state)
-            if live + above > most:
-                most = live + above
+            most = max(most, live + above)
             live += left
             made += inside
             sizes += behind
@@ -220,8 +224,7 @@ def memory(piece: Piece, enters: tuple[Enters, ...]) -> Held:
             sizes.append(size)
             live += size
             made += size
-            if live > most:
-                most = live
+            most = max(most, live)
         for storage in freed:
             live -= sizes[storage]
     found = piece.held[enters] = Held(most, live, made, tuple([sizes[storage] for storage in new]))

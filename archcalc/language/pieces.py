@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ..errors import Text
@@ -19,6 +20,7 @@ MAX_PIECES = 50_000  # kept for a network: where sizes are drawn at random there
 
 FEW = 16  # calls that are quicker built again inside what calls them than told from others
 SIZES = {"hin", "win", "tokens", "width"}
+MAPS, CHANNELS = {tuple}, itemgetter(0)  # shapes of maps and signals
 PLAIN = {int, float, bool, tuple, str, type(None)}
 
 
@@ -39,7 +41,7 @@ class Pieces:
         """The main path, and where there are heads everything. `seen` hears of the main path row by row, and may raise
         what it likes. Raises as `expand` does, and Unfolded where pieces do not say it all."""
         kept = self.shelf.leaves, self.shelf.ways, self.derived, self.sizes
-        if max(self.shelf.pieces, *map(len, kept)) > MAX_PIECES:
+        if max(self.shelf.pieces, *[len(each) for each in kept]) > MAX_PIECES:
             self.shelf, self.known, self.derived, self.sizes = Shelf(), {}, {}, {}
         return _Folding(self, settings, input).network(seen)
 
@@ -91,18 +93,18 @@ class _Folding(_Expander):
         builder, pieces = self.builder, self.pieces
         shapes = [*map(builder.shape, handed)]
         piece = None
-        if sized or any([type(shape) is not tuple or len(shape) < 2 for shape in shapes]):
+        if sized or min(map(len, shapes)) < 2 or not {*map(type, shapes)} <= MAPS:
             sized = True
             key = (*key, *shapes, *map(type, shapes), *map(builder.laid_out, handed))
             piece = pieces.known.get(key)
         else:
-            key = (*key, *[(len(shape), shape[0]) for shape in shapes])
+            key = (*key, *map(len, shapes), *map(CHANNELS, shapes))
             piece = pieces.known.get(key)
             if piece is not None and piece.form.fixed:
                 key = (*key, *shapes)
                 piece = pieces.known.get(key)
             elif piece is not None:
-                piece = builder.again(piece, tuple([shapes[place] for place in piece.form.takes]))
+                piece = builder.again(piece, tuple(map(shapes.__getitem__, piece.form.takes)))
         if piece is not None:
             self._step(where, piece.form.steps)
         else:

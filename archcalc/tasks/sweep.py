@@ -320,7 +320,7 @@ class Sweep:
         return nsmallest(self.plan.best or MOST_KEPT, points)
 
     def chosen(self, points: Iterable[Kept]) -> list[int]:
-        """The numbers of what is kept of all, in the order in which it is shown; where nothing decides, of the first."""
+        """The numbers of what is kept of all, in the order in which it is shown."""
         kept = self.choose(points)
         if self.objectives and self.plan.best:
             kept = nsmallest(self.plan.best, kept, key=lambda each: (each[0][-1], each[1]))
