@@ -98,21 +98,7 @@ def window(
 
     Source: Dumoulin & Visin, arXiv:1603.07285, section 2; torch.nn.MaxPool2d.
     """
-    return _placed(spatial(x, f"`{what}`"), kernel, stride, pad, pad_end, same, dilation, ceil, usual)
-
-
-@lru_cache(maxsize=4096)  # whatever the channels are
-def _placed(
-    size: tuple[int, ...],
-    kernel: Size,
-    stride: Size,
-    pad: Pad | None,
-    pad_end: Pad | None,
-    same: bool,
-    dilation: Size,
-    ceil: bool,
-    usual: Callable[[int, int, int], int],
-) -> Window:
+    size = spatial(x, f"`{what}`")
     axes = len(size)
     k, s, d = spread(kernel, axes, "kernel"), spread(stride, axes, "stride"), spread(dilation, axes, "dilation")
     extent = tuple(di * (ki - 1) + 1 for ki, di in zip(k, d, strict=True))
@@ -284,7 +270,8 @@ class DepthwiseConv(_Convolution):
 
     def _conv(self, x: Shape) -> Conv:
         spatial(x, "`dwconv`")
-        return _of_depth(self, x[0])
+        out = x[0] * self.multiplier
+        return Conv(out, self.kernel, self.stride, self.pad, x[0], self.dilation, self.bias, self.pad_end, self.same)
 
     def normal(self, x: Shape) -> Op:
         return self._conv(x).normal(x)
@@ -312,13 +299,6 @@ class DepthwiseConv(_Convolution):
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return self._conv(x).torch(rt, x)
-
-
-@lru_cache(maxsize=256)
-def _of_depth(op: DepthwiseConv, channels: int) -> Conv:
-    """The convolution that a depth-wise one is, of so many channels."""
-    more = op.dilation, op.bias, op.pad_end, op.same
-    return Conv(channels * op.multiplier, op.kernel, op.stride, op.pad, channels, *more)
 
 
 @lru_cache(maxsize=256)
