@@ -32,7 +32,13 @@ def compare(
     threads: options.Threads = None,
     time_limit: options.TimeLimit = 10.0,
     by: Annotated[
-        str, Option("--by", metavar="PART", help="Show where the difference lies: by stage, row or op.")
+        str,
+        Option(
+            "--by",
+            metavar="PART",
+            help="Show where the difference lies: by stage, row or op.",
+            autocompletion=complete.by,
+        ),
     ] = "",
     diff: Annotated[bool, Option("--diff", help="Line two networks up, node by node.")] = False,
     columns: options.Columns = "",

@@ -118,10 +118,16 @@ def parts(ctx: Context, incomplete: str) -> Offers:
     from ..networks import network
 
     try:
-        graph = network(str(ctx.params.get("name") or (ctx.args or [""])[-1])).graph
+        typed = ctx.params.get("name") or ctx.params.get("model") or (ctx.args or [""])[-1]
+        graph = network(str(typed)).graph
     except ArchcalcError:
         return []
     return _begin(incomplete, ((row.name, row.text if row.text != row.name else "") for row in graph.rows))
+
+
+def parts_and_ops(ctx: Context, incomplete: str) -> Offers:
+    """The rows of the network that is typed, and ops."""
+    return [*parts(ctx, incomplete), *ops(incomplete)]
 
 
 def metrics(ctx: Context, incomplete: str) -> Offers:
@@ -160,6 +166,9 @@ formats = _words("..show.writers", "FORMATS")
 formats_of_checks = _words("..show.check", "FORMS")
 kinds = _words("..tasks.plot", "KINDS")
 along = _words("..tasks.plot", "ALONG")
+by = _words("..tasks.compare", "BY")
+units = _words("..show.columns", "UNITS")
+verdicts = _words("..papers.judge", "VERDICTS")
 themes = _words("..show.pictures.style", "THEMES")
 optimizers = _words("..analysis.training", "OPTIMIZERS")
 sorts = _words("..tasks.summary", "SORTS")

@@ -81,7 +81,13 @@ Like = Annotated[
 ]
 FoldBn = Annotated[bool, Option("--fold-bn", help="Count the deployed network: batch norms folded into layers.")]
 Units = Annotated[
-    str, Option("--units", metavar="UNITS", help="Show numbers with a unit that suits them, auto, or as they are, raw.")
+    str,
+    Option(
+        "--units",
+        metavar="UNITS",
+        help="Show numbers with a unit that suits them, auto, or as they are, raw.",
+        autocompletion=complete.units,
+    ),
 ]
 Depth = Annotated[int, Option("--depth", metavar="N", min=0, help="Open blocks N levels below the paper's rows.")]
 Full = Annotated[bool, Option("--full", help="Open blocks down to single ops.")]
@@ -134,7 +140,12 @@ Where = Annotated[
 ]
 SortBy = Annotated[
     str,
-    Option("--sort", metavar="[-]BY", help="Put the largest first, as macs; the smallest first: -macs."),
+    Option(
+        "--sort",
+        metavar="[-]BY",
+        help="Put the largest first, as macs; the smallest first: -macs.",
+        autocompletion=complete.columns,
+    ),
 ]
 First = Annotated[int | None, Option("--top", metavar="N", min=1, help="Keep only the first N.")]
 Results = Annotated[
@@ -154,7 +165,7 @@ Only = Annotated[
         "--only",
         metavar="WORD",
         help="Show only what is or holds this op, or has this text in its name.",
-        autocompletion=complete.ops,
+        autocompletion=complete.parts_and_ops,
     ),
 ]
 Measure = Annotated[bool, Option("--measure", help="Measure, on the CPU unless it is said where.")]

@@ -21,7 +21,13 @@ def paper(
     ] = None,
     every: Annotated[bool, Option("--all", help="All figures of all documents.")] = False,
     verdict: Annotated[
-        str, Option("--verdict", metavar="VERDICT", help="Only figures with this verdict, as contradicts.")
+        str,
+        Option(
+            "--verdict",
+            metavar="VERDICT",
+            help="Only figures with this verdict, as contradicts.",
+            autocompletion=complete.verdicts,
+        ),
     ] = "",
     results: Results = "",
     columns: Columns = "",
