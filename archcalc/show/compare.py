@@ -118,7 +118,8 @@ def blocks(
     shown = {metric.key for metric in metrics}  # all, or those that were asked for
     accuracies = [Fact("accuracy", text) for text in _settings(found) if not keys or "accuracy" in shown]
     best = ", ".join(printable(model.called) for model in found.pareto)
-    accuracies += [Fact("reported", text) for text in sources({m.called: m.reported for m in found.models})]
+    kept = {m.called: [r for r in m.reported if not keys or r.metric.name in shown] for m in found.models}
+    accuracies += [Fact("reported", text) for text in sources(kept)]
     accuracies += [Fact("left out", text) for text in said(found.left_out)]
     by = ", ".join(metric.heading for metric in found.pareto_metrics)
     facts = [Fact(*fact) for fact in wording.notes(notes_of(found.models))]
