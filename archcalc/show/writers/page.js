@@ -286,12 +286,11 @@ function bubbles(table, heads) {
       .sort((a, b) => groups[b] - groups[a])
       .slice(0, COLOURS.length);
     const fill = row => (colour < 0 ? COLOURS[0] : (COLOURS[largest.indexOf(String(at(row, colour)))] ?? OTHER));
-    const taken = [],
-      many = points.length > 60;
-    for (const row of [...points].sort((a, b) => radius(b) - radius(a))) {
-      const px = across.put(at(row, x)),
-        py = up.put(at(row, y)),
-        r = radius(row),
+    const ordered = [...points].sort((a, b) => radius(b) - radius(a));
+    const spots = ordered.map(row => ({ px: across.put(at(row, x)), py: up.put(at(row, y)), r: radius(row) }));
+    const taken = spots.map(({ px, py, r }) => ({ x: px - r, y: py - r, w: 2 * r, h: 2 * r }));
+    for (const [n, row] of ordered.entries()) {
+      const { px, py, r } = spots[n],
         label = row.cells[0].textContent;
       const about = [x, y, area]
         .filter(column => column >= 0)
@@ -303,17 +302,19 @@ function bubbles(table, heads) {
       });
       circle.addEventListener("click", () => reach(row));
       place.append(circle);
-      const spot = { x: px + r + 2, y: py - 6, w: label.length * 6.4, h: 12 };
-      if (spot.x + spot.w > right) spot.x = px - r - 2 - spot.w;
-      const free = taken.every(
-        other =>
-          spot.x > other.x + other.w ||
-          other.x > spot.x + spot.w ||
-          spot.y > other.y + other.h ||
-          other.y > spot.y + spot.h,
-      );
-      taken.push({ x: px - r, y: py - r, w: 2 * r, h: 2 * r });
-      if (!free || (many && taken.length > 400)) continue;
+      const w = label.length * 6.4,
+        middle = Math.max(left, Math.min(right - w, px - w / 2));
+      const apart = (one, other) =>
+        one.x > other.x + other.w || other.x > one.x + one.w || one.y > other.y + other.h || other.y > one.y + one.h;
+      const spot = [
+        [px + r + 2, py - 6],
+        [px - r - 2 - w, py - 6],
+        [middle, py - r - 13],
+        [middle, py + r + 1],
+      ]
+        .map(([x, y]) => ({ x, y, w, h: 12 }))
+        .find(one => one.x >= left && one.x + w <= right && one.y >= 0 && taken.every(other => apart(one, other)));
+      if (!spot) continue;
       taken.push(spot);
       place.append(svg("text", { x: spot.x, y: spot.y + 10, "pointer-events": "none" }, label));
     }
