@@ -66,6 +66,18 @@ def test_the_page_of_python_is_what_python_prints(tmp_path: Path, monkeypatch: p
     assert len(test.examples) > 20
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])
+def test_what_a_page_does_in_python_can_be_done(page: str) -> None:
+    """And is what its remarks say."""
+    (found,) = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    known: dict[str, Any] = {}
+    exec(found, known)
+    for line, said in re.findall(r"^(\S+)  # (\d+)$", found, re.MULTILINE):
+        assert str(eval(line, known)) == said
+
+
 # --- the commands -----------------------------------------------------------------------------------------------------
 
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
