@@ -224,6 +224,15 @@ def elu_net() -> tuple[int, int]:
     return params, macs
 
 
+def fitnet(*stages: tuple[int, ...]) -> tuple[int, int]:
+    """3×3 with two pieces an output, at 32, 16 and 8 places a side, and 500 units of five pieces on what is left."""
+    params, macs, before = 0, 0, 3
+    for stage, side in zip(stages, (32, 16, 8), strict=True):
+        for c in stage:
+            params, macs, before = params + 2 * c * (9 * before + 1), macs + side**2 * 2 * c * 9 * before, c
+    return params + 2500 * (before + 1) + 10 * 501, macs + 2500 * before + 10 * 500
+
+
 def resnet18_preact() -> int:
     """Four groups of two blocks of two 3×3, whose norms are before them, on 100 classes; shortcuts where they widen."""
     params, before = 27 * 64 + 2 * 64, 64
@@ -427,16 +436,10 @@ BY_HAND: dict[str, tuple[int, int | None]] = {
     "prelu-net-b": prelu_net((256, 512, 512), (6, 6, 6)),
     "prelu-net-c": prelu_net((384, 768, 896), (6, 6, 6)),
     "elu-net": elu_net(),
-    "fitnet-4": (
-        2 * (32 * 28 + 2 * 32 * 289 + 48 * 289 + 48 * 433 + 80 * 433 + 5 * 80 * 721 + 128 * 721 + 5 * 128 * 1153)
-        + 129 * 2500
-        + 501 * 10,
-        2 * 32**2 * (32 * 27 + 2 * 32 * 288 + 48 * 288 + 48 * 432)
-        + 2 * 16**2 * (80 * 432 + 5 * 80 * 720)
-        + 2 * 8**2 * (128 * 720 + 5 * 128 * 1152)
-        + 128 * 2500
-        + 500 * 10,
-    ),
+    "fitnet-1": fitnet((16, 16, 16), (32, 32, 32), (48, 48, 64)),
+    "fitnet-2": fitnet((16, 32, 32), (48, 64, 80), (96, 96, 128)),
+    "fitnet-3": fitnet((32, 48, 64, 64), (80,) * 4, (128,) * 3),
+    "fitnet-4": fitnet((32, 32, 32, 48, 48), (80,) * 6, (128,) * 6),
     "dropconnect-cifar10": (
         64 * 76 + 64 * 1601 + 36 * 32 * (577 + 289) + 1153 * 128 + 129 * 10,
         24 * 24 * 64 * 75 + 12 * 12 * 64 * 1600 + 36 * 32 * (576 + 288) + 1152 * 128 + 128 * 10,
