@@ -717,6 +717,8 @@ def test_inputs_by_place_and_of_no_axes(folder: Path, command: Run) -> None:
         assert found.code == 0, found.err
         assert f"lengths {net.rpartition('=')[0].rpartition('=')[2]}" in (folder / "a.lock").read_text()
         assert command("check", "a.lock", "my_net.py:Lengths").code == 0
+    found = command("lock", "my_net.py:Net@3x8x8", "--kwargs", '{"classes": 5}', "--example", "-o", "b.lock")
+    assert found.err.endswith("""b.lock my_net.py:Net@3x8x8 --kwargs '{"classes": 5}' --example\n""")
     assert command("check", "a.lock", "my_net.py:Lengths@x=9,more.0=2,lengths=:int64=3").code == 1
     found = command("summary", "my_net.py:Two", "--input", "4", "--input", "4", "--static", "--format", "json")
     assert [each["name"] for each in json.loads(found.out)["inputs"]] == ["x", "mask"]
@@ -757,6 +759,11 @@ def test_a_sweep_over_code(folder: Path, command: Run) -> None:
         assert (found.code, said in found.err) == (2, True), found.err
     command("trace", "my_net.py:Needs", "--input", "4", "--kwargs", '{"width": 3}', "-o", "t.json")
     assert "is a trace" in command("scale", "t.json", "--best", "1", "--by", "macs").err
+    found = command(
+        "scale", "my_net.py:Needs", "--input", "4", "--kwargs", '{"width": 4}', "--vary", 'norm=["a"],[1, 2]'
+    )
+    assert (found.code, '["a"]' in found.out, "[1, 2]" in found.out) == (0, True, True), found.err
+    assert "is no JSON" in command("scale", "my_net.py:Needs", "--input", "4", "--vary", "norm=[1").err
     ids = command("scale", "my_net.py:Text", "--input", "input_ids=4..16*2:int64", "--input", "attention_mask=1:int64")
     assert ids.out.count("input_ids") == 3
 

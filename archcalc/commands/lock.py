@@ -37,8 +37,6 @@ def lock(
     """Write what matters of models to a lock, as text to review: totals, and a line for each node.
 
     A lock that is there keeps its other models and its budgets; models that it has are locked anew."""
-    from shlex import quote
-
     from ..errors import printable
     from ..networks import Spelled
     from ..tasks.lock import lock as task
@@ -50,5 +48,4 @@ def lock(
         counts = [f"{model.entry.totals[name]:,} {said}" for name, said in SAID.items()]
         print(f"{model.state} {printable(model.entry.model)}: {', '.join(counts)}")
     code = "".join(f" {model}" for model in asked if isinstance(model, Spelled))
-    code += f" --kwargs {quote(beside.text)}" if beside.text else ""
-    say(f"wrote {printable(output)}; try\n  archcalc check {printable(output)}{printable(code)}")
+    say(f"wrote {printable(output)}; try\n  archcalc check {printable(output)}{printable(code + beside.text)}")

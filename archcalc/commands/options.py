@@ -267,7 +267,7 @@ class Beside:
         from ..errors import UsageError
         from ..files import FAULTS, fault
 
-        self.text, self._flags = kwargs, (example, allow_unknown)
+        self._flags = example, allow_unknown
         self._given = {"--kwargs": kwargs, "--example": example, "--allow-unknown": allow_unknown}
         try:
             self._kwargs = loads(kwargs) if kwargs else {}
@@ -275,6 +275,14 @@ class Beside:
             raise UsageError(f"`--kwargs` is no JSON: {fault(error, kwargs)}", KWARGS) from None
         if not isinstance(self._kwargs, dict):
             raise UsageError("`--kwargs` is a mapping in JSON", KWARGS)
+
+    @property
+    def text(self) -> str:
+        """As it was typed."""
+        from shlex import quote
+
+        given = [(name, value) for name, value in self._given.items() if value]
+        return "".join(f" {name}" + (f" {quote(value)}" if isinstance(value, str) else "") for name, value in given)
 
     def spelled(self, model: str, input: "Input | None" = None) -> "Spelled":
         """A reference that stands on the command line."""

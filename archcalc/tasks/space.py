@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from json import dumps, loads
 from math import prod
 from random import Random
 from typing import NamedTuple
@@ -192,6 +193,11 @@ def values_of(name: str, text: str, option: str = "", words: bool = False) -> Se
     place = NAME.match(name)
     if not place or not (place.end() == len(name) or name[place.end()] == "["):
         raise UsageError(f"`{cut(name)}` is no name of what varies", "Such as `width`, or `layers[stage 3]` in a row.")
+    if words and "[" in text:
+        try:
+            return list(dict.fromkeys(map(dumps, loads(f"[{text}]"))))
+        except ValueError as error:
+            raise UsageError(f"`{option} {name}={cut(text)}` is no JSON: {error}") from None
     if words and re.search(r"(^|,)\s*[A-Za-z_]", text):
         return list(dict.fromkeys(word.strip() for word in text.split(",")))
     return [simplify(value) for value in values(text, what)]
