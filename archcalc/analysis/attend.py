@@ -390,8 +390,7 @@ def attention(found: Mixing, made: Sequence[Op], out: Op, masks: Sequence[str]) 
     causal = found.causal
     for mask in masks:
         words = mask.split()
-        hides = len(words) < 3 or float(words[-1]) <= HIDES
-        if words[:2] == ["mask", "causal"] and hides:
+        if words[:2] == ["mask", "causal"] and float("".join(words[2:]) or HIDES) <= HIDES:
             causal = True
         elif mask not in ("full 0", "full 1"):
             return None

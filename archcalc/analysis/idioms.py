@@ -56,12 +56,10 @@ class Idioms:
         if form.names == PARAMETER:
             bound.params.append((source, 0))
             return node is not None and len(node.op.params()) == 1 and node.op.storage == "own"
-        if merged(laid.groups) != merged(whole(laid.source).groups):
-            return False
         if not form.names:
-            bound.of = source if bound.of is None else bound.of
-            return bound.of == source
-        if node is None:
+            bound.of = value if bound.of is None else bound.of
+            return self.moves.of(bound.of) == (source, laid)
+        if node is None or merged(laid.groups) != merged(whole(laid.source).groups):
             return False
         read = variable(node)
         if form.names == TIMES:

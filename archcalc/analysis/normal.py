@@ -195,13 +195,16 @@ class _Cuts:
             for value in step.reads:
                 readers.setdefault(value, []).append(number)
         for number, cut in self.cut.items():
-            before, back = steps[number].reads[0], [one for end in self._whole.get(number, ()) for one in readers[end]]
+            before, back = (
+                steps[number].reads[0],
+                [one for end in self._whole.get(number, ()) for one in readers.get(end, [-1])],
+            )
             front = steps[before] if before >= 0 else None
             if front is None or front.op.role != "roll" or not back:
                 continue
             by = rolled(self.graph, front.node, self._axes[number])
             shift = tuple(-n for n in by or (0,))
-            turned = [self._back(steps[one]) for one in back]
+            turned = [self._back(steps[one]) if one >= 0 else None for one in back]
             if min(shift) < 0 or not any(shift) or any(one != shift for one in turned):
                 continue
             if any(n >= window for n, window in zip(shift, cut.each, strict=True)):

@@ -15,7 +15,7 @@ from .modules import differences, distance_classes, window_mask
 FEW = 16  # elements that are said one by one
 LARGEST = 1 << 22  # elements that are looked at
 HIDES = -100.0  # what is added to a score, or less, so that nothing is left of it
-CLOSE = 1e-3  # of sines, whose angles are rounded
+CLOSE = 4e-7  # of sines, for each place: angles are rounded
 BUCKETS = ((32, 128), (64, 128), (16, 64), (32, 20), (320, 800))  # classes of distances, and the last class's distance
 
 
@@ -123,11 +123,12 @@ def _turning(x: Tensor) -> str:
         angle = float(torch.acos(second) if wave is torch.cos else torch.asin(second))
         if wave is None or width < 4 or width % 2 or not 0 < angle < 1:
             continue
-        base = float(f"{angle ** (-width / 2):.4g}")
-        angles = places / base ** (torch.arange(0, width, 2, dtype=torch.float64) / width)
-        angles = {"halves": angles.repeat(1, 2), "pairs": angles.repeat_interleave(2, 1)}.get(form, angles)
-        if float((wave(angles) - x).abs().max()) < CLOSE:
-            return f"{wave.__name__} {base:g} {width} {form}"
+        for digits in range(1, 5):  # the roundest that it may be
+            base = float(f"{angle ** (-width / 2):.{digits}g}")
+            angles = places / base ** (torch.arange(0, width, 2, dtype=torch.float64) / width)
+            angles = {"halves": angles.repeat(1, 2), "pairs": angles.repeat_interleave(2, 1)}.get(form, angles)
+            if float((wave(angles) - x).abs().max()) < CLOSE * (len(x) + 3):
+                return f"{wave.__name__} {base:g} {width} {form}"
     return ""
 
 

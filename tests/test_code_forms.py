@@ -1,0 +1,245 @@
+"""What code is made of, and what the spec language calls by one word: windows, heads, biases, masks, rotary embeddings,
+functions that are written out, constants. Each with the slips that people make, which make it another function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, pi, sqrt
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+from archcalc.analysis.align import align  # noqa: E402
+from archcalc.analysis.weights import carried  # noqa: E402
+from archcalc.models import Model, capture, load  # noqa: E402
+from archcalc.runtime.constants import described  # noqa: E402
+from archcalc.runtime.modules import differences, window_mask  # noqa: E402
+from archcalc.tracing import code, traced  # noqa: E402
+from tests.test_code_diff import Forward  # noqa: E402
+from tests.twins import randomised  # noqa: E402
+
+Variant = dict[str, Any]
+SIDE, EACH, WIDTH, HEADS = 8, 4, 8, 2
+
+
+class Windows(nn.Module):
+    """A block of Swin on 8×8×8, and ways to write it wrongly."""
+
+    def __init__(self, **said: Any) -> None:
+        super().__init__()
+        self.said = said
+        self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.table = nn.Parameter(torch.randn((2 * EACH - 1) ** 2, HEADS))
+        index = differences((EACH, EACH))
+        index = {"turned": index.T, "flipped": differences((EACH, EACH)).flip(0)}.get(said.get("index", ""), index)
+        self.register_buffer("index", index.contiguous())
+
+    def forward(self, x: Tensor) -> Tensor:
+        said, n = self.said, x.shape[0]
+        shift, hidden = said.get("shift", 2), said.get("hidden", 2)
+        x = x.permute(0, 2, 3, 1)
+        x = torch.roll(x, (-shift, -shift), (1, 2)) if shift else x
+        cut = x.view(n, 2, EACH, 2, EACH, WIDTH)
+        cut = cut.permute(0, 2, 4, 1, 3, 5) if said.get("grid") else cut.permute(0, 1, 3, 2, 4, 5)
+        y = cut.reshape(-1, EACH * EACH, WIDTH)
+        y = self.qkv(y).reshape(4 * n, EACH * EACH, 3, HEADS, -1)
+        q, k, v = y.permute(2, 0, 3, 1, 4) if not said.get("heads") else y.reshape(3, 4 * n, HEADS, EACH * EACH, -1)
+        scores = (q * said.get("scale", 4**-0.5)) @ k.transpose(-2, -1)
+        bias = self.table[self.index.view(-1)].view(EACH * EACH, EACH * EACH, -1)
+        scores = scores + (bias.permute(2, 1, 0) if said.get("bias") else bias.permute(2, 0, 1)).unsqueeze(0)
+        if hidden:
+            seen = window_mask((SIDE, SIDE), (EACH, EACH), (hidden, hidden))
+            mask = torch.zeros(seen.shape).masked_fill(~seen, said.get("fill", -100.0))
+            scores = scores.view(n, 4, HEADS, EACH * EACH, EACH * EACH) + mask[None, :, None]
+            scores = scores.view(-1, HEADS, EACH * EACH, EACH * EACH)
+        y = scores.softmax(said.get("over", -1)) @ v
+        y = self.out(y.transpose(1, 2).reshape(4 * n, EACH * EACH, WIDTH))
+        y = y.view(n, 2, 2, EACH, EACH, WIDTH).permute(0, 1, 3, 2, 4, 5).reshape(n, SIDE, SIDE, WIDTH)
+        back = said.get("back", shift)
+        y = torch.roll(y, (back, back), (1, 2)) if back else y
+        return y.permute(0, 3, 1, 2)
+
+
+class Decoder(nn.Module):
+    """Attention as LLaMA has it, four heads that share two of keys and values, and ways to write it wrongly."""
+
+    def __init__(self, **said: Any) -> None:
+        super().__init__()
+        self.said = said
+        self.q, self.out = nn.Linear(16, 16, bias=False), nn.Linear(16, 16, bias=False)
+        self.k, self.v = nn.Linear(16, 8, bias=False), nn.Linear(16, 8, bias=False)
+        angles = 1.0 / said.get("base", 10000.0) ** (torch.arange(0, 4, 2) / 4)
+        self.register_buffer("angles", angles, persistent=False)
+
+    def turned(self, x: Tensor) -> Tensor:
+        at = torch.arange(x.shape[2], device=x.device) + self.said.get("first", 0)
+        angles = torch.outer(at.float(), self.angles)
+        angles = angles.repeat_interleave(2, 1) if self.said.get("pairs") else torch.cat((angles, angles), -1)
+        cos, sin = angles.cos(), angles.sin()
+        cos, sin = (sin, cos) if self.said.get("swapped") else (cos, sin)
+        halves = x[..., :2], x[..., 2:]
+        other = torch.cat((halves[1], -halves[0]) if self.said.get("sign") else (-halves[1], halves[0]), -1)
+        return x * cos + other * sin
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, said = x.shape[0], self.said
+        x = x.flatten(2).transpose(1, 2)
+        q, k, v = (f(x).view(n, x.shape[1], -1, 4).transpose(1, 2) for f in (self.q, self.k, self.v))
+        q = self.turned(q)
+        k = k if said.get("keys") else self.turned(k)
+        if said.get("groups"):
+            k, v = k.repeat(1, 2, 1, 1), v.repeat(1, 2, 1, 1)
+        else:
+            k, v = (y[:, :, None].expand(n, 2, 2, x.shape[1], 4).reshape(n, 4, x.shape[1], 4) for y in (k, v))
+        mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril(said.get("diagonal", 0))
+        mask = mask if said.get("causal", True) else None
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=said.get("scale"))
+        return self.out(y.transpose(1, 2).reshape(n, -1, 16))  # type: ignore[no-any-return]
+
+
+SWIN = "input: 8 × 8 × 8\nlayers:\n  - windows(4, 2) tokens attention(2, relative=4) together\n"
+LLAMA = ("input: 16 × 2 × 3\nlayers:\n"
+         "  - tokens attention(4, kv_heads=2, rotary=10000, causal=True, bias=False)\n")  # fmt: skip
+# Of a module, its spec and the size of its input: ways to write it rightly, and wrongly.
+BLOCKS: dict[str, tuple[Callable[..., nn.Module], str, tuple[int, ...], dict[str, Variant], dict[str, Variant]]] = {
+    "windows": (
+        Windows, SWIN, (8, 8, 8),
+        {"as they are": {}, "nothing is left of what is hidden": {"fill": -inf}},
+        {
+            "another shift": {"shift": 1, "hidden": 1}, "no shift": {"shift": 0, "hidden": 0}, "no mask": {"hidden": 0},
+            "the mask of another shift": {"hidden": 1}, "not turned back": {"back": 0}, "turned on": {"back": -2},
+            "pairs the other way round": {"index": "turned"}, "rows upside down": {"index": "flipped"},
+            "a grid": {"grid": True}, "heads without a transpose": {"heads": True}, "biases turned": {"bias": True},
+            "a faint mask": {"fill": -1.0}, "shares over queries": {"over": -2}, "another scale": {"scale": 0.25},
+        },
+    ),
+    "a decoder": (
+        Decoder, LLAMA, (16, 2, 3),
+        {"as it is": {}, "its scale said": {"scale": 0.5}},
+        {
+            "another base": {"base": 12000.0}, "neighbours turned": {"pairs": True},
+            "sines for cosines": {"swapped": True},
+            "turned the other way": {"sign": True}, "queries turned alone": {"keys": True},
+            "places from 1": {"first": 1}, "groups in another order": {"groups": True}, "no mask": {"causal": False},
+            "the next token seen": {"diagonal": 1}, "another scale": {"scale": 1.0},
+        },
+    ),
+}  # fmt: skip
+CASES = [(name, case) for name, block in BLOCKS.items() for case in (*block[3], *block[4])]
+
+
+def written(text: str, folder: Path) -> Model:
+    (folder / "one.yaml").write_text(f"name: one\n{text}", encoding="utf-8")
+    return load(folder / "one.yaml")
+
+
+@pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{name}-{case}" for name, case in CASES])
+def test_a_block_is_what_its_spec_says_or_differs_in_the_attention(name: str, case: str, tmp_path: Path) -> None:
+    make, text, size, right, wrong = BLOCKS[name]
+    torch.manual_seed(0)
+    module = randomised(make(**{**right, **wrong}[case]).eval())
+    spec = written(text, tmp_path)
+    found = align(capture(module, torch.empty(1, *size)).graph, spec.graph)
+    assert (found.verdict == "equal") is (case in right)
+    if case in right:
+        twin = spec.torch().eval()
+        twin.load_state_dict(carried(found, module.state_dict(), name))
+        x = torch.randn(2, *size)
+        with torch.inference_mode():
+            assert torch.allclose(twin(x), module(x), atol=1e-5)
+
+
+def unit(x: Tensor, over: Any = -1, eps: float = 1e-6) -> Tensor:
+    return x * torch.rsqrt(x.pow(2).mean(over, keepdim=True) + eps)
+
+
+def tanhed(x: Tensor, cubed: float = 0.044715) -> Tensor:
+    return 0.5 * x * (1.0 + torch.tanh(sqrt(2 / pi) * (x + cubed * torch.pow(x, 3.0))))
+
+
+def responses(m: Any, x: Tensor, p: int = 2) -> Tensor:
+    y = x.permute(0, 2, 3, 1)
+    lengths = y.norm(p=p, dim=(1, 2), keepdim=True)
+    y = y + torch.addcmul(m.b.view(1, 1, 1, -1), m.w.view(1, 1, 1, -1), y * (lengths / (lengths.mean(-1, True) + 1e-6)))
+    return y.permute(0, 3, 1, 2)
+
+
+W, B = {"w": nn.Parameter(torch.ones(3))}, {"b": nn.Parameter(torch.zeros(3))}
+last = lambda f: lambda m, x: f(m, x.flatten(2).transpose(1, 2))  # noqa: E731 - tokens of a map
+# A module on 3×4×4, the layers of a spec, and whether they are one function.
+FUNCTIONS: dict[str, tuple[Callable[[], nn.Module], str, bool]] = {
+    "a clamp": (lambda: Forward(lambda m, x: x.clamp(min=0)), "relu", True),
+    "a clamp from 1": (lambda: Forward(lambda m, x: x.clamp(min=1)), "relu", False),
+    "a clamp between": (lambda: Forward(lambda m, x: x.clamp(0, 6)), "relu6", True),
+    "the larger of 0": (lambda: Forward(lambda m, x: torch.maximum(x, torch.tensor(0.0))), "relu", True),
+    "a factor": (lambda: Forward(lambda m, x: x * 0.5), "scale(0.5)", True),
+    "a factor as a tensor": (lambda: Forward(lambda m, x: torch.tensor(0.5) * x), "scale(0.5)", True),
+    "another factor as a tensor": (lambda: Forward(lambda m, x: x * torch.tensor(0.25)), "scale(0.5)", False),
+    "a quotient": (lambda: Forward(lambda m, x: x / 2), "scale(0.5)", True),
+    "a cast to less and back": (lambda: Forward(lambda m, x: x.half().exp().float()), "exp", False),
+    "a cast to whole numbers": (lambda: Forward(lambda m, x: x.long().float().exp()), "exp", False),
+    "a cast to more": (lambda: Forward(lambda m, x: x.double().exp().float()), "exp", True),
+    "a mean of two": (lambda: Forward(lambda m, x: (x.relu() + x) / 2), "{mean: [relu, identity]}", True),
+    "a norm with torch's eps": (lambda: nn.BatchNorm2d(3), "bn", True),
+    "a root mean square": (
+        lambda: Forward(last(lambda m, x: m.w * unit(x)), **W), "tokens rmsnorm", True
+    ),
+    "of another eps": (lambda: Forward(last(lambda m, x: m.w * unit(x, eps=1e-5)), **W), "tokens rmsnorm", False),
+    "over tokens": (lambda: Forward(last(lambda m, x: m.w * unit(x, 1)), **W), "tokens rmsnorm", False),
+    "a layer norm with torch's eps": (
+        lambda: Forward(last(lambda m, x: F.layer_norm(x, (3,), m.w, m.b)), **W, **B), "tokens layernorm", False
+    ),
+    "a GELU by hand": (lambda: Forward(lambda m, x: tanhed(x)), "gelu(tanh=True)", True),
+    "a slip in it": (lambda: Forward(lambda m, x: tanhed(x, 0.44715)), "gelu(tanh=True)", False),
+    "a GRN by hand": (lambda: Forward(responses, **W, **B), "grn", True),
+    "of another length": (lambda: Forward(lambda m, x: responses(m, x, 1), **W, **B), "grn", False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FUNCTIONS)
+def test_a_function_that_is_written_out_is_the_op(case: str, tmp_path: Path) -> None:
+    make, layers, equal = FUNCTIONS[case]
+    line = layers if layers.startswith("{") else f"identity {layers}"
+    spec = written(f"input: 3 × 4 × 4\nlayers:\n  - {line}\n", tmp_path)
+    found = align(capture(make().eval(), torch.empty(1, 3, 4, 4)).graph, spec.graph)
+    assert (found.verdict == "equal") is equal
+
+
+def test_a_constant_is_a_part_of_what_is_compared_and_of_a_trace() -> None:
+    def graph(value: list[float]) -> Any:
+        module = Forward(lambda m, x: x * torch.tensor(value))
+        return capture(module.eval(), torch.empty(1, 3, 4, 2)).graph
+
+    one, other = graph([0.5, 1.0]), graph([0.5, 2.0])
+    assert align(one, graph([0.5, 1.0])).verdict == "equal"
+    assert [difference.what for difference in align(one, other).differences] == [
+        "mul: other=constant float32 2 0.5 1 → other=constant float32 2 0.5 2"
+    ]
+    seen, _ = one.code.again.trace()
+    again = traced.parse(__import__("json").loads(traced.text(seen)))
+    assert align(one, code.graph(again)).verdict == "equal"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (torch.full((3, 4), 0.5), "full 0.5"),
+        (torch.arange(3, 8), "range 3 5"),
+        (torch.ones(5, 5).tril().bool(), "mask causal"),
+        (torch.full((1, 5, 5), -inf).triu(1), "mask causal -inf"),
+        (differences((2, 3)), "relative 2×3"),
+        (differences((3, 2)), "relative 3×2"),
+        (window_mask((6, 6), (3, 3), (1, 1)), "mask windows 6×6 3×3 1×1"),
+        (torch.outer(torch.arange(9.0), 1e4 ** -(torch.arange(0, 8, 2) / 8)).repeat(1, 2).cos(), "cos 10000 8 halves"),
+        (torch.empty(0, 4), "empty float32"),
+        (torch.tensor([1, 0, 2]), "int64 3 1 0 2"),
+    ],
+)
+def test_a_constant_in_words(value: Tensor, words: str) -> None:
+    assert described(value) == words
+    assert described(value.flip(-1)) != words or words.startswith(("full", "empty"))
