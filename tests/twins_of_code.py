@@ -247,10 +247,11 @@ Networks that ship, held against the implementations that go by their names, nod
 --diff` does: {equal} of {all} pairs are equal. *Here* is the network that ships, *there* the library's; an arrow goes
 from here to there. A softmax behind the last layer is left out.
 
-Where code makes windows, grids, rotary or relative positions, masks or a GRN of views and products, these are compared
-operator by operator: such a pair is listed as another, and may be the same (Swin, MaxViT, CoAtNet, MobileViT, SAM,
-ConvNeXt V2, CvT, language models of transformers). A spec of several towers is held against the one that the library
-has as a module.
+Windows, heads, masks, biases, rotary and relative positions, and functions that code writes out are compared as what
+they are. What else it makes of products and views is compared operator by operator, and may be the same where it is
+listed as another: the attention of Swin V2, SAM and timm's MaxViT, CLIP's pool of its ResNets, DETR's frozen norms. A
+spec of two towers is held by the one for images, which libraries have as a module; of BERT, T5, CLIP and DETR one
+output is taken, and no keys and values are kept.
 
 | network | is it | is another, or not compared: where |
 |---|---|---|

@@ -42,6 +42,10 @@ class Moves:
             self._found[at] = (before[0], found) if before and found else (at, whole(size))
         return self._found[value]
 
+    def begin(self, value: int) -> None:
+        """Follow what is made of a value from there on."""
+        self._found[value] = value, whole(self._graph.nodes[value].op.gives)
+
     def _unknown(self, value: int) -> list[int]:
         """What is to be looked at first, the value last."""
         found = []

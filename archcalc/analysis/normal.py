@@ -13,43 +13,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from math import prod
 
 from ..graph import Graph
 from ..ops import OPS, Op, Shape, Tokens
-from ..ops.laid import merged, whole
+from ..ops.laid import SPREAD, merged, whole
 from ..ops.shapes import Cut, dims, elements, many, numel, single
 from .attend import Finder, Moves, attention, looking_up, variable
 from .cuts import beside, regrouped, rolled, sides
 from .idioms import Idioms
+from .inwards import moved
+from .steps import Held, Step
 
 MOST = 1000  # branches that a merge may have, as in a spec
-
-
-class Held(NamedTuple):
-    """A parameter or statistic: of which node which one in order, and which part of it of how many, of each of so many
-    `heads`, `turned` where it is transposed."""
-
-    node: int
-    number: int
-    part: int = 0
-    parts: int = 1
-    turned: bool = False
-    heads: int = 1
-
-
-class Step(NamedTuple):
-    """A node of a normal form: the `node` of the graph, its op in normal form, the shapes of its parameters and
-    statistics, the steps that it reads (−1, −2, … are the network's inputs), the step whose parameters it has,
-    which its own are, in the order of their shapes, and the shape of what it gives, if that is not its node's."""
-
-    node: int
-    op: Op
-    weights: tuple[Shape, ...]
-    reads: tuple[int, ...]
-    owner: int | None
-    held: tuple[Held, ...] = ()
-    shape: Shape | None = None
+FEW = 3  # axes beside the batch that may change places: how these are run is compared, not how they are called
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +101,10 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
     if cuts is not None:
         cuts.turn(steps)
         _attend(graph, steps, at, cuts)
-    return _joined(graph, steps, [at[value] for value in graph.outputs], layouts)
+    outputs = [at[value] for value in graph.outputs]
+    if cuts is not None or not layouts:
+        steps, outputs = moved(graph, steps, outputs)
+    return _joined(graph, steps, outputs, layouts)
 
 
 class _Cuts:
@@ -137,6 +117,7 @@ class _Cuts:
         self.cut: dict[int, Cut] = {}  # by the step that cut
         self._known: dict[tuple[int, Op], int] = {}
         self._axes: dict[int, tuple[int, ...]] = {}  # of what is cut, along which it is
+        self._sides: dict[int, tuple[int, ...]] = {}  # of what was put together, the axes of the map
         self._whole: dict[int, list[int]] = {}  # by the step that cut: what puts the items together
 
     def step(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
@@ -148,7 +129,10 @@ class _Cuts:
             source = parts[0][0] if len({own for own, _ in parts}) == 1 < len(parts) else index
             found = beside([laid for _, laid in parts], node.op.said.get("dim", 0)) if source != index else None
         elif source != index:
-            if laid.start == (0,) * len(laid.start) and merged(laid.groups) == merged(whole(laid.source).groups):
+            atoms = merged(laid.groups)
+            few = len(atoms) <= FEW and SPREAD not in {atom.axis for atom in atoms}
+            few = few and not any(laid.start) and prod(laid.size) == prod(laid.source)  # all of it, elsewhere
+            if few or (atoms == merged(whole(laid.source).groups) and not any(laid.start)):
                 at[index] = at[source]
                 return True
             before = at[source]
@@ -170,6 +154,9 @@ class _Cuts:
             elif made >= 0:
                 self._whole.setdefault(made, []).append(known)
         at[index] = known
+        if found.op.gathers and len(node.op.gives) == len(found.shape) + 1:
+            self._sides[known] = sides(laid)
+            self.moves.begin(index)  # it is a map again
         return True
 
     def written(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
@@ -221,8 +208,7 @@ class _Cuts:
         """By how much a step turns a map round that was put together."""
         if step.op.role != "roll":
             return None
-        _, laid = self.moves.of(variable(self.graph.nodes[step.node])[0])
-        return rolled(self.graph, step.node, sides(laid))
+        return rolled(self.graph, step.node, self._sides.get(step.reads[0], ()))
 
     def follow(self, step: Step) -> None:
         """A step works on the items of what it reads first."""
@@ -279,7 +265,14 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) 
             reads = [value]
             steps[at] = step = step._replace(op=op, reads=(value,))
         front = steps[reads[0]] if len(reads) == 1 and reads[0] >= 0 and steps[reads[0]].reads else None
-        if front is not None and not layouts and step.op.picks and front.op.each and readers[reads[0]] == 1:
+        if (
+            front is not None
+            and not layouts
+            and step.op.picks
+            and front.op.family == "norm"
+            and front.op.each
+            and readers[reads[0]] == 1
+        ):
             shape = step.shape or graph.shape(step.node)
             steps[reads[0]] = step._replace(reads=front.reads, shape=shape)
             steps[at] = front._replace(reads=(reads[0],), shape=shape)

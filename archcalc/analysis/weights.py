@@ -10,7 +10,8 @@ from ..errors import UsageError
 from ..graph import Graph, state_key
 from ..ops import Shape, dims
 from .align import Alignment
-from .normal import Held, Normal
+from .normal import Normal
+from .steps import Held
 
 
 class State(NamedTuple):

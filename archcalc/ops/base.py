@@ -183,7 +183,8 @@ class Op:
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
     probabilities: ClassVar[bool] = False  # it makes them of scores, as losses such as `cross_entropy` do themselves
     transposed: ClassVar[bool] = False  # its weights are in × out, as factors of a product are
-    each: ClassVar[bool] = False  # a norm of each place alone
+    cuts: ClassVar[bool] = False  # makes windows or a grid of a map
+    gathers: ClassVar[bool] = False  # puts what was cut together
     settles: ClassVar[bool] = False  # a second one behind it does nothing, or nothing that anybody means
     folds: ClassVar[bool] = False  # in an evaluation it only scales and shifts each channel
     storage: ClassVar[Storage] = "new"
@@ -290,6 +291,13 @@ class Op:
     def gives(self) -> Shape:
         """Of a call of code the size of what it gives, with the batch."""
         return ()
+
+    @property
+    def each(self) -> bool:
+        """Whether it works on each place alone, in normal form, all channels of it."""
+        if self.family in ("activation", "elementwise"):
+            return not self.probabilities and self.equals is not None
+        return self.family == "linear" or (self.family == "merge" and self.commutes)
 
     @property
     def picks(self) -> bool:

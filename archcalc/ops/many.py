@@ -43,6 +43,8 @@ def shifted(x: Shape) -> Cut | None:
 class _Windows(_Regroup):
     kernel: Size
 
+    cuts = True
+
     example = on((4, 8, 8), kernel=4)
 
     @property
@@ -317,6 +319,7 @@ class Together(_Regroup):
     sequence, sequences become one, and maps get an axis in front, C×n×H×W."""
 
     example = on(Many((4, 5, 5), (Cut("windows", 6, (6, 9), (3, 3), (0, 0)),)))
+    gathers = True
 
     def shape(self, x: Shape) -> Shape:
         if not isinstance(x, Many):

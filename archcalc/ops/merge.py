@@ -229,6 +229,10 @@ class Mean(_Merge):
             raise OpError("`mean` of one value wants an axis: `mean(axis=0)`")
         return reduced(x[0], self.axis)
 
+    @property
+    def each(self) -> bool:
+        return self.axis is None
+
     def normal(self, *x: Shape) -> Op | None:
         """The mean of all tokens is that of a whole map."""
         over_tokens = len(x) == 1 and isinstance(x[0], Tokens) and self.axis == 0

@@ -83,7 +83,10 @@ class LayerNorm(_Norm):
 
     torch_module = "LayerNorm"
     channels_last = True
-    each = True
+
+    @property
+    def each(self) -> bool:
+        return True
 
     def params(self, x: Shape) -> tuple[Param, ...]:
         return self.learned(channels(x))
@@ -204,7 +207,10 @@ class RootMeanSquareNorm(_Unit):
 
     torch_module = "RMSNorm"
     kept = 1
-    each = True
+
+    @property
+    def each(self) -> bool:
+        return True
 
 
 @op("l2norm")

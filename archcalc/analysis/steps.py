@@ -1,0 +1,33 @@
+"""The steps of a network in normal form."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..ops import Op, Shape
+
+
+class Held(NamedTuple):
+    """A parameter or statistic: of which node which one in order, and which part of it of how many, of each of so many
+    `heads`, `turned` where it is transposed."""
+
+    node: int
+    number: int
+    part: int = 0
+    parts: int = 1
+    turned: bool = False
+    heads: int = 1
+
+
+class Step(NamedTuple):
+    """A node of a normal form: the `node` of the graph, its op in normal form, the shapes of its parameters and
+    statistics, the steps that it reads (−1, −2, … are the network's inputs), the step whose parameters it has,
+    which its own are, in the order of their shapes, and the shape of what it gives, if that is not its node's."""
+
+    node: int
+    op: Op
+    weights: tuple[Shape, ...]
+    reads: tuple[int, ...]
+    owner: int | None
+    held: tuple[Held, ...] = ()
+    shape: Shape | None = None
