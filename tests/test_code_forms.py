@@ -3,6 +3,7 @@ functions that are written out, constants. Each with the slips that people make,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from math import inf, pi, sqrt
 from pathlib import Path
@@ -62,7 +63,7 @@ class Windows(nn.Module):
         y = y.view(n, 2, 2, EACH, EACH, WIDTH).permute(0, 1, 3, 2, 4, 5).reshape(n, SIDE, SIDE, WIDTH)
         back = said.get("back", shift)
         y = torch.roll(y, (back, back), (1, 2)) if back else y
-        return y.permute(0, 3, 1, 2)
+        return y.permute(0, 3, 1, 2)  # type: ignore[no-any-return,unused-ignore]
 
 
 class Decoder(nn.Module):
@@ -84,7 +85,7 @@ class Decoder(nn.Module):
         cos, sin = (sin, cos) if self.said.get("swapped") else (cos, sin)
         halves = x[..., :2], x[..., 2:]
         other = torch.cat((halves[1], -halves[0]) if self.said.get("sign") else (-halves[1], halves[0]), -1)
-        return x * cos + other * sin
+        return x * cos + other * sin  # type: ignore[no-any-return,unused-ignore]
 
     def forward(self, x: Tensor) -> Tensor:
         n, said = x.shape[0], self.said
@@ -155,22 +156,28 @@ def test_a_block_is_what_its_spec_says_or_differs_in_the_attention(name: str, ca
 
 
 def unit(x: Tensor, over: Any = -1, eps: float = 1e-6) -> Tensor:
-    return x * torch.rsqrt(x.pow(2).mean(over, keepdim=True) + eps)
+    return x * torch.rsqrt(x.pow(2).mean(over, keepdim=True) + eps)  # type: ignore[no-any-return,unused-ignore]
 
 
 def tanhed(x: Tensor, cubed: float = 0.044715) -> Tensor:
-    return 0.5 * x * (1.0 + torch.tanh(sqrt(2 / pi) * (x + cubed * torch.pow(x, 3.0))))
+    return 0.5 * x * (1.0 + torch.tanh(sqrt(2 / pi) * (x + cubed * torch.pow(x, 3.0))))  # type: ignore[no-any-return,unused-ignore]
 
 
 def responses(m: Any, x: Tensor, p: int = 2) -> Tensor:
     y = x.permute(0, 2, 3, 1)
     lengths = y.norm(p=p, dim=(1, 2), keepdim=True)
     y = y + torch.addcmul(m.b.view(1, 1, 1, -1), m.w.view(1, 1, 1, -1), y * (lengths / (lengths.mean(-1, True) + 1e-6)))
-    return y.permute(0, 3, 1, 2)
+    return y.permute(0, 3, 1, 2)  # type: ignore[no-any-return,unused-ignore]
 
 
 W, B = {"w": nn.Parameter(torch.ones(3))}, {"b": nn.Parameter(torch.zeros(3))}
-last = lambda f: lambda m, x: f(m, x.flatten(2).transpose(1, 2))  # noqa: E731 - tokens of a map
+
+
+def last(work: Any) -> Any:
+    """A function of a map as tokens."""
+    return lambda m, x: work(m, x.flatten(2).transpose(1, 2))
+
+
 # A module on 3×4×4, the layers of a spec, and whether they are one function.
 FUNCTIONS: dict[str, tuple[Callable[[], nn.Module], str, bool]] = {
     "a clamp": (lambda: Forward(lambda m, x: x.clamp(min=0)), "relu", True),
@@ -221,7 +228,7 @@ def test_a_constant_is_a_part_of_what_is_compared_and_of_a_trace() -> None:
         "mul: other=constant float32 2 0.5 1 → other=constant float32 2 0.5 2"
     ]
     seen, _ = one.code.again.trace()
-    again = traced.parse(__import__("json").loads(traced.text(seen)))
+    again = traced.parse(json.loads(traced.text(seen)))
     assert align(one, code.graph(again)).verdict == "equal"
 
 
