@@ -120,7 +120,8 @@ class Code(NamedTuple):
     elements and bytes each node's value has and how many bytes it newly allocates, where that stands (as `alias_root`
     says), and whether it overwrites its input; the bytes of the inputs; all memory that the run took.
 
-    `keys` are the names of each node's parameters in a `state_dict`, `unused` the parameters that nothing reads.
+    `keys` are the names of each node's parameters in a `state_dict`, `unused` the parameters that nothing reads,
+    `others` what a `state_dict` has beside these keys, with its shape.
     `again` runs it at another batch and dtype, where the code is at hand. `unknown` are operators that no rule
     counts, so that totals are lower bounds."""
 
@@ -136,6 +137,7 @@ class Code(NamedTuple):
     param_bytes: int
     keys: tuple[tuple[str, ...], ...]
     unused: tuple[Param, ...] = ()
+    others: tuple[tuple[str, Shape], ...] = ()
     unknown: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     said: str = ""  # how it was traced

@@ -258,6 +258,25 @@ def test_what_loads_into_another_layers_place_does_not_load_as_before() -> None:
     assert (held.kept, held.gone, held.missing) == (0, (), ())
 
 
+def test_a_buffer_under_another_name_is_lost_from_checkpoints(command: Run, tmp_path: Path) -> None:
+    text = """from torch import arange, nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.spare = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.register_buffer("NAME", arange(4))
+        self.register_buffer("passing", arange(4), persistent=False)
+    def forward(self, x):
+        return self.fc(x) + self.NAME + self.passing
+"""
+    for name in ("old", "new"):
+        (tmp_path / f"{name}.py").write_text(text.replace("NAME", f"{name}_table"), encoding="utf-8")
+    names = (f"{tmp_path / name}.py:Net@4" for name in ("old", "new"))
+    code, out, _ = command("compare", *names, "--diff", "--format", "json")
+    found = json.loads(out)["checkpoint"]
+    assert (code, found["gone"], found["missing"], found["kept"]) == (0, 1, 1, 4)
+
+
 def test_probabilities_are_over_an_axis() -> None:
     over = [Forward(lambda _, x, axis=axis: 2 * x.softmax(axis)) for axis in (-1, 1)]
     graphs = [capture(module, torch.zeros(1, 8, 16)).graph for module in over]

@@ -31,6 +31,8 @@ SIDE, EACH, WIDTH, HEADS = 8, 4, 8, 2
 class Windows(nn.Module):
     """A block of Swin on 8×8×8, and ways to write it wrongly."""
 
+    index: Tensor
+
     def __init__(self, **said: Any) -> None:
         super().__init__()
         self.said = said
@@ -68,6 +70,8 @@ class Windows(nn.Module):
 
 class Decoder(nn.Module):
     """Attention as LLaMA has it, four heads that share two of keys and values, and ways to write it wrongly."""
+
+    angles: Tensor
 
     def __init__(self, **said: Any) -> None:
         super().__init__()

@@ -89,6 +89,12 @@ def states(graph: Graph, nodes: Iterable[int] | None = None) -> list[State]:
     ]
 
 
+def others(graph: Graph) -> list[State]:
+    """What else a `state_dict` of code has: buffers, and parameters that nothing reads."""
+    found = graph.code.others if graph.code else ()
+    return [State("", [(name, dims(shape))], (name,)) for name, shape in found]
+
+
 class Source(NamedTuple):
     """Where a parameter comes from: its name in a `state_dict`, which part of it of how many, its shape where it
     goes, whether it is transposed on the way, and of how many heads each it is a part, here and there."""

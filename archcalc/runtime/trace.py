@@ -348,7 +348,11 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         trained = {id(parameter) for parameter in module.parameters()}
         fixed = {id(tensor) for part in module.modules() for tensor in _settled(part)}
         self._varies |= {self._number(tensor) for key, tensor in tensors.items() if key not in fixed}
-        found = [Learned(tuple(names[key]), self._number(tensor), key in trained) for key, tensor in tensors.items()]
+        passing = {id(part._buffers[name]) for part in module.modules() for name in part._non_persistent_buffers_set}
+        found = [
+            Learned(tuple(names[key]), self._number(tensor), key in trained, key not in passing)
+            for key, tensor in tensors.items()
+        ]
         return found, {names[key][0]: tensor for key, tensor in tensors.items()}
 
     # --- tensors

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..analysis.align import Alignment, Difference, align
 from ..analysis.receptive import last_map
-from ..analysis.weights import Checkpoint, carried, checkpoint, states
+from ..analysis.weights import Checkpoint, carried, checkpoint, others, states
 from ..errors import SpecError, UsageError
 from ..networks import Reference
 from ..views import Tabular
@@ -52,7 +52,9 @@ class Diff(Tabular):
     def checkpoint(self) -> Checkpoint:
         """What a checkpoint of the first network holds for the second."""
         one, other = (form.graph for form in (self.alignment.first, self.alignment.second))
-        return checkpoint(states(one), states(other), dict(self.alignment.nodes))
+        code = one.code is not None and other.code is not None
+        before, now = ([*states(graph), *(others(graph) if code else ())] for graph in (one, other))
+        return checkpoint(before, now, dict(self.alignment.nodes))
 
     def carry(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """A `state_dict` of the first network's twin as that of the second, with its names and shapes. Raises

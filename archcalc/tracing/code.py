@@ -27,6 +27,7 @@ LEVELS = {"example": "the CPU, by an example,"}
 KINDS = ("buffer", "parameter")
 ALONE = {"tensor", "parameter"}
 PLACES = ("device", "pin_memory", "layout")
+TRACKED = "num_batches_tracked"  # which no network reads
 BIASED = ("addmm", "addmv")  # whose bias stands in front of the weights
 CASTS = ("to", "_to_copy", "type_as")
 TURNABLE = ("add", "mul")  # whichever of two values stands first
@@ -138,6 +139,8 @@ class _Builder:
         read = {at for call in traced.calls for at in call.read}
         unused = [x for x in traced.learned if x.trained and x.tensor not in read]
         trained = [x.tensor for x in traced.learned if x.trained]
+        known = {key for keys in self.keys for key in keys}
+        others = [x for x in traced.learned if x.kept and not known & {*x.names} and not x.names[0].endswith(TRACKED)]
         return Code(
             batch=traced.batch,
             dtype=traced.dtype,
@@ -151,6 +154,7 @@ class _Builder:
             param_bytes=sum(self._size(tensor) * BYTES[traced.tensors[tensor].dtype] for tensor in trained),
             keys=tuple(self.keys),
             unused=tuple(Param(x.names[0], traced.tensors[x.tensor].shape, _kind(x.names[0])) for x in unused),
+            others=tuple((x.names[0], traced.tensors[x.tensor].shape) for x in others),
             unknown=tuple(dict.fromkeys(self.unknown)),
             notes=tuple(self.notes),
             said=f"traced on {LEVELS.get(traced.level, traced.level)} with torch {traced.torch}",

@@ -64,11 +64,12 @@ class Storage(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """A parameter or a buffer by all its names, as a `state_dict` has them."""
+    """A parameter or a buffer by all its names, as a `state_dict` has them if they are `kept` there."""
 
     names: tuple[str, ...]
     tensor: int
     trained: bool
+    kept: bool = True
 
 
 class Module(NamedTuple):
@@ -147,7 +148,7 @@ def text(traced: Traced) -> str:
     rows: dict[str, list[Any]] = {
         "tensors": [[*tensor] for tensor in traced.tensors],
         "storages": [[*storage] for storage in traced.storages],
-        "learned": [[*learned] for learned in traced.learned],
+        "learned": [[*learned[:3], *[False] * (not learned.kept)] for learned in traced.learned],
         "modules": [[*module] for module in traced.modules],
         "calls": [
             {
@@ -284,11 +285,13 @@ def _storage(row: Any) -> Storage:
 
 
 def _learned(row: Any, tensors: int) -> Learned:
-    names, tensor, trained = row
+    names, tensor, trained, *rest = row
+    if rest not in ([], [False]):
+        raise _Wrong("`learned` says something else than that no checkpoint has it")
     found = tuple(_text(name, "learned") for name in names)
     if not found or not isinstance(trained, bool):
         raise _Wrong("`learned` has no name, or does not say whether it is trained")
-    return Learned(found, _whole(tensor, "learned", 0, tensors - 1), trained)
+    return Learned(found, _whole(tensor, "learned", 0, tensors - 1), trained, not rest)
 
 
 def _module(row: Any, calls: int, tensors: int) -> Module:
