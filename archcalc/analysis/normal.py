@@ -86,7 +86,7 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
             at[index] = at[inputs[0]]
             continue
         at[index] = len(steps)
-        weights = tuple(map(_rows, weights)) if op.family == "embedding" else weights
+        weights = tuple(map(_rows, weights)) if op.family == "embedding" and op.storage != "own" else weights
         owner = None if node.shares is None else at[node.shares]
         if owner is not None and not weights:  # a call of code has those alone that it is the first to read
             weights = steps[owner].weights
