@@ -572,6 +572,18 @@ def test_what_depends_on_activations_says_so_and_an_example_runs_it() -> None:
     assert archcalc.capture(Experts(), torch.ones(1, 6, 4), example=True).totals.macs == 6 * 4 * 4 + 6 * 4 * 3
 
 
+class Chosen(nn.Module):
+    """A place that is known beside a mask that is not."""
+
+    def forward(self, x: Tensor) -> Any:
+        return x[x[..., 0] > 0, torch.zeros(1, dtype=torch.long)]
+
+
+def test_what_is_known_beside_what_is_not_stays_unknown() -> None:
+    with pytest.raises(SpecError, match="depends on the values"):
+        archcalc.capture(Chosen(), _tokens(4, 4))
+
+
 def test_an_error_of_the_code_is_told_at_its_line() -> None:
     with pytest.raises(SpecError) as error:
         archcalc.capture(Fails(), _tokens(4))

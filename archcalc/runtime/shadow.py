@@ -117,11 +117,14 @@ class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         on_meta = mapped(args, self.on_meta, META), mapped(kwargs, self.on_meta, META)
         try:
             out = OWN[packet](*on_meta[0], **on_meta[1]) if packet in OWN else func(*on_meta[0], **on_meta[1])
-        except (RuntimeError, NotImplementedError):  # its shape depends on values
+        except (RuntimeError, NotImplementedError) as error:  # its shape depends on values
             if not known:
                 if not any(twin is not None for twin in twins):
                     raise
-                return self._beside(func, args, kwargs)
+                try:
+                    return self._beside(func, args, kwargs)
+                except (RuntimeError, NotImplementedError):
+                    raise error from None
             value = self._on_values(func, args, kwargs)
             out = mapped(value, self.on_meta, META)
             self.know(out, value)
