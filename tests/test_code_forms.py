@@ -195,6 +195,8 @@ FUNCTIONS: dict[str, tuple[Callable[[], nn.Module], str, bool]] = {
     "a cast to less and back": (lambda: Forward(lambda m, x: x.half().exp().float()), "exp", False),
     "a cast to whole numbers": (lambda: Forward(lambda m, x: x.long().float().exp()), "exp", False),
     "a cast to more": (lambda: Forward(lambda m, x: x.double().exp().float()), "exp", True),
+    "a mean of one": (lambda: Forward(lambda m, x: x.mean((2, 3), keepdim=True).mean((2, 3))), "gap", True),
+    "a mean of all": (lambda: Forward(lambda m, x: x.flatten(1).mean()), "flatten", False),
     "a mean of two": (lambda: Forward(lambda m, x: (x.relu() + x) / 2), "{mean: [relu, identity]}", True),
     "a norm with torch's eps": (lambda: nn.BatchNorm2d(3), "bn", True),
     "a root mean square": (
@@ -210,6 +212,23 @@ FUNCTIONS: dict[str, tuple[Callable[[], nn.Module], str, bool]] = {
     "a GRN by hand": (lambda: Forward(responses, **W, **B), "grn", True),
     "of another length": (lambda: Forward(lambda m, x: responses(m, x, 1), **W, **B), "grn", False),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("which", ["qkv", "qqv", "qkk", "shared"])
+def test_queries_keys_and_values_are_of_weights_of_their_own(which: str, tmp_path: Path) -> None:
+    def work(m: Any, x: Tensor) -> Tensor:
+        x = x.flatten(2).transpose(1, 2)
+        heads = {name: m.layers[name](x).unflatten(-1, (2, 4)).transpose(1, 2) for name in "qkv"}
+        q, k, v = (heads[name] for name in (which if which != "shared" else "qkv"))
+        return m.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    layers = nn.ModuleDict({name: nn.Linear(8, 8) for name in "qkv"})
+    if which == "shared":
+        layers["k"] = layers["q"]
+    module = Forward(work, layers=layers, out=nn.Linear(8, 8))
+    spec = written("input: 8 × 2 × 3\nlayers:\n  - tokens attention(2)\n", tmp_path)
+    found = align(capture(module.eval(), torch.empty(1, 8, 2, 3)).graph, spec.graph)
+    assert (found.verdict == "equal") is (which == "qkv")
 
 
 @pytest.mark.parametrize("case", FUNCTIONS)

@@ -19,7 +19,7 @@ from ..graph import Graph
 from ..ops import OPS, Op, Shape, Tokens
 from ..ops.laid import SPREAD, merged, whole
 from ..ops.shapes import Cut, dims, elements, many, numel, single
-from .attend import Finder, Moves, attention, looking_up, variable
+from .attend import Finder, Moves, Projected, attention, looking_up, variable
 from .cuts import beside, regrouped, rolled, sides
 from .idioms import Idioms
 from .inwards import moved
@@ -401,6 +401,8 @@ def _attend(graph: Graph, steps: list[Step], at: Mapping[int, int], cuts: _Cuts)
         layers = [at[part.layer] for part in parts]
         if any(steps[one].op.family != "linear" or len(steps[one].reads) != 1 for one in layers):
             continue
+        if any(steps[one].owner is not None for one in (number, *layers)) or not _once(layers, parts):
+            continue
         cut = cuts.cut.get(cuts.made[layers[0]])
         masks = [*found.added.masks]
         if cut is not None and any(cut.shift):  # tokens that come from elsewhere are hidden
@@ -436,6 +438,13 @@ def _attend(graph: Graph, steps: list[Step], at: Mapping[int, int], cuts: _Cuts)
         steps[number] = Step(step.node, op, tuple(weights), tuple(sources), None, tuple(held))
         for value in inside.difference(sources):  # what nothing reads any more
             steps[value] = steps[value]._replace(weights=())
+
+
+def _once(layers: Sequence[int], parts: Sequence[Projected]) -> bool:
+    """Whether queries, keys and values are all that their layers give, each another part."""
+    taken = [*zip(layers, (part.part for part in parts), strict=True)]
+    counts = {layer: part.parts for layer, part in zip(layers, parts, strict=True)}
+    return len({*taken}) == len(taken) == sum(counts.values())
 
 
 def _inside(steps: Sequence[Step], last: int, ends: set[int]) -> set[int] | None:

@@ -209,7 +209,7 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         return OPS["pad"](sizes[-2::-2], sizes[-1::-2], **how).normal(x[0])  # the last axis comes first
     if facts.word == "cat" and len(x) == 1 and _alone(given.get("tensors", ())):
         return None
-    if facts.word == "mean" and all(facts.reads[axis] == 1 for axis in given.get("dim") or (0,)):
+    if facts.word == "mean" and given.get("dim") and all(n % axes and facts.reads[n] == 1 for n in given["dim"]):
         return None
     if facts.word == "mean" and axes > 2:
         over = {axis % axes for axis in given.get("dim") or ()}
