@@ -549,6 +549,43 @@ def test_joblib_counts_the_same(tiny: str, tmp_path: Path) -> None:
     assert by_number(tmp_path / "a.csv") == by_number(tmp_path / "b.csv")
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("--format parquet", 2, "Such as `-o best.parquet`"),
+        pytest.param("-o best.parquet", 0, "wrote best.parquet", marks=needs("pyarrow")),
+    ],
+)
+def test_what_is_kept_as_parquet_is_what_csv_says(
+    words: str, code: int, said: str, tiny: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    line = ["scale", tiny, "--vary", "c=1..9", "--vary", "k=1,0.5,3", "--best", "4", "--by", "macs"]
+    assert cli._run([*line, *words.split()]) == code
+    assert said in capsys.readouterr().err
+    if not code:
+        from pyarrow import parquet
+
+        assert cli._run([*line, "-o", "best.csv"]) == 0
+        found = parquet.read_table("best.parquet").to_pylist()
+        assert [{name: str(value) for name, value in row.items()} for row in found] == rows(tmp_path / "best.csv")
+
+
+@pytest.mark.parametrize("form", ["text", "json", "csv", "markdown", "latex", "html"])
+def test_a_front_that_is_not_all_shown_says_so(
+    form: str, tiny: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("sweep", "scale"):
+        monkeypatch.setattr(f"archcalc.tasks.{module}.MOST_KEPT", 3)
+    for asked in ("--where params>1", "--best 8 --by macs", "--pareto params --maximize macs"):
+        assert cli._run(["scale", tiny, "--vary", "c=1..9", *asked.split(), "--format", form]) == 0
+        printed = "".join(capsys.readouterr())
+        assert f"of {8 if 'best' in asked else 9} points that are kept the first 3 are shown" in " ".join(
+            printed.split()
+        )
+
+
 @needs("pyarrow")
 def test_parts_of_parquet_are_gone_on_with(tiny: str, tmp_path: Path) -> None:
     from pyarrow import parquet

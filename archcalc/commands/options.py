@@ -468,7 +468,7 @@ class Output:
         pictures: bool = False,
         option: str = "--output",
     ) -> None:
-        from ..errors import UsageError
+        from ..errors import UsageError, installed
         from ..files import writable
         from ..show.writers import FORMATS, PARQUET, SUFFIXES, known_format
 
@@ -479,8 +479,11 @@ class Output:
         self.picture = suffix[1:] if suffix in PICTURES and not output_format else ""
         by_suffix = SUFFIXES.get(suffix, "")
         self.format = known_format(output_format or (by_suffix if by_suffix in formats else "text"), formats)
-        if self.format == PARQUET and not path:
-            raise UsageError("Parquet is no text: a file has it", "Such as `-o best.parquet`.")
+        if self.format == PARQUET:
+            if not path:
+                raise UsageError("Parquet is no text: a file has it", "Such as `-o best.parquet`.")
+            with installed():
+                import pyarrow  # noqa: F401
         self.path, self.name, self.option = writable(path, option) if path else None, path, option
         self.heard = True  # until the reader of standard output has gone
 

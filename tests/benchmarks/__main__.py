@@ -20,7 +20,7 @@ from archcalc.tasks.list import list_models
 
 from .candidates import compared
 from .latency import kept
-from .pieces import DRAWN, rates
+from .pieces import DRAWN, closed_forms, rates
 from .processes import ROOT, Timing, compare, run
 
 PEERS = ("torchinfo", "fvcore", "FlopCounterMode")
@@ -204,6 +204,7 @@ def main() -> None:
             f"{DRAWN:,} candidates each. Wanted: 1,000/s of EfficientNet, 2,000/s of RegNet.",
             "",
             *rates(),
+            *closed_forms(),
             "",
             "## From spec text to all counts",
             "Wanted: at most 40 µs a node; the chain of 4,800 at most 1 T and 100 MiB; twice the depth at most",
