@@ -623,3 +623,15 @@ def test_letters_that_nobody_reads_are_said(tmp_path: Path, capsys: pytest.Captu
     for model, small in (("nasnet-a-large", True), ("vgg16", False)):
         assert cli._run(["plot", "graph", model, "--size", "3.3x2.5", "-o", str(tmp_path / "x.svg")]) == 0
         assert ("points high" in capsys.readouterr().err) == small
+
+
+def test_no_name_stands_on_the_roof() -> None:
+    drawn = plots.picture("roofline", one("alexnet"), look=plots.Look(COLUMN))
+    names = [text for text in drawn.axes[0].texts if isinstance(text, Annotation) and "/s" not in text.get_text()]
+    drawn.draw_without_rendering()
+    roof = drawn.axes[0].lines[0].get_transform().transform(drawn.axes[0].lines[0].get_xydata())
+    level = roof[-1][1]
+    assert len(names) > 3
+    for name in names:
+        box = Text.get_window_extent(name)
+        assert not (box.y0 < level < box.y1 and box.x1 > roof[1][0]), name.get_text()

@@ -311,8 +311,8 @@ def roofline(summary: Summary, device: Device) -> Figure:
     ax.set_ylabel("measured (FLOP/s)" if measured else "attainable (FLOP/s)")
     plain_log(ax.xaxis)
     plain_log(ax.yaxis)
-    high, mark, spacing = (6.0, 20.0, 0.25) if narrow else (7.0, 40.0, 0.5)
-    legend = ax.legend(loc="lower right", title="area: share of MACs", title_fontsize=high, fontsize=high,
+    letters, mark, spacing = (6.0, 20.0, 0.25) if narrow else (7.0, 40.0, 0.5)
+    legend = ax.legend(loc="lower right", title="area: share of MACs", title_fontsize=letters, fontsize=letters,
                        labelspacing=spacing, borderpad=spacing, handletextpad=0.8)  # fmt: skip
     for handle in legend.legend_handles:
         handle.set_sizes([mark])  # type: ignore[union-attr]
