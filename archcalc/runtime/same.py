@@ -1,14 +1,21 @@
-"""Whether code and a spec that it is, node by node, give the same numbers: what lies between, how values are laid out,
-no difference of nodes shows."""
+"""Whether code and what it is node by node, a spec or other code, give the same numbers: what lies between, how values
+are laid out, no difference of nodes shows."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..analysis.align import Alignment
 from ..analysis.counts import Totals
-from ..analysis.weights import carried
+from ..analysis.weights import carried, states
+from ..errors import SpecError
+from ..graph import Graph
+from ..ops import Shape
 from ..ops.shapes import batched
 from .capture import Captured
 from .network import build, without_probabilities
@@ -18,36 +25,77 @@ from .trace import SEED, applied, leaves
 
 NEAR = 1e-3  # of the largest number that comes out
 MOST_PARAMS, MOST_MACS = 10**9, 10**12  # of code that is run to be compared
+SAMPLES = 2  # so that a batch is not taken for another axis of one element
+
+
+class Runnable(NamedTuple):
+    """A module, how it runs on values for its inputs, the shapes of these and, of code, such values."""
+
+    module: nn.Module
+    run: Callable[[list[Tensor]], Any]
+    sizes: list[Shape]
+    values: list[Tensor]
 
 
 def same_numbers(found: Alignment, name: str, totals: Totals) -> bool | None:
     """Whether code, the first of two networks that are equal node by node, gives on the CPU, with random weights, what
-    the second gives with the same ones, up to probabilities that only the second ends in. `name` and `totals` are those
-    of the code. None where it is not run: a trace, another dtype, what is large, inputs of other shapes. Raises
-    UsageError, SpecError at the line where the code fails."""
-    code, spec = found.first.graph, found.second.graph.without_heads()
-    if code.code is None or spec.code is not None or code.code.dtype != "float32":
+    the second gives with the same ones, up to probabilities that only a second one that is a spec ends in. `name` and
+    `totals` are those of the code. None where it is not run: a trace, another dtype, what is large, inputs of other
+    shapes, results that are no numbers. Raises UsageError, SpecError at the line where the code fails."""
+    first, second = found.first.graph, found.second.graph.without_heads()
+    bare = without_probabilities(second) if found.left_out and second.code is None else second
+    if first.code is None or (found.left_out and bare.outputs == second.outputs):
         return None
-    again, cpu = code.code.again, torch.device("cpu")
-    needed = 4 * totals.param_bytes + 2 * code.code.batch * (totals.peak_memory_bytes or 0)
-    if totals.params > MOST_PARAMS or totals.macs > MOST_MACS or not has_room(needed, cpu):
+    batch = max(SAMPLES, first.code.batch)
+    needed = 4 * totals.param_bytes + 2 * batch * (totals.peak_memory_bytes or 0)
+    if totals.params > MOST_PARAMS or totals.macs > MOST_MACS or not has_room(needed, torch.device("cpu")):
         return None
-    bare = without_probabilities(spec) if found.left_out else spec
-    if not isinstance(again, Captured) or (found.left_out and bare.outputs == spec.outputs):
+    with suppress(SpecError):  # it may be written for one sample
+        return _same(found, _code(first, batch), _code(bare, batch) if bare.code else _spec(bare, batch), name)
+    batch = first.code.batch
+    return _same(found, _code(first, batch), _code(bare, batch) if bare.code else _spec(bare, batch), name)
+
+
+def _code(graph: Graph, batch: int) -> Runnable | None:
+    code = graph.code
+    if code is None or not isinstance(code.again, Captured) or code.dtype != "float32":
         return None
-    _, module, given = again.real(code.code.batch, "float32", cpu)
-    if [tuple(value.shape) for value in given.values()] != [
-        batched(shape, code.code.batch) for _, shape in spec.inputs
-    ]:
+    batch = batch if code.again.whole is None else code.again.whole
+    _, module, given = code.again.real(batch, "float32", torch.device("cpu"))
+    values = [*given.values()]
+    return Runnable(
+        module,
+        lambda values: applied(module, dict(zip(given, values, strict=True))),
+        [tuple(value.shape) for value in values],
+        values,
+    )
+
+
+def _spec(graph: Graph, batch: int) -> Runnable:
+    twin = build(graph).eval()
+    return Runnable(twin, lambda values: twin(*values), [batched(shape, batch) for _, shape in graph.inputs], [])
+
+
+def _same(found: Alignment, one: Runnable | None, other: Runnable | None, name: str) -> bool | None:
+    if one is None or other is None or one.sizes != other.sizes:
         return None
+    outputs = []
     with untouched(), torch.inference_mode():
         torch.manual_seed(SEED)
-        _stir(module)
-        twin = build(bare).eval()
-        twin.load_state_dict(carried(found, module.state_dict(), name))
-        wanted = leaves(applied(module, {key: value.clone() for key, value in given.items()}))
-        made = leaves(twin(*(value.clone() for value in given.values())))
-    wanted = [*{id(tensor): tensor for tensor in wanted}.values()]
+        for each in (one, other):
+            _stir(each.module)
+        held, own = one.module.state_dict(), other.module.state_dict()
+        state = carried(found, held, name)
+        if any(key not in state for node in states(found.second.graph) for key in node.keys()):
+            return None
+        buffers = {key: held[key] for key in own.keys() & held.keys() if own[key].shape == held[key].shape}
+        other.module.load_state_dict(buffers | state, strict=False)
+        for each in (one, other):
+            torch.manual_seed(SEED)
+            outputs.append(leaves(each.run([value.clone() for value in one.values])))
+    wanted, made = ([*{id(tensor): tensor for tensor in each}.values()] for each in outputs)
+    if not all(bool(tensor.isfinite().any()) for tensor in wanted):
+        return None
     return len(wanted) == len(made) and all(map(_near, made, wanted))
 
 
@@ -66,5 +114,8 @@ def _stir(module: nn.Module) -> None:
 def _near(one: Tensor, other: Tensor) -> bool:
     if one.numel() != other.numel():
         return False
-    apart = (one.flatten().double() - other.flatten().double()).abs()
-    return bool(apart.max() <= NEAR * other.double().abs().max()) if apart.numel() else True
+    x, y = one.flatten().double(), other.flatten().double()
+    known = x.isfinite() & y.isfinite()
+    if not torch.equal(x[~known].nan_to_num(), y[~known].nan_to_num()):
+        return False
+    return not bool(known.any()) or bool((x - y)[known].abs().max() <= NEAR * y[known].abs().max())

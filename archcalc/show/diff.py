@@ -231,7 +231,7 @@ class AgainstDocument(Noted):
     left_out: Annotated[list[str], "What only one of them ends in that makes probabilities, which is left out."]
     same_numbers: Annotated[
         bool | None,
-        "Whether code and the spec that it is gave the same numbers with the same random weights; null: not run.",
+        "Whether code and what it is gave the same numbers with the same random weights; null: not run.",
     ]
     checkpoint: Annotated[LoadsDocument, "What becomes of a checkpoint of the first network in the second."]
 

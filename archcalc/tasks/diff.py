@@ -41,7 +41,7 @@ class Diff(Tabular):
     first: Compared
     second: Compared
     alignment: Alignment = field(repr=False)
-    same: bool | None = None  # whether code was run and gave the numbers of the spec that it is; None: it was not run
+    same: bool | None = None  # whether code was run and gave the numbers of what it is; None: it was not run
 
     @property
     def equal(self) -> bool:
@@ -108,16 +108,16 @@ def held(*models: Compared) -> Diff:
 
 
 def _same(found: Alignment, first: Compared, second: Compared) -> bool | None:
-    """Whether code that is a spec node by node gives its numbers, too: how values are laid out no node says. None where
-    neither is code that can run here, or it fails where it does."""
-    if second.summary.report.graph.code is not None:
+    """Whether code gives the numbers of what it is node by node, too: how values are laid out no node says. None where
+    one is code that cannot run here, or fails where it does, or both are specs."""
+    if first.summary.report.graph.code is None:
         first, second = second, first
         found = align(first.summary.report.graph, second.summary.report.graph)
-    code, spec = first.summary.report.graph.code, second.summary.report.graph.code
-    if code is None or code.again is None or spec is not None:
+    codes = [code for model in (first, second) if (code := model.summary.report.graph.code) is not None]
+    if not codes or any(code.again is None for code in codes):
         return None
     from ..runtime.same import same_numbers
 
-    with suppress(SpecError):
+    with suppress(SpecError, UsageError):
         return same_numbers(found, first.name, first.totals)
     return None
