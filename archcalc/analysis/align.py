@@ -432,6 +432,9 @@ def _changed(one: Normal, other: Normal, a: int, b: int, linked: Linked) -> str:
         own, now = ("its own" if at is None else f"those of {form.graph.nodes[form.steps[at].node].path}"
                     for form, at in ((one, first.owner), (other, second.owner)))  # fmt: skip
         return f"{word}: weights {own} → {now}"
+    dealt = [[(held.part, held.parts, held.heads) for held in step.held if held.parts > 1] for step in (first, second)]
+    if all(dealt) and dealt[0] != dealt[1]:
+        return f"{word}: what one layer makes of it stands in another order there"
     if (fixed or resized) and first.weights != second.weights:
         x, y = ("; ".join(map(show, step.weights)) for step in (first, second))
         return f"{word}: weights {x} → {y}"

@@ -15,6 +15,7 @@ from ..ops import OPS, Op
 from ..ops.laid import SPREAD, Atom, Group, Laid, merged, whole
 
 CONSTANT = "constant "  # in front of a constant among arguments
+SEEN, HIDDEN = "mask ", "hides "  # in front of which pairs of tokens see each other, and which do not
 HIDES = -100.0  # what is added to a score, or less, so that nothing is left of it
 DEEP = 12  # sums within sums
 
@@ -258,16 +259,16 @@ class Finder:
         read = variable(node)
         if len(read) != 2:
             return None
-        waves: dict[str, tuple[int, str, Node]] = {}
+        waves: dict[str, tuple[int, str]] = {}
         for value in read:
             one = self.graph.nodes[value] if value >= 0 else None
             words = str(one.op.said.get("other", "")).split() if one is not None else []
-            if one is None or one.op.role != "scaling" or len(words) != 5 or len(variable(one)) != 1:
+            if one is None or one.op.role != "scaling" or len(words) < 5 or len(variable(one)) != 1:
                 return None
-            waves[words[1]] = variable(one)[0], " ".join(words[2:]), one
+            waves[words[1]] = variable(one)[0], " ".join(words[2:])
         if waves.keys() != {"cos", "sin"} or waves["cos"][1] != waves["sin"][1]:
             return None
-        base, width, form = waves["cos"][1].split()
+        base, width, form, *at = waves["cos"][1].split()
         source, laid = self.scaled.of(waves["cos"][0])
         other = self.graph.nodes[waves["sin"][0]] if waves["sin"][0] >= 0 else None
         half = laid.size[-1] // 2
@@ -285,13 +286,10 @@ class Finder:
             return None
         if self.scaled.of(variable(negative)[0]) != (source, laid.taken(-1, half, half)):
             return None
-        cos = waves["cos"][2]
-        fixed = [self.graph.nodes[cos.inputs[place]].op.gives for place in cos.op.fixed if cos.inputs[place] >= 0]
-        size = fixed[0] if fixed else ()
-        places = [at - len(size) for at in range(len(size) - 1) if size[at] > 1]
-        if len(places) != 1:
+        tokens, channels = map(int, at[1:] or (-2, -1))
+        if channels != -1 or -tokens > len(laid.groups):
             return None
-        return source, laid, Turned(float(base), int(width), False), laid.groups[places[0]]
+        return source, laid, Turned(float(base), int(width), False), laid.groups[tokens]
 
     # --- what is added to scores
 
@@ -320,10 +318,23 @@ def _hidden(op: Op) -> tuple[str, ...] | None:
     if op.role == "adding" and given.get("alpha", 1) == 1:
         said = given.get("other")
         return (said.removeprefix(CONSTANT),) if isinstance(said, str) else ()
-    condition, other = (str(given.get(name, "")).removeprefix(CONSTANT) for name in ("condition", "other"))
-    if op.role == "choosing" and other.startswith("full "):
-        return (f"{condition} {other.removeprefix('full ')}",)
+    if op.role != "choosing":
+        return None
+    where, number = ("condition", "other") if "condition" in given else ("mask", "value")
+    seen, fill = (str(given.get(name, "")).removeprefix(CONSTANT).removeprefix("full ") for name in (where, number))
+    if where == "mask":  # which says what is hidden
+        seen = seen.replace(HIDDEN, SEEN, 1) if seen.startswith(HIDDEN) else ""
+    if seen.startswith(SEEN) and _hides(fill):
+        return (f"{seen} {fill}",)
     return None
+
+
+def _hides(said: str) -> bool:
+    """Whether it is a number that leaves nothing of a score."""
+    try:
+        return float(said) <= HIDES
+    except ValueError:
+        return False
 
 
 def _same_pairs(laid: Laid) -> bool:
@@ -394,7 +405,7 @@ def attention(found: Mixing, made: Sequence[Op], out: Op, masks: Sequence[str]) 
     causal = found.causal
     for mask in masks:
         words = mask.split()
-        if words[:2] == ["mask", "causal"] and float("".join(words[2:]) or HIDES) <= HIDES:
+        if words[:2] == ["mask", "causal"] and len(words) < 4 and all(float(fill) <= HIDES for fill in words[2:]):
             causal = True
         elif mask not in ("full 0", "full 1"):
             return None

@@ -7,7 +7,7 @@ from math import isclose
 from typing import Any, NamedTuple
 
 from ..graph import Graph
-from ..ops import OPS, Op
+from ..ops import OPS, Op, Shape
 from ..ops.base import ANY, PARAMETER, TIMES, Form
 from ..ops.laid import merged, whole
 from .attend import Moves, variable
@@ -26,10 +26,16 @@ class Written(NamedTuple):
 class _Bound:
     """What stands for what in a form."""
 
-    def __init__(self) -> None:
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
         self.of: int | None = None
         self.number: float | None = None
         self.params: list[tuple[int, int]] = []
+
+
+def _along(size: Shape, axis: int) -> bool:
+    """Whether the elements of a parameter lie along an axis, from the last."""
+    return all(n == 1 for at, n in enumerate(size) if at - len(size) != axis)
 
 
 class Idioms:
@@ -41,7 +47,7 @@ class Idioms:
     def at(self, index: int) -> Written | None:
         """What the calls up to a node are together."""
         for idiom in self.graph.nodes[index].op.idioms:
-            bound = _Bound()
+            bound = _Bound(idiom.axis)
             if not self._is(index, idiom.form, bound) or bound.of is None:
                 continue
             numbers = {} if bound.number is None else {"eps": bound.number}
@@ -55,7 +61,9 @@ class Idioms:
         node = self.graph.nodes[source] if source >= 0 else None
         if form.names == PARAMETER:
             bound.params.append((source, 0))
-            return node is not None and len(node.op.params()) == 1 and node.op.storage == "own"
+            if node is None or len(node.op.params()) != 1 or node.op.storage != "own":
+                return False
+            return _along(laid.size, bound.axis)
         if not form.names:
             bound.of = value if bound.of is None else bound.of
             return self.moves.of(bound.of) == (source, laid)
@@ -73,6 +81,8 @@ class Idioms:
         if own:  # it reads a parameter itself
             alone = [part for part in parts if part.names == PARAMETER]
             if own != 1 or len(alone) != 1 or len(read) != len(parts) - 1:
+                return False
+            if not _along(node.op.params()[0].shape, bound.axis):
                 return False
             parts.remove(alone[0])
             bound.params.append((source, 0))

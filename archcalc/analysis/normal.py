@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import OPS, Op, Shape, Tokens
@@ -25,6 +26,7 @@ from .idioms import Idioms
 from .inwards import moved
 from .steps import Held, Step
 
+SHIFTED = "windows"  # what a map that is turned round is cut into
 MOST = 1000  # branches that a merge may have, as in a spec
 FEW = 3  # axes beside the batch that may change places: how these are run is compared, not how they are called
 
@@ -100,7 +102,7 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
         if cuts is not None:
             cuts.follow(steps[-1])
     if cuts is not None:
-        cuts.turn(steps)
+        cuts.turn(steps, [at[value] for value in graph.outputs])
         _attend(graph, steps, at, cuts)
     outputs = [at[value] for value in graph.outputs]
     if cuts is not None or not layouts:
@@ -176,19 +178,17 @@ class _Cuts:
                 steps[at[node]] = steps[at[node]]._replace(weights=())
         return True
 
-    def turn(self, steps: list[Step]) -> None:
+    def turn(self, steps: list[Step], outputs: Sequence[int]) -> None:
         """Make what turns a map round before it is cut, and back, a part of the cut."""
-        readers: dict[int, list[int]] = {}
+        readers: dict[int, list[int]] = {value: [-1] for value in outputs}
         for number, step in enumerate(steps):
             for value in step.reads:
                 readers.setdefault(value, []).append(number)
         for number, cut in self.cut.items():
-            before, back = (
-                steps[number].reads[0],
-                [one for end in self._whole.get(number, ()) for one in readers.get(end, [-1])],
-            )
-            front = steps[before] if before >= 0 else None
-            if front is None or front.op.role != "roll" or not back:
+            before = steps[number].reads[0]
+            back = [one for end in self._whole.get(number, ()) for one in readers.get(end, ())]
+            front = steps[before] if before >= 0 and cut.word == SHIFTED else None
+            if front is None or front.op.role != "roll" or not back or min(back) < 0:
                 continue
             by = rolled(self.graph, front.node, self._axes[number])
             shift = tuple(-n for n in by or (0,))
@@ -393,51 +393,108 @@ def _attend(graph: Graph, steps: list[Step], at: Mapping[int, int], cuts: _Cuts)
     for number, step in enumerate(steps):
         for value in step.reads:
             readers.setdefault(value, set()).add(number)
-    for number, step in enumerate(steps):
-        found = finder.at(step.node) if step.op.family == "linear" and len(step.reads) == 1 else None
-        if found is None:
-            continue
-        parts = found.query, found.key, found.value
-        layers = [at[part.layer] for part in parts]
-        if any(steps[one].op.family != "linear" or len(steps[one].reads) != 1 for one in layers):
-            continue
-        if any(steps[one].owner is not None for one in (number, *layers)) or not _once(layers, parts):
-            continue
-        cut = cuts.cut.get(cuts.made[layers[0]])
-        masks = [*found.added.masks]
-        if cut is not None and any(cut.shift):  # tokens that come from elsewhere are hidden
-            hidden = f"mask windows {dims(cut.of)} {dims(cut.each)} {dims(cut.shift)} "
-            if [mask.startswith(hidden) for mask in masks] != [True]:
-                continue
-            masks = []
-        op = attention(found, [steps[one].op for one in layers], step.op, masks)
-        tables = {at[table] for table in found.added.tables}
-        inside = _inside(steps, number, {*layers, *tables})
-        if op is None or inside is None or len(tables) > 1:
-            continue
-        own, memory, values = (steps[layer].reads[0] for layer in layers)
-        sources = [own] if own == memory == values else [own, memory] if memory == values else [own, memory, values]
-        op = op.but(memory=len(sources) > 1, values=len(sources) > 2)
-        weights = [(n // part.parts, *rest) for layer, part in zip(layers, parts, strict=True)
-                   for n, *rest in steps[layer].weights]  # fmt: skip
-        held = [one._replace(part=part.part, parts=part.parts, heads=part.made if part.by_head else 1)
-                for layer, part in zip(layers, parts, strict=True) for one in steps[layer].held]  # fmt: skip
-        weights, held = [*weights, *step.weights], [*held, *step.held]
-        for table in tables:
-            op = op and looking_up(op, graph.nodes[steps[table].node].op)
-            if readers[table] <= {*inside, number}:
-                weights, held = [*weights, *steps[table].weights], [*held, *steps[table].held]
-            elif op is not None:  # several attentions share it
-                op = op.but(table=True)
-                sources.append(table)
-        if op is None or any(not readers[one] <= {*inside, number} for one in inside - tables):
-            continue
-        for table in tables.intersection(sources):
+    made = [
+        one
+        for number, step in enumerate(steps)
+        if step.op.family == "linear" and len(step.reads) == 1
+        and (one := _attention(graph, steps, at, cuts, finder, readers, number)) is not None
+    ]  # fmt: skip
+    for one in _with_owners(steps, made):
+        for table in one.tables:
             size = steps[table].weights[0]
             steps[table] = steps[table]._replace(op=OPS["learned"](size=size), shape=size)
-        steps[number] = Step(step.node, op, tuple(weights), tuple(sources), None, tuple(held))
-        for value in inside.difference(sources):  # what nothing reads any more
+        steps[one.number] = one.step
+        for value in one.inside:  # what nothing reads any more
             steps[value] = steps[value]._replace(weights=())
+
+
+class _Attention(NamedTuple):
+    """The attention that a layer is the last part of: its step, the steps inside it, those whose weights it has with
+    the part that it has of each, and tables of biases that others read too."""
+
+    number: int
+    step: Step
+    inside: set[int]
+    learned: tuple[tuple[int, int], ...]
+    tables: set[int]
+
+
+def _attention(
+    graph: Graph, steps: list[Step], at: Mapping[int, int], cuts: _Cuts, finder: Finder,
+    readers: Mapping[int, set[int]], number: int,
+) -> _Attention | None:  # fmt: skip
+    step = steps[number]
+    found = finder.at(step.node)
+    if found is None:
+        return None
+    parts = found.query, found.key, found.value
+    layers = [at[part.layer] for part in parts]
+    if any(steps[one].op.family != "linear" or len(steps[one].reads) != 1 for one in layers) or not _once(
+        layers, parts
+    ):
+        return None
+    cut = cuts.cut.get(cuts.made[layers[0]])
+    masks = [*found.added.masks]
+    if cut is not None and any(cut.shift):  # tokens that come from elsewhere are hidden
+        hidden = f"mask windows {dims(cut.of)} {dims(cut.each)} {dims(cut.shift)} "
+        if [mask.startswith(hidden) and _of_windows(mask, found.query.heads) for mask in masks] != [True]:
+            return None
+        masks = []
+    op = attention(found, [steps[one].op for one in layers], step.op, masks)
+    tables = {at[table] for table in found.added.tables}
+    inside = _inside(steps, number, {*layers, *tables})
+    if op is None or inside is None or len(tables) > 1:
+        return None
+    own, memory, values = (steps[layer].reads[0] for layer in layers)
+    sources = [own] if own == memory == values else [own, memory] if memory == values else [own, memory, values]
+    op = op.but(memory=len(sources) > 1, values=len(sources) > 2)
+    weights = [(n // part.parts, *rest) for layer, part in zip(layers, parts, strict=True)
+               for n, *rest in steps[layer].weights]  # fmt: skip
+    held = [one._replace(part=part.part, parts=part.parts, heads=part.made if part.by_head else 1)
+            for layer, part in zip(layers, parts, strict=True) for one in steps[layer].held]  # fmt: skip
+    weights, held = [*weights, *step.weights], [*held, *step.held]
+    learned = [*zip(layers, [part.part for part in parts], strict=True), (number, 0)]
+    shared = set()
+    for table in tables:
+        op = op and looking_up(op, graph.nodes[steps[table].node].op)
+        if readers[table] <= {*inside, number}:
+            weights, held = [*weights, *steps[table].weights], [*held, *steps[table].held]
+            learned.append((table, 0))
+        elif op is not None:  # several attentions share it
+            op = op.but(table=True)
+            sources.append(table)
+            shared.add(table)
+    if op is None or any(not readers[one] <= {*inside, number} for one in inside - tables):
+        return None
+    made = Step(step.node, op, tuple(weights), tuple(sources), None, tuple(held))
+    return _Attention(number, made, inside.difference(sources), tuple(learned), shared)
+
+
+def _of_windows(mask: str, heads: int) -> bool:
+    """Whether a mask of windows lies along these, not along the heads."""
+    return heads == 1 or mask.endswith(" at -4 -2 -1")
+
+
+def _with_owners(steps: Sequence[Step], made: Sequence[_Attention]) -> list[_Attention]:
+    """Of attentions those whose weights are read by nothing else, or all again by others like it, which are its."""
+    users: dict[int, set[int]] = {}
+    for at, step in enumerate(steps):
+        if step.weights:
+            users.setdefault(at if step.owner is None else step.owner, set()).add(at)
+    groups: dict[tuple[tuple[int, int], ...], list[_Attention]] = {}
+    for one in made:
+        of = [(steps[at].owner, at, part) for at, part in one.learned]
+        groups.setdefault(tuple((at if owner is None else owner, part) for owner, at, part in of), []).append(one)
+    found: list[_Attention] = []
+    for key, group in groups.items():
+        owners = {at for at, _ in key}
+        used = {at for one in group for at, _ in one.learned}
+        distinct = all(len({at for at, _ in one.learned}) == len(owners) for one in group)
+        if group[0].learned != key or not distinct or used != set().union(*(users.get(at, set()) for at in owners)):
+            continue
+        first, *rest = group
+        found += [first, *(one._replace(step=one.step._replace(owner=first.number, held=())) for one in rest)]
+    return sorted(found)
 
 
 def _once(layers: Sequence[int], parts: Sequence[Projected]) -> bool:

@@ -97,7 +97,8 @@ def others(graph: Graph) -> list[State]:
 
 class Source(NamedTuple):
     """Where a parameter comes from: its name in a `state_dict`, which part of it of how many, its shape where it
-    goes, whether it is transposed on the way, and of how many heads each it is a part, here and there."""
+    goes, whether it is transposed on the way, of how many heads each it is a part, here and there, and which part it is
+    there."""
 
     name: str
     part: int
@@ -106,6 +107,7 @@ class Source(NamedTuple):
     turned: bool
     heads: int = 1
     into: int = 1
+    place: int = 0
 
 
 def across(one: Normal, other: Normal, pairs: Iterable[tuple[int, int]]) -> dict[str, list[Source]]:
@@ -116,7 +118,9 @@ def across(one: Normal, other: Normal, pairs: Iterable[tuple[int, int]]) -> dict
         for old, new in zip(one.steps[a].held, other.steps[b].held, strict=True):
             (name, _), (key, shape) = _called(one.graph, old), _called(other.graph, new)
             turned = old.turned != new.turned
-            found.setdefault(key, []).append(Source(name, old.part, old.parts, shape, turned, old.heads, new.heads))
+            found.setdefault(key, []).append(
+                Source(name, old.part, old.parts, shape, turned, old.heads, new.heads, new.part)
+            )
     return found
 
 
@@ -131,6 +135,7 @@ def carried(alignment: Alignment, state: Mapping[str, Any], name: str) -> dict[s
         for source in sources:
             if source.name not in state:
                 raise UsageError(f"the state has no `{source.name}`, which `{name}` has")
+        sources.sort(key=lambda one: one.place)
         whole = [state[one.name].T if one.turned else state[one.name] for one in sources]
         cut = zip(whole, sources, strict=True)
         parts = [_parts(tensor, one.parts, one.heads)[one.part] if one.parts > 1 else tensor for tensor, one in cut]

@@ -60,13 +60,14 @@ class Form(NamedTuple):
 
 
 class Idiom(NamedTuple):
-    """An op and how people write it out; `order` is that of its parameters among those of the form. `ANY` number is its
-    `eps`."""
+    """An op and how people write it out; `order` is that of its parameters among those of the form, which lie along an
+    `axis` from the last. `ANY` number is its `eps`."""
 
     word: str
     arguments: dict[str, Any]
     form: Form
     order: tuple[int, ...] = ()
+    axis: int = -1
 
 
 class Param(NamedTuple):

@@ -33,7 +33,14 @@ def described(value: Tensor) -> str:
         return f"full {_number(first)}"
     whole = not value.is_floating_point()
     known = _whole(plain) if whole and value.dtype != torch.bool else "" if whole else _turning(plain)
-    return known or _mask(plain) or _other(value)
+    known = known or _mask(plain)
+    return known + _places(value) if known else _other(value)
+
+
+def _places(value: Tensor) -> str:
+    """Along which axes, from the last, its elements lie, where these are not the last ones."""
+    axes = [axis - value.ndim for axis, size in enumerate(value.shape) if size > 1]
+    return "" if axes == [*range(-len(axes), 0)] else f" at {' '.join(map(str, axes))}"
 
 
 def _number(value: Tensor) -> str:
@@ -93,13 +100,21 @@ def _mask(x: Tensor) -> str:
     if x.dtype != torch.bool and (not len(rest) or not bool((rest == rest[0]).all()) or float(rest[0]) > HIDES):
         return ""
     fill = f" {fill}" if fill else ""
-    if x.ndim == 2 and x.shape[0] == x.shape[1] and bool((seen == torch.ones_like(seen).tril()).all()):
-        return f"mask causal{fill}"
-    if x.ndim == 3 and x.shape[1] == x.shape[2]:
-        for of, each, moved in _moves(x.shape[0], math.isqrt(x.shape[1])):
-            if len(window_mask(of, each, moved)) == len(x) and torch.equal(seen, window_mask(of, each, moved)):
-                return f"mask windows {dims(of)} {dims(each)} {dims(moved)}{fill}"
-    return f"mask {dims(tuple(x.shape))} {_digest(seen)}{fill}"
+    known, hidden = _pairs(seen), _pairs(~seen) if x.dtype == torch.bool else ""
+    if hidden and not known:
+        return f"hides {hidden}"
+    return f"mask {known or f'{dims(tuple(x.shape))} {_digest(seen)}'}{fill}"
+
+
+def _pairs(seen: Tensor) -> str:
+    """Which pairs of tokens see each other, where that has a word."""
+    if seen.ndim == 2 and seen.shape[0] == seen.shape[1] and bool((seen == torch.ones_like(seen).tril()).all()):
+        return "causal"
+    if seen.ndim == 3 and seen.shape[1] == seen.shape[2]:
+        for of, each, moved in _moves(seen.shape[0], math.isqrt(seen.shape[1])):
+            if len(window_mask(of, each, moved)) == len(seen) and torch.equal(seen, window_mask(of, each, moved)):
+                return f"windows {dims(of)} {dims(each)} {dims(moved)}"
+    return ""
 
 
 def _moves(windows: int, side: int) -> Iterator[tuple[tuple[int, ...], ...]]:

@@ -86,17 +86,18 @@ def _same(found: Alignment, one: Runnable | None, other: Runnable | None, name: 
             _stir(each.module)
         held, own = one.module.state_dict(), other.module.state_dict()
         state = carried(found, held, name)
-        if any(key not in state for node in states(found.second.graph) for key in node.keys()):
+        wanted = {key: shape for node in states(found.second.graph) for key, shape in node.keys().items()}
+        if not wanted.keys() <= state.keys():
             return None
         buffers = {key: held[key] for key in own.keys() & held.keys() if own[key].shape == held[key].shape}
         other.module.load_state_dict(buffers | state, strict=False)
         for each in (one, other):
             torch.manual_seed(SEED)
             outputs.append(leaves(each.run([value.clone() for value in one.values])))
-    wanted, made = ([*{id(tensor): tensor for tensor in each}.values()] for each in outputs)
-    if not all(bool(tensor.isfinite().any()) for tensor in wanted):
+    first, second = ([*{id(tensor): tensor for tensor in each}.values()] for each in outputs)
+    if not all(bool(tensor.isfinite().any()) for tensor in first):
         return None
-    return len(wanted) == len(made) and all(map(_near, made, wanted))
+    return len(first) == len(second) and all(map(_near, second, first))
 
 
 def _stir(module: nn.Module) -> None:

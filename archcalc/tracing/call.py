@@ -164,7 +164,8 @@ ROLES: dict[str, Role] = {
     "scaled_dot_product_attention": "mixing", **dict.fromkeys(("matmul", "bmm", "einsum"), "product"),
     **dict.fromkeys(("softmax", "_softmax"), "shares"), "add": "adding",
     **dict.fromkeys(("mul", "div"), "scaling"), "neg": "negative", "roll": "roll",
-    **dict.fromkeys(("index", "embedding"), "table"), "cat": "joined", "where": "choosing",
+    **dict.fromkeys(("index", "embedding"), "table"), "cat": "joined",
+    **dict.fromkeys(("where", "masked_fill"), "choosing"),
 }  # fmt: skip
 CONSTANT = "makes a constant, of no input and no weight"
 
@@ -219,7 +220,7 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         return OPS["take"](given["index"] % x[0][0]).normal(Tokens(x[0]))
     if facts.word == "transpose" and axes == 5 and {given["dim0"], given["dim1"]} == {1, 2}:
         return OPS["shuffle"](x[0][0])
-    if facts.storage == "own" and not x and facts.params:
+    if facts.storage == "own" and not x and facts.params and not (given.get("start") or given.get("index")):
         return OPS["learned"](size=facts.params[0].shape)
     places = str(_unnamed(given.get("indices")))
     if call.role == "table" and not x and len(facts.params) == 1 and places.startswith("constant range 0 "):

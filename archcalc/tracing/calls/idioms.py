@@ -34,10 +34,10 @@ def _response(places: tuple[int, ...], channels: tuple[int, ...]) -> Form:
     return Form("mul", {}, (X, Form("div", {}, (lengths, over), turns=False)))
 
 
-def _grn(response: Form) -> tuple[Idiom, ...]:
+def _grn(response: Form, axis: int) -> tuple[Idiom, ...]:
     scaled = Form("addcmul", {"value": 1}, (OWN, OWN, response), turns=False)
     by_hand = Form("add", {}, (Form("mul", {}, (OWN, response)), OWN))
-    return tuple(Idiom("grn", {}, Form("add", {}, (X, form)), (1, 0)) for form in (scaled, by_hand))
+    return tuple(Idiom("grn", {}, Form("add", {}, (X, form)), (1, 0), axis) for form in (scaled, by_hand))
 
 
 # By the operator that comes last.
@@ -54,5 +54,5 @@ IDIOMS: dict[str, tuple[Idiom, ...]] = {
               Form("mul", {}, (X, _times(0.5, _plus(1, Form("erf", {}, (_times(sqrt(0.5), X),))))))),
     ),
     "div": (Idiom("rmsnorm", {"scale": False}, ROOT),),
-    "add": (*_grn(_response((1, 2), (-1,))), *_grn(_response((2, 3), (1,)))),  # channels last, or first
+    "add": (*_grn(_response((1, 2), (-1,)), -1), *_grn(_response((2, 3), (1,)), -3)),  # channels last, or first
 }  # fmt: skip

@@ -1,0 +1,312 @@
+"""Modules of the same parameters that differ in what they compute, and others that are one function written twice:
+what attention, windows, functions and layouts written by hand are taken for. The oracle is torch: with the same weights
+the outputs differ, or agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+from archcalc.analysis.align import align  # noqa: E402
+from archcalc.analysis.weights import carried  # noqa: E402
+from archcalc.gate.lock import entry_of  # noqa: E402
+from archcalc.models import capture  # noqa: E402
+from archcalc.runtime.same import same_numbers  # noqa: E402
+
+T, D, HEADS = 4, 16, 2
+HIDDEN = torch.full((T, T), -math.inf).triu(1)
+Work = Callable[..., Tensor]
+
+
+class Net(nn.Module):
+    """Layers by name, of which `work` makes something."""
+
+    def __init__(self, work: Work, layers: Callable[[], dict[str, Any]]) -> None:
+        super().__init__()
+        self.work = work
+        for name, layer in layers().items():
+            if type(layer) is Tensor:
+                self.register_buffer(name, layer, persistent=False)
+            else:
+                setattr(self, name, layer)
+
+    def forward(self, *x: Tensor) -> Any:
+        return self.work(self, *x)
+
+
+def waves(base: float = 1e4, count: int = T) -> tuple[Tensor, Tensor]:
+    """The cosines and sines of a rotary embedding of 8 elements."""
+    angles = torch.arange(count)[:, None] / base ** (torch.arange(0, 8, 2) / 8)
+    return angles.repeat(1, 2).cos(), angles.repeat(1, 2).sin()
+
+
+def attend(m: Any, x: Tensor, by_hand: bool = False, causal: Any = None, rope: Any = None, on: str = "qk",
+           names: str = "qkvo", bias: Any = None, order: Any = None) -> Tensor:  # fmt: skip
+    """Attention of two heads, with one thing or another otherwise."""
+    if order is not None:
+        z = m.qkv(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = (z[at] for at in order)
+    else:
+        q, k, v = (getattr(m, name)(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for name in names[:3])
+    for name in on if rope is not None else "":
+        y = q if name == "q" else k
+        y = y * rope[0] + torch.cat([-y[..., 4:], y[..., :4]], -1) * rope[1]
+        q, k = (y, k) if name == "q" else (q, y)
+    if by_hand:
+        scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+        scores = scores if causal is None else causal(scores)
+        scores = scores if bias is None else scores + bias(m)
+        y = scores.softmax(-1) @ v
+    else:
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=causal)
+    return getattr(m, names[3])(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+
+def twice(names: str, **given: Any) -> Work:
+    return lambda m, x: attend(m, attend(m, x), names=names, **given)
+
+
+def layers(names: str, tables: str = "") -> Callable[[], dict[str, Any]]:
+    return lambda: {name: nn.Linear(D, D) for name in names} | {t: nn.Parameter(torch.ones(9, HEADS)) for t in tables}
+
+
+def turned(base: float) -> Callable[[], dict[str, Any]]:
+    return lambda: layers("qkvo")() | dict(zip(("cos", "sin"), waves(base), strict=True))
+
+
+def relative(flipped: bool = False, table: str = "t") -> Callable[[Any], Tensor]:
+    """Biases of pairs in a window of 2×2."""
+    place = torch.stack(torch.meshgrid(torch.arange(2), torch.arange(2), indexing="ij")).flatten(1)
+    apart = (place[:, :, None] - place[:, None, :]) * (-1 if flipped else 1) + 1
+    rows = (apart[0] * 3 + apart[1]).flatten()
+    return lambda m: getattr(m, table)[rows].view(T, T, HEADS).permute(2, 0, 1)
+
+
+def swin(m: Any, x: Tensor, back: int = 1, cut: tuple[int, ...] = (0, 1, 3, 2, 4, 5), over: str = "windows") -> Tensor:
+    """Attention of four heads in the four 2×2 windows of a map of 4×4 that is turned round by one."""
+    x = x.permute(0, 2, 3, 1)
+    y = x.roll((-1, -1), (1, 2)).view(-1, 2, 2, 2, 2, 8).permute(cut).reshape(-1, 4, 8)
+    q, k, v = m.qkv(y).unflatten(-1, (3, 4, 2)).permute(2, 0, 3, 1, 4).unbind(0)
+    part = torch.tensor([0, 0, 1, 2])
+    part = (3 * part[:, None] + part).view(2, 2, 2, 2).transpose(1, 2).reshape(4, 4)
+    mask = ((part[:, None] - part[:, :, None]) != 0) * -100.0
+    scores = (q @ k.transpose(-1, -2) * 2**-0.5).view(-1, 4, 4, 4, 4)
+    scores = (scores + (mask[:, None] if over == "windows" else mask)).view(-1, 4, 4, 4)
+    y = m.out((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))
+    y = y.view(-1, 2, 2, 2, 2, 8).permute(0, 1, 3, 2, 4, 5).reshape(-1, 4, 4, 8)
+    return (y.roll((back, back), (1, 2)) if back else y).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+
+
+def in_windows() -> dict[str, Any]:
+    return {"qkv": nn.Linear(8, 24), "out": nn.Linear(8, 8)}
+
+
+def rms(m: Any, x: Tensor) -> Tensor:
+    return m.a(x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * m.w)  # type: ignore[no-any-return]
+
+
+def each(make: Callable[[Any], Work], one: Any, other: Any) -> tuple[Work, Work]:
+    """A work made with one thing, and with another."""
+    return make(one), make(other)
+
+
+def same(work: Work) -> tuple[Work, Work]:
+    return work, work
+
+
+def of_one(work: Callable[[Tensor], Tensor]) -> Work:
+    return lambda m, x: work(m.a(x))
+
+
+def two_masks() -> tuple[Tensor, Tensor]:
+    hidden = -200 * torch.ones(8, 8).triu(1)
+    return hidden, hidden[:, None]
+
+
+PACKED: Callable[[], dict[str, Any]] = lambda: {"qkv": nn.Linear(D, 3 * D), "o": nn.Linear(D, D)}  # noqa: E731
+LINEAR: Callable[[], dict[str, Any]] = lambda: {"a": nn.Linear(8, 8)}  # noqa: E731
+SCALED: Callable[[], dict[str, Any]] = lambda: {"a": nn.Linear(8, 8), "w": nn.Parameter(torch.ones(8))}  # noqa: E731
+LENGTHWISE: Callable[[], dict[str, Any]] = lambda: LINEAR() | {"w": nn.Parameter(torch.ones(8, 1))}  # noqa: E731
+PLACES: Callable[[], dict[str, Any]] = lambda: {"p": nn.Parameter(torch.zeros(1, 9, 8))}  # noqa: E731
+TOKENS, MAP, SQUARE, CUBE = (T, D), (8, 4, 4), (8, 8), (8, 8, 8)
+HIDES = torch.ones(T, T).triu(1).bool()
+
+
+class Pair(NamedTuple):
+    """Two modules: what each makes of its layers, the layers (of the second, where they are others), the input."""
+
+    first: Work
+    second: Work
+    layers: Callable[[], dict[str, Any]]
+    shape: tuple[int, ...] = TOKENS
+    others: Callable[[], dict[str, Any]] | None = None
+
+
+OTHERWISE: dict[str, Pair] = {
+    "a block twice, or two": Pair(twice("qkvo"), twice("efgh"), layers("qkvo"), others=layers("qkvoefgh")),
+    "queries that are values": Pair(
+        lambda m, x: attend(m, x, names="qkqo") + m.v(x), lambda m, x: attend(m, x) + m.v(x), layers("qkvo")
+    ),
+    "queries as a layer, too": Pair(
+        lambda m, x: m.q(attend(m, x)), lambda m, x: m.o(attend(m, x)), layers("qkvo")
+    ),
+    "a layer of two attentions": Pair(
+        lambda m, x: attend(m, x) + attend(m, x, names="efgo"), lambda m, x: attend(m, x) + attend(m, x, names="efgh"),
+        layers("qkvoefgh"),
+    ),
+    "keys that are values, of one layer": Pair(
+        lambda m, x: attend(m, x, order=(0, 1, 2)), lambda m, x: attend(m, x, order=(0, 1, 1)), PACKED
+    ),
+    "keys before queries": Pair(
+        lambda m, x: attend(m, x, order=(0, 1, 2)), lambda m, x: attend(m, x, order=(1, 0, 2)), PACKED
+    ),
+    "values before keys": Pair(
+        lambda m, x: attend(m, x, order=(0, 1, 2)), lambda m, x: attend(m, x, order=(0, 2, 1)), PACKED
+    ),
+    "a mask the other way": Pair(
+        lambda m, x: attend(m, x, causal=~HIDES), lambda m, x: attend(m, x, causal=~HIDES.T), layers("qkvo")
+    ),
+    "a mask that hides itself": Pair(
+        lambda m, x: attend(m, x, causal=~HIDES), lambda m, x: attend(m, x, causal=torch.ones(T, T).tril(1).bool()),
+        layers("qkvo"),
+    ),
+    "a mask filled in with −1": Pair(
+        *each(lambda by: lambda m, x: attend(m, x, True, lambda y: y.masked_fill(HIDES, by)), -math.inf, -1.0),
+        layers("qkvo"),
+    ),
+    "a mask filled in the other way": Pair(
+        *each(lambda at: lambda m, x: attend(m, x, True, lambda y: y.masked_fill(at, -math.inf)), HIDES, HIDES.T),
+        layers("qkvo"),
+    ),
+    "rotary by heads": Pair(
+        lambda m, x: attend(m, x, rope=waves()),
+        lambda m, x: attend(m, x, rope=[y[:, None] for y in waves(count=HEADS)]), layers("qkvo"),
+    ),
+    "rotary of keys alone": Pair(
+        lambda m, x: attend(m, x, rope=waves()), lambda m, x: attend(m, x, rope=waves(), on="k"), layers("qkvo")
+    ),
+    "rotary of another base, of buffers": Pair(
+        *same(lambda m, x: attend(m, x, rope=(m.cos, m.sin))), turned(1e4), others=turned(5e5)
+    ),
+    "a table of two attentions": Pair(
+        lambda m, x: attend(m, attend(m, x, True, bias=relative()), True, names="efgh", bias=relative()),
+        lambda m, x: attend(m, attend(m, x, True, bias=relative()), True, names="efgh", bias=relative(table="s")),
+        layers("qkvoefgh", "ts"),
+    ),
+    "a table the other way": Pair(
+        lambda m, x: attend(m, x, True, bias=relative()), lambda m, x: attend(m, x, True, bias=relative(True)),
+        layers("qkvo", "t"),
+    ),
+    "windows that are not turned back": Pair(swin, lambda m, x: swin(m, x, back=0), in_windows, MAP),
+    "windows turned on": Pair(swin, lambda m, x: swin(m, x, back=-1), in_windows, MAP),
+    "windows without a transpose": Pair(swin, lambda m, x: swin(m, x, cut=(0, 1, 2, 3, 4, 5)), in_windows, MAP),
+    "a grid for windows": Pair(swin, lambda m, x: swin(m, x, cut=(0, 2, 4, 1, 3, 5)), in_windows, MAP),
+    "a mask of windows over heads": Pair(swin, lambda m, x: swin(m, x, over="heads"), in_windows, MAP),
+    "places of another part": Pair(lambda m, x: x + m.p[:, :-1], lambda m, x: x + m.p[:, 1:], PLACES, SQUARE),
+    "a scale of tokens": Pair(rms, rms, SCALED, SQUARE, LENGTHWISE),
+    "a range along another axis": Pair(
+        *each(lambda by: of_one(lambda x: x + by), torch.arange(8), torch.arange(8)[:, None]), LINEAR, SQUARE
+    ),
+    "a mask along another axis": Pair(
+        *each(lambda by: of_one(lambda x: x + by), *two_masks()),
+        LINEAR, CUBE,
+    ),
+}  # fmt: skip
+
+# What no difference of calls shows: it is run.
+LAID_OTHERWISE: dict[str, Pair] = {
+    "rows for columns": Pair(of_one(lambda x: x.transpose(1, 2)), of_one(lambda x: 1 * x), LINEAR, CUBE),
+    "a product turned": Pair(of_one(lambda x: x @ x.mT), of_one(lambda x: x.mT @ x), LINEAR, SQUARE),
+    "not turned": Pair(of_one(lambda x: x @ x.mT), of_one(lambda x: x @ x), LINEAR, SQUARE),
+    "means of rows, of columns": Pair(of_one(lambda x: x.mean(1)), of_one(lambda x: x.mean(2)), LINEAR, SQUARE),
+    "a layer of tokens": Pair(lambda m, x: m.a(x), lambda m, x: m.a(x.mT).mT, LINEAR, SQUARE),
+    "a scale along another axis": Pair(
+        lambda m, x: m.a(x) * m.w, lambda m, x: m.a(x) * m.w[:, None], SCALED, SQUARE
+    ),
+    "sums spread otherwise": Pair(
+        of_one(lambda x: x + x.sum(2)[:, :, None, :]), of_one(lambda x: x + x.sum(2)[:, :, :, None]), LINEAR, CUBE
+    ),
+    "a vector of a map, turned": Pair(
+        lambda m, x: m.a(x.flatten(1)), lambda m, x: m.a(x.permute(0, 2, 3, 1).flatten(1)),
+        lambda: {"a": nn.Linear(128, 3)}, MAP,
+    ),
+    "a batch for tokens": Pair(
+        *same(lambda m, x: m.a(x, x, x, need_weights=False)[0]),
+        lambda: {"a": nn.MultiheadAttention(D, HEADS, batch_first=True)}, TOKENS,
+        lambda: {"a": nn.MultiheadAttention(D, HEADS)},
+    ),
+}  # fmt: skip
+
+ALIKE: dict[str, Pair] = {
+    "attention by hand": Pair(attend, lambda m, x: attend(m, x, True), layers("qkvo")),
+    "a mask filled in": Pair(
+        lambda m, x: attend(m, x, causal=~HIDES),
+        lambda m, x: attend(m, x, True, lambda y: y.masked_fill(HIDES, -1e9)), layers("qkvo"),
+    ),
+    "a mask added": Pair(
+        lambda m, x: attend(m, x, causal=HIDDEN), lambda m, x: attend(m, x, True, lambda y: y + HIDDEN), layers("qkvo")
+    ),
+    "rotary of buffers": Pair(
+        lambda m, x: attend(m, x, rope=(m.cos, m.sin)), lambda m, x: attend(m, x, True, rope=(m.cos, m.sin)),
+        turned(1e4),
+    ),
+    "a block twice": Pair(twice("qkvo"), twice("qkvo", by_hand=True), layers("qkvo")),
+    "layers in another's place": Pair(attend, lambda m, x: attend(m, x, names="kqvo"), layers("qkvo")),
+    "products of one layer": Pair(
+        lambda m, x: attend(m, x, order=(0, 1, 2)), attend, PACKED, others=layers("qkvo")
+    ),
+    "windows that are a network's end": Pair(
+        *same(lambda m, x: swin(m, x, back=0)), in_windows, MAP
+    ),
+}  # fmt: skip
+
+
+def both(pair: Pair) -> tuple[Net, Net, Tensor]:
+    torch.manual_seed(0)
+    one, other = Net(pair.first, pair.layers).eval(), Net(pair.second, pair.others or pair.layers).eval()
+    for parameter in (*one.parameters(), *other.parameters()):
+        nn.init.normal_(parameter, std=0.5)
+    return one, other, torch.randn(2, *pair.shape)
+
+
+def apart(one: Net, other: Net, x: Tensor) -> bool:
+    with torch.inference_mode():
+        y, z = one(x), other(x)
+    return y.numel() != z.numel() or not torch.allclose(y.flatten(), z.flatten(), atol=1e-4)
+
+
+@pytest.mark.parametrize("case", [*OTHERWISE, *LAID_OTHERWISE])
+def test_what_computes_otherwise_differs(case: str) -> None:
+    one, other, x = both((OTHERWISE | LAID_OTHERWISE)[case])
+    state, own = one.state_dict(), other.state_dict()
+    alike = state.keys() == own.keys() and all(state[key].numel() == own[key].numel() for key in own)
+    if alike:
+        other.load_state_dict({key: state[key].view(own[key].shape) for key in own})
+        assert apart(one, other, x)
+    models = [capture(module, x[:1]) for module in (one, other)]
+    found = align(models[0].graph, models[1].graph)
+    if case in OTHERWISE:
+        assert found.verdict == "different"
+    else:
+        assert found.verdict == "equal"
+        assert same_numbers(found, "one", models[0].report().totals) is False
+    locked = [entry_of("net", model.report()).text() for model in models]
+    assert locked[0] != locked[1]
+
+
+@pytest.mark.parametrize("case", ALIKE)
+def test_what_computes_alike_is_equal(case: str) -> None:
+    one, other, x = both(ALIKE[case])
+    models = [capture(module, x[:1]) for module in (one, other)]
+    found = align(models[0].graph, models[1].graph)
+    assert found.verdict == "equal"
+    assert same_numbers(found, "one", models[0].report().totals)
+    other.load_state_dict(carried(found, one.state_dict(), "one"), strict=False)
+    assert not apart(one, other, x)
