@@ -240,6 +240,20 @@ def test_a_function_that_is_written_out_is_the_op(case: str, tmp_path: Path) -> 
     assert (found.verdict == "equal") is equal
 
 
+def test_heads_that_no_layer_makes_are_compared() -> None:
+    def graph(heads: int) -> Any:
+        def work(_: Any, x: Tensor) -> Tensor:
+            y = torch.unflatten(x.flatten(2).transpose(1, 2), -1, (heads, -1)).transpose(1, 2)
+            return F.scaled_dot_product_attention(y, y, y).transpose(1, 2).flatten(2)
+
+        return capture(Forward(work).eval(), torch.empty(1, 8, 2, 3)).graph
+
+    assert align(graph(2), graph(2)).verdict == "equal"
+    assert [one.what for one in align(graph(2), graph(4)).differences] == [
+        "scaled_dot_product_attention: heads=2, width=4 → heads=4, width=2"
+    ]
+
+
 def test_a_constant_is_a_part_of_what_is_compared_and_of_a_trace() -> None:
     def graph(value: list[float]) -> Any:
         module = Forward(lambda m, x: x * torch.tensor(value))

@@ -230,6 +230,8 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     if facts.word in PARTS or (laid_out and not (facts.word in TURNS and axes > 4)):
         return None
     arguments = tuple([(name, _unnamed(value)) for name, value in facts.arguments if name != "dtype" or facts.narrow])
+    if call.role == "mixing" and axes > 2:  # how many heads there are, and how wide, no layer says
+        arguments += (("heads", facts.reads[-3] if axes > 3 else 1), ("width", facts.reads[-1]))
     return Call(Facts(facts.word, facts.family, "", (), arguments, (), 0, (), "new", 0, None, None, False, ""))
 
 
