@@ -231,7 +231,7 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) 
                 room = len(reads) + len(inner.reads) + len(step.reads) <= MOST
                 taken.update([value] if room else [])
                 reads += inner.reads if room else [value]
-            elif _holds(step, steps[value] if value >= 0 else None) and readers[value] == 1:
+            elif not layouts and readers[value] == 1 and _holds(step, steps[value] if value >= 0 else None):
                 own = steps[value]
                 size = tuple(graph.shape(own.node))
                 steps[value] = own._replace(op=OPS["learned"](size=size), reads=(), shape=size)
