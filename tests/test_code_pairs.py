@@ -301,6 +301,13 @@ def test_what_computes_otherwise_differs(case: str) -> None:
     assert locked[0] != locked[1]
 
 
+def test_what_lies_otherwise_in_a_layer_is_said() -> None:
+    one, other, x = both(OTHERWISE["values before keys"])
+    found = align(*(capture(module, x[:1]).graph for module in (one, other)))
+    said = "attention: queries, keys and values stand in another order in their layer"
+    assert [(place.kind, place.what) for place in found.differences] == [("changed", said)]
+
+
 @pytest.mark.parametrize("case", ALIKE)
 def test_what_computes_alike_is_equal(case: str) -> None:
     one, other, x = both(ALIKE[case])

@@ -434,7 +434,7 @@ def _changed(one: Normal, other: Normal, a: int, b: int, linked: Linked) -> str:
         return f"{word}: weights {own} → {now}"
     dealt = [[(held.part, held.parts, held.heads) for held in step.held if held.parts > 1] for step in (first, second)]
     if all(dealt) and dealt[0] != dealt[1]:
-        return f"{word}: what one layer makes of it stands in another order there"
+        return f"{first.op.word}: queries, keys and values stand in another order in their layer"
     if (fixed or resized) and first.weights != second.weights:
         x, y = ("; ".join(map(show, step.weights)) for step in (first, second))
         return f"{word}: weights {x} → {y}"
