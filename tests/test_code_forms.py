@@ -214,6 +214,55 @@ FUNCTIONS: dict[str, tuple[Callable[[], nn.Module], str, bool]] = {
 }  # fmt: skip
 
 
+class Frozen(nn.Module):
+    """Batch norm by hand, of statistics that stay, and ways to write it wrongly."""
+
+    weight: Tensor
+    bias: Tensor
+    mean: Tensor
+    var: Tensor
+
+    def __init__(self, slip: str = "", channels: int = 3) -> None:
+        super().__init__()
+        self.slip = slip
+        for name in ("weight", "bias", "mean", "var"):
+            self.register_buffer(name, torch.rand(channels) + 0.5, persistent=slip != "not kept")
+
+    def forward(self, x: Tensor) -> Tensor:
+        slip, form = self.slip, (1, 1, -1, 1) if self.slip == "rows" else (1, -1, 1, 1)
+        weight, bias, mean, var = (one.reshape(form) for one in (self.weight, self.bias, self.mean, self.var))
+        if slip == "mean twice":
+            var = mean
+        if slip == "in place":
+            self.weight.mul_(2)
+        root = {"sqrt": torch.sqrt, "var": torch.clone}.get(slip, torch.rsqrt)
+        scale = weight * root(var if slip == "no eps" else var + (1e-3 if slip == "eps" else 1e-5))
+        by = {"unscaled mean": weight, "no scale": torch.ones(())}.get(slip, scale)
+        shift = {"added": bias + mean * by, "no mean": bias, "from": mean * by - bias}.get(slip, bias - mean * by)
+        return x + scale * shift if slip == "turned" else x * (1 if slip == "only shift" else scale) + shift  # type: ignore[no-any-return,unused-ignore]
+
+
+SLIPS = ("sqrt", "var", "eps", "no eps", "mean twice", "unscaled mean", "no scale", "added", "no mean", "from", "rows",
+         "turned", "only shift", "spread", "twice", "not kept", "in place")  # fmt: skip
+
+
+@pytest.mark.parametrize("slip", ["", *SLIPS])
+def test_a_frozen_norm_is_a_batch_norm(slip: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    one = Frozen(slip, 1 if slip == "spread" else 3)
+    module = nn.Sequential(one, nn.ReLU(), one if slip == "twice" else Frozen()).eval()
+    size = (3, 3, 4) if slip == "rows" else (3, 4, 4)
+    spec = written(f"input: {' × '.join(map(str, size))}\nlayers:\n  - bn relu bn\n", tmp_path)
+    found = align(capture(module, torch.empty(1, *size)).graph, spec.graph)
+    assert (found.verdict == "equal") is (not slip)
+    if not slip:
+        twin = spec.torch().eval()
+        twin.load_state_dict({**twin.state_dict(), **carried(found, module.state_dict(), "frozen")})
+        x = torch.randn(2, *size)
+        with torch.inference_mode():
+            assert torch.allclose(twin(x), module(x), atol=1e-5)
+
+
 @pytest.mark.parametrize("which", ["qkv", "qqv", "qkk", "shared"])
 def test_queries_keys_and_values_are_of_weights_of_their_own(which: str, tmp_path: Path) -> None:
     def work(m: Any, x: Tensor) -> Tensor:

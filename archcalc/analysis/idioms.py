@@ -8,19 +8,21 @@ from typing import Any, NamedTuple
 
 from ..graph import Graph
 from ..ops import OPS, Op, Shape
-from ..ops.base import ANY, PARAMETER, TIMES, Form
+from ..ops.base import ANY, BUFFER, PARAMETER, TIMES, Form
 from ..ops.laid import merged, whole
 from .attend import Moves, variable
+from .steps import Held
 
 USUAL = ("value", "exponent")  # arguments that a call need not have
 
 
 class Written(NamedTuple):
-    """The op that calls are together, the value that it is of, and the parameters that it has: of which node which."""
+    """The op that calls are together, the value that it is of, the parameters that it has, and their shapes."""
 
     op: Op
     of: int
-    params: tuple[tuple[int, int], ...]
+    held: tuple[Held, ...]
+    weights: tuple[Shape, ...]
 
 
 class _Bound:
@@ -30,7 +32,8 @@ class _Bound:
         self.axis = axis
         self.of: int | None = None
         self.number: float | None = None
-        self.params: list[tuple[int, int]] = []
+        self.params: list[int] = []  # by the node that has it
+        self.buffers: dict[int, int] = {}  # by their places in order: the node that lays it out
 
 
 def _along(size: Shape, axis: int) -> bool:
@@ -43,6 +46,8 @@ class Idioms:
 
     def __init__(self, graph: Graph, moves: Moves) -> None:
         self.graph, self.moves = graph, moves
+        self._others = dict(graph.code.others) if graph.code is not None else {}
+        self._taken: set[str] = set()  # buffers that a function has
 
     def at(self, index: int) -> Written | None:
         """What the calls up to a node are together."""
@@ -52,15 +57,30 @@ class Idioms:
                 continue
             numbers = {} if bound.number is None else {"eps": bound.number}
             params = [bound.params[at] for at in idiom.order] if idiom.order else bound.params
-            return Written(OPS[idiom.word](**idiom.arguments, **numbers), bound.of, tuple(params))
+            held, weights = [Held(node, 0) for node in params], [self._long(node) for node in params]
+            if bound.buffers:
+                keys = [self.graph.nodes[node].op.buffer for _, node in sorted(bound.buffers.items())]
+                size = self.graph.nodes[index].op.gives
+                weights = [self._others.get(key, ()) for key in keys]
+                if len(size) != 4 or {*weights} != {(size[idiom.axis],)} or self.moves.of(bound.of)[1].size != size:
+                    continue  # of other channels
+                if len({*keys}) < len(keys) or self._taken & {*keys}:
+                    continue
+                self._taken |= {*keys}
+                held = [Held(index, 0, key=key) for key in keys]
+            return Written(OPS[idiom.word](**idiom.arguments, **numbers), bound.of, tuple(held), tuple(weights))
         return None
+
+    def _long(self, node: int) -> Shape:
+        """The shape of the parameter of a node, without axes of one element."""
+        return tuple(n for n in self.graph.nodes[node].op.params()[0].shape if n > 1)
 
     def _is(self, value: int, form: Form, bound: _Bound) -> bool:
         """Whether a value has a form."""
         source, laid = self.moves.of(value)
         node = self.graph.nodes[source] if source >= 0 else None
         if form.names == PARAMETER:
-            bound.params.append((source, 0))
+            bound.params.append(source)
             if node is None or len(node.op.params()) != 1 or node.op.storage != "own":
                 return False
             return _along(laid.size, bound.axis)
@@ -70,6 +90,11 @@ class Idioms:
         if node is None or merged(laid.groups) != merged(whole(laid.source).groups):
             return False
         read = variable(node)
+        if form.names == BUFFER:
+            if not node.op.buffer or read or not _along(laid.size, bound.axis):
+                return False
+            before = bound.buffers.setdefault(form.given["number"], source)
+            return self.graph.nodes[before].op.buffer == node.op.buffer
         if form.names == TIMES:
             by = node.op.moved(whole(node.op.gives)) if len(read) == 1 and node.op.role == "scaling" else None
             factor: float = form.given["factor"]
@@ -85,16 +110,16 @@ class Idioms:
             if not _along(node.op.params()[0].shape, bound.axis):
                 return False
             parts.remove(alone[0])
-            bound.params.append((source, 0))
+            bound.params.append(source)
         if node.op.word not in form.names.split() or len(read) != len(parts):
             return False
         if not self._given(node.op.said, form, len(node.op.gives), bound):
             return False
         for order in permutations(parts) if form.turns else [parts]:
-            before = bound.of, bound.number, [*bound.params]
+            kept = bound.of, bound.number, [*bound.params], {**bound.buffers}
             if all(self._is(one, part, bound) for one, part in zip(read, order, strict=True)):
                 return True
-            bound.of, bound.number, bound.params = before
+            bound.of, bound.number, bound.params, bound.buffers = kept
         return False
 
     def _given(self, said: dict[str, Any], form: Form, axes: int, bound: _Bound) -> bool:

@@ -167,14 +167,11 @@ class _Cuts:
         found = self.idioms.at(index)
         if found is None:
             return False
-        held = tuple(Held(*param) for param in found.params)
-        params = [self.graph.nodes[node].op.params()[number] for node, number in found.params]
-        weights = tuple(tuple(n for n in param.shape if n > 1) for param in params)
         at[index] = len(steps)
-        steps.append(Step(index, found.op, weights, (at[found.of],), None, held))
+        steps.append(Step(index, found.op, found.weights, (at[found.of],), None, found.held))
         self.follow(steps[-1])
-        for node, _ in found.params:  # no value of their own any more
-            if node != index and at.get(node, -1) >= 0:
+        for node in {one.node for one in found.held} - {index}:  # no value of their own any more
+            if at.get(node, -1) >= 0:
                 steps[at[node]] = steps[at[node]]._replace(weights=())
         return True
 

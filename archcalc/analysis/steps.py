@@ -9,7 +9,7 @@ from ..ops import Op, Shape
 
 class Held(NamedTuple):
     """A parameter or statistic: of which node which one in order, and which part of it of how many, of each of so many
-    `heads`, `turned` where it is transposed."""
+    `heads`, `turned` where it is transposed. A buffer that a call lays out has its `key` in a `state_dict`."""
 
     node: int
     number: int
@@ -17,6 +17,7 @@ class Held(NamedTuple):
     parts: int = 1
     turned: bool = False
     heads: int = 1
+    key: str = ""
 
 
 class Step(NamedTuple):

@@ -159,6 +159,8 @@ def _parts(tensor: Any, count: int, heads: int) -> list[Any]:
 
 def _called(graph: Graph, held: Held) -> tuple[str, Shape]:
     """The name of a parameter in a `state_dict`, and its shape, of a part that of the whole."""
+    if held.key and graph.code:
+        return held.key, dict(graph.code.others)[held.key]
     (state,) = states(graph, [held.node])
     name, shape = [*_tensors(graph, held.node).items()][held.number]
     return state.key(name), shape

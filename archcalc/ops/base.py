@@ -46,7 +46,8 @@ Role = Literal[
 ]
 
 
-PARAMETER, TIMES, ANY = "parameter", "times", "any number"  # forms of their own, and what any number may stand for
+# Forms of their own, and what any number may stand for.
+PARAMETER, BUFFER, TIMES, ANY = "parameter", "buffer", "times", "any number"
 
 
 class Form(NamedTuple):
@@ -309,6 +310,11 @@ class Op:
     def idioms(self) -> tuple[Idiom, ...]:
         """What is written out in calls of which one like this comes last."""
         return ()
+
+    @property
+    def buffer(self) -> str:
+        """The name of the buffer whose elements a call of code gives, all in their order."""
+        return ""
 
     @property
     def constant(self) -> bool:

@@ -8,11 +8,11 @@ from math import prod
 from typing import Any, NamedTuple, Self
 
 from ..ops import OPS, Op, OpError, Param, Shape, Tokens
-from ..ops.base import Argument, Idiom, Needs, OpFamily, ReceptiveWindows, Role, Storage
+from ..ops.base import BUFFER, Argument, Idiom, Needs, OpFamily, ReceptiveWindows, Role, Storage
 from ..ops.laid import Laid
 from ..ops.shapes import single
 from .calls.idioms import IDIOMS
-from .calls.moves import moved
+from .calls.moves import KEEPS, moved
 
 
 class Facts(NamedTuple):
@@ -107,6 +107,15 @@ class Call(Op):
     @property
     def idioms(self) -> tuple[Idiom, ...]:
         return IDIOMS.get(self.word, ())
+
+    @property
+    def buffer(self) -> str:
+        facts = self._facts
+        own = next((value for name, value in facts.arguments if name == "self"), None)
+        if not isinstance(own, Own) or facts.storage != "own" or facts.narrow or self.word not in KEEPS:
+            return ""
+        kind, _, name = own.partition(" ")
+        return name if kind == BUFFER else ""
 
     @property
     def constant(self) -> bool:

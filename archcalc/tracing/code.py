@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..errors import Source, SpecError, Text, printable
 from ..graph import Code, Graph, Held, Node, Runs, Span, Typed
 from ..ops import OPS, Op, Param, Shape
+from ..ops.base import BUFFER, PARAMETER
 from ..ops.base import Kind as ParamKind
 from ..ops.base import Storage as Stands
 from .call import CONSTANT, PARTS, Call, Facts, Own, argument
@@ -24,7 +25,7 @@ FREE = "moves or names values"
 UNKNOWN = "no rule counts it"
 HINT = "`--allow-unknown` counts the rest: every total is a lower bound then."
 LEVELS = {"example": "the CPU, by an example,"}
-KINDS = ("buffer", "parameter")
+KINDS = (BUFFER, PARAMETER)
 ALONE = {"tensor", "parameter"}
 PLACES = ("device", "pin_memory", "layout")
 TRACKED = "num_batches_tracked"  # which no network reads

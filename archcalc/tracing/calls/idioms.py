@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import pi, sqrt
 
-from ...ops.base import ANY, PARAMETER, TIMES, Form, Idiom
+from ...ops.base import ANY, BUFFER, PARAMETER, TIMES, Form, Idiom
 
 X = Form("", {})  # the value that it is a function of
 OWN = Form(PARAMETER, {})
@@ -24,6 +24,9 @@ CUBE = Form("pow", {"exponent": 3}, (X,))
 MEAN_SQUARE = _plus(ANY, Form("mean", {"dim": LAST, "keepdim": True}, (SQUARE,)))
 UNIT = Form("mul", {}, (X, Form("rsqrt", {}, (MEAN_SQUARE,))))
 ROOT = Form("div", {}, (X, Form("sqrt", {}, (MEAN_SQUARE,))), turns=False)
+MEAN, VARIANCE, SCALE, SHIFT = (Form(BUFFER, {"number": n}) for n in (2, 3, 0, 1))  # in the order of `bn`
+BY = Form("mul", {}, (SCALE, Form("rsqrt", {}, (_plus(ANY, VARIANCE),))))
+FROZEN = Form("add", {}, (Form("mul", {}, (X, BY)), Form("sub", {}, (SHIFT, Form("mul", {}, (MEAN, BY))), turns=False)))
 TANH = _times(sqrt(2 / pi), Form("add", {}, (X, _times(0.044715, CUBE))))
 
 
@@ -54,5 +57,8 @@ IDIOMS: dict[str, tuple[Idiom, ...]] = {
               Form("mul", {}, (X, _times(0.5, _plus(1, Form("erf", {}, (_times(sqrt(0.5), X),))))))),
     ),
     "div": (Idiom("rmsnorm", {"scale": False}, ROOT),),
-    "add": (*_grn(_response((1, 2), (-1,)), -1), *_grn(_response((2, 3), (1,)), -3)),  # channels last, or first
+    "add": (
+        Idiom("bn", {}, FROZEN, axis=-3),
+        *_grn(_response((1, 2), (-1,)), -1), *_grn(_response((2, 3), (1,)), -3),  # channels last, or first
+    ),
 }  # fmt: skip
