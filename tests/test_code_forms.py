@@ -110,7 +110,48 @@ class Decoder(nn.Module):
 SWIN = "input: 8 × 8 × 8\nlayers:\n  - windows(4, 2) tokens attention(2, relative=4) together\n"
 LLAMA = ("input: 16 × 2 × 3\nlayers:\n"
          "  - tokens attention(4, kv_heads=2, rotary=10000, causal=True, bias=False)\n")  # fmt: skip
+
+
 # Of a module, its spec and the size of its input: ways to write it rightly, and wrongly.
+class Pool(nn.Module):
+    """The attention that pools the maps of CLIP's ResNets, and ways to write it wrongly."""
+
+    def __init__(self, **said: Any) -> None:
+        super().__init__()
+        self.said = said
+        self.position = nn.Parameter(torch.randn(said.get("places", 6) + 1, 8))
+        self.q, self.k, self.v, self.out = (nn.Linear(8, 8) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        said = self.said
+        x = x.transpose(2, 3) if said.get("columns") else x
+        x = F.layer_norm(x.permute(0, 2, 3, 1), (8,), eps=1e-6) if said.get("behind") else x
+        x = x.reshape(x.shape[0], x.shape[1], -1).permute(2, 0, 1)
+        of = x[:5] if said.get("few") else x.relu() if said.get("of") else x
+        mean = of.amax(0, True) if said.get("most") else of.sum(0, True) if said.get("sum") else of.mean(0, True)
+        x = torch.cat([x, mean] if said.get("last") else [mean, mean, x[1:]] if said.get("twice") else [mean, x], 0)
+        table = self.position.flip(0) if said.get("flipped") else self.position
+        x = x if said.get("bare") else x + table[:, None, :]
+        order = said.get("biases", "qkv")
+        y, _ = F.multi_head_attention_forward(
+            x, x, x, 8, said.get("heads", 2), None,
+            torch.cat([getattr(self, name).bias for name in order]), None, None, False, 0.0,
+            self.out.weight, self.out.bias, training=False, need_weights=said.get("weights", False),
+            use_separate_proj_weight=True, q_proj_weight=self.q.weight, k_proj_weight=self.k.weight,
+            v_proj_weight=self.v.weight, is_causal=said.get("causal", False),
+            attn_mask=torch.ones(7, 7).triu(1).bool() if said.get("causal") else None,
+        )  # fmt: skip
+        return y.mean(0) if said.get("token") is None and "token" in said else y[said.get("token", 0)]
+
+
+POOL = """
+input: 8 × 2 × 3
+layers:
+  - places: tokens
+  - all: {concat(axis=0): [places mean(axis=0) stack, places]}
+  - x: all position
+  - slice(0, 1, axis=0) attention(2, x) take(0)
+"""
 BLOCKS: dict[str, tuple[Callable[..., nn.Module], str, tuple[int, ...], dict[str, Variant], dict[str, Variant]]] = {
     "windows": (
         Windows, SWIN, (8, 8, 8),
@@ -132,6 +173,18 @@ BLOCKS: dict[str, tuple[Callable[..., nn.Module], str, tuple[int, ...], dict[str
             "turned the other way": {"sign": True}, "queries turned alone": {"keys": True},
             "places from 1": {"first": 1}, "groups in another order": {"groups": True}, "no mask": {"causal": False},
             "the next token seen": {"diagonal": 1}, "another scale": {"scale": 1.0},
+        },
+    ),
+    "a pool": (
+        Pool, POOL, (8, 2, 3),
+        {"as it is": {}},
+        {
+            "another token": {"token": 1}, "the last token": {"token": -1}, "the mean of all": {"token": None},
+            "columns first": {"columns": True}, "the mean of few": {"few": True}, "of something else": {"of": True},
+            "the most": {"most": True}, "the sum": {"sum": True}, "the mean behind": {"last": True},
+            "the mean for a place": {"twice": True}, "positions upside down": {"flipped": True},
+            "no positions": {"bare": True}, "more heads": {"heads": 4}, "only those before": {"causal": True},
+            "biases of another layer": {"biases": "kqv"}, "a bias twice": {"biases": "qqv"},
         },
     ),
 }  # fmt: skip
@@ -157,6 +210,13 @@ def test_a_block_is_what_its_spec_says_or_differs_in_the_attention(name: str, ca
         x = torch.randn(2, *size)
         with torch.inference_mode():
             assert torch.allclose(twin(x), module(x), atol=1e-5)
+
+
+def test_a_pool_of_rows_is_none_of_channels(tmp_path: Path) -> None:
+    spec = POOL.replace("8 × 2 × 3", "8 × 8 × 8").replace("places:", "layernorm(scale=False, shift=False)\n  - places:")
+    module = Pool(places=64, behind=True).eval()
+    found = align(capture(module, torch.empty(1, 8, 8, 8)).graph, written(spec, tmp_path).graph)
+    assert found.verdict == "different"
 
 
 def unit(x: Tensor, over: Any = -1, eps: float = 1e-6) -> Tensor:

@@ -249,9 +249,9 @@ from here to there. A softmax behind the last layer is left out.
 
 Windows, heads, masks, biases, rotary and relative positions, and functions that code writes out are compared as what
 they are. What else it makes of products and views is compared operator by operator, and may be the same where it is
-listed as another: the attention of Swin V2, SAM and timm's MaxViT, CLIP's pool of its ResNets, DETR's frozen norms. A
-spec of two towers is held by the one for images, which libraries have as a module; of BERT, T5, CLIP and DETR one
-output is taken, and no keys and values are kept.
+listed as another: the attention of Swin V2, SAM and timm's MaxViT, DETR's sines, which code hands on as numbers, and
+its queries, which begin as zeros there. A spec of two towers is held by the one for images, which libraries have as a
+module; of BERT, T5, CLIP and DETR one output is taken, and no keys and values are kept.
 
 | network | is it | is another, or not compared: where |
 |---|---|---|

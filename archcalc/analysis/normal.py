@@ -24,6 +24,7 @@ from .attend import Finder, Moves, Projected, attention, looking_up, variable
 from .cuts import beside, regrouped, rolled, sides
 from .idioms import Idioms
 from .inwards import moved
+from .pooled import Biases, asked, channels_first, mean_of_places, taken, with_mean
 from .steps import Held, Step
 
 SHIFTED = "windows"  # what a map that is turned round is cut into
@@ -74,7 +75,9 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
     steps: list[Step] = []
     cuts = _Cuts(graph) if graph.code is not None else None
     for index, node in enumerate(graph.nodes):
-        if cuts is not None and (cuts.step(index, at, steps) or cuts.written(index, at, steps)):
+        if cuts is not None and (
+            cuts.step(index, at, steps) or cuts.written(index, at, steps) or cuts.pooled(index, at, steps)
+        ):
             continue
         inputs = [value for place, value in enumerate(node.inputs) if place not in node.op.fixed]
         shapes = tuple([graph.shape(value) for value in inputs])
@@ -105,6 +108,7 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
         cuts.turn(steps, [at[value] for value in graph.outputs])
         _attend(graph, steps, at, cuts)
     outputs = [at[value] for value in graph.outputs]
+    asked(graph, steps, outputs)
     if cuts is not None or not layouts:
         steps, outputs = moved(graph, steps, outputs)
     return _joined(graph, steps, outputs, layouts)
@@ -115,7 +119,9 @@ class _Cuts:
 
     def __init__(self, graph: Graph) -> None:
         self.graph, self.moves = graph, Moves(graph, maps=True)
-        self.idioms = Idioms(graph, Moves(graph))
+        moves = Moves(graph)
+        self.idioms, self.biases = Idioms(graph, moves), Biases(graph, moves)
+        self.means: dict[int, int] = {}  # by the mean of the places of a map: the map
         self.made: list[int] = []  # by step: the step that cut, -1 for none
         self.cut: dict[int, Cut] = {}  # by the step that cut
         self._known: dict[tuple[int, Op], int] = {}
@@ -173,6 +179,43 @@ class _Cuts:
         for node in {one.node for one in found.held} - {index}:  # no value of their own any more
             if at.get(node, -1) >= 0:
                 steps[at[node]] = steps[at[node]]._replace(weights=())
+        return True
+
+    def pooled(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
+        """Whether a node is a part of attention that pools a map."""
+        node = self.graph.nodes[index]
+        read = [self.moves.of(value) for value in variable(node)]
+        source, laid = self.moves.of(index)
+        bias = self.biases.of(index)
+        if len(read) == 1 and mean_of_places(node, read[0][1]) and channels_first(self.graph, self.moves, read[0][0]):
+            self.means[index] = read[0][0]
+            made = Step(index, OPS["gap"](), (), (at[read[0][0]],), None, (), node.op.gives[-1:])
+        elif (map_ := with_mean(node, read, self.means)) is not None:
+            width = node.op.gives[-1]
+            steps.append(Step(index, OPS["stack"](), (), (at[read[0][0]],), None, (), Tokens((1, width))))
+            self.follow(steps[-1])
+            shape = Tokens((node.op.gives[0], width))
+            made = Step(index, OPS["concat"](axis=0), (), (len(steps) - 1, at[map_]), None, (), shape)
+        elif bias is not None:
+            (weight,) = node.op.params()
+            steps[at[bias.node]] = steps[at[bias.node]]._replace(weights=(), held=())
+            op = OPS["linear"](out=weight.shape[0], bias=True)
+            made = Step(
+                index, op, (weight.shape, weight.shape[:1]), (at[node.inputs[0]],), None, (Held(index, 0), bias)
+            )
+        elif (
+            source >= 0
+            and node.op.word == "select"
+            and at[source] >= 0
+            and steps[at[source]].op.family == "linear"
+            and (take := taken(laid))
+        ):
+            made = Step(index, take, (), (at[source],), None, (), node.op.gives[-1:])
+        else:
+            return False
+        at[index] = len(steps)
+        steps.append(made)
+        self.follow(made)
         return True
 
     def turn(self, steps: list[Step], outputs: Sequence[int]) -> None:

@@ -168,4 +168,8 @@ def _called(graph: Graph, held: Held) -> tuple[str, Shape]:
 
 def _tensors(graph: Graph, at: int) -> dict[str, Shape]:
     node = graph.nodes[at]
-    return {param.name: tuple(param.shape) for param in node.op.params(*[graph.shape(value) for value in node.inputs])}
+    params = node.op.params(*[graph.shape(value) for value in node.inputs])
+    names: Sequence[str] = [param.name for param in params]
+    if graph.code and len({*names}) < len(names):  # of several modules
+        names = graph.code.keys[at]
+    return {name: tuple(param.shape) for name, param in zip(names, params, strict=True)}
