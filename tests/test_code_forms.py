@@ -219,6 +219,17 @@ def test_a_pool_of_rows_is_none_of_channels(tmp_path: Path) -> None:
     assert found.verdict == "different"
 
 
+@pytest.mark.parametrize("layer", [nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3, padding=1), nn.AvgPool2d(2)])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (0, 2, 1, 3), (0, 1, 3, 2)])
+def test_a_layer_of_maps_works_along_the_channels(layer: nn.Module, order: tuple[int, ...], tmp_path: Path) -> None:
+    back = [order.index(axis) for axis in range(4)]
+    module = Forward(lambda m, x: m.layer(x.relu().permute(order)).permute(back), layer=layer)
+    line = {"B": "bn", "C": "conv(4, 3)", "A": "avgpool(2)"}[type(layer).__name__[0]]
+    spec = written(f"input: 4 × 4 × 4\nlayers:\n  - relu {line}\n", tmp_path)
+    found = align(capture(module.eval(), torch.empty(1, 4, 4, 4)).graph, spec.graph)
+    assert (found.verdict == "equal") is (order == (0, 1, 2, 3) or (order[1] == 1 and line == "bn"))
+
+
 def unit(x: Tensor, over: Any = -1, eps: float = 1e-6) -> Tensor:
     return x * torch.rsqrt(x.pow(2).mean(over, keepdim=True) + eps)  # type: ignore[no-any-return,unused-ignore]
 
@@ -293,17 +304,20 @@ class Frozen(nn.Module):
         weight, bias, mean, var = (one.reshape(form) for one in (self.weight, self.bias, self.mean, self.var))
         if slip == "mean twice":
             var = mean
+        if slip == "rows behind":
+            x = x.permute(0, 2, 3, 1)
         if slip == "in place":
             self.weight.mul_(2)
         root = {"sqrt": torch.sqrt, "var": torch.clone}.get(slip, torch.rsqrt)
         scale = weight * root(var if slip == "no eps" else var + (1e-3 if slip == "eps" else 1e-5))
         by = {"unscaled mean": weight, "no scale": torch.ones(())}.get(slip, scale)
         shift = {"added": bias + mean * by, "no mean": bias, "from": mean * by - bias}.get(slip, bias - mean * by)
-        return x + scale * shift if slip == "turned" else x * (1 if slip == "only shift" else scale) + shift  # type: ignore[no-any-return,unused-ignore]
+        y = x + scale * shift if slip == "turned" else x * (1 if slip == "only shift" else scale) + shift
+        return y.permute(0, 3, 1, 2) if slip == "rows behind" else y  # type: ignore[no-any-return,unused-ignore]
 
 
 SLIPS = ("sqrt", "var", "eps", "no eps", "mean twice", "unscaled mean", "no scale", "added", "no mean", "from", "rows",
-         "turned", "only shift", "spread", "twice", "not kept", "in place")  # fmt: skip
+         "turned", "only shift", "spread", "twice", "rows behind", "not kept", "in place")  # fmt: skip
 
 
 @pytest.mark.parametrize("slip", ["", *SLIPS])
@@ -311,7 +325,7 @@ def test_a_frozen_norm_is_a_batch_norm(slip: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     one = Frozen(slip, 1 if slip == "spread" else 3)
     module = nn.Sequential(one, nn.ReLU(), one if slip == "twice" else Frozen()).eval()
-    size = (3, 3, 4) if slip == "rows" else (3, 4, 4)
+    size = (3, 3, 4) if slip in ("rows", "rows behind") else (3, 4, 4)
     spec = written(f"input: {' × '.join(map(str, size))}\nlayers:\n  - bn relu bn\n", tmp_path)
     found = align(capture(module, torch.empty(1, *size)).graph, spec.graph)
     assert (found.verdict == "equal") is (not slip)

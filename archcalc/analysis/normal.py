@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
-from ..graph import Graph
+from ..graph import Graph, Node
 from ..ops import OPS, Op, Shape, Tokens
 from ..ops.laid import SPREAD, merged, whole
 from ..ops.shapes import Cut, dims, elements, many, numel, single
-from .attend import Finder, Moves, Projected, attention, looking_up, variable
+from .attend import OF_MAPS, Finder, Moves, Projected, attention, looking_up, map_axes, variable
 from .cuts import beside, regrouped, rolled, sides
 from .idioms import Idioms
 from .inwards import moved
-from .pooled import Biases, asked, channels_first, mean_of_places, taken, with_mean
+from .pooled import Biases, asked, mean_of_places, taken, with_mean
 from .steps import Held, Step
 
 SHIFTED = "windows"  # what a map that is turned round is cut into
@@ -80,6 +80,7 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
         ):
             continue
         inputs = [value for place, value in enumerate(node.inputs) if place not in node.op.fixed]
+        turned = cuts is not None and cuts.turned(node)
         shapes = tuple([graph.shape(value) for value in inputs])
         key = (node.op, shapes)
         if key not in found:
@@ -101,7 +102,13 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
                 for number in range(len(weights) if owner is None else 0)
             ]
         )
-        steps.append(Step(index, op, weights, tuple([at[value] for value in inputs[: node.op.read]]), owner, held))
+        reads = [at[value] for value in inputs[: node.op.read]]
+        if turned and cuts is not None:  # it works along another axis, which no layer says
+            steps.append(Step(inputs[0], graph.nodes[inputs[0]].op, (), (reads[0],), None))
+            cuts.follow(steps[-1])
+            reads[0] = at[index]
+            at[index] = len(steps)
+        steps.append(Step(index, op, weights, tuple(reads), owner, held))
         if cuts is not None:
             cuts.follow(steps[-1])
     if cuts is not None:
@@ -181,13 +188,26 @@ class _Cuts:
                 steps[at[node]] = steps[at[node]]._replace(weights=())
         return True
 
+    def turned(self, node: Node) -> bool:
+        """Whether a layer of maps reads one whose channels, or rows, another axis has."""
+        read = variable(node)[:1] if node.op.word in OF_MAPS and len(node.op.gives) == 4 else []
+        found = map_axes(self.graph, self.moves, read[0]) if read and read[0] >= 0 else None
+        if found is None:
+            return False
+        channels, rows, columns = found
+        return channels != 1 or (node.op.family != "norm" and bool(rows and columns) and rows > columns)
+
     def pooled(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
         """Whether a node is a part of attention that pools a map."""
         node = self.graph.nodes[index]
         read = [self.moves.of(value) for value in variable(node)]
         source, laid = self.moves.of(index)
         bias = self.biases.of(index)
-        if len(read) == 1 and mean_of_places(node, read[0][1]) and channels_first(self.graph, self.moves, read[0][0]):
+        if (
+            len(read) == 1
+            and mean_of_places(node, read[0][1])
+            and (map_axes(self.graph, self.moves, read[0][0]) or (0,))[0] == 1
+        ):
             self.means[index] = read[0][0]
             made = Step(index, OPS["gap"](), (), (at[read[0][0]],), None, (), node.op.gives[-1:])
         elif (map_ := with_mean(node, read, self.means)) is not None:

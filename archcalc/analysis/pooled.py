@@ -13,8 +13,6 @@ from ..ops.shapes import elements
 from .attend import Moves, variable
 from .steps import Held, Step
 
-OF_MAPS = ("conv2d", "batch_norm", "max_pool2d", "avg_pool2d")
-OF_EACH = ("add", "mul", "relu", "gelu", "silu", "sigmoid", "dropout")
 PLAIN = ("heads", "kv_heads", "key", "value", "out", "bias", "key_bias", "out_bias", "scale")  # whichever tokens ask
 
 
@@ -23,21 +21,6 @@ def mean_of_places(node: Node, laid: Laid) -> bool:
     over = node.op.said.get("dim")
     places_first = over in ((0,), 0) and _places_first(laid)
     return node.op.word == "mean" and places_first and node.op.said.get("dtype") is None and len(node.op.gives) == 3
-
-
-def channels_first(graph: Graph, moves: Moves, value: int) -> bool:
-    """Whether the channels of a map stand in front of its places: it is an input, or of a layer of maps, and nothing
-    on the way stands elsewhere."""
-    while value >= 0 and moves.of(value) == (value, whole(graph.nodes[value].op.gives)):
-        node, read = graph.nodes[value], variable(graph.nodes[value])
-        if node.op.word in OF_MAPS:
-            return True
-        if not read or node.op.word not in OF_EACH:
-            return False
-        value = read[0]
-        if value >= 0 and graph.nodes[value].op.gives != node.op.gives:
-            return False
-    return value < 0
 
 
 def _places_first(laid: Laid) -> bool:
