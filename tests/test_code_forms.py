@@ -219,15 +219,22 @@ def test_a_pool_of_rows_is_none_of_channels(tmp_path: Path) -> None:
     assert found.verdict == "different"
 
 
-@pytest.mark.parametrize("layer", [nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3, padding=1), nn.AvgPool2d(2)])
+LAYERS: dict[str, nn.Module] = {
+    "bn": nn.BatchNorm2d(4), "conv(4, 3)": nn.Conv2d(4, 4, 3, padding=1), "avgpool(2)": nn.AvgPool2d(2),
+    "groupnorm(2)": nn.GroupNorm(2, 4), "conv(4, 1)": nn.Linear(4, 4), "layernorm": nn.LayerNorm(4, eps=1e-6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [*LAYERS])
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (0, 2, 1, 3), (0, 1, 3, 2)])
-def test_a_layer_of_maps_works_along_the_channels(layer: nn.Module, order: tuple[int, ...], tmp_path: Path) -> None:
+def test_a_layer_of_maps_works_along_the_channels(line: str, order: tuple[int, ...], tmp_path: Path) -> None:
     back = [order.index(axis) for axis in range(4)]
-    module = Forward(lambda m, x: m.layer(x.relu().permute(order)).permute(back), layer=layer)
-    line = {"B": "bn", "C": "conv(4, 3)", "A": "avgpool(2)"}[type(layer).__name__[0]]
+    module = Forward(lambda m, x: m.layer(x.relu().permute(order)).permute(back), layer=LAYERS[line])
+    at = 3 if line in ("conv(4, 1)", "layernorm") else 1
+    upright = "norm" in line or line in ("bn", "conv(4, 1)") or order == (0, 1, 2, 3)
     spec = written(f"input: 4 × 4 × 4\nlayers:\n  - relu {line}\n", tmp_path)
     found = align(capture(module.eval(), torch.empty(1, 4, 4, 4)).graph, spec.graph)
-    assert (found.verdict == "equal") is (order == (0, 1, 2, 3) or (order[1] == 1 and line == "bn"))
+    assert (found.verdict == "equal") is (order[at] == 1 and upright)
 
 
 def unit(x: Tensor, over: Any = -1, eps: float = 1e-6) -> Tensor:

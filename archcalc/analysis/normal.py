@@ -190,12 +190,15 @@ class _Cuts:
 
     def turned(self, node: Node) -> bool:
         """Whether a layer of maps reads one whose channels, or rows, another axis has."""
-        read = variable(node)[:1] if node.op.word in OF_MAPS and len(node.op.gives) == 4 else []
+        last = node.op.family == "linear" or node.op.word == "layer_norm"
+        known = node.op.word in OF_MAPS or ((last or node.op.word == "group_norm") and node.op.equals is not None)
+        read = variable(node)[:1] if known and len(node.op.gives) == 4 else []
         found = map_axes(self.graph, self.moves, read[0]) if read and read[0] >= 0 else None
         if found is None:
             return False
         channels, rows, columns = found
-        return channels != 1 or (node.op.family != "norm" and bool(rows and columns) and rows > columns)
+        upright = last or node.op.family == "norm" or not (rows and columns) or rows < columns
+        return channels != (3 if last else 1) or not upright
 
     def pooled(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
         """Whether a node is a part of attention that pools a map."""
