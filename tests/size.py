@@ -12,21 +12,21 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "archcalc"
 BUDGETS = {
-    "analysis": 4_780,
-    "commands": 1_900,
+    "analysis": 6_150,
+    "commands": 1_970,
     "gate": 1_530,
-    "language": 5_790,
+    "language": 5_830,
     "measurement": 1_140,
-    "ops": 5_420,
+    "ops": 5_810,
     "papers": 2_580,
-    "runtime": 5_640,
+    "runtime": 6_140,
     "schemas": 640,
-    "show": 10_420,
-    "tasks": 4_960,
-    "tracing": 1_660,
-    "the roof": 3_400,  # the files that stand in no room
+    "show": 10_770,
+    "tasks": 5_070,
+    "tracing": 1_980,
+    "the roof": 3_470,  # the files that stand in no room
 }
-WHOLE = 49_790
+WHOLE = 53_050
 
 
 def sizes() -> Counter[str]:
