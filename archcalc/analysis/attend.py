@@ -18,8 +18,6 @@ CONSTANT = "constant "  # in front of a constant among arguments
 SEEN, HIDDEN = "mask ", "hides "  # in front of which pairs of tokens see each other, and which do not
 HIDES = -100.0  # what is added to a score, or less, so that nothing is left of it
 DEEP = 12  # sums within sums
-OF_MAPS = ("conv2d", "batch_norm", "max_pool2d", "avg_pool2d")  # whose channels stand in front
-OF_EACH = ("add", "mul", "relu", "gelu", "silu", "sigmoid", "dropout")  # of each element
 
 
 class Moves:
@@ -68,11 +66,10 @@ def map_axes(graph: Graph, moves: Moves, value: int, deep: int = 8 * DEEP) -> tu
     own: tuple[int, int, int] | None = (1, 2, 3)
     if len(laid.source) != 4 or any(laid.start) or not deep:
         return None
-    if source >= 0 and (node := graph.nodes[source]).op.word not in OF_MAPS:
+    if source >= 0 and (node := graph.nodes[source]).op.along != "front":
         read = variable(node)
-        same = bool(read) and node.op.word in OF_EACH and moves.of(read[0])[1].size == node.op.gives
-        last = node.op.family == "linear" or node.op.word == "layer_norm"
-        own = (3, 1, 2) if last else map_axes(graph, moves, read[0], deep - 1) if same else None
+        same = bool(read) and node.op.along == "each" and moves.of(read[0])[1].size == node.op.gives
+        own = (3, 1, 2) if node.op.along == "last" else map_axes(graph, moves, read[0], deep - 1) if same else None
     groups = [whole(laid.source).groups[axis] for axis in own or ()]
     if not groups or not groups[0] or any(group not in laid.groups for group in groups):
         return None

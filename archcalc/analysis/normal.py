@@ -20,7 +20,7 @@ from ..graph import Graph, Node
 from ..ops import OPS, Op, Shape, Tokens
 from ..ops.laid import SPREAD, merged, whole
 from ..ops.shapes import Cut, dims, elements, many, numel, single
-from .attend import OF_MAPS, Finder, Moves, Projected, attention, looking_up, map_axes, variable
+from .attend import Finder, Moves, Projected, attention, looking_up, map_axes, variable
 from .cuts import beside, regrouped, rolled, sides
 from .idioms import Idioms
 from .inwards import moved
@@ -190,8 +190,8 @@ class _Cuts:
 
     def turned(self, node: Node) -> bool:
         """Whether a layer of maps reads one whose channels, or rows, another axis has."""
-        last = node.op.family == "linear" or node.op.word == "layer_norm"
-        known = node.op.word in OF_MAPS or ((last or node.op.word == "group_norm") and node.op.equals is not None)
+        last, front = node.op.along == "last", node.op.along == "front"
+        known = front or (last and node.op.equals is not None)
         read = variable(node)[:1] if known and len(node.op.gives) == 4 else []
         found = map_axes(self.graph, self.moves, read[0]) if read and read[0] >= 0 else None
         if found is None:

@@ -20,7 +20,9 @@ def mean_of_places(node: Node, laid: Laid) -> bool:
     """Whether a call is the mean of the places of a map, which stand in front of its channels, one after the other."""
     over = node.op.said.get("dim")
     places_first = over in ((0,), 0) and _places_first(laid)
-    return node.op.word == "mean" and places_first and node.op.said.get("dtype") is None and len(node.op.gives) == 3
+    return (
+        node.op.role == "averaging" and places_first and node.op.said.get("dtype") is None and len(node.op.gives) == 3
+    )
 
 
 def _places_first(laid: Laid) -> bool:
@@ -62,7 +64,7 @@ class Biases:
     def of(self, index: int) -> Held | None:
         """The bias of a layer, where it is such a part."""
         node = self.graph.nodes[index]
-        if node.op.word != "linear" or node.shares is not None or len(read := variable(node)) != 2:
+        if node.op.family != "linear" or node.shares is not None or len(read := variable(node)) != 2:
             return None
         source, _ = self.moves.of(read[1])
         if source not in self._known:
@@ -90,7 +92,7 @@ class Biases:
             if not read or self.moves.of(index)[0] == source:
                 continue
             laid = self.moves.of(one.inputs[-1])[1]
-            alone = one.op.word == "linear" and read == [1] and len(one.inputs) == 2 and len(one.op.params()) == 1
+            alone = one.op.family == "linear" and read == [1] and len(one.inputs) == 2 and len(one.op.params()) == 1
             if not alone or one.op.params()[0].shape[:1] != (width,) or laid.groups != ((Atom(0, width),),):
                 return {}
             found[index], rest = divmod(laid.start[0], width)
@@ -108,9 +110,9 @@ def asked(graph: Graph, steps: list[Step], outputs: Sequence[int]) -> None:
     readers = Counter([*outputs, *(value for step in steps for value in step.reads)])
     owners = {step.owner for step in steps}
     for number, step in enumerate(steps):
-        at = step.reads[0] if step.op.word == "slice" and step.op.picks else -1
+        at = step.reads[0] if step.op.picks else -1
         made = steps[at] if at >= 0 else None
-        if made is None or made.op.word != "attention" or at in owners:
+        if made is None or made.op.family != "attention" or at in owners:
             continue
         if len(made.reads) != 1 or made.owner is not None or readers[at] != 1 or not made.weights:
             continue

@@ -42,8 +42,20 @@ OpFamily = Literal[
 
 
 Role = Literal[
-    "", "mixing", "product", "shares", "adding", "scaling", "negative", "roll", "table", "joined", "choosing"
+    "",
+    "mixing",
+    "product",
+    "shares",
+    "adding",
+    "scaling",
+    "negative",
+    "roll",
+    "table",
+    "joined",
+    "choosing",
+    "averaging",
 ]
+Along = Literal["", "front", "last", "each"]  # channels in front of the places of a map, behind them, or no matter
 
 
 # Forms of their own, and what any number may stand for.
@@ -200,6 +212,7 @@ class Op:
     scratch_inwards: ClassVar[bool] = False  # `backward_scratch` is on the way to its inputs' gradients alone
     free: ClassVar[str] = ""
     role: ClassVar[Role] = ""  # of a call of code: what it may be to an attention, or to windows
+    along: ClassVar[Along] = ""  # of a call of code: where it takes the channels of a map to stand
     fixed: ClassVar[tuple[int, ...]] = ()  # inputs that are constants, which its arguments say, too
     weight_layers: ClassVar[int] = 0
     survives: float = 1.0  # of how many samples what it reads is there in training

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, NamedTuple, Self
 
 from ..ops import OPS, Op, OpError, Param, Shape, Tokens
-from ..ops.base import BUFFER, Argument, Idiom, Needs, OpFamily, ReceptiveWindows, Role, Storage
+from ..ops.base import BUFFER, Along, Argument, Idiom, Needs, OpFamily, ReceptiveWindows, Role, Storage
 from ..ops.laid import Laid
 from ..ops.shapes import single
 from .calls.idioms import IDIOMS
@@ -51,6 +51,7 @@ class Call(Op):
     like: Op | None
     transposed: bool  # type: ignore[misc]
     role: Role  # type: ignore[misc]
+    along: Along  # type: ignore[misc]
 
     def __init__(self, facts: Facts) -> None:
         own = self.__dict__
@@ -58,6 +59,7 @@ class Call(Op):
         for name in ("word", "family", "torch_module", "storage", "weight_layers", "free", "like", "fixed"):
             own[name] = getattr(facts, name)
         own["role"] = ROLES.get(facts.word, "")
+        own["along"] = "last" if facts.family == "linear" else ALONG.get(facts.word, "")
         own["regroups"] = facts.reach is None
         own["transposed"] = [len(param.shape) for param in facts.params] == PRODUCTS.get(facts.word)
         own["_key"] = ("", facts)
@@ -174,7 +176,11 @@ ROLES: dict[str, Role] = {
     **dict.fromkeys(("softmax", "_softmax"), "shares"), "add": "adding",
     **dict.fromkeys(("mul", "div"), "scaling"), "neg": "negative", "roll": "roll",
     **dict.fromkeys(("index", "embedding"), "table"), "cat": "joined",
-    **dict.fromkeys(("where", "masked_fill"), "choosing"),
+    **dict.fromkeys(("where", "masked_fill"), "choosing"), "mean": "averaging",
+}  # fmt: skip
+ALONG: dict[str, Along] = {
+    **dict.fromkeys(("conv2d", "batch_norm", "group_norm", "max_pool2d", "avg_pool2d"), "front"), "layer_norm": "last",
+    **dict.fromkeys(("add", "mul", "relu", "gelu", "silu", "sigmoid", "dropout"), "each"),
 }  # fmt: skip
 CONSTANT = "makes a constant, of no input and no weight"
 
