@@ -17,16 +17,16 @@ BUDGETS = {
     "gate": 1_530,
     "language": 5_830,
     "measurement": 1_140,
-    "ops": 5_810,
+    "ops": 5_830,
     "papers": 2_580,
     "runtime": 6_140,
     "schemas": 640,
     "show": 10_770,
     "tasks": 5_070,
-    "tracing": 1_980,
+    "tracing": 1_990,
     "the roof": 3_470,  # the files that stand in no room
 }
-WHOLE = 53_050
+WHOLE = 53_060
 
 
 def sizes() -> Counter[str]:
