@@ -133,9 +133,9 @@ class Mixing(NamedTuple):
 class Finder:
     """Looks for attention in a graph of code."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, moves: Moves) -> None:
         self.graph = graph
-        self.moves, self.scaled = Moves(graph), Moves(graph, scaled=True)
+        self.moves, self.scaled = moves, Moves(graph, scaled=True)
 
     def at(self, behind: int) -> Mixing | None:
         """The mixing that the layer `behind` reads, where it is one."""

@@ -20,7 +20,7 @@ from ..graph import Graph, Node
 from ..ops import OPS, Op, Shape, Tokens
 from ..ops.laid import SPREAD, merged, whole
 from ..ops.shapes import Cut, dims, elements, many, numel, single
-from .attend import Finder, Moves, Projected, attention, looking_up, map_axes, variable
+from .attend import SEEN, Finder, Moves, Projected, attention, looking_up, map_axes, variable
 from .cuts import beside, regrouped, rolled, sides
 from .idioms import Idioms
 from .inwards import moved
@@ -126,8 +126,8 @@ class _Cuts:
 
     def __init__(self, graph: Graph) -> None:
         self.graph, self.moves = graph, Moves(graph, maps=True)
-        moves = Moves(graph)
-        self.idioms, self.biases = Idioms(graph, moves), Biases(graph, moves)
+        self.plain = Moves(graph)
+        self.idioms, self.biases = Idioms(graph, self.plain), Biases(graph, self.plain)
         self.means: dict[int, int] = {}  # by the mean of the places of a map: the map
         self.made: list[int] = []  # by step: the step that cut, -1 for none
         self.cut: dict[int, Cut] = {}  # by the step that cut
@@ -151,15 +151,13 @@ class _Cuts:
             if few or (atoms == merged(whole(laid.source).groups) and not any(laid.start)):
                 at[index] = at[source]
                 return True
-            before = at[source]
-            made = self.made[before] if before >= 0 else -1
-            found = regrouped(laid, self.cut.get(made))
+            found = regrouped(laid, self.cut.get(self._made(at[source])))
         else:
             found = None
         if found is None:
             return False
         before = at[source]
-        made = self.made[before] if before >= 0 else -1
+        made = self._made(before)
         known = self._known.get((before, found.op))
         if known is None:
             known = self._known[before, found.op] = len(steps)
@@ -276,7 +274,11 @@ class _Cuts:
 
     def follow(self, step: Step) -> None:
         """A step works on the items of what it reads first."""
-        self.made.append(next((self.made[value] for value in step.reads if value >= 0 and self.made[value] >= 0), -1))
+        self.made.append(next((made for value in step.reads if (made := self._made(value)) >= 0), -1))
+
+    def _made(self, value: int) -> int:
+        """The step that cut what a value is an item of, −1 for none."""
+        return self.made[value] if value >= 0 else -1
 
 
 def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) -> Normal:
@@ -451,7 +453,7 @@ def _of_itself(steps: Sequence[Step], step: Step, readers: Counter[int]) -> tupl
 
 def _attend(graph: Graph, steps: list[Step], at: Mapping[int, int], cuts: _Cuts) -> None:
     """Make one attention of the mixing of values, the layers that make queries, keys and values, and that behind it."""
-    finder = Finder(graph)
+    finder = Finder(graph, cuts.plain)
     readers: dict[int, set[int]] = {at[value]: {-1} for value in graph.outputs}
     for number, step in enumerate(steps):
         for value in step.reads:
@@ -499,7 +501,7 @@ def _attention(
     cut = cuts.cut.get(cuts.made[layers[0]])
     masks = [*found.added.masks]
     if cut is not None and any(cut.shift):  # tokens that come from elsewhere are hidden
-        hidden = f"mask windows {dims(cut.of)} {dims(cut.each)} {dims(cut.shift)} "
+        hidden = f"{SEEN}windows {dims(cut.of)} {dims(cut.each)} {dims(cut.shift)} "
         if [mask.startswith(hidden) and _of_windows(mask, found.query.heads) for mask in masks] != [True]:
             return None
         masks = []

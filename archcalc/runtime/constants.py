@@ -9,12 +9,12 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
+from ..analysis.attend import HIDDEN, HIDES, SEEN
 from ..ops import dims
 from .modules import differences, distance_classes, window_mask
 
 FEW = 16  # elements that are said one by one
 LARGEST = 1 << 22  # elements that are looked at
-HIDES = -100.0  # what is added to a score, or less, so that nothing is left of it
 CLOSE = 4e-7  # of sines, for each place: angles are rounded
 BUCKETS = ((32, 128), (64, 128), (16, 64), (32, 20), (320, 800))  # classes of distances, and the last class's distance
 
@@ -102,8 +102,8 @@ def _mask(x: Tensor) -> str:
     fill = f" {fill}" if fill else ""
     known, hidden = _pairs(seen), _pairs(~seen) if x.dtype == torch.bool else ""
     if hidden and not known:
-        return f"hides {hidden}"
-    return f"mask {known or f'{dims(tuple(x.shape))} {_digest(seen)}'}{fill}"
+        return f"{HIDDEN}{hidden}"
+    return f"{SEEN}{known or f'{dims(tuple(x.shape))} {_digest(seen)}'}{fill}"
 
 
 def _pairs(seen: Tensor) -> str:

@@ -185,10 +185,9 @@ def _prepare(
         assert isinstance(graph.code.again, Own)
         replay = replace(graph.code.again, batch=conditions.batch).replay(graph)
         if where.type == "cpu" and replay.differs():  # a GPU may add in another order each time
-            what = "gradients" if conditions.training else "numbers"
-            hint = (
-                "It may work without gradients, or with its own, in parts; `--static` counts." if what[0] == "g" else ""
-            )
+            what, hint = "numbers", ""
+            if conditions.training:
+                what, hint = "gradients", "It may work without gradients, or with its own, in parts; `--static` counts."
             message = f"its calls, one after the other, give other {what} than the module: nothing is timed"
             raise Unavailable(message, hint)
         return replay, [*replay.given.values()]

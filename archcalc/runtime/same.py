@@ -51,9 +51,13 @@ def same_numbers(found: Alignment, name: str, totals: Totals) -> bool | None:
     if totals.params > MOST_PARAMS or totals.macs > MOST_MACS or not has_room(needed, torch.device("cpu")):
         return None
     with suppress(SpecError):  # it may be written for one sample
-        return _same(found, _code(first, batch), _code(bare, batch) if bare.code else _spec(bare, batch), name)
+        return _same(found, _runnable(first, batch), _runnable(bare, batch), name)
     batch = first.code.batch
-    return _same(found, _code(first, batch), _code(bare, batch) if bare.code else _spec(bare, batch), name)
+    return _same(found, _runnable(first, batch), _runnable(bare, batch), name)
+
+
+def _runnable(graph: Graph, batch: int) -> Runnable | None:
+    return _code(graph, batch) if graph.code is not None else _spec(graph, batch)
 
 
 def _code(graph: Graph, batch: int) -> Runnable | None:
