@@ -115,6 +115,14 @@ class Runs(Protocol):
     def folded(self, graph: Graph) -> Graph: ...
 
 
+class Output(NamedTuple):
+    """What code gives: where it stands in that (`logits`, `0.boxes`; empty where it is all), and what it is where no
+    node gives it."""
+
+    name: str
+    made: str = ""
+
+
 class Code(NamedTuple):
     """What a graph of code has beside its nodes, whose facts are for a whole `batch`, not for one sample: how many
     elements and bytes each node's value has and how many bytes it newly allocates, where that stands (as `alias_root`
@@ -138,6 +146,7 @@ class Code(NamedTuple):
     keys: tuple[tuple[str, ...], ...]
     unused: tuple[Param, ...] = ()
     others: tuple[tuple[str, Shape], ...] = ()
+    outputs: tuple[Output, ...] = ()  # in order; those that nodes give are the graph's
     unknown: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     said: str = ""  # how it was traced

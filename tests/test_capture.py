@@ -857,7 +857,8 @@ def test_a_trace_is_written_and_read_back_alike() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"version": 2}, "has the version 2"),
+        ({"version": 1}, "has the version 1"),
+        ({"outputs": [3]}, "`outputs` has a line of another form"),
         ({"calls": [], "modules": []}, "nothing runs in it"),
         ({"inputs": [["x", 999]]}, "`inputs` holds what is no number"),
         ({"batch": 0}, "`batch` holds"),
@@ -868,7 +869,7 @@ def test_a_trace_is_written_and_read_back_alike() -> None:
             "another form",
         ),
     ],
-    ids=["version", "empty", "input", "batch", "dtype", "size", "arguments"],
+    ids=["version", "output", "empty", "input", "batch", "dtype", "size", "arguments"],
 )
 def test_a_trace_that_is_none_is_exit_2(folder: Path, command: Run, change: dict[str, Any], said: str) -> None:
     command("trace", "my_net.py:Net", "--input", "3x8x8")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,10 +20,11 @@ from archcalc.analysis.weights import carried  # noqa: E402
 from archcalc.gate.lock import entry_of  # noqa: E402
 from archcalc.models import capture  # noqa: E402
 from archcalc.runtime.same import same_numbers  # noqa: E402
+from tests.test_code_forms import written  # noqa: E402
 
 T, D, HEADS = 4, 16, 2
 HIDDEN = torch.full((T, T), -math.inf).triu(1)
-Work = Callable[..., Tensor]
+Work = Callable[..., Any]
 
 
 class Net(nn.Module):
@@ -134,6 +136,7 @@ PACKED: Callable[[], dict[str, Any]] = lambda: {"qkv": nn.Linear(D, 3 * D), "o":
 LINEAR: Callable[[], dict[str, Any]] = lambda: {"a": nn.Linear(8, 8)}  # noqa: E731
 SCALED: Callable[[], dict[str, Any]] = lambda: {"a": nn.Linear(8, 8), "w": nn.Parameter(torch.ones(8))}  # noqa: E731
 LENGTHWISE: Callable[[], dict[str, Any]] = lambda: LINEAR() | {"w": nn.Parameter(torch.ones(8, 1))}  # noqa: E731
+MAPPED: Callable[[], dict[str, Any]] = lambda: {"a": nn.Conv2d(8, 8, 1), "w": nn.Parameter(torch.ones(8))}  # noqa: E731
 PLACES: Callable[[], dict[str, Any]] = lambda: {"p": nn.Parameter(torch.zeros(1, 9, 8))}  # noqa: E731
 TOKENS, MAP, SQUARE, CUBE = (T, D), (8, 4, 4), (8, 8), (8, 8, 8)
 HIDES = torch.ones(T, T).triu(1).bool()
@@ -220,6 +223,19 @@ OTHERWISE: dict[str, Pair] = {
     ),
 }  # fmt: skip
 
+# One layer, of whose value it gives more, or less, or under another name.
+GIVEN: dict[str, tuple[Work, Work]] = {
+    "an output twice": (lambda m, x: m.a(x), lambda m, x: (y := m.a(x), y)),
+    "a list of one": (lambda m, x: m.a(x), lambda m, x: [m.a(x)]),
+    "another order": (lambda m, x: (x, m.a(x)), lambda m, x: (m.a(x), x)),
+    "other names": (lambda m, x: {"a": m.a(x)}, lambda m, x: {"b": m.a(x)}),
+    "names in another order": (
+        lambda m, x: {"a": (y := m.a(x)), "b": y.relu()}, lambda m, x: {"b": (y := m.a(x)), "a": y.relu()}
+    ),
+    "a weight, too": (lambda m, x: m.a(x), lambda m, x: (m.a(x), m.w)),
+    "another weight": (lambda m, x: (m.a(x), m.w), lambda m, x: (m.a(x), m.a.bias)),
+}  # fmt: skip
+
 # What no difference of calls shows: it is run.
 LAID_OTHERWISE: dict[str, Pair] = {
     "rows for columns": Pair(of_one(lambda x: x.transpose(1, 2)), of_one(lambda x: 1 * x), LINEAR, CUBE),
@@ -274,6 +290,20 @@ def both(pair: Pair) -> tuple[Net, Net, Tensor]:
     for parameter in (*one.parameters(), *other.parameters()):
         nn.init.normal_(parameter, std=0.5)
     return one, other, torch.randn(2, *pair.shape)
+
+
+@pytest.mark.parametrize("case", GIVEN)
+def test_what_gives_something_else_differs(case: str, tmp_path: Path) -> None:
+    modules = [Net(work, MAPPED).eval() for work in GIVEN[case]]
+    models = [capture(module, torch.ones(1, *MAP)) for module in modules]
+    said = [place.what for place in align(models[0].graph, models[1].graph).differences]
+    assert len(said) == 1
+    assert said[0].startswith("outputs: ") or said == ["the output is something else"]
+    locked = [entry_of("net", model.report()) for model in models]
+    assert locked[0].outputs != locked[1].outputs
+    layer = written("input: 8 × 4 × 4\nlayers:\n  - conv(8, 1)\n", tmp_path).graph
+    spec = [align(model.graph, layer).verdict for model in models]
+    assert ("equal" in spec) == (case in ("an output twice", "a list of one", "other names", "a weight, too"))
 
 
 def apart(one: Net, other: Net, x: Tensor) -> bool:

@@ -403,12 +403,27 @@ def _differences(one: Normal, other: Normal, linked: Linked) -> Iterator[Differe
         elif wired:
             detail = f"reads {_named(one, steps[0].reads)} → reads {_named(other, steps[1].reads)}"
             found.append((a, Difference("rewired", f"{word}: reads something else", *nodes, detail)))
+    outputs = _outputs(one, other)
+    if outputs:
+        found.append((len(one.steps), Difference("changed", outputs, (), ())))
     ends = [[sources[which](value) for value in form.outputs] for which, form in enumerate((one, other))]
-    if _wired(ends[0], ends[1], False):
+    if not outputs and _wired(ends[0], ends[1], False):
         detail = f"{_named(one, one.outputs)} → {_named(other, other.outputs)}"
         found.append((len(one.steps), Difference("rewired", "the output is something else", (), (), detail)))
     found.extend(_alone(one, other, linked))
     return (difference for _, difference in sorted(found, key=lambda pair: pair[0]))
+
+
+def _outputs(one: Normal, other: Normal) -> str:
+    """How many outputs there are, and of code what they are called, where that is other."""
+    every = [[(o.name, o.made) for o in form.graph.code.outputs] if form.graph.code is not None else None
+             for form in (one, other)]  # fmt: skip
+    counts = [len(form.outputs if own is None else own) for form, own in zip((one, other), every, strict=True)]
+    if counts[0] == counts[1] and (None in every or every[0] == every[1]):
+        return ""
+    names = [", ".join(f"{name} {made}".strip() for name, made in own or ()) for own in every]
+    x, y = (f"{count} ({said})" if said else f"{count}" for count, said in zip(counts, names, strict=True))
+    return f"outputs: {x} → {y}"
 
 
 def _changed(one: Normal, other: Normal, a: int, b: int, linked: Linked) -> str:

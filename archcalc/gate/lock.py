@@ -260,7 +260,7 @@ def entry_of(model: str, report: Report, by_rows: bool = False) -> Entry:
         totals |= {f"{name}{WITH_HEADS}": counts[name] for name in TOTALS[:2]}
     totals["nodes"] = len(lines)
     inputs = _inputs(graph)
-    outputs = ", ".join(dims(graph.shape(value)) for value in graph.outputs)
+    outputs = _outputs(graph)
     if list(graph.outputs) != [graph.main - 1]:
         outputs += " of " + ", ".join(_value(report, value) for value in graph.outputs)
     if graph.head_outputs:
@@ -284,6 +284,14 @@ def _inputs(graph: Graph) -> str:
     if code is not None and (code.batch, code.dtype) != (1, "float32"):
         found.append(f"batch {code.batch} in {code.dtype}")
     return ", ".join(found)
+
+
+def _outputs(graph: Graph) -> str:
+    """`1000`, `1000, 1000`; of code each by its name, where that is not its number."""
+    sizes = (dims(graph.shape(value)) for value in graph.outputs)
+    every = [(name, made or next(sizes)) for name, made in graph.code.outputs] if graph.code is not None else []
+    usual = len(every) > 1 and [name for name, _ in every] == [str(at) for at in range(len(every))]
+    return ", ".join(f"{name} {said}" if name and not usual else said for name, said in every) or ", ".join(sizes)
 
 
 def read_inputs(text: str) -> Input | None:

@@ -88,7 +88,7 @@ class Replay(Program, nn.Module):
         super().__init__()
         self.trains = trains
         self.module, self.counted, self.program, self.given = module, made.graph, (), given
-        self._outputs = [made.values.get(tensor) for tensor in watch.outputs]
+        self._outputs = [made.values.get(tensor) for _, tensor in watch.outputs]
         each = zip(made.origins, self.freed(last_use(made.graph)), strict=False)
         self.program = tuple(self._step(at, origin, free, made, watch) for at, (origin, free) in enumerate(each))
 
@@ -154,8 +154,7 @@ class Replay(Program, nn.Module):
         return [values[self.slot(value)] for value in self.counted.outputs]
 
     def _itself(self) -> list[Any]:
-        found = leaves(self(*[x.clone() for x in self.given.values()]))
-        return [*{id(tensor): tensor for tensor in found}.values()]
+        return leaves(self(*[x.clone() for x in self.given.values()]))
 
 
 def _alike(one: Tensor | None, other: Tensor | None) -> bool:

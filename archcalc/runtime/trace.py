@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from inspect import signature
 from pathlib import Path
@@ -328,7 +328,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         names, several = _by_place(module)
         first = next(iter(names), several or "input")
         self.inputs = tuple((printable(name or first), self._number(one)) for name, one in given.items())
-        self.outputs: tuple[int, ...] = ()
+        self.outputs: tuple[tuple[str, int], ...] = ()
         self._kept: set[int] = set()
         self.again: list[Again] = []  # of each call all that it takes to do it again, where it was for real
         self.known: dict[int, Tensor] = {}  # what no call gives: parameters, buffers and constants, by their numbers
@@ -507,13 +507,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def end(self, out: Any) -> None:
         """The run is over: `out` is what it gives."""
-        found = leaves(out)
-        self.outputs = tuple(dict.fromkeys(self._number(tensor) for tensor in found))
+        self.outputs = tuple((printable(name), self._number(tensor)) for name, tensor in named(out))
         if not self.outputs:
             raise UsageError("the module gives no tensor")
         if not self.calls:
             raise UsageError("the module calls nothing: there is nothing to count")
-        kept = {self.tensors[number].storage for number in self.outputs}
+        kept = {self.tensors[number].storage for _, number in self.outputs}
         for number, (_, born, dies) in enumerate(self.storages):
             if dies < 0:
                 self.storages[number][2] = len(self.calls)
@@ -543,19 +542,26 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         )
 
 
-def leaves(value: Any, depth: int = 0) -> list[Tensor]:
-    """The tensors in what a module gives: in lists, mappings, and objects that have such."""
+def leaves(value: Any) -> list[Tensor]:
+    """The tensors in what a module gives."""
+    return [tensor for _, tensor in named(value)]
+
+
+def named(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    """The tensors in what a module gives, by where they stand: in lists, mappings, and objects that have such."""
     if isinstance(value, Tensor):
-        return [value]
-    if depth > 8 or value is None or isinstance(value, str | int | float | bool | nn.Module):
-        return []
+        yield name, value
+    if depth > 8 or value is None or isinstance(value, Tensor | str | int | float | bool | nn.Module):
+        return
+    parts: Iterable[tuple[Any, Any]]
     if isinstance(value, Mapping):
-        parts: Sequence[Any] = [*value.values()]
+        parts = value.items()
     elif isinstance(value, Sequence):
-        parts = value
+        parts = zip(getattr(value, "_fields", range(len(value))), value, strict=False)
     else:
-        parts = [*getattr(value, "__dict__", {}).values()]
-    return [tensor for part in parts for tensor in leaves(part, depth + 1)]
+        parts = getattr(value, "__dict__", {}).items()
+    for key, part in parts:
+        yield from named(part, f"{name}.{key}" if name else f"{key}", depth + 1)
 
 
 def plain(path: str) -> str:

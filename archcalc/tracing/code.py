@@ -8,7 +8,7 @@ from re import sub
 from typing import Any, NamedTuple
 
 from ..errors import Source, SpecError, Text, printable
-from ..graph import Code, Graph, Held, Node, Runs, Span, Typed
+from ..graph import Code, Graph, Held, Node, Output, Runs, Span, Typed
 from ..ops import OPS, Op, Param, Shape
 from ..ops.base import BUFFER, PARAMETER
 from ..ops.base import Kind as ParamKind
@@ -94,7 +94,7 @@ class _Builder:
         self.kept = {traced.tensors[tensor].storage for tensor in self.learned}
         self.by_storage = {traced.tensors[tensor].storage: -1 - n for n, (_, tensor) in enumerate(traced.inputs)}
         self.written: dict[int, int] = {}  # by storage: the node that wrote it last
-        self.used = {at for call in traced.calls for at in call.read} | {*traced.outputs}
+        self.used = {at for call in traced.calls for at in call.read} | {at for _, at in traced.outputs}
         self.used |= {at for module in traced.modules for at in module.outputs}
         self.origins: list[Origin] = []
         self.keys: list[tuple[str, ...]] = []
@@ -119,7 +119,7 @@ class _Builder:
             self._call(number, call, paths[number])
         self.first_node.append(len(self.nodes))
         inputs = tuple((printable(name), self._input(tensor)) for name, tensor in traced.inputs)
-        outputs = tuple(dict.fromkeys(self.values[t] for t in traced.outputs if t in self.values))
+        outputs = tuple(self.values[t] for _, t in traced.outputs if t in self.values)
         if not outputs:
             raise SpecError("its outputs depend on nothing that runs")
         spans = tuple(self._rows(root))
@@ -128,7 +128,7 @@ class _Builder:
     def _code(self, again: Runs | None) -> Code:
         traced, first = self.traced, self.first_node
         end = len(self.nodes)
-        outputs = {traced.tensors[t].storage for t in traced.outputs}
+        outputs = {traced.tensors[t].storage for _, t in traced.outputs}
         memory = tuple(
             Held(
                 size, first[born], end if at in outputs else self.last.get(at, first[born + 1] - 1),
@@ -156,11 +156,17 @@ class _Builder:
             keys=tuple(self.keys),
             unused=tuple(Param(x.names[0], traced.tensors[x.tensor].shape, _kind(x.names[0])) for x in unused),
             others=tuple((x.names[0], traced.tensors[x.tensor].shape) for x in others),
+            outputs=tuple(self._output(*output) for output in traced.outputs),
             unknown=tuple(dict.fromkeys(self.unknown)),
             notes=tuple(self.notes),
             said=f"traced on {LEVELS.get(traced.level, traced.level)} with torch {traced.torch}",
             again=again,
         )
+
+    def _output(self, name: str, tensor: int) -> Output:
+        learned = self.learned.get(tensor)
+        made = "" if tensor in self.values else "a constant" if learned is None else f"`{printable(learned.names[0])}`"
+        return Output(printable(name), made)
 
     # --- calls
 
@@ -480,7 +486,7 @@ def _with_numbers(call: Called) -> Called:
 def _tree(traced: Traced) -> _Place:
     """The calls of modules as they stand in each other; what runs nothing is left out. A module that is called again
     is `path#2`."""
-    root = _Place("", "", 0, len(traced.calls), traced.outputs, [], "")
+    root = _Place("", "", 0, len(traced.calls), (), [], "")
     open_: list[_Place] = [root]
     times: dict[str, int] = {}
     for module in traced.modules:

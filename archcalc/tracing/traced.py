@@ -14,7 +14,7 @@ from ..errors import SpecError, printable
 from ..graph import MAX_NODES
 from ..ops.base import LIMIT
 
-VERSION = 1  # of the form: a change of meaning is another one
+VERSION = 2  # of the form: a change of meaning is another one
 TITLE = "archcalc trace"
 TRAINING = ", in train()"  # behind what a run for a training step is on
 MAX_BYTES = 256 << 20
@@ -119,7 +119,7 @@ class Traced(NamedTuple):
     torch: str
     level: str
     inputs: tuple[tuple[str, int], ...]
-    outputs: tuple[int, ...]
+    outputs: tuple[tuple[str, int], ...]
     tensors: tuple[Tensor, ...]
     storages: tuple[Storage, ...]
     learned: tuple[Learned, ...]
@@ -232,8 +232,8 @@ def parse(found: Any) -> Traced:
         dtype=_dtype(found.get("dtype")),
         torch=_text(found.get("torch"), "torch"),
         level=_text(found.get("level"), "level"),
-        inputs=_rows(found, "inputs", lambda row: _input(row, len(tensors))),
-        outputs=tuple(_rows(found, "outputs", lambda at: _whole(at, "outputs", 0, len(tensors) - 1))),
+        inputs=_rows(found, "inputs", lambda row: _named(row, "inputs", len(tensors))),
+        outputs=_rows(found, "outputs", lambda row: _named(row, "outputs", len(tensors))),
         tensors=tensors,
         storages=storages,
         learned=_rows(found, "learned", lambda row: _learned(row, len(tensors))),
@@ -301,9 +301,9 @@ def _module(row: Any, calls: int, tensors: int) -> Module:
     return Module(_text(path, "modules"), _text(kind, "modules"), start, _whole(stop, "modules", start, calls), given)
 
 
-def _input(row: Any, tensors: int) -> tuple[str, int]:
+def _named(row: Any, key: str, tensors: int) -> tuple[str, int]:
     name, tensor = row
-    return _text(name, "inputs"), _whole(tensor, "inputs", 0, tensors - 1)
+    return _text(name, key), _whole(tensor, key, 0, tensors - 1)
 
 
 def _call(row: Any, tensors: int, storages: int) -> Called:
