@@ -20,6 +20,7 @@ from archcalc.analysis.weights import carried  # noqa: E402
 from archcalc.gate.lock import entry_of  # noqa: E402
 from archcalc.models import capture  # noqa: E402
 from archcalc.runtime.same import same_numbers  # noqa: E402
+from tests.test_code_diff import Forward  # noqa: E402
 from tests.test_code_forms import written  # noqa: E402
 
 T, D, HEADS = 4, 16, 2
@@ -221,7 +222,40 @@ OTHERWISE: dict[str, Pair] = {
         *each(lambda by: of_one(lambda x: x + by), *two_masks()),
         LINEAR, CUBE,
     ),
+    "means of rows, of columns": Pair(of_one(lambda x: x.mean(1)), of_one(lambda x: x.mean(2)), LINEAR, SQUARE),
+    "responses of rows": Pair(
+        *each(lambda order: lambda m, x: F.local_response_norm(m.a(x).permute(order), 3, 1.0).permute(
+            [order.index(axis) for axis in range(4)]), (0, 1, 2, 3), (0, 2, 1, 3)),
+        lambda: {"a": nn.Conv2d(4, 4, 1)}, (4, 4, 4),
+    ),
 }  # fmt: skip
+
+# What works along the channels, or along the places as they stand: behind a layer, and behind its axes in this order.
+TURNED: dict[str, tuple[str, Callable[[], nn.Module]]] = {
+    "conv1d": ("021", lambda: nn.Conv1d(4, 4, 3, padding=1)), "bn of a signal": ("021", lambda: nn.BatchNorm1d(4)),
+    "instances, 1": ("021", lambda: nn.InstanceNorm1d(4)), "pool of a signal": ("021", lambda: nn.MaxPool1d(2)),
+    "signal to a size": ("021", lambda: nn.AdaptiveAvgPool1d(2)), "conv of rows": ("0132", lambda: nn.Conv2d(4, 4, 3)),
+    "a longer signal": ("021", lambda: nn.Upsample(scale_factor=2)), "conv3d": ("01324", lambda: nn.Conv3d(4, 4, 3)),
+    "pool of rows": ("01324", lambda: nn.AvgPool3d((1, 2, 2))), "bn of frames": ("02134", lambda: nn.BatchNorm3d(4)),
+    "instances": ("0213", lambda: nn.InstanceNorm2d(4)), "to a size": ("0231", lambda: nn.AdaptiveAvgPool2d(2)),
+    "frames to a size": ("02134", lambda: nn.AdaptiveMaxPool3d(2)), "0": ("0231", lambda: nn.ZeroPad2d((1, 0, 1, 0))),
+    "larger": ("0231", lambda: nn.Upsample(scale_factor=2, mode="bilinear")),
+    "larger in one": ("0132", lambda: nn.Upsample(scale_factor=(2.0, 1.0))),
+    "means": ("0231", lambda: Forward(lambda _, x: x.mean((2, 3)))),
+    "sums": ("0321", lambda: Forward(lambda _, x: x.sum((2, 3)))),
+}  # fmt: skip
+
+
+def behind(name: str) -> Pair:
+    order, layer = TURNED[name]
+    conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(order) - 3]
+    return Pair(
+        *each(lambda order: lambda m, x: m.b(m.a(x).relu().permute([*map(int, order)])), sorted(order), order),
+        lambda: {"a": conv(4, 4, 1), "b": layer()}, (4,) * (len(order) - 1),
+    )  # fmt: skip
+
+
+OTHERWISE |= {f"{name}, turned": behind(name) for name in TURNED}
 
 # One layer, of whose value it gives more, or less, or under another name.
 GIVEN: dict[str, tuple[Work, Work]] = {
@@ -241,7 +275,6 @@ LAID_OTHERWISE: dict[str, Pair] = {
     "rows for columns": Pair(of_one(lambda x: x.transpose(1, 2)), of_one(lambda x: 1 * x), LINEAR, CUBE),
     "a product turned": Pair(of_one(lambda x: x @ x.mT), of_one(lambda x: x.mT @ x), LINEAR, SQUARE),
     "not turned": Pair(of_one(lambda x: x @ x.mT), of_one(lambda x: x @ x), LINEAR, SQUARE),
-    "means of rows, of columns": Pair(of_one(lambda x: x.mean(1)), of_one(lambda x: x.mean(2)), LINEAR, SQUARE),
     "a layer of tokens": Pair(lambda m, x: m.a(x), lambda m, x: m.a(x.mT).mT, LINEAR, SQUARE),
     "a scale along another axis": Pair(
         lambda m, x: m.a(x) * m.w, lambda m, x: m.a(x) * m.w[:, None], SCALED, SQUARE

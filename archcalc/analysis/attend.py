@@ -18,6 +18,7 @@ CONSTANT = "constant "  # in front of a constant among arguments
 SEEN, HIDDEN = "mask ", "hides "  # in front of which pairs of tokens see each other, and which do not
 HIDES = -100.0  # what is added to a score, or less, so that nothing is left of it
 DEEP = 12  # sums within sums
+Axes = tuple[int, ...]
 
 
 class Moves:
@@ -27,6 +28,7 @@ class Moves:
     def __init__(self, graph: Graph, scaled: bool = False, maps: bool = False) -> None:
         self._graph, self._scaled, self._maps = graph, scaled, maps
         self._found: dict[int, tuple[int, Laid]] = {}
+        self._axes: dict[tuple[int, bool], Axes | None] = {}
 
     def of(self, value: int) -> tuple[int, Laid]:
         """The value that it is a layout of, or itself."""
@@ -47,6 +49,37 @@ class Moves:
         """Follow what is made of a value from there on."""
         self._found[value] = value, whole(self._graph.nodes[value].op.gives)
 
+    def axes(self, value: int, last: bool = False, deep: int = 8 * DEEP) -> Axes | None:
+        """The axes that the channels, and the places, of a map or a signal stand along, where the layers that it comes
+        from say so; 0 of an axis of one element. An input of two axes is tokens to what works on the `last`."""
+        if (value, last) not in self._axes:
+            self._axes[value, last] = self._stand(value, last, deep)
+        return self._axes[value, last]
+
+    def _stand(self, value: int, last: bool, deep: int) -> Axes | None:
+        source, laid = self.of(value)
+        count = len(laid.source)
+        if not 3 <= count <= 5 or any(laid.start) or not deep:
+            return None
+        own: Axes | None = tuple(range(1, count))
+        if source < 0:
+            own = None if last and count == 3 else own
+        else:
+            node = self._graph.nodes[source]
+            read, along = variable(node), node.op.along
+            size = self.of(read[0])[1].size if along and read and node.op.family != "convolution" else ()
+            kept = size == node.op.gives if along == "each" else len(size) == count
+            before = self.axes(read[0], last, deep - 1) if kept else None
+            place = count - 1 if along == "last" else 1
+            if along == "each" or (before and before[0] == place):
+                own = before
+            else:
+                own = (place, *(axis for axis in range(1, count) if axis != place)) if along else None
+        groups = [whole(laid.source).groups[axis] if axis else () for axis in own or ()]
+        if not groups or not groups[0] or any(group not in laid.groups for group in groups):
+            return None
+        return tuple(laid.groups.index(group) if group else 0 for group in groups)
+
     def _unknown(self, value: int) -> list[int]:
         """What is to be looked at first, the value last."""
         found = []
@@ -57,24 +90,6 @@ class Moves:
                 break
             value = read[0]
         return found[::-1]
-
-
-def map_axes(graph: Graph, moves: Moves, value: int, deep: int = 8 * DEEP) -> tuple[int, int, int] | None:
-    """The axes that the channels, rows and columns of a map stand along, where the layers that it comes from say so;
-    0 of a single row or column."""
-    source, laid = moves.of(value)
-    own: tuple[int, int, int] | None = (1, 2, 3)
-    if len(laid.source) != 4 or any(laid.start) or not deep:
-        return None
-    if source >= 0 and (node := graph.nodes[source]).op.along != "front":
-        read = variable(node)
-        same = bool(read) and node.op.along == "each" and moves.of(read[0])[1].size == node.op.gives
-        own = (3, 1, 2) if node.op.along == "last" else map_axes(graph, moves, read[0], deep - 1) if same else None
-    groups = [whole(laid.source).groups[axis] for axis in own or ()]
-    if not groups or not groups[0] or any(group not in laid.groups for group in groups):
-        return None
-    channels, rows, columns = (laid.groups.index(group) if group else 0 for group in groups)
-    return channels, rows, columns
 
 
 def _as_map(laid: Laid) -> bool:

@@ -10,7 +10,7 @@ from ..graph import Graph
 from ..ops import OPS, Op, Shape
 from ..ops.base import ANY, BUFFER, PARAMETER, TIMES, Form
 from ..ops.laid import merged, whole
-from .attend import Moves, map_axes, variable
+from .attend import Moves, variable
 from .steps import Held
 
 USUAL = ("value", "exponent")  # arguments that a call need not have
@@ -64,7 +64,7 @@ class Idioms:
                 weights = [self._others.get(key, ()) for key in keys]
                 if len(size) != 4 or {*weights} != {(size[idiom.axis],)} or self.moves.of(bound.of)[1].size != size:
                     continue  # of other channels
-                if (map_axes(self.graph, self.moves, bound.of) or (0,))[0] != 1:
+                if (self.moves.axes(bound.of) or (0,))[0] != 1:
                     continue
                 if len({*keys}) < len(keys) or self._taken & {*keys}:
                     continue

@@ -20,7 +20,7 @@ from ..graph import Graph, Node
 from ..ops import OPS, Op, Shape, Tokens
 from ..ops.laid import SPREAD, merged, whole
 from ..ops.shapes import Cut, dims, elements, many, numel, single
-from .attend import SEEN, Finder, Moves, Projected, attention, looking_up, map_axes, variable
+from .attend import SEEN, Finder, Moves, Projected, attention, looking_up, variable
 from .cuts import beside, regrouped, rolled, sides
 from .idioms import Idioms
 from .inwards import moved
@@ -29,6 +29,7 @@ from .steps import Held, Step
 
 SHIFTED = "windows"  # what a map that is turned round is cut into
 MOST = 1000  # branches that a merge may have, as in a spec
+AXES = ("c", "h", "w", "z")  # of a map, as patterns call them
 FEW = 3  # axes beside the batch that may change places: how these are run is compared, not how they are called
 
 
@@ -80,7 +81,7 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
         ):
             continue
         inputs = [value for place, value in enumerate(node.inputs) if place not in node.op.fixed]
-        turned = cuts is not None and cuts.turned(node)
+        turned = cuts.turned(node) if cuts is not None else None
         shapes = tuple([graph.shape(value) for value in inputs])
         key = (node.op, shapes)
         if key not in found:
@@ -103,8 +104,8 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
             ]
         )
         reads = [at[value] for value in inputs[: node.op.read]]
-        if turned and cuts is not None:  # it works along another axis, which no layer says
-            steps.append(Step(inputs[0], graph.nodes[inputs[0]].op, (), (reads[0],), None))
+        if turned is not None and cuts is not None:  # it works along another axis, which no layer says
+            steps.append(Step(index, turned, (), (reads[0],), None, (), graph.shape(inputs[0])))
             cuts.follow(steps[-1])
             reads[0] = at[index]
             at[index] = len(steps)
@@ -186,17 +187,26 @@ class _Cuts:
                 steps[at[node]] = steps[at[node]]._replace(weights=())
         return True
 
-    def turned(self, node: Node) -> bool:
-        """Whether a layer of maps reads one whose channels, or rows, another axis has."""
+    def turned(self, node: Node) -> Op | None:
+        """How a map stands before a layer that reads one whose channels, or places, other axes have."""
         last, front = node.op.along == "last", node.op.along == "front"
-        known = front or (last and node.op.equals is not None)
-        read = variable(node)[:1] if known and len(node.op.gives) == 4 else []
-        found = map_axes(self.graph, self.moves, read[0]) if read and read[0] >= 0 else None
+        read = variable(node)[:1] if front or (last and node.op.equals is not None) else []
+        if not read or read[0] < 0:
+            return None
+        count = len(self.moves.of(read[0])[1].size)
+        found = self.moves.axes(read[0], last) if count > 3 or front else None
         if found is None:
-            return False
-        channels, rows, columns = found
-        upright = last or node.op.family == "norm" or not (rows and columns) or rows < columns
-        return channels != (3 if last else 1) or not upright
+            return None
+        place = count - 1 if last else 1
+        names = AXES[: len(found)]
+        where = dict(zip(names, found, strict=True))
+        ahead = [name for name in names if where[name] == place]
+        places = [name for name in names if where[name] != place]
+        wide = [name for name in places if where[name]]
+        if not last and not _even(node.op) and wide != sorted(wide, key=where.__getitem__):
+            places = sorted(places, key=lambda name: where[name] or len(names))
+        order = " ".join((*ahead, *places))
+        return None if order == " ".join(names) else OPS["rearrange"](f"{' '.join(names)} -> {order}")
 
     def pooled(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
         """Whether a node is a part of attention that pools a map."""
@@ -204,11 +214,7 @@ class _Cuts:
         read = [self.moves.of(value) for value in variable(node)]
         source, laid = self.moves.of(index)
         bias = self.biases.of(index)
-        if (
-            len(read) == 1
-            and mean_of_places(node, read[0][1])
-            and (map_axes(self.graph, self.moves, read[0][0]) or (0,))[0] == 1
-        ):
+        if len(read) == 1 and mean_of_places(node, read[0][1]) and (self.moves.axes(read[0][0]) or (0,))[0] == 1:
             self.means[index] = read[0][0]
             made = Step(index, OPS["gap"](), (), (at[read[0][0]],), None, (), node.op.gives[-1:])
         elif (map_ := with_mean(node, read, self.means)) is not None:
@@ -279,6 +285,14 @@ class _Cuts:
     def _made(self, value: int) -> int:
         """The step that cut what a value is an item of, −1 for none."""
         return self.made[value] if value >= 0 else -1
+
+
+def _even(op: Op) -> bool:
+    """Whether a call does the same along all places."""
+    if op.family == "convolution":
+        return False
+    sizes = [value for _, value in (op.equals or op).arguments if isinstance(value, tuple)]
+    return (op.family == "pool" and op.equals is None) or all(len({*each}) == 1 for each in sizes if each)
 
 
 def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) -> Normal:

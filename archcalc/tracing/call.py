@@ -59,7 +59,7 @@ class Call(Op):
         for name in ("word", "family", "torch_module", "storage", "weight_layers", "free", "like", "fixed"):
             own[name] = getattr(facts, name)
         own["role"] = ROLES.get(facts.word, "")
-        own["along"] = "last" if facts.family == "linear" else ALONG.get(facts.word, "")
+        own["along"] = _along(facts)
         own["regroups"] = facts.reach is None
         own["transposed"] = [len(param.shape) for param in facts.params] == PRODUCTS.get(facts.word)
         own["_key"] = ("", facts)
@@ -178,10 +178,34 @@ ROLES: dict[str, Role] = {
     **dict.fromkeys(("index", "embedding"), "table"), "cat": "joined",
     **dict.fromkeys(("where", "masked_fill"), "choosing"), "mean": "averaging",
 }  # fmt: skip
-ALONG: dict[str, Along] = {
-    **dict.fromkeys(("conv2d", "batch_norm", "group_norm", "max_pool2d", "avg_pool2d"), "front"), "layer_norm": "last",
-    **dict.fromkeys(("add", "mul", "relu", "gelu", "silu", "sigmoid", "dropout"), "each"),
-}  # fmt: skip
+FRONT = ("convolution", "norm", "pool", "resampling")  # families of what has channels in front of places
+ENDS = ("layer_norm", "rms_norm")
+SUMS = ("mean", "sum", "amax", "amin", "var", "std")  # over axes that are said
+DEALS = ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "prelu", "_prelu_kernel", "im2col")
+
+
+def _along(facts: Facts) -> Along:
+    """Where a call takes the channels of a map to stand."""
+    axes, word, given = len(facts.reads), facts.word, dict(facts.arguments)
+    if word in SUMS:
+        said = given.get("dim")
+        over = {at % axes for at in (said if isinstance(said, tuple) else (said,)) if axes and isinstance(at, int)}
+        front, last = over == {*range(2, axes)}, over == {*range(1, axes - 1)}
+        return "front" if over and front else "last" if over and last else ""
+    if "pad" in word and facts.family == "layout":
+        sizes = given.get("pad", given.get("padding"))
+        sizes = sizes if isinstance(sizes, tuple) else ()
+        return "front" if len(sizes) <= 2 * axes - 4 else "last" if not any(sizes[:2]) else ""
+    if facts.family == "linear" or word in ENDS:
+        return "last"
+    if word in DEALS or (facts.family in FRONT and (facts.params or facts.like or facts.family == "resampling")):
+        return "front"
+    whole = facts.family in ("activation", "elementwise") and not (facts.like and facts.like.probabilities)
+    return "each" if word in EACH or (whole and facts.reads == facts.gives and word not in OVER) else ""
+
+
+EACH = ("add", "sub", "mul", "div")
+OVER = ("softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax")
 CONSTANT = "makes a constant, of no input and no weight"
 
 # --- in normal form -----------------------------------------------------------------------------------------------

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import pi, sqrt
 
-from ...ops.base import ANY, BUFFER, PARAMETER, TIMES, Form, Idiom
+from ...ops.base import ANY, BUFFER, EITHER, PARAMETER, TIMES, Form, Idiom
 
 X = Form("", {})  # the value that it is a function of
-OWN = Form(PARAMETER, {})
-LAST = (-1,)  # over the last axis
+WEIGHT, SHIFT = (Form(PARAMETER, {"number": n}) for n in (0, 1))
+LAST, CHANNELS, PLACES = (-1,), (-3,), (-2, -1)  # axes, channels in front of a map's places
+SCALED = ("mul", "div")  # the operators that multiply with a number
 
 
-def _times(factor: float, form: Form) -> Form:
+def _calls(names: str, *of: Form, **given: object) -> Form:
+    """A call, of these forms in this order."""
+    return Form(names, given, of, turns=False)
+
+
+def _add(*of: Form) -> Form:
+    return Form("add", {}, of)
+
+
+def _mul(*of: Form) -> Form:
+    return Form("mul", {}, of)
+
+
+def _either(*of: Form) -> Form:
+    return Form(EITHER, {}, of)
+
+
+def _times(factor: float | str, form: Form) -> Form:
     return Form(TIMES, {"factor": factor}, (form,))
 
 
@@ -19,46 +38,127 @@ def _plus(number: float | str, form: Form) -> Form:
     return Form("add", {"other": number}, (form,))
 
 
-SQUARE = Form("pow square", {"exponent": 2}, (X,))
-CUBE = Form("pow", {"exponent": 3}, (X,))
-MEAN_SQUARE = _plus(ANY, Form("mean", {"dim": LAST, "keepdim": True}, (SQUARE,)))
-UNIT = Form("mul", {}, (X, Form("rsqrt", {}, (MEAN_SQUARE,))))
-ROOT = Form("div", {}, (X, Form("sqrt", {}, (MEAN_SQUARE,))), turns=False)
-MEAN, VARIANCE, SCALE, SHIFT = (Form(BUFFER, {"number": n}) for n in (2, 3, 0, 1))  # in the order of `bn`
-BY = Form("mul", {}, (SCALE, Form("rsqrt", {}, (_plus(ANY, VARIANCE),))))
-FROZEN = Form("add", {}, (Form("mul", {}, (X, BY)), Form("sub", {}, (SHIFT, Form("mul", {}, (MEAN, BY))), turns=False)))
-TANH = _times(sqrt(2 / pi), Form("add", {}, (X, _times(0.044715, CUBE))))
+def _product(factor: float, one: Form, other: Form) -> Form:
+    """A number times two values, wherever it stands."""
+    alike = (_mul(_times(factor, one), other), _mul(one, _times(factor, other)), _times(factor, _mul(one, other)))
+    return _either(*alike[: 3 if one != other else None])
 
 
-def _response(places: tuple[int, ...], channels: tuple[int, ...]) -> Form:
-    """A map times the length of each channel over the mean of these."""
-    lengths = Form("linalg_vector_norm", {"ord": 2, "dim": places, "keepdim": True}, (X,))
-    over = _plus(ANY, Form("mean", {"dim": channels, "keepdim": True}, (lengths,)))
-    return Form("mul", {}, (X, Form("div", {}, (lengths, over), turns=False)))
+def _over(number: float, form: Form) -> Form:
+    """A number by a value."""
+    return _either(_calls("reciprocal", form), _times(number, _calls("reciprocal", form)))
 
 
-def _grn(response: Form, axis: int) -> tuple[Idiom, ...]:
-    scaled = Form("addcmul", {"value": 1}, (OWN, OWN, response), turns=False)
-    by_hand = Form("add", {}, (Form("mul", {}, (OWN, response)), OWN))
-    return tuple(Idiom("grn", {}, Form("add", {}, (X, form)), (1, 0), axis) for form in (scaled, by_hand))
+# --- norms
+
+SQUARE = _either(Form("square", {}, (X,)), _mul(X, X))
 
 
-# By the operator that comes last.
-IDIOMS: dict[str, tuple[Idiom, ...]] = {
-    "mul": (
-        Idiom("rmsnorm", {"scale": True}, Form("mul", {}, (OWN, UNIT))),
-        Idiom("rmsnorm", {"scale": True}, Form("mul", {}, (OWN, ROOT))),
-        Idiom("rmsnorm", {"scale": False}, UNIT),
-        Idiom("gelu", {"tanh": True},
-              Form("mul", {}, (_times(0.5, X), _plus(1, Form("tanh", {}, (TANH,)))))),
-        Idiom("gelu", {"tanh": False},
-              Form("mul", {}, (_times(0.5, X), _plus(1, Form("erf", {}, (_times(sqrt(0.5), X),)))))),
-        Idiom("gelu", {"tanh": False},
-              Form("mul", {}, (X, _times(0.5, _plus(1, Form("erf", {}, (_times(sqrt(0.5), X),))))))),
-    ),
-    "div": (Idiom("rmsnorm", {"scale": False}, ROOT),),
-    "add": (
-        Idiom("bn", {}, FROZEN, axis=-3),
-        *_grn(_response((1, 2), (-1,)), -1), *_grn(_response((2, 3), (1,)), -3),  # channels last, or first
-    ),
-}  # fmt: skip
+def _mean(over: tuple[int, ...], form: Form) -> Form:
+    return Form("mean", {"dim": over, "keepdim": True}, (form,))
+
+
+def _by_root(form: Form, square: Form) -> Form:
+    """A value over the root of another and eps."""
+    square = _plus(ANY, square)
+    by = (_calls("rsqrt", square), _over(1, _calls("sqrt", square)), _calls("pow", square, exponent=-0.5))
+    return _either(_calls("div", form, _calls("sqrt", square)), *(_mul(form, one) for one in by))
+
+
+def _standardised(over: tuple[int, ...]) -> Form:
+    """A value without its mean, over its deviation."""
+    several = {"dim": over, "unbiased": False, "keepdim": True}
+    mean = _either(_mean(over, X), Form("item", {"index": 1}, (Form("var_mean", several, (X,)),)))
+    rest = _calls("sub", X, mean)
+    squares = _either(Form("square", {}, (rest,)), _mul(rest, rest))
+    spread = Form("item", {"index": 0}, (Form("var_mean", several, (X,)),))
+    return _by_root(rest, _either(_mean(over, squares), Form("var", several, (X,)), spread))
+
+
+def _scaled(form: Form) -> tuple[Form, Form]:
+    """A value times a weight, and with a shift."""
+    return _mul(WEIGHT, form), _either(_add(_mul(WEIGHT, form), SHIFT), _calls("addcmul", SHIFT, form, WEIGHT))
+
+
+def _norms() -> Iterator[Idiom]:
+    for over, axis in ((LAST, -1), (CHANNELS, -3)):
+        scaled, shifted = _scaled(_standardised(over))
+        yield Idiom("layernorm", {}, shifted, axis)
+        yield Idiom("layernorm", {"shift": False}, scaled, axis)
+        yield Idiom("layernorm", {"scale": False, "shift": False}, _standardised(over), axis)
+        length = Form("linalg_vector_norm", {"ord": 2, "dim": over, "keepdim": True}, (X,))
+        sums = _calls("sqrt", Form("sum", {"dim": over, "keepdim": True}, (SQUARE,)))
+        length = _either(length, sums)
+        yield Idiom("l2norm", {"eps": 0.0}, _calls("div", X, length), axis)
+        yield Idiom("l2norm", {}, _calls("div", X, _calls("clamp_min clamp", length, min=ANY)), axis)
+    yield Idiom("instancenorm", {}, _standardised(PLACES), -3)
+    unit = _by_root(X, _mean(LAST, SQUARE))
+    yield Idiom("rmsnorm", {"scale": True}, _scaled(unit)[0])
+    yield Idiom("rmsnorm", {"scale": False}, unit)
+    scale, shift, mean, variance = (Form(BUFFER, {"number": n}) for n in range(4))  # in the order of `bn`
+    by = _mul(scale, Form("rsqrt", {}, (_plus(ANY, variance),)))
+    yield Idiom("bn", {}, _add(_mul(X, by), _calls("sub", shift, _mul(mean, by))), -3)
+    for places, channels, axis in (((1, 2), (-1,), -1), ((2, 3), (1,), -3)):  # channels last, or first
+        lengths = Form("linalg_vector_norm", {"ord": 2, "dim": places, "keepdim": True}, (X,))
+        response = _mul(X, _calls("div", lengths, _plus(ANY, _mean(channels, lengths))))
+        yield Idiom("grn", {}, _add(X, _scaled(response)[1]), axis)
+
+
+# --- activations
+
+LOG = _either(Form("softplus", {}, (X,)), _calls("log1p", _calls("exp", X)), _calls("log", _plus(1, _calls("exp", X))))
+ABOVE, BELOW = _calls("gt ge", X, other=0), _calls("lt le", X, other=0)
+SIXTH = 1 / 6
+GATE = _calls("relu6", _plus(3, X))
+PART = _plus(0.5, _times(SIXTH, X))
+HARD = _either(_calls("hardsigmoid", X), _times(SIXTH, GATE), _calls("clamp", PART, min=0, max=1),
+               _calls("hardtanh", PART, min_val=0, max_val=1))  # fmt: skip
+SOFT = _over(1, _plus(1, _calls("exp", _calls("neg", X))))
+SLOPED = _times(ANY, X)
+CUBED = 0.044715
+CUBES = _either(
+    _times(CUBED, Form("pow", {"exponent": 3}, (X,))), _times(CUBED, _mul(SQUARE, X)), _mul(_times(CUBED, SQUARE), X),
+    _mul(_mul(_times(CUBED, X), X), X), _mul(SQUARE, _times(CUBED, X)),
+)  # fmt: skip
+SQUARES = _either(_times(CUBED, SQUARE), _mul(_times(CUBED, X), X))
+ANGLE = _either(_times(sqrt(2 / pi), _add(X, CUBES)), _product(sqrt(2 / pi), X, _plus(1, SQUARES)))
+
+
+def _activations() -> Iterator[Idiom]:
+    yield Idiom("gelu", {"tanh": True}, _product(0.5, X, _plus(1, _calls("tanh", ANGLE))))
+    yield Idiom("gelu", {"tanh": False}, _product(0.5, X, _plus(1, _calls("erf", _times(sqrt(0.5), X)))))
+    yield Idiom("mish", {}, _mul(X, _calls("tanh", LOG)))
+    yield Idiom("softplus", {}, _either(*LOG.of[1:]))
+    yield Idiom("hardswish", {}, _either(_mul(X, HARD), _product(SIXTH, X, GATE)))
+    yield Idiom("hardsigmoid", {}, _either(*HARD.of[1:]))
+    yield Idiom("swish", {}, _either(_mul(X, SOFT), _calls("div", X, _plus(1, _calls("exp", _calls("neg", X))))))
+    yield Idiom("sigmoid", {}, SOFT)
+    yield Idiom("relu", {}, _either(_calls("where", ABOVE, X, other=0), _calls("where", BELOW, X, self=0), _mul(X, ABOVE)))
+    yield Idiom("leaky_relu", {}, _either(_calls("where", ABOVE, X, SLOPED), _calls("where", BELOW, SLOPED, X)), number="slope")
+    yield Idiom("square", {}, _mul(X, X))
+    yield Idiom("gap", {}, _twice("mean"))
+    yield Idiom("gmp", {}, _twice("amax max"))
+
+
+def _twice(names: str) -> Form:
+    """Over one axis of a map's places, and then over the other."""
+    return _either(
+        Form(names, {"dim": (-1,)}, (Form(names, {"dim": (-1,)}, (X,)),)),
+        Form(names, {"dim": (-1,), "keepdim": True}, (Form(names, {"dim": (-2,), "keepdim": True}, (X,)),)),
+        Form(names, {"dim": (-2,), "keepdim": True}, (Form(names, {"dim": (-1,), "keepdim": True}, (X,)),)),
+    )
+
+
+def _ends(form: Form) -> Iterator[tuple[str, Form]]:
+    """The operators that may come last, each with what it then is."""
+    if form.names == EITHER:
+        for one in form.of:
+            yield from _ends(one)
+    else:
+        yield from ((word, form) for word in (SCALED if form.names == TIMES else form.names.split()))
+
+
+IDIOMS: dict[str, list[Idiom]] = {}  # by the operator that comes last
+for _idiom in (*_norms(), *_activations()):
+    for _word, _form in _ends(_idiom.form):
+        IDIOMS.setdefault(_word, []).append(_idiom._replace(form=_form))
