@@ -100,7 +100,7 @@ def _as_map(laid: Laid) -> bool:
 
 def variable(node: Node) -> list[int]:
     """The values that a node reads beside constants."""
-    return [value for place, value in enumerate(node.inputs) if place not in node.op.fixed]
+    return [value for place, value in enumerate(node.read) if place not in node.op.fixed]
 
 
 class Turned(NamedTuple):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 from math import isclose
 from typing import Any, NamedTuple
 
 from ..graph import Graph
 from ..ops import OPS, Op, Shape
-from ..ops.base import ANY, BUFFER, PARAMETER, TIMES, Form
-from ..ops.laid import merged, whole
+from ..ops.base import ANY, BUFFER, EITHER, PARAMETER, TIMES, Form, Idiom
+from ..ops.laid import SPREAD, Laid, merged, whole
 from .attend import Moves, variable
 from .steps import Held
 
-USUAL = ("value", "exponent")  # arguments that a call need not have
+USUAL = ("value", "exponent", "beta", "threshold")  # arguments that a call need not have
 
 
 class Written(NamedTuple):
@@ -32,13 +33,20 @@ class _Bound:
         self.axis = axis
         self.of: int | None = None
         self.number: float | None = None
-        self.params: list[int] = []  # by the node that has it
-        self.buffers: dict[int, int] = {}  # by their places in order: the node that lays it out
+        self.learned: dict[tuple[str, int], int] = {}  # by what it is and its place in order: the node that has it
 
 
 def _along(size: Shape, axis: int) -> bool:
     """Whether the elements of a parameter lie along an axis, from the last."""
     return all(n == 1 for at, n in enumerate(size) if at - len(size) != axis)
+
+
+def _as_it_is(laid: Laid) -> bool:
+    """Whether elements are in the order of the source, axes of one element repeated or not."""
+    own = whole(laid.source).groups
+    if len(own) == len(laid.groups):
+        return all(g == w or (not w and {a.axis for a in g} == {SPREAD}) for g, w in zip(laid.groups, own, strict=True))
+    return merged(laid.groups) == merged(own)
 
 
 class Idioms:
@@ -53,25 +61,31 @@ class Idioms:
         """What the calls up to a node are together."""
         for idiom in self.graph.nodes[index].op.idioms:
             bound = _Bound(idiom.axis)
-            if not self._is(index, idiom.form, bound) or bound.of is None:
+            if not self._is(index, idiom.form, bound) or bound.of is None or not self._stands(bound, idiom):
                 continue
-            numbers = {} if bound.number is None else {"eps": bound.number}
-            params = [bound.params[at] for at in idiom.order] if idiom.order else bound.params
-            held, weights = [Held(node, 0) for node in params], [self._long(node) for node in params]
-            if bound.buffers:
-                keys = [self.graph.nodes[node].op.buffer for _, node in sorted(bound.buffers.items())]
+            numbers = {} if bound.number is None else {idiom.number: bound.number}
+            held, weights = [], []
+            for (kind, _), node in sorted(bound.learned.items(), key=lambda pair: pair[0][1]):
+                key = self.graph.nodes[node].op.buffer if kind == BUFFER else ""
+                held.append(Held(index, 0, key=key) if key else Held(node, 0))
+                weights.append(self._others.get(key, ()) if key else self._long(node))
+            keys = [one.key for one in held if one.key]
+            if keys:
                 size = self.graph.nodes[index].op.gives
-                weights = [self._others.get(key, ()) for key in keys]
                 if len(size) != 4 or {*weights} != {(size[idiom.axis],)} or self.moves.of(bound.of)[1].size != size:
                     continue  # of other channels
-                if (self.moves.axes(bound.of) or (0,))[0] != 1:
-                    continue
                 if len({*keys}) < len(keys) or self._taken & {*keys}:
                     continue
                 self._taken |= {*keys}
-                held = [Held(index, 0, key=key) for key in keys]
             return Written(OPS[idiom.word](**idiom.arguments, **numbers), bound.of, tuple(held), tuple(weights))
         return None
+
+    def _stands(self, bound: _Bound, idiom: Idiom) -> bool:
+        """Whether the channels stand along the axis of the parameters, as far as layers say so."""
+        if bound.of is None or not idiom.axis:
+            return True
+        axes = self.moves.axes(bound.of, idiom.axis == -1)
+        return idiom.axis == -1 if axes is None else axes[0] == len(self.moves.of(bound.of)[1].size) + idiom.axis
 
     def _long(self, node: int) -> Shape:
         """The shape of the parameter of a node, without axes of one element."""
@@ -79,63 +93,89 @@ class Idioms:
 
     def _is(self, value: int, form: Form, bound: _Bound) -> bool:
         """Whether a value has a form."""
+        if form.names == EITHER:
+            return any(self._tried([value], form.of[at : at + 1], bound) for at in range(len(form.of)))
         source, laid = self.moves.of(value)
         node = self.graph.nodes[source] if source >= 0 else None
-        if form.names == PARAMETER:
-            bound.params.append(source)
-            if node is None or len(node.op.params()) != 1 or node.op.storage != "own":
-                return False
-            return _along(laid.size, bound.axis)
         if not form.names:
             bound.of = value if bound.of is None else bound.of
             return self.moves.of(bound.of) == (source, laid)
-        if node is None or merged(laid.groups) != merged(whole(laid.source).groups):
+        if form.names == PARAMETER:
+            if node is None or len(node.op.params()) != 1 or node.op.storage != "own":
+                return False
+            return _along(laid.size, bound.axis) and self._learns(source, form, bound)
+        if node is None or not _as_it_is(laid):
             return False
         read = variable(node)
         if form.names == BUFFER:
             if not node.op.buffer or read or not _along(laid.size, bound.axis):
                 return False
-            before = bound.buffers.setdefault(form.given["number"], source)
-            return self.graph.nodes[before].op.buffer == node.op.buffer
+            return self._learns(source, form, bound)
         if form.names == TIMES:
             by = node.op.moved(whole(node.op.gives)) if len(read) == 1 and node.op.role == "scaling" else None
-            factor: float = form.given["factor"]
-            if by is None or not isclose(by.factor, factor, rel_tol=1e-4):
-                return False
-            return any(self._is(read[0], inner, bound) for inner in form.of)
+            return (
+                by is not None
+                and self._number(by.factor, form.given["factor"], bound)
+                and self._is(read[0], form.of[0], bound)
+            )
         own = len(node.op.params())
         parts = [*form.of]
         if own:  # it reads a parameter itself
             alone = [part for part in parts if part.names == PARAMETER]
             if own != 1 or len(alone) != 1 or len(read) != len(parts) - 1:
                 return False
-            if not _along(node.op.params()[0].shape, bound.axis):
+            if not _along(node.op.params()[0].shape, bound.axis) or not self._learns(source, alone[0], bound):
                 return False
             parts.remove(alone[0])
-            bound.params.append(source)
-        if node.op.word not in form.names.split() or len(read) != len(parts):
+        words = {node.op.word, node.op.equals.word if node.op.equals is not None else ""}
+        if words.isdisjoint(form.names.split()) or len(read) != len(parts):
             return False
-        if not self._given(node.op.said, form, len(node.op.gives), bound):
+        if not self._given(node.op.said, form, len(self.moves.of(read[0])[1].size) if read else 0, bound):
             return False
-        for order in permutations(parts) if form.turns else [parts]:
-            kept = bound.of, bound.number, [*bound.params], {**bound.buffers}
-            if all(self._is(one, part, bound) for one, part in zip(read, order, strict=True)):
-                return True
-            bound.of, bound.number, bound.params, bound.buffers = kept
+        return any(self._tried(read, order, bound) for order in (permutations(parts) if form.turns else [parts]))
+
+    def _tried(self, values: Sequence[int], forms: Sequence[Form], bound: _Bound) -> bool:
+        """Whether values have these forms; what was bound on the way is not, where they have not."""
+        kept = bound.of, bound.number, {**bound.learned}
+        if all(self._is(value, form, bound) for value, form in zip(values, forms, strict=True)):
+            return True
+        bound.of, bound.number, bound.learned = kept
         return False
+
+    def _learns(self, node: int, form: Form, bound: _Bound) -> bool:
+        """Whether it is a node that has what was learned in this place before."""
+        before = bound.learned.setdefault((form.names, form.given["number"]), node)
+        return before == node or bool(self._key(node) and self._key(node) == self._key(before))
+
+    def _key(self, node: int) -> str:
+        return self.graph.nodes[node].op.buffer
+
+    def _number(self, own: Any, wanted: Any, bound: _Bound) -> bool:
+        """Whether a number is this one, or any, which is one in all places."""
+        words = own.split() if isinstance(own, str) else []
+        own = float(words[2]) if words[:2] == ["constant", "full"] else own
+        if not isinstance(own, int | float):
+            return False
+        if wanted != ANY:
+            return isclose(own, wanted, rel_tol=1e-4) if isinstance(wanted, float) else own == wanted
+        if bound.number not in (None, own):
+            return False
+        bound.number = float(own)
+        return True
 
     def _given(self, said: dict[str, Any], form: Form, axes: int, bound: _Bound) -> bool:
         """Whether a call has the arguments that a form wants."""
         for name, wanted in form.given.items():
             own = said.get(name, wanted if name in USUAL else None)
-            if wanted == ANY:
-                if not isinstance(own, int | float) or bound.number not in (None, own):
-                    return False
-                bound.number = float(own)
-            elif name == "dim":
+            if name == "dim":
                 over = own if isinstance(own, tuple) else (own,)
                 if None in over or {at % axes for at in over} != {at % axes for at in wanted}:
                     return False
-            elif isinstance(own, str) or own != wanted:
+            elif isinstance(wanted, bool):
+                if own is not wanted:
+                    return False
+            elif not self._number(own, wanted, bound):
                 return False
-        return bool(said.get("alpha", 1) == 1)
+        return bool(said.get("alpha", 1) == 1) and bool(said.get("keepdim", False)) == bool(
+            form.given.get("keepdim", False)
+        )

@@ -129,6 +129,7 @@ class _Cuts:
         self.graph, self.moves = graph, Moves(graph, maps=True)
         self.plain = Moves(graph)
         self.idioms, self.biases = Idioms(graph, self.plain), Biases(graph, self.plain)
+        self.holders: dict[int, int] = {}  # by the node of a parameter: the function that has it
         self.means: dict[int, int] = {}  # by the mean of the places of a map: the map
         self.made: list[int] = []  # by step: the step that cut, -1 for none
         self.cut: dict[int, Cut] = {}  # by the step that cut
@@ -183,8 +184,9 @@ class _Cuts:
         steps.append(Step(index, found.op, found.weights, (at[found.of],), None, found.held))
         self.follow(steps[-1])
         for node in {one.node for one in found.held} - {index}:  # no value of their own any more
-            if at.get(node, -1) >= 0:
-                steps[at[node]] = steps[at[node]]._replace(weights=())
+            for step in {at.get(node, -1), self.holders.get(node, -1)} - {-1}:
+                steps[step] = steps[step]._replace(weights=())
+            self.holders[node] = at[index]
         return True
 
     def turned(self, node: Node) -> Op | None:

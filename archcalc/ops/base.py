@@ -59,12 +59,12 @@ Along = Literal["", "front", "last", "each"]  # channels in front of the places 
 
 
 # Forms of their own, and what any number may stand for.
-PARAMETER, BUFFER, TIMES, ANY = "parameter", "buffer", "times", "any number"
+PARAMETER, BUFFER, TIMES, EITHER, ANY = "parameter", "buffer", "times", "either", "any number"
 
 
 class Form(NamedTuple):
-    """What a function is made of: a call of one of these `names` of operators, with arguments, `of` other forms, in any
-    order where it `turns`. Without a name it is the value that all is a function of."""
+    """What a function is made of: a call of one of these `names`, an operator's or of the op that it equals, with
+    arguments, `of` other forms, in any order where it `turns`. Without a name it is what all is a function of."""
 
     names: str
     given: dict[str, Any]
@@ -73,14 +73,14 @@ class Form(NamedTuple):
 
 
 class Idiom(NamedTuple):
-    """An op and how people write it out; `order` is that of its parameters among those of the form, which lie along an
-    `axis` from the last. `ANY` number is its `eps`."""
+    """An op and how people write it out; channels and parameters lie along an `axis` from the last, 0 where that is no
+    matter. `ANY` number is its argument of the name `number`."""
 
     word: str
     arguments: dict[str, Any]
     form: Form
-    order: tuple[int, ...] = ()
-    axis: int = -1
+    axis: int = 0
+    number: str = "eps"
 
 
 class Param(NamedTuple):
@@ -320,7 +320,7 @@ class Op:
         return False
 
     @property
-    def idioms(self) -> tuple[Idiom, ...]:
+    def idioms(self) -> Iterable[Idiom]:
         """What is written out in calls of which one like this comes last."""
         return ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import prod
 from typing import Any, NamedTuple, Self
@@ -60,6 +60,7 @@ class Call(Op):
             own[name] = getattr(facts, name)
         own["role"] = ROLES.get(facts.word, "")
         own["along"] = _along(facts)
+        own.update({"read": 1} if facts.word in LIKE else {})
         own["regroups"] = facts.reach is None
         own["transposed"] = [len(param.shape) for param in facts.params] == PRODUCTS.get(facts.word)
         own["_key"] = ("", facts)
@@ -107,7 +108,7 @@ class Call(Op):
         return {name: _unnamed(value) for name, value in self._facts.arguments}
 
     @property
-    def idioms(self) -> tuple[Idiom, ...]:
+    def idioms(self) -> Iterable[Idiom]:
         return IDIOMS.get(self.word, ())
 
     @property
@@ -180,7 +181,7 @@ ROLES: dict[str, Role] = {
 }  # fmt: skip
 FRONT = ("convolution", "norm", "pool", "resampling")  # families of what has channels in front of places
 ENDS = ("layer_norm", "rms_norm")
-SUMS = ("mean", "sum", "amax", "amin", "var", "std")  # over axes that are said
+SUMS = ("mean", "sum", "amax", "amin", "max", "var", "std")  # over axes that are said
 DEALS = ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "prelu", "_prelu_kernel", "im2col")
 
 
@@ -214,6 +215,7 @@ PARTS = ("chunk", "split", "split_with_sizes", "unbind")  # that give parts, whi
 TURNS = ("permute", "transpose", "movedim", "swapaxes")  # of more axes than a map has: they deal channels out anew
 PADS = ("pad", "constant_pad_nd")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+LIKE = ("expand_as", "view_as", "reshape_as", "type_as")  # what reads of its second value the shape alone
 COPIES = ("_to_copy", "clone", "contiguous", "reshape", "to")  # that lay out a value anew
 
 
@@ -251,10 +253,8 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         return None
     if facts.word == "mean" and given.get("dim") and all(n % axes and facts.reads[n] == 1 for n in given["dim"]):
         return None
-    if facts.word == "mean" and axes > 2:
-        over = {axis % axes for axis in given.get("dim") or ()}
-        if over in ({*range(2, axes)}, {*range(1, axes - 1)}):  # channels in front, or behind
-            return OPS["gap"]()
+    if facts.word in POOLED and call.along:  # channels in front, or behind
+        return OPS[POOLED[facts.word]]()
     if facts.word == "select" and x and given["dim"] == 1 and axes == 3:
         return OPS["take"](given["index"] % x[0][0]).normal(Tokens(x[0]))
     if facts.word == "transpose" and axes == 5 and {given["dim0"], given["dim1"]} == {1, 2}:
@@ -264,7 +264,8 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     places = str(_unnamed(given.get("indices")))
     if call.role == "table" and not x and len(facts.params) == 1 and places.startswith("constant range 0 "):
         return OPS["learned"](size=facts.shape)
-    moves = facts.storage in ("view", "own") or facts.word in COPIES
+    other = facts.word == "item" and facts.part is None and given["index"] != 0  # another result of a call
+    moves = not other and (facts.storage in ("view", "own") or facts.word in COPIES)
     laid_out = moves and not facts.narrow and prod(x[0] if x else (0,)) == prod(facts.shape)
     if facts.word in PARTS or (laid_out and not (facts.word in TURNS and axes > 4)):
         return None
@@ -276,6 +277,7 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
 
 PRODUCTS = {"matmul": [2], "mm": [2], "addmm": [2, 1]}  # which parameters make layers, by how many axes these have
 MERGES = ("add", "mul")  # of two values, whichever is spread
+POOLED = {"mean": "gap", "amax": "gmp", "max": "gmp"}  # over all places
 NOTHING = {"add": 0, "sub": 0, "mul": 1, "div": 1}  # the number with which an operator gives its value as it is
 
 

@@ -32,7 +32,7 @@ TRACKED = "num_batches_tracked"  # which no network reads
 BIASED = ("addmm", "addmv")  # whose bias stands in front of the weights
 CASTS = ("to", "_to_copy", "type_as")
 TURNABLE = ("add", "mul")  # whichever of two values stands first
-NUMBERS = (*TURNABLE, "sub", "div", "maximum", "minimum")  # of which the second value may be a number
+NUMBERS = (*TURNABLE, "sub", "div", "max", "maximum", "minimum")  # of which the second value may be a number
 FEW = 3  # calls of a row that are named in it
 
 

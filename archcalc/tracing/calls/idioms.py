@@ -77,7 +77,9 @@ def _standardised(over: tuple[int, ...]) -> Form:
 
 def _scaled(form: Form) -> tuple[Form, Form]:
     """A value times a weight, and with a shift."""
-    return _mul(WEIGHT, form), _either(_add(_mul(WEIGHT, form), SHIFT), _calls("addcmul", SHIFT, form, WEIGHT))
+    scaled = _mul(WEIGHT, form)
+    at_once = (_calls("addcmul", SHIFT, *both, value=1) for both in ((form, WEIGHT), (WEIGHT, form)))
+    return scaled, _either(_add(scaled, SHIFT), *at_once)
 
 
 def _norms() -> Iterator[Idiom]:
@@ -93,11 +95,13 @@ def _norms() -> Iterator[Idiom]:
         yield Idiom("l2norm", {}, _calls("div", X, _calls("clamp_min clamp", length, min=ANY)), axis)
     yield Idiom("instancenorm", {}, _standardised(PLACES), -3)
     unit = _by_root(X, _mean(LAST, SQUARE))
-    yield Idiom("rmsnorm", {"scale": True}, _scaled(unit)[0])
-    yield Idiom("rmsnorm", {"scale": False}, unit)
+    yield Idiom("rmsnorm", {"scale": True}, _scaled(unit)[0], -1)
+    yield Idiom("rmsnorm", {"scale": False}, unit, -1)
     scale, shift, mean, variance = (Form(BUFFER, {"number": n}) for n in range(4))  # in the order of `bn`
-    by = _mul(scale, Form("rsqrt", {}, (_plus(ANY, variance),)))
+    scale, shift = _either(WEIGHT, scale), _either(SHIFT, shift)
+    by = _by_root(scale, variance)
     yield Idiom("bn", {}, _add(_mul(X, by), _calls("sub", shift, _mul(mean, by))), -3)
+    yield Idiom("bn", {}, _add(_mul(scale, _by_root(_calls("sub", X, mean), variance)), shift), -3)
     for places, channels, axis in (((1, 2), (-1,), -1), ((2, 3), (1,), -3)):  # channels last, or first
         lengths = Form("linalg_vector_norm", {"ord": 2, "dim": places, "keepdim": True}, (X,))
         response = _mul(X, _calls("div", lengths, _plus(ANY, _mean(channels, lengths))))
@@ -106,7 +110,11 @@ def _norms() -> Iterator[Idiom]:
 
 # --- activations
 
-LOG = _either(Form("softplus", {}, (X,)), _calls("log1p", _calls("exp", X)), _calls("log", _plus(1, _calls("exp", X))))
+LOG = _either(
+    _calls("softplus", X, beta=1, threshold=20),
+    _calls("log1p", _calls("exp", X)),
+    _calls("log", _plus(1, _calls("exp", X))),
+)
 ABOVE, BELOW = _calls("gt ge", X, other=0), _calls("lt le", X, other=0)
 SIXTH = 1 / 6
 GATE = _calls("relu6", _plus(3, X))
@@ -133,11 +141,15 @@ def _activations() -> Iterator[Idiom]:
     yield Idiom("hardsigmoid", {}, _either(*HARD.of[1:]))
     yield Idiom("swish", {}, _either(_mul(X, SOFT), _calls("div", X, _plus(1, _calls("exp", _calls("neg", X))))))
     yield Idiom("sigmoid", {}, SOFT)
-    yield Idiom("relu", {}, _either(_calls("where", ABOVE, X, other=0), _calls("where", BELOW, X, self=0), _mul(X, ABOVE)))
-    yield Idiom("leaky_relu", {}, _either(_calls("where", ABOVE, X, SLOPED), _calls("where", BELOW, SLOPED, X)), number="slope")
+    yield Idiom(
+        "relu", {}, _either(_calls("where", ABOVE, X, other=0), _calls("where", BELOW, X, self=0), _mul(X, ABOVE))
+    )
+    yield Idiom(
+        "leaky_relu", {}, _either(_calls("where", ABOVE, X, SLOPED), _calls("where", BELOW, SLOPED, X)), number="slope"
+    )
     yield Idiom("square", {}, _mul(X, X))
-    yield Idiom("gap", {}, _twice("mean"))
-    yield Idiom("gmp", {}, _twice("amax max"))
+    yield Idiom("gap", {}, _twice("mean"), -3)
+    yield Idiom("gmp", {}, _twice("amax max"), -3)
 
 
 def _twice(names: str) -> Form:

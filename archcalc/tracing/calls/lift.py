@@ -82,10 +82,27 @@ def _adaptive(word: str) -> Lift:
 
 
 def _mean(seen: Seen) -> Op | None:
-    axes = {axis % len(seen.first()) for axis in seen.args.get("dim") or ()}
-    if axes != set(range(2, len(seen.first()))) or not axes:
+    if not _over_places(seen):
         return None
     return OPS["adaptive_avgpool"](size=1) if seen.args.get("keepdim") else OPS["gap"]()
+
+
+def _over_places(seen: Seen) -> bool:
+    """Whether it is over all places of a map, and leaves none."""
+    axes, over = len(seen.first()), seen.args.get("dim")
+    over = over if isinstance(over, list) else [over]
+    return axes > 2 and None not in over and {at % axes for at in over} == {*range(2, axes)}
+
+
+def _most(seen: Seen) -> Op | None:
+    if not _over_places(seen):
+        return None
+    return OPS["adaptive_maxpool"](size=1) if seen.args.get("keepdim") else OPS["gmp"]()
+
+
+def _softplus(seen: Seen) -> Op | None:
+    usual = {"beta": 1, "threshold": 20}
+    return OPS["softplus"]() if all(seen.args.get(name, n) == n for name, n in usual.items()) else None
 
 
 def _merge(word: str) -> Lift:
@@ -127,7 +144,7 @@ def _clamp(seen: Seen) -> Op | None:
     given = seen.args
     if seen.call.name == "threshold":
         return OPS["relu"]() if given["threshold"] == given["value"] == 0 else None
-    name = "other" if seen.call.name == "maximum" else "min"
+    name = "min" if seen.call.name.startswith("clamp") else "other"
     if seen.has(name) or seen.has("max") or given.get(name) != 0:
         return None
     most = given.get("max")
@@ -159,6 +176,9 @@ def _softmax(seen: Seen) -> Op | None:
     return OPS["softmax"]() if axis == usual else OPS["softmax"](axis=axis - 1) if axis else None
 
 
+EXACT = tuple(f"_upsample_nearest_exact{axes}d" for axes in (1, 2, 3))
+
+
 def _upsample(seen: Seen) -> Op | None:
     size, name = seen.out[2:], seen.call.name
     old = seen.first()[2:]
@@ -167,6 +187,8 @@ def _upsample(seen: Seen) -> Op | None:
     factors = seen.args.get("scale_factors")
     if factors and not align and any(by * was != new for by, was, new in zip(factors, old, size, strict=True)):
         return None  # torch goes by the factor, not by the sizes
+    if name in EXACT and not whole:
+        return None  # it begins elsewhere
     if whole:
         factor = _one(tuple(new // was for new, was in zip(size, old, strict=True)))
         return OPS["upsample"](factor=factor, smooth=smooth, align_corners=align)
@@ -214,8 +236,12 @@ LIFTS: dict[str, Lift] = {
     "rsub": _rsub,
     "pow": _pow,
     "softmax": _softmax,
+    "softplus": _softplus,
+    "neg": lambda seen: OPS["scale"](factor=-1.0),
+    "amax": _most,
+    "max": lambda seen: _clamp(seen) if "other" in seen.args else _most(seen),
     **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_bilinear2d",
-                     "upsample_linear1d", "upsample_trilinear3d"), _upsample),
+                     "upsample_linear1d", "upsample_trilinear3d", *EXACT), _upsample),
     "gelu": lambda seen: OPS["gelu"](tanh=seen.args.get("approximate", "none") != "none"),
     "silu": _word("swish"),
     "leaky_relu": _word("leaky_relu", slope="negative_slope"),
