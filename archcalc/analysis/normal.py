@@ -105,7 +105,7 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
         )
         reads = [at[value] for value in inputs[: node.op.read]]
         if turned is not None and cuts is not None:  # it works along another axis, which no layer says
-            steps.append(Step(index, turned, (), (reads[0],), None, (), graph.shape(inputs[0])))
+            steps.append(Step(cuts.move(inputs[0]), turned, (), (reads[0],), None, (), graph.shape(inputs[0])))
             cuts.follow(steps[-1])
             reads[0] = at[index]
             at[index] = len(steps)
@@ -189,6 +189,12 @@ class _Cuts:
             self.holders[node] = at[index]
         return True
 
+    def move(self, value: int) -> int:
+        """The call that gives a value another order of its axes, through what works on each element."""
+        while value >= 0 and self.moves.of(value)[0] == value and self.graph.nodes[value].op.along == "each":
+            value = variable(self.graph.nodes[value])[0]
+        return max(value, 0)
+
     def turned(self, node: Node) -> Op | None:
         """How a map stands before a layer that reads one whose channels, or places, other axes have."""
         last, front = node.op.along == "last", node.op.along == "front"
@@ -208,7 +214,8 @@ class _Cuts:
         if not last and not _even(node.op) and wide != sorted(wide, key=where.__getitem__):
             places = sorted(places, key=lambda name: where[name] or len(names))
         order = " ".join((*ahead, *places))
-        return None if order == " ".join(names) else OPS["rearrange"](f"{' '.join(names)} -> {order}")
+        size = self.moves.of(read[0])[1].source[1:]
+        return None if order == " ".join(names) else OPS["rearrange"](f"{' '.join(names)} -> {order}").normal(size)
 
     def pooled(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
         """Whether a node is a part of attention that pools a map."""
