@@ -3,6 +3,7 @@ leaves behind: nothing."""
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import re
@@ -543,6 +544,38 @@ def test_random_states_do_not_move() -> None:
     archcalc.capture(module, torch.ones(1, 4), example=True)
     archcalc.capture(Dropped(), _tokens(4))
     assert torch.equal(state, torch.get_rng_state())
+
+
+class Hooking(nn.Module):
+    """Hangs a hook on one of its parts while it runs, and takes it away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Any:
+        handle = self.a.register_forward_hook(lambda _part, _given, out: out * 2)
+        try:
+            return self.b(self.a(x))
+        finally:
+            handle.remove()
+
+
+def test_a_hook_hangs_on_its_own_part() -> None:
+    module = Hooking()
+    model = archcalc.capture(module, torch.ones(1, 4))
+    assert [node.path for node in model.graph.nodes] == ["a", "mul", "b"]
+    assert not module.a._forward_hooks
+
+
+def test_nothing_stays_of_what_ran() -> None:
+    module = Hooking()
+    for _ in range(2):
+        model = archcalc.capture(module, torch.ones(1, 4))
+        assert model.training().peak_bytes
+        archcalc.capture(module, torch.ones(1, 4), example=True)
+        gc.collect()
+        assert [part for part in gc.get_objects() if type(part) is Hooking] == [module]  # no copy
 
 
 # --- errors -------------------------------------------------------------------------------------------------------

@@ -68,6 +68,11 @@ def tied() -> nn.Module:
     return Forward(lambda m, x: m.conv(m.conv(x).relu()), conv=nn.Conv2d(3, 3, **CONV))
 
 
+def of_one_channel() -> nn.Module:
+    convs = [nn.Conv2d(3, 1, 3), nn.Conv2d(1, 8, 3), nn.Conv2d(8, 16, 3, groups=8)]
+    return nn.Sequential(*convs, nn.ConvTranspose2d(16, 1, 3), nn.ReLU(), nn.ConvTranspose2d(1, 4, 3))
+
+
 # A module on 3×8×8, and the lines that are written of it below its input, as they were read one by one.
 WRITTEN: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "residuals": (
@@ -109,6 +114,17 @@ layers:
   - concat:
       - add: [v1, v2]
       - mul: [v1, v2]
+""",
+    ),
+    "one channel is no reason for a depth-wise convolution": (
+        of_one_channel,
+        """\
+layers:
+  - conv(1, 3, pad=0)
+  - conv(8, 3, pad=0)
+  - dwconv(3, pad=0, multiplier=2)
+  - deconv(1, 3) relu
+  - deconv(4, 3)
 """,
     ),
     "one layer twice": (

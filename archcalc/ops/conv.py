@@ -220,7 +220,7 @@ class Conv(_Convolution):
         )
 
     def spellings(self, x: Shape) -> Iterable[Op]:
-        if x[0] == self.groups and not self.out % x[0]:
+        if 1 < x[0] == self.groups and not self.out % x[0]:
             same = ("kernel", "stride", "pad", "dilation", "bias", "pad_end")
             yield DepthwiseConv(multiplier=self.out // x[0], **{name: getattr(self, name) for name in same})
         yield self

@@ -18,7 +18,7 @@ from ..tracing.traced import Traced
 from ..units import ITEMSIZE
 from .fold import folded, pairs
 from .shadow import Shadow
-from .skeleton import lazy, padded, skeleton, untouched
+from .skeleton import Hooked, lazy, padded, skeleton, untouched
 from .step import step
 from .trace import SEED, Given, Watch, made_for_real, made_on_meta, places, run, shown
 
@@ -50,11 +50,16 @@ class Captured:
         if self.example:
             watch, _, _ = self.real(batch, dtype, torch.device("cpu"))
             return watch.traced(self.name, batch, dtype, "example"), watch.files
+        try:
+            watch = self._seen(batch, dtype, hooks=False)
+        except Hooked:
+            watch = self._seen(batch, dtype, hooks=True)
+        return watch.traced(self.name, batch, dtype, "meta"), watch.files
+
+    def _seen(self, batch: int, dtype: str, hooks: bool) -> Watch:
         shadow = Shadow()
         with untouched(), torch.device("meta"):
-            module, given = self._on_meta(batch, dtype, shadow)
-            watch = _watched(module, given, shadow)
-        return watch.traced(self.name, batch, dtype, "meta"), watch.files
+            return _watched(*self._on_meta(batch, dtype, shadow, hooks=hooks), shadow)
 
     def real(
         self,
@@ -96,16 +101,16 @@ class Captured:
         return found(graph.code.batch, graph.code.dtype)
 
     def _on_meta(
-        self, batch: int, dtype: str, shadow: Shadow, training: bool = False
+        self, batch: int, dtype: str, shadow: Shadow, training: bool = False, hooks: bool = True
     ) -> tuple[nn.Module, dict[str, Tensor]]:
         """A copy of the module that takes no memory, all shapes known, and its inputs. Raises as `trace` does."""
         self._check(batch)
-        module = skeleton(self.module, shadow)
+        module = skeleton(self.module, shadow, hooks)
         module = (module.train() if training else module.eval()).to(getattr(torch, dtype))
         given = made_on_meta(self.inputs, batch, dtype, shadow)
         if lazy(module):
             run(module, given, shadow, None)
-            module = skeleton(module, shadow)
+            module = skeleton(module, shadow, hooks)
         return module, given
 
     def _check(self, batch: int) -> None:

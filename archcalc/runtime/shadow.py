@@ -61,34 +61,53 @@ def mapped(value: Any, change: Callable[[Tensor], Tensor], device: torch.device)
     return changed(value, one)
 
 
+class Alive(weakref.ref[Any]):
+    """A tensor or a storage while it is there: of its end hears whoever keeps this, and gets it. `key` says which it
+    was, and `held` is what is known of it. Nobody else keeps the hearer, as `weakref.finalize` does."""
+
+    __slots__ = ("held", "key")
+    key: int
+    held: Any
+
+
+def followed(one: Any, ended: Callable[[Alive], object], key: int, held: Any) -> Alive:
+    """What tells `ended` of the end of a tensor or storage."""
+    found = Alive(one, ended)
+    found.key, found.held = key, held
+    return found
+
+
 class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs operators on `meta`, and on values where these are known."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._twins: dict[int, tuple[Any, Tensor]] = {}
+        self._twins: dict[int, Alive] = {}  # by `id`, with their values
 
     def twin(self, tensor: Tensor) -> Tensor | None:
         """The value of a tensor, if it is known: of what stands on a device itself."""
         if tensor.device.type != "meta":
             return tensor
         found = self._twins.get(id(tensor))
-        return found[1] if found is not None and found[0]() is tensor else None
+        return found.held if found is not None and found() is tensor else None
 
     def know(self, tensor: Any, value: Any) -> None:
         """Remember the values of what an operator gave."""
         for one, known in zip(tensors_of(tensor), tensors_of(value), strict=False):
             if one.device.type == "meta" and known.device.type != "meta":
-                key = id(one)
-                self._twins[key] = weakref.ref(one, lambda _, key=key: self._twins.pop(key, None)), known  # type: ignore[misc]
+                self._twins[id(one)] = followed(one, self._ended, id(one), known)
+
+    def _ended(self, twin: Alive) -> None:
+        if self._twins.get(twin.key) is twin:
+            del self._twins[twin.key]
 
     def forget(self, written: Tensor) -> None:
         """Know nothing any more of what stands in the memory of a tensor."""
         if written.device.type != "meta":
             return
         storage = written.untyped_storage()._cdata
-        for key, (reference, _) in [*self._twins.items()]:
-            tensor = reference()
+        for key, twin in [*self._twins.items()]:
+            tensor = twin()
             if tensor is not None and tensor.untyped_storage()._cdata == storage:
                 del self._twins[key]
 

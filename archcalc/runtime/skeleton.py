@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import sys
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,10 +17,29 @@ from torch.nn.parameter import is_lazy
 from .shadow import MOST, Shadow
 
 
-def skeleton(module: nn.Module, shadow: Shadow) -> nn.Module:
+class Hooked(BaseException):
+    """A part gets a hook, and all parts share their lists of hooks. No code of somebody's catches it."""
+
+
+class NoHooks(OrderedDict[Any, Any]):
+    """What parts have in the place of all lists of hooks that are empty: there are eleven in each part, most of what a
+    module takes without its data."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise Hooked
+
+
+def skeleton(module: nn.Module, shadow: Shadow, hooks: bool = True) -> nn.Module:
     """A copy of the module that shares no data with it: tied parameters stay tied, caches are filled in the copy.
-    `shadow` knows the values of small buffers afterwards, as masks and positions decide what runs."""
+    `shadow` knows the values of small buffers afterwards, as masks and positions decide what runs. Without `hooks`
+    Hooked is raised where a part gets a hook that had none."""
     memo: dict[int, Any] = {}
+    if not hooks:
+        none = NoHooks()
+        for part in module.modules():
+            for name, value in vars(part).items():
+                if "hooks" in name and type(value) is OrderedDict and not value:
+                    memo[id(value)] = none
     for tensor in (*module.parameters(), *module.buffers(), *_attributes(module)):
         if id(tensor) in memo:
             continue

@@ -5,7 +5,6 @@ No rule says what an operator keeps: autograd itself runs, and every storage is 
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +18,7 @@ from torch.utils.flop_counter import flop_registry
 
 from ..errors import UsageError
 from ..graph import Graph, Stepped
-from .shadow import META, Shadow, attention, tensors_of
+from .shadow import META, Alive, Shadow, attention, followed, tensors_of
 from .trace import heard, leaves, paths, relative, run, running, their_frame
 
 
@@ -135,7 +134,7 @@ class Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, there: Iterable[Tensor], inputs: Iterable[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._there = {tensor.untyped_storage()._cdata for tensor in there}
-        self._live: dict[int, int] = {}
+        self._live: dict[int, Alive] = {}  # with their bytes
         self.peak = self._now = 0
         self._take(inputs)
 
@@ -143,13 +142,12 @@ class Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in tensors:
             storage = tensor.untyped_storage()
             if storage._cdata not in self._live and storage._cdata not in self._there:
-                self._live[storage._cdata] = storage.nbytes()
+                self._live[storage._cdata] = followed(storage, self._drop, storage._cdata, storage.nbytes())
                 self._now += storage.nbytes()
-                weakref.finalize(storage, self._drop, storage._cdata).atexit = False
         self.peak = max(self.peak, self._now)
 
-    def _drop(self, key: int) -> None:
-        self._now -= self._live.pop(key)
+    def _drop(self, storage: Alive) -> None:
+        self._now -= self._live.pop(storage.key).held
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))

@@ -10,9 +10,9 @@ import linecache
 import os
 import re
 import sys
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from functools import cache
 from inspect import signature
 from pathlib import Path
 from types import FrameType
@@ -30,7 +30,7 @@ from ..tracing.calls.kinds import known
 from ..tracing.traced import BYTES, Called, Learned, Module, Ref, Storage, Traced
 from ..tracing.traced import Tensor as Seen
 from .constants import LARGEST, described
-from .shadow import META, MOST, SHAPED, Literals, Shadow, changed, tensors_of, written
+from .shadow import META, MOST, SHAPED, Alive, Literals, Shadow, changed, followed, tensors_of, written
 
 # Where frames are passed over on the way to the line that somebody wrote.
 OURS = tuple(f"{Path(file).resolve().parent}{os.sep}" for file in (torch.__file__, __file__))
@@ -288,6 +288,10 @@ def heard(enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[No
             handle.remove()
 
 
+NONE: dict[int, str] = {}  # of most calls
+DTYPES = {getattr(torch, name): name for name in BYTES if hasattr(torch, name)}
+
+
 def _settled(part: nn.Module) -> Iterator[Tensor]:
     """The buffers of a module that follow from its code: whole numbers, and what no checkpoint holds."""
     for name, tensor in part._buffers.items():
@@ -303,6 +307,28 @@ class Again(NamedTuple):
     kwargs: Any
 
 
+class Operator(NamedTuple):
+    """What torch says of an operator, asked once: it makes its words anew each time. `of_parts`: no rule is of itself,
+    but it is made of others."""
+
+    name: str
+    arguments: tuple[str, ...]
+    mutable: bool
+    pointwise: bool
+    of_parts: bool
+
+
+@cache
+def _operator(func: Any) -> Operator:
+    schema, pointwise = func._schema, torch.Tag.pointwise in func.tags
+    name = schema.name.rpartition("::")[2]
+    plain = name[:-1] if name.endswith("_") and not name.endswith("__") else name
+    composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+    of_parts = composite and not pointwise and not known(plain)
+    arguments = tuple([argument.name for argument in schema.arguments])
+    return Operator(schema.name, arguments, schema.is_mutable, pointwise, of_parts)
+
+
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every call: what it reads and gives, in which module and line it stands, and how long memory lives."""
 
@@ -311,25 +337,27 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._shadow = shadow
         self.calls: list[Called] = []
         self.tensors: list[Seen] = []
-        self.storages: list[list[int]] = []  # bytes, born, dies
-        self.modules: list[list[Any]] = []
+        self.storages: list[Storage] = []  # what is there yet dies at −1
+        self.modules: list[Module] = []
         self.notes: list[str] = []
         self.files: dict[str, Source] = {}
         self.filled = False
-        self._live: dict[int, int] = {}  # storages that are there, by what torch calls them
-        self._ids: dict[int, tuple[Any, int]] = {}
+        self._live: dict[int, int] = {}  # the numbers of storages that are there, by what torch calls them
+        self._ids: dict[int, int] = {}  # and of tensors, by their ids
+        self._there: list[Any] = []  # those that stay until the end: inputs, parameters and buffers
+        self._ends: dict[int, Alive] = {}  # of all others
+        self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # each once, as there are few
+        self._lists: dict[tuple[int, ...], list[int]] = {}
         self._open: list[int] = []
         self._place: dict[tuple[Any, int], tuple[str, int]] = {}
         self._paths = paths(module)
-        self._root = module
         self._varies: set[int] = set()  # tensors that depend on an input, a weight or chance
         self._varied: set[int] = set()  # and the storages that such were written to
         self.learned, tensors = self._learn(module)
         names, several = _by_place(module)
         first = next(iter(names), several or "input")
-        self.inputs = tuple((printable(name or first), self._number(one)) for name, one in given.items())
+        self.inputs = tuple((printable(name or first), self._kept(one)) for name, one in given.items())
         self.outputs: tuple[tuple[str, int], ...] = ()
-        self._kept: set[int] = set()
         self.again: list[Again] = []  # of each call all that it takes to do it again, where it was for real
         self.known: dict[int, Tensor] = {}  # what no call gives: parameters, buffers and constants, by their numbers
         self._given = {number for _, number in self.inputs}  # and what calls give
@@ -347,11 +375,11 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tensors[id(tensor)] = tensor
         trained = {id(parameter) for parameter in module.parameters()}
         fixed = {id(tensor) for part in module.modules() for tensor in _settled(part)}
-        self._varies |= {self._number(tensor) for key, tensor in tensors.items() if key not in fixed}
+        numbers = {key: self._kept(tensor) for key, tensor in tensors.items()}
+        self._varies |= {number for key, number in numbers.items() if key not in fixed}
         passing = {id(part._buffers[name]) for part in module.modules() for name in part._non_persistent_buffers_set}
         found = [
-            Learned(tuple(names[key]), self._number(tensor), key in trained, key not in passing)
-            for key, tensor in tensors.items()
+            Learned(tuple(names[key]), number, key in trained, key not in passing) for key, number in numbers.items()
         ]
         return found, {names[key][0]: tensor for key, tensor in tensors.items()}
 
@@ -360,59 +388,65 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _number(self, tensor: Tensor) -> int:
         """The number of a tensor; of one that was not seen before a new one: a constant."""
         found = self._ids.get(id(tensor))
-        if found is not None and found[0]() is tensor:
-            return found[1]
-        return self._new(tensor, -1)
+        return self._new(tensor, -1) if found is None else found
 
-    def _new(self, tensor: Tensor, born: int) -> int:
-        number = len(self.tensors)
-        key = id(tensor)
-        self._ids[key] = weakref.ref(tensor), number
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        if dtype not in BYTES:
-            raise UsageError(f"tensors of {dtype} are not counted here")
-        self.tensors.append(Seen(tuple(tensor.shape), dtype, self._storage(tensor, born)))
+    def _kept(self, tensor: Tensor) -> int:
+        """The number of a tensor that stays until the end."""
+        found = self._ids.get(id(tensor))
+        if found is None:
+            found = self._new(tensor, -1, stays=True)
+            self._there += tensor, tensor.untyped_storage()
+        return found
+
+    def _new(self, tensor: Tensor, born: int, stays: bool = False) -> int:
+        dtype = DTYPES.get(tensor.dtype)
+        if dtype is None:
+            raise UsageError(f"tensors of {str(tensor.dtype).removeprefix('torch.')} are not counted here")
+        key, number, shape = id(tensor), len(self.tensors), tuple(tensor.shape)
+        self.tensors.append(Seen(self._shapes.setdefault(shape, shape), dtype, self._storage(tensor, born, stays)))
+        self._ids[key] = number
+        if not stays:
+            self._ends[key] = followed(tensor, self._gone, key, number)
         return number
 
-    def _storage(self, tensor: Tensor, born: int) -> int:
+    def _gone(self, tensor: Alive) -> None:
+        del self._ids[tensor.key], self._ends[tensor.key]
+
+    def _storage(self, tensor: Tensor, born: int, stays: bool = False) -> int:
         try:
             storage = tensor.untyped_storage()
         except (NotImplementedError, RuntimeError):
             raise UsageError("sparse, nested and quantised tensors are not counted here") from None
-        found = self._live.get(storage._cdata)
+        key = storage._cdata
+        found = self._live.get(key)
         if found is None:
-            found = self._live[storage._cdata] = len(self.storages)
-            self.storages.append([storage.nbytes(), born, -1])
-            weakref.finalize(storage, self._dead, storage._cdata, found).atexit = False
+            found = self._live[key] = len(self.storages)
+            self.storages.append(Storage(storage.nbytes(), born, -1))
+            if not stays:
+                self._ends[key] = followed(storage, self._freed, key, found)
         return found
 
-    def _dead(self, key: int, number: int) -> None:
-        if self._live.get(key) == number:
-            del self._live[key]
-        self.storages[number][2] = len(self.calls)
+    def _freed(self, storage: Alive) -> None:
+        number = storage.held
+        self.storages[number] = self.storages[number]._replace(dies=len(self.calls))
+        del self._live[storage.key], self._ends[storage.key]
 
     # --- calls
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        packet = func._schema.name.rpartition("::")[2]
-        pointwise = torch.Tag.pointwise in func.tags
-        plain = packet[:-1] if packet.endswith("_") and not packet.endswith("__") else packet
-        if (
-            not known(plain)
-            and not pointwise
-            and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
-        ):
+        operator = _operator(func)
+        if operator.of_parts:
             with self:  # of parts that are known
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
-        read = {
-            argument.name: self._argument(args[at] if at < len(args) else kwargs[argument.name])
-            for at, argument in enumerate(func._schema.arguments)
-            if at < len(args) or argument.name in kwargs
-        }
-        overwritten = written(func, args, kwargs) if func._schema.is_mutable else []
+        read = {}
+        for at, name in enumerate(operator.arguments):
+            value = args[at] if at < len(args) else kwargs.get(name)
+            if value is not None:
+                read[name] = self._argument(value)
+        overwritten = written(func, args, kwargs) if operator.mutable else []
         writes = tuple(dict.fromkeys(self._storage(tensor, -1) for tensor in overwritten))
         varies, constants = self._constants(func, tensors_of(args, kwargs))
         again = Again(func, changed(args, self._kept_as), changed(kwargs, self._kept_as)) if self._real else None
@@ -431,28 +465,27 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if varies:
             self._varies.update(outputs)
             self._varied.update(writes)
-        read = {name: value for name, value in read.items() if value is not None}
         several = isinstance(out, list | tuple)
-        path = self.modules[self._open[-1]][0] if self._open else ""
-        called = Called(func._schema.name, read, outputs, several, writes, path, file, line, pointwise, constants)
-        self.calls.append(called)
+        path = self.modules[self._open[-1]].path if self._open else ""
+        where = path, file, line, operator.pointwise
+        self.calls.append(Called(operator.name, read, outputs, several, writes, *where, constants))
         return out
 
     def _constants(self, func: Any, given: list[Tensor]) -> tuple[bool, dict[int, str]]:
         """Whether a call gives what varies, and what else it reads then, in words."""
         seen = {self._number(tensor): tensor for tensor in given}
         if func.overloadpacket in SHAPED:
-            return False, {}
+            return False, NONE
         fixed = {number: one for number, one in seen.items() if not self._may_vary(number)}
         if len(fixed) == len(seen):
-            return torch.Tag.nondeterministic_seeded in func.tags, {}
+            return torch.Tag.nondeterministic_seeded in func.tags, NONE
         found = {}
         for number, tensor in fixed.items():
             value = self._shadow.twin(tensor)
             if value is not None and value.numel() <= LARGEST:
                 with _disable_current_modes(), torch._C.DisableTorchFunction():
                     found[number] = described(value)
-        return True, found
+        return True, found or NONE
 
     def _may_vary(self, number: int) -> bool:
         return number in self._varies or self.tensors[number].storage in self._varied
@@ -471,6 +504,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(value, Tensor):
             return Ref(self._number(value))
         if isinstance(value, list | tuple):
+            numbers = tuple(value) if all(type(part) is int for part in value) else ()
+            if numbers:
+                return self._lists.setdefault(numbers, [*numbers])
             return [self._argument(part) for part in value]
         if value is None or isinstance(value, bool | int | float | str):
             return value
@@ -492,16 +528,16 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     # --- modules
 
     def enter(self, module: nn.Module, args: Any) -> None:
-        above = self.modules[self._open[-1]][0] if self._open else ""
+        above = self.modules[self._open[-1]].path if self._open else ""
         path = self._paths.get(id(module), above)
         self._open.append(len(self.modules))
-        self.modules.append([path, type(module).__name__, len(self.calls), len(self.calls), ()])
+        self.modules.append(Module(path, type(module).__name__, len(self.calls), len(self.calls), ()))
 
     def leave(self, module: nn.Module, args: Any, out: Any) -> None:
         if self._open:
-            entry = self.modules[self._open.pop()]
-            entry[3] = len(self.calls)
-            entry[4] = tuple(self._number(tensor) for tensor in leaves(out))
+            at = self._open.pop()
+            outputs = tuple([self._number(tensor) for tensor in leaves(out)])
+            self.modules[at] = self.modules[at]._replace(stop=len(self.calls), outputs=outputs)
 
     # --- the end
 
@@ -513,15 +549,17 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not self.calls:
             raise UsageError("the module calls nothing: there is nothing to count")
         kept = {self.tensors[number].storage for _, number in self.outputs}
+        end = len(self.calls)
         for number, (_, born, dies) in enumerate(self.storages):
-            if dies < 0:
-                self.storages[number][2] = len(self.calls)
-                self.filled |= born >= 0 and number not in kept
-        self._kept = kept
+            self.filled |= dies < 0 <= born and number not in kept
+            last = end if dies < 0 or number in kept else max(min(dies, end), born + 1, 0)
+            if last != dies:
+                self.storages[number] = self.storages[number]._replace(dies=last)
+        for each in (self._live, self._ids, self._there, self._ends, self._paths, self._place):
+            each.clear()
 
     def traced(self, name: str, batch: int, dtype: str, level: str) -> Traced:
         """What was seen."""
-        end = len(self.calls)
         return Traced(
             name=name,
             batch=batch,
@@ -531,12 +569,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             inputs=self.inputs,
             outputs=self.outputs,
             tensors=tuple(self.tensors),
-            storages=tuple(
-                Storage(size, born, end if number in self._kept else max(min(dies, end), born + 1, 0))
-                for number, (size, born, dies) in enumerate(self.storages)
-            ),
+            storages=tuple(self.storages),
             learned=tuple(self.learned),
-            modules=tuple(Module(*entry) for entry in self.modules),
+            modules=tuple(self.modules),
             calls=tuple(self.calls),
             notes=tuple(dict.fromkeys(self.notes)),
         )

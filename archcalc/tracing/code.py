@@ -316,22 +316,22 @@ class _Builder:
         what is read says which they are, but in a list with others; of parameters the line itself does, but where they
         are of several."""
 
-        def said(value: Any) -> Any:
-            if not isinstance(value, Ref):
-                return [*map(said, value)] if isinstance(value, list) else value
-            learned = self.learned.get(value)
-            constant = sub(r"[^\w. ×+-]", "?", call.constants.get(value, ""))
-            if learned is None:
-                return Own(f"constant: {constant}" if constant else "tensor" if value in self.values else "constant")
-            name = sub(r"[^\w.]", "?", learned.names[0])
-            kind = "parameter" if learned.trained and not mixed else f"{KINDS[learned.trained]} {name}"
-            return Own(f"{kind}: {constant}" if constant else kind)
-
-        found = [(name, said(value)) for name, value in call.args.items() if name not in PLACES]
+        found = [(name, self._said(value, call, mixed)) for name, value in call.args.items() if name not in PLACES]
         return tuple(
             (name, argument(value)) for name, value in found
             if value != "tensor" and not (isinstance(value, list) and value and len({*map(str, value)} - ALONE) == 0)
         )  # fmt: skip
+
+    def _said(self, value: Any, call: Called, mixed: bool) -> Any:
+        if not isinstance(value, Ref):
+            return [self._said(part, call, mixed) for part in value] if isinstance(value, list) else value
+        learned = self.learned.get(value)
+        constant = sub(r"[^\w. ×+-]", "?", call.constants.get(value, ""))
+        if learned is None:
+            return Own(f"constant: {constant}" if constant else "tensor" if value in self.values else "constant")
+        name = sub(r"[^\w.]", "?", learned.names[0])
+        kind = "parameter" if learned.trained and not mixed else f"{KINDS[learned.trained]} {name}"
+        return Own(f"{kind}: {constant}" if constant else kind)
 
     def _narrows(self, call: Called) -> bool:
         """Whether a call gives numbers of a narrower type than it reads, and than the network has."""
@@ -408,32 +408,32 @@ class _Builder:
         """The path of each call: of a module's only call the module's, else that and the call's name. What a call
         reads tells where it belongs, where `forward` of a module was called by hand."""
         found: list[str] = [""] * len(self.traced.calls)
-
-        def walk(place: _Place) -> None:
-            at, loose = place.start, list[int]()
-            for inner in place.inner:
-                loose += range(at, inner.start)
-                at = inner.stop
-                walk(inner)
-            loose += range(at, place.stop)
-            alone = len(loose) == 1 and not place.inner and place.path
-            counts: dict[str, int] = {}
-            for number in loose:
-                name = self.traced.calls[number].name
-                counts[name] = counts.get(name, 0) + 1
-            seen: dict[str, int] = {}
-            for number in loose:
-                name = self.traced.calls[number].name
-                seen[name] = seen.get(name, 0) + 1
-                own = f"{name}.{seen[name]}" if counts[name] > 1 else name
-                by_weight = self._belongs(self.traced.calls[number], place.module)
-                if by_weight:
-                    found[number] = by_weight
-                else:
-                    found[number] = place.path if alone else f"{place.path}/{own}" if place.path else own
-
-        walk(root)
+        self._walk(root, found)
         return found
+
+    def _walk(self, place: _Place, found: list[str]) -> None:
+        calls = self.traced.calls
+        at, loose = place.start, list[int]()
+        for inner in place.inner:
+            loose += range(at, inner.start)
+            at = inner.stop
+            self._walk(inner, found)
+        loose += range(at, place.stop)
+        alone = len(loose) == 1 and not place.inner and place.path
+        counts: dict[str, int] = {}
+        for number in loose:
+            name = calls[number].name
+            counts[name] = counts.get(name, 0) + 1
+        seen: dict[str, int] = {}
+        for number in loose:
+            name = calls[number].name
+            seen[name] = seen.get(name, 0) + 1
+            own = f"{name}.{seen[name]}" if counts[name] > 1 else name
+            by_weight = self._belongs(calls[number], place.module)
+            if by_weight:
+                found[number] = by_weight
+            else:
+                found[number] = place.path if alone else f"{place.path}/{own}" if place.path else own
 
     def _belongs(self, call: Called, module: str) -> str:
         """The module whose parameters a call reads, where it is not the one that runs."""
