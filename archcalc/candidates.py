@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from .analysis.counts import Totals, analyse
 from .analysis.pieces import Known, totals
@@ -14,6 +13,7 @@ from .language.zoo import Selection
 from .networks import Number, Reference, Settings, checked, network, numbers, selected
 from .ops import OpError
 from .pieces import Piece, Unfolded
+from .records import NamedTuple
 
 
 class Exceeded(NamedTuple):

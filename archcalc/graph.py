@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from .errors import SpecError, Text, UsageError, did_you_mean
 from .ops import Op, OpError, Param, Shape, dims
 from .ops.base import LIMIT
 from .ops.shapes import Cuts, cuts_of, elements, items, many, numel
+from .records import NamedTuple
 
 MAX_NODES = 200_000
 Input = Shape | Mapping[str, Shape]  # of the only input, or of some by name

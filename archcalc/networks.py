@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from .analysis.counts import Report, analyse
 from .errors import SpecError, UsageError, did_you_mean
@@ -18,6 +18,7 @@ from .language.expand import expand_model, input_shapes, settable
 from .language.rows import place_of
 from .language.zoo import Selection, at_input, resized, select, shipped_names, specs_dir, split
 from .ops import Shape, dims
+from .records import NamedTuple
 from .units import as_typed, cut, read_number
 
 Number = int | Fraction

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 from .errors import Text
 from .graph import MAX_NODES, GraphBuilder, Scope
 from .ops import Op, Param, Shape, channels
 from .ops.shapes import elements, numel
+from .records import NamedTuple
 
 
 class Leaf:

@@ -13,11 +13,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from ..graph import Graph, Node
 from ..ops import Op, Shape, Tokens, channels, dims
 from ..ops.shapes import elements, numel, positions, show
+from ..records import NamedTuple
 from .arithmetic import usage
 from .lineup import common
 from .normal import Normal, normal

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from ..ops import Op, Param, Shape, Tokens
 from ..ops.shapes import cuts_of, many, numel, show
+from ..records import NamedTuple
 
 SUM, PRODUCT, ATOM = 1, 2, 3
 Behind: TypeAlias = "tuple[str, Term, Term] | None"

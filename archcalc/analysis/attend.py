@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isclose, prod
-from typing import NamedTuple
 
 from ..graph import Graph, Node
 from ..ops import OPS, Op
 from ..ops.laid import SPREAD, Atom, Group, Laid, merged, whole
+from ..records import NamedTuple
 
 CONSTANT = "constant "  # in front of a constant among arguments
 SEEN, HIDDEN = "mask ", "hides "  # in front of which pairs of tokens see each other, and which do not

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import NamedTuple
 
 from ..errors import UsageError, did_you_mean
 from ..graph import Code, Graph, Node, Span
 from ..ops import Op, OpError, Param, Shape
 from ..ops.base import LIMIT
 from ..ops.shapes import elements, numel
+from ..records import NamedTuple
 from ..units import ITEMSIZE
 from .memory import input_bytes, live_bytes, peak_memory, storages
 from .receptive import ReceptiveFields

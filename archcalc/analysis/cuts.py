@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import OPS, Op, Shape
 from ..ops.laid import SPREAD, Atom, Laid, merged
 from ..ops.shapes import Cut, many, single
+from ..records import NamedTuple
 from .attend import variable
 
 PARTED: dict[tuple[int, ...], str] = {

@@ -9,12 +9,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..graph import Node, Span
 from ..ops import Shape
 from ..ops.base import WHOLE, ReceptiveWindow
 from ..ops.shapes import many, numel, positions
+from ..records import NamedTuple
 from ..units import ITEMSIZE
 from .arithmetic import Arithmetic, Count, arithmetic, axes_of, fan_in, terms
 from .counts import Layer, Report, Totals

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Span
+from ..records import NamedTuple
 from ..units import same, squeeze
 
 MOST = 12  # names that an error offers

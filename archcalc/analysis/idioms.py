@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import permutations
 from math import isclose
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..graph import Graph
 from ..ops import OPS, Op, Shape
 from ..ops.base import ANY, BUFFER, EITHER, PARAMETER, TIMES, Form, Idiom
 from ..ops.laid import SPREAD, Laid, merged, whole
+from ..records import NamedTuple
 from .attend import Moves, variable
 from .steps import Held
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import OPS, Op, Shape, channels
 from ..ops.shapes import Cut, cuts_of, elements, many
+from ..records import NamedTuple
 from .steps import Step
 
 

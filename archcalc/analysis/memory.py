@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import Op
 from ..ops.shapes import elements
+from ..records import NamedTuple
 from ..units import ITEMSIZE
 
 ID_BYTES = 8  # ids for a look-up are 64-bit integers, whatever the dtype

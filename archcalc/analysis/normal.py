@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
 
 from ..graph import Graph, Node
 from ..ops import OPS, Op, Shape, Tokens
 from ..ops.laid import SPREAD, merged, whole
 from ..ops.shapes import Cut, dims, elements, many, numel, single
+from ..records import NamedTuple
 from .attend import SEEN, Finder, Moves, Projected, attention, looking_up, variable
 from .cuts import beside, regrouped, rolled, sides
 from .idioms import Idioms

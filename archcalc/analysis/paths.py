@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import inf, prod
 from operator import attrgetter
-from typing import NamedTuple
 
 from ..graph import Node
 from ..ops import Op, Shape, Tokens
 from ..ops.base import ReceptiveWindow, ReceptiveWindows
 from ..ops.shapes import Many, positions
+from ..records import NamedTuple
 from .counts import Report, longest_path
 
 MOST_WORK = 100_000_000  # distances that are compared: some seconds

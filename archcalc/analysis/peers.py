@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import Op, Shape, Tokens
 from ..ops.shapes import numel
+from ..records import NamedTuple
 from ..units import with_separators
 from .conventions import convention, recount
 from .counts import NodeCost, analyse

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..ops import KINDS
 from ..ops.base import LIMIT
 from ..ops.shapes import elements
 from ..pieces import Leaf, Piece, Unfolded
+from ..records import NamedTuple
 from ..units import ITEMSIZE
 from .counts import Totals, cost_of
 from .memory import ID_BYTES

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import Text, did_you_mean
 from ..ops import Tokens
 from ..ops.shapes import numel
+from ..records import NamedTuple
 from ..units import Figure, squeeze
 from .counts import Layer, weight_layers
 

@@ -14,13 +14,13 @@ from functools import cached_property
 from itertools import pairwise
 from math import floor, gcd, inf, lcm, prod
 from operator import le, sub
-from typing import NamedTuple
 
 from ..graph import Graph
 from ..ops import Shape, Tokens
 from ..ops.base import POINT as POINTWISE
 from ..ops.base import ReceptiveWindow, ReceptiveWindows
 from ..ops.shapes import Many, positions
+from ..records import NamedTuple
 
 Number = int | Fraction
 Ends = tuple[tuple[int, ...], tuple[int, ...]]  # the first input that each place sees, and the last

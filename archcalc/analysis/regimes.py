@@ -4,12 +4,12 @@ mean is said in `docs/counting.md`."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ..errors import UsageError
 from ..ops import dims
 from ..ops.base import Needs
 from ..ops.shapes import numel
+from ..records import NamedTuple
 from .counts import Report
 from .training import train, used_nodes
 

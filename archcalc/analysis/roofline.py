@@ -7,10 +7,9 @@ once and from memory, as if no cache were large enough to keep a tensor from one
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..errors import UsageError, did_you_mean
 from ..ops.shapes import elements
+from ..records import NamedTuple
 from ..units import ITEMSIZE
 from .counts import Layer, Report
 from .memory import ID_BYTES, embedding_inputs

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..ops import Op, Shape
+from ..records import NamedTuple
 
 
 class Held(NamedTuple):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 
 from ..errors import UsageError, did_you_mean
 from ..graph import Code, Graph, Node
 from ..ops import Op, Tokens
 from ..ops.base import LIMIT, Needs, Saves
 from ..ops.shapes import channels, items, numel, positions
+from ..records import NamedTuple
 from ..units import ITEMSIZE
 from .counts import NodeCost, Report
 from .memory import input_bytes, last_use, live_until, storages

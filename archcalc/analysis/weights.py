@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import UsageError
 from ..graph import Graph, state_key
 from ..ops import Shape, dims
+from ..records import NamedTuple
 from .align import Alignment
 from .normal import Normal
 from .steps import Held

@@ -9,7 +9,6 @@ from fractions import Fraction
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 from .. import files
 from ..analysis.counts import Report
@@ -21,6 +20,7 @@ from ..language.zoo import Selection, models_of, select, select_named, spec_file
 from ..networks import as_traced, is_code
 from ..networks import report as counts_of
 from ..parallel import Tick, map_processes
+from ..records import NamedTuple
 from ..tracing import SUFFIX
 from .budgets import (
     EVERY,

@@ -7,12 +7,13 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..analysis.align import Linked, Side
 from ..analysis.arithmetic import restated
 from ..analysis.weights import Checkpoint, checkpoint
 from ..graph import Graph
+from ..records import NamedTuple
 from .lock import Entry
 
 COUNTS = ("params", "macs", "activation_bytes")

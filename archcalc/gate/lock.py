@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 from .. import files
 from ..analysis.arithmetic import usage
@@ -29,6 +28,7 @@ from ..errors import Source, SpecError, Text, UsageError, did_you_mean, printabl
 from ..graph import Graph, Input, Typed
 from ..ops import Op, Shape, dims
 from ..ops.shapes import numel
+from ..records import NamedTuple
 from ..units import ITEMSIZE
 
 VERSION = 1

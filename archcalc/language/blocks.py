@@ -7,9 +7,10 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..ops import OPS
+from ..records import NamedTuple
 from .expr import IMPLICIT, RESERVED
 from .outline import ROOT, Arg, Body, Fork, From, Item, Named, Owner, Said, Use, bodies_in, uses_of, within
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from copy import copy
 from fractions import Fraction
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..errors import SpecError, Text, UsageError, did_you_mean, printable
@@ -17,6 +17,7 @@ from ..ops.base import Argument as Field
 from ..ops.base import ReceptiveWindow
 from ..ops.shapes import many, numel, show
 from ..ops.synonyms import suggest_argument
+from ..records import NamedTuple
 from ..units import same
 from .columns import Headings
 from .expr import TURN, Argument, Expr, Opaque, Pattern, Ref, Several, Waiting

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import SpecError, Text, printable
 from ..ops import ARGUMENTS, OPS
 from ..ops.synonyms import suggest_argument, suggest_op
+from ..records import NamedTuple
 from ..units import same, squeeze
 from .columns import Headings, Role, read_role
 from .expr import YIELDING, Argument, Expr, check_name

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
 from ..errors import Text
 from ..ops import OPS
 from ..ops.synonyms import LISTS, suggest_op
+from ..records import NamedTuple
 from .columns import Headings, columns_of
 from .expr import NAME, RESERVED, Argument, Expr, Opaque, Pattern, check_name
 from .notation import cell_value

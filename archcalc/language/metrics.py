@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..errors import Text, did_you_mean
+from ..records import NamedTuple
 from .reader import Map, Tree, where_of
 
 BETTER = {"higher": 1, "lower": -1, "neither": 0}

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import product, zip_longest
 from math import isqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import Text
 from ..graph import gives
 from ..ops import OPS, Op, OpError, Shape, Tokens, channels, dims
 from ..ops.shapes import elements
+from ..records import NamedTuple
 
 MOST = 40  # inputs of a merge that are looked for in front of another's
 ROOT = -(10**9)  # before all inputs; as `at`, what stands for no value

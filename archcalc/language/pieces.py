@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import Text
 from ..graph import Input
 from ..ops import OPS, Shape
 from ..pieces import Piece, PieceBuilder, Shelf, Unfolded
+from ..records import NamedTuple
 from .expand import Env, Opening, Settings, Value, _Expander
 from .expr import TURN, Argument, Opaque, Ref, Waiting
 from .lines import Body, Call, Item, Line, Merge, Unrolled, bodies_of, calls_of, cells_of, inner, words_of

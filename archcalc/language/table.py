@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ..errors import Text
+from ..records import NamedTuple
 from ..units import squeeze
 from .reader import Map
 

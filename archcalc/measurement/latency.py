@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import isnan, sqrt
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from ..records import NamedTuple
 
 LEVEL = 0.95  # of the confidence intervals
 TOLERANCE = 0.05  # how far apart every other run and the rest, or the parts and the whole, of a stable run may be

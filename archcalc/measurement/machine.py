@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from ..units import binary
 from .latency import NOISY, Latency, Machine
 

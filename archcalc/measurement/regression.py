@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import comb
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from ..errors import UsageError, installed
 from ..ops import Shape, dims
+from ..records import NamedTuple
 from .latency import NOISY, Latency, Measurement, median
 from .runs import Run
 

@@ -6,8 +6,9 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..records import NamedTuple
 from .base import POINT, WHOLE, Free, Op, ReceptiveWindow, ReceptiveWindows, on, op
 from .shapes import Axes, OpError, Pattern, Shape, Size, Tokens, dims, numel, spatial, spread
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..records import NamedTuple
 from .base import POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
 from .many import shifted
 from .shapes import SUM_BYTES, Count, OpError, Shape, Size, Tokens, Value, Word, cuts_of, dims, items, numel, show

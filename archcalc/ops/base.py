@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from inspect import get_annotations
-from typing import Any, ClassVar, Literal, NamedTuple, Self, dataclass_transform
+from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
+from ..records import NamedTuple
 from .laid import Laid
 from .shapes import OpError, Shape, items, numel, show
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+from ..records import NamedTuple
 from .base import OPS, POINT, WHOLE, Buffer, Needs, Op, Param, ReceptiveWindow, ReceptiveWindows, Saves, on, op
 from .shapes import (
     Count,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from .shapes import Shape
 
 SPREAD = -1  # the axis of what is repeated

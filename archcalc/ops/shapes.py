@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
+
+from ..records import NamedTuple
 
 Shape = tuple[int, ...]
 Count = int  # at least 1

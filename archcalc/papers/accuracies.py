@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from ..errors import Text, did_you_mean
 from ..files import Version, version
@@ -20,6 +19,7 @@ from ..language.family import read_sources
 from ..language.reader import Map, read_file, where_of
 from ..networks import Number
 from ..ops import OPS
+from ..records import NamedTuple
 from ..units import read_figure
 from .metrics import ACCURACIES
 from .tables import figures, items, maps, parts, rows

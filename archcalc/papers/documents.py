@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from ..analysis.readings import BASE, BEFORE_ROUNDING, Reading, read_reading
 from ..errors import SpecError, Text, did_you_mean
@@ -20,6 +20,7 @@ from ..language.family import Cited, Erratum, Family, read_sources
 from ..language.reader import List, Map, read_file
 from ..language.zoo import shipped_family, shipped_names, specs_dir
 from ..networks import Number
+from ..records import NamedTuple
 from ..units import read_figure, same
 from .claims import Claim, claims_of
 from .quantity import Formula, read_formula

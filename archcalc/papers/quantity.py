@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
 
 from ..analysis.counts import Layer, Report, longest_path
 from ..analysis.readings import BASE, Reading
@@ -20,6 +19,7 @@ from ..networks import Networks, Number
 from ..ops import ARGUMENTS, OPS, Shape, Tokens
 from ..ops.base import OpFamily
 from ..ops.shapes import elements
+from ..records import NamedTuple
 from ..units import same
 
 Value = Number | tuple[Number, ...]

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..analysis.counts import Layer
 from ..analysis.readings import BASE, changes, other_units, proposed
 from ..networks import Number
+from ..records import NamedTuple
 from ..units import UNITS, read_figure, with_separators
 from .documents import Entry
 from .quantity import COUNTS, QUANTITIES, Place, Value, count, place_of

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from .. import files
 from ..errors import Source, SpecError, Text, did_you_mean
 from ..language.family import Family
 from ..language.metrics import USUAL, ReportedMetric, declared, known_metric
+from ..records import NamedTuple
 from .claims import is_of, subject_of
 
 HEADINGS = ("model", "metric", "value", "source")

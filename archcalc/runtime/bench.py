@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from operator import length_hint
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ..errors import Unavailable, UsageError
 from ..measurement.latency import median
+from ..records import NamedTuple
 from .network import Network, Step, execute
 from .replay import Replay
 from .room import OutOfMemory, out_of_memory

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
 
 from ..analysis.roofline import Device
 from ..errors import Unavailable, UsageError
+from ..records import NamedTuple
 from .bench import Clock, CpuClock, CudaClock, first_line
 from .machine import available_memory, cache_size, device_name, device_of, threads
 from .network import torch_dtype

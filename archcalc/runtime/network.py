@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -19,6 +19,7 @@ from ..errors import UsageError, did_you_mean
 from ..graph import Graph, Node, state_key, state_keys
 from ..ops import Shape
 from ..ops.shapes import batched
+from ..records import NamedTuple
 from ..units import ITEMSIZE
 from . import modules
 from .machine import usable

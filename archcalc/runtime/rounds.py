@@ -11,10 +11,11 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 from itertools import compress
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ..measurement.latency import NOISY, Stopped, confidence, median
 from ..parallel import obey_interrupt
+from ..records import NamedTuple
 from .bench import ByNode
 
 LEAST_RUNS = 10  # before the confidence may end them

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from ..errors import SpecError
 from ..graph import Graph
 from ..ops import Shape
 from ..ops.shapes import batched
+from ..records import NamedTuple
 from .capture import Captured
 from .network import build, without_probabilities
 from .room import has_room

@@ -16,7 +16,7 @@ from functools import cache
 from inspect import signature
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
 from ..graph import MAX_NODES
 from ..ops import Shape
+from ..records import NamedTuple
 from ..tracing.calls.kinds import known
 from ..tracing.traced import BYTES, Called, Learned, Module, Ref, Storage, Traced
 from ..tracing.traced import Tensor as Seen

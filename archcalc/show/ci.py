@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from json import dumps
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from urllib.parse import quote
 
 from .. import __version__
 from ..errors import ArchcalcError, SpecError, Text, printable
 from ..files import repository
 from ..gate.build import CheckedModel
+from ..records import NamedTuple
 from ..tasks.check import CheckResult, UnreadSpec
 from ..tasks.diff import Diff
 from . import diff as against

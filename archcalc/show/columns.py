@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from math import inf
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import UsageError, begun, did_you_mean
 from ..ops import Shape, Tokens
 from ..ops.shapes import Many, items, many
+from ..records import NamedTuple
 from ..units import scaled, with_separators
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import inf
 from posixpath import commonpath
-from typing import Annotated, NamedTuple, TypedDict
+from typing import Annotated, TypedDict
 
 from .. import __version__
 from ..analysis.align import Difference
 from ..documents import SCHEMA, VERSION, WRITER, Count, FilePlace, Natural, Version
 from ..errors import printable
 from ..graph import Graph
+from ..records import NamedTuple
 from ..tasks.diff import Diff, Field
 from . import wording
 from .columns import Column, exact, plain, words

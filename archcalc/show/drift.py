@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from posixpath import commonpath
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..analysis.weights import Checkpoint
 from ..gate.budgets import BudgetVerdict
@@ -13,6 +13,7 @@ from ..gate.drift import COUNTS, Change, Drift, LockPlace
 from ..gate.lock import LockLine
 from ..ops import ARGUMENTS
 from ..ops.shapes import show
+from ..records import NamedTuple
 from ..units import with_separators
 
 SHOWN = 5  # names that a person is told; the JSON has all

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple, TypedDict
+from typing import Annotated, TypedDict
 
 from .. import __version__
 from ..analysis.fit import Fit
 from ..documents import SCHEMA, VERSION, WRITER, Count, Dtype, Natural, Positive, Sizes, Version
 from ..errors import printable
+from ..records import NamedTuple
 from ..tasks.fit import FitResult
 from ..units import binary, with_separators
 from .columns import Column, Shown, words

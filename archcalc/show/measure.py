@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
-from typing import Annotated, NamedTuple, NotRequired, TypedDict, cast
+from typing import Annotated, NotRequired, TypedDict, cast
 
 from .. import __version__
 from ..documents import SCHEMA, VERSION, WRITER, Positive, Version
@@ -13,6 +13,7 @@ from ..measurement.latency import Latency, Measurement
 from ..measurement.regression import LatencyVerdict, Regression, TimeChange
 from ..measurement.runs import RunDocument, SpreadDocument, document, ms
 from ..models import Summary
+from ..records import NamedTuple
 from ..tasks import summary as rows
 from ..tasks.compare import RunComparison
 from ..tasks.measure import MeasureResult

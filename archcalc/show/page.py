@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..records import NamedTuple
 from .columns import INDENT, Column, Shown, percent, words
 from .styles import BOLD, DIM, LOUD, PLAIN, Pieces
 

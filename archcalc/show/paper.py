@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
 
 from ..documents import Natural
 from ..errors import printable
 from ..papers.documents import KINDS, Kind
 from ..papers.judge import VERDICTS, Finding, shown
 from ..papers.results import Reported
+from ..records import NamedTuple
 from ..tasks.paper import PaperResult
 from ..units import with_separators
 from .columns import Column, Value, by_names, for_people, words

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import NamedTuple
 
 from .. import __version__
 from ..analysis.roofline import Device
@@ -17,6 +16,7 @@ from ..models import Summary
 from ..papers.claims import Judgement
 from ..papers.judge import VERDICTS, Finding
 from ..parallel import Tick
+from ..records import NamedTuple
 from ..tasks.compare import Compared, Comparison
 from ..tasks.plot import bubble
 from ..tasks.report import ReportResult, ZooModel, ZooResult

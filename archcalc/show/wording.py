@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..analysis.memory import held_bytes
 from ..analysis.paths import Expected, expected
 from ..errors import printable
 from ..models import Summary
 from ..papers.claims import Judgement
+from ..records import NamedTuple
 from ..tasks import summary as rows
 from ..units import binary, scaled, with_separators
 from .columns import size, sizes

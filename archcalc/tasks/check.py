@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ..analysis.arithmetic import restated
 from ..analysis.counts import Report
@@ -50,6 +50,7 @@ from ..networks import report as counts_of
 from ..papers.claims import Judgement, judge, stale_errata
 from ..papers.results import of_spec
 from ..parallel import Tick, hold_interrupts, map_processes
+from ..records import NamedTuple
 from ..views import Tabular
 from .diff import Diff, diff
 

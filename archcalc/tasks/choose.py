@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ..bounds import Bound, one_of, read_where
 from ..errors import ArchcalcError, Source, Text, printable
+from ..records import NamedTuple
 
 Record = TypeVar("Record")
 Value = Callable[[Record, str], float | Fraction | None]  # of a record and a quantity; None where nobody knows

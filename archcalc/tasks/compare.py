@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, log2
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
 
 from .. import files
 from .. import models as library
@@ -33,6 +33,7 @@ from ..ops.shapes import numel
 from ..papers.accuracies import Result, common
 from ..papers.results import Reported
 from ..parallel import Tick, hold_interrupts
+from ..records import NamedTuple
 from ..views import Tabular
 from .choose import LeftOut, NoneLeft, read_choice, said
 from .results import declared, results_of

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..analysis.align import Alignment, Difference, align
 from ..analysis.receptive import last_map
 from ..analysis.weights import Checkpoint, carried, checkpoint, others, states
 from ..errors import SpecError, UsageError
 from ..networks import Reference
+from ..records import NamedTuple
 from ..views import Tabular
 from .compare import Compared, ComparisonPlan, gather, saved
 

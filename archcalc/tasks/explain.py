@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NamedTuple
 
 from ..analysis.arithmetic import Arithmetic, arithmetic
 from ..analysis.counts import Report, Totals
@@ -21,6 +20,7 @@ from ..ops import ARGUMENTS, OPS, Op, Shape
 from ..ops.shapes import show
 from ..ops.synonyms import suggest_op
 from ..papers.claims import Judgement
+from ..records import NamedTuple
 from ..units import read_figure, with_separators
 from ..views import Shown
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .. import models as library
 from ..analysis.roofline import DEFAULT, Device
@@ -15,6 +15,7 @@ from ..errors import Source, Text, UsageError, did_you_mean, printable
 from ..language.zoo import all_of, at_input
 from ..networks import Reference, Settings, name_of
 from ..papers.accuracies import common
+from ..records import NamedTuple
 from ..views import Drawn
 from .compare import Compared, ComparisonPlan, Metric, figures, gather, saved
 

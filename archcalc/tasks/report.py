@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from ..analysis.roofline import DEFAULT, DEVICES, Device
 from ..errors import UsageError, printable
@@ -18,6 +17,7 @@ from ..papers.accuracies import Result, common
 from ..papers.claims import Judgement
 from ..papers.judge import Finding
 from ..parallel import Tick, map_processes
+from ..records import NamedTuple
 from ..views import Shown
 from .check import BuiltSpec, CheckedSpec, judge_spec
 from .compare import Compared, Comparison, ComparisonPlan, gather, saved, side_by_side

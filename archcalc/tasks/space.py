@@ -11,13 +11,13 @@ from fractions import Fraction
 from json import dumps, loads
 from math import prod
 from random import Random
-from typing import NamedTuple
 
 from ..analysis.training import OPTIMIZERS
 from ..errors import Source, Text, UsageError, did_you_mean
 from ..graph import Input, Typed
 from ..language.expr import NAME, Expr, simplify
 from ..ops import Shape
+from ..records import NamedTuple
 from ..units import ITEMSIZE, as_typed, cut, read_number
 
 Number = int | Fraction

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..analysis.counts import Layer, Report, Totals
 from ..analysis.receptive import ReceptiveFields
@@ -19,6 +19,7 @@ from ..networks import Reference, Settings
 from ..ops import OPS, Op, Shape
 from ..ops.shapes import show
 from ..papers.claims import Judgement
+from ..records import NamedTuple
 from ..units import squeeze
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hashlib import sha256
 from heapq import nsmallest
 from json import loads
 from operator import le
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import __version__
 from ..analysis.counts import Report, Totals, analyse
@@ -29,6 +29,7 @@ from ..fronts import arguments, made_with
 from ..graph import Input
 from ..language.zoo import Selection, select, select_text, spec_files
 from ..networks import Spelled, input_at, is_settable, network, numbers
+from ..records import NamedTuple
 from ..units import with_separators
 from .space import LARGEST, Candidate, Space, shown
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import prod
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from ..ops import OPS, Op, OpError, Param, Shape, Tokens
 from ..ops.base import BUFFER, Along, Argument, Idiom, Needs, OpFamily, ReceptiveWindows, Role, Storage
 from ..ops.laid import Laid
 from ..ops.shapes import single
+from ..records import NamedTuple
 from .calls.idioms import IDIOMS
 from .calls.moves import KEEPS, moved
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import prod
 from re import sub
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import Source, SpecError, Text, printable
 from ..graph import Code, Graph, Held, Node, Output, Runs, Span, Typed
@@ -13,6 +13,7 @@ from ..ops import OPS, Op, Param, Shape
 from ..ops.base import BUFFER, PARAMETER
 from ..ops.base import Kind as ParamKind
 from ..ops.base import Storage as Stands
+from ..records import NamedTuple
 from .call import CONSTANT, PARTS, Call, Facts, Own, argument
 from .calls.kinds import SHAPED, Kind, elementwise, kind_of
 from .calls.lift import lift

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from json import dumps, loads
 from math import inf, isfinite, nan, prod
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from .. import files
 from ..errors import SpecError, printable
 from ..graph import MAX_NODES
 from ..ops.base import LIMIT
+from ..records import NamedTuple
 
 VERSION = 2  # of the form: a change of meaning is another one
 TITLE = "archcalc trace"

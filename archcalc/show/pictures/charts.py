@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from math import atan2, cos, degrees, log10, sin, sqrt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ...analysis.roofline import Device, memory_traffic
 from ...errors import UsageError, printable
 from ...models import Summary
 from ...ops import Tokens
+from ...records import NamedTuple
 from ...tasks.compare import Compared, figures
 from ...tasks.plot import Bubble
 from ...tasks.scale import Point

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from json import dumps
 from textwrap import wrap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ...errors import UsageError, printable
 from ...models import Summary
+from ...records import NamedTuple
 from ..wording import clean
 from .blocks import KINDS, Block, Blocks, blocks
 from .style import BLUE, GREEN, LETTER, ORANGE, PURPLE, RED, SKY, asked, canvas, theme, tint, titled

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...analysis.counts import Layer
 from ...errors import printable
@@ -14,6 +14,7 @@ from ...graph import Graph, Node, Span
 from ...models import Summary
 from ...ops import Op, Shape, Tokens
 from ...ops.shapes import show
+from ...records import NamedTuple
 from ...tasks.summary import Line, Opener, lines
 from .. import wording
 from ..wording import clean

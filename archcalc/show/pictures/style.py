@@ -9,9 +9,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError, did_you_mean, printable
+from ...records import NamedTuple
 
 if TYPE_CHECKING:  # mermaid needs no matplotlib
     from matplotlib.axes import Axes

@@ -12,10 +12,10 @@ from html import escape
 from json import dumps
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 from ...errors import printable
+from ...records import NamedTuple
 from ..columns import Column, Value, words
 from ..page import Beside, Block, Explored, Facts, Fold, Heading, Page, Picture, Prose, Table, Verbatim
 from ..styles import PROSE

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from ...errors import printable
+from ...records import NamedTuple
 from ..columns import INDENT, words
 from ..page import Block, Facts, Heading, Page, Prose, Table, Verbatim
 from ..styles import PROSE

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
+from ...records import NamedTuple
 from ..columns import Column, percent
 from ..layout import bar, left, rails, right, width_of, wrap
 from ..layout import branch as guide

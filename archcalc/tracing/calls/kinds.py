@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from math import prod
-from typing import NamedTuple
 
 from ...ops.base import OpFamily
+from ...records import NamedTuple
 from .macs import MACS
 from .seen import Seen
 

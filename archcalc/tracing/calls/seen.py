@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
+from ...records import NamedTuple
 from ..traced import Called, Ref, Tensor, refs
 
 Shape = tuple[int, ...]
