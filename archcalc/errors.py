@@ -58,7 +58,7 @@ def installed(by: str = "") -> Iterator[None]:
         raise not_installed(error, by) or error from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """A spec file: the name by which messages call it, and its lines."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 from .errors import SpecError, Text, UsageError, did_you_mean
@@ -350,9 +350,20 @@ def _collision(one: Node, other: Node) -> SpecError:
 
 
 def gives(op: Op, x: tuple[Shape, ...]) -> Shape:
-    """The shape of what an op gives on values of these shapes, many where they are. Raises OpError."""
+    """The shape of what an op gives on values of these shapes, many where they are. Raises OpError where they do not
+    fit, and above 10¹⁸ elements."""
+    low, high = op.inputs
+    if not low <= len(x) <= high:
+        raise OpError(f"`{op.word}` takes {low} value{'s' * (low != 1)}, here are {len(x)}")
     shape = op.shape(*x)
-    return many(shape, _alike(op, x)) if not op.regroups and any(map(cuts_of, x)) else shape
+    if not op.regroups and any(map(cuts_of, x)):
+        shape = many(shape, _alike(op, x))
+    if elements(shape) > LIMIT:
+        raise OpError(f"the output {dims(shape)} has more than 10¹⁸ elements")
+    return shape
+
+
+_gives = lru_cache(maxsize=8192)(gives)  # the networks of a family have most of their layers in common
 
 
 def _alike(op: Op, x: tuple[Shape, ...]) -> Cuts:
@@ -384,7 +395,7 @@ class Scope:
         return f"{name}.{index}" if self.counts[name] > 1 else name
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Opened:
     """A row or block under construction: a Span whose path is not settled.
 
@@ -418,7 +429,6 @@ class GraphBuilder:
         self._scope = self.root
         self._spans: list[Opened] = []
         self._open: list[Opened] = []
-        self._shapes: dict[tuple[Op, tuple[Shape, ...]], Shape] = {}
         self._params: dict[tuple[Op, tuple[Shape, ...]], tuple[Param, ...]] = {}
         self._shares: dict[int, int] = {}
 
@@ -435,26 +445,14 @@ class GraphBuilder:
 
     def append(self, op: Op, inputs: tuple[int, ...], where: Text) -> int:
         """Append a node and return its index. Raises SpecError at `where`, OpError where an argument is at fault."""
-        shapes = tuple([self.shape(value) for value in inputs])
-        key = (op, shapes)
-        shape = self._shapes.get(key)
-        if shape is None:
-            shape = self._shapes[key] = self.infer(op, shapes)
-        if len(self._nodes) >= MAX_NODES:
+        nodes = self._nodes
+        shapes = tuple([nodes[value][2] if value >= 0 else self.shape(value) for value in inputs])
+        shape = _gives(op, shapes)
+        if len(nodes) >= MAX_NODES:
             raise SpecError(f"a network of more than {MAX_NODES:,} nodes is refused", where)
         scope = self._scope
-        self._nodes.append((op, inputs, shape, scope, scope.count(op.word), where, self.head))
-        return len(self._nodes) - 1
-
-    def infer(self, op: Op, shapes: tuple[Shape, ...]) -> Shape:
-        """The shape that an op gives of these. Raises OpError where it does not fit."""
-        low, high = op.inputs
-        if not low <= len(shapes) <= high:
-            raise OpError(f"`{op.word}` takes {low} value{'s' * (low != 1)}, here are {len(shapes)}")
-        shape = gives(op, shapes)
-        if elements(shape) > LIMIT:
-            raise OpError(f"the output {dims(shape)} has more than 10¹⁸ elements")
-        return shape
+        nodes.append((op, inputs, shape, scope, scope.count(op.word), where, self.head))
+        return len(nodes) - 1
 
     def params(self, index: int) -> tuple[Param, ...]:
         """The parameters of a node, its own or shared."""

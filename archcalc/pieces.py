@@ -8,7 +8,7 @@ from itertools import compress
 from typing import Any
 
 from .errors import Text
-from .graph import MAX_NODES, GraphBuilder, Scope
+from .graph import MAX_NODES, GraphBuilder, Scope, gives
 from .ops import Op, Param, Shape, channels
 from .ops.shapes import elements, numel
 from .records import NamedTuple
@@ -147,17 +147,18 @@ class PieceBuilder(GraphBuilder):
 
     def leaf(self, op: Op, shapes: tuple[Shape, ...]) -> Leaf:
         """An op at shapes, for the first time. Raises OpError where it does not fit them."""
-        found = self.shelf.leaves[op, shapes] = Leaf(op, shapes, self.infer(op, shapes))
+        found = self.shelf.leaves[op, shapes] = Leaf(op, shapes, gives(op, shapes))
         return found
 
     def append(self, op: Op, inputs: tuple[int, ...], where: Text) -> int:
-        shapes = tuple(map(self.shape, inputs))
+        nodes = self._nodes
+        shapes = tuple([nodes[value][2] if value >= 0 else self.shape(value) for value in inputs])
         leaf = self.shelf.leaves.get((op, shapes)) or self.leaf(op, shapes)
-        if len(self._nodes) >= MAX_NODES:
+        if len(nodes) >= MAX_NODES:
             raise Unfolded
         self.parts.append(leaf)
-        self._nodes.append((op, inputs, leaf.shape, self._scope, 1, where, self.head))
-        return len(self._nodes) - 1
+        nodes.append((op, inputs, leaf.shape, self._scope, 1, where, self.head))
+        return len(nodes) - 1
 
     def open(
         self, value: int, where: Text, text: str, *, scope: Scope | None = None, label: str = "", name: str = ""

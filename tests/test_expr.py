@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from archcalc.errors import Source, SpecError, Text
-from archcalc.language.expr import FUNCTIONS, LIMIT, Argument, Expr
+from archcalc.language.expr import FUNCTIONS, LIMIT, Expr, argument
 
 
 def text(value: str) -> Text:
@@ -88,9 +88,9 @@ def test_an_expression_is_worth(source: str, value: Any) -> None:
 def test_an_argument_is_an_expression_or_a_size(source: str, shape: Any) -> None:
     if shape is None:  # between names only × makes a size: `x` is a letter there
         with pytest.raises(SpecError):
-            Argument(text(source))({"k": 3})
+            argument(text(source))({"k": 3})
     else:
-        assert Argument(text(source))({"k": 3}) == shape
+        assert argument(text(source))({"k": 3}) == shape
 
 
 def test_names_are_known_before_anything_is_worked_out() -> None:
@@ -98,7 +98,7 @@ def test_names_are_known_before_anything_is_worked_out() -> None:
     assert set(expr.names) == {"a", "first", "b"}
     assert expr.name is None
     assert Expr(text(" cin ")).name == "cin"
-    assert Argument(text("a×b")).names == {"a", "b"}
+    assert argument(text("a×b")).names == {"a", "b"}
 
 
 # --- against arithmetic by hand: random expressions, printed with as few brackets as it takes ---

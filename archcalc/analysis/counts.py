@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
@@ -290,21 +291,23 @@ def _times(totals: Totals, times: int) -> Totals:
 
 
 def _totals(layers: tuple[Layer, ...], batch: int, dtype: str, start: int, peak: int) -> Totals:
-    params = idle = weights = biases = norm_params = norm_stats = macs = activation_bytes = 0
+    idle = weights = biases = norm_params = norm_stats = 0
     elementwise: dict[str, int] = {}
-    for node, cost, own, products, size in layers:
-        _, weight, bias, norm, stats, _, kinds, _, _, unused, _, _ = cost
-        params += own
-        if node[6] is None:  # `shares`: the parameters are counted once, where they belong
-            weights += weight
-            biases += bias
-            norm_params += norm
-            norm_stats += stats
-            idle += unused
-        macs += products
-        activation_bytes += size
+    every = [layer.cost for layer in layers]
+    alike = {id(cost): cost for cost in every}  # mostly few
+    shared = Counter([id(layer.cost) for layer in layers if layer.node.shares is not None])
+    for one, times in Counter(map(id, every)).items():
+        _, weight, bias, norm, stats, _, kinds, _, _, unused, _, _ = alike[one]
         for kind, count in kinds.items():
-            elementwise[kind] = elementwise.get(kind, 0) + count * batch
+            elementwise[kind] = elementwise.get(kind, 0) + count * batch * times
+        times -= shared.get(one, 0)  # their parameters are counted once, where they belong
+        weights += weight * times
+        biases += bias * times
+        norm_params += norm * times
+        norm_stats += stats * times
+        idle += unused * times
+    params = weights + biases + norm_params
+    macs, activation_bytes = sum([layer.macs for layer in layers]), sum([layer.activation_bytes for layer in layers])
     depth = weight_layers(layers, start)
     counts = (params, params - idle, weights, biases, norm_params, norm_stats, macs, 2 * macs, params * ITEMSIZE[dtype])
     return Totals(*counts, activation_bytes, peak, depth, elementwise)

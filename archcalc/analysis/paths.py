@@ -88,19 +88,23 @@ def expected(report: Report) -> Expected | None:
     for value in graph.outputs:
         there[value] = 1.0
     for index in range(len(shares) - 1, -1, -1):
+        runs = there[index] * shares[index]
         for value in graph.nodes[index].inputs:
-            if value >= 0:
-                there[value] = max(there[value], there[index] * shares[index])
+            if value >= 0 and there[value] < runs:
+                there[value] = runs
     longest: list[float] = []
+    found: list[tuple[float, float]] = []  # the branches that may be left out: their lengths and shares
     for node, layer in zip(graph.nodes, report.layers, strict=False):
-        sure, found = 0.0, list[tuple[float, float]]()
+        sure = 0.0
         for value in node.inputs:
             if value >= 0 and shares[value] < 1:
                 found.append((longest[value], shares[value]))
-            elif value >= 0:
-                sure = max(sure, longest[value])
-        for length, share in sorted(found):
-            sure = share * max(length, sure) + (1 - share) * sure
+            elif value >= 0 and longest[value] > sure:
+                sure = longest[value]
+        if found:
+            for length, share in sorted(found):
+                sure = share * max(length, sure) + (1 - share) * sure
+            found.clear()
         longest.append(sure + layer.cost.depth)
     macs = sum(share * layer.macs for share, layer in zip(there, report.layers, strict=False))
     return Expected(sum(ends), len(ends), max(longest), macs)

@@ -22,7 +22,7 @@ WITH_HEADS = " with heads"
 SCALES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Role:
     """The use of a column. `claim`: its `metric`, with the printed order of its parts in `pattern`; `result`: a metric
     that is reported and not computed."""

@@ -871,7 +871,8 @@ class _Expander:
         if bound is None:
             bound = self._bound[id(call)] = self._bind_op(call)
         _, cls, pairs, varies = bound
-        values = tuple([argument(env) for _, _, argument in pairs])
+        get = env.get  # a number behind a name, as most are, needs no evaluation
+        values = tuple([v if type(v := get(a.name or "")) is int else a(env) for _, _, a in pairs])
         refs: Value = ()
         if Ref in map(type, values):
             refs, values = self._refs(call, pairs, values)
@@ -1009,7 +1010,8 @@ class _Expander:
         for parameter, default in block.parameters:
             argument = given.get(parameter.value)
             if argument is not None:
-                own[parameter.value] = argument(env)
+                value = env.get(argument.name or "")
+                own[parameter.value] = value if type(value) is int else argument(env)
             elif default is not None:
                 own[parameter.value] = default(inner)
             else:

@@ -58,7 +58,7 @@ class Opaque:
         """The cell as an expression or a size, where it is one."""
         if self._means is None:
             try:
-                self._means = Argument(self.text)
+                self._means = argument(self.text)
             except SpecError:
                 self._means = False
         return self._means if isinstance(self._means, Argument) else None
@@ -386,29 +386,40 @@ def _parse(text: str) -> ast.expr:
     return tree
 
 
-class Argument:
-    """An argument of a call: an expression, or a size such as `1×7` (rule 12)."""
+class Size:
+    """A size such as `1×7` (rule 12), of an expression for every axis."""
 
-    __slots__ = ("constant", "name", "names", "parts", "text")
+    __slots__ = ("_value", "constant", "name", "names", "parts", "text")
 
-    def __init__(self, text: Text) -> None:
-        self.text = text = text.strip()
-        pieces, start = [], 0
-        for match in (match for match in TIMES.finditer(text.value) if match.group(1) is not None):
-            pieces.append(Expr(text.part(start, match.start())))
-            if len(pieces) == MAX_AXES:
-                raise text.error(f"a size of more than {MAX_AXES} axes is refused")
-            start = match.end()
-        pieces.append(Expr(text.part(start)))
-        self.parts = tuple(pieces)
-        self.names = {name for piece in pieces for name in piece.names}
-        self.constant = not self.names
-        self.name = pieces[0].name if len(pieces) == 1 else None
+    def __init__(self, text: Text, parts: list[Expr]) -> None:
+        self.text, self.parts = text, tuple(parts)
+        self.names = {name for part in parts for name in part.names}
+        self.constant, self.name = not self.names, None
+        self._value: tuple[Number, ...] | None = None
 
     def __call__(self, env: Env) -> Any:
-        if len(self.parts) == 1:
-            return self.parts[0](env)
-        return tuple(part.number(env) for part in self.parts)
+        if self._value is not None:
+            return self._value
+        found = tuple([part.number(env) for part in self.parts])
+        if self.constant:
+            self._value = found
+        return found
+
+
+Argument = Expr | Size  # of a call
+
+
+def argument(text: Text) -> Argument:
+    """Read an argument of a call: an expression, or a size. Raises SpecError."""
+    text = text.strip()
+    pieces, start = [], 0
+    for match in (match for match in TIMES.finditer(text.value) if match.group(1) is not None):
+        pieces.append(Expr(text.part(start, match.start())))
+        if len(pieces) == MAX_AXES:
+            raise text.error(f"a size of more than {MAX_AXES} axes is refused")
+        start = match.end()
+    last = Expr(text.part(start) if pieces else text)
+    return Size(text, [*pieces, last]) if pieces else last
 
 
 class Pattern:

@@ -14,7 +14,7 @@ from ..ops.synonyms import suggest_argument, suggest_op
 from ..records import NamedTuple
 from ..units import same, squeeze
 from .columns import Headings, Role, read_role
-from .expr import YIELDING, Argument, Expr, check_name
+from .expr import YIELDING, Argument, Expr, argument, check_name
 from .lines import STEPS, Block, Body, Steps, bodies_of, read_block, read_body, read_steps, steps_of
 from .metrics import ReportedMetric, known_metric, read_metrics
 from .notation import Pattern
@@ -52,7 +52,7 @@ class Head(NamedTuple):
     body: Body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Variant:
     """A variant by its printed name, with the cells of its row where `variants:` is a table."""
 
@@ -396,12 +396,12 @@ def _inputs(tree: Map) -> tuple[tuple[Text, Argument], ...]:
         return ()
     key = tree.key("input")
     if isinstance(value, Text) and value.value.strip() and not value.block:
-        return ((key, Argument(value)),)
+        return ((key, argument(value)),)
     if not isinstance(value, Map) or not value.entries:
         raise key.error("`input:` wants the size of the data, channels first, such as `3 × 224 × 224`")
     for name, _ in value.items():
         check_name(name, "an input")
-    return tuple((name, Argument(_scalar(size, "the size of this input"))) for name, size in value.items())
+    return tuple((name, argument(_scalar(size, "the size of this input"))) for name, size in value.items())
 
 
 def read_expressions(tree: Map, key: str) -> dict[str, tuple[Text, Expr]]:
@@ -424,7 +424,7 @@ def _defaults(tree: Map) -> dict[str, dict[str, tuple[Text, Argument]]]:
         for name, value in values.items():
             if name.value not in known:
                 raise name.error(f"`{word}` has no argument `{name}`", suggest_argument(name.value, known))
-            found.setdefault(word.value, {})[name.value] = (name, Argument(_scalar(value, "a value")))
+            found.setdefault(word.value, {})[name.value] = (name, argument(_scalar(value, "a value")))
     return found
 
 

@@ -14,7 +14,7 @@ from ..ops import OPS
 from ..ops.synonyms import LISTS, suggest_op
 from ..records import NamedTuple
 from .columns import Headings, columns_of
-from .expr import NAME, RESERVED, Argument, Expr, Opaque, Pattern, check_name
+from .expr import NAME, RESERVED, Argument, Expr, Opaque, Pattern, argument, check_name
 from .notation import cell_value
 from .reader import List, Map, Tree, where_of
 from .table import Table, TableRow, read_quoted
@@ -348,11 +348,11 @@ def _with_arguments(word: Text, text: Text) -> Call:
                 weights = piece.part(match.end()).strip()
                 check_name(weights, "weights")
             else:
-                named[name.value] = (name, Argument(piece.part(match.end())))
+                named[name.value] = (name, argument(piece.part(match.end())))
         elif named or weights is not None:
             raise piece.error("an argument without a name stands before those with one")
         else:
-            args.append(Pattern(piece) if "->" in piece.value else Argument(piece))
+            args.append(Pattern(piece) if "->" in piece.value else argument(piece))
     return Call(word, tuple(args), tuple(named.values()), weights=weights)
 
 
@@ -383,7 +383,7 @@ def read_block(key: Text, tree: Tree, headings: Headings | None) -> Block:
                 raise parameter.error(f"the parameter `{parameter}` stands here twice")
             if len(parameters) == MAX_ARGUMENTS:
                 raise parameter.error(f"more than {MAX_ARGUMENTS} parameters are refused")
-            default = Argument(piece.part(len(word) + 1)) if equals else None
+            default = argument(piece.part(len(word) + 1)) if equals else None
             if default is None and any(d is not None for _, d in parameters.values()):
                 raise parameter.error("a parameter without a default stands before those with one")
             parameters[parameter.value] = (parameter, default)

@@ -23,7 +23,7 @@ MAX_EVENTS = 100_000
 MAX_KEY = 1_024  # what the YAML parser looks ahead for a `:`
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class List:
     """A YAML sequence."""
 
@@ -31,7 +31,7 @@ class List:
     items: tuple[Tree, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Map:
     """A YAML mapping in its order: key text to (key, value)."""
 

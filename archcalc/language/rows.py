@@ -18,7 +18,7 @@ from .notation import cell_value
 from .table import Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """A row in one variant. Rows whose label is empty go on with the label above, up to a row of dashes: they are one
     `group`, the part of the paths that they share. `name` is the group's, with the number of the row where the group

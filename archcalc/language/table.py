@@ -21,7 +21,7 @@ class TableRow(NamedTuple):
     spans: int  # the column from which the last cell spans
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """A `|` block read as a table: its first row is the heading, rows of dashes are skipped."""
 

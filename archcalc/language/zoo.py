@@ -26,7 +26,7 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")  # of a family; a file's is no longe
 LAID_BY_FILE = ("stands_in", "input", "given", "let", "defaults", "notation", "heads", "rows", "blocks")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Selection:
     """A model as it is built: `family` with everything laid over it, and which of its variants. `file` is the spec that
     names the model and carries its claims; `plain` says that nothing is laid over the variant, so that the file's

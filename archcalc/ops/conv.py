@@ -102,7 +102,7 @@ def window(
     size = spatial(x, f"`{what}`")
     axes = len(size)
     k, s, d = spread(kernel, axes, "kernel"), spread(stride, axes, "stride"), spread(dilation, axes, "dilation")
-    extent = tuple(di * (ki - 1) + 1 for ki, di in zip(k, d, strict=True))
+    extent = tuple([di * (ki - 1) + 1 for ki, di in zip(k, d, strict=True)])
     if same:
         if pad is not None or pad_end is not None:
             raise OpError("`same` settles the padding: `pad` cannot be given beside it", "same")
@@ -110,7 +110,7 @@ def window(
         p, q = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
     else:
         sizes = zip(k, s, d, strict=True)
-        p = tuple(usual(*axis) for axis in sizes) if pad is None else spread(pad, axes, "pad")
+        p = tuple([usual(*axis) for axis in sizes]) if pad is None else spread(pad, axes, "pad")
         q = p if pad_end is None else spread(pad_end, axes, "pad_end")
     out = []
     for n, r, si, pi, qi in zip(size, extent, s, p, q, strict=True):

@@ -235,7 +235,7 @@ class Only(NamedTuple):
 Block = Heading | Prose | Facts | Table | Verbatim | Picture | Gap | Fold | Beside | Only
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Page:
     """All that a result says. Its parts are made only for the form that needs them.
 
