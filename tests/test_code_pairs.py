@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -105,6 +106,123 @@ def swin(m: Any, x: Tensor, back: int = 1, cut: tuple[int, ...] = (0, 1, 3, 2, 4
     y = m.out((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))
     y = y.view(-1, 2, 2, 2, 2, 8).permute(0, 1, 3, 2, 4, 5).reshape(-1, 4, 4, 8)
     return (y.roll((back, back), (1, 2)) if back else y).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+
+
+def cosine(m: Any, x: Tensor, most: float = math.log(100), size: tuple[int, ...] = (-1, 1, 1), over: str = "qk",
+           axis: int = -1, late: bool = False, bias: Any = None, packed: Any = None) -> Tensor:  # fmt: skip
+    """Attention of two heads by cosines, each head at a temperature of its own, with one thing or another otherwise."""
+    made = (m.q(x), m.k(x), m.v(x)) if packed is None else F.linear(x, m.w, packed(m)).chunk(3, -1)
+    q, k, v = (layer.unflatten(-1, (HEADS, -1)).transpose(1, 2) for layer in made)
+    q, k = (F.normalize(y, dim=axis) if name in over else y for name, y in zip("qk", (q, k), strict=True))
+    scores, warmth = q @ k.mT, m.tau.clamp(max=most).exp().view(size)
+    scores = scores if late else scores * warmth
+    scores = scores if bias is None else scores + bias(m)
+    scores = scores * warmth if late else scores
+    return m.o((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+
+def warm(count: int = HEADS, tables: str = "") -> Callable[[], dict[str, Any]]:
+    return lambda: layers("qkvo", tables)() | {"tau": nn.Parameter(torch.ones(count, 1, 1))}
+
+
+def worked_on(late: Callable[[Tensor], Tensor], early: Callable[[Tensor], Tensor] = lambda t: t) -> Work:
+    """Cosine attention with biases of which a function is taken before they are looked up, and one behind that."""
+    return lambda m, x: cosine(m, x, bias=lambda m: late(relative()(SimpleNamespace(t=early(m.t)))))
+
+
+def with_bias(made: Callable[[Any], Tensor]) -> Work:
+    """Cosine attention of one layer whose bias is made."""
+    return lambda m, x: cosine(m, x, packed=made)
+
+
+def overwritten(m: Any, part: int = 1, by: float = 0.0, again: bool = False) -> Tensor:
+    """A bias of which a part is overwritten."""
+    bias: Tensor = m.b.clone()
+    bias[part * D : (part + 1) * D].fill_(by)
+    if again:
+        bias[:D].fill_(1.0)
+    return bias
+
+
+def biased() -> dict[str, Any]:
+    made = {"w": nn.Parameter(torch.ones(3 * D, D)), "b": nn.Parameter(torch.ones(3 * D)), "o": nn.Linear(D, D)}
+    made |= {"tau": nn.Parameter(torch.ones(HEADS, 1, 1))}
+    return made | {"c": nn.Parameter(torch.ones(D)), "d": nn.Parameter(torch.ones(D)), "zeros": torch.zeros(D)}
+
+
+def decomposed(m: Any, x: Tensor, flip: bool = False, of: str = "q", scaled: bool = False,
+               spread: tuple[int, int] = (4, 3), products: bool = False) -> Tensor:  # fmt: skip
+    """Attention of two heads in a square of 2×2, whose queries meet vectors of the differences along each axis."""
+    q, k, v = (getattr(m, name)(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for name in "qkv")
+    apart = (torch.arange(2)[:, None] - torch.arange(2)[None]) * (-1 if flip else 1) + 1
+    met = ({"q": q, "k": k}[of] * (8**-0.5 if scaled else 1)).reshape(-1, 2, 2, 8)
+    if products:
+        rows = (met.transpose(0, 1).flatten(1, 2) @ m.r[apart].mT).unflatten(1, (-1, 2)).transpose(0, 1)
+        columns = (met.permute(2, 0, 1, 3).flatten(1, 2) @ m.c[apart].mT).unflatten(1, (-1, 2)).permute(1, 2, 0, 3)
+    else:
+        rows, columns = (torch.einsum(f"bhwc,{n}kc->bhwk", met, t[apart]) for n, t in (("h", m.r), ("w", m.c)))
+    added = (rows.unsqueeze(spread[0]) + columns.unsqueeze(spread[1])).reshape(-1, HEADS, T, T)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=added)
+    return m.o(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+
+def vectors() -> dict[str, Any]:
+    return layers("qkvo")() | {name: nn.Parameter(torch.ones(3, 8)) for name in "rc"}
+
+
+def picked(out: str = "nijxy", flip: bool = True, last: bool = False) -> Callable[[Any], Tensor]:
+    """Biases of pairs in a square of 2×2 that products with ones and zeros pick from a table."""
+    apart = (torch.arange(2)[None] - torch.arange(2)[:, None]) * (1 if flip else -1) + 1
+    ones = F.one_hot(apart, 3).float()
+    table = "hwn" if last else "nhw"
+    return lambda m: torch.einsum(f"nixw,jyw->{out}", torch.einsum(f"{table},ixh->nixw", m.p, ones), ones).reshape(
+        HEADS, T, T
+    )
+
+
+def picking(last: bool = False) -> Callable[[], dict[str, Any]]:
+    return lambda: layers("qkvo")() | {"p": nn.Parameter(torch.ones((3, 3, HEADS) if last else (HEADS, 3, 3)))}
+
+
+def placed(log: float = 8, flip: bool = False, kept: bool = False) -> tuple[Work, Callable[[], dict[str, Any]]]:
+    """Cosine attention whose biases a small network makes of places, which are constants."""
+    line = torch.linspace(-1, 1, 3)
+    places = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1)
+    places = (places.flip(-1) if flip else places)[None]
+    places = places.sign() * (8 * places.abs() + 1).log() / math.log(log)
+
+    class Made(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("places", places, persistent=kept)
+            self.one, self.two = nn.Linear(2, 8), nn.Linear(8, HEADS, bias=False)
+
+        def forward(self) -> Tensor:
+            return self.two(self.one(self.places).relu()).view(-1, HEADS)  # type: ignore[no-any-return]
+
+    def work(m: Any, x: Tensor) -> Tensor:
+        return cosine(m, x, bias=lambda m: 16 * relative()(SimpleNamespace(t=m.made())).sigmoid())
+
+    return work, lambda: warm()() | {"made": Made()}
+
+
+def edges(work: Callable[[Tensor], Tensor], last: bool = False) -> Work:
+    """What is done to the edges of a map, whose channels stand in front, or behind."""
+
+    def done(m: Any, x: Tensor) -> Tensor:
+        y = m.conv(x)
+        return m.out(work(y.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) if last else work(y))  # type: ignore[no-any-return]
+
+    return done
+
+
+def convs() -> dict[str, Any]:
+    return {"conv": nn.Conv2d(8, 8, 3, padding=1), "out": nn.Conv2d(8, 8, 1)}
+
+
+def unit(m: Any, x: Tensor, axis: int = 1) -> Tensor:
+    y = m.conv(x)
+    return m.out(y * torch.rsqrt(y.pow(2).mean(axis, keepdim=True) + 1e-6))  # type: ignore[no-any-return]
 
 
 def in_windows() -> dict[str, Any]:
@@ -208,6 +326,61 @@ OTHERWISE: dict[str, Pair] = {
         lambda m, x: attend(m, x, True, bias=relative()), lambda m, x: attend(m, x, True, bias=relative(True)),
         layers("qkvo", "t"),
     ),
+    "a temperature below another": Pair(
+        *each(lambda most: lambda m, x: cosine(m, x, most), math.log(100), 0.1), warm()
+    ),
+    "a temperature of all heads": Pair(*same(cosine), warm(), others=warm(1)),
+    "a temperature of tokens": Pair(
+        *each(lambda size: lambda m, x: cosine(m, x, size=size), (-1, 1, 1), (1, -1, 1)), warm(), (HEADS, D)
+    ),
+    "cosines of queries alone": Pair(*each(lambda over: lambda m, x: cosine(m, x, over=over), "qk", "q"), warm()),
+    "lengths over tokens": Pair(*each(lambda axis: lambda m, x: cosine(m, x, axis=axis), -1, -2), warm(), (8, D)),
+    "biases at a temperature": Pair(
+        *each(lambda late: lambda m, x: cosine(m, x, late=late, bias=relative()), False, True), warm(tables="t")
+    ),
+    "biases of another size": Pair(
+        *each(worked_on, lambda y: 16 * y.sigmoid(), lambda y: 8 * y.sigmoid()), warm(tables="t")
+    ),
+    "a function of larger biases": Pair(
+        *each(worked_on, lambda y: 16 * y.sigmoid(), lambda y: (16 * y).sigmoid()), warm(tables="t")
+    ),
+    "shares of biases looked up, or before": Pair(
+        worked_on(lambda y: y.softmax(-1)), worked_on(lambda y: y, lambda t: t.softmax(0)), warm(tables="t")
+    ),
+    "logarithms to another base": Pair(placed()[0], placed(9)[0], placed()[1], others=placed(9)[1]),
+    "columns before rows": Pair(placed()[0], placed(flip=True)[0], placed()[1], others=placed(flip=True)[1]),
+    "zeros for values": Pair(
+        with_bias(lambda m: torch.cat((m.c, m.zeros, m.d))), with_bias(lambda m: torch.cat((m.c, m.d, m.zeros))), biased
+    ),
+    "the bias of values overwritten": Pair(with_bias(overwritten), with_bias(lambda m: overwritten(m, 2)), biased),
+    "the bias of keys not overwritten": Pair(with_bias(overwritten), with_bias(lambda m: m.b), biased),
+    "a bias overwritten with ones": Pair(with_bias(overwritten), with_bias(lambda m: overwritten(m, by=1.0)), biased),
+    "a bias overwritten again": Pair(with_bias(overwritten), with_bias(lambda m: overwritten(m, again=True)), biased),
+    "vectors of keys": Pair(*each(lambda of: lambda m, x: decomposed(m, x, of=of), "q", "k"), vectors),
+    "vectors the other way": Pair(*each(lambda flip: lambda m, x: decomposed(m, x, flip), False, True), vectors),
+    "vectors of scaled queries": Pair(
+        *each(lambda scaled: lambda m, x: decomposed(m, x, scaled=scaled), False, True), vectors
+    ),
+    "vectors along the other axis": Pair(
+        *each(lambda spread: lambda m, x: decomposed(m, x, spread=spread), (4, 3), (3, 4)), vectors
+    ),
+    "picks the other way": Pair(
+        *each(lambda flip: lambda m, x: attend(m, x, True, bias=picked(flip=flip)), True, False), picking()
+    ),
+    "picks of columns for rows": Pair(
+        *each(lambda out: lambda m, x: attend(m, x, True, bias=picked(out)), "nijxy", "njixy"), picking()
+    ),
+    "zeros behind rows, or columns": Pair(
+        *each(lambda pad: edges(lambda y: F.pad(y, pad), True), (0, 0, 0, 2, 0, 0), (0, 0, 0, 0, 0, 2)), convs, MAP
+    ),
+    "zeros in front": Pair(
+        edges(lambda y: F.pad(y, (0, 1, 0, 1))), edges(lambda y: F.pad(y, (0, 0, 1, 0, 1, 0)), True), convs, MAP
+    ),
+    "columns cut off for rows": Pair(edges(lambda y: y[:, :, :3]), edges(lambda y: y[:, :, :3], True), convs, MAP),
+    "rows cut off in front": Pair(edges(lambda y: y[:, :, :3]), edges(lambda y: y[:, 1:], True), convs, MAP),
+    "lengths of columns": Pair(
+        *each(lambda axis: lambda m, x: unit(m, x, axis), 1, 3), convs, (8, 4, 8)
+    ),
     "windows that are not turned back": Pair(swin, lambda m, x: swin(m, x, back=0), in_windows, MAP),
     "windows turned on": Pair(swin, lambda m, x: swin(m, x, back=-1), in_windows, MAP),
     "windows without a transpose": Pair(swin, lambda m, x: swin(m, x, cut=(0, 1, 2, 3, 4, 5)), in_windows, MAP),
@@ -310,6 +483,30 @@ ALIKE: dict[str, Pair] = {
     "layers in another's place": Pair(attend, lambda m, x: attend(m, x, names="kqvo"), layers("qkvo")),
     "products of one layer": Pair(
         lambda m, x: attend(m, x, order=(0, 1, 2)), attend, PACKED, others=layers("qkvo")
+    ),
+    "cosines": Pair(*same(cosine), warm()),
+    "a function of biases before they are looked up": Pair(
+        worked_on(lambda y: 16 * y.sigmoid()), worked_on(lambda y: y, lambda t: 16 * t.view(9, HEADS).sigmoid()),
+        warm(tables="t"),
+    ),
+    "places that a checkpoint holds": Pair(
+        placed()[0], placed(kept=True)[0], placed()[1], others=placed(kept=True)[1]
+    ),
+    "zeros for the bias of keys": Pair(
+        with_bias(lambda m: torch.cat((m.c, m.zeros, m.d))), with_bias(lambda m: torch.cat((m.c, m.zeros, m.d))), biased
+    ),
+    "the bias of keys overwritten": Pair(*same(with_bias(overwritten)), biased),
+    "vectors by other products": Pair(
+        *each(lambda products: lambda m, x: decomposed(m, x, products=products), False, True), vectors
+    ),
+    "picks": Pair(*same(lambda m, x: attend(m, x, True, bias=picked())), picking()),
+    "picks for a table": Pair(
+        lambda m, x: attend(m, x, True, bias=picked(flip=False, last=True)),
+        lambda m, x: attend(m, x, True, bias=relative()), picking(True), others=layers("qkvo", "t"),
+    ),
+    "edges of channels behind": Pair(
+        edges(lambda y: F.pad(y, (0, 1, 2, 0))[:, :, :-1, 1:]),
+        edges(lambda y: F.pad(y, (0, 0, 0, 1, 2, 0))[:, :-1, 1:], True), convs, MAP,
     ),
     "windows that are a network's end": Pair(
         *same(lambda m, x: swin(m, x, back=0)), in_windows, MAP

@@ -451,6 +451,9 @@ def _changed(one: Normal, other: Normal, a: int, b: int, linked: Linked) -> str:
     dealt = [[(held.part, held.parts, held.heads) for held in step.held if held.parts > 1] for step in (first, second)]
     if all(dealt) and dealt[0] != dealt[1]:
         return f"{first.op.word}: queries, keys and values stand in another order in their layer"
+    notes = [", ".join({held.note: None for held in step.held if held.note}) for step in (first, second)]
+    if notes[0] != notes[1]:
+        return f"{first.op.word}: {notes[0] or 'as usual'} → {notes[1] or 'as usual'}"
     if (fixed or resized) and first.weights != second.weights:
         x, y = ("; ".join(map(show, step.weights)) for step in (first, second))
         return f"{word}: weights {x} → {y}"
@@ -481,7 +484,8 @@ def told(first: Op, second: Op, plain: Op, other: Op) -> str:
     """The difference of two calls, also in normal form: `conv: stride=2 → stride=1`, or `relu → gelu`. A call of code
     is told as the op that it equals."""
     first, second = first.equals or first, second.equals or second
-    if plain.word != other.word:
+    settled = plain.word == other.word
+    if not settled:
         plain, other = first, second
     if plain.word != other.word:
         return f"{first.word} → {second.word}"
@@ -491,14 +495,21 @@ def told(first: Op, second: Op, plain: Op, other: Op) -> str:
         [{arg.name: value for arg, value in op.arguments} for op in ops] for ops in ((plain, other), (first, second))
     )
     names = [name for name in defaults if sides[0].get(name) != sides[1].get(name)]
-    names = [name for name in names if None not in (sides[0].get(name), sides[1].get(name))] or names  # None: as usual
-    said = [name for name in names if any(own.get(name) != defaults[name] for own in given)] or names
+    both = [name for name in names if None not in (sides[0].get(name), sides[1].get(name))]
+    names = names if settled or not both else both  # where it is not in normal form None is as usual
+    said = [
+        name
+        for name in names
+        if (name not in both and any(name in own for own in given))
+        or any(own.get(name) != defaults[name] for own in given)
+    ] or names
+    both = [name for name in both if name in said]
     calls = first.equals is None and second.equals is None  # of one operator, which need not say all of its arguments
     before, now = (
         ", ".join(
             f"{name}={show(side[name])}" if name in side else f"{name} as usual"
             for name in said
-            if name in side or calls
+            if (name in side or calls) and (not both or side.get(name, calls) is not None)
         )
         for side in sides
     )

@@ -11,7 +11,7 @@ from ..ops import OPS, Op, Shape
 from ..ops.laid import SPREAD, Atom, Laid, merged
 from ..ops.shapes import Cut, many, single
 from ..records import NamedTuple
-from .attend import variable
+from .moves import variable
 
 PARTED: dict[tuple[int, ...], str] = {
     (0, 2, 1, 3): "windows",

@@ -12,7 +12,7 @@ from ..ops import OPS, Op, Shape
 from ..ops.base import ANY, BUFFER, EITHER, PARAMETER, TIMES, Form, Idiom
 from ..ops.laid import SPREAD, Laid, merged, whole
 from ..records import NamedTuple
-from .attend import Moves, variable
+from .moves import Moves, variable
 from .steps import Held
 
 USUAL = ("value", "exponent", "beta", "threshold")  # arguments that a call need not have

@@ -20,11 +20,13 @@ from ..ops import OPS, Op, Shape, Tokens
 from ..ops.laid import SPREAD, merged, whole
 from ..ops.shapes import Cut, dims, elements, many, numel, single
 from ..records import NamedTuple
-from .attend import SEEN, Finder, Moves, Projected, attention, looking_up, variable
+from .attend import Finder, Projected, attention, looking_up
 from .cuts import beside, regrouped, rolled, sides
 from .idioms import Idioms
 from .inwards import moved
-from .pooled import Biases, asked, mean_of_places, taken, with_mean
+from .moves import Moves, variable
+from .pooled import Biases, Made, asked, mean_of_places, taken, with_mean
+from .scores import SEEN
 from .steps import Held, Step
 
 SHIFTED = "windows"  # what a map that is turned round is cut into
@@ -77,7 +79,11 @@ def normal(graph: Graph, layouts: bool = True) -> Normal:
     cuts = _Cuts(graph) if graph.code is not None else None
     for index, node in enumerate(graph.nodes):
         if cuts is not None and (
-            cuts.step(index, at, steps) or cuts.written(index, at, steps) or cuts.pooled(index, at, steps)
+            cuts.step(index, at, steps)
+            or cuts.written(index, at, steps)
+            or cuts.pooled(index, at, steps)
+            or cuts.edged(index, at, steps)
+            or cuts.placed(index, at, steps)
         ):
             continue
         inputs = [value for place, value in enumerate(node.inputs) if place not in node.op.fixed]
@@ -172,7 +178,7 @@ class _Cuts:
         at[index] = known
         if found.op.gathers and len(node.op.gives) == len(found.shape) + 1:
             self._sides[known] = sides(laid)
-            self.moves.begin(index)  # it is a map again
+            self.moves.begin(index, sides(laid))  # it is a map again
         return True
 
     def written(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
@@ -252,6 +258,35 @@ class _Cuts:
         at[index] = len(steps)
         steps.append(made)
         self.follow(made)
+        return True
+
+    def placed(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
+        """Whether a node is a layer of a constant that has a word: that is a step, and the layer."""
+        node = self.graph.nodes[index]
+        made, op = (node.op.of_constant or (None, None)) if node.shares is None else (None, None)
+        if made is None or op is None:
+            return False
+        steps.append(Step(index, made, (), (), None, (), made.shape(())))
+        self.follow(steps[-1])
+        at[index] = len(steps)
+        weights = tuple(param.shape for param in node.op.params())
+        held = tuple(Held(index, number) for number in range(len(weights)))
+        steps.append(Step(index, op, weights, (len(steps) - 1,), None, held))
+        self.follow(steps[-1])
+        return True
+
+    def edged(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
+        """Whether a node pads or cuts the edges of a map, wherever its channels stand: it becomes that step."""
+        node = self.graph.nodes[index]
+        read = variable(node) if node.op.role == "edge" and len(node.op.gives) == 4 else []
+        axes = self.moves.axes(read[0]) if len(read) == 1 else None
+        if axes is None or not (found := node.op.on_map(axes)):
+            return False
+        (op,) = found
+        at[index] = at[read[0]] if op is None else len(steps)
+        if op is not None:
+            steps.append(Step(index, op, (), (at[read[0]],), None))
+            self.follow(steps[-1])
         return True
 
     def turn(self, steps: list[Step], outputs: Sequence[int]) -> None:
@@ -477,9 +512,10 @@ def _of_itself(steps: Sequence[Step], step: Step, readers: Counter[int]) -> tupl
 def _attend(graph: Graph, steps: list[Step], at: Mapping[int, int], cuts: _Cuts) -> None:
     """Make one attention of the mixing of values, the layers that make queries, keys and values, and that behind it."""
     finder = Finder(graph, cuts.plain)
-    readers: dict[int, set[int]] = {at[value]: {-1} for value in graph.outputs}
-    for number, step in enumerate(steps):
-        for value in step.reads:
+    outputs = [at[value] for value in graph.outputs]
+    readers: dict[int, set[int]] = {value: {-1} for value in outputs}
+    for number in _live(graph, steps, outputs, set()):
+        for value in steps[number].reads if number >= 0 else ():
             readers.setdefault(value, set()).add(number)
     made = [
         one
@@ -492,19 +528,24 @@ def _attend(graph: Graph, steps: list[Step], at: Mapping[int, int], cuts: _Cuts)
             size = steps[table].weights[0]
             steps[table] = steps[table]._replace(op=OPS["learned"](size=size), shape=size)
         steps[one.number] = one.step
-        for value in one.inside:  # what nothing reads any more
-            steps[value] = steps[value]._replace(weights=())
+        for value in one.inside:  # what nothing reads any more, also where it is written into memory
+            own = steps[value].node
+            gone = one.step.node if graph.nodes[own].op.storage == "inplace" else own
+            steps[value] = steps[value]._replace(weights=(), node=gone)
+        for value, reads, shape in one.functions:
+            steps[value] = steps[value]._replace(reads=(reads,), shape=shape)
 
 
 class _Attention(NamedTuple):
     """The attention that a layer is the last part of: its step, the steps inside it, those whose weights it has with
-    the part that it has of each, and tables of biases that others read too."""
+    the part that it has of each, tables that are values, and what works on these: what it reads, and its shape."""
 
     number: int
     step: Step
     inside: set[int]
     learned: tuple[tuple[int, int], ...]
     tables: set[int]
+    functions: list[tuple[int, int, Shape]]
 
 
 def _attention(
@@ -517,9 +558,13 @@ def _attention(
         return None
     parts = found.query, found.key, found.value
     layers = [at[part.layer] for part in parts]
-    if any(steps[one].op.family != "linear" or len(steps[one].reads) != 1 for one in layers) or not _once(
-        layers, parts
-    ):
+    made = [cuts.biases.made(part.layer) for part in parts]
+    for one, bias, part in zip(layers, made, parts, strict=True):
+        if steps[one].op.family != "linear" or len(steps[one].reads) - len(bias.nodes if bias else ()) != 1:
+            return None
+        if bias is not None and (len(bias.parts) != part.parts or part.by_head):
+            return None
+    if not _once(layers, parts):
         return None
     cut = cuts.cut.get(cuts.made[layers[0]])
     masks = [*found.added.masks]
@@ -528,34 +573,87 @@ def _attention(
         if [mask.startswith(hidden) and _of_windows(mask, found.query.heads) for mask in masks] != [True]:
             return None
         masks = []
-    op = attention(found, [steps[one].op for one in layers], step.op, masks)
-    tables = {at[table] for table in found.added.tables}
-    inside = _inside(steps, number, {*layers, *tables})
-    if op is None or inside is None or len(tables) > 1:
-        return None
     own, memory, values = (steps[layer].reads[0] for layer in layers)
     sources = [own] if own == memory == values else [own, memory] if memory == values else [own, memory, values]
-    op = op.but(memory=len(sources) > 1, values=len(sources) > 2)
-    weights = [(n // part.parts, *rest) for layer, part in zip(layers, parts, strict=True)
-               for n, *rest in steps[layer].weights]  # fmt: skip
-    held = [one._replace(part=part.part, parts=part.parts, heads=part.made if part.by_head else 1)
-            for layer, part in zip(layers, parts, strict=True) for one in steps[layer].held]  # fmt: skip
+    weights, held, biases = _projections(steps, layers, parts, made)
+    op = attention(found, biases, step.op, masks)
     weights, held = [*weights, *step.weights], [*held, *step.held]
     learned = [*zip(layers, [part.part for part in parts], strict=True), (number, 0)]
-    shared = set()
-    for table in tables:
-        op = op and looking_up(op, graph.nodes[steps[table].node].op)
-        if readers[table] <= {*inside, number}:
-            weights, held = [*weights, *steps[table].weights], [*held, *steps[table].held]
-            learned.append((table, 0))
-        elif op is not None:  # several attentions share it
-            op = op.but(table=True)
-            sources.append(table)
-            shared.add(table)
-    if op is None or any(not readers[one] <= {*inside, number} for one in inside - tables):
+    learned += [(at[bias.nodes[0]], 0) for bias in dict.fromkeys(made) if bias]
+    tables = {at[table.node] for table in found.added.tables}
+    along = [at[one.node] for one in sorted(found.added.along)]
+    warm = [at[found.warmth]] if found.warmth >= 0 else []
+    ends = {*layers, *tables, *along, *warm, *(at[bias.nodes[0]] for bias in made if bias)}
+    inside = _inside(steps, [*step.reads, *(value for layer in layers for value in steps[layer].reads[1:])], ends)
+    if op is None or inside is None or len(tables) > 1:
         return None
-    made = Step(step.node, op, tuple(weights), tuple(sources), None, tuple(held))
-    return _Attention(number, made, inside.difference(sources), tuple(learned), shared)
+    op = op.but(memory=len(sources) > 1, values=len(sources) > 2)
+    for one in warm:
+        weights, held = [*weights, *steps[one].weights], [*held, *steps[one].held]
+        learned.append((one, 0))
+    shared: set[int] = set()
+    functions: list[tuple[int, int, Shape]] = []
+    for looked in found.added.tables:
+        op, table = op and looking_up(op, looked.words), at[looked.node]
+        alone, reads = readers.get(table, set()) <= {*inside, number}, steps[table].reads
+        if alone and not looked.functions and not reads:
+            size = steps[table].weights[0]
+            each = numel(size) // found.query.heads, found.query.heads
+            weights.append(each if len(size) > len(each) else size)
+            note = f"biases of differences {looked.order}" if looked.order else ""
+            held += [one._replace(note=note) for one in steps[table].held]
+            learned.append((table, 0))
+        elif op is not None and not looked.order and (alone or not (looked.functions or reads)):
+            op = op.but(table=True)  # several attentions share it, or it is made
+            if reads and not _as_table(graph, cuts.plain, looked.node):
+                return None
+            value = reads[0] if reads else table
+            size = cuts.plain.of(variable(graph.nodes[looked.node])[0])[1].size if reads else steps[table].weights[0]
+            shared.update(() if reads else (table,))
+            for one in looked.functions:
+                functions.append((at[one], value, Tokens((numel(size) // found.query.heads, found.query.heads))))
+                value = at[one]
+            sources.append(value)
+        else:
+            return None
+    for one in along:
+        weights, held = [*weights, *steps[one].weights], [*held, *steps[one].held]
+        learned.append((one, 0))
+    if op is None or any(not readers.get(one, set()) <= {*inside, number} for one in inside - tables):
+        return None
+    mixed = Step(step.node, op, tuple(weights), tuple(sources), None, tuple(held))
+    gone = inside.difference(sources, shared, (one for one, *_ in functions))
+    return _Attention(number, mixed, gone, tuple(learned), shared, functions)
+
+
+def _projections(
+    steps: Sequence[Step], layers: Sequence[int], parts: Sequence[Projected], made: Sequence[Made | None]
+) -> tuple[list[Shape], list[Held], list[bool]]:
+    """The weights of queries, keys and values, in whichever layers, and which of these have a bias."""
+    weights: list[Shape] = []
+    held: list[Held] = []
+    biases: list[bool] = []
+    for layer, part, bias in zip(layers, parts, made, strict=True):
+        step = steps[layer]
+        weights += [(n // part.parts, *rest) for n, *rest in step.weights]
+        heads = part.made if part.by_head else 1
+        held += [one._replace(part=part.part, parts=part.parts, heads=heads) for one in step.held]
+        biases.append(len(step.weights) > 1)
+        if bias is not None:
+            own = bias.parts[part.part]
+            biases[-1] = own is not None and part.part != bias.zeroed
+            weights += [] if own is None else [(step.weights[0][0] // part.parts,)]
+            note = "" if part.part != bias.zeroed else "has biases that it overwrites with zeros"
+            held += [] if own is None else [own._replace(note=note)]
+    return weights, held, biases
+
+
+def _as_table(graph: Graph, moves: Moves, lookup: int) -> bool:
+    """Whether the rows of a value that a call looks vectors up in are in the order of what makes it."""
+    laid = moves.of(variable(graph.nodes[lookup])[0])[1]
+    own = whole(laid.source).groups
+    alike = len(laid.groups) == 2 and not any(laid.start) and laid.groups[1] == own[-1]
+    return alike and merged(laid.groups[:1]) == merged(own[:-1])
 
 
 def _of_windows(mask: str, heads: int) -> bool:
@@ -592,11 +690,10 @@ def _once(layers: Sequence[int], parts: Sequence[Projected]) -> bool:
     return len({*taken}) == len(taken) == sum(counts.values())
 
 
-def _inside(steps: Sequence[Step], last: int, ends: set[int]) -> set[int] | None:
-    """The steps between a layer and these others, which all that it reads comes from; None where something else is
+def _inside(steps: Sequence[Step], waiting: list[int], ends: set[int]) -> set[int] | None:
+    """The steps between what a layer reads and these others, which all of it comes from; None where something else is
     learned on the way."""
     found: set[int] = set()
-    waiting = [*steps[last].reads]
     while waiting:
         at = waiting.pop()
         if at < 0 or (at not in ends and steps[at].weights):

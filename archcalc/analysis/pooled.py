@@ -10,7 +10,9 @@ from ..graph import Graph, Node
 from ..ops import OPS, Op, Shape, Tokens
 from ..ops.laid import Atom, Laid, merged, whole
 from ..ops.shapes import elements
-from .attend import Moves, variable
+from ..records import NamedTuple
+from .moves import Moves, variable
+from .scores import CONSTANT
 from .steps import Held, Step
 
 PLAIN = ("heads", "kv_heads", "key", "value", "out", "bias", "key_bias", "out_bias", "scale")  # whichever tokens ask
@@ -54,8 +56,18 @@ def taken(laid: Laid) -> Op | None:
     return OPS["take"](laid.start[tokens]).normal(Tokens((laid.source[tokens], laid.source[width])))
 
 
+class Made(NamedTuple):
+    """A bias that calls make for one layer: the `nodes` that do, and the parameter that each of its parts is, None of
+    zeros; of what is overwritten with them, which is the part `zeroed`."""
+
+    nodes: tuple[int, ...]
+    parts: tuple[Held | None, ...]
+    zeroed: int = -1
+
+
 class Biases:
-    """Layers whose biases are the parts of a tensor that a call puts together, each of one layer alone."""
+    """Biases that calls make: a layer's of parameters and zeros, and layers' that are the parts of a tensor that a call
+    puts together, each of one layer alone."""
 
     def __init__(self, graph: Graph, moves: Moves) -> None:
         self.graph, self.moves = graph, moves
@@ -71,6 +83,34 @@ class Biases:
             self._known[source] = self._parts(source)
         part = self._known[source].get(index)
         return None if part is None else Held(source, part)
+
+    def made(self, index: int) -> Made | None:
+        """The bias of a layer, where it is made of parameters and of zeros for a part of what the layer gives."""
+        node = self.graph.nodes[index]
+        read = variable(node) if node.op.family == "linear" else []
+        source, laid = self.moves.of(read[1]) if len(read) > 1 else (-1, whole(()))
+        maker = self.graph.nodes[source] if source >= 0 else None
+        if maker is None or maker.shares is not None or variable(maker) or laid != whole(maker.op.gives):
+            return None
+        shapes, (size, *more) = [param.shape for param in maker.op.params()], maker.op.gives
+        if maker.op.role == "joined" and len(read) == 2:
+            said = maker.op.said.get("tensors", ())
+            zeros = [one == f"{CONSTANT}full 0" for one in said]
+            each = size // len(said) if said else 0
+            if zeros.count(True) != 1 or shapes != [(each,)] * (len(said) - 1) or each * len(said) != size:
+                return None
+            return Made(
+                (source,), tuple(None if zero else Held(source, at - sum(zeros[:at])) for at, zero in enumerate(zeros))
+            )
+        zero = self.graph.nodes[read[2]] if maker.op.role == "copied" and len(read) == 3 else None
+        if zero is None or zero.op.role != "filled" or zero.op.said.get("value", 0) != 0 or shapes != [(size,)] or more:
+            return None
+        of, part = self.moves.of(variable(zero)[0])
+        each = part.size[0] if len(part.size) == 1 else 0
+        if of != source or not each or size % each or part.groups != ((Atom(0, each),),) or part.start[0] % each:
+            return None
+        count = size // each
+        return Made((source, read[2]), tuple(Held(source, 0, at, count) for at in range(count)), part.start[0] // each)
 
     def _keys(self, node: int) -> Sequence[str]:
         return self.graph.code.keys[node] if self.graph.code else ()

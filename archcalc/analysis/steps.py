@@ -8,7 +8,8 @@ from ..records import NamedTuple
 
 class Held(NamedTuple):
     """A parameter or statistic: of which node which one in order, and which part of it of how many, of each of so many
-    `heads`, `turned` where it is transposed. A buffer that a call lays out has its `key` in a `state_dict`."""
+    `heads`, `turned` where it is transposed. A buffer that a call lays out has its `key` in a `state_dict`; a
+    `note` says what it is that the op does not say."""
 
     node: int
     number: int
@@ -17,6 +18,7 @@ class Held(NamedTuple):
     turned: bool = False
     heads: int = 1
     key: str = ""
+    note: str = ""
 
 
 class Step(NamedTuple):

@@ -55,6 +55,11 @@ Role = Literal[
     "joined",
     "choosing",
     "averaging",
+    "edge",
+    "exponential",
+    "limited",
+    "copied",
+    "filled",
 ]
 Along = Literal["", "front", "last", "each"]  # channels in front of the places of a map, behind them, or no matter
 
@@ -312,7 +317,7 @@ class Op:
     def each(self) -> bool:
         """Whether it works on each place alone, in normal form, all channels of it."""
         if self.family in ("activation", "elementwise"):
-            return not self.probabilities and self.equals is not None
+            return self.equals is not None
         return self.family == "linear" or (self.family == "merge" and self.commutes)
 
     @property
@@ -336,6 +341,11 @@ class Op:
         return False
 
     @property
+    def of_constant(self) -> tuple[Op, Op] | None:
+        """What makes the constant that a call of code reads, and what the call is of that, where both have words."""
+        return None
+
+    @property
     def said(self) -> dict[str, Any]:
         """The arguments of a call by name, a constant among them in words."""
         return {argument.name: value for argument, value in self.arguments}
@@ -343,6 +353,11 @@ class Op:
     def moved(self, x: Laid) -> Laid | None:
         """What a call of code gives, where it moves the elements of its input alone, or multiplies all by a number."""
         return None
+
+    def on_map(self, axes: tuple[int, ...]) -> tuple[()] | tuple[Op | None]:
+        """What a call of code that pads or cuts a map is in normal form, where the channels, rows and columns of what
+        it reads stand along these axes; nothing where it has no word."""
+        return ()
 
     def joined(self, other: Op) -> Op | None:
         """The op that gives what this one and `other` give of one value, side by side."""

@@ -572,6 +572,7 @@ class Softmax(Elementwise):
     settles = True
     saves = "output"
     probabilities = True
+    each = False
 
     def _axis(self, x: Shape) -> int:
         alone = self.axis is None and isinstance(x, Tokens) and x[1] == 1

@@ -9,11 +9,13 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
-from ..analysis.attend import HIDDEN, HIDES, SEEN
+from ..analysis.scores import BACKWARDS, HIDDEN, HIDES, PICKS, SEEN
 from ..ops import dims
-from .modules import differences, distance_classes, window_mask
+from .modules import coordinates, differences, distance_classes, window_mask
 
 FEW = 16  # elements that are said one by one
+GRID = 1 << 16  # elements of the places of a grid
+NEAR = 1e-6  # of places
 LARGEST = 1 << 22  # elements that are looked at
 CLOSE = 4e-7  # of sines, for each place: angles are rounded
 BUCKETS = ((32, 128), (64, 128), (16, 64), (32, 20), (320, 800))  # classes of distances, and the last class's distance
@@ -33,7 +35,7 @@ def described(value: Tensor) -> str:
         return f"full {_number(first)}"
     whole = not value.is_floating_point()
     known = _whole(plain) if whole and value.dtype != torch.bool else "" if whole else _turning(plain)
-    known = known or _mask(plain)
+    known = known or _mask(plain) or ("" if whole else grid(plain) or _picking(plain))
     return known + _places(value) if known else _other(value)
 
 
@@ -65,8 +67,11 @@ def _whole(x: Tensor) -> str:
         return ""
     line, most = x.flatten(), int(x.max())
     for axes in _axes(tokens):
-        if most + 1 == math.prod(2 * n - 1 for n in axes) and bool((line == differences(axes).flatten()).all()):
-            return f"relative {dims(axes)}"
+        known = most + 1 == math.prod(2 * n - 1 for n in axes)
+        for way in ("", BACKWARDS) if known else ():
+            apart = differences(axes)
+            if bool((line == (apart.T if way else apart).flatten()).all()):
+                return f"relative {dims(axes)}{way}"
     if x.ndim != 2:
         return ""
     apart = torch.arange(x.shape[1])[None, :] - torch.arange(x.shape[0])[:, None]
@@ -145,6 +150,26 @@ def _turning(x: Tensor) -> str:
             if float((wave(angles) - x).abs().max()) < CLOSE * (len(x) + 3):
                 return f"{wave.__name__} {base:g} {width} {form}"
     return ""
+
+
+def grid(x: Tensor) -> str:
+    """Of real numbers: the places of a grid, from −1 to 1 along each axis, or their logarithms."""
+    count = x.numel() // max(1, x.shape[-1])
+    for axes in _axes(count) if x.ndim > 1 and count < x.numel() < GRID else ():
+        for log in (None, 8.0) if len(axes) == x.shape[-1] and x.ndim in (2, len(axes) + 1) else ():
+            if (x.ndim == 2 or x.shape[:-1] == axes) and torch.allclose(
+                coordinates(axes, log), x.reshape(count, -1).float(), atol=NEAR
+            ):
+                return f"coordinates {dims(axes)} {log or 0:g}"
+    return ""
+
+
+def _picking(x: Tensor) -> str:
+    """Of ones and zeros: what numbers would pick of the last axis, of which each place has a single one."""
+    alone = x.ndim == 3 and bool(((x == 0) | (x == 1)).all()) and bool((x.sum(-1) == 1).all())
+    at = x.argmax(-1) if alone else x.new_zeros(1, dtype=torch.long)
+    known = _whole(at) if alone and int(at.max()) + 1 == x.shape[-1] else ""
+    return f"{PICKS}{known}" if known.startswith("relative") else ""
 
 
 def _digest(x: Tensor) -> str:

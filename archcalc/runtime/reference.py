@@ -23,7 +23,7 @@ from ..language.zoo import resized
 from ..ops import dims
 from .shadow import Literals, Shadow
 from .skeleton import untouched
-from .trace import Given, places, shown
+from .trace import Given, places, settled, shown
 
 Kwargs = Mapping[str, Any]
 SIDE = 224  # of a picture
@@ -85,7 +85,7 @@ def _keep(module: nn.Module, shadow: Shadow) -> None:
     for part in module.modules():
         for name, tensor in part._buffers.items():
             value = None if tensor is None else shadow.twin(tensor)
-            if value is not None and (name in part._non_persistent_buffers_set or not value.is_floating_point()):
+            if value is not None and settled(part, name, value, not value.is_floating_point()):
                 part._buffers[name] = value
 
 

@@ -30,7 +30,7 @@ from ..records import NamedTuple
 from ..tracing.calls.kinds import known
 from ..tracing.traced import BYTES, Called, Learned, Module, Ref, Storage, Traced
 from ..tracing.traced import Tensor as Seen
-from .constants import LARGEST, described
+from .constants import LARGEST, described, grid
 from .shadow import META, MOST, SHAPED, Alive, Literals, Shadow, changed, followed, tensors_of, written
 
 # Where frames are passed over on the way to the line that somebody wrote.
@@ -293,11 +293,13 @@ NONE: dict[int, str] = {}  # of most calls
 DTYPES = {getattr(torch, name): name for name in BYTES if hasattr(torch, name)}
 
 
-def _settled(part: nn.Module) -> Iterator[Tensor]:
-    """The buffers of a module that follow from its code: whole numbers, and what no checkpoint holds."""
-    for name, tensor in part._buffers.items():
-        if tensor is not None and (name in part._non_persistent_buffers_set or not tensor.is_floating_point()):
-            yield tensor
+def settled(part: nn.Module, name: str, value: Tensor | None, whole: bool) -> bool:
+    """Whether a buffer of a module follows from its code: whole numbers, the places of a grid, and what no checkpoint
+    holds; `value` where it is known."""
+    if whole or name in part._non_persistent_buffers_set:
+        return True
+    with _disable_current_modes(), torch._C.DisableTorchFunction():
+        return value is not None and value.ndim > 1 and bool(grid(value.detach().cpu().squeeze()))
 
 
 class Again(NamedTuple):
@@ -375,7 +377,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             names.setdefault(id(tensor), []).append(plain(name))
             tensors[id(tensor)] = tensor
         trained = {id(parameter) for parameter in module.parameters()}
-        fixed = {id(tensor) for part in module.modules() for tensor in _settled(part)}
+        fixed = {
+            id(tensor)
+            for part in module.modules()
+            for name, tensor in part._buffers.items()
+            if tensor is not None and settled(part, name, self._shadow.twin(tensor), not tensor.is_floating_point())
+        }
         numbers = {key: self._kept(tensor) for key, tensor in tensors.items()}
         self._varies |= {number for key, number in numbers.items() if key not in fixed}
         passing = {id(part._buffers[name]) for part in module.modules() for name in part._non_persistent_buffers_set}

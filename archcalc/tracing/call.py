@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from math import prod
 from typing import Any, Self
@@ -113,6 +113,18 @@ class Call(Op):
         return IDIOMS.get(self.word, ())
 
     @property
+    def of_constant(self) -> tuple[Op, Op] | None:
+        params = [param.shape for param in self._facts.params] if self.family == "linear" else []
+        said = str(self.said.get("input")).split() if params else []
+        if said[:2] != ["constant", "coordinates"] or said[3:] not in (["0"], ["8"]) or len(params) > 2:
+            return None
+        axes = said[2].split("×")
+        if params[0][1:] != (len(axes),) or not all(n.isdecimal() and len(n) < 6 for n in axes):
+            return None
+        made = OPS["coordinates"](tuple(map(int, axes)), log=float(said[3]) or None)
+        return made, OPS["linear"](out=params[0][0], bias=len(params) > 1)
+
+    @property
     def buffer(self) -> str:
         facts = self._facts
         own = next((value for name, value in facts.arguments if name == "self"), None)
@@ -132,6 +144,26 @@ class Call(Op):
         return (
             None if facts.narrow or x.size != facts.reads else moved(self.word, self.said, facts.part, x, facts.gives)
         )
+
+    def on_map(self, axes: tuple[int, ...]) -> tuple[()] | tuple[Op | None]:
+        given, size = self.said, self._facts.reads
+        x = tuple(size[axis] for axis in axes)
+        if 0 in axes or len({*axes}) < len(x) or len(size) != len(self.gives):
+            return ()
+        if self.word in PADS:
+            pads = (0,) * (2 * len(size) - len(given["pad"])) + tuple(given["pad"])[::-1]  # behind, before; by axis
+            sides = [(pads[2 * axis + 1], pads[2 * axis]) for axis in (0, *axes)]
+            if min(pads) < 0 or any(sides[0]) or any(sides[1]):
+                return ()
+            return (_padded(given, *zip(*sides[2:], strict=True)).normal(x),)
+        axis = given.get("dim", 0) % len(size)
+        if axis not in axes:
+            return ()
+        start, step = given.get("start") or 0, given.get("step", 1)
+        start = min(start + size[axis] if start < 0 else start, size[axis])
+        stop = min(start + (self.gives[axis] - 1) * step + 1, size[axis])
+        stop = size[axis] if step > 1 and stop + step > size[axis] else stop
+        return (OPS["slice"](start, stop, step, axis=axes.index(axis)).normal(x),)
 
     def weighing(self, size: Shape, made: Op, laid: Op) -> Op | None:
         """Weights that are a batch of one to a batch norm are standardised, those of each output channel together."""
@@ -179,6 +211,8 @@ ROLES: dict[str, Role] = {
     **dict.fromkeys(("mul", "div"), "scaling"), "neg": "negative", "roll": "roll",
     **dict.fromkeys(("index", "embedding"), "table"), "cat": "joined",
     **dict.fromkeys(("where", "masked_fill"), "choosing"), "mean": "averaging",
+    **dict.fromkeys(("pad", "constant_pad_nd", "slice", "narrow"), "edge"), "exp": "exponential", "clone": "copied",
+    **dict.fromkeys(("clamp", "clamp_max"), "limited"), **dict.fromkeys(("zero", "fill"), "filled"),
 }  # fmt: skip
 FRONT = ("convolution", "norm", "pool", "resampling")  # families of what has channels in front of places
 ENDS = ("layer_norm", "rms_norm")
@@ -247,9 +281,7 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     if facts.word in PADS and sizes and not any(sizes):
         return None
     if facts.word in PADS and len(sizes) == 2 * axes - 4 and min(sizes) >= 0:
-        mode = given.get("mode", "constant")
-        how = {"value": float(given.get("value") or 0)} if mode == "constant" else {"mode": mode}
-        return OPS["pad"](sizes[-2::-2], sizes[-1::-2], **how).normal(x[0])  # the last axis comes first
+        return _padded(given, sizes[-2::-2], sizes[-1::-2]).normal(x[0])  # the last axis comes first
     if facts.word == "cat" and len(x) == 1 and _alone(given.get("tensors", ())):
         return None
     if facts.word == "mean" and given.get("dim") and all(n % axes and facts.reads[n] == 1 for n in given["dim"]):
@@ -274,6 +306,13 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     if call.role == "mixing" and axes > 2:  # how many heads there are, and how wide, no layer says
         arguments += (("heads", facts.reads[-3] if axes > 3 else 1), ("width", facts.reads[-1]))
     return Call(Facts(facts.word, facts.family, "", (), arguments, (), 0, (), "new", 0, None, None, False, ""))
+
+
+def _padded(given: Mapping[str, Any], before: Sequence[int], behind: Sequence[int]) -> Op:
+    """What a call pads, on axes in their order."""
+    mode = given.get("mode", "constant")
+    how = {"value": float(given.get("value") or 0)} if mode == "constant" else {"mode": mode}
+    return OPS["pad"](tuple(before), tuple(behind), **how)
 
 
 PRODUCTS = {"matmul": [2], "mm": [2], "addmm": [2, 1]}  # which parameters make layers, by how many axes these have
