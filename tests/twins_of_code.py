@@ -101,7 +101,7 @@ NAMES = {
         deit:DeiT-S deit_small_patch16_224 · deit-s-distilled deit_small_distilled_patch16_224
         swin-t swin_tiny_patch4_window7_224 · swin-s swin_small_patch4_window7_224
         swin-b swin_base_patch4_window7_224 · swinv2-t swinv2_tiny_window8_256 · maxvit-t maxvit_tiny_tf_224
-        coatnet-0 coatnet_0_224 · coatnet-0-timm coatnet_0_rw_224 · coatnet-1-timm coatnet_1_rw_224
+        coatnet-0 coatnet_0_224 · coatnet-0-timm coatnet_0_224 · coatnet-1-timm coatnet_1_224
         mobilevit-s mobilevit_s · mobilevit:XS mobilevit_xs · mobilevit:XXS mobilevit_xxs · pvt-v2-b2 pvt_v2_b2
         pvt-v2:PVTv2-B0 pvt_v2_b0 · pvt-v2:PVTv2-B5 pvt_v2_b5 · darknet53 darknet53
         sam-b-encoder samvit_base_patch16
@@ -247,11 +247,13 @@ Networks that ship, held against the implementations that go by their names, nod
 --diff` does: {equal} of {all} pairs are equal. *Here* is the network that ships, *there* the library's; an arrow goes
 from here to there. A softmax behind the last layer is left out.
 
-Windows, heads, masks, biases, rotary and relative positions, and functions that code writes out are compared as what
-they are. What else it makes of products and views is compared operator by operator, and may be the same where it is
-listed as another: the attention of Swin V2, SAM and timm's MaxViT, DETR's sines, which code hands on as numbers, and
-its queries, which begin as zeros there. A spec of two towers is held by the one for images, which libraries have as a
-module; of BERT, T5, CLIP and DETR one output is taken, and no keys and values are kept.
+Windows, heads, masks, biases, cosines, rotary and relative positions, and functions that code writes out are compared
+as what they are. What else it makes of products and views is compared operator by operator, and may be the same where
+it is listed as another: DETR's sines, which code hands on as numbers, and its queries, which begin as zeros there.
+"Biases of differences by head backwards" are the same biases in a table that stands the other way round, heads first.
+torchvision's Swin V2 has biases of keys that it overwrites with zeros each time: it computes what the paper's does, and
+has parameters for nothing. A spec of two towers is held by the one for images, which libraries have as a module; of
+BERT, T5, CLIP and DETR one output is taken, and no keys and values are kept.
 
 | network | is it | is another, or not compared: where |
 |---|---|---|
