@@ -42,6 +42,13 @@ Bound = tuple[Call, type[Op], Pairs, bool]  # whether its arguments may be other
 Settings = Mapping[str, int | Fraction]
 
 
+class Simple(NamedTuple):
+    """A call of an op that makes one node of one value wherever it stands, with the op where that is always the same."""
+
+    call: Call
+    op: Op | None
+
+
 class Done(NamedTuple):
     """A block that was opened: where it stands, what entered it, the value that it gives, how many steps it took, and
     the results of one call that stand in it."""
@@ -135,6 +142,7 @@ def _missing(name: str, env: Mapping[str, Any]) -> bool:
 # What the calls of a file are: bound to their arguments, and as ops by the values of these. A file and what is laid
 # over it have headings and defaults in common, and most calls, which are kept with it: they are known by identity.
 _OPS: WeakKeyDictionary[Headings, tuple[dict[int, Bound], dict[tuple[Any, ...], Op]]] = WeakKeyDictionary()
+_SIMPLE: WeakKeyDictionary[Family, dict[int, Simple]] = WeakKeyDictionary()  # of a file alone: a block hides an op
 MAX_OPS = 10_000  # of one file: a sweep over widths makes new ones for ever
 
 
@@ -167,6 +175,7 @@ class _Expander:
         self.constants = self._constants(laid, settings)
         self.later = self._lets()
         self._bound, self._ops = _OPS.setdefault(family.headings, ({}, {}))
+        self._simple = _SIMPLE.setdefault(family, {})
         if len(self._ops) > MAX_OPS or len(self._bound) > MAX_OPS:
             self._bound.clear()
             self._ops.clear()
@@ -748,6 +757,15 @@ class _Expander:
         return owners
 
     def call(self, call: Call, env: Env, value: Value) -> Value:
+        simple = self._simple.get(id(call))
+        if simple is not None and len(value) == 1 and not self.gates:  # as most are
+            self.steps += 1
+            if self.steps > MAX_STEPS:
+                self._step(call.word)
+            if simple.op is not None:
+                return self._append(simple.op, value, call.word, call)
+            op, values = self._op(call, env)
+            return self._append(op, (*value, *values), call.word, call)
         if call.cell:
             return self.cell(call, env, value)
         if call.weights is None:
@@ -785,6 +803,8 @@ class _Expander:
             self._check_state(call, op, inputs)
         if op.single:
             value = self._append(op, inputs, call.word, call)
+            if not op.lays_out and op.family != "recurrent" and call.weights is None:
+                self._simple[id(call)] = Simple(call, self._ops.get((id(call),)))
         else:
             value = tuple([self._append(piece, inputs, call.word, call)[0] for piece in op.pieces])
         if op.lays_out and len(self.builder.shape(value[0])) > 1:
