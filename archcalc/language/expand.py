@@ -43,7 +43,7 @@ Settings = Mapping[str, int | Fraction]
 
 
 class Simple(NamedTuple):
-    """A call of an op that makes one node of one value wherever it stands, with the op where that is always the same."""
+    """A call of an op that makes one node of one value wherever it stands; the op where that is always the same."""
 
     call: Call
     op: Op | None

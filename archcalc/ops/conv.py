@@ -100,6 +100,21 @@ def window(
     Source: Dumoulin & Visin, arXiv:1603.07285, section 2; torch.nn.MaxPool2d.
     """
     size = spatial(x, f"`{what}`")
+    place = _kept if type(size[0]) is int else _placed  # a number that remembers how it came about is not another
+    return place(size, kernel, stride, pad, pad_end, same, dilation, ceil, usual)
+
+
+def _placed(
+    size: tuple[int, ...],
+    kernel: Size,
+    stride: Size,
+    pad: Pad | None,
+    pad_end: Pad | None,
+    same: bool,
+    dilation: Size,
+    ceil: bool,
+    usual: Callable[[int, int, int], int],
+) -> Window:
     axes = len(size)
     k, s, d = spread(kernel, axes, "kernel"), spread(stride, axes, "stride"), spread(dilation, axes, "dilation")
     extent = tuple([di * (ki - 1) + 1 for ki, di in zip(k, d, strict=True)])
@@ -124,6 +139,9 @@ def window(
             raise OpError(f"a window of {r} does not fit a side of {n} with {padding}", "kernel")
         out.append(o - 1 if ceil and (o - 1) * si >= n + pi else o)
     return Window(k, s, p, q, tuple(out), extent)
+
+
+_kept = lru_cache(maxsize=8192)(_placed)  # most maps have one of few sizes
 
 
 class _Layer(Op):
