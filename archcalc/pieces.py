@@ -41,9 +41,10 @@ class Leaf:
 
 class Known:
     """What is known of forms that have the same inputs and the same kinds of parts: of how many nodes they are, whether
-    any is `fixed`, of which values more than the shape is `read`, and what others have `worked` out."""
+    any is `fixed`, of which values more than the shape is `read`, whether of `all` parts, and what others have `worked`
+    out."""
 
-    __slots__ = ("count", "fixed", "read", "worked")
+    __slots__ = ("all", "count", "fixed", "read", "worked")
 
     def __init__(
         self, parts: tuple[Leaf | Piece | None, ...], inputs: tuple[tuple[int, ...], ...], outs: tuple[int, ...]
@@ -52,6 +53,7 @@ class Known:
         self.count: int = sum([part.count for part, _ in there])
         self.fixed = any(part.kind[-1] for part, _ in there)
         self.read = {*outs, *[value for part, own in there for value in part.reads(own)]}
+        self.all = self.read.issuperset(range(len(parts)))
         self.worked: dict[Any, Any] = {}
 
 
@@ -185,18 +187,18 @@ class PieceBuilder(GraphBuilder):
         """Take the nodes from `start` on away, as a piece that its maker made of the values that it was `handed`, and
         that gives `values`. Raises Unfolded where something else is read, or something is read by nobody."""
         nodes, parts, shares = self._nodes[start:], tuple(self.parts[start:]), self._shares
-        places = {value: place for place, value in reversed([*enumerate(handed)])}
+        places = dict(zip(reversed(handed), range(len(handed) - 1, -1, -1), strict=True))
         takes: dict[int, int] = {}
         inputs = tuple([
-            (node[1][0] - start,) if len(node[1]) == 1 and node[1][0] >= start
-            else tuple([v - start if v >= start else -1 - takes.setdefault(v, len(takes)) for v in node[1]])
-            for node in nodes
+            (own[0] - start,) if len(own) == 1 and own[0] >= start
+            else tuple([v - start if v >= start else -1 - takes.setdefault(v, len(takes)) for v in own])
+            for own in [node[1] for node in nodes]
         ])  # fmt: skip
         outs = tuple({value - start: 0 for value in values if value >= start})
         known = self._known(parts, inputs, outs)
         read = known.read
         own = frozenset([number - start for number in shares if number >= start])
-        if not read.issuperset(range(len(parts))) or not takes.keys() <= places.keys():
+        if not known.all or not takes.keys() <= places.keys():
             raise Unfolded
         if own and min(shares[number + start] for number in own) < start:
             raise Unfolded

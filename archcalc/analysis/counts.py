@@ -216,8 +216,7 @@ def _later_steps(graph: Graph) -> Iterator[int]:
                 yield from range(span.start, span.stop)
 
 
-@lru_cache(maxsize=8192)  # the networks of a family have most of their layers in common
-def cost_of(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
+def node_cost(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
     """The costs of `op` from input shapes `x` to output shape `y`, of many for all items: what is counted or timed of
     a node rests on this. Raises OpError above 10¹⁸."""
     params = op.params(*x)
@@ -236,6 +235,9 @@ def cost_of(op: Op, x: tuple[Shape, ...], y: Shape) -> NodeCost:
     depth = op.weight_layers
     chain = op.chain(*x) or depth or int(macs > 0 or op.gated)
     return NodeCost(params, *counts, macs, kinds, elements(y), sum(map(elements, x)), idle, depth, chain)
+
+
+cost_of = lru_cache(maxsize=8192)(node_cost)  # the networks of a family have most of their layers in common
 
 
 def _count(graph: Graph, costs: list[NodeCost], batch: int, dtype: str) -> tuple[tuple[Layer, ...], Totals]:

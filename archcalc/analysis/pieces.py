@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import repeat
 from typing import Any
 
 from ..ops import KINDS
@@ -12,16 +11,20 @@ from ..ops.shapes import elements
 from ..pieces import Leaf, Piece, Unfolded
 from ..records import NamedTuple
 from ..units import ITEMSIZE
-from .counts import Totals, cost_of
+from .counts import Totals, node_cost
 from .memory import ID_BYTES
 
 NONE = -(10**9)  # the length of a path that there is not
 
 
 # What nodes have together, for one sample: parameters, of these idle (experts that a token does not run through),
-# weights, biases, norm parameters; norm statistics; MACs; and the element-wise operations of each of KINDS.
-Sums = tuple[int, ...]
-OWN = 6  # of these are of parameters
+# weights, biases, norm parameters; norm statistics; MACs; and the element-wise operations of each of KINDS. They stand
+# in one integer, each in so many BITS of it, so that one addition adds all: a count of a node is below 2⁶⁰, and there
+# are fewer than 2³⁶ nodes.
+Sums = int
+BITS, MASK = 96, (1 << 96) - 1
+OWN = 6 * BITS  # of these are of parameters
+AT = {kind: BITS * number for number, kind in enumerate(KINDS, 7)}
 
 
 class Ways(NamedTuple):
@@ -79,7 +82,7 @@ class Known:
 
     def add(self, piece: Piece) -> None:
         """Take in a piece."""
-        params, idle, _, _, _, _, macs, *_ = sums(piece)
+        params, idle, _, _, _, _, macs = _counts(sums(piece), 7)
         self.params += params
         self.active_params += params - idle
         self.macs += macs * self.batch
@@ -101,7 +104,7 @@ def totals(main: Piece, every: Piece | None = None, batch: int = 1, dtype: str =
 
 
 def _totals(piece: Piece, batch: int, dtype: str) -> Totals:
-    params, idle, weights, biases, norms, stats, macs, *kinds = sums(piece)
+    params, idle, weights, biases, norms, stats, macs, *kinds = _counts(sums(piece), 7 + len(KINDS))
     held = memory(piece, (OUTSIDE,) * len(piece.entered))
     _, longest, ids = ways(piece)
     size = ITEMSIZE[dtype]
@@ -132,19 +135,29 @@ def sums(part: Piece | Leaf) -> Sums:
 
 
 def _of_leaf(leaf: Leaf) -> Sums:
-    _, weights, biases, norms, stats, macs, kinds, _, _, idle, _, _ = cost_of(leaf.op, leaf.entered, leaf.shape)
-    if 0 in kinds.values():
+    _, weights, biases, norms, stats, macs, kinds, _, _, idle, _, _ = node_cost(leaf.op, leaf.entered, leaf.shape)
+    if kinds and not 0 < min(kinds.values()) <= max(kinds.values()) <= LIMIT:
         raise Unfolded
-    return weights + biases + norms, idle, weights, biases, norms, stats, macs, *map(kinds.get, KINDS, repeat(0))
+    found = macs
+    for count in (stats, norms, biases, weights, idle, weights + biases + norms):
+        found = found << BITS | count
+    for kind, count in kinds.items():
+        found += count << AT[kind]
+    return found
 
 
 def _of_parts(piece: Piece) -> Sums:
-    found: list[Sums] = [part.sums or sums(part) for part in piece.parts if part is not None]
+    found = [part.sums or sums(part) for part in piece.parts if part is not None]
     shares = piece.form.shares
     if shares:
         at = [n for n, part in enumerate(piece.parts) if part is not None]
-        found = [(*[0] * OWN, *own[OWN:]) if n in shares else own for n, own in zip(at, found, strict=True)]
-    return tuple(map(sum, zip(*found, strict=True)))
+        found = [own >> OWN << OWN if n in shares else own for n, own in zip(at, found, strict=True)]
+    return sum(found)
+
+
+def _counts(found: Sums, many: int) -> list[int]:
+    """The first counts of sums."""
+    return [found >> at & MASK for at in range(0, many * BITS, BITS)]
 
 
 def ways(piece: Piece) -> Ways:

@@ -21,7 +21,7 @@ MAX_PIECES = 50_000  # kept for a network: where sizes are drawn at random there
 
 FEW = 16  # calls that are quicker built again inside what calls them than told from others
 SIZES = {"hin", "win", "tokens", "width"}
-MAPS, CHANNELS = {tuple}, itemgetter(0)  # shapes of maps and signals
+CHANNELS = itemgetter(0)  # of the shape of a map or signal
 PLAIN = {int, float, bool, tuple, str, type(None)}
 
 
@@ -94,7 +94,7 @@ class _Folding(_Expander):
         builder, pieces = self.builder, self.pieces
         shapes = [*map(builder.shape, handed)]
         piece = None
-        if sized or min(map(len, shapes)) < 2 or not {*map(type, shapes)} <= MAPS:
+        if sized or False in [type(shape) is tuple and len(shape) > 1 for shape in shapes]:  # no map and no signal
             sized = True
             key = (*key, *shapes, *map(type, shapes), *map(builder.laid_out, handed))
             piece = pieces.known.get(key)
