@@ -1,6 +1,6 @@
-"""Ten modules of torchvision, timm and transformers: whether the calls of a run alone give its bits, whether a run that
-is tracked holds what was counted, and whether the times of all nodes add up to the whole, of an inference and of a
-training step of two samples.
+"""Ten modules of torchvision, timm and transformers: what it takes to capture them beside two other tools, whether the
+calls of a run alone give its bits, whether a run that is tracked holds what was counted, and whether the times of all
+nodes add up to the whole, of an inference and of a training step of two samples.
 
     python -m tests.benchmarks.code [--runs N] [--threads N] [MODEL …]
 """
@@ -22,6 +22,8 @@ from archcalc.runtime.memory import held_peak
 from archcalc.runtime.replay import Replay, replayed
 from archcalc.runtime.step import Watched
 from tests.captured import torchvision
+
+from .capture import table
 
 MODELS = (
     "torchvision:resnet50", "torchvision:vgg16", "torchvision:densenet121", "torchvision:googlenet",
@@ -54,7 +56,7 @@ def timed(model: Model, conditions: Conditions) -> tuple[str, str]:
     return f"{whole:.1f}", f"{by_nodes / whole:.3f} ({found.reconciliation or 0:.3f})"
 
 
-def row(name: str, runs: int, threads: int | None) -> list[str]:
+def row(name: str, runs: int, threads: int) -> list[str]:
     """What is found of a module."""
     model = load(name)
     own = model.own_run(Conditions())
@@ -70,20 +72,22 @@ def row(name: str, runs: int, threads: int | None) -> list[str]:
 
 
 def main() -> None:
-    """Print a table."""
+    """Print two tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--runs", type=int, default=12)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("models", nargs="*")
     asked = parser.parse_args()
     torchvision()
     with tempfile.TemporaryDirectory() as folder:
         bert = Path(folder, "bert.json")
         bert.write_text('{"model_type": "bert", "num_hidden_layers": 4}', encoding="utf-8")
-        print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
-        for name in asked.models or MODELS:
-            found = row(name.replace("bert.json", str(bert)), asked.runs, asked.threads)
-            print(f"| {' | '.join([name, *found[1:]])} |", flush=True)
+        names = [name.replace("bert.json", str(bert)) for name in asked.models or MODELS]
+        table(names)
+        print(f"\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
+        for name in names:
+            found = row(name, asked.runs, asked.threads)
+            print(f"| {' | '.join([Path(name).name, *found[1:]])} |", flush=True)
 
 
 if __name__ == "__main__":
