@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from json import loads
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError, installed
-from .files import typed
+from .files import FAULTS, MOST, read, typed
 from .graph import Graph, Input
 from .language.zoo import at_input
 from .networks import LIBRARIES, Reference, Settings, Spelled, input_at, inputs_of, is_code, says_input
@@ -33,8 +34,18 @@ def front(reference: str, input: Input | None, settings: Settings) -> Graph | No
         allow_unknown = isinstance(reference, Spelled) and reference.allow_unknown
         return code.graph(traced.read(typed(head), head), None, allow_unknown)
     if reference.endswith(".py"):
-        raise UsageError(f"`{reference}` is a file of Python: name what is in it", f"Such as `{reference}:Net`.")
+        raise UsageError(f"`{reference}` is a file of Python: name what is in it", _in_it(reference))
     return None
+
+
+def _in_it(name: str) -> str:
+    """What the classes and functions of a file are called, which is read and not run. Raises SpecError."""
+    try:
+        parts = ast.parse(read(typed(name), MOST, "code", name)).body
+    except (SyntaxError, MemoryError, *FAULTS):
+        parts = []
+    words = [part.name for part in parts if isinstance(part, ast.ClassDef | ast.FunctionDef) and part.name[0] != "_"]
+    return f"Such as `{name}:{words[-1] if words else 'Net'}`." + (f" It has {', '.join(words)}." if words[1:] else "")
 
 
 def of_code(reference: str, input: Input | None) -> Graph:

@@ -20,10 +20,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import archcalc
 from archcalc.analysis.counts import Report, analyse
+from archcalc.analysis.explain import Explained
 from archcalc.analysis.memory import held_bytes
 from archcalc.errors import ArchcalcError, SpecError, UsageError
 from archcalc.graph import Graph
 from archcalc.models import Model
+from archcalc.show.explain import page
+from archcalc.show.writers import write
+from archcalc.tasks.explain import Explanation, explain_network, explain_spans
 from archcalc.tracing import code, traced
 from tests.captured import torchvision
 from tests.test_commands import Run, command
@@ -331,6 +335,20 @@ def _peers(trap: Trap) -> list[int | str]:
         except Exception as error:  # each raises what it likes
             found.append(type(error).__name__)
     return found
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_all_of_it_is_explained(name: str) -> None:
+    model = captured(TRAPS[name])
+    assert model.graph.code is not None
+    summary = model.summary(model.graph.code.batch)
+    network = Explained(summary.report)
+    rows = [explain_spans(network, (span,), ()) for span in summary.report.graph.rows]
+    nodes = [network.node(index) for index in range(len(summary.report.layers))]
+    assert sum(found.totals.macs for found in rows) == TRAPS[name].macs
+    every: tuple[Any, ...] = (*rows, *nodes, explain_network(network, ()))
+    for facts in every:
+        assert write(page(Explanation(facts, network, summary)), "text")
 
 
 # Of torchvision, where it is installed, with the MACs that it publishes, or that are known of it by hand.
@@ -816,7 +834,9 @@ def test_a_sweep_over_code(folder: Path, command: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("my_net.py",), "name what is in it"),
+        (("my_net.py",), "Such as `my_net.py:Again`. It has Net, Text, "),
+        (("my_net:Net",), "write `my_net.py:Net`"),
+        (("my_net.py:Text", "--input", "4", "--input", "4"), "by name `--input ids=32:int64`"),
         (("my_net.py:Nett",), "has no `Nett`"),
         (("my_net.py:Net",), "nothing says what `my_net.py:Net` takes"),
         (("no_such.py:Net",), "there is no file `no_such.py`"),
@@ -834,7 +854,17 @@ def test_a_sweep_over_code(folder: Path, command: Run) -> None:
         (("my_net.py:Leaves", "--input", "4"), "SystemExit: 0"),
     ],
     ids=[
-        *("no name", "a wrong name", "no input", "no file", "no module", "case", "a line"),
+        *(
+            "no name",
+            "no ending",
+            "no whole numbers",
+            "a wrong name",
+            "no input",
+            "no file",
+            "no module",
+            "case",
+            "a line",
+        ),
         *("nothing", "what it takes", "an input", "an argument", "recursion"),
         *("a spec", "dtype", "no dtype", "an end"),
     ],

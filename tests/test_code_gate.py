@@ -248,3 +248,10 @@ def test_a_name_that_would_break_a_line_is_refused(folder: Path, command: Run) -
     found = command("lock", "net.py:Net", *INPUT)
     assert found.code == 2
     assert "a lock cannot hold a" in found.err
+
+
+def test_what_is_held_against_another_lends_it_its_input(folder: Path, command: Run) -> None:
+    assert command("check", "net.py:Net", *INPUT, "--against", "net.py:Net").code == 0
+    ids = "--input", "ids=4:int64", "--input", "mask=4"
+    found = command("check", "net.py:Words", *ids, "--against", "net.py:Words")
+    assert (found.code, "are equal" in found.out) == (0, True)

@@ -212,7 +212,7 @@ def _changed(op: Op, make: Callable[[str, int, str], Term], given: bool = False)
     for argument, value in op.arguments:
         if given and value == argument.default and not argument.required and argument.name != "stride":
             continue
-        if isinstance(value, tuple):
+        if isinstance(value, tuple) and all(isinstance(n, int) for n in value):  # of code it may hold tensors
             changed[argument.name] = tuple(make(argument.name, n, _mark(at)) for at, n in enumerate(value, 1))
         elif isinstance(value, int) and not isinstance(value, bool):
             changed[argument.name] = make(argument.name, value, "")

@@ -74,6 +74,7 @@ def check(
     if watch:
         return _watch(files or (), zoo, claims, strict)
     asked = beside.spelled_all(files or (), input_size)
+    against = beside.at(against, input_size)
     what = "specs" if zoo and not files else "models and specs"
     with progress(f"checking {what}", what) as tick:
         found = task(

@@ -303,6 +303,15 @@ class Beside:
         input = size(inputs)
         return [self.spelled(model, input) if own else model for model, own in zip(models, code, strict=True)]
 
+    @staticmethod
+    def at(other: str, inputs: Sequence[str] | None) -> str:
+        """What others are held against: code at their input, unless it says one of its own."""
+        from ..language.zoo import at_input
+        from ..networks import Spelled, is_code
+
+        name, own = at_input(other)
+        return Spelled(other, input=size(inputs)) if inputs and own is None and is_code(name) else other
+
 
 def _look(
     size: Annotated[str, Option("--size", metavar="WxH", help="Make the picture so many inches, as 6x4.")] = "",

@@ -192,9 +192,9 @@ class _Outline:
         value = self.values[at]
         x = tuple(self.shapes[read] for read in self.reads[at]) or tuple(self.inputs[:1])
         if value.op.equals is None:
+            word = f"`{value.op.word}`" + " as it is here" * (value.op.word in OPS)
             raise value.where.error(
-                f"`{value.op.word}` has no word in the spec language",
-                "What a spec can say is exported, and nothing less.",
+                f"{word} has no word in the spec language", "What a spec can say is exported, and nothing less."
             )
         key = value.op, value.weights, x, value.shape, value.x
         if key not in self.known:

@@ -138,6 +138,8 @@ def select(reference: str, named: Iterable[SpecNames] | None = None) -> Selectio
         return _choose(shipped_family(candidate), wanted if colon else None, candidate.name, reference)
     if os.path.exists(reference):  # noqa: PTH110  # `Path.exists` raises for a name that is too long
         raise UsageError(f"no model is called `{reference}`", f"For the file, write `./{reference}`.")
+    if colon and os.path.isfile(f"{name}.py"):  # noqa: PTH113  # as above
+        raise UsageError(f"no model is called `{reference}`", f"For the code in the file, write `{name}.py:{wanted}`.")
     hint = did_you_mean(reference, known_names())
     raise UsageError(f"no model is called `{reference}`", hint or "`archcalc list` shows the models there are.")
 

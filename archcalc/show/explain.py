@@ -248,7 +248,7 @@ def _node(facts: NodeFacts, summary: Summary) -> Iterator[Block | Fact]:
     yield Fact("", clean(facts.because) + (f"; {facts.until}" if facts.until else ""))
     yield from _receptive(facts.fields)
     if summary.report.receptive_fields.unknown(facts.index):
-        yield Fact("field", "? what is seen depends on which item it is, or comes from")
+        yield Fact("field", "? what is seen depends on which item it is, or comes through what has no window")
 
 
 def _weighing(facts: NodeFacts) -> Iterator[Fact]:
