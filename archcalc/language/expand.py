@@ -523,7 +523,7 @@ class _Expander:
             else:
                 with closing(self._rounds(call.times, env)) as rounds:
                     for turn, left in enumerate(rounds):
-                        start = len(self.builder)
+                        start = len(self.builder) if turn == 1 else 0
                         value = self.call(call, env, value)
                         if turn != 1:
                             continue

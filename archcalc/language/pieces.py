@@ -48,12 +48,13 @@ class Pieces:
 
 
 class _Words(NamedTuple):
-    """The names that a line or a block uses: those `said` in it, and the `constants` that blocks use which it calls.
-    `alone`: a line is built wherever it stands, as it shares weights with others, or is a cell that is read first.
-    `sized`: what is built may hang on more of the sizes than the channels. `few`: it is a few calls."""
+    """The names that a line or a block uses: those `said` in it, the `constants` that blocks use which it calls, and
+    `every` one of them. `alone`: a line is built wherever it stands, as it shares weights with others, or is a cell that
+    is read first. `sized`: what is built may hang on more of the sizes than the channels. `few`: it is a few calls."""
 
     said: tuple[str, ...]
     constants: tuple[str, ...]
+    every: tuple[str, ...]
     alone: bool
     sized: bool
     few: bool
@@ -127,10 +128,11 @@ class _Folding(_Expander):
         if self._plain:
             return self._built(opening)
         block, entering, word = opening.block, opening.entering, opening.call.word
-        words = self._words(block, block.body, [default for _, default in block.parameters])
+        known = self.pieces.spoken.get(id(block))
+        words = known[1] if known else self._words(block, block.body, [default for _, default in block.parameters])
         if self.opening and words.few and opening.call.times is None:
             return self._built(opening)  # what stands around it is quickly built
-        constants = self._values(self.constants, (*words.said, *words.constants))
+        constants = self._values(self.constants, words.every)
         key = (id(block), constants, *self._alike(opening.known, opening.own, entering))
         return self._memo(key, words.sized, entering, word, lambda: self._built(opening))
 
@@ -157,8 +159,8 @@ class _Folding(_Expander):
 
     def _of_row(self, item: Any, env: Env, value: Value, build: Callable[[Any, Env, Value], Value]) -> Value:
         """The value of a line or merge that stands in no block."""
-        where = item.text if isinstance(item, Line) else item.word
-        words = self._words(item, Body(where, (item,)))
+        where, known = item.text if isinstance(item, Line) else item.word, self.pieces.spoken.get(id(item))
+        words = known[1] if known else self._words(item, Body(where, (item,)))
         if words.alone:
             return build(item, env, value)
         constants = self._values(self.constants, words.constants)
@@ -225,35 +227,34 @@ class _Folding(_Expander):
     # --- what it hangs on --------------------------------------------------------------------------------------------
 
     def _words(self, of: Any, body: Body, defaults: Iterable[Argument | None] = ()) -> _Words:
-        """The names that `body` uses, which is that of `of`."""
-        found = self.pieces.spoken.get(id(of))
-        if found is None:
-            family = self.family
-            said = self._used(body, defaults)
-            said |= {n for own in family.defaults.values() for _, default in own.values() for n in default.names}
-            behind, blocks, bodies = set[str](), {name for name in said if name in family.blocks}, [body]
-            left = [*blocks]
-            while left:
-                block = family.blocks[left.pop()]
-                used = self._used(block.body, [default for _, default in block.parameters])
-                behind |= used
-                bodies.append(block.body)
-                new = {name for name in used if name in family.blocks} - blocks
-                blocks |= new
-                left += new
-            alone = any(call.weights is not None or call.cell for call in calls_of(body))
-            calls = [call for each in bodies for call in calls_of(each)]
-            sized = not SIZES.isdisjoint((said | behind) - family.own_names - family.given.keys() - family.let.keys())
-            sized |= any(call.cell or call.weights is not None for call in calls)
-            sized |= any(call.word.value in family.borrowed for call in calls)
-            sized |= any(
-                isinstance(inner(item), Unrolled) for each in bodies for own in bodies_of(each) for item in own.items
-            )
-            few = len(calls) <= FEW and not any(call.times for call in calls)
-            values = family.value_names
-            said = {name for name in said if name in values or not (name in OPS or name in family.blocks)}
-            found = of, _Words(tuple(said), tuple(behind & self.constants.keys()), alone, sized, few)
-            self.pieces.spoken[id(of)] = found
+        """The names that `body` uses, which is that of `of`, read once."""
+        family = self.family
+        said = self._used(body, defaults)
+        said |= {n for own in family.defaults.values() for _, default in own.values() for n in default.names}
+        behind, blocks, bodies = set[str](), {name for name in said if name in family.blocks}, [body]
+        left = [*blocks]
+        while left:
+            block = family.blocks[left.pop()]
+            used = self._used(block.body, [default for _, default in block.parameters])
+            behind |= used
+            bodies.append(block.body)
+            new = {name for name in used if name in family.blocks} - blocks
+            blocks |= new
+            left += new
+        alone = any(call.weights is not None or call.cell for call in calls_of(body))
+        calls = [call for each in bodies for call in calls_of(each)]
+        sized = not SIZES.isdisjoint((said | behind) - family.own_names - family.given.keys() - family.let.keys())
+        sized |= any(call.cell or call.weights is not None for call in calls)
+        sized |= any(call.word.value in family.borrowed for call in calls)
+        sized |= any(
+            isinstance(inner(item), Unrolled) for each in bodies for own in bodies_of(each) for item in own.items
+        )
+        few = len(calls) <= FEW and not any(call.times for call in calls)
+        values = family.value_names
+        said = {name for name in said if name in values or not (name in OPS or name in family.blocks)}
+        constants = tuple(behind & self.constants.keys())
+        found = of, _Words(tuple(said), constants, (*said, *constants), alone, sized, few)
+        self.pieces.spoken[id(of)] = found
         return found[1]
 
     def _used(self, body: Body, defaults: Iterable[Argument | None]) -> set[str]:
@@ -265,6 +266,8 @@ class _Folding(_Expander):
 
     def _values(self, env: Mapping[str, Any], names: Iterable[str]) -> tuple[Any, ...]:
         """What names mean, as far as a piece may hang on it."""
+        if not names:
+            return ()
         values = [*map(env.get, names)]
         kinds = [*map(type, values)]
         if not PLAIN.issuperset(kinds):
