@@ -49,7 +49,7 @@ class Pieces:
 
 class _Words(NamedTuple):
     """The names that a line or a block uses: those `said` in it, the `constants` that blocks use which it calls, and
-    `every` one of them. `alone`: a line is built wherever it stands, as it shares weights with others, or is a cell that
+    `every` one of them. `alone`: a line is built wherever it stands, as it shares weights, or is a cell that
     is read first. `sized`: what is built may hang on more of the sizes than the channels. `few`: it is a few calls."""
 
     said: tuple[str, ...]
