@@ -284,6 +284,36 @@ def test_probabilities_are_over_an_axis() -> None:
     assert align(graphs[0], graphs[0]).verdict == "equal"
 
 
+NET = """
+from torch import nn
+from torch.nn import functional as F
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.out = nn.Linear(8, 24), nn.Linear(8, 8)
+
+    def forward(self, x):
+        q, k, v = self.qkv(x.flatten(2).mT).unflatten(-1, (3, 2, 4)).permute(2, 0, 3, 1, 4)
+        return self.out(F.scaled_dot_product_attention(q, k, v, scale=1.0).transpose(1, 2).flatten(2))
+"""
+
+
+def test_a_place_has_all_that_an_attention_is_made_of(
+    command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    spec = "name: one\ninput: 8 × 4 × 4\nlayers:\n  - tokens attention(2, bias={})\n"
+    said = []
+    for bias in (True, False):
+        (tmp_path / "one.yaml").write_text(spec.format(bias), encoding="utf-8")
+        found = command("compare", "net.py:Net", "./one.yaml", "--diff", "--format", "json")
+        (one,) = json.loads(found.out)["differences"]
+        said.append(("scale=1.0" in one["what"], "bias=True" in one["what"], one["params"], one["macs"]))
+    assert said == [(True, False, 0, 0), (True, True, -32, 0)]
+
+
 def test_readme_shows_what_is_printed(command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The two commands of the first screen: code without an input is held at the one of the spec."""
     monkeypatch.chdir(DATA)

@@ -621,8 +621,9 @@ def _attention(
         learned.append((one, 0))
     if op is None or any(not readers.get(one, set()) <= {*inside, number} for one in inside - tables):
         return None
-    mixed = Step(step.node, op, tuple(weights), tuple(sources), None, tuple(held))
     gone = inside.difference(sources, shared, (one for one, *_ in functions))
+    nodes = tuple(sorted({steps[one].node for one in gone}))
+    mixed = Step(step.node, op, tuple(weights), tuple(sources), None, tuple(held), None, nodes)
     return _Attention(number, mixed, gone, tuple(learned), shared, functions)
 
 

@@ -24,7 +24,8 @@ class Held(NamedTuple):
 class Step(NamedTuple):
     """A node of a normal form: the `node` of the graph, its op in normal form, the shapes of its parameters and
     statistics, the steps that it reads (−1, −2, … are the network's inputs), the step whose parameters it has,
-    which its own are, in the order of their shapes, and the shape of what it gives, if that is not its node's."""
+    which its own are, in the order of their shapes, the shape of what it gives, if that is not its node's, and the
+    nodes that it is `made_of`, if these are more."""
 
     node: int
     op: Op
@@ -33,3 +34,9 @@ class Step(NamedTuple):
     owner: int | None
     held: tuple[Held, ...] = ()
     shape: Shape | None = None
+    made_of: tuple[int, ...] = ()
+
+    @property
+    def nodes(self) -> set[int]:
+        """All nodes that it is of."""
+        return {self.node, *self.made_of, *(one.node for one in self.held)}

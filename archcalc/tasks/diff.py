@@ -14,6 +14,7 @@ from typing import Any
 
 from ..analysis.align import Alignment, Difference, align
 from ..analysis.receptive import last_map
+from ..analysis.steps import Step
 from ..analysis.weights import Checkpoint, carried, checkpoint, others, states
 from ..errors import SpecError, UsageError
 from ..networks import Reference
@@ -74,14 +75,31 @@ class Diff(Tabular):
         """The receptive field of a node of the first (0) or the second network."""
         return (self.first, self.second)[which].summary.report.receptive_fields.most(node)
 
+    @cached_property
+    def _steps(self) -> tuple[dict[int, Step], dict[int, Step]]:
+        """The steps of both by their nodes."""
+        one, other = (self.alignment.first, self.alignment.second)
+        return {step.node: step for step in one.steps}, {step.node: step for step in other.steps}
+
+    @cached_property
+    def _as_large(self) -> set[tuple[int, ...]]:
+        """The nodes that are one another's and have weights of the same shapes."""
+        one, other = self._steps
+        return {(a, b) for a, b in self.alignment.nodes if one[a].weights == other[b].weights}
+
     def impact(self, group: Sequence[Difference]) -> Impact:
         """What differences change at their own nodes."""
         sides: list[tuple[int, int, Counter[tuple[str, str]]]] = []
         for which, model in enumerate((self.first, self.second)):
-            report = model.summary.report
-            nodes = [node for place in group for node in (place.second if which else place.first)]
-            layers = [report.layers[node] for node in nodes]
-            tensors = Counter(tensor for state in states(report.graph, nodes) for tensor in state.tensors)
+            report, steps = model.summary.report, self._steps[which]
+            every: dict[int, bool] = {}  # whether its tensors have their places in the other
+            for place in group:
+                for node in place.second if which else place.first:
+                    kept = (place.first[:1] + place.second[:1]) in self._as_large
+                    every |= dict.fromkeys(sorted(steps[node].nodes if node in steps else {node}), kept)
+            layers = [report.layers[node] for node in every]
+            held = states(report.graph, [node for node, kept in every.items() if not kept])
+            tensors = Counter(tensor for state in held for tensor in state.tensors)
             sides.append((sum(layer.params for layer in layers), sum(layer.macs for layer in layers), tensors))
         (params, macs, before), (more_params, more_macs, now) = sides
         gone, missing = ([name for name, _ in found.elements()] for found in (before - now, now - before))
