@@ -346,9 +346,10 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) 
     readers = Counter(value for at, step in enumerate(steps) if at in live for value in step.reads)
     readers.update(outputs)
     taken: set[int] = set()
+    same: dict[int, int] = {}  # by what takes a branch out of a merge again: the branch
     for at, step in enumerate(steps):
         reads: list[int] = []
-        for value in step.reads:
+        for value in [same.get(value, value) for value in step.reads]:
             inner = steps[value] if value >= 0 and step.op.nests else None
             if inner is not None and inner.op == step.op and (step.op.free or readers[value] == 1):
                 room = len(reads) + len(inner.reads) + len(step.reads) <= MOST
@@ -389,6 +390,17 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) 
             reads = [value]
             steps[at] = step = step._replace(op=op, reads=(value,))
         front = steps[reads[0]] if len(reads) == 1 and reads[0] >= 0 and steps[reads[0]].reads else None
+        if front is not None and front.op.nests:
+            shapes = _shapes(graph, steps, front.reads)
+            parts = [front.reads[part] for part in step.op.among(front.op, _before(graph, step), shapes)]
+            if len(parts) == 1:
+                same[at] = parts[0]
+                readers[parts[0]] += readers[at]
+                continue
+            if parts:
+                readers.update(parts)
+                steps[at] = step._replace(op=front.op, reads=tuple(parts))
+                continue
         if (
             front is not None
             and not layouts
@@ -410,7 +422,17 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) 
             if both is not None:
                 taken.add(reads[0])
                 steps[at] = step._replace(op=both, reads=front.reads)
+    outputs = [same.get(value, value) for value in outputs]
     return _compact(graph, steps, outputs, set(range(len(steps))) - _live(graph, steps, outputs, taken))
+
+
+def _shapes(graph: Graph, steps: Sequence[Step], values: Sequence[int]) -> list[Shape]:
+    """The shapes of values."""
+    own = [steps[value].shape if value >= 0 else None for value in values]
+    return [
+        graph.shape(steps[value].node if value >= 0 else value) if shape is None else shape
+        for value, shape in zip(values, own, strict=True)
+    ]
 
 
 def _live(graph: Graph, steps: Sequence[Step], outputs: Sequence[int], taken: set[int]) -> set[int]:

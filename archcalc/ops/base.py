@@ -382,6 +382,11 @@ class Op:
         form, where one op does what they do."""
         return None
 
+    def among(self, front: Op, x: Any, shapes: Sequence[Any]) -> Sequence[int]:
+        """Which of the values of these shapes it gives, where it reads `x`, which `front` makes of them, both in normal
+        form, and gives all of these and nothing else; none otherwise."""
+        return ()
+
     def padding(self, x: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
         """The zeros that it puts before and behind each axis, where it does nothing else."""
         return None

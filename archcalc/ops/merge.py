@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from .axes import keeps, over, reduced
@@ -364,6 +365,16 @@ class Slice(Free):
     @property
     def picks(self) -> bool:
         return self.axis == 0
+
+    def among(self, front: Op, x: Shape, shapes: Sequence[Shape]) -> Sequence[int]:
+        axis = axis_of(x, self.axis)
+        if not isinstance(front, Concat) or front.axis != self.axis or self.step != 1:
+            return ()
+        if any(len(shape) != len(x) or with_size(shape, axis, x[axis]) != x for shape in shapes):
+            return ()
+        ends = [0, *accumulate(shape[axis] for shape in shapes)]
+        stop = ends[-1] if self.stop is None else self.stop
+        return range(ends.index(self.start), ends.index(stop)) if {self.start, stop} <= {*ends} else ()
 
     def joined(self, other: Op) -> Op | None:
         if not isinstance(other, Slice) or (self.axis, self.step, other.step) != (other.axis, 1, 1):

@@ -131,6 +131,18 @@ def _concat(seen: Seen) -> Op | None:
     return OPS["concat"]() if axis == 1 and axes != 3 else OPS["concat"](axis=axis - 1) if axis else None
 
 
+def _slice(seen: Seen) -> Op | None:
+    """Some elements of an axis, every so manieth."""
+    size, given = seen.first(), seen.args
+    axis = given.get("dim", 0) % len(size)
+    ends = [given.get("start") or 0, size[axis] if given.get("end") is None else given["end"]]
+    if "length" in given:
+        ends[1] = ends[0] + given["length"]
+    start, stop = (min(at + size[axis] if at < 0 else at, size[axis]) for at in ends)
+    step, place = given.get("step", 1), None if axis == 1 and len(size) != 3 else axis - 1
+    return OPS["slice"](start, None if stop == size[axis] else stop, step, axis=place) if axis else None
+
+
 def _flatten(seen: Seen) -> Op | None:
     return OPS["flatten"]() if len(seen.out) == 2 and seen.out[0] == seen.first()[0] else None
 
@@ -227,6 +239,8 @@ LIFTS: dict[str, Lift] = {
     "mul": _mul,
     "cat": _concat,
     "concat": _concat,
+    "slice": _slice,
+    "narrow": _slice,
     "flatten": _flatten,
     "view": _flatten,
     "reshape": _flatten,
