@@ -208,7 +208,7 @@ class Linked:
 
         def beside(at: int, found: Sequence[int]) -> tuple[int, ...]:
             own = [found[value] if value >= 0 else value for value in side.reads[at]]
-            return tuple(sorted(own) if side.commutes[at] else own)
+            return tuple(sorted(own) if side.loosely[at] else own)
 
         return self._numbers("past", side.pasts, beside, range(len(side.reads)), depth)
 
@@ -242,7 +242,7 @@ class Linked:
     def _read_by(self, which: int, at: int) -> tuple[Any, ...] | None:
         """What a node reads, as nodes of the first side; None where the other has not all of it."""
         reads = self._as_first(which, self.sides[which].reads[at])
-        return None if reads is None else tuple(sorted(reads) if self.sides[which].commutes[at] else reads)
+        return None if reads is None else tuple(sorted(reads) if self.sides[which].loosely[at] else reads)
 
     def _readers_of(self, which: int, at: int) -> tuple[Any, ...] | None:
         loosely = self.sides[which].loosely

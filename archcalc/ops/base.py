@@ -387,12 +387,12 @@ class Op:
         form, and gives all of these and nothing else; none otherwise."""
         return ()
 
-    def padding(self, x: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-        """The zeros that it puts before and behind each axis, where it does nothing else."""
+    def padding(self, x: Any) -> tuple[tuple[int, ...], tuple[int, ...], float] | None:
+        """How often it puts which number before and behind each axis, where it does nothing else."""
         return None
 
-    def padded(self, before: tuple[int, ...], behind: tuple[int, ...]) -> Op | None:
-        """This op, in its normal form, with these zeros around what it reads; None where it cannot say so."""
+    def padded(self, before: tuple[int, ...], behind: tuple[int, ...], value: float) -> Op | None:
+        """This op, in its normal form, with a number so often around what it reads; None where it cannot say so."""
         return None
 
     def folded(self) -> Op | None:

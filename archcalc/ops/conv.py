@@ -69,6 +69,14 @@ def _beside(k: int, s: int, d: int) -> int:
     return 0 if k == s and d == 1 else d * (k - 1) // 2
 
 
+def around(op: Any, before: tuple[int, ...], behind: tuple[int, ...]) -> dict[str, Pad | None]:
+    """The padding of an op in normal form with more of it."""
+    own = spread(op.pad or 0, len(before), "pad")
+    end = own if op.pad_end is None else spread(op.pad_end, len(behind), "pad_end")
+    before, behind = (tuple(a + b for a, b in zip(*sides, strict=True)) for sides in ((own, before), (end, behind)))
+    return {"pad": single(before), "pad_end": None if before == behind else single(behind)}
+
+
 def restated(op: Any, usual: Callable[[int, int, int], int], stride: Size, dilation: Size) -> tuple[Op, str] | None:
     """`Op.restated` of an op with a padding, which was d·(k − 1) // 2 for every window."""
     if op.pad is not None or op.same:
@@ -244,11 +252,8 @@ class Conv(_Convolution):
             yield DepthwiseConv(multiplier=self.out // x[0], **{name: getattr(self, name) for name in same})
         yield self
 
-    def padded(self, before: tuple[int, ...], behind: tuple[int, ...]) -> Op:
-        own = spread(self.pad or 0, len(before), "pad")
-        end = own if self.pad_end is None else spread(self.pad_end, len(behind), "pad_end")
-        before, behind = (tuple(a + b for a, b in zip(*sides, strict=True)) for sides in ((own, before), (end, behind)))
-        return self.but(pad=single(before), pad_end=None if before == behind else single(behind))
+    def padded(self, before: tuple[int, ...], behind: tuple[int, ...], value: float) -> Op | None:
+        return None if value else self.but(**around(self, before, behind))
 
     def _modules(self, rt: Any) -> tuple[Any, ...]:
         """The torch modules for one axis, two and three."""

@@ -154,8 +154,8 @@ class Padding(Free):
         before = spread(self.size, axes, "size")
         return before, before if self.end is None else spread(self.end, axes, "end")
 
-    def padding(self, x: Shape) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-        return None if self.mode or self.value else self._sides(x)
+    def padding(self, x: Shape) -> tuple[tuple[int, ...], tuple[int, ...], float] | None:
+        return None if self.mode else (*self._sides(x), self.value)
 
     def normal(self, x: Shape) -> Op | None:
         before, behind = self._sides(x)

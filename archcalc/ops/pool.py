@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from .base import OPS, WHOLE, Buffer, Needs, Op, ReceptiveWindows, Saves, Weightless, on, op
-from .conv import Window, restated, window
+from .conv import Window, around, restated, window
 from .shapes import (
     INDEX_BYTES,
     Count,
@@ -41,6 +41,7 @@ class _Pool(Weightless):
     same: bool
 
     of_all: ClassVar[str]  # the op that takes the whole map
+    beyond: ClassVar[float]  # what stands in the padding, as far as it goes
     family = "pool"
     example = on((4, 8, 8), kernel=3, stride=2)
     saves = "inputs"
@@ -73,6 +74,10 @@ class _Pool(Weightless):
         pad, ceil = single(w.before), self.ceil and self.but(ceil=False).shape(x) != self.shape(x)
         return self.but(kernel=single(w.kernel), stride=single(w.stride), pad=pad, pad_end=w.end, same=False, ceil=ceil)
 
+    def padded(self, before: tuple[int, ...], behind: tuple[int, ...], value: float) -> Op | None:
+        found = self.but(**around(self, before, behind))
+        return None if self.ceil or value != self.beyond else found
+
     def shape(self, x: Shape) -> Shape:
         return (x[0], *self._window(x).out)
 
@@ -101,6 +106,7 @@ class MaxPool(_Pool):
     same: bool = False
 
     of_all = "gmp"
+    beyond = -math.inf
     torch_module = "MaxPool"
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
@@ -127,7 +133,11 @@ class AvgPool(_Pool):
     same: bool = False
 
     of_all = "gap"
+    beyond = 0.0
     torch_module = "AvgPool"
+
+    def padded(self, before: tuple[int, ...], behind: tuple[int, ...], value: float) -> Op | None:
+        return super().padded(before, behind, value) if self.count_pad else None  # some zeros would count, some not
 
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         padded = super().saved_buffers(needs, x, y)

@@ -280,6 +280,8 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     sizes = given.get("pad", ())
     if facts.word in PADS and sizes and not any(sizes):
         return None
+    if facts.word in PADS and sizes == (-1, 1) * (axes - 2) and not given.get("value"):
+        return OPS["shift"]()
     if facts.word in PADS and len(sizes) == 2 * axes - 4 and min(sizes) >= 0:
         return _padded(given, sizes[-2::-2], sizes[-1::-2]).normal(x[0])  # the last axis comes first
     if facts.word == "cat" and len(x) == 1 and _alone(given.get("tensors", ())):
