@@ -19,7 +19,7 @@ from archcalc.analysis.align import align  # noqa: E402
 from archcalc.analysis.weights import carried  # noqa: E402
 from archcalc.models import Model, capture, load  # noqa: E402
 from archcalc.runtime.constants import described  # noqa: E402
-from archcalc.runtime.modules import differences, window_mask  # noqa: E402
+from archcalc.runtime.modules import differences, sines, window_mask  # noqa: E402
 from archcalc.runtime.same import same_numbers  # noqa: E402
 from archcalc.tracing import code, traced  # noqa: E402
 from tests.test_code_diff import Forward  # noqa: E402
@@ -363,6 +363,33 @@ FUNCTIONS |= {
     "the most of all places": (of(lambda x: x.amax((2, 3))), "gmp", True),
     "the most, and of that": (of(lambda x: x.max(3)[0].max(2)[0]), "gmp", True),
     "where the most is": (of(lambda x: x.flatten(2).max(2)[1].float()), "gmp", False),
+    "nothing around the most": (
+        of(lambda x: F.max_pool2d(F.pad(x, (1, 1, 1, 1), value=-inf), 3)), "maxpool(3, 3, pad=1)", True
+    ),
+    "0 around the most": (of(lambda x: F.max_pool2d(F.pad(x, (1, 1, 1, 1)), 3)), "maxpool(3, 3, pad=1)", False),
+    "0 around a mean": (of(lambda x: F.avg_pool2d(F.pad(x, (1, 1, 1, 1)), 3)), "avgpool(3, 3, pad=1)", True),
+    "0 that do not count": (
+        of(lambda x: F.avg_pool2d(F.pad(x, (1, 1, 1, 1)), 3)), "avgpool(3, 3, pad=1, count_pad=False)", False
+    ),
+    "one place on": (of(lambda x: F.pad(x, (-1, 1, -1, 1))), "shift", True),
+    "one place back": (of(lambda x: F.pad(x, (1, -1, 1, -1))), "shift", False),
+    "a branch again": (of(lambda x: torch.cat((x.relu(), x.exp()), 1)[:, 3:]), "exp", True),
+    "the other branch": (of(lambda x: torch.cat((x.relu(), x.exp()), 1)[:, :3]), "exp", False),
+    "half of each": (of(lambda x: torch.cat((x.exp(), x.exp()), 1)[:, 1:4]), "exp", False),
+    "branches again": (
+        of(lambda x: torch.cat((x.relu(), x.exp(), x), 1)[:, 3:]), "{concat: [exp, identity]}", True
+    ),
+    "twice worked out": (of(lambda x: x.exp() + x.exp().sigmoid()), "exp\n  - {add: [identity, sigmoid]}", True),
+    "without 0": (of(torch.relu), "{add: [relu, constant(0, 3×4×4)]}", True),
+    "without 1": (of(torch.relu), "{add: [relu, constant(1, 3×4×4)]}", False),
+    "a layer of zeros": (
+        lambda: Forward(last(lambda m, x: x + m.v(torch.zeros(1, 16, 3))), v=nn.Linear(3, 3)),
+        "tokens\n  - {add: [identity, constant(0, 16×3) linear(3)]}", True,
+    ),
+    "a layer of ones": (
+        lambda: Forward(last(lambda m, x: x + m.v(torch.ones(1, 16, 3))), v=nn.Linear(3, 3)),
+        "tokens\n  - {add: [identity, constant(0, 16×3) linear(3)]}", False,
+    ),
     "the nearest, exactly": (of(lambda x: F.interpolate(x, scale_factor=2, mode="nearest-exact")), "upsample(2)", True),
 }  # fmt: skip
 
@@ -487,6 +514,8 @@ def test_a_constant_is_a_part_of_what_is_compared_and_of_a_trace() -> None:
         (differences((3, 2)), "relative 3×2"),
         (window_mask((6, 6), (3, 3), (1, 1)), "mask windows 6×6 3×3 1×1"),
         (torch.outer(torch.arange(9.0), 1e4 ** -(torch.arange(0, 8, 2) / 8)).repeat(1, 2).cos(), "cos 10000 8 halves"),
+        (sines(8, (2, 3), None, False, True).flatten(1).T, "sines 2×3 8 0 backwards"),
+        (sines(8, (2, 3), 2 * pi, True, False).flatten(1).T, "sines 2×3 8 6.283185307179586 interleaved"),
         (torch.empty(0, 4), "empty float32"),
         (torch.tensor([1, 0, 2]), "int64 3 1 0 2"),
     ],

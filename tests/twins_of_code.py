@@ -63,7 +63,7 @@ NAMES = {
     """,
     "timm": """
         vgg11 vgg11 · vgg16 vgg16 · vgg19 vgg19 · vgg16-bn vgg16_bn · resnet18 resnet18 · resnet34 resnet34
-        resnet50-v1.5 resnet50 · resnet101-v1.5 resnet101 · resnet152-v1.5 resnet152 · resnet200 resnetv2_152
+        resnet50-v1.5 resnet50 · resnet101-v1.5 resnet101 · resnet152-v1.5 resnet152
         wide-resnet50-2 wide_resnet50_2 · wide-resnet101-2 wide_resnet101_2 · resnext50-32x4d resnext50_32x4d
         resnext101-32x4d resnext101_32x4d · resnext101-32x8d resnext101_32x8d · resnext101-64x4d resnext101_64x4d
         se-resnet50 legacy_seresnet50 · se-resnet101 legacy_seresnet101 · se-resnet152 legacy_seresnet152
@@ -157,28 +157,31 @@ def module(pair: Pair, shape: tuple[int, ...]) -> nn.Module:
         made: Any = reference._made(lambda: import_module("open_clip").create_model(pair.name))
         return made.visual  # type: ignore[no-any-return]
     kind = getattr(import_module("transformers"), pair.name)
-    config = kind.config_class(**({"num_labels": 1000} if pair.name.endswith("ImageClassification") else {}))
+    labels = 1000 if pair.name.endswith("ImageClassification") else LABELS.get(pair.name)
+    config = kind.config_class(**({"num_labels": labels} if labels else {}))
     config.use_cache = False
     made = reference._made(lambda: kind(config))
     return Only(made, ONE[pair.name]) if pair.name in ONE else made
 
 
 class Only(nn.Module):
-    """A module of which one output is taken: the one that the network gives."""
+    """A module of which those outputs are taken that the network gives."""
 
-    def __init__(self, module: nn.Module, output: str) -> None:
+    def __init__(self, module: nn.Module, outputs: str) -> None:
         super().__init__()
-        self.module, self.output = module, output
+        self.module, self.outputs = module, outputs.split()
 
     def forward(self, **given: Any) -> Any:
-        return getattr(self.module(**given), self.output)
+        found = self.module(**given)
+        return tuple(found[name] for name in self.outputs)
 
 
-# What networks with several outputs give, where the one that ships gives one.
+# What the networks that ship give of what others give.
 ONE = {
     "BertModel": "pooler_output", "T5ForConditionalGeneration": "logits",
-    "CLIPVisionModelWithProjection": "image_embeds", "DetrForObjectDetection": "logits",
+    "CLIPVisionModelWithProjection": "image_embeds", "DetrForObjectDetection": "logits pred_boxes",
 }  # fmt: skip
+LABELS = {"DetrForObjectDetection": 91}  # COCO's ids, as the network that ships has them
 TOWER = ("  - I: image vision\n  - T: text words linear(e, bias=False)\n  - I similarity(T)\n", "  - vision\n")
 
 
@@ -249,11 +252,11 @@ from here to there. A softmax behind the last layer is left out.
 
 Windows, heads, masks, biases, cosines, rotary and relative positions, and functions that code writes out are compared
 as what they are. What else it makes of products and views is compared operator by operator, and may be the same where
-it is listed as another: DETR's sines, which code hands on as numbers, and its queries, which begin as zeros there.
+it is listed as another.
 "Biases of differences by head backwards" are the same biases in a table that stands the other way round, heads first.
 torchvision's Swin V2 has biases of keys that it overwrites with zeros each time: it computes what the paper's does, and
 has parameters for nothing. A spec of two towers is held by the one for images, which libraries have as a module; of
-BERT, T5, CLIP and DETR one output is taken, and no keys and values are kept.
+BERT, T5 and CLIP one output is taken, and no keys and values are kept.
 
 | network | is it | is another, or not compared: where |
 |---|---|---|

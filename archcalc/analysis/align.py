@@ -162,7 +162,7 @@ def _side(form: Normal, by: By) -> Side:
     pasts: Sequence[Hashable] = whole
     futures: Sequence[Hashable] = ops
     if by == "words":
-        pasts = [(op.word, step.weights) for op, step in zip(ops, form.steps, strict=True)]
+        pasts = [(op.word, step.weights, getattr(op, "kernel", None)) for op, step in zip(ops, form.steps, strict=True)]
         futures = words
     if by == "ops":
         labels = [by_op, ops, words, families]

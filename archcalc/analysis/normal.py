@@ -261,17 +261,18 @@ class _Cuts:
         return True
 
     def placed(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
-        """Whether a node is a layer of a constant that has a word: that is a step, and the layer."""
+        """Whether a node is a layer of a constant that has a word, or adds it: that is a step, and the layer."""
         node = self.graph.nodes[index]
         made, op = (node.op.of_constant or (None, None)) if node.shares is None else (None, None)
         if made is None or op is None:
             return False
-        steps.append(Step(index, made, (), (), None, (), made.shape(())))
+        steps.append(Step(index, made.normal(()) or made, (), (), None, (), made.shape(())))
         self.follow(steps[-1])
         at[index] = len(steps)
         weights = tuple(param.shape for param in node.op.params())
         held = tuple(Held(index, number) for number in range(len(weights)))
-        steps.append(Step(index, op, weights, (len(steps) - 1,), None, held))
+        reads = (*(at[value] for value in variable(node)), len(steps) - 1)
+        steps.append(Step(index, op, weights, reads, None, held))
         self.follow(steps[-1])
         return True
 
@@ -346,6 +347,7 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) 
     readers = Counter(value for at, step in enumerate(steps) if at in live for value in step.reads)
     readers.update(outputs)
     taken: set[int] = set()
+    known: dict[tuple[Op, tuple[int, ...], Shape], int] = {}  # what is made of which values, without a weight
     same: dict[int, int] = {}  # by what takes a branch out of a merge again: the branch
     for at, step in enumerate(steps):
         reads: list[int] = []
@@ -383,12 +385,24 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) 
                 taken.add(learned[0])
                 weights = (_rows(own.weights[0]),) if has.family == "embedding" else own.weights
                 steps[at] = step = step._replace(op=has, reads=tuple(reads), weights=weights, held=own.held)
+        rest = _unchanged(graph, steps, step, reads)
+        if rest is not None:
+            same[at] = rest
+            readers[rest] += readers[at]
+            continue
         gated = _of_itself(steps, step, readers) if len(reads) == 2 and step.op.commutes else None
         if gated is not None:
             inside, value, op = gated
             taken.update(inside)
             reads = [value]
             steps[at] = step = step._replace(op=op, reads=(value,))
+        alone = not step.weights and step.owner is None and step.op.storage != "inplace"
+        if not layouts and alone and (reads or not step.op.read):
+            first = known.setdefault((step.op, tuple(reads), step.shape or graph.shape(step.node)), at)
+            if first != at:  # worked out again
+                same[at] = first
+                readers[first] += readers[at]
+                continue
         front = steps[reads[0]] if len(reads) == 1 and reads[0] >= 0 and steps[reads[0]].reads else None
         if front is not None and front.op.nests:
             shapes = _shapes(graph, steps, front.reads)
@@ -464,6 +478,16 @@ def _weighed(
         return None
     weights, held = (*own.weights, *step.weights), (*own.held, *step.held)
     return step._replace(op=op.normal(_before(graph, step)) or op, reads=(reads[0],), weights=weights, held=held)
+
+
+def _unchanged(graph: Graph, steps: Sequence[Step], step: Step, reads: Sequence[int]) -> int | None:
+    """The value that a merge of two gives as it is, where the other changes nothing of it."""
+    for value, rest in (reads, reads[::-1]) if len(reads) == 2 else ():
+        made = steps[value].op if value >= 0 else None
+        whole, alone = _shapes(graph, steps, [rest])[0], step.shape or graph.shape(step.node)
+        if made is not None and not step.weights and step.op.keeps(made) and elements(whole) == elements(alone):
+            return rest
+    return None
 
 
 def _holds(step: Step, inner: Step | None) -> bool:

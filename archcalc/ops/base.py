@@ -382,6 +382,10 @@ class Op:
         form, where one op does what they do."""
         return None
 
+    def keeps(self, made: Op) -> bool:
+        """Whether this merge gives a value as it is where the other is one that `made` gives."""
+        return False
+
     def among(self, front: Op, x: Any, shapes: Sequence[Any]) -> Sequence[int]:
         """Which of the values of these shapes it gives, where it reads `x`, which `front` makes of them, both in normal
         form, and gives all of these and nothing else; none otherwise."""

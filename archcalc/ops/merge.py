@@ -83,6 +83,9 @@ class Add(_Merge):
     reserved = True
     keeps_order = True
 
+    def keeps(self, made: Op) -> bool:
+        return made.word == "constant" and getattr(made, "value", None) == 0
+
     def taking(self, place: int, weight: Shape = (), held: Op | None = None) -> Op | None:
         own, given = (getattr(held, name, None) for name in ("length", "size"))
         few = isinstance(given, tuple) and len(given) == len(weight) == 2 and given[0] < weight[0]

@@ -390,6 +390,10 @@ class Sines(_Fixed):
             raise OpError(f"{self.out} channels are no sine and cosine for each of {axes} axes", "out")
         return (self.out, *size)
 
+    def normal(self, x: Shape, like: Shape | None = None) -> Op:
+        """The size is that of what it gives."""
+        return self.but(like=True)
+
     def torch(self, rt: Any, x: Shape, like: Shape | None = None) -> Any:
         size = self.shape(x, like)[1:]
         return rt.Constant(rt.sines(self.out, size, self.span, self.interleaved, self.backwards))

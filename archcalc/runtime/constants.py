@@ -11,19 +11,20 @@ from torch import Tensor
 
 from ..analysis.scores import BACKWARDS, HIDDEN, HIDES, PICKS, SEEN
 from ..ops import dims
-from .modules import coordinates, differences, distance_classes, window_mask
+from .modules import coordinates, differences, distance_classes, sines, window_mask
 
 FEW = 16  # elements that are said one by one
 GRID = 1 << 16  # elements of the places of a grid
 NEAR = 1e-6  # of places
 LARGEST = 1 << 22  # elements that are looked at
+WAVES, ALIKE = 1 << 20, 1e-4  # elements that may be the sines of a map, and how near they are then
 CLOSE = 4e-7  # of sines, for each place: angles are rounded
 BUCKETS = ((32, 128), (64, 128), (16, 64), (32, 20), (320, 800))  # classes of distances, and the last class's distance
 
 
 def described(value: Tensor) -> str:
-    """What a constant is: `full 0.5`, `range 0 128`, `relative 7×7`, `mask causal -inf`, `cos 10000 64 halves`, or its
-    size and what tells it from others."""
+    """What a constant is: `full 0.5`, `range 0 128`, `relative 7×7`, `mask causal -inf`, `cos 10000 64 halves`,
+    `sines 25×34 256 6.283185307179586 interleaved`, or its size and what tells it from others."""
     value = value.detach().cpu()
     if not value.numel():
         return f"empty {_dtype(value)}"
@@ -35,7 +36,7 @@ def described(value: Tensor) -> str:
         return f"full {_number(first)}"
     whole = not value.is_floating_point()
     known = _whole(plain) if whole and value.dtype != torch.bool else "" if whole else _turning(plain)
-    known = known or _mask(plain) or ("" if whole else grid(plain) or _picking(plain))
+    known = known or _mask(plain) or ("" if whole else grid(plain) or _picking(plain) or _waves(plain))
     return known + _places(value) if known else _other(value)
 
 
@@ -170,6 +171,23 @@ def _picking(x: Tensor) -> str:
     at = x.argmax(-1) if alone else x.new_zeros(1, dtype=torch.long)
     known = _whole(at) if alone and int(at.max()) + 1 == x.shape[-1] else ""
     return f"{PICKS}{known}" if known.startswith("relative") else ""
+
+
+def _waves(x: Tensor) -> str:
+    """Of real numbers: the sines and cosines of the places of a map, tokens × channels, as `sines` makes them."""
+    if x.ndim != 2 or min(x.shape) < 4 or x.shape[1] % 4 or x.numel() > WAVES:
+        return ""
+    pairs = {True: x.reshape(len(x), -1, 2), False: x.reshape(len(x), 2, 2, -1).transpose(2, 3)}
+    for interleaved, both in pairs.items():
+        if float((both.square().sum(-1) - 1).abs().max()) > ALIKE:
+            continue
+        for size in _axes(len(x)):
+            for span, backwards in ((None, False), (2 * math.pi, False), (None, True), (2 * math.pi, True)):
+                made = sines(x.shape[1], size, span, interleaved, backwards) if len(size) == 2 else None
+                if made is not None and float((made.flatten(1).T - x).abs().max()) < ALIKE:
+                    said = f"sines {dims(size)} {x.shape[1]} {span or 0!r}"
+                    return said + " interleaved" * interleaved + " backwards" * backwards
+    return ""
 
 
 def _digest(x: Tensor) -> str:

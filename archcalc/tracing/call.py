@@ -114,15 +114,15 @@ class Call(Op):
 
     @property
     def of_constant(self) -> tuple[Op, Op] | None:
-        params = [param.shape for param in self._facts.params] if self.family == "linear" else []
-        said = str(self.said.get("input")).split() if params else []
-        if said[:2] != ["constant", "coordinates"] or said[3:] not in (["0"], ["8"]) or len(params) > 2:
+        facts = self._facts
+        params, layer = [param.shape for param in facts.params], self.family == "linear"
+        of = [value for name, value in self.said.items() if name in ("input", "self", "other") and isinstance(value, str)]
+        made = _constant(of[0].split(), facts.reads) if len(of) == 1 and len(params) in ((1, 2) if layer else (0,)) else None
+        if made is None or (layer and (len(params[0]) != 2 or self.transposed)):
             return None
-        axes = said[2].split("×")
-        if params[0][1:] != (len(axes),) or not all(n.isdecimal() and len(n) < 6 for n in axes):
-            return None
-        made = OPS["coordinates"](tuple(map(int, axes)), log=float(said[3]) or None)
-        return made, OPS["linear"](out=params[0][0], bias=len(params) > 1)
+        if self.role == "adding":
+            return made, OPS["add"]()
+        return (made, OPS["linear"](out=params[0][0], bias=len(params) > 1)) if layer else None
 
     @property
     def buffer(self) -> str:
@@ -251,7 +251,22 @@ TURNS = ("permute", "transpose", "movedim", "swapaxes")  # of more axes than a m
 PADS = ("pad", "constant_pad_nd")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 LIKE = ("expand_as", "view_as", "reshape_as", "type_as")  # what reads of its second value the shape alone
-COPIES = ("_to_copy", "clone", "contiguous", "reshape", "to")  # that lay out a value anew
+COPIES = ("_to_copy", "clone", "contiguous", "reshape", "to", "repeat")  # that lay out a value anew
+
+
+def _constant(words: Sequence[str], size: Shape) -> Op | None:
+    """The op that makes a constant, which is said in words, where there is one."""
+    kind, *said = words[1:] if words[:1] == ["constant"] else [""]
+    with suppress(ValueError, IndexError, OpError):
+        if kind == "full" and len(said) == 1:
+            return OPS["constant"](value=float(said[0]), size=single(tuple(n for n in size if n > 1)))
+        axes = tuple(map(int, said[0].split("×")))
+        if kind == "coordinates" and said[1:] in (["0"], ["8"]):
+            return OPS["coordinates"](axes, log=float(said[1]) or None)
+        if kind == "sines" and "at" not in said:
+            more = dict.fromkeys(said[3:], True)
+            return OPS["sines"](out=int(said[1]), like=axes, span=float(said[2]) or None, **more)
+    return None
 
 
 def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
