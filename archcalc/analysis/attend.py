@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import isclose, prod
 
 from ..graph import Graph, Node
-from ..ops import OPS, Op, Shape
+from ..ops import OPS, Op
 from ..ops.laid import SPREAD, Atom, Group, Laid, merged, whole
 from ..records import NamedTuple
 from .idioms import Idioms, Written

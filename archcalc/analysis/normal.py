@@ -396,7 +396,8 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) 
             taken.update(inside)
             reads = [value]
             steps[at] = step = step._replace(op=op, reads=(value,))
-        alone = not step.weights and step.owner is None and step.op.storage != "inplace"
+        written = graph.code is not None and graph.nodes[step.node].op.storage == "inplace"
+        alone = not step.weights and step.owner is None and not written
         if not layouts and alone and (reads or not step.op.read):
             first = known.setdefault((step.op, tuple(reads), step.shape or graph.shape(step.node)), at)
             if first != at:  # worked out again

@@ -116,8 +116,14 @@ class Call(Op):
     def of_constant(self) -> tuple[Op, Op] | None:
         facts = self._facts
         params, layer = [param.shape for param in facts.params], self.family == "linear"
-        of = [value for name, value in self.said.items() if name in ("input", "self", "other") and isinstance(value, str)]
-        made = _constant(of[0].split(), facts.reads) if len(of) == 1 and len(params) in ((1, 2) if layer else (0,)) else None
+        of = [
+            value for name, value in self.said.items() if name in ("input", "self", "other") and isinstance(value, str)
+        ]
+        made = (
+            _constant(of[0].split(), facts.reads)
+            if len(of) == 1 and len(params) in ((1, 2) if layer else (0,))
+            else None
+        )
         if made is None or (layer and (len(params[0]) != 2 or self.transposed)):
             return None
         if self.role == "adding":
@@ -256,7 +262,7 @@ COPIES = ("_to_copy", "clone", "contiguous", "reshape", "to", "repeat")  # that 
 
 def _constant(words: Sequence[str], size: Shape) -> Op | None:
     """The op that makes a constant, which is said in words, where there is one."""
-    kind, *said = words[1:] if words[:1] == ["constant"] else [""]
+    kind, *said = words[1:] if words[:1] == ["constant"] and words[1:] else [""]
     with suppress(ValueError, IndexError, OpError):
         if kind == "full" and len(said) == 1:
             return OPS["constant"](value=float(said[0]), size=single(tuple(n for n in size if n > 1)))
