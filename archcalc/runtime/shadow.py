@@ -241,7 +241,32 @@ def _recurrent(x: Tensor, second: Any, *rest: Any, **_: Any) -> Any:
     return (out, *[state.new_empty(state.shape) for state in states])
 
 
+def _of_each(name: str) -> dict[Any, Callable[..., Any]]:
+    """A function of each element, into new memory or in place, which torch works out in Python at length."""
+    new, in_place = getattr(aten, name), getattr(aten, f"{name}_")
+
+    def made(x: Tensor, *more: Any) -> Tensor:
+        return torch.empty_like(x) if x.is_floating_point() else new(x, *more)
+
+    def written(x: Tensor, *more: Any) -> Tensor:
+        return x if x.is_floating_point() else in_place(x, *more)
+
+    return {new: made, in_place: written}
+
+
+def _batch_norm(x: Tensor, *rest: Any) -> Tensor:
+    """What torch makes of a dozen operators in Python, which takes a third of a capture; in training, and where it does
+    not fit, these are called."""
+    *learned, training = rest[:5]
+    fits = x.ndim > 1 and all(one is None or one.numel() == x.shape[1] for one in learned)
+    return aten.batch_norm(x, *rest) if training or None in learned[2:] or not fits else torch.empty_like(x)
+
+
 OWN: dict[Any, Callable[..., Any]] = {
+    aten.batch_norm: _batch_norm,
+    **_of_each("hardtanh"),
+    **_of_each("hardswish"),
+    **_of_each("hardsigmoid"),
     aten.scaled_dot_product_attention: attention,
     **dict.fromkeys((aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu), _recurrent),
 }
