@@ -21,6 +21,7 @@ from archcalc.models import Model, capture, load  # noqa: E402
 from archcalc.runtime.constants import described  # noqa: E402
 from archcalc.runtime.modules import differences, sines, window_mask  # noqa: E402
 from archcalc.runtime.same import same_numbers  # noqa: E402
+from archcalc.tasks.diff import Diff  # noqa: E402
 from archcalc.tracing import code, traced  # noqa: E402
 from tests.test_code_diff import Forward  # noqa: E402
 from tests.twins import randomised  # noqa: E402
@@ -436,9 +437,13 @@ def test_a_frozen_norm_is_a_batch_norm(slip: str, tmp_path: Path) -> None:
     module = nn.Sequential(one, nn.ReLU(), one if slip == "twice" else Frozen()).eval()
     size = (3, 3, 4) if slip in ("rows", "rows behind") else (3, 4, 4)
     spec = written(f"input: {' × '.join(map(str, size))}\nlayers:\n  - bn relu bn\n", tmp_path)
-    found = align(capture(module, torch.empty(1, *size)).graph, spec.graph)
+    model = capture(module, torch.empty(1, *size))
+    found = align(model.graph, spec.graph)
     assert (found.verdict == "equal") is (not slip)
     if not slip:
+        compared: Any = None  # what they are called and cost
+        for held in (Diff(compared, compared, each).checkpoint for each in (found, align(spec.graph, model.graph))):
+            assert (held.kept, held.gone, held.missing, len(held.renamed)) == (0, (), (), 8)
         twin = spec.torch().eval()
         twin.load_state_dict({**twin.state_dict(), **carried(found, module.state_dict(), "frozen")})
         x = torch.randn(2, *size)

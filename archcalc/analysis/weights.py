@@ -50,9 +50,11 @@ class Checkpoint:
         return not (self.gone or self.reshaped or self.renamed or self.missing)
 
 
-def checkpoint(old: Sequence[State], new: Sequence[State], to: Mapping[int, int]) -> Checkpoint:
+def checkpoint(
+    old: Sequence[State], new: Sequence[State], to: Mapping[int, int], names: Mapping[str, str] | None = None
+) -> Checkpoint:
     """What a checkpoint of the nodes `old` holds for the nodes `new`; `to` says which of these took the place of which
-    of those."""
+    of those, and `names` of some tensors what they are called there."""
     before = {key: shape for state in old for key, shape in state.keys().items()}
     now = {key: shape for state in new for key, shape in state.keys().items()}
     kept, gone = 0, []
@@ -62,7 +64,7 @@ def checkpoint(old: Sequence[State], new: Sequence[State], to: Mapping[int, int]
         j = to.get(i)
         for name, shape in state.tensors:
             key = state.key(name)
-            other = new[j].key(name) if j is not None else ""
+            other = (names or {}).get(key) or (new[j].key(name) if j is not None else "")
             if now.get(key) == shape and other not in ("", key) and now.get(other) == shape:
                 renamed[key] = other
             elif key in now:
@@ -88,6 +90,13 @@ def states(graph: Graph, nodes: Iterable[int] | None = None) -> list[State]:
         )
         for at, node in ((at, graph.nodes[at]) for at in found)
     ]
+
+
+def buffers(alignment: Alignment) -> dict[str, str]:
+    """What buffers that code works with are called in the second network, and in the first those of the second."""
+    one, other = alignment.first, alignment.second
+    each = [pair for a, b in alignment.pairs for pair in zip(one.steps[a].held, other.steps[b].held, strict=False)]
+    return {_called(one.graph, a)[0]: _called(other.graph, b)[0] for a, b in each if a.key or b.key}
 
 
 def others(graph: Graph) -> list[State]:

@@ -15,7 +15,7 @@ from typing import Any
 from ..analysis.align import Alignment, Difference, align
 from ..analysis.receptive import last_map
 from ..analysis.steps import Step
-from ..analysis.weights import Checkpoint, carried, checkpoint, others, states
+from ..analysis.weights import Checkpoint, buffers, carried, checkpoint, others, states
 from ..errors import SpecError, UsageError
 from ..networks import Reference
 from ..records import NamedTuple
@@ -54,9 +54,13 @@ class Diff(Tabular):
     def checkpoint(self) -> Checkpoint:
         """What a checkpoint of the first network holds for the second."""
         one, other = (form.graph for form in (self.alignment.first, self.alignment.second))
-        code = one.code is not None and other.code is not None
-        before, now = ([*states(graph), *(others(graph) if code else ())] for graph in (one, other))
-        return checkpoint(before, now, dict(self.alignment.nodes))
+        code, names = one.code is not None and other.code is not None, buffers(self.alignment)
+        known = {*names, *names.values()}
+        before, now = (
+            [*states(graph), *(state for state in others(graph) if code or not known.isdisjoint(state.own))]
+            for graph in (one, other)
+        )
+        return checkpoint(before, now, dict(self.alignment.nodes), names)
 
     def carry(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """A `state_dict` of the first network's twin as that of the second, with its names and shapes. Raises
