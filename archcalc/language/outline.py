@@ -274,6 +274,8 @@ class _Outline:
         the value that all of it starts from, and whether anything does."""
         over, count = self._over(reads), len(reads) - extra
         over = None if over == ROOT else over
+        while over is not None and over >= 0 and extra and self.values[over].op.cuts and self.reads[over]:
+            over = self.reads[over][0]  # what is made of no value is not made for each window
         shared = self._shared(said.at, reads, over, named, count)
         items: tuple[Item, ...] = ()
         start = over
