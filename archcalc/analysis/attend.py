@@ -224,7 +224,7 @@ class Finder:
     def _norm(self, source: int, node: Node | None, laid: Laid) -> Written | None:
         """The norm of each head, along its elements, that a node is the last call of."""
         written = self.idioms.at(source) if node is not None and node.op.role == "scaling" else None
-        if written is None or node is None or written.held or written.op.family != "norm":
+        if written is None or node is None or len(laid.groups) < 3 or written.held or written.op.family != "norm":
             return None
         return written if laid.groups[-1] == whole(node.op.gives).groups[-1] and not laid.start[-1] else None
 

@@ -248,7 +248,7 @@ class _Cuts:
         elif (
             source >= 0
             and node.op.word == "select"
-            and at[source] >= 0
+            and at.get(source, -1) >= 0
             and steps[at[source]].op.family == "linear"
             and (take := taken(laid))
         ):
@@ -604,6 +604,11 @@ def _attention(
     if found is None:
         return None
     parts = found.query, found.key, found.value
+    known = {*(one.layer for one in parts), *(one.node for one in found.added.tables + found.added.along)}
+    if not known <= at.keys() or any(
+        not steps[at[one.node]].weights + steps[at[one.node]].reads for one in found.added.tables
+    ):
+        return None
     layers = [at[part.layer] for part in parts]
     made = [cuts.biases.made(part.layer) for part in parts]
     for one, bias, part in zip(layers, made, parts, strict=True):
@@ -683,14 +688,14 @@ def _projections(
     biases: list[bool] = []
     for layer, part, bias in zip(layers, parts, made, strict=True):
         step = steps[layer]
-        weights += [(n // part.parts, *rest) for n, *rest in step.weights]
+        weights += [(*(n // part.parts for n in shape[:1]), *shape[1:]) for shape in step.weights]
         heads = part.made if part.by_head else 1
         held += [one._replace(part=part.part, parts=part.parts, heads=heads) for one in step.held]
         biases.append(len(step.weights) > 1)
         if bias is not None:
             own = bias.parts[part.part]
             biases[-1] = own is not None and part.part != bias.zeroed
-            weights += [] if own is None else [(step.weights[0][0] // part.parts,)]
+            weights += [] if own is None else [(*(n // part.parts for n in step.weights[0][:1]),)]
             note = "" if part.part != bias.zeroed else "has biases that it overwrites with zeros"
             held += [] if own is None else [own._replace(note=note)]
     return weights, held, biases

@@ -90,7 +90,13 @@ class Biases:
         read = variable(node) if node.op.family == "linear" else []
         source, laid = self.moves.of(read[1]) if len(read) > 1 else (-1, whole(()))
         maker = self.graph.nodes[source] if source >= 0 else None
-        if maker is None or maker.shares is not None or variable(maker) or laid != whole(maker.op.gives):
+        if (
+            maker is None
+            or maker.shares is not None
+            or variable(maker)
+            or not laid.source
+            or laid != whole(laid.source)
+        ):
             return None
         shapes, (size, *more) = [param.shape for param in maker.op.params()], maker.op.gives
         if maker.op.role == "joined" and len(read) == 2:
@@ -102,8 +108,15 @@ class Biases:
             return Made(
                 (source,), tuple(None if zero else Held(source, at - sum(zeros[:at])) for at, zero in enumerate(zeros))
             )
-        zero = self.graph.nodes[read[2]] if maker.op.role == "copied" and len(read) == 3 else None
-        if zero is None or zero.op.role != "filled" or zero.op.said.get("value", 0) != 0 or shapes != [(size,)] or more:
+        zero = self.graph.nodes[read[2]] if maker.op.role == "copied" and len(read) == 3 and read[2] >= 0 else None
+        if (
+            zero is None
+            or len(variable(zero)) != 1
+            or zero.op.role != "filled"
+            or zero.op.said.get("value", 0) != 0
+            or shapes != [(size,)]
+            or more
+        ):
             return None
         of, part = self.moves.of(variable(zero)[0])
         each = part.size[0] if len(part.size) == 1 else 0

@@ -119,6 +119,8 @@ class Scores:
     def _picked(self, node: Node, source: int, laid: Laid) -> Added | None:
         """Biases of a table of which products with ones and zeros pick those of each axis, one after the other."""
         places: dict[int, tuple[str, int]] = {}  # by axis of what a product gives: heads, or which axis of tokens
+        if len(laid.groups) < 2:
+            return None
         rest = [atom for group in laid.groups[:-2] for atom in group if atom.axis != SPREAD]
         for kind, group in (("heads", rest), ("asks", laid.groups[-2]), ("read", laid.groups[-1])):
             places.update({atom.axis: (kind, at) for at, atom in enumerate(group)})

@@ -147,11 +147,18 @@ class Call(Op):
         facts = self._facts
         if (self.word in PARTS and facts.part is None) or (self.role == "joined" and x.size == facts.gives):
             return x
-        return (
-            None if facts.narrow or x.size != facts.reads else moved(self.word, self.said, facts.part, x, facts.gives)
-        )
+        if facts.narrow or x.size != facts.reads:
+            return None
+        with suppress(*ODD):
+            return moved(self.word, self.said, facts.part, x, facts.gives)
+        return None
 
     def on_map(self, axes: tuple[int, ...]) -> tuple[()] | tuple[Op | None]:
+        with suppress(*ODD):
+            return self._on_map(axes)
+        return ()
+
+    def _on_map(self, axes: tuple[int, ...]) -> tuple[()] | tuple[Op | None]:
         given, size = self.said, self._facts.reads
         x = tuple(size[axis] for axis in axes)
         if 0 in axes or len({*axes}) < len(x) or len(size) != len(self.gives):
@@ -248,6 +255,7 @@ def _along(facts: Facts) -> Along:
 
 EACH = ("add", "sub", "mul", "div")
 OVER = ("softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax")
+ODD = (LookupError, TypeError, ValueError, ArithmeticError, OpError)  # of arguments that torch gives nowhere
 CONSTANT = "makes a constant, of no input and no weight"
 
 # --- in normal form -----------------------------------------------------------------------------------------------

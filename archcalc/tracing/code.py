@@ -14,7 +14,7 @@ from ..ops.base import BUFFER, PARAMETER
 from ..ops.base import Kind as ParamKind
 from ..ops.base import Storage as Stands
 from ..records import NamedTuple
-from .call import CONSTANT, PARTS, Call, Facts, Own, argument
+from .call import CONSTANT, ODD, PARTS, Call, Facts, Own, argument
 from .calls.kinds import SHAPED, Kind, elementwise, kind_of
 from .calls.lift import lift
 from .calls.macs import MACS
@@ -248,10 +248,13 @@ class _Builder:
             self.origins.append(Origin(number, place))
             shape = self._shape(tensor)
             alike = shape[1:] == self.nodes[index].shape[1:] and len(shape) > 1
+            try:
+                like, part = self._slice(call, place), self._part(call, place)
+            except ODD:
+                raise where.error(f"`{call.op}` has arguments that torch gives it nowhere") from None
             one = Facts(
                 "item", "layout", "", shape, (("index", place),), (), 0, (), "view", 0, ((),) if alike else None,
-                self._slice(call, place), False, "names a part", (), False, seen.first(),
-                traced.tensors[tensor].shape, self._part(call, place),
+                like, False, "names a part", (), False, seen.first(), traced.tensors[tensor].shape, part,
             )  # fmt: skip
             self._append(Call(one), (index,), shape, f"{path}.{place}", where, None, ())
             self._memory(tensor, 0, self._root(tensor, item), False)
