@@ -1,7 +1,8 @@
 """A development check: how many modules of the libraries are captured, and whether torch counts the same.
 
-    python -m tests.captured torchvision [--every N] [--only TEXT]
+    python -m tests.captured torchvision [--every N] [--only TEXT] [--output FILE]
 
+Each model has a process of its own, and a limit of time. What stands in the file of lines of JSON is not done again.
 It needs torchvision, timm, transformers, segmentation-models-pytorch or open_clip, which the tests do not install.
 Nothing is downloaded: weights are random. What depends on the values of activations is run for real, and says so.
 """
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -228,24 +230,39 @@ def one(group: str, name: str, known: dict[str, Any], counted: bool = True) -> d
     return found | ({"problems": problems} if problems else {})
 
 
+def apart(limit: float, *asked: Any) -> dict[str, Any]:
+    """What `one` finds in a process of its own, or that it took too long."""
+    with get_context("fork").Pool(1) as pool:
+        try:
+            found: dict[str, Any] = pool.apply_async(one, asked).get(limit)
+        except TimeoutError:
+            return {"model": asked[1], "error": f"not captured within {limit:.0f} s"}
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("group", choices=GROUPS)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--only", default="")
-    parser.add_argument("--output", default="")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--limit", type=float, default=240, help="seconds a model")
     asked = parser.parse_args()
     torchvision()  # timm imports it, too
     every = [entry for entry in GROUPS[asked.group]() if asked.only in entry[0]]
-    good, rows = 0, []
-    for name, known in every[asked.first :: asked.every]:
-        row = one(asked.group, name, known)
-        rows.append(row)
-        good += "error" not in row and "problems" not in row
-        print(json.dumps(row), flush=True)
+    there = asked.output.read_text(encoding="utf-8") if asked.output and asked.output.exists() else ""
+    rows = {row["asked"]: row for row in map(json.loads, there.splitlines())}
+    for number, (name, known) in [*enumerate(every)][asked.first :: asked.every]:
+        key = f"{Path(name).name} {number}"
+        if key in rows:
+            continue
+        rows[key] = {"asked": key, **apart(asked.limit, asked.group, name, known)}
+        print(json.dumps(rows[key]), flush=True)
         if asked.output:
-            Path(asked.output).write_text(json.dumps(rows, indent=1))
+            with asked.output.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(rows[key])}\n")
+    good = sum("error" not in row and "problems" not in row for row in rows.values())
     print(f"{good} of {len(rows)} agree", file=sys.stderr)
 
 

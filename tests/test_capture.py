@@ -181,6 +181,22 @@ class Positions(nn.Module):
         return self.fc(x + self.pos)
 
 
+class Turned(nn.Module):
+    """Angles of positions, which follow from no input and no weight and are worked out in each run."""
+
+    speeds: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.register_buffer("speeds", torch.arange(1.0, 5.0), persistent=False)
+
+    def forward(self, x: Tensor) -> Any:
+        places = torch.arange(x.shape[1]).float()
+        angles = (self.speeds[None, :, None] @ places[None, None, :]).transpose(1, 2)
+        return self.fc(x) * torch.cat((angles.cos(), angles.sin()), -1)
+
+
 class Halves(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -260,6 +276,7 @@ TRAPS = {
     "a conv without a module": Trap(Functional, (_tokens(3, 30, 30),), 8 * 27 * 900, 216),
     "a tied embedding": Trap(Tied, (torch.zeros(1, 10, dtype=torch.long),), 640_000, 64_000),
     "a large table": Trap(lambda: nn.Embedding(50_000, 512), (torch.zeros(1, 10, dtype=torch.long),), 0, 25_600_000),
+    "a product of constants": Trap(Turned, (_tokens(6, 8),), 6 * 64 + 4 * 6, 72),
     "one layer thrice": Trap(Thrice, (_tokens(64),), 12_288, 4_160),
     "a layer that is not called": Trap(Unused, (_tokens(64),), 4_096, 4_810),
     "causal attention": Trap(Attention, (_tokens(8, 100, 64),) * 3, 10_240_000),

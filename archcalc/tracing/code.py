@@ -199,7 +199,7 @@ class _Builder:
         first = made[0] if made else -1
         shape = self._shape(first)
         try:
-            macs = MACS[call.name](seen) if depends and call.name in MACS else 0
+            macs = MACS[call.name](seen) if call.name in MACS else 0  # of constants, too: each run works them out
             counts = elementwise(seen, kind) if depends and not view else {}
             if min(macs, *counts.values(), 0) < 0:
                 raise ValueError
