@@ -349,7 +349,7 @@ def _collision(one: Node, other: Node) -> SpecError:
     )
 
 
-def gives(op: Op, x: tuple[Shape, ...]) -> Shape:
+def node_shape(op: Op, x: tuple[Shape, ...]) -> Shape:
     """The shape of what an op gives on values of these shapes, many where they are. Raises OpError where they do not
     fit, and above 10¹⁸ elements."""
     low, high = op.inputs
@@ -363,7 +363,7 @@ def gives(op: Op, x: tuple[Shape, ...]) -> Shape:
     return shape
 
 
-_gives = lru_cache(maxsize=8192)(gives)  # the networks of a family have most of their layers in common
+shape_of = lru_cache(maxsize=8192)(node_shape)  # the networks of a family have most of their layers in common
 
 
 def _alike(op: Op, x: tuple[Shape, ...]) -> Cuts:
@@ -447,7 +447,7 @@ class GraphBuilder:
         """Append a node and return its index. Raises SpecError at `where`, OpError where an argument is at fault."""
         nodes = self._nodes
         shapes = tuple([nodes[value][2] if value >= 0 else self.shape(value) for value in inputs])
-        shape = _gives(op, shapes)
+        shape = shape_of(op, shapes)
         if len(nodes) >= MAX_NODES:
             raise SpecError(f"a network of more than {MAX_NODES:,} nodes is refused", where)
         scope = self._scope

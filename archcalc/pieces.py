@@ -8,7 +8,7 @@ from itertools import compress
 from typing import Any
 
 from .errors import Text
-from .graph import MAX_NODES, GraphBuilder, Scope, gives
+from .graph import MAX_NODES, GraphBuilder, Scope, node_shape
 from .ops import Op, Param, Shape, channels
 from .ops.shapes import elements, numel
 from .records import NamedTuple
@@ -149,7 +149,7 @@ class PieceBuilder(GraphBuilder):
 
     def leaf(self, op: Op, shapes: tuple[Shape, ...]) -> Leaf:
         """An op at shapes, for the first time. Raises OpError where it does not fit them."""
-        found = self.shelf.leaves[op, shapes] = Leaf(op, shapes, gives(op, shapes))
+        found = self.shelf.leaves[op, shapes] = Leaf(op, shapes, node_shape(op, shapes))
         return found
 
     def append(self, op: Op, inputs: tuple[int, ...], where: Text) -> int:

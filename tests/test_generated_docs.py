@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from archcalc.graph import shape_of
 from archcalc.language.lines import MERGES
 from archcalc.language.zoo import model_names, spec_files
 from archcalc.ops import ARGUMENTS, OPS, Op, OpError, Shape
@@ -95,6 +96,7 @@ def test_a_new_op_appears_by_itself_or_says_what_it_needs(monkeypatch: pytest.Mo
         raise OpError("nothing fits")
 
     monkeypatch.setattr(twist, "shape", shape)
+    shape_of.cache_clear()
     with pytest.raises(LookupError, match="`twist` does not take its example: nothing fits"):
         generate.ops_page()
 

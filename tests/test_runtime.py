@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from archcalc.analysis.counts import analyse, cost_of
 from archcalc.analysis.memory import storages
 from archcalc.errors import UsageError
-from archcalc.graph import Graph, state_key
+from archcalc.graph import Graph, shape_of, state_key
 from archcalc.models import load
 from archcalc.ops import Op, Param, Shape, Tokens
 from archcalc.runtime import modules
@@ -888,9 +888,13 @@ CONV = type(call("conv", out=1, kernel=1))
     ],
 )
 def test_verify_finds(monkeypatch: pytest.MonkeyPatch, rule: str, wrong: Any, found: list[str]) -> None:
+    def forget() -> None:
+        cost_of.cache_clear()
+        shape_of.cache_clear()
+
     monkeypatch.setattr(CONV, rule, wrong)
-    cost_of.cache_clear()
+    forget()
     differences = verify(single(call("conv", out=2, kernel=3), (1, 4, 4)))
-    cost_of.cache_clear()  # of what is wrong here nothing stays
+    forget()  # of what is wrong here nothing stays
     assert len(differences) == len(found), differences
     assert all(difference.startswith(start) for difference, start in zip(differences, found, strict=True)), differences

@@ -15,7 +15,7 @@ from math import isqrt
 from typing import Any
 
 from ..errors import Text
-from ..graph import gives
+from ..graph import shape_of
 from ..ops import OPS, Op, OpError, Shape, Tokens, channels, dims
 from ..ops.shapes import elements
 from ..records import NamedTuple
@@ -357,7 +357,7 @@ def _turns(shape: Shape, seen: Shape) -> Iterator[tuple[tuple[Op, ...], Shape]]:
         ways = [OPS["tokens"](), OPS["flatten"]()] if len(shape) > 1 else [OPS["reshape"](size=seen)]
     for op in ways:
         with suppress(OpError):
-            yield (op,), gives(op, (shape,))
+            yield (op,), shape_of(op, (shape,))
 
 
 def _first(body: Body) -> Item:
@@ -387,7 +387,7 @@ def _spellings(op: Op, x: tuple[Shape, ...]) -> Iterator[Op]:
 def _means(op: Op, x: tuple[Shape, ...], value: Value) -> Shape | None:
     """What an op gives of these shapes, if it is the value there."""
     try:
-        shape = gives(op, x)
+        shape = shape_of(op, x)
         same = op.meaning(*x, shape) == (value.op, value.weights) and elements(shape) == elements(value.shape)
     except (OpError, IndexError, TypeError, ValueError, ZeroDivisionError):
         return None
