@@ -136,7 +136,7 @@ class Pool(nn.Module):
         x = x if said.get("bare") else x + table[:, None, :]
         order = said.get("biases", "qkv")
         y, _ = F.multi_head_attention_forward(
-            x, x, x, 8, said.get("heads", 2), None,
+            x[: said.get("asks", 7)], x, x, 8, said.get("heads", 2), None,
             torch.cat([getattr(self, name).bias for name in order]), None, None, False, 0.0,
             self.out.weight, self.out.bias, training=False, need_weights=said.get("weights", False),
             use_separate_proj_weight=True, q_proj_weight=self.q.weight, k_proj_weight=self.k.weight,
@@ -179,8 +179,9 @@ BLOCKS: dict[str, tuple[Callable[..., nn.Module], str, tuple[int, ...], dict[str
     ),
     "a pool": (
         Pool, POOL, (8, 2, 3),
-        {"as it is": {}},
+        {"as it is": {}, "the first token asks": {"asks": 1}},
         {
+            "two tokens ask": {"asks": 2, "token": 1},
             "another token": {"token": 1}, "the last token": {"token": -1}, "the mean of all": {"token": None},
             "columns first": {"columns": True}, "the mean of few": {"few": True}, "of something else": {"of": True},
             "the most": {"most": True}, "the sum": {"sum": True}, "the mean behind": {"last": True},

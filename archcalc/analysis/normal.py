@@ -247,12 +247,13 @@ class _Cuts:
             )
         elif (
             source >= 0
-            and node.op.word == "select"
             and at.get(source, -1) >= 0
-            and steps[at[source]].op.family == "linear"
+            and (steps[at[source]].op.family, bool(node.op.role)) in (("linear", False), ("merge", True))
+            and (node.op.word == "select" or (node.op.role == "edge" and len(node.op.gives) == 3))
             and (take := taken(laid))
         ):
-            made = Step(index, take, (), (at[source],), None, (), node.op.gives[-1:])
+            shape = Tokens((1, node.op.gives[-1])) if node.op.role else node.op.gives[-1:]
+            made = Step(index, take, (), (at[source],), None, (), shape)
         else:
             return False
         at[index] = len(steps)
