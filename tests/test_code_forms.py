@@ -318,6 +318,16 @@ def of(work: Callable[[Tensor], Tensor]) -> Callable[[], nn.Module]:
     return lambda: Forward(lambda _, x: work(x))
 
 
+def dealt(*order: int) -> Any:
+    """Four channels in two groups, in an order of the axes."""
+    return lambda m, x: m.a(x).view(len(x), 2, 2, 4, 4).permute(order).reshape(len(x), 4, 4, 4)
+
+
+def squares(*order: int) -> Any:
+    """Eight channels dealt out to the places of 2×2 squares, in an order of rows, columns and places in these."""
+    return lambda m, x: m.a(x).view(len(x), 2, 2, 2, 4, 4).permute(0, 1, *order).reshape(len(x), 2, 8, 8)
+
+
 ERF, ROOT2 = torch.erf, sqrt(2)
 FUNCTIONS |= {
     **{f"a layer norm by {how}": (normed(-1, how=how), "tokens layernorm", True) for how in ("pow", "var", "both")},
@@ -392,6 +402,12 @@ FUNCTIONS |= {
         lambda: Forward(last(lambda m, x: x + m.v(torch.ones(1, 16, 3))), v=nn.Linear(3, 3)),
         "tokens\n  - {add: [identity, constant(0, 16×3) linear(3)]}", False,
     ),
+    "channels dealt out": (lambda: Forward(dealt(0, 2, 1, 3, 4), a=nn.Conv2d(3, 4, 1)), "conv(4, 1) shuffle(2)", True),
+    "channels kept": (lambda: Forward(dealt(0, 1, 2, 3, 4), a=nn.Conv2d(3, 4, 1)), "conv(4, 1) shuffle(2)", False),
+    "rows dealt out": (lambda: Forward(dealt(0, 1, 2, 4, 3), a=nn.Conv2d(3, 4, 1)), "conv(4, 1) shuffle(2)", False),
+    "pixels dealt": (lambda: Forward(squares(4, 2, 5, 3), a=nn.Conv2d(3, 8, 1)), "conv(8, 1) pixel_shuffle(2)", True),
+    "pixels turned": (lambda: Forward(squares(4, 3, 5, 2), a=nn.Conv2d(3, 8, 1)), "conv(8, 1) pixel_shuffle(2)", False),
+    "squares first": (lambda: Forward(squares(2, 4, 3, 5), a=nn.Conv2d(3, 8, 1)), "conv(8, 1) pixel_shuffle(2)", False),
     "the nearest, exactly": (of(lambda x: F.interpolate(x, scale_factor=2, mode="nearest-exact")), "upsample(2)", True),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from math import prod
 
 from ..graph import Graph
 from ..ops import OPS, Op, Shape
-from ..ops.laid import SPREAD, Atom, Laid, merged
+from ..ops.laid import SPREAD, Atom, Laid, merged, whole
 from ..ops.shapes import Cut, many, single
 from ..records import NamedTuple
 from .moves import variable
@@ -60,6 +60,29 @@ def regrouped(laid: Laid, cut: Cut | None) -> Regrouped | None:
     made = Cut(word, prod(of) // prod(kernel), of, kernel, (0, 0))
     shape = many((laid.source[channels], *kernel), (made,))
     return Regrouped(OPS[word](kernel=single(kernel)), shape, tuple(twice), made)
+
+
+def shuffled(laid: Laid) -> Regrouped | None:
+    """What a layout of a map is that deals channels out among each other, or to the places of squares."""
+    own, groups = whole(laid.source).groups, laid.groups
+    if any(laid.start) or len(groups) != len(own) or len(own) != 4 or groups[0] != own[0]:
+        return None
+    count, rest = laid.source[1], groups[1]
+    if groups[2:] == own[2:] and len(rest) == 2:
+        each = rest[0].size
+        if rest == (Atom(1, each, 1), Atom(1, count // each, each)):
+            return Regrouped(OPS["shuffle"](count // each), laid.source[1:])
+    inner = [group[1:] for group in groups[2:]]
+    factor = inner[0][0].size if len(inner[0]) == 1 else 0
+    if not factor or count % (factor * factor):
+        return None
+    wanted = [(Atom(1, factor, factor),), (Atom(1, factor, 1),)]
+    left = count // factor**2
+    kept = rest == ((Atom(1, left, factor**2),) if left > 1 else ())
+    if inner != wanted or [group[:1] for group in groups[2:]] != [*own[2:]] or not kept:
+        return None
+    op = OPS["pixel_shuffle"](factor)
+    return Regrouped(op.normal(laid.source[1:]) or op, op.shape(laid.source[1:]))
 
 
 def _together(laid: Laid, atoms: Sequence[Atom], cut: Cut) -> Regrouped | None:

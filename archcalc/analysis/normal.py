@@ -21,7 +21,7 @@ from ..ops.laid import SPREAD, merged, whole
 from ..ops.shapes import Cut, dims, elements, many, numel, single
 from ..records import NamedTuple
 from .attend import Finder, Projected, attention, looking_up
-from .cuts import beside, regrouped, rolled, sides
+from .cuts import beside, regrouped, rolled, shuffled, sides
 from .idioms import Idioms
 from .inwards import moved
 from .moves import Moves, variable
@@ -156,10 +156,11 @@ class _Cuts:
             atoms = merged(laid.groups)
             few = len(atoms) <= FEW and SPREAD not in {atom.axis for atom in atoms}
             few = few and not any(laid.start) and prod(laid.size) == prod(laid.source)  # all of it, elsewhere
-            if few or (atoms == merged(whole(laid.source).groups) and not any(laid.start)):
+            found = shuffled(laid) if (self.moves.axes(source) or (0, 1))[0] < 2 else None
+            if (found is None and few) or (atoms == merged(whole(laid.source).groups) and not any(laid.start)):
                 at[index] = at[source]
                 return True
-            found = regrouped(laid, self.cut.get(self._made(at[source])))
+            found = found or regrouped(laid, self.cut.get(self._made(at[source])))
         else:
             found = None
         if found is None:
@@ -252,8 +253,8 @@ class _Cuts:
             and (node.op.word == "select" or (node.op.role == "edge" and len(node.op.gives) == 3))
             and (take := taken(laid))
         ):
-            shape = Tokens((1, node.op.gives[-1])) if node.op.role else node.op.gives[-1:]
-            made = Step(index, take, (), (at[source],), None, (), shape)
+            width = node.op.gives[-1]
+            made = Step(index, take, (), (at[source],), None, (), Tokens((1, width)) if node.op.role else (width,))
         else:
             return False
         at[index] = len(steps)
