@@ -263,12 +263,14 @@ def source(word: str) -> str:
             if cls is Op or not cls.__module__.startswith(f"{Op.__module__.rpartition('.')[0]}."):
                 continue
             pieces[cls.__qualname__] = getsource(cls)
-            scope = vars(sys.modules[cls.__module__])
-            for rule in vars(cls).values():
-                for name in rule.__code__.co_names if isinstance(rule, FunctionType) else ():
+            rules = [rule for rule in vars(cls).values() if isinstance(rule, FunctionType)]
+            for rule in rules:  # and behind them what they call, and what that calls
+                scope = vars(sys.modules[rule.__module__])
+                for name in rule.__code__.co_names:
                     helper = scope.get(name)
-                    if isinstance(helper, FunctionType) and helper.__module__ not in shared:
-                        pieces.setdefault(name, getsource(helper))
+                    if isinstance(helper, FunctionType) and helper.__module__ not in shared and name not in pieces:
+                        pieces[name] = getsource(helper)
+                        rules.append(helper)
     except OSError as error:
         raise Unavailable(f"the source of `{word}` is not installed: {error}") from None
     return "\n\n\n".join(piece.rstrip() for piece in pieces.values()) + "\n"
