@@ -17,6 +17,7 @@ from torch.nn import functional as F  # noqa: E402
 
 from archcalc.analysis.align import align  # noqa: E402
 from archcalc.analysis.weights import carried  # noqa: E402
+from archcalc.errors import UsageError  # noqa: E402
 from archcalc.models import Model, capture, load  # noqa: E402
 from archcalc.runtime.constants import described  # noqa: E402
 from archcalc.runtime.modules import differences, sines, window_mask  # noqa: E402
@@ -523,6 +524,16 @@ def test_a_constant_is_a_part_of_what_is_compared_and_of_a_trace() -> None:
     seen, _ = one.code.again.trace()
     again = traced.parse(json.loads(traced.text(seen)))
     assert align(one, code.graph(again)).verdict == "equal"
+
+
+def test_a_trace_with_other_arguments_than_torchs_is_refused() -> None:
+    again: Any = capture(of(F.normalize)().eval(), torch.empty(1, 3, 4, 4)).graph.code
+    seen, _ = again.again.trace()
+    document = json.loads(traced.text(seen))
+    document["calls"] = [call | {"args": call["args"] | {"dim": [[1]]}} for call in document["calls"]]
+    graph = code.graph(traced.parse(document))
+    with pytest.raises(UsageError, match="torch gives them nowhere"):
+        align(graph, graph)
 
 
 @pytest.mark.parametrize(

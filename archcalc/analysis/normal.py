@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from ..errors import UsageError
 from ..graph import Graph, Node
-from ..ops import OPS, Op, Shape, Tokens
+from ..ops import OPS, Op, OpError, Shape, Tokens
 from ..ops.laid import SPREAD, merged, whole
 from ..ops.shapes import Cut, dims, elements, many, numel, single
 from ..records import NamedTuple
@@ -71,8 +72,17 @@ class Normal:
 
 def normal(graph: Graph, layouts: bool = True) -> Normal:
     """The normal form of a graph's main path; without `layouts`, as code is compared, also without what only deals
-    elements out to other axes."""
-    graph = graph.without_heads()
+    elements out to other axes. Raises UsageError for a trace whose calls have other arguments than torch's."""
+    code = graph.code
+    try:
+        return _normal(graph.without_heads(), layouts)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OpError):
+        if code is None or code.again is not None:
+            raise
+        raise UsageError("calls of this trace have arguments that torch gives them nowhere") from None
+
+
+def _normal(graph: Graph, layouts: bool) -> Normal:
     found: dict[tuple[Op, tuple[Shape, ...]], tuple[Op | None, tuple[Shape, ...]]] = {}
     at = {value: value for value in range(-len(graph.inputs), 0)}
     steps: list[Step] = []

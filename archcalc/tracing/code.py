@@ -252,9 +252,10 @@ class _Builder:
                 like, part = self._slice(call, place), self._part(call, place)
             except ODD:
                 raise where.error(f"`{call.op}` has arguments that torch gives it nowhere") from None
+            of = seen.first() if read else ()
             one = Facts(
                 "item", "layout", "", shape, (("index", place),), (), 0, (), "view", 0, ((),) if alike else None,
-                like, False, "names a part", (), False, seen.first(), traced.tensors[tensor].shape, part,
+                like, False, "names a part", (), False, of, traced.tensors[tensor].shape, part,
             )  # fmt: skip
             self._append(Call(one), (index,), shape, f"{path}.{place}", where, None, ())
             self._memory(tensor, 0, self._root(tensor, item), False)
@@ -478,7 +479,7 @@ def _with_numbers(call: Called) -> Called:
     if call.name not in NUMBERS:
         return call
     first, value = (call.args.get(name) for name in ("self", "other"))
-    if call.name in TURNABLE and call.args.get("alpha", 1) == 1 and first in call.constants:
+    if call.name in TURNABLE and call.args.get("alpha", 1) == 1 and isinstance(first, Ref) and first in call.constants:
         first, value = value, first
     words = call.constants.get(value, "").split() if isinstance(value, Ref) else []
     if words[:1] != ["full"]:
