@@ -75,7 +75,7 @@ def fcm(module: nn.Module, given: dict[str, trace.Given]) -> int | None:
     try:
         with untouched(), torch.device("meta"):
             shadow = Shadow()
-            module = skeleton(module, shadow).eval()
+            module = skeleton(module, shadow).eval().requires_grad_(False)  # else its tracker of modules raises
             inputs = trace.made_on_meta(given, 1, "float32", shadow)
             counter = FlopCounterMode(display=False)
             with torch.no_grad(), shadow, Literals(shadow), counter:

@@ -5,7 +5,7 @@ takes on its trace.
 
 The modules are the torch networks of specs; `tests.benchmarks.code` does the same for modules of libraries. Each has
 processes of its own: one in which the three take turns, the first call apart and then the least of some rounds; and one
-a tool for the memory by which a warm call raises the most that the process holds, the median of some.
+a tool for the memory by which the second call raises the most that the process holds.
 """
 
 from __future__ import annotations
@@ -103,15 +103,12 @@ def held(name: str, tool: str) -> float:
     with quiet(), torch.no_grad():
         call = calls(name)[tool]
         call()
-        more = []
-        for _ in range(ROUNDS):
-            gc.collect()
-            ctypes.CDLL(None).malloc_trim(0)
-            before = _kib("VmRSS")
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the most is what is there now
-            call()
-            more.append(_kib("VmHWM") - before)
-    return median(more) / 1024
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        before = _kib("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the most is what is there now
+        call()
+        return (_kib("VmHWM") - before) / 1024
 
 
 def _kib(key: str) -> int:

@@ -66,8 +66,8 @@ def row(name: str, runs: int, threads: int) -> list[str]:
     bytes_held = own.report().totals.peak_memory_bytes, tracked(replay), max(held_bytes(own.graph, eager=False)), flat
     same = "no" if replay.differs() else "yes"
     del replay
-    times = [*timed(model, Conditions(runs=runs, time_limit=8, threads=threads))]
-    times += timed(model, Conditions(2, training=True, runs=runs, time_limit=14, threads=threads))
+    times = [*timed(model, Conditions(runs=runs, time_limit=6, threads=threads))]
+    times += timed(model, Conditions(2, training=True, runs=runs, time_limit=10, threads=threads))
     return [name, f"{len(own.graph.nodes):,}", same, *(f"{n:,}" for n in bytes_held), *times]
 
 
