@@ -238,6 +238,12 @@ def each(make: Callable[[Any], Work], one: Any, other: Any) -> tuple[Work, Work]
     return make(one), make(other)
 
 
+def sloping(*slopes: float) -> Work:
+    """Causal attention whose scores fall with the distance, each head's by a slope of its own."""
+    apart = (torch.arange(T)[None] - torch.arange(T)[:, None]) * torch.tensor(slopes)[:, None, None]
+    return lambda m, x: attend(m, x, causal=apart + HIDDEN)
+
+
 def same(work: Work) -> tuple[Work, Work]:
     return work, work
 
@@ -307,6 +313,7 @@ OTHERWISE: dict[str, Pair] = {
         *each(lambda at: lambda m, x: attend(m, x, True, lambda y: y.masked_fill(at, -math.inf)), HIDES, HIDES.T),
         layers("qkvo"),
     ),
+    "slopes beside what is hidden": Pair(sloping(0.5, 0.25), sloping(0.25, 0.5), layers("qkvo")),
     "rotary by heads": Pair(
         lambda m, x: attend(m, x, rope=waves()),
         lambda m, x: attend(m, x, rope=[y[:, None] for y in waves(count=HEADS)]), layers("qkvo"),

@@ -16,6 +16,7 @@ from .modules import coordinates, differences, distance_classes, sines, window_m
 FEW = 16  # elements that are said one by one
 GRID = 1 << 16  # elements of the places of a grid
 NEAR = 1e-6  # of places
+LARGE = 1e3  # beside numbers as large, as those that hide, sums do not show the others
 LARGEST = 1 << 22  # elements that are looked at
 WAVES, ALIKE = 1 << 20, 1e-4  # elements that may be the sines of a map, and how near they are then
 CLOSE = 4e-7  # of sines, for each place: angles are rounded
@@ -206,5 +207,8 @@ def _other(x: Tensor) -> str:
         waves = torch.sin(
             torch.arange(1, x.numel() + 1, dtype=torch.float64)[None] * torch.tensor([[1.0], [0.1], [2.3]])
         )
-        rest = " ".join(f"{float(one):.4g}" for one in (line.mean(), line.square().mean().sqrt(), *(waves @ line)))
+        small = line.where(line.abs() < LARGE, 0.0)
+        sums = [line.mean(), line.square().mean().sqrt(), *(waves @ line)]
+        sums += [] if torch.equal(small, line) else [*(waves @ small)]
+        rest = " ".join(f"{float(one):.4g}" for one in sums)
     return f"{_dtype(x)} {dims(tuple(x.shape))} {rest}"

@@ -519,7 +519,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return [self._argument(part) for part in value]
         if value is None or isinstance(value, bool | int | float | str):
             return value
-        return str(value)
+        return f"generator {value.initial_seed()}" if isinstance(value, torch.Generator) else str(value)
 
     def _where(self) -> tuple[str, int]:
         """The innermost line that is neither torch's nor ours; of a module of torch itself its own."""
