@@ -402,6 +402,13 @@ OTHERWISE: dict[str, Pair] = {
         *each(lambda by: of_one(lambda x: x + by), *two_masks()),
         LINEAR, CUBE,
     ),
+    "dropout that is active": Pair(
+        *each(lambda on: of_one(lambda x: F.dropout(x, 0.5, on)), False, True), LINEAR, SQUARE
+    ),
+    "random numbers twice, or others": Pair(
+        of_one(lambda x: (r := torch.rand_like(x)) + r), of_one(lambda x: torch.rand_like(x) + torch.rand_like(x)),
+        LINEAR, SQUARE,
+    ),
     "means of rows, of columns": Pair(of_one(lambda x: x.mean(1)), of_one(lambda x: x.mean(2)), LINEAR, SQUARE),
     "responses of rows": Pair(
         *each(lambda order: lambda m, x: F.local_response_norm(m.a(x).permute(order), 3, 1.0).permute(

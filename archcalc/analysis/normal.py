@@ -408,8 +408,9 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) 
             taken.update(inside)
             reads = [value]
             steps[at] = step = step._replace(op=op, reads=(value,))
-        written = graph.code is not None and graph.nodes[step.node].op.storage == "inplace"
-        alone = not step.weights and step.owner is None and not written
+        own_op = graph.nodes[step.node].op
+        again = graph.code is None or (own_op.storage != "inplace" and not own_op.draws)
+        alone = not step.weights and step.owner is None and again
         if not layouts and alone and (reads or not step.op.read):
             first = known.setdefault((step.op, tuple(reads), step.shape or graph.shape(step.node)), at)
             if first != at:  # worked out again

@@ -202,6 +202,7 @@ class Op:
     regroups: ClassVar[bool] = False  # makes many of a value or the reverse: its rules speak of all items, not of one
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
     probabilities: ClassVar[bool] = False  # it makes them of scores, as losses such as `cross_entropy` do themselves
+    draws: ClassVar[bool] = False  # gives other numbers each time
     transposed: ClassVar[bool] = False  # its weights are in × out, as factors of a product are
     cuts: ClassVar[bool] = False  # makes windows or a grid of a map
     gathers: ClassVar[bool] = False  # puts what was cut together

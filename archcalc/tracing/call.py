@@ -50,6 +50,7 @@ class Call(Op):
     inputs = (0, 10**6)
     saves = "inputs"
     like: Op | None
+    draws: bool  # type: ignore[misc]
     transposed: bool  # type: ignore[misc]
     role: Role  # type: ignore[misc]
     along: Along  # type: ignore[misc]
@@ -61,6 +62,7 @@ class Call(Op):
             own[name] = getattr(facts, name)
         own["role"] = ROLES.get(facts.word, "")
         own["along"] = _along(facts)
+        own["draws"] = facts.word in DRAWS
         own.update({"read": 1} if facts.word in LIKE else {})
         own["regroups"] = facts.reach is None
         own["transposed"] = [len(param.shape) for param in facts.params] == PRODUCTS.get(facts.word)
@@ -264,6 +266,11 @@ PARTS = ("chunk", "split", "split_with_sizes", "unbind")  # that give parts, whi
 TURNS = ("permute", "transpose", "movedim", "swapaxes")  # of more axes than a map has: they deal channels out anew
 PADS = ("pad", "constant_pad_nd")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+DRAWS = {
+    "rand", "rand_like", "randn", "randn_like", "randint", "randint_like", "randperm", "bernoulli", "multinomial",
+    "normal", "uniform", "exponential", "random", "dropout", "feature_dropout", "alpha_dropout",
+    "feature_alpha_dropout",
+}  # fmt: skip
 LIKE = ("expand_as", "view_as", "reshape_as", "type_as")  # what reads of its second value the shape alone
 COPIES = ("_to_copy", "clone", "contiguous", "reshape", "to", "repeat")  # that lay out a value anew
 

@@ -218,15 +218,16 @@ class _Builder:
         root = self._root(first, index) if made else index
         if stands == "view" and root < -len(traced.inputs):
             stands = "own"
+        evaluated = not traced.level.endswith(TRAINING)
+        if evaluated and call.op == "aten::dropout" and call.args.get("train") is True and call.args.get("p"):
+            self.notes.append(f"dropout is active in an evaluation at {where.source.name}:{where.line}")
+            liked = None
         facts = Facts(
             call.name, kind.family, kind.torch_module, shape, self._arguments(call, mixed), params, macs,
             tuple(counts.items()), stands, _depth(seen, kind, bool(params or shares is not None)), reached,
             liked and liked[0], bool(liked and liked[1]), free, fixed, narrow,
             seen.first() if read else (), seen.out if made else (),
         )  # fmt: skip
-        evaluated = not traced.level.endswith(TRAINING)
-        if evaluated and call.op == "aten::dropout" and call.args.get("train") is True and call.args.get("p"):
-            self.notes.append(f"dropout is active in an evaluation at {where.source.name}:{where.line}")
         self._append(Call(facts), inputs, shape, path, where, shares, keys)
         self._memory(first, sum(traced.storages[s].bytes for s in fresh), root, bool(call.writes))
         for storage in (*storages, *fresh, *call.writes):
