@@ -12,21 +12,21 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "archcalc"
 BUDGETS = {
-    "analysis": 6_150,
-    "commands": 1_970,
-    "gate": 1_530,
-    "language": 5_830,
-    "measurement": 1_140,
-    "ops": 5_830,
-    "papers": 2_580,
-    "runtime": 6_140,
+    "analysis": 6_900,
+    "commands": 1_980,
+    "gate": 1_540,
+    "language": 5_880,
+    "measurement": 1_150,
+    "ops": 5_920,
+    "papers": 2_590,
+    "runtime": 6_320,
     "schemas": 640,
-    "show": 10_770,
-    "tasks": 5_070,
-    "tracing": 1_990,
-    "the roof": 3_470,  # the files that stand in no room
+    "show": 10_790,
+    "tasks": 5_100,
+    "tracing": 2_260,
+    "the roof": 3_520,  # the files that stand in no room
 }
-WHOLE = 53_060
+WHOLE = 54_480
 
 
 def sizes() -> Counter[str]:
