@@ -255,7 +255,7 @@ class _Expander:
         if not inputs:
             where = self.family.tree.where
             raise where.error("`input:` is missing: the size of the data, channels first, such as `3 × 224 × 224`")
-        names = [name.value for name, _ in inputs]
+        names = [name.value for name, _ in inputs] if replaced is not None else []
         if not isinstance(replaced, Mapping):
             if replaced is not None and len(inputs) > 1:
                 message = f"`{self.family.name}` has {len(inputs)} inputs ({', '.join(names)}): which of them is it?"

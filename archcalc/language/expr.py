@@ -269,6 +269,9 @@ class Expr:
                 operands = [left, *comparators]
                 values_ = [sub(operand) for operand in operands]
                 tests = [COMPARE[type(o)] for o in ops]
+                if len(tests) == 1:  # as most have
+                    (one, other), (compared,), (right,) = values_, tests, comparators
+                    return lambda env: compared(_number(one(env), left), _number(other(env), right))
 
                 def compare(env: Env) -> bool:
                     got = [_number(value(env), operand) for value, operand in zip(values_, operands, strict=True)]
