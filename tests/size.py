@@ -22,7 +22,7 @@ BUDGETS = {
     "runtime": 6_320,
     "schemas": 640,
     "show": 10_790,
-    "tasks": 5_100,
+    "tasks": 5_115,
     "tracing": 2_260,
     "the roof": 3_520,  # the files that stand in no room
 }

@@ -6,8 +6,10 @@ where a worker died: what had not come is done again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -65,7 +67,7 @@ def _dask(jobs: Iterator[Job], _workers: int, scheduler: str) -> Iterator[Chunk]
         client = Client(scheduler, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise Unavailable(f"no dask scheduler answers at `{scheduler}`", str(error)) from None
-    with client:
+    with client, _unsaid():
         _check_workers(client)
         room = 2 * sum(client.nthreads().values())
         begun = [client.submit(count_chunk, job, pure=False) for job in islice(jobs, room)]
@@ -79,6 +81,18 @@ def _dask(jobs: Iterator[Job], _workers: int, scheduler: str) -> Iterator[Chunk]
             yield chunk
             for job in islice(jobs, 1):
                 under.add(client.submit(count_chunk, job, pure=False))
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """Nothing that dask's client warns of is news here: what a dead worker loses is done again."""
+    log = logging.getLogger("distributed.client")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def identity() -> tuple[str, str]:
