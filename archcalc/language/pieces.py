@@ -14,7 +14,7 @@ from ..pieces import Piece, PieceBuilder, Shelf, Unfolded
 from ..records import NamedTuple
 from .expand import Env, Opening, Settings, Value, _Expander
 from .expr import TURN, Argument, Opaque, Ref, Waiting
-from .lines import Body, Call, Item, Line, Merge, Unrolled, bodies_of, calls_of, cells_of, inner, words_of
+from .lines import Block, Body, Call, Item, Line, Merge, Unrolled, bodies_of, calls_of, cells_of, inner, words_of
 from .zoo import Selection
 
 MAX_PIECES = 50_000  # kept for a network: where sizes are drawn at random there are new ones for ever
@@ -128,8 +128,7 @@ class _Folding(_Expander):
         if self._plain:
             return self._built(opening)
         block, entering, word = opening.block, opening.entering, opening.call.word
-        known = self.pieces.spoken.get(id(block))
-        words = known[1] if known else self._words(block, block.body, [default for _, default in block.parameters])
+        words = self._words(block)
         if self.opening and words.few and opening.call.times is None:
             return self._built(opening)  # what stands around it is quickly built
         constants = self._values(self.constants, words.every)
@@ -157,10 +156,9 @@ class _Folding(_Expander):
             return super().merge(merge, env, value)
         return self._of_row(merge, env, value, super().merge)
 
-    def _of_row(self, item: Any, env: Env, value: Value, build: Callable[[Any, Env, Value], Value]) -> Value:
+    def _of_row(self, item: Line | Merge, env: Env, value: Value, build: Callable[[Any, Env, Value], Value]) -> Value:
         """The value of a line or merge that stands in no block."""
-        where, known = item.text if isinstance(item, Line) else item.word, self.pieces.spoken.get(id(item))
-        words = known[1] if known else self._words(item, Body(where, (item,)))
+        where, words = _where(item), self._words(item)
         if words.alone:
             return build(item, env, value)
         constants = self._values(self.constants, words.constants)
@@ -226,10 +224,14 @@ class _Folding(_Expander):
 
     # --- what it hangs on --------------------------------------------------------------------------------------------
 
-    def _words(self, of: Any, body: Body, defaults: Iterable[Argument | None] = ()) -> _Words:
-        """The names that `body` uses, which is that of `of`, read once."""
+    def _words(self, of: Block | Line | Merge) -> _Words:
+        """The names that a block uses, or a line or merge that stands in none."""
+        found = self.pieces.spoken.get(id(of))
+        if found is not None:
+            return found[1]
+        body = of.body if isinstance(of, Block) else Body(_where(of), (of,))
         family = self.family
-        said = self._used(body, defaults)
+        said = self._used(body, [default for _, default in of.parameters] if isinstance(of, Block) else ())
         said |= {n for own in family.defaults.values() for _, default in own.values() for n in default.names}
         behind, blocks, bodies = set[str](), {name for name in said if name in family.blocks}, [body]
         left = [*blocks]
@@ -284,3 +286,7 @@ class _Folding(_Expander):
             numbers = [self._value(env, other) for other in used if type(other) in PLAIN or type(other) is Fraction]
             return (value.text.value, *numbers, *map(type, used))
         return len(value.value) if isinstance(value, Ref) else type(value) if isinstance(value, Waiting) else value
+
+
+def _where(item: Line | Merge) -> Text:
+    return item.text if isinstance(item, Line) else item.word
