@@ -201,8 +201,8 @@ class Model(Shown):
         """A `state_dict` of another network that is this one, node by node, as this one's: of code, `capture(module,
         *inputs)`, for the twin that `torch()` gives. Raises UsageError where they differ, or the state is of another.
         """
-        from .analysis.align import align
-        from .analysis.weights import carried
+        from .alignment.align import align
+        from .alignment.weights import carried
 
         found = align(of.graph, self.graph)
         if found.differences:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from archcalc import networks
-from archcalc.analysis.align import align
+from archcalc.alignment.align import align
 from archcalc.errors import ArchcalcError, Source, SpecError, Text, UsageError
 from archcalc.files import FAULTS, fault, inside, read, typed
 from archcalc.gate.budgets import read_budgets, read_project

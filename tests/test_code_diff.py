@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from archcalc.analysis.align import align  # noqa: E402
-from archcalc.analysis.weights import checkpoint, states  # noqa: E402
+from archcalc.alignment.align import align  # noqa: E402
+from archcalc.alignment.weights import checkpoint, states  # noqa: E402
 from archcalc.errors import UsageError  # noqa: E402
 from archcalc.models import capture, load  # noqa: E402
 from tests.test_commands import Run, command  # noqa: E402

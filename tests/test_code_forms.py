@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from archcalc.analysis.align import align  # noqa: E402
-from archcalc.analysis.weights import carried  # noqa: E402
+from archcalc.alignment.align import align  # noqa: E402
+from archcalc.alignment.weights import carried  # noqa: E402
 from archcalc.errors import UsageError  # noqa: E402
 from archcalc.models import Model, capture, load  # noqa: E402
 from archcalc.runtime.constants import described  # noqa: E402

@@ -16,8 +16,8 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from archcalc.analysis.align import align  # noqa: E402
-from archcalc.analysis.weights import carried  # noqa: E402
+from archcalc.alignment.align import align  # noqa: E402
+from archcalc.alignment.weights import carried  # noqa: E402
 from archcalc.gate.lock import entry_of  # noqa: E402
 from archcalc.models import capture  # noqa: E402
 from archcalc.runtime.same import same_numbers  # noqa: E402

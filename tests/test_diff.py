@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from archcalc import cli
-from archcalc.analysis import lineup
-from archcalc.analysis.align import Alignment, align
+from archcalc.alignment import lineup
+from archcalc.alignment.align import Alignment, align
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.models import load, models

@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
+from archcalc.alignment.normal import normal  # noqa: E402
 from archcalc.analysis.counts import analyse  # noqa: E402
-from archcalc.analysis.normal import normal  # noqa: E402
 from archcalc.errors import SpecError, UsageError  # noqa: E402
 from archcalc.models import Model, capture, load, models  # noqa: E402
 from archcalc.runtime import same  # noqa: E402

@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import nn
 
-from archcalc.analysis.align import Difference, align
+from archcalc.alignment.align import Difference, align
 from archcalc.errors import ArchcalcError
 from archcalc.graph import Graph
 from archcalc.language.zoo import select_text

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ..analysis.align import Linked, Side
+from ..alignment.align import Linked, Side
+from ..alignment.weights import Checkpoint, checkpoint
 from ..analysis.arithmetic import restated
-from ..analysis.weights import Checkpoint, checkpoint
 from ..graph import Graph
 from ..records import NamedTuple
 from .lock import Entry

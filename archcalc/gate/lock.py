@@ -21,9 +21,9 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 
 from .. import files
+from ..alignment.weights import State
 from ..analysis.arithmetic import usage
 from ..analysis.counts import Layer, Report
-from ..analysis.weights import State
 from ..errors import Source, SpecError, Text, UsageError, did_you_mean, printable
 from ..graph import Graph, Input, Typed
 from ..ops import Op, Shape, dims

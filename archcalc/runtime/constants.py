@@ -9,7 +9,7 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
-from ..analysis.scores import BACKWARDS, HIDDEN, HIDES, PICKS, SEEN
+from ..alignment.scores import BACKWARDS, HIDDEN, HIDES, PICKS, SEEN
 from ..ops import dims
 from .modules import coordinates, differences, distance_classes, sines, window_mask
 

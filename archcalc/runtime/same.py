@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..analysis.align import Alignment
+from ..alignment.align import Alignment
+from ..alignment.weights import carried, states
 from ..analysis.counts import Totals
-from ..analysis.weights import carried, states
 from ..errors import SpecError
 from ..graph import Graph
 from ..ops import Shape

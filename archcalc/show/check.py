@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any, TypedDict
 
 from .. import __version__
-from ..analysis.weights import Checkpoint
+from ..alignment.weights import Checkpoint
 from ..documents import SCHEMA, VERSION, WRITER, Natural, Sizes, Version
 from ..errors import ArchcalcError, SpecError, UsageError, printable, sentence
 from ..gate.budgets import BudgetVerdict

@@ -8,7 +8,7 @@ from posixpath import commonpath
 from typing import Annotated, TypedDict
 
 from .. import __version__
-from ..analysis.align import Difference
+from ..alignment.align import Difference
 from ..documents import SCHEMA, VERSION, WRITER, Count, FilePlace, Natural, Version
 from ..errors import printable
 from ..graph import Graph

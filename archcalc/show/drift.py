@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from posixpath import commonpath
 from typing import Any
 
-from ..analysis.weights import Checkpoint
+from ..alignment.weights import Checkpoint
 from ..gate.budgets import BudgetVerdict
 from ..gate.drift import COUNTS, Change, Drift, LockPlace
 from ..gate.lock import LockLine

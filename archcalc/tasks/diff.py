@@ -1,6 +1,6 @@
 """Two networks node by node: whether they are one, or where they differ and what that changes.
 
-What is compared is the main path as it computes in an evaluation: `archcalc.analysis.normal` says what is left out.
+What is compared is the main path as it computes in an evaluation: `archcalc.alignment.normal` says what is left out.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..analysis.align import Alignment, Difference, align
+from ..alignment.align import Alignment, Difference, align
+from ..alignment.steps import Step
+from ..alignment.weights import Checkpoint, buffers, carried, checkpoint, others, states
 from ..analysis.receptive import last_map
-from ..analysis.steps import Step
-from ..analysis.weights import Checkpoint, buffers, carried, checkpoint, others, states
 from ..errors import SpecError, UsageError
 from ..networks import Reference
 from ..records import NamedTuple

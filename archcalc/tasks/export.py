@@ -6,8 +6,8 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from ..analysis.align import align
-from ..analysis.normal import Normal, normal
+from ..alignment.align import align
+from ..alignment.normal import Normal, normal
 from ..errors import SpecError, UsageError, printable
 from ..files import replace, typed, writable
 from ..graph import Graph, Input

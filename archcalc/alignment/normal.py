@@ -24,11 +24,11 @@ from ..records import NamedTuple
 from .attend import Finder, Projected, attention, looking_up
 from .cuts import beside, regrouped, rolled, shuffled, sides
 from .idioms import Idioms
-from .inwards import moved
 from .moves import Moves, variable
 from .pooled import Biases, Made, asked, mean_of_places, taken, with_mean
 from .scores import SEEN
 from .steps import Held, Step
+from .windows import moved
 
 SHIFTED = "windows"  # what a map that is turned round is cut into
 MOST = 1000  # branches that a merge may have, as in a spec

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
+from ..analysis.arithmetic import usage
 from ..graph import Graph, Node
 from ..ops import Op, Shape, Tokens, channels, dims
 from ..ops.shapes import elements, numel, positions, show
 from ..records import NamedTuple
-from .arithmetic import usage
 from .lineup import common
 from .normal import Normal, normal
 
