@@ -144,8 +144,10 @@ QUOTED = 80  # characters of what a message quotes; a longer piece is cut
 
 
 def excerpt(text: Text) -> str:
-    """The line that `text` stands in, with carets below it."""
+    """The line that `text` stands in, with carets below it; where it is not at hand, as of a trace, its number alone."""
     lines = text.source.lines
+    if not lines:
+        return f"  ——▶ {printable(text.source.name)}:{text.line}"
     line = lines[text.line - 1] if 0 < text.line <= len(lines) else ""
     start = min(text.col - 1, len(line))
     first = text.value.split("\n")[0] if not text.block else "|"

@@ -934,7 +934,9 @@ def test_a_trace_is_read_without_torch_and_says_the_same(folder: Path, command: 
     assert json.loads(live.out)["totals"] == json.loads(read.out)["totals"]
     assert len(same[0]) == len(same[1])
     assert command("compare", "net.json", "lenet5").code == 0
-    assert command("explain", "net.json", "conv").code == 0
+    explained = command("explain", "net.json", "conv")
+    assert explained.code == 0
+    assert re.search(r"\n  ——▶ my_net.py:\d+\n\nop ", explained.out)  # without a line of code, as none is at hand
     found = command("summary", "net.json", "--static", "--batch", "2")
     assert found.code == 2
     assert "traced at batch 1" in found.err

@@ -337,6 +337,8 @@ def test_explain_writes_out_what_is_asked_for(command: Run, arguments: list[str]
         (["vgg16", "FC-4"], "could be 2 parts of this network"),
         (["vgg16", "FC-1001"], "Did you mean `FC-1000`?"),
         (["conv", "1"], "`conv` is an op: it has no layer `1`"),
+        (["conv", "vgg16"], "The model stands first: `archcalc explain vgg16 conv`."),
+        (["FC-4096", "./net.yaml"], "The model stands first: `archcalc explain ./net.yaml FC-4096`."),
         (["vgg16", "--source"], "archcalc explain conv --source"),
         (["vgg16", "--format", "junit"], "`junit` is not a format archcalc writes"),
         (["vgg16", "--set", "n=1"], "`n` is not a value"),

@@ -380,6 +380,23 @@ def test_a_bubble_plot_says_what_it_cannot(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("", "The kind stands first: layers, memory, roofline, graph, shapes, bubble or scaling."),
+        ("vgg16 -o x.svg", "there is no picture `vgg16`\nThe kind stands first: layers,"),
+        ("my_net.py:Net layers --input 3x8x8", "there is no picture `my_net.py:Net`\nThe kind stands first"),
+        ("layer", "Did you mean `layers`? The kind stands first"),
+        ("memory -o x.svg", "`archcalc plot memory MODEL -o FILE`"),
+        ("graph vgg16", "where is the picture to go?"),
+        ("graph vgg16 -o x.txt", "`--output x.txt` is none of png, svg, pdf, tikz, or of a graph mmd"),
+    ],
+)
+def test_what_a_picture_lacks_is_said(line: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._run(["plot", *line.split()]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_a_sweep() -> None:
     found = scale("vgg16", inputs=[64, 96, 128], batches=[1, 2])
     points, figure = found.points, plots.sweep(found)

@@ -24,18 +24,18 @@ def plot(
             help="layers, memory, roofline, graph or shapes of one network; bubble or scaling of several.",
             autocompletion=complete.kinds,
         ),
-    ],
+    ] = "",
     models: Annotated[
-        list[str],
+        list[str] | None,
         Argument(
             metavar="MODEL|FAMILY|PATTERN ...",
             help=MODELS,
             autocompletion=complete.models_and_families,
         ),
-    ],
+    ] = None,
     output: Annotated[
         str, Option("--output", "-o", metavar="FILE", help="The picture: png, svg, pdf or tikz; a graph also mmd.")
-    ],
+    ] = "",
     x: Annotated[
         str,
         Option(
@@ -93,11 +93,13 @@ def plot(
     from ..tasks.plot import known_kind
     from ..tasks.plot import plot as gathered
 
-    suffix, asked = Path(output).suffix.lower(), beside.spelled_all(models, input_size)
+    suffix = Path(output).suffix.lower()
     text = known_kind(kind) == "graph" and suffix == ".mmd"
-    if suffix[1:] not in FORMATS and not text:
+    asked = beside.spelled_all(models or (), input_size)
+    if asked and suffix[1:] not in FORMATS and not text:
         forms = ", ".join(FORMATS) + ", or of a graph mmd" * (kind == "graph")
-        raise UsageError(f"`--output {output}` is none of {forms}", "The suffix says what is written.")
+        hint = f"The suffix says what is written, such as `-o {kind}.svg`."
+        raise UsageError(f"`--output {output}` is none of {forms}" if output else "where is the picture to go?", hint)
     write = Output("text" if text else "", output, pictures=not text)
     conditions = Conditions(batch or 1, dtype or "float32", threads=threads) if measure else None
     with running("running networks in turn", "rounds") if measure else nullcontext() as tick:

@@ -99,13 +99,17 @@ def _heading(summary: Summary, what: str, aside: str, where: Text) -> Iterator[B
     yield Prose(wording.heading(summary)[-1], DIM)
     yield Gap()
     lines = where.source.lines[where.line - 1 : where.line]
-    place = Facts([Fact("where", printable(where.where)), *(Fact("", clean(line)) for line in lines)])
+    name = where.where if lines else f"{where.source.name}:{where.line}"
+    place = Facts([Fact("where", printable(name)), *(Fact("", clean(line)) for line in lines)])
     yield Verbatim(partial(_place, where), instead=(place,))
     yield Gap()
 
 
 def _place(where: Text, width: int) -> Iterator[Pieces]:
     """The line of the spec with carets below it, cut round these where it is too long."""
+    if not where.source.lines:
+        yield [(excerpt(where), DIM)]
+        return
     *above, line, carets = excerpt(where).split("\n")
     bar = carets.index("│") + 2
     body, room = line[bar:], width - bar

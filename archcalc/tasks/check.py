@@ -296,7 +296,10 @@ def check(
     many specs. What cannot be read is in the result; Ctrl-C ends the measuring, and what was found is kept. Raises
     UsageError where there is nothing to check, SpecError for a budget that speaks of no model."""
     if against:
-        if not files or any((zoo, claims, update, measure, strict)):
+        if not files:
+            hint = f"Name what is held: `archcalc check my_net.py:Net --against {against}`."
+            raise UsageError(f"which models against `{against}`?", hint)
+        if any((zoo, claims, update, measure, strict)):
             raise UsageError("`--against` holds models against another, and nothing else")
         return CheckResult((), held=tuple(diff(model, against) for model in files))
     others, spelled = _spelled(files)

@@ -12,8 +12,9 @@ from ..analysis.counts import Report, Totals
 from ..analysis.explain import Addend, Alive, Explained, NodeFacts, Part, Sum, Value, depth_by_row, peak
 from ..analysis.find import find
 from ..errors import Unavailable, UsageError
+from ..fronts import is_other
 from ..graph import Input, Span
-from ..language.zoo import known_names
+from ..language.zoo import known_names, split
 from ..models import Model, Summary, load
 from ..networks import Settings
 from ..ops import ARGUMENTS, OPS, Op, Shape
@@ -44,9 +45,9 @@ def explain(name: str, layer: str = "", *, input: Input | None = None, settings:
     Raises UsageError for a name that is not known or could be several, SpecError for a bad spec."""
     if name in OPS and name not in known_names():
         if layer:
-            raise UsageError(f"`{name}` is an op: it has no layer `{layer}`")
+            raise UsageError(f"`{name}` is an op: it has no layer `{layer}`", _turned(name, layer))
         return Explanation(explain_op(name))
-    summary = _load(name, input, settings).summary()
+    summary = _load(name, layer, input, settings).summary()
     network = Explained(summary.report)
     note = f"`{name}` is a model here, and an op too" if name in OPS else ""
     if not layer:
@@ -56,15 +57,21 @@ def explain(name: str, layer: str = "", *, input: Input | None = None, settings:
     return Explanation(facts, network, summary, note)
 
 
-def _load(name: str, input: Input | None, settings: Settings | None) -> Model:
+def _load(name: str, layer: str, input: Input | None, settings: Settings | None) -> Model:
     """The model; where there is none, say that it is no op either."""
     try:
         return load(name, input=input, settings=settings)
     except UsageError as error:
         if error.message != f"no model is called `{name}`":
             raise
-        near = suggest_op(name, known_names())
-        raise UsageError(f"`{name}` is neither a model nor an op", near or error.hint) from None
+        hint = _turned(name, layer) or suggest_op(name, known_names()) or error.hint
+        raise UsageError(f"`{name}` is neither a model nor an op", hint) from None
+
+
+def _turned(name: str, layer: str) -> str:
+    """What to type where the model stands behind its layer."""
+    named = layer in known_names() or split(layer)[0] is not None or is_other(layer)
+    return f"The model stands first: `archcalc explain {layer} {name}`." if named else ""
 
 
 # --- a row or a block ---------------------------------------------------------------------------------------------

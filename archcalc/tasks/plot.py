@@ -11,7 +11,7 @@ from .. import models as library
 from ..analysis.roofline import DEFAULT, Device
 from ..analysis.roofline import device as by_name
 from ..bounds import one_of
-from ..errors import Source, Text, UsageError, did_you_mean, printable
+from ..errors import Source, Text, UsageError, nearest, printable
 from ..language.zoo import all_of, at_input
 from ..networks import Reference, Settings, name_of
 from ..papers.accuracies import common
@@ -91,6 +91,8 @@ def plot(
     latency `conditions` say how to measure, and by `y`: what is reported for the networks, also in a file of `results`,
     or printed. Raises UsageError, SpecError, Unavailable."""
     known_kind(kind)
+    if not models:
+        raise UsageError(f"a picture of {kind} of what?", f"Name a model: `archcalc plot {kind} MODEL -o FILE`.")
     if kind != "bubble" and (x or y or pareto or results or conditions is not None):
         raise UsageError("`--x`, `--y`, `--pareto`, `--results` and `--measure` are for a bubble plot")
     if kind != "roofline" and (device or cpu or gpu):
@@ -154,7 +156,10 @@ def one(word: str, known: Iterable[str], option: str) -> str:
 def known_kind(kind: str) -> str:
     """A kind of picture. Raises UsageError."""
     if kind not in KINDS:
-        raise UsageError(f"there is no picture `{kind}`", did_you_mean(kind, KINDS) or f"{', '.join(KINDS)}.")
+        near = nearest(kind, KINDS)
+        known = f"The kind stands first: {', '.join(KINDS[:-1])} or {KINDS[-1]}."
+        what = f"there is no picture `{kind}`" if kind else "which kind of picture, and of what?"
+        raise UsageError(what, f"Did you mean `{near}`? {known}" if near else known)
     return kind
 
 
