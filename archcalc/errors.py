@@ -144,7 +144,7 @@ QUOTED = 80  # characters of what a message quotes; a longer piece is cut
 
 
 def excerpt(text: Text) -> str:
-    """The line that `text` stands in, with carets below it; where it is not at hand, as of a trace, its number alone."""
+    """The line that `text` stands in, with carets below it; its number alone where it is not at hand."""
     lines = text.source.lines
     if not lines:
         return f"  ——▶ {printable(text.source.name)}:{text.line}"

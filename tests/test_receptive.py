@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+import archcalc
 from archcalc import cli
+from archcalc.analysis import receptive
 from archcalc.analysis.counts import analyse
 from archcalc.analysis.explain import Explained
 from archcalc.analysis.receptive import ReceptiveFields
@@ -152,6 +155,8 @@ def windowed(row: Row) -> bool:
         plain
         and not of_items(row)
         and row.word not in LAID_OUT
+        and "mode" not in row.arguments  # what stands for padding is tried of code, and in tests/test_receptive_zoo.py
+        and not (row.word == "concat" and row.arguments)  # of which the element's place says what it sees
         and len(x) > 1
         and len(x) == len(row.shape)
         and max(x[1:]) <= 30
@@ -169,9 +174,10 @@ def test_op(row: Row) -> None:
     hold(single(call(row.word, **row.arguments), *small), 0, tight=not gaps and not anywhere)
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in ROWS if of_items(row)], ids=lambda row: f"{row.word}-{row.arguments}-{row.inputs}"
-)
+ASIDE = [row for row in ROWS if of_items(row) or (row.word == "concat" and row.arguments.get("axis"))]
+
+
+@pytest.mark.parametrize("row", ASIDE, ids=lambda row: f"{row.word}-{row.arguments}-{row.inputs}")
 def test_what_an_item_sees_is_unknown(row: Row) -> None:
     graph = single(call(row.word, **row.arguments), *row.inputs)
     fields = ReceptiveFields(graph)
@@ -519,3 +525,82 @@ def test_upsampling_by_hand() -> None:
         (0, 1),
         (1, 2),
     ]
+
+
+# --- code ---------------------------------------------------------------------------------------------------------
+
+
+def conv(kernel: Any = 3, **more: Any) -> nn.Conv2d:
+    return nn.Conv2d(4, 4, kernel, **more)
+
+
+SEEN: dict[str, Callable[[], nn.Module]] = {
+    "a transposed convolution": lambda: nn.Sequential(conv(stride=2), nn.ConvTranspose2d(4, 4, 3, 2), conv(1)),
+    "nearest": lambda: nn.Sequential(conv(stride=2), nn.Upsample(scale_factor=2), conv(padding=1)),
+    "bilinear": lambda: nn.Sequential(conv(stride=3), nn.Upsample(scale_factor=3, mode="bilinear"), conv()),
+    "to a size": lambda: nn.Sequential(conv(), nn.Upsample((30, 31), mode="nearest"), conv()),
+    "corners": lambda: nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+    "adaptive": lambda: nn.Sequential(conv(), nn.AdaptiveAvgPool2d((5, 6)), conv()),
+    "zeros": lambda: nn.Sequential(nn.ZeroPad2d((1, 2, 3, 0)), conv((4, 5)), nn.ConstantPad2d((0, 1, 0, 1), 2.0)),
+    "reflected": lambda: nn.Sequential(conv(5, padding=2, padding_mode="reflect"), conv(), conv(5, padding=2)),
+    "replicated": lambda: nn.Sequential(nn.ReplicationPad2d(3), conv(7), conv(dilation=2)),
+    "round": lambda: nn.Sequential(*(conv(padding=1, padding_mode="circular", stride=n) for n in (1, 2, 1))),
+    "same": lambda: nn.Sequential(conv(padding="same", dilation=2), conv(padding="valid", stride=2)),
+    "parts": lambda: Of(lambda a, x: a(x[:, :, 2:-1, ::2]) + a(x[:, :, 1:18, ::2].narrow(3, 0, 10)), conv()),
+    "channels": lambda: Of(lambda a, x: torch.cat([x[:, :2], a(x).narrow(1, 1, 2)], 1), conv(padding=1)),
+    "shuffled": lambda: nn.Sequential(conv(stride=2, padding=1), nn.PixelShuffle(2)),
+}
+NOTHING_KNOWN: dict[str, Callable[[], nn.Module]] = {
+    "turned": lambda: Of(lambda a, x: a(a(x).transpose(2, 3)), conv((1, 7), padding=(0, 3))),
+    "round a part": lambda: nn.Sequential(conv(), conv(padding=1, padding_mode="circular")),
+    "side by side": lambda: Of(lambda a, x: torch.cat([a(x), x[:, :, :9, 1:-1]], 2), conv()),
+    "by the batch": lambda: nn.Sequential(conv(), nn.BatchNorm2d(4, track_running_stats=False)),
+    "a root mean square": lambda: Of(lambda a, x: a(x), nn.RMSNorm((20, 20))),
+    "probabilities": lambda: Of(lambda x: torch.softmax(x, 2)),
+}
+
+
+class Of(nn.Module):
+    """A function of modules and an input."""
+
+    def __init__(self, function: Callable[..., torch.Tensor], *modules: nn.Module) -> None:
+        super().__init__()
+        self.function, self.of = function, nn.ModuleList(modules)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(*self.of, x)
+
+
+PADDED = ("reflected", "replicated", "round")  # whose padding is elements of the map, which lie elsewhere
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_what_an_element_sees_in_code(name: str) -> None:
+    """Each element's gradients lie in its field, and some fill it."""
+    torch.manual_seed(0)
+    module = SEEN[name]().double().eval()
+    x = torch.rand(1, 4, 20, 20, dtype=torch.float64, requires_grad=True)
+    graph = archcalc.capture(module, x.detach()).graph
+    fields, y = ReceptiveFields(graph)[graph.outputs[0]], module(x)
+    assert len(fields) == 2
+    for axis, field in enumerate(fields):
+        seen = []
+        for place in range(y.shape[2 + axis]):
+            at = receptive._at(field, place)
+            (gradient,) = torch.autograd.grad(y.select(2 + axis, place).sum(), x, retain_graph=True)
+            reached = {*gradient[0].abs().amax((0, 2 - axis)).nonzero().flatten().tolist()}
+            assert at is not None and at.first is not None and at.last is not None  # noqa: PT018
+            ends = int(at.first), int(at.last)
+            if name == "round":
+                assert reached <= {place % 20 for place in range(ends[0], ends[1] + 1)}
+                seen.append(len(reached))
+            elif reached:
+                assert name in PADDED or ends[0] <= min(reached) <= max(reached) <= ends[1]
+                seen.append(max(reached) - min(reached) + 1)
+        assert max(seen) == field.most
+
+
+@pytest.mark.parametrize("make", NOTHING_KNOWN.values(), ids=NOTHING_KNOWN)
+def test_what_has_no_window_in_code_is_unknown(make: Callable[[], nn.Module]) -> None:
+    fields = archcalc.capture(make().eval(), torch.rand(1, 4, 20, 20)).report().receptive_fields
+    assert fields.unknown(len(fields.graph.nodes) - 1)

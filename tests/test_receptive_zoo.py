@@ -313,6 +313,60 @@ def ways(graph: Graph, value: int) -> Iterator[tuple[int, ...]]:
         yield from ((*way, value) for way in ways(graph, before))
 
 
+RINGS = st.one_of(
+    step("around", kernel=some(1, 2, 3, 5), stride=some(1, 1, 2, 3), dilation=some(1, 2)),
+    step("upsample", factor=some(2, 3)),
+    step("crop", like=some(12, 30)),
+    step("add", back=st.integers(0, 9)),
+)
+
+
+def ring(steps: list[Step]) -> tuple[Graph, bool]:
+    """The steps that fit; and whether each map that goes on at its other side is as long as the input."""
+    b, closed, whole = Build((1, SIDE)), True, {-1: True}
+    made = [-1]
+    for word, arguments in steps:
+        x = made[-1]
+        with suppress(OpError):
+            if word == "around":
+                more = (arguments["kernel"] - 1) * arguments["dilation"] + 1 - arguments["stride"]
+                padded = b("pad", x, size=max(0, more // 2), end=max(0, more - more // 2), mode="circular")
+                y = b("conv", padded, out=1, pad=0, **arguments)
+                closed = closed and (whole[x] or more < 1)
+                whole[y] = whole[x] and not b.builder.shape(x)[1] % arguments["stride"]
+            elif word == "add":
+                alike = [value for value in made if b.builder.shape(value) == b.builder.shape(x)]
+                y = b("add", x, other := alike[arguments["back"] % len(alike)])
+                whole[y] = whole[x] and whole[other]
+            else:
+                y = b(word, x, **arguments)
+                whole[y] = whole[x] and (word == "upsample" or b.builder.shape(y) == b.builder.shape(x))
+            made.append(y)
+    assume(len(made) > 1 and 1 < b.builder.shape(made[-1])[1] <= 150)
+    return b.finish(made[-1]), closed
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(RINGS, min_size=1, max_size=5))
+def test_what_an_element_sees_round_a_ring(steps: list[Step]) -> None:
+    """Where maps go on at their other side as the input would, each element sees what is said, both ends of it and
+    nothing else, round a ring; otherwise nothing is said."""
+    graph, closed = ring(steps)
+    value = graph.outputs[0]
+    fields = ReceptiveFields(graph)
+    assert (fields[value] == ()) == fields.unknown(value) == (not closed)
+    if not closed or fields[value][0].most is None:
+        return
+    results, x = values(graph)
+    for place in range(graph.shape(value)[1]):
+        said = ends(fields[value][0], place)
+        (gradient,) = torch.autograd.grad(results[value][0, 0, place], x, retain_graph=True)
+        reached = {*gradient[0, 0].nonzero().flatten().tolist()}
+        assert said is not None
+        assert reached <= {at % SIDE for at in range(said[0], said[1] + 1)}
+        assert {at % SIDE for at in said} <= reached
+
+
 # --- tokens -------------------------------------------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ ROUGH = set(
 
 def rough(row: Row) -> bool:
     """Whether the peak of its backward pass alone is not known to the byte."""
-    return row.word in ROUGH or row.arguments.get("mode") == "circular"
+    return row.word in ROUGH
 
 
 def behind_parameters(row: Row) -> Graph:

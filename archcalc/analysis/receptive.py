@@ -94,6 +94,7 @@ SELF = Field(0, 0, 0, 1)
 UNBOUNDED = Field(None, None, None, None)
 Fields = tuple[Field, ...]  # one an axis of the input that is looked at
 UNKNOWN: Fields = ()  # of an item, and of what is put together of items: what it sees depends on which one it is
+FAR_OFF = ("circular", "others")  # beyond the ends of a map: what no window holds, but of a ring
 
 
 class TokenFields(Fields):
@@ -194,7 +195,7 @@ def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | No
     """The fields of the nodes before `stop` on the values of `seeds`; None for what sees none of them."""
     found: list[Fields | None] = []
     memo: dict[tuple[int, tuple[Shape, ...]], tuple[ReceptiveWindows, ...]] = {}
-    work = _Work()
+    work = _Work({positions(graph.shape(value)) for value in seeds})
     for index, node in enumerate(graph.nodes[:stop]):
         if index in seeds:
             found.append(seeds[index])
@@ -212,8 +213,11 @@ def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | No
             found.append(UNKNOWN)
             continue
         read: list[Fields | None] = []
-        for fields, reach in zip(before, reaches, strict=False):
-            read.append(work.through(fields, reach, y) if fields and reach != () else fields)
+        for fields, reach, x in zip(before, reaches, key[1], strict=False):
+            read.append(work.through(fields, reach, x, y) if fields and reach != () else fields)
+        if UNKNOWN in read:
+            found.append(UNKNOWN)
+            continue
         if isinstance(y, Tokens) and not isinstance(key[1][0], Tokens) and reaches[:1] == (POINTWISE,):
             found.append(_sequence(read, positions(key[1][0]), y[0]))
             continue
@@ -226,13 +230,14 @@ def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | No
 
 
 class _Work:
-    """The arithmetic of a walk; where too many places were to be looked up, bounds for all places stand for them."""
+    """The arithmetic of a walk on values of these sizes; where too many places were to be looked up, bounds for all
+    places stand for them."""
 
-    def __init__(self) -> None:
-        self.left = MOST_WORK
+    def __init__(self, sizes: set[tuple[int, ...]]) -> None:
+        self.left, self.sizes = MOST_WORK, sizes
 
-    def through(self, fields: Fields, reach: ReceptiveWindows, y: Shape) -> Fields | None:
-        """The fields behind an op that gives `y`, on a value of these fields; None where nothing is seen."""
+    def through(self, fields: Fields, reach: ReceptiveWindows, x: Shape, y: Shape) -> Fields | None:
+        """The fields behind an op that makes `y` of `x`, a value of these fields; None where nothing is seen."""
         if reach is None:
             return (UNBOUNDED,) * len(fields)
         if isinstance(fields, TokenFields):
@@ -246,12 +251,17 @@ class _Work:
             if n and axis == fields[0] and reach[n] == reach[0] and (axis.phases is None or y[1] == y[n + 1]):
                 found.append(found[0])  # of a square
                 continue
-            step, first, last, _, phases, _ = reach[n]
             if axis.shortest is None or axis.stride is None:
                 found.append(UNBOUNDED)
                 continue
+            window = reach[n]
+            if window.beyond:
+                if window.beyond in FAR_OFF and not (window.reads and self._closed(axis, x[n + 1], n)):
+                    return UNKNOWN
+                window = ReceptiveWindow(1, window.first, window.last)
+            step, first, last, _, phases, *_ = window
             if phases != 1 or axis.phases is not None:
-                placed = self._placed(axis, reach[n], y[n + 1] if len(y) > n + 1 else 1)
+                placed = self._placed(axis, window, y[n + 1] if len(y) > n + 1 else 1)
                 if placed is None:
                     return None
                 found.append(placed)
@@ -261,6 +271,12 @@ class _Work:
                 begin, end = axis.first + first * axis.stride, axis.last + last * axis.stride
             found.append(Field(axis.shortest + (last - first) * axis.stride, begin, end, axis.stride * step))
         return tuple(found)
+
+    def _closed(self, axis: Field, ring: int, n: int) -> bool:
+        """Whether behind the last of so many places the first goes on seeing what it sees, were axis n of the inputs
+        a ring, too."""
+        period = axis.phases.period if axis.phases else 1
+        return ring % period == 0 and {size[n] for size in self.sizes} == {(axis.stride or 0) * ring}
 
     def _placed(self, axis: Field, window: ReceptiveWindow, size: int) -> Field | None:
         """The field along an axis of `size` places, each by itself; None where they see nothing."""

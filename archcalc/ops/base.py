@@ -120,7 +120,9 @@ class ReceptiveWindow(NamedTuple):
     """What an output reads along one axis: output i reads the inputs from step · i + first to step · i + last.
 
     Of these every `every`-th. Where what is read depends on the place, the first of `phases` outputs read `reads(0)`,
-    `reads(1)`, …; the next of them the same, `phases · step` inputs on. Of tokens there is one window."""
+    `reads(1)`, …; the next of them the same, `phases · step` inputs on. What goes on `beyond` the ends of the map is
+    said where it is no padding of one number: `circular` and other modes, of which `reads` tells what stands there, or
+    `others` that are read as well. Of tokens there is one window."""
 
     step: int | Fraction = 1
     first: int | Fraction = 0
@@ -128,6 +130,7 @@ class ReceptiveWindow(NamedTuple):
     every: int = 1
     phases: int = 1
     reads: Callable[[int], range] | None = None
+    beyond: str = ""
 
     @property
     def taps(self) -> range:

@@ -177,6 +177,15 @@ class Padding(Free):
     def saved(self, needs: Needs, x: Shape, y: Shape) -> Saves:
         return "inputs" if self.mode in ("reflect", "replicate") else "nothing"  # torch keeps them for their size
 
+    def backward_scratch(self, batch: int, itemsize: int, x: Shape, y: Shape) -> int:
+        """A ring is written side by side: of each the gradient of all, a copy of the side, and zeros for it."""
+        if self.mode != "circular":
+            return 0
+        widest = max(
+            numel(y) // n * max(sides) for n, sides in zip(y[1:], zip(*self._sides(x), strict=True), strict=True)
+        )
+        return batch * itemsize * (numel(y) + max(0, 2 * widest - numel(x)))
+
     def receptive_window(self, x: Shape) -> tuple[ReceptiveWindows, ...]:
         axes = zip(self._sides(x)[0], x[1:], self.shape(x)[1:], strict=True)
         return (tuple([self._reads(*axis) for axis in axes]),)
@@ -186,10 +195,8 @@ class Padding(Free):
         if not self.mode or n == o:
             return ReceptiveWindow(1, -before, -before)
         at = BEYOND[self.mode]
-        apart = [at(i - before, n) - i for i in (0, before, o - 1)]
-        return ReceptiveWindow(
-            1, min(apart), max(apart), 1, o, lambda i: range(at(i - before, n), at(i - before, n) + 1)
-        )
+        real = [range(place, place + 1) for place in (at(i - before, n) for i in range(o))]
+        return ReceptiveWindow(1, -before, -before, 1, o, real.__getitem__, self.mode)
 
     def torch(self, rt: Any, x: Shape) -> Any:
         return rt.Padding(*self._sides(x), self.mode or "constant", self.value)

@@ -158,7 +158,7 @@ class Concat(_Merge, Free):
             return super().receptive_window(*x)
         found, before = [], 0
         for shape in x:
-            moved = ReceptiveWindow(1, -before, -before)
+            moved = ReceptiveWindow(1, -before, -before, beyond="" if isinstance(shape, Tokens) else "others")
             places = range(1) if isinstance(shape, Tokens) else range(1, len(shape))
             found.append(tuple(moved if at == axis else ReceptiveWindow() for at in places))
             before += shape[axis]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import prod
 from typing import Any, Self
@@ -13,15 +13,16 @@ from ..ops.laid import Laid
 from ..ops.shapes import single
 from ..records import NamedTuple
 from .calls.idioms import IDIOMS
+from .calls.lift import PADS, padded, sides
 from .calls.moves import KEEPS, moved
 
 
 class Facts(NamedTuple):
-    """What is known of a call, for all that it worked on: `reach` is None where nothing is known of it, `like` the op
-    of the spec language that it equals, `shaped` whether on sizes as specs have them, `fixed` the inputs that are
-    constants, which its arguments say, `narrow` whether numbers lose digits in it. `reads` and `gives` are the
-    sizes of the first tensor that it reads and gives, with the batch, and `part` which part it is of what several are:
-    the axis, where it begins and how long it is."""
+    """What is known of a call, for all that it worked on: `reach` is an op where it reads as that one does, and None
+    where nothing is known of it, `like` the op of the spec language that it equals, `shaped` whether on sizes as specs
+    have them, `fixed` the inputs that are constants, which its arguments say, `narrow` whether numbers lose digits in
+    it. `reads` and `gives` are the sizes of the first tensor that it reads and gives, with the batch, and `part` which
+    part it is of what several are: the axis, where it begins and how long it is."""
 
     word: str
     family: OpFamily
@@ -33,7 +34,7 @@ class Facts(NamedTuple):
     elementwise: tuple[tuple[str, int], ...]
     storage: Storage
     weight_layers: int
-    reach: tuple[ReceptiveWindows, ...] | None
+    reach: tuple[ReceptiveWindows, ...] | Op | None
     like: Op | None
     shaped: bool
     free: str
@@ -166,11 +167,10 @@ class Call(Op):
         if 0 in axes or len({*axes}) < len(x) or len(size) != len(self.gives):
             return ()
         if self.word in PADS:
-            pads = (0,) * (2 * len(size) - len(given["pad"])) + tuple(given["pad"])[::-1]  # behind, before; by axis
-            sides = [(pads[2 * axis + 1], pads[2 * axis]) for axis in (0, *axes)]
-            if min(pads) < 0 or any(sides[0]) or any(sides[1]):
+            of, each = (0, *axes), sides(given, len(size))
+            if min(map(min, each)) < 0 or any(each[0]) or any(each[of[1]]):
                 return ()
-            return (_padded(given, *zip(*sides[2:], strict=True)).normal(x),)
+            return (padded(given, *zip(*[each[axis] for axis in of[2:]], strict=True)).normal(x),)
         axis = given.get("dim", 0) % len(size)
         if axis not in axes:
             return ()
@@ -216,7 +216,7 @@ class Call(Op):
         facts = self._facts
         if facts.like is not None and facts.shaped:
             return facts.like.receptive_window(*x)
-        return facts.reach or ()
+        return facts.reach.receptive_window(*x) if isinstance(facts.reach, Op) else facts.reach or ()
 
 
 # What a call may be to an attention, and to windows.
@@ -264,7 +264,6 @@ CONSTANT = "makes a constant, of no input and no weight"
 
 PARTS = ("chunk", "split", "split_with_sizes", "unbind")  # that give parts, which are nodes of their own
 TURNS = ("permute", "transpose", "movedim", "swapaxes")  # of more axes than a map has: they deal channels out anew
-PADS = ("pad", "constant_pad_nd")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 DRAWS = {
     "rand", "rand_like", "randn", "randn_like", "randint", "randint_like", "randperm", "bernoulli", "multinomial",
@@ -319,7 +318,7 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     if facts.word in PADS and sizes == (-1, 1) * (axes - 2) and not given.get("value"):
         return OPS["shift"]()
     if facts.word in PADS and len(sizes) == 2 * axes - 4 and min(sizes) >= 0:
-        return _padded(given, sizes[-2::-2], sizes[-1::-2]).normal(x[0])  # the last axis comes first
+        return padded(given, sizes[-2::-2], sizes[-1::-2]).normal(x[0])  # the last axis comes first
     if facts.word == "cat" and len(x) == 1 and _alone(given.get("tensors", ())):
         return None
     if facts.word == "mean" and given.get("dim") and all(n % axes and facts.reads[n] == 1 for n in given["dim"]):
@@ -344,13 +343,6 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     if call.role == "mixing" and axes > 2:  # how many heads there are, and how wide, no layer says
         arguments += (("heads", facts.reads[-3] if axes > 3 else 1), ("width", facts.reads[-1]))
     return Call(Facts(facts.word, facts.family, "", (), arguments, (), 0, (), "new", 0, None, None, False, ""))
-
-
-def _padded(given: Mapping[str, Any], before: Sequence[int], behind: Sequence[int]) -> Op:
-    """What a call pads, on axes in their order."""
-    mode = given.get("mode", "constant")
-    how = {"value": float(given.get("value") or 0)} if mode == "constant" else {"mode": mode}
-    return OPS["pad"](tuple(before), tuple(behind), **how)
 
 
 PRODUCTS = {"matmul": [2], "mm": [2], "addmm": [2, 1]}  # which parameters make layers, by how many axes these have

@@ -208,11 +208,10 @@ class _Builder:
             narrow = self._narrows(call)
             plain = depends and not mixed and not narrow
             liked = lift(seen, [x[inputs.index(v)] for v in variable], shape, traced.batch, macs) if plain else None
-            reached = reach(seen, kind.family, x, shape) if x else ()
+            same = liked[0] if liked and liked[1] and len(x) == len(variable) else None
+            reached = reach(seen, kind.family, x, shape, same) if x else ()
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
             raise where.error(f"`{call.op}` has arguments that torch gives it nowhere") from None
-        if view and inputs and shape == x[0] and liked is None:
-            reached = ((),) * len(x)
         free = CONSTANT if not depends else UNKNOWN if not known else "" if macs or counts else FREE
         stands: Stands = "inplace" if call.writes else "new" if fresh else "view"
         root = self._root(first, index) if made else index

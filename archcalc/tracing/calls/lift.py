@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ...ops import OPS, Op, OpError, Tokens
 from .kinds import axes_of
@@ -291,3 +292,19 @@ def lift(seen: Seen, x: Sequence[Shape], y: Shape, batch: int, macs: int) -> tup
     except NOT_SO:
         pass
     return None
+
+
+PADS = ("pad", "constant_pad_nd")
+
+
+def sides(given: Mapping[str, Any], axes: int) -> list[tuple[int, int]]:
+    """How much a call pads before and behind each of so many axes; the batch is the first."""
+    pads = (0,) * (2 * axes - len(given["pad"])) + tuple(given["pad"])[::-1]
+    return [*zip(pads[1::2], pads[::2], strict=True)]
+
+
+def padded(given: Mapping[str, Any], before: Sequence[int], behind: Sequence[int]) -> Op:
+    """What a call pads, on axes in their order."""
+    mode = given.get("mode", "constant")
+    how = {"value": float(given.get("value") or 0)} if mode == "constant" else {"mode": mode}
+    return OPS["pad"](tuple(before), tuple(behind), **how)
