@@ -398,7 +398,10 @@ def test_every_form_says_what_differs(form: str, here: Path, capsys: pytest.Capt
 def test_against_is_asked_for_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in (
         (["--against", "net.yaml"], "which models against `net.yaml`?"),
-        (["net.yaml", "--against", "net.yaml", "--strict"], "`--against` holds models against another, and nothing else"),
+        (
+            ["net.yaml", "--against", "net.yaml", "--strict"],
+            "`--against` holds models against another, and nothing else",
+        ),
     ):
         assert cli._run(["check", *arguments]) == 2
         assert said in capsys.readouterr().err

@@ -280,6 +280,8 @@ LINES = {
     "conv(c, 3) if c == 9": "conv(c, 3) if c == 9",  # not there
     "b(first) x(n)": "b x3",
     "conv(c, 3, bias=False) bn relu conv(2*c, 3) bn": "conv bn relu conv bn",
+    "pad(1, mode=reflect)": "pad(1, mode=reflect)",
+    "pad(m, mode=circular) conv(c, 3, pad=0, bias=False)": "pad(1, mode=circular) conv(8, 3)",
     "relu sigmoid " * 5: "relu sigmoid relu sigmoid relu sigmoid…",
 }
 

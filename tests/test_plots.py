@@ -206,6 +206,12 @@ def test_the_boxes_of_an_inception_module() -> None:
     assert len(concat.inputs) == 4
 
 
+def test_pads_that_go_on_otherwise_are_other_boxes(tmp_path: Path) -> None:
+    (tmp_path / "n.yaml").write_text("title: n\ninput: 3x8x8\nlayers:\n  - pad(1, mode=reflect) pad(1)\n  - relu\n")
+    made = blocks(one(str(tmp_path / "n.yaml"))[0].summary).blocks
+    assert [block.texts for block in made[1:]] == [("reflect padding",), ("padding",), ("ReLU",)]
+
+
 def test_mermaid_has_every_box_and_arrow() -> None:
     summary = one("googlenet")[0].summary
     for only in ("inception (3a)", ""):

@@ -1138,26 +1138,38 @@ def _short(item: Item, env: Env) -> str:
         times = ["" if call.times is None else f" x{show(call.times(env))}" for call in line.calls]
     except SpecError:
         return _cut(text)
-    full = " ".join(_numbered(call, env) + count for call, count in zip(line.calls, times, strict=True))
-    if len(full) <= LONG:
-        return full
+    worded = any(_is_word(call, name) for call in line.calls for name, _ in call.named)
+    for brief in (False, True)[: 1 + worded]:
+        full = " ".join(_numbered(call, env, brief) + count for call, count in zip(line.calls, times, strict=True))
+        if len(full) <= LONG:
+            return full
     return _cut(" ".join(f"{call.word}{count}" for call, count in zip(line.calls, times, strict=True)))
 
 
 def _in_numbers(call: Call) -> bool:
-    arguments = (*call.args, *(argument for _, argument in call.named))
-    return all(argument.constant for argument in arguments) and (call.times is None or call.times.constant)
+    named = (argument for name, argument in call.named if not _is_word(call, name))
+    return all(argument.constant for argument in (*call.args, *named)) and (call.times is None or call.times.constant)
 
 
-def _numbered(call: Call, env: Env) -> str:
-    """A call with the values of its arguments; what is no number stands as written."""
+def _is_word(call: Call, name: Text) -> bool:
+    """Whether an argument is one of a few words, as `mode=reflect`."""
+    fields = ARGUMENTS.get(call.word.value, ())
+    return any(field.name == name.value and field.kind.startswith("Word") for field in fields)
+
+
+def _numbered(call: Call, env: Env, brief: bool = False) -> str:
+    """A call with the values of its arguments, where it is to be `brief` of the named ones words alone; what is no
+    number stands as written."""
     found = []
-    for name, argument in (*((None, argument) for argument in call.args), *call.named):
+    named = [(name, argument) for name, argument in call.named if not brief or _is_word(call, name)]
+    for name, argument in (*((None, argument) for argument in call.args), *named):
         try:
             value = argument(env)
         except SpecError:
             value = None
-        if value is not None:  # not, as `first`, something else in every round
+        if name is not None and _is_word(call, name):
+            found.append(f"{name}={argument.text}")
+        elif value is not None:  # not, as `first`, something else in every round
             number = isinstance(value, (int, Fraction, tuple)) and not isinstance(value, bool)
             found.append(f"{name}=" * (name is not None) + (show(value) if number else argument.text.value))
     return f"{call.word}({', '.join(found)})" if found else call.word.value

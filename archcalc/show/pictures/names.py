@@ -184,6 +184,8 @@ def spoken(node: Node) -> str:
             (sizes if own else behind).append(show(value) if own else f"{show(value)} {argument.name}")
         elif argument.kind == "bool" and value and not argument.default and op.family in ("attention", "recurrent"):
             before.append(argument.name)
+        elif argument.kind.startswith("Word") and value and op.family == "layout":
+            before.append(str(value))
     size = "×".join(sizes)
     name = " ".join([*before, _words(op), *([size] if size and not before else [])])
     return printable(", ".join([name, *([size] if size and before else []), *behind]))
