@@ -557,6 +557,7 @@ NOTHING_KNOWN: dict[str, Callable[[], nn.Module]] = {
     "by the batch": lambda: nn.Sequential(conv(), nn.BatchNorm2d(4, track_running_stats=False)),
     "a root mean square": lambda: Of(lambda a, x: a(x), nn.RMSNorm((20, 20))),
     "probabilities": lambda: Of(lambda x: torch.softmax(x, 2)),
+    "padded rows of all maps": lambda: Of(lambda x: nn.functional.pad(x.flatten(0, 2), (0, 2))),
 }
 
 

@@ -46,6 +46,8 @@ def reach(
     if name in KEEPS and y == x[0]:
         return (POINT,) * len(x)
     if name in PADS:
+        if len(y) + 1 != len(seen.out):  # the batch is not in front
+            return None
         batch, channels, *places = sides(seen.args, len(seen.out))
         cuts = min(map(min, places)) < 0 or any((*batch, *channels))
         return None if cuts else padded(seen.args, *zip(*places, strict=True))
