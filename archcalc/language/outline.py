@@ -26,8 +26,8 @@ ROOT = -(10**9)  # before all inputs; as `at`, what stands for no value
 
 class Value(NamedTuple):
     """What is to be written of a value: its op in normal form and the shapes of its parameters, the values that it
-    reads (−1, −2, … are inputs), the one whose parameters it has, its shape and those of what its call read, and that
-    call."""
+    reads (−1, −2, … are inputs), the one whose parameters it has, its shape and those of what its call read, that call,
+    and what of it no op says."""
 
     op: Op
     weights: tuple[Shape, ...]
@@ -36,6 +36,7 @@ class Value(NamedTuple):
     shape: Shape
     x: tuple[Shape, ...]
     where: Text
+    notes: tuple[str, ...] = ()
 
 
 class Arg(NamedTuple):
@@ -210,7 +211,7 @@ class _Outline:
                 return _Spelling(turns, _short(op, turned, value, shape), shape)
         raise value.where.error(
             f"a spec cannot say `{value.op.word}` of {' and '.join(map(dims, x))} as it is here",
-            f"It means {value.op}.",
+            f"It {' and '.join(value.notes)}." if value.notes else f"It means {value.op}.",
         )
 
     # --- lines

@@ -99,6 +99,7 @@ def _values(form: Normal) -> list[Value]:
         Value(
             step.op, step.weights, step.reads, step.owner, form.shape(at),
             tuple(graph.shape(value) for value in node.inputs), node.where,
+            tuple(dict.fromkeys(one.note for one in step.held if one.note.startswith("has "))),
         )
         for at, (step, node) in enumerate(zip(form.steps, nodes, strict=True))
     ]  # fmt: skip
