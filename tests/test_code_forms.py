@@ -241,6 +241,38 @@ def test_a_layer_of_maps_works_along_the_channels(line: str, order: tuple[int, .
     assert (found.verdict == "equal") is (order[at] == 1 and upright)
 
 
+ONES = torch.ones(8, 8)
+SHUFFLED = ONES.tril()[torch.randperm(8, generator=torch.Generator().manual_seed(0))]
+# A buffer that a checkpoint holds, how scores of 6 tokens are hidden by it, and whether later tokens are.
+KEPT: list[tuple[Tensor, Callable[[Tensor, Tensor], Tensor], bool]] = [
+    (ONES.tril()[None, None], lambda s, m: s.masked_fill(m[:, :, :6, :6] == 0, -inf), True),
+    (ONES.tril(), lambda s, m: torch.where(m[:6, :6].bool(), s, -inf), True),
+    (ONES.triu(1), lambda s, m: s.masked_fill(m[:6, :6] == 1, -inf), True),
+    (ONES.triu(1).masked_fill(ONES.triu(1) == 1, -inf), lambda s, m: s + m[:6, :6], True),
+    (ONES.tril(1), lambda s, m: s.masked_fill(m[:6, :6] == 0, -inf), False),
+    (SHUFFLED, lambda s, m: s.masked_fill(m[:6, :6] == 0, -inf), False),
+    (ONES.tril(), lambda s, m: s.masked_fill(m[:6, :6] == 1, -inf), False),
+]
+
+
+@pytest.mark.parametrize("case", range(len(KEPT)))
+def test_masks_that_checkpoints_hold(case: int, tmp_path: Path) -> None:
+    """As nanoGPT keeps one: it follows from the code, where it says no more than which token is later."""
+    mask, hide, causal = KEPT[case]
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        q, k, v = m.qkv(x.flatten(2).transpose(1, 2)).split(8, 2)
+        q, k, v = (y.view(len(x), 6, 2, 4).transpose(1, 2) for y in (q, k, v))
+        y = hide(q @ k.transpose(-2, -1) / 2, m.mask).softmax(-1) @ v
+        return m.out(y.transpose(1, 2).reshape(len(x), 6, 8))  # type: ignore[no-any-return,unused-ignore]
+
+    module = Forward(forward, qkv=nn.Linear(8, 24), out=nn.Linear(8, 8))
+    module.register_buffer("mask", mask)
+    spec = written("input: 8 × 2 × 3\nlayers:\n  - tokens attention(2, causal=True)\n", tmp_path)
+    found = align(capture(module.eval(), torch.empty(1, 8, 2, 3)).graph, spec.graph)
+    assert (found.verdict == "equal") is causal
+
+
 def unit(x: Tensor, over: Any = -1, eps: float = 1e-6) -> Tensor:
     return x * torch.rsqrt(x.pow(2).mean(over, keepdim=True) + eps)  # type: ignore[no-any-return,unused-ignore]
 

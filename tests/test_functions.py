@@ -193,6 +193,7 @@ FUNCTIONS += [
     Function("sum", {"axis": 1}, [MAP], lambda x: sum(x[:, :, i : i + 1] for i in range(5))),
     Function("max", {"axis": 0}, [MAP], lambda x: x.sort(1).values[:, -1:]),
     Function("softmax", {"axis": 0}, [SEQUENCE], lambda x: x.exp() / x.exp().sum(1, keepdim=True)),
+    Function("log_softmax", {}, [MAP], lambda x: x - x.exp().sum(1, keepdim=True).log()),
     Function("split", {"parts": (1, 2, 3), "_index": 1}, [MAP], lambda x: x[:, 1:3]),
     Function("split", {"parts": 3, "axis": 0, "_index": 2}, [SEQUENCE], lambda x: x[:, 4:]),
     Function("slice", {"start": 1, "stop": 5, "step": 2, "axis": 1}, [MAP], lambda x: x[:, :, 1:5:2]),

@@ -360,6 +360,7 @@ ROWS = [
     Row("droppath", {}, [MAP], MAP, [], 0, {}),
     Row("droppath", {"p": 0.25}, [SEQUENCE], SEQUENCE, [], 0, {}),
     *same("softmax", "softmax", (1000,), SEQUENCE, MAP),
+    *same("log_softmax", "softmax", (1000,), SEQUENCE, MAP),
     Row("softmax", {"axis": 0}, [SEQUENCE], SEQUENCE, [], 0, {"softmax": 40}),
     Row("softmax", {"axis": 1}, [(6, 9)], (6, 9), [], 0, {"softmax": 54}),
     # VGG: 224 / 2
@@ -1485,7 +1486,7 @@ STRATEGIES: dict[str, st.SearchStrategy[Drawn]] = {
     | plain("lrn", maps.filter(lambda x: len(x) < 4), size=st.sampled_from([1, 3, 5]), within=st.just(True)),
     **{word: plain(word, values) for word in ("relu", "relu6", "swish", "sigmoid", *POWERS)},
     "gelu": plain("gelu", values, tanh=st.booleans()),
-    "softmax": plain("softmax", values) | over_axis("softmax"),
+    **{word: plain(word, values) | over_axis(word) for word in ("softmax", "log_softmax")},
     **{word: plain(word, values) for word in MORE_ACTIVATIONS},
     "tanh": plain("tanh", values, a=st.just(1.0) | st.floats(-2, 2), s=st.just(1.0) | st.floats(-2, 2)),
     "leaky_relu": plain("leaky_relu", values, slope=st.floats(0, 1)),

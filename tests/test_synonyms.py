@@ -28,7 +28,7 @@ CALLS = {
     "AdaptiveAvgPool2d": "adaptive_avgpool", "PixelShuffle": "pixel_shuffle", "pixelshuffle": "pixel_shuffle",
     "pixelunshuffle": "pixel_unshuffle", "ChannelShuffle": "shuffle", "channel_shuffle": "shuffle",
     "interpolate": "upsample", "UpSampling2D": "upsample", "UpsamplingBilinear2d": "upsample(smooth=True)",
-    "DropPath": "droppath", "StochasticDepth": "droppath",
+    "LogSoftmax": "log_softmax", "DropPath": "droppath", "StochasticDepth": "droppath",
     "ReflectionPad2d": "pad(n, mode=reflect)", "nn.CircularPad1d": "pad(n, mode=circular)",
     "ZeroPadding2D": "pad", "Dropout": "dropout", "Embedding": "embed", "nn.Embedding": "embed",
     "MultiheadAttention": "attention", "MultiHeadAttention": "attention", "mha": "attention",
@@ -42,8 +42,8 @@ CALLS = {
 }  # fmt: skip
 # What an op of ours is near to in spelling, and none is.
 NOTHING = """
-CELU celu RReLU GLU glu SwiGLU Hardtanh hardtanh Hardshrink Softshrink Tanhshrink Softsign Softmin LogSigmoid LogSoftmax
-log_softmax Softmax2d Threshold AlphaDropout Dropout2d SpatialDropout2D GaussianDropout drop
+CELU celu RReLU GLU glu SwiGLU Hardtanh hardtanh Hardshrink Softshrink Tanhshrink Softsign Softmin LogSigmoid
+Softmax2d Threshold AlphaDropout Dropout2d SpatialDropout2D GaussianDropout drop
 MaxUnpool2d LPPool2d FractionalMaxPool2d EmbeddingBag CosineSimilarity Maximum Minimum
 scaled_dot_product_attention FrozenBatchNorm2d affine_grid fold unfold einsum mlp Mlp sort pow div squeeze
 TimeDistributed RepeatVector AdditiveAttention

@@ -595,3 +595,13 @@ class Softmax(Elementwise):
     def torch(self, rt: Any, x: Shape) -> Any:
         axis = self._axis(x)
         return rt.nn.Softmax(-1 if isinstance(x, Tokens) and axis else 1 + axis)
+
+
+@op("log_softmax")
+class LogSoftmax(Softmax):
+    """The logarithm of a softmax, which a loss such as `nll_loss` wants: x − log(sum of e^x)."""
+
+    torch_module = "LogSoftmax"
+
+    def torch(self, rt: Any, x: Shape) -> Any:
+        return rt.nn.LogSoftmax(super().torch(rt, x).dim)

@@ -89,7 +89,7 @@ _NONE = """
 adaptivelogsoftmax additiveattention affinegrid alphadropout celu conv2dlstm convlstm convtbc
 cosinesimilarity cropping crossmaplrn div drop dropblock dropout1d dropout2d dropout3d einsum embeddingbag
 featurealphadropout fold fractionalmaxpool frozenbatchnorm gaussiandropout gaussiannoise geglu glu gumbelsoftmax
-hardshrink hardtanh logsigmoid logsoftmax lppool maximum maxunpool minimum mlp onehot pow repeatvector
+hardshrink hardtanh logsigmoid lppool maximum maxunpool minimum mlp onehot pow repeatvector
 rrelu scaleddotproductattention sdpa softmax2d softmin softshrink softsign sort spatialdropout
 squeeze squeezeexcite swiglu tanhshrink threshold timedistributed tokenpool transformer unfold
 unsqueeze

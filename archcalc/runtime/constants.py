@@ -113,6 +113,14 @@ def _mask(x: Tensor) -> str:
     return f"{SEEN}{known or f'{dims(tuple(x.shape))} {_digest(seen)}'}{fill}"
 
 
+def later(x: Tensor) -> bool:
+    """Whether real numbers say no more than which token comes later than which: ones and zeros, or what hides these."""
+    if x.ndim != 2 or x.shape[0] != x.shape[1] or len(x) < 2:
+        return False
+    ones = torch.ones_like(x)
+    return any(torch.equal(x, half) for half in (ones.tril(), ones.triu(1))) or _mask(x).startswith(f"{SEEN}causal")
+
+
 def _pairs(seen: Tensor) -> str:
     """Which pairs of tokens see each other, where that has a word."""
     if seen.ndim == 2 and seen.shape[0] == seen.shape[1] and bool((seen == torch.ones_like(seen).tril()).all()):

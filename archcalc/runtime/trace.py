@@ -30,7 +30,7 @@ from ..records import NamedTuple
 from ..tracing.calls.kinds import known
 from ..tracing.traced import BYTES, Called, Learned, Module, Ref, Storage, Traced
 from ..tracing.traced import Tensor as Seen
-from .constants import LARGEST, described, grid
+from .constants import LARGEST, described, grid, later
 from .shadow import META, MOST, SHAPED, Alive, Literals, Shadow, changed, followed, tensors_of, written
 
 # Where frames are passed over on the way to the line that somebody wrote.
@@ -295,12 +295,13 @@ DTYPES = {getattr(torch, name): name for name in BYTES if hasattr(torch, name)}
 
 
 def settled(part: nn.Module, name: str, value: Tensor | None, whole: bool) -> bool:
-    """Whether a buffer of a module follows from its code: whole numbers, the places of a grid, and what no checkpoint
-    holds; `value` where it is known."""
+    """Whether a buffer of a module follows from its code: whole numbers, the places of a grid, which token comes later,
+    and what no checkpoint holds; `value` where it is known."""
     if whole or name in part._non_persistent_buffers_set:
         return True
     with _disable_current_modes(), torch._C.DisableTorchFunction():
-        return value is not None and value.ndim > 1 and bool(grid(value.detach().cpu().squeeze()))
+        plain = value.detach().cpu().squeeze() if value is not None and value.ndim > 1 else None
+        return plain is not None and (later(plain) or bool(grid(plain)))
 
 
 class Again(NamedTuple):

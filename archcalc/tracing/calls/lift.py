@@ -182,11 +182,14 @@ def _pow(seen: Seen) -> Op | None:
     return None if seen.has("exponent") or exponent not in words else OPS[words[exponent]]()
 
 
-def _softmax(seen: Seen) -> Op | None:
-    axes = len(seen.out)
-    axis = seen.args["dim"] % axes
-    usual = 1 if axes in (2, 4, 5) else axes - 1
-    return OPS["softmax"]() if axis == usual else OPS["softmax"](axis=axis - 1) if axis else None
+def _softmax(word: str) -> Lift:
+    def lifted(seen: Seen) -> Op | None:
+        axes = len(seen.out)
+        axis = seen.args["dim"] % axes
+        usual = 1 if axes in (2, 4, 5) else axes - 1
+        return OPS[word]() if axis == usual else OPS[word](axis=axis - 1) if axis else None
+
+    return lifted
 
 
 EXACT = tuple(f"_upsample_nearest_exact{axes}d" for axes in (1, 2, 3))
@@ -250,7 +253,7 @@ LIFTS: dict[str, Lift] = {
     "div": _div,
     "rsub": _rsub,
     "pow": _pow,
-    "softmax": _softmax,
+    **{word: _softmax(word) for word in ("softmax", "log_softmax")},
     "softplus": _softplus,
     "neg": lambda seen: OPS["scale"](factor=-1.0),
     "amax": _most,
