@@ -136,6 +136,8 @@ class Model(Shown):
         parameters are in it. Raises UsageError."""
         from .analysis.fit import fit
 
+        if self.graph.code is not None and self.graph.code.again is None:
+            raise UsageError("a trace is of one batch: which others fit, its code says", "Name the code itself.")
         return fit(self.report(1, dtype), memory, optimizer)
 
     @property

@@ -887,6 +887,8 @@ def test_a_sweep_over_code(folder: Path, command: Run) -> None:
         (("vgg16", "--input", "3x224x224:int64"), "has no dtype of its own"),
         (("my_net.py:Net", "--input", "3x8x8:floot32"), "Did you mean `float32`?"),
         (("my_net.py:Leaves", "--input", "4"), "SystemExit: 0"),
+        (("my_net.py:Text", "--input", "inputs=4:int64"), "Did you mean `input_ids`?"),
+        (("my_net.py:Net", "--input", "64"), "channels first and without the batch: `--input 3x64x64`"),
     ],
     ids=[
         *(
@@ -901,7 +903,7 @@ def test_a_sweep_over_code(folder: Path, command: Run) -> None:
             "a line",
         ),
         *("nothing", "what it takes", "an input", "an argument", "recursion"),
-        *("a spec", "dtype", "no dtype", "an end"),
+        *("a spec", "dtype", "no dtype", "an end", "no such input", "one axis"),
     ],
 )
 def test_what_is_wrong_is_said_once(folder: Path, command: Run, words: tuple[str, ...], said: str) -> None:
@@ -909,6 +911,11 @@ def test_what_is_wrong_is_said_once(folder: Path, command: Run, words: tuple[str
     assert found.code == 2
     assert said in found.err
     assert "Traceback" not in found.err
+
+
+def test_at_whose_input_code_ran_is_said(folder: Path, command: Run) -> None:
+    found = command("check", "my_net.py:Net", "--against", "lenet5")
+    assert (found.code, "It ran at 1×32×32, as the other one does" in found.err) == (2, True)
 
 
 def test_a_family_never_imports_code(folder: Path, command: Run) -> None:
@@ -934,6 +941,7 @@ def test_a_trace_is_read_without_torch_and_says_the_same(folder: Path, command: 
     assert json.loads(live.out)["totals"] == json.loads(read.out)["totals"]
     assert len(same[0]) == len(same[1])
     assert command("compare", "net.json", "lenet5").code == 0
+    assert "a trace is of one batch" in command("fit", "net.json", "--memory", "1GiB").err
     explained = command("explain", "net.json", "conv")
     assert explained.code == 0
     assert re.search(r"\n  ——▶ my_net.py:\d+\n\nop ", explained.out)  # without a line of code, as none is at hand

@@ -6,9 +6,9 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -102,7 +102,11 @@ def _inputs(spelled: str, input: Input | None, usual: dict[str, Given] | None, m
     if "0" in named:  # by their places
         named = dict(zip(places(module, len(named)), named.values(), strict=False))
     found: dict[str, Given] = {}
+    known = _arguments(module.forward, (*KEYWORDS, Parameter.VAR_POSITIONAL))
     for name, shape in named.items():
+        word = name.partition(".")[0]
+        if word and known is not None and word not in known:
+            raise UsageError(f"`{spelled}` takes no `{word}`", did_you_mean(word, known))
         typed = shape if isinstance(shape, Typed) else Typed(shape)
         given = Given(tuple(typed), typed.dtype, typed.value)
         if min(given.shape, default=1) < 1:
@@ -164,7 +168,10 @@ def _found(head: str, name: str) -> Any:
     return found
 
 
-def _arguments(made: Any) -> list[str] | None:
+KEYWORDS = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+
+
+def _arguments(made: Any, kinds: Sequence[Any] = KEYWORDS) -> list[str] | None:
     """The names of what is called; None where that may be anything."""
     try:
         every = signature(made).parameters.values() if not isinstance(made, nn.Module) else ()
@@ -172,7 +179,7 @@ def _arguments(made: Any) -> list[str] | None:
         return None
     if any(each.kind is each.VAR_KEYWORD for each in every):
         return None
-    return [each.name for each in every if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    return [each.name for each in every if each.kind in kinds]
 
 
 def _file(name: str) -> ModuleType:

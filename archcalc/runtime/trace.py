@@ -40,6 +40,8 @@ FRAMES = 10  # above the line that failed, which are named
 DEPENDS = "what runs here depends on the values of activations, and nothing is computed"
 SEED = 0  # of the parameters and inputs of a real run
 WHOLE = "An input of whole numbers is `--input 32:int64`, or by name `--input ids=32:int64`."
+AXES = "An input has all its axes, channels first and without the batch: `--input 3x64x64`."
+HINTS = {"scalar types: Long": WHOLE, "(unbatched) or ": AXES}  # by a part of what torch says
 EXAMPLE = "`--example` runs it for real, on one random input: what runs then is counted."
 
 
@@ -181,7 +183,9 @@ def failed(error: BaseException) -> ArchcalcError:
     theirs = [frame for frame in frames if not passed(frame[0])]
     depends = _depends(error)
     said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}" if str(error) else type(error).__name__
-    message, hint = (DEPENDS, EXAMPLE) if depends else (said, WHOLE if "scalar types: Long" in said else "")
+    message, hint = (
+        (DEPENDS, EXAMPLE) if depends else (said, next((h for word, h in HINTS.items() if word in said), ""))
+    )
     if isinstance(error, SyntaxError) and error.filename:
         theirs.append((error.filename, error.lineno or 1, ""))
     if not theirs:

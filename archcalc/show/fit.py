@@ -118,6 +118,8 @@ def verdict(fit: Fit) -> str:
     takes = _size(fit.beyond.bytes) if fit.beyond else ""
     if fit.fits is None:
         return f"not even one sample fits into {there}" + (f": it takes {takes}" if takes else "")
+    if fit.beyond and takes == there:
+        takes = f"{_size(fit.beyond.bytes - fit.memory)} more"
     more = f"{with_separators(fit.beyond.batch)} would take {takes}" if fit.beyond else "no larger one is looked for"
     return f"the largest batch is {with_separators(fit.batch)}: {_size(fit.fits.bytes)} of {there}; {more}"
 

@@ -16,7 +16,7 @@ from .. import models as library
 from ..analysis.counts import Layer, Totals
 from ..analysis.receptive import last_map
 from ..analysis.roofline import network_intensity
-from ..errors import UsageError, did_you_mean, printable
+from ..errors import SpecError, UsageError, did_you_mean, printable
 from ..fronts import is_other, with_input
 from ..gate.build import reference
 from ..language.metrics import ReportedMetric
@@ -347,9 +347,12 @@ def gather(
     made = conditions or next((measured for run in runs.values() for measured in run.measurements), None)
     batch = plan.batch if plan.batch is not None else made.batch if made else 1
     dtype = plan.dtype or (made.dtype if made else "float32")
-    names = all_of(map(name_of, models))
-    names = [with_input(name, names, plan.settings) for name in names]
-    built = [load_run(runs[name], name) if name in runs else load_at(name, plan.settings) for name in names]
+    given = all_of(map(name_of, models))
+    names = [with_input(name, given, plan.settings) for name in given]
+    built = [
+        load_run(runs[name], name) if name in runs else _loaded(name, own, plan.settings)
+        for name, own in zip(names, given, strict=True)
+    ]
     printed = {result.model: result for result in common([model.name for model in built if model.printed])}
     results = results_of(plan.results, dict(zip(names, built, strict=True)))
     found: list[tuple[Compared, Model]] = []
@@ -401,6 +404,18 @@ def figure(model: Compared, key: str) -> int | float | None:
     """The figure of a model by its key."""
     metric = next((metric for metric in figures([model]) if metric.key == key), None)  # None: reported for others alone
     return metric.of(model) if metric else None
+
+
+def _loaded(typed: str, own: str, settings: Settings | None) -> Model:
+    """A model, which at the input of another one may not run: `own` is how it was named. Raises UsageError,
+    SpecError."""
+    try:
+        return load_at(typed, settings)
+    except SpecError as error:
+        if typed != own and not error.hint:
+            at = typed.rpartition("@")[2].replace("x", "×")
+            error.hint = f"It ran at {at}, as the other one does: `--input` says what it takes."
+        raise
 
 
 def load_at(typed: str, settings: Settings | None = None) -> Model:
