@@ -363,3 +363,41 @@ def test_how_values_are_laid_out_is_run(
     assert ("both give the same numbers" if same else "differ at") in " ".join(out.split())
     code, out, _ = command("compare", "./net.yaml", "net.py:Net@8x2x3", "--diff", "--format", "json")
     assert json.loads(out)["same_numbers"] is (same or None)
+
+
+CONSTANTS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(32, 32)
+        {keeps}
+
+    def forward(self, x):
+        return self.layer(x) * {reads}
+"""
+KEEPS = {
+    "an attribute": ("self.by = {}", "self.by"), "a list": ("self.by = [{}]", "self.by[0]"),
+    "a buffer": ("self.register_buffer('by', {}, persistent=False)", "self.by"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kept", KEEPS)
+def test_traces_of_other_constants_differ(
+    kept: str, command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = "torch.linspace(0, 1, 32)"
+    values = [f"{line} ** 2", f"{line} * {line}", f"{line} ** 3", f"{line} ** 2 + 1e-5 * torch.eye(32)[3]"]
+    for number, value in enumerate([*values, "torch.randn(32)"]):
+        keeps, reads = KEEPS[kept]
+        Path(f"m{number}.py").write_text(CONSTANTS.format(keeps=keeps.format(value), reads=reads), encoding="utf-8")
+        assert command("trace", f"m{number}.py:Net", "--input", "32", "-o", f"{number}.json").code == 0
+    found = [command("compare", "0.json", f"{number}.json", "--diff").out for number in range(1, len(values))]
+    assert ["are equal" in out for out in found] == [True, False, False]
+    assert "a constant of 32 has other values" in found[2]
+    drawn = command("compare", "4.json", "4.json", "--diff").out
+    assert "values are drawn or read" in drawn
+    assert "values are drawn or read" not in found[0]

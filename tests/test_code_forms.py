@@ -441,6 +441,56 @@ FUNCTIONS |= {
     "pixels dealt": (lambda: Forward(squares(4, 2, 5, 3), a=nn.Conv2d(3, 8, 1)), "conv(8, 1) pixel_shuffle(2)", True),
     "pixels turned": (lambda: Forward(squares(4, 3, 5, 2), a=nn.Conv2d(3, 8, 1)), "conv(8, 1) pixel_shuffle(2)", False),
     "squares first": (lambda: Forward(squares(2, 4, 3, 5), a=nn.Conv2d(3, 8, 1)), "conv(8, 1) pixel_shuffle(2)", False),
+    "a value and its size": (of(lambda x: (x + x.abs()) / 2), "relu", True),
+    "0 where it is below": (of(lambda x: x.masked_fill(x < 0, 0)), "relu", True),
+    "0 where it is above": (of(lambda x: x.masked_fill(x > 0, 0)), "relu", False),
+    "the larger of it and a part": (of(lambda x: torch.maximum(0.2 * x, x)), "leaky_relu(slope=0.2)", True),
+    "the larger of it and more": (of(lambda x: torch.max(x, 2 * x)), "leaky_relu(slope=2)", False),
+    "the smaller of it and a part": (of(lambda x: torch.min(x, 0.1 * x)), "leaky_relu(slope=0.1)", False),
+    "parts above and below": (of(lambda x: x.clamp(min=0) + 0.1 * x.clamp(max=0)), "leaky_relu(slope=0.1)", True),
+    "parts above and near": (of(lambda x: x.clamp(min=0) + 0.1 * x.clamp(-1, 0)), "leaky_relu(slope=0.1)", False),
+    "parts, turned": (of(lambda x: F.relu(x) - 0.1 * F.relu(-x)), "leaky_relu(slope=0.1)", True),
+    "parts of one sign": (of(lambda x: F.relu(x) + 0.1 * F.relu(-x)), "leaky_relu(slope=0.1)", False),
+    "times 1 or a part": (of(lambda x: x * torch.where(x > 0, 1.0, 0.1)), "leaky_relu(slope=0.1)", True),
+    "the larger of both signs": (of(lambda x: torch.max(x, -x)), "abs", True),
+    "a root of a square": (of(lambda x: (x**2).sqrt()), "abs", True),
+    "by its sign": (of(lambda x: x * x.sign()), "abs", True),
+    "the other sign": (of(lambda x: torch.where(x > 0, -x, x)), "abs", False),
+    "6 at most": (of(lambda x: torch.relu(x).clamp(max=6)), "relu6", True),
+    "1 to 6": (of(lambda x: torch.relu(x).clamp(1, 6)), "relu6", False),
+    "a clamp of a gate": (of(lambda x: (x + 3).clamp(0, 6) / 6), "hardsigmoid", True),
+    "a sigmoid by tanh": (of(lambda x: 0.5 * (1 + torch.tanh(x / 2))), "sigmoid", True),
+    "a tanh of all": (of(lambda x: 0.5 * (1 + torch.tanh(x))), "sigmoid", False),
+    "a sigmoid by parts": (of(lambda x: x.exp() / (1 + x.exp())), "sigmoid", True),
+    "whole parts": (of(lambda x: torch.div(x.exp(), 1 + x.exp(), rounding_mode="floor")), "sigmoid", False),
+    "tanh by a sigmoid": (of(lambda x: 2 * torch.sigmoid(2 * x) - 1), "tanh", True),
+    "ELU by hand": (of(lambda x: torch.where(x > 0, x, 0.5 * (x.exp() - 1))), "elu(alpha=0.5)", True),
+    "a slip in ELU": (of(lambda x: torch.where(x > 0, x, 0.5 * x.exp() - 1)), "elu(alpha=0.5)", False),
+    "SELU of ELU": (of(lambda x: 1.0507009873554805 * F.elu(x, 1.6732632423543772)), "selu", True),
+    "SELU of another": (of(lambda x: 1.0507009873554805 * F.elu(x, 1.6)), "selu", False),
+    "GELU of a sigmoid": (
+        of(lambda x: x * torch.sigmoid(2 * sqrt(2 / pi) * (x + 0.044715 * x**3))), "gelu(tanh=True)", True
+    ),
+    "softplus of two": (of(lambda x: torch.logaddexp(x, torch.zeros_like(x))), "softplus", True),
+    "1 and the other sign": (of(lambda x: -x + 1), "complement", True),
+    "a root below 1": (of(torch.rsqrt), "sqrt reciprocal", True),
+    "lengths of 1 at most": (of(lambda x: x / x.norm(dim=1, keepdim=True).clamp(1e-12, 1)), "l2norm", False),
+    "lengths of some": (of(lambda x: x / x.norm(dim=1, keepdim=True).clamp(min=1e-12)), "l2norm", True),
+    "instances of all": (
+        of(lambda x: (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), correction=0, keepdim=True) + 1e-5).sqrt()),
+        "instancenorm", True,
+    ),
+    "log shares": (of(lambda x: F.log_softmax(x, 1)), "softmax log", True),
+    "log shares of rows": (of(lambda x: F.log_softmax(x, 2)), "softmax log", False),
+    "log sigmoids": (of(F.logsigmoid), "sigmoid log", True),
+    "a function of weights": (
+        lambda: Forward(lambda m, x: x * m.w.sigmoid(), w=nn.Parameter(torch.ones(1, 3, 1, 1))),
+        "{mul: [identity, learned(3×1×1) sigmoid]}", True,
+    ),
+    "a function of a weight of rows": (
+        lambda: Forward(lambda m, x: x * m.w.sigmoid(), w=nn.Parameter(torch.ones(1, 1, 4, 1))),
+        "{mul: [identity, learned(1×1×4) sigmoid]}", False,
+    ),
     "the nearest, exactly": (of(lambda x: F.interpolate(x, scale_factor=2, mode="nearest-exact")), "upsample(2)", True),
 }  # fmt: skip
 
@@ -562,7 +612,8 @@ def test_a_trace_with_other_arguments_than_torchs_is_refused() -> None:
     again: Any = capture(of(F.normalize)().eval(), torch.empty(1, 3, 4, 4)).graph.code
     seen, _ = again.again.trace()
     document = json.loads(traced.text(seen))
-    document["calls"] = [call | {"args": call["args"] | {"dim": [[1]]}} for call in document["calls"]]
+    for call in document["calls"]:
+        call["args"].update({"dim": [[1]]} if "dim" in call["args"] else {})
     graph = code.graph(traced.parse(document))
     with pytest.raises(UsageError, match="torch gives them nowhere"):
         align(graph, graph)

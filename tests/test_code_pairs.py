@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -109,13 +110,19 @@ def swin(m: Any, x: Tensor, back: int = 1, cut: tuple[int, ...] = (0, 1, 3, 2, 4
 
 
 def cosine(m: Any, x: Tensor, most: float = math.log(100), size: tuple[int, ...] = (-1, 1, 1), over: str = "qk",
-           axis: int = -1, late: bool = False, bias: Any = None, packed: Any = None) -> Tensor:  # fmt: skip
+           axis: int = -1, late: bool = False, bias: Any = None, packed: Any = None, on: str = "",
+           fused: bool = False) -> Tensor:  # fmt: skip
     """Attention of two heads by cosines, each head at a temperature of its own, with one thing or another otherwise."""
     made = (m.q(x), m.k(x), m.v(x)) if packed is None else F.linear(x, m.w, packed(m)).chunk(3, -1)
     q, k, v = (layer.unflatten(-1, (HEADS, -1)).transpose(1, 2) for layer in made)
     q, k = (F.normalize(y, dim=axis) if name in over else y for name, y in zip("qk", (q, k), strict=True))
-    scores, warmth = q @ k.mT, m.tau.clamp(max=most).exp().view(size)
-    scores = scores if late else scores * warmth
+    warmth = m.tau.clamp(max=most).exp().view(size)
+    q, k, v = (y * warmth if name in on else y for name, y in zip("qkv", (q, k, v), strict=True))
+    if fused:
+        y = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+        return m.o(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+    scores = q @ k.mT
+    scores = scores if late or on else scores * warmth
     scores = scores if bias is None else scores + bias(m)
     scores = scores * warmth if late else scores
     return m.o((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
@@ -233,6 +240,31 @@ def rms(m: Any, x: Tensor) -> Tensor:
     return m.a(x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * m.w)  # type: ignore[no-any-return]
 
 
+def grouped(m: Any, x: Tensor, cut: tuple[int, ...] = (2, -1), over: Any = -1, eps: float = 1e-5) -> Tensor:
+    """A group norm by hand, behind a layer."""
+    y: Tensor = m.a(x)
+    z = y.view(len(y), cut[0], -1, *y.shape[2:]) if len(cut) > 2 else y.reshape(len(y), *cut)
+    z = (z - z.mean(over, keepdim=True)) / (z.var(over, unbiased=False, keepdim=True) + eps).sqrt()
+    return z.view_as(y) * m.w[:, None, None] + m.b[:, None, None]  # type: ignore[no-any-return]
+
+
+def groups(count: int = 2) -> Callable[[], dict[str, Any]]:
+    return lambda: {"a": nn.Conv2d(8, 8, 1), "n": nn.GroupNorm(count, 8)}
+
+
+def weights(*size: int, **more: Any) -> Callable[[], dict[str, Any]]:
+    return lambda: {"w": nn.Parameter(torch.ones(size)), "b": nn.Parameter(torch.ones(6))} | more
+
+
+def letters(equation: str) -> Work:
+    return lambda m, x: torch.einsum(equation, x, m.w)
+
+
+def by_head(m: Any, x: Tensor, heads: int = 2) -> Tensor:
+    y = x.view(*x.shape[:2], heads, -1)
+    return (y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + 1e-6)).flatten(2) * m.w  # type: ignore[no-any-return]
+
+
 def each(make: Callable[[Any], Work], one: Any, other: Any) -> tuple[Work, Work]:
     """A work made with one thing, and with another."""
     return make(one), make(other)
@@ -309,6 +341,10 @@ OTHERWISE: dict[str, Pair] = {
         *each(lambda by: lambda m, x: attend(m, x, True, lambda y: y.masked_fill(HIDES, by)), -math.inf, -1.0),
         layers("qkvo"),
     ),
+    "a mask filled in with −100": Pair(
+        *each(lambda by: lambda m, x: attend(m, x, True, lambda y: (300 * y).masked_fill(HIDES, by)), -1e9, -100.0),
+        layers("qkvo"),
+    ),
     "a mask filled in the other way": Pair(
         *each(lambda at: lambda m, x: attend(m, x, True, lambda y: y.masked_fill(at, -math.inf)), HIDES, HIDES.T),
         layers("qkvo"),
@@ -337,6 +373,11 @@ OTHERWISE: dict[str, Pair] = {
         *each(lambda most: lambda m, x: cosine(m, x, most), math.log(100), 0.1), warm()
     ),
     "a temperature of all heads": Pair(*same(cosine), warm(), others=warm(1)),
+    "a temperature of values": Pair(cosine, lambda m, x: cosine(m, x, on="v"), warm()),
+    "a temperature twice": Pair(cosine, lambda m, x: cosine(m, x, on="qk"), warm()),
+    "a temperature of queries, for each token": Pair(
+        *each(lambda size: lambda m, x: cosine(m, x, size=size, on="q"), (-1, 1, 1), (1, -1, 1)), warm(), (HEADS, D)
+    ),
     "a temperature of tokens": Pair(
         *each(lambda size: lambda m, x: cosine(m, x, size=size), (-1, 1, 1), (1, -1, 1)), warm(), (HEADS, D)
     ),
@@ -410,6 +451,45 @@ OTHERWISE: dict[str, Pair] = {
         LINEAR, SQUARE,
     ),
     "means of rows, of columns": Pair(of_one(lambda x: x.mean(1)), of_one(lambda x: x.mean(2)), LINEAR, SQUARE),
+    "a parameter in front, or behind": Pair(
+        lambda m, x: torch.cat((m.w, x)), lambda m, x: torch.cat((x, m.w)), weights(1, 8, 8), SQUARE
+    ),
+    "a parameter beside it, or not": Pair(
+        lambda m, x: torch.cat((m.w, x)).mean(0), lambda m, x: (x + 0 * m.w).mean(0), weights(1, 8, 8), SQUARE
+    ),
+    "the other factor": Pair(
+        *each(lambda at: lambda m, x: torch.einsum("bi,oi->bo", *(m.w, x[0])[::at]), 1, -1), weights(8, 8), SQUARE
+    ),
+    "a layer of places": Pair(
+        lambda m, x: torch.einsum("bchw,oc->bohw", m.a(x), m.w),
+        lambda m, x: torch.einsum("bchw,ow->bcho", m.a(x), m.w),
+        lambda: weights(8, 8)() | {"a": nn.Conv2d(8, 8, 1)}, CUBE,
+    ),
+    "channels for tokens": Pair(
+        lambda m, x: m.w @ m.a(x), lambda m, x: m.a(x) @ m.w.T, lambda: weights(8, 8)() | {"a": nn.Conv1d(8, 8, 1)},
+        SQUARE,
+    ),
+    "a bias of tokens": Pair(
+        lambda m, x: x @ m.w + m.b, lambda m, x: x @ m.w + m.b[:, None], weights(6, 6), (6, 6)
+    ),
+    "a bias twice": Pair(lambda m, x: x @ m.w + m.b, lambda m, x: x @ m.w + m.b + m.b, weights(8, 6), SQUARE),
+    "a number for a bias": Pair(
+        *same(lambda m, x: x @ m.w + m.c), lambda: weights(8, 6)() | {"c": nn.Parameter(torch.ones(6))}, SQUARE,
+        lambda: weights(8, 6)() | {"c": nn.Parameter(torch.ones(1))},
+    ),
+    "a layer read before its bias": Pair(
+        lambda m, x: (y := x @ m.w) + m.b + y.relu(), lambda m, x: (y := x @ m.w + m.b) + y.relu(), weights(8, 6),
+        SQUARE,
+    ),
+    "groups of other size": Pair(grouped, lambda m, x: grouped(m, x, (4, -1)), lambda: weights(8)() | groups()() |
+                                 {"b": nn.Parameter(torch.ones(8))}, MAP),
+    "groups of places alone": Pair(
+        *each(lambda over: lambda m, x: grouped(m, x, (2, -1, 0), over), (2, 3, 4), (3, 4)),
+        lambda: weights(8)() | groups()() | {"b": nn.Parameter(torch.ones(8))}, MAP,
+    ),
+    "a norm of each head": Pair(
+        *each(lambda heads: lambda m, x: by_head(m, x, heads), 1, 2), lambda: {"w": nn.Parameter(torch.ones(8))}, SQUARE
+    ),
     "responses of rows": Pair(
         *each(lambda order: lambda m, x: F.local_response_norm(m.a(x).permute(order), 3, 1.0).permute(
             [order.index(axis) for axis in range(4)]), (0, 1, 2, 3), (0, 2, 1, 3)),
@@ -499,6 +579,9 @@ ALIKE: dict[str, Pair] = {
         lambda m, x: attend(m, x, order=(0, 1, 2)), attend, PACKED, others=layers("qkvo")
     ),
     "cosines": Pair(*same(cosine), warm()),
+    "a temperature of queries": Pair(cosine, lambda m, x: cosine(m, x, on="q"), warm()),
+    "a temperature of keys": Pair(cosine, lambda m, x: cosine(m, x, on="k"), warm()),
+    "a temperature before one call": Pair(cosine, lambda m, x: cosine(m, x, on="q", fused=True), warm()),
     "a function of biases before they are looked up": Pair(
         worked_on(lambda y: 16 * y.sigmoid()), worked_on(lambda y: y, lambda t: 16 * t.view(9, HEADS).sigmoid()),
         warm(tables="t"),
@@ -521,6 +604,40 @@ ALIKE: dict[str, Pair] = {
     "edges of channels behind": Pair(
         edges(lambda y: F.pad(y, (0, 1, 2, 0))[:, :, :-1, 1:]),
         edges(lambda y: F.pad(y, (0, 0, 0, 1, 2, 0))[:, :-1, 1:], True), convs, MAP,
+    ),
+    **{
+        f"{equation} of a weight": Pair(letters(equation), lambda m, x: m.a(x), weights(*size), shape, layer)
+        for equation, size, shape, layer in (
+            ("bti,oi->bto", (6, 8), SQUARE, lambda: {"a": nn.Linear(8, 6, bias=False)}),
+            ("...i,io->...o", (8, 6), SQUARE, lambda: {"a": nn.Linear(8, 6, bias=False)}),
+            ("bihw,oi->bohw", (6, 8), MAP, lambda: {"a": nn.Conv2d(8, 6, 1, bias=False)}),
+            ("bit,io->bot", (8, 6), SQUARE, lambda: {"a": nn.Conv1d(8, 6, 1, bias=False)}),
+        )
+    },
+    "a product and a bias": Pair(
+        lambda m, x: x @ m.w + m.b, lambda m, x: m.a(x), weights(8, 6), SQUARE, lambda: {"a": nn.Linear(8, 6)}
+    ),
+    "a turned weight and a bias in front": Pair(
+        lambda m, x: m.b + x @ m.w.T, lambda m, x: m.a(x), weights(6, 8), SQUARE, lambda: {"a": nn.Linear(8, 6)}
+    ),
+    "a bias of a map": Pair(
+        lambda m, x: F.conv2d(x, m.w) + m.b[:, None, None], lambda m, x: m.a(x), weights(6, 8, 3, 3), MAP,
+        lambda: {"a": nn.Conv2d(8, 6, 3)},
+    ),
+    "products for attention": Pair(
+        lambda m, x: attend(
+            SimpleNamespace(**{n: partial(torch.matmul, other=getattr(m, f"w{n}")) for n in "qkvo"}), x
+        ),
+        attend, lambda: {f"w{name}": nn.Parameter(torch.ones(D, D)) for name in "qkvo"}, TOKENS,
+        lambda: {name: nn.Linear(D, D, bias=False) for name in "qkvo"},
+    ),
+    "groups by hand": Pair(
+        grouped, lambda m, x: m.n(m.a(x)), lambda: {
+            "a": nn.Conv2d(8, 8, 1), "w": nn.Parameter(torch.ones(8)), "b": nn.Parameter(torch.ones(8))}, MAP, groups()
+    ),
+    "groups of parts": Pair(
+        lambda m, x: grouped(m, x, (4, -1, 0), (2, 3, 4)), lambda m, x: m.n(m.a(x)), lambda: {
+            "a": nn.Conv2d(8, 8, 1), "w": nn.Parameter(torch.ones(8)), "b": nn.Parameter(torch.ones(8))}, MAP, groups(4)
     ),
     "windows that are a network's end": Pair(
         *same(lambda m, x: swin(m, x, back=0)), in_windows, MAP
@@ -591,3 +708,34 @@ def test_what_computes_alike_is_equal(case: str) -> None:
     assert same_numbers(found, "one", models[0].report().totals)
     other.load_state_dict(carried(found, one.state_dict(), "one"), strict=False)
     assert not apart(one, other, x)
+
+
+# What a network may end in that makes probabilities of 8 scores, and its words.
+ENDS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[str, ...]]] = {
+    "softmax": (lambda y: y.softmax(-1), ("softmax",)), "sigmoid": (torch.sigmoid, ("sigmoid",)),
+    "log_softmax": (lambda y: F.log_softmax(y, -1), ("softmax", "log")),
+    "a logarithm": (lambda y: y.softmax(-1).log(), ("softmax", "log")),
+    "log_sigmoid": (F.logsigmoid, ("sigmoid", "log")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_code_that_alone_ends_in_probabilities_is_run(end: str, first: bool, turned: bool) -> None:
+    work, words = ENDS[end]
+    works: list[Work] = [
+        lambda m, x: work(30 * m.a(x)), lambda m, x: 30 * (m.a(x.mT) if turned else m.a(x))
+    ][:: 1 if first else -1]  # fmt: skip
+    models = [capture(Net(work, LINEAR).eval(), torch.ones(1, *SQUARE)) for work in works]
+    found = align(models[0].graph, models[1].graph)
+    assert found.verdict == "equal"
+    assert found.left_out == words
+    assert same_numbers(found, "one", models[0].report().totals) is not turned
+
+
+def test_probabilities_that_something_reads_are_compared() -> None:
+    works: list[Work] = [lambda m, x: ((y := m.a(x).softmax(-1)), y.exp()), lambda m, x: ((y := m.a(x)), y.exp())]
+    one, other = (capture(Net(work, LINEAR).eval(), torch.ones(1, *SQUARE)).graph for work in works)
+    found = align(one, other)
+    assert (found.verdict, found.left_out) == ("different", ())

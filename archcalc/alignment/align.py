@@ -21,7 +21,7 @@ from ..ops import Op, Shape, Tokens, channels, dims
 from ..ops.shapes import elements, numel, positions, show
 from ..records import NamedTuple
 from .lineup import common
-from .normal import Normal, normal
+from .normal import End, Normal, normal
 
 Kind = Literal["changed", "rewired", "reordered", "moved", "replaced", "only in the first", "only in the second"]
 Numbers = Sequence[Sequence[int]]  # of the nodes of both sides
@@ -48,14 +48,19 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Two networks held against each other. `pairs` are their steps that are one another's, `left_out` what one of them
-    ends in that makes probabilities, and the other does not."""
+    """Two networks held against each other. `pairs` are their steps that are one another's, `ends` what one of them
+    ends in that makes probabilities, and the other does not: of the first, and of the second."""
 
     first: Normal = field(repr=False)
     second: Normal = field(repr=False)
     pairs: tuple[tuple[int, int], ...] = field(repr=False)
     differences: tuple[Difference, ...]
-    left_out: tuple[str, ...] = ()
+    ends: tuple[tuple[End, ...], tuple[End, ...]] = ((), ())
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The words of what is left out, as only one of them ends in it."""
+        return tuple(op.word for ends in self.ends for end in ends for op in end.ops)
 
     @property
     def verdict(self) -> Verdict:
@@ -94,18 +99,17 @@ def align(first: Graph, second: Graph) -> Alignment:
     """Hold the main paths of two networks against each other."""
     layouts = first.code is None and second.code is None
     one, other = normal(first, layouts), normal(second, layouts)
-    ends = one.probabilities, other.probabilities
-    left_out: tuple[str, ...] = ()
-    if bool(ends[0]) != bool(ends[1]):
-        left_out = (*ends[0], *ends[1])
-        one, other = one.without_probabilities(), other.without_probabilities()
+    ends = one.ends, other.ends
+    if bool(ends[0]) == bool(ends[1]):
+        ends = (), ()
+    one, other = one.without(ends[0]), other.without(ends[1])
     found: list[Alignment] = []
     for by in BY:
         if len(found) == 2 and min(one.cost for one in found) < FEW:
             break
         linked = Linked(_side(one, by), _side(other, by))
         pairs = tuple(sorted(linked.to.items()))
-        found.append(Alignment(one, other, pairs, tuple(_differences(one, other, linked)), left_out))
+        found.append(Alignment(one, other, pairs, tuple(_differences(one, other, linked)), ends))
         if found[-1].lined_up:
             break
     return min(found, key=lambda alignment: alignment.cost)
@@ -443,6 +447,8 @@ def _changed(one: Normal, other: Normal, a: int, b: int, linked: Linked) -> str:
     resized = read is not None and one.inputs != other.inputs and all(_channels(x) == _channels(y) for x, y in read)
     if first.op != second.op and (fixed or node.op != twin.op):
         return told(node.op, twin.op, first.op, second.op)
+    if apart := node.op.apart(twin.op):
+        return f"{word}: {apart}"
     owner = None if first.owner is None else linked.to.get(first.owner, -1)
     if owner != second.owner:
         own, now = ("its own" if at is None else f"those of {form.graph.nodes[form.steps[at].node].path}"

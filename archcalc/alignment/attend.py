@@ -77,7 +77,7 @@ class Finder:
 
     def _channels(self, layer: int) -> int:
         """The axis of channels of what a layer reads and gives."""
-        return 1 if self.graph.nodes[layer].op.family == "convolution" else len(self.graph.nodes[layer].op.gives) - 1
+        return 1 if self.graph.nodes[layer].op.along == "front" else len(self.graph.nodes[layer].op.gives) - 1
 
     def _fused(self, node: Node, behind: int) -> Mixing | None:
         """Of one call, `scaled_dot_product_attention`."""
@@ -90,14 +90,14 @@ class Finder:
             return None
         if isinstance(mask, str):
             added = added.with_(Added(masks=(mask.removeprefix(CONSTANT),)))
-        query, key, value = (self._projected(one) for one in read[:3])
-        if query is None or key is None or value is None:
+        (query, warm), (key, more), value = self._warmed(read[0]), self._warmed(read[1]), self._projected(read[2])
+        if query is None or key is None or value is None or min(warm, more) >= 0:
             return None
         scale = given.get("scale")
         scale = query.width**-0.5 if scale is None else scale
         if key.heads < query.heads and given.get("enable_gqa"):
             key, value = key._replace(heads=query.heads), value._replace(heads=query.heads)
-        return self._mixing(query, key, value, added, bool(given.get("is_causal")), scale, behind)
+        return self._mixing(query, key, value, added, bool(given.get("is_causal")), scale, behind, max(warm, more))
 
     def _by_hand(self, node: Node, behind: int) -> Mixing | None:
         """Of products and a softmax."""
@@ -125,9 +125,9 @@ class Finder:
             if warmth >= 0 or len(read) > 2:
                 return None
             if one.op.role == "scaling" and len(read) == 2:
-                warm = [self.scores.warmth(value) for value in read]
-                warmth = max(warm)
-                scores = read[1 - warm.index(warmth)]
+                each_warm = [self.scores.warmth(value) for value in read]
+                warmth = max(each_warm)
+                scores = read[1 - each_warm.index(warmth)]
                 if warmth < 0:
                     return None
                 continue
@@ -147,11 +147,12 @@ class Finder:
         found = self._factors(one, turned=True)
         if found is None:
             return None
-        query, own = self._projected(found[0]), self._projected(value)
-        key = self._projected(found[1], turned="equation" not in one.op.said)
-        if query is None or key is None or own is None:
+        (query, warm), own = self._warmed(found[0]), self._projected(value)
+        key, more = self._warmed(found[1], turned="equation" not in one.op.said)
+        warmths = [at for at in (warmth, warm, more) if at >= 0]
+        if query is None or key is None or own is None or len(warmths) > 1:
             return None
-        return self._mixing(query, key, own, added, False, factor, behind, warmth)
+        return self._mixing(query, key, own, added, False, factor, behind, max(warmth, warm, more))
 
     def _factors(self, node: Node, turned: bool) -> tuple[int, int] | None:
         """The two values of a product, of which the second, of scores, is `turned`: each element of one with each of
@@ -190,6 +191,19 @@ class Finder:
 
     # --- queries, keys and values
 
+    def _warmed(self, value: int, turned: bool = False) -> tuple[Projected | None, int]:
+        """Queries or keys, and the node that has the logarithms of what those of each head are multiplied with, −1 for
+        none: scores are multiplied with it, too."""
+        source, laid = self.scaled.of(value)
+        node = self.graph.nodes[source] if source >= 0 else None
+        read = variable(node) if node is not None and node.op.role == "scaling" else []
+        upright = laid.swapped(-1, -2) if turned and len(laid.groups) > 2 else laid
+        warm = [self.scores.warmth(one) for one in read] if len(read) == 2 else [-1]
+        if node is None or max(warm) < 0 or upright is None or upright.groups != whole(node.op.gives).groups:
+            return self._projected(value, turned), -1
+        found = self._projected(read[1 - warm.index(max(warm))])
+        return found and found._replace(factor=found.factor * laid.factor), max(warm)
+
     def _projected(self, value: int, turned: bool = False) -> Projected | None:
         """What a value is of a layer; `turned`: its last two axes stand in each other's place."""
         source, laid = self.scaled.of(value)
@@ -216,7 +230,8 @@ class Finder:
     def _part(self, source: int, laid: Laid) -> Projected | None:
         """Which part of a layer's output lies so."""
         node = self.graph.nodes[source] if source >= 0 else None
-        if node is None or node.op.family not in ("linear", "convolution") or len(laid.groups) < 3:
+        layer = node is not None and (node.op.family in ("linear", "convolution") or node.op.role == "product")
+        if node is None or not layer or not node.op.along or len(laid.groups) < 3:
             return None
         head = _heads(laid, self._channels(source), node.op.gives)
         return head and head._replace(layer=source, factor=laid.factor)

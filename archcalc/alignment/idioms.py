@@ -16,6 +16,7 @@ from .moves import Moves, variable
 from .steps import Held
 
 USUAL = ("value", "exponent", "beta", "threshold")  # arguments that a call need not have
+SETTLED = ("alpha", "keepdim")  # arguments of calls that are looked at in all forms
 
 
 class Written(NamedTuple):
@@ -45,9 +46,17 @@ def _along(size: Shape, axis: int) -> bool:
 def _as_it_is(laid: Laid) -> bool:
     """Whether elements are in the order of the source, axes of one element repeated or not."""
     own = whole(laid.source).groups
-    if len(own) == len(laid.groups):
-        return all(g == w or (not w and {a.axis for a in g} == {SPREAD}) for g, w in zip(laid.groups, own, strict=True))
-    return merged(laid.groups) == merged(own)
+    spread = len(own) == len(laid.groups) and all(
+        g == w or (not w and {a.axis for a in g} == {SPREAD}) for g, w in zip(laid.groups, own, strict=True)
+    )
+    return spread or merged(laid.groups) == merged(own)
+
+
+def _in_parts(laid: Laid, axes: int) -> bool:
+    """Whether the channels of a map, behind the batch, are cut into equal parts, and nothing is moved."""
+    own, size = whole(laid.source).groups, laid.size
+    cut = size != laid.source and len(size) == axes and len(own) > 2 and laid.source[1] % size[1] == 0
+    return cut and size[0] == laid.source[0] and merged(laid.groups) == merged(own) and not any(laid.start)
 
 
 class Idioms:
@@ -64,12 +73,19 @@ class Idioms:
             bound = _Bound(idiom.axis)
             if not self._is(index, idiom.form, bound) or bound.of is None or not self._stands(bound, idiom):
                 continue
-            numbers = {} if bound.number is None else {idiom.number: bound.number}
+            if bound.number is not None and bound.number > idiom.most:
+                continue
+            numbers: dict[str, Any] = {} if bound.number is None else {idiom.number: bound.number}
+            if idiom.parts[0]:
+                numbers[idiom.parts[0]] = self.moves.of(bound.of)[1].size[1]
             held, weights = [], []
             for (kind, _), node in sorted(bound.learned.items(), key=lambda pair: pair[0][1]):
                 key = self.graph.nodes[node].op.buffer if kind == BUFFER else ""
                 held.append(Held(index, 0, key=key) if key else Held(node, 0))
                 weights.append(self._others.get(key, ()) if key else self._long(node))
+            long = self._size(bound, idiom)[idiom.axis]
+            if idiom.axis and any(one not in ((long,), ()) for one in weights):
+                continue  # of others than it works along
             keys = [one.key for one in held if one.key]
             if keys:
                 size = self.graph.nodes[index].op.gives
@@ -81,12 +97,20 @@ class Idioms:
             return Written(OPS[idiom.word](**idiom.arguments, **numbers), bound.of, tuple(held), tuple(weights))
         return None
 
+    def _size(self, bound: _Bound, idiom: Idiom) -> Shape:
+        """The size of what it is a function of, of parts that of the whole."""
+        _, laid = self.moves.of(bound.of or 0)
+        return laid.source if idiom.parts[0] else laid.size
+
     def _stands(self, bound: _Bound, idiom: Idiom) -> bool:
         """Whether the channels stand along the axis of the parameters, as far as layers say so."""
         if bound.of is None or not idiom.axis:
             return True
-        axes = self.moves.axes(bound.of, idiom.axis == -1)
-        return idiom.axis == -1 if axes is None else axes[0] == len(self.moves.of(bound.of)[1].size) + idiom.axis
+        source, laid = self.moves.of(bound.of)
+        if idiom.parts[0] and not _in_parts(laid, idiom.parts[1]):
+            return False
+        axes = self.moves.axes(source if idiom.parts[0] else bound.of, idiom.axis == -1)
+        return idiom.axis == -1 if axes is None else axes[0] == len(self._size(bound, idiom)) + idiom.axis
 
     def _long(self, node: int) -> Shape:
         """The shape of the parameter of a node, without axes of one element."""
@@ -128,10 +152,11 @@ class Idioms:
             if not _along(node.op.params()[0].shape, bound.axis) or not self._learns(source, alone[0], bound):
                 return False
             parts.remove(alone[0])
-        words = {node.op.word, node.op.equals.word if node.op.equals is not None else ""}
-        if words.isdisjoint(form.names.split()) or len(read) != len(parts):
+        plain, names = node.op.equals, form.names.split()
+        call = plain if plain is not None and plain.word in names else node.op
+        if call.word not in names or len(read) != len(parts):
             return False
-        if not self._given(node.op.said, form, len(self.moves.of(read[0])[1].size) if read else 0, bound):
+        if not self._given(call, form, len(self.moves.of(read[0])[1].size) if read else 0, bound):
             return False
         return any(self._tried(read, order, bound) for order in (permutations(parts) if form.turns else [parts]))
 
@@ -164,8 +189,12 @@ class Idioms:
         bound.number = float(own)
         return True
 
-    def _given(self, said: dict[str, Any], form: Form, axes: int, bound: _Bound) -> bool:
-        """Whether a call has the arguments that a form wants."""
+    def _given(self, call: Op, form: Form, axes: int, bound: _Bound) -> bool:
+        """Whether a call has the arguments that a form wants, and no others."""
+        said = call.said
+        known = {*form.given, *SETTLED}
+        if any(said[own.name] not in (own.default, PARAMETER) for own, _ in call.arguments if own.name not in known):
+            return False
         for name, wanted in form.given.items():
             own = said.get(name, wanted if name in USUAL else None)
             if name == "dim":
@@ -177,6 +206,5 @@ class Idioms:
                     return False
             elif not self._number(own, wanted, bound):
                 return False
-        return bool(said.get("alpha", 1) == 1) and bool(said.get("keepdim", False)) == bool(
-            form.given.get("keepdim", False)
-        )
+        once = "alpha" in form.given or said.get("alpha", 1) == 1
+        return once and bool(said.get("keepdim", False)) == bool(form.given.get("keepdim", False))

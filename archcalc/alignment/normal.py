@@ -24,9 +24,10 @@ from ..records import NamedTuple
 from .attend import Finder, Projected, attention, looking_up
 from .cuts import beside, regrouped, rolled, shuffled, sides
 from .idioms import Idioms
+from .layers import Layers, with_bias
 from .moves import Moves, variable
 from .pooled import Biases, Made, asked, mean_of_places, taken, with_mean
-from .scores import SEEN
+from .scores import SEEN, faint
 from .steps import Held, Step
 from .windows import moved
 
@@ -34,6 +35,17 @@ SHIFTED = "windows"  # what a map that is turned round is cut into
 MOST = 1000  # branches that a merge may have, as in a spec
 AXES = ("c", "h", "w", "z")  # of a map, as patterns call them
 FEW = 3  # axes beside the batch that may change places: how these are run is compared, not how they are called
+
+
+class End(NamedTuple):
+    """What makes probabilities, or their logarithms, of the scores of an output: at which place this stands, the steps
+    and their ops, the value that has the scores, and its shape."""
+
+    place: int
+    steps: tuple[int, ...]
+    ops: tuple[Op, ...]
+    scores: int
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +68,35 @@ class Normal:
         step = self.steps[value]
         return self.graph.shape(step.node) if step.shape is None else step.shape
 
-    def without_probabilities(self) -> Normal:
-        """Without the softmax or sigmoid that outputs end in, as losses such as `cross_entropy` want them."""
-        ends = {value for value in self.outputs if value >= 0 and self.steps[value].op.probabilities}
-        ends -= {value for step in self.steps for value in step.reads}
-        outputs = [self.steps[value].reads[0] if value in ends else value for value in self.outputs]
-        return _compact(self.graph, self.steps, outputs, ends)
-
     @property
-    def probabilities(self) -> list[str]:
-        """The words of what outputs end in that makes probabilities."""
-        ends = [self.steps[value].op for value in self.outputs if value >= 0]
-        return [op.word for op in ends if op.probabilities]
+    def ends(self) -> tuple[End, ...]:
+        """What outputs end in that makes probabilities, or their logarithms, and that nothing else reads."""
+        found = [end for place, value in enumerate(self.outputs) if (end := self._end(place, value)) is not None]
+        while True:
+            gone = {at for end in found for at in end.steps}
+            read = {value for at, step in enumerate(self.steps) if at not in gone for value in step.reads}
+            if read.isdisjoint(gone):
+                return tuple(found)
+            found = [end for end in found if read.isdisjoint(end.steps)]
+
+    def _end(self, place: int, value: int) -> End | None:
+        at, steps = value, []
+        if at >= 0 and self.steps[at].op.logarithm:
+            steps, at = [at], self.steps[at].reads[0]
+        if at < 0 or not self.steps[at].op.probabilities:
+            return None
+        steps.insert(0, at)
+        scores = self.steps[at].reads[0]
+        return End(place, tuple(steps), tuple([self.steps[at].op for at in steps]), scores, self.shape(scores))
+
+    def without(self, ends: Sequence[End]) -> Normal:
+        """Without what outputs end in, as losses such as `cross_entropy` want them."""
+        outputs = [*self.outputs]
+        for end in ends:
+            outputs[end.place] = end.scores
+        if not ends:
+            return self
+        return _compact(self.graph, self.steps, outputs, {at for end in ends for at in end.steps})
 
 
 def normal(graph: Graph, layouts: bool = True) -> Normal:
@@ -93,7 +122,9 @@ def _normal(graph: Graph, layouts: bool) -> Normal:
             or cuts.written(index, at, steps)
             or cuts.pooled(index, at, steps)
             or cuts.edged(index, at, steps)
+            or cuts.layered(index, at, steps)
             or cuts.placed(index, at, steps)
+            or cuts.in_two(index, at, steps)
         ):
             continue
         inputs = [value for place, value in enumerate(node.inputs) if place not in node.op.fixed]
@@ -145,6 +176,7 @@ class _Cuts:
         self.graph, self.moves = graph, Moves(graph, maps=True)
         self.plain = Moves(graph)
         self.idioms, self.biases = Idioms(graph, self.plain), Biases(graph, self.plain)
+        self.layers = Layers(graph, self.plain, self.moves)
         self.holders: dict[int, int] = {}  # by the node of a parameter: the function that has it
         self.means: dict[int, int] = {}  # by the mean of the places of a map: the map
         self.made: list[int] = []  # by step: the step that cut, -1 for none
@@ -215,7 +247,8 @@ class _Cuts:
     def turned(self, node: Node) -> Op | None:
         """How a map stands before a layer that reads one whose channels, or places, other axes have."""
         last, front = node.op.along == "last", node.op.along == "front"
-        read = variable(node)[:1] if front or (last and node.op.equals is not None) else []
+        told = node.op.equals is not None or node.op.role == "product"
+        read = variable(node)[:1] if front or (last and told) else []
         if not read or read[0] < 0:
             return None
         count = len(self.moves.of(read[0])[1].size)
@@ -272,6 +305,25 @@ class _Cuts:
         self.follow(made)
         return True
 
+    def layered(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
+        """Whether a node is the product, or the sum, that a layer is written out in."""
+        product, bias = self.layers.product(index), self.layers.bias(index)
+        layer = at[bias.layer] if bias is not None and bias.layer >= 0 else -1
+        if product is not None:
+            at[index] = len(steps)
+            held = (Held(product.holder, 0, turned=product.turned),)
+            op = OPS["linear"](out=product.size[0], bias=False)
+            steps.append(Step(index, op, (product.size,), (at[product.value],), None, held))
+            self.follow(steps[-1])
+            holder = product.holder
+        elif bias is not None and layer >= 0 and (biased := with_bias(steps[layer], bias)) is not None:
+            steps[layer], at[index], holder = biased, layer, bias.holder
+        else:
+            return False
+        if holder in at and holder != index:
+            steps[at[holder]] = steps[at[holder]]._replace(weights=(), held=())
+        return True
+
     def placed(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
         """Whether a node is a layer of a constant that has a word, or adds it: that is a step, and the layer."""
         node = self.graph.nodes[index]
@@ -286,6 +338,24 @@ class _Cuts:
         reads = (*(at[value] for value in variable(node)), len(steps) - 1)
         steps.append(Step(index, op, weights, reads, None, held))
         self.follow(steps[-1])
+        return True
+
+    def in_two(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
+        """Whether a node is two steps, one after the other."""
+        node = self.graph.nodes[index]
+        ops, read, params = node.op.in_two, variable(node), node.op.params()
+        if ops is None or len(read) + len(params) != 1 or node.shares is not None:
+            return False
+        reads = tuple(at[value] for value in read)
+        weights, held = (
+            tuple(tuple(n for n in param.shape if n > 1) for param in params),
+            (Held(index, 0),) * len(params),
+        )
+        for op in ops:
+            steps.append(Step(index, op, weights, reads, None, held, node.shape))
+            self.follow(steps[-1])
+            weights, held, reads = (), (), (len(steps) - 1,)
+        at[index] = len(steps) - 1
         return True
 
     def edged(self, index: int, at: dict[int, int], steps: list[Step]) -> bool:
@@ -642,6 +712,8 @@ def _attention(
     sources = [own] if own == memory == values else [own, memory] if memory == values else [own, memory, values]
     weights, held, biases = _projections(steps, layers, parts, made)
     op = attention(found, biases, step.op, masks)
+    said = ", ".join(filter(None, map(faint, masks)))
+    held = [one._replace(note=said) if said and at == 0 else one for at, one in enumerate(held)]
     weights, held = [*weights, *step.weights], [*held, *step.held]
     learned = [*zip(layers, [part.part for part in parts], strict=True), (number, 0)]
     learned += [(at[bias.nodes[0]], 0) for bias in dict.fromkeys(made) if bias]

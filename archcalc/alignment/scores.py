@@ -17,7 +17,8 @@ from .moves import DEEP, Moves, variable
 CONSTANT = "constant "  # in front of a constant among arguments
 SEEN, HIDDEN = "mask ", "hides "  # in front of which pairs of tokens see each other, and which do not
 PICKS, BACKWARDS = "picks ", " backwards"  # of ones that pick what numbers would, and of differences the other way
-HIDES = -100.0  # what is added to a score, or less, so that nothing is left of it
+HIDES = -100.0  # what is added to a score, or less, so that nothing is left of it, unless it is far above the others
+GONE = -1000.0  # or less: whatever it is
 MOST = 100  # the factor of a head at most
 
 
@@ -273,6 +274,12 @@ def hidden_by(op: Op) -> tuple[str, ...] | None:
     if seen.startswith(SEEN) and _hides(fill):
         return (f"{seen} {fill}",)
     return None
+
+
+def faint(mask: str) -> str:
+    """What a mask of later tokens makes of scores that it hides, where something of them may be left."""
+    fill = mask.removeprefix(f"{SEEN}causal").strip() if mask.startswith(f"{SEEN}causal ") else ""
+    return f"{float(fill):g} for what it hides" if fill and GONE < float(fill) <= HIDES else ""
 
 
 def _hides(said: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from inspect import get_annotations
+from math import inf
 from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
 from ..records import NamedTuple
@@ -65,6 +66,7 @@ Along = Literal["", "front", "last", "each"]  # channels in front of the places 
 
 
 # Forms of their own, and what any number may stand for.
+EXACTLY = " exactly "  # behind the words of a constant: sums that tell it from others whose words are the same
 PARAMETER, BUFFER, TIMES, EITHER, ANY = "parameter", "buffer", "times", "either", "any number"
 
 
@@ -80,13 +82,16 @@ class Form(NamedTuple):
 
 class Idiom(NamedTuple):
     """An op and how people write it out; channels and parameters lie along an `axis` from the last, 0 where that is no
-    matter. `ANY` number is its argument of the name `number`."""
+    matter. `ANY` number is its argument of the name `number`, at the `most` that. Where the channels are cut into
+    groups, which the second of so many axes are, `parts` has the argument that says how many, and the axes."""
 
     word: str
     arguments: dict[str, Any]
     form: Form
     axis: int = 0
     number: str = "eps"
+    most: float = inf
+    parts: tuple[str, int] = ("", 0)
 
 
 class Param(NamedTuple):
@@ -205,6 +210,7 @@ class Op:
     regroups: ClassVar[bool] = False  # makes many of a value or the reverse: its rules speak of all items, not of one
     takes_defaults_of: ClassVar[str] = ""  # the op whose defaults in a spec are its own too
     probabilities: ClassVar[bool] = False  # it makes them of scores, as losses such as `cross_entropy` do themselves
+    logarithm: ClassVar[bool] = False  # what losses such as `nll_loss` want of probabilities
     draws: ClassVar[bool] = False  # gives other numbers each time
     transposed: ClassVar[bool] = False  # its weights are in × out, as factors of a product are
     cuts: ClassVar[bool] = False  # makes windows or a grid of a map
@@ -350,9 +356,18 @@ class Op:
         return None
 
     @property
+    def in_two(self) -> tuple[Op, Op] | None:
+        """The ops, in normal form, that a call of code is one after the other, where both have words."""
+        return None
+
+    @property
     def said(self) -> dict[str, Any]:
         """The arguments of a call by name, a constant among them in words."""
         return {argument.name: value for argument, value in self.arguments}
+
+    def apart(self, other: Op) -> str:
+        """What is other in constants of two calls of code that have the same words."""
+        return ""
 
     def moved(self, x: Laid) -> Laid | None:
         """What a call of code gives, where it moves the elements of its input alone, or multiplies all by a number."""

@@ -185,6 +185,7 @@ class Log(_Activation):
     """The natural logarithm."""
 
     settles = False
+    logarithm = True
 
 
 @op("abs")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..alignment.scores import BACKWARDS, HIDDEN, HIDES, PICKS, SEEN
 from ..ops import dims
+from ..ops.base import EXACTLY
 from .modules import coordinates, differences, distance_classes, sines, window_mask
 
 FEW = 16  # elements that are said one by one
@@ -205,7 +206,8 @@ def _digest(x: Tensor) -> str:
 
 def _other(x: Tensor) -> str:
     """Its type and size, and its elements, or what is made of all of them: of real numbers sums, as these differ in
-    their last digits from one machine to the next."""
+    their last digits from one machine to the next; and the same to more digits, which are compared by how near they
+    are."""
     if x.numel() <= FEW:
         rest = " ".join(map(_number, x.flatten()))
     elif not x.is_floating_point():
@@ -219,4 +221,5 @@ def _other(x: Tensor) -> str:
         sums = [line.mean(), line.square().mean().sqrt(), *(waves @ line)]
         sums += [] if torch.equal(small, line) else [*(waves @ small)]
         rest = " ".join(f"{float(one):.4g}" for one in sums)
+        rest += EXACTLY + " ".join(f"{float(one):.9g}" for one in (small.norm(), *(waves @ small)))
     return f"{_dtype(x)} {dims(tuple(x.shape))} {rest}"

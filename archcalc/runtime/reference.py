@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .. import files
 from ..errors import Unavailable, UsageError, did_you_mean, printable
@@ -81,8 +81,17 @@ def _made(make: Callable[[], Any]) -> Any:
 
 
 def _keep(module: nn.Module, shadow: Shadow) -> None:
-    """Give buffers whose values follow from the code alone these values: they say what the code does."""
+    """Give buffers, and tensors that are plain attributes, whose values follow from the code alone these values: they
+    say what the code does."""
+
+    def known(value: Any) -> Any:
+        if type(value) in (list, tuple):
+            return type(value)(map(known, value))
+        twin = shadow.twin(value) if type(value) is Tensor else None
+        return value if twin is None else twin
+
     for part in module.modules():
+        vars(part).update({name: known(value) for name, value in vars(part).items()})
         for name, tensor in part._buffers.items():
             value = None if tensor is None else shadow.twin(tensor)
             if value is not None and settled(part, name, value, not value.is_floating_point()):

@@ -11,50 +11,55 @@ import torch
 from torch import Tensor, nn
 
 from ..alignment.align import Alignment
+from ..alignment.normal import End
 from ..alignment.weights import carried, states
 from ..analysis.counts import Totals
 from ..errors import SpecError
 from ..graph import Graph
-from ..ops import Shape
+from ..ops import Shape, Tokens
 from ..ops.shapes import batched
 from ..records import NamedTuple
+from . import modules
 from .capture import Captured
-from .network import build, without_probabilities
+from .network import build
 from .room import has_room
 from .skeleton import untouched
 from .trace import SEED, applied, leaves
 
 NEAR = 1e-3  # of the largest number that comes out
 MOST_PARAMS, MOST_MACS = 10**9, 10**12  # of code that is run to be compared
+LEAST, MOST_SURE = 1e-37, 1 - 1e-4  # probabilities whose odds numbers of 32 bits tell
 SAMPLES = 2  # so that a batch is not taken for another axis of one element
 
 
 class Runnable(NamedTuple):
-    """A module, how it runs on values for its inputs, the shapes of these and, of code, such values."""
+    """A module, how it runs on values for its inputs, the shapes of these and, of code, such values; and which of the
+    tensors that it gives are the graph's outputs."""
 
     module: nn.Module
     run: Callable[[list[Tensor]], Any]
     sizes: list[Shape]
     values: list[Tensor]
+    outputs: list[int]
 
 
 def same_numbers(found: Alignment, name: str, totals: Totals) -> bool | None:
     """Whether code, the first of two networks that are equal node by node, gives on the CPU, with random weights, what
-    the second gives with the same ones, up to probabilities that only a second one that is a spec ends in. `name` and
-    `totals` are those of the code. None where it is not run: a trace, another dtype, what is large, inputs of other
-    shapes, results that are no numbers. Raises UsageError, SpecError at the line where the code fails."""
+    the second gives with the same ones; where only one ends in probabilities, these are made of the other's scores,
+    too. `name` and `totals` are those of the code. None where it is not run: a trace, another dtype, what is large,
+    inputs of other shapes, results that are no numbers. Raises UsageError, SpecError at the line where the code fails.
+    """
     first, second = found.first.graph, found.second.graph.without_heads()
-    bare = without_probabilities(second) if found.left_out and second.code is None else second
-    if first.code is None or (found.left_out and bare.outputs == second.outputs):
+    if first.code is None:
         return None
     batch = max(SAMPLES, first.code.batch)
     needed = 4 * totals.param_bytes + 2 * batch * (totals.peak_memory_bytes or 0)
     if totals.params > MOST_PARAMS or totals.macs > MOST_MACS or not has_room(needed, torch.device("cpu")):
         return None
     with suppress(SpecError):  # it may be written for one sample
-        return _same(found, _runnable(first, batch), _runnable(bare, batch), name)
+        return _same(found, _runnable(first, batch), _runnable(second, batch), name)
     batch = first.code.batch
-    return _same(found, _runnable(first, batch), _runnable(bare, batch), name)
+    return _same(found, _runnable(first, batch), _runnable(second, batch), name)
 
 
 def _runnable(graph: Graph, batch: int) -> Runnable | None:
@@ -73,12 +78,14 @@ def _code(graph: Graph, batch: int) -> Runnable | None:
         lambda values: applied(module, dict(zip(given, values, strict=True))),
         [tuple(value.shape) for value in values],
         values,
+        [at for at, output in enumerate(code.outputs) if not output.made],
     )
 
 
 def _spec(graph: Graph, batch: int) -> Runnable:
     twin = build(graph).eval()
-    return Runnable(twin, lambda values: twin(*values), [batched(shape, batch) for _, shape in graph.inputs], [])
+    sizes = [batched(shape, batch) for _, shape in graph.inputs]
+    return Runnable(twin, lambda values: twin(*values), sizes, [], [*range(len(graph.outputs))])
 
 
 def _same(found: Alignment, one: Runnable | None, other: Runnable | None, name: str) -> bool | None:
@@ -99,10 +106,34 @@ def _same(found: Alignment, one: Runnable | None, other: Runnable | None, name: 
         for each in (one, other):
             torch.manual_seed(SEED)
             outputs.append(leaves(each.run([value.clone() for value in one.values])))
+        if len(outputs[0]) != len(outputs[1]):
+            return False
+        for which, ends in enumerate(found.ends):
+            for end in ends:
+                at, there = (each.outputs[end.place] for each in ((one, other), (other, one))[which])
+                made, scores = outputs[which][at], outputs[1 - which][there]
+                if made.numel() != scores.numel() or made.ndim != len(end.shape) + 1:
+                    return None
+                both = made, _ended(scores.reshape(made.shape), end)
+                outputs[which][at], outputs[1 - which][there] = (_odds(each, end) for each in both)
     first, second = outputs
     if not all(bool(tensor.isfinite().any()) for tensor in first):
         return None
-    return len(first) == len(second) and all(map(_near, second, first))
+    return all(map(_near, second, first))
+
+
+def _ended(scores: Tensor, end: End) -> Tensor:
+    """What the ops of an end make of scores."""
+    shape = Tokens(end.shape) if len(end.shape) == 2 else end.shape
+    for op in end.ops:
+        scores = op.torch(modules, shape)(scores)
+    return scores
+
+
+def _odds(made: Tensor, end: End) -> Tensor:
+    """The logarithms of odds, which show what probabilities near 0 or 1 hide."""
+    made = made if end.ops[-1].probabilities else made.exp()
+    return made.clamp(min=LEAST).log() - (-made.clamp(max=MOST_SURE)).log1p()
 
 
 def _stir(module: nn.Module) -> None:

@@ -140,9 +140,13 @@ def follows(found: Diff) -> Iterator[tuple[str, str]]:
     if found.same:
         yield "run", "with the same random weights both give the same numbers"
     elif found.same is False:
-        yield "run", "with the same random weights they give other numbers: values are laid out otherwise"
+        yield (
+            "run",
+            "with the same random weights they give other numbers: by how values are laid out, or by constants",
+        )
     elif any(form.graph.code is not None for form in (found.alignment.first, found.alignment.second)):
-        yield "not compared", "how code lays values out: transposes and views of up to four axes"
+        drawn = ", and constants whose values are drawn or read" if found.unseen else ""
+        yield "not compared", f"how code lays values out: transposes and views of up to four axes{drawn}"
 
 
 def _field(field: Field) -> str:

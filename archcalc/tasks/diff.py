@@ -23,6 +23,7 @@ from ..views import Tabular
 from .compare import Compared, ComparisonPlan, gather, saved
 
 Field = float | None
+UNKNOWN = ("constant", "buffer ")  # among arguments, without words for their values
 
 
 class Impact(NamedTuple):
@@ -49,6 +50,19 @@ class Diff(Tabular):
     def equal(self) -> bool:
         """Whether one computes what the other does, given the same weights."""
         return self.alignment.verdict == "equal" and self.same is not False
+
+    @property
+    def unseen(self) -> bool:
+        """Whether code reads constants whose values do not follow from it."""
+        for graph in (self.alignment.first.graph, self.alignment.second.graph):
+            code = graph.code
+            kept = [name for name, _ in code.others] + [key for keys in code.keys for key in keys] if code else []
+            given = [value for node in graph.nodes for _, value in node.op.arguments] if code else []
+            flat = {one for value in given for one in (value if isinstance(value, tuple) else (value,))}
+            flat -= {UNKNOWN[1] + name for name in kept}
+            if any(isinstance(one, str) and ":" not in one and one.startswith(UNKNOWN) for one in flat):
+                return True
+        return False
 
     @cached_property
     def checkpoint(self) -> Checkpoint:

@@ -8,7 +8,19 @@ from math import prod
 from typing import Any, Self
 
 from ..ops import OPS, Op, OpError, Param, Shape, Tokens
-from ..ops.base import BUFFER, Along, Argument, Idiom, Needs, OpFamily, ReceptiveWindows, Role, Storage
+from ..ops.base import (
+    BUFFER,
+    EXACTLY,
+    PARAMETER,
+    Along,
+    Argument,
+    Idiom,
+    Needs,
+    OpFamily,
+    ReceptiveWindows,
+    Role,
+    Storage,
+)
 from ..ops.laid import Laid
 from ..ops.shapes import single
 from ..records import NamedTuple
@@ -55,6 +67,7 @@ class Call(Op):
     transposed: bool  # type: ignore[misc]
     role: Role  # type: ignore[misc]
     along: Along  # type: ignore[misc]
+    layer: tuple[Along, bool] | None
 
     def __init__(self, facts: Facts) -> None:
         own = self.__dict__
@@ -62,11 +75,12 @@ class Call(Op):
         for name in ("word", "family", "torch_module", "storage", "weight_layers", "free", "like", "fixed"):
             own[name] = getattr(facts, name)
         own["role"] = ROLES.get(facts.word, "")
-        own["along"] = _along(facts)
         own["draws"] = facts.word in DRAWS
         own.update({"read": 1} if facts.word in LIKE else {})
         own["regroups"] = facts.reach is None
-        own["transposed"] = [len(param.shape) for param in facts.params] == PRODUCTS.get(facts.word)
+        own["layer"] = layer = _layer(facts)
+        own["along"] = layer[0] if layer is not None else _along(facts)
+        own["transposed"] = layer is not None and layer[1]
         own["_key"] = ("", facts)
         own["_hash"] = hash((facts.word, facts.shape, facts.macs, facts.arguments))
 
@@ -134,6 +148,24 @@ class Call(Op):
         return (made, OPS["linear"](out=params[0][0], bias=len(params) > 1)) if layer else None
 
     @property
+    def in_two(self) -> tuple[Op, Op] | None:
+        facts, axes = self._facts, len(self.gives)
+        if facts.narrow or self.storage != "new":
+            return None
+        if len(facts.params) == 1:  # a function of a parameter
+            usual = all(value in (PARAMETER, USUAL.get(name)) for name, value in facts.arguments)
+            word = FUNCTIONS.get(self.word) if usual and not facts.fixed else None
+            return (_learned(facts.params[0].shape), OPS[word]()) if word else None
+        if facts.params:
+            return None
+        if self.word in LOG_SOFTMAX and (axis := self.said["dim"] % axes):
+            x = Tokens(facts.reads[1:]) if axes == 3 else facts.reads[1:]
+            shares = OPS["softmax"](axis=axis - 1)
+            return shares.normal(x) or shares, OPS["log"]()
+        words = {"log_sigmoid": ("sigmoid", "log"), "rsqrt": ("sqrt", "reciprocal")}.get(self.word)
+        return (OPS[words[0]](), OPS[words[1]]()) if words else None
+
+    @property
     def buffer(self) -> str:
         facts = self._facts
         own = next((value for name, value in facts.arguments if name == "self"), None)
@@ -145,6 +177,11 @@ class Call(Op):
     @property
     def constant(self) -> bool:
         return self._facts.free == CONSTANT
+
+    def apart(self, other: Op) -> str:
+        sides = [_exactly([value for _, value in one.arguments]) for one in (self, other)]
+        told = [f"a constant of {x[0]} has other values" for x, y in zip(*sides, strict=False) if not _near(x[1], y[1])]
+        return told[0] if told else ""
 
     def moved(self, x: Laid) -> Laid | None:
         facts = self._facts
@@ -235,6 +272,37 @@ SUMS = ("mean", "sum", "amax", "amin", "max", "var", "std")  # over axes that ar
 DEALS = ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "prelu", "_prelu_kernel", "im2col")
 
 
+def _layer(facts: Facts) -> tuple[Along, bool] | None:
+    """Of a product of a value and a parameter that is a fully connected layer of each place: where it takes the
+    channels to stand, and whether the parameter is in × out."""
+    given, axes = dict(facts.arguments), len(facts.gives)
+    if [len(param.shape) for param in facts.params] != PRODUCTS.get(facts.word):
+        return None
+    if facts.word == "einsum":
+        return _of_letters(str(given.get("equation")), given.get("tensors", ()))
+    if facts.word == "addmm":
+        once = given.get("beta", 1) == given.get("alpha", 1) == 1
+        return ("last", True) if once and given.keys() & {"self", "mat1", "mat2"} == {"self", "mat2"} else None
+    if "self" in given:
+        return ("front", False) if axes == 3 else None
+    return "last", True
+
+
+def _of_letters(equation: str, of: Sequence[str]) -> tuple[Along, bool] | None:
+    """The same of an einsum of a value and a parameter, in this order or the other."""
+    left, _, out = equation.replace(" ", "").replace("...", ".").partition("->")
+    parts = dict(zip(of, left.split(","), strict=False))
+    x, weight = parts.get("tensor", ""), parts.get("parameter", "")
+    if len(parts) < 2 or any(len({*one}) < len(one) for one in (x, weight, out)) or len({*weight} & {*x}) != 1:
+        return None
+    (summed,), made = {*weight} & {*x}, "".join({*weight} - {*x})
+    if "." in weight or out != x.replace(summed, made) or len(x) < 2:
+        return None
+    at = x.index(summed)
+    where: Along = "last" if at == len(x) - 1 else "front" if at == 1 and x[0] != "." else ""
+    return (where, weight[0] == summed) if where else None
+
+
 def _along(facts: Facts) -> Along:
     """Where a call takes the channels of a map to stand."""
     axes, word, given = len(facts.reads), facts.word, dict(facts.arguments)
@@ -256,7 +324,8 @@ def _along(facts: Facts) -> Along:
 
 
 EACH = ("add", "sub", "mul", "div")
-OVER = ("softmax", "log_softmax", "_softmax", "_log_softmax", "_safe_softmax")
+LOG_SOFTMAX = ("log_softmax", "_log_softmax")
+OVER = (*LOG_SOFTMAX, "softmax", "_softmax", "_safe_softmax")
 ODD = (LookupError, TypeError, ValueError, ArithmeticError, OpError)  # of arguments that torch gives nowhere
 CONSTANT = "makes a constant, of no input and no weight"
 
@@ -303,10 +372,8 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     axes = len(facts.reads)
     if len(x) == 1 and not facts.params and given.get("other") == NOTHING.get(facts.word, ...):
         return None
-    biased, once = len(facts.params) == 2, given.get("beta", 1) == given.get("alpha", 1) == 1
-    rows = facts.params[0].shape[0] if call.transposed else -1
-    if len(x) == 1 and x[0][-1:] == (rows,) and ("self" in given) == biased and once:
-        return OPS["linear"](out=facts.params[0].shape[1], bias=biased)
+    if call.layer is not None and len(x) == 1:
+        return OPS["linear"](out=facts.params[0].shape[call.transposed], bias=len(facts.params) == 2)
     if facts.word in MERGES and given.get("alpha", 1) == 1:
         if len(x) == 1 and facts.params:
             return OPS[facts.word]().taking(1)
@@ -330,7 +397,7 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     if facts.word == "transpose" and axes == 5 and {given["dim0"], given["dim1"]} == {1, 2}:
         return OPS["shuffle"](x[0][0])
     if facts.storage == "own" and not x and facts.params and not (given.get("start") or given.get("index")):
-        return OPS["learned"](size=facts.params[0].shape)
+        return _learned(facts.params[0].shape)
     places = str(_unnamed(given.get("indices")))
     if call.role == "table" and not x and len(facts.params) == 1 and places.startswith("constant range 0 "):
         return OPS["learned"](size=facts.shape)
@@ -345,9 +412,18 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
     return Call(Facts(facts.word, facts.family, "", (), arguments, (), 0, (), "new", 0, None, None, False, ""))
 
 
-PRODUCTS = {"matmul": [2], "mm": [2], "addmm": [2, 1]}  # which parameters make layers, by how many axes these have
+def _learned(size: Shape) -> Op:
+    """A parameter as a value, of one sample."""
+    own = size[1:] if len(size) > 2 and size[0] == 1 else size or (1,)
+    return OPS["learned"](size=own if len(own) > 1 else own[0])
+
+
+FUNCTIONS = {"silu": "swish", **{word: word for word in ("relu", "sigmoid", "tanh", "exp", "softplus", "abs", "sqrt")}}
+USUAL = {"beta": 1, "threshold": 20}
+PRODUCTS = {"matmul": [2], "mm": [2], "addmm": [2, 1], "einsum": [2]}  # of which parameters, by their axes
 MERGES = ("add", "mul")  # of two values, whichever is spread
 POOLED = {"mean": "gap", "amax": "gmp", "max": "gmp"}  # over all places
+ROUNDED = 1e-6  # of the length of a constant
 NOTHING = {"add": 0, "sub": 0, "mul": 1, "div": 1}  # the number with which an operator gives its value as it is
 
 
@@ -365,8 +441,26 @@ def _unnamed(value: Any) -> Any:
         return tuple(map(_unnamed, value))
     if not isinstance(value, Own):
         return value
-    kind, _, said = value.partition(": ")
+    kind, _, said = value.partition(EXACTLY)[0].partition(": ")
     return f"constant {said}" if said else kind.partition(" ")[0]
+
+
+def _exactly(values: Sequence[Any]) -> list[tuple[str, list[float]]]:
+    """Of the constants among arguments that are told from others by sums the size, and these sums."""
+    found = []
+    for value in values:
+        if isinstance(value, tuple):
+            found += _exactly(value)
+        elif isinstance(value, Own) and EXACTLY in value:
+            words, _, sums = value.partition(EXACTLY)
+            with suppress(ValueError, IndexError):
+                found.append((words.partition(": ")[2].split()[1], [*map(float, sums.split())]))
+    return found
+
+
+def _near(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether sums, of which the first is of the squares of all, differ by no more than numbers are rounded."""
+    return all(abs(x - y) <= ROUNDED * max(one[0], other[0]) for x, y in zip(one, other, strict=False))
 
 
 def argument(value: Any) -> Any:

@@ -27,7 +27,7 @@ UNKNOWN = "no rule counts it"
 HINT = "`--allow-unknown` counts the rest: every total is a lower bound then."
 LEVELS = {"example": "the CPU, by an example,"}
 KINDS = (BUFFER, PARAMETER)
-ALONE = {"tensor", "parameter"}
+ALONE = ({"tensor"}, {"parameter"})
 PLACES = ("device", "pin_memory", "layout")
 TRACKED = "num_batches_tracked"  # which no network reads
 BIASED = ("addmm", "addmv")  # whose bias stands in front of the weights
@@ -318,13 +318,13 @@ class _Builder:
 
     def _arguments(self, call: Called, mixed: bool) -> tuple[tuple[str, Any], ...]:
         """The arguments but those that say where and how one lies in memory. Of tensors that calls make the order of
-        what is read says which they are, but in a list with others; of parameters the line itself does, but where they
-        are of several."""
+        what is read says which they are, but in a list with others; of parameters the line itself does, but in a list
+        with others and where they are of several."""
 
         found = [(name, self._said(value, call, mixed)) for name, value in call.args.items() if name not in PLACES]
         return tuple(
             (name, argument(value)) for name, value in found
-            if value != "tensor" and not (isinstance(value, list) and value and len({*map(str, value)} - ALONE) == 0)
+            if value != "tensor" and not (isinstance(value, list) and {*map(str, value)} in ALONE)
         )  # fmt: skip
 
     def _said(self, value: Any, call: Called, mixed: bool) -> Any:

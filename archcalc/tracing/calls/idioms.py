@@ -67,12 +67,13 @@ def _by_root(form: Form, square: Form) -> Form:
 
 def _standardised(over: tuple[int, ...]) -> Form:
     """A value without its mean, over its deviation."""
-    several = {"dim": over, "unbiased": False, "keepdim": True}
-    mean = _either(_mean(over, X), Form("item", {"index": 1}, (Form("var_mean", several, (X,)),)))
+    several = [{"dim": over, name: no, "keepdim": True} for name, no in (("unbiased", False), ("correction", 0))]
+    both = _either(*(Form("var_mean", said, (X,)) for said in several))
+    mean = _either(_mean(over, X), Form("item", {"index": 1}, (both,)))
     rest = _calls("sub", X, mean)
     squares = _either(Form("square", {}, (rest,)), _mul(rest, rest))
-    spread = Form("item", {"index": 0}, (Form("var_mean", several, (X,)),))
-    return _by_root(rest, _either(_mean(over, squares), Form("var", several, (X,)), spread))
+    spread = *(Form("var", said, (X,)) for said in several), Form("item", {"index": 0}, (both,))
+    return _by_root(rest, _either(_mean(over, squares), *spread))
 
 
 def _scaled(form: Form) -> tuple[Form, Form]:
@@ -83,6 +84,12 @@ def _scaled(form: Form) -> tuple[Form, Form]:
 
 
 def _norms() -> Iterator[Idiom]:
+    for over, axis in ((LAST, -3), (LAST, -2), ((-3, -2, -1), -3), (PLACES, -2)):
+        grouped, parts = _standardised(over), ("groups", 2 + len(over))
+        scaled, shifted = _scaled(grouped)
+        yield Idiom("groupnorm", {}, shifted, axis, parts=parts)
+        yield Idiom("groupnorm", {"shift": False}, scaled, axis, parts=parts)
+        yield Idiom("groupnorm", {"scale": False, "shift": False}, grouped, axis, parts=parts)
     for over, axis in ((LAST, -1), (CHANNELS, -3)):
         scaled, shifted = _scaled(_standardised(over))
         yield Idiom("layernorm", {}, shifted, axis)
@@ -132,21 +139,61 @@ SQUARES = _either(_times(CUBED, SQUARE), _mul(_times(CUBED, X), X))
 ANGLE = _either(_times(sqrt(2 / pi), _add(X, CUBES)), _product(sqrt(2 / pi), X, _plus(1, SQUARES)))
 
 
+RELU, OVER = _calls("relu", X), _calls("exp", X)
+NEGATIVE = _either(_calls("neg", X), _times(-1, X))
+BELOW_ALONE = _either(_calls("clamp clamp_max", X, max=0), _calls("minimum min", X, other=0))
+LESS_ONE = _either(_calls("expm1", X), _calls("sub", OVER, other=1), _plus(-1, OVER))
+BENT = _either(_calls("where", ABOVE, X, LESS_ONE), _calls("where", BELOW, LESS_ONE, X))
+ALPHA, LAMBDA = 1.6732632423543772, 1.0507009873554805  # of SELU (arXiv:1706.02515, eq. 2)
+
+
+def _bent(alpha: float | str) -> Form:
+    below = _times(alpha, LESS_ONE)
+    return _either(_calls("where", ABOVE, X, below), _calls("where", BELOW, below, X))
+
+
 def _activations() -> Iterator[Idiom]:
     yield Idiom("gelu", {"tanh": True}, _product(0.5, X, _plus(1, _calls("tanh", ANGLE))))
+    yield Idiom("gelu", {"tanh": True}, _mul(X, _calls("sigmoid", _times(2 * sqrt(2 / pi), _add(X, CUBES)))))
     yield Idiom("gelu", {"tanh": False}, _product(0.5, X, _plus(1, _calls("erf", _times(sqrt(0.5), X)))))
     yield Idiom("mish", {}, _mul(X, _calls("tanh", LOG)))
-    yield Idiom("softplus", {}, _either(*LOG.of[1:]))
+    yield Idiom("softplus", {}, _either(*LOG.of[1:], _calls("logaddexp", X, other=0)))
     yield Idiom("hardswish", {}, _either(_mul(X, HARD), _product(SIXTH, X, GATE)))
     yield Idiom("hardsigmoid", {}, _either(*HARD.of[1:]))
     yield Idiom("swish", {}, _either(_mul(X, SOFT), _calls("div", X, _plus(1, _calls("exp", _calls("neg", X))))))
-    yield Idiom("sigmoid", {}, SOFT)
+    half = _calls("tanh", _times(0.5, X))
+    halves = _times(0.5, _plus(1, half)), _plus(0.5, _times(0.5, half)), _calls("div", OVER, _plus(1, OVER))
+    yield Idiom("sigmoid", {}, _either(SOFT, *halves))
+    twice = _times(2, _calls("sigmoid", _times(2, X)))
+    yield Idiom("tanh", {}, _either(_calls("sub", twice, other=1), _plus(-1, twice)))
     yield Idiom(
-        "relu", {}, _either(_calls("where", ABOVE, X, other=0), _calls("where", BELOW, X, self=0), _mul(X, ABOVE))
-    )
+        "relu",
+        {},
+        _either(
+            _calls("where", ABOVE, X, other=0), _calls("where", BELOW, X, self=0), _mul(X, ABOVE),
+            _calls("masked_fill", X, BELOW, value=0), _times(0.5, _add(X, _calls("abs", X))),
+        ),
+    )  # fmt: skip
+    yield Idiom("relu6", {}, _either(_calls("clamp clamp_max", RELU, max=6), _calls("minimum min", RELU, other=6)))
+    yield Idiom("abs", {}, _either(
+        _calls("where", ABOVE, X, NEGATIVE), _calls("where", BELOW, NEGATIVE, X), _calls("sqrt", SQUARE),
+        Form("max maximum", {}, (X, NEGATIVE)), _mul(X, _calls("sign sgn", X)),
+    ))  # fmt: skip
     yield Idiom(
-        "leaky_relu", {}, _either(_calls("where", ABOVE, X, SLOPED), _calls("where", BELOW, SLOPED, X)), number="slope"
-    )
+        "leaky_relu",
+        {},
+        _either(
+            _calls("where", ABOVE, X, SLOPED), _calls("where", BELOW, SLOPED, X),
+            _mul(X, _calls("where", ABOVE, self=1, other=ANY)), _mul(X, _calls("where", BELOW, self=ANY, other=1)),
+            _calls("sub", RELU, _times(ANY, _calls("relu", _calls("neg", X)))), _add(RELU, _times(ANY, BELOW_ALONE)),
+        ),
+        number="slope",
+    )  # fmt: skip
+    yield Idiom("leaky_relu", {}, Form("max maximum", {}, (X, SLOPED)), number="slope", most=1)
+    yield Idiom("elu", {}, BENT)
+    yield Idiom("elu", {}, _bent(ANY), number="alpha")
+    yield Idiom("selu", {}, _times(LAMBDA, _either(_bent(ALPHA), _calls("elu", X, alpha=ALPHA))))
+    yield Idiom("complement", {}, _plus(1, NEGATIVE))
     yield Idiom("square", {}, _mul(X, X))
     yield Idiom("gap", {}, _twice("mean"), -3)
     yield Idiom("gmp", {}, _twice("amax max"), -3)
