@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from re import sub
 from typing import Any
@@ -95,7 +95,8 @@ class _Builder:
         self.kept = {traced.tensors[tensor].storage for tensor in self.learned}
         self.by_storage = {traced.tensors[tensor].storage: -1 - n for n, (_, tensor) in enumerate(traced.inputs)}
         self.written: dict[int, int] = {}  # by storage: the node that wrote it last
-        self.used = {at for call in traced.calls for at in call.read} | {at for _, at in traced.outputs}
+        self.reads = [call.read for call in traced.calls]
+        self.used = {at for read in self.reads for at in read} | {at for _, at in traced.outputs}
         self.used |= {at for module in traced.modules for at in module.outputs}
         self.origins: list[Origin] = []
         self.keys: list[tuple[str, ...]] = []
@@ -138,7 +139,7 @@ class _Builder:
             for at, (size, born, dies) in enumerate(traced.storages)
             if born >= 0 and born < len(traced.calls)
         )  # fmt: skip
-        read = {at for call in traced.calls for at in call.read}
+        read = {at for each in self.reads for at in each}
         unused = [x for x in traced.learned if x.trained and x.tensor not in read]
         trained = [x.tensor for x in traced.learned if x.trained]
         known = {key for keys in self.keys for key in keys}
@@ -174,12 +175,14 @@ class _Builder:
     def _call(self, number: int, call: Called, path: str) -> None:
         traced = self.traced
         index = len(self.nodes)
-        read = call.read
-        inputs = self._inputs(read)
-        variable = self._inputs([tensor for tensor in read if tensor not in call.constants])
-        fixed = tuple(at for at, value in enumerate(inputs) if value not in variable)
+        read = self.reads[number]
+        inputs = variable = self._inputs(read)
+        fixed: tuple[int, ...] = ()
+        if call.constants:
+            variable = self._inputs([tensor for tensor in read if tensor not in call.constants])
+            fixed = tuple(at for at, value in enumerate(inputs) if value not in variable)
         seen = Seen(call := _with_numbers(call), traced.tensors)
-        depends = call.name not in SHAPED and any(tensor in self.depends for tensor in read)
+        depends = call.name not in SHAPED and not self.depends.isdisjoint(read)
         storages = {traced.tensors[tensor].storage for tensor in read}
         made = call.outputs
         fresh = {s for t in made if (s := traced.tensors[t].storage) not in storages and self._born(s) == number}
@@ -195,7 +198,7 @@ class _Builder:
         if depends:
             self.depends.update(made)
             batch = traced.batch
-            self.led.update(t for t in made if traced.tensors[t].shape[:1] == (batch,))
+            self.led.update([t for t in made if traced.tensors[t].shape[:1] == (batch,)])
         first = made[0] if made else -1
         shape = self._shape(first)
         try:
@@ -203,7 +206,7 @@ class _Builder:
             counts = elementwise(seen, kind) if depends and not view else {}
             if min(macs, *counts.values(), 0) < 0:
                 raise ValueError
-            params, keys, shares, mixed = self._params(index, call, kind)
+            params, keys, shares, mixed = self._params(index, call, kind, read)
             x = [self.nodes[v].shape if v >= 0 else self._shape(traced.inputs[-1 - v][1]) for v in inputs]
             narrow = self._narrows(call)
             plain = depends and not mixed and not narrow
@@ -320,22 +323,30 @@ class _Builder:
         """The arguments but those that say where and how one lies in memory. Of tensors that calls make the order of
         what is read says which they are, but in a list with others; of parameters the line itself does, but in a list
         with others and where they are of several."""
-
-        found = [(name, self._said(value, call, mixed)) for name, value in call.args.items() if name not in PLACES]
-        return tuple(
-            (name, argument(value)) for name, value in found
-            if value != "tensor" and not (isinstance(value, list) and {*map(str, value)} in ALONE)
-        )  # fmt: skip
+        found: list[tuple[str, Any]] = []
+        for name, value in call.args.items():
+            if name in PLACES:
+                continue
+            if isinstance(value, list):
+                parts = [self._said(part, call, mixed) for part in value]
+                if {*map(str, parts)} not in ALONE:
+                    found.append((name, argument(parts)))
+            elif not isinstance(value, Ref):
+                found.append((name, value))
+            elif (said := self._said(value, call, mixed)) != "tensor":
+                found.append((name, said))
+        return tuple(found)
 
     def _said(self, value: Any, call: Called, mixed: bool) -> Any:
         if not isinstance(value, Ref):
             return [self._said(part, call, mixed) for part in value] if isinstance(value, list) else value
         learned = self.learned.get(value)
-        constant = sub(r"[^\w. ×+-]", "?", call.constants.get(value, ""))
+        constant = sub(r"[^\w. ×+-]", "?", call.constants[value]) if value in call.constants else ""
         if learned is None:
             return Own(f"constant: {constant}" if constant else "tensor" if value in self.values else "constant")
-        name = sub(r"[^\w.]", "?", learned.names[0])
-        kind = "parameter" if learned.trained and not mixed else f"{KINDS[learned.trained]} {name}"
+        kind = "parameter"
+        if mixed or not learned.trained:
+            kind = f"{KINDS[learned.trained]} " + sub(r"[^\w.]", "?", learned.names[0])
         return Own(f"{kind}: {constant}" if constant else kind)
 
     def _narrows(self, call: Called) -> bool:
@@ -349,24 +360,31 @@ class _Builder:
         return not wider(new, old) and not wider(new, self.traced.dtype)
 
     def _params(
-        self, index: int, call: Called, kind: Kind
+        self, index: int, call: Called, kind: Kind, read: list[int]
     ) -> tuple[tuple[Param, ...], tuple[str, ...], int | None, bool]:
         """The parameters that the call is the first to read, their names in a `state_dict`, the node that all of its
         parameters belong to, where that is another one, and whether they belong to several."""
+        if self.learned.keys().isdisjoint(read):
+            return (), (), None, False
         own: list[Param] = []
         keys: list[str] = []
         owners: set[int] = set()
-        for name, value in sorted(call.args.items(), key=lambda pair: call.name in BIASED and pair[0] == "self"):
-            for tensor in refs(value):
+        given: Iterable[tuple[str, Any]] = call.args.items()
+        if call.name in BIASED:
+            given = sorted(given, key=lambda pair: pair[0] == "self")
+        for name, value in given:
+            for tensor in (value,) if isinstance(value, Ref) else refs(value):
                 learned = self.learned.get(tensor)
                 statistic = name in ("running_mean", "running_var")
                 if learned is None or not (learned.trained or statistic):
                     continue
                 owner = self.owner.setdefault(tensor, index)
                 owners.add(owner)
-                if owner != index or any(key in learned.names for key in keys):
+                if owner != index or not {*keys}.isdisjoint(learned.names):
                     continue
-                key = next((k for k in learned.names if k.rpartition(".")[0] == call.module), learned.names[0])
+                key = learned.names[0]
+                if len(learned.names) > 1:
+                    key = next((name for name in learned.names if name.rpartition(".")[0] == call.module), key)
                 of: ParamKind = "stat" if statistic else "norm" if kind.family == "norm" else _kind(key, name)
                 own.append(Param(key.rpartition(".")[2], self.traced.tensors[tensor].shape, of))
                 keys.append(key)
@@ -434,15 +452,15 @@ class _Builder:
             name = calls[number].name
             seen[name] = seen.get(name, 0) + 1
             own = f"{name}.{seen[name]}" if counts[name] > 1 else name
-            by_weight = self._belongs(calls[number], place.module)
+            by_weight = self._belongs(self.reads[number], place.module)
             if by_weight:
                 found[number] = by_weight
             else:
                 found[number] = place.path if alone else f"{place.path}/{own}" if place.path else own
 
-    def _belongs(self, call: Called, module: str) -> str:
+    def _belongs(self, read: list[int], module: str) -> str:
         """The module whose parameters a call reads, where it is not the one that runs."""
-        names = [x.names for value in call.args.values() for t in refs(value) if (x := self.learned.get(t))]
+        names = [self.learned[tensor].names for tensor in read if tensor in self.learned]
         if not names or any(name.rpartition(".")[0] == module for each in names for name in each):
             return ""
         return names[0][0].rpartition(".")[0]

@@ -4,6 +4,7 @@ JSON, without values of weights, source text or absolute paths, and comes from s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from json import dumps, loads
 from math import inf, isfinite, nan, prod
 from pathlib import Path
@@ -102,13 +103,19 @@ class Called(NamedTuple):
     @property
     def name(self) -> str:
         """`conv2d`; of an operator in place its other form."""
-        name = self.op.rpartition("::")[2]
-        return name[:-1] if name.endswith("_") and not name.endswith("__") else name
+        return plain(self.op)
 
     @property
     def read(self) -> list[int]:
         """The tensors that it reads, in the order of its arguments."""
-        return [*refs(list(self.args.values()))]
+        return refs([*self.args.values()])
+
+
+@lru_cache(1 << 12)  # names come from files of strangers, too
+def plain(op: str) -> str:
+    """The name of an operator; of one in place that of its other form."""
+    name = op.rpartition("::")[2]
+    return name[:-1] if name.endswith("_") and not name.endswith("__") else name
 
 
 class Traced(NamedTuple):
@@ -133,7 +140,15 @@ def refs(value: Any) -> list[int]:
     """The tensors in an argument."""
     if isinstance(value, Ref):
         return [int(value)]
-    return [found for part in value for found in refs(part)] if isinstance(value, list) else []
+    found: list[int] = []
+    if isinstance(value, list):
+        for part in value:
+            kind = type(part)
+            if kind is Ref:
+                found.append(int(part))
+            elif kind is list:
+                found += refs(part)
+    return found
 
 
 # --- to JSON ------------------------------------------------------------------------------------------------------

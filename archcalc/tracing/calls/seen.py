@@ -47,7 +47,12 @@ class Seen(NamedTuple):
 
     def first(self) -> Shape:
         """The shape of the first tensor among the arguments."""
-        return self.tensors[self.call.read[0]].shape
+        for value in self.call.args.values():
+            if isinstance(value, Ref):
+                return self.tensors[value].shape
+            if isinstance(value, list) and (found := refs(value)):
+                return self.tensors[found[0]].shape
+        raise IndexError("it reads no tensor")
 
     def sizes(self, name: str, axes: int, default: int) -> Shape:
         """A number for each axis: one that is given alone is that of all of them."""
