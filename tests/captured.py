@@ -27,7 +27,7 @@ from archcalc.analysis.counts import analyse
 from archcalc.errors import ArchcalcError
 from archcalc.graph import Typed
 from archcalc.runtime import capture, reference, trace
-from archcalc.runtime.shadow import Literals, Shadow
+from archcalc.runtime.shadow import OnMeta, Shadow
 from archcalc.runtime.skeleton import skeleton, untouched
 
 # Operators that torchvision defines in C++, by their schemas: enough to import it without.
@@ -73,12 +73,12 @@ def torchvision() -> Any:
 def fcm(module: nn.Module, given: dict[str, trace.Given]) -> int | None:
     """The MACs that torch's own counter sees on `meta`; None where it raises."""
     try:
-        with untouched(), torch.device("meta"):
+        with untouched():
             shadow = Shadow()
             module = skeleton(module, shadow).eval().requires_grad_(False)  # else its tracker of modules raises
             inputs = trace.made_on_meta(given, 1, "float32", shadow)
             counter = FlopCounterMode(display=False)
-            with torch.no_grad(), shadow, Literals(shadow), counter:
+            with torch.no_grad(), shadow, OnMeta(shadow), counter:
                 trace.applied(module, inputs)
         return counter.get_total_flops() // 2
     except Exception:

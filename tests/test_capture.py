@@ -25,7 +25,6 @@ from archcalc.analysis.memory import held_bytes
 from archcalc.errors import ArchcalcError, SpecError, UsageError
 from archcalc.graph import Graph
 from archcalc.models import Model
-from archcalc.runtime.shadow import OWN, aten
 from archcalc.show.explain import page
 from archcalc.show.writers import write
 from archcalc.tasks.explain import Explanation, explain_network, explain_spans
@@ -602,18 +601,6 @@ def test_a_hook_hangs_on_its_own_part() -> None:
     model = archcalc.capture(module, torch.ones(1, 4))
     assert [node.path for node in model.graph.nodes] == ["a", "mul", "b"]
     assert not module.a._forward_hooks
-
-
-@pytest.mark.parametrize("packet", [aten.batch_norm, aten.hardtanh, aten.hardtanh_, aten.hardswish, aten.hardsigmoid_])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_what_is_worked_out_here_is_as_torch_has_it(packet: Any, dtype: torch.dtype) -> None:
-    x = torch.empty(2, 4, 3, 3, device="meta", dtype=dtype)
-    learned = [torch.empty(4, device="meta")] * 4
-    rest = (*learned, False, 0.1, 1e-5, True) if packet is aten.batch_norm else ()
-    for value in (x, x.to(memory_format=torch.channels_last), x.transpose(2, 3), x[..., 0], x[:, :, ::2]):
-        found, wanted = (made(value, *rest) for made in (OWN[packet], packet))
-        assert (found.shape, found.dtype, found.stride()) == (wanted.shape, wanted.dtype, wanted.stride())
-        assert (found is value) is (wanted is value)
 
 
 def test_a_norm_of_other_channels_does_not_fit() -> None:

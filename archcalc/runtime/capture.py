@@ -58,7 +58,7 @@ class Captured:
 
     def _seen(self, batch: int, dtype: str, hooks: bool) -> Watch:
         shadow = Shadow()
-        with untouched(), torch.device("meta"):
+        with untouched():
             return _watched(*self._on_meta(batch, dtype, shadow, hooks=hooks), shadow)
 
     def real(
@@ -88,7 +88,7 @@ class Captured:
         """What a training step at the batch and in the dtype of a graph takes. Raises as `trace` does."""
         assert graph.code is not None
         shadow = Shadow()
-        with untouched(), torch.device("meta"):
+        with untouched():
             module, given = self._on_meta(graph.code.batch, graph.code.dtype, shadow, training=True)
             return step(module, given, shadow, graph)
 
@@ -105,8 +105,8 @@ class Captured:
     ) -> tuple[nn.Module, dict[str, Tensor]]:
         """A copy of the module that takes no memory, all shapes known, and its inputs. Raises as `trace` does."""
         self._check(batch)
-        module = skeleton(self.module, shadow, hooks)
-        module = (module.train() if training else module.eval()).to(getattr(torch, dtype))
+        module = skeleton(self.module, shadow, hooks, getattr(torch, dtype))
+        module = module.train() if training else module.eval()
         given = made_on_meta(self.inputs, batch, dtype, shadow)
         if lazy(module):
             run(module, given, shadow, None)

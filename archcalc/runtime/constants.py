@@ -19,6 +19,10 @@ GRID = 1 << 16  # elements of the places of a grid
 NEAR = 1e-6  # of places
 LARGE = 1e3  # beside numbers as large, as those that hide, sums do not show the others
 LARGEST = 1 << 22  # elements that are looked at
+MANY = 1 << 10  # elements from which on it is quicker to see whether it was looked at before
+MOST_SAID = 1 << 10
+# Masks are made anew in each layer.
+SAID: dict[tuple[torch.dtype, tuple[int, ...], bytes], str] = {}
 WAVES, ALIKE = 1 << 20, 1e-4  # elements that may be the sines of a map, and how near they are then
 CLOSE = 4e-7  # of sines, for each place: angles are rounded
 BUCKETS = ((32, 128), (64, 128), (16, 64), (32, 20), (320, 800))  # classes of distances, and the last class's distance
@@ -27,7 +31,19 @@ BUCKETS = ((32, 128), (64, 128), (16, 64), (32, 20), (320, 800))  # classes of d
 def described(value: Tensor) -> str:
     """What a constant is: `full 0.5`, `range 0 128`, `relative 7×7`, `mask causal -inf`, `cos 10000 64 halves`,
     `sines 25×34 256 6.283185307179586 interleaved`, or its size and what tells it from others."""
-    value = value.detach().cpu()
+    value = value.detach().cpu().contiguous()
+    if value.numel() < MANY:
+        return _described(value)
+    numbers = value.reshape(-1).view(torch.uint8).numpy().tobytes()
+    key = value.dtype, tuple(value.shape), sha256(numbers).digest()
+    if key not in SAID:
+        if len(SAID) >= MOST_SAID:
+            SAID.clear()
+        SAID[key] = _described(value)
+    return SAID[key]
+
+
+def _described(value: Tensor) -> str:
     if not value.numel():
         return f"empty {_dtype(value)}"
     if value.is_complex() or (value.dtype.itemsize == 1 and value.is_floating_point()):

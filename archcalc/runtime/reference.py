@@ -21,7 +21,7 @@ from ..errors import Unavailable, UsageError, did_you_mean, printable
 from ..graph import Input, Typed
 from ..language.zoo import resized
 from ..ops import dims
-from .shadow import Literals, Shadow
+from .shadow import OnMeta, Shadow
 from .skeleton import untouched
 from .trace import Given, places, settled, shown
 
@@ -71,7 +71,7 @@ def _made(make: Callable[[], Any]) -> Any:
             with ExitStack() as stack:
                 stack.enter_context(torch.device("meta"))
                 stack.enter_context(shadow)
-                stack.enter_context(Literals(shadow))
+                stack.enter_context(OnMeta(shadow))
                 made = make()
             if isinstance(made, nn.Module):
                 _keep(made, shadow)
@@ -94,7 +94,7 @@ def _keep(module: nn.Module, shadow: Shadow) -> None:
         vars(part).update({name: known(value) for name, value in vars(part).items()})
         for name, tensor in part._buffers.items():
             value = None if tensor is None else shadow.twin(tensor)
-            if value is not None and settled(part, name, value, not value.is_floating_point()):
+            if tensor is not None and value is not None and settled(part, name, tensor, shadow):
                 part._buffers[name] = value
 
 

@@ -7,23 +7,26 @@ activations has no value, and random numbers have none, so that no random state 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from ..tracing.calls import kinds
+from .meta import META, rule_of
 
 MOST = 1 << 22  # elements of a value
-META = torch.device("meta")
 CPU = torch.device("cpu")
+PLAIN = (Tensor, nn.Parameter)
 aten = torch.ops.aten
 # What reads of a tensor its size and type alone.
 SHAPED = {getattr(aten, name) for name in kinds.SHAPED}
+ASKING = {*SHAPED, aten.embedding}  # whose values are asked for, where other operators do without
 # What gives a number, not a tensor.
 NUMBERS = {aten._local_scalar_dense, aten.item, aten.is_nonzero, aten.equal}
 
@@ -77,43 +80,73 @@ def followed(one: Any, ended: Callable[[Alive], object], key: int, held: Any) ->
     return found
 
 
-class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Undisturbed(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A mode from which torch's compiler need not be kept at each call, as nothing is compiled where it is."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+class Twin:
+    """The value of a tensor on `meta`, and the storage that this stands in. What is `lent` is somebody's, and is copied
+    when it is first asked for."""
+
+    __slots__ = ("lent", "storage", "value")
+
+    def __init__(self, value: Tensor, storage: int, lent: bool) -> None:
+        self.value, self.storage, self.lent = value, storage, lent
+
+
+class Shadow(Undisturbed):  # type: ignore[no-untyped-call]
     """Runs operators on `meta`, and on values where these are known."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._twins: dict[int, Alive] = {}  # by `id`, with their values
+        self._twins: dict[int, Alive] = {}  # by `id`, with a Twin
+        self._stand: dict[int, set[int]] = {}  # the `id`s of what stands in a storage
 
     def twin(self, tensor: Tensor) -> Tensor | None:
         """The value of a tensor, if it is known: of what stands on a device itself."""
-        if tensor.device.type != "meta":
+        if not tensor.is_meta:
             return tensor
         found = self._twins.get(id(tensor))
-        return found.held if found is not None and found() is tensor else None
+        if found is None or found() is not tensor:
+            return None
+        twin: Twin = found.held
+        if twin.lent:
+            with _disable_current_modes(), torch._C.DisableTorchFunction():
+                twin.value, twin.lent = twin.value.detach().cpu().clone(), False
+        return twin.value
 
-    def know(self, tensor: Any, value: Any) -> None:
-        """Remember the values of what an operator gave."""
+    def know(self, tensor: Any, value: Any, lent: bool = False) -> None:
+        """Remember the values of what an operator gave, or what is lent."""
         for one, known in zip(tensors_of(tensor), tensors_of(value), strict=False):
-            if one.device.type == "meta" and known.device.type != "meta":
-                self._twins[id(one)] = followed(one, self._ended, id(one), known)
+            if one.is_meta and not known.is_meta:
+                key, storage = id(one), one.untyped_storage()._cdata
+                self._twins[key] = followed(one, self._ended, key, Twin(known, storage, lent))
+                self._stand.setdefault(storage, set()).add(key)
 
-    def _ended(self, twin: Alive) -> None:
-        if self._twins.get(twin.key) is twin:
-            del self._twins[twin.key]
+    def _ended(self, alive: Alive) -> None:
+        if self._twins.get(alive.key) is alive:
+            self._drop(alive.key)
+
+    def _drop(self, key: int) -> None:
+        storage = self._twins.pop(key).held.storage
+        beside = self._stand[storage]
+        beside.discard(key)
+        if not beside:
+            del self._stand[storage]
 
     def forget(self, written: Tensor) -> None:
         """Know nothing any more of what stands in the memory of a tensor."""
-        if written.device.type != "meta":
-            return
-        storage = written.untyped_storage()._cdata
-        for key, twin in [*self._twins.items()]:
-            tensor = twin()
-            if tensor is not None and tensor.untyped_storage()._cdata == storage:
-                del self._twins[key]
+        if written.is_meta:
+            for key in [*self._stand.get(written.untyped_storage()._cdata, ())]:
+                self._drop(key)
 
     def on_meta(self, tensor: Tensor) -> Tensor:
         """The tensor on `meta`, whose value is known."""
-        if tensor.device.type == "meta":
+        if tensor.is_meta:
             return tensor
         found = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
         self.know(found, tensor)
@@ -121,21 +154,45 @@ class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        given = tensors_of(args, kwargs)
-        if any(map(is_lazy, given)):  # it has no shape yet
+        return self.answer(func, args, kwargs, tensors_of(args, kwargs))
+
+    def answer(self, func: Any, args: Any, kwargs: Any, given: list[Tensor]) -> Any:
+        """What an operator gives; `given` are the tensors among its arguments."""
+        packet = func.overloadpacket
+        if packet in ASKING or not self._unknown(given) or _devices(args, kwargs):
+            return self._answer(func, args, kwargs, given)
+        try:
+            out = _on_meta(func, args, kwargs)
+        except (RuntimeError, NotImplementedError):  # its shape depends on values
+            return self._answer(func, args, kwargs, given)
+        if self._stand and func._schema.is_mutable:
+            for tensor in written(func, args, kwargs):
+                self.forget(tensor)
+        return out
+
+    def _unknown(self, given: list[Tensor]) -> bool:
+        """Whether all tensors are on `meta`, and not all have values: what is known of most calls."""
+        found = False
+        for tensor in given:
+            if not tensor.is_meta or type(tensor) not in PLAIN:  # as a lazy one, which has no shape yet
+                return False
+            found = found or id(tensor) not in self._twins
+        return found
+
+    def _answer(self, func: Any, args: Any, kwargs: Any, given: list[Tensor]) -> Any:
+        if any(map(is_lazy, given)):
             return func(*args, **kwargs)
         twins = [self.twin(tensor) for tensor in given]
         known = all(twin is not None for twin in twins) and torch.Tag.nondeterministic_seeded not in func.tags
         packet = func.overloadpacket
         if known and packet in NUMBERS:
             return func(*mapped(args, self._value, CPU), **mapped(kwargs, self._value, CPU))
-        to_cpu = any(device == CPU for device in _devices(args, kwargs))
-        real = known and (to_cpu or (given and all(tensor.device.type != "meta" for tensor in given)))
+        to_cpu = CPU in _devices(args, kwargs)
+        real = known and (to_cpu or (given and not any(tensor.is_meta for tensor in given)))
         if packet is aten.embedding and not func._schema.is_mutable:
             self._in_range(args)
-        on_meta = mapped(args, self.on_meta, META), mapped(kwargs, self.on_meta, META)
         try:
-            out = OWN[packet](*on_meta[0], **on_meta[1]) if packet in OWN else func(*on_meta[0], **on_meta[1])
+            out = _on_meta(func, mapped(args, self.on_meta, META), mapped(kwargs, self.on_meta, META))
         except (RuntimeError, NotImplementedError) as error:  # its shape depends on values
             if not known:
                 if not any(twin is not None for twin in twins):
@@ -190,18 +247,20 @@ class Shadow(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise IndexError(f"index out of range: id {int(value.max())} of a table of {weight.shape[0]} rows")
 
 
+def _on_meta(func: Any, args: Any, kwargs: Any) -> Any:
+    """What an operator gives on `meta`: by our rule, or torch's."""
+    rule = rule_of(func)
+    found = None if rule is None else rule(*args, **kwargs)
+    return func(*args, **kwargs) if found is None else found
+
+
 def _empty(tensor: Tensor) -> Tensor:
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=CPU)
 
 
-def _devices(*values: Any) -> Iterable[torch.device]:
-    for value in values:
-        if isinstance(value, torch.device):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _devices(*value)
-        elif isinstance(value, dict):
-            yield from _devices(*value.values())
+def _devices(args: Any, kwargs: Mapping[str, Any]) -> list[torch.device]:
+    """The devices among arguments."""
+    return [value for value in (*args, *kwargs.values()) if isinstance(value, torch.device)]
 
 
 def written(func: Any, args: Any, kwargs: Mapping[str, Any]) -> list[Tensor]:
@@ -213,85 +272,31 @@ def written(func: Any, args: Any, kwargs: Mapping[str, Any]) -> list[Tensor]:
     return found
 
 
-# --- operators that `meta` does otherwise than devices do ---------------------------------------------------------
-
-
-def attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
-    """Attention whose output lies in memory as that of the fused kernels does: tokens before heads."""
-    *batch, tokens, _width = query.shape
-    if len(batch) != 2 or key.device != query.device:
-        return query.new_empty((*batch, tokens, value.shape[-1]))
-    return query.new_empty((batch[0], tokens, batch[1], value.shape[-1])).transpose(1, 2)
-
-
-def _grouped_mm(a: Tensor, b: Tensor, offs: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
-    if a.ndim == 2 and b.ndim == 2 and offs is not None:
-        return a.new_empty((offs.shape[0], a.shape[0], b.shape[1]))
-    return a.new_empty((*a.shape[:-1], b.shape[-1]))
-
-
-def _recurrent(x: Tensor, second: Any, *rest: Any, **_: Any) -> Any:
-    """The outputs of a recurrent network: its values, and its last states. Packed sequences have the sizes of their
-    batches before the states."""
-    packed = isinstance(second, Tensor) and second.dtype == torch.int64 and second.ndim == 1
-    states = rest[0] if packed else second
-    states = [*states] if isinstance(states, list | tuple) else [states]
-    both = rest[-1 if packed else -2]
-    out = x.new_empty((*x.shape[:-1], states[0].shape[-1] * (2 if both else 1)))
-    return (out, *[state.new_empty(state.shape) for state in states])
-
-
-def _of_each(name: str) -> dict[Any, Callable[..., Any]]:
-    """A function of each element, into new memory or in place, which torch works out in Python at length."""
-    new, in_place = getattr(aten, name), getattr(aten, f"{name}_")
-
-    def made(x: Tensor, *more: Any) -> Tensor:
-        return torch.empty_like(x) if x.is_floating_point() else new(x, *more)
-
-    def written(x: Tensor, *more: Any) -> Tensor:
-        return x if x.is_floating_point() else in_place(x, *more)
-
-    return {new: made, in_place: written}
-
-
-def _batch_norm(x: Tensor, *rest: Any) -> Tensor:
-    """What torch makes of a dozen operators in Python, which takes a third of a capture; in training, and where it does
-    not fit, these are called."""
-    *learned, training = rest[:5]
-    fits = x.ndim > 1 and all(one is None or one.numel() == x.shape[1] for one in learned)
-    return aten.batch_norm(x, *rest) if training or None in learned[2:] or not fits else torch.empty_like(x)
-
-
-OWN: dict[Any, Callable[..., Any]] = {
-    aten.batch_norm: _batch_norm,
-    **_of_each("hardtanh"),
-    **_of_each("hardswish"),
-    **_of_each("hardsigmoid"),
-    aten.scaled_dot_product_attention: attention,
-    **dict.fromkeys((aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu), _recurrent),
-}
-if hasattr(aten, "_grouped_mm"):
-    OWN[aten._grouped_mm] = _grouped_mm
-
-
 # --- what never reaches an operator -------------------------------------------------------------------------------
 
 
-class Literals(TorchFunctionMode):
-    """Numbers that are written in code become tensors inside C++, where no operator is called: here they are made on
-    the CPU first. A device that is not there is passed over."""
+class OnMeta(TorchFunctionMode):
+    """Tensors are made on `meta` where no device is said, and where one is said that is not there. Numbers that are
+    written in code become tensors inside C++, where no operator is called: here they are made on the CPU first."""
 
-    MADE = frozenset({torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy})
+    LITERAL = frozenset({torch.tensor, torch.as_tensor, torch.asarray, torch.from_numpy})
     INDEXED = frozenset({Tensor.__getitem__, Tensor.__setitem__})
     READ = frozenset({Tensor.tolist, Tensor.numpy, Tensor.__array__})
+    MOVED = frozenset({Tensor.to, Tensor.cuda, Tensor.new_tensor})
+    MADE = frozenset(_device_constructors())
+    SEEN = LITERAL | INDEXED | READ | MOVED | MADE
 
     def __init__(self, shadow: Shadow) -> None:
         super().__init__()
         self.shadow = shadow
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        if func in self.MADE and not (args and isinstance(args[0], Tensor)):
+        if func in self.SEEN or (kwargs and "device" in kwargs):
+            return self._seen(func, args, dict(kwargs or {}))
+        return func(*args, **kwargs) if kwargs else func(*args)
+
+    def _seen(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if func in self.LITERAL and not (args and isinstance(args[0], Tensor)):
             if func is not torch.from_numpy:
                 kwargs["device"] = "cpu"
             kwargs.pop("requires_grad", None)
@@ -311,6 +316,8 @@ class Literals(TorchFunctionMode):
                     return func(value, *args[1:], **kwargs)
         elif func is Tensor.cuda:
             return args[0]
+        elif func in self.MADE and kwargs.get("device") is None:
+            kwargs["device"] = META
         elif func is Tensor.to or "device" in kwargs:
             args = tuple(_here(value) for value in args) if func is Tensor.to else args
             kwargs = {name: _here(value) if name == "device" else value for name, value in kwargs.items()}

@@ -18,7 +18,8 @@ from torch.utils.flop_counter import flop_registry
 
 from ..errors import UsageError
 from ..graph import Graph, Stepped
-from .shadow import META, Alive, Shadow, attention, followed, tensors_of
+from .meta import META, attention
+from .shadow import Alive, Shadow, followed, tensors_of
 from .trace import heard, leaves, paths, relative, run, running, their_frame
 
 
@@ -101,7 +102,7 @@ class _Seen:
             return tensor
 
         alive: list[Any] = []
-        with running(True, shadow), saved_tensors_hooks(keep, lambda tensor: tensor), _fused(self._products):
+        with running(shadow), saved_tensors_hooks(keep, lambda tensor: tensor), _fused(self._products):
             out = self._forward(module, given, shadow)
         del out
         for size, at in self._kept.values():
@@ -109,7 +110,7 @@ class _Seen:
 
     def take(self, module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow) -> None:
         """Run forward and backward, and see the most that is held."""
-        with running(True, shadow), self.watched, _fused(self._products):
+        with running(shadow), self.watched, _fused(self._products):
             out = [tensor for tensor in leaves(self._forward(module, given, shadow)) if tensor.requires_grad]
             self.phase = "backward"
             if out:

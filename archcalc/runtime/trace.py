@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import _disable_current_modes
 
 from ..errors import ArchcalcError, Source, SpecError, Text, UsageError, printable
 from ..graph import MAX_NODES
@@ -31,7 +31,8 @@ from ..tracing.calls.kinds import known
 from ..tracing.traced import BYTES, Called, Learned, Module, Ref, Storage, Traced
 from ..tracing.traced import Tensor as Seen
 from .constants import LARGEST, described, grid, later
-from .shadow import META, MOST, SHAPED, Alive, Literals, Shadow, changed, followed, tensors_of, written
+from .meta import META
+from .shadow import MOST, PLAIN, SHAPED, Alive, OnMeta, Shadow, Undisturbed, changed, followed, tensors_of, written
 
 # Where frames are passed over on the way to the line that somebody wrote.
 OURS = tuple(f"{Path(file).resolve().parent}{os.sep}" for file in (torch.__file__, __file__))
@@ -90,10 +91,10 @@ def run(module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow, watch: W
     """Run the module, watched or not: what it gives where it is to be trained. Raises SpecError at the last line of
     somebody's code."""
     modes = torch.enable_grad() if grad else torch.no_grad() if watch is None else torch.inference_mode()
-    with running(not grad and next(iter(given.values())).device == META, shadow), modes, ExitStack() as stack:
+    on_meta = not grad and next(iter(given.values())).device == META
+    with running(shadow if on_meta else None, watch), modes, ExitStack() as stack:
         if watch is not None:
             stack.enter_context(heard(watch.enter, watch.leave))
-            stack.enter_context(watch)
         out = applied(module, given)
         if watch is not None:
             watch.end(out)
@@ -149,15 +150,18 @@ def places(module: nn.Module, count: int) -> list[str]:
 
 
 @contextmanager
-def running(on_meta: bool, shadow: Shadow) -> Iterator[None]:
-    """Somebody's code runs as `shown` says, not compiled, and `on_meta` with values where they are known."""
+def running(shadow: Shadow | None, watch: Watch | None = None) -> Iterator[None]:
+    """Somebody's code runs as `shown` says, not compiled; on `meta` with the values that `shadow` knows, and watched,
+    where these are given."""
     stance = getattr(torch.compiler, "set_stance", None)
+    mode = shadow if watch is None else watch  # which asks the shadow itself
     with shown(), ExitStack() as stack:
         if stance is not None:
             stack.enter_context(stance("force_eager"))
-        if on_meta:
-            stack.enter_context(shadow)
-            stack.enter_context(Literals(shadow))
+        if shadow is not None:
+            stack.enter_context(OnMeta(shadow))
+        if mode is not None:
+            stack.enter_context(mode)
         yield
 
 
@@ -225,20 +229,12 @@ def _depends(error: BaseException) -> bool:
 # --- places -------------------------------------------------------------------------------------------------------
 
 
-_PASSED: dict[str, bool] = {}
-
-
+@cache
 def passed(file: str) -> bool:
     """Whether a file is torch's, ours, Python's own, or none."""
-    found = _PASSED.get(file)
-    if found is None:
-        plain = os.path.abspath(file)  # noqa: PTH100 - links stay
-        found = _PASSED[file] = (
-            file.startswith("<")
-            or plain.startswith(OURS)
-            or (plain.startswith(PYTHON) and f"{os.sep}site-packages{os.sep}" not in plain)
-        )
-    return found
+    plain = os.path.abspath(file)  # noqa: PTH100 - links stay
+    own = plain.startswith(PYTHON) and f"{os.sep}site-packages{os.sep}" not in plain
+    return file.startswith("<") or plain.startswith(OURS) or own
 
 
 def their_frame() -> FrameType | None:
@@ -247,6 +243,9 @@ def their_frame() -> FrameType | None:
     while frame is not None and passed(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
+
+
+_LINES: dict[str, tuple[list[str], tuple[str, ...]]] = {}  # with what Python has read of a file
 
 
 def relative(file: str) -> str:
@@ -260,7 +259,12 @@ def relative(file: str) -> str:
 
 def _source(file: str) -> Source:
     linecache.checkcache(file)
-    return Source(relative(file), tuple(line.rstrip("\n") for line in linecache.getlines(file)))
+    lines = linecache.getlines(file)
+    there, found = _LINES.get(file, ([], ()))
+    if there is not lines:  # the file is another one by now
+        found = tuple([line.rstrip("\n") for line in lines])
+        _LINES[file] = lines, found
+    return Source(relative(file), found)
 
 
 def place(source: Source, line: int, word: str = "") -> Text:
@@ -274,7 +278,16 @@ def place(source: Source, line: int, word: str = "") -> Text:
 
 def paths(module: nn.Module) -> dict[int, str]:
     """The first path of each part of a module, by its `id`."""
-    return {id(part): plain(path) for path, part in reversed([*module.named_modules()])}
+    return _first_paths(parts_of(module))
+
+
+def _first_paths(parts: Sequence[tuple[str, nn.Module]]) -> dict[int, str]:
+    return {id(part): plain(path) for path, part in reversed(parts)}
+
+
+def parts_of(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """A module and all its parts by their paths, also those that have several."""
+    return [*module.named_modules(remove_duplicate=False)]
 
 
 # --- watching -----------------------------------------------------------------------------------------------------
@@ -298,14 +311,17 @@ NONE: dict[int, str] = {}  # of most calls
 DTYPES = {getattr(torch, name): name for name in BYTES if hasattr(torch, name)}
 
 
-def settled(part: nn.Module, name: str, value: Tensor | None, whole: bool) -> bool:
+def settled(part: nn.Module, name: str, tensor: Tensor, shadow: Shadow) -> bool:
     """Whether a buffer of a module follows from its code: whole numbers, the places of a grid, which token comes later,
-    and what no checkpoint holds; `value` where it is known."""
-    if whole or name in part._non_persistent_buffers_set:
+    and what no checkpoint holds; `shadow` knows its value."""
+    if not tensor.is_floating_point() or name in part._non_persistent_buffers_set:
         return True
+    value = shadow.twin(tensor) if tensor.ndim > 1 else None
+    if value is None:
+        return False
     with _disable_current_modes(), torch._C.DisableTorchFunction():
-        plain = value.detach().cpu().squeeze() if value is not None and value.ndim > 1 else None
-        return plain is not None and (later(plain) or bool(grid(plain)))
+        plain = value.detach().cpu().squeeze()
+        return later(plain) or bool(grid(plain))
 
 
 class Again(NamedTuple):
@@ -318,13 +334,15 @@ class Again(NamedTuple):
 
 class Operator(NamedTuple):
     """What torch says of an operator, asked once: it makes its words anew each time. `of_parts`: no rule is of itself,
-    but it is made of others."""
+    but it is made of others; `shaped`: it reads sizes and types alone."""
 
     name: str
     arguments: tuple[str, ...]
     mutable: bool
     pointwise: bool
     of_parts: bool
+    shaped: bool
+    random: bool
 
 
 @cache
@@ -335,10 +353,12 @@ def _operator(func: Any) -> Operator:
     composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
     of_parts = composite and not pointwise and not known(plain)
     arguments = tuple([argument.name for argument in schema.arguments])
-    return Operator(schema.name, arguments, schema.is_mutable, pointwise, of_parts)
+    random = torch.Tag.nondeterministic_seeded in func.tags
+    shaped = func.overloadpacket in SHAPED
+    return Operator(schema.name, arguments, schema.is_mutable, pointwise, of_parts, shaped, random)
 
 
-class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Watch(Undisturbed):  # type: ignore[no-untyped-call]
     """Notes every call: what it reads and gives, in which module and line it stands, and how long memory lives."""
 
     def __init__(self, module: nn.Module, given: Mapping[str, Tensor], shadow: Shadow) -> None:
@@ -358,11 +378,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._shapes: dict[tuple[int, ...], tuple[int, ...]] = {}  # each once, as there are few
         self._lists: dict[tuple[int, ...], list[int]] = {}
         self._open: list[int] = []
-        self._place: dict[tuple[Any, int], tuple[str, int]] = {}
-        self._paths = paths(module)
+        self._aside = False
+        self._called: dict[str, str] = {}  # what a trace calls files
+        parts = parts_of(module)
+        self._paths = _first_paths(parts)
         self._varies: set[int] = set()  # tensors that depend on an input, a weight or chance
         self._varied: set[int] = set()  # and the storages that such were written to
-        self.learned, tensors = self._learn(module)
+        self.learned, tensors = self._learn(parts)
         names, several = _by_place(module)
         first = next(iter(names), several or "input")
         self.inputs = tuple((printable(name or first), self._kept(one)) for name, one in given.items())
@@ -375,23 +397,32 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._real:
             self.known.update((learned.tensor, tensors[learned.names[0]]) for learned in self.learned)
 
-    def _learn(self, module: nn.Module) -> tuple[list[Learned], dict[str, Tensor]]:
+    def _learn(self, parts: Sequence[tuple[str, nn.Module]]) -> tuple[list[Learned], dict[str, Tensor]]:
         names: dict[int, list[str]] = {}
         tensors: dict[int, Tensor] = {}
-        every = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
-        for name, tensor in every:
-            names.setdefault(id(tensor), []).append(plain(name))
+        fixed, passing = set[int](), set[int]()
+
+        def learn(path: str, tensor: Tensor) -> int:
             tensors[id(tensor)] = tensor
-        trained = {id(parameter) for parameter in module.parameters()}
-        fixed = {
-            id(tensor)
-            for part in module.modules()
-            for name, tensor in part._buffers.items()
-            if tensor is not None and settled(part, name, self._shadow.twin(tensor), not tensor.is_floating_point())
-        }
+            names.setdefault(id(tensor), []).append(plain(path))
+            return id(tensor)
+
+        for path, part in parts:
+            for name, parameter in part._parameters.items():
+                if parameter is not None:
+                    learn(f"{path}.{name}" if path else name, parameter)
+        trained = set(tensors)
+        for path, part in parts:
+            for name, buffer in part._buffers.items():
+                if buffer is None:
+                    continue
+                key = learn(f"{path}.{name}" if path else name, buffer)
+                if name in part._non_persistent_buffers_set:
+                    passing.add(key)
+                if settled(part, name, buffer, self._shadow):
+                    fixed.add(key)
         numbers = {key: self._kept(tensor) for key, tensor in tensors.items()}
         self._varies |= {number for key, number in numbers.items() if key not in fixed}
-        passing = {id(part._buffers[name]) for part in module.modules() for name in part._non_persistent_buffers_set}
         found = [
             Learned(tuple(names[key]), number, key in trained, key not in passing) for key, number in numbers.items()
         ]
@@ -442,7 +473,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _freed(self, storage: Alive) -> None:
         number = storage.held
-        self.storages[number] = self.storages[number]._replace(dies=len(self.calls))
+        size, born, _ = self.storages[number]
+        self.storages[number] = Storage(size, born, len(self.calls))
         del self._live[storage.key], self._ends[storage.key]
 
     # --- calls
@@ -455,27 +487,31 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
+        given = tensors_of(args, kwargs)
         read = {}
         for at, name in enumerate(operator.arguments):
-            value = args[at] if at < len(args) else kwargs.get(name)
+            value = args[at] if at < len(args) else kwargs.get(name) if kwargs else None
             if value is not None:
-                read[name] = self._argument(value)
+                read[name] = Ref(self._number(value)) if type(value) in PLAIN else self._argument(value)
         overwritten = written(func, args, kwargs) if operator.mutable else []
-        writes = tuple(dict.fromkeys(self._storage(tensor, -1) for tensor in overwritten))
-        varies, constants = self._constants(func, tensors_of(args, kwargs))
-        again = Again(func, changed(args, self._kept_as), changed(kwargs, self._kept_as)) if self._real else None
-        out = func(*args, **kwargs)
-        made = tensors_of(out)
+        writes = tuple(dict.fromkeys([self._storage(tensor, -1) for tensor in overwritten]))
+        varies, constants = self._constants(operator, given)
+        if self._real:
+            again = Again(func, changed(args, self._kept_as), changed(kwargs, self._kept_as))
+            out = func(*args, **kwargs)
+        else:
+            out = self._shadow.answer(func, args, kwargs, given)
+        made = [out] if isinstance(out, Tensor) else tensors_of(out)
         if not made and not writes:
             return out
-        if again is not None:
-            self.again.append(again)
-        if len(self.calls) >= MAX_NODES:
+        number = len(self.calls)
+        if number >= MAX_NODES:
             raise UsageError(f"a network of more than {MAX_NODES:,} calls is refused")
         file, line = self._where()
-        number = len(self.calls)
-        outputs = tuple(self._new(tensor, number) for tensor in made or overwritten)
-        self._given.update(outputs)
+        outputs = tuple([self._new(tensor, number) for tensor in made or overwritten])
+        if self._real:
+            self.again.append(again)
+            self._given.update(outputs)
         if varies:
             self._varies.update(outputs)
             self._varied.update(writes)
@@ -485,20 +521,22 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.calls.append(Called(operator.name, read, outputs, several, writes, *where, constants))
         return out
 
-    def _constants(self, func: Any, given: list[Tensor]) -> tuple[bool, dict[int, str]]:
+    def _constants(self, operator: Operator, given: list[Tensor]) -> tuple[bool, dict[int, str]]:
         """Whether a call gives what varies, and what else it reads then, in words."""
         seen = {self._number(tensor): tensor for tensor in given}
-        if func.overloadpacket in SHAPED:
+        if operator.shaped:
             return False, NONE
-        fixed = {number: one for number, one in seen.items() if not self._may_vary(number)}
+        fixed = [number for number in seen if not self._may_vary(number)]
         if len(fixed) == len(seen):
-            return torch.Tag.nondeterministic_seeded in func.tags, NONE
+            return operator.random, NONE
         found = {}
-        for number, tensor in fixed.items():
-            value = self._shadow.twin(tensor)
+        for number in fixed:
+            value = self._shadow.twin(seen[number])
             if value is not None and value.numel() <= LARGEST:
+                self._aside = True  # parts that we run ourselves are not the module's
                 with _disable_current_modes(), torch._C.DisableTorchFunction():
                     found[number] = described(value)
+                self._aside = False
         return True, found or NONE
 
     def _may_vary(self, number: int) -> bool:
@@ -531,27 +569,30 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         frame = their_frame()
         if frame is None:
             return "torch", 0
-        key = frame.f_code, frame.f_lineno
-        found = self._place.get(key)
+        file = frame.f_code.co_filename
+        found = self._called.get(file)
         if found is None:
-            source = _source(frame.f_code.co_filename)
+            source = _source(file)
             self.files.setdefault(source.name, source)
-            found = self._place[key] = source.name, frame.f_lineno
-        return found
+            found = self._called[file] = source.name
+        return found, frame.f_lineno
 
     # --- modules
 
     def enter(self, module: nn.Module, args: Any) -> None:
+        if self._aside:
+            return
         above = self.modules[self._open[-1]].path if self._open else ""
         path = self._paths.get(id(module), above)
         self._open.append(len(self.modules))
         self.modules.append(Module(path, type(module).__name__, len(self.calls), len(self.calls), ()))
 
     def leave(self, module: nn.Module, args: Any, out: Any) -> None:
-        if self._open:
+        if self._open and not self._aside:
             at = self._open.pop()
             outputs = tuple([self._number(tensor) for tensor in leaves(out)])
-            self.modules[at] = self.modules[at]._replace(stop=len(self.calls), outputs=outputs)
+            path, kind, start, _, _ = self.modules[at]
+            self.modules[at] = Module(path, kind, start, len(self.calls), outputs)
 
     # --- the end
 
@@ -564,12 +605,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise UsageError("the module calls nothing: there is nothing to count")
         kept = {self.tensors[number].storage for _, number in self.outputs}
         end = len(self.calls)
-        for number, (_, born, dies) in enumerate(self.storages):
+        for number, (size, born, dies) in enumerate(self.storages):
             self.filled |= dies < 0 <= born and number not in kept
             last = end if dies < 0 or number in kept else max(min(dies, end), born + 1, 0)
             if last != dies:
-                self.storages[number] = self.storages[number]._replace(dies=last)
-        for each in (self._live, self._ids, self._there, self._ends, self._paths, self._place):
+                self.storages[number] = Storage(size, born, last)
+        for each in (self._live, self._ids, self._there, self._ends, self._paths, self._called):
             each.clear()
 
     def traced(self, name: str, batch: int, dtype: str, level: str) -> Traced:
@@ -593,6 +634,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def leaves(value: Any) -> list[Tensor]:
     """The tensors in what a module gives."""
+    if isinstance(value, Tensor):
+        return [value]
     return [tensor for _, tensor in named(value)]
 
 

@@ -1,0 +1,277 @@
+"""Operators on `meta` by hand: what torch makes of many others in Python there, which takes most of a run, and what it
+lays out otherwise than devices do.
+
+Each rule gives a tensor of the shape, type and strides that a device gives, or None where torch is to say so itself: of
+what does not fit, of numbers that are not floats, and of layouts that these rules do not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._prims_common import suggest_memory_format
+
+META = torch.device("meta")
+aten = torch.ops.aten
+NUMBERS = (int, float)
+Size = tuple[int, ...]
+Rule = Callable[..., Any]
+
+
+def _made(like: Tensor, size: Sequence[int]) -> Tensor:
+    """A tensor of this size, each row behind the other."""
+    return torch.empty(size, dtype=like.dtype, device=META)
+
+
+def _as(like: Tensor) -> Tensor:
+    """A tensor that lies as another one does."""
+    if like.is_contiguous() or dense(like.shape, like.stride()):
+        return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=META)
+    return torch.empty_like(like, device=META)
+
+
+@cache
+def dense(size: Size, strides: Size) -> bool:
+    """Whether elements lie one behind the other, in whatever order of axes."""
+    next_ = 1
+    for stride, n in sorted(zip(strides, size, strict=True)):
+        if n != 1:
+            if stride != next_:
+                return False
+            next_ *= n
+    return True
+
+
+# --- of each element ----------------------------------------------------------------------------------------------
+
+
+def _of_each(x: Any, *more: Any, **named: Any) -> Tensor | None:
+    return _as(x) if _alone(x, *more, *named.values()) else None
+
+
+def _of_each_in_place(x: Any, *more: Any, **named: Any) -> Tensor | None:
+    return x if _alone(x, *more, *named.values()) else None
+
+
+def _alone(x: Any, *more: Any) -> bool:
+    """Whether the first value alone is a tensor, of floats."""
+    return isinstance(x, Tensor) and x.is_floating_point() and not any(isinstance(one, Tensor) for one in more)
+
+
+def _of_two(x: Any, y: Any, **named: Any) -> Tensor | None:
+    """Of two values, of which one may be a number, or be spread over the other."""
+    if not isinstance(x, Tensor) or not x.is_floating_point() or "out" in named:
+        return None
+    if type(y) in NUMBERS:
+        return _as(x)
+    if not isinstance(y, Tensor) or y.dtype != x.dtype:
+        return None
+    if x.shape == y.shape:
+        alike = x.stride() == y.stride() or (x.is_contiguous() and y.is_contiguous())
+        return _as(x) if alike else None
+    large, small = (x, y) if _spreads(y.shape, x.shape) else (y, x)
+    if not _spreads(small.shape, large.shape):
+        return None
+    rows = large.is_contiguous() and small.is_contiguous()
+    # Along one axis it says nothing of the order of axes.
+    alone = sum(n > 1 for n in small.shape) < 2 and dense(large.shape, large.stride())
+    return _as(large) if rows or alone else None
+
+
+def _of_two_in_place(x: Any, y: Any, **_: Any) -> Tensor | None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        return None
+    if type(y) in NUMBERS:
+        return x
+    return x if isinstance(y, Tensor) and y.dtype == x.dtype and _spreads(y.shape, x.shape) else None
+
+
+def _spreads(small: Sequence[int], large: Sequence[int]) -> bool:
+    """Whether a value of one size is spread over another one, and nothing the other way round."""
+    if len(small) > len(large):
+        return False
+    return all(n in (1, most) for n, most in zip(small, large[len(large) - len(small) :], strict=True))
+
+
+# --- layers -------------------------------------------------------------------------------------------------------
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
+    fits = weight.ndim == 2 and x.ndim > 1 and x.shape[-1] == weight.shape[1] and x.dtype == weight.dtype
+    fits = fits and x.is_floating_point()
+    if not fits or not (bias is None or (bias.shape == weight.shape[:1] and bias.dtype == x.dtype)):
+        return None
+    return _made(x, (*x.shape[:-1], weight.shape[0]))
+
+
+def _convolution(axes: int) -> Rule:
+    """A convolution over so many axes."""
+
+    def rule(
+        x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+        groups: int = 1,
+    ) -> Tensor | None:  # fmt: skip
+        if not x.ndim == weight.ndim == axes + 2 or isinstance(padding, str) or not x.is_floating_point():
+            return None
+        if x.dtype != weight.dtype or not (x.is_contiguous() and weight.is_contiguous()):
+            return None
+        batch, width, *places = x.shape
+        out, each, *kernel = weight.shape
+        strides, pads, holes = (_each(value, axes) for value in (stride, padding, dilation))
+        if groups < 1 or each * groups != width or out % groups or min(strides) < 1 or min(pads) < 0 or min(holes) < 1:
+            return None
+        if not batch or not (bias is None or (bias.shape == (out,) and bias.dtype == x.dtype)):
+            return None
+        each_axis = zip(places, kernel, strides, pads, holes, strict=True)
+        size = [(n + 2 * pad - hole * (k - 1) - 1) // step + 1 for n, k, step, pad, hole in each_axis]
+        return _made(x, (batch, out, *size)) if min(size) > 0 else None
+
+    return rule
+
+
+def _each(value: Any, axes: int) -> Sequence[int]:
+    """A number for each axis, where one that is given alone is that of all of them; none where they are too few."""
+    values = value if isinstance(value, list | tuple) else (value,)
+    return values if len(values) == axes else (*values,) * axes if len(values) == 1 else (-1,) * axes
+
+
+def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *_: Any) -> Tensor | None:
+    if training or mean is None or var is None or x.ndim < 2 or not x.is_floating_point():
+        return None
+    channels = (x.shape[1],)
+    if not all(one is None or one.shape == channels for one in (weight, bias, mean, var)):
+        return None
+    if x.is_contiguous():
+        return _made(x, x.shape)
+    return torch.empty(x.shape, dtype=x.dtype, device=META, memory_format=suggest_memory_format(x))
+
+
+def _layer_norm(x: Tensor, size: Sequence[int], weight: Any = None, bias: Any = None, *_: Any) -> Tensor | None:
+    """On devices it lies row by row, however what it reads lies."""
+    size = tuple(size)
+    fits = size and x.shape[-len(size) :] == size and x.is_floating_point()
+    if not fits or not all(one is None or (one.shape == size and one.dtype == x.dtype) for one in (weight, bias)):
+        return None
+    return _made(x, x.shape)
+
+
+def _group_norm(x: Tensor, groups: int, weight: Any = None, bias: Any = None, *_: Any) -> Tensor | None:
+    fits = x.ndim > 1 and x.is_contiguous() and x.is_floating_point() and groups > 0 and not x.shape[1] % groups
+    fits = fits and all(one is None or (one.shape == x.shape[1:2] and one.dtype == x.dtype) for one in (weight, bias))
+    return _as(x) if fits else None
+
+
+def _matmul(x: Tensor, y: Tensor) -> Tensor | None:
+    fits = x.ndim > 2 and x.ndim == y.ndim and x.shape[:-2] == y.shape[:-2] and x.shape[-1] == y.shape[-2]
+    return _made(x, (*x.shape[:-1], y.shape[-1])) if fits and x.dtype == y.dtype and x.is_floating_point() else None
+
+
+def _softmax(x: Tensor, axis: int, dtype: Any = None) -> Tensor | None:
+    fits = x.is_floating_point() and x.is_contiguous() and -x.ndim <= axis < x.ndim
+    return _as(x) if fits and dtype in (None, x.dtype) else None
+
+
+def _cat(values: Sequence[Tensor], axis: int = 0, **named: Any) -> Tensor | None:
+    if not values:
+        return None
+    first = values[0]
+    axes, size = first.ndim, [*first.shape]
+    if (
+        named
+        or not -axes <= axis < axes
+        or not all(one.ndim == axes and one.dtype == first.dtype and one.is_contiguous() for one in values)
+    ):
+        return None
+    axis %= axes
+    total = 0
+    for one in values:
+        other = [*one.shape]
+        total += other[axis]
+        other[axis] = size[axis]
+        if other != size:
+            return None
+    size[axis] = total
+    return _made(first, size)
+
+
+def _mean(x: Tensor, axes: Any = None, keep: bool = False, dtype: Any = None) -> Tensor | None:
+    if dtype is not None or not axes or not x.is_floating_point() or not x.is_contiguous():
+        return None
+    over = {axis % x.ndim for axis in axes if -x.ndim <= axis < x.ndim}
+    if len(over) != len(axes):
+        return None
+    every = enumerate(x.shape)
+    return _made(x, [1 if at in over else n for at, n in every if keep or at not in over])
+
+
+def _adaptive(x: Tensor, size: Sequence[int]) -> Tensor | None:
+    fits = x.ndim == len(size) + 2 and x.is_contiguous() and x.is_floating_point() and 0 not in x.shape
+    return _made(x, (*x.shape[:2], *size)) if fits else None
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
+    """Attention whose output lies in memory as that of the fused kernels does: tokens before heads."""
+    *batch, tokens, _width = query.shape
+    if len(batch) != 2 or key.device != query.device:
+        return query.new_empty((*batch, tokens, value.shape[-1]))
+    return query.new_empty((batch[0], tokens, batch[1], value.shape[-1])).transpose(1, 2)
+
+
+def _grouped_mm(a: Tensor, b: Tensor, offs: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
+    if a.ndim == 2 and b.ndim == 2 and offs is not None:
+        return a.new_empty((offs.shape[0], a.shape[0], b.shape[1]))
+    return a.new_empty((*a.shape[:-1], b.shape[-1]))
+
+
+def _recurrent(x: Tensor, second: Any, *rest: Any, **_: Any) -> Any:
+    """The outputs of a recurrent network: its values, and its last states. Packed sequences have the sizes of their
+    batches before the states."""
+    packed = isinstance(second, Tensor) and second.dtype == torch.int64 and second.ndim == 1
+    states = rest[0] if packed else second
+    states = [*states] if isinstance(states, list | tuple) else [states]
+    both = rest[-1 if packed else -2]
+    out = x.new_empty((*x.shape[:-1], states[0].shape[-1] * (2 if both else 1)))
+    return (out, *[state.new_empty(state.shape) for state in states])
+
+
+EACH = """relu relu6 gelu silu sigmoid tanh hardtanh hardswish hardsigmoid leaky_relu elu exp log sqrt rsqrt neg abs sin
+cos erf pow clamp clamp_min clamp_max"""
+TWO = "add sub mul div"
+
+
+def _named(words: str, new: Rule, in_place: Rule) -> dict[Any, Rule]:
+    found = {getattr(aten, word): new for word in words.split()}
+    return found | {getattr(aten, f"{word}_"): in_place for word in words.split() if hasattr(aten, f"{word}_")}
+
+
+RULES: dict[Any, Rule] = {
+    **_named(EACH, _of_each, _of_each_in_place),
+    **_named(TWO, _of_two, _of_two_in_place),
+    aten.linear: _linear,
+    aten.conv1d: _convolution(1),
+    aten.conv2d: _convolution(2),
+    aten.conv3d: _convolution(3),
+    aten.batch_norm: _batch_norm,
+    aten.layer_norm: _layer_norm,
+    aten.group_norm: _group_norm,
+    aten.matmul: _matmul,
+    aten.softmax: _softmax,
+    aten.cat: _cat,
+    aten.mean: _mean,
+    **dict.fromkeys((aten.adaptive_avg_pool1d, aten.adaptive_avg_pool2d), _adaptive),
+    aten.scaled_dot_product_attention: attention,
+    **dict.fromkeys((aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu), _recurrent),
+}
+if hasattr(aten, "_grouped_mm"):
+    RULES[aten._grouped_mm] = _grouped_mm
+
+
+@cache
+def rule_of(func: Any) -> Rule | None:
+    """The rule of an operator; of one that writes into a tensor that it is given, or names axes, there is none."""
+    other = any(word in func._overloadname.lower() for word in ("out", "name"))
+    return None if other else RULES.get(func.overloadpacket)

@@ -1,0 +1,173 @@
+"""What operators give on `meta` by our rules, held against what they give on the CPU: sizes, type, and how it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archcalc
+from archcalc.runtime.meta import EACH, RULES, TWO, aten
+
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "rows": lambda x: x,
+    "channels last": lambda x: x.to(memory_format=torch.channels_last),
+    "turned": lambda x: x.transpose(2, 3).contiguous().transpose(2, 3),
+    "moved": lambda x: x.movedim(1, 0).contiguous().movedim(0, 1),
+    "part": lambda x: torch.cat([x, x], 3)[..., : x.shape[3]],
+    "every other": lambda x: x.repeat_interleave(2, 2)[:, :, ::2],
+    "spread": lambda x: x[:, :1].expand(x.shape),
+}
+DTYPES = (torch.float32, torch.bfloat16, torch.float64, torch.int64)
+
+
+def _x(*size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.ones(size, dtype=dtype)
+
+
+C = _x(4)
+# What stands behind the first value, and what is named, by operator: its own size is 2 × 4 × 6 × 6.
+MORE: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
+    **{word: [((), {})] for word in EACH.split()},
+    "pow": [((2,), {}), ((0.5,), {}), ((_x(2, 4, 6, 6),), {})],
+    "gelu": [((), {}), ((), {"approximate": "tanh"})],
+    "leaky_relu": [((0.1,), {})],
+    "clamp": [((0.0, 1.0), {}), ((_x(1), None), {})],
+    "clamp_min": [((0.0,), {}), ((_x(1),), {})],
+    "clamp_max": [((0.0,), {})],
+    "batch_norm": [((a, a, C, C, False, 0.1, 1e-5, True), {}) for a in (C, None)]
+    + [((C, C, C, C, True, 0.1, 1e-5, True), {})],
+    "layer_norm": [(((6,), None, None), {}), (((6,), _x(6), _x(6), 1e-5), {}), (((6, 6), None, None), {})],
+    "group_norm": [((2, C, C, 1e-5), {}), ((4, None, None), {})],
+    "linear": [((_x(3, 6),), {}), ((_x(3, 6), _x(3)), {})],
+    "softmax": [((axis,), {}) for axis in (-1, 1, 0)] + [((3, torch.float64), {})],
+    "mean": [((), {}), (([2, 3], True), {}), (([2, 3],), {}), (([-1],), {}), (([1], True), {"dtype": torch.float64})],
+    "adaptive_avg_pool2d": [(([1, 1],), {}), (([3, 2],), {})],
+    "conv2d": [
+        ((_x(8, 4, 3, 3), _x(8), [2, 2], [1, 1], [1, 1], 1), {}),
+        ((_x(8, 4, 1, 1),), {}),
+        ((_x(4, 1, 3, 3), None, [1], [2], [2], 4), {}),
+        ((_x(8, 2, 3, 2), None, [1, 2], [0, 1], [1, 1], 2), {}),
+        ((_x(8, 4, 3, 3), None, [1, 1], "same"), {}),
+        ((_x(8, 4, 3, 3).to(memory_format=torch.channels_last),), {}),
+    ],
+}  # fmt: skip
+BESIDE = [_x(2, 4, 6, 6), _x(4, 1, 1), _x(6), _x(2, 4, 1, 1), _x(1, 1, 6, 6), _x(6, 1), _x(), _x(3, 1, 1, 1, 1)]
+
+
+def on_meta(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)([on_meta(part) for part in value])
+    if isinstance(value, dict):
+        return {name: on_meta(part) for name, part in value.items()}
+    if not isinstance(value, Tensor):
+        return value
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+
+
+def lies(value: Tensor) -> tuple[Any, ...]:
+    """Sizes, type, and the strides of axes that have more than one place."""
+    strides = [stride for n, stride in zip(value.shape, value.stride(), strict=True) if n > 1]
+    return tuple(value.shape), value.dtype, strides if value.numel() else []
+
+
+def alike(packet: Any, *args: Any, **named: Any) -> bool:
+    """Whether the rule has something to say; raises where that is not what the CPU gives."""
+    found = RULES[packet](*on_meta(args), **on_meta(named))
+    if found is None:
+        return False
+    assert lies(found) == lies(packet(*args, **named))
+    return True
+
+
+def laid(dtype: torch.dtype = torch.float32) -> Iterator[tuple[str, Tensor]]:
+    for name, lay in LAYOUTS.items():
+        yield name, lay(torch.rand(2, 4, 6, 6).to(dtype))
+
+
+@pytest.mark.parametrize("word", MORE)
+def test_one_value(word: str) -> None:
+    packet = getattr(aten, word)
+    assert word not in EACH.split() or RULES[packet](2, on_meta(C)) is None
+    said = [alike(packet, x, *args, **named) for _, x in laid() for args, named in MORE[word]]
+    assert any(said)
+    if word in EACH.split() and hasattr(aten, f"{word}_"):
+        x = _x(2, 4, 6, 6).to("meta")
+        assert RULES[getattr(aten, f"{word}_")](x) is x
+
+
+@pytest.mark.parametrize("word", [*TWO.split()])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_two_values(word: str, dtype: torch.dtype) -> None:
+    packet = getattr(aten, word)
+    others = [("", one.to(dtype)) for one in BESIDE] + [*laid(dtype)] + [("", _x(4, 1, 1, dtype=torch.float64))]
+    said = [alike(packet, *pair) for (_, x), (_, y) in product(laid(dtype), others) for pair in ((x, y), (y, x))]
+    numbers = [alike(packet, x, number) for _, x in laid(dtype) for number in (2, 0.5)]
+    assert RULES[packet](2, on_meta(_x(2))) is None
+    assert any(said) is all(numbers) is dtype.is_floating_point
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_values_that_are_joined(axis: int) -> None:
+    said = [alike(aten.cat, [x, y], axis) for (_, x), (_, y) in product(laid(), laid())]
+    assert any(said)
+    assert RULES[aten.cat](on_meta([_x(0), _x(2, 3)]), axis) is None
+
+
+def test_products() -> None:
+    each = [_x(2, 4, 6, 5), _x(2, 4, 5, 6).transpose(2, 3), _x(4, 2, 6, 5).transpose(0, 1)]
+    assert all(alike(aten.matmul, x, y.transpose(2, 3)) for x, y in product(each, each))
+    assert RULES[aten.matmul](*on_meta([_x(4, 5), _x(5, 6)])) is None
+
+
+def test_windows_of_other_axes() -> None:
+    assert alike(aten.conv1d, _x(2, 4, 9), _x(3, 4, 3), None, [2], [1])
+    assert alike(aten.conv3d, _x(2, 4, 5, 6, 7), _x(4, 2, 3, 1, 2), _x(4), [1, 2, 1], [0, 0, 1], [1, 1, 1], 2)
+    assert alike(aten.adaptive_avg_pool1d, _x(2, 4, 9), [3])
+
+
+MISFITS: list[tuple[str, tuple[Any, ...]]] = [
+    ("linear", (_x(2, 5), _x(3, 6))),
+    ("linear", (_x(2, 6), _x(3, 6), _x(4))),
+    ("conv2d", (_x(2, 3, 6, 6), _x(8, 4, 3, 3))),
+    ("conv2d", (_x(2, 4, 2, 2), _x(8, 4, 3, 3))),
+    ("conv2d", (_x(2, 4, 6, 6), _x(8, 4, 3, 3), None, [1, 1, 1])),
+    ("conv2d", (_x(2, 4, 6, 6), _x(8, 4, 3, 3), None, [0])),
+    ("conv2d", (_x(2, 4, 6, 6, 6), _x(8, 4, 3, 3, 3))),
+    ("conv2d", (_x(2, 4, 6, 6, dtype=torch.float64), _x(8, 4, 3, 3))),
+    ("cat", ([], 0)),
+    ("layer_norm", (_x(2, 5), (6,), _x(6), _x(6))),
+    ("group_norm", (_x(2, 5, 3), 2)),
+    ("batch_norm", (_x(2, 5), C, C, C, C, False, 0.1, 1e-5, True)),
+    ("add", (_x(2, 5), _x(2, 4))),
+    ("add_", (_x(1, 5), _x(2, 5))),
+    ("mul", (_x(2, 5), _x(3, 1, 4))),
+    ("cat", ([_x(2, 5), _x(2, 4)], 0)),
+    ("cat", ([_x(2, 5), _x(2, 4)], 2)),
+    ("matmul", (_x(2, 3, 4), _x(2, 3, 4))),
+    ("softmax", (_x(2, 3), 2)),
+    ("mean", (_x(2, 3), [2])),
+    ("mean", (_x(2, 3), [1, -1])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "args"), MISFITS)
+def test_of_what_does_not_fit_torch_speaks(word: str, args: tuple[Any, ...]) -> None:
+    with pytest.raises((RuntimeError, IndexError, ValueError)):
+        getattr(aten, word)(*args)
+    assert RULES[getattr(aten, word)](*on_meta(args)) is None
+
+
+def test_into_a_tensor_that_is_given_no_rule_writes() -> None:
+    class Into(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            out = torch.empty(2, 4)
+            torch.matmul(x, x.T, out=torch.empty(2, 2))
+            torch.softmax(x, 1, out=out)
+            return torch.cat([x, out], out=torch.empty(4, 4)) + torch.pow(2, x).sum()
+
+    assert archcalc.capture(Into(), torch.rand(2, 4)).totals.macs == 2 * 2 * 4
