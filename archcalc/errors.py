@@ -147,7 +147,7 @@ def excerpt(text: Text) -> str:
     """The line that `text` stands in, with carets below it; its number alone where it is not at hand."""
     lines = text.source.lines
     if not lines:
-        return f"  ——▶ {printable(text.source.name)}:{text.line}"
+        return f"  ——▶ {printable(text.source.name)}" + f":{text.line}" * (text.line > 0)
     line = lines[text.line - 1] if 0 < text.line <= len(lines) else ""
     start = min(text.col - 1, len(line))
     first = text.value.split("\n")[0] if not text.block else "|"

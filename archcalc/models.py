@@ -210,7 +210,7 @@ class Model(Shown):
         if found.differences:
             count = len(found.differences)
             differs = f"`{of.name}` and `{self.name}` differ at {count:,} place{'s' * (count != 1)}"
-            raise UsageError(differs, "`archcalc compare A B --diff` says where.")
+            raise UsageError(differs, "`archcalc compare A B --diff`, in Python `archcalc.diff`, says where.")
         return carried(found, state, of.name)
 
     def measure(self, conditions: Conditions | None = None, tick: Tick | None = None) -> Measurement:
@@ -288,12 +288,18 @@ class Model(Shown):
         )
 
 
-def load(model: Reference | Selection, *, input: Input | None = None, settings: Settings | None = None) -> Model:
-    """Build a model: `vgg16`, `vgg:D`, `./my.yaml`, `./my.yaml:NAME`, or the Path of a spec.
+def load(
+    model: Reference | Selection | Model, *, input: Input | None = None, settings: Settings | None = None
+) -> Model:
+    """Build a model: `vgg16`, `vgg:D`, `./my.yaml`, `./my.yaml:NAME`, or the Path of a spec; one that is built stays.
 
     `input` (channels first, without the batch) replaces the printed one, or with `{name: shape}` some of several;
     `settings` replace the spec's constants by name.
     Raises UsageError for an unknown name or setting, SpecError for a bad spec."""
+    if isinstance(model, Model):
+        if input is not None or settings:
+            raise UsageError(f"`{model.name}` is built already, at its input and with its constants")
+        return model
     found = network(model, input, settings)
     selection = found.selection
     return Model(
@@ -327,7 +333,7 @@ def capture(
 
     graph = of_module(module, inputs, named, example, allow_unknown)
     name = type(module).__name__
-    return Model(name, "", "", "", "", "", graph.inputs[0][1], graph, None)
+    return Model(name, "", "", "", "", "", graph.inputs[0][1], graph, None, printed=False)
 
 
 def _notes_of_code(model: Model) -> tuple[str, ...]:

@@ -13,9 +13,12 @@ def _views() -> "Any":
 
 
 class Shown:
-    """What a notebook shows as HTML."""
+    """What `print` shows as the command does, and a notebook as HTML."""
 
     __slots__ = ()
+
+    def __str__(self) -> str:
+        return _views().text(self)  # type: ignore[no-any-return]
 
     def _repr_html_(self) -> str:
         return _views().html(self)  # type: ignore[no-any-return]
@@ -25,6 +28,7 @@ class Drawn(Shown):
     """What is a picture."""
 
     __slots__ = ()
+    __str__ = object.__repr__
 
     def figure(self, **look: "Any") -> "Any":
         """The picture as a matplotlib Figure: `.figure(size=(6, 4), title=False).savefig("layers.pdf")`. `size` in

@@ -1017,3 +1017,22 @@ def test_training_peaks_of_libraries(name: str, held: int) -> None:
     assert torchvision().models
     found = archcalc.load(f"torchvision:{name}").training(2)
     assert found.peak_bytes - found.param_bytes - found.stat_bytes == held
+
+
+def test_what_is_built_stands_in_the_place_of_a_name() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
+    model, other = archcalc.capture(module, torch.empty(1, 3, 8, 8)), archcalc.load("lenet5")
+    assert archcalc.diff(model, model).alignment.verdict == "equal"
+    assert archcalc.diff(model, "lenet5").alignment.verdict == archcalc.diff("lenet5", model).alignment.verdict
+    found = archcalc.compare(model, "lenet5", other)
+    assert [one.name for one in found.models] == ["Sequential", "lenet5", "lenet5"]
+    assert [one.summary.report.totals.params for one in found.models] == [3114, 60000, 60000]
+    assert archcalc.fit(model, "1GiB").batch == model.fit(1 << 30).batch
+    assert [one.name for one in archcalc.plot("layers", model).models] == ["Sequential"]
+    assert archcalc.summary(model).report.totals == model.totals
+    with pytest.raises(UsageError, match="is built already"):
+        archcalc.load(model, input=(3, 9, 9))
+    shown = str(archcalc.explain(model, "3"))
+    assert "params      10·288 + 10 = 2,890" in shown
+    assert "  ——▶ torch\n" in shown, "no line of anybody's calls it"
+    assert str(model).startswith("Sequential  traced on meta")

@@ -35,7 +35,9 @@ from .meta import META
 from .shadow import MOST, PLAIN, SHAPED, Alive, OnMeta, Shadow, Undisturbed, changed, followed, tensors_of, written
 
 # Where frames are passed over on the way to the line that somebody wrote.
-OURS = tuple(f"{Path(file).resolve().parent}{os.sep}" for file in (torch.__file__, __file__))
+OURS = tuple(
+    f"{folder}{os.sep}" for folder in (Path(torch.__file__).resolve().parent, Path(__file__).resolve().parents[1])
+)
 PYTHON = f"{Path(os.__file__).parent}{os.sep}"
 FRAMES = 10  # above the line that failed, which are named
 DEPENDS = "what runs here depends on the values of activations, and nothing is computed"
@@ -238,10 +240,10 @@ def passed(file: str) -> bool:
 
 
 def their_frame() -> FrameType | None:
-    """Of what runs the innermost frame that is not passed over."""
+    """Of what runs in the module the innermost frame that is not passed over; None where all of it is torch's."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and passed(frame.f_code.co_filename):
-        frame = frame.f_back
+        frame = frame.f_back if frame.f_code is not applied.__code__ else None
     return frame
 
 

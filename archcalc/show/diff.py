@@ -23,6 +23,7 @@ from .page import Block, Fact, Facts, Gap, Only, Page, Prose, Table
 from .styles import BOLD, DIM, LOUD, PLAIN
 
 Group = Sequence[Difference]
+NO_LINE = ":0:1"  # of what torch calls alone, as in a `Sequential` by itself
 
 
 class Place(NamedTuple):
@@ -101,10 +102,11 @@ def said(found: Diff, group: Group) -> str:
 def place(found: Diff, difference: Difference) -> str:
     """Where it is in both: `conv3_x/conv.1 (resnet.yaml:65:11)`, once where that is one place."""
     at = Place(found, 0, difference)
-    sides = dict.fromkeys(f"{path} ({where})" for path, where in (at.side(0), at.side(1)) if path)
+    sides = dict.fromkeys(f"{path} ({where.removesuffix(NO_LINE)})" for path, where in (at.side(0), at.side(1)) if path)
     told = [" | ".join(sides) or "the network"]
     if difference.after is not None:
-        told.append("behind {} ({})".format(*_where(found.alignment.first.graph, [difference.after])))
+        path, where = _where(found.alignment.first.graph, [difference.after])
+        told.append(f"behind {path} ({where.removesuffix(NO_LINE)})")
     return printable(", ".join(told) + (f": {difference.detail}" if difference.detail else ""))
 
 

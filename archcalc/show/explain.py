@@ -99,7 +99,7 @@ def _heading(summary: Summary, what: str, aside: str, where: Text) -> Iterator[B
     yield Prose(wording.heading(summary)[-1], DIM)
     yield Gap()
     lines = where.source.lines[where.line - 1 : where.line]
-    name = where.where if lines else f"{where.source.name}:{where.line}"
+    name = where.where if lines else where.source.name + f":{where.line}" * (where.line > 0)
     place = Facts([Fact("where", printable(name)), *(Fact("", clean(line)) for line in lines)])
     yield Verbatim(partial(_place, where), instead=(place,))
     yield Gap()

@@ -13,6 +13,7 @@ from ..tasks.scale import ScaleResult
 from . import summary
 from .measure import judged
 from .page import Page
+from .writers import write
 from .writers.html import parts
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ def frame(result: Any, depth: int = 0) -> DataFrame:
     table = made()
     found = {column.name: [column.value(record) for record in table.records] for column in table.columns}
     return DataFrame({name: values for name, values in found.items() if any(v is not None for v in values)})
+
+
+def text(result: Any) -> str:
+    """The text of a result, as the command prints it."""
+    return write(_page(result), "text").rstrip("\n")
 
 
 def html(result: Any) -> str:

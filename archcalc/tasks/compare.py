@@ -5,8 +5,9 @@ Nothing is counted here: every figure is one of `analyse`, of `receptive`, of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from math import inf, log2
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -270,7 +271,7 @@ def side_by_side(
 
 
 def compare(
-    *models: Reference,
+    *models: Reference | Model,
     runs: Mapping[str, Run] | None = None,
     batch: int | None = None,
     dtype: str = "",
@@ -285,8 +286,8 @@ def compare(
     top: int | None = None,
     tick: Tick | None = None,
 ) -> Comparison:
-    """Hold networks side by side: by name, at another input as `resnet50@256`, saved runs (`run.json`); a family, a
-    pattern (`resnet*`) and a spec file stand for all of their models.
+    """Hold networks side by side: by name, at another input as `resnet50@256`, saved runs (`run.json`), what `load` and
+    `capture` give; a family, a pattern (`resnet*`) and a spec file stand for all of their models.
 
     Only those are kept that keep the bounds of `where` (`params < 30M and latency <= 20ms`), by `sort` the largest
     first (`-macs`: the smallest), of these the first `top`. `results` is a file of what somebody reports for them.
@@ -323,8 +324,18 @@ class Gathered(NamedTuple):
     asked: int
 
 
+def each_of(models: Iterable[Reference | Model]) -> list[str | Model]:
+    """All models that are meant; what is built already stays. Raises as `all_of` does."""
+    found: list[str | Model] = []
+    for _, part in groupby(models, lambda model: isinstance(model, Model)):
+        few = [*part]
+        found += [one for one in few if isinstance(one, Model)]
+        found += all_of([name_of(one) for one in few if not isinstance(one, Model)])
+    return found
+
+
 def gather(
-    models: Sequence[Reference],
+    models: Sequence[Reference | Model],
     plan: ComparisonPlan,
     runs: Mapping[str, Run] | None = None,
     conditions: Conditions | None = None,
@@ -347,16 +358,23 @@ def gather(
     made = conditions or next((measured for run in runs.values() for measured in run.measurements), None)
     batch = plan.batch if plan.batch is not None else made.batch if made else 1
     dtype = plan.dtype or (made.dtype if made else "float32")
-    given = all_of(map(name_of, models))
-    names = [with_input(name, given, plan.settings) for name in given]
+    given = each_of(models)
+    typed = [one for one in given if isinstance(one, str)]
+    names = [with_input(one, typed, plan.settings) if isinstance(one, str) else one.name for one in given]
     built = [
-        load_run(runs[name], name) if name in runs else _loaded(name, own, plan.settings)
-        for name, own in zip(names, given, strict=True)
+        library.load(one, settings=plan.settings)
+        if isinstance(one, Model)
+        else load_run(runs[name], name)
+        if name in runs
+        else _loaded(name, one, plan.settings)
+        for name, one in zip(names, given, strict=True)
     ]
     printed = {result.model: result for result in common([model.name for model in built if model.printed])}
     results = results_of(plan.results, dict(zip(names, built, strict=True)))
     found: list[tuple[Compared, Model]] = []
-    shorter = _shorter([name for name in names if name not in runs])
+    shorter = _shorter(
+        [name for name, one in zip(names, given, strict=True) if isinstance(one, str) and one not in runs]
+    )
     for name, model in zip(names, built, strict=True):
         counted = model.fold_bn() if plan.fold_bn else model
         if conditions is not None:
@@ -457,9 +475,9 @@ def compare_runs(
     return RunComparison(before, name, now, regression.compare(was, now, tolerance))
 
 
-def saved(models: Sequence[Reference]) -> dict[str, Run]:
+def saved(models: Iterable[Reference | Model]) -> dict[str, Run]:
     """The saved runs among what is named, by that. Raises UsageError."""
-    names = [name_of(model) for model in models]
+    names = [name_of(model) for model in models if not isinstance(model, Model)]
     return {
         name: read(files.typed(name), name) for name in names if name.lower().endswith(".json") and not is_other(name)
     }

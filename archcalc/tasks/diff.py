@@ -17,6 +17,7 @@ from ..alignment.steps import Step
 from ..alignment.weights import Checkpoint, buffers, carried, checkpoint, others, states
 from ..analysis.receptive import last_map
 from ..errors import SpecError, UsageError
+from ..models import Model
 from ..networks import Reference
 from ..records import NamedTuple
 from ..views import Tabular
@@ -126,9 +127,9 @@ class Diff(Tabular):
         return Impact(more_params - params, more_macs - macs, *lacking, reshaped)
 
 
-def diff(first: Reference, second: Reference, plan: ComparisonPlan | None = None) -> Diff:
+def diff(first: Reference | Model, second: Reference | Model, plan: ComparisonPlan | None = None) -> Diff:
     """Hold two networks against each other, node by node: by name, at an input as `resnet50@256`, spec files, saved
-    runs. Raises UsageError, SpecError."""
+    runs, what `load` and `capture` give. Raises UsageError, SpecError."""
     models = (first, second)
     return held(*gather(models, plan or ComparisonPlan(), saved(models))[0])
 

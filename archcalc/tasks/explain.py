@@ -38,18 +38,21 @@ class Explanation(Shown):
     note: str = ""
 
 
-def explain(name: str, layer: str = "", *, input: Input | None = None, settings: Settings | None = None) -> Explanation:
+def explain(
+    name: str | Model, layer: str = "", *, input: Input | None = None, settings: Settings | None = None
+) -> Explanation:
     """Write out the arithmetic of a model, of a row, block or op of it (`layer`), or of an op of the spec language.
 
     At batch 1 in float32; `input` and `settings` are those of `load`. A model goes before an op of the same name.
     Raises UsageError for a name that is not known or could be several, SpecError for a bad spec."""
-    if name in OPS and name not in known_names():
+    word = name if isinstance(name, str) and name in OPS else ""
+    if word and word not in known_names():
         if layer:
-            raise UsageError(f"`{name}` is an op: it has no layer `{layer}`", _turned(name, layer))
-        return Explanation(explain_op(name))
+            raise UsageError(f"`{word}` is an op: it has no layer `{layer}`", _turned(word, layer))
+        return Explanation(explain_op(word))
     summary = _load(name, layer, input, settings).summary()
     network = Explained(summary.report)
-    note = f"`{name}` is a model here, and an op too" if name in OPS else ""
+    note = f"`{word}` is a model here, and an op too" if word else ""
     if not layer:
         return Explanation(explain_network(network, summary.judgements), network, summary, note)
     node, spans = find(network.graph, layer)
@@ -57,12 +60,12 @@ def explain(name: str, layer: str = "", *, input: Input | None = None, settings:
     return Explanation(facts, network, summary, note)
 
 
-def _load(name: str, layer: str, input: Input | None, settings: Settings | None) -> Model:
+def _load(name: str | Model, layer: str, input: Input | None, settings: Settings | None) -> Model:
     """The model; where there is none, say that it is no op either."""
     try:
         return load(name, input=input, settings=settings)
     except UsageError as error:
-        if error.message != f"no model is called `{name}`":
+        if isinstance(name, Model) or error.message != f"no model is called `{name}`":
             raise
         hint = _turned(name, layer) or suggest_op(name, known_names()) or error.hint
         raise UsageError(f"`{name}` is neither a model nor an op", hint) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ..analysis.fit import Fit
 from ..errors import UsageError
 from ..graph import Input
-from ..models import load
+from ..models import Model, load
 from ..networks import Reference, Settings
 from ..ops import Shape
 from ..units import read_size
@@ -31,7 +31,7 @@ class FitResult(Tabular):
 
 
 def fit(
-    model: Reference,
+    model: Reference | Model,
     memory: int | str,
     *,
     optimizer: str = "",

@@ -12,12 +12,13 @@ from ..analysis.roofline import DEFAULT, Device
 from ..analysis.roofline import device as by_name
 from ..bounds import one_of
 from ..errors import Source, Text, UsageError, nearest, printable
-from ..language.zoo import all_of, at_input
-from ..networks import Reference, Settings, name_of
+from ..language.zoo import at_input
+from ..models import Model
+from ..networks import Reference, Settings
 from ..papers.accuracies import common
 from ..records import NamedTuple
 from ..views import Drawn
-from .compare import Compared, ComparisonPlan, Metric, figures, gather, saved
+from .compare import Compared, ComparisonPlan, Metric, each_of, figures, gather, saved
 
 if TYPE_CHECKING:
     from ..measurement.conditions import Conditions
@@ -67,7 +68,7 @@ class PlotResult(Drawn):
 
 def plot(
     kind: str,
-    *models: Reference,
+    *models: Reference | Model,
     run: Reference = "",
     only: str = "",
     device: str = "",
@@ -102,12 +103,12 @@ def plot(
     sheet = by_name(device or DEFAULT)
     if run and kind not in TIMED:
         raise UsageError(f"a picture of {kind} shows no latency", f"`--run` is for {' and '.join(TIMED)}.")
-    names = list(dict.fromkeys(all_of(map(name_of, models))))
+    named = [*{one if isinstance(one, str) else id(one): one for one in each_of(models)}.values()]
     plan = ComparisonPlan(batch, dtype, settings=settings, results=results)
     if run:
-        found = [_of_run(str(run), names, plan)]
+        found = [_of_run(str(run), [one if isinstance(one, str) else one.name for one in named], plan)]
     else:
-        gathered = gather(names, plan, saved(names), conditions, tick)
+        gathered = gather(named, plan, saved(named), conditions, tick)
         found, stopped = gathered.models, gathered.stopped
         if stopped is not None:
             raise stopped

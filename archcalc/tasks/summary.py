@@ -79,7 +79,7 @@ class Line(NamedTuple):
 
 
 def summary(
-    model: Reference,
+    model: Reference | Model,
     *,
     batch: int = 1,
     dtype: str = "float32",
@@ -94,7 +94,7 @@ def summary(
     return loaded(model, input, settings, fold_bn).summary(batch, dtype, like=like, optimizer=optimizer)
 
 
-def loaded(model: Reference, input: Input | None, settings: Settings | None, fold_bn: bool) -> Model:
+def loaded(model: Reference | Model, input: Input | None, settings: Settings | None, fold_bn: bool) -> Model:
     """The network, with batch norms folded if `fold_bn`."""
     found = load(model, input=input, settings=settings)
     return found.fold_bn() if fold_bn else found
