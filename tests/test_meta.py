@@ -124,6 +124,37 @@ def test_products() -> None:
     assert RULES[aten.matmul](*on_meta([_x(4, 5), _x(5, 6)])) is None
 
 
+HEADS: dict[str, Callable[[Tensor], Tensor]] = {
+    "heads in front": lambda x: x,
+    "tokens in front": lambda x: x.transpose(1, 2).contiguous().transpose(1, 2),
+    "batch inside": lambda x: x.movedim(2, 0).contiguous().movedim(0, 2),
+    "packed": lambda x: x.transpose(1, 2).repeat(1, 1, 1, 3)[..., : x.shape[-1]].transpose(1, 2),
+    "turned": lambda x: x.mT.contiguous().mT,
+    "spread": lambda x: x[:1].expand(x.shape),
+}
+MASKS = (None, _x(9, 7), _x(2, 1, 9, 7), _x(4, 9, 7), torch.ones(9, 7, dtype=torch.bool))
+
+
+def test_attention_lies_as_its_queries_do_or_row_by_row() -> None:
+    packet = aten.scaled_dot_product_attention
+    for lay, other in product(HEADS.values(), repeat=2):
+        query, key = lay(_x(2, 4, 9, 8)), other(_x(2, 4, 7, 8))
+        assert all(alike(packet, query, key, key, mask) for mask in MASKS)
+        assert alike(packet, query, key, other(_x(2, 4, 7, 5)))
+        assert alike(packet, query, key, key, None, 0.1)
+    assert alike(packet, *[_x(3, 2, 4, 7, 8)] * 3)
+    assert alike(packet, *[_x(4, 7, 8)] * 3)
+
+
+def test_windows_that_are_laid_over_each_other() -> None:
+    x = _x(2, 4 * 9, 49)
+    given = [14, 14], [3, 3], [1, 1], [1, 1], [2, 2]
+    assert alike(aten.col2im, x, *given)
+    found, wanted = RULES[aten.col2im](on_meta(x), *given), aten.col2im(x, *given)
+    assert found.untyped_storage().nbytes() == wanted.untyped_storage().nbytes() > 4 * wanted.numel()
+    assert RULES[aten.col2im](on_meta(_x(2, 35, 49)), *given) is None
+
+
 def test_windows_of_other_axes() -> None:
     assert alike(aten.conv1d, _x(2, 4, 9), _x(3, 4, 3), None, [2], [1])
     assert alike(aten.conv3d, _x(2, 4, 5, 6, 7), _x(4, 2, 3, 1, 2), _x(4), [1, 2, 1], [0, 0, 1], [1, 1, 1], 2)

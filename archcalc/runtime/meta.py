@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from math import prod
 from typing import Any
 
 import torch
@@ -213,12 +214,32 @@ def _adaptive(x: Tensor, size: Sequence[int]) -> Tensor | None:
     return _made(x, (*x.shape[:2], *size)) if fits else None
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
-    """Attention whose output lies in memory as that of the fused kernels does: tokens before heads."""
-    *batch, tokens, _width = query.shape
-    if len(batch) != 2 or key.device != query.device:
-        return query.new_empty((*batch, tokens, value.shape[-1]))
-    return query.new_empty((batch[0], tokens, batch[1], value.shape[-1])).transpose(1, 2)
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    *_: Any,
+    **__: Any,
+) -> Tensor:
+    """Attention, whose output lies as the queries do where a fused kernel takes it, and else row by row."""
+    fused = query.ndim == key.ndim == value.ndim == 4 and query.shape[-1] == value.shape[-1] and not dropout_p
+    fused = (
+        fused
+        and query.stride(-1) == key.stride(-1) == value.stride(-1) == 1
+        and (attn_mask is None or attn_mask.ndim != 3)
+    )
+    return _as(query) if fused else _made(query, (*query.shape[:-1], value.shape[-1]))
+
+
+def _fold(x: Tensor, size: Sequence[int], kernel: Sequence[int], *_: Any) -> Tensor | None:
+    """Windows laid over each other, in the memory of which devices make a copy of the windows first."""
+    channels, rest = divmod(x.shape[1] if x.ndim == 3 else 0, prod(kernel))
+    if rest or not channels or prod(x.shape) < x.shape[0] * channels * prod(size):
+        return None
+    found = (x.shape[0], channels, *size)
+    return _made(x, (x.numel(),)).as_strided(found, _made(x, found).stride())
 
 
 def _grouped_mm(a: Tensor, b: Tensor, offs: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
@@ -264,6 +285,7 @@ RULES: dict[Any, Rule] = {
     aten.mean: _mean,
     **dict.fromkeys((aten.adaptive_avg_pool1d, aten.adaptive_avg_pool2d), _adaptive),
     aten.scaled_dot_product_attention: attention,
+    aten.col2im: _fold,
     **dict.fromkeys((aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu), _recurrent),
 }
 if hasattr(aten, "_grouped_mm"):
