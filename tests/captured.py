@@ -1,8 +1,10 @@
 """A development check: how many modules of the libraries are captured, and whether torch counts the same.
 
-    python -m tests.captured torchvision [--every N] [--only TEXT] [--output FILE]
+    python -m tests.captured torchvision [--every N] [--only TEXT] [--run] [--output FILE]
 
-Each model has a process of its own, and a limit of time. What stands in the file of lines of JSON is not done again.
+With `--run` those that have room are run for real, too: each call has to give the sizes that it gave on `meta`, and
+each storage has to be as large, and there as long. Each model has a process of its own, and a limit of time. What
+stands in the file of lines of JSON is not done again.
 It needs torchvision, timm, transformers, segmentation-models-pytorch or open_clip, which the tests do not install.
 Nothing is downloaded: weights are random. What depends on the values of activations is run for real, and says so.
 """
@@ -15,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -196,8 +199,31 @@ GROUPS: dict[str, Callable[[], Iterator[tuple[str, dict[str, Any]]]]] = {
 HEADS = {"maps": "torchvision", "torchvision": "torchvision", "timm": "timm", "transformers": "transformers"}
 
 
-def one(group: str, name: str, known: dict[str, Any], counted: bool = True) -> dict[str, Any]:
-    """Capture one model, and hold it against torch's counter, if it is to be counted so, and what is published."""
+LARGE = 250_000_000  # parameters of what is not run for real
+
+
+def otherwise(module: nn.Module, given: dict[str, trace.Given], made: Callable[[], nn.Module]) -> str:
+    """Where a run on the CPU does otherwise than the one on `meta`; nothing where it does not."""
+    runs = [capture.Captured(module, given, made=made, example=example).trace()[0] for example in (False, True)]
+    calls = [
+        [
+            (f"{call.op} at {call.file}:{call.line}", [traced.tensors[at].shape for at in call.outputs])
+            for call in traced.calls
+        ]
+        for traced in runs
+    ]
+    for one, other in zip_longest(*calls):
+        if one != other:
+            return f"{one} on meta, {other} on the CPU"
+    for one, other in zip_longest(*(traced.storages for traced in runs)):
+        if one != other and (one is None or other is None or one.born >= 0):
+            return f"{one} on meta, {other} on the CPU, of {calls[0][(one or other).born][0]}"
+    return ""
+
+
+def one(group: str, name: str, known: dict[str, Any], counted: bool = True, run: bool = False) -> dict[str, Any]:
+    """Capture one model, and hold it against torch's counter, if it is to be counted so, against a real run, if it
+    is to be run, and against what is published."""
     name = f"{HEADS[group]}:{name}" if group in HEADS else name
     found: dict[str, Any] = {"model": name, "size": known.get("size"), **known.get("kwargs", {})}
     start = time.perf_counter()
@@ -223,6 +249,8 @@ def one(group: str, name: str, known: dict[str, Any], counted: bool = True) -> d
     if macs not in (None, totals.macs):
         problems.append(f"FCM {macs}")
     found |= {"FCM": "raised"} if macs is None else {}
+    if run and "example" not in found and own <= LARGE:
+        found["run"] = otherwise(module, inputs, made) or "the same"
     if known.get("params") not in (None, totals.params):
         problems.append(f"published params {known['params']:,}")
     if known.get("ops") not in (None, round(totals.macs / 1e9, 3)):
@@ -246,6 +274,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--only", default="")
+    parser.add_argument("--run", action="store_true")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--limit", type=float, default=240, help="seconds a model")
     asked = parser.parse_args()
@@ -257,11 +286,14 @@ def main() -> None:
         key = f"{Path(name).name} {number}"
         if key in rows:
             continue
-        rows[key] = {"asked": key, **apart(asked.limit, asked.group, name, known)}
+        rows[key] = {"asked": key, **apart(asked.limit, asked.group, name, known, True, asked.run)}
         print(json.dumps(rows[key]), flush=True)
         if asked.output:
             with asked.output.open("a", encoding="utf-8") as file:
                 file.write(f"{json.dumps(rows[key])}\n")
+    same = [row["run"] == "the same" for row in rows.values() if "run" in row]
+    if same:
+        print(f"{sum(same)} of {len(same)} run so", file=sys.stderr)
     good = sum("error" not in row and "problems" not in row for row in rows.values())
     print(f"{good} of {len(rows)} agree", file=sys.stderr)
 
