@@ -22,6 +22,7 @@ from archcalc.alignment.weights import carried  # noqa: E402
 from archcalc.gate.lock import entry_of  # noqa: E402
 from archcalc.models import capture  # noqa: E402
 from archcalc.runtime.same import same_numbers  # noqa: E402
+from archcalc.tasks.diff import Diff  # noqa: E402
 from tests.test_code_diff import Forward  # noqa: E402
 from tests.test_code_forms import written  # noqa: E402
 
@@ -460,6 +461,15 @@ OTHERWISE: dict[str, Pair] = {
     "the other factor": Pair(
         *each(lambda at: lambda m, x: torch.einsum("bi,oi->bo", *(m.w, x[0])[::at]), 1, -1), weights(8, 8), SQUARE
     ),
+    "a scale along another axis": Pair(
+        lambda m, x: m.a(x) * m.w, lambda m, x: m.a(x) * m.w[:, None], SCALED, SQUARE
+    ),
+    "a scale of rows": Pair(
+        *each(lambda axes: lambda m, x: m.a(x) * m.w.view(axes), (-1, 1, 1), (-1, 1)), MAPPED, CUBE
+    ),
+    "a bias of columns": Pair(
+        *each(lambda axes: lambda m, x: m.a(x).relu() + m.w.view(axes), (-1, 1, 1), (-1,)), MAPPED, CUBE
+    ),
     "a layer of places": Pair(
         lambda m, x: torch.einsum("bchw,oc->bohw", m.a(x), m.w),
         lambda m, x: torch.einsum("bchw,ow->bcho", m.a(x), m.w),
@@ -543,9 +553,6 @@ LAID_OTHERWISE: dict[str, Pair] = {
     "a product turned": Pair(of_one(lambda x: x @ x.mT), of_one(lambda x: x.mT @ x), LINEAR, SQUARE),
     "not turned": Pair(of_one(lambda x: x @ x.mT), of_one(lambda x: x @ x), LINEAR, SQUARE),
     "a layer of tokens": Pair(lambda m, x: m.a(x), lambda m, x: m.a(x.mT).mT, LINEAR, SQUARE),
-    "a scale along another axis": Pair(
-        lambda m, x: m.a(x) * m.w, lambda m, x: m.a(x) * m.w[:, None], SCALED, SQUARE
-    ),
     "sums spread otherwise": Pair(
         of_one(lambda x: x + x.sum(2)[:, :, None, :]), of_one(lambda x: x + x.sum(2)[:, :, :, None]), LINEAR, CUBE
     ),
@@ -690,6 +697,14 @@ def test_what_computes_otherwise_differs(case: str) -> None:
         assert same_numbers(found, "one", models[0].report().totals) is False
     locked = [entry_of("net", model.report()).text() for model in models]
     assert locked[0] != locked[1]
+
+
+def test_a_weight_that_is_turned_loads_no_more() -> None:
+    works: list[Work] = [lambda m, x: x @ m.w, lambda m, x: F.linear(x, m.w)]
+    one, other = (capture(Net(work, weights(8, 8)).eval(), torch.ones(1, *SQUARE)).graph for work in works)
+    compared: Any = None  # what they are called and cost
+    held = [Diff(compared, compared, align(one, two)).checkpoint for two in (one, other)]
+    assert [(found.kept, found.reshaped) for found in held] == [(2, ()), (1, (("w", "8×8", "8×8 transposed"),))]
 
 
 def test_what_lies_otherwise_in_a_layer_is_said() -> None:

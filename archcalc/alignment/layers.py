@@ -14,6 +14,8 @@ from .moves import Moves, variable
 from .steps import Held, Step
 
 FAMILIES = ("linear", "convolution")
+ALONG = ("adding", "scaling")  # calls that read a parameter along an axis
+AXES = ("channels", "rows", "columns", "layers")
 
 
 class Product(NamedTuple):
@@ -71,6 +73,17 @@ class Layers:
                 continue
             if numel(size) == sizes[place] > 1 and self._ends_in(value, layer):
                 return Bias(layer, holder, sizes[place])
+        return None
+
+    def elsewhere(self, index: int) -> tuple[int, str] | None:
+        """Of a parameter that is added to a value, or multiplied with it, along one axis that has no channels, the node
+        that has it, and which axis that is, as far as layers say so."""
+        node = self.graph.nodes[index]
+        for value, holder, size in self._summed(index, variable(node)) if node.op.role in ALONG else ():
+            axes, count = self.maps.axes(value, True), len(node.op.gives)
+            along = [at + count - len(size) for at, n in enumerate(size) if n > 1]
+            if axes is not None and len(along) == 1 and along[0] in axes[1:]:
+                return holder, f"along {AXES[axes.index(along[0])]}"
         return None
 
     def _summed(self, index: int, read: Sequence[int]) -> Iterator[tuple[int, int, Shape]]:

@@ -150,6 +150,12 @@ def _normal(graph: Graph, layouts: bool) -> Normal:
                 for number in range(len(weights) if owner is None else 0)
             ]
         )
+        elsewhere = cuts.layers.elsewhere(index) if cuts is not None else None
+        if elsewhere is not None and elsewhere[0] == index:
+            held = tuple([one._replace(note=elsewhere[1]) for one in held])
+        elif elsewhere is not None:
+            of = at[elsewhere[0]]
+            steps[of] = steps[of]._replace(held=tuple([one._replace(note=elsewhere[1]) for one in steps[of].held]))
         reads = [at[value] for value in inputs[: node.op.read]]
         if turned is not None and cuts is not None:  # it works along another axis, which no layer says
             steps.append(Step(cuts.move(inputs[0]), turned, (), (reads[0],), None, (), graph.shape(inputs[0])))

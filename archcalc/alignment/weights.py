@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +51,11 @@ class Checkpoint:
 
 
 def checkpoint(
-    old: Sequence[State], new: Sequence[State], to: Mapping[int, int], names: Mapping[str, str] | None = None
-) -> Checkpoint:
+    old: Sequence[State], new: Sequence[State], to: Mapping[int, int], names: Mapping[str, str] | None = None,
+    turned: Collection[str] = (),
+) -> Checkpoint:  # fmt: skip
     """What a checkpoint of the nodes `old` holds for the nodes `new`; `to` says which of these took the place of which
-    of those, and `names` of some tensors what they are called there."""
+    of those, `names` of some tensors what they are called there, and `turned` which stand transposed there."""
     before = {key: shape for state in old for key, shape in state.keys().items()}
     now = {key: shape for state in new for key, shape in state.keys().items()}
     kept, gone = 0, []
@@ -68,8 +69,10 @@ def checkpoint(
             if now.get(key) == shape and other not in ("", key) and now.get(other) == shape:
                 renamed[key] = other
             elif key in now:
-                kept += now[key] == shape
-                reshaped += [(key, shape, now[key])] if now[key] != shape else []
+                alike = now[key] == shape
+                kept += alike and key not in turned
+                reshaped += [(key, shape, now[key])] if not alike else []
+                reshaped += [(key, shape, f"{shape} transposed")] if alike and key in turned else []
             elif now.get(other) == shape and other not in before:
                 renamed[key] = other
             else:
@@ -90,6 +93,14 @@ def states(graph: Graph, nodes: Iterable[int] | None = None) -> list[State]:
         )
         for at, node in ((at, graph.nodes[at]) for at in found)
     ]
+
+
+def transposed(alignment: Alignment) -> set[str]:
+    """What is called alike in both networks, and is in the one what it is transposed in the other."""
+    one, other = alignment.first, alignment.second
+    each = [pair for a, b in alignment.pairs for pair in zip(one.steps[a].held, other.steps[b].held, strict=False)]
+    apart = ((_called(one.graph, a)[0], _called(other.graph, b)[0]) for a, b in each if a.turned != b.turned)
+    return {name for name, now in apart if name == now}
 
 
 def buffers(alignment: Alignment) -> dict[str, str]:

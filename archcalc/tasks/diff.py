@@ -14,7 +14,7 @@ from typing import Any
 
 from ..alignment.align import Alignment, Difference, align
 from ..alignment.steps import Step
-from ..alignment.weights import Checkpoint, buffers, carried, checkpoint, others, states
+from ..alignment.weights import Checkpoint, buffers, carried, checkpoint, others, states, transposed
 from ..analysis.receptive import last_map
 from ..errors import SpecError, UsageError
 from ..models import Model
@@ -75,7 +75,7 @@ class Diff(Tabular):
             [*states(graph), *(state for state in others(graph) if code or not known.isdisjoint(state.own))]
             for graph in (one, other)
         )
-        return checkpoint(before, now, dict(self.alignment.nodes), names)
+        return checkpoint(before, now, dict(self.alignment.nodes), names, transposed(self.alignment))
 
     def carry(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """A `state_dict` of the first network's twin as that of the second, with its names and shapes. Raises
