@@ -480,6 +480,16 @@ FUNCTIONS |= {
         of(lambda x: (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), correction=0, keepdim=True) + 1e-5).sqrt()),
         "instancenorm", True,
     ),
+    "shares by hand": (of(lambda x: x.exp() / x.exp().sum(1, keepdim=True)), "softmax", True),
+    "shares below the most": (
+        of(lambda x: (y := (x - x.amax(2, keepdim=True)).exp()) / y.sum(2, keepdim=True)), "softmax(axis=1)", True
+    ),
+    "shares of another axis": (of(lambda x: x.exp() / x.exp().sum(2, keepdim=True)), "softmax", False),
+    "shares of samples": (of(lambda x: x.exp() / x.exp().sum(0, keepdim=True)), "softmax", False),
+    "shares below the least": (
+        of(lambda x: (y := (x - x.amin(1, keepdim=True)).exp()) / y.sum(1, keepdim=True)), "softmax", False
+    ),
+    "a sum by itself": (of(lambda x: x + x.sum() * x.sum()), "square", False),
     "log shares": (of(lambda x: F.log_softmax(x, 1)), "softmax log", True),
     "log shares of rows": (of(lambda x: F.log_softmax(x, 2)), "softmax log", False),
     "log sigmoids": (of(F.logsigmoid), "sigmoid log", True),

@@ -8,7 +8,7 @@ from math import isclose
 from typing import Any
 
 from ..graph import Graph
-from ..ops import OPS, Op, Shape
+from ..ops import OPS, Op, Shape, Tokens
 from ..ops.base import ANY, BUFFER, EITHER, PARAMETER, TIMES, Form, Idiom
 from ..ops.laid import SPREAD, Laid, merged, whole
 from ..records import NamedTuple
@@ -52,6 +52,12 @@ def _as_it_is(laid: Laid) -> bool:
     return spread or merged(laid.groups) == merged(own)
 
 
+def _over(idiom: Idiom, size: Shape) -> Op | None:
+    """The op over an axis, which is not that of the batch."""
+    axis, one = len(size) + idiom.over - 1, size[1:]
+    return OPS[idiom.word](axis=axis).normal(Tokens(one) if len(one) == 2 else one) if axis >= 0 else None
+
+
 def _in_parts(laid: Laid, axes: int) -> bool:
     """Whether the channels of a map, behind the batch, are cut into equal parts, and nothing is moved."""
     own, size = whole(laid.source).groups, laid.size
@@ -83,8 +89,7 @@ class Idioms:
                 key = self.graph.nodes[node].op.buffer if kind == BUFFER else ""
                 held.append(Held(index, 0, key=key) if key else Held(node, 0))
                 weights.append(self._others.get(key, ()) if key else self._long(node))
-            long = self._size(bound, idiom)[idiom.axis]
-            if idiom.axis and any(one not in ((long,), ()) for one in weights):
+            if weights and idiom.axis and {*weights} - {(self._size(bound, idiom)[idiom.axis],), ()}:
                 continue  # of others than it works along
             keys = [one.key for one in held if one.key]
             if keys:
@@ -94,7 +99,11 @@ class Idioms:
                 if len({*keys}) < len(keys) or self._taken & {*keys}:
                     continue
                 self._taken |= {*keys}
-            return Written(OPS[idiom.word](**idiom.arguments, **numbers), bound.of, tuple(held), tuple(weights))
+            op: Op | None = OPS[idiom.word](**idiom.arguments, **numbers)
+            if idiom.over:
+                op = _over(idiom, self.moves.of(bound.of)[1].size)
+            if op is not None:
+                return Written(op, bound.of, tuple(held), tuple(weights))
         return None
 
     def _size(self, bound: _Bound, idiom: Idiom) -> Shape:

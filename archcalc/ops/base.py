@@ -83,7 +83,8 @@ class Form(NamedTuple):
 class Idiom(NamedTuple):
     """An op and how people write it out; channels and parameters lie along an `axis` from the last, 0 where that is no
     matter. `ANY` number is its argument of the name `number`, at the `most` that. Where the channels are cut into
-    groups, which the second of so many axes are, `parts` has the argument that says how many, and the axes."""
+    groups, which the second of so many axes are, `parts` has the argument that says how many, and the axes; what works
+    `over` an axis, from the last, has that as an argument."""
 
     word: str
     arguments: dict[str, Any]
@@ -92,6 +93,7 @@ class Idiom(NamedTuple):
     number: str = "eps"
     most: float = inf
     parts: tuple[str, int] = ("", 0)
+    over: int = 0
 
 
 class Param(NamedTuple):

@@ -193,6 +193,11 @@ def _activations() -> Iterator[Idiom]:
     yield Idiom("elu", {}, BENT)
     yield Idiom("elu", {}, _bent(ANY), number="alpha")
     yield Idiom("selu", {}, _times(LAMBDA, _either(_bent(ALPHA), _calls("elu", X, alpha=ALPHA))))
+    for axis in (-1, -2, -3):
+        most = {"dim": (axis,), "keepdim": True}
+        above = _either(Form("amax max", most, (X,)), Form("item", {"index": 0}, (Form("max", most, (X,)),)))
+        for one in (_calls("exp", _calls("sub", X, above)), OVER):
+            yield Idiom("softmax", {}, _calls("div", one, Form("sum", most, (one,))), over=axis)
     yield Idiom("complement", {}, _plus(1, NEGATIVE))
     yield Idiom("square", {}, _mul(X, X))
     yield Idiom("gap", {}, _twice("mean"), -3)
