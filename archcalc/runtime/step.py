@@ -13,13 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from ..errors import UsageError
 from ..graph import Graph, Stepped
 from .meta import META, attention
-from .shadow import Alive, Shadow, followed, tensors_of
+from .shadow import Alive, Shadow, Undisturbed, followed, tensors_of
 from .trace import heard, leaves, paths, relative, run, running, their_frame
 
 
@@ -128,7 +127,7 @@ class _Seen:
         self._open.pop()
 
 
-class Watched(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Watched(Undisturbed):  # type: ignore[no-untyped-call]
     """The bytes of all storages that a run of a module makes, with its inputs, freed as Python frees them: `peak` is
     the most at once. What is `there` before is not in it."""
 
