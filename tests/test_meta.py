@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import archcalc
-from archcalc.runtime.meta import EACH, RULES, TWO, aten
+from archcalc.runtime.meta import COMPARED, EACH, RULES, TWO, aten
 
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "rows": lambda x: x,
@@ -45,6 +47,21 @@ MORE: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "group_norm": [((2, C, C, 1e-5), {}), ((4, None, None), {})],
     "linear": [((_x(3, 6),), {}), ((_x(3, 6), _x(3)), {})],
     "softmax": [((axis,), {}) for axis in (-1, 1, 0)] + [((3, torch.float64), {})],
+    "log_softmax": [((1,), {})],
+    "max_pool2d": [
+        (([2, 2],), {}), (([3], [2], [1]), {}), (([3, 2], [2, 3], [1, 0], [1, 2], True), {}),
+        (([4, 4], [4, 4], [2, 2], [1, 1], True), {}), (([2, 2], [5, 5], [0, 0], [1, 1], True), {}),
+        (([2, 2], [], [1, 1]), {"ceil_mode": True}),
+    ],
+    "avg_pool2d": [
+        (([2, 2],), {}), (([3, 3], [2, 2], [1, 1], True, False), {}), (([2, 2], [3, 3], [1, 1], True), {}),
+        (([2, 2],), {"ceil_mode": True}),
+    ],
+    **{word: [((0,), {}), ((0.5,), {}), ((_x(2, 4, 6, 6),), {})] for word in COMPARED.split()},
+    "masked_fill": [((_x(6, 6) == 0, -2.0), {}), ((_x(2, 1, 6, 1) == 0, float("-inf")), {}), ((_x() == 0, _x()), {})],
+    **{word: [((), {}), ((1,), {})] for word in ("tril", "triu")},
+    "upsample_nearest2d": [(([12, 9],), {}), ((None, [2.0, 1.7]), {})],
+    "upsample_bilinear2d": [(([12, 9], False), {}), ((None, True, [2.0, 0.4]), {}), (([5, 7], False, 0.9, 1.2), {})],
     "mean": [((), {}), (([2, 3], True), {}), (([2, 3],), {}), (([-1],), {}), (([1], True), {"dtype": torch.float64})],
     "adaptive_avg_pool2d": [(([1, 1],), {}), (([3, 2],), {})],
     "conv2d": [
@@ -155,10 +172,31 @@ def test_windows_that_are_laid_over_each_other() -> None:
     assert RULES[aten.col2im](on_meta(_x(2, 35, 49)), *given) is None
 
 
+def test_rows_of_a_table_and_what_is_drawn() -> None:
+    assert alike(aten.embedding, _x(5, 3), _x(2, 4, dtype=torch.int64), 1)
+    assert alike(aten.normal_, _x(2, 3), 0.0, 1.0)
+    assert RULES[aten.embedding](*on_meta([_x(5, 3), _x(2)])) is None
+    for ends, named in (
+        ((7,), {}),
+        ((2, 9), {"dtype": torch.float32}),
+        ((9, 1, -3), {}),
+        ((0, 8, 3), {"layout": None}),
+    ):
+        found = RULES[aten.arange](*ends, device=torch.device("meta"), **named)
+        assert lies(found) == lies(torch.arange(*ends).to(named.get("dtype") or torch.int64))
+    assert RULES[aten.arange](0.5, 3, device=torch.device("meta")) is None
+    assert RULES[aten.arange](3, device=torch.device("cpu")) is None
+
+
 def test_windows_of_other_axes() -> None:
     assert alike(aten.conv1d, _x(2, 4, 9), _x(3, 4, 3), None, [2], [1])
     assert alike(aten.conv3d, _x(2, 4, 5, 6, 7), _x(4, 2, 3, 1, 2), _x(4), [1, 2, 1], [0, 0, 1], [1, 1, 1], 2)
     assert alike(aten.adaptive_avg_pool1d, _x(2, 4, 9), [3])
+    assert alike(aten.upsample_linear1d, _x(2, 4, 9), None, False, [1.5])
+    assert alike(aten.upsample_trilinear3d, _x(2, 4, 5, 6, 7), [3, 7, 9], False)
+    assert alike(aten.max_pool1d, _x(2, 4, 9), [2], [], [1], [2], True)
+    assert alike(aten.max_pool3d, _x(2, 4, 5, 6, 7), [2, 3, 2], [2, 1, 3], [1, 0, 1], [1, 1, 1], True)
+    assert alike(aten.avg_pool3d, _x(2, 4, 5, 6, 7), [2, 3, 2], [2, 1, 3], [1, 0, 1], True)
 
 
 MISFITS: list[tuple[str, tuple[Any, ...]]] = [
@@ -171,6 +209,11 @@ MISFITS: list[tuple[str, tuple[Any, ...]]] = [
     ("conv2d", (_x(2, 4, 6, 6, 6), _x(8, 4, 3, 3, 3))),
     ("conv2d", (_x(2, 4, 6, 6, dtype=torch.float64), _x(8, 4, 3, 3))),
     ("cat", ([], 0)),
+    ("max_pool2d", (_x(2, 4, 2, 2), [3, 3])),
+    ("max_pool2d", (_x(2, 4, 6, 6), [2, 2], [2, 2], [2, 2])),
+    ("avg_pool2d", (_x(2, 4, 2, 2), [3, 3])),
+    ("upsample_nearest2d", (_x(2, 4, 6), [3, 3])),
+    ("upsample_nearest2d", (_x(2, 4, 6, 6), None, [0.1, 2.0])),
     ("layer_norm", (_x(2, 5), (6,), _x(6), _x(6))),
     ("group_norm", (_x(2, 5, 3), 2)),
     ("batch_norm", (_x(2, 5), C, C, C, C, False, 0.1, 1e-5, True)),
@@ -202,3 +245,25 @@ def test_into_a_tensor_that_is_given_no_rule_writes() -> None:
             return torch.cat([x, out], out=torch.empty(4, 4)) + torch.pow(2, x).sum()
 
     assert archcalc.capture(Into(), torch.rand(2, 4)).totals.macs == 2 * 2 * 4
+
+
+COMPILER = """
+import sys, torch, archcalc
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.tril(torch.ones(8, 8)))
+        self.table, self.head = nn.Embedding(10, 8), nn.Sequential(nn.Conv1d(8, 4, 3), nn.Upsample(scale_factor=2))
+    def forward(self, ids):
+        x = self.table(ids) + self.table(torch.arange(ids.shape[1]))
+        y = (x @ x.transpose(1, 2)).masked_fill(self.mask[:6, :6] == 0, float("-inf")).softmax(-1) @ x
+        return nn.functional.log_softmax(nn.functional.max_pool1d(self.head(y.transpose(1, 2)), 2), 1)
+print(archcalc.capture(Net(), torch.ones(1, 6, dtype=torch.long)).totals.macs, "torch._dynamo" in sys.modules)
+"""
+
+
+def test_what_is_usual_loads_no_compiler() -> None:
+    """Torch loads its own, which takes a second, for what it makes of other operators in Python."""
+    done = subprocess.run([sys.executable, "-c", COMPILER], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == [str(2 * 6 * 6 * 8 + 4 * 4 * 24), "False"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from math import prod
+from operator import gt
 from typing import Any
 
 import torch
@@ -28,11 +29,15 @@ def _made(like: Tensor, size: Sequence[int]) -> Tensor:
     return torch.empty(size, dtype=like.dtype, device=META)
 
 
-def _as(like: Tensor) -> Tensor:
+def _as(like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """A tensor that lies as another one does."""
+    dtype = dtype or like.dtype
     if like.is_contiguous() or dense(like.shape, like.stride()):
-        return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=META)
-    return torch.empty_like(like, device=META)
+        return torch.empty_strided(like.shape, like.stride(), dtype=dtype, device=META)
+    far = [stride for n, stride in zip(like.shape, like.stride(), strict=True) if n > 1]
+    if all(map(gt, far, far[1:])) and 0 not in far:  # a part of rows
+        return torch.empty(like.shape, dtype=dtype, device=META)
+    return torch.empty_like(like, dtype=dtype, device=META)
 
 
 @cache
@@ -96,6 +101,11 @@ def _spreads(small: Sequence[int], large: Sequence[int]) -> bool:
     if len(small) > len(large):
         return False
     return all(n in (1, most) for n, most in zip(small, large[len(large) - len(small) :], strict=True))
+
+
+def _compared(x: Any, y: Any) -> Tensor | None:
+    fits = isinstance(x, Tensor) and type(y) in NUMBERS
+    return _as(x, torch.bool) if fits else None
 
 
 # --- layers -------------------------------------------------------------------------------------------------------
@@ -214,6 +224,69 @@ def _adaptive(x: Tensor, size: Sequence[int]) -> Tensor | None:
     return _made(x, (*x.shape[:2], *size)) if fits else None
 
 
+def _max_pool(
+    x: Tensor, kernel_size: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Tensor | None:
+    axes = x.ndim - 2
+    if axes < 1 or not x.is_contiguous() or not x.is_floating_point() or 0 in x.shape:
+        return None
+    stride = kernel_size if stride in ([], ()) else stride
+    given = [_each(value, axes) for value in (kernel_size, stride, padding, dilation)]
+    size = []
+    for n, kernel, step, pad, hole in zip(x.shape[2:], *given, strict=True):
+        if min(kernel, step, hole) < 1 or not 0 <= pad <= kernel // 2:
+            return None
+        room = n + 2 * pad - hole * (kernel - 1) - 1
+        places = room // step + 1
+        size.append(places + (ceil_mode and room % step > 0 and places * step < n + pad))  # it begins within the map
+    return _made(x, (*x.shape[:2], *size)) if min(size) > 0 else None
+
+
+def _avg_pool(
+    x: Tensor, kernel_size: Any, stride: Any = (), padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any
+) -> Tensor | None:
+    return _max_pool(x, kernel_size, stride, padding, 1, ceil_mode)
+
+
+def _upsample(axes: int) -> Rule:
+    """A map of so many axes made larger, to a size or by factors, which are the last argument."""
+
+    def rule(x: Tensor, size: Sequence[int] | None, *more: Any) -> Tensor | None:
+        if x.ndim != axes + 2 or not x.is_contiguous() or not x.is_floating_point() or 0 in x.shape:
+            return None
+        factors = more[-1] if more and isinstance(more[-1], list | tuple) else ()
+        if size is None and len(factors) == axes:
+            size = [int(n * by) for n, by in zip(x.shape[2:], factors, strict=True)]
+        fits = size is not None and len(size) == axes and min(size) > 0
+        return _made(x, (*x.shape[:2], *size)) if fits and size is not None else None
+
+    return rule
+
+
+def _embedding(weight: Tensor, ids: Tensor, *_: Any, **__: Any) -> Tensor | None:
+    fits = weight.ndim == 2 and ids.dtype in (torch.int64, torch.int32)
+    return _made(weight, (*ids.shape, weight.shape[1])) if fits else None
+
+
+def _masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor | None:
+    fits = x.is_floating_point() and x.is_contiguous() and mask.dtype == torch.bool and _spreads(mask.shape, x.shape)
+    return _as(x) if fits and type(value) in NUMBERS else None
+
+
+def _half(x: Tensor, *_: Any) -> Tensor | None:
+    return _as(x) if x.ndim > 1 and x.is_contiguous() else None
+
+
+def _arange(*ends: Any, dtype: Any = None, device: Any = None, **more: Any) -> Tensor | None:
+    plain = all(type(end) is int for end in ends) and not any(value for value in more.values())
+    size = len(range(*ends)) if plain and device == META else 0
+    return torch.empty(size, dtype=dtype or torch.int64, device=META) if size else None
+
+
+def _drawn(x: Any, *_: Any, **__: Any) -> Any:
+    return x if isinstance(x, Tensor) and x.is_floating_point() else None
+
+
 def attention(
     query: Tensor,
     key: Tensor,
@@ -262,6 +335,8 @@ def _recurrent(x: Tensor, second: Any, *rest: Any, **_: Any) -> Any:
 EACH = """relu relu6 gelu silu sigmoid tanh hardtanh hardswish hardsigmoid leaky_relu elu exp log sqrt rsqrt neg abs sin
 cos erf pow clamp clamp_min clamp_max"""
 TWO = "add sub mul div"
+COMPARED = "eq ne lt le gt ge"
+UPSAMPLED = (*(("nearest", n) for n in (1, 2, 3)), ("linear", 1), ("bilinear", 2), ("bicubic", 2), ("trilinear", 3))
 
 
 def _named(words: str, new: Rule, in_place: Rule) -> dict[Any, Rule]:
@@ -272,6 +347,7 @@ def _named(words: str, new: Rule, in_place: Rule) -> dict[Any, Rule]:
 RULES: dict[Any, Rule] = {
     **_named(EACH, _of_each, _of_each_in_place),
     **_named(TWO, _of_two, _of_two_in_place),
+    **{getattr(aten, word): _compared for word in COMPARED.split()},
     aten.linear: _linear,
     aten.conv1d: _convolution(1),
     aten.conv2d: _convolution(2),
@@ -280,10 +356,18 @@ RULES: dict[Any, Rule] = {
     aten.layer_norm: _layer_norm,
     aten.group_norm: _group_norm,
     aten.matmul: _matmul,
-    aten.softmax: _softmax,
+    **dict.fromkeys((aten.softmax, aten.log_softmax), _softmax),
+    **dict.fromkeys((aten.max_pool1d, aten.max_pool2d, aten.max_pool3d), _max_pool),
+    **dict.fromkeys((aten.avg_pool1d, aten.avg_pool2d, aten.avg_pool3d), _avg_pool),
     aten.cat: _cat,
     aten.mean: _mean,
     **dict.fromkeys((aten.adaptive_avg_pool1d, aten.adaptive_avg_pool2d), _adaptive),
+    **{getattr(aten, f"upsample_{how}{n}d"): _upsample(n) for how, n in UPSAMPLED},
+    aten.embedding: _embedding,
+    aten.masked_fill: _masked_fill,
+    aten.arange: _arange,
+    **dict.fromkeys((aten.tril, aten.triu), _half),
+    **dict.fromkeys((aten.normal_, aten.uniform_), _drawn),
     aten.scaled_dot_product_attention: attention,
     aten.col2im: _fold,
     **dict.fromkeys((aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu), _recurrent),

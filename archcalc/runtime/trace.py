@@ -158,7 +158,7 @@ def running(shadow: Shadow | None, watch: Watch | None = None) -> Iterator[None]
     stance = getattr(torch.compiler, "set_stance", None)
     mode = shadow if watch is None else watch  # which asks the shadow itself
     with shown(), ExitStack() as stack:
-        if stance is not None:
+        if stance is not None and "torch._dynamo" in sys.modules:  # which takes a second to load, to compile nothing
             stack.enter_context(stance("force_eager"))
         if shadow is not None:
             stack.enter_context(OnMeta(shadow))
