@@ -273,6 +273,55 @@ def test_masks_that_checkpoints_hold(case: int, tmp_path: Path) -> None:
     assert (found.verdict == "equal") is causal
 
 
+def _all(y: Tensor, h: Any) -> Tensor:
+    return y
+
+
+def _last(y: Tensor, h: Any) -> Tensor:
+    return (h[0] if isinstance(h, tuple) else h)[-1]  # type: ignore[no-any-return,unused-ignore]
+
+
+KINDS: dict[str, type[nn.Module]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+# How a layer is made, what is taken of what it gives, the line of a spec, and whether they are one.
+LAYER: list[tuple[dict[str, Any], Callable[[Tensor, Any], Tensor], str, bool]] = [
+    ({}, _all, "{}(8, biases=2)", True),
+    ({}, _last, "{}(8, biases=2) take(5)", True),
+    ({}, lambda y, h: y[:, -1], "{}(8, biases=2) take(5)", True),
+    ({"bias": False}, _last, "{}(8, bias=False) take(5)", True),
+    ({"bidirectional": True}, _all, "{}(8, biases=2, bidirectional=True)", True),
+    ({}, lambda y, h: y[:, 0], "{}(8, biases=2) take(5)", False),
+    ({}, _all, "{}(8)", False),
+    ({"bidirectional": True}, _last, "{}(8, biases=2) take(5)", False),
+    ({"num_layers": 2}, _all, "{}(8, biases=2)", False),
+    ({"batch_first": False}, _all, "{}(8, biases=2)", False),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", range(len(LAYER)))
+def test_recurrent_layers_of_code(kind: str, case: int, tmp_path: Path) -> None:
+    """One layer that begins from zeros is that of a spec, and gives its numbers with the same weights."""
+    how, take, line, same = LAYER[case]
+    torch.manual_seed(0)
+    layer = KINDS[kind](8, 8, **{"batch_first": True, **how})
+    module = Forward(lambda m, x: take(*m.layer(x.flatten(2).transpose(1, 2))), layer=layer).eval()
+    found = capture(module, x := torch.rand(1, 8, 2, 3))
+    spec = written(f"input: 8 × 2 × 3\nlayers:\n  - tokens {line.format(kind)}\n", tmp_path)
+    assert (align(found.graph, spec.graph).verdict == "equal") is same
+    if same:
+        twin = spec.torch().eval()
+        twin.load_state_dict(spec.take(module.state_dict(), found))
+        assert torch.allclose(twin(x), module(x), atol=1e-6)
+
+
+def test_what_begins_from_another_state_is_another_layer(tmp_path: Path) -> None:
+    module = Forward(
+        lambda m, x: m.layer(x.flatten(2).mT, torch.ones(1, 1, 8))[0], layer=nn.GRU(8, 8, batch_first=True)
+    )
+    spec = written("input: 8 × 2 × 3\nlayers:\n  - tokens gru(8, biases=2)\n", tmp_path)
+    assert align(capture(module.eval(), torch.rand(1, 8, 2, 3)).graph, spec.graph).verdict == "different"
+
+
 def unit(x: Tensor, over: Any = -1, eps: float = 1e-6) -> Tensor:
     return x * torch.rsqrt(x.pow(2).mean(over, keepdim=True) + eps)  # type: ignore[no-any-return,unused-ignore]
 

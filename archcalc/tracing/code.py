@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import Source, SpecError, Text, printable
 from ..graph import Code, Graph, Held, Node, Output, Runs, Span, Typed
-from ..ops import OPS, Op, Param, Shape
+from ..ops import OPS, Op, Param, Shape, Tokens
 from ..ops.base import BUFFER, PARAMETER
 from ..ops.base import Kind as ParamKind
 from ..ops.base import Storage as Stands
@@ -252,7 +252,7 @@ class _Builder:
             shape = self._shape(tensor)
             alike = shape[1:] == self.nodes[index].shape[1:] and len(shape) > 1
             try:
-                like, part = self._slice(call, place), self._part(call, place)
+                like, part = self._slice(call, place, liked and liked[0]), self._part(call, place)
             except ODD:
                 raise where.error(f"`{call.op}` has arguments that torch gives it nowhere") from None
             of = seen.first() if read else ()
@@ -265,9 +265,12 @@ class _Builder:
             self.values[tensor] = item
             self.last[traced.tensors[tensor].storage] = item
 
-    def _slice(self, call: Called, place: int) -> Op | None:
-        """What takes a part of a value, where the parts lie side by side along an axis."""
+    def _slice(self, call: Called, place: int, whole: Any) -> Op | None:
+        """What takes a part of a value, where the parts lie side by side along an axis, or it is the last state of a
+        recurrent layer; `whole` is the op that the call equals."""
         sizes = [self.traced.tensors[tensor].shape for tensor in call.outputs]
+        if place == 1 and whole is not None and whole.family == "recurrent" and not whole.bidirectional:
+            return OPS["take"](sizes[0][1] - 1).normal(Tokens(sizes[0][1:]))  # the last state is the last output
         if call.name not in PARTS or not sizes[0]:
             return None
         if call.name == "unbind":

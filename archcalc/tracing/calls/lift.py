@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...ops import OPS, Op, OpError, Tokens
+from ..traced import refs
 from .kinds import axes_of
 from .seen import Seen, Shape
 
@@ -192,6 +193,22 @@ def _softmax(word: str) -> Lift:
     return lifted
 
 
+def _recurrent(word: str) -> Lift:
+    """One layer that begins from zeros, of sequences batch first: the sequence that it gives."""
+
+    def lifted(seen: Seen) -> Op | None:
+        given, params = seen.args, seen.shapes("params")
+        known = given.get("num_layers") == 1 and given.get("batch_first") and not given.get("batch_sizes")
+        states = [seen.call.constants.get(at, "") for at in refs(given.get("hx"))]
+        each = (2 + 2 * bool(given.get("has_biases"))) * (1 + bool(given.get("bidirectional")))
+        if not known or set(states) != {"full 0"} or len(params) != each:  # more are projections
+            return None
+        more = {"biases": 2} if given.get("has_biases") else {"bias": False}
+        return OPS[word](width=params[1][1], bidirectional=bool(given.get("bidirectional")), **more)
+
+    return lifted
+
+
 EXACT = tuple(f"_upsample_nearest_exact{axes}d" for axes in (1, 2, 3))
 
 
@@ -231,6 +248,9 @@ LIFTS: dict[str, Lift] = {
     "group_norm": _norm("groupnorm"),
     "instance_norm": _norm("instancenorm"),
     "rms_norm": _norm(RMS),
+    "lstm": _recurrent("lstm"),
+    "gru": _recurrent("gru"),
+    "rnn_tanh": _recurrent("rnn"),
     **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), _pool("maxpool")),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _pool("avgpool")),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
