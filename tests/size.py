@@ -20,14 +20,14 @@ BUDGETS = {
     "measurement": 1_150,
     "ops": 5_920,
     "papers": 2_590,
-    "runtime": 6_760,
+    "runtime": 6_900,
     "schemas": 640,
     "show": 10_790,
     "tasks": 5_115,
     "tracing": 2_330,
     "the roof": 3_520,  # the files that stand in no room
 }
-WHOLE = 55_050
+WHOLE = 55_200
 
 
 def sizes() -> Counter[str]:

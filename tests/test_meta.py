@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archcalc
 from archcalc.runtime.meta import COMPARED, EACH, RULES, TWO, aten
+from archcalc.runtime.trace import Given
+from tests.captured import otherwise
 
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "rows": lambda x: x,
@@ -70,8 +73,20 @@ MORE: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
         ((_x(4, 1, 3, 3), None, [1], [2], [2], 4), {}),
         ((_x(8, 2, 3, 2), None, [1, 2], [0, 1], [1, 1], 2), {}),
         ((_x(8, 4, 3, 3), None, [1, 1], "same"), {}),
+        ((_x(8, 4, 2, 3), None, [1, 1], "same", [2, 1]), {}),
+        ((_x(8, 4, 3, 3), None, [2, 2], "valid"), {}),
         ((_x(8, 4, 3, 3).to(memory_format=torch.channels_last),), {}),
     ],
+    "conv_transpose2d": [
+        ((_x(4, 8, 2, 2), _x(8), [2, 2]), {}),
+        ((_x(4, 3, 3, 2), None, [2, 1], [1, 0], [1, 0], 2, [1, 2]), {}),
+        ((_x(4, 3, 3, 3).to(memory_format=torch.channels_last),), {}),
+    ],
+    "pad": [(([2, 1, 0, 3], mode, None), {}) for mode in ("reflect", "replicate", "constant", "circular")],
+    "roll": [(([1, -2], [2, -1]), {}), (([3], [1]), {}), (([0, 6], [1, 2]), {}), (([5],), {})],
+    "channel_shuffle": [((2,), {})],
+    "log_sigmoid": [((), {})],
+    "pixel_shuffle": [((2,), {}), ((1,), {})],
 }  # fmt: skip
 BESIDE = [_x(2, 4, 6, 6), _x(4, 1, 1), _x(6), _x(2, 4, 1, 1), _x(1, 1, 6, 6), _x(6, 1), _x(), _x(3, 1, 1, 1, 1)]
 
@@ -190,6 +205,11 @@ def test_rows_of_a_table_and_what_is_drawn() -> None:
 
 def test_windows_of_other_axes() -> None:
     assert alike(aten.conv1d, _x(2, 4, 9), _x(3, 4, 3), None, [2], [1])
+    room = [_x(2, 4, 5, 6, 7), _x(2, 4, 5, 6, 7).to(memory_format=torch.channels_last_3d)]
+    assert all(alike(aten.conv3d, x, _x(4, 4, 3, 3, 3)) for x in room)
+    assert all(alike(aten.conv_transpose3d, x, _x(4, 4, 3, 3, 3)) for x in room)
+    assert all(alike(aten.group_norm, x, 2, C, C, 1e-5) for x in room)
+    assert alike(aten.conv_transpose1d, _x(2, 4, 9), _x(4, 3, 3), None, [2], [1])
     assert alike(aten.conv3d, _x(2, 4, 5, 6, 7), _x(4, 2, 3, 1, 2), _x(4), [1, 2, 1], [0, 0, 1], [1, 1, 1], 2)
     assert alike(aten.adaptive_avg_pool1d, _x(2, 4, 9), [3])
     assert alike(aten.upsample_linear1d, _x(2, 4, 9), None, False, [1.5])
@@ -214,6 +234,15 @@ MISFITS: list[tuple[str, tuple[Any, ...]]] = [
     ("avg_pool2d", (_x(2, 4, 2, 2), [3, 3])),
     ("upsample_nearest2d", (_x(2, 4, 6), [3, 3])),
     ("upsample_nearest2d", (_x(2, 4, 6, 6), None, [0.1, 2.0])),
+    ("conv_transpose2d", (_x(2, 3, 6, 6), _x(4, 8, 2, 2))),
+    ("conv_transpose2d", (_x(2, 4, 6, 6), _x(4, 8, 2, 2), None, [2], [0], [2])),
+    ("pixel_shuffle", (_x(2, 6, 6, 6), 2)),
+    ("channel_shuffle", (_x(2, 5, 6, 6), 2)),
+    ("pad", (_x(2, 4, 6, 6), [6, 0, 0, 0], "reflect")),
+    ("roll", (_x(2, 4), [1], [2])),
+    ("roll", (_x(2, 4), [1, 1], [0])),
+    ("conv2d", (_x(2, 4, 6, 6), _x(8, 4, 3, 3), None, [2], "same")),
+    ("conv2d", (_x(2, 4, 6, 6), _x(8, 4, 3, 3), None, [1], "other")),
     ("layer_norm", (_x(2, 5), (6,), _x(6), _x(6))),
     ("group_norm", (_x(2, 5, 3), 2)),
     ("batch_norm", (_x(2, 5), C, C, C, C, False, 0.1, 1e-5, True)),
@@ -267,3 +296,45 @@ def test_what_is_usual_loads_no_compiler() -> None:
     """Torch loads its own, which takes a second, for what it makes of other operators in Python."""
     done = subprocess.run([sys.executable, "-c", COMPILER], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.split() == [str(2 * 6 * 6 * 8 + 4 * 4 * 24), "False"]
+
+
+class Runs(nn.Module):
+    """A function with two layers, which takes maps."""
+
+    def __init__(self, of: Callable[[Runs, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.of, self.norm, self.conv = of, nn.LayerNorm(8), nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.of(self, x)
+
+
+def filled(_: Runs, x: Tensor) -> Tensor:
+    mask = torch.zeros(6, 6)
+    mask[:3, 1:] = 1
+    mask[..., 0] = 0.5
+    return x + mask
+
+
+def attended(x: Tensor, lay: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
+    heads = lay(x.flatten(2).reshape(x.shape[0], 4, 2, 36).mT)
+    return F.scaled_dot_product_attention(heads, heads, heads).transpose(1, 2).reshape(-1)
+
+
+RUNS: dict[str, Callable[[Runs, Tensor], Tensor]] = {
+    "a part is filled": filled,
+    "heads in front": lambda _, x: attended(x, torch.Tensor.contiguous),
+    "heads turned": lambda _, x: attended(x),
+    "a norm of turned maps": lambda m, x: m.conv(m.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)).reshape(-1),
+    "a turned sum": lambda m, x: (x.mT + m.conv(x).mT).reshape(-1),
+    "a spread product": lambda m, x: (x.permute(0, 2, 3, 1) * m.norm.weight).reshape(-1),
+    "channels last": lambda m, x: m.conv(x.to(memory_format=torch.channels_last)).relu().reshape(-1),
+    "joined": lambda m, x: torch.cat([x, m.conv(x), x.new_ones(x.shape)], 1).mean((2, 3)),
+    "folded": lambda _, x: F.fold(F.unfold(x, 3), (6, 6), 3).permute(0, 2, 3, 1).reshape(-1),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_on_meta_is_as_one_on_the_cpu(name: str) -> None:
+    """Call by call the same sizes, and storage by storage as many bytes, for as long."""
+    assert not otherwise(Runs(RUNS[name]).eval(), {"x": Given((8, 6, 6))}, lambda: Runs(RUNS[name]).eval())

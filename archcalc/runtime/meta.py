@@ -119,6 +119,14 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | N
     return _made(x, (*x.shape[:-1], weight.shape[0]))
 
 
+def _formatted(size: Sequence[int], x: Tensor, *others: Tensor) -> Tensor:
+    """A tensor of this size, with its channels last where those of one of these tensors lie so."""
+    if all(one.is_contiguous() for one in (x, *others)):
+        return _made(x, size)
+    formats = {suggest_memory_format(one) for one in (x, *others)} - {torch.contiguous_format}
+    return torch.empty(size, dtype=x.dtype, device=META, memory_format=(*formats, torch.contiguous_format)[0])
+
+
 def _convolution(axes: int) -> Rule:
     """A convolution over so many axes."""
 
@@ -126,22 +134,61 @@ def _convolution(axes: int) -> Rule:
         x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
         groups: int = 1,
     ) -> Tensor | None:  # fmt: skip
-        if not x.ndim == weight.ndim == axes + 2 or isinstance(padding, str) or not x.is_floating_point():
-            return None
-        if x.dtype != weight.dtype or not (x.is_contiguous() and weight.is_contiguous()):
+        named = isinstance(padding, str)
+        if not _fits(x, weight, axes) or (named and padding not in ("same", "valid")):
             return None
         batch, width, *places = x.shape
         out, each, *kernel = weight.shape
-        strides, pads, holes = (_each(value, axes) for value in (stride, padding, dilation))
+        same = padding == "same"
+        strides, pads, holes = (_each(value, axes) for value in (stride, 0 if named else padding, dilation))
         if groups < 1 or each * groups != width or out % groups or min(strides) < 1 or min(pads) < 0 or min(holes) < 1:
             return None
         if not batch or not (bias is None or (bias.shape == (out,) and bias.dtype == x.dtype)):
             return None
         each_axis = zip(places, kernel, strides, pads, holes, strict=True)
         size = [(n + 2 * pad - hole * (k - 1) - 1) // step + 1 for n, k, step, pad, hole in each_axis]
-        return _made(x, (batch, out, *size)) if min(size) > 0 else None
+        if same:
+            size = places if max(strides) == 1 else [0]
+        return _formatted((batch, out, *size), x, weight) if min(size) > 0 else None
 
     return rule
+
+
+def _transposed(axes: int) -> Rule:
+    """A transposed convolution over so many axes."""
+
+    def rule(
+        x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+        output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+    ) -> Tensor | None:  # fmt: skip
+        if not _fits(x, weight, axes):
+            return None
+        batch, width, *places = x.shape
+        strides, pads, more, holes = (_each(value, axes) for value in (stride, padding, output_padding, dilation))
+        if groups < 1 or weight.shape[0] != width or width % groups or min(strides) < 1 or min(*pads, *more) < 0:
+            return None
+        out = weight.shape[1] * groups
+        if min(holes) < 1 or any(n >= max(s, d) for n, s, d in zip(more, strides, holes, strict=True)):
+            return None
+        if not batch or not (bias is None or (bias.shape == (out,) and bias.dtype == x.dtype)):
+            return None
+        each_axis = zip(places, weight.shape[2:], strides, pads, more, holes, strict=True)
+        size = [(n - 1) * step - 2 * pad + hole * (k - 1) + end + 1 for n, k, step, pad, end, hole in each_axis]
+        return _formatted((batch, out, *size), x, weight) if min(size) > 0 else None
+
+    return rule
+
+
+def _fits(x: Tensor, weight: Tensor, axes: int) -> bool:
+    return x.ndim == weight.ndim == axes + 2 and x.dtype == weight.dtype and x.is_floating_point()
+
+
+def _shuffled(x: Tensor, factor: int) -> Tensor | None:
+    fits = x.ndim == 4 and factor > 0 and not x.shape[1] % factor**2
+    if not fits:
+        return None
+    batch, channels, *places = x.shape
+    return _formatted((batch, channels // factor**2, *(n * factor for n in places)), x)
 
 
 def _each(value: Any, axes: int) -> Sequence[int]:
@@ -150,15 +197,36 @@ def _each(value: Any, axes: int) -> Sequence[int]:
     return values if len(values) == axes else (*values,) * axes if len(values) == 1 else (-1,) * axes
 
 
+def _padded(x: Tensor, pads: Sequence[int], mode: str = "constant", _: Any = None) -> Tensor | None:
+    """A map that goes on beyond its edges."""
+    fits = mode in ("reflect", "replicate") and x.ndim == len(pads) == 4 and x.is_floating_point()
+    if (
+        not fits
+        or min(pads) < 0
+        or (mode == "reflect" and (max(pads[:2]) >= x.shape[3] or max(pads[2:]) >= x.shape[2]))
+    ):
+        return None
+    return _formatted((*x.shape[:2], x.shape[2] + sum(pads[2:]), x.shape[3] + sum(pads[:2])), x)
+
+
+def _rolled(x: Tensor, shifts: Sequence[int], axes: Sequence[int] = ()) -> Tensor | None:
+    fits = len(shifts) == len(axes) and all(-x.ndim <= axis < x.ndim for axis in axes) and x.numel()
+    moves = fits and axes and all(by % x.shape[axis] for by, axis in zip(shifts, axes, strict=True))
+    return _formatted(x.shape, x) if moves else None
+
+
+def _dealt(x: Tensor, groups: int) -> Tensor | None:
+    """Channels that are dealt out anew."""
+    return _formatted(x.shape, x) if x.ndim == 4 and groups > 0 and not x.shape[1] % groups and x.numel() else None
+
+
 def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *_: Any) -> Tensor | None:
     if training or mean is None or var is None or x.ndim < 2 or not x.is_floating_point():
         return None
     channels = (x.shape[1],)
     if not all(one is None or one.shape == channels for one in (weight, bias, mean, var)):
         return None
-    if x.is_contiguous():
-        return _made(x, x.shape)
-    return torch.empty(x.shape, dtype=x.dtype, device=META, memory_format=suggest_memory_format(x))
+    return _formatted(x.shape, x)
 
 
 def _layer_norm(x: Tensor, size: Sequence[int], weight: Any = None, bias: Any = None, *_: Any) -> Tensor | None:
@@ -171,9 +239,9 @@ def _layer_norm(x: Tensor, size: Sequence[int], weight: Any = None, bias: Any = 
 
 
 def _group_norm(x: Tensor, groups: int, weight: Any = None, bias: Any = None, *_: Any) -> Tensor | None:
-    fits = x.ndim > 1 and x.is_contiguous() and x.is_floating_point() and groups > 0 and not x.shape[1] % groups
+    fits = x.ndim > 1 and x.is_floating_point() and groups > 0 and not x.shape[1] % groups
     fits = fits and all(one is None or (one.shape == x.shape[1:2] and one.dtype == x.dtype) for one in (weight, bias))
-    return _as(x) if fits else None
+    return _formatted(x.shape, x) if fits else None
 
 
 def _matmul(x: Tensor, y: Tensor) -> Tensor | None:
@@ -352,6 +420,14 @@ RULES: dict[Any, Rule] = {
     aten.conv1d: _convolution(1),
     aten.conv2d: _convolution(2),
     aten.conv3d: _convolution(3),
+    aten.conv_transpose1d: _transposed(1),
+    aten.conv_transpose2d: _transposed(2),
+    aten.conv_transpose3d: _transposed(3),
+    aten.pixel_shuffle: _shuffled,
+    aten.channel_shuffle: _dealt,
+    aten.pad: _padded,
+    aten.roll: _rolled,
+    aten.log_sigmoid: lambda x: _made(x, x.shape),
     aten.batch_norm: _batch_norm,
     aten.layer_norm: _layer_norm,
     aten.group_norm: _group_norm,

@@ -309,6 +309,8 @@ class OnMeta(TorchFunctionMode):
             return self.shadow.on_meta(made)
         if func in self.INDEXED:
             args = (args[0], self._index(args[1]), *args[2:])
+            if len(args) == 3 and type(args[2]) in (bool, int, float) and args[0].is_meta and not tensors_of(args[1]):
+                args = (*args[:2], self._filling(args[0], args[2]))
         elif func in self.READ:
             value = self.shadow.twin(args[0])
             if value is not None:
@@ -322,6 +324,14 @@ class OnMeta(TorchFunctionMode):
             args = tuple(_here(value) for value in args) if func is Tensor.to else args
             kwargs = {name: _here(value) if name == "device" else value for name, value in kwargs.items()}
         return func(*args, **kwargs)
+
+    @staticmethod
+    def _filling(of: Tensor, number: float) -> Tensor:
+        """A number that a part of a tensor is filled with: one on the CPU is not spread and copied first."""
+        with _disable_current_modes():
+            made = torch.tensor(number, dtype=of.dtype, device=CPU)
+        found: Tensor = aten.lift_fresh(made)
+        return found
 
     def _index(self, index: Any) -> Any:
         if isinstance(index, tuple):
