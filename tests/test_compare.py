@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 from archcalc import cli, networks
 from archcalc import models as api
 from archcalc.analysis.counts import analyse
-from archcalc.analysis.receptive import last_map
+from archcalc.analysis.receptive import ReceptiveFields
 from archcalc.analysis.roofline import DEVICES, memory_traffic, network_intensity
 from archcalc.errors import UsageError
 from archcalc.graph import Input
@@ -157,7 +157,7 @@ def test_shares_add_up(by: str) -> None:
 
 def test_the_last_map() -> None:
     graph = load("vgg16").graph
-    assert graph.nodes[last_map(graph)].shape == (512, 7, 7)
+    assert graph.nodes[ReceptiveFields(graph).last_map].shape == (512, 7, 7)
 
 
 # --- bytes moved, devices, live memory --------------------------------------------------------------------------------

@@ -548,10 +548,32 @@ SEEN: dict[str, Callable[[], nn.Module]] = {
     "same": lambda: nn.Sequential(conv(padding="same", dilation=2), conv(padding="valid", stride=2)),
     "parts": lambda: Of(lambda a, x: a(x[:, :, 2:-1, ::2]) + a(x[:, :, 1:18, ::2].narrow(3, 0, 10)), conv()),
     "channels": lambda: Of(lambda a, x: torch.cat([x[:, :2], a(x).narrow(1, 1, 2)], 1), conv(padding=1)),
+    "channels last": lambda: Of(
+        lambda a, norm, linear, x: a(
+            x[:, :, 1:-1, 1:-1] + linear(norm(a(x).permute(0, 2, 3, 1))).relu().permute(0, 3, 1, 2)
+        ),
+        conv(),
+        nn.LayerNorm(4),
+        nn.Linear(4, 4),
+    ),
+    "dealt out": lambda: Of(lambda a, x: a(a(x).view(1, 2, 2, 18, 18).transpose(1, 2).reshape(1, 4, 18, 18)), conv()),
+    "as tokens": lambda: Of(
+        lambda a, linear, x: a(linear(a(x).flatten(2).mT).transpose(1, 2).view(1, 6, 18, 18)[:, 1:5]),
+        conv(),
+        nn.Linear(4, 6),
+    ),
+    "turned and back": lambda: Of(lambda a, x: a(a(x).transpose(2, 3).tanh().transpose(3, 2)), conv((1, 7))),
     "shuffled": lambda: nn.Sequential(conv(stride=2, padding=1), nn.PixelShuffle(2)),
 }
 NOTHING_KNOWN: dict[str, Callable[[], nn.Module]] = {
-    "turned": lambda: Of(lambda a, x: a(a(x).transpose(2, 3)), conv((1, 7), padding=(0, 3))),
+    "turned once": lambda: Of(lambda a, x: a(a(x).transpose(2, 3)), conv((1, 7), padding=(0, 3))),
+    "turned": lambda: Of(lambda a, x: a(a(x) + a(x).transpose(2, 3)), conv()),
+    "squares": lambda: Of(
+        lambda a, x: a(x.view(1, 4, 10, 2, 10, 2).permute(0, 3, 5, 1, 2, 4).reshape(1, 16, 10, 10)[:, :4]), conv()
+    ),
+    "over places": lambda: Of(lambda linear, x: linear(x.flatten(2)), nn.Linear(400, 400)),
+    "over rows": lambda: Of(lambda norm, x: norm(x.permute(0, 2, 1, 3)).permute(0, 2, 1, 3), nn.LayerNorm(20)),
+    "over columns": lambda: Of(lambda x: x.permute(0, 2, 3, 1).softmax(1).permute(0, 3, 1, 2)),
     "round a part": lambda: nn.Sequential(conv(), conv(padding=1, padding_mode="circular")),
     "side by side": lambda: Of(lambda a, x: torch.cat([a(x), x[:, :, :9, 1:-1]], 2), conv()),
     "by the batch": lambda: nn.Sequential(conv(), nn.BatchNorm2d(4, track_running_stats=False)),

@@ -151,7 +151,7 @@ class Explained:
                 yield FieldFacts(axis, seen, "", "", "", self._unbounded(index, at))
                 continue
             each = [(self.fields[value], reach) for value, reach in read if reach]
-            if any(isinstance(found, TokenFields) or len(found) != len(reach) for found, reach in each):
+            if not read or any(isinstance(found, TokenFields) or len(found) != len(reach) for found, reach in each):
                 yield FieldFacts(axis, seen, "", "", "", "")  # of places, not of windows: a token that is taken
                 continue
             behind = [

@@ -21,6 +21,7 @@ from ..ops.base import POINT as POINTWISE
 from ..ops.base import ReceptiveWindow, ReceptiveWindows
 from ..ops.shapes import Many, positions
 from ..records import NamedTuple
+from .lies import Lies
 
 Number = int | Fraction
 Ends = tuple[tuple[int, ...], tuple[int, ...]]  # the first input that each place sees, and the last
@@ -120,12 +121,14 @@ class ReceptiveFields:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self._lies = Lies(graph)
 
     @cached_property
     def _found(self) -> list[Fields | None]:
         seeds = {-1 - n: _seed(shape) for n, (_, shape) in enumerate(self.graph.inputs)}
         axes = len(seeds[-1])
-        return _walk(self.graph, {v: seed for v, seed in seeds.items() if len(seed) == axes}, len(self.graph.nodes))
+        same = {value: seed for value, seed in seeds.items() if len(seed) == axes}
+        return _walk(self.graph, same, len(self.graph.nodes), self._lies)
 
     def __getitem__(self, value: int) -> Fields:
         """The fields of a node, by its index, or of an input; none where the input has no axis, or is not read."""
@@ -134,6 +137,16 @@ class ReceptiveFields:
     def unknown(self, value: int) -> bool:
         """Whether there is no field because the value is, or is made of, one of many items."""
         return value >= 0 and self._found[value] == UNKNOWN and _seed(self.graph.inputs[0][1]) != ()
+
+    @cached_property
+    def last_map(self) -> int:
+        """The last value of the main path that has more than one position: the last feature map, or sequence; −1:
+        none."""
+        assert self._found is not None  # which says how values lie
+        for index in range(self.graph.main - 1, -1, -1):
+            if prod(positions(self._lies.size(index))) > 1:
+                return index
+        return -1
 
     def least(self, value: int) -> float | None:
         """The smallest field over paths and axes; infinite where all are unbounded, None where there is no axis."""
@@ -174,15 +187,7 @@ class ReceptiveFields:
     def on(self, output: int, input: int) -> Fields | None:
         """The fields of the value `output` on the axes of the value `input`; None where nothing of it is seen."""
         seeds = {input: _seed(self.graph.shape(input))}
-        return _walk(self.graph, seeds, output + 1)[output] if output >= 0 else seeds.get(output)
-
-
-def last_map(graph: Graph) -> int:
-    """The last value of the main path that has more than one position: the last feature map, or sequence; −1: none."""
-    for index in range(graph.main - 1, -1, -1):
-        if prod(positions(graph.nodes[index].shape)) > 1:
-            return index
-    return -1
+        return _walk(self.graph, seeds, output + 1, Lies(self.graph))[output] if output >= 0 else seeds.get(output)
 
 
 def _seed(shape: Shape) -> Fields:
@@ -191,7 +196,7 @@ def _seed(shape: Shape) -> Fields:
     return TokenFields((SELF,), places) if isinstance(shape, Tokens) else (SELF,) * len(places)
 
 
-def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | None]:
+def _walk(graph: Graph, seeds: dict[int, Fields], stop: int, lies: Lies) -> list[Fields | None]:
     """The fields of the nodes before `stop` on the values of `seeds`; None for what sees none of them."""
     found: list[Fields | None] = []
     memo: dict[tuple[int, tuple[Shape, ...]], tuple[ReceptiveWindows, ...]] = {}
@@ -209,7 +214,16 @@ def _walk(graph: Graph, seeds: dict[int, Fields], stop: int) -> list[Fields | No
             reaches = memo[key] = node.op.receptive_window(*key[1])
         y = node.shape
         before = [seeds.get(value) if value < 0 else found[value] for value in node.inputs]
-        if UNKNOWN in before or ((node.op.regroups or isinstance(y, Many)) and any(before)):
+        if UNKNOWN in before:
+            found.append(UNKNOWN)
+            continue
+        seeing = [value for value, fields in zip(node.inputs, before, strict=True) if fields is not None]
+        kept = lies.keeps(index, node, seeing) if graph.code is not None and seeing else None
+        if kept:  # its own places, wherever they stand
+            same = [fields for fields in before if fields is not None]
+            found.append(same[0] if len(same) == 1 else work.merged(same, lies.size(index)))
+            continue
+        if kept is False or ((node.op.regroups or isinstance(y, Many)) and any(before)):
             found.append(UNKNOWN)
             continue
         read: list[Fields | None] = []

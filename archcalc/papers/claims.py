@@ -16,7 +16,6 @@ from weakref import WeakKeyDictionary
 
 from ..analysis.counts import Layer, Report, Totals
 from ..analysis.readings import BASE, CountingTerm, Reading, changes, other_units, proposed, read_reading
-from ..analysis.receptive import last_map
 from ..errors import SpecError, Text, did_you_mean
 from ..graph import Span
 from ..language.columns import RECEPTIVE, SIZES, Role, metric_of
@@ -242,7 +241,7 @@ def judge(family: Family, subject: str, report: Report) -> tuple[Judgement, ...]
 def judge_one(claim: Claim, report: Report, span: Span | None, subtotal: Callable[[Span], Totals]) -> Judgement:
     """The verdict on one claim: the first that fits of exact, rounds, reads as, truncates, contradicts."""
     if claim.role.metric in RECEPTIVE:
-        return _judge_field(claim, report, last_map(report.graph) if span is None else span.output)
+        return _judge_field(claim, report, report.receptive_fields.last_map if span is None else span.output)
     if claim.role.metric in SIZES:
         assert span is not None
         return _judge_size(claim, report.graph.shape(span.output if claim.role.metric == "shape" else span.input))

@@ -15,7 +15,6 @@ from typing import Literal, TypeVar
 from .. import files
 from .. import models as library
 from ..analysis.counts import Layer, Totals
-from ..analysis.receptive import last_map
 from ..analysis.roofline import network_intensity
 from ..errors import SpecError, UsageError, did_you_mean, printable
 from ..fronts import is_other, with_input
@@ -120,7 +119,7 @@ def _throughput_between(run: Measurement) -> Interval | None:
 
 def _field(model: Compared) -> float | None:
     report = model.summary.report
-    return report.receptive_fields.most(last_map(report.graph))
+    return report.receptive_fields.most(report.receptive_fields.last_map)
 
 
 COMPARED = (

@@ -15,7 +15,6 @@ from typing import Any
 from ..alignment.align import Alignment, Difference, align
 from ..alignment.steps import Step
 from ..alignment.weights import Checkpoint, buffers, carried, checkpoint, others, states, transposed
-from ..analysis.receptive import last_map
 from ..errors import SpecError, UsageError
 from ..models import Model
 from ..networks import Reference
@@ -87,8 +86,8 @@ class Diff(Tabular):
     @property
     def receptive_fields(self) -> tuple[Field, Field]:
         """The receptive field of the last feature map of each, infinite where it is unbounded."""
-        one, other = (last_map(form.graph) for form in (self.alignment.first, self.alignment.second))
-        return self.field(0, one), self.field(1, other)
+        one, other = (side.summary.report.receptive_fields for side in (self.first, self.second))
+        return one.most(one.last_map), other.most(other.last_map)
 
     def field(self, which: int, node: int) -> Field:
         """The receptive field of a node of the first (0) or the second network."""

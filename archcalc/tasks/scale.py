@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from .. import files
 from ..analysis.counts import Report
 from ..analysis.paths import path_length, sequential
-from ..analysis.receptive import last_map
 from ..errors import ArchcalcError, UsageError
 from ..fronts import is_other, made_with
 from ..graph import Input
@@ -80,7 +79,7 @@ class Point:
         if name in PATHS:
             return PATHS[name](self.report)
         if name == FIELD:
-            return self.report.receptive_fields.most(last_map(self.report.graph))
+            return self.report.receptive_fields.most(self.report.receptive_fields.last_map)
         if name == LATENCY:
             return None if self.measured is None else self.measured.whole.median
         if name == "batch":

@@ -20,7 +20,6 @@ from typing import Any
 
 from .. import __version__
 from ..analysis.counts import Report, Totals, analyse
-from ..analysis.receptive import last_map
 from ..analysis.training import train
 from ..bounds import Bound, one_of, read_where
 from ..candidates import Candidates, Exceeded
@@ -254,7 +253,7 @@ class Sweep:
         if FIELD not in self.needed:
             return {}
         report = self.report(point)
-        return {FIELD: report.receptive_fields.most(last_map(report.graph)) or 0}
+        return {FIELD: report.receptive_fields.most(report.receptive_fields.last_map) or 0}
 
     def chunk(self, number: int) -> Chunk:
         """Count the points of a chunk."""
