@@ -754,3 +754,13 @@ def test_probabilities_that_something_reads_are_compared() -> None:
     one, other = (capture(Net(work, LINEAR).eval(), torch.ones(1, *SQUARE)).graph for work in works)
     found = align(one, other)
     assert (found.verdict, found.left_out) == ("different", ())
+
+
+def test_a_run_that_hardly_depends_on_its_inputs_says_nothing() -> None:
+    def layers() -> dict[str, Any]:
+        return {"deep": nn.Sequential(*(nn.Sequential(nn.Linear(64, 64), nn.Sigmoid()) for _ in range(12)))}
+
+    works: list[Work] = [lambda m, x: m.deep(x.flatten(1)), lambda m, x: m.deep(x.mT.flatten(1))]
+    models = [capture(Net(work, layers).eval(), torch.ones(1, *SQUARE)) for work in works]
+    found = align(models[0].graph, models[1].graph)
+    assert (found.verdict, same_numbers(found, "one", models[0].report().totals)) == ("equal", None)

@@ -26,7 +26,9 @@ from .room import has_room
 from .skeleton import untouched
 from .trace import SEED, applied, leaves
 
-NEAR = 1e-3  # of the largest number that comes out
+NEAR = 1e-3  # of what other inputs change
+ROUNDED = 2e-5  # of the largest number that comes out: less is no difference
+TELLING = 1e-3  # of it: where other inputs change less than that, a run says nothing
 MOST_PARAMS, MOST_MACS = 10**9, 10**12  # of code that is run to be compared
 LEAST, MOST_SURE = 1e-37, 1 - 1e-4  # probabilities whose odds numbers of 32 bits tell
 SAMPLES = 2  # so that a batch is not taken for another axis of one element
@@ -106,6 +108,9 @@ def _same(found: Alignment, one: Runnable | None, other: Runnable | None, name: 
         for each in (one, other):
             torch.manual_seed(SEED)
             outputs.append(leaves(each.run([value.clone() for value in one.values])))
+        given = [_other(value) for value in one.values]
+        torch.manual_seed(SEED)
+        others = leaves(one.run([value.clone() for value in given]))
         if len(outputs[0]) != len(outputs[1]):
             return False
         for which, ends in enumerate(found.ends):
@@ -116,10 +121,32 @@ def _same(found: Alignment, one: Runnable | None, other: Runnable | None, name: 
                     return None
                 both = made, _ended(scores.reshape(made.shape), end)
                 outputs[which][at], outputs[1 - which][there] = (_odds(each, end) for each in both)
+                last = _ended(others[there].reshape(made.shape), end) if which else others[at]
+                others[there if which else at] = _odds(last, end)
     first, second = outputs
     if not all(bool(tensor.isfinite().any()) for tensor in first):
         return None
-    return all(map(_near, second, first))
+    if all(map(torch.equal, one.values, given)):  # ids alone
+        return all(_near(y, x, _most(x)) for x, y in zip(first, second, strict=True))
+    changes = [_change(*each) for each in zip(first, others, strict=True)]
+    if not all(_near(*each) for each in zip(second, first, changes, strict=True)):
+        return False
+    return True if any(change > TELLING * _most(x) for change, x in zip(changes, first, strict=True)) else None
+
+
+def _other(value: Tensor) -> Tensor:
+    """Another input like this one, where it has real numbers."""
+    return value.flip(0).neg() if value.is_floating_point() else value.clone()
+
+
+def _most(tensor: Tensor) -> float:
+    known = tensor[tensor.isfinite()]
+    return float(known.abs().max()) if known.numel() else 0.0
+
+
+def _change(one: Tensor, other: Tensor) -> float:
+    """By how much a result is another where the inputs are."""
+    return _most(one.double() - other.double()) if one.shape == other.shape else _most(one)
 
 
 def _ended(scores: Tensor, end: End) -> Tensor:
@@ -139,20 +166,20 @@ def _odds(made: Tensor, end: End) -> Tensor:
 def _stir(module: nn.Module) -> None:
     """Give all that is learned, and running statistics, values that differ: what begins as 0 or 1 hides what is
     done with it."""
-    for parameter in module.parameters():
+    for name, parameter in module.named_parameters():
         if parameter.is_floating_point():
             width = max(1, parameter.numel() // max(1, parameter.shape[0])) if parameter.ndim > 1 else 4
-            parameter.normal_(1.0 if parameter.ndim == 1 else 0.0, width**-0.5)
+            parameter.normal_(1.0 if parameter.ndim == 1 and not name.endswith("bias") else 0.0, width**-0.5)
     for name, buffer in module.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             buffer.uniform_(0.5, 1.5)
 
 
-def _near(one: Tensor, other: Tensor) -> bool:
+def _near(one: Tensor, other: Tensor, change: float) -> bool:
     if one.numel() != other.numel():
         return False
     x, y = one.flatten().double(), other.flatten().double()
     known = x.isfinite() & y.isfinite()
     if not torch.equal(x[~known].nan_to_num(), y[~known].nan_to_num()):
         return False
-    return not bool(known.any()) or bool((x - y)[known].abs().max() <= NEAR * y[known].abs().max())
+    return not bool(known.any()) or _most((x - y)[known]) <= max(NEAR * change, ROUNDED * _most(y))
