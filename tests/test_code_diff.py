@@ -398,6 +398,8 @@ def test_traces_of_other_constants_differ(
     found = [command("compare", "0.json", f"{number}.json", "--diff").out for number in range(1, len(values))]
     assert ["are equal" in out for out in found] == [True, False, False]
     assert "a constant of 32 has other values" in found[2]
+    told = [command(*words).out for words in (("lock", "0.json"), ("explain", "0.json", "mul"))]
+    assert not any("exactly" in text for text in (*told, Path("archcalc.lock").read_text(encoding="utf-8")))
     drawn = command("compare", "4.json", "4.json", "--diff").out
     assert "values are drawn or read" in drawn
     assert "values are drawn or read" not in found[0]

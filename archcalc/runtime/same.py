@@ -164,15 +164,17 @@ def _odds(made: Tensor, end: End) -> Tensor:
 
 
 def _stir(module: nn.Module) -> None:
-    """Give all that is learned, and running statistics, values that differ: what begins as 0 or 1 hides what is
-    done with it."""
+    """Give all that is learned, and running statistics, values that differ, as what begins as 0 or 1 hides what is done
+    with it; and such that what comes in is still seen at the end of a deep network."""
     for name, parameter in module.named_parameters():
-        if parameter.is_floating_point():
-            width = max(1, parameter.numel() // max(1, parameter.shape[0])) if parameter.ndim > 1 else 4
-            parameter.normal_(1.0 if parameter.ndim == 1 and not name.endswith("bias") else 0.0, width**-0.5)
+        if parameter.is_floating_point() and parameter.ndim > 1:
+            width = max(1, parameter.numel() // max(1, parameter.shape[0]))
+            parameter.normal_(0.0, (2 / width) ** 0.5)
+        elif parameter.is_floating_point():
+            parameter.normal_(0.0 if name.endswith("bias") else 1.0, 0.5)
     for name, buffer in module.named_buffers():
         if name.endswith(("running_mean", "running_var")):
-            buffer.uniform_(0.5, 1.5)
+            buffer.uniform_(*((-0.5, 0.5) if name.endswith("mean") else (0.5, 1.5)))
 
 
 def _near(one: Tensor, other: Tensor, change: float) -> bool:

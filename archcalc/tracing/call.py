@@ -96,7 +96,7 @@ class Call(Op):
 
     @property
     def arguments(self) -> tuple[tuple[Argument, Any], ...]:
-        return tuple((Argument(name, "", None), value) for name, value in self._facts.arguments)
+        return tuple((Argument(name, "", None), _shown(value)) for name, value in self._facts.arguments)
 
     @property
     def _facts(self) -> Facts:
@@ -179,7 +179,9 @@ class Call(Op):
         return self._facts.free == CONSTANT
 
     def apart(self, other: Op) -> str:
-        sides = [_exactly([value for _, value in one.arguments]) for one in (self, other)]
+        if not isinstance(other, Call):
+            return ""
+        sides = [_exactly([value for _, value in one._facts.arguments]) for one in (self, other)]
         told = [f"a constant of {x[0]} has other values" for x, y in zip(*sides, strict=False) if not _near(x[1], y[1])]
         return told[0] if told else ""
 
@@ -434,6 +436,13 @@ def _alone(values: Any) -> bool:
 
 class Own(str):
     """A tensor among the arguments that no call makes, by what it is and its name: `parameter head.scale`."""
+
+
+def _shown(value: Any) -> Any:
+    """An argument without the sums that tell a constant from others with its words."""
+    if isinstance(value, tuple):
+        return tuple(map(_shown, value))
+    return Own(value.partition(EXACTLY)[0]) if isinstance(value, Own) else value
 
 
 def _unnamed(value: Any) -> Any:
