@@ -975,6 +975,15 @@ def test_a_trace_that_is_none_is_exit_2(folder: Path, command: Run, change: dict
     assert said in found.err
 
 
+def test_a_window_that_is_no_number_is_exit_2(folder: Path, command: Run) -> None:
+    command("trace", "my_net.py:Net", "--input", "3x8x8")
+    document = json.loads((folder / "net.json").read_text())
+    next(call for call in document["calls"] if call["op"] == "aten::conv2d")["args"]["stride"] = [1, "語"]
+    (folder / "net.json").write_text(json.dumps(document))
+    found = command("summary", "net.json", "--static", "--columns", "receptive_field")
+    assert (found.code, "has arguments that torch gives it nowhere" in found.err) == (2, True), found.err
+
+
 @pytest.mark.parametrize(
     "words",
     [("explain",), ("fit", "--memory", "1GiB"), ("compare", "lenet5"), ("verify",), ("doctor", "--vs", "torchinfo")],

@@ -55,10 +55,12 @@ class Seen(NamedTuple):
         raise IndexError("it reads no tensor")
 
     def sizes(self, name: str, axes: int, default: int) -> Shape:
-        """A number for each axis: one that is given alone is that of all of them."""
+        """A number for each axis: one that is given alone is that of all of them. Raises TypeError for what is none."""
         found = self.args.get(name)
         found = [] if found is None else found if isinstance(found, list) else [found]
         found = found or [default]
+        if not all(isinstance(number, int) for number in found):
+            raise TypeError(name)
         return tuple(found) * axes if len(found) == 1 else tuple(found[:axes])
 
     def _ref(self, name: str) -> int:
