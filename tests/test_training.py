@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -170,6 +171,17 @@ def test_products_of_views_keep_copies(view: str, reader: str, batch: int) -> No
     mine, theirs = counted(graph, batch), step(graph, batch, "cpu")
     assert mine.saved_bytes == theirs.saved
     assert analyse(graph, batch).totals.peak_memory_bytes == theirs.inference_peak
+
+
+@pytest.mark.parametrize("order", list(permutations(("x", "y", "z"))))
+def test_factors_that_no_gradient_is_made_of_are_not_kept(order: tuple[str, ...]) -> None:
+    """Of the input nothing asks for a gradient."""
+    b = Build((4, 6, 6))
+    values = {"x": b("relu", -1)}
+    values["y"] = b("conv", values["x"], out=4, kernel=1)
+    values["z"] = b("conv", values["y"], out=4, kernel=1)
+    graph = b.finish(b("mul", *[values[name] for name in order]))
+    assert counted(graph).saved_bytes == step(graph, BATCH, "cpu").saved
 
 
 @settings(max_examples=60, deadline=None)

@@ -18,6 +18,7 @@ from .base import (
     OpFamily,
     ReceptiveWindow,
     ReceptiveWindows,
+    Saves,
     Weightless,
     on,
     op,
@@ -192,6 +193,10 @@ class Multiply(_Merge):
 
     def elementwise(self, *xy: Shape) -> dict[str, int]:
         return {"multiply": (len(xy) - 2) * numel(xy[-1])}
+
+    def saved(self, needs: Needs, *xy: Shape) -> Saves:
+        """The first value for the gradient of the second one, each other one for those before it."""
+        return tuple(at for at in range(len(xy) - 1) if any(needs[:at] if at else needs[1:2]))
 
     def saved_buffers(self, needs: Needs, *xy: Shape) -> tuple[Buffer, ...]:
         x = xy[:-1]  # joined one after the other: what the earlier ones made is a factor of the next
