@@ -160,6 +160,7 @@ def test_the_version_is_that_of_the_package() -> None:
         (["sumary"], "Did you mean 'summary'?"),
         (["summary"], "Missing argument 'MODEL'"),
         (["summary", "vgg16", "--statik"], "--static"),
+        (["check", "vgg16"], "`vgg16` is a network that ships, and no file"),
         (["summary", "vgg17", "--static"], "Did you mean `vgg1"),
         (["summary", "resnet-50", "--static"], "Did you mean `resnet50`?"),
         (["summary", "vgg", "--static"], "vgg:vgg16"),

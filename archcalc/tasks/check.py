@@ -43,7 +43,7 @@ from ..gate.lock import NAME
 from ..gate.store import accept
 from ..graph import Input
 from ..language.family import Family
-from ..language.zoo import Selection, at_input, selections, spec_files, specs_dir
+from ..language.zoo import Selection, at_input, known_names, selections, spec_files, specs_dir
 from ..models import load
 from ..networks import Reference, as_traced, is_code, name_of, says_input
 from ..networks import report as counts_of
@@ -415,6 +415,9 @@ def _named(files: Sequence[str], zoo: bool) -> tuple[dict[Path, tuple[Path, str]
                 take(found, str(found))
         elif path.suffix == ".lock":
             take(path, name)
+        elif not path.suffix and name in known_names() and not path.exists():
+            hint = "All that ship are held by `archcalc check --zoo`; a lock of yours by its own name."
+            raise UsageError(f"`{name}` is a network that ships, and no file", hint)
         else:
             specs.setdefault(path.resolve(), (path, name))
     for path in spec_files() if zoo else ():
