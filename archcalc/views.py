@@ -28,7 +28,9 @@ class Drawn(Shown):
     """What is a picture."""
 
     __slots__ = ()
-    __str__ = object.__repr__
+
+    def __str__(self) -> str:
+        return repr(self)
 
     def figure(self, **look: "Any") -> "Any":
         """The picture as a matplotlib Figure: `.figure(size=(6, 4), title=False).savefig("layers.pdf")`. `size` in
