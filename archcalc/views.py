@@ -29,9 +29,6 @@ class Drawn(Shown):
 
     __slots__ = ()
 
-    def __str__(self) -> str:
-        return repr(self)
-
     def figure(self, **look: "Any") -> "Any":
         """The picture as a matplotlib Figure: `.figure(size=(6, 4), title=False).savefig("layers.pdf")`. `size` in
         inches, `title`, `theme` (paper or dark) and `font` are as the command's options."""

@@ -35,8 +35,8 @@ def frame(result: Any, depth: int = 0) -> DataFrame:
 
 
 def text(result: Any) -> str:
-    """The text of a result, as the command prints it."""
-    return write(_page(result), "text").rstrip("\n")
+    """The text of a result, as the command prints it; of a picture what it is of."""
+    return repr(result) if isinstance(result, PlotResult) else write(_page(result), "text").rstrip("\n")
 
 
 def html(result: Any) -> str:
