@@ -303,7 +303,8 @@ class Runs(nn.Module):
 
     def __init__(self, of: Callable[[Runs, Tensor], Tensor]) -> None:
         super().__init__()
-        self.of, self.norm, self.conv = of, nn.LayerNorm(8), nn.Conv2d(8, 8, 3, padding=1)
+        self.of, self.norm, self.batch = of, nn.LayerNorm(8), nn.BatchNorm2d(8)
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.of(self, x)
@@ -328,6 +329,8 @@ RUNS: dict[str, Callable[[Runs, Tensor], Tensor]] = {
     "a norm of turned maps": lambda m, x: m.conv(m.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)).reshape(-1),
     "a turned sum": lambda m, x: (x.mT + m.conv(x).mT).reshape(-1),
     "a spread product": lambda m, x: (x.permute(0, 2, 3, 1) * m.norm.weight).reshape(-1),
+    "a batch of one, turned": lambda m, x: m.conv(x.flatten(2).mT.contiguous().mT.reshape(x.shape).relu()).reshape(-1),
+    "a norm of such": lambda m, x: m.batch(x.flatten(2).mT.contiguous().mT.reshape(x.shape)).reshape(-1),
     "channels last": lambda m, x: m.conv(x.to(memory_format=torch.channels_last)).relu().reshape(-1),
     "joined": lambda m, x: torch.cat([x, m.conv(x), x.new_ones(x.shape)], 1).mean((2, 3)),
     "folded": lambda _, x: F.fold(F.unfold(x, 3), (6, 6), 3).permute(0, 2, 3, 1).reshape(-1),

@@ -32,12 +32,21 @@ def _made(like: Tensor, size: Sequence[int]) -> Tensor:
 def _as(like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """A tensor that lies as another one does."""
     dtype = dtype or like.dtype
+    last = None if like.is_contiguous() else _channels_last(like)
+    if last is not None:  # whatever the stride of an axis of 1
+        return torch.empty(like.shape, dtype=dtype, device=META, memory_format=last)
     if like.is_contiguous() or dense(like.shape, like.stride()):
         return torch.empty_strided(like.shape, like.stride(), dtype=dtype, device=META)
     far = [stride for n, stride in zip(like.shape, like.stride(), strict=True) if n > 1]
     if all(map(gt, far, far[1:])) and 0 not in far:  # a part of rows
         return torch.empty(like.shape, dtype=dtype, device=META)
     return torch.empty_like(like, dtype=dtype, device=META)
+
+
+def _channels_last(x: Tensor) -> torch.memory_format | None:
+    """The format of a map whose channels lie last."""
+    found = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim)
+    return found if found is not None and x.is_contiguous(memory_format=found) else None
 
 
 @cache
@@ -226,7 +235,7 @@ def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training
     channels = (x.shape[1],)
     if not all(one is None or one.shape == channels for one in (weight, bias, mean, var)):
         return None
-    return _formatted(x.shape, x)
+    return _formatted(x.shape, x) if _channels_last(x) is None else _as(x)
 
 
 def _layer_norm(x: Tensor, size: Sequence[int], weight: Any = None, bias: Any = None, *_: Any) -> Tensor | None:
