@@ -12,22 +12,22 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "archcalc"
 BUDGETS = {
-    "alignment": 3_190,
-    "analysis": 3_710,
+    "alignment": 3_440,
+    "analysis": 3_810,
     "commands": 1_980,
     "gate": 1_540,
-    "language": 5_880,
+    "language": 5_900,
     "measurement": 1_150,
-    "ops": 5_920,
+    "ops": 5_960,
     "papers": 2_590,
-    "runtime": 6_900,
+    "runtime": 7_040,
     "schemas": 640,
-    "show": 10_790,
-    "tasks": 5_115,
-    "tracing": 2_330,
-    "the roof": 3_520,  # the files that stand in no room
+    "show": 10_810,
+    "tasks": 5_180,
+    "tracing": 2_520,
+    "the roof": 3_540,  # the files that stand in no room
 }
-WHOLE = 55_200
+WHOLE = 56_000
 
 
 def sizes() -> Counter[str]:
