@@ -175,6 +175,7 @@ def test_attention_lies_as_its_queries_do_or_row_by_row() -> None:
         assert alike(packet, query, key, other(_x(2, 4, 7, 5)))
         assert alike(packet, query, key, key, None, 0.1)
     assert alike(packet, *[_x(3, 2, 4, 7, 8)] * 3)
+    assert alike(packet, _x(2, 4, 9, 8), *[_x(2, 2, 7, 8)] * 2, enable_gqa=True)
     assert alike(packet, *[_x(4, 7, 8)] * 3)
 
 
@@ -243,6 +244,11 @@ MISFITS: list[tuple[str, tuple[Any, ...]]] = [
     ("roll", (_x(2, 4), [1, 1], [0])),
     ("conv2d", (_x(2, 4, 6, 6), _x(8, 4, 3, 3), None, [2], "same")),
     ("conv2d", (_x(2, 4, 6, 6), _x(8, 4, 3, 3), None, [1], "other")),
+    ("scaled_dot_product_attention", (_x(2, 4, 9, 8), _x(2, 4, 7, 6), _x(2, 4, 7, 8))),
+    ("scaled_dot_product_attention", (_x(2, 4, 9, 8), _x(2, 3, 7, 8), _x(2, 3, 7, 8))),
+    ("scaled_dot_product_attention", (_x(2, 4, 9, 8), _x(2, 4, 7, 8), _x(2, 4, 7, 8), _x(9, 6))),
+    ("relu_", (_x(1, 4).expand(3, 4),)),
+    ("mul_", (_x(1, 4).expand(3, 4), 2)),
     ("layer_norm", (_x(2, 5), (6,), _x(6), _x(6))),
     ("group_norm", (_x(2, 5, 3), 2)),
     ("batch_norm", (_x(2, 5), C, C, C, C, False, 0.1, 1e-5, True)),

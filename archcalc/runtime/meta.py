@@ -31,11 +31,11 @@ def _made(like: Tensor, size: Sequence[int]) -> Tensor:
 
 def _as(like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """A tensor that lies as another one does."""
-    dtype = dtype or like.dtype
-    last = None if like.is_contiguous() else _channels_last(like)
+    dtype, rows = dtype or like.dtype, like.is_contiguous()
+    last = None if rows else _channels_last(like)
     if last is not None:  # whatever the stride of an axis of 1
         return torch.empty(like.shape, dtype=dtype, device=META, memory_format=last)
-    if like.is_contiguous() or dense(like.shape, like.stride()):
+    if rows or dense(like.shape, like.stride()):
         return torch.empty_strided(like.shape, like.stride(), dtype=dtype, device=META)
     far = [stride for n, stride in zip(like.shape, like.stride(), strict=True) if n > 1]
     if all(map(gt, far, far[1:])) and 0 not in far:  # a part of rows
@@ -69,7 +69,12 @@ def _of_each(x: Any, *more: Any, **named: Any) -> Tensor | None:
 
 
 def _of_each_in_place(x: Any, *more: Any, **named: Any) -> Tensor | None:
-    return x if _alone(x, *more, *named.values()) else None
+    return x if _alone(x, *more, *named.values()) and _apart(x) else None
+
+
+def _apart(x: Tensor) -> bool:
+    """Whether each element stands in a place of its own, where it can be written."""
+    return not any(stride == 0 and n > 1 for n, stride in zip(x.shape, x.stride(), strict=True))
 
 
 def _alone(x: Any, *more: Any) -> bool:
@@ -98,7 +103,7 @@ def _of_two(x: Any, y: Any, **named: Any) -> Tensor | None:
 
 
 def _of_two_in_place(x: Any, y: Any, **_: Any) -> Tensor | None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
+    if not isinstance(x, Tensor) or not x.is_floating_point() or not _apart(x):
         return None
     if type(y) in NUMBERS:
         return x
@@ -364,23 +369,28 @@ def _drawn(x: Any, *_: Any, **__: Any) -> Any:
     return x if isinstance(x, Tensor) and x.is_floating_point() else None
 
 
-def attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    *_: Any,
-    **__: Any,
-) -> Tensor:
+def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, dropout: float = 0.0) -> Tensor:
     """Attention, whose output lies as the queries do where a fused kernel takes it, and else row by row."""
-    fused = query.ndim == key.ndim == value.ndim == 4 and query.shape[-1] == value.shape[-1] and not dropout_p
-    fused = (
-        fused
-        and query.stride(-1) == key.stride(-1) == value.stride(-1) == 1
-        and (attn_mask is None or attn_mask.ndim != 3)
-    )
-    return _as(query) if fused else _made(query, (*query.shape[:-1], value.shape[-1]))
+    ends = {one.stride(-1) for one in (query, key, value)}
+    fused = query.ndim == 4 and query.shape[-1] == value.shape[-1] and ends == {1} and not dropout
+    if fused and (mask is None or mask.ndim != 3):
+        return _as(query)
+    return _made(query, (*query.shape[:-1], value.shape[-1]))
+
+
+def _attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, *_: Any,
+    enable_gqa: bool = False, **__: Any,
+) -> Tensor | None:  # fmt: skip
+    of, to = query.shape, key.shape
+    if not 2 < len(of) == len(to) == value.ndim or to[:-1] != value.shape[:-1] or of[-1] != to[-1]:
+        return None
+    shared = enable_gqa and len(of) == 4 and of[0] == to[0] and to[1] > 0 and not of[1] % to[1]
+    if (of[:-2] != to[:-2] and not shared) or len({one.dtype for one in (query, key, value)}) > 1:
+        return None
+    if attn_mask is not None and not _spreads(attn_mask.shape, (*of[:-1], to[-2])):
+        return None
+    return attention(query, key, value, attn_mask, dropout_p)
 
 
 def _fold(x: Tensor, size: Sequence[int], kernel: Sequence[int], *_: Any) -> Tensor | None:
@@ -453,7 +463,7 @@ RULES: dict[Any, Rule] = {
     aten.arange: _arange,
     **dict.fromkeys((aten.tril, aten.triu), _half),
     **dict.fromkeys((aten.normal_, aten.uniform_), _drawn),
-    aten.scaled_dot_product_attention: attention,
+    aten.scaled_dot_product_attention: _attention,
     aten.col2im: _fold,
     **dict.fromkeys((aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu), _recurrent),
 }
