@@ -22,7 +22,7 @@ from archcalc.models import Model, capture, load  # noqa: E402
 from archcalc.runtime.constants import described  # noqa: E402
 from archcalc.runtime.modules import differences, sines, window_mask  # noqa: E402
 from archcalc.runtime.same import same_numbers  # noqa: E402
-from archcalc.tasks.diff import Diff  # noqa: E402
+from archcalc.tasks.diff import Diff, diff  # noqa: E402
 from archcalc.tracing import code, traced  # noqa: E402
 from tests.test_code_diff import Forward  # noqa: E402
 from tests.twins import randomised  # noqa: E402
@@ -698,3 +698,19 @@ def test_a_trace_with_other_arguments_than_torchs_is_refused() -> None:
 def test_a_constant_in_words(value: Tensor, words: str) -> None:
     assert described(value) == words
     assert described(value.flip(-1)) != words or words.startswith(("full", "empty"))
+
+
+@pytest.mark.parametrize("name", ["resnet56-cifar", "resnet18", "mobilenetv2"])
+def test_what_comes_in_is_seen_behind_a_deep_network(name: str) -> None:
+    """Though both end in a softmax: its own torch network gives the numbers of a spec, and another one others."""
+    model = load(name)
+    x, module = torch.rand(1, *(model.input or ())), model.torch().eval()
+    assert diff(capture(module, x), model).same is True
+    assert not diff(capture(nn.Sequential(Turned(), module), x), model).equal
+
+
+class Turned(nn.Module):
+    """What a comparison of nodes leaves out: a map whose rows are its columns."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(2, 3)

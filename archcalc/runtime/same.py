@@ -29,7 +29,9 @@ from .trace import SEED, applied, leaves
 NEAR = 1e-3  # of what other inputs change
 ROUNDED = 2e-5  # of the largest number that comes out: less is no difference
 TELLING = 1e-3  # of it: where other inputs change less than that, a run says nothing
+LAST = (1.0, 1 / 30, 1 / 1000)  # by which the last layer is made smaller, where scores hide behind one that is certain
 MOST_PARAMS, MOST_MACS = 10**9, 10**12  # of code that is run to be compared
+LEAST_VARIANCE = 1e-2  # of two samples it may be none
 LEAST, MOST_SURE = 1e-37, 1 - 1e-4  # probabilities whose odds numbers of 32 bits tell
 SAMPLES = 2  # so that a batch is not taken for another axis of one element
 
@@ -93,45 +95,61 @@ def _spec(graph: Graph, batch: int) -> Runnable:
 def _same(found: Alignment, one: Runnable | None, other: Runnable | None, name: str) -> bool | None:
     if one is None or other is None or one.sizes != other.sizes:
         return None
-    outputs = []
     with untouched(), torch.inference_mode():
+        for weight in LAST:
+            same, seen = _run(found, one, other, name, weight)
+            if seen or not same:
+                return same
+    return None
+
+
+def _run(found: Alignment, one: Runnable, other: Runnable, name: str, last: float) -> tuple[bool | None, bool]:
+    """Whether both give the same numbers with the weights of the last layer so small, and whether what comes in is seen
+    in these."""
+    torch.manual_seed(SEED)
+    for each in (one, other):
+        _stir(each.module)
+    _settle(one)
+    held, own = one.module.state_dict(), other.module.state_dict()
+    code = found.first.graph.code
+    assert code is not None
+    learned = dict(one.module.named_parameters(remove_duplicate=False))
+    for key in next((keys for keys in reversed(code.keys) if keys), ()):
+        if key in learned:
+            learned[key].mul_(last)
+    state = carried(found, held, name)
+    wanted = {key: shape for node in states(found.second.graph) for key, shape in node.keys().items()}
+    if not wanted.keys() <= state.keys():
+        return None, False
+    buffers = {key: held[key] for key in own.keys() & held.keys() if own[key].shape == held[key].shape}
+    other.module.load_state_dict(buffers | state, strict=False)
+    outputs = []
+    for each in (one, other):
         torch.manual_seed(SEED)
-        for each in (one, other):
-            _stir(each.module)
-        held, own = one.module.state_dict(), other.module.state_dict()
-        state = carried(found, held, name)
-        wanted = {key: shape for node in states(found.second.graph) for key, shape in node.keys().items()}
-        if not wanted.keys() <= state.keys():
-            return None
-        buffers = {key: held[key] for key in own.keys() & held.keys() if own[key].shape == held[key].shape}
-        other.module.load_state_dict(buffers | state, strict=False)
-        for each in (one, other):
-            torch.manual_seed(SEED)
-            outputs.append(leaves(each.run([value.clone() for value in one.values])))
-        given = [_other(value) for value in one.values]
-        torch.manual_seed(SEED)
-        others = leaves(one.run([value.clone() for value in given]))
-        if len(outputs[0]) != len(outputs[1]):
-            return False
-        for which, ends in enumerate(found.ends):
-            for end in ends:
-                at, there = (each.outputs[end.place] for each in ((one, other), (other, one))[which])
-                made, scores = outputs[which][at], outputs[1 - which][there]
-                if made.numel() != scores.numel() or made.ndim != len(end.shape) + 1:
-                    return None
-                both = made, _ended(scores.reshape(made.shape), end)
-                outputs[which][at], outputs[1 - which][there] = (_odds(each, end) for each in both)
-                last = _ended(others[there].reshape(made.shape), end) if which else others[at]
-                others[there if which else at] = _odds(last, end)
+        outputs.append(leaves(each.run([value.clone() for value in one.values])))
+    given = [_other(value) for value in one.values]
+    torch.manual_seed(SEED)
+    others = leaves(one.run([value.clone() for value in given]))
+    if len(outputs[0]) != len(outputs[1]):
+        return False, True
+    for which, ends in enumerate(found.ends):
+        for end in ends:
+            at, there = (each.outputs[end.place] for each in ((one, other), (other, one))[which])
+            made, scores = outputs[which][at], outputs[1 - which][there]
+            if made.numel() != scores.numel() or made.ndim != len(end.shape) + 1:
+                return None, False
+            both = made, _ended(scores.reshape(made.shape), end)
+            outputs[which][at], outputs[1 - which][there] = (_odds(each, end) for each in both)
+            seen = _ended(others[there].reshape(made.shape), end) if which else others[at]
+            others[there if which else at] = _odds(seen, end)
     first, second = outputs
     if not all(bool(tensor.isfinite().any()) for tensor in first):
-        return None
+        return None, False
     if all(map(torch.equal, one.values, given)):  # ids alone
-        return all(_near(y, x, _most(x)) for x, y in zip(first, second, strict=True))
+        return all(_near(y, x, _most(x)) for x, y in zip(first, second, strict=True)), True
     changes = [_change(*each) for each in zip(first, others, strict=True)]
-    if not all(_near(*each) for each in zip(second, first, changes, strict=True)):
-        return False
-    return True if any(change > TELLING * _most(x) for change, x in zip(changes, first, strict=True)) else None
+    same = all(_near(*each) for each in zip(second, first, changes, strict=True))
+    return same, any(change > TELLING * _most(x) for change, x in zip(changes, first, strict=True))
 
 
 def _other(value: Tensor) -> Tensor:
@@ -175,6 +193,22 @@ def _stir(module: nn.Module) -> None:
     for name, buffer in module.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             buffer.uniform_(*((-0.5, 0.5) if name.endswith("mean") else (0.5, 1.5)))
+
+
+def _settle(one: Runnable) -> None:
+    """Give batch norms the statistics of a run, without which a deep network of random weights grows beyond measure,
+    and all that comes in is lost behind one certain class."""
+    norms = [part for part in one.module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train().momentum = 1.0
+    with suppress(RuntimeError, ValueError):  # of one value in each channel there is no variance
+        one.run([value.clone() for value in one.values])
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval().momentum = momentum
+        if norm.running_mean is not None and norm.running_var is not None:
+            norm.running_mean.nan_to_num_(0.0)
+            norm.running_var.nan_to_num_(1.0).clamp_(min=LEAST_VARIANCE)
 
 
 def _near(one: Tensor, other: Tensor, change: float) -> bool:

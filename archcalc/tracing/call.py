@@ -386,6 +386,8 @@ def meant(call: Call, x: tuple[Shape, ...]) -> Op | None:
         return None
     if facts.word in PADS and sizes == (-1, 1) * (axes - 2) and not given.get("value"):
         return OPS["shift"]()
+    if facts.word in PADS and x and len(x[0]) == axes - 1 and _widens(sizes, 2 * axes - 3) and not given.get("value"):
+        return OPS["pad_channels"](out=x[0][0] + sizes[2 * axes - 3])
     if facts.word in PADS and len(sizes) == 2 * axes - 4 and min(sizes) >= 0:
         return padded(given, sizes[-2::-2], sizes[-1::-2]).normal(x[0])  # the last axis comes first
     if facts.word == "cat" and len(x) == 1 and _alone(given.get("tensors", ())):
@@ -427,6 +429,11 @@ MERGES = ("add", "mul")  # of two values, whichever is spread
 POOLED = {"mean": "gap", "amax": "gmp", "max": "gmp"}  # over all places
 ROUNDED = 1e-6  # of the length of a constant
 NOTHING = {"add": 0, "sub": 0, "mul": 1, "div": 1}  # the number with which an operator gives its value as it is
+
+
+def _widens(sizes: Sequence[int], at: int) -> bool:
+    """Whether of what is padded, from the last axis on, one place alone is, behind."""
+    return len(sizes) > at and sizes[at] > 0 and not any((*sizes[:at], *sizes[at + 1 :]))
 
 
 def _alone(values: Any) -> bool:
