@@ -302,11 +302,12 @@ class OnMeta(TorchFunctionMode):
             kwargs.pop("requires_grad", None)
             with _disable_current_modes():
                 made = func(*args, **kwargs)
-            return self.shadow.on_meta(made)
+            lifted = self._lifted(made)
+            return aten.detach_(lifted) if func is torch.tensor else lifted
         if func is Tensor.new_tensor:
             with _disable_current_modes():
                 made = torch.tensor(args[1], dtype=kwargs.get("dtype", args[0].dtype), device="cpu")
-            return self.shadow.on_meta(made)
+            return aten.detach_(self._lifted(made))
         if func in self.INDEXED:
             args = (args[0], self._index(args[1]), *args[2:])
             if len(args) == 3 and type(args[2]) in (bool, int, float) and args[0].is_meta and not tensors_of(args[1]):
@@ -333,13 +334,20 @@ class OnMeta(TorchFunctionMode):
         found: Tensor = aten.lift_fresh(made)
         return found
 
+    def _lifted(self, made: Tensor) -> Tensor:
+        """A literal on `meta`, by the call with which C++ hands one out."""
+        with _disable_current_modes():
+            on_meta = self.shadow.on_meta(made)
+        found: Tensor = aten.lift_fresh(on_meta)
+        return found
+
     def _index(self, index: Any) -> Any:
         if isinstance(index, tuple):
             return tuple(self._index(part) for part in index)
         if isinstance(index, list) and index and not tensors_of(index):
             with _disable_current_modes():
                 made = torch.tensor(index, device="cpu")
-            return self.shadow.on_meta(made)
+            return self._lifted(made)
         return index
 
 
