@@ -20,14 +20,14 @@ BUDGETS = {
     "measurement": 1_150,
     "ops": 5_960,
     "papers": 2_590,
-    "runtime": 7_040,
+    "runtime": 7_080,
     "schemas": 640,
     "show": 10_810,
     "tasks": 5_180,
     "tracing": 2_520,
     "the roof": 3_540,  # the files that stand in no room
 }
-WHOLE = 56_000
+WHOLE = 56_050
 
 
 def sizes() -> Counter[str]:
