@@ -714,3 +714,38 @@ class Turned(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.transpose(2, 3)
+
+
+class Shortened(nn.Module):
+    """A block whose shortcut leaves out every other place and goes on with channels of zeros, as option A of ResNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.again = nn.Conv2d(4, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        long: Tensor = self.again(F.relu(self.conv(x)))
+        return long + F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, 4))
+
+
+OPTION_A = """
+name: option-a
+input: 4 × 8 × 8
+layers:
+  - add:
+      - conv(8, 3, 2) relu conv(8, 3)
+      - maxpool(1, 2) pad_channels(8)
+defaults: {conv: {bias: True}}
+"""
+
+
+def test_a_shortcut_of_every_other_place(tmp_path: Path) -> None:
+    path = tmp_path / "option-a.yaml"
+    path.write_text(OPTION_A, encoding="utf-8")
+    model = capture(Shortened().eval(), torch.rand(1, 4, 8, 8))
+    found = diff(model, load(path))
+    assert (found.equal, found.same, *found.receptive_fields) == (True, True, 7, 7)
+    path.write_text(
+        OPTION_A.replace("maxpool(1, 2)", "slice(1, step=2, axis=1) slice(0, step=2, axis=2)"), encoding="utf-8"
+    )
+    assert not diff(model, load(path)).equal

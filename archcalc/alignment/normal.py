@@ -522,7 +522,7 @@ def _joined(graph: Graph, steps: list[Step], outputs: list[int], layouts: bool) 
         if front is not None:
             both = step.op.padded(*around) if around is not None else None
             if both is None and readers[reads[0]] == 1 and not step.weights:
-                both = step.op.behind(front.op, len(front.reads))
+                both = step.op.behind(front.op, len(front.reads), before)
             if both is not None:
                 taken.add(reads[0])
                 steps[at] = step._replace(op=both, reads=front.reads)

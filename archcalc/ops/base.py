@@ -398,9 +398,9 @@ class Op:
         parameter that `laid` lays out."""
         return None
 
-    def behind(self, front: Op, count: int) -> Op | None:
-        """What this op is together with `front`, which makes what it alone reads of so many values, both in normal
-        form, where one op does what they do."""
+    def behind(self, front: Op, count: int, x: Any) -> Op | None:
+        """What this op is together with `front`, which makes what it alone reads of so many values, the first of them
+        `x`, both in normal form, where one op does what they do."""
         return None
 
     def keeps(self, made: Op) -> bool:

@@ -384,6 +384,12 @@ class Slice(Free):
         stop = ends[-1] if self.stop is None else self.stop
         return range(ends.index(self.start), ends.index(stop)) if {self.start, stop} <= {*ends} else ()
 
+    def behind(self, front: Op, count: int, x: Shape) -> Op | None:
+        """Every so manieth element along both axes of a map is the only one of each window of a pool."""
+        both = (front, self) if isinstance(front, Slice) and len(x) == 3 and not isinstance(x, Tokens) else ()
+        steps = {one.axis: one.step for one in both if not one.start and one.stop is None}
+        return OPS["maxpool"](1, (steps[1], steps[2])).normal(x) if {*steps} == {1, 2} else None
+
     def joined(self, other: Op) -> Op | None:
         if not isinstance(other, Slice) or (self.axis, self.step, other.step) != (other.axis, 1, 1):
             return None

@@ -161,7 +161,7 @@ class Tanh(_Activation):
     def saved_buffers(self, needs: Needs, x: Shape, y: Shape) -> tuple[Buffer, ...]:
         return (Buffer("the tangent", numel(x)),) if self.copies_in_training else ()
 
-    def behind(self, front: Op, count: int) -> Op | None:
+    def behind(self, front: Op, count: int, x: Shape) -> Op | None:
         return self.but(s=self.s * front.factor) if isinstance(front, Scale) else None
 
 
@@ -253,7 +253,7 @@ class Scale(Elementwise):
     def normal(self, x: Shape) -> Op | None:
         return None if self.factor == 1 else self
 
-    def behind(self, front: Op, count: int) -> Op | None:
+    def behind(self, front: Op, count: int, x: Shape) -> Op | None:
         if front == OPS["add"]() and isclose(self.factor * count, 1):
             return OPS["mean"]()
         return front.but(a=self.factor * front.a) if isinstance(front, Tanh) else None

@@ -152,7 +152,7 @@ def follows(found: Diff) -> Iterator[tuple[str, str]]:
 
 
 def _field(field: Field) -> str:
-    return "none" if field is None else "∞" if field == inf else f"{field:,.4g}"
+    return "?" if field is None else "∞" if field == inf else f"{field:,.4g}"
 
 
 # --- csv and JSON -----------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ def reach(
         if len(y) + 1 != len(seen.out):  # the batch is not in front
             return None
         batch, channels, *places = sides(seen.args, len(seen.out))
+        if not any(map(any, (batch, *places))) and min(channels) >= 0:  # channels more
+            return (POINT,) * len(x)
         cuts = min(map(min, places)) < 0 or any((*batch, *channels))
         return None if cuts else padded(seen.args, *zip(*places, strict=True))
     return () if like is not None and LIKE.match(name) and len(x[0]) == len(y) else None
