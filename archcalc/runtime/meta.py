@@ -127,10 +127,13 @@ def _compared(x: Any, y: Any) -> Tensor | None:
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     fits = weight.ndim == 2 and x.ndim > 1 and x.shape[-1] == weight.shape[1] and x.dtype == weight.dtype
-    fits = fits and x.is_floating_point()
-    if not fits or not (bias is None or (bias.shape == weight.shape[:1] and bias.dtype == x.dtype)):
-        return None
-    return _made(x, (*x.shape[:-1], weight.shape[0]))
+    fits = fits and x.is_floating_point() and _learned(x, weight.shape[:1], bias)
+    return _made(x, (*x.shape[:-1], weight.shape[0])) if fits else None
+
+
+def _learned(x: Tensor, size: Sequence[int], *parameters: Tensor | None) -> bool:
+    """Whether parameters, where they are there, have this size, and the type of what they are for."""
+    return all(one is None or (one.shape == size and one.dtype == x.dtype) for one in parameters)
 
 
 def _formatted(size: Sequence[int], x: Tensor, *others: Tensor) -> Tensor:
@@ -157,7 +160,7 @@ def _convolution(axes: int) -> Rule:
         strides, pads, holes = (_each(value, axes) for value in (stride, 0 if named else padding, dilation))
         if groups < 1 or each * groups != width or out % groups or min(strides) < 1 or min(pads) < 0 or min(holes) < 1:
             return None
-        if not batch or not (bias is None or (bias.shape == (out,) and bias.dtype == x.dtype)):
+        if not batch or not _learned(x, (out,), bias):
             return None
         each_axis = zip(places, kernel, strides, pads, holes, strict=True)
         size = [(n + 2 * pad - hole * (k - 1) - 1) // step + 1 for n, k, step, pad, hole in each_axis]
@@ -184,7 +187,7 @@ def _transposed(axes: int) -> Rule:
         out = weight.shape[1] * groups
         if min(holes) < 1 or any(n >= max(s, d) for n, s, d in zip(more, strides, holes, strict=True)):
             return None
-        if not batch or not (bias is None or (bias.shape == (out,) and bias.dtype == x.dtype)):
+        if not batch or not _learned(x, (out,), bias):
             return None
         each_axis = zip(places, weight.shape[2:], strides, pads, more, holes, strict=True)
         size = [(n - 1) * step - 2 * pad + hole * (k - 1) + end + 1 for n, k, step, pad, end, hole in each_axis]
@@ -247,15 +250,12 @@ def _layer_norm(x: Tensor, size: Sequence[int], weight: Any = None, bias: Any = 
     """On devices it lies row by row, however what it reads lies."""
     size = tuple(size)
     fits = size and x.shape[-len(size) :] == size and x.is_floating_point()
-    if not fits or not all(one is None or (one.shape == size and one.dtype == x.dtype) for one in (weight, bias)):
-        return None
-    return _made(x, x.shape)
+    return _made(x, x.shape) if fits and _learned(x, size, weight, bias) else None
 
 
 def _group_norm(x: Tensor, groups: int, weight: Any = None, bias: Any = None, *_: Any) -> Tensor | None:
     fits = x.ndim > 1 and x.is_floating_point() and groups > 0 and not x.shape[1] % groups
-    fits = fits and all(one is None or (one.shape == x.shape[1:2] and one.dtype == x.dtype) for one in (weight, bias))
-    return _formatted(x.shape, x) if fits else None
+    return _formatted(x.shape, x) if fits and _learned(x, x.shape[1:2], weight, bias) else None
 
 
 def _matmul(x: Tensor, y: Tensor) -> Tensor | None:
@@ -365,10 +365,6 @@ def _arange(*ends: Any, dtype: Any = None, device: Any = None, **more: Any) -> T
     return torch.empty(size, dtype=dtype or torch.int64, device=META) if size else None
 
 
-def _drawn(x: Any, *_: Any, **__: Any) -> Any:
-    return x if isinstance(x, Tensor) and x.is_floating_point() else None
-
-
 def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, dropout: float = 0.0) -> Tensor:
     """Attention, whose output lies as the queries do where a fused kernel takes it, and else row by row."""
     ends = {one.stride(-1) for one in (query, key, value)}
@@ -462,7 +458,7 @@ RULES: dict[Any, Rule] = {
     aten.masked_fill: _masked_fill,
     aten.arange: _arange,
     **dict.fromkeys((aten.tril, aten.triu), _half),
-    **dict.fromkeys((aten.normal_, aten.uniform_), _drawn),
+    **dict.fromkeys((aten.normal_, aten.uniform_), _of_each_in_place),
     aten.scaled_dot_product_attention: _attention,
     aten.col2im: _fold,
     **dict.fromkeys((aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu), _recurrent),

@@ -93,9 +93,8 @@ def _keep(module: nn.Module, shadow: Shadow) -> None:
     for part in module.modules():
         vars(part).update({name: known(value) for name, value in vars(part).items()})
         for name, tensor in part._buffers.items():
-            value = None if tensor is None else shadow.twin(tensor)
-            if tensor is not None and value is not None and settled(part, name, tensor, shadow):
-                part._buffers[name] = value
+            if tensor is not None and settled(part, name, tensor, shadow):
+                part._buffers[name] = known(tensor)
 
 
 def _inputs(spelled: str, input: Input | None, usual: dict[str, Given] | None, module: nn.Module) -> dict[str, Given]:
